@@ -1,0 +1,52 @@
+"""Training monitor: log losses, get the diagnosis, stop early.
+
+Example:
+    >>> import monitor
+    >>> curve = [(step, 1 / (1 + step / 50)) for step in range(200)]
+    >>> monitor.diagnose(train=curve).recommendation.action.value
+    'continue'
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from monitor import losses as losses
+    from monitor.client.reader import Api as Api
+    from monitor.client.run import Run as Run
+    from monitor.client.run import alert as alert
+    from monitor.client.run import finish as finish
+    from monitor.client.run import init as init
+    from monitor.client.run import log as log
+    from monitor.rules import diagnose as diagnose
+
+_WHERE = {
+    "Api": "monitor.client.reader",
+    "Run": "monitor.client.run",
+    "alert": "monitor.client.run",
+    "diagnose": "monitor.rules",
+    "finish": "monitor.client.run",
+    "init": "monitor.client.run",
+    "log": "monitor.client.run",
+}
+
+__all__ = ["Api", "Run", "__version__", "alert", "diagnose", "finish", "init", "log", "losses"]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first used, so that `import monitor` itself is instant."""
+    if name == "losses":
+        return importlib.import_module("monitor.losses")
+    if name in _WHERE:
+        value: object = getattr(importlib.import_module(_WHERE[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'monitor' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

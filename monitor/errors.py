@@ -1,0 +1,163 @@
+"""Every error that this package raises on purpose.
+
+A caller can catch `MonitorError` for all of them, or the builtin that each one specialises::
+
+    MonitorError
+    ├── SettingsError        (ValueError)       a setting that cannot be used
+    ├── RulesError           (ValueError)       a rules file or a rule's parameter that cannot be used
+    ├── LossError            (ValueError)       a loss specification or a callable that cannot be used
+    ├── WireError            (ValueError)       a message that does not follow the wire format; names the field
+    ├── OffsetGap            (ValueError)       a batch that does not start where the writer's last one ended
+    ├── FileUnreadable       (ValueError)       an input file; names the file, the place and what is wrong
+    ├── RunExists            (ValueError)       resume="never", but the run is there
+    ├── RunNotFound          (LookupError)
+    ├── SeriesNotFound       (LookupError)
+    ├── Unauthorized         (PermissionError)  no token, or one that is not known
+    ├── ServerUnreachable    (ConnectionError)
+    └── StoreError           (RuntimeError)     the database refused
+        ├── SchemaMismatch                      the database is older or newer than the code
+        └── StoreBusy                           another writer held the database for too long
+
+Each error builds its own message from typed arguments, says where, and names the fix.
+"""
+
+from __future__ import annotations
+
+
+class MonitorError(Exception):
+    """Base of all errors raised on purpose by this package."""
+
+
+class SettingsError(MonitorError, ValueError):
+    """A setting cannot be used.
+
+    Args:
+        name: the setting, as the user writes it.
+        problem: what is wrong with its value.
+        fix: what to write instead.
+    """
+
+    def __init__(self, name: str, problem: str, fix: str) -> None:
+        super().__init__(f"setting {name}: {problem}; {fix}")
+        self.name = name
+
+
+class RulesError(MonitorError, ValueError):
+    """A rules file, or a parameter in it, cannot be used."""
+
+    def __init__(self, place: str, problem: str, fix: str) -> None:
+        super().__init__(f"rules {place}: {problem}; {fix}")
+        self.place = place
+
+
+class LossError(MonitorError, ValueError):
+    """A loss specification, or a callable given as a loss, cannot be used."""
+
+    def __init__(self, loss: str, problem: str, fix: str) -> None:
+        super().__init__(f"loss {loss}: {problem}; {fix}")
+        self.loss = loss
+
+
+class WireError(MonitorError, ValueError):
+    """A message does not follow the wire format; nothing of it was stored.
+
+    Args:
+        field: path of the offending field, such as `points.value` or `events[2].kind`.
+        problem: what is wrong with it.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class OffsetGap(MonitorError, ValueError):
+    """A batch does not start at the writer's acknowledged offset; send again from `expected`."""
+
+    def __init__(self, run_id: str, writer: str, *, expected: int, got: int) -> None:
+        super().__init__(
+            f"run {run_id}, writer {writer}: batch starts at record {got}, expected {expected}; "
+            f"send again from record {expected}"
+        )
+        self.run_id = run_id
+        self.writer = writer
+        self.expected = expected
+        self.got = got
+
+
+class FileUnreadable(MonitorError, ValueError):
+    """An input file cannot be read.
+
+    Args:
+        path: the file as the user named it.
+        place: the row, column or line, or "" where the whole file is meant.
+        problem: what is wrong there.
+    """
+
+    def __init__(self, path: str, place: str, problem: str) -> None:
+        super().__init__(f"{path}{', ' + place if place else ''}: {problem}")
+        self.path = path
+        self.place = place
+
+
+class RunExists(MonitorError, ValueError):
+    """A run of this id is already stored and `resume="never"` was asked for."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f'run {run_id} exists; pass resume="allow" to continue it, or leave run_id out for a new run')
+        self.run_id = run_id
+
+
+class RunNotFound(MonitorError, LookupError):
+    """No run has this id, unique prefix or name."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"no run {run_id!r}; `monitor runs ls` lists the runs there are")
+        self.run_id = run_id
+
+
+class SeriesNotFound(MonitorError, LookupError):
+    """The run has no series of this key."""
+
+    def __init__(self, run_id: str, key: str, known: tuple[str, ...] = ()) -> None:
+        has = f"; it has {', '.join(known[:12])}" if known else "; it has none yet"
+        super().__init__(f"run {run_id} has no series {key!r}{has}")
+        self.run_id = run_id
+        self.key = key
+
+
+class Unauthorized(MonitorError, PermissionError):
+    """The server wants a token and got none, or one it does not know."""
+
+    def __init__(self, server: str) -> None:
+        super().__init__(f"{server} refused the token; set MONITOR_TOKEN to the token the server was started with")
+        self.server = server
+
+
+class ServerUnreachable(MonitorError, ConnectionError):
+    """No monitor server answers at this address."""
+
+    def __init__(self, server: str, problem: str) -> None:
+        super().__init__(f"no monitor server answers at {server} ({problem}); start one with `monitor up`")
+        self.server = server
+
+
+class StoreError(MonitorError, RuntimeError):
+    """The database refused; the transaction was rolled back."""
+
+
+class SchemaMismatch(StoreError):
+    """The database's schema is not the one this version of the code uses."""
+
+    def __init__(self, url: str, *, found: str | None, wanted: str, command: str) -> None:
+        super().__init__(f"database {url} has schema {found or 'none'}, this version needs {wanted}; run `{command}`")
+        self.found = found
+        self.wanted = wanted
+
+
+class StoreBusy(StoreError):
+    """Another writer held the database longer than the busy timeout; try again."""
+
+    def __init__(self, url: str, waited_s: float) -> None:
+        super().__init__(f"database {url} was locked by another writer for {waited_s:g} s; try again")

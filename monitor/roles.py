@@ -1,0 +1,66 @@
+"""What the engine takes a metric for, by its name."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What the engine takes a series for."""
+
+    TRAIN = "train"
+    VAL = "val"
+    GRAD_NORM = "grad_norm"
+    LR = "lr"
+    PART = "part"
+    """A term of a composite loss, `loss/<name>`."""
+    SYSTEM = "system"
+    """A measurement of the machine, `system/<name>`."""
+    UNMAPPED = "unmapped"
+    """Stored and shown, not judged."""
+
+
+_TRAIN = {"loss", "train_loss", "training_loss", "loss_train", "train"}
+_VAL = {
+    "val_loss",
+    "valid_loss",
+    "validation_loss",
+    "eval_loss",
+    "dev_loss",
+    "loss_val",
+    "loss_valid",
+    "val",
+    "valid",
+    "validation",
+}
+_GRAD = {"grad_norm", "gradient_norm", "train_grad_norm", "train_gradient_norm", "total_grad_norm", "grad_norm_total"}
+_LR = {"lr", "learning_rate", "train_lr", "train_learning_rate"}
+
+
+def role_of(key: str) -> Role:
+    """What the engine takes a metric of this name for.
+
+    `train_loss`, `train/loss`, `loss`, `val_loss`, `valid_loss`, `eval_loss`, `val/loss` and the like, in any case,
+    with `/`, `.`, `-` or a space for `_`, and with Lightning's `_step` and `_epoch` at the end. `loss/<name>` is a part
+    of a composite loss, `system/<name>` a measurement of the machine. Anything else is unmapped.
+
+    >>> [str(role_of(k)) for k in ("train/loss", "Val_Loss_epoch", "lr-Adam", "loss/l2", "accuracy")]
+    ['train', 'val', 'lr', 'part', 'unmapped']
+    """
+    lower = key.strip().lower()
+    if lower.startswith("system/"):
+        return Role.SYSTEM
+    name = lower.translate(_SEPARATORS)
+    for suffix in ("_step", "_epoch"):
+        name = name.removesuffix(suffix)
+    for names, role in ((_TRAIN, Role.TRAIN), (_VAL, Role.VAL), (_GRAD, Role.GRAD_NORM), (_LR, Role.LR)):
+        if name in names:
+            return role
+    if lower.startswith("loss/"):
+        return Role.PART
+    if lower.startswith(("lr-", "lr/")):
+        return Role.LR
+    return Role.UNMAPPED
+
+
+_SEPARATORS = str.maketrans("/.- ", "____")

@@ -1,0 +1,155 @@
+"""Settings, read once at the edge and passed down: argument > environment (`MONITOR_*`) > `monitor.toml`.
+
+`monitor.toml` is looked for in the current folder, then in the folder of the embedded store; `MONITOR_CONFIG` names
+another. Unknown keys in it are refused with the nearest valid name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from monitor.errors import SettingsError
+
+
+class Settings(BaseSettings):
+    """Every setting, with its unit; each is `MONITOR_` plus its name in capitals in the environment.
+
+    Attributes are documented in `docs/settings.md`; a test holds that page complete.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MONITOR_", extra="forbid", frozen=True)
+
+    dir: Path = Field(
+        default_factory=lambda: Path.home() / ".monitor", description="Folder of the embedded store and the journals."
+    )
+    server_url: str | None = Field(default=None, description="Server that runs are sent to; none: the embedded store.")
+    token: str | None = Field(
+        default=None, repr=False, description="Bearer token the server asks for and clients send."
+    )
+    database_url: str | None = Field(default=None, description="SQLAlchemy URL of the store; default SQLite in `dir`.")
+
+    host: str = Field(default="127.0.0.1", description="Address the server binds; any but loopback needs a token.")
+    port: int = Field(default=8470, ge=0, le=65535, description="Port of the API.")
+    dashboard_port: int = Field(default=8471, ge=0, le=65535, description="Port of the dashboard.")
+    mlflow_port: int = Field(default=8472, ge=0, le=65535, description="Port of the MLflow server.")
+    mlflow_tracking_uri: str | None = Field(default=None, description="MLflow server that runs are mirrored to.")
+
+    alert_urls: tuple[str, ...] = Field(default=(), description='Apprise URLs that alerts are sent to, in JSON: ["…"].')
+    alert_interval_s: float = Field(default=2.0, gt=0, description="Seconds between deliveries from the outbox.")
+
+    heartbeat_s: float = Field(default=10.0, gt=0, description="Seconds between a client's heartbeats.")
+    lost_after_s: float = Field(default=60.0, gt=0, description="Seconds without a heartbeat before a run is lost.")
+    stalled_after_s: float = Field(
+        default=600.0,
+        gt=0,
+        description="Seconds without a step, at least, before a run "
+        "that still beats is stalled; runs with slow steps get ten of their own steps.",
+    )
+    liveness_interval_s: float = Field(
+        default=5.0, gt=0, description="Seconds between checks for lost and stalled runs."
+    )
+    mlflow_interval_s: float = Field(default=5.0, gt=0, description="Seconds between copies of changed runs to MLflow.")
+
+    ship_interval_s: float = Field(default=0.5, gt=0, description="Seconds a point waits at most before it is sent.")
+    fsync_interval_s: float = Field(default=1.0, ge=0, description="Seconds between fsyncs of the journal; 0: never.")
+    journal_quota_mb: int = Field(default=1024, gt=0, description="Most MiB of journal a run keeps on disk.")
+    finish_timeout_s: float = Field(
+        default=30.0,
+        ge=0,
+        description="Seconds `finish()` waits for unsent points at most; "
+        "what is left stays in the journal for `monitor sync`.",
+    )
+    capture: bool = Field(default=True, description="Record git commit, command line, packages and host of a run.")
+
+    rules: dict[str, Any] = Field(default_factory=dict, description="Overrides of the rules; see `docs/rules.md`.")
+
+    @field_validator("dir", mode="after")
+    @classmethod
+    def _expand(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  # pydantic-settings gives them by name
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # as above
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment; `load` puts `monitor.toml` underneath."""
+        return (init_settings, env_settings)
+
+    @property
+    def store_url(self) -> str:
+        """SQLAlchemy URL of the store."""
+        return self.database_url or f"sqlite:///{self.dir / 'monitor.db'}"
+
+    @property
+    def journal_dir(self) -> Path:
+        """Folder that holds one folder of journal segments a writer."""
+        return self.dir / "journal"
+
+    @property
+    def loopback(self) -> bool:
+        """True where the server can be reached from this machine alone."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def load(**overrides: object) -> Settings:
+    """Read the settings; an override that is None counts as not given.
+
+    Args:
+        **overrides: settings by name, which win over the environment and the file.
+
+    Raises:
+        SettingsError: a value cannot be used, or `monitor.toml` holds an unknown key.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    path = _find_file(given.get("dir"))
+    from_file = _read_file(path) if path else {}
+    env = {name for name in Settings.model_fields if f"MONITOR_{name.upper()}" in {k.upper() for k in os.environ}}
+    below = {name: value for name, value in from_file.items() if name not in env}
+    try:
+        return Settings(**(below | given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "?"
+        shown = f"MONITOR_{name.upper()}" if name in env and name not in given else name
+        raise SettingsError(shown, str(first["msg"]).lower(), f"got {first['input']!r}") from None
+
+
+def _find_file(directory: object) -> Path | None:
+    named = os.environ.get("MONITOR_CONFIG")
+    if named:
+        if not Path(named).is_file():
+            raise SettingsError("MONITOR_CONFIG", f"no file {named!r}", "name a monitor.toml that exists")
+        return Path(named)
+    folder = Path(str(directory or os.environ.get("MONITOR_DIR") or Path.home() / ".monitor")).expanduser()
+    return next((p for p in (Path("monitor.toml"), folder / "monitor.toml") if p.is_file()), None)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(str(path), f"cannot be read: {error}", "mend the file") from None
+    for key in data:
+        if key not in Settings.model_fields:
+            near = difflib.get_close_matches(key, Settings.model_fields, n=1)
+            fix = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(Settings.model_fields))}"
+            raise SettingsError(f"{path}: {key}", "is not known", fix)
+    return data
