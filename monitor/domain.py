@@ -415,6 +415,40 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunPage:
+    """One page of the list of runs.
+
+    Attributes:
+        total: runs that the filters leave, on all pages.
+        sparklines: for each run's id, by role ("train", "val"), a few dozen values of the curve; empty unless asked for.
+    """
+
+    items: tuple[RunInfo, ...]
+    total: int
+    sparklines: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A row of the outbox: an alert on its way.
+
+    Attributes:
+        id: with the run's id, the row.
+        attempts: how often delivery was tried.
+        next_ms: not to be tried again before.
+        delivered_ms: when a channel took it; None while it waits.
+        error: what the last failed try said.
+    """
+
+    id: int
+    alert: Alert
+    attempts: int = 0
+    next_ms: int = 0
+    delivered_ms: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """What `ingest` answers a batch with.
 
