@@ -420,7 +420,7 @@ class RunPage:
 
     Attributes:
         total: runs that the filters leave, on all pages.
-        sparklines: for each run's id, by role ("train", "val"), a few dozen values of the curve; empty unless asked for.
+        sparklines: by run id and role ("train", "val"), a few dozen values of the curve; empty unless asked for.
     """
 
     items: tuple[RunInfo, ...]
