@@ -14,6 +14,7 @@ A caller can catch `MonitorError` for all of them, or the builtin that each one 
     ├── SeriesNotFound       (LookupError)
     ├── Unauthorized         (PermissionError)  no token, or one that is not known
     ├── ServerUnreachable    (ConnectionError)
+    ├── DeliveryFailed       (ConnectionError)  an alert channel did not take an alert
     └── StoreError           (RuntimeError)     the database refused
         ├── SchemaMismatch                      the database is older or newer than the code
         └── StoreBusy                           another writer held the database for too long
@@ -141,6 +142,14 @@ class ServerUnreachable(MonitorError, ConnectionError):
     def __init__(self, server: str, problem: str) -> None:
         super().__init__(f"no monitor server answers at {server} ({problem}); start one with `monitor up`")
         self.server = server
+
+
+class DeliveryFailed(MonitorError, ConnectionError):
+    """An alert channel did not take an alert; it stays in the outbox and is tried again."""
+
+    def __init__(self, channel: str, problem: str) -> None:
+        super().__init__(f"alert channel {channel}: {problem}")
+        self.channel = channel
 
 
 class StoreError(MonitorError, RuntimeError):

@@ -1,0 +1,23 @@
+"""Which changes somebody should hear of, and how they hear of them.
+
+`lifecycle` is pure and runs inside the ingest transaction, so that an alert is stored if and only if the finding is;
+`delivery` drains that outbox through `channels`, at least once.
+"""
+
+from __future__ import annotations
+
+from monitor.alerts.channels import AppriseChannel, Channel, MemoryChannel, open_channels
+from monitor.alerts.delivery import Delivered, Outbox, deliver
+from monitor.alerts.lifecycle import alerts_for, status_alert
+
+__all__ = [
+    "AppriseChannel",
+    "Channel",
+    "Delivered",
+    "MemoryChannel",
+    "Outbox",
+    "alerts_for",
+    "deliver",
+    "open_channels",
+    "status_alert",
+]

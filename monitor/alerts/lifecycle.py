@@ -1,0 +1,163 @@
+"""From changes of findings, and of a run's status, to alerts; pure.
+
+Findings of severity `info` are good news or context and stay on the run's page. Each message about one finding carries
+the same `dedup_key`, so that a receiver can fold `resolved` into the `firing` it belongs to, as Alertmanager's
+fingerprints do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from monitor.domain import Alert, Finding, FindingState, RunInfo, RunStatus, Severity, whole
+
+EVIDENCE_SHOWN: Final = 12
+"""Numbers of a finding that a message holds, at most; the run's page has them all."""
+
+_STATUS_SEVERITY: Final = {
+    RunStatus.LOST: Severity.CRITICAL,
+    RunStatus.FAILED: Severity.CRITICAL,
+    RunStatus.STALLED: Severity.WARNING,
+}
+
+
+def alerts_for(run: RunInfo, changes: Sequence[Finding], *, now_ms: int) -> tuple[Alert, ...]:
+    """The alerts that a batch's changes call for, in the order of the changes.
+
+    Args:
+        run: the run that was judged.
+        changes: findings that fired or resolved with this batch.
+        now_ms: milliseconds since the epoch.
+
+    Returns:
+        One alert a change of a warning or critical finding; none for info and for pending findings.
+    """
+    return tuple(
+        _finding_alert(run, finding, now_ms)
+        for finding in changes
+        if finding.severity is not Severity.INFO and finding.state is not FindingState.PENDING
+    )
+
+
+def status_alert(run: RunInfo, status: RunStatus, *, now_ms: int) -> Alert:
+    """The alert for a run that turns lost, stalled or failed, or that comes back from it.
+
+    Args:
+        run: the run as it was before the change.
+        status: what it becomes. Any status but lost, stalled and failed resolves the alert of `run.status`.
+        now_ms: milliseconds since the epoch.
+
+    Raises:
+        ValueError: neither status is one that people are alerted of.
+    """
+    if status in _STATUS_SEVERITY:
+        kind, state, severity = status, "firing", _STATUS_SEVERITY[status]
+        title = f"{run.name} {_STATUS_TITLE[status]}"
+    elif run.status in _STATUS_SEVERITY:
+        kind, state, severity = run.status, "resolved", _STATUS_SEVERITY[run.status]
+        title = f"{run.name} is {status}, no longer {run.status}"
+    else:
+        raise ValueError(f"nobody is alerted of a run that goes from {run.status} to {status}")
+    return Alert(
+        run_id=run.id,
+        project=run.project,
+        run_name=run.name,
+        kind=str(kind),
+        state=state,
+        severity=severity,
+        title=f"{title} ({run.project})",
+        body="\n".join((*_status_lines(run, status, now_ms), _where(run))),
+        step=run.last_step,
+        created_ms=now_ms,
+        dedup_key=f"{run.id}:{kind}:{run.attempt}",
+    )
+
+
+_STATUS_TITLE: Final = {
+    RunStatus.LOST: "is lost: its heartbeat stopped",
+    RunStatus.STALLED: "is stalled: no new step arrives",
+    RunStatus.FAILED: "failed",
+}
+
+
+def _finding_alert(run: RunInfo, finding: Finding, now_ms: int) -> Alert:
+    resolved = finding.state is FindingState.RESOLVED
+    step = finding.resolved_step if resolved else finding.fired_step
+    what = finding.rule.replace("_", " ")
+    title = (
+        f"{run.name}: {what} resolved at step {_step(step)}"
+        if resolved
+        else f"{run.name}: {what} since step {_step(finding.onset_step)}"
+    )
+    return Alert(
+        run_id=run.id,
+        project=run.project,
+        run_name=run.name,
+        kind=finding.rule,
+        state=str(finding.state),
+        severity=finding.severity,
+        title=f"{title} ({run.project})",
+        body="\n".join(_finding_lines(run, finding)),
+        step=step,
+        created_ms=now_ms,
+        dedup_key=f"{run.id}:{finding.rule}:{finding.number}",
+    )
+
+
+def _finding_lines(run: RunInfo, finding: Finding) -> list[str]:
+    lines = [finding.explanation]
+    if finding.state is FindingState.RESOLVED:
+        lines.append(f"It began at step {_step(finding.onset_step)} and ended at step {_step(finding.resolved_step)}.")
+    elif finding.advice:
+        lines.append(f"What to do: {finding.advice}")
+    numbers = [f"{k} = {_number(v)}" for k, v in finding.evidence.items() if v is not None]
+    if numbers:
+        more = f", and {len(numbers) - EVIDENCE_SHOWN} more" if len(numbers) > EVIDENCE_SHOWN else ""
+        lines.append(f"Numbers: {', '.join(numbers[:EVIDENCE_SHOWN])}{more}.")
+    return [*(line for line in lines if line), _where(run)]
+
+
+def _status_lines(run: RunInfo, status: RunStatus, now_ms: int) -> list[str]:
+    at = "before its first step" if run.last_step is None else f"at step {run.last_step}"
+    if status is RunStatus.LOST:
+        return [
+            f"No heartbeat for {_ago(run.heartbeat_ms, now_ms)}; it was {at}.",
+            "What to do: see whether the process and its machine are alive. What it had logged is in its journal and "
+            'arrives with `monitor sync`; continue the run with resume="allow".',
+        ]
+    if status is RunStatus.STALLED:
+        return [
+            f"Its process is alive, but nothing was logged for {_ago(run.last_point_ms or run.created_ms, now_ms)}; "
+            f"it was {at}.",
+            "What to do: look for a hanging data loader, a dead peer in a collective operation, or a debugger.",
+        ]
+    if status is RunStatus.FAILED:
+        return [
+            f"It ended with an exception {at}: {run.error or 'no message was recorded'}",
+            'What to do: mend the cause, then continue from the last checkpoint with resume="allow".',
+        ]
+    return [f"It was {run.status}; now it is {status}, {at}."]
+
+
+def _where(run: RunInfo) -> str:
+    return f"Run {run.id} of project {run.project}."
+
+
+def _ago(then_ms: int | None, now_ms: int) -> str:
+    """A duration as people say it: "45 s", "12 min", "3.5 h"."""
+    if then_ms is None:
+        return "an unknown time"
+    seconds = max(0.0, (now_ms - then_ms) / 1000)
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _step(step: float | None) -> str:
+    value = whole(step)
+    return "?" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _number(value: float | int | str | bool) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
