@@ -1,0 +1,70 @@
+"""The command line: `monitor …`, also as `python -m monitor …`.
+
+One file a subject; each command loads what it needs when it runs, so that `monitor --help` is quick and the base
+install has every command that it can carry out. Errors of this package become one line on standard error and exit
+status 2; an interrupt ends with 130.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from monitor import __version__
+from monitor.cli import curves, database, journals, runs, serve
+from monitor.cli.screen import fail
+from monitor.errors import MonitorError
+
+app = typer.Typer(
+    name="monitor",
+    help="Training monitor: streams losses into SQL, diagnoses the curve, and tells the loop when to stop.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+serve.register(app)
+curves.register(app)
+runs.register(app)
+journals.register(app)
+database.register(app)
+
+
+@app.command(rich_help_panel="Other")
+def version(json: bool = typer.Option(False, "--json", help="Print as JSON.")) -> None:
+    """Print the version of the package and of Python."""
+    from monitor.cli.screen import emit
+
+    found = {"version": __version__, "python": sys.version.split()[0]}
+    emit(found, f"lossmonitor {found['version']} (Python {found['python']})", json)
+
+
+def main() -> None:
+    """Run the command line; the entry point of the package."""
+    try:
+        app()
+    except MonitorError as error:
+        fail(str(error))
+    except ImportError as error:
+        package = (error.name or "").split(".")[0]
+        if package not in _EXTRA_OF:
+            raise
+        fail(f'{package} is not installed; run: pip install "lossmonitor[{_EXTRA_OF[package]}]"')
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+_SERVER_PACKAGES = (
+    "apprise",
+    "apscheduler",
+    "fastapi",
+    "mlflow",
+    "plotly",
+    "psycopg",
+    "starlette",
+    "streamlit",
+    "uvicorn",
+)
+_EXTRA_OF = {**dict.fromkeys(_SERVER_PACKAGES, "server"), "torch": "demo", "sklearn": "demo"}

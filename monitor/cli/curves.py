@@ -1,0 +1,47 @@
+"""`monitor diagnose`: judge the losses in a file, with no server and no store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from monitor.cli.screen import diagnosis_text, emit
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command(rich_help_panel="Watch")(diagnose)
+
+
+def diagnose(
+    file: Path = typer.Argument(
+        ..., metavar="FILE", help="CSV or JSONL with a step column and losses.", show_default=False
+    ),
+    unit: str = typer.Option(None, help='What a step counts, "step" or "epoch"; default: by the column name.'),
+    loss: str = typer.Option(None, help='The loss function, such as "cross_entropy(classes=10)".'),
+    json: bool = typer.Option(False, "--json", help="Print the diagnosis as JSON."),
+) -> None:
+    """Read losses from a CSV or JSONL file and print the diagnosis.
+
+    Columns are recognised by name: step, epoch or iteration; train_loss, loss, val_loss, eval_loss, grad_norm, lr and
+    the like. Columns that are not recognised are named, not dropped silently.
+    """
+    from dataclasses import replace
+
+    from monitor.importers import read_curves
+    from monitor.rules import diagnose as judge
+
+    curves = read_curves(file)
+    spec = _loss(loss) if loss else None
+    found = judge(
+        curves.train, curves.val, unit=unit or curves.unit, loss=spec, grad_norm=curves.grad_norm, lr=curves.lr
+    )
+    found = replace(found, counts=replace(found.counts, unmapped=tuple(curves.unmapped)))
+    emit(found.to_dict(), diagnosis_text(found), json)
+
+
+def _loss(text: str) -> dict[str, object]:
+    from monitor import losses
+
+    return dict(losses.parse(text).to_dict())

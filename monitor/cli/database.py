@@ -1,0 +1,72 @@
+"""`monitor db`: the schema of the store."""
+
+from __future__ import annotations
+
+import typer
+
+from monitor import settings as settings_
+from monitor.cli.screen import emit
+
+_URL = typer.Option(None, "--url", help="SQLAlchemy URL of the database; default: the one in the settings.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    group = typer.Typer(no_args_is_help=True, help="Look after the database.")
+    group.command("upgrade")(upgrade)
+    group.command("downgrade")(downgrade)
+    group.command("check")(check)
+    app.add_typer(group, name="db", rich_help_panel="Look after")
+
+
+def upgrade(
+    url: str = _URL,
+    revision: str = typer.Option("head", help="Revision to upgrade to."),
+    json: bool = typer.Option(False, "--json", help="Print as JSON."),
+) -> None:
+    """Bring the database to the schema of this version; a new database is made."""
+    from monitor.store import migrate
+
+    target = url or _store_url()
+    before = migrate.current(target)
+    migrate.upgrade(target, revision)
+    _report("upgraded", target, before, json)
+
+
+def downgrade(
+    revision: str = typer.Argument(..., help='Revision to go back to, such as "0001"; "base" removes our tables.'),
+    url: str = _URL,
+    json: bool = typer.Option(False, "--json", help="Print as JSON."),
+) -> None:
+    """Take the database back to an older schema."""
+    from monitor.store import migrate
+
+    target = url or _store_url()
+    before = migrate.current(target)
+    migrate.downgrade(target, revision)
+    _report("downgraded", target, before, json)
+
+
+def check(url: str = _URL, json: bool = typer.Option(False, "--json", help="Print as JSON.")) -> None:
+    """Say which schema the database has; exit status 2 where it is not this version's."""
+    from monitor.store import Store, migrate
+
+    target = url or _store_url()
+    Store.open(target, create=False).close()
+    _report("checked", target, migrate.current(target), json)
+
+
+def _store_url() -> str:
+    loaded = settings_.load()
+    if loaded.database_url is None:
+        loaded.dir.mkdir(parents=True, exist_ok=True)
+    return loaded.store_url
+
+
+def _report(done: str, url: str, before: str | None, json: bool) -> None:
+    from monitor.store import migrate
+
+    after = migrate.current(url)
+    shown = migrate.shown(url)
+    change = f"at schema {after}" if before == after else f"from schema {before or 'none'} to {after or 'none'}"
+    emit({"url": shown, "before": before, "after": after}, f"{done}: {shown}, {change}", json)

@@ -1,0 +1,108 @@
+"""`monitor runs`: the stored runs, from a server or from the embedded store."""
+
+from __future__ import annotations
+
+import typer
+from rich.table import Table
+
+from monitor.cli.screen import ACTIONS, STATUSES, ago, diagnosis_text, emit, escape, number, out  # fmt: skip
+from monitor.domain import RunInfo
+
+_SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
+_JSON = typer.Option(False, "--json", help="Print as JSON.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    group = typer.Typer(no_args_is_help=True, help="List and show runs.")
+    group.command("ls")(ls)
+    group.command("show")(show)
+    app.add_typer(group, name="runs", rich_help_panel="Watch")
+
+
+def ls(
+    project: str = typer.Option(None, help="Only runs of this project."),
+    status: str = typer.Option(
+        None, help="Only runs of this status: running, stalled, lost, finished, stopped, failed."
+    ),
+    verdict: str = typer.Option(None, help="Only runs of this verdict, such as overfitting."),
+    search: str = typer.Option(None, help="Only runs whose name or id holds this text."),
+    order: str = typer.Option("-created", help='Column to sort by, "-" first for descending.'),
+    limit: int = typer.Option(20, min=1, max=1000, help="Runs to print at most."),
+    server: str = _SERVER,
+    json: bool = _JSON,
+) -> None:
+    """List runs, newest first, with verdict and recommendation."""
+    from monitor.client.reader import Api
+
+    page = Api(server).runs_page(
+        project=project, status=status, verdict=verdict, search=search, order=order, limit=limit
+    )
+    if json:
+        emit({"total": page.total, "runs": [run.to_dict() for run in page.items]}, "", True)
+        return
+    if not page.items:
+        out.print("No runs yet. Log one: https://pypi.org/project/lossmonitor or `monitor demo`" if not any(
+            (project, status, verdict, search)) else "No run matches.")  # fmt: skip
+        return
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("run", "project", "name", "status", "verdict", "do", "best", "at step", "last step", "started"):
+        table.add_column(column, justify="right" if column in ("best", "at step", "last step") else "left")
+    for run in page.items:
+        table.add_row(*_row(run))
+    out.print(table)
+    if page.total > len(page.items):
+        out.print(f"[dim]{len(page.items)} of {page.total:,} runs; --limit shows more[/]")
+
+
+def _row(run: RunInfo) -> list[str]:
+    rec = run.recommendation
+    return [
+        run.id[:8],
+        escape(run.project),
+        escape(run.name),
+        f"[{STATUSES[run.status]}]{run.status}[/]",
+        run.verdict,
+        f"[{ACTIONS[rec.action]}]{rec.action}[/]",
+        number(rec.best_val_loss),
+        number(rec.best_step),
+        number(run.last_step),
+        ago(run.created_ms),
+    ]
+
+
+def show(
+    run: str = typer.Argument(..., metavar="RUN", help="Id, the first digits of it, or the name.", show_default=False),
+    server: str = _SERVER,
+    json: bool = _JSON,
+) -> None:
+    """Show one run: its series, its findings with their evidence, and the recommendation."""
+    from monitor.client.reader import Api
+
+    view = Api(server).run(run)
+    info, series, diagnosis = view.info, view.series(), view.diagnosis()
+    if json:
+        data = {
+            **info.to_dict(),
+            "series": [s.to_dict() for s in series],
+            "checkpoints": [c.to_dict() for c in view.checkpoints()],
+            "diagnosis": diagnosis.to_dict(),
+        }
+        emit(data, "", True)
+        return
+    out.print(f"[bold]{escape(info.project)}/{escape(info.name)}[/] [dim]{info.id}[/]")
+    out.print(f"[{STATUSES[info.status]}]{info.status}[/], started {ago(info.created_ms)}, attempt {info.attempt}")
+    if info.error:
+        out.print(f"[red]{escape(info.error)}[/]")
+    for name, count in info.warnings.items():
+        out.print(f"[yellow]{count:,} {escape(name)}[/]")
+    out.print("")
+    out.print(diagnosis_text(diagnosis))
+    table = Table(box=None, header_style="dim", pad_edge=False, title_justify="left")
+    for column in ("series", "role", "points", "last step", "last", "min", "at step"):
+        table.add_column(column, justify="left" if column in ("series", "role") else "right")
+    for s in series:
+        table.add_row(escape(s.key), str(s.role), number(s.count), number(s.last_step), number(s.last), number(s.min),
+                      number(s.min_step))  # fmt: skip
+    out.print("")
+    out.print(table)

@@ -1,0 +1,127 @@
+"""What commands print: data as JSON or as text for a person, errors as one line."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from typing import NoReturn
+
+from rich.console import Console
+
+from monitor.domain import Action, Diagnosis, Finding, Recommendation, RunStatus, Severity, whole
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+COLOURS = {Severity.CRITICAL: "red", Severity.WARNING: "yellow", Severity.INFO: "green"}
+ACTIONS = {Action.STOP: "bold red", Action.INVESTIGATE: "bold yellow", Action.CONTINUE: "green"}
+STATUSES = {
+    RunStatus.RUNNING: "green",
+    RunStatus.STALLED: "yellow",
+    RunStatus.LOST: "red",
+    RunStatus.FAILED: "red",
+    RunStatus.STOPPED: "cyan",
+    RunStatus.FINISHED: "default",
+}
+
+
+def fail(message: str, status: int = 2) -> NoReturn:
+    """Print one line on standard error and exit.
+
+    Args:
+        message: what is wrong, where, and the fix.
+        status: the exit status.
+    """
+    err.print(f"[bold red]error:[/] {escape(message)}")
+    sys.exit(status)
+
+
+def emit(data: object, text: object, as_json: bool) -> None:
+    """Print `data` as JSON on standard output, or `text` for a person."""
+    if as_json:
+        sys.stdout.write(json.dumps(data, indent=2, allow_nan=False) + "\n")
+    else:
+        out.print(text)
+
+
+def escape(text: str) -> str:
+    """Text that Rich prints as it is, square brackets included."""
+    return text.replace("[", r"\[")
+
+
+def number(value: float | None) -> str:
+    """A loss or a step as a person reads it: four significant digits, whole steps in full.
+
+    >>> number(1234567.0), number(0.123456), number(None), number(2.5e-9)
+    ('1,234,567', '0.1235', '-', '2.5e-09')
+    """
+    if value is None:
+        return "-"
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    step = whole(value)
+    return f"{step:,}" if isinstance(step, int) and abs(step) < 10**12 else f"{value:.4g}"
+
+
+def ago(then_ms: int | None, now_ms: int | None = None) -> str:
+    """How long ago that was, in the largest unit that fits.
+
+    >>> ago(0, 90_000), ago(0, 7_200_000), ago(None)
+    ('1 min ago', '2 h ago', 'never')
+    """
+    if then_ms is None:
+        return "never"
+    seconds = max(0, ((now_ms if now_ms is not None else time.time_ns() // 10**6) - then_ms) // 1000)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
+
+
+def finding_lines(finding: Finding) -> str:
+    """One finding with its steps, its explanation, its evidence and its advice, as Rich markup."""
+    colour = COLOURS[finding.severity]
+    steps = f"began at {number(finding.onset_step)}, fired at {number(finding.fired_step)}"
+    if finding.resolved_step is not None:
+        steps += f", resolved at {number(finding.resolved_step)}"
+    shown = ", ".join(
+        f"{name}={number(v) if isinstance(v, int | float) and not isinstance(v, bool) else v}"
+        for name, v in finding.evidence.items()
+        if v is not None
+    )
+    lines = [
+        f"[{colour}]●[/] [bold]{finding.rule}[/] ({finding.state}, {finding.severity}; {steps})",
+        f"  {escape(finding.explanation)}",
+        f"  [dim]{escape(shown)}[/]",
+    ]
+    if finding.advice:
+        lines.append(f"  → {escape(finding.advice)}")
+    return "\n".join(lines)
+
+
+def recommendation_line(rec: Recommendation) -> str:
+    """The action with its reason and the best step so far, as Rich markup."""
+    best = ""
+    if rec.best_step is not None:
+        best = f" [dim](best {number(rec.best_val_loss)} at step {number(rec.best_step)})[/]"
+    return f"[{ACTIONS[rec.action]}]{rec.action.upper()}[/] {escape(rec.reason)}{best}"
+
+
+def diagnosis_text(diagnosis: Diagnosis) -> str:
+    """A whole diagnosis for a person, as Rich markup."""
+    counts = diagnosis.counts
+    lines = [
+        f"[bold]{diagnosis.verdict}[/]: {escape(diagnosis.headline)}",
+        recommendation_line(diagnosis.recommendation),
+        "",
+        *(finding_lines(finding) for finding in diagnosis.findings),
+    ]
+    tail = f"{counts.train:,} train and {counts.val:,} validation points"
+    tail += "".join(
+        f", {value:,} {name}" for name, value in (("not finite", counts.non_finite), ("late", counts.late)) if value
+    )
+    if counts.unmapped:
+        tail += f"; stored but not judged: {', '.join(counts.unmapped)}"
+    return "\n".join([*lines, f"[dim]{escape(tail)}[/]"])

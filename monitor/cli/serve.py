@@ -1,0 +1,104 @@
+"""`monitor up`, `monitor dashboard` and `monitor demo`: what keeps running."""
+
+from __future__ import annotations
+
+import json as json_
+import os
+import sys
+from pathlib import Path
+
+import typer
+
+from monitor import settings as settings_
+from monitor.cli.screen import err, escape, out
+
+_DIR = typer.Option(
+    None, "--dir", help="Folder of the embedded store and the journals; default MONITOR_DIR, else ~/.monitor."
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command(rich_help_panel="Run")(up)
+    app.command(rich_help_panel="Run")(demo)
+    app.command(rich_help_panel="Run")(dashboard)
+
+
+def up(
+    host: str = typer.Option(None, help="Address to bind; any but loopback needs MONITOR_TOKEN."),
+    port: int = typer.Option(None, help="Port of the API; 0 takes a free one."),
+    dashboard: bool = typer.Option(True, help="Start the dashboard too."),
+    dashboard_port: int = typer.Option(None, help="Port of the dashboard; 0 takes a free one."),
+    mlflow: bool = typer.Option(False, help="Start an MLflow server too, and mirror the runs into it."),
+    mlflow_port: int = typer.Option(None, help="Port of the MLflow server; 0 takes a free one."),
+    directory: Path = _DIR,
+    json: bool = typer.Option(False, "--json", help="Print the addresses as one line of JSON when all parts answer."),
+) -> None:
+    """Start the server, and with it the dashboard and (with --mlflow) MLflow; stop with Ctrl-C."""
+    from monitor.server import up as serve
+
+    loaded = settings_.load(host=host, port=port, dashboard_port=dashboard_port, mlflow_port=mlflow_port, dir=directory)
+
+    def ready(urls: dict[str, str]) -> None:
+        if json:
+            sys.stdout.write(json_.dumps(urls) + "\n")
+            sys.stdout.flush()
+            return
+        names = {"api": "API", "dashboard": "Dashboard", "mlflow": "MLflow"}
+        for part, url in urls.items():
+            out.print(f"{names.get(part, part):<10} [bold]{url}[/]")
+        out.print(f"[dim]Log to it with MONITOR_SERVER_URL={urls['api']}; stop with Ctrl-C[/]")
+
+    serve(loaded, dashboard=dashboard, mlflow=mlflow, ready=ready)
+
+
+def dashboard(
+    host: str = typer.Option(None, help="Address to bind."),
+    port: int = typer.Option(None, help="Port of the dashboard."),
+    server: str = typer.Option(None, help="Server to read from; default MONITOR_SERVER_URL."),
+) -> None:
+    """Start the dashboard alone, over a server that runs elsewhere."""
+    from monitor.server import run_dashboard
+
+    run_dashboard(settings_.load(host=host, dashboard_port=port, server_url=server))
+
+
+def demo(
+    exit_: bool = typer.Option(False, "--exit", help="End when the runs do, instead of leaving the dashboard up."),
+    mlflow: bool = typer.Option(False, help="Start an MLflow server too, and mirror the runs into it."),
+    port: int = typer.Option(None, help="Port of the API; default 8470, or a free one if it is taken."),
+    dashboard_port: int = typer.Option(None, help="Port of the dashboard; default 8471, or a free one."),
+    directory: Path = _DIR,
+    json: bool = typer.Option(False, "--json", help="Print the outcomes as JSON on standard output."),
+) -> None:
+    """Train four small networks on real data and watch them: healthy, overfitting, diverging, oscillating."""
+    import sklearn  # noqa: F401  # fails here, with the extra to install, before a server is started
+    import torch  # noqa: F401  # as above
+
+    from monitor.demo.service import Service
+    from monitor.demo.show import run_demo, verdict_panel
+
+    screen = err if json else out
+    loaded = settings_.load(port=port, dashboard_port=dashboard_port, dir=directory)
+    os.environ["MONITOR_DIR"] = str(loaded.dir)
+    with screen.status("Starting the server and the dashboard"):
+        service = Service(loaded, mlflow=mlflow, tell=lambda line: screen.print(f"[yellow]{escape(line)}[/]"))
+        service.start()
+    with service:
+        screen.print(f"Dashboard  [bold]{service.urls['dashboard']}[/]  (watch the runs as they train)")
+        result = run_demo(screen, service)
+        if json:
+            data = {"urls": dict(result.urls), "runs": [outcome.to_dict() for outcome in result.outcomes]}
+            sys.stdout.write(json_.dumps(data, indent=2, allow_nan=False) + "\n")
+            sys.stdout.flush()
+        else:
+            for outcome in result.outcomes:
+                out.print(verdict_panel(outcome))
+        for part, url in result.urls.items():
+            screen.print(f"{part:<10} [bold]{url}[/]")
+        if not exit_:
+            screen.print("[dim]The dashboard stays up; stop with Ctrl-C[/]")
+            try:
+                service.wait()
+            except KeyboardInterrupt:
+                screen.print("stopped")

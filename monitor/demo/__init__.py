@@ -1,0 +1,5 @@
+"""Four real training runs that show the product: healthy, overfitting, diverging, oscillating."""
+
+from monitor.demo.show import run_demo
+
+__all__ = ["run_demo"]
