@@ -1,4 +1,4 @@
-"""The wheel, installed in a fresh environment, works in a folder that has a `dashboard/` and `migrations/` of its own."""
+"""The wheel, in a fresh environment, works from a folder that has a `dashboard/` and `migrations/` of its own."""
 
 import json
 import os

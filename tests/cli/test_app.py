@@ -1,0 +1,64 @@
+"""The command line as a whole."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.core import TyperGroup
+from typer.testing import CliRunner
+
+from monitor import __version__
+from monitor.cli import app
+
+
+def _all(group, path=()):
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from _all(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = dict(_all(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_help_says_what_each_command_and_each_option_does(path):
+    command = COMMANDS[path]
+    assert command.help
+    for param in command.params:
+        assert getattr(param, "help", None), f"{' '.join(path)} {param.name} has no help"
+    assert CliRunner().invoke(app, [*path, "--help"]).exit_code == 0
+
+
+def test_version_as_text_and_as_json():
+    assert __version__ in CliRunner().invoke(app, ["version"]).stdout
+    assert json.loads(CliRunner().invoke(app, ["version", "--json"]).stdout)["version"] == __version__
+
+
+def test_python_dash_m_is_the_same_command():
+    done = subprocess.run([sys.executable, "-m", "monitor", "version", "--json"], capture_output=True, text=True)
+    assert json.loads(done.stdout)["version"] == __version__
+
+
+def test_help_loads_no_server_library():
+    code = (
+        "import sys; sys.argv = ['monitor', '--help']\n"
+        "from monitor.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print([m for m in ('numpy', 'sqlalchemy', 'fastapi', 'streamlit', 'mlflow', 'torch') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_a_missing_extra_is_one_line_that_names_it(tmp_path):
+    (tmp_path / "uvicorn.py").write_text("raise ModuleNotFoundError(\"No module named 'uvicorn'\", name='uvicorn')\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "monitor", "up", "--port", "0"],
+        capture_output=True, text=True, env={"PYTHONPATH": str(tmp_path), "MONITOR_DIR": str(tmp_path / "m")},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.strip() == 'error: uvicorn is not installed; run: pip install "lossmonitor[server]"'

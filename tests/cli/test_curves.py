@@ -1,0 +1,106 @@
+"""`monitor diagnose` as a user calls it."""
+
+import json
+import math
+
+import pytest
+from typer.testing import CliRunner
+
+from monitor.cli import app, main
+
+KEYS = {"schema", "verdict", "headline", "findings", "recommendation", "counts"}
+FINDING_KEYS = {
+    "rule", "version", "state", "severity", "onset_step", "fired_step", "resolved_step", "evidence", "explanation",
+    "advice",
+}  # fmt: skip
+RECOMMENDATION_KEYS = {"action", "first_stop_step", "stop_step", "best_step", "best_val_loss", "reason"}
+
+
+@pytest.fixture
+def overfitting_csv(tmp_path):
+    rows = ["step,train_loss,val_loss,accuracy"]
+    for step in range(0, 2000, 10):
+        val = 0.5 + abs(step - 600) / 1000 if step % 50 == 0 else ""
+        rows.append(f"{step},{2 / (1 + step / 100)},{val},0.5")
+    path = tmp_path / "losses.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def call(*args: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [str(a) for a in args], catch_exceptions=False)
+    return result.exit_code, result.stdout
+
+
+def test_json_follows_the_contract(overfitting_csv):
+    status, out = call("diagnose", overfitting_csv, "--json")
+    data = json.loads(out)
+    assert status == 0
+    assert set(data) == KEYS
+    assert data["schema"] == 1
+    assert data["verdict"] == "overfitting"
+    assert set(data["recommendation"]) >= RECOMMENDATION_KEYS
+    for finding in data["findings"]:
+        assert set(finding) >= FINDING_KEYS
+    assert data["recommendation"]["action"] == "stop"
+    assert data["recommendation"]["best_step"] == 600
+    assert data["counts"]["train"] == 200
+    assert data["counts"]["val"] == 40
+    assert data["counts"]["unmapped"] == ["accuracy"]
+
+
+def test_text_holds_verdict_evidence_and_recommendation(overfitting_csv):
+    status, out = call("diagnose", overfitting_csv)
+    assert status == 0
+    assert out.startswith("overfitting: ")
+    assert "STOP" in out
+    assert "best 0.5 at step 600" in out
+    assert "accuracy" in out
+
+
+def test_jsonl_gives_the_same_diagnosis_as_csv(overfitting_csv, tmp_path):
+    lines = overfitting_csv.read_text().splitlines()
+    names = lines[0].split(",")
+    path = tmp_path / "losses.jsonl"
+    records = [{k: float(v) for k, v in zip(names, line.split(","), strict=True) if v} for line in lines[1:]]
+    path.write_text("\n".join(map(json.dumps, records)))
+    assert json.loads(call("diagnose", path, "--json")[1]) == json.loads(call("diagnose", overfitting_csv, "--json")[1])
+
+
+def test_nan_is_named_and_the_json_stays_strict(tmp_path):
+    path = tmp_path / "nan.csv"
+    path.write_text("step,loss\n" + "".join(f"{i},{math.nan if i > 60 else 1 / (1 + i)}\n" for i in range(80)))
+    status, out = call("diagnose", path, "--json")
+    data = json.loads(out, parse_constant=lambda word: pytest.fail(f"{word} is not strict JSON"))
+    assert status == 0
+    assert data["verdict"] == "nan"
+    assert data["counts"]["non_finite"] == 19
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("step,loss\n1,0.5\n2,abc\n", ["bad.csv", "row 3", "abc"]),
+        ("a,b\n1,2\n", ["bad.csv", "loss"]),
+        ("", ["bad.csv", "empty"]),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_line_and_exit_status_2(tmp_path, capsys, monkeypatch, content, said):
+    path = tmp_path / "bad.csv"
+    path.write_text(content)
+    monkeypatch.setattr("sys.argv", ["monitor", "diagnose", str(path)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    for words in said:
+        assert words in shown
+
+
+def test_a_file_that_is_not_there_is_one_line_and_exit_status_2(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["monitor", "diagnose", str(tmp_path / "none.csv")])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert "none.csv" in capsys.readouterr().err

@@ -1,0 +1,71 @@
+"""`monitor runs` over the embedded store, filled by the SDK."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+import monitor
+from monitor.cli import app
+from monitor.errors import RunNotFound
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setenv("MONITOR_DIR", str(tmp_path))
+    monkeypatch.delenv("MONITOR_SERVER_URL", raising=False)
+    with monitor.init("vision", name="baseline", config={"lr": 0.1}, tags={"team": "a"}) as run:
+        for step in range(100):
+            run.log({"train/loss": 2 / (1 + step), "accuracy": step / 100}, step=step)
+            if step % 10 == 0:
+                run.log({"val/loss": 2.5 / (1 + step)}, step=step)
+    return run
+
+
+def call(*args: str) -> str:
+    result = CliRunner().invoke(app, args, catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def test_ls_lists_the_run_with_status_and_verdict(run):
+    out = call("runs", "ls")
+    assert run.id[:8] in out
+    assert "baseline" in out
+    assert "finished" in out
+
+
+def test_ls_json_holds_whole_runs(run):
+    data = json.loads(call("runs", "ls", "--json"))
+    assert data["total"] == 1
+    assert data["runs"][0]["id"] == run.id
+    assert data["runs"][0]["config"] == {"lr": 0.1}
+
+
+def test_ls_filters(run):
+    assert json.loads(call("runs", "ls", "--project", "other", "--json"))["total"] == 0
+    assert json.loads(call("runs", "ls", "--status", "finished", "--json"))["total"] == 1
+    assert "No run matches" in call("runs", "ls", "--search", "nothing-like-this")
+
+
+@pytest.mark.parametrize("ref", ["id", "prefix", "name"])
+def test_show_finds_the_run_by_id_prefix_and_name(run, ref):
+    shown = call("runs", "show", {"id": run.id, "prefix": run.id[:8], "name": "baseline"}[ref])
+    assert "vision/baseline" in shown
+    assert "train/loss" in shown
+
+
+def test_show_json_lists_each_series(run):
+    data = json.loads(call("runs", "show", run.id, "--json"))
+    series = {s["key"]: s for s in data["series"]}
+    assert series["train/loss"]["count"] == 100
+    assert series["train/loss"]["last_step"] == 99
+    assert series["val/loss"]["count"] == 10
+    assert series["accuracy"]["role"] == "unmapped"
+    assert data["diagnosis"]["schema"] == 1
+
+
+def test_show_of_a_run_that_is_not_there_names_the_fix(run):
+    result = CliRunner().invoke(app, ["runs", "show", "deadbeef"])
+    assert isinstance(result.exception, RunNotFound)
+    assert "monitor runs ls" in str(result.exception)
