@@ -449,6 +449,29 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobHealth:
+    """How a background job of the server is doing.
+
+    Attributes:
+        runs: times it ran.
+        failures: times it raised, of these.
+        failing: the last run raised.
+        last_error: what the last failure said; kept after it recovered.
+        last_run_ms: when it last ended, milliseconds since the epoch.
+    """
+
+    runs: int = 0
+    failures: int = 0
+    failing: bool = False
+    last_error: str | None = None
+    last_run_ms: int | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """The row as JSON data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """What `ingest` answers a batch with.
 
