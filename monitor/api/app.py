@@ -1,0 +1,65 @@
+"""The application factory: routes, errors, security and compression put together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import anyio
+from fastapi import APIRouter, Depends, FastAPI
+
+from monitor import __version__
+from monitor.api import batches, curves, health, problems, runs
+from monitor.api.bodies import CompressRemote
+from monitor.api.security import authorize
+from monitor.api.services import Services, no_jobs
+from monitor.domain import JobHealth
+from monitor.rules import Engine
+from monitor.settings import Settings
+from monitor.store import Store
+
+POSTGRES_WRITERS: Final = 8
+"""Batches committed at once on PostgreSQL: enough that a commit's wait is another batch's work; the rest is the GIL."""
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def create_api(
+    store: Store,
+    engine: Engine,
+    settings: Settings,
+    *,
+    clock: Callable[[], int] = wall_clock_ms,
+    jobs: Callable[[], Mapping[str, JobHealth]] = no_jobs,
+) -> FastAPI:
+    """The API over a store; it opens, closes and starts nothing.
+
+    Args:
+        store: what it reads from and writes to.
+        engine: judges what comes in.
+        settings: the token, and what `/api/v1/info` tells.
+        clock: milliseconds since the epoch.
+        jobs: the health of the background jobs by name.
+    """
+    app = FastAPI(
+        title="lossmonitor",
+        version=__version__,
+        summary="Training losses in, diagnosis out.",
+        openapi_tags=[{"name": n} for n in ("batches", "runs", "curves", "health")],
+    )
+    writers = 1 if settings.store_url.startswith("sqlite") else POSTGRES_WRITERS
+    app.state.services = Services(
+        store=store, engine=engine, settings=settings, clock=clock, jobs=jobs, writers=anyio.CapacityLimiter(writers)
+    )
+    problems.install(app)
+    app.add_middleware(CompressRemote)
+    app.include_router(health.probes)
+    api = APIRouter(prefix="/api/v1", dependencies=[Depends(authorize)])
+    for router in (batches.router, runs.router, curves.router, health.router):
+        api.include_router(router)
+    app.include_router(api)
+    return app

@@ -1,0 +1,79 @@
+"""Reading request bodies within limits, and writing strict JSON quickly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from fastapi import Request
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from monitor.api.problems import Refused
+from monitor.wire import POINTS_MEDIA_TYPE, jsonable
+
+MAX_BODY: Final = 64 * 2**20
+"""Bytes of a request's body, at most: a packed batch of `wire.MAX_POINTS` points takes 34 MB."""
+
+
+async def read_body(request: Request, *, limit: int = MAX_BODY) -> bytes:
+    """The whole body.
+
+    Raises:
+        Refused: it is larger than the limit, found without reading more than that; or it is compressed.
+    """
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise Refused(
+            415, "content-encoding", f"a body with Content-Encoding {encoding} is not taken; send it as it is"
+        )
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > limit:
+        raise Refused(
+            413, "too-large", f"the body has {announced} bytes, at most {limit} are taken; send smaller batches"
+        )
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise Refused(413, "too-large", f"the body is longer than {limit} bytes; send smaller batches")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def media_type(request: Request) -> str:
+    """The media type of the body, without its parameters, in lower case; "" where none is said."""
+    return request.headers.get("content-type", "").split(";", maxsplit=1)[0].strip().lower()
+
+
+def json_response(data: Mapping[str, object] | Sequence[object], status: int = 200) -> Response:
+    """Strict JSON; a float that is not finite, if one is left, becomes "NaN", "Infinity" or "-Infinity"."""
+    try:
+        text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except (ValueError, TypeError):
+        text = json.dumps(jsonable(data), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    # A lone surrogate, which JSON may hold as an escape, has no UTF-8.
+    return Response(text.encode(errors="replace"), status, media_type="application/json")
+
+
+class CompressRemote:
+    """Compresses what goes over a network; on loopback, and for packed points, it would only cost time."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.compressed = GZipMiddleware(app, minimum_size=2048, compresslevel=1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, to the compressing application or to the plain one."""
+        app = self.compressed if scope["type"] == "http" and _worth_it(scope) else self.app
+        await app(scope, receive, send)
+
+
+def _worth_it(scope: Scope) -> bool:
+    client = scope.get("client")
+    if client is None or client[0] in {"127.0.0.1", "::1", "localhost"}:
+        return False
+    return not any(k == b"accept" and POINTS_MEDIA_TYPE.encode() in v for k, v in scope["headers"])

@@ -1,0 +1,115 @@
+"""Shapes that only HTTP has; everything else is the domain's own dataclasses, which OpenAPI shows as they are."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from typing_extensions import Annotated  # noqa: UP035  # pydantic reads it on every Python
+
+from monitor.domain import Checkpoint, Delivery, JobHealth, RunInfo, SeriesInfo
+
+
+class RunsModel(BaseModel):
+    """One page of runs."""
+
+    total: int = Field(description="Runs that the filters leave, on all pages.")
+    runs: list[RunInfo]
+    sparklines: dict[str, dict[str, list[float | str]]] = Field(description="Values by run id and role.")
+
+
+class RunModel(BaseModel):
+    """A run with its series and checkpoints; the run's own fields stand beside them."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    project: str
+    name: str
+    series: list[SeriesInfo]
+    checkpoints: list[Checkpoint]
+
+
+class StopRequest(BaseModel):
+    """Who asks the loop to stop."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    who: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] = "api"
+
+
+class StopModel(BaseModel):
+    """The stop that was asked for."""
+
+    run_id: str
+    stop_requested: str
+
+
+class ProjectModel(BaseModel):
+    """A project and how many runs it has."""
+
+    name: str
+    runs: int
+
+
+class ProjectsModel(BaseModel):
+    """All projects."""
+
+    projects: list[ProjectModel]
+
+
+class AlertsModel(BaseModel):
+    """Alerts, newest first, with where they are on their way."""
+
+    alerts: list[Delivery]
+
+
+class HistoryModel(BaseModel):
+    """All points of a series; each list has one entry a point."""
+
+    key: str
+    steps: list[int]
+    values: list[float | str]
+    times: list[int] = Field(description="Milliseconds since the epoch.")
+    epochs: list[float | str] | None
+
+
+class CurveModel(BaseModel):
+    """A series reduced to what a screen shows."""
+
+    key: str
+    x_axis: str
+    x: list[float | str]
+    y: list[float | str]
+    shown: int
+    total: int
+    smoothed: list[float | str] | None
+
+
+class HealthModel(BaseModel):
+    """The server answers."""
+
+    status: str
+    name: str
+    version: str
+    store_id: str = Field(description="Tells two stores apart without telling where they are.")
+
+
+class ReadyModel(BaseModel):
+    """The server can do its work."""
+
+    status: str
+    store: str
+    jobs: dict[str, JobHealth]
+
+
+class InfoModel(BaseModel):
+    """What this server is."""
+
+    name: str
+    version: str
+    wire: int
+    store: str
+    store_id: str
+    rules_hash: str
+    heartbeat_s: float
+    links: dict[str, str]
+    jobs: dict[str, JobHealth]

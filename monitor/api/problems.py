@@ -1,0 +1,160 @@
+"""Every refusal is `application/problem+json` (RFC 9457): type, title, status, detail, and what helps the caller act.
+
+`field` names the offending field or parameter, `expected` the record a batch has to start with.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from monitor.domain import Json
+from monitor.errors import (
+    MonitorError,
+    OffsetGap,
+    RunExists,
+    RunNotFound,
+    SchemaMismatch,
+    SeriesNotFound,
+    StoreBusy,
+    StoreError,
+    Unauthorized,
+    WireError,
+)
+
+MEDIA_TYPE: Final = "application/problem+json"
+_log = logging.getLogger(__name__)
+
+_TITLES: Final[Mapping[type[MonitorError], tuple[int, str]]] = {
+    WireError: (422, "The message does not follow the wire format; nothing of it was stored"),
+    OffsetGap: (409, "The batch does not start where the writer's last one ended"),
+    RunExists: (409, "The run exists"),
+    RunNotFound: (404, "No such run"),
+    SeriesNotFound: (404, "The run has no such series"),
+    Unauthorized: (401, "A token is needed"),
+    StoreBusy: (503, "The store is busy; try again"),
+    SchemaMismatch: (503, "The database has another schema"),
+    StoreError: (503, "The database refused; try again"),
+    MonitorError: (422, "The request cannot be carried out"),
+}
+_RETRY_AFTER_S: Final[Mapping[type[MonitorError], int]] = {StoreBusy: 1, SchemaMismatch: 30, StoreError: 5}
+
+
+class Refused(HTTPException):
+    """A request that is refused before it reaches the rooms below: its size, its media type, its host."""
+
+    def __init__(self, status: int, kind: str, detail: str) -> None:
+        super().__init__(status, detail)
+        self.kind = kind
+
+
+def problem(
+    status: int, kind: str, title: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: object
+) -> Response:
+    """A problem response.
+
+    Args:
+        status: HTTP status.
+        kind: last part of the problem's type, such as `offset-gap`; what a program tells problems apart by.
+        title: what this type of problem is.
+        detail: what happened here, for a person.
+        headers: further headers.
+        **more: further members, such as `field` and `expected`.
+    """
+    body = {"type": f"urn:lossmonitor:problem:{kind}", "title": title, "status": status, "detail": detail, **more}
+    return JSONResponse(body, status, headers, MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Make the application answer every error with a problem."""
+    app.add_exception_handler(MonitorError, _monitor_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def of_error(error: MonitorError) -> Response:
+    """The problem for one of this package's errors."""
+    kind = next(c for c in type(error).__mro__ if c in _TITLES)
+    status, title = _TITLES[kind]
+    headers = {}
+    if kind in _RETRY_AFTER_S:
+        headers["Retry-After"] = str(_RETRY_AFTER_S[kind])
+    if kind is Unauthorized:
+        headers["WWW-Authenticate"] = "Bearer"
+    return problem(status, _kebab(kind.__name__), title, str(error), headers=headers, **_members(error))
+
+
+def _members(error: MonitorError) -> dict[str, object]:
+    members: dict[str, object] = {}
+    for name in ("field", "expected", "got", "run_id", "key", "found", "wanted"):
+        value = getattr(error, name, None)
+        if value is not None:
+            members[name] = value
+    return members
+
+
+def _kebab(name: str) -> str:
+    """The problem's type of a class: `OffsetGap` is "offset-gap"."""
+    return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")
+
+
+def _monitor_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, MonitorError)
+    if isinstance(error, StoreError):
+        _log.warning("%s %s: %s", request.method, request.url.path, error)
+    return of_error(error)
+
+
+def _invalid(_: Request, error: Exception) -> Response:
+    """FastAPI's own validation, in our shape: the first offending field, and all of them under `errors`."""
+    assert isinstance(error, RequestValidationError)
+    found = [{"field": _place(e["loc"]), "detail": str(e["msg"])} for e in error.errors()]
+    first = found[0] if found else {"field": "body", "detail": "is not valid"}
+    detail = f"{first['field']}: {first['detail']}"
+    title = "A parameter or the body is not valid"
+    return problem(422, "invalid-request", title, detail, field=first["field"], errors=found)
+
+
+def _place(loc: object) -> str:
+    parts = [str(part) for part in loc] if isinstance(loc, tuple | list) else [str(loc)]
+    return ".".join(parts[1:] if len(parts) > 1 and parts[0] in {"query", "path", "header", "body"} else parts)
+
+
+def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    kind = error.kind if isinstance(error, Refused) else _KINDS.get(error.status_code, "http")
+    title = _HTTP_TITLES.get(error.status_code, "The request was refused")
+    return problem(error.status_code, kind, title, str(error.detail), headers=error.headers)
+
+
+_KINDS: Final = {404: "no-such-route", 405: "method-not-allowed", 413: "too-large", 415: "media-type"}
+_HTTP_TITLES: Final = {
+    400: "The request cannot be read",
+    403: "The request was refused",
+    404: "There is nothing at this address; /docs lists what there is",
+    405: "This address does not take this method",
+    413: "The body is too large",
+    415: "This media type is not taken",
+}
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    title = "The server failed; its log says why"
+    return problem(500, "internal", title, f"{type(error).__name__} while answering {request.url.path}")
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
+    """The entries of a route's `responses` for the problems it may answer with."""
+    schema: Json = {
+        "type": "object",
+        "properties": {n: {"type": "string"} for n in ("type", "title", "detail", "field")},
+    }
+    return {s: {"description": "Problem (RFC 9457)", "content": {MEDIA_TYPE: {"schema": schema}}} for s in statuses}

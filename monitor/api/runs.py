@@ -1,0 +1,97 @@
+"""`/api/v1/runs…`: the list of runs and everything that is known of one, but its curves."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from monitor.api.bodies import json_response
+from monitor.api.models import ProjectsModel, RunModel, RunsModel, StopModel, StopRequest
+from monitor.api.problems import documented
+from monitor.api.services import Served
+from monitor.domain import Checkpoint, Diagnosis, Finding, RunStatus, SeriesInfo
+from monitor.wire import jsonable
+
+router = APIRouter(tags=["runs"], default_response_class=Response, responses=documented(401, 404, 422, 503))
+
+
+@router.get("/runs", responses={200: {"model": RunsModel}})
+def list_runs(
+    served: Served,
+    project: str | None = None,
+    group: str | None = None,
+    status: RunStatus | None = None,
+    verdict: str | None = None,
+    search: Annotated[str | None, Query(description="Part of a run's name or the start of its id.")] = None,
+    order: Annotated[str, Query(description='Column to sort by, "-" first for descending.')] = "-created",
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
+    offset: Annotated[int, Query(ge=0)] = 0,
+    sparkline: Annotated[int, Query(ge=0, le=1000, description="Values of each small curve; 0 for none.")] = 0,
+) -> Response:
+    """One page of runs, with how many the filters leave."""
+    page = served.store.runs(
+        project=project, group=group, status=status, verdict=verdict, search=search,
+        order=order, limit=limit, offset=offset, sparkline=sparkline,
+    )  # fmt: skip
+    return json_response(
+        {"total": page.total, "runs": [run.to_dict() for run in page.items], "sparklines": jsonable(page.sparklines)}
+    )
+
+
+@router.get("/runs/{ref}", responses={200: {"model": RunModel}})
+def get_run(served: Served, ref: str) -> Response:
+    """A run by its id, a unique prefix of it, or its name where that is unique; with its series and checkpoints."""
+    run = served.store.run(ref)
+    return json_response(
+        {
+            **run.to_dict(),
+            "series": [series.to_dict() for series in served.store.series(run.id)],
+            "checkpoints": [checkpoint.to_dict() for checkpoint in served.store.checkpoints(run.id)],
+        }
+    )
+
+
+@router.get("/runs/{ref}/series", responses={200: {"model": list[SeriesInfo]}})
+def get_series(served: Served, ref: str) -> Response:
+    """The run's series with their counts, last values and extremes."""
+    return json_response([series.to_dict() for series in served.store.series(served.store.run(ref).id)])
+
+
+@router.get("/runs/{ref}/findings", responses={200: {"model": list[Finding]}})
+def get_findings(served: Served, ref: str) -> Response:
+    """What the rules found, firing and resolved."""
+    return json_response([finding.to_dict() for finding in served.store.findings(served.store.run(ref).id)])
+
+
+@router.get("/runs/{ref}/diagnosis", responses={200: {"model": Diagnosis}})
+def get_diagnosis(served: Served, ref: str) -> Response:
+    """The whole judgement, as `monitor diagnose --json` prints it."""
+    return json_response(served.store.diagnosis(served.store.run(ref).id).to_dict())
+
+
+@router.get("/runs/{ref}/checkpoints", responses={200: {"model": list[Checkpoint]}})
+def get_checkpoints(served: Served, ref: str) -> Response:
+    """The files that the loop saved."""
+    return json_response([checkpoint.to_dict() for checkpoint in served.store.checkpoints(served.store.run(ref).id)])
+
+
+@router.get("/runs/{ref}/events")
+def get_events(served: Served, ref: str) -> Response:
+    """What happened in the run besides points, in order."""
+    return json_response([jsonable(event) for event in served.store.events(served.store.run(ref).id)])
+
+
+@router.post("/runs/{ref}/stop", responses={200: {"model": StopModel}})
+def post_stop(served: Served, ref: str, wanted: StopRequest) -> Response:
+    """Ask the loop to stop; it hears of it with the reply to its next batch or heartbeat."""
+    run = served.store.run(ref)
+    served.store.request_stop(run.id, wanted.who, now_ms=served.clock())
+    return json_response({"run_id": run.id, "stop_requested": wanted.who})
+
+
+@router.get("/projects", responses={200: {"model": ProjectsModel}})
+def get_projects(served: Served) -> Response:
+    """The projects and how many runs each has."""
+    return json_response({"projects": [{"name": name, "runs": runs} for name, runs in served.store.projects()]})

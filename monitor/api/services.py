@@ -1,0 +1,63 @@
+"""What the routes need, handed to them by FastAPI's dependency injection."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import anyio
+from fastapi import Depends, Request
+
+from monitor.domain import JobHealth
+from monitor.rules import Engine
+from monitor.settings import Settings
+from monitor.store import Store
+
+
+def no_jobs() -> Mapping[str, JobHealth]:
+    """The health of the jobs of a server that has none."""
+    return {}
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """Everything a route may use.
+
+    Attributes:
+        clock: returns milliseconds since the epoch.
+        jobs: the health of the background jobs by name.
+        links: addresses of the parts beside the API, by part: "dashboard", "mlflow"; filled once they run.
+        writers: how many batches are committed at once. One on SQLite, which has one writer: waiting here is fair and
+            cheap, waiting for its lock is neither.
+    """
+
+    store: Store
+    engine: Engine
+    settings: Settings
+    clock: Callable[[], int]
+    jobs: Callable[[], Mapping[str, JobHealth]] = no_jobs
+    links: dict[str, str] = field(default_factory=dict)
+    writers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
+
+    @property
+    def store_id(self) -> str:
+        """Tells two stores apart without telling where they are: 16 hex digits of a hash of the URL."""
+        return hashlib.sha256(self.settings.store_url.encode()).hexdigest()[:16]
+
+    @property
+    def store_kind(self) -> str:
+        """The engine of the store: "sqlite" or "postgresql"."""
+        return self.settings.store_url.split(":", maxsplit=1)[0].split("+", maxsplit=1)[0]
+
+
+def services_of(request: Request) -> Services:
+    """The services that `create_api` put on the application."""
+    found = request.app.state.services
+    assert isinstance(found, Services)
+    return found
+
+
+Served = Annotated[Services, Depends(services_of)]
+"""A route's parameter of this type gets the services."""

@@ -1,0 +1,192 @@
+"""APScheduler, wrapped: a daemon thread a job, never the same one twice at once, failures kept for `/readyz`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final, Protocol, runtime_checkable
+
+from apscheduler.executors.base import BaseExecutor, run_job
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from monitor.alerts import Channel, deliver
+from monitor.domain import JobHealth
+from monitor.jobs import liveness
+from monitor.settings import Settings
+from monitor.store import Store
+
+COMPACT_INTERVAL_S: Final = 30.0
+"""Seconds between looks for series whose chunks can be merged."""
+ASLEEP: Final = 5
+"""Liveness intervals between two checks after which the machine is taken to have slept."""
+
+_log = logging.getLogger(__name__)
+
+
+class Mirror(Protocol):
+    """A copy of the runs elsewhere, kept up to date."""
+
+    def sync(self, store: Store, now_ms: int) -> int:
+        """Copy what changed; how many runs that were."""
+        ...
+
+
+@runtime_checkable
+class Compacting(Protocol):
+    """A store that can merge small chunks."""
+
+    def compact(self, now_ms: int) -> int:
+        """Merge what is worth it; how many series were."""
+        ...
+
+
+class Jobs:
+    """The background jobs of one server.
+
+    Args:
+        store: where runs and alerts are.
+        settings: the intervals.
+        channels: where alerts go; with none they stay in the outbox, where the dashboard shows them.
+        mirror: copies runs to MLflow; None where there is none.
+        clock: milliseconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        channels: Sequence[Channel] = (),
+        mirror: Mirror | None = None,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._store, self._settings, self._channels, self._mirror, self._clock = (
+            store,
+            settings,
+            channels,
+            mirror,
+            clock,
+        )
+        self._health: dict[str, JobHealth] = {}
+        self._taken: dict[tuple[str, int], set[int]] = {}
+        self._since_ms = clock()
+        self._checked_ms = self._since_ms
+        self._executor = _DaemonThreads()
+        self._scheduler = BackgroundScheduler(executors={"default": self._executor}, timezone=UTC)
+        self._add("liveness", self._liveness, settings.liveness_interval_s)
+        if channels:
+            self._add("delivery", self._deliver, settings.alert_interval_s)
+        if mirror is not None:
+            self._add("mlflow", self._sync, settings.mlflow_interval_s)
+        if isinstance(store, Compacting):
+            self._add("compaction", self._compact, COMPACT_INTERVAL_S)
+
+    def start(self) -> None:
+        """Start the scheduler."""
+        self._since_ms = self._checked_ms = self._clock()
+        self._scheduler.start()
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Start no further job, and wait for those that run.
+
+        Args:
+            timeout_s: seconds to wait at most. A job that takes longer is abandoned: what it does is repeated by the
+                next server, as every job may be cut short by a crash as well.
+        """
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        self._executor.join(timeout_s)
+
+    def health(self) -> Mapping[str, JobHealth]:
+        """How each job is doing, by name; a job that never ran is there too."""
+        return dict(self._health)
+
+    def run(self, name: str) -> None:
+        """Run a job once, now, on the caller's thread; a failure is logged and kept, never raised."""
+        self._jobs[name]()
+
+    @property
+    def _jobs(self) -> Mapping[str, Callable[[], None]]:
+        return {job.id: job.func for job in self._scheduler.get_jobs()}
+
+    def _add(self, name: str, work: Callable[[], object], every_s: float) -> None:
+        self._health[name] = JobHealth()
+        self._scheduler.add_job(
+            lambda: self._guarded(name, work),
+            "interval",
+            seconds=every_s,
+            id=name,
+            next_run_time=datetime.now(UTC),
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=None,
+        )
+
+    def _guarded(self, name: str, work: Callable[[], object]) -> None:
+        before = self._health[name]
+        try:
+            work()
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"
+            # A job that fails every two seconds for the same reason is one line in the log, not a flood.
+            if not (before.failing and before.last_error == said):
+                _log.exception("job %s failed; it is tried again", name)
+            after = replace(before, failures=before.failures + 1, failing=True, last_error=said)
+        else:
+            if before.failing:
+                _log.warning("job %s works again", name)
+            after = replace(before, failing=False)
+        self._health[name] = replace(after, runs=before.runs + 1, last_run_ms=self._clock())
+
+    def _liveness(self) -> None:
+        now = self._clock()
+        if now - self._checked_ms > ASLEEP * 1000 * self._settings.liveness_interval_s:
+            # A laptop that wakes up finds every heartbeat old, its own runs' too; give them time to beat.
+            self._since_ms = now
+        self._checked_ms = now
+        liveness.check(self._store, self._settings, now, since_ms=self._since_ms)
+
+    def _deliver(self) -> None:
+        deliver(self._store, self._channels, self._clock(), taken=self._taken)
+
+    def _sync(self) -> None:
+        assert self._mirror is not None
+        self._mirror.sync(self._store, self._clock())
+
+    def _compact(self) -> None:
+        assert isinstance(self._store, Compacting)
+        self._store.compact(self._clock())
+
+
+class _DaemonThreads(BaseExecutor):  # type: ignore[misc]  # APScheduler has no types
+    """Runs each job on a daemon thread, so that a webhook that hangs cannot keep the server from ending."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._threads: set[threading.Thread] = set()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the running jobs, `timeout_s` seconds at most."""
+        end = time.monotonic() + timeout_s
+        for thread in tuple(self._threads):
+            thread.join(max(0.0, end - time.monotonic()))
+
+    def _do_submit_job(self, job: object, run_times: Sequence[datetime]) -> None:
+        def work() -> None:
+            try:
+                events = run_job(job, job._jobstore_alias, run_times, self._logger.name)  # type: ignore[attr-defined]  # as APScheduler's own executors do
+            except BaseException:
+                self._run_job_error(job.id, *sys.exc_info()[1:])  # type: ignore[attr-defined]  # as above
+            else:
+                self._run_job_success(job.id, events)  # type: ignore[attr-defined]  # as above
+            finally:
+                self._threads.discard(threading.current_thread())
+
+        thread = threading.Thread(target=work, name=f"job-{job.id}", daemon=True)  # type: ignore[attr-defined]  # as above
+        self._threads.add(thread)
+        thread.start()
