@@ -1,0 +1,147 @@
+"""Mirrors runs to an MLflow tracking server: what changed since the last copy, again and again, to the same MLflow run.
+
+The mirror never writes a point of a history: MLflow gets the last and the best value of every series as they change. A
+copy can be cut short anywhere and done again: the MLflow run is found by its tag `monitor.run_id`, params are only ever
+added, and the same metric at the same step and time is one metric.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from monitor.domain import RunInfo, SeriesInfo
+from monitor.mlflow_store import content
+from monitor.mlflow_store.rest import MlflowRefused, MlflowServer
+
+TARGET: Final = "mlflow"
+"""What the store calls this copy."""
+PAGE: Final = 100
+
+_log = logging.getLogger(__name__)
+
+
+class Changes(Protocol):
+    """What the mirror needs of the store."""
+
+    def changed_runs(self, target: str, limit: int = 100) -> tuple[tuple[RunInfo, str | None], ...]:
+        """Runs that changed since they were exported, each with its id over there."""
+        ...
+
+    def exported(self, run_id: str, target: str, version: int, external_id: str) -> None:
+        """The run was exported as it was at this version."""
+        ...
+
+    def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
+        """The run's series."""
+        ...
+
+
+class Exporter:
+    """Copies runs to one tracking server.
+
+    Args:
+        tracking_uri: the server's address, http or https.
+
+    Raises:
+        SettingsError: the address is not http or https.
+    """
+
+    def __init__(self, tracking_uri: str) -> None:
+        self._server = MlflowServer(tracking_uri)
+        self._experiments: dict[str, str] = {}
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._server.close()
+
+    def sync(self, store: Changes, now_ms: int) -> int:
+        """Copy every run that changed.
+
+        Args:
+            store: where the runs are.
+            now_ms: milliseconds since the epoch.
+
+        Returns:
+            How many runs were copied.
+
+        Raises:
+            ServerUnreachable: MLflow is not there; what was not copied yet is still marked as changed.
+        """
+        copied = 0
+        while True:
+            page = store.changed_runs(TARGET, PAGE)
+            for run, known in page:
+                try:
+                    external = self._copy(run, known, store.series(run.id), now_ms)
+                except MlflowRefused as error:
+                    # One run that MLflow will not take must not keep the others from it. Its next change is tried.
+                    _log.warning("run %s (%s) is not mirrored: %s", run.id, run.name, error)
+                    external = known or ""
+                    self._experiments.clear()
+                else:
+                    copied += 1
+                store.exported(run.id, TARGET, run.version, external)
+            if len(page) < PAGE:
+                return copied
+
+    def _copy(self, run: RunInfo, known: str | None, series: tuple[SeriesInfo, ...], now_ms: int) -> str:
+        """Bring the MLflow run up to date; its id, or "" where somebody deleted it or its experiment."""
+        found = (self._server.run(known) if known else None) or self._find_or_create(run)
+        if found is None or found["info"].get("lifecycle_stage") == "deleted":
+            return known or ""
+        external = str(found["info"]["run_id"])
+        there = {str(p["key"]): str(p["value"]) for p in found.get("data", {}).get("params", [])}
+        wanted = content.params_of(run.config)
+        tags = content.tags_of(run)
+        changed = [key for key, value in wanted.items() if there.get(key, value) != value]
+        if changed:
+            # MLflow never lets a param change; say so instead of failing.
+            tags["monitor.params_changed"] = content.cut(", ".join(changed), content.MAX_TAG)
+            tags |= {
+                content.safe_key(f"monitor.param.{key}"): content.cut(wanted[key], content.MAX_TAG) for key in changed
+            }
+        self._server.log(
+            external,
+            content.metrics_of(series, now_ms),
+            [{"key": key, "value": value} for key, value in wanted.items() if key not in there],
+            [{"key": key, "value": value} for key, value in tags.items()],
+        )
+        self._set_status(run, found["info"], external)
+        return external
+
+    def _find_or_create(self, run: RunInfo) -> Mapping[str, Any] | None:
+        experiment = self._experiment(run.project)
+        if experiment is None:
+            return None
+        found = self._server.find_run(experiment, "monitor.run_id", run.id)
+        if found is not None:
+            return found
+        data = {
+            "experiment_id": experiment,
+            "run_name": run.name,
+            "start_time": run.created_ms,
+            "tags": [{"key": "monitor.run_id", "value": run.id}],
+        }
+        created: dict[str, Any] = self._server.call("POST", "runs/create", data)["run"]
+        return created
+
+    def _experiment(self, project: str) -> str | None:
+        name = content.cut(project, content.MAX_EXPERIMENT)
+        if name not in self._experiments:
+            found = self._server.experiment(name)
+            if found is None:
+                return None
+            self._experiments[name] = found
+        return self._experiments[name]
+
+    def _set_status(self, run: RunInfo, info: Mapping[str, Any], external: str) -> None:
+        status, end = content.STATUS[run.status], content.end_ms(run)
+        same = info.get("status") == status and info.get("run_name") == run.name
+        if same and (end is None or int(info.get("end_time") or 0) == end):
+            return
+        data: dict[str, object] = {"run_id": external, "status": status, "run_name": run.name}
+        if end is not None:
+            data["end_time"] = end
+        self._server.call("POST", "runs/update", data)
