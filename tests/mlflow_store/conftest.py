@@ -1,0 +1,106 @@
+"""A real MLflow server for the whole session, and a store that is a dict."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from monitor.domain import RunInfo, SeriesInfo
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+STARTS_WITHIN_S = 90
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("mlflow")
+    uri = f"http://127.0.0.1:{free_port()}"
+    with (folder / "log").open("wb") as log:
+        child = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", uri.rsplit(":", 1)[1]),
+                *(
+                    "--backend-store-uri",
+                    f"sqlite:///{folder}/mlflow.db",
+                    "--artifacts-destination",
+                    str(folder / "art"),
+                ),
+                *("--workers", "1"),
+            ],
+            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "PYTHONWARNINGS": "ignore"},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            _wait(uri, child, folder / "log")
+            yield uri
+        finally:
+            os.killpg(child.pid, 15)
+            try:
+                child.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(child.pid, 9)
+                child.wait()
+
+
+def _wait(uri: str, child: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + STARTS_WITHIN_S
+    while time.monotonic() < end and child.poll() is None:
+        try:
+            if httpx.get(f"{uri}/health", timeout=2).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.1)
+    pytest.fail(f"MLflow did not start: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture
+def mlflow_client(mlflow_uri: str) -> MlflowClient:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow import MlflowClient
+
+        return MlflowClient(mlflow_uri)
+
+
+class DictStore:
+    """Runs by id, with the version that was exported."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, RunInfo] = {}
+        self.all_series: dict[str, tuple[SeriesInfo, ...]] = {}
+        self.external: dict[str, tuple[int, str]] = {}
+
+    def put(self, run: RunInfo, *series: SeriesInfo) -> None:
+        self.runs[run.id] = run
+        self.all_series[run.id] = series
+
+    def changed_runs(self, target: str, limit: int = 100) -> tuple[tuple[RunInfo, str | None], ...]:
+        rows = [(run, self.external.get(run.id, (-1, None))) for run in self.runs.values()]
+        return tuple((run, known) for run, (version, known) in rows if run.version > version)[:limit]
+
+    def exported(self, run_id: str, target: str, version: int, external_id: str) -> None:
+        self.external[run_id] = (version, external_id)
+
+    def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
+        return self.all_series[run_id]

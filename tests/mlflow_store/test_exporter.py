@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import dataclasses
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from monitor.domain import Action, Recommendation, RunInfo, RunStatus, SeriesInfo
+from monitor.errors import ServerUnreachable, SettingsError
+from monitor.mlflow_store import Exporter
+from monitor.roles import Role
+
+from .conftest import DictStore
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+VAL = SeriesInfo(
+    key="val/loss", role=Role.VAL, count=60, last_step=1500, last=0.58, min=0.41, min_step=875, last_time_ms=2_000
+)
+
+
+def a_run(**changed: Any) -> RunInfo:
+    values: dict[str, Any] = {
+        "id": uuid.uuid4().hex,
+        "project": f"digits-{uuid.uuid4().hex[:6]}",
+        "name": "brave-otter",
+        "status": RunStatus.RUNNING,
+        "created_ms": 1_000,
+        "config": {"lr": 0.1, "model": {"depth": 3}},
+        "tags": {"team": "vision"},
+        "verdict": "overfitting",
+        "headline": "Validation loss rose by 41%.",
+        "recommendation": Recommendation(
+            action=Action.STOP,
+            best_step=875.0,
+            best_val_loss=0.41,
+            first_stop_step=1150.0,
+            reason="It only gets worse.",
+        ),
+        "version": 1,
+    }
+    return RunInfo(**(values | changed))
+
+
+@pytest.fixture
+def store() -> DictStore:
+    return DictStore()
+
+
+@pytest.fixture
+def exporter(mlflow_uri: str) -> Iterator[Exporter]:
+    with closing(Exporter(mlflow_uri)) as opened:
+        yield opened
+
+
+def find(client: MlflowClient, run: RunInfo, filter_string: str = "") -> list[Run]:
+    experiment = client.get_experiment_by_name(run.project)
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id], filter_string=filter_string))
+
+
+def test_a_run_is_found_in_mlflow_by_its_verdict(
+    exporter: Exporter, store: DictStore, mlflow_client: MlflowClient
+) -> None:
+    run = a_run()
+    store.put(run, VAL)
+
+    assert exporter.sync(store, now_ms=3_000) == 1
+
+    (found,) = find(mlflow_client, run, "tags.`monitor.verdict` = 'overfitting' and metrics.`val/loss.best` < 0.5")
+    assert found.info.run_name == "brave-otter"
+    assert (found.info.status, found.info.start_time, found.info.end_time) == ("RUNNING", 1_000, None)
+    assert found.data.params == {"lr": "0.1", "model.depth": "3"}
+    assert found.data.metrics == {"val/loss": 0.58, "val/loss.best": 0.41, "val/loss.best_step": 875.0}
+    tags = found.data.tags
+    assert tags["team"] == "vision"
+    assert tags["monitor.headline"] == "Validation loss rose by 41%."
+    assert (tags["monitor.action"], tags["monitor.best_step"], tags["monitor.first_stop_step"]) == (
+        "stop",
+        "875",
+        "1150",
+    )
+    (best,) = mlflow_client.get_metric_history(found.info.run_id, "val/loss.best")
+    assert best.step == 875
+
+
+def test_an_unchanged_run_is_left_alone_and_a_changed_one_updates_the_same_mlflow_run(
+    exporter: Exporter, store: DictStore, mlflow_client: MlflowClient
+) -> None:
+    run = a_run()
+    store.put(run, VAL)
+    exporter.sync(store, now_ms=3_000)
+    assert exporter.sync(store, now_ms=3_000) == 0
+
+    ended = dataclasses.replace(run, status=RunStatus.STOPPED, finished_ms=9_000, version=2, verdict="healthy")
+    store.put(ended, dataclasses.replace(VAL, last=0.6, last_step=1525, last_time_ms=8_000))
+    assert exporter.sync(store, now_ms=9_000) == 1
+
+    (found,) = find(mlflow_client, run)
+    assert (found.info.status, found.info.end_time) == ("FINISHED", 9_000)
+    assert found.data.metrics["val/loss"] == 0.6
+    assert found.data.tags["monitor.verdict"] == "healthy"
+
+
+def test_a_copy_that_was_cut_short_before_it_was_written_down_makes_no_second_run(
+    exporter: Exporter, store: DictStore, mlflow_client: MlflowClient
+) -> None:
+    run = a_run()
+    store.put(run, VAL)
+    exporter.sync(store, now_ms=3_000)
+    store.external.clear()
+
+    assert exporter.sync(store, now_ms=3_000) == 1
+
+    (found,) = find(mlflow_client, run)
+    assert len(mlflow_client.get_metric_history(found.info.run_id, "val/loss")) == 1
+    assert store.external[run.id] == (1, found.info.run_id)
+
+
+def test_a_lost_run_ends_in_mlflow_and_runs_again_when_it_comes_back(
+    exporter: Exporter, store: DictStore, mlflow_client: MlflowClient
+) -> None:
+    run = a_run(status=RunStatus.LOST, heartbeat_ms=5_000)
+    store.put(run)
+    exporter.sync(store, now_ms=6_000)
+    (lost,) = find(mlflow_client, run)
+    assert (lost.info.status, lost.info.end_time) == ("KILLED", 5_000)
+
+    store.put(dataclasses.replace(run, status=RunStatus.RUNNING, version=2))
+    exporter.sync(store, now_ms=7_000)
+
+    (back,) = find(mlflow_client, run)
+    assert back.info.status == "RUNNING"
+
+
+def test_a_param_that_changed_is_told_in_tags_because_mlflow_keeps_the_first(
+    exporter: Exporter, store: DictStore, mlflow_client: MlflowClient
+) -> None:
+    run = a_run()
+    store.put(run)
+    exporter.sync(store, now_ms=3_000)
+
+    store.put(dataclasses.replace(run, config={"lr": 0.01, "added": True}, version=2))
+    exporter.sync(store, now_ms=4_000)
+
+    (found,) = find(mlflow_client, run)
+    assert found.data.params == {"lr": "0.1", "model.depth": "3", "added": "True"}
+    assert found.data.tags["monitor.params_changed"] == "lr"
+    assert found.data.tags["monitor.param.lr"] == "0.01"
+
+
+def test_hundreds_of_params_tags_and_series_fit_mlflows_batches(
+    exporter: Exporter, store: DictStore, mlflow_client: MlflowClient
+) -> None:
+    run = a_run(config={f"p{i}": i for i in range(230)}, tags={f"t{i}": str(i) for i in range(230)})
+    store.put(run, *(dataclasses.replace(VAL, key=f"val{i}", role=Role.VAL) for i in range(400)))
+
+    exporter.sync(store, now_ms=3_000)
+
+    (found,) = find(mlflow_client, run)
+    assert len(found.data.params) == 230
+    assert len(found.data.metrics) == 1200
+    assert found.data.tags["t229"] == "229"
+
+
+def test_a_run_that_somebody_deleted_in_mlflow_stays_deleted(
+    exporter: Exporter, store: DictStore, mlflow_client: MlflowClient
+) -> None:
+    run = a_run()
+    store.put(run)
+    exporter.sync(store, now_ms=3_000)
+    mlflow_client.delete_run(store.external[run.id][1])
+
+    store.put(dataclasses.replace(run, version=2))
+    exporter.sync(store, now_ms=4_000)
+
+    assert find(mlflow_client, run) == []
+    assert store.external[run.id][0] == 2
+
+
+def test_a_deleted_experiment_stays_deleted_and_keeps_no_other_run_from_the_mirror(
+    mlflow_uri: str, store: DictStore, mlflow_client: MlflowClient
+) -> None:
+    gone, other = a_run(), a_run()
+    mlflow_client.delete_experiment(mlflow_client.create_experiment(gone.project))
+    store.put(gone)
+    store.put(other)
+
+    with closing(Exporter(mlflow_uri)) as exporter:
+        exporter.sync(store, now_ms=3_000)
+
+    assert len(find(mlflow_client, other)) == 1
+    assert store.external[gone.id] == (1, "")
+
+
+def test_an_empty_value_and_odd_names_are_taken(
+    exporter: Exporter, store: DictStore, mlflow_client: MlflowClient
+) -> None:
+    run = a_run(config={"": "x", "a": "", "größe/β(1)": [1, None], "..": {"//": {}}}, tags={"a@b": "", "..": "up"})
+    store.put(run, dataclasses.replace(VAL, key="acc@5 (%)"))
+
+    exporter.sync(store, now_ms=3_000)
+
+    (found,) = find(mlflow_client, run)
+    assert found.data.params["größe/β_1_"] == "[1, null]"
+    assert found.data.metrics["acc_5 (_)".replace("(", "_").replace(")", "_")] == 0.58
+
+
+def test_a_server_that_is_down_leaves_everything_marked_as_changed(store: DictStore) -> None:
+    store.put(a_run())
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+
+        with closing(Exporter(uri)) as exporter, pytest.raises(ServerUnreachable, match="MLflow"):
+            exporter.sync(store, now_ms=3_000)
+
+    assert len(store.changed_runs("mlflow")) == 1
+
+
+def test_a_server_that_answers_503_is_unreachable_not_refusing(store: DictStore) -> None:
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    class Down(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(503)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    store.put(a_run())
+    with HTTPServer(("127.0.0.1", 0), Down) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        uri = f"http://127.0.0.1:{server.server_port}"
+        with closing(Exporter(uri)) as exporter, pytest.raises(ServerUnreachable, match="503"):
+            exporter.sync(store, now_ms=3_000)
+        thread.join()
+    assert store.external == {}
+
+
+def test_an_address_that_is_no_server_is_a_settings_error() -> None:
+    with pytest.raises(SettingsError, match="mlflow_tracking_uri"):
+        Exporter("sqlite:///mlflow.db")
