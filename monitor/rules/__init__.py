@@ -1,0 +1,23 @@
+"""The rules engine: pure, streaming, and the same whatever the batching.
+
+Example:
+    >>> from monitor.rules import diagnose
+    >>> train = [(i, 2.0 * 0.97**i) for i in range(120)]
+    >>> val = [(i, 2.0 * 0.97**i + 2e-4 * max(0, i - 30) ** 1.5) for i in range(0, 120, 2)]
+    >>> diagnose(train, val).verdict
+    'overfitting'
+"""
+
+from __future__ import annotations
+
+from monitor.rules.config import RulesConfig, RuleSettings
+from monitor.rules.engine import Engine, Update
+from monitor.rules.points import ROLE_CODES, EnginePoints
+from monitor.rules.replay import diagnose
+from monitor.rules.rule import Reading, Rule, Spec, Threshold
+from monitor.rules.state import State
+
+__all__ = [
+    "ROLE_CODES", "Engine", "EnginePoints", "Reading", "Rule", "RuleSettings", "RulesConfig", "Spec", "State",
+    "Threshold", "Update", "diagnose",
+]  # fmt: skip

@@ -1,0 +1,52 @@
+"""Rule `convergence`: the loss has flattened out below its start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from monitor.domain import Severity
+from monitor.roles import Role
+from monitor.rules.features import Features
+from monitor.rules.rule import Reading, Spec, Threshold
+
+
+class Convergence:
+    """Over the last fifth of the run the validation loss gained next to nothing of the range it has covered.
+
+    Where no validation loss is logged, the training loss is read instead.
+
+    Source:
+        The plateau criterion of learning-rate schedulers, made relative to the run's own range and length.
+    """
+
+    spec = Spec(
+        name="convergence",
+        severity=Severity.INFO,
+        reads=(Role.TRAIN, Role.VAL),
+        patience=2,
+        relief=2,
+        thresholds={
+            "gain": Threshold(default=0.03, low=0, high=1, doc="share of the range gained over the last fifth"),
+            "z": Threshold(default=4, low=1, high=100, doc="range in multiples of the noise of a bucket"),
+        },
+    )
+
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
+        """Holds while the gain is small."""
+        view = run.judged
+        if view.closed < 6 or view.range <= max(limits["z"] * view.sigma, 0.05 * abs(view.start)):
+            return None
+        gain = view.gain / view.range
+        limit = limits["gain"] * (1.5 if firing else 1.0)
+        if gain > limit or view.level - view.low > 0.1 * view.range + 3 * view.sigma:
+            return None
+        return Reading(view.step[view.fifth], {"gain": gain, "limit": limit, "level": view.level, "range": view.range})
+
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
+        """The sentence and the advice."""
+        e = reading.evidence
+        return (
+            f"The loss has been flat since {unit} {reading.onset:g}: the last fifth of the run gained "
+            f"{e['gain']:.1%} of the range of {e['range']:.3g} (a gain up to {e['limit']:.1%} counts as flat).",
+            "Continuing gains little at this learning rate; lower it, or finish.",
+        )

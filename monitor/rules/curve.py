@@ -1,0 +1,279 @@
+"""A bounded sketch of one series: the whole curve in at most `capacity` buckets, whatever its length.
+
+A bucket covers `size` points in the order of arrival. When all are used, neighbours are merged and `size` doubles, so
+the sketch always shows the whole run at a resolution between 1/capacity and 2/capacity of it, and the number of buckets
+ever closed grows with the logarithm of the number of points. Rules look at the run when a bucket closes, hence
+O(log n) times: that is what keeps the false-alarm rate of a whole run bounded, and the cost of a point small.
+
+Boundaries depend on the count of points only, never on how they were batched, and everything computed in bulk is an
+order statistic or a sum in arrival order, so that the same points give the same bits in any batching.
+
+Source:
+    Bifet, Gavaldà: Learning from Time-Changing Data with Adaptive Windowing (SDM 2007), for judging a stream at
+    geometrically many scales; median of means: Nemirovsky, Yudin (1983).
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+LIMIT: Final = 1e150
+"""Losses are clipped to +-LIMIT before they enter a statistic, so that squares stay finite."""
+_F32: Final = 3.4e38
+_NOTHING: Final = 0
+QUARTER: Final = 1
+"""A quarter of the open bucket was completed."""
+BUCKET: Final = 2
+"""A bucket was closed."""
+
+_HEAD: Final = struct.Struct("<15d8H")
+
+
+class Curve:
+    """Sketch of one series; a value type: `fork` before changing it.
+
+    Args:
+        capacity: buckets at most; even, >= 8.
+        micro: points at most whose median is taken before averaging; a power of two.
+
+    Attributes:
+        n: finite points taken in.
+        size: points of a bucket.
+        step: step of the last point of each closed bucket.
+        x: centre of each closed bucket, the median of the means of its four quarters.
+        peak: largest value of each closed bucket, minus its centre.
+        noise: median absolute first difference in each closed bucket.
+        quarters: centres of the completed quarters of the open bucket.
+        top, top_step: largest value of the open bucket and its step; `top_at` the step of the closed bucket's.
+        best, best_step: lowest value and its step.
+    """
+
+    __slots__ = ("__dict__",)
+
+    def __init__(self, capacity: int, micro: int) -> None:
+        self.capacity, self.micro_limit = capacity, micro
+        self.n, self.size, self.m = 0, 1, 1
+        self.first = self.first_step = self.last = self.last_step = math.nan
+        self.best, self.best_step, self.top, self.top_step = math.inf, math.nan, -math.inf, math.nan
+        self.seen_step, self.top_at = -math.inf, math.nan
+        self.late_first, self.late_last, self.late_n = math.nan, math.nan, 0
+        self.step: list[float] = []
+        self.x: list[float] = []
+        self.peak: list[float] = []
+        self.noise: list[float] = []
+        self.quarters: list[float] = []
+        self.buffer: list[float] = []
+        self.micros = self.sum = self.rough = 0.0
+
+    def fork(self) -> Curve:
+        """A copy that can be changed without changing this one."""
+        new = Curve.__new__(Curve)
+        new.__dict__.update(self.__dict__)
+        new.buffer = self.buffer.copy()
+        return new
+
+    def push(self, value: float, step: float) -> int:
+        """Take in one finite value. Returns 0, QUARTER or BUCKET: what it completed."""
+        value = min(max(value, -LIMIT), LIMIT)
+        if not self.n:
+            self.first, self.first_step, self.last = value, step, value
+        self.n += 1
+        if value < self.best:
+            self.best, self.best_step = value, step
+        if value > self.top:
+            self.top, self.top_step = value, step
+        self.last_step = step
+        buffer = self.buffer
+        buffer.append(value)
+        if len(buffer) < self.m:
+            return _NOTHING
+        if self.m == 1:
+            self.sum += value
+            self.rough += abs(value - self.last)
+            self.last = value
+            buffer.clear()
+        else:
+            self._close_micro()
+        self.micros += 1
+        return self._boundary()
+
+    def push_many(self, values: NDArray[np.float64], steps: NDArray[np.float64], start: int) -> tuple[int, int]:
+        """Take in finite values from index `start` on, up to the first boundary.
+
+        Args:
+            values: (n,), finite.
+            steps: (n,), not decreasing.
+            start: index of the first value to take.
+
+        Returns:
+            Index of the first value not taken, and what was completed: 0, QUARTER or BUCKET.
+        """
+        end = len(values)
+        if self.m < self.micro_limit or end - start + len(self.buffer) < self.m:
+            while start < end:
+                done = self.push(float(values[start]), float(steps[start]))
+                start += 1
+                if done:
+                    return start, done
+                if not self.buffer and self.m == self.micro_limit and end - start >= self.m:
+                    break
+            if start >= end:
+                return start, _NOTHING
+        return self._push_blocks(values, steps, start)
+
+    def _push_blocks(self, values: NDArray[np.float64], steps: NDArray[np.float64], start: int) -> tuple[int, int]:
+        """Whole micro-blocks up to the next boundary, and the rest of the values into the buffer."""
+        m, held = self.m, len(self.buffer)
+        until = int(self.size // (4 * m) - self.micros % (self.size // (4 * m)))
+        k = min((len(values) - start + held) // m, until)
+        stop = start + k * m - held
+        at_boundary = k == until
+        if not at_boundary:
+            stop = len(values)
+        taken = np.minimum(np.maximum(values[start:stop], -LIMIT), LIMIT)
+        self._extremes(taken, steps[start:stop])
+        block = np.concatenate((self.buffer, taken)) if held else taken
+        self.buffer = block[k * m :].tolist()
+        block = block[: k * m]
+        if k:
+            gaps = np.empty(k * m)
+            gaps[0] = abs(block[0] - self.last)
+            np.abs(block[1:] - block[:-1], out=gaps[1:])
+            self.last = float(block[-1])
+            self.sum = _running(self.sum, _medians(block.reshape(k, m)))
+            self.rough = _running(self.rough, _medians(gaps.reshape(k, m)))
+            self.micros += k
+        self.n += stop - start
+        self.last_step = float(steps[stop - 1])
+        return stop, (self._boundary() if at_boundary else _NOTHING)
+
+    def _extremes(self, values: NDArray[np.float64], steps: NDArray[np.float64]) -> None:
+        low, high = int(values.argmin()), int(values.argmax())
+        if values[low] < self.best:
+            self.best, self.best_step = float(values[low]), float(steps[low])
+        if values[high] > self.top:
+            self.top, self.top_step = float(values[high]), float(steps[high])
+
+    def _close_micro(self) -> None:
+        m, values = self.m, self.buffer
+        before = [self.last, *values[:-1]]
+        gaps = sorted([abs(a - b) for a, b in zip(values, before, strict=True)])
+        self.last = values[-1]
+        ordered = sorted(values)
+        self.sum += 0.5 * ordered[m // 2 - 1] + 0.5 * ordered[m // 2]
+        self.rough += 0.5 * gaps[m // 2 - 1] + 0.5 * gaps[m // 2]
+        self.buffer = []
+
+    def _boundary(self) -> int:
+        """Close the quarter, or the bucket, that the last micro-block completed."""
+        size = self.size
+        quarter = max(1, size // (4 * self.m))
+        if size >= 4:
+            if self.micros % quarter:
+                return _NOTHING
+            self.quarters = [*self.quarters, self.sum / quarter]
+            self.sum = 0.0
+            if len(self.quarters) < 4:
+                return QUARTER
+            _, b, c, _ = sorted(self.quarters)
+            centre = 0.5 * b + 0.5 * c
+        elif self.micros * self.m < size:
+            return _NOTHING
+        else:
+            centre = self.sum / self.micros
+        self.step = [*self.step, self.last_step]
+        self.x = [*self.x, centre]
+        self.peak = [*self.peak, _f32(self.top - centre)]
+        self.noise = [*self.noise, _f32(self.rough / self.micros)]
+        self._open()
+        if len(self.x) >= self.capacity:
+            self._merge()
+        return BUCKET
+
+    def _open(self) -> None:
+        self.top_at = self.top_step
+        self.quarters = []
+        self.micros = self.sum = self.rough = 0.0
+        self.top = -math.inf
+
+    def _merge(self) -> None:
+        x, peak, noise = self.x, self.peak, self.noise
+        pairs = range(0, len(x) - 1, 2)
+        centres = [0.5 * x[i] + 0.5 * x[i + 1] for i in pairs]
+        self.peak = [_f32(max(x[i] + peak[i], x[i + 1] + peak[i + 1]) - c) for i, c in zip(pairs, centres, strict=True)]
+        self.noise = [_f32(0.5 * noise[i] + 0.5 * noise[i + 1]) for i in pairs]
+        self.step = [self.step[i + 1] for i in pairs]
+        self.x = centres
+        self.size *= 2
+        self.m = min(self.micro_limit, max(1, self.size // 4))
+
+    def rewind(self, step: float) -> None:
+        """Forget the buckets that reach `step` or lie after it, and what is open: the run was resumed from there."""
+        keep = next((i for i, s in enumerate(self.step) if s >= step), len(self.step))
+        self.step, self.x = self.step[:keep], self.x[:keep]
+        self.peak, self.noise = self.peak[:keep], self.noise[:keep]
+        self.buffer = []
+        self._open()
+        if self.best_step >= step:
+            low = min(range(keep), key=self.x.__getitem__, default=None)
+            self.best, self.best_step = (math.inf, math.nan) if low is None else (self.x[low], self.step[low])
+        if not keep:
+            self.size = self.m = 1
+            self.n = 0
+
+    def to_bytes(self) -> bytes:
+        """Packed, little-endian; `from_bytes` is the inverse."""
+        head = _HEAD.pack(
+            self.first, self.first_step, self.last, self.last_step, self.best, self.best_step, self.top, self.top_step,
+            self.seen_step, self.late_first, self.late_last, self.micros, self.sum, self.rough, self.top_at,
+            self.capacity, self.micro_limit, self.size.bit_length() - 1, self.late_n,
+            len(self.x), len(self.quarters), len(self.buffer), 0,
+        )  # fmt: skip
+        wide = np.array([*self.step, *self.x, *self.quarters, *self.buffer], "<f8").tobytes()
+        return head + struct.pack("<Q", self.n) + wide + np.array([*self.peak, *self.noise], "<f4").tobytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, at: int) -> tuple[Curve, int]:
+        """The curve packed at offset `at`, and the offset after it."""
+        head = _HEAD.unpack_from(data, at)
+        at += _HEAD.size
+        curve = cls(head[15], head[16])
+        (curve.first, curve.first_step, curve.last, curve.last_step, curve.best, curve.best_step,
+         curve.top, curve.top_step, curve.seen_step, curve.late_first, curve.late_last,
+         curve.micros, curve.sum, curve.rough, curve.top_at) = head[:15]  # fmt: skip
+        curve.size, curve.late_n = 1 << head[17], head[18]
+        curve.m = min(curve.micro_limit, max(1, curve.size // 4))
+        k, q, b = head[19:22]
+        (curve.n,) = struct.unpack_from("<Q", data, at)
+        wide = np.frombuffer(data, "<f8", 2 * k + q + b, at + 8).tolist()
+        at += 8 + 8 * len(wide)
+        narrow = np.frombuffer(data, "<f4", 2 * k, at).tolist()
+        curve.step, curve.x = wide[:k], wide[k : 2 * k]
+        curve.quarters, curve.buffer = wide[2 * k : 2 * k + q], wide[2 * k + q :]
+        curve.peak, curve.noise = narrow[:k], narrow[k:]
+        return curve, at + 8 * k
+
+
+def _medians(block: NDArray[np.float64]) -> list[float]:
+    """Median of each row; (k, m), m even; exact, so the same whether taken one row or many at a time."""
+    m = block.shape[1]
+    ordered = np.sort(block, axis=1)
+    medians: list[float] = (0.5 * ordered[:, m // 2 - 1] + 0.5 * ordered[:, m // 2]).tolist()
+    return medians
+
+
+def _running(total: float, values: list[float]) -> float:
+    """`total` plus the values, added in order: `sum` would compensate, and differ between batchings."""
+    for value in values:
+        total += value
+    return total
+
+
+def _f32(value: float) -> float:
+    """The value as a float32 has it, so that a state that was stored goes on with the same bits."""
+    return float(np.float32(min(max(value, -_F32), _F32)))

@@ -1,0 +1,84 @@
+"""Rule `divergence`: the training loss goes up for good."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from monitor.domain import Severity
+from monitor.roles import Role
+from monitor.rules.features import Features
+from monitor.rules.rule import Reading, Spec, Threshold
+
+
+class Divergence:
+    """The training loss has lost a good part of what it had gained and does not come back, or stays non-finite.
+
+    With `low` the lowest smoothed level, `range` the way down to it, `peak` the highest smoothed level since and
+    `level` the level now, it holds where `level - low` exceeds `lost * range` and `z` times the noise, and the level is
+    still above `low + held * (peak - low)`: a spike that decays is on its way back and is left to `spike`.
+
+    Source:
+        AutoTrainer (Zhang et al., ICSE 2021), exploding and oscillating loss; the hold against the peak is ours.
+    """
+
+    spec = Spec(
+        name="divergence",
+        severity=Severity.CRITICAL,
+        reads=(Role.TRAIN,),
+        urgent=True,
+        patience=3,
+        relief=6,
+        thresholds={
+            "lost": Threshold(default=0.5, low=0.05, high=10, doc="share of the range that has to be lost"),
+            "z": Threshold(default=8, low=1, high=100, doc="rise in multiples of the noise of a bucket"),
+            "held": Threshold(default=0.6, low=0, high=1, doc="share of the climb that the level must still hold"),
+            "confirm": Threshold(default=2, low=1, high=1000, doc="non-finite training losses in a row"),
+        },
+    )
+
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
+        """Holds while the level stays up, or the loss is not finite."""
+        state = run.state
+        if state.nan_train >= limits["confirm"]:
+            return Reading(state.nan_train_first, {"non_finite_in_a_row": int(state.nan_train)}, sure=True)
+        view = run.descent
+        if view.closed < 5:
+            return None
+        rise, reach = view.level - view.low, view.start - view.low
+        lost = limits["lost"] * (0.5 if firing else 1.0)
+        need = max(lost * reach, limits["z"] * view.sigma)
+        if rise <= need or rise <= 0:
+            return None
+        peak = max(float(view.smooth[view.low_at :].max()), view.level)
+        if not firing and rise < limits["held"] * (peak - view.low):
+            return None
+        above = view.smooth[view.low_at :] > view.low + 0.5 * need
+        onset = view.step[view.low_at + int(above.argmax())] if above.any() else run.step
+        evidence = {
+            "level": view.level,
+            "low": view.low,
+            "rise": rise,
+            "needed": need,
+            "range": reach,
+            "noise": view.sigma,
+        }
+        return Reading(onset, evidence)
+
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
+        """The sentence and the advice."""
+        e = reading.evidence
+        advice = (
+            "Stop, go back to a checkpoint from before the rise, and lower the learning rate or clip gradients; "
+            "a warm-up helps where it began early."
+        )
+        if "level" not in e:
+            return (
+                f"The training loss has been non-finite since {unit} {reading.onset:g} "
+                f"({e['non_finite_in_a_row']} in a row).",
+                advice,
+            )
+        return (
+            f"The training loss has gone up for good since {unit} {reading.onset:g}: it is at {e['level']:.4g}, its "
+            f"lowest level was {e['low']:.4g}, and a rise of {e['needed']:.2g} would have been enough to tell.",
+            advice,
+        )

@@ -1,0 +1,230 @@
+"""The engine: takes points in, asks the rules whenever a bucket closes, hands out what fired or resolved.
+
+Pure: no clock, no randomness, no I/O; a state handed in is never changed. The same points in any batching give the same
+changes at the same steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from monitor.domain import Counts, Diagnosis, Finding, Recommendation
+from monitor.rules.config import RulesConfig
+from monitor.rules.curve import BUCKET, Curve
+from monitor.rules.features import Features, Floats
+from monitor.rules.lifecycle import step_rule
+from monitor.rules.points import ROLE_CODES, EnginePoints
+from monitor.rules.recommend import recommend, settle
+from monitor.rules.rule import Rule
+from monitor.rules.state import LR, TRAIN, VAL, State
+from monitor.rules.verdict import headline_of, verdict_of
+
+REWIND: int = 3
+"""Points in a row before the last step that make a resumed run out of stragglers."""
+NAN_CHECKS: int = 16
+"""Non-finite losses in a row after which nothing new can be learned from the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What came of a batch of points.
+
+    Attributes:
+        state: to be handed to the next `update`.
+        changes: findings that fired or resolved, in order.
+        verdict, headline: as in `Diagnosis`.
+        recommendation: after the last point of the batch.
+        counts: of all points so far.
+    """
+
+    state: State
+    changes: tuple[Finding, ...]
+    verdict: str
+    headline: str
+    recommendation: Recommendation
+    counts: Counts
+
+
+class Engine:
+    """Rules bound to a configuration; holds no run's data, so that one engine serves any number of runs.
+
+    Args:
+        config: thresholds, severities, which rules run.
+
+    Example:
+        >>> import numpy as np
+        >>> engine = Engine()
+        >>> state = engine.start(unit="step")
+        >>> points = EnginePoints(np.zeros(3, "u1"), np.arange(3.0), np.array([1.0, 0.9, np.nan]))
+        >>> update = engine.update(state, points)
+        >>> update.verdict, [change.fired_step for change in update.changes]
+        ('nan', [2.0])
+    """
+
+    def __init__(self, config: RulesConfig | None = None) -> None:
+        self.config = config or RulesConfig()
+        self._asked: dict[tuple[int, bool], tuple[Rule, ...]] = {}
+        for role, code in ROLE_CODES.items():
+            rules = tuple(rule for rule in self.config.rules if role in rule.spec.reads)
+            self._asked[code, True] = rules
+            self._asked[code, False] = tuple(rule for rule in rules if rule.spec.urgent)
+
+    def start(self, unit: str = "step", loss: Mapping[str, object] | None = None) -> State:
+        """The state of a run that has logged nothing.
+
+        Args:
+            unit: what steps count, "step" or "epoch".
+            loss: what is known of the loss function: `chance` and `floor` are read where they are numbers.
+        """
+        known = loss or {}
+        return State(unit, _number(known, "chance", "chance_level"), _number(known, "floor"))
+
+    def update(self, state: State, points: EnginePoints) -> Update:
+        """Take in points, in the order in which they were logged; `state` stays as it is."""
+        new = state.fork()
+        changes: list[Finding] = []
+        roles, n = points.role, len(points)
+        if n == 1:
+            self._one(new, int(roles[0]), float(points.step[0]), float(points.value[0]), changes)
+        elif n:
+            cuts = [0, *(np.flatnonzero(roles[1:] != roles[:-1]) + 1).tolist(), n]
+            for a, b in pairwise(cuts):
+                self._segment(new, int(roles[a]), points.step[a:b], points.value[a:b], changes)
+        verdict = verdict_of(new)
+        return Update(new, tuple(changes), verdict, headline_of(new, verdict, self.config), recommend(new), new.counts)
+
+    def diagnosis(self, state: State, findings: Iterable[Finding]) -> Diagnosis:
+        """The whole judgement on a run.
+
+        Args:
+            state: after its last point.
+            findings: every change handed out so far; of each number the latest counts.
+        """
+        latest = {finding.number: finding for finding in findings}
+        verdict = verdict_of(state)
+        return Diagnosis(
+            verdict=verdict,
+            headline=headline_of(state, verdict, self.config),
+            findings=tuple(latest[number] for number in sorted(latest)),
+            recommendation=recommend(state),
+            counts=state.counts,
+        )
+
+    def _segment(self, state: State, role: int, steps: Floats, values: Floats, changes: list[Finding]) -> None:
+        """Points of one series."""
+        if (role > VAL and role != 2) or len(values) < 8:
+            for step, value in zip(steps.tolist(), values.tolist(), strict=True):
+                self._one(state, role, step, value, changes)
+            return
+        curve = state.curves[role]
+        steps = np.ascontiguousarray(steps, float)
+        if not (np.isfinite(values).all() and steps[0] >= curve.seen_step and (steps[1:] >= steps[:-1]).all()):
+            for step, value in zip(steps.tolist(), values.tolist(), strict=True):
+                self._one(state, role, step, value, changes)
+            return
+        at = 0
+        while at < len(values):
+            before = at
+            at, closed = curve.push_many(values, steps, at)
+            self._seen(state, role, at - before, float(steps[at - 1]), float(steps[before]))
+            if closed:
+                self._check(state, role, closed == BUCKET, float(steps[at - 1]), changes)
+
+    def _one(self, state: State, role: int, step: float, value: float, changes: list[Finding]) -> None:
+        """One point of any role."""
+        if role == LR:
+            _learning_rate(state, step, value)
+            return
+        if not math.isfinite(step):
+            state.late += 1
+            return
+        curve = state.curves[role]
+        self._seen(state, role, 1, step, step)
+        if not math.isfinite(value):
+            self._not_finite(state, role, step, changes)
+            return
+        if step < curve.seen_step and not _late(state, curve, step):
+            return
+        closed = curve.push(value, step)
+        if closed:
+            self._check(state, role, closed == BUCKET, step, changes)
+
+    def _not_finite(self, state: State, role: int, step: float, changes: list[Finding]) -> None:
+        if role not in (TRAIN, VAL):
+            return
+        state.non_finite += 1
+        if not state.nan_train and not state.nan_val:
+            state.nan_first = step
+        state.nan_last = step
+        if role == TRAIN:
+            if not state.nan_train:
+                state.nan_train_first = step
+            state.nan_train += 1
+        else:
+            state.nan_val += 1
+        if max(state.nan_train, state.nan_val) <= NAN_CHECKS:
+            self._check(state, role, False, step, changes)
+
+    def _seen(self, state: State, role: int, count: int, step: float, first: float) -> None:
+        """Count points, whatever their values."""
+        if role == TRAIN:
+            state.train_seen += count
+        elif role == VAL:
+            if state.train_seen > state.val_at:
+                state.val_gap = max(state.val_gap, state.train_seen - state.val_at)
+            state.val_at, state.val_step = state.train_seen, step
+            state.val_seen += count
+        if math.isnan(state.first_step):
+            state.first_step = first
+        curve = state.curves[role]
+        curve.seen_step = max(curve.seen_step, step)
+        state.last_step = step
+
+    def _check(self, state: State, role: int, whole: bool, step: float, changes: list[Finding]) -> None:
+        """Ask the rules that read this series."""
+        run = Features(state, step)
+        config = self.config
+        before = len(changes)
+        for rule in self._asked[role, whole]:
+            change = step_rule(rule, config.settings[rule.spec.name], run, state, config.hash)
+            if change is not None:
+                changes.append(change)
+        if len(changes) != before or whole:
+            settle(state, run)
+
+
+def _learning_rate(state: State, step: float, value: float) -> None:
+    """Remember the last change of the learning rate by more than a fifth within one point."""
+    if not math.isfinite(value) or value < 0:
+        return
+    if value != state.lr and not abs(value - state.lr) <= 0.2 * state.lr:
+        state.lr_before, state.lr_changed = state.lr, step
+    state.lr = value
+    state.lr_top = value if math.isnan(state.lr_top) else max(value, state.lr_top)
+
+
+def _late(state: State, curve: Curve, step: float) -> bool:
+    """Whether a point before the last step belongs to a resumed run; a straggler is counted and set aside."""
+    state.late += 1
+    if not curve.late_n or step < curve.late_last:
+        curve.late_first, curve.late_n = step, 0
+    curve.late_n += 1
+    curve.late_last = step
+    if curve.late_n < REWIND:
+        return False
+    curve.rewind(curve.late_first)
+    curve.seen_step, curve.late_n = step, 0
+    return True
+
+
+def _number(known: Mapping[str, object], *names: str) -> float:
+    for name in names:
+        value = known.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    return math.nan

@@ -1,0 +1,170 @@
+"""What the rules read: statistics of the sketches, each computed once a check and only where a rule asks.
+
+Scale and offset do not matter to any of them: levels are compared as differences, against the noise of the series and
+against the range that it has covered.
+
+Source:
+    Noise from second differences: Gasser, Sroka, Jennen-Steinmetz, "Residual variance and residual pattern in nonlinear
+    regression" (Biometrika 1986), with the median for robustness. Trend: Mann (1945), Kendall (1975).
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.rules.curve import Curve
+from monitor.rules.state import GRAD, TRAIN, VAL, State
+
+Floats = NDArray[np.float64]
+
+
+class View:
+    """One series at a check.
+
+    Attributes:
+        n: finite points seen.
+        k: entries of `x`: closed buckets, and a last one for the completed quarters of the open bucket, if any.
+        x, step: (k,) centres and the last step of each.
+    """
+
+    def __init__(self, curve: Curve) -> None:
+        self.curve = curve
+        self.n, self.size = curve.n, curve.size
+        self.closed = len(curve.x)
+        self.k = self.closed
+
+    @cached_property
+    def xs(self) -> list[float]:
+        """Centres of the closed buckets, and the mean of the completed quarters of the open one."""
+        curve = self.curve
+        if not curve.quarters:
+            return curve.x
+        return [*curve.x, sum(curve.quarters) / len(curve.quarters)]
+
+    @cached_property
+    def x(self) -> Floats:
+        """Centres of the closed buckets, (closed,)."""
+        return np.array(self.curve.x)
+
+    @cached_property
+    def step(self) -> list[float]:
+        """Last step of each closed bucket."""
+        return self.curve.step
+
+    @cached_property
+    def smooth(self) -> Floats:
+        """Running median of three, ends as they are."""
+        x = self.x
+        if len(x) < 3:
+            return x
+        a, b, c = x[:-2], x[1:-1], x[2:]
+        out = x.copy()
+        out[1:-1] = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
+        out[-1] = np.median(x[-3:]) if len(x) > 3 else x[-1]
+        return out
+
+    @cached_property
+    def sigma(self) -> float:
+        """Noise of a bucket's centre, from second differences of the later half; 0 where it cannot be told."""
+        x = self.x
+        if len(x) < 4:
+            return 0.0
+        half = x[min(len(x) // 2, max(len(x) - 10, 0)) :]
+        gaps = np.abs(half[2:] - 2 * half[1:-1] + half[:-2])
+        if not len(gaps):
+            return 0.0
+        return float(max(1.4826 * np.median(gaps), 0.75 * gaps.mean()) / math.sqrt(6))
+
+    @cached_property
+    def roughness(self) -> float:
+        """Noise of a single point, from first differences inside the later buckets."""
+        noise = self.curve.noise
+        if not noise:
+            return 0.0
+        later = sorted(noise[len(noise) // 2 :])
+        return later[len(later) // 2] / 0.954
+
+    @cached_property
+    def low_at(self) -> int:
+        """Index of the lowest smoothed centre."""
+        return int(self.smooth.argmin())
+
+    @cached_property
+    def low(self) -> float:
+        """Lowest smoothed centre."""
+        return float(self.smooth[self.low_at])
+
+    @cached_property
+    def level(self) -> float:
+        """Where the series is now: the median of the last three entries, the open bucket's among them."""
+        tail = sorted(self.xs[-3:])
+        return tail[len(tail) // 2] if len(tail) != 2 else 0.5 * (tail[0] + tail[1])
+
+    @cached_property
+    def start(self) -> float:
+        """Where the series began: its first value, or the first bucket where that is higher."""
+        return max(self.curve.first, self.curve.x[0]) if self.curve.x else self.curve.first
+
+    @cached_property
+    def range(self) -> float:
+        """How far the series has come down: start minus low."""
+        return max(self.start - self.low, 0.0)
+
+    @cached_property
+    def fifth(self) -> int:
+        """Index of the bucket at which the last fifth begins."""
+        return max(0, min(self.closed - 3, int(0.8 * (self.closed - 1))))
+
+    @cached_property
+    def gain(self) -> float:
+        """How much lower the series is now than when its last fifth began; negative where it is higher."""
+        at = self.fifth
+        before = float(np.median(self.x[max(0, at - 1) : at + 2]))
+        return before - self.level
+
+    def level_at(self, step: float) -> float:
+        """The smoothed centre at a step."""
+        at = min(bisect_right(self.step, step), self.closed - 1)
+        return float(self.smooth[at])
+
+
+class Features:
+    """A run at a check: its views, and the facts of its state.
+
+    Attributes:
+        state: counters and what is known of the loss function; not to be changed.
+        step: step of the point that closed the bucket.
+    """
+
+    def __init__(self, state: State, step: float) -> None:
+        self.state, self.step = state, step
+
+    @cached_property
+    def train(self) -> View:
+        """The training loss."""
+        return View(self.state.curves[TRAIN])
+
+    @cached_property
+    def val(self) -> View:
+        """The validation loss."""
+        return View(self.state.curves[VAL])
+
+    @cached_property
+    def grad(self) -> View:
+        """The gradient norm."""
+        return View(self.state.curves[GRAD])
+
+    @cached_property
+    def judged(self) -> View:
+        """The validation loss, or the training loss where none was logged."""
+        return self.val if self.state.val_seen or not self.state.train_seen else self.train
+
+    @cached_property
+    def descent(self) -> View:
+        """The training loss, or the validation loss where none was logged."""
+        return self.train if self.state.train_seen or not self.state.val_seen else self.val

@@ -1,0 +1,140 @@
+"""The life of a finding: pending until its evidence has lasted, firing, resolved when the evidence stays away.
+
+A finding that resolves is handed out again with the same number; a condition that comes back is a new finding.
+
+Source:
+    Prometheus `rules/alerting.go`: `for`, `keep_firing_for`, and the state that restores after a restart.
+"""
+
+from __future__ import annotations
+
+import math
+
+from monitor.domain import Finding, FindingState
+from monitor.rules.config import RuleSettings
+from monitor.rules.features import Features
+from monitor.rules.rule import Reading, Rule
+from monitor.rules.state import FIRING, MAX_SLOTS, PENDING, Slot, State
+
+
+def step_rule(rule: Rule, settings: RuleSettings, run: Features, state: State, rules_hash: str) -> Finding | None:
+    """Ask one rule and move its finding on; `state.slots` is replaced where it changes.
+
+    Returns:
+        The finding that fired or resolved at this check, None where nothing was handed out.
+    """
+    name = rule.spec.name
+    slot = state.slots.get(name)
+    if settings.warmup and _elapsed(settings.unit, run, math.nan, run.train.closed + run.val.closed) < settings.warmup:
+        return None
+    firing = slot is not None and slot.phase == FIRING
+    reading = rule.check(run, settings.limits, firing)
+    if reading is None:
+        return _not_holding(rule, settings, run, state, slot, rules_hash)
+    if slot is not None and firing:
+        if slot.checks:
+            _put(state, name, slot._replace(checks=0))
+        return None
+    if slot is None:
+        if len(state.slots) >= MAX_SLOTS:
+            return None
+        slot = Slot(PENDING, 0, 0, run.step, reading.onset, math.nan)
+    slot = slot._replace(checks=slot.checks + 1, onset=min(slot.onset, reading.onset))
+    if not reading.sure and not _lasted(rule, settings, run, slot):
+        _put(state, name, slot)
+        return None
+    state.numbered += 1
+    slot = Slot(FIRING, 0, int(state.numbered), slot.since, min(slot.onset, run.step), run.step)
+    _put(state, name, slot)
+    return make_finding(rule, settings, reading, slot, state.unit, rules_hash)
+
+
+def _not_holding(
+    rule: Rule, settings: RuleSettings, run: Features, state: State, slot: Slot | None, rules_hash: str
+) -> Finding | None:
+    name = rule.spec.name
+    if slot is None:
+        return None
+    if slot.phase == PENDING:
+        state.slots = {key: value for key, value in state.slots.items() if key != name}
+        return None
+    slot = slot._replace(checks=slot.checks + 1)
+    if slot.checks < rule.spec.relief:
+        _put(state, name, slot)
+        return None
+    state.slots = {key: value for key, value in state.slots.items() if key != name}
+    return resolved(rule, settings, slot, run.step, state.unit, rules_hash)
+
+
+def make_finding(
+    rule: Rule, settings: RuleSettings, reading: Reading, slot: Slot, unit: str, rules_hash: str
+) -> Finding:
+    """The finding that a slot stands for, with the evidence of this reading."""
+    explanation, advice = rule.explain(Reading(slot.onset, reading.evidence, reading.sure), unit)
+    return Finding(
+        rule=rule.spec.name,
+        version=rule.spec.version,
+        state=FindingState.FIRING,
+        severity=settings.severity,
+        onset_step=slot.onset,
+        fired_step=slot.fired,
+        resolved_step=None,
+        evidence={key: _plain(value) for key, value in reading.evidence.items()},
+        explanation=explanation,
+        advice=advice,
+        rules_hash=rules_hash,
+        number=slot.number,
+    )
+
+
+def resolved(rule: Rule, settings: RuleSettings, slot: Slot, step: float, unit: str, rules_hash: str) -> Finding:
+    """The finding of a slot whose condition has gone."""
+    return Finding(
+        rule=rule.spec.name,
+        version=rule.spec.version,
+        state=FindingState.RESOLVED,
+        severity=settings.severity,
+        onset_step=slot.onset,
+        fired_step=slot.fired,
+        resolved_step=step,
+        evidence={"lasted": step - slot.onset},
+        explanation=f"Over by {unit} {step:g}: {rule.spec.name.replace('_', ' ')} began at {unit} {slot.onset:g} "
+        f"and was reported at {unit} {slot.fired:g}.",
+        advice="Nothing to do now; the curve has recovered.",
+        rules_hash=rules_hash,
+        number=slot.number,
+    )
+
+
+def _put(state: State, name: str, slot: Slot) -> None:
+    state.slots = {**state.slots, name: slot}
+
+
+def _lasted(rule: Rule, settings: RuleSettings, run: Features, slot: Slot) -> bool:
+    if settings.patience is None:
+        return slot.checks >= rule.spec.patience
+    if settings.unit == "checks":
+        return slot.checks >= settings.patience
+    return _elapsed(settings.unit, run, slot.since, slot.checks) >= settings.patience
+
+
+def _elapsed(unit: str, run: Features, since: float, checks: float) -> float:
+    """How long it has been since `since` (NaN: since the start of the run), in a declared unit."""
+    if unit == "checks":
+        return checks
+    start = run.state.first_step if math.isnan(since) else since
+    if unit == "evals":
+        curve = run.state.curves[1]
+        after = sum(1 for step in curve.step if step > since) if not math.isnan(since) else len(curve.step)
+        return float(after * curve.size)
+    return run.step - start
+
+
+def _plain(value: float | int | str | bool | None) -> float | int | str | bool | None:
+    """Evidence as strict JSON allows it: what is not finite is a word."""
+    if isinstance(value, float):
+        value = float(value)
+        if not math.isfinite(value):
+            return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        return float(f"{value:.6g}")
+    return value

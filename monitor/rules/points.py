@@ -1,0 +1,31 @@
+"""What the engine is fed: points of the roles that it judges, in the order in which they were logged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.roles import Role
+
+ROLE_CODES: Final[dict[Role, int]] = {Role.TRAIN: 0, Role.VAL: 1, Role.GRAD_NORM: 2, Role.LR: 3}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EnginePoints:
+    """Points in arrival order; all arrays have shape (n,).
+
+    Attributes:
+        role: uint8, from `ROLE_CODES`.
+        step: float64.
+        value: float64; NaN and infinities as they were logged.
+    """
+
+    role: NDArray[np.uint8]
+    step: NDArray[np.float64]
+    value: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.role)

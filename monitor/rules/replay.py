@@ -1,0 +1,78 @@
+"""`diagnose`: the streaming engine over curves that are already there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from monitor.domain import Diagnosis
+from monitor.errors import RulesError
+from monitor.roles import Role
+from monitor.rules.config import RulesConfig
+from monitor.rules.engine import Engine
+from monitor.rules.features import Floats
+from monitor.rules.points import ROLE_CODES, EnginePoints
+
+Series = ArrayLike | Sequence[tuple[float, float]]
+
+
+def diagnose(
+    train: Series,
+    val: Series | None = None,
+    *,
+    loss: Mapping[str, object] | None = None,
+    unit: str = "step",
+    grad_norm: Series | None = None,
+    lr: Series | None = None,
+    config: RulesConfig | None = None,
+) -> Diagnosis:
+    """Replay the engine over whole curves, as if they were logged now.
+
+    Series are merged in the order of their steps, training before validation at the same step. A step that goes back
+    keeps its place in its own series: the curve was resumed there.
+
+    Args:
+        train, val, grad_norm, lr: (n, 2) arrays or sequences of (step, value); NaN and infinities as logged.
+        loss: what is known of the loss function, as in `Engine.start`.
+        unit: what steps count, "step" or "epoch".
+        config: rules; the defaults where None.
+
+    Raises:
+        RulesError: a series does not have the shape (n, 2), or holds something that is no number.
+
+    Example:
+        >>> curve = [(step, 1 / (1 + step / 50)) for step in range(200)]
+        >>> diagnose(curve).recommendation.action.value
+        'continue'
+    """
+    engine = Engine(config)
+    points = merge({Role.LR: lr, Role.GRAD_NORM: grad_norm, Role.TRAIN: train, Role.VAL: val})
+    update = engine.update(engine.start(unit, loss), points)
+    return engine.diagnosis(update.state, update.changes)
+
+
+def merge(series: Mapping[Role, Series | None]) -> EnginePoints:
+    """All series in one stream, ordered by the highest step so far, ties in the order of the mapping."""
+    parts = [(ROLE_CODES[role], _array(role, data)) for role, data in series.items() if data is not None]
+    parts = [(code, array) for code, array in parts if len(array)]
+    if not parts:
+        return EnginePoints(np.empty(0, "u1"), np.empty(0), np.empty(0))
+    role = np.concatenate([np.full(len(array), code, "u1") for code, array in parts])
+    rows = np.concatenate([array for _, array in parts])
+    reached = np.concatenate([np.fmax.accumulate(array[:, 0]) for _, array in parts])
+    order = np.argsort(reached, kind="stable")
+    return EnginePoints(role[order], rows[order, 0], rows[order, 1])
+
+
+def _array(role: Role, data: Series) -> Floats:
+    try:
+        array = np.asarray(data, dtype=float)
+    except (TypeError, ValueError) as bad:
+        raise RulesError(f"{role} series", f"cannot be read as numbers ({bad})", "give (step, value) pairs") from bad
+    if array.size == 0:
+        return np.empty((0, 2))
+    if array.ndim != 2 or array.shape[1] != 2:
+        raise RulesError(f"{role} series", f"has shape {array.shape}", "give an (n, 2) array of (step, value)")
+    return array

@@ -1,0 +1,87 @@
+"""What a rule is: a pure question about the features of a run, asked whenever a bucket of its series closes.
+
+Source:
+    Prometheus alerting rules, for the life of a finding: pending until its evidence has lasted, firing, resolved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from monitor.domain import Severity
+from monitor.roles import Role
+from monitor.rules.features import Features
+
+Evidence = Mapping[str, float | int | str | bool | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """One number of a rule that a project may change.
+
+    Attributes:
+        default: what the engine uses unless told otherwise.
+        low, high: the values that make sense, both included.
+        doc: what it means, with its unit.
+    """
+
+    default: float
+    low: float
+    high: float
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A rule's answer where its condition holds.
+
+    Attributes:
+        onset: step at which the condition began, as far as the curve tells.
+        evidence: the numbers against their thresholds.
+        sure: True where waiting would add nothing, so that patience is waived.
+    """
+
+    onset: float
+    evidence: Evidence
+    sure: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """What is fixed about a rule.
+
+    Attributes:
+        name: as in findings and in configuration.
+        version: >= 1; raise it when the same curve would be judged otherwise.
+        severity: of its findings, unless configured.
+        reads: the roles whose buckets make the engine ask.
+        urgent: ask at every quarter of a bucket, not only when one closes.
+        patience: checks in a row for which the condition must hold before the finding fires, >= 1.
+        relief: checks in a row for which it must not hold before the finding resolves, >= 1.
+        thresholds: by name.
+    """
+
+    name: str
+    version: int = 1
+    severity: Severity
+    reads: tuple[Role, ...]
+    urgent: bool = False
+    patience: int = 1
+    relief: int = 2
+    thresholds: Mapping[str, Threshold] = field(default_factory=dict)
+
+
+class Rule(Protocol):
+    """A diagnosis; see `docs/adding-a-rule.md` for the invariants."""
+
+    @property
+    def spec(self) -> Spec:
+        """Name, severity, series and thresholds."""
+
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
+        """Whether the condition holds now; `firing` lets a rule ask less of a finding that is out already."""
+
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
+        """A sentence with the numbers, and what to try next."""

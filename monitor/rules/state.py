@@ -1,0 +1,138 @@
+"""The engine's memory of one run: plain data, at most 4 KiB packed, whatever the run's length.
+
+The lists of a state are replaced, never changed in place, so that forking one copies only a few references.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Final, NamedTuple
+
+from monitor.domain import Counts
+from monitor.errors import RulesError
+from monitor.rules.curve import Curve
+
+MAGIC: Final = b"LMS1"
+TRAIN: Final = 0
+VAL: Final = 1
+GRAD: Final = 2
+LR: Final = 3
+SHAPES: Final = ((40, 16), (52, 8), (12, 16))
+"""Capacity and micro-block of the sketches of training loss, validation loss and gradient norm."""
+MAX_SLOTS: Final = 12
+"""Findings that are pending or firing at a time, at most: the state's size is bounded."""
+
+IDLE: Final = 0
+PENDING: Final = 1
+FIRING: Final = 2
+
+_NUMBERS: Final = (
+    "first_step", "last_step", "nan_first", "nan_last", "nan_train", "nan_train_first", "nan_train_step", "nan_val",
+    "non_finite", "late", "train_seen", "val_seen", "numbered", "first_stop", "stop_since", "chance", "floor",
+    "val_at", "val_gap", "val_step", "lr", "lr_top", "lr_changed", "lr_before", "checked_step",
+)  # fmt: skip
+_HEAD: Final = struct.Struct(f"<4sH2B{len(_NUMBERS)}d")
+_SLOT: Final = struct.Struct("<2B3H3d")
+
+
+class Slot(NamedTuple):
+    """Where one rule's finding is in its life.
+
+    Attributes:
+        phase: PENDING or FIRING; a rule that is idle has no slot.
+        checks: checks in a row for which the condition held (pending), or did not (firing).
+        number: of the finding, 0 while pending.
+        since: step of the first of these checks.
+        onset: step at which the condition began.
+        fired: step at which the finding fired, NaN while pending.
+    """
+
+    phase: int
+    checks: int
+    number: int
+    since: float
+    onset: float
+    fired: float
+
+
+class State:
+    """Everything the engine remembers of a run.
+
+    Attributes:
+        unit: "step" or "epoch".
+        curves: sketch by series, indexed by role code; an empty one where nothing was logged.
+        slots: by rule name.
+        nan_train, nan_val: non-finite losses in a row at the end of the series.
+        val_at: training points seen when the last validation point came; `val_gap` the longest wait so far.
+        chance, floor: of the loss function, NaN where not known.
+    """
+
+    __slots__ = ("__dict__",)
+
+    def __init__(self, unit: str = "step", chance: float = math.nan, floor: float = math.nan) -> None:
+        self.unit = unit
+        self.curves = tuple(Curve(capacity, micro) for capacity, micro in SHAPES)
+        self.slots: dict[str, Slot] = {}
+        self.first_step = self.last_step = self.nan_first = self.nan_last = math.nan
+        self.nan_train_first = self.nan_train_step = self.checked_step = math.nan
+        self.nan_train = self.nan_val = self.non_finite = self.late = 0.0
+        self.train_seen = self.val_seen = self.numbered = self.val_at = self.val_gap = 0.0
+        self.first_stop = self.stop_since = self.val_step = math.nan
+        self.chance, self.floor = chance, floor
+        self.lr = self.lr_top = self.lr_changed = self.lr_before = math.nan
+
+    def fork(self) -> State:
+        """A copy that can be changed without changing this one."""
+        new = State.__new__(State)
+        new.__dict__.update(self.__dict__)
+        new.curves = tuple([curve.fork() for curve in self.curves])
+        return new
+
+    @property
+    def counts(self) -> Counts:
+        """What was seen and what was set aside."""
+        return Counts(
+            train=int(self.train_seen), val=int(self.val_seen), non_finite=int(self.non_finite), late=int(self.late)
+        )
+
+    def to_bytes(self) -> bytes:
+        """Packed; <= 4096 bytes."""
+        numbers = [float(getattr(self, name)) for name in _NUMBERS]
+        parts = [_HEAD.pack(MAGIC, len(self.slots), self.unit == "epoch", 0, *numbers)]
+        for name, slot in self.slots.items():
+            text = name.encode()
+            parts.append(
+                _SLOT.pack(len(text), slot.phase, min(slot.checks, 65535), slot.number & 0xFFFF, slot.number >> 16,
+                           *slot[3:]) + text
+            )  # fmt: skip
+        return b"".join([*parts, *(curve.to_bytes() for curve in self.curves)])
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> State:
+        """The inverse of `to_bytes`.
+
+        Raises:
+            RulesError: these bytes are not a state of this version.
+        """
+        if data[:4] != MAGIC:
+            raise RulesError("state", f"starts with {data[:4]!r}, not {MAGIC!r}", "replay the run's points")
+        state = cls()
+        try:
+            _, slots, epoch, _, *numbers = _HEAD.unpack_from(data)
+            state.unit = "epoch" if epoch else "step"
+            state.__dict__.update(zip(_NUMBERS, numbers, strict=True))
+            at = _HEAD.size
+            for _ in range(slots):
+                length, phase, count, low, high, *steps = _SLOT.unpack_from(data, at)
+                at += _SLOT.size + length
+                name = data[at - length : at].decode()
+                state.slots = {**state.slots, name: Slot(phase, count, low + (high << 16), *steps)}
+            curves = []
+            for _ in SHAPES:
+                curve, at = Curve.from_bytes(data, at)
+                curves.append(curve)
+            state.curves = tuple(curves)
+        except (struct.error, ValueError) as broken:
+            raise RulesError("state", f"cannot be read ({broken})", "replay the run's points") from broken
+        return state

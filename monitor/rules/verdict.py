@@ -1,0 +1,58 @@
+"""The one word and the one sentence for a run: the finding that matters most, or that nothing is wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from monitor.rules.features import Features
+from monitor.rules.rule import Reading
+from monitor.rules.state import FIRING, TRAIN, VAL, State
+
+if TYPE_CHECKING:
+    from monitor.rules.config import RulesConfig
+
+ORDER: Final = (
+    "divergence", "nan", "gradient_explosion", "overfitting", "stagnation", "oscillation", "gradient_vanishing",
+    "underfitting", "spike", "metric_missing", "initial_loss", "convergence", "improving",
+)  # fmt: skip
+"""From what matters most to what matters least; other rules come before `convergence`."""
+ENOUGH: Final = 6
+"""Buckets of one series from which on a run without findings is called healthy."""
+
+
+def verdict_of(state: State) -> str:
+    """The rule of the firing finding that matters most, "healthy", or "too_early"."""
+    firing = [name for name, slot in state.slots.items() if slot.phase == FIRING]
+    if firing:
+        return min(firing, key=_rank)
+    seen = max(len(state.curves[TRAIN].x), len(state.curves[VAL].x))
+    return "healthy" if seen >= ENOUGH else "too_early"
+
+
+def headline_of(state: State, verdict: str, config: RulesConfig) -> str:
+    """One sentence with the numbers."""
+    slot = state.slots.get(verdict)
+    if slot is None:
+        return _calm(state, verdict)
+    rule = next((rule for rule in config.rules if rule.spec.name == verdict), None)
+    run = Features(state, state.last_step)
+    reading = rule.check(run, config.settings[verdict].limits, True) if rule else None
+    if rule is None or reading is None:
+        return f"{verdict.replace('_', ' ').capitalize()} since {state.unit} {slot.onset:g}; it may be passing."
+    return rule.explain(Reading(slot.onset, reading.evidence, reading.sure), state.unit)[0]
+
+
+def _calm(state: State, verdict: str) -> str:
+    train, val = state.curves[TRAIN], state.curves[VAL]
+    seen = f"{int(state.train_seen)} training and {int(state.val_seen)} validation points"
+    if verdict == "too_early":
+        return f"Too early to tell: {seen} so far."
+    which, curve = ("validation", val) if val.n else ("training", train)
+    return (
+        f"Nothing is wrong after {seen}: the {which} loss began at {curve.first:.4g} and was lowest at "
+        f"{curve.best:.4g}, {state.unit} {curve.best_step:g}."
+    )
+
+
+def _rank(name: str) -> float:
+    return ORDER.index(name) if name in ORDER else ORDER.index("convergence") - 0.5
