@@ -1,0 +1,311 @@
+"""Figures: pure functions from curves and findings to Plotly.
+
+A figure draws what the reader of the curve needs and admits what it leaves out: gaps stay gaps, a NaN is marked where it
+was logged, values that a logarithmic axis cannot show are counted, and a reduced curve says how many of how many points
+it shows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from dashboard import words
+from dashboard.marks import add_best, add_checkpoints, add_findings, add_references, add_stop
+from dashboard.theme import FONT, Palette, rgba
+from monitor.domain import Checkpoint, Curve, Finding, Recommendation
+
+AUTO_LOG_RATIO: Final = 200.0
+"""`scale="auto"` turns to a logarithmic axis where the largest finite value is this many times the smallest."""
+SPARSE: Final = 80
+"""A curve of at most this many points shows each as a dot."""
+HEIGHT: Final = 440
+
+X_TITLES: Final = {"step": "step", "epoch": "epoch", "wall_time": "time", "relative": "since the start"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How a chart is looked at.
+
+    Attributes:
+        x_axis: "step", "epoch", "wall_time" or "relative".
+        scale: "auto", "linear" or "log".
+        palette: colours of the mode.
+        revision: Plotly keeps the reader's zoom as long as this does not change.
+        offset_ms: the reader's time zone, added to wall times, since Plotly draws times as they are.
+    """
+
+    palette: Palette
+    x_axis: str = "step"
+    scale: str = "auto"
+    revision: str = ""
+    offset_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """What is drawn on top of the curves.
+
+    Attributes:
+        positions: x of every step that a mark may need, where the x axis is not steps; a step that is missing here is
+            not drawn. None: the x axis is steps.
+        references: horizontal lines by their labels, such as the chance level.
+    """
+
+    findings: Sequence[Finding] = ()
+    recommendation: Recommendation = field(default_factory=Recommendation)
+    checkpoints: Sequence[Checkpoint] = ()
+    positions: Mapping[float, float] | None = None
+    references: Mapping[str, float] = field(default_factory=dict)
+
+    def steps(self) -> tuple[float, ...]:
+        """Every step a mark stands at, in order, each once."""
+        rec = self.recommendation
+        found = {rec.best_step, rec.first_stop_step, rec.stop_step}
+        for f in self.findings:
+            found |= {f.onset_step, f.fired_step, f.resolved_step}
+        found |= {float(c.step) for c in self.checkpoints}
+        return tuple(sorted(s for s in found if s is not None))
+
+
+def loss_figure(train: Curve | None, val: Curve | None, story: Story, look: Look) -> go.Figure:
+    """Train and validation loss with what the rules found.
+
+    Args:
+        train: the training curve, None where none was logged.
+        val: the validation curve, None where none was logged.
+        story: the marks.
+        look: axes, colours and zoom.
+    """
+    colours = look.palette
+    curves = [c for c in (train, val) if c is not None]
+    scale = resolve_scale(curves, look.scale)
+    figure = _canvas("Train and validation loss", look, scale, "loss", curves)
+    for curve, name, colour in ((train, "train", colours.train), (val, "validation", colours.val)):
+        if curve is not None:
+            _add_curve(figure, curve, name, colour, look, scale, peers=curves)
+    add_non_finite(figure, curves, look)
+    place = _placer(story, look, curves)
+    end = max((float(np.nanmax(c.x)) for c in curves if np.isfinite(c.x).any()), default=0.0)
+    last = place_x(end, look, curves)
+    add_findings(figure, story.findings, place, last, colours)
+    add_stop(figure, story.recommendation, place, colours)
+    add_references(figure, story.references, colours)
+    add_best(figure, story.recommendation, place, scale, colours)
+    add_checkpoints(figure, story.checkpoints, place, colours)
+    return figure
+
+
+def overlay_figure(curves: Sequence[tuple[str, Curve]], look: Look, *, title: str) -> go.Figure:
+    """One metric of several runs on the same axes.
+
+    Args:
+        curves: label and curve of each run; after eight runs the colours repeat with dashes.
+        look: axes, colours and zoom.
+        title: the metric's name.
+    """
+    all_curves = [curve for _, curve in curves]
+    scale = resolve_scale(all_curves, look.scale)
+    figure = _canvas(title, look, scale, title, all_curves)
+    lines = look.palette.lines
+    for i, (name, curve) in enumerate(curves):
+        dash = ("solid", "dash", "dot", "dashdot")[i // len(lines) % 4]
+        _add_curve(figure, curve, name, lines[i % len(lines)], look, scale, dash=dash, peers=all_curves)
+    add_non_finite(figure, all_curves, look)
+    return figure
+
+
+def small_figure(curve: Curve, look: Look, *, title: str) -> go.Figure:
+    """One series in a small frame, for the grid of further series."""
+    scale = resolve_scale([curve], look.scale)
+    figure = _canvas(title, look, scale, "", [curve])
+    _add_curve(figure, curve, title, look.palette.info, look, scale)
+    add_non_finite(figure, [curve], look)
+    figure.update_layout(height=210, showlegend=False, margin={"l": 48, "r": 8, "t": 30, "b": 28}, hovermode="closest")
+    figure.update_xaxes(title=None)
+    figure.update_yaxes(title=None, nticks=4)
+    return figure
+
+
+def resolve_scale(curves: Sequence[Curve], scale: str) -> str:
+    """"linear" or "log"; a logarithmic axis needs a positive value, and "auto" takes it for losses of wide range."""
+    values = np.concatenate([c.y[np.isfinite(c.y)] for c in curves]) if curves else np.empty(0)
+    if scale == "linear" or not (values > 0).any():
+        return "linear"
+    if scale == "log":
+        return "log"
+    return "log" if values.min() > 0 and values.max() / values.min() > AUTO_LOG_RATIO else "linear"
+
+
+def captions(curves: Sequence[tuple[str, Curve]], scale: str) -> tuple[str, ...]:
+    """What the figure leaves out, a phrase each: reduction, NaN, infinities, and values a log axis cannot show.
+
+    Args:
+        curves: name and curve.
+        scale: "linear" or "log", as `resolve_scale` gives it.
+    """
+    said = []
+    for name, curve in curves:
+        if curve.shown < curve.total:
+            said.append(f"{name}: {curve.shown:,} of {curve.total:,} points, every extreme kept")
+        else:
+            said.append(f"{name}: {words.count(curve.total, 'point')}")
+        gaps, infinite = int(np.isnan(curve.y).sum()), int(np.isinf(curve.y).sum())
+        if gaps:
+            said.append(f"{name}: NaN at {words.count(gaps, 'place')} (marked ×)")
+        if infinite:
+            said.append(f"{name}: {words.count(infinite, 'infinite value')} (marked ▲▼ at the edge)")
+        below = int((curve.y[np.isfinite(curve.y)] <= 0).sum())
+        if scale == "log" and below:
+            said.append(f"{name}: {words.count(below, 'value')} ≤ 0 cannot be drawn on a log axis")
+    return tuple(said)
+
+
+def place_x(x: float, look: Look, curves: Sequence[Curve]) -> float:
+    """An x of a curve in the axis' own unit: wall times shifted to the reader's zone, relative times in s, min or h."""
+    if look.x_axis == "wall_time":
+        return x + look.offset_ms
+    return x / relative_unit(curves)[1] if look.x_axis == "relative" else x
+
+
+def relative_unit(curves: Sequence[Curve]) -> tuple[str, float]:
+    """Unit in which relative times are read best, and its length in seconds."""
+    longest = max((float(np.nanmax(c.x)) for c in curves if len(c.x) and np.isfinite(c.x).any()), default=0.0)
+    return ("s", 1.0) if longest < 300 else ("min", 60.0) if longest < 3 * 3600 else ("h", 3600.0)
+
+
+def add_non_finite(figure: go.Figure, curves: Sequence[Curve], look: Look) -> None:
+    """Mark NaN at the foot and infinities at the edges of the frame, whatever the axis shows."""
+    kinds = (("NaN", np.isnan, 0.03, "x-thin"), ("+inf", np.isposinf, 0.97, "triangle-up"))
+    for name, test, height, symbol in (*kinds, ("-inf", np.isneginf, 0.03, "triangle-down")):
+        xs = np.concatenate([c.x[test(c.y) & np.isfinite(c.x)] for c in curves]) if curves else np.empty(0)
+        if len(xs):
+            figure.add_trace(
+                go.Scatter(
+                    x=_axis_values(xs, look, curves),
+                    y=[height] * len(xs),
+                    yaxis="y2",
+                    mode="markers",
+                    name=name,
+                    marker={"symbol": symbol, "size": 9, "color": look.palette.critical}
+                    | {"line": {"width": 2, "color": look.palette.critical}},
+                    hovertemplate=f"{name}<extra></extra>",
+                )
+            )
+
+
+def _canvas(title: str, look: Look, scale: str, y_title: str, curves: Sequence[Curve]) -> go.Figure:
+    colours = look.palette
+    x_title = X_TITLES[look.x_axis]
+    if look.x_axis == "relative":
+        x_title += f" ({relative_unit(curves)[0]})"
+    axis = {"gridcolor": colours.grid, "linecolor": colours.grid, "zeroline": False, "tickfont": {"size": 12}}
+    title_font = {"size": 12, "color": colours.muted}
+    return go.Figure(
+        layout={
+            "height": HEIGHT,
+            "title": {"text": title, "x": 0, "xref": "paper", "font": {"size": 15, "color": colours.text}},
+            "margin": {"l": 58, "r": 14, "t": 44, "b": 46},
+            "font": {"family": FONT, "size": 13, "color": colours.muted},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "hovermode": "x unified",
+            "hoverlabel": {"bgcolor": colours.background, "bordercolor": colours.grid, "font": {"color": colours.text}},
+            "uirevision": look.revision or "same",
+            "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
+            "xaxis": axis
+            | {"title": {"text": x_title, "font": title_font}}
+            | ({"type": "date"} if look.x_axis == "wall_time" else {"tickformat": ",~r", "hoverformat": ",~r"}),
+            "yaxis": axis
+            | {"type": scale, "title": {"text": y_title, "font": title_font}, "tickformat": "~g"}
+            | ({"dtick": 1, "exponentformat": "power"} if scale == "log" and _decades(curves) > 2 else {}),
+            "yaxis2": {"overlaying": "y", "range": [0, 1], "fixedrange": True, "visible": False},
+        }
+    )
+
+
+def _decades(curves: Sequence[Curve]) -> float:
+    """How many powers of ten the positive values span."""
+    values = np.concatenate([c.y[np.isfinite(c.y) & (c.y > 0)] for c in curves])
+    return float(np.log10(values.max() / values.min())) if len(values) else 0.0
+
+
+def _add_curve(
+    figure: go.Figure,
+    curve: Curve,
+    name: str,
+    colour: str,
+    look: Look,
+    scale: str,
+    *,
+    dash: str = "solid",
+    peers: Sequence[Curve] = (),
+) -> None:
+    """The curve as a line; under a smoothed line the raw one is faint. `peers` share the axis and so its unit."""
+    smooth = curve.smoothed
+    raw_colour = rgba(colour, 0.3) if smooth is not None else colour
+    sparse = int(np.isfinite(curve.y).sum()) <= SPARSE
+    common = {"x": _axis_values(curve.x, look, peers or [curve]), "legendgroup": name, "connectgaps": False}
+    figure.add_trace(
+        go.Scatter(
+            **common,
+            y=_drawable(curve.y, scale),
+            name=f"{name} (raw)" if smooth is not None else name,
+            mode="lines+markers" if sparse else "lines",
+            line={"color": raw_colour, "width": 1.2 if smooth is not None else 1.7, "dash": dash},
+            marker={"size": 5 if len(curve.x) > 1 else 9, "color": raw_colour},
+            showlegend=smooth is None,
+            hovertemplate="%{y:.5g}",
+        )
+    )
+    if smooth is not None:
+        line = {"color": colour, "width": 2.2, "dash": dash}
+        figure.add_trace(
+            go.Scatter(
+                **common, y=_drawable(smooth, scale), name=name, mode="lines", line=line, hovertemplate="%{y:.5g}"
+            )
+        )
+
+
+def _drawable(values: NDArray[np.float64], scale: str) -> NDArray[np.float64]:
+    """The values with gaps where an axis cannot show them."""
+    shown = np.isfinite(values) & ((values > 0) if scale == "log" else True)
+    return np.where(shown, values, np.nan)
+
+
+def _axis_values(
+    x: NDArray[np.float64], look: Look, curves: Sequence[Curve]
+) -> NDArray[np.float64] | NDArray[np.datetime64]:
+    """A curve's x on the axis in use; wall times become dates."""
+    if look.x_axis == "relative":
+        return x / relative_unit(curves)[1]
+    if look.x_axis != "wall_time":
+        return x
+    known = np.isfinite(x)
+    dates = np.where(known, x + look.offset_ms, 0).astype("i8").astype("datetime64[ms]")
+    dates[~known] = np.datetime64("NaT")
+    return dates
+
+
+@dataclass(frozen=True, slots=True)
+class _Placer:
+    positions: Mapping[float, float] | None
+    look: Look
+    curves: Sequence[Curve]
+
+    def __call__(self, step: float | None) -> float | None:
+        if step is None or not math.isfinite(step):
+            return None
+        x = step if self.positions is None else self.positions.get(step)
+        return None if x is None or not math.isfinite(x) else place_x(x, self.look, self.curves)
+
+
+def _placer(story: Story, look: Look, curves: Sequence[Curve]) -> _Placer:
+    return _Placer(story.positions, look, curves)

@@ -1,0 +1,142 @@
+"""The list of runs as HTML: counts, the attention strip and the table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from dashboard import markup, words
+from dashboard.data import Filters, Overview
+from dashboard.markup import text
+from monitor.domain import RunInfo, RunPage, RunStatus
+
+EXAMPLE: Final = """\
+import monitor
+
+with monitor.init(project="my-project", config={"lr": 3e-4}) as run:
+    for step, batch in enumerate(batches):
+        run.log({"train/loss": train(batch)}, step=step)
+        if step % 100 == 0:
+            run.log({"val/loss": validate()}, step=step)
+        if run.should_stop():
+            break
+"""
+"""A whole integration, as the empty page shows it."""
+
+_HEADS: Final = (
+    ("", ""), ("Run", "name"), ("Status", "status"), ("Verdict", "verdict"), ("Do", "action"), ("Loss", ""),
+    ("Last step", "last_step"), ("Best loss", "val_best"), ("at step", ""), ("Started", "created"), ("Took", ""),
+)  # fmt: skip
+"""Titles of the table's columns, and what a click on each sorts by."""
+_NUMERIC: Final = frozenset({6, 7, 8, 9, 10})
+
+
+def counts_line(seen: Overview | None) -> str:
+    """How many runs are live and how many need a person."""
+    if seen is None:
+        return ""
+    need = len(seen.needy)
+    parts = [f"<span><b>{seen.live:,}</b> live</span>"]
+    if need:
+        parts.append(f'<span class="lm-need"><b>{need:,}</b> {"needs" if need == 1 else "need"} attention</span>')
+    parts.append(f"<span><b>{seen.total:,}</b> in all</span>")
+    return f'<div class="lm-counts" data-testid="counts">{"".join(parts)}</div>'
+
+
+def attention_strip(needy: Sequence[RunInfo], now_ms: int, *, limit: int = 6) -> str:
+    """A card for each run that needs a person now; at most `limit`, the rest as a count."""
+    if not needy:
+        return ""
+    cards = [_need_card(run, now_ms) for run in needy[:limit]]
+    if len(needy) > limit:
+        cards.append(f'<div class="lm-dim">and {len(needy) - limit} more</div>')
+    return f'<div class="lm-strip" data-testid="attention" aria-label="runs that need attention">{"".join(cards)}</div>'
+
+
+def _need_card(run: RunInfo, now_ms: int) -> str:
+    if run.status is RunStatus.RUNNING:
+        why, sign = run.recommendation.reason or run.headline, markup.chip(run.verdict)
+    else:
+        since = words.ago(run.heartbeat_ms if run.status is RunStatus.LOST else run.last_point_ms, now_ms)
+        what = "Last heartbeat" if run.status is RunStatus.LOST else "Still beating; last point"
+        why, sign = f"{what} {since}, at step {words.step(run.last_step)}.", markup.status(run.status)
+    hot = run.status is RunStatus.LOST or words.severity_of(run.verdict) == "critical"
+    inner = f'<span class="lm-row"><b>{text(run.name)}</b>{sign}</span><p>{text(why)}</p>'
+    return markup.run_link(run.id, inner, css="lm-need-card" + (" lm-hot" if hot else ""))
+
+
+def compare_bar(picked: Sequence[str]) -> str:
+    """What can be done with the runs that are ticked."""
+    if not picked:
+        return ""
+    return (
+        f'<div class="lm-bar" data-testid="compare-bar"><b>{words.count(len(picked), "run")} picked</b>'
+        '<button class="lm-button" data-act="compare">Compare</button>'
+        '<button class="lm-button" data-act="clear">Clear</button></div>'
+    )
+
+
+def runs_table(page: RunPage, filters: Filters, picked: Sequence[str], now_ms: int, *, stale: bool = False) -> str:
+    """The runs of one page.
+
+    Args:
+        page: the runs with their sparklines.
+        filters: what was asked for; the sorted column is marked.
+        picked: ids of the ticked runs.
+        now_ms: milliseconds since the epoch.
+        stale: True where the server did not answer and this is what was read last.
+    """
+    if not page.items:
+        return '<p class="lm-dim" data-testid="no-match">No run matches these filters.</p>'
+    heads = "".join(_head(i, title, column, filters.order) for i, (title, column) in enumerate(_HEADS))
+    rows = "".join(_row(run, page.sparklines.get(run.id, {}), run.id in picked, now_ms) for run in page.items)
+    return (
+        f'<div class="lm-scroll{" lm-stale" if stale else ""}"><table class="lm-table lm-runs" data-testid="runs">'
+        f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _head(i: int, title: str, column: str, order: str) -> str:
+    css = ' class="lm-num"' if i in _NUMERIC else ""
+    if title == "Loss":
+        return '<th>Loss <span class="lm-key">train</span> <span class="lm-key lm-k-val">val</span></th>'
+    if not column:
+        return f"<th{css}>{title}</th>"
+    down = order == f"-{column}"
+    arrow = " ↓" if down else " ↑" if order == column else ""
+    follow = column if down else f"-{column}" if order == column or column in ("created", "last_step") else column
+    sort = "none" if not arrow else "descending" if down else "ascending"
+    return (
+        f'<th{css} aria-sort="{sort}"><button class="lm-sort" aria-pressed="{"true" if arrow else "false"}" '
+        f'data-act="sort" data-arg="{follow}">{title}{arrow}</button></th>'
+    )
+
+
+def _row(run: RunInfo, spark: object, ticked: bool, now_ms: int) -> str:
+    lines = spark if isinstance(spark, dict) else {}
+    rec = run.recommendation
+    end = run.finished_ms or (now_ms if run.status.live else run.last_point_ms) or run.created_ms
+    tick = (
+        f'<input type="checkbox" data-act="pick" data-arg="{run.id}" aria-label="pick {text(run.name)} to compare"'
+        f"{' checked' if ticked else ''}>"
+    )
+    sub = run.project + (f" · {run.group}" if run.group else "")
+    cells = (
+        tick,
+        f'{markup.run_link(run.id, text(run.name))}<span class="lm-dim">{text(sub)}</span>',
+        markup.status(run.status),
+        f'<span title="{text(run.headline)}">{markup.chip(run.verdict)}</span>',
+        markup.action(rec),
+        markup.sparkline(lines.get("train", ()), lines.get("val", ())),
+        words.step(run.last_step),
+        words.number(rec.best_val_loss),
+        words.step(rec.best_step),
+        f'<span title="{words.clock(run.created_ms)} UTC">{words.ago(run.created_ms, now_ms)}</span>',
+        words.duration(end - run.created_ms),
+    )
+    body = "".join(f"<td{_css(i)}>{cell}</td>" for i, cell in enumerate(cells))
+    return f'<tr id="run-{run.id}" data-testid="run-row">{body}</tr>'
+
+
+def _css(i: int) -> str:
+    return ' class="lm-name"' if i == 1 else ' class="lm-num"' if i in _NUMERIC else ""

@@ -1,0 +1,200 @@
+"""What is drawn on top of a loss curve: findings, the best step, the stop, checkpoints and reference values.
+
+Every function takes `place`, which gives a step's x on the axis in use, or None where the step cannot be placed there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import plotly.graph_objects as go
+
+from dashboard import words
+from dashboard.theme import Palette, rgba
+from monitor.domain import Checkpoint, Finding, FindingState, Recommendation, Severity
+
+Place = Callable[[float | None], float | None]
+
+SYMBOLS: Final = {Severity.CRITICAL: "▲", Severity.WARNING: "◆", Severity.INFO: "●"}
+"""A severity's mark, so that it is not told by colour alone."""
+MAX_LABELS: Final = 6
+"""Findings that get a label on the chart; the others keep their band, and all have a card below it."""
+
+
+def colour_of(severity: Severity, colours: Palette) -> str:
+    """The colour of a severity."""
+    return {Severity.CRITICAL: colours.critical, Severity.WARNING: colours.warning}.get(severity, colours.info)
+
+
+def most_telling(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings in the order in which they deserve a label: by severity, firing first, then the newest."""
+    rank = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
+    return tuple(sorted(findings, key=lambda f: (rank[f.severity], f.state is not FindingState.FIRING, -f.fired_step)))
+
+
+def add_findings(
+    figure: go.Figure, findings: Sequence[Finding], place: Place, end: float, colours: Palette
+) -> None:
+    """A band from each finding's onset to its end, a dashed line at the onset and a thin one where it fired.
+
+    Args:
+        figure: drawn on in place.
+        findings: firing and resolved ones.
+        place: x of a step.
+        end: x at which a finding that still fires ends.
+        colours: of the mode.
+    """
+    labelled = 0
+    for finding in most_telling(findings):
+        onset, fired = place(finding.onset_step), place(finding.fired_step)
+        if onset is None or fired is None:
+            continue
+        resolved = place(finding.resolved_step)
+        colour = colour_of(finding.severity, colours)
+        _band(figure, onset, max(onset, end if resolved is None else resolved), finding, colour)
+        _line(figure, onset, colour, dash="dash", width=1.6)
+        _line(figure, fired, colour, dash="solid", width=1.0)
+        if labelled < MAX_LABELS:
+            _label(figure, onset, end, labelled, _text(finding), colour, colours)
+            labelled += 1
+
+
+def add_best(figure: go.Figure, rec: Recommendation, place: Place, scale: str, colours: Palette) -> None:
+    """A star at the lowest loss, with its step; on the foot of the frame where a log axis cannot show the loss."""
+    x = place(rec.best_step)
+    if x is None or rec.best_val_loss is None:
+        return
+    off_axis = scale == "log" and rec.best_val_loss <= 0
+    figure.add_trace(
+        go.Scatter(
+            x=[x],
+            y=[0.03 if off_axis else rec.best_val_loss],
+            yaxis="y2" if off_axis else "y",
+            mode="markers+text",
+            name="best step",
+            text=[f"best {words.number(rec.best_val_loss)} · step {words.step(rec.best_step)}"],
+            textposition="bottom center",
+            textfont={"size": 12, "color": colours.good},
+            marker={"symbol": "star", "size": 14, "color": colours.good}
+            | {"line": {"width": 1.5, "color": colours.background}},
+            hovertemplate="best<extra></extra>",
+            cliponaxis=False,
+        )
+    )
+
+
+def add_stop(figure: go.Figure, rec: Recommendation, place: Place, colours: Palette) -> None:
+    """A line where a stop was first advised; it says so where the advice was withdrawn later."""
+    x = place(rec.first_stop_step)
+    if x is None:
+        return
+    withdrawn = " (withdrawn)" if rec.stop_step is None else ""
+    _line(figure, x, colours.text, dash="dot", width=1.4)
+    figure.add_annotation(
+        x=x,
+        y=0,
+        xref="x",
+        yref="y domain",
+        yanchor="bottom",
+        xanchor="left",
+        xshift=3,
+        text=f"■ stop advised · {words.step(rec.first_stop_step)}{withdrawn}",
+        showarrow=False,
+        font={"size": 12, "color": colours.text},
+        bgcolor=rgba(colours.background, 0.8),
+    )
+
+
+def add_checkpoints(figure: go.Figure, checkpoints: Sequence[Checkpoint], place: Place, colours: Palette) -> None:
+    """A tick on the foot of the frame for every checkpoint; its path is in the hover text."""
+    placed = [(x, c) for c in checkpoints if (x := place(float(c.step))) is not None]
+    if placed:
+        figure.add_trace(
+            go.Scatter(
+                x=[x for x, _ in placed],
+                y=[0.0] * len(placed),
+                yaxis="y2",
+                mode="markers",
+                name="checkpoint",
+                marker={"symbol": "line-ns", "size": 12, "line": {"width": 1.6, "color": colours.muted}},
+                customdata=[f"step {words.step(c.step)} · {_escaped(c.path)}" for _, c in placed],
+                hovertemplate="checkpoint, %{customdata}<extra></extra>",
+                cliponaxis=False,
+            )
+        )
+
+
+def add_references(figure: go.Figure, references: Mapping[str, float], colours: Palette) -> None:
+    """A dotted horizontal line for each reference value, such as the loss of a model that knows nothing."""
+    for name, value in references.items():
+        figure.add_hline(
+            y=value,
+            line={"color": colours.muted, "width": 1, "dash": "dot"},
+            annotation={"text": f"{_escaped(name)} {words.number(value)}", "font": {"size": 12, "color": colours.muted}},
+            annotation_position="top right",
+        )
+
+
+def _text(finding: Finding) -> str:
+    text = f"{SYMBOLS[finding.severity]} {_escaped(words.label(finding.rule))} · onset {words.step(finding.onset_step)}"
+    if finding.fired_step != finding.onset_step:
+        text += f", fired {words.step(finding.fired_step)}"
+    if finding.resolved_step is not None:
+        text += f", resolved {words.step(finding.resolved_step)}"
+    return text
+
+
+def _escaped(text: str) -> str:
+    """Plotly reads a few HTML tags in its texts; what users wrote is shown as written."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _band(figure: go.Figure, left: float, right: float, finding: Finding, colour: str) -> None:
+    strength = {Severity.CRITICAL: 0.09, Severity.WARNING: 0.08}.get(finding.severity, 0.04)
+    if finding.state is FindingState.RESOLVED:
+        strength *= 0.6
+    figure.add_shape(
+        type="rect",
+        x0=left,
+        x1=right,
+        y0=0,
+        y1=1,
+        xref="x",
+        yref="y domain",
+        line={"width": 0},
+        fillcolor=rgba(colour, strength),
+        layer="below",
+        name=f"band {finding.number}",
+    )
+
+
+def _line(figure: go.Figure, x: float, colour: str, *, dash: str, width: float) -> None:
+    figure.add_shape(
+        type="line",
+        x0=x,
+        x1=x,
+        y0=0,
+        y1=1,
+        xref="x",
+        yref="y domain",
+        line={"color": colour, "dash": dash, "width": width},
+    )
+
+
+def _label(figure: go.Figure, x: float, end: float, row: int, text: str, colour: str, colours: Palette) -> None:
+    """The finding's name at its onset, a row lower for each, on the side where there is room."""
+    right = x > 0.6 * end
+    figure.add_annotation(
+        x=x,
+        y=1 - 0.065 * row,
+        xref="x",
+        yref="y domain",
+        yanchor="top",
+        xanchor="right" if right else "left",
+        xshift=-4 if right else 4,
+        text=text,
+        showarrow=False,
+        font={"size": 12, "color": colour},
+        bgcolor=rgba(colours.background, 0.85),
+    )

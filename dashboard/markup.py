@@ -1,0 +1,224 @@
+"""Pieces of pages as HTML: chips, sparklines, findings, tables. Everything that a user wrote is escaped here.
+
+An element with `data-act` (and `data-arg`) answers clicks: `dashboard.live` reports them to the page.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Final
+from urllib.parse import urlencode
+
+from dashboard import words
+from monitor.domain import Action, Finding, FindingState, Recommendation, RunStatus, Severity
+
+MARKS: Final = {"critical": "▲", "warning": "◆", "info": "●", "good": "✓", "none": "…"}
+ACTION_WORDS: Final = {Action.CONTINUE: "Continue", Action.STOP: "Stop", Action.INVESTIGATE: "Investigate"}
+ACTION_MARKS: Final = {Action.CONTINUE: "→", Action.STOP: "■", Action.INVESTIGATE: "?"}
+
+
+def text(value: object) -> str:
+    """A value as escaped text, fit for an element's body and for a quoted attribute."""
+    return escape(str(value), quote=True)
+
+
+def run_link(run_id: str, body: str, *, css: str = "") -> str:
+    """A link to a run's page; it works as a plain link in a new tab and as a page switch when clicked.
+
+    Args:
+        run_id: 32 hex digits.
+        body: HTML, already escaped.
+        css: extra classes.
+    """
+    href = f"run?{urlencode({'id': run_id})}"
+    return f'<a class="lm-link {css}" href="{href}" data-act="open" data-arg="{text(run_id)}">{body}</a>'
+
+
+def chip(verdict: str, *, severity: str | None = None) -> str:
+    """A verdict as a coloured chip with a mark for its severity."""
+    kind = severity or words.severity_of(verdict)
+    return f'<span class="lm-chip lm-{kind}"><i aria-hidden="true">{MARKS[kind]}</i>{text(words.label(verdict))}</span>'
+
+
+def status(state: RunStatus) -> str:
+    """A run's status: a dot that differs in form, and the word."""
+    return (
+        f'<span class="lm-status lm-st-{state}" title="{text(words.STATUS_MEANING[state])}">'
+        f'<i aria-hidden="true"></i>{text(state)}</span>'
+    )
+
+
+def action(rec: Recommendation) -> str:
+    """The recommendation in one word, its reason as hover text."""
+    return (
+        f'<span class="lm-action lm-act-{rec.action}" title="{text(rec.reason)}">'
+        f'<i aria-hidden="true">{ACTION_MARKS[rec.action]}</i>{ACTION_WORDS[rec.action]}</span>'
+    )
+
+
+def sparkline(train: Sequence[float], val: Sequence[float], *, width: int = 132, height: int = 30) -> str:
+    """Train and validation as two small lines on one scale; logarithmic where the values range widely.
+
+    A NaN is a gap. Returns a dash where there is no finite value.
+    """
+    finite = [v for v in (*train, *val) if math.isfinite(v)]
+    if not finite:
+        return f'<span class="lm-dim">{words.NOTHING}</span>'
+    low, high = min(finite), max(finite)
+    log = low > 0 and high / low > 50
+    if log:
+        low, high = math.log(low), math.log(high)
+    span = (high - low) or 1.0
+
+    def path(values: Sequence[float], css: str) -> str:
+        parts, pen = [], "M"
+        for i, value in enumerate(values):
+            if not math.isfinite(value):
+                pen = "M"
+                continue
+            x = 2 + (width - 4) * (i / (len(values) - 1) if len(values) > 1 else 0.5)
+            y = height - 3 - (height - 6) * (((math.log(value) if log else value) - low) / span)
+            parts.append(f"{pen}{x:.1f} {y:.1f}")
+            pen = "L"
+        if len(parts) == 1:
+            parts.append("h0.01")
+        return f'<path class="{css}" d="{"".join(parts)}"/>' if parts else ""
+
+    drawn = path(train, "lm-sp-train") + path(val, "lm-sp-val")
+    said = f"loss between {words.number(min(finite))} and {words.number(max(finite))}" + (", log scale" if log else "")
+    return (
+        f'<svg class="lm-spark" role="img" aria-label="{said}" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}"><title>{said}</title>{drawn}</svg>'
+    )
+
+
+def banner(rec: Recommendation) -> str:
+    """The recommendation with its reason and what it rests on."""
+    facts = []
+    if rec.best_step is not None:
+        facts.append(("best step", words.step(rec.best_step), "best-step"))
+        facts.append(("loss there", words.number(rec.best_val_loss), "best-loss"))
+    if rec.stop_step is not None:
+        facts.append(("stop advised since", f"step {words.step(rec.stop_step)}", "stop-step"))
+    elif rec.first_stop_step is not None:
+        facts.append(("stop advised, then withdrawn", f"step {words.step(rec.first_stop_step)}", "stop-step"))
+    if rec.confidence is not None:
+        facts.append(("confidence", f"{rec.confidence:.0%}", "confidence"))
+    facts += [(words.label(k), _value(v), "forecast") for k, v in rec.forecast.items() if v is not None]
+    listed = "".join(f'<div><dt>{text(k)}</dt><dd data-testid="{t}">{text(v)}</dd></div>' for k, v, t in facts)
+    return (
+        f'<section class="lm-banner lm-act-{rec.action}" data-testid="recommendation" aria-label="recommendation">'
+        f'<div class="lm-banner-head"><i aria-hidden="true">{ACTION_MARKS[rec.action]}</i>{ACTION_WORDS[rec.action]}'
+        f'</div><p>{text(rec.reason)}</p><dl>{listed}</dl></section>'
+    )
+
+
+def finding_card(finding: Finding) -> str:
+    """A finding with its steps, explanation, evidence and advice."""
+    state = str(finding.state)
+    when = [("onset", finding.onset_step), ("fired", finding.fired_step)]
+    if finding.resolved_step is not None:
+        when.append(("resolved", finding.resolved_step))
+    path = ' <span aria-hidden="true">→</span> '.join(f"{k} <b>{words.step(v)}</b>" for k, v in when)
+    rows = "".join(f"<tr><th>{text(words.label(k))}</th><td>{text(_value(v))}</td></tr>" for k, v in sorted_evidence(finding))
+    evidence = f"<table>{rows}</table>" if rows else ""
+    advice = f'<p class="lm-advice"><b>Try</b> {text(finding.advice)}</p>' if finding.advice else ""
+    kind = finding.severity if finding.state is not FindingState.RESOLVED else "resolved"
+    return (
+        f'<article class="lm-card lm-card-{kind}" data-testid="finding">'
+        f'<header>{chip(finding.rule, severity=_chip_kind(finding))}<span class="lm-when">{path}</span>'
+        f'<span class="lm-dim">{state} · {finding.severity} · v{finding.version}</span></header>'
+        f'<div class="lm-card-body"><div><p>{text(finding.explanation)}</p>{advice}</div>{evidence}</div></article>'
+    )
+
+
+def sorted_evidence(finding: Finding) -> list[tuple[str, object]]:
+    """The evidence with every threshold right after the number that it is held against.
+
+    A key such as `rise_threshold`, `rise_limit` or `min_rise` belongs to `rise`; the order is kept otherwise.
+    """
+    keys = list(finding.evidence)
+    stems = {k: _stem(k) for k in keys}
+    measured = [k for k in keys if stems[k] == k or stems[k] not in keys]
+    ordered = [k for m in measured for k in (m, *(o for o in keys if o != m and stems[o] == m))]
+    return [(k, finding.evidence[k]) for k in ordered]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, css: str = "", numeric: Sequence[int] = ()) -> str:
+    """A table; cells are HTML, already escaped, the heads plain text.
+
+    Args:
+        head: column titles.
+        rows: cells.
+        css: extra classes.
+        numeric: indices of columns that are set to the right.
+    """
+    ends = set(numeric)
+
+    def cell(tag: str, i: int, body: str) -> str:
+        return f'<{tag}{" class=lm-num" if i in ends else ""}>{body}</{tag}>'
+
+    top = "".join(cell("th", i, text(h)) for i, h in enumerate(head))
+    body = "".join("<tr>" + "".join(cell("td", i, c) for i, c in enumerate(row)) + "</tr>" for row in rows)
+    return f'<div class="lm-scroll"><table class="lm-table {css}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def notice(kind: str, title: str, body: str, *, testid: str = "notice") -> str:
+    """A calm note across the page.
+
+    Args:
+        kind: "info", "warning" or "critical".
+        title: plain text.
+        body: plain text.
+        testid: how tests find it.
+    """
+    return (
+        f'<div class="lm-notice lm-{kind}" role="status" data-testid="{testid}">'
+        f'<i aria-hidden="true">{MARKS[kind]}</i><div><b>{text(title)}</b> {text(body)}</div></div>'
+    )
+
+
+def flat(config: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """A nested mapping with dotted keys.
+
+    >>> flat({"opt": {"lr": 0.1}, "seed": 3})
+    {'opt.lr': 0.1, 'seed': 3}
+    """
+    found: dict[str, object] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def shown(value: object) -> str:
+    """A value of a configuration as escaped text; long ones are cut, with the whole in the hover text."""
+    full = _value(value)
+    return text(full) if len(full) <= 120 else f'<span title="{text(full[:2000])}">{text(full[:117])}…</span>'
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return {None: words.NOTHING, True: "yes", False: "no"}[value]
+    if isinstance(value, float):
+        return words.number(value, 5)
+    return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)
+
+
+def _stem(key: str) -> str:
+    for prefix in ("min_", "max_"):
+        key = key.removeprefix(prefix)
+    for suffix in ("_threshold", "_limit", "_min", "_max", "_needed", "_allowed"):
+        key = key.removesuffix(suffix)
+    return key
+
+
+def _chip_kind(finding: Finding) -> str:
+    if finding.state is FindingState.RESOLVED:
+        return "none"
+    good = finding.severity is Severity.INFO and words.severity_of(finding.rule) == "good"
+    return "good" if good else str(finding.severity)

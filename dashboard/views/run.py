@@ -1,0 +1,256 @@
+"""One run: what is advised, the curves with what the rules found, and everything that is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import streamlit as st
+
+from dashboard import charts, data, live, markup, pages, sheet, words
+from dashboard.charts import Look, Story
+from dashboard.data import Reading, Snapshot
+from dashboard.theme import palette
+from monitor.domain import Curve, RunInfo, SeriesInfo
+from monitor.errors import MonitorError, RunNotFound
+from monitor.roles import Role
+
+LIVE_REFRESH_S: Final = 1.0
+QUIET_REFRESH_S: Final = 5.0
+DEFAULT_SMOOTHING: Final = 0.6
+"""Weight of the moving average; the raw curve stays visible under it."""
+_SMALL_LIMIT: Final = 12
+_TABS: Final = ("Findings", "More series", "Config", "Tags", "Series", "Checkpoints", "Events")
+
+
+def page() -> None:
+    """Draw the run that `?id=` names; all of it refreshes by itself."""
+    ref = st.query_params.get("id", "")
+    if not ref:
+        live.html(markup.notice("info", "No run is named.", "Pick one from the list of runs."), key="nothing")
+        st.page_link(pages.RUNS, label="All runs", icon=":material/arrow_back:")
+        return
+    known: Reading[Snapshot] | None = st.session_state.get("_kept", {}).get(f"run {ref}")
+    alive = known is None or known.value is None or known.value.info.status.live
+    st.session_state["_alive"] = alive
+    st.fragment(_run, run_every=LIVE_REFRESH_S if alive else QUIET_REFRESH_S)(ref)
+
+
+def _run(ref: str) -> None:
+    """Everything on the page."""
+    try:
+        reading = data.keep(f"run {ref}", lambda: data.snapshot(ref))
+    except RunNotFound as error:
+        live.html(markup.notice("warning", "This run is not here.", str(error), testid="missing"), key="missing")
+        st.page_link(pages.RUNS, label="All runs", icon=":material/arrow_back:")
+        return
+    seen: Snapshot | None = reading.value
+    if reading.error is not None:
+        title, body = data.explain(reading.error)
+        since = f" What is shown was read at {words.clock(reading.read_ms, _zone())}." if seen else ""
+        live.html(markup.notice("warning", title, body + since, testid="unreachable"), key="unreachable")
+    if seen is None:
+        if reading.error is None:
+            st.skeleton(height=400)
+        return
+    if seen.info.status.live != st.session_state.get("_alive"):
+        st.rerun()
+    _header(seen, stale=reading.error is not None)
+    _chart(seen)
+    _tabs(seen)
+
+
+def _header(seen: Snapshot, *, stale: bool) -> None:
+    left, right = st.columns([3, 1], vertical_alignment="top")
+    with left:
+        live.html(sheet.header(seen, data.now_ms(), _zone(), stale=stale), key="header")
+    with right, st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
+        st.page_link(
+            pages.COMPARE, label="Compare", icon=":material/compare_arrows:", query_params={"run": seen.info.id}
+        )
+        if seen.info.status.live and not seen.info.stop_requested:
+            if st.button("Ask to stop", icon=":material/stop_circle:", key="ask_stop"):
+                _confirm_stop(seen.info)
+    live.html(markup.banner(seen.info.recommendation), key="banner")
+
+
+@st.dialog("Ask the loop to stop?")
+def _confirm_stop(run: RunInfo) -> None:
+    """A stop is asked for only after a second click, with the name of who asks."""
+    st.markdown(f"`run.should_stop()` of **{_plain(run.name)}** becomes true with its next batch or heartbeat.")
+    who = st.text_input("Who asks", value="dashboard", max_chars=100)
+    if st.button("Ask it to stop", type="primary", key="confirm_stop"):
+        try:
+            data.api().run(run.id).request_stop(who.strip() or "dashboard")
+        except MonitorError as error:
+            st.error(str(error))
+            return
+        st.rerun()
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#+-.!|$:~" else c for c in text)
+
+
+def _chart(seen: Snapshot) -> None:
+    """The large chart under its controls, with an honest caption."""
+    smoothing, scale, x_axis = _controls(seen)
+    info = seen.info
+    try:
+        curves = {
+            role: data.curve(
+                info.id, info.version, s.key, x=x_axis, width=data.CURVE_WIDTH,
+                smoothing=0.0 if s.count <= charts.SPARSE else smoothing,
+            )  # fmt: skip
+            for role in (Role.TRAIN, Role.VAL)
+            if (s := seen.judged(role)) is not None
+        }
+    except MonitorError as error:
+        live.html(markup.notice("warning", *data.explain(error), testid="unreachable"), key="no-curve")
+        return
+    if not curves:
+        live.html(sheet.no_curves(seen), key="no-curves")
+        return
+    look = _look(x_axis, scale, f"{info.id} {x_axis} {scale}")
+    story = _story(seen, x_axis)
+    figure = charts.loss_figure(curves.get(Role.TRAIN), curves.get(Role.VAL), story, look)
+    st.plotly_chart(figure, key="loss_chart", theme=None, config=_CONFIG, alt=sheet.describe(seen))
+    named = [("train" if role is Role.TRAIN else "validation", c) for role, c in curves.items()]
+    said = charts.captions(named, charts.resolve_scale(list(curves.values()), scale))
+    live.html(sheet.caption(seen, said), key="caption")
+
+
+_CONFIG: Final = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"], "scrollZoom": False}
+
+
+def _controls(seen: Snapshot) -> tuple[float, str, str]:
+    """Smoothing, scale and x axis, each kept in the URL."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        smoothing = st.slider("Smoothing", 0.0, 0.99, DEFAULT_SMOOTHING, 0.01, key="smooth", bind="query-params", width=220)
+        scale = st.segmented_control(
+            "Loss axis", ("auto", "linear", "log"), default="auto", required=True, key="scale", bind="query-params"
+        )
+        x_axis = st.segmented_control(
+            "Across", tuple(_ACROSS), default="step", required=True, format_func=_ACROSS.__getitem__, key="x",
+            bind="query-params",
+        )  # fmt: skip
+    return float(smoothing), scale or "auto", x_axis or "step"
+
+
+_ACROSS: Final = {"step": "step", "epoch": "epoch", "relative": "elapsed", "wall_time": "clock"}
+
+
+def _look(x_axis: str, scale: str, revision: str) -> Look:
+    offset = datetime.now(_zone()).utcoffset()
+    return Look(
+        palette=palette(st.context.theme.type),
+        x_axis=x_axis,
+        scale=scale,
+        revision=revision,
+        offset_ms=int(offset.total_seconds() * 1000) if offset else 0,
+    )
+
+
+def _zone() -> tzinfo:
+    """The reader's time zone, as the browser tells it."""
+    try:
+        return ZoneInfo(st.context.timezone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+def _story(seen: Snapshot, x_axis: str) -> Story:
+    info = seen.info
+    story = Story(
+        findings=seen.findings,
+        recommendation=info.recommendation,
+        checkpoints=seen.checkpoints,
+        references=sheet.references(info),
+    )
+    if x_axis == "step":
+        return story
+    keys = [s.key for role in (Role.TRAIN, Role.VAL) if (s := seen.judged(role)) is not None]
+    positions = {step: x for step in story.steps() if (x := _position(info, keys, step, x_axis)) is not None}
+    return Story(
+        findings=story.findings,
+        recommendation=story.recommendation,
+        checkpoints=story.checkpoints,
+        references=story.references,
+        positions=positions,
+    )
+
+
+def _position(info: RunInfo, keys: list[str], step: float, x_axis: str) -> float | None:
+    for key in keys:
+        x = data.position(info.id, info.attempt, key, step, x=x_axis, created_ms=info.created_ms)
+        if x is not None:
+            return x
+    return None
+
+
+def _tabs(seen: Snapshot) -> None:
+    """The rest, read when its tab is open."""
+    firing = sum(f.resolved_step is None for f in seen.findings)
+    labels = {name: name for name in _TABS} | {"Findings": f"Findings {firing}/{len(seen.findings)}"}
+    labels["More series"] = f"More series {len(seen.others())}"
+    bodies: dict[str, Callable[[Snapshot], None]] = {
+        "Findings": lambda s: _show(sheet.findings(s), "findings"),
+        "More series": _more_series,
+        "Config": lambda s: _show(sheet.config(s.info), "config"),
+        "Tags": lambda s: _show(sheet.tags(s.info), "tags"),
+        "Series": lambda s: _show(sheet.series(s), "series"),
+        "Checkpoints": lambda s: _show(sheet.checkpoints(s, data.now_ms()), "checkpoints"),
+        "Events": _events,
+    }
+    chosen = st.segmented_control(
+        "Details", _TABS, default=_TABS[0], required=True, format_func=labels.__getitem__, key="tab",
+        bind="query-params", label_visibility="collapsed",
+    )  # fmt: skip
+    bodies[chosen or _TABS[0]](seen)
+
+
+def _show(body: str, key: str) -> None:
+    live.html(body, key=key)
+
+
+def _more_series(seen: Snapshot) -> None:
+    """Small charts of every other series: gradient norm, learning rate, parts, unmapped, the machine."""
+    others = sheet.by_interest(seen.others())
+    if not others:
+        _show('<p class="lm-dim">Nothing but the losses was logged.</p>', "no-series")
+        return
+    shown = others if st.session_state.get("all_series") else others[:_SMALL_LIMIT]
+    columns = st.columns(3)
+    for i, series in enumerate(shown):
+        with columns[i % 3]:
+            _small(seen.info, series)
+    if len(others) > _SMALL_LIMIT:
+        st.toggle(f"Show all {len(others)} series", key="all_series")
+
+
+def _small(info: RunInfo, series: SeriesInfo) -> None:
+    x_axis = st.session_state.get("x") or "step"
+    try:
+        curve: Curve = data.curve(info.id, info.version, series.key, x=x_axis, width=data.SMALL_WIDTH, smoothing=0.0)
+    except MonitorError as error:
+        st.caption(str(error))
+        return
+    look = _look(x_axis, "auto", f"{info.id} {series.key} {x_axis}")
+    note = " (unmapped)" if series.role is Role.UNMAPPED else ""
+    figure = charts.small_figure(curve, look, title=f"{series.key}{note}")
+    st.plotly_chart(figure, key=f"small {series.key}", theme=None, config={"displayModeBar": False}, alt=series.key)
+
+
+def _events(seen: Snapshot) -> None:
+    try:
+        events = data.events(seen.info.id, seen.info.version)
+    except MonitorError as error:
+        live.html(markup.notice("warning", *data.explain(error)), key="no-events")
+        return
+    _show(sheet.events(seen, events, _zone()), "events")
+
+
+page()

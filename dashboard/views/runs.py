@@ -1,0 +1,153 @@
+"""The list of runs: what is live, what needs a person, and every run with its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import streamlit as st
+
+from dashboard import data, live, markup, pages, words
+from dashboard.data import Filters, Overview
+from dashboard.listing import EXAMPLE, attention_strip, compare_bar, counts_line, runs_table
+from monitor.domain import RULE_NAMES, RunPage, RunStatus
+from monitor.errors import MonitorError
+
+REFRESH_S: Final = 2.0
+_QUIET: Final = {"bind": "query-params", "label_visibility": "collapsed"}
+_VERDICTS: Final = ("healthy", "too_early", *RULE_NAMES)
+_ORDERS: Final = {"-created": "newest first", "created": "oldest first", "name": "name", "val_best": "best loss"}
+
+
+def page() -> None:
+    """Draw the page; what changes by itself is in one fragment."""
+    head = st.container()
+    project = _project()
+    filters = _filter_row(project)
+    with head:
+        st.fragment(_overview, run_every=REFRESH_S)(project)
+    st.fragment(_list, run_every=REFRESH_S)(filters)
+
+
+def _project() -> str | None:
+    value = st.session_state.get("project")
+    return str(value) if value else None
+
+
+def _filter_row(project: str | None) -> Filters:
+    """The filters, each kept in the URL under its key."""
+    names = _projects()
+    if project and project not in names:
+        names = (project, *names)
+    columns = st.columns([1.6, 2.2, 2.2, 2.4], vertical_alignment="bottom")
+    with columns[0]:
+        st.selectbox("Project", names, index=None, placeholder="All projects", key="project", **_QUIET)
+    with columns[1]:
+        states = [str(s) for s in RunStatus]
+        st.selectbox("Status", states, index=None, placeholder="Any status", key="status", **_QUIET)
+    with columns[2]:
+        st.selectbox(
+            "Verdict", _VERDICTS, index=None, placeholder="Any verdict", format_func=words.label, key="verdict", **_QUIET
+        )
+    with columns[3]:
+        st.text_input("Search", placeholder="Search by name or id", key="q", **_QUIET)
+    state = st.session_state
+    order = st.query_params.get("sort", "-created")
+    return Filters(
+        project=state.get("project"),
+        status=state.get("status"),
+        verdict=state.get("verdict"),
+        search=(state.get("q") or "").strip() or None,
+        order=order,
+    )
+
+
+def _projects() -> tuple[str, ...]:
+    reading = data.keep("projects", lambda: tuple(name for name, _ in data.api().projects()))
+    return reading.value or ()
+
+
+def _overview(project: str | None) -> None:
+    """The head: counts, and the runs that need a person now."""
+    reading = data.keep(f"overview {project}", lambda: data.overview(project))
+    seen: Overview | None = reading.value
+    body = ['<div class="lm-head"><h1>Runs</h1>', counts_line(seen), "</div>"]
+    if reading.error is not None:
+        body.append(markup.notice("warning", *data.explain(reading.error), testid="unreachable"))
+    elif seen is not None:
+        body.append(attention_strip(seen.needy, data.now_ms()))
+    _follow(live.html("".join(body), key="overview"))
+
+
+def _list(filters: Filters) -> None:
+    """The table of runs with its pages."""
+    filters = _on_page(filters)
+    reading = data.keep(f"runs {filters}", lambda: data.runs_page(filters))
+    found: RunPage | None = reading.value
+    if found is None:
+        if reading.error is None:
+            st.skeleton(height=320)
+        return
+    if found.total == 0 and filters == Filters(order=filters.order, page=filters.page):
+        _welcome()
+        return
+    picked: list[str] = st.session_state.setdefault("_picked", [])
+    table = runs_table(found, filters, picked, data.now_ms(), stale=reading.error is not None)
+    _answer(live.html(compare_bar(picked) + table, key="runs"), picked)
+    n_pages = -(-found.total // data.PAGE_SIZE)
+    if n_pages > 1:
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            first = (filters.page - 1) * data.PAGE_SIZE
+            st.caption(f"{first + 1:,} to {first + len(found.items):,} of {words.count(found.total, 'run')}")
+            st.pagination(n_pages, key="page", bind="query-params")
+
+
+def _on_page(filters: Filters) -> Filters:
+    """The filters on the page that the reader is at; other filters start at the first one."""
+    state = st.session_state
+    if state.get("_paged_for") not in (None, filters):
+        state["page"] = 1
+    state["_paged_for"] = filters
+    number = state.get("page") or _whole(st.query_params.get("page"))
+    return Filters(**{name: getattr(filters, name) for name in ("project", "status", "verdict", "search", "order")}, page=int(number))
+
+
+def _whole(value: str | None) -> int:
+    return int(value) if value and value.isdecimal() and int(value) > 0 else 1
+
+
+def _welcome() -> None:
+    """What a newcomer sees: five lines that make the first run appear."""
+    live.html(
+        '<div class="lm-empty" data-testid="welcome"><h1>No runs yet</h1><p>This page fills by itself as soon as a '
+        "training loop logs. These five lines are a whole integration:</p></div>",
+        key="welcome",
+    )
+    _, middle, _ = st.columns([1, 3, 1])
+    with middle:
+        st.code(EXAMPLE, language="python")
+        st.caption("Or run `monitor demo`: four real training runs, one of each kind of trouble.")
+
+
+def _follow(act: live.Act | None) -> None:
+    if act is not None and act.act == "open":
+        pages.open_run(act.arg)
+
+
+def _answer(act: live.Act | None, picked: list[str]) -> None:
+    """Do what was clicked in the table."""
+    if act is None:
+        return
+    _follow(act)
+    if act.act == "compare":
+        pages.open_comparison(picked)
+    if act.act == "pick":
+        st.session_state["_picked"] = [p for p in picked if p != act.arg] if act.arg in picked else [*picked, act.arg]
+    elif act.act == "clear":
+        st.session_state["_picked"] = []
+    elif act.act == "sort":
+        st.query_params["sort"] = act.arg
+    st.rerun()
+
+
+page()
