@@ -1,0 +1,118 @@
+"""What a loss function is: which number to expect, which cannot be, and how the function behaves.
+
+Three doors, all pure (no file, no network, no server):
+
+- specifications: `CrossEntropy(classes=10).chance_level`, `from_torch(module)`, `parse("huber(0.5)")`, `check_initial`;
+- measurement: `profile(fn, kind="regression")` for any torch or numpy callable;
+- choice: `compare(losses, data, seeds=...)` trains, `advise(task=...)` reasons from measured profiles.
+
+Importing this package imports neither numpy nor torch.
+
+Example:
+    >>> from monitor import losses
+    >>> round(losses.CrossEntropy(classes=10).chance_level, 3)
+    2.303
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from monitor.losses.checks import InitialLoss, check_initial, impossible, skill
+from monitor.losses.classification import BinaryCrossEntropy, CrossEntropy, LanguageModel
+from monitor.losses.composite import Adversarial, Composite, Custom
+from monitor.losses.likelihood import GaussianNLL, KLDivergence, PoissonNLL
+from monitor.losses.margin import Hinge, MarginRanking, MultiLabelMargin, MultiMargin
+from monitor.losses.metric import Contrastive, CosineEmbedding, InfoNCE, Triplet
+from monitor.losses.overlap import Dice, Focal, IoU
+from monitor.losses.parsing import kind_of, parse, spec_of
+from monitor.losses.regression import MAE, MSE, Huber, Quantile, SmoothL1
+from monitor.losses.sequence import CTC
+from monitor.losses.spec import REGISTRY, LossSpec
+from monitor.losses.torch_modules import from_torch, torch_name
+
+if TYPE_CHECKING:
+    from monitor.losses.advice import Advice as Advice
+    from monitor.losses.advice import Candidate as Candidate
+    from monitor.losses.advice import advise as advise
+    from monitor.losses.comparison import Comparison as Comparison
+    from monitor.losses.comparison import compare as compare
+    from monitor.losses.profiles.measure import load as load
+    from monitor.losses.profiles.measure import profile as profile
+    from monitor.losses.profiles.report import LossProfile as LossProfile
+
+from_dict = LossSpec.from_dict
+
+_WHERE = {
+    "Advice": "advice",
+    "Candidate": "advice",
+    "Comparison": "comparison",
+    "LossProfile": "profiles.report",
+    "advise": "advice",
+    "compare": "comparison",
+    "load": "profiles.measure",
+    "profile": "profiles.measure",
+}
+
+__all__ = [
+    "CTC",
+    "MAE",
+    "MSE",
+    "REGISTRY",
+    "Adversarial",
+    "Advice",
+    "BinaryCrossEntropy",
+    "Candidate",
+    "Comparison",
+    "Composite",
+    "Contrastive",
+    "CosineEmbedding",
+    "CrossEntropy",
+    "Custom",
+    "Dice",
+    "Focal",
+    "GaussianNLL",
+    "Hinge",
+    "Huber",
+    "InfoNCE",
+    "InitialLoss",
+    "IoU",
+    "KLDivergence",
+    "LanguageModel",
+    "LossProfile",
+    "LossSpec",
+    "MarginRanking",
+    "MultiLabelMargin",
+    "MultiMargin",
+    "PoissonNLL",
+    "Quantile",
+    "SmoothL1",
+    "Triplet",
+    "advise",
+    "check_initial",
+    "compare",
+    "from_dict",
+    "from_torch",
+    "impossible",
+    "kind_of",
+    "load",
+    "parse",
+    "profile",
+    "skill",
+    "spec_of",
+    "torch_name",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load what measures, and with it numpy, when it is first used."""
+    if name in _WHERE:
+        value: object = getattr(importlib.import_module(f"monitor.losses.{_WHERE[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'monitor.losses' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

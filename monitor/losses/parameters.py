@@ -1,0 +1,80 @@
+"""Checks that a loss's parameters can be used; each names the parameter and the fix."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from monitor.errors import LossError
+
+
+def number(
+    loss: str, name: str, value: float | None, *, above: float | None = None, at_least: float | None = None
+) -> None:
+    """Refuse a parameter that is not a finite number, or lies too low; None is "not known" and passes.
+
+    Args:
+        loss: the loss's kind, as the user wrote it.
+        name: the parameter.
+        value: what was given.
+        above: exclusive lower end.
+        at_least: inclusive lower end.
+
+    Raises:
+        LossError: names the parameter, its value and the values it may have.
+    """
+    if value is None:
+        return
+    wanted = f"a number above {above:g}" if above is not None else "a finite number"
+    if at_least is not None:
+        wanted = f"a number of at least {at_least:g}"
+    bad = isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value)
+    if bad or (above is not None and value <= above) or (at_least is not None and value < at_least):
+        raise LossError(loss, f"{name} is {value!r}", f"give {name} {wanted}, or leave it out")
+
+
+def whole(loss: str, name: str, value: int | None, *, at_least: int) -> None:
+    """Refuse a parameter that is not a whole number of at least `at_least`; None passes."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise LossError(loss, f"{name} is {value!r}", f"give {name} a whole number of at least {at_least}")
+
+
+def fraction(loss: str, name: str, value: float | None, *, open_ends: bool = False) -> None:
+    """Refuse a parameter outside 0 to 1 (both ends included, or neither); None passes."""
+    number(loss, name, value)
+    if value is None:
+        return
+    if not (0 < value < 1 if open_ends else 0 <= value <= 1):
+        ends = "strictly between 0 and 1" if open_ends else "from 0 to 1"
+        raise LossError(loss, f"{name} is {value!r}", f"give {name} a number {ends}")
+
+
+def one_of(loss: str, name: str, value: str, allowed: Sequence[str]) -> None:
+    """Refuse a word that is not one of `allowed`."""
+    if value not in allowed:
+        raise LossError(loss, f"{name} is {value!r}", f"write one of {', '.join(allowed)}")
+
+
+def weights(loss: str, name: str, value: Sequence[float] | None, length: int | None) -> None:
+    """Refuse class weights or priors that are negative, all zero, or not one per class; None passes."""
+    if value is None:
+        return
+    for item in value:
+        number(loss, name, item, at_least=0)
+    if length is not None and len(value) != length:
+        raise LossError(loss, f"{name} has {len(value)} entries for {length} classes", "give one entry per class")
+    if not sum(value) > 0:
+        raise LossError(loss, f"{name} sums to zero", "give at least one class a positive entry")
+
+
+def plain(value: object) -> object:
+    """A parameter as strict JSON data: tuples become lists, infinities become None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
