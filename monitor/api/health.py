@@ -11,7 +11,7 @@ from monitor import __version__, wire
 from monitor.api.bodies import json_response
 from monitor.api.models import AlertsModel, HealthModel, InfoModel, ReadyModel
 from monitor.api.problems import documented
-from monitor.api.services import Served, Services
+from monitor.api.services import Served, Services, store_id
 from monitor.domain import Delivery
 
 probes = APIRouter(tags=["health"], default_response_class=Response)
@@ -23,7 +23,9 @@ router = APIRouter(tags=["health"], default_response_class=Response, responses=d
 @probes.get("/healthz", responses={200: {"model": HealthModel}})
 async def healthz(served: Served) -> Response:
     """The process answers; it does not touch the store."""
-    return json_response({"status": "ok", "name": "lossmonitor", "version": __version__, "store_id": served.store_id})
+    return json_response(
+        {"status": "ok", "name": "lossmonitor", "version": __version__, "store_id": store_id(served.settings)}
+    )
 
 
 @probes.get("/readyz", responses={200: {"model": ReadyModel}, **documented(503)})
@@ -44,7 +46,7 @@ def info(served: Served) -> Response:
             "version": __version__,
             "wire": wire.VERSION,
             "store": served.store_kind,
-            "store_id": served.store_id,
+            "store_id": store_id(served.settings),
             "rules_hash": served.engine.config.hash,
             "heartbeat_s": served.settings.heartbeat_s,
             "links": served.links,

@@ -42,14 +42,14 @@ class Services:
     writers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
 
     @property
-    def store_id(self) -> str:
-        """Tells two stores apart without telling where they are: 16 hex digits of a hash of the URL."""
-        return hashlib.sha256(self.settings.store_url.encode()).hexdigest()[:16]
-
-    @property
     def store_kind(self) -> str:
         """The engine of the store: "sqlite" or "postgresql"."""
         return self.settings.store_url.split(":", maxsplit=1)[0].split("+", maxsplit=1)[0]
+
+
+def store_id(settings: Settings) -> str:
+    """Tells two stores apart without telling where they are: 16 hex digits of a hash of the URL."""
+    return hashlib.sha256(settings.store_url.encode()).hexdigest()[:16]
 
 
 def services_of(request: Request) -> Services:

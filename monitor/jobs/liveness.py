@@ -1,8 +1,8 @@
 """Tells runs that are gone from runs that hang.
 
-A run is *lost* when its heartbeat stops: the process is dead, or cut off. It is *stalled* when the heartbeat goes on
-and points do not: the process lives, and the loop hangs. Both are told from what the run itself has done so far, so that a
-run whose steps take an hour is not called stalled after ten minutes.
+A run is *lost* when its heartbeat stops: its process is dead or cut off. It is *stalled* when the heartbeat goes on and
+points do not: the process lives, and the loop hangs. Both are told from what the run itself has done so far, so a run
+whose steps take an hour is not called stalled after ten minutes.
 """
 
 from __future__ import annotations

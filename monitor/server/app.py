@@ -1,0 +1,81 @@
+"""The application over the store that the settings name, with its background jobs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import anyio.to_thread
+from fastapi import FastAPI
+
+from monitor.alerts import open_channels
+from monitor.api import create_api
+from monitor.errors import SchemaMismatch, StoreError
+from monitor.jobs import Jobs
+from monitor.mlflow_store import Exporter
+from monitor.rules import Engine, RulesConfig
+from monitor.settings import Settings
+from monitor.store import Store, migrate
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The API with its jobs, for any ASGI server; the store is closed when the server shuts the application down.
+
+    Args:
+        settings: which store, which token, where alerts go and what is mirrored.
+
+    Raises:
+        SettingsError: an alert URL or the MLflow address cannot be used.
+        RulesError: the rules in the settings cannot be used.
+        SchemaMismatch: the database has another schema; the message names the command that mends it.
+        StoreError: the database cannot be reached.
+    """
+    engine = Engine(RulesConfig.from_mapping(settings.rules))
+    channels = open_channels(settings.alert_urls)
+    mirror = Exporter(settings.mlflow_tracking_uri) if settings.mlflow_tracking_uri else None
+    store = open_store(settings)
+    jobs = Jobs(store, settings, channels=channels, mirror=mirror)
+    app = create_api(store, engine, settings, jobs=jobs.health)
+    app.router.lifespan_context = _lifespan(store, jobs, mirror)
+    return app
+
+
+def open_store(settings: Settings) -> Store:
+    """Open the store; one that is new is made, and an embedded one that is older is migrated.
+
+    A team's PostgreSQL is not migrated behind the back of its other servers: that is `monitor db upgrade`.
+
+    Raises:
+        SchemaMismatch: the database is newer than this code, or an older PostgreSQL.
+        StoreError: the database cannot be reached.
+    """
+    url = settings.store_url
+    if not url.startswith("sqlite"):
+        return Store.open(url)
+    settings.dir.mkdir(parents=True, exist_ok=True)
+    try:
+        return Store.open(url)
+    except SchemaMismatch as mismatch:
+        try:
+            migrate.upgrade(url)
+        except StoreError:
+            # Newer than this code: there is no way up, and the first error says what to do.
+            raise mismatch from None
+    return Store.open(url)
+
+
+def _lifespan(
+    store: Store, jobs: Jobs, mirror: Exporter | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def run(_: FastAPI) -> AsyncIterator[None]:
+        jobs.start()
+        try:
+            yield
+        finally:
+            await anyio.to_thread.run_sync(jobs.close)
+            if mirror is not None:
+                mirror.close()
+            await anyio.to_thread.run_sync(store.close)
+
+    return run

@@ -1,0 +1,79 @@
+"""How the dashboard is started: Streamlit, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+from collections.abc import Callable, Mapping
+
+from monitor._resources import DASHBOARD_APP
+from monitor.server.children import Child, Spec, keep_running, need
+from monitor.server.ports import check_exposure, free_port, url_of
+from monitor.server.signals import until_told_to_stop
+from monitor.settings import Settings
+
+
+def dashboard_spec(settings: Settings, *, host: str, port: int, server_url: str | None, log: bool) -> Spec:
+    """The process that shows the dashboard.
+
+    Args:
+        settings: the token and the folder.
+        host: address that it binds.
+        port: a free port.
+        server_url: server that it reads from; None for the embedded store.
+        log: write its output to `logs/dashboard.log` in the folder, not to this process's.
+
+    Raises:
+        ModuleNotFoundError: Streamlit is not installed.
+    """
+    need("streamlit")
+    flags: tuple[str, ...] = runpy.run_path(str(DASHBOARD_APP.with_name("options.py")))["STREAMLIT_FLAGS"]
+    return Spec(
+        name="dashboard",
+        command=(
+            *(sys.executable, "-m", "streamlit", "run", str(DASHBOARD_APP), *flags),
+            *(f"--server.address={host}", f"--server.port={port}"),
+        ),
+        url=url_of(host, port),
+        health="/_stcore/health",
+        env=_environment(settings, server_url),
+        log=settings.dir / "logs" / "dashboard.log" if log else None,
+        # Not the current folder, whose `dashboard/` or `.streamlit/` may be somebody else's.
+        folder=settings.dir,
+    )
+
+
+def run_dashboard(settings: Settings, ready: Callable[[dict[str, str]], None] | None = None) -> None:
+    """Run the dashboard alone until it is told to stop; it reads from `server_url`, else from the embedded store.
+
+    Args:
+        settings: `host` and `dashboard_port` are where it listens.
+        ready: called with its address once it answers.
+
+    Raises:
+        SettingsError: the host can be reached from other machines and there is no token, or the port is taken.
+        ModuleNotFoundError: Streamlit is not installed.
+        ServerUnreachable: it did not start.
+    """
+    check_exposure(settings)
+    port = free_port(settings.host, settings.dashboard_port, "dashboard_port")
+    settings.dir.mkdir(parents=True, exist_ok=True)
+    spec = dashboard_spec(settings, host=settings.host, port=port, server_url=settings.server_url, log=False)
+    with until_told_to_stop() as stop:
+        keep_running([Child(spec)], stop, ready=lambda: ready({"dashboard": spec.url}) if ready else None)
+
+
+def _environment(settings: Settings, server_url: str | None) -> Mapping[str, str]:
+    env = {**os.environ, "MONITOR_DIR": str(settings.dir)}
+    given = {
+        "MONITOR_SERVER_URL": server_url,
+        "MONITOR_TOKEN": settings.token,
+        "MONITOR_DATABASE_URL": None if server_url else settings.database_url,
+    }
+    for name, value in given.items():
+        if value is None:
+            env.pop(name, None)
+        else:
+            env[name] = value
+    return env

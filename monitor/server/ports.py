@@ -1,0 +1,93 @@
+"""Ports: who may listen where, whether somebody already does, and which are free."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+
+import httpx
+
+from monitor.errors import SettingsError
+from monitor.settings import Settings
+
+
+def check_exposure(settings: Settings) -> None:
+    """Refuse an address that others can reach, unless there is a token.
+
+    Raises:
+        SettingsError: the host is not loopback and there is no token.
+    """
+    if not settings.loopback and not settings.token:
+        raise SettingsError(
+            "host",
+            f"{settings.host} can be reached from other machines, and there is no token",
+            "set MONITOR_TOKEN to a long random text, or use 127.0.0.1",
+        )
+
+
+def bind(host: str, port: int, setting: str) -> socket.socket:
+    """Take a port.
+
+    Args:
+        host: name or address.
+        port: 0 takes a free one.
+        setting: what the user calls the port.
+
+    Raises:
+        SettingsError: it is taken, or the host is none of this machine's addresses.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except OSError as error:
+        raise SettingsError("host", f"{host} is not an address ({error})", "use 127.0.0.1 or 0.0.0.0") from None
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # On Windows this option would let two servers share the port.
+        if hasattr(socket, "SO_REUSEADDR") and not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(2048)
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            fix = f"stop what listens there, or choose another: MONITOR_{setting.upper()}=0 takes a free one"
+            raise SettingsError(setting, f"port {port} of {host} is taken", fix) from None
+        raise SettingsError(setting, f"cannot listen on {host}:{port} ({error.strerror})", "use another") from None
+    return sock
+
+
+def free_port(host: str, port: int, setting: str) -> int:
+    """The port, or a free one for 0, for a process that takes it itself.
+
+    Raises:
+        SettingsError: it is taken.
+    """
+    with contextlib.closing(bind(host, port, setting)) as sock:
+        return int(sock.getsockname()[1])
+
+
+def url_of(host: str, port: int) -> str:
+    """The address to call from this machine."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def running_there(settings: Settings, store_id: str) -> dict[str, str] | None:
+    """The addresses of a healthy server of ours over the same store at the settings' port; None where there is none.
+
+    Args:
+        settings: host, port and token.
+        store_id: `Services.store_id` of the store that would be served.
+    """
+    url = url_of(settings.host, settings.port)
+    headers = {"Authorization": f"Bearer {settings.token}"} if settings.token else {}
+    try:
+        health = httpx.get(f"{url}/healthz", timeout=2).json()
+        if health.get("name") != "lossmonitor" or health.get("store_id") != store_id:
+            return None
+        info = httpx.get(f"{url}/api/v1/info", timeout=2, headers=headers)
+        links = info.json().get("links", {}) if info.is_success else {}
+    except (httpx.HTTPError, ValueError, AttributeError):
+        return None
+    return {"api": url, **{str(name): str(link) for name, link in links.items()}}

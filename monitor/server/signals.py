@@ -1,0 +1,36 @@
+"""SIGINT and SIGTERM as an event that the main thread waits for."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def until_told_to_stop(stop: threading.Event | None = None) -> Iterator[threading.Event]:
+    """An event that the first SIGINT or SIGTERM sets; the second one does what it always did.
+
+    Args:
+        stop: an event of the caller's to use, who can set it too. On any thread but the main one, signals are left
+            alone and the event is all there is.
+    """
+    event = stop or threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number: int, _: FrameType | None) -> None:
+        event.set()
+        signal.signal(number, before[signal.Signals(number)] or signal.SIG_DFL)
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)

@@ -1,0 +1,174 @@
+"""`monitor up`: the server in this process, the dashboard and MLflow beside it, until told to stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from monitor.api.services import Services, store_id
+from monitor.errors import ServerUnreachable, SettingsError
+from monitor.server.app import create_app
+from monitor.server.children import END_WITHIN_S, Child, Spec, keep_running, need
+from monitor.server.dashboard import dashboard_spec
+from monitor.server.ports import bind, check_exposure, free_port, running_there, url_of
+from monitor.server.signals import until_told_to_stop
+from monitor.settings import Settings
+
+LOOPBACK: Final = "127.0.0.1"
+GRACEFUL_S: Final = 1
+"""Seconds that requests in flight get at the end; a batch that is cut off is sent again by its client."""
+KEEP_ALIVE_S: Final = 75
+"""Longer than the time between two heartbeats, so that a quiet client does not reconnect for each."""
+
+_log = logging.getLogger(__name__)
+
+
+def up(
+    settings: Settings,
+    *,
+    dashboard: bool = True,
+    mlflow: bool = False,
+    ready: Callable[[dict[str, str]], None] | None = None,
+    stop: threading.Event | None = None,
+) -> None:
+    """Run the server, and what was asked for beside it, until SIGINT, SIGTERM or `stop`.
+
+    The dashboard and MLflow have no login of their own; both listen on loopback, whatever the server's host is. Where
+    a healthy server of ours over the same store has the port already, `ready` gets its addresses, and that is all.
+
+    Args:
+        settings: everything else.
+        dashboard: start the dashboard.
+        mlflow: start an MLflow server over a SQLite database in the folder, and mirror the runs into it.
+        ready: called once with the addresses by part ("api", "dashboard", "mlflow") when all of them answer.
+        stop: ends the server when it is set.
+
+    Raises:
+        SettingsError: a host that others can reach without a token, a port that is taken, an alert URL that is wrong.
+        StoreError: the database cannot be reached, or has another schema.
+        ServerUnreachable: the dashboard or MLflow did not start; the message holds their last words.
+        ModuleNotFoundError: a part of the [server] extra is not installed.
+    """
+    check_exposure(settings)
+    with until_told_to_stop(stop) as told, ExitStack() as stack:
+        try:
+            sock = stack.enter_context(bind(settings.host, settings.port, "port"))
+        except SettingsError:
+            there = running_there(settings, store_id(settings))
+            if there is None:
+                raise
+            _log.warning("already running at %s", there["api"])
+            if ready:
+                ready(there)
+            return
+        url = url_of(settings.host, int(sock.getsockname()[1]))
+        specs = _specs(settings, url, dashboard=dashboard, mlflow=mlflow)
+        if mlflow:
+            settings = settings.model_copy(update={"mlflow_tracking_uri": specs[-1].url})
+        app = create_app(settings)
+        links = {spec.name.lower(): spec.url for spec in specs}
+        _services(app).links.update(links)
+        server = stack.enter_context(_Server(app, sock, told))
+        keep_running(
+            [Child(spec) for spec in specs], told, ready=lambda: ready({"api": url, **links}) if ready else None
+        )
+        server.raise_if_it_died()
+
+
+class _Server:
+    """uvicorn on a thread of its own; the main thread waits for signals and looks after the other processes."""
+
+    def __init__(self, app: FastAPI, sock: socket.socket, stop: threading.Event) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=GRACEFUL_S,
+        )
+        self._uvicorn = uvicorn.Server(config)
+        self._sock, self._stop = sock, stop
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+
+    def __enter__(self) -> _Server:
+        self._thread.start()
+        while not self._uvicorn.started and self._thread.is_alive():
+            self._stop.wait(0.01) or time.sleep(0.01)
+        self.raise_if_it_died()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._uvicorn.should_exit = True
+        self._thread.join(END_WITHIN_S)
+
+    def raise_if_it_died(self) -> None:
+        """Raise what ended the server, if it ended by itself."""
+        if self._error is not None:
+            raise self._error
+        if not self._thread.is_alive():
+            raise ServerUnreachable(url_of(*self._address()), "it ended by itself; its log says why")
+
+    def _address(self) -> tuple[str, int]:
+        return str(self._uvicorn.config.host), int(self._uvicorn.config.port)
+
+    def _run(self) -> None:
+        try:
+            self._uvicorn.run(sockets=[self._sock])
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._stop.set()
+
+
+def _specs(settings: Settings, url: str, *, dashboard: bool, mlflow: bool) -> list[Spec]:
+    """The processes that were asked for, MLflow last; their ports are looked at before anything is started."""
+    specs = []
+    settings.dir.mkdir(parents=True, exist_ok=True)
+    if dashboard:
+        port = free_port(LOOPBACK, settings.dashboard_port, "dashboard_port")
+        specs.append(dashboard_spec(settings, host=LOOPBACK, port=port, server_url=url, log=True))
+    if mlflow:
+        specs.append(_mlflow_spec(settings, free_port(LOOPBACK, settings.mlflow_port, "mlflow_port")))
+    return specs
+
+
+def _mlflow_spec(settings: Settings, port: int) -> Spec:
+    need("mlflow")
+    return Spec(
+        name="MLflow",
+        command=(
+            *(sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(port), "--workers", "1"),
+            *("--backend-store-uri", f"sqlite:///{settings.dir / 'mlflow.db'}"),
+            *("--artifacts-destination", str(settings.dir / "mlartifacts")),
+        ),
+        url=url_of(LOOPBACK, port),
+        health="/health",
+        env={
+            **os.environ,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "DO_NOT_TRACK": "true",
+            # Its workers for generative-AI jobs are processes that a mirror of training runs has no use for.
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        },
+        log=settings.dir / "logs" / "mlflow.log",
+        folder=settings.dir,
+    )
+
+
+def _services(app: FastAPI) -> Services:
+    found = app.state.services
+    assert isinstance(found, Services)
+    return found
