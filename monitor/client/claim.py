@@ -1,0 +1,81 @@
+"""Who writes to a journal folder: a lock that the kernel drops when its process dies, however it dies.
+
+The lock is a POSIX record lock, which a fork does not inherit. Within one process it does not exclude, so the folders
+this process holds are kept in a set as well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+if sys.platform != "win32":
+    import fcntl
+
+NAME: Final = "writer.json"
+_held: dict[Path, int] = {}
+_lock = threading.Lock()
+
+
+class Claim:
+    """A folder claimed by this process.
+
+    Args:
+        folder: the writer's folder; made if it is missing.
+        note: what to leave in it for `monitor doctor`; None: leave what is there.
+    """
+
+    def __init__(self, folder: Path, fd: int, note: Mapping[str, object] | None) -> None:
+        self.folder = folder
+        self._fd = fd
+        self._pid = os.getpid()
+        if note is not None:
+            text = json.dumps({"pid": self._pid, "host": socket.gethostname(), **note}).encode()
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, text, 0)
+
+    def release(self) -> None:
+        """Give the folder up; a child of a fork leaves its parent's claim alone."""
+        if os.getpid() != self._pid or self._fd < 0:
+            return
+        with _lock:
+            _held.pop(self.folder, None)
+            os.close(self._fd)
+            self._fd = -1
+
+
+def claim(folder: Path, note: Mapping[str, object] | None = None) -> Claim | None:
+    """Claim a writer's folder, or None where another writer, or this process, holds it.
+
+    Raises:
+        OSError: the folder cannot be made or written to.
+    """
+    folder = folder.absolute()
+    with _lock:
+        if _held.get(folder) == os.getpid():
+            return None
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fd = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if sys.platform != "win32":
+                fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            return None
+        _held[folder] = os.getpid()
+    return Claim(folder, fd, note)
+
+
+def note_of(folder: Path) -> dict[str, object]:
+    """What the writer of a folder said of itself; empty where it said nothing."""
+    try:
+        data = json.loads((folder / NAME).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}

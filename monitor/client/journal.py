@@ -1,0 +1,407 @@
+"""The append-only journal that `log()` writes to: what it holds survives the death of the process.
+
+Each record is stored into a mapped file with one call, framed by its length and a checksum, so that a torn tail is
+found and cut. The journal is also the queue: `records.JournalReader` reads it from the acknowledged position on.
+
+Several threads, and a signal handler that interrupts one of them, may append at once. Space is taken before it is
+written to, and no bytecode that can be interrupted lies between the two, so records never overlap.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import threading
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, time_ns
+from typing import Final
+
+from monitor.client.segment import (
+    EVENT,
+    FIRST_BYTES,
+    FIRST_POINTS,
+    FRAME,
+    HEADER_SIZE,
+    LAYOUT,
+    LONG_FRAME,
+    MAX_LAYOUTS,
+    MOST_BYTES,
+    PENDING,
+    Segment,
+)
+
+_RETRY_S: Final = 1.0
+"""Seconds between tries to allocate a segment on a disk that is full."""
+PLAIN: Final[set[type]] = {float, int, bool}
+"""Types whose `__float__` is instant and free of side effects; numpy's scalar types join when they are first seen."""
+
+
+class Layout:
+    """The shape of one kind of points record in one segment: its keys, compiled to two calls of `struct`."""
+
+    __slots__ = ("frame", "keys", "keyset", "kind", "pack", "segment", "size", "thinned", "words")
+
+    def __init__(self, keys: tuple[str, ...], epoch: bool, kind: int, segment: Segment) -> None:
+        body = struct.Struct(f"<HHqq{len(keys) + epoch}d")
+        self.keys = keys
+        self.keyset = frozenset(keys)
+        self.kind = kind
+        self.segment = segment
+        self.pack: Callable[..., bytes] = body.pack
+        self.size = 4 + body.size
+        self.words = self.size // 8
+        self.frame = struct.Struct(f"<I{body.size}s").pack_into
+        self.thinned = 0
+
+
+@dataclass(slots=True)
+class Pending:
+    """A record whose values are not there yet; `Journal.resolve` fills them in."""
+
+    layout: Layout
+    offset: int
+    step: int
+    time_ns: int
+    epoch: float | None
+
+
+class Journal:
+    """Writes one writer's records.
+
+    Args:
+        folder: the writer's folder; made if it is missing.
+        run_id: 32 hex digits.
+        quota: bytes on disk, at most; from nine tenths on, points are thinned.
+        first_bytes: length of the first segment; each further one doubles up to 4 MiB.
+
+    Attributes:
+        count: records written so far, layouts and the like not counted.
+        step: the step that an automatic one follows.
+        dropped: points records that the quota or a full disk kept out.
+        why_dropped: "thinned" or "disk_full", what kept out the last of them.
+
+    Raises:
+        OSError: the folder cannot be made or the disk is full.
+    """
+
+    def __init__(self, folder: Path, run_id: str, *, quota: int = 1 << 30, first_bytes: int = FIRST_BYTES) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder = folder
+        self.run_id = run_id
+        self.count = 0
+        self.step = 0
+        self.dropped = 0
+        self.why_dropped = "thinned"
+        self.closed = False
+        self._quota = quota
+        self._next_bytes = min(first_bytes, max(16 * 1024, quota // 32))
+        self._lock = threading.RLock()
+        self._busy = False
+        self._held: list[Callable[[], object]] = []
+        self._unsynced: list[Segment] = []
+        self._spare: Segment | None = None
+        self._retry_at = 0.0
+        self._keep_every = 1
+        self._fast: dict[tuple[str, ...], Layout] = {}
+        self._layouts: dict[tuple[tuple[str, ...], bool], Layout] = {}
+        self._kinds = 0
+        self._seen: frozenset[str] = frozenset()
+        self._last: Layout | None = None
+        self._segment = Segment.create(folder, 0, self._next_bytes)
+        self._next_bytes = min(2 * self._next_bytes, MOST_BYTES, max(self._next_bytes, quota // 32))
+        self._segment.begin(run_id, 0, time_ns())
+
+    def try_points(
+        self,
+        data: Mapping[str, object],
+        step: int | None,
+        *,
+        plain: set[type] = PLAIN,
+        crc32: Callable[[bytes], int] = zlib.crc32,
+        now: Callable[[], int] = time_ns,
+    ) -> bool:
+        """Append a record by the fast way; False where it takes the slow one: new keys, unusual types, a full segment.
+
+        Args:
+            data: flat mapping of metric names to values.
+            step: the step, or None for an automatic one: a new step begins when a metric comes again.
+
+        Raises:
+            Exception: whatever `struct` or the mapping say to values that do not fit; nothing was written.
+        """
+        layout = self._fast.get(tuple(data))
+        if layout is None:
+            return False
+        values = data.values()
+        for value in values:
+            if type(value) not in plain:
+                return False
+        with self._lock:
+            if step is None:
+                step = self._auto_step(layout) if layout is not self._last else self.step + 1
+            body = layout.pack(layout.kind, layout.words, step, now(), *values)
+            crc = crc32(body)
+            segment = self._segment
+            offset = segment.end
+            end = offset + layout.size
+            if end > segment.limit or layout.segment is not segment:
+                return False
+            segment.end = end
+            self.count += 1
+            layout.frame(segment.buffer, offset, crc, body)
+            self._seen = layout.keyset if step != self.step else self._seen | layout.keyset
+            self.step = step
+            self._last = layout
+        return True
+
+    def points(
+        self,
+        keys: tuple[str, ...],
+        values: Sequence[float],
+        *,
+        step: int | None = None,
+        epoch: float | None = None,
+        at_ns: int | None = None,
+        pending: bool = False,
+    ) -> Pending | None:
+        """Append a record by the slow way, which can do everything.
+
+        Args:
+            keys: metric names, unique, at most `segment.MAX_VALUES`.
+            values: as many floats.
+            step: the step, or None for an automatic one.
+            epoch: the epoch, may be fractional.
+            at_ns: nanoseconds since the epoch; None: now.
+            pending: True where the values are not known yet.
+
+        Returns:
+            What `resolve` takes, for a pending record that was written.
+        """
+        stamp = time_ns() if at_ns is None else at_ns
+        with self._lock:
+            if self._busy:  # a signal handler came in between: its record follows when the interrupted call is done
+                self._held.append(lambda: self.points(keys, values, step=step, epoch=epoch, at_ns=stamp))
+                return None
+            self._busy = True
+            try:
+                return self._append_points(keys, values, step, epoch, stamp, pending)
+            finally:
+                self._busy = False
+                self._release()
+
+    def event(self, kind: str, data: Mapping[str, object]) -> bool:
+        """Append an event as a JSON record.
+
+        Args:
+            kind: one of `wire.EVENT_KINDS`.
+            data: strict JSON data.
+
+        Returns:
+            False where a full disk kept it out.
+        """
+        text = json.dumps({"kind": kind, "data": data}, separators=(",", ":"), allow_nan=False).encode()
+        stamp = time_ns()
+        with self._lock:
+            if self._busy:
+                self._held.append(lambda: self.event(kind, data))
+                return True
+            self._busy = True
+            try:
+                return self._append_json(EVENT, struct.pack("<q", stamp) + text, numbered=True)
+            finally:
+                self._busy = False
+                self._release()
+
+    def resolve(self, slot: Pending, values: Sequence[float]) -> None:
+        """Fill in the values of a pending record.
+
+        The values go first, outside of what the pending record's checksum covers; then one aligned 8-byte store turns
+        the record into a whole one. Killed in between, it is still a pending record.
+        """
+        layout = slot.layout
+        extra = () if slot.epoch is None else (slot.epoch,)
+        body = layout.pack(layout.kind, layout.words, slot.step, slot.time_ns, *extra, *values)
+        buffer = layout.segment.buffer
+        buffer[slot.offset + FRAME.size : slot.offset + layout.size] = body[4:]
+        head = FRAME.pack(zlib.crc32(body), layout.kind, layout.words)
+        struct.pack_into("<Q", buffer, slot.offset, int.from_bytes(head, "little"))
+
+    def prepare(self) -> None:
+        """Have the next segment ready before it is needed; called from the keeper's thread."""
+        if self._spare is not None or self.closed or self._segment.end < self._segment.limit // 2:
+            return
+        current = self._segment
+        try:
+            spare = Segment.create(self.folder, current.number + 1, self._next_bytes)
+        except OSError:
+            return
+        spare.populate()
+        self._next_bytes = min(2 * self._next_bytes, MOST_BYTES, max(self._next_bytes, self._quota // 32))
+        with self._lock:
+            if self._segment is current and not self.closed and self._spare is None and not self._busy:
+                self._spare = spare
+                return
+            if self._segment is current:
+                spare.path.unlink(missing_ok=True)
+        spare.close()
+
+    def sync(self) -> None:
+        """Write to the disk what is not there yet; called from the keeper's thread.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        while self._unsynced:
+            self._unsynced[0].sync()
+            self._unsynced.pop(0).close()
+        if not self.closed:
+            self._segment.sync()
+
+    def close(self, *, remove: bool = False) -> None:
+        """Append nothing any more; the files stay unless `remove`."""
+        with self._lock:
+            if self.closed:
+                return
+            self.closed = True
+            self._fast = {}
+            if self._spare is not None:
+                self._spare.path.unlink(missing_ok=True)
+                self._spare.close()
+                self._spare = None
+            for segment in (*self._unsynced, self._segment):
+                segment.close()
+            self._unsynced = []
+        if remove:
+            for path in self.folder.glob("*.seg"):
+                path.unlink(missing_ok=True)
+
+    # What follows runs under the lock, with `_busy` set.
+
+    def _auto_step(self, layout: Layout) -> int:
+        return self.step if self._seen.isdisjoint(layout.keyset) else self.step + 1
+
+    def _append_points(
+        self,
+        keys: tuple[str, ...],
+        values: Sequence[float],
+        step: int | None,
+        epoch: float | None,
+        stamp: int,
+        pending: bool,
+    ) -> Pending | None:
+        layout = self._layout(keys, epoch is not None)
+        if layout is None or self._thin(layout, values):
+            self.dropped += 1
+            self.why_dropped = "disk_full" if layout is None else "thinned"
+            return None
+        if step is None:
+            step = self._auto_step(layout)
+        extra = () if epoch is None else (epoch,)
+        kind = layout.kind | PENDING if pending else layout.kind
+        body = layout.pack(kind, layout.words, step, stamp, *extra, *values)
+        crc = zlib.crc32(body[:20] if pending else body)
+        offset = self._take(layout.size, numbered=True)
+        if offset is None or layout.segment is not self._segment:
+            raise AssertionError("a layout is made with room for its first record")
+        layout.frame(self._segment.buffer, offset, crc, body)
+        self._seen = layout.keyset if step != self.step else self._seen | layout.keyset
+        self.step = step
+        self._last = layout
+        return Pending(layout, offset, step, stamp, epoch) if pending else None
+
+    def _layout(self, keys: tuple[str, ...], epoch: bool) -> Layout | None:
+        """The layout of these keys in a segment that has room for one record of it; None on a full disk."""
+        layout = self._layouts.get((keys, epoch))
+        if layout is not None and self._segment.end + layout.size <= self._segment.limit:
+            return layout
+        text = json.dumps({"keys": keys, "epoch": epoch}, separators=(",", ":")).encode()
+        need = 8 * (3 + len(keys) + epoch) + len(text) + 64
+        if (self._segment.end + need > self._segment.limit or self._kinds >= MAX_LAYOUTS) and not self._roll(need):
+            return None
+        self._append_json(LAYOUT, struct.pack("<q", FIRST_POINTS + self._kinds) + text, numbered=False)
+        layout = Layout(keys, epoch, FIRST_POINTS + self._kinds, self._segment)
+        self._kinds += 1
+        self._layouts[keys, epoch] = layout
+        if not epoch and self._keep_every == 1:
+            self._fast[keys] = layout
+        return layout
+
+    def _append_json(self, kind: int, body: bytes, *, numbered: bool) -> bool:
+        size = (LONG_FRAME.size + len(body) + 7) // 8 * 8
+        data = LONG_FRAME.pack(0, kind, 0, len(body), 0)[4:] + body.ljust(size - LONG_FRAME.size, b"\0")
+        if self._segment.end + size > self._segment.limit and not self._roll(size):
+            return False
+        offset = self._take(size, numbered=numbered)
+        if offset is None:
+            return False
+        self._segment.buffer[offset : offset + size] = zlib.crc32(data).to_bytes(4, "little") + data
+        return True
+
+    def _take(self, size: int, *, numbered: bool) -> int | None:
+        segment = self._segment
+        offset = segment.end
+        if offset + size > segment.limit:
+            return None
+        segment.end = offset + size
+        self.count += numbered
+        return offset
+
+    def _roll(self, need: int) -> bool:
+        """Go on in the next segment; False where there is no room for one."""
+        if self.closed or monotonic() < self._retry_at:
+            return False
+        old, spare = self._segment, self._spare
+        if spare is not None and spare.limit >= HEADER_SIZE + need:
+            segment, self._spare = spare, None
+        else:
+            try:
+                segment = self._create(need)
+            except OSError:
+                self._retry_at = monotonic() + _RETRY_S
+                return False
+        segment.begin(self.run_id, self.count, time_ns())
+        old.seal()
+        self._fast, self._layouts, self._kinds, self._last = {}, {}, 0, None
+        self._segment = segment
+        self._unsynced.append(old)
+        self._thin_from_now_on()
+        return True
+
+    def _create(self, need: int) -> Segment:
+        if self._quota_used() > 2 * self._quota:
+            raise OSError("the journal is at twice its quota")
+        number = self._segment.number + 1
+        if self._spare is not None:  # too small for this record
+            self._spare.path.unlink(missing_ok=True)
+            self._spare.close()
+            self._spare = None
+        size = max(self._next_bytes, -(-(need + HEADER_SIZE + 64) // 4096) * 4096)
+        segment = Segment.create(self.folder, number, size)
+        self._next_bytes = min(2 * self._next_bytes, MOST_BYTES, max(self._next_bytes, self._quota // 32))
+        return segment
+
+    def _quota_used(self) -> int:
+        return sum(entry.stat().st_size for entry in os.scandir(self.folder) if entry.name.endswith(".seg"))
+
+    def _thin_from_now_on(self) -> None:
+        """Past nine tenths of the quota, every further segment keeps half as many points of each layout."""
+        if self._quota_used() > 0.9 * self._quota:
+            self._keep_every *= 2
+        else:
+            self._keep_every = 1
+
+    def _thin(self, layout: Layout, values: Sequence[float]) -> bool:
+        if self._keep_every == 1:
+            return False
+        layout.thinned += 1
+        finite = all(value - value == 0 for value in values)
+        return finite and layout.thinned % self._keep_every != 1
+
+    def _release(self) -> None:
+        held, self._held = self._held, []
+        for call in held:
+            call()

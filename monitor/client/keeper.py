@@ -1,0 +1,87 @@
+"""The thread that keeps the journal in order: the next segment ready, the disk in step, notices written."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+
+from monitor.client.device import DeviceQueue
+from monitor.client.journal import Journal
+from monitor.client.notices import Notices
+
+_FAST_S: Final = 0.02
+_SLOW_S: Final = 0.5
+_NOTICES_S: Final = 2.0
+
+
+class Keeper:
+    """Looks after one writer's journal until `stop`.
+
+    Args:
+        journal: what to look after.
+        devices: records that wait for values.
+        notices: what to write as events from time to time.
+        fsync_interval_s: seconds between fsyncs; 0: never.
+    """
+
+    def __init__(self, journal: Journal, devices: DeviceQueue, notices: Notices, fsync_interval_s: float) -> None:
+        self._journal, self._devices, self._notices = journal, devices, notices
+        self._fsync_s = fsync_interval_s
+        self._wake = threading.Event()
+        self._stopped = False
+        self._synced_count = -1
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._run, name=f"monitor-keeper-{journal.run_id[:8]}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def hurry(self) -> None:
+        """Look again soon: a value is on its way from a device."""
+        self._wake.set()
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """End the thread."""
+        self._stopped = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        synced = noted = monotonic()
+        before = 0
+        while not self._stopped:
+            now, count = monotonic(), self._journal.count
+            self._quietly(self._journal.prepare)
+            self._quietly(self._devices.resolve)
+            if self._fsync_s and now - synced >= self._fsync_s and count != self._synced_count:
+                self._quietly(self._journal.sync)
+                self._synced_count, synced = count, now
+            if now - noted >= _NOTICES_S:
+                self._note()
+                noted = now
+            busy = count - before > 500 or len(self._devices)
+            before = count
+            self._wake.wait(_FAST_S if busy else min(_SLOW_S, self._fsync_s or _SLOW_S))
+            self._wake.clear()
+
+    def _note(self) -> None:
+        dropped = self._journal.dropped
+        if dropped != self._dropped:
+            why = self._journal.why_dropped
+            self._notices.count(why, "points", f"{dropped} records in all", dropped - self._dropped)
+            self._dropped = dropped
+        self._notices.drain(self._journal.event)
+
+    def _quietly(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:  # a disk may refuse anything; the journal itself says when it cannot grow
+            self._notices.count("disk", type(error).__name__, str(error))
+
+    def finish(self) -> None:
+        """Write what is still to be said, at the end of a run."""
+        self._note()

@@ -1,0 +1,69 @@
+"""What the client had to set aside, counted and said once; nothing is dropped in silence.
+
+A notice goes to the `monitor` logger when it first happens for a key, and as a `warning` event into the journal, with
+how often it happened since the last one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Final
+
+LOGGER: Final = logging.getLogger("monitor")
+_MOST_KEYS: Final = 1000
+"""Different keys a run counts apart; a loop that invents a key a step must not fill the memory."""
+
+_TEXTS: Final = {
+    "dropped": "%s: %s cannot be logged as a number and was left out",
+    "converted": "%s: %s was logged as another number than it was given as",
+    "thinned": "%s: the journal is near its quota (%s); only some points are kept until the server takes them",
+    "disk_full": "%s: the journal cannot grow (%s); points are dropped until there is room",
+    "after_finish": "%s: log() was called on a run that is finished (%s); the points were left out",
+    "lost": "%s: %s",
+}
+
+
+class Notices:
+    """Counts of one run's notices; any thread may count."""
+
+    def __init__(self, run_name: str) -> None:
+        self._run = run_name
+        self._lock = threading.Lock()
+        self._said: set[tuple[str, str]] = set()
+        self._counts: dict[tuple[str, str], tuple[int, str]] = {}
+
+    def count(self, name: str, key: str, example: str = "", n: int = 1) -> None:
+        """Count a notice, and say it where it is the first of its key.
+
+        Args:
+            name: what happened, such as "dropped".
+            key: the metric, or what else it happened to.
+            example: the value, shortened.
+            n: how often it happened.
+        """
+        with self._lock:
+            if (name, key) not in self._said and len(self._said) >= _MOST_KEYS:
+                key = "(others)"
+            first = (name, key) not in self._said
+            self._said.add((name, key))
+            before, shown = self._counts.get((name, key), (0, example))
+            self._counts[name, key] = (before + n, shown)
+        if first:
+            text = _TEXTS.get(name, "%s: %s")
+            LOGGER.warning(f"run {self._run}: {text}", repr(key), example[:80] or key)
+
+    def drain(self, write: Callable[[str, dict[str, object]], bool]) -> None:
+        """Write what was counted since the last time as `warning` events.
+
+        Args:
+            write: takes an event's kind and data; False where it could not be written, and the count is kept.
+        """
+        with self._lock:
+            counts, self._counts = self._counts, {}
+        for (name, key), (n, example) in counts.items():
+            if not write("warning", {"name": name, "key": key, "count": n, "example": example[:200]}):
+                with self._lock:
+                    now, shown = self._counts.get((name, key), (0, example))
+                    self._counts[name, key] = (now + n, shown)

@@ -1,0 +1,159 @@
+"""The files a journal is made of, and their bytes; `docs/formats/journal.md` draws them.
+
+A segment is a file of fixed length, mapped into memory and filled from the front. Its blocks are allocated before the
+first byte is written, so that a full disk is an `OSError` here and never a signal later on. What has been stored into
+the mapping belongs to the kernel: a process that is killed loses none of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import mmap
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+MAGIC: Final = b"LMJ1"
+HEADER: Final = struct.Struct("<4sI16sQQQ16x")
+"""Magic, CRC-32 of what follows, run id, segment number, number of the first record, creation time in ns."""
+HEADER_SIZE: Final = 64
+FRAME: Final = struct.Struct("<IHH")
+"""CRC-32 of the record from byte 4 to its end, kind, length in 8-byte words."""
+LONG_FRAME: Final = struct.Struct("<IHHII")
+"""The same for JSON records: their length in words is 0; their length in bytes follows, then 4 unused bytes. The body
+is an int64 (an event's time in ns, a layout's kind), then JSON."""
+
+EMPTY: Final = 0
+LAYOUT: Final = 1
+EVENT: Final = 2
+END: Final = 3
+FIRST_POINTS: Final = 16
+PENDING: Final = 0x8000
+"""Flag in the kind of a record whose values are still on their way from a device."""
+MAX_LAYOUTS: Final = PENDING - FIRST_POINTS - 1
+MAX_VALUES: Final = 60_000
+"""Metrics of one record, at most: its length must fit 65,535 words."""
+END_FRAME: Final = FRAME.pack(zlib.crc32(struct.pack("<HH", END, 1)), END, 1)
+
+FIRST_BYTES: Final = 256 * 1024
+MOST_BYTES: Final = 4 * 1024 * 1024
+_POPULATE_WRITE: Final = 23  # MADV_POPULATE_WRITE, Linux 5.14
+_POPULATE_STEP: Final = 64 * 1024
+
+
+@dataclass(slots=True)
+class Segment:
+    """One segment file, mapped for writing.
+
+    Attributes:
+        number: from 0, also the file's name.
+        end: offset in bytes behind the last record; space up to it is taken.
+        limit: `end` never gets beyond this, so that the end mark fits.
+    """
+
+    path: Path
+    number: int
+    fd: int
+    buffer: mmap.mmap
+    end: int
+    limit: int
+
+    @classmethod
+    def create(cls, folder: Path, number: int, size: int) -> Segment:
+        """Allocate and map a segment whose header is not written yet.
+
+        Args:
+            folder: the writer's folder.
+            number: the segment's number.
+            size: length in bytes.
+
+        Raises:
+            OSError: the disk is full, or the folder cannot be written to.
+        """
+        path = folder / f"{number:08d}.seg"
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            _allocate(fd, size)
+            buffer = mmap.mmap(fd, size)
+        except OSError:
+            os.close(fd)
+            path.unlink(missing_ok=True)
+            raise
+        return cls(path, number, fd, buffer, HEADER_SIZE, size - FRAME.size)
+
+    def populate(self) -> None:
+        """Fault the pages in ahead of time, in small steps, so that a later write finds them there."""
+        with contextlib.suppress(OSError, ValueError):
+            for start in range(0, len(self.buffer), _POPULATE_STEP):
+                self.buffer.madvise(_POPULATE_WRITE, start, min(_POPULATE_STEP, len(self.buffer) - start))
+
+    def begin(self, run_id: str, first: int, now_ns: int) -> None:
+        """Write the header: from now on the segment counts.
+
+        Args:
+            run_id: 32 hex digits.
+            first: number of the first record that will be written to it.
+            now_ns: nanoseconds since the epoch.
+        """
+        body = HEADER.pack(MAGIC, 0, bytes.fromhex(run_id), self.number, first, now_ns)
+        self.buffer[:HEADER_SIZE] = body[:4] + zlib.crc32(body[8:]).to_bytes(4, "little") + body[8:]
+
+    def seal(self) -> None:
+        """Mark the end, which tells a reader to go on in the next segment."""
+        self.buffer[self.end : self.end + len(END_FRAME)] = END_FRAME
+        self.end = self.limit + 1
+
+    def sync(self) -> None:
+        """Write the segment's dirty pages to the disk; safe to call from another thread."""
+        os.fsync(self.fd)
+
+    def close(self) -> None:
+        """Give the file back; the mapping goes with its last user."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentHead:
+    """What a segment's header says."""
+
+    run_id: str
+    number: int
+    first: int
+    created_ns: int
+
+
+def read_head(data: bytes | mmap.mmap) -> SegmentHead | None:
+    """The header of a segment, or None where none was written, or not in full."""
+    if len(data) < HEADER_SIZE:
+        return None
+    magic, crc, run_id, number, first, created_ns = HEADER.unpack_from(data)
+    if magic != MAGIC or crc != zlib.crc32(data[8:HEADER_SIZE]):
+        return None
+    return SegmentHead(run_id=run_id.hex(), number=number, first=first, created_ns=created_ns)
+
+
+def segment_files(folder: Path) -> list[tuple[int, Path]]:
+    """The segment files of a writer's folder with their numbers, in order."""
+    found = [(int(path.stem), path) for path in folder.glob("*.seg") if path.stem.isdigit()]
+    return sorted(found)
+
+
+def _allocate(fd: int, size: int) -> None:
+    """Give the file its length with blocks behind it; a hole would kill the process when the disk is full."""
+    allocate = getattr(os, "posix_fallocate", None)
+    if allocate is not None:
+        try:
+            allocate(fd, 0, size)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                raise
+    zeros = b"\0" * 65536
+    for start in range(0, size, len(zeros)):
+        os.pwrite(fd, zeros[: size - start], start)

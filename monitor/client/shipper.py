@@ -1,0 +1,281 @@
+"""The thread that takes what the journal holds to the sink, in order, until it is acknowledged.
+
+A server that is down costs nothing but disk: the shipper waits, longer each time, and goes on where it was. What the
+receiver refuses for good is said once, and stays in the journal.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from monitor.client.ack import AckFile, Position
+from monitor.client.notices import LOGGER
+from monitor.domain import Reply
+from monitor.errors import (
+    MonitorError,
+    OffsetGap,
+    RunExists,
+    RunNotFound,
+    SchemaMismatch,
+    ServerUnreachable,
+    StoreError,
+    Unauthorized,
+    WireError,
+)
+
+if TYPE_CHECKING:
+    from monitor.client.records import JournalReader, Range
+    from monitor.client.sinks import Sink
+    from monitor.wire import Batch
+
+_FIRST_WAIT_S: Final = 0.25
+_MOST_WAIT_S: Final = 30.0
+_SLOW_WAIT_S: Final = 60.0
+"""Between tries after a refusal that a person has to mend: a token, a schema."""
+_DRAIN_WAIT_S: Final = 0.5
+_SWITCH_S: Final = 0.0005
+"""How long the interpreter lets the shipper run while the training loop wants to, while a batch is being sent."""
+
+
+class Shipper:
+    """Ships one writer's journal.
+
+    Args:
+        folder: the writer's folder.
+        run_id: 32 hex digits.
+        writer: the writer's name.
+        open_sink: makes the sink, in the shipper's thread; may raise what `Sink.send` may.
+        interval_s: seconds between batches.
+        heartbeat_s: seconds between signs of life where there is nothing to send.
+        on_reply: called with each reply, in the shipper's thread.
+        joins: True for an extra writer, who waits for the run to appear.
+        rng: spreads the retries of many clients.
+
+    Attributes:
+        acked: records that are stored for good.
+        refused: what the receiver refused for good, None while it does not.
+        trouble: the last error that is being retried, None while all goes well.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        run_id: str,
+        writer: str,
+        open_sink: Callable[[], Sink],
+        *,
+        interval_s: float,
+        heartbeat_s: float,
+        on_reply: Callable[[Reply], None],
+        joins: bool = False,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.run_id, self.writer = run_id, writer
+        self.acked = 0
+        self.refused: MonitorError | None = None
+        self.trouble: Exception | None = None
+        self._folder = folder
+        self._open_sink = open_sink
+        self._interval_s, self._heartbeat_s = interval_s, heartbeat_s
+        self._on_reply = on_reply
+        self._joins = joins
+        self._rng = rng or random.Random()  # jitter needs no secrecy
+        self._sink: Sink | None = None
+        self._reader: JournalReader | None = None
+        self._unsent: Range | None = None
+        self._failures = self._gaps = 0
+        self._said: set[str] = set()
+        self._changed = threading.Condition()
+        self._awake = False
+        self._draining = False
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name=f"monitor-shipper-{run_id[:8]}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to ship."""
+        self._thread.start()
+
+    def drain(self, target: int, timeout_s: float) -> bool:
+        """Send at once, and wait until `target` records are acknowledged.
+
+        Args:
+            target: records.
+            timeout_s: seconds to wait, at most.
+
+        Returns:
+            False where time ran out, or the receiver refused.
+        """
+        deadline = monotonic() + timeout_s
+        with self._changed:
+            self._draining = self._awake = True
+            self._changed.notify_all()
+            self._changed.wait_for(
+                lambda: self.acked >= target or self.refused is not None or not self._thread.is_alive(),
+                max(0.0, deadline - monotonic()),
+            )
+            self._draining = False
+            return self.acked >= target
+
+    def first_answer(self, timeout_s: float) -> None:
+        """Wait for the receiver's first answer, or for a failure to reach it."""
+        with self._changed:
+            self._awake = True
+            self._changed.notify_all()
+            self._changed.wait_for(
+                lambda: self.acked > 0 or self.refused is not None or self.trouble is not None, timeout_s
+            )
+
+    def stop(self, timeout_s: float = 2.0) -> bool:
+        """End the thread; False where it is still in a call that does not return."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        beat = monotonic()
+        ack = None
+        while not self._stopped:
+            try:
+                if ack is None:
+                    ack = AckFile(self._folder)
+                if self._ship(ack, heartbeat=monotonic() - beat >= self._heartbeat_s):
+                    beat = monotonic()
+                wait = self._interval_s
+            except Exception as error:  # the thread must outlive whatever a sink or a disk comes up with
+                wait = self._failed(error)
+            with self._changed:
+                self._changed.wait_for(lambda: self._awake or self._stopped, wait)
+                self._awake = False
+        self._end(ack)
+
+    def _end(self, ack: AckFile | None) -> None:
+        if ack is not None:
+            ack.close()
+        if self._sink is not None:
+            self._sink.close()
+
+    def _ship(self, ack: AckFile, *, heartbeat: bool) -> bool:
+        """Send all that is there; True where the receiver answered at least once."""
+        from monitor.client.records import JournalReader
+
+        if self.refused is not None:
+            return False
+        if self._reader is None:
+            self._reader = JournalReader(self._folder, ack.position)
+            self.acked = ack.position.record
+        answered = False
+        while not self._stopped:
+            part = self._unsent or self._reader.read()
+            if part is None and (answered or not heartbeat or not self.acked):
+                return answered
+            self._unsent = part
+            with _short_turns():
+                self._send(part, ack)
+            answered = True
+            if part is None:
+                return True
+        return answered
+
+    def _send(self, part: Range | None, ack: AckFile) -> None:
+        assert self._reader is not None
+        try:
+            if self._sink is None:
+                self._sink = self._open_sink()
+            reply = self._sink.send(batch_of(self.run_id, self.writer, part, self.acked))
+        except OffsetGap as gap:
+            self._unsent = None
+            self._gaps += 1
+            if not self._reader.seek(gap.expected):
+                raise WireError("first", f"{gap}; the journal does not hold that record") from gap
+            self._note(ack, self._reader.position, None)
+            if self._gaps > 3:  # it cannot make up its mind; do not spin
+                raise StoreError(f"the receiver asks for another record each time: {gap}") from gap
+            return
+        self._unsent = None
+        if reply.acked > self._reader.position.record:
+            self._reader.seek(reply.acked)
+        self._failures, self._gaps, self.trouble = 0, 0, None
+        self._note(ack, self._reader.position, reply)
+
+    def _note(self, ack: AckFile, position: Position, reply: Reply | None) -> None:
+        assert self._reader is not None
+        moved = position.segment != ack.position.segment
+        ack.write(position)
+        if moved:
+            self._reader.drop_read()
+        if reply is not None:
+            self._on_reply(reply)
+        with self._changed:
+            self.acked = position.record
+            self._changed.notify_all()
+
+    def _failed(self, error: Exception) -> float:
+        """Note a failure; the seconds to wait before the next try."""
+        waits_for_run = self._joins and isinstance(error, RunNotFound)
+        if isinstance(error, WireError | RunExists | RunNotFound | OffsetGap) and not waits_for_run:
+            self._say(f"refused: {error}; what was logged stays in {self._folder}")
+            with self._changed:
+                self.refused = error
+                self._changed.notify_all()
+            return _SLOW_WAIT_S
+        self._failures += 1
+        known = isinstance(error, ServerUnreachable | StoreError | Unauthorized | OSError)
+        self._say(f"{error}; logging goes on, points wait in {self._folder}", None if known else error)
+        with self._changed:
+            self.trouble = error
+            self._changed.notify_all()
+        if isinstance(error, Unauthorized | SchemaMismatch):
+            most = _SLOW_WAIT_S
+        else:
+            most = _DRAIN_WAIT_S if self._draining else _MOST_WAIT_S
+        wait = min(most, _FIRST_WAIT_S * 2.0 ** min(self._failures - 1, 16))
+        return wait * self._rng.uniform(0.5, 1.5)
+
+    def _say(self, text: str, unexpected: Exception | None = None) -> None:
+        kind = text[:60]
+        if kind not in self._said:
+            self._said.add(kind)
+            LOGGER.warning("run %s: %s", self.run_id[:8], text, exc_info=unexpected)
+
+
+def batch_of(run_id: str, writer: str, part: Range | None, acked: int) -> Batch:
+    """A range of a journal as a batch; a heartbeat where there is none."""
+    from monitor.wire import Batch
+
+    if part is None:
+        return Batch(run_id=run_id, writer=writer, first=acked, count=0)
+    return Batch(
+        run_id=run_id,
+        writer=writer,
+        first=part.first,
+        count=part.count,
+        keys=part.keys,
+        points=part.points,
+        events=part.events,
+    )
+
+
+class _short_turns:  # noqa: N801  # used as a function, in a with statement
+    """Make the interpreter switch threads more often while the shipper works, so that `log()` waits less for it.
+
+    With the default of 5 ms, a training loop that logs while a batch is decoded stands still for 5 ms at a time.
+    """
+
+    def __enter__(self) -> None:
+        self._before = sys.getswitchinterval()
+        if self._before > _SWITCH_S:
+            sys.setswitchinterval(_SWITCH_S)
+        self._set = sys.getswitchinterval()
+
+    def __exit__(self, *_: object) -> None:
+        if sys.getswitchinterval() == self._set:  # nobody else chose another in the meantime
+            sys.setswitchinterval(self._before)

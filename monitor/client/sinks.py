@@ -1,0 +1,275 @@
+"""Where batches go: the embedded store in this process, a server over HTTP, or memory.
+
+A sink does one thing: it takes a batch and answers with a `Reply`, or raises. Retries, backoff and the order of batches
+belong to the shipper. A batch may be sent again after any error; the receiver knows by its offset what it has.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, Protocol
+
+from monitor.domain import Recommendation, Reply
+from monitor.errors import (
+    MonitorError,
+    OffsetGap,
+    RunExists,
+    RunNotFound,
+    SeriesNotFound,
+    ServerUnreachable,
+    StoreError,
+    Unauthorized,
+    WireError,
+)
+from monitor.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
+
+    from monitor.wire import Batch, Event
+
+_CONNECT_S: Final = 5.0
+_ANSWER_S: Final = 30.0
+
+
+class Sink(Protocol):
+    """Takes batches of one or more writers, one call at a time."""
+
+    def send(self, batch: Batch) -> Reply:
+        """Store a batch, or a heartbeat.
+
+        Raises:
+            OffsetGap: the batch does not start where the writer's last one ended.
+            ServerUnreachable: nobody answered, or not in time; the batch may have been stored all the same.
+            StoreError: the database refused for now.
+            WireError: the batch is refused for good.
+            RunExists: the run is there, and its writer said `resume="never"`.
+            RunNotFound: the run is not there, and its writer wants to join or resume it.
+            Unauthorized: the token is not known.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give connections back."""
+        ...
+
+
+class EmbeddedSink:
+    """The store in this process: the same `ingest` that the server calls.
+
+    Args:
+        settings: names the database and the rules.
+        clock: milliseconds since the epoch.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
+        from monitor.ingest import ingest
+        from monitor.rules import Engine, RulesConfig
+        from monitor.store import Store
+
+        settings.dir.mkdir(parents=True, exist_ok=True)
+        self._ingest = ingest
+        self._clock = clock
+        self._engine = Engine(RulesConfig.from_mapping(settings.rules))
+        self._store = Store.open(settings.store_url)
+
+    def send(self, batch: Batch) -> Reply:
+        """Store a batch; see `Sink.send`."""
+        return self._ingest(self._store, self._engine, batch, now_ms=self._clock())
+
+    def close(self) -> None:
+        """Close the database."""
+        self._store.close()
+
+
+class HttpSink:
+    """A server's `/api/v1/batches`, over one connection that is kept.
+
+    Args:
+        server: the server's address.
+        token: bearer token, None where the server wants none.
+        answer_s: seconds to wait for an answer, at most.
+        transport: for tests, what httpx sends through.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        token: str | None = None,
+        *,
+        answer_s: float = _ANSWER_S,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._server = server.rstrip("/")
+        self._client = connect(self._server, token, answer_s=answer_s, transport=transport)
+
+    def send(self, batch: Batch) -> Reply:
+        """Store a batch; see `Sink.send`."""
+        from monitor.wire import MEDIA_TYPE, encode_batch
+
+        headers = {"Content-Type": MEDIA_TYPE}
+        try:
+            data = request(self._client, "POST", "/api/v1/batches", content=encode_batch(batch), headers=headers)
+        except OffsetGap as gap:
+            raise OffsetGap(batch.run_id, batch.writer, expected=gap.expected, got=batch.first) from None
+        except RunExists:
+            raise RunExists(batch.run_id) from None
+        except RunNotFound:
+            raise RunNotFound(batch.run_id) from None
+        if not isinstance(data, Mapping) or "acked" not in data:
+            raise ServerUnreachable(self._server, "it answers, but not as a monitor server does")
+        return Reply.from_dict(data)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+
+def connect(
+    server: str, token: str | None, *, answer_s: float = _ANSWER_S, transport: httpx.BaseTransport | None = None
+) -> httpx.Client:
+    """A client for a server, with its token and with time limits."""
+    import httpx
+
+    headers = {"User-Agent": "lossmonitor"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    timeout = httpx.Timeout(answer_s, connect=min(_CONNECT_S, answer_s))
+    return httpx.Client(base_url=server, headers=headers, timeout=timeout, transport=transport)
+
+
+def request(
+    client: httpx.Client,
+    method: str,
+    path: str,
+    *,
+    params: Mapping[str, str] | None = None,
+    content: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> object:
+    """Ask a server; the answer's JSON, or its bytes where it is none.
+
+    Raises:
+        MonitorError: what the server refused with, or `ServerUnreachable`.
+    """
+    import httpx
+
+    server = str(client.base_url).rstrip("/")
+    try:
+        response = client.request(method, path, params=params, content=content, headers=headers)
+    except httpx.HTTPError as error:
+        raise ServerUnreachable(server, str(error) or type(error).__name__) from None
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise ServerUnreachable(server, str(error)) from None
+    if response.is_success:
+        if "json" in response.headers.get("Content-Type", ""):
+            return response.json()
+        return response.content
+    raise error_of(server, response.status_code, response.content)
+
+
+def error_of(server: str, status: int, body: bytes) -> MonitorError:
+    """The error that a problem response stands for.
+
+    Args:
+        server: the server's address.
+        status: HTTP status.
+        body: what it answered, `application/problem+json` if it is one of ours.
+    """
+    try:
+        problem = json.loads(body)
+    except ValueError:
+        problem = {}
+    if not isinstance(problem, dict):
+        problem = {}
+    detail = str(problem.get("detail") or f"HTTP {status}")
+    kind = str(problem.get("type", "")).rpartition(":")[2]
+    run_id = str(problem.get("run_id", ""))
+    field = str(problem.get("field") or kind or "request")
+    known: dict[str, Callable[[], MonitorError]] = {
+        "offset-gap": lambda: OffsetGap(
+            run_id, "", expected=int(str(problem["expected"])), got=int(str(problem["got"]))
+        ),
+        "run-exists": lambda: RunExists(run_id),
+        "run-not-found": lambda: RunNotFound(run_id),
+        "series-not-found": lambda: SeriesNotFound(run_id, str(problem.get("key", ""))),
+        "store-busy": lambda: StoreError(detail),
+        "store-error": lambda: StoreError(detail),
+        "schema-mismatch": lambda: StoreError(detail),
+    }
+    if kind in known:
+        return known[kind]()
+    if status in (401, 403):
+        return Unauthorized(server)
+    if status >= 500 or status in (408, 425, 429):
+        return ServerUnreachable(server, detail)
+    if not kind:
+        return ServerUnreachable(server, f"it answers {status}, but not as a monitor server does")
+    return WireError(field, detail.removeprefix(f"{field}: "))
+
+
+class MemorySink:
+    """A receiver in memory that keeps the contract to the letter; for tests of what people build on the SDK.
+
+    Args:
+        before: called with each batch before it is taken; what it raises is what `send` raises.
+        after: called when a batch has been taken, before the answer; raising here is a lost answer.
+
+    Attributes:
+        recommendation: what replies carry.
+        stop_requested: who asks the loop to stop.
+        batches: all that were taken, heartbeats too.
+    """
+
+    def __init__(
+        self, before: Callable[[Batch], None] | None = None, after: Callable[[Batch], None] | None = None
+    ) -> None:
+        self.recommendation = Recommendation()
+        self.stop_requested: str | None = None
+        self.batches: list[Batch] = []
+        self._before, self._after = before, after
+        self._acked: dict[tuple[str, str], int] = {}
+        self._changed = threading.Condition()
+
+    def send(self, batch: Batch) -> Reply:
+        """Take a batch; see `Sink.send`."""
+        if self._before is not None:
+            self._before(batch)
+        with self._changed:
+            acked = self._acked.get((batch.run_id, batch.writer), 0)
+            duplicate = bool(batch.count) and batch.end <= acked
+            if not duplicate:
+                if batch.first != acked:
+                    raise OffsetGap(batch.run_id, batch.writer, expected=acked, got=batch.first)
+                acked = self._acked[batch.run_id, batch.writer] = batch.end
+                self.batches.append(batch)
+                self._changed.notify_all()
+        if self._after is not None:
+            self._after(batch)
+        return Reply(
+            acked=acked, recommendation=self.recommendation, stop_requested=self.stop_requested, duplicate=duplicate
+        )
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def wait_for(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until a condition over what was taken holds; False where it did not in time."""
+        with self._changed:
+            return self._changed.wait_for(condition, timeout_s)
+
+    def points(self, run_id: str, key: str) -> list[tuple[int, float]]:
+        """Steps and values of a series, in the order in which they were taken."""
+        rows: list[tuple[int, float]] = []
+        for batch in self.batches:
+            if batch.run_id == run_id and key in batch.keys:
+                chosen = batch.points.key == batch.keys.index(key)
+                rows += zip(batch.points.step[chosen].tolist(), batch.points.value[chosen].tolist(), strict=True)
+        return rows
+
+    def events(self, run_id: str, kind: str | None = None) -> list[Event]:
+        """Events of a run, of one kind or of all."""
+        found = [e for batch in self.batches if batch.run_id == run_id for e in batch.events]
+        return [e for e in found if kind is None or e.kind == kind]

@@ -1,0 +1,220 @@
+"""Journals that their processes left behind: what is unsent, and sending it.
+
+A journal is left behind by `kill -9`, by a server that was down when the run ended, and by `mode="offline"`. Folders
+whose writer still lives are never touched.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from monitor.client.ack import AckFile, read_ack
+from monitor.client.claim import claim, note_of
+from monitor.client.records import JournalReader
+from monitor.client.segment import segment_files
+from monitor.client.shipper import batch_of
+from monitor.errors import MonitorError, OffsetGap, StoreError, WireError
+
+if TYPE_CHECKING:
+    from monitor.client.sinks import Sink
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """One writer's journal on this machine.
+
+    Attributes:
+        run_id: the run's id.
+        run_name: its name, "" where the journal does not say.
+        writer: the writer's name.
+        live: True while its process runs and ships it itself.
+        records: records that are not acknowledged.
+        points: points in them.
+        size: bytes on disk.
+        pid: the writer's process.
+        problem: why the last try to send it failed, None where there was none.
+    """
+
+    folder: Path
+    run_id: str
+    run_name: str
+    project: str
+    writer: str
+    live: bool
+    records: int
+    points: int
+    size: int
+    pid: int | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncReport:
+    """What `sync` did.
+
+    Attributes:
+        sent: journals that are stored in full now, and deleted here.
+        left: journals that are still here, each with its `problem`.
+        lost: records whose values a crash took before they came from a device, or that the disk lost.
+    """
+
+    sent: tuple[Leftover, ...] = ()
+    left: tuple[Leftover, ...] = ()
+    lost: int = 0
+
+
+Progress = Callable[[Leftover, int], None]
+"""Called with a journal and how many of its records have been sent."""
+
+
+def unsent(journal_dir: Path) -> tuple[Leftover, ...]:
+    """The journals in a folder that hold records which are not acknowledged, or belong to a living writer.
+
+    Args:
+        journal_dir: `settings.journal_dir`.
+    """
+    found = (_look(folder) for folder in _folders(journal_dir))
+    return tuple(item for item in found if item.live or item.records)
+
+
+def sync(journal_dir: Path, open_sink: Callable[[], Sink], progress: Progress | None = None) -> SyncReport:
+    """Send the journals of dead processes, oldest first, and delete what is stored.
+
+    Args:
+        journal_dir: `settings.journal_dir`.
+        open_sink: makes the sink; called once, and only where there is something to send.
+        progress: told how far each journal is.
+
+    Returns:
+        What was sent and what was left. Nothing is raised for a journal that is refused; the others go on.
+
+    Raises:
+        MonitorError: the sink cannot be made.
+    """
+    return _ship_all(_folders(journal_dir), open_sink, progress, None)
+
+
+def ship_run(run_folder: Path, open_sink: Callable[[], Sink], *, until: float) -> SyncReport:
+    """Send what dead writers of one run left behind.
+
+    Args:
+        run_folder: the run's folder under `settings.journal_dir`.
+        open_sink: makes the sink.
+        until: `time.monotonic()` at which to give up.
+    """
+    return _ship_all(_writers(run_folder), open_sink, None, until)
+
+
+def _ship_all(
+    folders: list[Path], open_sink: Callable[[], Sink], progress: Progress | None, until: float | None
+) -> SyncReport:
+    sink: Sink | None = None
+    sent, left, lost = [], [], 0
+    try:
+        for folder in folders:
+            if until is not None and monotonic() > until:
+                break
+            held = claim(folder)
+            if held is None:
+                continue
+            try:
+                item = _look(folder, live=False)
+                if sink is None and item.records:
+                    sink = open_sink()
+                try:
+                    lost += _ship(item, sink, progress)
+                    sent.append(item)
+                except (MonitorError, OSError) as error:
+                    left.append(_with_problem(item, str(error)))
+            finally:
+                held.release()
+    finally:
+        if sink is not None:
+            sink.close()
+    return SyncReport(sent=tuple(sent), left=tuple(left), lost=lost)
+
+
+def _ship(item: Leftover, sink: Sink | None, progress: Progress | None) -> int:
+    """Send one journal whose folder is claimed, then delete it; the records that were lost."""
+    ack = AckFile(item.folder)
+    reader = JournalReader(item.folder, ack.position, recover=True)
+    done = lost = gaps = 0
+    try:
+        while (part := reader.read()) is not None:
+            assert sink is not None
+            try:
+                reply = sink.send(batch_of(item.run_id, item.writer, part, part.first))
+            except OffsetGap as gap:
+                gaps += 1
+                if not reader.seek(gap.expected):
+                    raise WireError("first", f"{gap}; the journal does not hold that record") from gap
+                if gaps > 3:
+                    raise StoreError(f"the receiver asks for another record each time: {gap}") from gap
+                continue
+            gaps = 0
+            lost += part.lost
+            done += part.count
+            if reply.acked > reader.position.record:
+                reader.seek(reply.acked)
+            ack.write(reader.position)
+            if progress is not None:
+                progress(item, done)
+    finally:
+        ack.close()
+    shutil.rmtree(item.folder, ignore_errors=True)
+    with suppress(OSError):
+        item.folder.parent.rmdir()
+    return lost
+
+
+def _folders(journal_dir: Path) -> list[Path]:
+    if not journal_dir.is_dir():
+        return []
+    found = [folder for run in journal_dir.iterdir() if run.is_dir() for folder in _writers(run)]
+    return sorted(found, key=_age)
+
+
+def _writers(run_folder: Path) -> list[Path]:
+    return sorted((folder for folder in run_folder.iterdir() if folder.is_dir()), key=_age)
+
+
+def _age(folder: Path) -> float:
+    files = segment_files(folder)
+    with suppress(OSError):
+        return min((path.stat().st_ctime for _, path in files), default=folder.stat().st_ctime)
+    return 0.0
+
+
+def _look(folder: Path, *, live: bool | None = None) -> Leftover:
+    if live is None:
+        held = claim(folder)
+        live = held is None
+        if held is not None:
+            held.release()
+    reader = JournalReader(folder, read_ack(folder), recover=True)
+    records, points = reader.remaining()
+    note = note_of(folder)
+    pid = note.get("pid")
+    return Leftover(
+        folder=folder,
+        run_id=reader.run_id() or folder.parent.name,
+        run_name=str(note.get("run", "")),
+        project=str(note.get("project", "")),
+        writer=folder.name,
+        live=live,
+        records=records,
+        points=points,
+        size=sum(path.stat().st_size for _, path in segment_files(folder)),
+        pid=pid if isinstance(pid, int) else None,
+    )
+
+
+def _with_problem(item: Leftover, problem: str) -> Leftover:
+    values = {name: getattr(item, name) for name in Leftover.__slots__}
+    return Leftover(**{**values, "problem": problem})

@@ -1,0 +1,158 @@
+"""One process's share in a run: its journal, the threads that look after it, and the claim on its folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from monitor.client.claim import claim
+from monitor.client.device import DeviceQueue
+from monitor.client.journal import Journal
+from monitor.client.keeper import Keeper
+from monitor.client.naming import writer_name
+from monitor.client.notices import LOGGER, Notices
+from monitor.client.shipper import Shipper
+from monitor.domain import Reply
+from monitor.errors import SettingsError
+from monitor.settings import Settings
+
+if TYPE_CHECKING:
+    from monitor.client.sinks import Sink
+
+
+class Writer:
+    """Writes to a run, and ships what was written.
+
+    Args:
+        settings: where the journal is and how often things happen.
+        run_id: 32 hex digits.
+        start: data of the writer's first record, the `run` event.
+        notices: where to count what has to be set aside.
+        open_sink: makes the sink in the shipper's thread; None: points stay in the journal.
+        on_reply: called with each reply.
+        rng: for the writer's name.
+
+    Raises:
+        SettingsError: the journal cannot be made.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        run_id: str,
+        start: Mapping[str, object],
+        notices: Notices,
+        *,
+        open_sink: Callable[[], Sink] | None,
+        on_reply: Callable[[Reply], None],
+        rng: random.Random,
+    ) -> None:
+        self.name = writer_name(os.getpid(), rng)
+        self.folder = settings.journal_dir / run_id / self.name
+        self._open_sink = open_sink
+        note = {"project": start["project"], "run": start["name"]}
+        try:
+            self._claim = claim(self.folder, note)
+            self.journal = Journal(self.folder, run_id, quota=settings.journal_quota_mb << 20)
+        except OSError as error:
+            raise SettingsError(
+                "dir", f"no journal can be written to {self.folder} ({error})", "name another"
+            ) from None
+        self.notices = notices
+        self.devices = DeviceQueue(self.journal, notices)
+        self.keeper = Keeper(self.journal, self.devices, notices, settings.fsync_interval_s)
+        self.shipper: Shipper | None = None
+        if open_sink is not None:
+            self.shipper = Shipper(
+                self.folder,
+                run_id,
+                self.name,
+                open_sink,
+                interval_s=settings.ship_interval_s,
+                heartbeat_s=settings.heartbeat_s,
+                on_reply=on_reply,
+                joins=bool(start.get("join")),
+                rng=rng,
+            )
+        self.journal.event("run", start)
+        self.keeper.start()
+        if self.shipper is not None:
+            self.shipper.start()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until all that was logged so far is stored; False where it is not in time."""
+        self.devices.resolve(wait=True)
+        return self.shipper is not None and self.shipper.drain(self.journal.count, timeout_s)
+
+    def finish(self, last: Mapping[str, object] | None, timeout_s: float) -> bool:
+        """Write the last record, send what is left, and close.
+
+        Args:
+            last: data of the `finish` event; None for an extra writer, who does not end the run.
+            timeout_s: seconds to wait for unsent points, at most.
+
+        Returns:
+            True where everything is stored; then the folder is gone.
+        """
+        deadline = monotonic() + timeout_s
+        with contextlib.suppress(Exception):  # a device may be lost by now
+            self.devices.resolve(wait=True)
+        self.keeper.stop()
+        self.keeper.finish()
+        if last is not None:
+            self._ship_siblings(deadline)
+            self.journal.event("finish", last)
+        total = self.journal.count
+        stored = self.shipper is not None and self.shipper.drain(total, max(0.0, deadline - monotonic()))
+        ended = self.shipper is None or self.shipper.stop(0.5 if not stored else 5.0)
+        if not stored:
+            with contextlib.suppress(OSError):
+                self.journal.sync()
+            self._say_left(total)
+        self.journal.close(remove=stored and ended)
+        if stored and ended:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                self.folder.parent.rmdir()
+        if self._claim is not None:
+            self._claim.release()
+        return stored
+
+    def discard(self) -> None:
+        """Close and delete a journal whose run was refused before it began."""
+        self.keeper.stop()
+        if self.shipper is not None:
+            self.shipper.stop()
+        self.journal.close(remove=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.folder.parent.rmdir()
+        if self._claim is not None:
+            self._claim.release()
+
+    def _ship_siblings(self, deadline: float) -> None:
+        """Send what extra writers of this run left behind when their processes ended."""
+        if self._open_sink is None or len(list(self.folder.parent.iterdir())) < 2:
+            return
+        from monitor.client.sync import ship_run
+
+        with contextlib.suppress(Exception):  # they stay for `monitor sync`
+            ship_run(self.folder.parent, self._open_sink, until=deadline)
+
+    def _say_left(self, total: int) -> None:
+        if self.shipper is None:
+            LOGGER.info("%d records are in %s; `monitor sync` sends them", total, self.folder)
+            return
+        why = self.shipper.refused or self.shipper.trouble
+        LOGGER.warning(
+            "%d of %d records are not sent yet%s; they are safe in %s and `monitor sync` sends them",
+            total - self.shipper.acked,
+            total,
+            f" ({why})" if why else "",
+            self.folder,
+        )
