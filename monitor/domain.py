@@ -317,6 +317,7 @@ class RunInfo:
         id: 32 hex digits.
         verdict: as in `Diagnosis`.
         attempt: 1, and one more each time a loop resumed the run.
+        heartbeat_s: seconds between the heartbeats that its client promised; None where it did not say.
         warnings: counter by name of what was set aside: late, duplicate, dropped, converted, unmapped.
         stop_requested: who asked the loop to stop, None if nobody did.
         error: the last line of the traceback, for a failed run.
@@ -332,6 +333,7 @@ class RunInfo:
     tags: Mapping[str, str] = field(default_factory=dict)
     loss: Json | None = None
     attempt: int = 1
+    heartbeat_s: float | None = None
     heartbeat_ms: int | None = None
     last_point_ms: int | None = None
     last_step: int | None = None

@@ -20,6 +20,8 @@ LAST_RETRY_MS: Final = 15 * 60_000
 """Longest wait between two tries."""
 GIVE_UP_MS: Final = 24 * 3_600_000
 """Age at which an alert is old news: it is no longer sent, and its row says so."""
+LEASED_AT_ONCE: Final = 4
+"""Alerts taken from the outbox at a time: with a receiver that times out, still sent within the store's lease."""
 NEVER_MS: Final = 2**62
 
 _log = logging.getLogger(__name__)
@@ -59,7 +61,7 @@ class Delivered:
 def deliver(
     outbox: Outbox, channels: Sequence[Channel], now_ms: int, *, taken: dict[tuple[str, int], set[int]] | None = None
 ) -> Delivered:
-    """Try every alert that is due, once.
+    """Try the alerts that are due, once each, `LEASED_AT_ONCE` of them at most; call again until nothing was done.
 
     Args:
         outbox: the store.
@@ -69,13 +71,13 @@ def deliver(
             dict to the next pass, so that a retry goes to the others alone.
 
     Returns:
-        How many alerts went out, failed and were given up.
+        How many alerts went out, failed and were given up; all zero when nothing more is due.
     """
     if not channels:
         return Delivered()
     memory = {} if taken is None else taken
     sent = failed = given_up = 0
-    for delivery in outbox.due_deliveries(now_ms):
+    for delivery in outbox.due_deliveries(now_ms, LEASED_AT_ONCE):
         run_id, row = delivery.alert.run_id, (delivery.alert.run_id, delivery.id)
         if now_ms - delivery.alert.created_ms > GIVE_UP_MS:
             error = f"not sent within {GIVE_UP_MS // 3_600_000} h: {delivery.error or 'there was no channel'}"

@@ -49,7 +49,7 @@ def judge(
     Args:
         run: a run that is running, stalled or lost.
         now_ms: milliseconds since the epoch.
-        settings: `lost_after_s`, `stalled_after_s` and `heartbeat_s`.
+        settings: `lost_after_s`, `stalled_after_s`, and `heartbeat_s` for a run that promised none.
         since_ms: when this server began to listen; silence before that is the server's, not the run's.
         points: counts the points of the run's longest series; called only where the answer hangs on it.
 
@@ -60,7 +60,7 @@ def judge(
         return None
     beat_ms = run.heartbeat_ms if run.heartbeat_ms is not None else run.last_point_ms or run.created_ms
     silent_s = (now_ms - max(beat_ms, since_ms)) / 1000
-    if silent_s > max(settings.lost_after_s, HEARTBEATS_MISSED * settings.heartbeat_s):
+    if silent_s > max(settings.lost_after_s, HEARTBEATS_MISSED * (run.heartbeat_s or settings.heartbeat_s)):
         return RunStatus.LOST
     if run.status is RunStatus.STALLED:
         return None

@@ -9,19 +9,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol
 
 from apscheduler.executors.base import BaseExecutor, run_job
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from monitor.alerts import Channel, deliver
+from monitor.alerts import Channel, Delivered, deliver
 from monitor.domain import JobHealth
 from monitor.jobs import liveness
 from monitor.settings import Settings
 from monitor.store import Store
 
 COMPACT_INTERVAL_S: Final = 30.0
-"""Seconds between looks for series whose chunks can be merged."""
+"""Seconds between looks for runs that ended and whose chunks can be merged."""
 ASLEEP: Final = 5
 """Liveness intervals between two checks after which the machine is taken to have slept."""
 
@@ -33,15 +33,6 @@ class Mirror(Protocol):
 
     def sync(self, store: Store, now_ms: int) -> int:
         """Copy what changed; how many runs that were."""
-        ...
-
-
-@runtime_checkable
-class Compacting(Protocol):
-    """A store that can merge small chunks."""
-
-    def compact(self, now_ms: int) -> int:
-        """Merge what is worth it; how many series were."""
         ...
 
 
@@ -83,8 +74,7 @@ class Jobs:
             self._add("delivery", self._deliver, settings.alert_interval_s)
         if mirror is not None:
             self._add("mlflow", self._sync, settings.mlflow_interval_s)
-        if isinstance(store, Compacting):
-            self._add("compaction", self._compact, COMPACT_INTERVAL_S)
+        self._add("compaction", self._compact, COMPACT_INTERVAL_S)
 
     def start(self) -> None:
         """Start the scheduler."""
@@ -152,15 +142,16 @@ class Jobs:
         liveness.check(self._store, self._settings, now, since_ms=self._since_ms)
 
     def _deliver(self) -> None:
-        deliver(self._store, self._channels, self._clock(), taken=self._taken)
+        while deliver(self._store, self._channels, self._clock(), taken=self._taken) != Delivered():
+            pass
 
     def _sync(self) -> None:
         assert self._mirror is not None
         self._mirror.sync(self._store, self._clock())
 
     def _compact(self) -> None:
-        assert isinstance(self._store, Compacting)
-        self._store.compact(self._clock())
+        for run_id in self._store.compactable():
+            self._store.compact(run_id, now_ms=self._clock())
 
 
 class _DaemonThreads(BaseExecutor):  # type: ignore[misc]  # APScheduler has no types

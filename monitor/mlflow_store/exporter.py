@@ -29,7 +29,7 @@ class Changes(Protocol):
         """Runs that changed since they were exported, each with its id over there."""
         ...
 
-    def exported(self, run_id: str, target: str, version: int, external_id: str) -> None:
+    def exported(self, run_id: str, target: str, version: int, external_id: str | None) -> None:
         """The run was exported as it was at this version."""
         ...
 
@@ -78,7 +78,7 @@ class Exporter:
                 except MlflowRefused as error:
                     # One run that MLflow will not take must not keep the others from it. Its next change is tried.
                     _log.warning("run %s (%s) is not mirrored: %s", run.id, run.name, error)
-                    external = known or ""
+                    external = known
                     self._experiments.clear()
                 else:
                     copied += 1
@@ -86,11 +86,11 @@ class Exporter:
             if len(page) < PAGE:
                 return copied
 
-    def _copy(self, run: RunInfo, known: str | None, series: tuple[SeriesInfo, ...], now_ms: int) -> str:
-        """Bring the MLflow run up to date; its id, or "" where somebody deleted it or its experiment."""
+    def _copy(self, run: RunInfo, known: str | None, series: tuple[SeriesInfo, ...], now_ms: int) -> str | None:
+        """Bring the MLflow run up to date; its id, or None where somebody deleted it or its experiment."""
         found = (self._server.run(known) if known else None) or self._find_or_create(run)
         if found is None or found["info"].get("lifecycle_stage") == "deleted":
-            return known or ""
+            return known
         external = str(found["info"]["run_id"])
         there = {str(p["key"]): str(p["value"]) for p in found.get("data", {}).get("params", [])}
         wanted = content.params_of(run.config)

@@ -7,7 +7,6 @@ import os
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
@@ -78,7 +77,7 @@ def up(
         app = create_app(settings)
         links = {spec.name.lower(): spec.url for spec in specs}
         _services(app).links.update(links)
-        server = stack.enter_context(_Server(app, sock, told))
+        server = stack.enter_context(_Server(app, sock, url, told))
         keep_running(
             [Child(spec) for spec in specs], told, ready=lambda: ready({"api": url, **links}) if ready else None
         )
@@ -88,7 +87,7 @@ def up(
 class _Server:
     """uvicorn on a thread of its own; the main thread waits for signals and looks after the other processes."""
 
-    def __init__(self, app: FastAPI, sock: socket.socket, stop: threading.Event) -> None:
+    def __init__(self, app: FastAPI, sock: socket.socket, url: str, stop: threading.Event) -> None:
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -98,15 +97,15 @@ class _Server:
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=GRACEFUL_S,
         )
-        self._uvicorn = uvicorn.Server(config)
-        self._sock, self._stop = sock, stop
+        self._settled = threading.Event()
+        self._uvicorn = _Announcing(config, self._settled)
+        self._sock, self._url, self._stop = sock, url, stop
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
 
     def __enter__(self) -> _Server:
         self._thread.start()
-        while not self._uvicorn.started and self._thread.is_alive():
-            self._stop.wait(0.01) or time.sleep(0.01)
+        self._settled.wait()
         self.raise_if_it_died()
         return self
 
@@ -118,11 +117,8 @@ class _Server:
         """Raise what ended the server, if it ended by itself."""
         if self._error is not None:
             raise self._error
-        if not self._thread.is_alive():
-            raise ServerUnreachable(url_of(*self._address()), "it ended by itself; its log says why")
-
-    def _address(self) -> tuple[str, int]:
-        return str(self._uvicorn.config.host), int(self._uvicorn.config.port)
+        if not self._uvicorn.started:
+            raise ServerUnreachable(self._url, "the application did not start; its log says why")
 
     def _run(self) -> None:
         try:
@@ -130,7 +126,22 @@ class _Server:
         except BaseException as error:
             self._error = error
         finally:
+            self._settled.set()
             self._stop.set()
+
+
+class _Announcing(uvicorn.Server):
+    """Tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config, settled: threading.Event) -> None:
+        super().__init__(config)
+        self._settled = settled
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so; a start that fails ends the server, which is said too."""
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._settled.set()
 
 
 def _specs(settings: Settings, url: str, *, dashboard: bool, mlflow: bool) -> list[Spec]:

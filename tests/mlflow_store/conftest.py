@@ -89,7 +89,7 @@ class DictStore:
     def __init__(self) -> None:
         self.runs: dict[str, RunInfo] = {}
         self.all_series: dict[str, tuple[SeriesInfo, ...]] = {}
-        self.external: dict[str, tuple[int, str]] = {}
+        self.external: dict[str, tuple[int, str | None]] = {}
 
     def put(self, run: RunInfo, *series: SeriesInfo) -> None:
         self.runs[run.id] = run
@@ -99,7 +99,7 @@ class DictStore:
         rows = [(run, self.external.get(run.id, (-1, None))) for run in self.runs.values()]
         return tuple((run, known) for run, (version, known) in rows if run.version > version)[:limit]
 
-    def exported(self, run_id: str, target: str, version: int, external_id: str) -> None:
+    def exported(self, run_id: str, target: str, version: int, external_id: str | None) -> None:
         self.external[run_id] = (version, external_id)
 
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:

@@ -197,7 +197,7 @@ def test_a_deleted_experiment_stays_deleted_and_keeps_no_other_run_from_the_mirr
         exporter.sync(store, now_ms=3_000)
 
     assert len(find(mlflow_client, other)) == 1
-    assert store.external[gone.id] == (1, "")
+    assert store.external[gone.id] == (1, None)
 
 
 def test_an_empty_value_and_odd_names_are_taken(
