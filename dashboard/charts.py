@@ -1,8 +1,8 @@
 """Figures: pure functions from curves and findings to Plotly.
 
-A figure draws what the reader of the curve needs and admits what it leaves out: gaps stay gaps, a NaN is marked where it
-was logged, values that a logarithmic axis cannot show are counted, and a reduced curve says how many of how many points
-it shows.
+A figure draws what the reader of the curve needs and admits what it leaves out: gaps stay gaps, a NaN is marked where
+it was logged, values that a logarithmic axis cannot show are counted, and a reduced curve says how many of how many
+points it shows.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ def loss_figure(train: Curve | None, val: Curve | None, story: Story, look: Look
     place = _placer(story, look, curves)
     end = max((float(np.nanmax(c.x)) for c in curves if np.isfinite(c.x).any()), default=0.0)
     last = place_x(end, look, curves)
-    add_findings(figure, story.findings, place, last, colours)
-    add_stop(figure, story.recommendation, place, colours)
+    labels = add_findings(figure, story.findings, place, last, colours)
+    add_stop(figure, story.recommendation, place, last, labels, colours)
     add_references(figure, story.references, colours)
     add_best(figure, story.recommendation, place, scale, colours)
     add_checkpoints(figure, story.checkpoints, place, colours)
@@ -135,7 +135,7 @@ def small_figure(curve: Curve, look: Look, *, title: str) -> go.Figure:
 
 
 def resolve_scale(curves: Sequence[Curve], scale: str) -> str:
-    """"linear" or "log"; a logarithmic axis needs a positive value, and "auto" takes it for losses of wide range."""
+    """The axis in use: a log axis needs a positive value; "auto" takes one where losses range widely."""
     values = np.concatenate([c.y[np.isfinite(c.y)] for c in curves]) if curves else np.empty(0)
     if scale == "linear" or not (values > 0).any():
         return "linear"
@@ -211,7 +211,7 @@ def _canvas(title: str, look: Look, scale: str, y_title: str, curves: Sequence[C
     return go.Figure(
         layout={
             "height": HEIGHT,
-            "title": {"text": title, "x": 0, "xref": "paper", "font": {"size": 15, "color": colours.text}},
+            "title": {"text": title, "x": 0, "xref": "container", "font": {"size": 15, "color": colours.text}},
             "margin": {"l": 58, "r": 14, "t": 44, "b": 46},
             "font": {"family": FONT, "size": 13, "color": colours.muted},
             "paper_bgcolor": "rgba(0,0,0,0)",
@@ -269,7 +269,12 @@ def _add_curve(
         line = {"color": colour, "width": 2.2, "dash": dash}
         figure.add_trace(
             go.Scatter(
-                **common, y=_drawable(smooth, scale), name=name, mode="lines", line=line, hovertemplate="%{y:.5g}"
+                **common,
+                y=_drawable(np.where(np.isnan(curve.y), np.nan, smooth), scale),
+                name=name,
+                mode="lines",
+                line=line,
+                hovertemplate="%{y:.5g}",
             )
         )
 

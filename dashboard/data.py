@@ -15,7 +15,7 @@ import numpy as np
 import streamlit as st
 
 from monitor import Api
-from monitor.domain import Checkpoint, Curve, Finding, RunInfo, RunPage, RunStatus, SeriesInfo
+from monitor.domain import Action, Checkpoint, Curve, Finding, RunInfo, RunPage, RunStatus, SeriesInfo
 from monitor.errors import MonitorError, RunNotFound, ServerUnreachable, StoreBusy, StoreError, Unauthorized
 from monitor.roles import Role
 
@@ -31,6 +31,8 @@ CURVE_WIDTH: Final = 1000
 SMALL_WIDTH: Final = 300
 ATTENTION_LIMIT: Final = 20
 """Runs of one status that are looked at for the attention strip."""
+FORGET_MS: Final = 3 * 24 * 3600 * 1000
+"""A run without a heartbeat for so long no longer asks for attention."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,19 +158,25 @@ def overview(project: str | None) -> Overview:
     """Counts, and the live runs that need a person: lost, stalled, or told to stop or to be looked at."""
     reader = api()
     pages = {
-        s: reader.runs_page(project=project, status=str(s), order="-updated", limit=ATTENTION_LIMIT)
+        s: reader.runs_page(project=project, status=str(s), order="-heartbeat", limit=ATTENTION_LIMIT)
         for s in (RunStatus.LOST, RunStatus.STALLED, RunStatus.RUNNING)
     }
-    needy = tuple(r for page in pages.values() for r in page.items if needs_person(r))
+    now = now_ms()
+    needy = tuple(r for page in pages.values() for r in page.items if needs_person(r, now))
     total = reader.runs_page(project=project, limit=1).total
     return Overview(sum(p.total for p in pages.values()), total, needy)
 
 
-def needs_person(run: RunInfo) -> bool:
-    """True for a live run that is lost or stalled, or that is advised to be stopped or looked at."""
-    if not run.status.live:
+def needs_person(run: RunInfo, now: int) -> bool:
+    """True for a live run that is lost or stalled, or that is advised to be stopped or looked at.
+
+    Args:
+        run: as the list has it.
+        now: milliseconds since the epoch; a run that was lost longer than `FORGET_MS` ago is an old story.
+    """
+    if not run.status.live or now - (run.heartbeat_ms or run.created_ms) > FORGET_MS:
         return False
-    return run.status is not RunStatus.RUNNING or str(run.recommendation.action) != "continue"
+    return run.status is not RunStatus.RUNNING or run.recommendation.action is not Action.CONTINUE
 
 
 def snapshot(ref: str) -> Snapshot:

@@ -25,9 +25,11 @@ with monitor.init(project="my-project", config={"lr": 3e-4}) as run:
 
 _HEADS: Final = (
     ("", ""), ("Run", "name"), ("Status", "status"), ("Verdict", "verdict"), ("Do", "action"), ("Loss", ""),
-    ("Last step", "last_step"), ("Best loss", "val_best"), ("at step", ""), ("Started", "created"), ("Took", ""),
+    ("Last step", "last_step"), ("Best loss", "val.best"), ("at step", ""), ("Started", "created"), ("Took", ""),
 )  # fmt: skip
 """Titles of the table's columns, and what a click on each sorts by."""
+SORTED_BY: Final = frozenset(column for _, column in _HEADS if column)
+"""What the list can be sorted by."""
 _NUMERIC: Final = frozenset({6, 7, 8, 9, 10})
 
 

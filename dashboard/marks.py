@@ -5,6 +5,7 @@ Every function takes `place`, which gives a step's x on the axis in use, or None
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -33,9 +34,7 @@ def most_telling(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda f: (rank[f.severity], f.state is not FindingState.FIRING, -f.fired_step)))
 
 
-def add_findings(
-    figure: go.Figure, findings: Sequence[Finding], place: Place, end: float, colours: Palette
-) -> None:
+def add_findings(figure: go.Figure, findings: Sequence[Finding], place: Place, end: float, colours: Palette) -> int:
     """A band from each finding's onset to its end, a dashed line at the onset and a thin one where it fired.
 
     Args:
@@ -44,6 +43,9 @@ def add_findings(
         place: x of a step.
         end: x at which a finding that still fires ends.
         colours: of the mode.
+
+    Returns:
+        How many findings got a label; labels stand in rows below each other.
     """
     labelled = 0
     for finding in most_telling(findings):
@@ -58,52 +60,50 @@ def add_findings(
         if labelled < MAX_LABELS:
             _label(figure, onset, end, labelled, _text(finding), colour, colours)
             labelled += 1
+    return labelled
 
 
 def add_best(figure: go.Figure, rec: Recommendation, place: Place, scale: str, colours: Palette) -> None:
     """A star at the lowest loss, with its step; on the foot of the frame where a log axis cannot show the loss."""
-    x = place(rec.best_step)
-    if x is None or rec.best_val_loss is None:
+    x, loss = place(rec.best_step), rec.best_val_loss
+    if x is None or loss is None or not math.isfinite(loss):
         return
-    off_axis = scale == "log" and rec.best_val_loss <= 0
+    off_axis = scale == "log" and loss <= 0
     figure.add_trace(
         go.Scatter(
             x=[x],
-            y=[0.03 if off_axis else rec.best_val_loss],
+            y=[0.03 if off_axis else loss],
             yaxis="y2" if off_axis else "y",
-            mode="markers+text",
+            mode="markers",
             name="best step",
-            text=[f"best {words.number(rec.best_val_loss)} · step {words.step(rec.best_step)}"],
-            textposition="bottom center",
-            textfont={"size": 12, "color": colours.good},
             marker={"symbol": "star", "size": 14, "color": colours.good}
             | {"line": {"width": 1.5, "color": colours.background}},
             hovertemplate="best<extra></extra>",
             cliponaxis=False,
         )
     )
+    figure.add_annotation(
+        x=x,
+        y=0.03 if off_axis else math.log10(loss) if scale == "log" else loss,
+        yref="y2" if off_axis else "y",
+        yanchor="bottom",
+        yshift=10,
+        text=f"best {words.number(loss)} · step {words.step(rec.best_step)}",
+        showarrow=False,
+        font={"size": 12, "color": colours.good},
+        bgcolor=rgba(colours.background, 0.85),
+    )
 
 
-def add_stop(figure: go.Figure, rec: Recommendation, place: Place, colours: Palette) -> None:
+def add_stop(figure: go.Figure, rec: Recommendation, place: Place, end: float, row: int, colours: Palette) -> None:
     """A line where a stop was first advised; it says so where the advice was withdrawn later."""
     x = place(rec.first_stop_step)
     if x is None:
         return
-    withdrawn = " (withdrawn)" if rec.stop_step is None else ""
+    withdrawn = ", withdrawn" if rec.stop_step is None else ""
     _line(figure, x, colours.text, dash="dot", width=1.4)
-    figure.add_annotation(
-        x=x,
-        y=0,
-        xref="x",
-        yref="y domain",
-        yanchor="bottom",
-        xanchor="left",
-        xshift=3,
-        text=f"■ stop advised · {words.step(rec.first_stop_step)}{withdrawn}",
-        showarrow=False,
-        font={"size": 12, "color": colours.text},
-        bgcolor=rgba(colours.background, 0.8),
-    )
+    text = f"■ stop advised · {words.step(rec.first_stop_step)}{withdrawn}"
+    _label(figure, x, end, row, text, colours.text, colours)
 
 
 def add_checkpoints(figure: go.Figure, checkpoints: Sequence[Checkpoint], place: Place, colours: Palette) -> None:
@@ -131,7 +131,10 @@ def add_references(figure: go.Figure, references: Mapping[str, float], colours: 
         figure.add_hline(
             y=value,
             line={"color": colours.muted, "width": 1, "dash": "dot"},
-            annotation={"text": f"{_escaped(name)} {words.number(value)}", "font": {"size": 12, "color": colours.muted}},
+            annotation={
+                "text": f"{_escaped(name)} {words.number(value)}",
+                "font": {"size": 12, "color": colours.muted},
+            },
             annotation_position="top right",
         )
 

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from dashboard import words
 from monitor.domain import Action, Finding, FindingState, Recommendation, RunStatus, Severity
 
-MARKS: Final = {"critical": "▲", "warning": "◆", "info": "●", "good": "✓", "none": "…"}
+MARKS: Final = {"critical": "▲", "warning": "◆", "info": "●", "good": "✓", "none": "…", "resolved": "○"}
 ACTION_WORDS: Final = {Action.CONTINUE: "Continue", Action.STOP: "Stop", Action.INVESTIGATE: "Investigate"}
 ACTION_MARKS: Final = {Action.CONTINUE: "→", Action.STOP: "■", Action.INVESTIGATE: "?"}
 
@@ -111,7 +111,7 @@ def banner(rec: Recommendation) -> str:
     return (
         f'<section class="lm-banner lm-act-{rec.action}" data-testid="recommendation" aria-label="recommendation">'
         f'<div class="lm-banner-head"><i aria-hidden="true">{ACTION_MARKS[rec.action]}</i>{ACTION_WORDS[rec.action]}'
-        f'</div><p>{text(rec.reason)}</p><dl>{listed}</dl></section>'
+        f"</div><p>{text(rec.reason)}</p><dl>{listed}</dl></section>"
     )
 
 
@@ -122,7 +122,9 @@ def finding_card(finding: Finding) -> str:
     if finding.resolved_step is not None:
         when.append(("resolved", finding.resolved_step))
     path = ' <span aria-hidden="true">→</span> '.join(f"{k} <b>{words.step(v)}</b>" for k, v in when)
-    rows = "".join(f"<tr><th>{text(words.label(k))}</th><td>{text(_value(v))}</td></tr>" for k, v in sorted_evidence(finding))
+    rows = "".join(
+        f"<tr><th>{text(words.label(k))}</th><td>{text(_value(v))}</td></tr>" for k, v in sorted_evidence(finding)
+    )
     evidence = f"<table>{rows}</table>" if rows else ""
     advice = f'<p class="lm-advice"><b>Try</b> {text(finding.advice)}</p>' if finding.advice else ""
     kind = finding.severity if finding.state is not FindingState.RESOLVED else "resolved"
@@ -158,11 +160,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, css: str = "", 
     ends = set(numeric)
 
     def cell(tag: str, i: int, body: str) -> str:
-        return f'<{tag}{" class=lm-num" if i in ends else ""}>{body}</{tag}>'
+        return f"<{tag}{' class=lm-num' if i in ends else ''}>{body}</{tag}>"
 
     top = "".join(cell("th", i, text(h)) for i, h in enumerate(head))
     body = "".join("<tr>" + "".join(cell("td", i, c) for i, c in enumerate(row)) + "</tr>" for row in rows)
-    return f'<div class="lm-scroll"><table class="lm-table {css}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    inner = f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="lm-scroll"><table class="lm-table {css}">{inner}</table></div>'
 
 
 def notice(kind: str, title: str, body: str, *, testid: str = "notice") -> str:
@@ -219,6 +222,6 @@ def _stem(key: str) -> str:
 
 def _chip_kind(finding: Finding) -> str:
     if finding.state is FindingState.RESOLVED:
-        return "none"
+        return "resolved"
     good = finding.severity is Severity.INFO and words.severity_of(finding.rule) == "good"
     return "good" if good else str(finding.severity)

@@ -49,11 +49,12 @@ def header(seen: Snapshot, now_ms: int, zone: tzinfo, *, stale: bool = False) ->
         facts.append(("attempt", str(run.attempt)))
     listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
     group = f" · {text(run.group)}" if run.group else ""
+    name = f'<h1 data-testid="run-name">{text(run.name)}</h1>'
     return (
-        f'<div class="{"lm-stale" if stale else ""}"><div class="lm-head"><h1 data-testid="run-name">{text(run.name)}</h1>'
+        f'<div class="{"lm-stale" if stale else ""}"><div class="lm-head">{name}'
         f'{markup.status(run.status)}<span class="lm-dim">{text(run.project)}{group} · <code>{run.id[:8]}</code></span>'
         f'</div><div class="lm-headline">{markup.chip(run.verdict)}<span data-testid="headline">{text(run.headline)}'
-        f"</span></div>{_notes(run, now_ms)}<dl class=\"lm-facts\">{listed}</dl></div>"
+        f'</span></div>{_notes(run, now_ms)}<dl class="lm-facts">{listed}</dl></div>'
     )
 
 
@@ -67,7 +68,9 @@ def _notes(run: RunInfo, now_ms: int) -> str:
     if run.error:
         notes += markup.notice("critical", "Failed.", run.error, testid="error")
     if run.stop_requested and run.status.live:
-        notes += markup.notice("info", "Asked to stop", f"by {run.stop_requested}; waiting for the loop.", testid="asked")
+        notes += markup.notice(
+            "info", "Asked to stop", f"by {run.stop_requested}; waiting for the loop.", testid="asked"
+        )
     if str(run.status) == "lost":
         notes += markup.notice("critical", "Lost.", f"The last heartbeat was {words.ago(run.heartbeat_ms, now_ms)}.")
     return notes
@@ -80,14 +83,16 @@ def caption(seen: Snapshot, said: Sequence[str]) -> str:
         seen.judged(role) is not None for role in (Role.TRAIN, Role.VAL)
     )
     if hidden:
-        parts.append(f"{words.count(hidden, 'more loss series')} under More series".replace("seriess", "series"))
+        parts.append(f"{hidden} more loss series under More series")
     spans = "".join(f"<span>{text(part)}</span>" for part in parts)
     return f'<div class="lm-caption" data-testid="caption">{spans}</div>'
 
 
 def describe(seen: Snapshot) -> str:
     """The chart in a sentence, for those who cannot see it."""
-    found = "; ".join(f"{words.label(f.rule)} from step {words.step(f.onset_step)}" for f in most_telling(seen.findings)[:4])
+    found = "; ".join(
+        f"{words.label(f.rule)} from step {words.step(f.onset_step)}" for f in most_telling(seen.findings)[:4]
+    )
     return f"Train and validation loss up to step {words.step(seen.info.last_step)}. {found or 'No findings'}."
 
 
@@ -95,9 +100,13 @@ def no_curves(seen: Snapshot) -> str:
     """What stands where the chart would be."""
     if seen.series:
         names = ", ".join(s.key for s in seen.series[:6])
-        body = f"Stored and shown under More series: {names}. A loss is found by its name, such as train/loss or val_loss."
+        body = (
+            f"Stored and shown under More series: {names}. A loss is found by its name, such as train/loss or val_loss."
+        )
         return markup.notice("info", "No series is taken for a loss.", body, testid="no-loss")
-    return markup.notice("info", "No point has arrived yet.", "The chart appears with the first one.", testid="no-points")
+    return markup.notice(
+        "info", "No point has arrived yet.", "The chart appears with the first one.", testid="no-points"
+    )
 
 
 def references(run: RunInfo) -> dict[str, float]:
@@ -128,7 +137,11 @@ def config(run: RunInfo) -> str:
 def tags(run: RunInfo) -> str:
     """The run's tags and what identifies it."""
     rows = [(f"<code>{text(k)}</code>", markup.shown(v)) for k, v in sorted(run.tags.items())]
-    about = [("id", f"<code>{run.id}</code>"), ("project", text(run.project)), ("group", text(run.group or words.NOTHING))]
+    about = [
+        ("id", f"<code>{run.id}</code>"),
+        ("project", text(run.project)),
+        ("group", text(run.group or words.NOTHING)),
+    ]
     if run.loss:
         about.append(("loss", text(", ".join(f"{k}: {v}" for k, v in run.loss.items()))))
     return markup.table(("tag", "value"), [*rows, *about], css="lm-wrap")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, tzinfo
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
-from dashboard import charts, data, live, markup, pages, sheet, words
-from dashboard.charts import Look, Story
+from dashboard import charts, data, live, markup, pages, reader, sheet, words
+from dashboard.charts import Story
 from dashboard.data import Reading, Snapshot
-from dashboard.theme import palette
+from dashboard.reader import zone
 from monitor.domain import Curve, RunInfo, SeriesInfo
 from monitor.errors import MonitorError, RunNotFound
 from monitor.roles import Role
@@ -49,7 +47,7 @@ def _run(ref: str) -> None:
     seen: Snapshot | None = reading.value
     if reading.error is not None:
         title, body = data.explain(reading.error)
-        since = f" What is shown was read at {words.clock(reading.read_ms, _zone())}." if seen else ""
+        since = f" What is shown was read at {words.clock(reading.read_ms, zone())}." if seen else ""
         live.html(markup.notice("warning", title, body + since, testid="unreachable"), key="unreachable")
     if seen is None:
         if reading.error is None:
@@ -65,14 +63,14 @@ def _run(ref: str) -> None:
 def _header(seen: Snapshot, *, stale: bool) -> None:
     left, right = st.columns([3, 1], vertical_alignment="top")
     with left:
-        live.html(sheet.header(seen, data.now_ms(), _zone(), stale=stale), key="header")
+        live.html(sheet.header(seen, data.now_ms(), zone(), stale=stale), key="header")
     with right, st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
         st.page_link(
             pages.COMPARE, label="Compare", icon=":material/compare_arrows:", query_params={"run": seen.info.id}
         )
-        if seen.info.status.live and not seen.info.stop_requested:
-            if st.button("Ask to stop", icon=":material/stop_circle:", key="ask_stop"):
-                _confirm_stop(seen.info)
+        can_ask = seen.info.status.live and not seen.info.stop_requested
+        if can_ask and st.button("Ask to stop", icon=":material/stop_circle:", key="ask_stop"):
+            _confirm_stop(seen.info)
     live.html(markup.banner(seen.info.recommendation), key="banner")
 
 
@@ -97,14 +95,13 @@ def _plain(text: str) -> str:
 
 def _chart(seen: Snapshot) -> None:
     """The large chart under its controls, with an honest caption."""
-    smoothing, scale, x_axis = _controls(seen)
+    smoothing, scale, x_axis = _controls()
     info = seen.info
     try:
         curves = {
             role: data.curve(
-                info.id, info.version, s.key, x=x_axis, width=data.CURVE_WIDTH,
-                smoothing=0.0 if s.count <= charts.SPARSE else smoothing,
-            )  # fmt: skip
+                info.id, info.version, s.key, x=x_axis, width=data.CURVE_WIDTH, smoothing=_weight(s, smoothing)
+            )
             for role in (Role.TRAIN, Role.VAL)
             if (s := seen.judged(role)) is not None
         }
@@ -114,7 +111,7 @@ def _chart(seen: Snapshot) -> None:
     if not curves:
         live.html(sheet.no_curves(seen), key="no-curves")
         return
-    look = _look(x_axis, scale, f"{info.id} {x_axis} {scale}")
+    look = reader.look(x_axis, scale, revision=f"{info.id} {x_axis} {scale}")
     story = _story(seen, x_axis)
     figure = charts.loss_figure(curves.get(Role.TRAIN), curves.get(Role.VAL), story, look)
     st.plotly_chart(figure, key="loss_chart", theme=None, config=_CONFIG, alt=sheet.describe(seen))
@@ -123,13 +120,20 @@ def _chart(seen: Snapshot) -> None:
     live.html(sheet.caption(seen, said), key="caption")
 
 
+def _weight(series: SeriesInfo, smoothing: float) -> float:
+    """A curve of a few points is shown as it is."""
+    return 0.0 if series.count <= charts.SPARSE else smoothing
+
+
 _CONFIG: Final = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"], "scrollZoom": False}
 
 
-def _controls(seen: Snapshot) -> tuple[float, str, str]:
+def _controls() -> tuple[float, str, str]:
     """Smoothing, scale and x axis, each kept in the URL."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        smoothing = st.slider("Smoothing", 0.0, 0.99, DEFAULT_SMOOTHING, 0.01, key="smooth", bind="query-params", width=220)
+    with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
+        smoothing = st.slider(
+            "Smoothing", 0.0, 0.99, DEFAULT_SMOOTHING, 0.01, key="smooth", bind="query-params", width=220
+        )
         scale = st.segmented_control(
             "Loss axis", ("auto", "linear", "log"), default="auto", required=True, key="scale", bind="query-params"
         )
@@ -141,25 +145,6 @@ def _controls(seen: Snapshot) -> tuple[float, str, str]:
 
 
 _ACROSS: Final = {"step": "step", "epoch": "epoch", "relative": "elapsed", "wall_time": "clock"}
-
-
-def _look(x_axis: str, scale: str, revision: str) -> Look:
-    offset = datetime.now(_zone()).utcoffset()
-    return Look(
-        palette=palette(st.context.theme.type),
-        x_axis=x_axis,
-        scale=scale,
-        revision=revision,
-        offset_ms=int(offset.total_seconds() * 1000) if offset else 0,
-    )
-
-
-def _zone() -> tzinfo:
-    """The reader's time zone, as the browser tells it."""
-    try:
-        return ZoneInfo(st.context.timezone or "UTC")
-    except (ZoneInfoNotFoundError, ValueError):
-        return UTC
 
 
 def _story(seen: Snapshot, x_axis: str) -> Story:
@@ -193,9 +178,6 @@ def _position(info: RunInfo, keys: list[str], step: float, x_axis: str) -> float
 
 def _tabs(seen: Snapshot) -> None:
     """The rest, read when its tab is open."""
-    firing = sum(f.resolved_step is None for f in seen.findings)
-    labels = {name: name for name in _TABS} | {"Findings": f"Findings {firing}/{len(seen.findings)}"}
-    labels["More series"] = f"More series {len(seen.others())}"
     bodies: dict[str, Callable[[Snapshot], None]] = {
         "Findings": lambda s: _show(sheet.findings(s), "findings"),
         "More series": _more_series,
@@ -206,9 +188,8 @@ def _tabs(seen: Snapshot) -> None:
         "Events": _events,
     }
     chosen = st.segmented_control(
-        "Details", _TABS, default=_TABS[0], required=True, format_func=labels.__getitem__, key="tab",
-        bind="query-params", label_visibility="collapsed",
-    )  # fmt: skip
+        "Details", _TABS, default=_TABS[0], required=True, key="tab", bind="query-params", label_visibility="collapsed"
+    )
     bodies[chosen or _TABS[0]](seen)
 
 
@@ -238,7 +219,7 @@ def _small(info: RunInfo, series: SeriesInfo) -> None:
     except MonitorError as error:
         st.caption(str(error))
         return
-    look = _look(x_axis, "auto", f"{info.id} {series.key} {x_axis}")
+    look = reader.look(x_axis, "auto", revision=f"{info.id} {series.key} {x_axis}")
     note = " (unmapped)" if series.role is Role.UNMAPPED else ""
     figure = charts.small_figure(curve, look, title=f"{series.key}{note}")
     st.plotly_chart(figure, key=f"small {series.key}", theme=None, config={"displayModeBar": False}, alt=series.key)
@@ -250,7 +231,7 @@ def _events(seen: Snapshot) -> None:
     except MonitorError as error:
         live.html(markup.notice("warning", *data.explain(error)), key="no-events")
         return
-    _show(sheet.events(seen, events, _zone()), "events")
+    _show(sheet.events(seen, events, zone()), "events")
 
 
 page()

@@ -2,63 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import streamlit as st
 
 from dashboard import data, live, markup, pages, words
 from dashboard.data import Filters, Overview
-from dashboard.listing import EXAMPLE, attention_strip, compare_bar, counts_line, runs_table
+from dashboard.listing import EXAMPLE, SORTED_BY, attention_strip, compare_bar, counts_line, runs_table
 from monitor.domain import RULE_NAMES, RunPage, RunStatus
-from monitor.errors import MonitorError
 
 REFRESH_S: Final = 2.0
-_QUIET: Final = {"bind": "query-params", "label_visibility": "collapsed"}
+DEFAULT_ORDER: Final = "-created"
 _VERDICTS: Final = ("healthy", "too_early", *RULE_NAMES)
-_ORDERS: Final = {"-created": "newest first", "created": "oldest first", "name": "name", "val_best": "best loss"}
 
 
 def page() -> None:
     """Draw the page; what changes by itself is in one fragment."""
     head = st.container()
-    project = _project()
-    filters = _filter_row(project)
+    filters = _filter_row()
     with head:
-        st.fragment(_overview, run_every=REFRESH_S)(project)
+        st.fragment(_overview, run_every=REFRESH_S)(filters.project)
     st.fragment(_list, run_every=REFRESH_S)(filters)
 
 
-def _project() -> str | None:
-    value = st.session_state.get("project")
-    return str(value) if value else None
-
-
-def _filter_row(project: str | None) -> Filters:
+def _filter_row() -> Filters:
     """The filters, each kept in the URL under its key."""
+    project = st.session_state.get("project") or st.query_params.get("project")
     names = _projects()
     if project and project not in names:
         names = (project, *names)
-    columns = st.columns([1.6, 2.2, 2.2, 2.4], vertical_alignment="bottom")
+    columns = st.columns([1.6, 2, 2, 2.4])
     with columns[0]:
-        st.selectbox("Project", names, index=None, placeholder="All projects", key="project", **_QUIET)
+        chosen = _choice("Project", names, "project", "All projects")
     with columns[1]:
-        states = [str(s) for s in RunStatus]
-        st.selectbox("Status", states, index=None, placeholder="Any status", key="status", **_QUIET)
+        status = _choice("Status", tuple(str(s) for s in RunStatus), "status", "Any status")
     with columns[2]:
-        st.selectbox(
-            "Verdict", _VERDICTS, index=None, placeholder="Any verdict", format_func=words.label, key="verdict", **_QUIET
-        )
+        verdict = _choice("Verdict", _VERDICTS, "verdict", "Any verdict", words.label)
     with columns[3]:
-        st.text_input("Search", placeholder="Search by name or id", key="q", **_QUIET)
-    state = st.session_state
-    order = st.query_params.get("sort", "-created")
-    return Filters(
-        project=state.get("project"),
-        status=state.get("status"),
-        verdict=state.get("verdict"),
-        search=(state.get("q") or "").strip() or None,
-        order=order,
+        search = st.text_input(
+            "Search", placeholder="Search by name or id", key="q", bind="query-params", label_visibility="collapsed"
+        )
+    order = st.query_params.get("sort", DEFAULT_ORDER)
+    if order.removeprefix("-") not in SORTED_BY:
+        order = DEFAULT_ORDER
+    return Filters(project=chosen, status=status, verdict=verdict, search=(search or "").strip() or None, order=order)
+
+
+def _choice(
+    label: str, options: Sequence[str], key: str, nothing: str, shown: Callable[[str], str] = str
+) -> str | None:
+    """One filter; None where everything is let through."""
+    return st.selectbox(
+        label,
+        options,
+        index=None,
+        placeholder=nothing,
+        format_func=shown,
+        key=key,
+        bind="query-params",
+        label_visibility="collapsed",
     )
 
 
@@ -109,7 +112,10 @@ def _on_page(filters: Filters) -> Filters:
         state["page"] = 1
     state["_paged_for"] = filters
     number = state.get("page") or _whole(st.query_params.get("page"))
-    return Filters(**{name: getattr(filters, name) for name in ("project", "status", "verdict", "search", "order")}, page=int(number))
+    return Filters(
+        **{name: getattr(filters, name) for name in ("project", "status", "verdict", "search", "order")},
+        page=int(number),
+    )
 
 
 def _whole(value: str | None) -> int:

@@ -1,0 +1,37 @@
+"""Who looks at the page: the time zone and the colour mode that the browser tells."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import streamlit as st
+
+from dashboard.charts import Look
+from dashboard.theme import palette
+
+
+def zone() -> tzinfo:
+    """The reader's time zone; UTC where the browser does not tell, or names one that is not known here."""
+    try:
+        return ZoneInfo(st.context.timezone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+def look(x_axis: str, scale: str, *, revision: str) -> Look:
+    """How this reader looks at a chart.
+
+    Args:
+        x_axis: "step", "epoch", "wall_time" or "relative".
+        scale: "auto", "linear" or "log".
+        revision: the reader's zoom is kept as long as this does not change.
+    """
+    offset = datetime.now(zone()).utcoffset()
+    return Look(
+        palette=palette(st.context.theme.type),
+        x_axis=x_axis,
+        scale=scale,
+        revision=revision,
+        offset_ms=int(offset.total_seconds() * 1000) if offset else 0,
+    )

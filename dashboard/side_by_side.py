@@ -1,0 +1,88 @@
+"""Several runs next to each other: which metrics they share, how they differ, how they ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from dashboard import markup, words
+from dashboard.data import Snapshot
+from dashboard.markup import text
+from monitor.domain import RunInfo, SeriesInfo
+from monitor.roles import Role
+
+TRAIN_LOSS: Final = "training loss"
+VAL_LOSS: Final = "validation loss"
+DIFFERENCES: Final = 200
+"""Rows of the table of differences, at most."""
+
+
+def metrics(seen: Sequence[Snapshot]) -> tuple[str, ...]:
+    """What can be overlaid: the two losses, whatever each run calls them, then the keys that most runs have."""
+    found = [
+        name for name, role in ((VAL_LOSS, Role.VAL), (TRAIN_LOSS, Role.TRAIN)) if any(s.judged(role) for s in seen)
+    ]
+    keys = Counter(s.key for snapshot in seen for s in snapshot.series)
+    return (*found, *(key for key, _ in sorted(keys.items(), key=lambda kn: (-kn[1], kn[0]))))
+
+
+def series_for(snapshot: Snapshot, metric: str) -> SeriesInfo | None:
+    """The run's series for a metric of `metrics`, None where it has none."""
+    roles = {TRAIN_LOSS: Role.TRAIN, VAL_LOSS: Role.VAL}
+    if metric in roles:
+        return snapshot.judged(roles[metric])
+    return next((s for s in snapshot.series if s.key == metric), None)
+
+
+def labels(runs: Sequence[RunInfo]) -> tuple[str, ...]:
+    """A label for each run: its name, with the start of its id where names repeat."""
+    names = Counter(run.name for run in runs)
+    return tuple(run.name if names[run.name] == 1 else f"{run.name} {run.id[:6]}" for run in runs)
+
+
+def results(seen: Sequence[Snapshot], now_ms: int) -> str:
+    """How each run stands: verdict, last and best values; the best of them is marked."""
+    bests = [s.info.recommendation.best_val_loss for s in seen]
+    finite = [b for b in bests if b is not None]
+    rows = []
+    for label, snapshot, best in zip(labels([s.info for s in seen]), seen, bests, strict=True):
+        run, train, val = snapshot.info, snapshot.judged(Role.TRAIN), snapshot.judged(Role.VAL)
+        star = (
+            ' <span class="lm-chip lm-good">★ best</span>' if finite and best == min(finite) and len(seen) > 1 else ""
+        )
+        end = run.finished_ms or (now_ms if run.status.live else run.last_point_ms) or run.created_ms
+        rows.append(
+            (markup.run_link(run.id, text(label)), markup.status(run.status), markup.chip(run.verdict),
+             words.step(run.last_step), words.number(train.last if train else None),
+             words.number(val.last if val else None), words.number(best) + star,
+             words.step(run.recommendation.best_step), words.duration(end - run.created_ms))
+        )  # fmt: skip
+    heads = ("Run", "Status", "Verdict", "Last step", "Train", "Validation", "Best loss", "at step", "Took")
+    return "<h2>Results</h2>" + markup.table(heads, rows, numeric=(3, 4, 5, 6, 7, 8))
+
+
+def differences(runs: Sequence[RunInfo]) -> str:
+    """A row for each configuration key whose value is not the same in all runs."""
+    flat = [markup.flat(run.config) for run in runs]
+    keys = sorted({key for config in flat for key in config})
+    odd = [key for key in keys if len({repr(config.get(key, _Absent)) for config in flat}) > 1]
+    if not odd:
+        same = f"All {len(keys)} keys are the same." if keys else "No configuration was logged."
+        return f'<h2>Configuration</h2><p class="lm-dim">{same}</p>'
+    rows = [
+        (
+            f"<code>{text(key)}</code>",
+            *(markup.shown(c[key]) if key in c else '<span class="lm-dim">not set</span>' for c in flat),
+        )
+        for key in odd[:DIFFERENCES]
+    ]
+    said = f"{len(odd)} of {len(keys)} keys differ" + (
+        f"; the first {DIFFERENCES} are shown" if len(odd) > DIFFERENCES else ""
+    )
+    table = markup.table(("", *labels(runs)), rows, css="lm-wrap")
+    return f'<h2>Configuration</h2><p class="lm-dim">{said}.</p>{table}'
+
+
+class _Absent:
+    """Stands for a key that a run does not have, which is not the same as None."""
