@@ -1,0 +1,14 @@
+"""Runs the migrations on the connection that `monitor.store.migrate` hands over, inside its transaction."""
+
+from alembic import context
+
+from monitor.store.schema import METADATA, VERSION_TABLE
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=METADATA,
+    version_table=VERSION_TABLE,
+    transactional_ddl=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,7 @@
+"""The single write path: every batch, from whichever door, ends in `ingest`."""
+
+from __future__ import annotations
+
+from monitor.ingest.ingest import ingest
+
+__all__ = ["ingest"]

@@ -1,0 +1,258 @@
+"""From a batch to the store, in one transaction of one run.
+
+Points, the writer's acknowledged offset, the engine's state, changed findings, and the alerts they call for are
+committed together or not at all; a batch that was stored before changes nothing. Validation comes first: bad input is
+refused with the field named, and nothing of its batch is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from monitor.alerts import alerts_for, status_alert
+from monitor.domain import Alert, Reply, RunInfo, RunStatus, Severity
+from monitor.errors import OffsetGap, RunExists, RunNotFound, WireError
+from monitor.ingest.events import RunEvent, checked, config_of, run_event, tags_of, text
+from monitor.roles import Role
+from monitor.rules import ROLE_CODES, Engine, EnginePoints, State
+from monitor.store import Store, Transaction, Writer
+from monitor.store.append import Appended
+from monitor.wire import Batch, Event
+
+
+def ingest(store: Store, engine: Engine, batch: Batch, *, now_ms: int) -> Reply:
+    """Store a batch and judge the run.
+
+    Args:
+        store: where to.
+        engine: the rules; it holds no run's data.
+        batch: records of one writer of one run. One that ends at or before the writer's acknowledged offset is a
+            duplicate. now_ms: milliseconds since the epoch; the run's heartbeat.
+
+    Returns:
+        What is stored now, and what the loop is to do.
+
+    Raises:
+        OffsetGap: the batch does not start where the writer's last one ended; nothing was stored.
+        WireError: an event cannot be used; nothing was stored.
+        RunExists: resume="never", but another writer started this run.
+        RunNotFound: resume="must", but there is no such run; or the run was deleted.
+        StoreError: the database refused.
+    """
+    batch = checked(batch)
+    with store.write(batch.run_id, now_ms) as tx:
+        if tx.deleted:
+            raise RunNotFound(batch.run_id)
+        writer = tx.writer(batch.writer) if tx.exists else None
+        fresh = writer is None
+        if writer is None:
+            writer = _first_contact(tx, batch)
+        _beat(tx, now_ms)
+        if batch.end <= writer.acked and (batch.count or batch.first < writer.acked):
+            return _reply(tx, writer.acked, duplicate=True)
+        if batch.first != writer.acked:
+            raise OffsetGap(batch.run_id, batch.writer, expected=writer.acked, got=batch.first)
+        if batch.count:
+            writer = _apply(tx, engine, batch, writer, fresh=fresh)
+        return _reply(tx, batch.end, duplicate=False)
+
+
+def _first_contact(tx: Transaction, batch: Batch) -> Writer:
+    """A writer's first batch starts the run, a new attempt of it, or joins it."""
+    if batch.first != 0 or batch.count == 0:
+        raise OffsetGap(batch.run_id, batch.writer, expected=0, got=batch.first)
+    first = batch.events[0] if batch.events else None
+    if first is None or first.kind != "run" or first.record != 0:
+        raise WireError("events[0]", "a writer's first record must be a run event")
+    event = run_event(first.data)
+    if not tx.exists:
+        if event.resume == "must" and not event.join:
+            raise RunNotFound(batch.run_id)
+        owner = None if event.join else batch.writer
+        name = event.name or f"run-{batch.run_id[:8]}"
+        if tx.create(project=event.project, name=name, owner=owner):
+            _describe(tx, event)
+            return tx.add_writer(batch.writer, 1, joined=event.join)
+        if tx.deleted:
+            raise RunNotFound(batch.run_id)
+    return tx.add_writer(batch.writer, _enter(tx, event, batch.writer), joined=event.join)
+
+
+def _enter(tx: Transaction, event: RunEvent, writer: str) -> int:
+    """A run that exists gets another writer; the attempt that its points belong to."""
+    attempt = tx.run.attempt
+    if event.join:
+        return attempt
+    if tx.get("owner") is None:  # until now only joiners came: this one starts the attempt that they wait in
+        tx.set(owner=writer, project=event.project)
+        if event.name:
+            tx.set(name=event.name)
+        _describe(tx, event)
+        return attempt
+    if event.resume == "never":
+        raise RunExists(tx.run_id)
+    tx.set(attempt=attempt + 1, owner=writer, last_step=None)
+    tx.set(status=str(RunStatus.RUNNING), finished_ms=None, error=None, stop_requested=None)
+    if event.name:
+        tx.set(name=event.name)
+    _describe(tx, event)
+    return attempt + 1
+
+
+def _describe(tx: Transaction, event: RunEvent) -> None:
+    tx.set(config={**_mapping(tx.get("config")), **event.config})
+    tx.merge_tags(event.tags)
+    for name in ("group", "loss", "heartbeat_s"):
+        value = getattr(event, name)
+        if value is not None:
+            tx.set(**{name: value})
+
+
+def _beat(tx: Transaction, now_ms: int) -> None:
+    """The client lives: a run that was lost is running again."""
+    last = tx.run.heartbeat_ms
+    tx.set(heartbeat_ms=now_ms if last is None else max(last, now_ms))
+    if tx.run.status is RunStatus.LOST:
+        _run_again(tx)
+
+
+def _run_again(tx: Transaction) -> None:
+    tx.add_alerts([status_alert(tx.run, RunStatus.RUNNING, now_ms=tx.now_ms)])
+    tx.set(status=str(RunStatus.RUNNING))
+
+
+def _apply(tx: Transaction, engine: Engine, batch: Batch, writer: Writer, *, fresh: bool) -> Writer:
+    """What follows the first contact: further `run` events, points, the other events, the offset."""
+    for event in batch.events:
+        if event.kind == "run" and not (fresh and event.record == 0):
+            found = run_event(event.data)
+            if not found.join and event.record > 0:
+                writer = Writer(_enter(tx, found, batch.writer), writer.joined, writer.acked)
+    if len(batch.points):
+        _points(tx, engine, batch, writer.attempt)
+    for event in batch.events:
+        _EVENTS.get(event.kind, _only_keep)(tx, event, writer)
+    tx.add_events(batch.writer, batch.events)
+    tx.ack(batch.writer, writer.attempt, batch.end)
+    return writer
+
+
+def _points(tx: Transaction, engine: Engine, batch: Batch, attempt: int) -> None:
+    done = tx.append(attempt, batch.keys, batch.points)
+    states = done.states.values()
+    if any(state.role != Role.SYSTEM for state in states):  # the machine's own measurements are no progress
+        tx.set(last_point_ms=tx.now_ms)
+        if tx.run.status is RunStatus.STALLED:
+            _run_again(tx)
+        if attempt == tx.run.attempt:
+            last = max(int(batch.points.step.max()), *(v for v in (tx.run.last_step,) if v is not None), -(2**63))
+            tx.set(last_step=last)
+    if done.late:
+        tx.set(warnings=_counted(tx.run, "late", done.late))
+    for state in states:
+        if state.judged and state.role in (Role.TRAIN, Role.VAL):
+            role = state.role
+            best = {f"{role}_last": state.last, f"{role}_best": state.min, f"{role}_best_step": state.min_step}
+            tx.set(**best)
+    _judge(tx, engine, batch, done)
+
+
+def _judge(tx: Transaction, engine: Engine, batch: Batch, done: Appended) -> None:
+    """Show the engine the points of the judged series, in the order in which they were logged."""
+    codes = np.full(len(batch.keys), 255, np.uint8)
+    for k, state in done.states.items():
+        if state.judged:
+            codes[k] = ROLE_CODES[Role(state.role)]
+    role = codes[batch.points.key]
+    seen = role != 255
+    if not seen.any():
+        return
+    points = batch.points
+    fed = EnginePoints(role[seen], points.step[seen].astype(np.float64), points.value[seen])
+    stored = tx.engine_state()
+    before = engine.start("step", tx.run.loss) if stored is None else State.from_bytes(stored)
+    update = engine.update(before, fed)
+    tx.save_engine(update.state.to_bytes(), engine.config.hash)
+    tx.set(
+        verdict=update.verdict,
+        headline=update.headline,
+        recommendation=update.recommendation.to_dict(),
+        action=str(update.recommendation.action),
+        counts=update.counts.to_dict(),
+    )
+    tx.save_findings(update.changes)
+    tx.add_alerts(alerts_for(tx.run, update.changes, now_ms=tx.now_ms))
+
+
+def _config(tx: Transaction, event: Event, _: Writer) -> None:
+    tx.set(config={**_mapping(tx.get("config")), **config_of(event.data)})
+
+
+def _tags(tx: Transaction, event: Event, _: Writer) -> None:
+    tx.merge_tags(tags_of(event.data))
+
+
+def _capture(tx: Transaction, event: Event, _: Writer) -> None:
+    tx.set(capture={**_mapping(tx.get("capture")), **event.data})
+
+
+def _warning(tx: Transaction, event: Event, _: Writer) -> None:
+    tx.set(warnings=_counted(tx.run, str(event.data["name"]), int(str(event.data["count"]))))
+
+
+def _finish(tx: Transaction, event: Event, writer: Writer) -> None:
+    """The end of the run, where its owner says so; an extra writer, or one of an older attempt, ends only itself."""
+    run = tx.run
+    if writer.attempt < run.attempt or (writer.joined and tx.get("owner") is not None):
+        return
+    status = RunStatus(str(event.data["status"]))
+    if status is RunStatus.FAILED and run.status is not status:
+        tx.add_alerts([status_alert(run, status, now_ms=tx.now_ms)])
+    tx.set(status=str(status), finished_ms=tx.now_ms, error=event.data["error"])
+
+
+def _alert(tx: Transaction, event: Event, _: Writer) -> None:
+    run, title = tx.run, str(event.data["title"])
+    alert = Alert(
+        run_id=run.id,
+        project=run.project,
+        run_name=run.name,
+        kind="alert",
+        state="firing",
+        severity=Severity(str(event.data["severity"])),
+        title=title,
+        body=str(event.data["body"]),
+        step=run.last_step,
+        created_ms=tx.now_ms,
+        dedup_key=f"{run.id}:alert:{text(title)}"[:250],
+    )
+    tx.add_alerts([alert])
+
+
+def _only_keep(tx: Transaction, event: Event, writer: Writer) -> None:
+    """Events that need no more than their row."""
+
+
+_EVENTS = {
+    "config": _config,
+    "tags": _tags,
+    "capture": _capture,
+    "warning": _warning,
+    "finish": _finish,
+    "alert": _alert,
+}
+
+
+def _counted(run: RunInfo, name: str, more: int) -> dict[str, int]:
+    return {**run.warnings, name: run.warnings.get(name, 0) + more}
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _reply(tx: Transaction, acked: int, *, duplicate: bool) -> Reply:
+    run = tx.run
+    return Reply(acked=acked, recommendation=run.recommendation, stop_requested=run.stop_requested, duplicate=duplicate)

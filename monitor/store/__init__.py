@@ -1,0 +1,8 @@
+"""All SQL of the product: runs, their points in packed chunks, findings, events and the outbox."""
+
+from __future__ import annotations
+
+from monitor.store.store import Store
+from monitor.store.transaction import Transaction, Writer
+
+__all__ = ["Store", "Transaction", "Writer"]

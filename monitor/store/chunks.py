@@ -1,0 +1,248 @@
+"""Chunks: points of one series that were stored together, with the summary that answers most questions about them.
+
+A chunk keeps its points in the order in which they arrived. Its row says what a reader needs to skip it: the range of
+steps, times and epochs, how many values are finite, NaN or infinite, and where the extremes are. A chunk of many
+points also carries a *sketch*: the lowest and the highest finite point and the first point of every gap, for each of
+up to 1,024 buckets of consecutive points. A curve that is wide compared to a bucket is drawn from the sketches alone.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.domain import Points
+from monitor.errors import StoreError
+from monitor.store import codec
+
+SKETCH_FROM: Final = 2048
+"""Points from which a chunk carries a sketch."""
+BUCKET: Final = 64
+MAX_BUCKETS: Final = 1024
+
+Row = Mapping[str, object]
+
+_SKETCH_HEAD: Final = struct.Struct("<BIIII")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a chunk's row says about its points; see the columns in `schema.py`."""
+
+    n: int
+    ordered: bool
+    first_step: int
+    last_step: int
+    first_time: int
+    last_time: int
+    first_epoch: float | None
+    last_epoch: float | None
+    finite: int
+    nan: int
+    inf: int
+    min: float | None = None
+    min_step: int | None = None
+    max: float | None = None
+    max_step: int | None = None
+    first: float | None = None
+    last: float | None = None
+    last_finite_step: int | None = None
+
+    @classmethod
+    def of(cls, points: Points) -> Summary:
+        """Summarise n >= 1 points in the order in which they arrived."""
+        n, steps, values, times = len(points), points.steps, points.values, points.times
+        if n == 1:
+            return _of_one(points)
+        ordered = bool((steps[1:] >= steps[:-1]).all())
+        good = np.isfinite(values)
+        finite = int(np.count_nonzero(good))
+        nan = 0 if finite == n else int(np.count_nonzero(np.isnan(values)))
+        epochs = None if points.epochs is None else points.epochs[~np.isnan(points.epochs)]
+        has_epoch = epochs is not None and len(epochs) > 0
+        return cls(
+            n=n,
+            ordered=ordered,
+            first_step=int(steps[0] if ordered else steps.min()),
+            last_step=int(steps[-1] if ordered else steps.max()),
+            first_time=int(times.min()),
+            last_time=int(times.max()),
+            first_epoch=float(epochs.min()) if has_epoch and epochs is not None else None,
+            last_epoch=float(epochs.max()) if has_epoch and epochs is not None else None,
+            finite=finite,
+            nan=nan,
+            inf=n - finite - nan,
+            **(_extremes(steps, values, good, ordered) if finite else {}),  # type: ignore[arg-type]  # the seven fields above
+        )
+
+    @classmethod
+    def from_row(cls, row: Row) -> Summary:
+        """The summary in a chunk's row."""
+        return cls(**{name: row[name] for name in cls.__slots__})  # type: ignore[arg-type]  # the columns have these types
+
+    def to_row(self) -> dict[str, object]:
+        """The columns of a chunk's row."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+SUMMARY_COLUMNS: Final = Summary.__slots__
+
+
+def encode(points: Points) -> dict[str, object]:
+    """The row of a chunk: summary and packed columns, without its place (run, series, seq, attempt)."""
+    summary = Summary.of(points)
+    epochs = points.epochs if summary.first_epoch is not None else None
+    sketch_n, sketch = _sketch(points, epochs) if summary.ordered and summary.n >= SKETCH_FROM else (0, None)
+    return {
+        **summary.to_row(),
+        "sketch_n": sketch_n,
+        "steps": codec.encode_ints(points.steps),
+        "vals": codec.encode_floats(points.values),
+        "times": codec.encode_ints(points.times),
+        "epochs": None if epochs is None else codec.encode_floats(epochs),
+        "sketch": sketch,
+    }
+
+
+def decode(rows: Sequence[Row], *, times: bool = True, epochs: bool = True) -> Points:
+    """Unpack chunks, one after the other, into one set of arrays.
+
+    Args:
+        rows: chunk rows with their columns, in order of arrival.
+        times: False to leave them out, as zeros.
+        epochs: False to leave them out, as None.
+    """
+    total = sum(_int(row["n"]) for row in rows)
+    with_epochs = epochs and any(row["epochs"] is not None for row in rows)
+    steps, values, stamps = np.empty(total, np.int64), np.empty(total, np.float64), np.zeros(total, np.int64)
+    found = np.full(total, np.nan) if with_epochs else None
+    at = 0
+    for row in rows:
+        end = at + _int(row["n"])
+        codec.decode_into(_bytes(row["steps"]), steps[at:end])
+        codec.decode_into(_bytes(row["vals"]), values[at:end])
+        if times:
+            codec.decode_into(_bytes(row["times"]), stamps[at:end])
+        if found is not None and row["epochs"] is not None:
+            codec.decode_into(_bytes(row["epochs"]), found[at:end])
+        at = end
+    return Points(steps, values, stamps, found)
+
+
+def decode_sketch(data: bytes, *, times: bool, epochs: bool) -> Points:
+    """Unpack a sketch; columns that are not asked for are zeros and None."""
+    version, n, size_steps, size_values, size_times = _SKETCH_HEAD.unpack_from(data)
+    if version != codec.VERSION:
+        raise StoreError(f"sketch of version {version}, this code reads {codec.VERSION}")
+    a = _SKETCH_HEAD.size
+    b, c = a + size_steps, a + size_steps + size_values
+    d = c + size_times
+    return Points(
+        codec.decode_ints(data[a:b], n),
+        codec.decode_floats(data[b:c], n),
+        codec.decode_ints(data[c:d], n) if times else np.zeros(n, np.int64),
+        codec.decode_floats(data[d:], n) if epochs and d < len(data) else None,
+    )
+
+
+def take(points: Points, index: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Points:
+    """Some of the points, by index, mask or slice."""
+    return Points(
+        points.steps[index],
+        points.values[index],
+        points.times[index],
+        None if points.epochs is None else points.epochs[index],
+    )
+
+
+def gap_starts(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Where a stretch of NaN, of +inf or of -inf begins."""
+    bad = np.flatnonzero(~np.isfinite(values))
+    if not len(bad):
+        return bad
+    here = values[bad]
+    kind = np.where(np.isnan(here), 0, np.sign(here))
+    starts = np.ones(len(bad), np.bool_)
+    starts[1:] = (np.diff(bad) > 1) | (kind[1:] != kind[:-1])
+    return bad[starts]
+
+
+def _of_one(points: Points) -> Summary:
+    step, value, time = int(points.steps[0]), float(points.values[0]), int(points.times[0])
+    epoch = None if points.epochs is None or math.isnan(points.epochs[0]) else float(points.epochs[0])
+    nan, inf = int(math.isnan(value)), int(math.isinf(value))
+    v, at = (None, None) if nan or inf else (value, step)
+    return Summary(1, True, step, step, time, time, epoch, epoch, 1 - nan - inf, nan, inf, v, at, v, at, v, v, at)
+
+
+def _extremes(
+    steps: NDArray[np.int64], values: NDArray[np.float64], good: NDArray[np.bool_], ordered: bool
+) -> dict[str, float | int]:
+    if not good.all():
+        steps, values = steps[good], values[good]
+    low, high = int(values.argmin()), int(values.argmax())
+    first, last = 0, len(steps) - 1
+    if not ordered:
+        first, last = int(steps.argmin()), len(steps) - 1 - int(steps[::-1].argmax())
+    return {
+        "min": float(values[low]),
+        "min_step": int(steps[low]),
+        "max": float(values[high]),
+        "max_step": int(steps[high]),
+        "first": float(values[first]),
+        "last": float(values[last]),
+        "last_finite_step": int(steps[last]),
+    }
+
+
+def _sketch(points: Points, epochs: NDArray[np.float64] | None) -> tuple[int, bytes]:
+    n = len(points)
+    size = max(BUCKET, -(-n // MAX_BUCKETS))
+    chosen = take(points, _candidates(points.values, size))
+    blocks = [
+        codec.encode_ints(chosen.steps),
+        codec.encode_floats(chosen.values),
+        codec.encode_ints(chosen.times),
+        codec.encode_floats(chosen.epochs) if epochs is not None and chosen.epochs is not None else b"",
+    ]
+    head = _SKETCH_HEAD.pack(codec.VERSION, len(chosen), *(len(b) for b in blocks[:3]))
+    return -(-n // size), head + b"".join(blocks)
+
+
+def _candidates(values: NDArray[np.float64], size: int) -> NDArray[np.intp]:
+    """Both ends, and of every bucket the lowest and highest finite point and the first gap."""
+    n = len(values)
+    whole = n // size * size
+    starts = np.arange(0, whole, size)
+    bad = ~np.isfinite(values)
+    low, high = values, values
+    if bad.any():
+        low, high = np.where(bad, np.inf, values), np.where(bad, -np.inf, values)
+    picked = [
+        np.array([0, n - 1]),
+        starts + low[:whole].reshape(-1, size).argmin(axis=1),
+        starts + high[:whole].reshape(-1, size).argmax(axis=1),
+    ]
+    if whole < n:
+        picked.append(np.array([whole + low[whole:].argmin(), whole + high[whole:].argmax()]))
+    gaps = gap_starts(values)
+    if len(gaps):
+        kind = np.where(np.isnan(values[gaps]), 0, np.sign(values[gaps])).astype(np.int64)
+        _, first = np.unique(gaps // size * 3 + kind + 1, return_index=True)
+        picked.append(gaps[first])
+    return np.unique(np.concatenate(picked))
+
+
+def _int(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else bytes(value)  # type: ignore[call-overload]  # a memoryview

@@ -1,0 +1,121 @@
+"""Chunks that came small are merged, so that a run logged one point at a time ends as compact as one logged in bulk.
+
+Chunks belong to size classes (under 64 points, 2,048, 65,536, 2^20). Where the newest chunks of a class and the smaller
+ones after them together reach the class's bound, they become one chunk of the next class: every point is rewritten four
+times at most, however long the series grows. A series keeps the sizes of its newest unfinished chunks (`tails`), so
+that a write need not look. When a run has ended, `merge_all` joins what is left.
+
+Only neighbours in order of arrival are merged, and only of one attempt; a merged chunk takes the place of its first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from sqlalchemy import Connection, RowMapping, bindparam, select
+
+from monitor.store import chunks
+from monitor.store.schema import CHUNKS, SERIES
+from monitor.store.series import SeriesState
+
+BOUNDS: Final = (64, 2048, 65_536, 2**20)
+FULL: Final = BOUNDS[-1]
+
+_NEWEST = (
+    select(CHUNKS)
+    .where(CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"))
+    .order_by(CHUNKS.c.seq.desc())
+    .limit(bindparam("few"))
+)
+_DELETE = CHUNKS.delete().where(
+    CHUNKS.c.run_id == bindparam("run"),
+    CHUNKS.c.series == bindparam("series"),
+    CHUNKS.c.seq.between(bindparam("low"), bindparam("high")),
+)
+_PLACES = (
+    select(CHUNKS.c.series, CHUNKS.c.seq, CHUNKS.c.attempt, CHUNKS.c.n)
+    .where(CHUNKS.c.run_id == bindparam("run"))
+    .order_by(CHUNKS.c.series, CHUNKS.c.seq)
+)
+_RANGE = (
+    select(CHUNKS)
+    .where(
+        CHUNKS.c.run_id == bindparam("run"),
+        CHUNKS.c.series == bindparam("series"),
+        CHUNKS.c.seq.between(bindparam("low"), bindparam("high")),
+    )
+    .order_by(CHUNKS.c.seq)
+)
+
+
+def plan_merge(sizes: Sequence[int]) -> tuple[int, list[int]]:
+    """What to merge at the end of a series.
+
+    Args:
+        sizes: points of the newest unfinished chunks, oldest first.
+
+    Returns:
+        How many of the newest chunks become one (0: none), and the sizes afterwards.
+
+    >>> plan_merge([64, 1, 62, 1])
+    (3, [64, 64])
+    """
+    merged, after = 0, list(sizes)
+    for bound in BOUNDS:
+        start, total = len(after), 0
+        while start and after[start - 1] < bound:
+            start -= 1
+            total += after[start]
+        if total >= bound and len(after) - start > 1:
+            merged += len(after) - start - (1 if merged else 0)
+            after[start:] = [total]
+    unfinished = len(after)
+    while unfinished and after[unfinished - 1] < FULL:
+        unfinished -= 1
+    return merged, after[unfinished:]
+
+
+def merge_tail(connection: Connection, run_id: str, state: SeriesState, size: int) -> None:
+    """Take note of a chunk that was just stored at the end of a series, and merge where that is due."""
+    few, state.tails = plan_merge([*state.tails, size])
+    if few:
+        place = {"run": run_id, "series": state.series, "few": few}
+        rows = connection.execute(_NEWEST, place).mappings().all()
+        _merge(connection, run_id, list(reversed(rows)))
+
+
+def merge_all(connection: Connection, run_id: str) -> int:
+    """Merge all neighbours of a run's chunks that are not full; how many chunks that saved."""
+    places = connection.execute(_PLACES, {"run": run_id}).all()
+    saved = 0
+    for series, low, high, count in _groups([tuple(p) for p in places]):
+        where = {"run": run_id, "series": series, "low": low, "high": high}
+        _merge(connection, run_id, connection.execute(_RANGE, where).mappings().all())
+        saved += count - 1
+    connection.execute(SERIES.update().where(SERIES.c.run_id == run_id).values(tails=[]))
+    return saved
+
+
+def _merge(connection: Connection, run_id: str, rows: Sequence[RowMapping]) -> None:
+    first, last = rows[0], rows[-1]
+    row = chunks.encode(chunks.decode(rows))  # type: ignore[arg-type]  # keys are strings
+    where = {"run": run_id, "series": first["series"], "low": first["seq"], "high": last["seq"]}
+    connection.execute(_DELETE, where)
+    place = {"run_id": run_id, "series": first["series"], "seq": first["seq"], "attempt": first["attempt"]}
+    connection.execute(CHUNKS.insert(), {**row, **place})
+
+
+def _groups(places: Sequence[tuple[int, int, int, int]]) -> Iterator[tuple[int, int, int, int]]:
+    """Neighbours worth merging: (series, first seq, last seq, chunks), under `FULL` points before the last."""
+    group: list[tuple[int, int, int, int]] = []
+    total = 0
+    for place in [*places, (-1, 0, 0, 0)]:
+        series, _, attempt, n = place
+        fits = group and group[0][0] == series and group[0][2] == attempt and total < FULL and n < FULL
+        if not fits:
+            if len(group) > 1:
+                yield group[0][0], group[0][1], group[-1][1], len(group)
+            group, total = [], 0
+        group.append(place)
+        total += n

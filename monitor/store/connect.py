@@ -1,0 +1,208 @@
+"""Engines: one code path for SQLite and PostgreSQL, each set up for short transactions and large blobs.
+
+SQLite runs in WAL mode with 32 KiB pages, a busy timeout, and `synchronous=NORMAL`: a process that is killed loses
+nothing, a power cut at most the last commits, which the writers' journals still hold. PostgreSQL is spoken to by
+psycopg 3 in its binary format, without prepared statements and without session state, so that PgBouncer may pool
+transactions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, cast
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from monitor.errors import MonitorError, StoreBusy, StoreError
+
+PAGE_SIZE: Final = 32 * 1024
+BUSY_TIMEOUT_S: Final = 30.0
+_NETWORK: Final = frozenset(
+    {"9p", "afs", "beegfs", "ceph", "cifs", "davfs", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "gpfs", "lustre"}
+    | {"ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
+)
+"""File systems on which SQLite's WAL cannot work: it needs shared memory between the processes."""
+
+
+def parse_url(url: str) -> URL:
+    """Read a database URL; `postgresql://` and `postgres://` mean psycopg 3.
+
+    Raises:
+        StoreError: not a URL, or neither SQLite with a file nor PostgreSQL.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise StoreError(f"{url!r} is not a database URL ({error}); write sqlite:///FILE or postgresql://…") from None
+    backend = parsed.get_backend_name()
+    if backend in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
+        raise StoreError(f"{shown(parsed)}: {backend} is not supported; write sqlite:///FILE or postgresql://…")
+    if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
+        raise StoreError(f"{shown(parsed)}: the store needs a file that several connections share; name one")
+    return parsed.set(drivername="sqlite+pysqlite", database=str(Path(parsed.database).expanduser().absolute()))
+
+
+def shown(url: URL) -> str:
+    """The URL as messages show it: without the password."""
+    return url.render_as_string(hide_password=True)
+
+
+def make_engine(url: URL) -> Engine:
+    """An engine with its pool; connects when first used.
+
+    Raises:
+        StoreError: the SQLite file would lie on a network file system, or psycopg is not installed.
+    """
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_engine(url)
+    try:
+        engine = create_engine(
+            url,
+            pool_size=8,
+            max_overflow=32,
+            pool_pre_ping=False,
+            connect_args={"prepare_threshold": None},
+            json_serializer=_dumps,
+        )
+    except ModuleNotFoundError:
+        raise StoreError(f"{shown(url)} needs psycopg; pip install 'lossmonitor[server]'") from None
+    event.listen(engine, "connect", _set_up_postgresql)
+    return engine
+
+
+@contextlib.contextmanager
+def translated(url: URL) -> Iterator[None]:
+    """Turn the driver's errors into ours.
+
+    Raises:
+        StoreBusy: SQLite stayed locked for the whole busy timeout.
+        StoreError: anything else that the database refused.
+    """
+    try:
+        yield
+    except MonitorError:
+        raise
+    except OperationalError as error:
+        if "locked" in str(error.orig) or "busy" in str(error.orig):
+            raise StoreBusy(shown(url), BUSY_TIMEOUT_S) from error
+        raise StoreError(f"database {shown(url)}: {_first_line(error)}") from error
+    except DBAPIError as error:
+        raise StoreError(f"database {shown(url)}: {_first_line(error)}") from error
+    except sqlite3.Error as error:
+        raise StoreError(f"database {shown(url)}: {error}") from error
+
+
+def is_network_file_system(path: Path, mounts: str) -> str | None:
+    """The kind of network file system that a path lies on, None for a local one.
+
+    Args:
+        path: absolute; it need not exist yet.
+        mounts: text of `/proc/mounts`.
+    """
+    best, kind = "", ""
+    for line in mounts.splitlines():
+        fields = line.split(" ")
+        if len(fields) < 3:
+            continue
+        point = fields[1].replace("\\040", " ")
+        inside = str(path) == point or str(path).startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, fields[2]
+    return kind if kind in _NETWORK else None
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    path = Path(str(url.database))
+    kind = is_network_file_system(path, _mounts())
+    if kind:
+        raise StoreError(
+            f"{path} lies on a network file system ({kind}), where SQLite's locks and shared memory do not work; "
+            "set MONITOR_DIR to a local folder, or MONITOR_DATABASE_URL to a PostgreSQL database"
+        )
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, json_serializer=_dumps
+    )
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def _mounts() -> str:
+    try:
+        return Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _set_up_sqlite(connection: object, _: ConnectionPoolEntry) -> None:
+    raw = cast(sqlite3.Connection, connection)
+    raw.isolation_level = None  # we say BEGIN ourselves, so that reads of several statements see one state
+    cursor = raw.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
+    if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        cursor.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        _switch_to_wal(cursor)
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA cache_size = -65536")
+    cursor.execute("PRAGMA mmap_size = 1073741824")
+    cursor.close()
+
+
+def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
+    """SQLite does not wait for the lock it needs here, so wait for it."""
+    give_up = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+
+
+def _set_up_postgresql(connection: object, _: ConnectionPoolEntry) -> None:
+    from psycopg import Connection, Cursor, pq
+    from psycopg.rows import RowFactory, tuple_row
+
+    class BinaryCursor(Cursor[tuple[object, ...]]):
+        """Blobs come as bytes, not as hexadecimal text."""
+
+        def __init__(
+            self,
+            connection: Connection[tuple[object, ...]],
+            *,
+            row_factory: RowFactory[tuple[object, ...]] | None = None,
+        ) -> None:
+            super().__init__(connection, row_factory=row_factory or tuple_row)
+            self.format = pq.Format.BINARY
+
+    cast("Connection[tuple[object, ...]]", connection).cursor_factory = BinaryCursor
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _first_line(error: DBAPIError) -> str:
+    text = str(error.orig).strip()
+    return text.splitlines()[0] if text else type(error.orig).__name__
+
+
+def same_process(pid: int) -> bool:
+    """False in a child that a fork made: it must not use its parent's connections."""
+    return os.getpid() == pid

@@ -1,0 +1,134 @@
+"""The list of runs: filtered, sorted and cut into pages in SQL."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+
+from monitor.domain import RunInfo, RunPage
+from monitor.errors import RunNotFound, WireError
+from monitor.store import rows
+from monitor.store.schema import RUNS, SERIES
+from monitor.store.series import sparkline_of
+
+SORT_KEYS: Final[Mapping[str, ColumnElement[Any]]] = {
+    "created": RUNS.c.created_ms,
+    "name": RUNS.c.name,
+    "project": RUNS.c.project,
+    "group": RUNS.c.group,
+    "status": RUNS.c.status,
+    "verdict": RUNS.c.verdict,
+    "action": RUNS.c.action,
+    "last_step": RUNS.c.last_step,
+    "heartbeat": RUNS.c.heartbeat_ms,
+    "finished": RUNS.c.finished_ms,
+    "train.last": RUNS.c.train_last,
+    "train.best": RUNS.c.train_best,
+    "val.last": RUNS.c.val_last,
+    "val.best": RUNS.c.val_best,
+}
+MAX_LIMIT: Final = 1000
+_STORED: Final = RUNS.c.deleted_ms.is_(None)
+
+
+def list_runs(
+    connection: Connection,
+    *,
+    project: str | None,
+    group: str | None,
+    status: str | Sequence[str] | None,
+    verdict: str | Sequence[str] | None,
+    search: str | None,
+    order: str,
+    limit: int,
+    offset: int,
+    sparkline: int,
+) -> RunPage:
+    """One page of the list; see `Store.runs`."""
+    if not 0 <= limit <= MAX_LIMIT:
+        raise WireError("limit", f"must lie between 0 and {MAX_LIMIT}, got {limit}")
+    if offset < 0:
+        raise WireError("offset", f"must not be negative, got {offset}")
+    where = and_(_STORED, *_filters(project, group, status, verdict, search))
+    total = connection.execute(select(func.count()).select_from(RUNS).where(where)).scalar_one()
+    query = select(*rows.INFO_COLUMNS).where(where).order_by(*_order(order)).limit(limit).offset(offset)
+    items = tuple(rows.run_info(row) for row in connection.execute(query).mappings())
+    sparklines = _sparklines(connection, [run.id for run in items], sparkline) if sparkline and items else {}
+    return RunPage(items=items, total=total, sparklines=sparklines)
+
+
+def find_run(connection: Connection, ref: str) -> RunInfo:
+    """A run by its id, a prefix of it that no other run shares, or a name that no other run has.
+
+    Raises:
+        RunNotFound: none, or several.
+    """
+    query = select(*rows.INFO_COLUMNS).where(_STORED)
+    ref = ref.strip()
+    exact = connection.execute(query.where(RUNS.c.run_id == ref)).mappings().one_or_none()
+    if exact is not None:
+        return rows.run_info(exact)
+    attempts = [RUNS.c.name == ref]
+    if 0 < len(ref) < 32 and not set(ref) - set("0123456789abcdef"):
+        attempts.append(RUNS.c.run_id.between(ref, ref + "g"))
+    for where in attempts:
+        found = connection.execute(query.where(where).limit(2)).mappings().all()
+        if len(found) == 1:
+            return rows.run_info(found[0])
+        if found:
+            raise RunNotFound(f"{ref} (several runs are called so; give an id)")
+    raise RunNotFound(ref)
+
+
+def list_projects(connection: Connection) -> tuple[tuple[str, int], ...]:
+    """Projects by name, with how many runs they hold."""
+    query = select(RUNS.c.project, func.count()).where(_STORED).group_by(RUNS.c.project).order_by(RUNS.c.project)
+    return tuple((project, count) for project, count in connection.execute(query))
+
+
+def _filters(
+    project: str | None,
+    group: str | None,
+    status: str | Sequence[str] | None,
+    verdict: str | Sequence[str] | None,
+    search: str | None,
+) -> list[ColumnElement[bool]]:
+    found = []
+    for column, value in ((RUNS.c.project, project), (RUNS.c.group, group)):
+        if value is not None:
+            found.append(column == value)
+    for column, values in ((RUNS.c.status, status), (RUNS.c.verdict, verdict)):
+        if values is not None:
+            found.append(column.in_([values] if isinstance(values, str) else [str(v) for v in values]))
+    for word in (search or "").split():
+        like = [c.icontains(word, autoescape=True) for c in (RUNS.c.name, RUNS.c.project, RUNS.c.group)]
+        found.append(or_(*like, RUNS.c.run_id.startswith(word.lower(), autoescape=True)))
+    return found
+
+
+def _order(order: str) -> list[ColumnElement[Any]]:
+    name = order.removeprefix("-")
+    column = SORT_KEYS.get(name)
+    if column is None:
+        near = difflib.get_close_matches(name, SORT_KEYS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(SORT_KEYS)}"
+        raise WireError("order", f"cannot sort by {name!r}; {hint}")
+    down = order.startswith("-")
+    keys: list[ColumnElement[Any]] = [] if name in _NEVER_NULL else [column.is_(None)]
+    return [*keys, column.desc() if down else column.asc(), RUNS.c.run_id.desc() if down else RUNS.c.run_id.asc()]
+
+
+_NEVER_NULL: Final = frozenset({"created", "name", "project", "status", "verdict", "action"})
+
+
+def _sparklines(connection: Connection, run_ids: Sequence[str], width: int) -> dict[str, dict[str, tuple[float, ...]]]:
+    query = select(SERIES.c.run_id, SERIES.c.role, SERIES.c.sparkline, SERIES.c.last).where(
+        SERIES.c.run_id.in_(run_ids), SERIES.c.judged, SERIES.c.role.in_(("train", "val"))
+    )
+    found: dict[str, dict[str, tuple[float, ...]]] = {run_id: {} for run_id in run_ids}
+    for row in connection.execute(query):
+        found[row.run_id][row.role] = sparkline_of(row.sparkline, row.last, max(2, width))
+    return found

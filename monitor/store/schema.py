@@ -1,0 +1,255 @@
+"""The tables, in a MetaData of their own; `migrations/` makes them, a test holds both equal.
+
+Every table's primary key starts with the run, so that a distributed PostgreSQL can place rows by it, and a run's rows
+go with the run (`ON DELETE CASCADE`). The names start with `monitor_`, so that the tables can live beside MLflow's in
+one database. Ids within a run are handed out from counters in the run's row, which the writer has locked anyway: no
+sequence, no `max()`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+METADATA: Final = MetaData()
+VERSION_TABLE: Final = "monitor_schema_version"
+CHUNK_PARTITIONS: Final = 16
+"""Hash partitions of the chunk table on PostgreSQL."""
+MAX_KEY: Final = 250
+"""Characters of a metric name, as MLflow has it."""
+
+
+def _run_id() -> Column[str]:
+    parent = ForeignKey("monitor_runs.run_id", ondelete="CASCADE")
+    return Column("run_id", String(32), parent, primary_key=True)
+
+
+RUNS: Final = Table(
+    "monitor_runs",
+    METADATA,
+    Column("run_id", String(32), primary_key=True),
+    Column("project", String(250), nullable=False),
+    Column("name", String(250), nullable=False),
+    Column("group", String(250)),
+    Column("status", String(16), nullable=False),
+    Column("owner", String(64)),  # the writer that started it; NULL while only joiners have come
+    Column("attempt", Integer, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("heartbeat_ms", BigInteger),
+    Column("heartbeat_s", Double),  # what the client promised
+    Column("last_point_ms", BigInteger),
+    Column("last_step", BigInteger),
+    Column("finished_ms", BigInteger),
+    Column("deleted_ms", BigInteger),
+    Column("verdict", String(64), nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("stop_requested", String(250)),
+    Column("version", BigInteger, nullable=False),  # one more with every change that a reader can see
+    Column("train_last", Double),  # of the judged series, so that the list sorts without a join
+    Column("train_best", Double),
+    Column("train_best_step", BigInteger),
+    Column("val_last", Double),
+    Column("val_best", Double),
+    Column("val_best_step", BigInteger),
+    Column("series_count", Integer, nullable=False),  # counters that ids are taken from
+    Column("event_count", Integer, nullable=False),
+    Column("alert_count", Integer, nullable=False),
+    Column("compacted", Boolean, nullable=False),
+    Column("headline", Text, nullable=False),
+    Column("error", Text),
+    Column("recommendation", JSON(none_as_null=True), nullable=False),
+    Column("counts", JSON(none_as_null=True), nullable=False),
+    Column("warnings", JSON(none_as_null=True), nullable=False),
+    Column("tags", JSON(none_as_null=True), nullable=False),
+    Column("loss", JSON(none_as_null=True)),
+    Column("config", JSON(none_as_null=True), nullable=False),
+    Column("capture", JSON(none_as_null=True)),
+    Index("monitor_runs_created", "created_ms"),
+    Index("monitor_runs_project", "project", "created_ms"),
+    Index(
+        "monitor_runs_live",
+        "status",
+        sqlite_where=text("status IN ('running', 'stalled', 'lost')"),
+        postgresql_where=text("status IN ('running', 'stalled', 'lost')"),
+    ),
+    Index("monitor_runs_name", "name"),
+)
+
+TAGS: Final = Table(
+    "monitor_tags",
+    METADATA,
+    _run_id(),
+    Column("name", String(250), primary_key=True),
+    Column("value", Text, nullable=False),
+    Index("monitor_tags_name", "name"),
+)
+
+WRITERS: Final = Table(
+    "monitor_writers",
+    METADATA,
+    _run_id(),
+    Column("writer", String(64), primary_key=True),
+    Column("attempt", Integer, nullable=False),
+    Column("joined", Boolean, nullable=False),  # an extra writer of somebody else's attempt
+    Column("acked", BigInteger, nullable=False),
+)
+
+ENGINES: Final = Table(
+    "monitor_engines",
+    METADATA,
+    _run_id(),
+    Column("rules_hash", String(64), nullable=False),
+    Column("state", LargeBinary, nullable=False),
+)
+
+SERIES: Final = Table(
+    "monitor_series",
+    METADATA,
+    _run_id(),
+    Column("series", Integer, primary_key=True),
+    Column("key", String(MAX_KEY), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("judged", Boolean, nullable=False),  # the first series of a judged role
+    Column("attempt", Integer, nullable=False),  # the newest attempt that logged points
+    Column("cut_step", BigInteger, nullable=False),  # that attempt's lowest step: hides older attempts' from there
+    Column("attempts", Integer, nullable=False),  # how many attempts logged points
+    Column("next_seq", BigInteger, nullable=False),
+    Column("tails", JSON(none_as_null=True), nullable=False),  # chunks of each size class at the end, see compact.py
+    Column("count", BigInteger, nullable=False),
+    Column("nan_count", BigInteger, nullable=False),
+    Column("inf_count", BigInteger, nullable=False),
+    Column("late", BigInteger, nullable=False),
+    Column("first_step", BigInteger),
+    Column("last_step", BigInteger),
+    Column("last_finite_step", BigInteger),
+    Column("last", Double),
+    Column("min", Double),
+    Column("min_step", BigInteger),
+    Column("max", Double),
+    Column("max_step", BigInteger),
+    Column("last_time_ms", BigInteger),
+    Column("sparkline", LargeBinary, nullable=False),
+    UniqueConstraint("run_id", "key", name="monitor_series_key"),
+)
+
+CHUNKS: Final = Table(
+    "monitor_chunks",
+    METADATA,
+    _run_id(),
+    Column("series", Integer, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),  # arrival order within the series
+    Column("attempt", Integer, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("ordered", Boolean, nullable=False),  # steps never go back within the chunk
+    Column("first_step", BigInteger, nullable=False),  # lowest
+    Column("last_step", BigInteger, nullable=False),  # highest
+    Column("first_time", BigInteger, nullable=False),
+    Column("last_time", BigInteger, nullable=False),
+    Column("first_epoch", Double),
+    Column("last_epoch", Double),
+    Column("finite", Integer, nullable=False),
+    Column("nan", Integer, nullable=False),
+    Column("inf", Integer, nullable=False),
+    Column("min", Double),
+    Column("min_step", BigInteger),
+    Column("max", Double),
+    Column("max_step", BigInteger),
+    Column("first", Double),  # finite value at the lowest step that has one
+    Column("last", Double),  # and at the highest
+    Column("last_finite_step", BigInteger),
+    Column("sketch_n", Integer, nullable=False),  # buckets of the sketch, 0 where there is none
+    Column("steps", LargeBinary, nullable=False),
+    Column("vals", LargeBinary, nullable=False),
+    Column("times", LargeBinary, nullable=False),
+    Column("epochs", LargeBinary),
+    Column("sketch", LargeBinary),
+    sqlite_with_rowid=False,
+    postgresql_partition_by="HASH (run_id)",
+)
+
+FINDINGS: Final = Table(
+    "monitor_findings",
+    METADATA,
+    _run_id(),
+    Column("number", Integer, primary_key=True),
+    Column("rule", String(64), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("onset_step", Double, nullable=False),
+    Column("fired_step", Double, nullable=False),
+    Column("resolved_step", Double),
+    Column("rules_hash", String(64), nullable=False),
+    Column("evidence", JSON(none_as_null=True), nullable=False),
+    Column("explanation", Text, nullable=False),
+    Column("advice", Text, nullable=False),
+)
+
+CHECKPOINTS: Final = Table(
+    "monitor_checkpoints",
+    METADATA,
+    _run_id(),
+    Column("id", Integer, primary_key=True),  # the event's
+    Column("step", BigInteger, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+)
+
+EVENTS: Final = Table(
+    "monitor_events",
+    METADATA,
+    _run_id(),
+    Column("id", Integer, primary_key=True),
+    Column("writer", String(64), nullable=False),
+    Column("record", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("data", JSON(none_as_null=True), nullable=False),
+)
+
+OUTBOX: Final = Table(
+    "monitor_outbox",
+    METADATA,
+    _run_id(),
+    Column("id", Integer, primary_key=True),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("dedup_key", String(250), nullable=False),
+    Column("alert", JSON(none_as_null=True), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_ms", BigInteger, nullable=False),
+    Column("delivered_ms", BigInteger),
+    Column("error", Text),
+    Index(
+        "monitor_outbox_due",
+        "next_ms",
+        sqlite_where=text("delivered_ms IS NULL"),
+        postgresql_where=text("delivered_ms IS NULL"),
+    ),
+    Index("monitor_outbox_created", "created_ms"),
+)
+
+EXPORTS: Final = Table(
+    "monitor_exports",
+    METADATA,
+    _run_id(),
+    Column("target", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("external_id", String(250)),
+)

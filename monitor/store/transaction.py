@@ -1,0 +1,271 @@
+"""One write transaction on one run: all that `ingest` and the jobs may change, committed together or not at all.
+
+The first statement takes the lock: on SQLite a writing statement, so that two writers never start as readers and then
+refuse each other; on PostgreSQL the run's row, and nothing else, so that runs never wait for each other. Ids within
+the run come from counters in that row. What is set on the run is collected and written once, at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from monitor.domain import Alert, Finding, RunInfo
+from monitor.store import append, compact, rows
+from monitor.store.append import Appended
+from monitor.store.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTBOX, RUNS, TAGS, WRITERS
+from monitor.wire import Columns, Event
+
+_LOCK_SQLITE: Final = (
+    RUNS.update().where(RUNS.c.run_id == bindparam("run")).values(version=RUNS.c.version).returning(*RUNS.c)
+)
+_LOCK: Final = select(RUNS).where(RUNS.c.run_id == bindparam("run")).with_for_update(key_share=True)
+_WRITER: Final = select(WRITERS.c.attempt, WRITERS.c.joined, WRITERS.c.acked).where(
+    WRITERS.c.run_id == bindparam("run"), WRITERS.c.writer == bindparam("name")
+)
+_ACK: Final = (
+    WRITERS.update()
+    .where(WRITERS.c.run_id == bindparam("run"), WRITERS.c.writer == bindparam("name"))
+    .values(acked=bindparam("records"), attempt=bindparam("nth"))
+)
+_STATE: Final = select(ENGINES.c.state).where(ENGINES.c.run_id == bindparam("run"))
+_UPDATE: Final = RUNS.update().where(RUNS.c.run_id == bindparam("run"))
+_FIRST: Final[dict[str, object]] = {
+    "status": "running",
+    "attempt": 1,
+    "verdict": "too_early",
+    "action": "continue",
+    "version": 0,
+    "series_count": 0,
+    "event_count": 0,
+    "alert_count": 0,
+    "compacted": True,
+    "headline": "",
+    "recommendation": {},
+    "counts": {},
+    "warnings": {},
+    "tags": {},
+    "config": {},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """What the store knows of a writer.
+
+    Attributes:
+        attempt: the one its points belong to.
+        joined: it is an extra writer of somebody else's attempt.
+        acked: how many of its records are stored.
+    """
+
+    attempt: int
+    joined: bool
+    acked: int
+
+
+class Transaction:
+    """A write transaction on one run; made by `Store.write`.
+
+    Attributes:
+        run_id: the run, whether it exists yet or not.
+        now_ms: the time of the transaction, milliseconds since the epoch.
+    """
+
+    def __init__(self, connection: Connection, run_id: str, now_ms: int) -> None:
+        self.run_id = run_id
+        self.now_ms = now_ms
+        self._connection = connection
+        self._insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        self._row: dict[str, object] | None = None
+        self._changed: set[str] = set()
+        self._lock()
+
+    def _lock(self) -> None:
+        statement = _LOCK_SQLITE if self._connection.dialect.name == "sqlite" else _LOCK
+        row = self._connection.execute(statement, {"run": self.run_id}).mappings().one_or_none()
+        self._row = dict(row) if row is not None else None
+
+    @property
+    def exists(self) -> bool:
+        """True where the run is stored and not deleted."""
+        return self._row is not None and self._row["deleted_ms"] is None
+
+    @property
+    def deleted(self) -> bool:
+        """True where the run was deleted and still awaits its purge."""
+        return self._row is not None and self._row["deleted_ms"] is not None
+
+    @property
+    def run(self) -> RunInfo:
+        """The run as it is, changes of this transaction included."""
+        return rows.run_info(self._known)
+
+    @property
+    def _known(self) -> dict[str, object]:
+        if self._row is None:
+            raise LookupError(f"run {self.run_id} is not stored")
+        return self._row
+
+    def get(self, column: str) -> object:
+        """A column of the run's row, changes of this transaction included."""
+        return self._known[column]
+
+    def set(self, **columns: object) -> None:
+        """Change columns of the run's row; one that keeps its value is not written."""
+        row = self._known
+        for name, value in columns.items():
+            if row[name] != value:
+                row[name] = value
+                self._changed.add(name)
+
+    def create(self, *, project: str, name: str, owner: str | None) -> bool:
+        """Insert the run, attempt 1, running.
+
+        Returns:
+            False where another writer was faster: the run is locked and read instead.
+        """
+        fresh = {**_FIRST, "project": project, "name": name, "owner": owner, "created_ms": self.now_ms}
+        insert = self._insert(RUNS).values(run_id=self.run_id, **fresh).on_conflict_do_nothing()
+        done = self._connection.execute(insert).rowcount == 1
+        self._lock()
+        return done
+
+    def writer(self, name: str) -> Writer | None:
+        """A writer of the run, None where it has never written."""
+        row = self._connection.execute(_WRITER, {"run": self.run_id, "name": name}).one_or_none()
+        return None if row is None else Writer(row.attempt, row.joined, row.acked)
+
+    def add_writer(self, name: str, attempt: int, *, joined: bool) -> Writer:
+        """Take up a writer that has stored nothing yet."""
+        row = {"run_id": self.run_id, "writer": name, "attempt": attempt, "joined": joined, "acked": 0}
+        self._connection.execute(WRITERS.insert(), row)
+        return Writer(attempt, joined, 0)
+
+    def ack(self, name: str, attempt: int, records: int) -> None:
+        """Set how many of a writer's records are stored."""
+        values = {"run": self.run_id, "name": name, "records": records, "nth": attempt}
+        self._connection.execute(_ACK, values)
+
+    def append(self, attempt: int, keys: Sequence[str], columns: Columns) -> Appended:
+        """Store points, with their series' summaries; see `append.append_points`."""
+        count = self._count("series_count")
+        done = append.append_points(self._connection, self.run_id, attempt, keys, columns, count)
+        self.set(series_count=done.series_count, compacted=False)
+        return done
+
+    def engine_state(self) -> bytes | None:
+        """What the engine remembers of the run, None where it was never started."""
+        state = self._connection.execute(_STATE, {"run": self.run_id}).scalar_one_or_none()
+        return None if state is None else bytes(state)
+
+    def save_engine(self, state: bytes, rules_hash: str) -> None:
+        """Keep what the engine remembers."""
+        insert = self._insert(ENGINES).values(run_id=self.run_id, state=state, rules_hash=rules_hash)
+        values = {"state": insert.excluded.state, "rules_hash": insert.excluded.rules_hash}
+        self._connection.execute(insert.on_conflict_do_update(index_elements=["run_id"], set_=values))
+
+    def save_findings(self, findings: Sequence[Finding]) -> None:
+        """Insert findings, or bring those of the same number up to date."""
+        if not findings:
+            return
+        insert = self._insert(FINDINGS)
+        keep = {c.name: c for c in insert.excluded if c.name not in ("run_id", "number")}
+        upsert = insert.on_conflict_do_update(index_elements=["run_id", "number"], set_=keep)
+        self._connection.execute(upsert, [rows.finding_row(self.run_id, found) for found in findings])
+
+    def add_events(self, writer: str, events: Sequence[Event]) -> None:
+        """Keep every event as it came; a `checkpoint` also in a table of its own."""
+        if not events:
+            return
+        first = self._count("event_count") + 1
+        self.set(event_count=first - 1 + len(events))
+        found = [
+            {
+                "run_id": self.run_id,
+                "id": number,
+                "writer": writer,
+                "record": event.record,
+                "kind": event.kind,
+                "time_ms": event.time_ms,
+                "data": event.data,
+            }
+            for number, event in enumerate(events, start=first)
+        ]
+        self._connection.execute(EVENTS.insert(), found)
+        saved = [
+            {
+                "run_id": self.run_id,
+                "id": number,
+                "step": event.data["step"],
+                "path": event.data["path"],
+                "time_ms": event.time_ms,
+            }
+            for number, event in enumerate(events, start=first)
+            if event.kind == "checkpoint"
+        ]
+        if saved:
+            self._connection.execute(CHECKPOINTS.insert(), saved)
+
+    def merge_tags(self, tags: Mapping[str, str]) -> None:
+        """Add tags to the run, or change them."""
+        if not tags:
+            return
+        known = self.get("tags")
+        self.set(tags={**(known if isinstance(known, Mapping) else {}), **tags})
+        insert = self._insert(TAGS)
+        upsert = insert.on_conflict_do_update(
+            index_elements=["run_id", "name"], set_={"value": insert.excluded["value"]}
+        )
+        self._connection.execute(
+            upsert, [{"run_id": self.run_id, "name": name, "value": value} for name, value in tags.items()]
+        )
+
+    def add_alerts(self, alerts: Sequence[Alert]) -> None:
+        """Put alerts into the outbox."""
+        if not alerts:
+            return
+        first = self._count("alert_count") + 1
+        self.set(alert_count=first - 1 + len(alerts))
+        found = [
+            {
+                "run_id": self.run_id,
+                "id": number,
+                "created_ms": alert.created_ms,
+                "dedup_key": alert.dedup_key[:250],
+                "alert": alert.to_dict(),
+                "attempts": 0,
+                "next_ms": alert.created_ms,
+            }
+            for number, alert in enumerate(alerts, start=first)
+        ]
+        self._connection.execute(OUTBOX.insert(), found)
+
+    def compact(self) -> int:
+        """Merge all that can be merged of the run's chunks; how many chunks that saved."""
+        self.set(compacted=True)
+        return compact.merge_all(self._connection, self.run_id)
+
+    def flush(self, *, visible: bool = True) -> None:
+        """Write what was set on the run; `Store.write` calls it before the commit.
+
+        Args:
+            visible: whether a reader can see a difference; the run's `version` then grows.
+        """
+        if not self._changed:
+            return
+        row = self._known
+        if visible and self._changed - {"heartbeat_ms", "compacted"}:
+            self.set(version=self._count("version") + 1)
+        values = {name: row[name] for name in self._changed}
+        self._connection.execute(_UPDATE.values(values), {"run": self.run_id})
+        self._changed.clear()
+
+    def _count(self, column: str) -> int:
+        value = self._known[column]
+        assert isinstance(value, int)
+        return value
