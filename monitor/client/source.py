@@ -1,0 +1,288 @@
+"""What `reader.Api` reads from: the store in this process, or a server; one protocol, the same domain objects."""
+
+# ruff: noqa: D102  # the methods are documented once, in `Source`
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from time import time_ns
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
+
+from monitor.client.sinks import connect, request
+from monitor.domain import (
+    Alert,
+    Checkpoint,
+    Counts,
+    Curve,
+    Delivery,
+    Diagnosis,
+    Finding,
+    Points,
+    Recommendation,
+    RunInfo,
+    RunPage,
+    SeriesInfo,
+)
+from monitor.errors import RunNotFound, ServerUnreachable
+from monitor.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
+
+    from monitor.store import Store
+    from monitor.wire import Event
+
+Query = Mapping[str, str | float | None]
+
+
+class Source(Protocol):
+    """Where runs are read from; `run_id` is always a full id."""
+
+    def runs(self, query: Query) -> RunPage:
+        """One page of runs."""
+        ...
+
+    def run(self, ref: str) -> RunInfo:
+        """One run, by id, unique start of it, or name."""
+        ...
+
+    def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
+        """A run's series."""
+        ...
+
+    def history(self, run_id: str, key: str, lo: int | None, hi: int | None, attempt: int | None) -> Points:
+        """Every point of a series."""
+        ...
+
+    def curve(self, run_id: str, key: str, query: Query) -> Curve:
+        """A series reduced to what a screen shows."""
+        ...
+
+    def findings(self, run_id: str) -> tuple[Finding, ...]:
+        """What the rules found."""
+        ...
+
+    def diagnosis(self, run_id: str) -> Diagnosis:
+        """The whole judgement."""
+        ...
+
+    def checkpoints(self, run_id: str) -> tuple[Checkpoint, ...]:
+        """The files that the loop saved."""
+        ...
+
+    def events(self, run_id: str) -> tuple[Event, ...]:
+        """What happened besides points."""
+        ...
+
+    def request_stop(self, run_id: str, who: str) -> None:
+        """Ask the loop to stop."""
+        ...
+
+    def projects(self) -> tuple[tuple[str, int], ...]:
+        """Projects and how many runs each has."""
+        ...
+
+    def alerts(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
+        """Alerts, newest first."""
+        ...
+
+    def health(self) -> Mapping[str, object]:
+        """How the source is."""
+        ...
+
+    def close(self) -> None:
+        """Give connections back."""
+        ...
+
+
+class EmbeddedSource:
+    """The store of this machine, opened when first asked."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._opened: Store | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def _store(self) -> Store:
+        with self._lock:
+            if self._opened is None:
+                from monitor.store import Store
+
+                self._settings.dir.mkdir(parents=True, exist_ok=True)
+                self._opened = Store.open(self._settings.store_url)
+            return self._opened
+
+    def runs(self, query: Query) -> RunPage:
+        return self._store.runs(**dict(query))  # type: ignore[arg-type]  # `Api.runs_page` gives them by name and type
+
+    def run(self, ref: str) -> RunInfo:
+        return self._store.run(ref)
+
+    def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
+        return self._store.series(run_id)
+
+    def history(self, run_id: str, key: str, lo: int | None, hi: int | None, attempt: int | None) -> Points:
+        return self._store.history(run_id, key, lo=lo, hi=hi, attempt=attempt)
+
+    def curve(self, run_id: str, key: str, query: Query) -> Curve:
+        return self._store.curve(run_id, key, **dict(query))  # type: ignore[arg-type]  # as in `runs`
+
+    def findings(self, run_id: str) -> tuple[Finding, ...]:
+        return self._store.findings(run_id)
+
+    def diagnosis(self, run_id: str) -> Diagnosis:
+        return self._store.diagnosis(run_id)
+
+    def checkpoints(self, run_id: str) -> tuple[Checkpoint, ...]:
+        return self._store.checkpoints(run_id)
+
+    def events(self, run_id: str) -> tuple[Event, ...]:
+        return self._store.events(run_id)
+
+    def request_stop(self, run_id: str, who: str) -> None:
+        self._store.request_stop(run_id, who, now_ms=time_ns() // 1_000_000)
+
+    def projects(self) -> tuple[tuple[str, int], ...]:
+        return self._store.projects()
+
+    def alerts(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
+        return self._store.alerts(None if run is None else self._store.run(run).id, limit)
+
+    def health(self) -> Mapping[str, object]:
+        self._store.runs(limit=1)
+        return {"status": "ok", "store": self._settings.store_url.partition(":")[0], "embedded": True}
+
+    def close(self) -> None:
+        with self._lock:
+            if self._opened is not None:
+                self._opened.close()
+                self._opened = None
+
+
+class HttpSource:
+    """A server, over its public API."""
+
+    def __init__(self, server: str, token: str | None, *, transport: httpx.BaseTransport | None = None) -> None:
+        self._server = server
+        self._client = connect(server, token, transport=transport)
+
+    def runs(self, query: Query) -> RunPage:
+        from monitor.wire import number_from_json
+
+        data = self._object("/runs", query)
+        sparklines = {
+            run_id: {
+                role: tuple(number_from_json(v, "sparklines") for v in _rows(values))
+                for role, values in _mapping(roles).items()
+            }
+            for run_id, roles in _mapping(data.get("sparklines", {})).items()
+        }
+        items = tuple(RunInfo.from_dict(_mapping(row)) for row in _rows(data["runs"]))
+        return RunPage(items=items, total=int(str(data["total"])), sparklines=sparklines)
+
+    def run(self, ref: str) -> RunInfo:
+        data = self._object(f"/runs/{_part(ref)}", ref=ref)
+        return RunInfo.from_dict({k: v for k, v in data.items() if k in RunInfo.__slots__})
+
+    def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
+        return tuple(SeriesInfo.from_dict(_mapping(row)) for row in self._list(run_id, "series"))
+
+    def history(self, run_id: str, key: str, lo: int | None, hi: int | None, attempt: int | None) -> Points:
+        from monitor.wire import POINTS_MEDIA_TYPE, decode_points
+
+        query = {"key": key, "lo": lo, "hi": hi, "attempt": attempt}
+        body = self._get(f"/runs/{run_id}/history", query, {"Accept": POINTS_MEDIA_TYPE})
+        if not isinstance(body, bytes):
+            raise ServerUnreachable(self._server, "it answers, but not with points")
+        return decode_points(body)
+
+    def curve(self, run_id: str, key: str, query: Query) -> Curve:
+        from monitor.wire import curve_from_json
+
+        return curve_from_json(self._object(f"/runs/{run_id}/curve", {"key": key, **query}))
+
+    def findings(self, run_id: str) -> tuple[Finding, ...]:
+        return tuple(Finding.from_dict(_mapping(row)) for row in self._list(run_id, "findings"))
+
+    def diagnosis(self, run_id: str) -> Diagnosis:
+        data = self._object(f"/runs/{run_id}/diagnosis")
+        counts = {**_mapping(data["counts"])}
+        counts["unmapped"] = tuple(str(key) for key in _rows(counts.get("unmapped", [])))
+        return Diagnosis(
+            verdict=str(data["verdict"]),
+            headline=str(data["headline"]),
+            findings=tuple(Finding.from_dict(_mapping(row)) for row in _rows(data["findings"])),
+            recommendation=Recommendation.from_dict(_mapping(data["recommendation"])),
+            counts=Counts(**counts),
+        )
+
+    def checkpoints(self, run_id: str) -> tuple[Checkpoint, ...]:
+        return tuple(Checkpoint(**_mapping(row)) for row in self._list(run_id, "checkpoints"))
+
+    def events(self, run_id: str) -> tuple[Event, ...]:
+        from monitor.wire import Event
+
+        return tuple(Event(**_mapping(row)) for row in self._list(run_id, "events"))
+
+    def request_stop(self, run_id: str, who: str) -> None:
+        import json
+
+        request(
+            self._client,
+            "POST",
+            f"/api/v1/runs/{run_id}/stop",
+            content=json.dumps({"who": who}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+
+    def projects(self) -> tuple[tuple[str, int], ...]:
+        rows = [_mapping(row) for row in _rows(self._object("/projects")["projects"])]
+        return tuple((str(row["name"]), int(row["runs"])) for row in rows)
+
+    def alerts(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
+        rows = [_mapping(row) for row in _rows(self._object("/alerts", {"run": run, "limit": limit})["alerts"])]
+        return tuple(Delivery(**{**row, "alert": Alert.from_dict(_mapping(row["alert"]))}) for row in rows)
+
+    def health(self) -> Mapping[str, object]:
+        return _mapping(request(self._client, "GET", "/healthz"))
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _get(self, path: str, query: Query | None = None, headers: Mapping[str, str] | None = None) -> object:
+        params = {k: str(v) for k, v in (query or {}).items() if v is not None}
+        return request(self._client, "GET", f"/api/v1{path}", params=params, headers=headers)
+
+    def _object(self, path: str, query: Query | None = None, *, ref: str | None = None) -> dict[str, Any]:
+        try:
+            data = self._get(path, query)
+        except RunNotFound:
+            raise RunNotFound(ref or path.split("/")[2]) from None
+        if not isinstance(data, dict):
+            raise ServerUnreachable(self._server, "it answers, but not as a monitor server does")
+        return data
+
+    def _list(self, run_id: str, what: str) -> Sequence[object]:
+        try:
+            return _rows(self._get(f"/runs/{run_id}/{what}"))
+        except RunNotFound:
+            raise RunNotFound(run_id) from None
+
+
+def _part(ref: str) -> str:
+    return quote(ref, safe="")
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ServerUnreachable("the server", f"answers with {type(value).__name__} where an object belongs")
+    return value
+
+
+def _rows(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise ServerUnreachable("the server", f"answers with {type(value).__name__} where a list belongs")
+    return value

@@ -1,0 +1,213 @@
+"""Curves from a file: CSV, TSV or JSONL by its content, each column taken by its name.
+
+Columns named `step`, `iteration`, `global_step`, `batch` or `epoch` count the steps; losses, the gradient norm and the
+learning rate are found by the names in `roles`. A blank cell is a point that was not logged. NaN and infinities are
+points.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.errors import FileUnreadable
+from monitor.importers.csv import read_csv
+from monitor.importers.jsonl import read_jsonl
+from monitor.importers.table import Cell, Row, Table
+from monitor.roles import Role, role_of
+
+STEP_NAMES: Final = ("step", "global_step", "iteration", "iter", "_step", "batch", "n_iter", "update")
+EPOCH_NAMES: Final = ("epoch", "epochs")
+SIDE_NAMES: Final = frozenset(
+    {"time", "timestamp", "wall_time", "time_ms", "date", "_timestamp", "_runtime", "runtime"}
+)
+_BLANK: Final = frozenset({"", "-", "none", "null", "n/a", "na"})
+_SPECIAL: Final = {
+    "nan": math.nan,
+    "inf": math.inf,
+    "+inf": math.inf,
+    "infinity": math.inf,
+    "+infinity": math.inf,
+    "-inf": -math.inf,
+    "-infinity": -math.inf,
+    "1.#inf": math.inf,
+    "-1.#inf": -math.inf,
+    "1.#qnan": math.nan,
+    "1.#ind": math.nan,
+    "-1.#ind": math.nan,
+    "-nan": math.nan,
+}
+Series = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Curves:
+    """What a file holds, as `monitor.diagnose` takes it.
+
+    Attributes:
+        train: float64 (n, 2), steps and training losses, in the file's order.
+        val: float64 (m, 2), steps and validation losses; None where the file has none.
+        unit: what the steps count, "step" or "epoch", by the name of the column.
+        grad_norm: float64 (k, 2), or None.
+        lr: float64 (k, 2), or None.
+        unmapped: columns of numbers that no role fits, in the file's order.
+        columns: by role, the column it was taken from.
+    """
+
+    train: Series
+    val: Series | None
+    unit: Literal["step", "epoch"]
+    grad_norm: Series | None = None
+    lr: Series | None = None
+    unmapped: tuple[str, ...] = ()
+    columns: Mapping[Role, str]
+
+
+def read_curves(path: str | Path) -> Curves:
+    """Read the curves of a file.
+
+    Args:
+        path: CSV (comma, semicolon or tab), or JSONL with one object a line.
+
+    Raises:
+        FileUnreadable: the file, the row and what is wrong there.
+    """
+    return curves_of(read_table(Path(path)))
+
+
+def read_table(path: Path) -> Table:
+    """Read a file as a table, by what it begins with.
+
+    Raises:
+        FileUnreadable: it cannot be opened, is empty, or is no text.
+    """
+    name = str(path)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise FileUnreadable(name, "", "no such file") from None
+    except IsADirectoryError:
+        raise FileUnreadable(name, "", "is a folder") from None
+    except OSError as error:
+        raise FileUnreadable(name, "", error.strerror or str(error)) from None
+    try:
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = data[: error.start].count(b"\n") + 1
+        raise FileUnreadable(name, f"row {row}", f"is not text in UTF-8 (byte {error.start})") from None
+    if "\0" in text:
+        raise FileUnreadable(name, f"row {text[: text.index(chr(0))].count(chr(10)) + 1}", "is not text") from None
+    if not text.strip():
+        raise FileUnreadable(name, "", "is empty")
+    return read_jsonl(name, text) if text.lstrip()[0] in "{[" else read_csv(name, text)
+
+
+def curves_of(table: Table) -> Curves:
+    """Take the curves out of a table.
+
+    Raises:
+        FileUnreadable: there is no column of losses, or a cell is no number.
+    """
+    step, unit = _step_column(table.names)
+    chosen: dict[Role, str] = {}
+    unmapped = []
+    for name in table.names:
+        role = role_of(name)
+        if name == step or name.lower() in (*STEP_NAMES, *EPOCH_NAMES, *SIDE_NAMES):
+            continue
+        if role in (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.LR) and role not in chosen:
+            chosen[role] = name
+        elif _numeric(table.rows, name):
+            unmapped.append(name)
+    if Role.TRAIN not in chosen and Role.VAL not in chosen:
+        known = ", ".join(table.names[:12])
+        raise FileUnreadable(table.path, "row 1" if table.header else "", f"no column of losses among: {known}")
+    series = {role: _series(table, step, name) for role, name in chosen.items()}
+    return Curves(
+        train=series.get(Role.TRAIN, np.empty((0, 2))),
+        val=series.get(Role.VAL),
+        unit=unit,
+        grad_norm=series.get(Role.GRAD_NORM),
+        lr=series.get(Role.LR),
+        unmapped=tuple(unmapped),
+        columns=chosen,
+    )
+
+
+def cell_number(cell: Cell) -> float | None:
+    """A cell as a number; None where it is blank.
+
+    >>> cell_number("1e-3"), cell_number("-inf"), cell_number(" "), cell_number("1,5")
+    (0.001, -inf, None, 1.5)
+
+    Raises:
+        ValueError: it is no number.
+    """
+    if cell is None:
+        return None
+    if isinstance(cell, bool):
+        raise ValueError(f"is no number: {cell}")
+    if isinstance(cell, int | float):
+        return float(cell)
+    text = cell.strip()
+    low = text.lower()
+    if low in _BLANK:
+        return None
+    if low in _SPECIAL:
+        return _SPECIAL[low]
+    if "_" in text:  # float() takes 1_000
+        raise ValueError(f"is no number: {text!r:.60}")
+    try:
+        return float(text)
+    except ValueError:
+        if text.count(",") == 1 and "." not in text:
+            return cell_number(text.replace(",", "."))
+        raise ValueError(f"is no number: {text!r:.60}") from None
+
+
+def _step_column(names: Sequence[str]) -> tuple[str | None, Literal["step", "epoch"]]:
+    by_name = {name.strip().lower(): name for name in reversed(names)}
+    for wanted in STEP_NAMES:
+        if wanted in by_name:
+            return by_name[wanted], "step"
+    for wanted in EPOCH_NAMES:
+        if wanted in by_name:
+            return by_name[wanted], "epoch"
+    return None, "step"
+
+
+def _series(table: Table, step: str | None, name: str) -> Series:
+    found: list[tuple[float, float]] = []
+    for i, row in enumerate(table.rows):
+        value = _cell(table, row, name)
+        if value is None:
+            continue
+        at = float(i) if step is None else _cell(table, row, step)
+        if at is None or not math.isfinite(at):
+            raise FileUnreadable(table.path, f"row {row.number}", f"column {step!r} is blank, but {name!r} is not")
+        found.append((at, value))
+    return np.array(found, "f8").reshape(-1, 2)
+
+
+def _cell(table: Table, row: Row, name: str) -> float | None:
+    try:
+        return cell_number(row.cells.get(name))
+    except (ValueError, OverflowError) as error:
+        raise FileUnreadable(table.path, f"row {row.number}", f"column {name!r} {error}") from None
+
+
+def _numeric(rows: Iterable[Row], name: str) -> bool:
+    """True where the first cell of a column that is not blank is a number."""
+    for row in rows:
+        try:
+            if cell_number(row.cells.get(name)) is not None:
+                return True
+        except (ValueError, OverflowError):
+            return False
+    return False

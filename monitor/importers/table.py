@@ -1,0 +1,38 @@
+"""A file as rows of named cells, before anybody knows what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Cell = str | float | int | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row.
+
+    Attributes:
+        number: the line it begins on, from 1.
+        cells: by column; a column that is missing here is not there.
+    """
+
+    number: int
+    cells: Mapping[str, Cell]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A file's rows.
+
+    Attributes:
+        path: the file as the user named it.
+        names: the columns, in the order in which they first appear.
+        rows: the rows, in the file's order.
+        header: True where the names are the file's first row.
+    """
+
+    path: str
+    names: tuple[str, ...]
+    rows: tuple[Row, ...]
+    header: bool = True
