@@ -146,7 +146,7 @@ _HTTP_TITLES: Final = {
 
 
 def _unexpected(request: Request, error: Exception) -> Response:
-    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    # The ASGI server logs the traceback: Starlette raises the error on once this answer is sent.
     title = "The server failed; its log says why"
     return problem(500, "internal", title, f"{type(error).__name__} while answering {request.url.path}")
 

@@ -12,7 +12,7 @@ from monitor.api.models import ProjectsModel, RunModel, RunsModel, StopModel, St
 from monitor.api.problems import documented
 from monitor.api.services import Served
 from monitor.domain import Checkpoint, Diagnosis, Finding, RunStatus, SeriesInfo
-from monitor.wire import jsonable
+from monitor.wire import Event, jsonable
 
 router = APIRouter(tags=["runs"], default_response_class=Response, responses=documented(401, 404, 422, 503))
 
@@ -77,10 +77,11 @@ def get_checkpoints(served: Served, ref: str) -> Response:
     return json_response([checkpoint.to_dict() for checkpoint in served.store.checkpoints(served.store.run(ref).id)])
 
 
-@router.get("/runs/{ref}/events")
+@router.get("/runs/{ref}/events", responses={200: {"model": list[Event]}})
 def get_events(served: Served, ref: str) -> Response:
     """What happened in the run besides points, in order."""
-    return json_response([jsonable(event) for event in served.store.events(served.store.run(ref).id)])
+    events = served.store.events(served.store.run(ref).id)
+    return json_response([{"kind": e.kind, "record": e.record, "time_ms": e.time_ms, "data": e.data} for e in events])
 
 
 @router.post("/runs/{ref}/stop", responses={200: {"model": StopModel}})

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import inspect
+import json
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from monitor import errors
+from monitor.api import problems
+from monitor.domain import JobHealth
+from monitor.errors import MonitorError
+
+from .conftest import served
+
+_EXAMPLES: dict[type[MonitorError], MonitorError] = {
+    errors.SettingsError: errors.SettingsError("port", "is odd", "use another"),
+    errors.RulesError: errors.RulesError("a.toml", "is odd", "use another"),
+    errors.LossError: errors.LossError("mse", "is odd", "use another"),
+    errors.WireError: errors.WireError("points[3].value", "must be a number"),
+    errors.OffsetGap: errors.OffsetGap("ab" * 16, "w", expected=3, got=7),
+    errors.FileUnreadable: errors.FileUnreadable("a.csv", "row 3", "is odd"),
+    errors.RunExists: errors.RunExists("ab" * 16),
+    errors.RunNotFound: errors.RunNotFound("ab" * 16),
+    errors.SeriesNotFound: errors.SeriesNotFound("ab" * 16, "loss", ("a",)),
+    errors.Unauthorized: errors.Unauthorized("http://x"),
+    errors.ServerUnreachable: errors.ServerUnreachable("http://x", "is down"),
+    errors.DeliveryFailed: errors.DeliveryFailed("json://x", "is down"),
+    errors.StoreError: errors.StoreError("disk full"),
+    errors.SchemaMismatch: errors.SchemaMismatch("sqlite://", found="1", wanted="2", command="monitor db upgrade"),
+    errors.StoreBusy: errors.StoreBusy("sqlite://", 5),
+    errors.MonitorError: errors.MonitorError("odd"),
+}
+
+
+def test_every_error_of_the_package_becomes_a_problem_with_its_message() -> None:
+    tree = {c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, MonitorError)}
+
+    # Whoever adds an error decides here how HTTP tells it.
+    assert tree == _EXAMPLES.keys()
+    for error in _EXAMPLES.values():
+        response = problems.of_error(error)
+        body = json.loads(bytes(response.body))
+        assert body["detail"] == str(error)
+        assert body["status"] == response.status_code
+        assert 400 <= response.status_code < 600
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "members", "headers"),
+    [
+        (errors.WireError, 422, {"field": "points[3].value"}, {}),
+        (errors.OffsetGap, 409, {"expected": 3, "got": 7}, {}),
+        (errors.RunExists, 409, {"run_id": "ab" * 16}, {}),
+        (errors.RunNotFound, 404, {"run_id": "ab" * 16}, {}),
+        (errors.SeriesNotFound, 404, {"key": "loss"}, {}),
+        (errors.Unauthorized, 401, {}, {"www-authenticate": "Bearer"}),
+        (errors.StoreBusy, 503, {}, {"retry-after": "1"}),
+        (errors.SchemaMismatch, 503, {"found": "1", "wanted": "2"}, {"retry-after": "30"}),
+    ],
+)
+def test_the_members_and_headers_that_a_client_acts_on_are_there(
+    kind: type[MonitorError], status: int, members: dict[str, object], headers: dict[str, str]
+) -> None:
+    response = problems.of_error(_EXAMPLES[kind])
+
+    body = json.loads(bytes(response.body))
+    assert response.status_code == status
+    assert members.items() <= body.items()
+    assert headers.items() <= dict(response.headers).items()
+
+
+def test_a_bug_is_a_500_problem_that_tells_no_internals_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    app = FastAPI()
+    problems.install(app)
+
+    @app.get("/bug")
+    def bug() -> None:
+        raise KeyError("the secret of the database")
+
+    with served(app) as url:
+        response = httpx.get(f"{url}/bug")
+
+    assert (response.status_code, response.json()["type"]) == (500, "urn:lossmonitor:problem:internal")
+    assert "secret" not in response.text
+    assert "the secret of the database" in caplog.text
+
+
+def test_the_health_of_jobs_is_plain_data() -> None:
+    assert json.loads(json.dumps(JobHealth(runs=3).to_dict()))["runs"] == 3

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from monitor import wire
+from monitor.domain import Delivery, Diagnosis, Finding, RunInfo, SeriesInfo
+from monitor.wire import Batch
+
+from .conftest import NOW_MS, Api, a_batch
+
+
+@pytest.fixture(scope="module")
+def run(api: Api) -> Batch:
+    batch = a_batch([3.0, 2.0, math.nan, math.inf, 1.0], name="reader", project="reads", tags={"team": "vision"})
+    assert api.post(batch).status_code == 200
+    return batch
+
+
+def get(api: Api, path: str, **params: object) -> object:
+    response = api.http.get(f"/api/v1{path}", params=params)  # type: ignore[arg-type]  # ints and strings
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def test_the_list_of_runs_is_the_stores(api: Api, run: Batch) -> None:
+    page = get(api, "/runs", project="reads", sparkline=4)
+
+    assert isinstance(page, dict)
+    assert page["total"] == 1
+    assert [RunInfo.from_dict(r) for r in page["runs"]] == list(api.store.runs(project="reads").items)
+    assert list(page["sparklines"][run.run_id]) == ["train"]
+
+
+def test_a_run_is_found_by_id_prefix_and_name_and_shows_its_series(api: Api, run: Batch) -> None:
+    by_id, by_prefix, by_name = (get(api, f"/runs/{ref}") for ref in (run.run_id, run.run_id[:12], "reader"))
+
+    assert by_id == by_prefix == by_name
+    assert isinstance(by_id, dict)
+    assert [SeriesInfo.from_dict(s) for s in by_id["series"]] == list(api.store.series(run.run_id))
+    assert by_id["checkpoints"] == []
+    assert get(api, "/runs/reader/series") == by_id["series"]
+
+
+def test_findings_and_diagnosis_are_the_stores(api: Api, run: Batch) -> None:
+    findings = get(api, "/runs/reader/findings")
+
+    assert isinstance(findings, list)
+    assert [Finding.from_dict(f) for f in findings] == list(api.store.findings(run.run_id))
+    assert findings
+    diagnosis: Diagnosis = api.store.diagnosis(run.run_id)
+    assert get(api, "/runs/reader/diagnosis") == diagnosis.to_dict()
+
+
+def test_events_come_in_order_with_their_data(api: Api, run: Batch) -> None:
+    events = get(api, "/runs/reader/events")
+
+    assert isinstance(events, list)
+    assert [e["kind"] for e in events] == ["run"]
+    assert events[0]["data"]["tags"] == {"team": "vision"}
+
+
+def test_a_curve_is_strict_json_and_lossless(api: Api, run: Batch) -> None:
+    curve = wire.curve_from_json(get(api, "/runs/reader/curve", key="train/loss", smoothing=0.5))  # type: ignore[arg-type]  # checked there
+
+    assert (curve.shown, curve.total) == (5, 5)
+    assert curve.x.tolist() == [1, 2, 3, 4, 5]
+    np.testing.assert_array_equal(curve.y, [3.0, 2.0, math.nan, math.inf, 1.0])
+    assert curve.smoothed is not None
+
+
+def test_a_history_is_packed_for_those_who_ask_and_json_for_the_others(api: Api, run: Batch) -> None:
+    path = "/api/v1/runs/reader/history"
+    packed = api.http.get(path, params={"key": "train/loss"}, headers={"Accept": wire.POINTS_MEDIA_TYPE})
+    plain = api.http.get(path, params={"key": "train/loss", "lo": 2, "hi": 3})
+
+    points = wire.decode_points(packed.content)
+    assert packed.headers["content-type"] == wire.POINTS_MEDIA_TYPE
+    assert points.values.tobytes() == run.points.value.tobytes()
+    assert plain.json() == {
+        "key": "train/loss",
+        "steps": [2, 3],
+        "values": [2.0, "NaN"],
+        "times": [NOW_MS + 2, NOW_MS + 3],
+        "epochs": None,
+    }
+    assert packed.headers["vary"] == plain.headers["vary"] == "Accept"
+
+
+def test_projects_and_alerts_are_listed(api: Api, run: Batch) -> None:
+    projects, alerts = get(api, "/projects"), get(api, "/alerts", run="reader")
+
+    assert isinstance(projects, dict)
+    assert {"name": "reads", "runs": 1} in projects["projects"]
+    assert isinstance(alerts, dict)
+    stored: tuple[Delivery, ...] = api.store.alerts(run.run_id)
+    assert [a["alert"]["dedup_key"] for a in alerts["alerts"]] == [row.alert.dedup_key for row in stored]
+    assert alerts["alerts"]
+
+
+def test_a_stop_is_told_to_the_loop_with_its_next_reply(api: Api) -> None:
+    batch = a_batch([3.0], name="stoppable")
+    api.post(batch)
+
+    asked = api.http.post("/api/v1/runs/stoppable/stop", json={"who": " ada "})
+    reply = api.post(a_batch([], run_id=batch.run_id, first=2, start=False)).json()
+
+    assert asked.json() == {"run_id": batch.run_id, "stop_requested": "ada"}
+    assert reply["stop_requested"] == "ada"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "kind"),
+    [
+        ("/runs/nosuchrun", 404, "run-not-found"),
+        ("/runs/nosuchrun/curve?key=loss", 404, "run-not-found"),
+        ("/runs/reader/curve?key=nosuch", 404, "series-not-found"),
+        ("/runs/reader/history?key=nosuch", 404, "series-not-found"),
+        ("/alerts?run=nosuch", 404, "run-not-found"),
+        ("/runs?limit=0", 422, "invalid-request"),
+        ("/runs?status=dancing", 422, "invalid-request"),
+        ("/runs/reader/curve", 422, "invalid-request"),
+        ("/runs/reader/curve?key=train/loss&smoothing=1", 422, "invalid-request"),
+        ("/runs/reader/curve?key=train/loss&x=moon", 422, "invalid-request"),
+        ("/nosuch", 404, "no-such-route"),
+    ],
+)
+def test_what_cannot_be_answered_is_a_problem_of_its_kind(
+    api: Api, run: Batch, path: str, status: int, kind: str
+) -> None:
+    response = api.http.get(f"/api/v1{path}")
+
+    problem = response.json()
+    assert (response.status_code, problem["type"]) == (status, f"urn:lossmonitor:problem:{kind}")
+    assert response.headers["content-type"] == "application/problem+json"
+    assert {"type", "title", "status", "detail"} <= problem.keys()
+
+
+@pytest.mark.parametrize("order", ["-nosuch", "id; drop table runs", "-"])
+def test_an_order_that_is_no_column_is_refused(api: Api, run: Batch, order: str) -> None:
+    response = api.http.get("/api/v1/runs", params={"order": order})
+
+    assert response.status_code == 422, response.text
+
+
+def test_a_parameter_that_is_wrong_is_named(api: Api) -> None:
+    assert api.http.get("/api/v1/runs?limit=many").json()["field"] == "limit"
+
+
+def test_the_wrong_method_is_a_problem_too(api: Api) -> None:
+    response = api.http.delete("/api/v1/runs")
+
+    assert (response.status_code, response.json()["type"]) == (405, "urn:lossmonitor:problem:method-not-allowed")
+
+
+def test_a_stop_without_a_name_is_refused(api: Api, run: Batch) -> None:
+    response = api.http.post("/api/v1/runs/reader/stop", json={"who": "  "})
+
+    assert (response.status_code, response.json()["field"]) == (422, "who")
+
+
+def test_openapi_describes_every_route(api: Api) -> None:
+    described = api.http.get("/openapi.json").json()
+
+    assert {"/healthz", "/readyz", "/api/v1/batches", "/api/v1/runs/{ref}/curve"} <= described["paths"].keys()
+    assert api.http.get("/docs").status_code == 200
+    for path, methods in described["paths"].items():
+        for method, route in methods.items():
+            assert route["description"], f"{method} {path} has no description"
+
+
+def test_health_info_and_readiness_answer(api: Api) -> None:
+    health, ready, info = (api.http.get(p).json() for p in ("/healthz", "/readyz", "/api/v1/info"))
+
+    assert (health["status"], health["name"]) == ("ok", "lossmonitor")
+    assert ready == {"status": "ok", "store": "sqlite", "jobs": {}}
+    assert info["store_id"] == health["store_id"]
+    assert len(info["rules_hash"]) == 12
