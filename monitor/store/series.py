@@ -111,7 +111,8 @@ class SeriesState:
         if start >= len(points):
             return
         steps = np.concatenate([steps, points.steps[start::stride]])
-        values = np.concatenate([values, points.values[start::stride].astype(np.float32)])
+        with np.errstate(over="ignore"):  # what no float32 holds becomes infinite, and is not drawn
+            values = np.concatenate([values, points.values[start::stride].astype(np.float32)])
         while len(steps) > SPARKLINE:
             stride, steps, values = stride * 2, steps[::2], values[::2]
         self.sparkline = _SPARK_HEAD.pack(stride) + steps.tobytes() + values.tobytes()

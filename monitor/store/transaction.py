@@ -131,7 +131,7 @@ class Transaction:
         """
         fresh = {**_FIRST, "project": project, "name": name, "owner": owner, "created_ms": self.now_ms}
         insert = self._insert(RUNS).values(run_id=self.run_id, **fresh).on_conflict_do_nothing()
-        done = self._connection.execute(insert).rowcount == 1
+        done = self._connection.execute(insert.returning(RUNS.c.run_id)).one_or_none() is not None
         self._lock()
         return done
 
