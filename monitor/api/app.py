@@ -59,7 +59,7 @@ def create_api(
     app.add_middleware(CompressRemote)
     app.include_router(health.probes)
     api = APIRouter(prefix="/api/v1", dependencies=[Depends(authorize)])
-    for router in (batches.router, runs.router, curves.router, health.router):
+    for router in (batches.router, curves.router, runs.router, health.router):
         api.include_router(router)
     app.include_router(api)
     return app

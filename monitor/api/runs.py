@@ -40,19 +40,6 @@ def list_runs(
     )
 
 
-@router.get("/runs/{ref}", responses={200: {"model": RunModel}})
-def get_run(served: Served, ref: str) -> Response:
-    """A run by its id, a unique prefix of it, or its name where that is unique; with its series and checkpoints."""
-    run = served.store.run(ref)
-    return json_response(
-        {
-            **run.to_dict(),
-            "series": [series.to_dict() for series in served.store.series(run.id)],
-            "checkpoints": [checkpoint.to_dict() for checkpoint in served.store.checkpoints(run.id)],
-        }
-    )
-
-
 @router.get("/runs/{ref}/series", responses={200: {"model": list[SeriesInfo]}})
 def get_series(served: Served, ref: str) -> Response:
     """The run's series with their counts, last values and extremes."""
@@ -96,3 +83,17 @@ def post_stop(served: Served, ref: str, wanted: StopRequest) -> Response:
 def get_projects(served: Served) -> Response:
     """The projects and how many runs each has."""
     return json_response({"projects": [{"name": name, "runs": runs} for name, runs in served.store.projects()]})
+
+
+@router.get("/runs/{ref:path}", responses={200: {"model": RunModel}})
+def get_run(served: Served, ref: str) -> Response:
+    """A run by its id, a unique prefix of it, or its name where that is unique; with its series and checkpoints."""
+    # The last of the routes below /runs, because a name may hold slashes.
+    run = served.store.run(ref)
+    return json_response(
+        {
+            **run.to_dict(),
+            "series": [series.to_dict() for series in served.store.series(run.id)],
+            "checkpoints": [checkpoint.to_dict() for checkpoint in served.store.checkpoints(run.id)],
+        }
+    )

@@ -23,7 +23,7 @@ from monitor.store import Store
 COMPACT_INTERVAL_S: Final = 30.0
 """Seconds between looks for runs that ended and whose chunks can be merged."""
 ASLEEP: Final = 5
-"""Liveness intervals between two checks after which the machine is taken to have slept."""
+"""Liveness intervals between two checks, at least, after which the machine is taken to have slept."""
 
 _log = logging.getLogger(__name__)
 
@@ -135,7 +135,8 @@ class Jobs:
 
     def _liveness(self) -> None:
         now = self._clock()
-        if now - self._checked_ms > ASLEEP * 1000 * self._settings.liveness_interval_s:
+        asleep_s = max(ASLEEP * self._settings.liveness_interval_s, self._settings.lost_after_s / 2)
+        if now - self._checked_ms > 1000 * asleep_s:
             # A laptop that wakes up finds every heartbeat old, its own runs' too; give them time to beat.
             self._since_ms = now
         self._checked_ms = now

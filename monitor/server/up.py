@@ -19,6 +19,7 @@ from monitor.errors import ServerUnreachable, SettingsError
 from monitor.server.app import create_app
 from monitor.server.children import END_WITHIN_S, Child, Spec, keep_running, need
 from monitor.server.dashboard import dashboard_spec
+from monitor.server.leftovers import ship_in_background
 from monitor.server.ports import bind, check_exposure, free_port, running_there, url_of
 from monitor.server.signals import until_told_to_stop
 from monitor.settings import Settings
@@ -78,6 +79,7 @@ def up(
         links = {spec.name.lower(): spec.url for spec in specs}
         _services(app).links.update(links)
         server = stack.enter_context(_Server(app, sock, url, told))
+        ship_in_background(settings, url)
         keep_running(
             [Child(spec) for spec in specs], told, ready=lambda: ready({"api": url, **links}) if ready else None
         )

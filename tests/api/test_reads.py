@@ -44,6 +44,16 @@ def test_a_run_is_found_by_id_prefix_and_name_and_shows_its_series(api: Api, run
     assert get(api, "/runs/reader/series") == by_id["series"]
 
 
+def test_a_name_with_slashes_and_spaces_is_a_reference_too(api: Api) -> None:
+    batch = a_batch([3.0], name="sweep/lr 0.1/é")
+    api.post(batch)
+
+    found = get(api, "/runs/sweep%2Flr%200.1%2F%C3%A9")
+
+    assert isinstance(found, dict)
+    assert found["id"] == batch.run_id
+
+
 def test_findings_and_diagnosis_are_the_stores(api: Api, run: Batch) -> None:
     findings = get(api, "/runs/reader/findings")
 
