@@ -13,8 +13,8 @@ import typer
 
 from monitor import __version__
 from monitor.cli import curves, database, journals, runs, serve
-from monitor.cli.screen import fail
 from monitor.errors import MonitorError
+from monitor.screen import fail
 
 app = typer.Typer(
     name="monitor",
@@ -35,7 +35,7 @@ database.register(app)
 @app.command(rich_help_panel="Other")
 def version(json: bool = typer.Option(False, "--json", help="Print as JSON.")) -> None:
     """Print the version of the package and of Python."""
-    from monitor.cli.screen import emit
+    from monitor.screen import emit
 
     found = {"version": __version__, "python": sys.version.split()[0]}
     emit(found, f"lossmonitor {found['version']} (Python {found['python']})", json)

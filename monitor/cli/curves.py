@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from monitor.cli.screen import diagnosis_text, emit
+from monitor.screen import diagnosis_text, emit
 
 
 def register(app: typer.Typer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from monitor import settings as settings_
-from monitor.cli.screen import emit
+from monitor.screen import emit
 
 _URL = typer.Option(None, "--url", help="SQLAlchemy URL of the database; default: the one in the settings.")
 
@@ -65,8 +65,10 @@ def _store_url() -> str:
 
 def _report(done: str, url: str, before: str | None, json: bool) -> None:
     from monitor.store import migrate
+    from monitor.store.connect import parse_url
+    from monitor.store.connect import shown as without_password
 
     after = migrate.current(url)
-    shown = migrate.shown(url)
+    shown = without_password(parse_url(url)).replace("+pysqlite:", ":").replace("+psycopg:", ":")
     change = f"at schema {after}" if before == after else f"from schema {before or 'none'} to {after or 'none'}"
     emit({"url": shown, "before": before, "after": after}, f"{done}: {shown}, {change}", json)

@@ -5,10 +5,16 @@ from __future__ import annotations
 import typer
 from rich.table import Table
 
-from monitor.cli.screen import ACTIONS, STATUSES, ago, diagnosis_text, emit, escape, number, out  # fmt: skip
 from monitor.domain import RunInfo
+from monitor.screen import ACTIONS, STATUSES, ago, diagnosis_text, emit, escape, number, out  # fmt: skip
 
 _SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
+_COLUMNS = (
+    ("run", False), ("name", False), ("status", False), ("verdict", False), ("do", False), ("best", True),
+    ("last step", True), ("started", False),
+)  # fmt: skip
+_WIDE = 100
+"""Columns of a terminal from which on the list has room for all of its own."""
 _JSON = typer.Option(False, "--json", help="Print as JSON.")
 
 
@@ -45,11 +51,12 @@ def ls(
         out.print("No runs yet. Log one: https://pypi.org/project/lossmonitor or `monitor demo`" if not any(
             (project, status, verdict, search)) else "No run matches.")  # fmt: skip
         return
+    columns = _COLUMNS if out.width >= _WIDE else _COLUMNS[:-2]
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("run", "project", "name", "status", "verdict", "do", "best", "at step", "last step", "started"):
-        table.add_column(column, justify="right" if column in ("best", "at step", "last step") else "left")
+    for column, right in columns:
+        table.add_column(column, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
     for run in page.items:
-        table.add_row(*_row(run))
+        table.add_row(*_row(run)[: len(columns)])
     out.print(table)
     if page.total > len(page.items):
         out.print(f"[dim]{len(page.items)} of {page.total:,} runs; --limit shows more[/]")
@@ -59,13 +66,11 @@ def _row(run: RunInfo) -> list[str]:
     rec = run.recommendation
     return [
         run.id[:8],
-        escape(run.project),
-        escape(run.name),
+        escape(f"{run.project}/{run.name}"),
         f"[{STATUSES[run.status]}]{run.status}[/]",
         run.verdict,
         f"[{ACTIONS[rec.action]}]{rec.action}[/]",
-        number(rec.best_val_loss),
-        number(rec.best_step),
+        "-" if rec.best_step is None else f"{number(rec.best_val_loss)} @ {number(rec.best_step)}",
         number(run.last_step),
         ago(run.created_ms),
     ]

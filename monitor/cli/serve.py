@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from monitor import settings as settings_
-from monitor.cli.screen import err, escape, out
+from monitor.screen import err, escape, out
 
 _DIR = typer.Option(
     None, "--dir", help="Folder of the embedded store and the journals; default MONITOR_DIR, else ~/.monitor."

@@ -133,7 +133,7 @@ def _one(
 
 def verdict_panel(outcome: Outcome) -> Panel:
     """One run's verdict with its evidence and the recommendation, framed."""
-    from monitor.cli.screen import diagnosis_text, escape
+    from monitor.screen import diagnosis_text, escape, out
 
     title = f"[bold]{outcome.info.name}[/]: {escape(outcome.scenario.story)}"
     note = ""
@@ -143,4 +143,10 @@ def verdict_panel(outcome: Outcome) -> Panel:
             f"\n[cyan]The loop asked run.should_stop() and ended at step {outcome.steps_done:,} "
             f"of {outcome.scenario.steps:,}: {saved:.0%} of the steps saved.[/]"
         )
-    return Panel(diagnosis_text(outcome.diagnosis) + note, title=title, title_align="left", padding=(0, 1))
+    return Panel(
+        diagnosis_text(outcome.diagnosis) + note,
+        title=title,
+        title_align="left",
+        padding=(0, 1),
+        width=min(out.width, 140),
+    )

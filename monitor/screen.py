@@ -6,15 +6,21 @@ import json
 import math
 import sys
 import time
+from collections.abc import Sequence
 from typing import NoReturn
 
 from rich.console import Console
 
-from monitor.domain import Action, Diagnosis, Finding, Recommendation, RunStatus, Severity, whole
+from monitor.domain import Action, Diagnosis, Finding, FindingState, Recommendation, RunStatus, Severity, whole
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+_PIPED = 160
+"""Columns of text that does not go to a terminal."""
 
+out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _PIPED)
+
+_OVER = 5
+"""Findings that are over which text lists by name, at most."""
 COLOURS = {Severity.CRITICAL: "red", Severity.WARNING: "yellow", Severity.INFO: "green"}
 ACTIONS = {Action.STOP: "bold red", Action.INVESTIGATE: "bold yellow", Action.CONTINUE: "green"}
 STATUSES = {
@@ -43,7 +49,7 @@ def emit(data: object, text: object, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(data, indent=2, allow_nan=False) + "\n")
     else:
-        out.print(text)
+        out.print(text, soft_wrap=not out.is_terminal)
 
 
 def escape(text: str) -> str:
@@ -101,6 +107,21 @@ def finding_lines(finding: Finding) -> str:
     return "\n".join(lines)
 
 
+def findings_lines(findings: Sequence[Finding]) -> list[str]:
+    """The findings that matter now in full, then those that are over: warnings a line each, notes by their number."""
+    firing = [f for f in findings if f.state is FindingState.FIRING]
+    over = [f for f in findings if f.state is FindingState.RESOLVED]
+    lines = [finding_lines(f) for f in sorted(firing, key=lambda f: (list(Severity).index(f.severity), f.fired_step))]
+    loud = [f for f in over if f.severity is not Severity.INFO]
+    lines += [
+        f"[dim]○ {f.rule}, over: steps {number(f.onset_step)} to {number(f.resolved_step)}[/]" for f in loud[-_OVER:]
+    ]
+    hidden = len(over) - len(loud[-_OVER:])
+    if hidden:
+        lines.append(f"[dim]○ {hidden} earlier finding{'s' * (hidden > 1)} resolved; --json lists all[/]")
+    return lines
+
+
 def recommendation_line(rec: Recommendation) -> str:
     """The action with its reason and the best step so far, as Rich markup."""
     best = ""
@@ -116,7 +137,7 @@ def diagnosis_text(diagnosis: Diagnosis) -> str:
         f"[bold]{diagnosis.verdict}[/]: {escape(diagnosis.headline)}",
         recommendation_line(diagnosis.recommendation),
         "",
-        *(finding_lines(finding) for finding in diagnosis.findings),
+        *findings_lines(diagnosis.findings),
     ]
     tail = f"{counts.train:,} train and {counts.val:,} validation points"
     tail += "".join(
