@@ -1,4 +1,7 @@
-"""The dashboard's router: `streamlit run dashboard/app.py`, with the flags of `dashboard.options`."""
+"""The dashboard: `streamlit run dashboard/app.py`, with the flags of `dashboard.options`.
+
+`app` adds one route to Streamlit's own: Plotly's script, which `dashboard.plot` draws with.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,10 @@ if sys.path[:1] != [_ROOT]:
     sys.path.insert(0, _ROOT)
 
 import streamlit as st  # noqa: E402  # the path comes first
+from starlette.routing import Route  # noqa: E402  # as above
 
-from dashboard.pages import ALERTS, COMPARE, RUN, RUNS  # noqa: E402  # as above
-from dashboard.theme import LOGO, STYLE_SHEET  # noqa: E402  # as above
+from dashboard.plot import plotly_script, plotly_url  # noqa: E402  # as above
 
-st.set_page_config(page_title="monitor", page_icon=str(LOGO), layout="wide", initial_sidebar_state="collapsed")
-st.html(STYLE_SHEET)
-st.logo(str(LOGO), size="large")
-st.navigation(
-    [
-        st.Page(RUNS, title="Runs", default=True),
-        st.Page(RUN, title="Run", url_path="run", visibility="hidden"),
-        st.Page(COMPARE, title="Compare", url_path="compare"),
-        st.Page(ALERTS, title="Alerts", url_path="alerts"),
-    ],
-    position="top",
-).run()
+app = st.App(
+    Path(__file__).resolve().with_name("main.py"), routes=[Route(plotly_url(), plotly_script, methods=["GET"])]
+)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
 
 import numpy as np
 import plotly.graph_objects as go
@@ -20,6 +20,9 @@ from dashboard import words
 from dashboard.marks import add_best, add_checkpoints, add_findings, add_references, add_stop
 from dashboard.theme import FONT, Palette, rgba
 from monitor.domain import Checkpoint, Curve, Finding, Recommendation
+
+XAxis = Literal["step", "epoch", "wall_time", "relative"]
+AXES: Final[tuple[XAxis, ...]] = ("step", "epoch", "relative", "wall_time")
 
 AUTO_LOG_RATIO: Final = 200.0
 """`scale="auto"` turns to a logarithmic axis where the largest finite value is this many times the smallest."""
@@ -43,7 +46,7 @@ class Look:
     """
 
     palette: Palette
-    x_axis: str = "step"
+    x_axis: XAxis = "step"
     scale: str = "auto"
     revision: str = ""
     offset_ms: int = 0
@@ -168,6 +171,33 @@ def captions(curves: Sequence[tuple[str, Curve]], scale: str) -> tuple[str, ...]
     return tuple(said)
 
 
+def spliced(overview: Curve, detail: Curve, lo: float, hi: float) -> Curve:
+    """The whole curve, with a window of it in more detail; x must rise, as it does for a series.
+
+    Args:
+        overview: the whole curve, reduced.
+        detail: the window's points, reduced less.
+        lo: left end of the window on the curve's x.
+        hi: right end of it.
+    """
+    left, right = overview.x < lo, overview.x > hi
+
+    def joined(outer: NDArray[np.float64], inner: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.concatenate([outer[left], inner, outer[right]])
+
+    both = overview.smoothed is not None and detail.smoothed is not None
+    smoothed = joined(overview.smoothed, detail.smoothed) if both else None  # type: ignore[arg-type]  # `both` says so
+    x = joined(overview.x, detail.x)
+    return replace(overview, x=x, y=joined(overview.y, detail.y), shown=len(x), smoothed=smoothed)
+
+
+def curve_x(x: float, look: Look, curves: Sequence[Curve]) -> float:
+    """The inverse of `place_x`."""
+    if look.x_axis == "wall_time":
+        return x - look.offset_ms
+    return x * relative_unit(curves)[1] if look.x_axis == "relative" else x
+
+
 def place_x(x: float, look: Look, curves: Sequence[Curve]) -> float:
     """An x of a curve in the axis' own unit: wall times shifted to the reader's zone, relative times in s, min or h."""
     if look.x_axis == "wall_time":
@@ -219,6 +249,8 @@ def _canvas(title: str, look: Look, scale: str, y_title: str, curves: Sequence[C
             "hovermode": "x unified",
             "hoverlabel": {"bgcolor": colours.background, "bordercolor": colours.grid, "font": {"color": colours.text}},
             "uirevision": look.revision or "same",
+            "modebar": {"orientation": "v", "bgcolor": "rgba(0,0,0,0)", "color": colours.muted}
+            | {"activecolor": colours.text},
             "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
             "xaxis": axis
             | {"title": {"text": x_title, "font": title_font}}

@@ -7,13 +7,14 @@ sessions, so that a page that is open costs one small request a second while not
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import numpy as np
 import streamlit as st
 
+from dashboard.charts import XAxis
 from monitor import Api
 from monitor.domain import Action, Checkpoint, Curve, Finding, RunInfo, RunPage, RunStatus, SeriesInfo
 from monitor.errors import MonitorError, RunNotFound, ServerUnreachable, StoreBusy, StoreError, Unauthorized
@@ -21,6 +22,7 @@ from monitor.roles import Role
 
 if TYPE_CHECKING:
     from monitor.client.reader import RunView
+    from monitor.wire import Event
 
 T = TypeVar("T")
 
@@ -196,7 +198,17 @@ def _rest(
 
 
 @st.cache_resource(show_spinner=False, max_entries=128)
-def curve(run_id: str, version: int, key: str, *, x: str, width: int, smoothing: float) -> Curve:  # noqa: ARG001  # as above
+def curve(
+    run_id: str,
+    version: int,  # noqa: ARG001  # as above
+    key: str,
+    *,
+    x: XAxis,
+    width: int,
+    smoothing: float,
+    lo: float | None = None,
+    hi: float | None = None,
+) -> Curve:
     """A series reduced to `width` pixels, read once a version and look.
 
     Args:
@@ -206,12 +218,14 @@ def curve(run_id: str, version: int, key: str, *, x: str, width: int, smoothing:
         x: "step", "epoch", "wall_time" or "relative".
         width: pixels.
         smoothing: weight of the moving average, in [0, 1).
+        lo: left end of the window on the x axis; None for all.
+        hi: right end of it.
     """
-    return api().run(run_id).curve(key, width=width, x=x, smoothing=smoothing)
+    return api().run(run_id).curve(key, width=width, x=x, lo=lo, hi=hi, smoothing=smoothing)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4096)
-def position(run_id: str, attempt: int, key: str, step: float, *, x: str, created_ms: int) -> float | None:  # noqa: ARG001  # the attempt is part of the key
+def position(run_id: str, attempt: int, key: str, step: float, *, x: XAxis, created_ms: int) -> float | None:  # noqa: ARG001  # the attempt is part of the key
     """Where a step stands on another axis: epoch, milliseconds since the epoch, or seconds since the run's start.
 
     Returns:
@@ -226,24 +240,7 @@ def position(run_id: str, attempt: int, key: str, step: float, *, x: str, create
     return float(points.times[0]) if x == "wall_time" else (float(points.times[0]) - created_ms) / 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """An event of a run, as its page lists it."""
-
-    kind: str
-    time_ms: int
-    data: Mapping[str, object]
-
-
 @st.cache_resource(show_spinner=False, max_entries=32)
-def events(run_id: str, version: int) -> tuple[Happening, ...]:  # noqa: ARG001  # the version is part of the key
+def events(run_id: str, version: int) -> tuple[Event, ...]:  # noqa: ARG001  # the version is part of the key
     """What happened in a run besides points, oldest first."""
-    return tuple(_happening(event) for event in api().run(run_id).events())
-
-
-def _happening(event: Mapping[str, object]) -> Happening:
-    """An event with its fields in one place, wherever the reader has put them."""
-    inner = event.get("data")
-    fields = dict(inner) if isinstance(inner, Mapping) else {}
-    fields |= {k: v for k, v in event.items() if k not in ("kind", "time_ms", "data", "record", "id", "writer")}
-    return Happening(str(event.get("kind", "")), int(str(event.get("time_ms", 0))), fields)
+    return tuple(api().run(run_id).events())

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
-from dashboard.charts import Look
+from dashboard.charts import Look, XAxis
 from dashboard.theme import palette
 
 
@@ -19,7 +19,7 @@ def zone() -> tzinfo:
         return UTC
 
 
-def look(x_axis: str, scale: str, *, revision: str) -> Look:
+def look(x_axis: XAxis, scale: str, *, revision: str) -> Look:
     """How this reader looks at a chart.
 
     Args:

@@ -7,11 +7,12 @@ from datetime import tzinfo
 from typing import Final
 
 from dashboard import markup, words
-from dashboard.data import Happening, Snapshot
+from dashboard.data import Snapshot
 from dashboard.marks import most_telling
 from dashboard.markup import text
 from monitor.domain import RunInfo, SeriesInfo
 from monitor.roles import Role
+from monitor.wire import Event
 
 _ROLE_WORDS: Final = {
     Role.TRAIN: "training loss",
@@ -183,7 +184,7 @@ def checkpoints(seen: Snapshot, now_ms: int) -> str:
     return markup.table(("step", "path", "saved", ""), rows, numeric=(0,))
 
 
-def events(seen: Snapshot, happened: Sequence[Happening], zone: tzinfo) -> str:
+def events(seen: Snapshot, happened: Sequence[Event], zone: tzinfo) -> str:
     """What was set aside, by counter, and the run's events, newest first."""
     body = ""
     rows = [(text(k), f"{n:,}", text(_WARNING_WORDS.get(k, ""))) for k, n in sorted(seen.info.warnings.items()) if n]

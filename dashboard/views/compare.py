@@ -7,12 +7,15 @@ from typing import Final
 import streamlit as st
 
 from dashboard import charts, data, live, markup, pages, reader, side_by_side
+from dashboard.charts import XAxis
 from dashboard.data import Snapshot
+from dashboard.plot import plot
 from monitor.domain import Curve
 from monitor.errors import MonitorError, RunNotFound
 
 REFRESH_S: Final = 3.0
 MAX_RUNS: Final = 12
+_ACROSS: Final[tuple[XAxis, ...]] = ("step", "epoch", "relative")
 CANDIDATES: Final = 200
 """Newest runs that the picker offers; others come by link from the list."""
 
@@ -83,7 +86,7 @@ def _overlay(seen: list[Snapshot]) -> None:
             "Axis", ("auto", "linear", "log"), default="auto", required=True, key="scale", bind="query-params"
         )
         x_axis = st.segmented_control(
-            "Across", ("step", "epoch", "relative"), default="step", required=True, key="x", bind="query-params",
+            "Across", _ACROSS, default="step", required=True, key="x", bind="query-params",
             format_func=lambda a: "elapsed" if a == "relative" else a,
         )  # fmt: skip
     curves: list[tuple[str, Curve]] = []
@@ -94,16 +97,14 @@ def _overlay(seen: list[Snapshot]) -> None:
         weight = 0.0 if found.count <= charts.SPARSE else float(smoothing)
         try:
             info = snapshot.info
-            curve = data.curve(info.id, info.version, found.key, x=x_axis or "step", width=600, smoothing=weight)
+            curve = data.curve(info.id, info.version, found.key, x=x_axis, width=600, smoothing=weight)
         except MonitorError as error:
             live.html(markup.notice("warning", *data.explain(error)), key=f"no-curve {label}")
             continue
         curves.append((label, curve))
-    look = reader.look(x_axis or "step", scale or "auto", revision=f"{metric} {x_axis} {scale}")
+    look = reader.look(x_axis, scale, revision=f"{metric} {x_axis} {scale}")
     figure = charts.overlay_figure(curves, look, title=metric or metrics[0])
-    st.plotly_chart(
-        figure, key="overlay", theme=None, config={"displaylogo": False}, alt=f"{metric} of {len(curves)} runs"
-    )
+    plot(figure, key="overlay", alt=f"{metric} of {len(curves)} runs")
     resolved = charts.resolve_scale([c for _, c in curves], look.scale)
     said = "".join(f"<span>{markup.text(part)}</span>" for part in charts.captions(curves, resolved))
     live.html(f'<div class="lm-caption">{said}</div>', key="caption")

@@ -7,8 +7,8 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import charts, data, live, markup, pages, reader, sheet, words
-from dashboard.charts import Story
+from dashboard import charts, data, live, markup, pages, plot, reader, sheet, words
+from dashboard.charts import AXES, Look, Story, XAxis
 from dashboard.data import Reading, Snapshot
 from dashboard.reader import zone
 from monitor.domain import Curve, RunInfo, SeriesInfo
@@ -96,39 +96,68 @@ def _plain(text: str) -> str:
 def _chart(seen: Snapshot) -> None:
     """The large chart under its controls, with an honest caption."""
     smoothing, scale, x_axis = _controls()
-    info = seen.info
+    look = reader.look(x_axis, scale, revision=f"{seen.info.id} {x_axis} {scale}")
     try:
-        curves = {
-            role: data.curve(
-                info.id, info.version, s.key, x=x_axis, width=data.CURVE_WIDTH, smoothing=_weight(s, smoothing)
-            )
-            for role in (Role.TRAIN, Role.VAL)
-            if (s := seen.judged(role)) is not None
-        }
+        curves = _curves(seen, x_axis, smoothing)
+        if not curves:
+            live.html(sheet.no_curves(seen), key="no-curves")
+            return
+        drawn, notes = _in_detail(seen, curves, look, smoothing)
+        story = _story(seen, x_axis)
     except MonitorError as error:
         live.html(markup.notice("warning", *data.explain(error), testid="unreachable"), key="no-curve")
         return
-    if not curves:
-        live.html(sheet.no_curves(seen), key="no-curves")
-        return
-    look = reader.look(x_axis, scale, revision=f"{info.id} {x_axis} {scale}")
-    story = _story(seen, x_axis)
-    figure = charts.loss_figure(curves.get(Role.TRAIN), curves.get(Role.VAL), story, look)
-    st.plotly_chart(figure, key="loss_chart", theme=None, config=_CONFIG, alt=sheet.describe(seen))
-    named = [("train" if role is Role.TRAIN else "validation", c) for role, c in curves.items()]
-    said = charts.captions(named, charts.resolve_scale(list(curves.values()), scale))
-    live.html(sheet.caption(seen, said), key="caption")
+    figure = charts.loss_figure(drawn.get(Role.TRAIN), drawn.get(Role.VAL), story, look)
+    plot.plot(figure, key=_CHART, alt=sheet.describe(seen))
+    named = [(_NAMES[role], c) for role, c in drawn.items()]
+    said = charts.captions(named, charts.resolve_scale(list(drawn.values()), scale))
+    live.html(sheet.caption(seen, (*said, *notes)), key="caption")
 
 
-def _weight(series: SeriesInfo, smoothing: float) -> float:
-    """A curve of a few points is shown as it is."""
-    return 0.0 if series.count <= charts.SPARSE else smoothing
+_CHART: Final = "loss_chart"
+_NAMES: Final = {Role.TRAIN: "train", Role.VAL: "validation"}
 
 
-_CONFIG: Final = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"], "scrollZoom": False}
+def _curves(seen: Snapshot, x_axis: XAxis, smoothing: float) -> dict[Role, Curve]:
+    """The judged losses, each reduced to the chart's pixels."""
+    found = {}
+    for role in _NAMES:
+        series = seen.judged(role)
+        if series is not None:
+            found[role] = _read(seen.info, series, x_axis, smoothing)
+    return found
 
 
-def _controls() -> tuple[float, str, str]:
+def _read(
+    info: RunInfo, series: SeriesInfo, x_axis: XAxis, smoothing: float, lo: float | None = None, hi: float | None = None
+) -> Curve:
+    weight = 0.0 if series.count <= charts.SPARSE else smoothing  # a few points are shown as they are
+    return data.curve(
+        info.id, info.version, series.key, x=x_axis, width=data.CURVE_WIDTH, smoothing=weight, lo=lo, hi=hi
+    )
+
+
+def _in_detail(
+    seen: Snapshot, curves: dict[Role, Curve], look: Look, smoothing: float
+) -> tuple[dict[Role, Curve], tuple[str, ...]]:
+    """The curves with the window that the reader zoomed to read anew, and what to say of it."""
+    zoomed = plot.window(_CHART, look.revision)
+    if zoomed is None:
+        return curves, ()
+    whole = list(curves.values())
+    lo, hi = (charts.curve_x(x, look, whole) for x in zoomed)
+    drawn, notes = dict(curves), []
+    for role, curve in curves.items():
+        series = seen.judged(role)
+        if series is None or curve.shown == curve.total:
+            continue
+        detail = _read(seen.info, series, look.x_axis, smoothing, lo, hi)
+        drawn[role] = charts.spliced(curve, detail, lo, hi)
+        notes.append(f"{_NAMES[role]} in view: {detail.shown:,} of {detail.total:,} points")
+    return drawn, tuple(notes)
+
+
+def _controls() -> tuple[float, str, XAxis]:
     """Smoothing, scale and x axis, each kept in the URL."""
     with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
         smoothing = st.slider(
@@ -138,16 +167,16 @@ def _controls() -> tuple[float, str, str]:
             "Loss axis", ("auto", "linear", "log"), default="auto", required=True, key="scale", bind="query-params"
         )
         x_axis = st.segmented_control(
-            "Across", tuple(_ACROSS), default="step", required=True, format_func=_ACROSS.__getitem__, key="x",
+            "Across", AXES, default="step", required=True, format_func=_ACROSS.__getitem__, key="x",
             bind="query-params",
         )  # fmt: skip
-    return float(smoothing), scale or "auto", x_axis or "step"
+    return float(smoothing), scale, x_axis
 
 
-_ACROSS: Final = {"step": "step", "epoch": "epoch", "relative": "elapsed", "wall_time": "clock"}
+_ACROSS: Final[dict[XAxis, str]] = {"step": "step", "epoch": "epoch", "relative": "elapsed", "wall_time": "clock"}
 
 
-def _story(seen: Snapshot, x_axis: str) -> Story:
+def _story(seen: Snapshot, x_axis: XAxis) -> Story:
     info = seen.info
     story = Story(
         findings=seen.findings,
@@ -168,7 +197,7 @@ def _story(seen: Snapshot, x_axis: str) -> Story:
     )
 
 
-def _position(info: RunInfo, keys: list[str], step: float, x_axis: str) -> float | None:
+def _position(info: RunInfo, keys: list[str], step: float, x_axis: XAxis) -> float | None:
     for key in keys:
         x = data.position(info.id, info.attempt, key, step, x=x_axis, created_ms=info.created_ms)
         if x is not None:
@@ -213,7 +242,8 @@ def _more_series(seen: Snapshot) -> None:
 
 
 def _small(info: RunInfo, series: SeriesInfo) -> None:
-    x_axis = st.session_state.get("x") or "step"
+    chosen = st.session_state.get("x")
+    x_axis: XAxis = chosen if chosen in AXES else "step"
     try:
         curve: Curve = data.curve(info.id, info.version, series.key, x=x_axis, width=data.SMALL_WIDTH, smoothing=0.0)
     except MonitorError as error:
@@ -222,7 +252,9 @@ def _small(info: RunInfo, series: SeriesInfo) -> None:
     look = reader.look(x_axis, "auto", revision=f"{info.id} {series.key} {x_axis}")
     note = " (unmapped)" if series.role is Role.UNMAPPED else ""
     figure = charts.small_figure(curve, look, title=f"{series.key}{note}")
-    st.plotly_chart(figure, key=f"small {series.key}", theme=None, config={"displayModeBar": False}, alt=series.key)
+    plot.plot(
+        figure, key=f"small {series.key}", alt=f"{series.key} up to step {words.step(series.last_step)}", bar=False
+    )
 
 
 def _events(seen: Snapshot) -> None:
