@@ -1,0 +1,146 @@
+"""Symmetry, and how the loss grows for very large errors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.losses.profiles.kinds import Array
+from monitor.losses.profiles.lines import Line
+
+Evidence = dict[str, object]
+
+EXPONENTIAL = 8.0
+"""A loss that overflows float64 and grows by more than this power just before counts as exponential."""
+
+ORDER: tuple[str, ...] = (
+    "bounded",
+    "logarithmic",
+    "sublinear",
+    "linear",
+    "superlinear",
+    "quadratic",
+    "power",
+    "exponential",
+)
+"""Growths from slow to fast. "sublinear" and "superlinear" are powers between the named ones, "power" is above 2."""
+
+
+def symmetry(lines: Sequence[Line]) -> tuple[bool, Evidence]:
+    """Is the loss of an error that of its opposite?
+
+    Returns:
+        the answer, and the error where the two differ most (by relative difference), with both losses.
+    """
+    worst: Evidence = {}
+    gap = 0.0
+    for line in lines:
+        for error in np.logspace(-2, 3, 16):
+            right, left = line(float(error)), line(-float(error))
+            if not (math.isfinite(right) and math.isfinite(left)):
+                continue
+            size = max(abs(right), abs(left), 1e-300)
+            if abs(right - left) / size > gap:
+                gap = abs(right - left) / size
+                worst = {"slice": line.slice.name, "error": float(error), "loss": right, "loss_of_opposite": left}
+    symmetric = gap <= 1e-6
+    evidence: Evidence = {"largest_relative_difference": gap}
+    if not symmetric:
+        evidence["counter_example"] = worst
+    return symmetric, evidence
+
+
+def _power_name(power: float) -> str:
+    for name, value in (("logarithmic", 0.0), ("linear", 1.0), ("quadratic", 2.0)):
+        if abs(power - value) <= (0.1 if value == 0 else 0.05):
+            return name
+    if power < 0:
+        return "bounded"
+    return "sublinear" if power < 1 else "superlinear" if power < 2 else "power"
+
+
+def classify(errors: Sequence[float], values: Sequence[float]) -> Evidence:
+    """The growth of a loss sampled at a geometric grid of errors from 10 to 1e6.
+
+    From decade to decade, a power p adds increments that grow by `10**p`, a logarithm adds equal ones, and a bounded
+    loss ever smaller ones. A loss that leaves float64 on the way, its logarithm linear in the error, is exponential.
+
+    Example:
+        >>> errors = [10.0**k for k in range(1, 7)]
+        >>> classify(errors, [e**2 for e in errors])["growth"]
+        'quadratic'
+        >>> classify(errors, [math.log1p(e) for e in errors])["growth"]
+        'logarithmic'
+    """
+    x, y = np.asarray(errors, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    finite = np.isfinite(y)
+    if not finite[0] and not finite.any():
+        return {"growth": "exponential", "overflows_at": float(x[0])}
+    if not finite.all():
+        return _overflowing(x, y, finite)
+    last, middle, before = (float(np.interp(math.log(at), np.log(x), y)) for at in (1e6, 1e5, 1e4))
+    newer, older = last - middle, middle - before
+    spread = max(float(y.max() - y.min()), abs(last), 1e-300)
+    if abs(newer) <= 1e-9 * spread or abs(newer) < 0.5 * abs(older):
+        return {"growth": "bounded", "limit": last}
+    power = math.log10(newer / older) if older and newer / older > 0 else math.inf
+    found: Evidence = {"growth": _power_name(power), "direction": "rises" if newer > 0 else "falls"}
+    if found["growth"] != "logarithmic":
+        found["exponent"] = round(power, 4)
+        found["factor"] = newer / (1e6**power - 1e5**power) if power < 40 else None
+    else:
+        found["per_decade"] = newer
+    return found
+
+
+def _overflowing(x: Array, y: Array, finite: NDArray[np.bool_]) -> Evidence:
+    """A loss that leaves float64: exponential, or one of a slower growth that is computed through an exponential."""
+    known = np.flatnonzero(finite)
+    place = float(x[~finite][0])
+    if known.size < 2:
+        return {"growth": "exponential", "overflows_at": place}
+    before, last = known[-2], known[-1]
+    ratio = abs(float(y[last])) / max(abs(float(y[before])), 1e-300)
+    power = math.log(max(ratio, 1e-300)) / math.log(float(x[last] / x[before]))
+    if power > EXPONENTIAL:
+        return {"growth": "exponential", "overflows_at": place, "exponent_reached": round(power, 1)}
+    return {"growth": _power_name(power), "exponent": round(power, 2), "overflows_at": place, "direction": "rises"}
+
+
+def _small(line: Line, sign: float) -> Evidence:
+    """The power of the loss near zero error, above its value there."""
+    start, near, far = line(0.0), line(sign * 1e-3), line(sign * 1e-2)
+    if not all(math.isfinite(item) for item in (start, near, far)) or (far - start) * (near - start) <= 0:
+        return {"growth": "none"}
+    power = math.log10((far - start) / (near - start))
+    return {"growth": _power_name(power), "exponent": round(power, 3), "direction": "rises" if far > start else "falls"}
+
+
+def growth(lines: Sequence[Line]) -> tuple[str, Evidence]:
+    """How fast the loss rises for very large errors: the fastest of all sides, each with its fit.
+
+    Returns:
+        one of `ORDER`, and for every slice and side the growth, the exponent where it is a power, and the growth near
+        zero.
+    """
+    grid = 10.0 ** np.linspace(1, 6, 21)
+    sides: dict[str, object] = {}
+    fastest = "bounded"
+    for line in lines:
+        for sign, word in ((1.0, "+"), (-1.0, "-")):
+            found = classify([float(item) for item in grid], [float(item) for item in line.many(sign * grid)])
+            found["near_zero"] = _small(line, sign)
+            sides[f"{line.slice.name} {word}"] = found
+            if ORDER.index(str(found["growth"])) > ORDER.index(fastest):
+                fastest = str(found["growth"])
+    return fastest, {"sides": sides, "errors": [10.0, 1e6]}
+
+
+def grows_like(evidence: Mapping[str, object]) -> tuple[str, ...]:
+    """The growth on every side, from `growth`'s evidence."""
+    sides = evidence["sides"]
+    assert isinstance(sides, Mapping)
+    return tuple(str(side["growth"]) for side in sides.values())

@@ -1,0 +1,153 @@
+"""What one bad example among many does to the best prediction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from statistics import NormalDist
+
+import numpy as np
+
+from monitor.losses.profiles.kinds import Array
+from monitor.losses.profiles.lines import Line
+from monitor.losses.profiles.subject import Subject
+from monitor.losses.regression import golden
+
+Evidence = dict[str, object]
+
+EXAMPLES = 41
+DISTANCES: tuple[float, ...] = (10.0, 100.0, 1000.0, 10000.0)
+"""How far out the outlier lies, in standard deviations of the clean examples."""
+
+
+def influence(subject: Subject, lines: Sequence[Line]) -> tuple[float | None, Evidence]:
+    """How one outlier among 41 examples moves the minimiser of the mean loss.
+
+    Constants (regressions): targets at the quantiles of a normal distribution, the best constant is searched, then one
+    target is moved far out. Scores: a linear score's slope is fitted to examples of which some overlap, then one
+    example is moved far to the wrong side.
+
+    Returns:
+        constants: the shift of the best constant at 1000 standard deviations, as a share of the mean's shift: 1 for the
+        squared error, 0 for a loss that ignores outliers. Scores: the share of the slope that is lost at 10. None where
+        the kind has no such minimiser. The evidence holds every distance, and the share of the total gradient that one
+        outlier has.
+    """
+    share = gradient_share(lines[0])
+    if subject.kind.location == "constant":
+        value, evidence = _constant(subject)
+    elif subject.kind.location == "slope":
+        value, evidence = _slope(subject, lines)
+    else:
+        value, evidence = None, {"method": "gradient share only"}
+    return value, {**evidence, "gradient_share": share, "examples": EXAMPLES}
+
+
+def gradient_share(line: Line, error: float = 100.0) -> float | None:
+    """The share of the summed gradient that one error of 100 has among errors between -3 and 3."""
+    usual = [abs((line(x + 1e-4) - line(x - 1e-4)) / 2e-4) for x in np.linspace(-3, 3, EXAMPLES - 1)]
+    one = abs((line(error + 1e-2) - line(error - 1e-2)) / 2e-2)
+    total = one + math.fsum(usual)
+    return one / total if math.isfinite(total) and total > 0 else None
+
+
+def quantiles(mean: float = 0.0) -> Array:
+    """The middle of each of 41 equal shares of a normal distribution; shape (41,)."""
+    return np.array([mean + NormalDist().inv_cdf((i + 0.5) / EXAMPLES) for i in range(EXAMPLES)])
+
+
+def minimiser(function: Callable[[float], float], grid: Array) -> float | None:
+    """The lowest point of a function: the best grid point, refined; None where it is at an end or nothing is finite."""
+    values = np.array([function(float(item)) for item in grid])
+    values = np.where(np.isfinite(values), values, np.inf)
+    best = int(values.argmin())
+    if not np.isfinite(values[best]) or best in (0, len(grid) - 1):
+        return None
+    return golden(function, float(grid[best - 1]), float(grid[best + 1]), rounds=45)
+
+
+def _constant(subject: Subject) -> tuple[float | None, Evidence]:
+    counts = subject.kind.name == "count"
+    clean = quantiles()
+    if counts:
+        clean = np.asarray(np.round(np.abs(2 + 1.4 * clean)), dtype=np.float64)
+    rest = subject.kind.slices[0].fixed[1:]
+
+    def best(targets: Array) -> float | None:
+        fixed = (targets, *(np.repeat(item, EXAMPLES, 0) for item in rest))
+
+        def cost(constant: float) -> float:
+            return subject.value(np.full((EXAMPLES, 1), constant), fixed)
+
+        low, high = -4.0, max(4.0, float(np.abs(targets).max()))
+        grid = (
+            np.linspace(low, math.log(high) + 2, 61)
+            if counts
+            else np.sinh(np.linspace(math.asinh(low), math.asinh(high) + 0.2, 81))
+        )
+        return minimiser(cost, grid)
+
+    start = best(clean)
+    if start is None:
+        return None, {"method": "best constant", "problem": "the loss has no minimum over constants"}
+    shifts: dict[str, float | None] = {}
+    shares: dict[str, float | None] = {}
+    for far in DISTANCES:
+        targets = clean.copy()
+        targets[EXAMPLES // 2] = far
+        moved = best(targets)
+        if counts:
+            shift = None if moved is None else math.exp(moved) - math.exp(start)
+        else:
+            shift = None if moved is None else moved - start
+        usual = (far - float(clean[EXAMPLES // 2])) / EXAMPLES
+        shifts[f"{far:g}"] = shift
+        shares[f"{far:g}"] = None if shift is None else shift / usual
+    evidence: Evidence = {
+        "method": "best constant of 41 normal targets, the middle one moved out",
+        "shift_at": shifts,
+        "relative_to_mean": shares,
+        "tends_to": _tendency([shifts[f"{far:g}"] for far in DISTANCES]),
+    }
+    share = shares["1000"]
+    return (None if share is None else round(share, 6)), evidence
+
+
+def _tendency(shifts: Sequence[float | None]) -> str:
+    """Whether the shift grows with the outlier's distance, levels off, or goes back."""
+    known = [abs(item) for item in shifts if item is not None]
+    if len(known) < len(shifts):
+        return "unknown"
+    if known[-1] < 0.5 * max(known) or known[-1] < 1e-6:
+        return "redescending"
+    return "bounded" if known[-1] < 1.5 * known[-2] else "unbounded"
+
+
+def _slope(subject: Subject, lines: Sequence[Line]) -> tuple[float | None, Evidence]:
+    """A score `slope * m`, m the signed margin of each example, some on the wrong side."""
+    line = lines[0].slice
+    clean = quantiles(1.0)
+
+    def best(margins: Array) -> float | None:
+        def cost(slope: float) -> float:
+            z = np.stack([line.z(-slope * float(item)) for item in margins])
+            return subject.value(z, tuple(np.repeat(item, EXAMPLES, 0) for item in line.fixed))
+
+        return minimiser(cost, np.concatenate([[0.0], np.logspace(-5, 1.5, 53)]))
+
+    start = best(clean)
+    if start is None:
+        return None, {"method": "slope of a linear score", "problem": "the loss has no minimum over slopes"}
+    lost: dict[str, float | None] = {}
+    for far in DISTANCES[:3]:
+        margins = clean.copy()
+        margins[EXAMPLES // 2] = -far
+        moved = best(margins)
+        lost[f"{far:g}"] = 1.0 if moved is None else 1 - moved / start
+    evidence: Evidence = {
+        "method": "slope of a linear score over 41 overlapping examples, one moved to the wrong side",
+        "slope_lost_at": lost,
+        "clean_slope": start,
+    }
+    value = lost["10"]
+    return (None if value is None else round(value, 6)), evidence

@@ -1,0 +1,392 @@
+"""How predictions and targets are laid out for each kind of loss, and which line through them is the error.
+
+A prediction is a flat float64 array z of shape (n, width). `arguments` turns it, with the fixed targets, into what the
+callable takes. A `Slice` is a line through the predictions of one example, indexed by a signed error e: e = 0 is where
+the prediction is right (regression) or undecided (scores), and positive e is worse for scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.errors import LossError
+
+Array = NDArray[np.float64]
+Fixed = tuple[NDArray[np.generic], ...]
+
+CLASSES = 5
+FEATURES = 4
+FRAMES = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """One line through the predictions of one example.
+
+    Attributes:
+        name: what the example is, such as "positive".
+        z: the prediction at error e, shape (width,).
+        fixed: the example's targets, each of leading length 1.
+    """
+
+    name: str
+    z: Callable[[float], Array]
+    fixed: Fixed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A layout of predictions and targets.
+
+    Attributes:
+        name: the kind.
+        call: how the callable is called, for messages.
+        error: what the error coordinate means.
+        width: numbers per example in a flat prediction.
+        arguments: flat prediction (n, width) and targets to the callable's arguments; float arrays are cast to the
+            dtype under test, integer arrays stay.
+        targets: n random targets.
+        slices: the lines to measure along; the first one is drawn.
+        moves_target: shifting and scaling moves the targets too, as for a regression.
+        location: outliers are judged by the best constant ("constant"), by a linear score's slope ("slope"), or not
+            ("").
+    """
+
+    name: str
+    call: str
+    error: str
+    width: int
+    arguments: Callable[[Array, Fixed], Fixed]
+    targets: Callable[[np.random.Generator, int], Fixed]
+    slices: tuple[Slice, ...]
+    moves_target: bool = False
+    location: str = ""
+
+
+def _line(name: str, direction: Array, fixed: Fixed, base: Array | None = None) -> Slice:
+    """The straight line `base + e * direction`."""
+    start = np.zeros_like(direction) if base is None else base
+
+    def z(error: float) -> Array:
+        return start + error * direction
+
+    return Slice(name=name, z=z, fixed=fixed)
+
+
+def _hot(width: int, index: int, value: float = 1.0) -> Array:
+    found = np.zeros(width)
+    found[index] = value
+    return found
+
+
+def log_softmax(z: Array) -> Array:
+    """Log-probabilities over the last axis, in float64."""
+    shifted = z - z.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+
+
+def sigmoid(z: Array) -> Array:
+    """`1 / (1 + exp(-z))` without overflow."""
+    return np.asarray(np.where(z >= 0, 1 / (1 + np.exp(-np.abs(z))), np.exp(-np.abs(z)) / (1 + np.exp(-np.abs(z)))))
+
+
+def _integers(*values: int) -> NDArray[np.generic]:
+    return np.asarray(values, dtype=np.int64)
+
+
+def _scalar(z: Array, fixed: Fixed) -> Fixed:
+    return (z[:, 0], *fixed)
+
+
+def _rows(z: Array, fixed: Fixed) -> Fixed:
+    return (z, *fixed)
+
+
+def _regression(name: str, call: str, targets: Callable[[np.random.Generator, int], Fixed], fixed: Fixed) -> Kind:
+    base = np.zeros(1) if name == "count" else np.asarray(fixed[0], dtype=np.float64)
+    return Kind(
+        name=name,
+        call=call,
+        error="prediction minus target" if name != "count" else "log of the predicted rate, for a count of 1",
+        width=1,
+        arguments=_scalar,
+        targets=targets,
+        slices=(_line("error", np.ones(1), fixed, base),),
+        moves_target=True,
+        location="constant",
+    )
+
+
+def regression(target: float = 0.0) -> Kind:
+    """`fn(prediction, target)`, both (n,); the slice lies around one target."""
+    call = "fn(prediction (n,), target (n,))"
+    return _regression("regression", call, lambda rng, n: (target + rng.normal(0, 2, n),), (np.array([target]),))
+
+
+def count() -> Kind:
+    """`fn(log_rate, count)`, both (n,)."""
+    call = "fn(log_rate (n,), count (n,))"
+    return _regression("count", call, lambda rng, n: (rng.poisson(2.0, n).astype(np.float64),), (np.ones(1),))
+
+
+def gaussian() -> Kind:
+    """`fn(mean, target, variance)`, each (n,), at variance 1."""
+    call = "fn(mean (n,), target (n,), variance (n,))"
+    return _regression("gaussian", call, lambda rng, n: (rng.normal(0, 2, n), np.ones(n)), (np.zeros(1), np.ones(1)))
+
+
+def _classification(name: str, call: str, classes: int, arguments: Callable[[Array, Fixed], Fixed]) -> Kind:
+    return Kind(
+        name=name,
+        call=call,
+        error="how far the true class's logit lies below the others",
+        width=classes,
+        arguments=arguments,
+        targets=lambda rng, n: (rng.integers(0, classes, n),),
+        slices=(_line("true class", _hot(classes, 0, -1.0), (_integers(0),)),),
+        location="slope",
+    )
+
+
+def classification(classes: int = CLASSES) -> Kind:
+    """`fn(logits, labels)`, (n, classes) and (n,) integers."""
+    return _classification("classification", f"fn(logits (n, {classes}), labels (n,) int)", classes, _rows)
+
+
+def log_probs(classes: int = CLASSES) -> Kind:
+    """`fn(log_probabilities, labels)`; the logits behind them are varied."""
+    call = f"fn(log_probabilities (n, {classes}), labels (n,) int)"
+    return _classification("log_probs", call, classes, lambda z, fixed: (log_softmax(z), *fixed))
+
+
+def distribution(classes: int = CLASSES) -> Kind:
+    """`fn(log_probabilities, probabilities)`, both (n, classes); the logits behind the prediction are varied."""
+
+    def targets(rng: np.random.Generator, n: int) -> Fixed:
+        return (np.exp(log_softmax(rng.normal(0, 1, (n, classes)))),)
+
+    return Kind(
+        name="distribution",
+        call=f"fn(log_probabilities (n, {classes}), probabilities (n, {classes}))",
+        error="how far the true class's logit lies below the others",
+        width=classes,
+        arguments=lambda z, fixed: (log_softmax(z), *fixed),
+        targets=targets,
+        slices=(_line("one-hot target", _hot(classes, 0, -1.0), (_hot(classes, 0)[None],)),),
+        location="slope",
+    )
+
+
+def _two_sided(
+    name: str, call: str, low: float, arguments: Callable[[Array, Fixed], Fixed], *, distance: bool = False
+) -> Kind:
+    """One number per example and a label of `low` or 1."""
+    sign = 1.0 if distance else -1.0
+    names = ("like pair", "unlike pair") if distance else ("positive", "negative")
+    return Kind(
+        name=name,
+        call=call,
+        error="how far the score lies on the wrong side",
+        width=1,
+        arguments=arguments,
+        targets=lambda rng, n: (np.where(rng.random(n) < 0.5, low, 1.0),),
+        slices=(
+            _line(names[0], np.array([sign]), (np.ones(1),)),
+            _line(names[1], np.array([-sign]), (np.full(1, low),)),
+        ),
+        location="" if distance else "slope",
+    )
+
+
+def binary() -> Kind:
+    """`fn(logit, target)`, both (n,), targets 0 and 1."""
+    return _two_sided("binary", "fn(logit (n,), target (n,) of 0 and 1)", 0.0, _scalar)
+
+
+def probability() -> Kind:
+    """`fn(probability, target)`, both (n,); the logit behind the probability is varied."""
+    call = "fn(probability (n,), target (n,) of 0 and 1)"
+    return _two_sided("probability", call, 0.0, lambda z, fixed: (sigmoid(z[:, 0]), *fixed))
+
+
+def margin() -> Kind:
+    """`fn(score, label)`, both (n,), labels -1 and 1."""
+    return _two_sided("margin", "fn(score (n,), label (n,) of -1 and 1)", -1.0, _scalar)
+
+
+def distance() -> Kind:
+    """`fn(distance, label)`, both (n,); label 1 for like pairs, -1 for unlike ones."""
+    return _two_sided("distance", "fn(distance (n,), label (n,) of -1 and 1)", -1.0, _scalar, distance=True)
+
+
+def multilabel(classes: int = CLASSES) -> Kind:
+    """`fn(logits, targets)`, both (n, classes), targets 0 and 1."""
+    return Kind(
+        name="multilabel",
+        call=f"fn(logits (n, {classes}), targets (n, {classes}) of 0 and 1)",
+        error="how far one right label's logit lies below zero",
+        width=classes,
+        arguments=_rows,
+        targets=lambda rng, n: ((rng.random((n, classes)) < 0.5).astype(np.float64),),
+        slices=(_line("one label", _hot(classes, 0, -1.0), (_hot(classes, 0)[None],)),),
+        location="slope",
+    )
+
+
+def multilabel_index(classes: int = CLASSES) -> Kind:
+    """`fn(scores, labels)`, both (n, classes), the right labels as integers first, then -1."""
+
+    def targets(rng: np.random.Generator, n: int) -> Fixed:
+        found = np.full((n, classes), -1, dtype=np.int64)
+        for row in found:
+            chosen = rng.permutation(classes)[: rng.integers(1, classes)]
+            row[: len(chosen)] = chosen
+        return (found,)
+
+    return Kind(
+        name="multilabel_index",
+        call=f"fn(scores (n, {classes}), labels (n, {classes}) int, padded with -1)",
+        error="how far the right label's score lies below the others",
+        width=classes,
+        arguments=_rows,
+        targets=targets,
+        slices=(_line("one label", _hot(classes, 0, -1.0), (_integers(0, *[-1] * (classes - 1))[None],)),),
+        location="slope",
+    )
+
+
+def pairwise() -> Kind:
+    """`fn(left, right, label)`, embeddings (n, 4) twice and labels -1 and 1."""
+    base = np.concatenate([_hot(FEATURES, 0), _hot(FEATURES, 0)])
+    direction = _hot(2 * FEATURES, FEATURES + 1)
+    return Kind(
+        name="pairwise",
+        call=f"fn(left (n, {FEATURES}), right (n, {FEATURES}), label (n,) of -1 and 1)",
+        error="distance at which the right embedding is moved away from the left one",
+        width=2 * FEATURES,
+        arguments=lambda z, fixed: (z[:, :FEATURES], z[:, FEATURES:], *fixed),
+        targets=lambda rng, n: (np.where(rng.random(n) < 0.5, -1.0, 1.0),),
+        slices=(
+            _line("like pair", direction, (np.ones(1),), base),
+            _line("unlike pair", direction, (-np.ones(1),), base),
+        ),
+    )
+
+
+def ranking() -> Kind:
+    """`fn(first, second, label)`, each (n,); label 1 where the first should be higher."""
+    return Kind(
+        name="ranking",
+        call="fn(first (n,), second (n,), label (n,) of -1 and 1)",
+        error="how far the score that should be higher lies below the other",
+        width=2,
+        arguments=lambda z, fixed: (z[:, 0], z[:, 1], *fixed),
+        targets=lambda rng, n: (np.where(rng.random(n) < 0.5, -1.0, 1.0),),
+        slices=(_line("first should win", np.array([-0.5, 0.5]), (np.ones(1),)),),
+    )
+
+
+def _no_targets(rng: np.random.Generator, n: int) -> Fixed:  # noqa: ARG001 - the signature of `Kind.targets`
+    return ()
+
+
+def triplet() -> Kind:
+    """`fn(anchor, positive, negative)`, embeddings (n, 4) each."""
+
+    def z(error: float) -> Array:
+        unit = _hot(FEATURES, 0)
+        return np.concatenate([0 * unit, (1 + max(error, 0.0)) * unit, (1 + max(-error, 0.0)) * unit])
+
+    return Kind(
+        name="triplet",
+        call=f"fn(anchor (n, {FEATURES}), positive (n, {FEATURES}), negative (n, {FEATURES}))",
+        error="distance to the positive minus distance to the negative",
+        width=3 * FEATURES,
+        arguments=lambda z, _: (z[:, :FEATURES], z[:, FEATURES : 2 * FEATURES], z[:, 2 * FEATURES :]),
+        targets=_no_targets,
+        slices=(Slice(name="triplet", z=z, fixed=()),),
+    )
+
+
+def sequence() -> Kind:
+    """`fn(log_probabilities, targets, input_lengths, target_lengths)` as torch.nn.CTCLoss takes them."""
+    direction = np.zeros((FRAMES, CLASSES))
+    direction[:, 1:4] = -1.0
+
+    def arguments(z: Array, fixed: Fixed) -> Fixed:
+        return (np.ascontiguousarray(log_softmax(z.reshape(-1, FRAMES, CLASSES)).transpose(1, 0, 2)), *fixed)
+
+    def targets(rng: np.random.Generator, n: int) -> Fixed:
+        return rng.integers(1, CLASSES, (n, 3)), np.full(n, FRAMES), np.full(n, 3)
+
+    return Kind(
+        name="sequence",
+        call=f"fn(log_probabilities ({FRAMES}, n, {CLASSES}), targets (n, 3), input_lengths (n,), target_lengths (n,))",
+        error="how far the logits of the target's symbols lie below the others",
+        width=FRAMES * CLASSES,
+        arguments=arguments,
+        targets=targets,
+        slices=(_line("one target", direction.ravel(), (_integers(1, 2, 3)[None], _integers(FRAMES), _integers(3))),),
+    )
+
+
+_BY_CLASSES: Mapping[str, Callable[[int], Kind]] = {
+    "classification": classification,
+    "distribution": distribution,
+    "log_probs": log_probs,
+    "multilabel": multilabel,
+    "multilabel_index": multilabel_index,
+}
+_FIXED: Mapping[str, Callable[[], Kind]] = {
+    item.__name__: item
+    for item in (binary, count, distance, gaussian, margin, pairwise, probability, ranking, sequence, triplet)
+}
+KINDS: tuple[str, ...] = ("regression", *sorted({*_BY_CLASSES, *_FIXED}))
+"""Every kind that `profile` takes."""
+
+TORCH_KINDS: Mapping[str, str] = {
+    "BCELoss": "probability",
+    "BCEWithLogitsLoss": "binary",
+    "CTCLoss": "sequence",
+    "CosineEmbeddingLoss": "pairwise",
+    "CrossEntropyLoss": "classification",
+    "GaussianNLLLoss": "gaussian",
+    "HingeEmbeddingLoss": "distance",
+    "HuberLoss": "regression",
+    "KLDivLoss": "distribution",
+    "L1Loss": "regression",
+    "LinearCrossEntropyLoss": "classification",
+    "MSELoss": "regression",
+    "MarginRankingLoss": "ranking",
+    "MultiLabelMarginLoss": "multilabel_index",
+    "MultiLabelSoftMarginLoss": "multilabel",
+    "MultiMarginLoss": "classification",
+    "NLLLoss": "log_probs",
+    "PoissonNLLLoss": "count",
+    "SmoothL1Loss": "regression",
+    "SoftMarginLoss": "margin",
+    "TripletMarginLoss": "triplet",
+    "TripletMarginWithDistanceLoss": "triplet",
+}
+"""Which kind each of torch's own losses is."""
+
+
+def kind_named(name: str, *, target: float | None = None, classes: int = CLASSES) -> Kind:
+    """The kind of this name; `target` moves the regression's slice, `classes` is the number of logits.
+
+    Raises:
+        LossError: an unknown name, or fewer than two classes.
+    """
+    if name in _BY_CLASSES:
+        if classes < 2:
+            raise LossError(f"kind={name!r}", f"classes is {classes}", "give at least 2")
+        return _BY_CLASSES[name](classes)
+    if name == "regression":
+        return regression(0.0 if target is None else target)
+    if name not in _FIXED:
+        raise LossError(f"kind={name!r}", "no such kind", f"write one of {', '.join(KINDS)}")
+    return _FIXED[name]()

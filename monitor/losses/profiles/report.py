@@ -1,0 +1,179 @@
+"""The result of a measurement: `LossProfile`, as data and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from monitor.losses.parameters import plain
+
+Evidence = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossProfile:
+    """What a loss function is like, as measured by calling it.
+
+    Attributes:
+        name: the callable's name, or the one given.
+        kind: how it was called; see `profiles.kinds`.
+        symmetric: an error costs what its opposite does.
+        border_growth: for very large errors: bounded, logarithmic, sublinear, linear, superlinear, quadratic, power or
+            exponential; the fastest side counts.
+        convex: no chord below the loss was found, in the whole prediction.
+        differentiable: no kink was found along the slices.
+        kinks: errors at which the slope jumps, ascending.
+        lipschitz: steepest slope found; None where there is no bound.
+        outlier_influence: 0 (ignored) to 1 (as the squared error, or everything lost); None where it is not defined.
+        stable_in: floating types, besides float64, in which value and gradient are right for errors up to 1000.
+        relative_cost: time of a call over that of plain mean squared error.
+        shift_invariant: shifting changes nothing.
+        scale_degree: power of the factor that scaling multiplies the loss by; None where there is none.
+        reduction: "mean", "sum" or "other", as measured.
+        evidence: for each attribute the numbers it rests on.
+        curve: slice name to {"error", "loss"} lists, for pictures.
+    """
+
+    name: str
+    kind: str
+    symmetric: bool
+    border_growth: str
+    convex: bool
+    differentiable: bool
+    kinks: tuple[float, ...]
+    lipschitz: float | None
+    outlier_influence: float | None
+    stable_in: tuple[str, ...]
+    relative_cost: float
+    shift_invariant: bool
+    scale_degree: float | None
+    reduction: str
+    evidence: Mapping[str, Evidence]
+    curve: Mapping[str, Mapping[str, tuple[float, ...]]]
+
+    def to_dict(self) -> dict[str, object]:
+        """The profile as strict JSON data; `evidence` has an entry for every measured attribute."""
+        names = [name for name in self.__slots__ if name not in ("evidence", "curve")]
+        return {
+            **{name: plain(getattr(self, name)) for name in names},
+            "evidence": plain(self.evidence),
+            "curve": plain(self.curve),
+        }
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What a person should know about this loss, one sentence each, with the numbers."""
+        return (*self._shape(), *self._training(), *self._numbers())
+
+    def _shape(self) -> list[str]:
+        border = self.evidence["border_growth"]["sides"]
+        assert isinstance(border, Mapping)
+        sides = "; ".join(f"{name}: {_side(found)}" for name, found in border.items())
+        found = [f"Growth at the border: {sides}."]
+        if not self.symmetric:
+            counter = self.evidence["symmetric"]["counter_example"]
+            assert isinstance(counter, Mapping)
+            found.append(
+                f"Not symmetric: an error of {counter['error']:.4g} costs {counter['loss']:.4g}, "
+                f"its opposite {counter['loss_of_opposite']:.4g}."
+            )
+        if not self.convex:
+            counter = self.evidence["convex"]["counter_example"]
+            assert isinstance(counter, Mapping)
+            found.append(
+                f"Not convex in the {counter['of']}: between two points that cost {counter['loss_x']:.4g} and "
+                f"{counter['loss_y']:.4g} it costs {counter['loss_between']:.4g}, the chord {counter['chord']:.4g}."
+            )
+        if self.kinks:
+            found.append(f"Kinks at error {', '.join(f'{place:g}' for place in self.kinks)}.")
+        return found
+
+    def _training(self) -> list[str]:
+        found = []
+        steep = self.evidence["lipschitz"]["steepest_slope_seen"]
+        if self.lipschitz is None:
+            found.append(f"The gradient has no bound (steepest seen {steep:.4g}); clip it, or keep errors small.")
+        else:
+            found.append(f"The gradient stays within {self.lipschitz:.4g}.")
+        slices = self.evidence["gradient"]["slices"]
+        assert isinstance(slices, Mapping)
+        vanishing = [name for name, entry in slices.items() if entry["large_plus_is"] == "vanishing"]
+        if vanishing:
+            found.append(
+                f"The gradient vanishes for large errors ({', '.join(vanishing)}): bad examples stop teaching."
+            )
+        if self.outlier_influence is not None:
+            found.append(f"One far outlier among 41 has an influence of {self.outlier_influence:.3g} (0 none, 1 full).")
+        return found
+
+    def _numbers(self) -> list[str]:
+        found = []
+        for dtype, entry in self.evidence["stable_in"].items():
+            if not isinstance(entry, Mapping) or dtype in self.stable_in:
+                continue
+            if "refused" in entry:
+                found.append(f"{dtype}: refused ({entry['refused']}).")
+                continue
+            slices = entry["slices"]
+            assert isinstance(slices, Mapping)
+            for name, places in slices.items():
+                told = [
+                    f"{word} at error {places[key]:.4g}"
+                    for key, word in (
+                        ("overflow_at", "overflows"),
+                        ("precision_lost_at", "loses precision"),
+                        ("gradient_not_finite_at", "has no finite gradient"),
+                    )
+                    if places[key] is not None
+                ]
+                if told:
+                    found.append(f"{dtype}, {name}: {', '.join(told)}.")
+            if entry["batch_mean"] != "right":
+                found.append(f"{dtype}: the mean over a large batch {entry['batch_mean']}.")
+        return found
+
+    def rows(self) -> tuple[tuple[str, str], ...]:
+        """The profile as label and value, for a table."""
+        return (
+            ("called as", self.kind),
+            ("symmetric", _yes(self.symmetric)),
+            ("growth at the border", self.border_growth),
+            ("convex", _yes(self.convex)),
+            ("differentiable", _yes(self.differentiable)),
+            ("kinks", ", ".join(f"{place:g}" for place in self.kinks) or "none"),
+            ("Lipschitz constant", "none" if self.lipschitz is None else f"{self.lipschitz:.4g}"),
+            ("outlier influence", "not defined" if self.outlier_influence is None else f"{self.outlier_influence:.3g}"),
+            ("stable in", ", ".join(self.stable_in) or "float64 only"),
+            ("cost against MSE", f"{self.relative_cost:.2f}x"),
+            ("shift invariant", _yes(self.shift_invariant)),
+            ("scale degree", "none" if self.scale_degree is None else f"{self.scale_degree:g}"),
+            ("reduction", self.reduction),
+        )
+
+    def to_markdown(self, *, heading: int = 2, picture: str | None = None) -> str:
+        """The profile as a Markdown section: table, sentences, and a picture where its address is given."""
+        lines = [f"{'#' * heading} {self.name}", ""]
+        if picture:
+            lines += [f"![{self.name}: loss and slope over the error]({picture})", ""]
+        lines += ["| property | measured |", "|---|---|"]
+        lines += [f"| {label} | {value} |" for label, value in self.rows()]
+        lines += ["", *[f"- {sentence}" for sentence in self.findings], ""]
+        return "\n".join(lines)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _side(found: object) -> str:
+    assert isinstance(found, Mapping)
+    growth, near = str(found["growth"]), found.get("near_zero")
+    text = growth + (" downwards" if found.get("direction") == "falls" else "")
+    small = near.get("growth") if isinstance(near, Mapping) else None
+    if (
+        small not in (None, "none", growth, "bounded")
+        and isinstance(near, Mapping)
+        and near.get("direction") == "rises"
+    ):
+        text = f"{small} for small errors, then {text}"
+    return text

@@ -1,0 +1,194 @@
+"""Calls the loss under test, with numpy arrays or torch tensors, and checks that what comes back is one number."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, cast
+
+import numpy as np
+
+from monitor.errors import LossError
+from monitor.losses.profiles.kinds import Array, Fixed, Kind, Slice
+
+LossFunction = Callable[..., object]
+
+
+class _Sized(Protocol):
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A loss that has been called once and answered with a number.
+
+    Attributes:
+        name: what to call it in reports.
+        fn: the callable.
+        kind: how it is called.
+        backend: "numpy" or "torch".
+        reduction: "mean", "sum" or "other", as measured by repeating one example.
+    """
+
+    name: str
+    fn: LossFunction
+    kind: Kind
+    backend: str
+    reduction: str = "mean"
+    casts: dict[str, LossFunction] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """The floating types that can be tried."""
+        return ("float32", "float16", "bfloat16") if self.backend == "torch" else ("float32", "float16")
+
+    def inputs(self, z: Array, fixed: Fixed, dtype: str = "float64") -> tuple[object, ...]:
+        """The callable's arguments, float arrays in `dtype`."""
+        arguments = self.kind.arguments(z, fixed)
+        if self.backend == "torch":
+            import torch
+
+            wanted = getattr(torch, dtype)
+            tensors = (torch.from_numpy(np.ascontiguousarray(item)) for item in arguments)
+            return tuple(item.to(wanted) if item.is_floating_point() else item for item in tensors)
+        wide = np.dtype(dtype)
+        return tuple(item.astype(wide) if item.dtype.kind == "f" else item for item in arguments)
+
+    def function(self, dtype: str) -> LossFunction:
+        """The callable for inputs of this type: a torch module's own weights are cast in a copy."""
+        state = getattr(self.fn, "state_dict", None)
+        if self.backend != "torch" or state is None or not state():
+            return self.fn
+        if dtype not in self.casts:
+            import torch
+
+            self.casts[dtype] = copy.deepcopy(self.fn).to(getattr(torch, dtype))  # type: ignore[attr-defined]  # a module
+        return self.casts[dtype]
+
+    def value(self, z: Array, fixed: Fixed, dtype: str = "float64") -> float:
+        """The loss of a batch as a float; may be NaN or infinite.
+
+        Args:
+            z: flat predictions (n, width).
+            fixed: the targets.
+            dtype: floating type the callable is given.
+        """
+        inputs = self.inputs(z, fixed, dtype)
+        if self.backend == "torch":
+            import torch
+
+            with torch.no_grad():
+                return number(self.name, self.function(dtype)(*inputs))
+        return number(self.name, self.fn(*inputs))
+
+    def at(self, line: Slice, error: float, dtype: str = "float64") -> float:
+        """The loss of one example at this error."""
+        return self.value(line.z(error)[None], line.fixed, dtype)
+
+    def gradient(self, line: Slice, error: float, dtype: str = "float64") -> Array | None:
+        """What torch's autograd gives for the first argument of one example, flat; None for numpy callables."""
+        if self.backend != "torch":
+            return None
+        inputs = list(self.inputs(line.z(error)[None], line.fixed, dtype))
+        first = inputs[0].detach().clone().requires_grad_(True)  # type: ignore[attr-defined]  # a torch tensor
+        result = self.function(dtype)(first, *inputs[1:])
+        if not getattr(result, "requires_grad", False):
+            return None
+        result.backward()  # type: ignore[attr-defined]  # a torch tensor
+        return cast(Array, first.grad.double().reshape(-1).numpy())
+
+
+def number(name: str, result: object) -> float:
+    """One number out of what a loss returned.
+
+    Raises:
+        LossError: a vector, a tuple, or nothing that is a number.
+    """
+    shape = getattr(result, "shape", None)
+    if shape is not None and int(np.prod(tuple(shape))) != 1:
+        raise LossError(
+            name,
+            f"it returns shape {tuple(cast(_Sized, result).shape)}, not one number",
+            'average it: reduction="mean", or .mean()',
+        )
+    if isinstance(result, (tuple, list, dict)) or result is None:
+        raise LossError(name, f"it returns a {type(result).__name__}, not one number", "return the loss alone")
+    try:
+        found = result.item() if hasattr(result, "item") else result
+        return float(found)  # type: ignore[arg-type]  # the except below is what checks it
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise LossError(name, f"it returns {type(result).__name__}, not one number", "return the mean loss") from error
+
+
+def name_of(fn: LossFunction) -> str:
+    """What to call a callable: a function's name, or its class with the settings it shows."""
+    inner = getattr(fn, "func", fn)
+    name = getattr(inner, "__name__", None)
+    return str(name) if name and name != "<lambda>" else type(inner).__name__ if name is None else "loss"
+
+
+def _is_torch(fn: LossFunction) -> bool:
+    inner = getattr(fn, "func", fn)
+    modules = [base.__module__ for base in type(inner).__mro__] + [str(getattr(inner, "__module__", ""))]
+    return any(item.split(".")[0] == "torch" for item in modules)
+
+
+def examine(fn: LossFunction, kind: Kind, *, name: str | None = None, backend: str = "auto") -> Subject:
+    """Call the loss for the first time, and refuse it with one line where it cannot be profiled.
+
+    Args:
+        fn: the callable.
+        kind: how to call it.
+        name: what to call it in reports; its own name where it is not given.
+        backend: "numpy", "torch", or "auto": torch for torch's own, else numpy, else torch where it has been imported.
+
+    Raises:
+        LossError: it cannot be called so, returns no single number, is NaN everywhere, or is random.
+    """
+    label = name or (name_of(fn) if callable(fn) else repr(fn))
+    if not callable(fn):
+        raise LossError(label, "it cannot be called", f"give a function called as {kind.call}")
+    if backend == "auto":
+        backends = ["torch"] if _is_torch(fn) else ["numpy"] + (["torch"] if "torch" in sys.modules else [])
+    else:
+        backends = [backend]
+    problem: Exception | None = None
+    for candidate in backends:
+        subject = Subject(name=label, fn=fn, kind=kind, backend=candidate)
+        try:
+            reduction = _first_calls(subject)
+        except LossError:
+            raise
+        except Exception as error:  # whatever a foreign callable raises is reported in one line
+            problem = problem if problem is not None and candidate != "torch" else error
+            continue
+        return Subject(name=label, fn=fn, kind=kind, backend=candidate, reduction=reduction)
+    first = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
+    fix = f'kind="{kind.name}" calls {kind.call}; choose the kind that fits, or wrap the function'
+    raise LossError(label, f"calling it failed: {first}", fix) from problem
+
+
+def _first_calls(subject: Subject) -> str:
+    """Shapes, finiteness, determinism; returns the measured reduction."""
+    rng = np.random.default_rng(0)
+    fixed = subject.kind.targets(rng, 6)
+    z = rng.normal(0, 1, (6, subject.kind.width))
+    if subject.value(z, fixed) != (again := subject.value(z, fixed)) and not np.isnan(again):
+        raise LossError(
+            subject.name, "the same input gives different losses", "take the randomness out, or fix its seed"
+        )
+    line = subject.kind.slices[0]
+    values = [subject.at(line, error) for error in (-3.0, -1.0, -0.1, 0.0, 0.1, 1.0, 3.0)]
+    if not any(np.isfinite(value) for value in (*values, again)):
+        what = "NaN" if all(np.isnan(values)) else "not finite"
+        raise LossError(subject.name, f"it is {what} for every error tried", f"check that it fits {subject.kind.call}")
+    for error in (3.0, 1.0, -3.0):
+        one = subject.at(line, error)
+        if np.isfinite(one) and abs(one) > 1e-9:
+            many = subject.value(
+                np.repeat(line.z(error)[None], 4, 0), tuple(np.repeat(item, 4, 0) for item in line.fixed)
+            )
+            return {1.0: "mean", 4.0: "sum"}.get(round(many / one, 6), "other")
+    return "mean"
