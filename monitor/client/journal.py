@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, time_ns
-from typing import Final
+from typing import Final, TypeVar
 
 from monitor.client.segment import (
     EVENT,
@@ -34,6 +34,7 @@ from monitor.client.segment import (
     Segment,
 )
 
+_T = TypeVar("_T")
 _RETRY_S: Final = 1.0
 """Seconds between tries to allocate a segment on a disk that is full."""
 PLAIN: Final[set[type]] = {float, int, bool}
@@ -182,16 +183,7 @@ class Journal:
             What `resolve` takes, for a pending record that was written.
         """
         stamp = time_ns() if at_ns is None else at_ns
-        with self._lock:
-            if self._busy:  # a signal handler came in between: its record follows when the interrupted call is done
-                self._held.append(lambda: self.points(keys, values, step=step, epoch=epoch, at_ns=stamp))
-                return None
-            self._busy = True
-            try:
-                return self._append_points(keys, values, step, epoch, stamp, pending)
-            finally:
-                self._busy = False
-                self._release()
+        return self._in_turn(lambda: self._append_points(keys, values, step, epoch, stamp, pending))
 
     def event(self, kind: str, data: Mapping[str, object]) -> bool:
         """Append an event as a JSON record.
@@ -205,16 +197,8 @@ class Journal:
         """
         text = json.dumps({"kind": kind, "data": data}, separators=(",", ":"), allow_nan=False).encode()
         stamp = time_ns()
-        with self._lock:
-            if self._busy:
-                self._held.append(lambda: self.event(kind, data))
-                return True
-            self._busy = True
-            try:
-                return self._append_json(EVENT, struct.pack("<q", stamp) + text, numbered=True)
-            finally:
-                self._busy = False
-                self._release()
+        body = struct.pack("<q", stamp) + text
+        return self._in_turn(lambda: self._append_json(EVENT, body, numbered=True)) is not False
 
     def resolve(self, slot: Pending, values: Sequence[float]) -> None:
         """Fill in the values of a pending record.
@@ -279,7 +263,27 @@ class Journal:
             for path in self.folder.glob("*.seg"):
                 path.unlink(missing_ok=True)
 
+    def _in_turn(self, write: Callable[[], _T]) -> _T | None:
+        """Write by the slow way. What a signal handler writes in the middle of that follows when it is done."""
+        with self._lock:
+            if self._busy:
+                self._fast = {}  # what is logged from now on must not overtake it
+                self._held.append(write)
+                return None
+            self._busy = True
+            try:
+                self._write_held()
+                done = write()
+                self._write_held()
+                return done
+            finally:
+                self._busy = False
+
     # What follows runs under the lock, with `_busy` set.
+
+    def _write_held(self) -> None:
+        while self._held:
+            self._held.pop(0)()
 
     def _auto_step(self, layout: Layout) -> int:
         return self.step if self._seen.isdisjoint(layout.keyset) else self.step + 1
@@ -317,7 +321,7 @@ class Journal:
         """The layout of these keys in a segment that has room for one record of it; None on a full disk."""
         layout = self._layouts.get((keys, epoch))
         if layout is not None and self._segment.end + layout.size <= self._segment.limit:
-            return layout
+            return self._known(layout, epoch)
         text = json.dumps({"keys": keys, "epoch": epoch}, separators=(",", ":")).encode()
         need = 8 * (3 + len(keys) + epoch) + len(text) + 64
         if (self._segment.end + need > self._segment.limit or self._kinds >= MAX_LAYOUTS) and not self._roll(need):
@@ -326,8 +330,12 @@ class Journal:
         layout = Layout(keys, epoch, FIRST_POINTS + self._kinds, self._segment)
         self._kinds += 1
         self._layouts[keys, epoch] = layout
-        if not epoch and self._keep_every == 1:
-            self._fast[keys] = layout
+        return self._known(layout, epoch)
+
+    def _known(self, layout: Layout, epoch: bool) -> Layout:
+        """Let the fast way take this layout, unless points are being thinned or a record is held back."""
+        if not epoch and self._keep_every == 1 and not self._held:
+            self._fast[layout.keys] = layout
         return layout
 
     def _append_json(self, kind: int, body: bytes, *, numbered: bool) -> bool:
@@ -400,8 +408,3 @@ class Journal:
         layout.thinned += 1
         finite = all(value - value == 0 for value in values)
         return finite and layout.thinned % self._keep_every != 1
-
-    def _release(self) -> None:
-        held, self._held = self._held, []
-        for call in held:
-            call()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Final, Literal, Protocol, runtime_checkable
 
-from monitor.errors import SettingsError
+from monitor.errors import LossError, SettingsError
 
 Mode = Literal["auto", "embedded", "server", "offline", "disabled"]
 Resume = Literal["never", "allow", "must"]
@@ -108,22 +108,34 @@ def tags_of(value: object) -> dict[str, str]:
 
 
 def loss_of(value: object) -> dict[str, object] | None:
-    """What is known of the loss, as strict JSON data; a string is its name.
+    """What is known of the loss, as strict JSON data; a string is read as `losses.parse` does, or is its name.
 
     Raises:
         SettingsError: it is no string, no mapping, and has no `to_dict`.
+        LossError: a string that names parameters which the loss does not have.
     """
     from monitor.wire import jsonable
 
     if value is None:
         return None
     if isinstance(value, str):
-        return {"name": name_of("loss", value)}
+        return _loss_by_name(name_of("loss", value))
     if not isinstance(value, Mapping) and isinstance(value, HasDict) and not isinstance(value, type):
         value = value.to_dict()
     if not isinstance(value, Mapping):
         raise SettingsError("loss", f"got {value!r:.80}", "pass a name, a mapping, or one of monitor.losses")
     return {str(key): jsonable(item) for key, item in value.items()}
+
+
+def _loss_by_name(text: str) -> dict[str, object]:
+    from monitor import losses
+
+    try:
+        return dict(losses.parse(text).to_dict())
+    except LossError:
+        if "(" in text:
+            raise
+        return {"name": text}  # a loss of the user's own
 
 
 def server_of(value: str | None) -> str | None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from monitor.client import lifetime, options
 from monitor.client.naming import run_name
 from monitor.client.notices import LOGGER, Notices
-from monitor.client.values import flatten, number, step_number
+from monitor.client.values import article, flatten, number, step_number
 from monitor.client.writer import Writer
 from monitor.domain import Action, Recommendation, Reply, RunStatus
 from monitor.errors import RunExists, RunNotFound, SettingsError, Unauthorized, WireError
@@ -49,6 +49,7 @@ class Run:
         *,
         settings: Settings,
         run_id: str,
+        name: str,
         start: Mapping[str, object],
         open_sink: Callable[[], Sink] | None,
         url: str | None = None,
@@ -56,7 +57,7 @@ class Run:
     ) -> None:
         self.id = run_id
         self.project = str(start["project"])
-        self.name = str(start["name"])
+        self.name = name
         self.url = url
         self._settings = settings
         self._start = start
@@ -244,7 +245,7 @@ class Run:
             self._notices.count("after_finish", "log()", self.id[:8])
             return
         if not isinstance(data, Mapping):
-            self._notices.count("dropped", "log()", f"a {type(data).__name__}, not a mapping of names to numbers")
+            self._notices.count("dropped", "log()", f"{article(data)}, not a mapping of names to numbers")
             return
         writer = self._own_writer()
         if writer is None:
@@ -355,6 +356,7 @@ def init(
     *,
     ranks: options.Ranks = "first",
     settings: Settings | None = None,
+    sink: Sink | None = None,
 ) -> Run:
     """Start a run, or go on with one.
 
@@ -372,6 +374,7 @@ def init(
         resume: "never": the run must be new; "allow": go on where it exists; "must": it must exist.
         ranks: in a distributed job, "first": only rank 0 logs, the others are silent; "all": the others join the run.
         settings: settings to use instead of those of the environment.
+        sink: where to send to instead, such as a `MemorySink` in a test.
 
     Returns:
         The run. A server that is down is no error: points wait in the journal.
@@ -387,10 +390,12 @@ def init(
     project = options.name_of("project", project)
     rng = random.Random()  # names need no secrecy
     shown = run_name(rng) if name is None else options.name_of("name", name)
+    known = name is None and resume != "never"  # the run has a name by now, which is to stay
     rank = options.rank_of(os.environ)
     if mode == "disabled" or (rank.number and ranks == "first"):
         return lifetime.make_current(DisabledRun(project, shown))
     ident, given = options.run_id_of(run_id, resume)
+    shown = f"run-{ident[:8]}" if known else shown
     if rank.of > 1 and ranks == "all" and not given:
         raise SettingsError("run_id", 'ranks="all" needs one run id for all ranks', "pass run_id or MONITOR_RUN_ID")
     chosen = settings or load(server_url=options.server_of(server))
@@ -399,7 +404,7 @@ def init(
     options.server_of(chosen.server_url)
     start: dict[str, object] = {
         "project": project,
-        "name": shown,
+        "name": None if known else shown,
         "group": None if group is None else options.name_of("group", group),
         "config": options.config_of(config),
         "tags": options.tags_of(tags),
@@ -412,8 +417,9 @@ def init(
     run = Run(
         settings=chosen,
         run_id=ident,
+        name=shown,
         start=start,
-        open_sink=None if mode == "offline" else _sink_opener(chosen, remote),
+        open_sink=None if mode == "offline" else _sink_opener(chosen, remote, sink),
         url=f"{remote}/runs/{ident}" if remote else None,
         rng=rng,
     )
@@ -464,8 +470,10 @@ def ending(error: BaseException | None) -> tuple[str, str | None]:
     return str(RunStatus.FAILED), traceback.format_exception_only(error)[-1].strip()[:2000]
 
 
-def _sink_opener(settings: Settings, server: str | None) -> Callable[[], Sink]:
+def _sink_opener(settings: Settings, server: str | None, given: Sink | None) -> Callable[[], Sink]:
     def open_sink() -> Sink:
+        if given is not None:
+            return given
         from monitor.client.sinks import EmbeddedSink, HttpSink
 
         if server is not None:

@@ -59,7 +59,7 @@ def number(key: str, value: object, notices: Notices) -> float | DeviceCopy | No
         item = getattr(value, "item", None)
         result = item() if callable(item) else value
         if isinstance(result, complex | str | bytes) or result is None:
-            raise TypeError(f"a {type(result).__name__}")
+            raise TypeError(article(result))
         _learn(kind)
         return _plain(key, result, notices)
     except Exception as error:  # a user's type may raise anything, and log() must not
@@ -104,6 +104,16 @@ def _clean(key: str) -> str:
 def _shown(value: object) -> str:
     try:
         shape = getattr(value, "shape", None)
-        return f"a {type(value).__name__}" + (f" of shape {tuple(shape)}" if shape else "")
+        return f"{article(value)}" + (f" of shape {tuple(shape)}" if shape else "")
     except Exception:  # as above
-        return f"a {type(value).__name__}"
+        return article(value)
+
+
+def article(value: object) -> str:
+    """The value's type with its article.
+
+    >>> article(5), article("x")
+    ('an int', 'a str')
+    """
+    name = type(value).__name__
+    return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"

@@ -55,7 +55,7 @@ class Writer:
         self.name = writer_name(os.getpid(), rng)
         self.folder = settings.journal_dir / run_id / self.name
         self._open_sink = open_sink
-        note = {"project": start["project"], "run": start["name"]}
+        note = {"project": start["project"], "run": start["name"] or ""}
         try:
             self._claim = claim(self.folder, note)
             self.journal = Journal(self.folder, run_id, quota=settings.journal_quota_mb << 20)
