@@ -112,9 +112,9 @@ def _describe(tx: Transaction, event: RunEvent) -> None:
 
 def _beat(tx: Transaction, now_ms: int) -> None:
     """The client lives: a run that was lost is running again."""
-    last = tx.run.heartbeat_ms
-    tx.set(heartbeat_ms=now_ms if last is None else max(last, now_ms))
-    if tx.run.status is RunStatus.LOST:
+    last = tx.get("heartbeat_ms")
+    tx.set(heartbeat_ms=max(last, now_ms) if isinstance(last, int) else now_ms)
+    if tx.get("status") == RunStatus.LOST:
         _run_again(tx)
 
 
@@ -144,11 +144,11 @@ def _points(tx: Transaction, engine: Engine, batch: Batch, attempt: int) -> None
     states = done.states.values()
     if any(state.role != Role.SYSTEM for state in states):  # the machine's own measurements are no progress
         tx.set(last_point_ms=tx.now_ms)
-        if tx.run.status is RunStatus.STALLED:
+        if tx.get("status") == RunStatus.STALLED:
             _run_again(tx)
-        if attempt == tx.run.attempt:
-            last = max(int(batch.points.step.max()), *(v for v in (tx.run.last_step,) if v is not None), -(2**63))
-            tx.set(last_step=last)
+        if attempt == tx.get("attempt"):
+            last, before = int(batch.points.step.max()), tx.get("last_step")
+            tx.set(last_step=max(last, before) if isinstance(before, int) else last)
     if done.late:
         tx.set(warnings=_counted(tx.run, "late", done.late))
     for state in states:
@@ -172,7 +172,7 @@ def _judge(tx: Transaction, engine: Engine, batch: Batch, done: Appended) -> Non
     points = batch.points
     fed = EnginePoints(role[seen], points.step[seen].astype(np.float64), points.value[seen])
     stored = tx.engine_state()
-    before = engine.start("step", tx.run.loss) if stored is None else State.from_bytes(stored)
+    before = engine.start("step", _mapping(tx.get("loss"))) if stored is None else State.from_bytes(stored)
     update = engine.update(before, fed)
     tx.save_engine(update.state.to_bytes(), engine.config.hash)
     tx.set(
@@ -183,7 +183,8 @@ def _judge(tx: Transaction, engine: Engine, batch: Batch, done: Appended) -> Non
         counts=update.counts.to_dict(),
     )
     tx.save_findings(update.changes)
-    tx.add_alerts(alerts_for(tx.run, update.changes, now_ms=tx.now_ms))
+    if update.changes:
+        tx.add_alerts(alerts_for(tx.run, update.changes, now_ms=tx.now_ms))
 
 
 def _config(tx: Transaction, event: Event, _: Writer) -> None:

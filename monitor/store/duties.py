@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from sqlalchemy import Connection, and_, bindparam, func, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from monitor.domain import Delivery, RunInfo
 from monitor.store import rows
 from monitor.store.schema import EXPORTS, OUTBOX, RUNS
+from monitor.store.upsert import upsert
 
 LEASE_MS: Final = 60_000
 """How long a delivery that a worker took is kept from the others."""
@@ -81,7 +81,5 @@ def changed_runs(connection: Connection, target: str, limit: int) -> tuple[tuple
 
 def exported(connection: Connection, run_id: str, target: str, version: int, external_id: str | None) -> None:
     """Note that a mirror has a run up to a version."""
-    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    insert = make(EXPORTS).values(run_id=run_id, target=target, version=version, external_id=external_id)
-    values = {"version": insert.excluded.version, "external_id": insert.excluded.external_id}
-    connection.execute(insert.on_conflict_do_update(index_elements=["run_id", "target"], set_=values))
+    row = {"run_id": run_id, "target": target, "version": version, "external_id": external_id}
+    connection.execute(upsert(EXPORTS, connection.dialect.name), row)

@@ -169,7 +169,7 @@ class _CurveReader:
         if not (x[1:] >= x[:-1]).all():
             order = np.argsort(x, kind="stable")
             x, y = x[order], y[order]
-        index = reduce_curve(x, y, self.width)
+        index = reduce_curve(x, y, self.width, lo=self.lo, hi=self.hi)
         return x[index], y[index], total, None
 
     def _sketched(self, rows: Sequence[Mapping[str, int]], hidden_from: Mapping[int, int | None]) -> set[int]:
@@ -221,7 +221,7 @@ class _CurveReader:
         smoothed = smooth(y, self.smoothing)
         a, b = int(np.searchsorted(x, lo)), int(np.searchsorted(x, hi, side="right"))
         x, y, smoothed = x[a:b], y[a:b], smoothed[a:b]
-        index = reduce_curve(x, y, self.width)
+        index = reduce_curve(x, y, self.width, lo=lo, hi=hi)
         return x[index], y[index], len(x), smoothed[index]
 
     def _axis(self, points: Points) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

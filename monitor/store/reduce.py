@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
-from tsdownsample import MinMaxDownsampler
 
 from monitor.store.chunks import gap_starts
 
 _BLOCK = 64
 
 
-def reduce_curve(x: NDArray[np.float64], y: NDArray[np.float64], width: int) -> NDArray[np.intp]:
+def reduce_curve(
+    x: NDArray[np.float64], y: NDArray[np.float64], width: int, *, lo: float = -math.inf, hi: float = math.inf
+) -> NDArray[np.intp]:
     """Which points a screen needs: of every pixel the lowest, the highest and the first of a gap, and both ends.
 
     Args:
-        x: float64 (n,), never going back.
+        x: float64 (n,), never going back, within lo and hi.
         y: float64 (n,), with NaN and infinities.
         width: pixels, >= 1.
+        lo: where the screen begins; infinite: at the first point.
+        hi: where it ends; infinite: at the last point.
 
     Returns:
         Indices in ascending order, at most about 4 a pixel; all of them where n is within 2 a pixel.
@@ -25,22 +30,19 @@ def reduce_curve(x: NDArray[np.float64], y: NDArray[np.float64], width: int) -> 
     n = len(x)
     if n <= 2 * width:
         return np.arange(n)
+    left, right = float(x[0] if lo == -math.inf else lo), float(x[-1] if hi == math.inf else hi)
     picked = [np.array([0, n - 1], dtype=np.intp)]
     bad = ~np.isfinite(y)
-    finite = y
-    if bad.any():
-        gaps = gap_starts(y)
-        kind = np.where(np.isnan(y[gaps]), 0, np.sign(y[gaps])).astype(np.int64)
-        _, first = np.unique(_pixels(x[gaps], x[0], x[-1], width) * 3 + kind + 1, return_index=True)
-        picked.append(gaps[first])
-        keep = np.flatnonzero(~bad)
-        if len(keep) <= 2 * width:
-            return np.unique(np.concatenate([*picked, keep]))
-        finite, x = y[keep], x[keep]
-        picked.append(keep[_extremes(x, finite, width)])
-    else:
-        picked.append(_extremes(x, finite, width))
-    return np.unique(np.concatenate(picked))
+    if not bad.any():
+        return np.unique(np.concatenate([*picked, _extremes(x, y, _borders(left, right, width))]))
+    gaps = gap_starts(y)
+    kind = np.where(np.isnan(y[gaps]), 0, np.sign(y[gaps])).astype(np.int64)
+    borders = _borders(left, right, width)
+    _, first = np.unique(np.searchsorted(borders, x[gaps], side="right") * 3 + kind + 1, return_index=True)
+    keep = np.flatnonzero(~bad)
+    if len(keep) > 2 * width:
+        keep = keep[_extremes(x[keep], y[keep], borders)]
+    return np.unique(np.concatenate([*picked, gaps[first], keep]))
 
 
 def smooth(y: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
@@ -87,15 +89,18 @@ def _kernel(weight: float, n: int) -> NDArray[np.float64]:
     return np.where(lag >= 0, weight ** np.maximum(lag, 0), 0.0)
 
 
-def _pixels(x: NDArray[np.float64], low: float, high: float, width: int) -> NDArray[np.int64]:
-    span = high - low
-    if span <= 0:
-        return np.zeros(len(x), np.int64)
-    return np.minimum((x - low) / span * width, width - 1).astype(np.int64)
+def _borders(left: float, right: float, width: int) -> NDArray[np.float64]:
+    """Where one pixel ends and the next begins, (width - 1,)."""
+    return np.linspace(left, right, width + 1, dtype=np.float64)[1:-1]
 
 
-def _extremes(x: NDArray[np.float64], y: NDArray[np.float64], width: int) -> NDArray[np.intp]:
-    if x[-1] <= x[0]:
-        return np.array([int(y.argmin()), int(y.argmax())])
-    index: NDArray[np.uint64] = MinMaxDownsampler().downsample(x, y, n_out=2 * width)
-    return index.astype(np.intp)
+def _extremes(x: NDArray[np.float64], y: NDArray[np.float64], borders: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The lowest and the highest point of every pixel; a call a pixel is as fast as any library from 10^5 points on."""
+    starts = np.unique(np.concatenate([[0], np.searchsorted(x, borders)]))
+    ends = [*starts[1:].tolist(), len(x)]
+    found = []
+    for start, end in zip(starts.tolist(), ends, strict=True):
+        if start < end:
+            part = y[start:end]
+            found += [start + part.argmin(), start + part.argmax()]
+    return np.array(found, dtype=np.intp)

@@ -7,17 +7,19 @@ the run come from counters in that row. What is set on the run is collected and 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Update, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from monitor.domain import Alert, Finding, RunInfo
 from monitor.store import append, compact, rows
 from monitor.store.append import Appended
 from monitor.store.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTBOX, RUNS, TAGS, WRITERS
+from monitor.store.upsert import upsert
 from monitor.wire import Columns, Event
 
 _LOCK_SQLITE: Final = (
@@ -33,7 +35,6 @@ _ACK: Final = (
     .values(acked=bindparam("records"), attempt=bindparam("nth"))
 )
 _STATE: Final = select(ENGINES.c.state).where(ENGINES.c.run_id == bindparam("run"))
-_UPDATE: Final = RUNS.update().where(RUNS.c.run_id == bindparam("run"))
 _FIRST: Final[dict[str, object]] = {
     "status": "running",
     "attempt": 1,
@@ -51,6 +52,13 @@ _FIRST: Final[dict[str, object]] = {
     "tags": {},
     "config": {},
 }
+
+
+@functools.lru_cache(maxsize=256)
+def _update(columns: tuple[str, ...]) -> Update:
+    """The statement that changes these columns of a run; built once, as building takes longer than running."""
+    values = {name: bindparam(f"new_{name}", type_=RUNS.c[name].type) for name in columns}
+    return RUNS.update().where(RUNS.c.run_id == bindparam("run")).values(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +88,13 @@ class Transaction:
         self.run_id = run_id
         self.now_ms = now_ms
         self._connection = connection
-        self._insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        self._dialect = connection.dialect.name
         self._row: dict[str, object] | None = None
         self._changed: set[str] = set()
         self._lock()
 
     def _lock(self) -> None:
-        statement = _LOCK_SQLITE if self._connection.dialect.name == "sqlite" else _LOCK
+        statement = _LOCK_SQLITE if self._dialect == "sqlite" else _LOCK
         row = self._connection.execute(statement, {"run": self.run_id}).mappings().one_or_none()
         self._row = dict(row) if row is not None else None
 
@@ -130,7 +138,8 @@ class Transaction:
             False where another writer was faster: the run is locked and read instead.
         """
         fresh = {**_FIRST, "project": project, "name": name, "owner": owner, "created_ms": self.now_ms}
-        insert = self._insert(RUNS).values(run_id=self.run_id, **fresh).on_conflict_do_nothing()
+        make = sqlite.insert if self._dialect == "sqlite" else postgresql.insert
+        insert = make(RUNS).values(run_id=self.run_id, **fresh).on_conflict_do_nothing()
         done = self._connection.execute(insert.returning(RUNS.c.run_id)).one_or_none() is not None
         self._lock()
         return done
@@ -165,18 +174,15 @@ class Transaction:
 
     def save_engine(self, state: bytes, rules_hash: str) -> None:
         """Keep what the engine remembers."""
-        insert = self._insert(ENGINES).values(run_id=self.run_id, state=state, rules_hash=rules_hash)
-        values = {"state": insert.excluded.state, "rules_hash": insert.excluded.rules_hash}
-        self._connection.execute(insert.on_conflict_do_update(index_elements=["run_id"], set_=values))
+        row = {"run_id": self.run_id, "state": state, "rules_hash": rules_hash}
+        self._connection.execute(upsert(ENGINES, self._dialect), row)
 
     def save_findings(self, findings: Sequence[Finding]) -> None:
         """Insert findings, or bring those of the same number up to date."""
         if not findings:
             return
-        insert = self._insert(FINDINGS)
-        keep = {c.name: c for c in insert.excluded if c.name not in ("run_id", "number")}
-        upsert = insert.on_conflict_do_update(index_elements=["run_id", "number"], set_=keep)
-        self._connection.execute(upsert, [rows.finding_row(self.run_id, found) for found in findings])
+        found = [rows.finding_row(self.run_id, finding) for finding in findings]
+        self._connection.execute(upsert(FINDINGS, self._dialect), found)
 
     def add_events(self, writer: str, events: Sequence[Event]) -> None:
         """Keep every event as it came; a `checkpoint` also in a table of its own."""
@@ -217,13 +223,8 @@ class Transaction:
             return
         known = self.get("tags")
         self.set(tags={**(known if isinstance(known, Mapping) else {}), **tags})
-        insert = self._insert(TAGS)
-        upsert = insert.on_conflict_do_update(
-            index_elements=["run_id", "name"], set_={"value": insert.excluded["value"]}
-        )
-        self._connection.execute(
-            upsert, [{"run_id": self.run_id, "name": name, "value": value} for name, value in tags.items()]
-        )
+        found = [{"run_id": self.run_id, "name": name, "value": value} for name, value in tags.items()]
+        self._connection.execute(upsert(TAGS, self._dialect), found)
 
     def add_alerts(self, alerts: Sequence[Alert]) -> None:
         """Put alerts into the outbox."""
@@ -261,8 +262,8 @@ class Transaction:
         row = self._known
         if visible and self._changed - {"heartbeat_ms", "compacted"}:
             self.set(version=self._count("version") + 1)
-        values = {name: row[name] for name in self._changed}
-        self._connection.execute(_UPDATE.values(values), {"run": self.run_id})
+        values = {f"new_{name}": row[name] for name in self._changed}
+        self._connection.execute(_update(tuple(sorted(self._changed))), {**values, "run": self.run_id})
         self._changed.clear()
 
     def _count(self, column: str) -> int:

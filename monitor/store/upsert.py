@@ -1,0 +1,23 @@
+"""Insert or update by primary key, which each database spells its own way."""
+
+from __future__ import annotations
+
+import functools
+
+from sqlalchemy import Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql import Insert
+
+
+@functools.lru_cache(maxsize=64)
+def upsert(table: Table, dialect: str) -> Insert:
+    """A statement that inserts a row, or brings the row of the same primary key up to date.
+
+    Args:
+        table: one whose rows are given in full.
+        dialect: `sqlite` or `postgresql`.
+    """
+    insert = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
+    keys = [column.name for column in table.primary_key]
+    others = {column.name: column for column in insert.excluded if column.name not in keys}
+    return insert.on_conflict_do_update(index_elements=keys, set_=others)
