@@ -26,7 +26,10 @@ class Convergence:
         patience=2,
         relief=2,
         thresholds={
-            "gain": Threshold(default=0.03, low=0, high=1, doc="share of the range gained over the last fifth"),
+            "gain": Threshold(default=0.012, low=0, high=1, doc="share of the range gained over the last fifth"),
+            "relative": Threshold(
+                default=0.3, low=0, high=1, doc="share of the loss itself gained over the last fifth"
+            ),
             "z": Threshold(default=4, low=1, high=100, doc="range in multiples of the noise of a bucket"),
         },
     )
@@ -36,9 +39,15 @@ class Convergence:
         view = run.judged
         if view.closed < 6 or view.range <= max(limits["z"] * view.sigma, 0.05 * abs(view.start)):
             return None
+        if run.diverging:
+            return None
         gain = view.gain / view.range
-        limit = limits["gain"] * (1.5 if firing else 1.0)
-        if gain > limit or view.level - view.low > 0.1 * view.range + 3 * view.sigma:
+        limit = max(limits["gain"], 1.5 * view.noise / view.range) * (1.25 if firing else 1.0)
+        if (
+            gain > limit
+            or view.relative_gain > limits["relative"]
+            or view.level - view.low > 0.1 * view.range + 3 * view.sigma
+        ):
             return None
         return Reading(view.step[view.fifth], {"gain": gain, "limit": limit, "level": view.level, "range": view.range})
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from monitor.domain import Severity
 from monitor.roles import Role
-from monitor.rules.features import Features
+from monitor.rules.features import Features, View
 from monitor.rules.rule import Reading, Spec, Threshold
 
 
@@ -27,6 +27,7 @@ class Divergence:
         reads=(Role.TRAIN,),
         urgent=True,
         patience=3,
+        hold=0.04,
         relief=6,
         thresholds={
             "lost": Threshold(default=0.5, low=0.05, high=10, doc="share of the range that has to be lost"),
@@ -42,11 +43,14 @@ class Divergence:
         if state.nan_train >= limits["confirm"]:
             return Reading(state.nan_train_first, {"non_finite_in_a_row": int(state.nan_train)}, sure=True)
         view = run.descent
+        burst = _explosion(view)
+        if burst:
+            return Reading(view.step[-2], {"level": view.xs[-1], "low": view.xs[-3], "needed": burst}, sure=True)
         if view.closed < 5:
             return None
         rise, reach = view.level - view.low, view.start - view.low
         lost = limits["lost"] * (0.5 if firing else 1.0)
-        need = max(lost * reach, limits["z"] * view.sigma)
+        need = max(lost * reach, limits["z"] * view.noise)
         if rise <= need or rise <= 0:
             return None
         peak = max(float(view.smooth[view.low_at :].max()), view.level)
@@ -60,7 +64,7 @@ class Divergence:
             "rise": rise,
             "needed": need,
             "range": reach,
-            "noise": view.sigma,
+            "noise": view.noise,
         }
         return Reading(onset, evidence)
 
@@ -82,3 +86,18 @@ class Divergence:
             f"lowest level was {e['low']:.4g}, and a rise of {e['needed']:.2g} would have been enough to tell.",
             advice,
         )
+
+
+def _explosion(view: View) -> float:
+    """The rise that two accelerating steps have far exceeded, 0 where they have not.
+
+    Each is five times the one before, and together they are a hundred times all that the loss had covered until then
+    (its first value, in the first steps): nothing comes back from there.
+    """
+    x = view.xs
+    if len(x) < 3 or view.size > 1:
+        return 0.0
+    first, second = x[-2] - x[-3], x[-1] - x[-2]
+    covered = max(x[:-2]) - min(x[:-2])
+    scale = 100 * (covered if len(x) > 7 else max(covered, abs(x[0])))
+    return scale if first > 0 and second > 5 * first and first + second > scale > 0 else 0.0

@@ -168,7 +168,7 @@ class Engine:
         else:
             state.nan_val += 1
         if max(state.nan_train, state.nan_val) <= NAN_CHECKS:
-            self._check(state, role, False, step, changes)
+            self._check(state, role, True, step, changes)
 
     def _seen(self, state: State, role: int, count: int, step: float, first: float) -> None:
         """Count points, whatever their values."""

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.rules.curve import Curve
-from monitor.rules.state import GRAD, TRAIN, VAL, State
+from monitor.rules.state import FIRING, GRAD, TRAIN, VAL, State
 
 Floats = NDArray[np.float64]
 
@@ -81,6 +81,22 @@ class View:
         return float(max(1.4826 * np.median(gaps), 0.75 * gaps.mean()) / math.sqrt(6))
 
     @cached_property
+    def wander(self) -> float:
+        """Noise of a centre around the running mean of five, over the later half: also what first differences miss."""
+        x = self.x
+        k = len(x)
+        if k < 7:
+            return 0.0
+        total = np.concatenate(((0.0,), np.cumsum(x - x[0])))
+        rest = (x[2 : k - 2] - x[0]) - (total[5:] - total[:-5]) / 5
+        return float(1.4826 / math.sqrt(0.8) * np.median(np.abs(rest[-max(10, len(rest) // 2) :])))
+
+    @cached_property
+    def noise(self) -> float:
+        """The larger of `sigma` and `wander`."""
+        return max(self.sigma, self.wander)
+
+    @cached_property
     def roughness(self) -> float:
         """Noise of a single point, from first differences inside the later buckets."""
         noise = self.curve.noise
@@ -92,12 +108,29 @@ class View:
     @cached_property
     def low_at(self) -> int:
         """Index of the lowest smoothed centre."""
-        return int(self.smooth.argmin())
+        return int(self.smooth.argmin()) if self.closed else 0
 
     @cached_property
     def low(self) -> float:
         """Lowest smoothed centre."""
-        return float(self.smooth[self.low_at])
+        return float(self.smooth[self.low_at]) if self.closed else math.nan
+
+    @cached_property
+    def climbed(self) -> float:
+        """The largest rise above the running minimum, before the lowest centre, that was made good again."""
+        before = self.smooth[: self.low_at + 1]
+        return float((before - np.minimum.accumulate(before)).max())
+
+    @cached_property
+    def travel(self) -> float:
+        """Total variation of the smoothed centres, clipped at the start so that spikes do not count."""
+        return float(np.abs(np.diff(np.minimum(self.smooth, self.start))).sum())
+
+    @cached_property
+    def learned(self) -> bool:
+        """Whether the way down is a way, and not the range of a wandering noise."""
+        least = 20 * self.noise
+        return self.range > 0 and self.range >= 0.6 * self.travel and self.range >= least
 
     @cached_property
     def level(self) -> float:
@@ -113,7 +146,7 @@ class View:
     @cached_property
     def range(self) -> float:
         """How far the series has come down: start minus low."""
-        return max(self.start - self.low, 0.0)
+        return max(self.start - self.low, 0.0) if self.closed else 0.0
 
     @cached_property
     def fifth(self) -> int:
@@ -126,6 +159,12 @@ class View:
         at = self.fifth
         before = float(np.median(self.x[max(0, at - 1) : at + 2]))
         return before - self.level
+
+    @cached_property
+    def relative_gain(self) -> float:
+        """The gain of the last fifth as a share of a positive loss: near zero it shows what the range hides."""
+        before = self.level + self.gain
+        return self.gain / before if self.level > 0 and before > 0 else 0.0
 
     def level_at(self, step: float) -> float:
         """The smoothed centre at a step."""
@@ -158,6 +197,12 @@ class Features:
     def grad(self) -> View:
         """The gradient norm."""
         return View(self.state.curves[GRAD])
+
+    @property
+    def diverging(self) -> bool:
+        """Whether divergence is out, or the loss is not finite now: what else could be said would mislead."""
+        slot = self.state.slots.get("divergence")
+        return (slot is not None and slot.phase == FIRING) or self.state.nan_train > 0
 
     @cached_property
     def judged(self) -> View:

@@ -24,7 +24,10 @@ class Improving:
         patience=2,
         relief=2,
         thresholds={
-            "gain": Threshold(default=0.04, low=0, high=1, doc="share of the range gained over the last fifth"),
+            "gain": Threshold(default=0.012, low=0, high=1, doc="share of the range gained over the last fifth"),
+            "relative": Threshold(
+                default=0.3, low=0, high=1, doc="share of the loss itself gained over the last fifth"
+            ),
             "z": Threshold(default=2, low=1, high=100, doc="gain in multiples of the noise of a bucket"),
         },
     )
@@ -34,8 +37,11 @@ class Improving:
         view = run.judged
         if view.closed < 6 or view.range <= max(4 * view.sigma, 0.05 * abs(view.start)):
             return None
-        gain = view.gain
-        if gain < limits["gain"] * view.range * (0.8 if firing else 1.0) or gain < limits["z"] * view.sigma:
+        if run.diverging:
+            return None
+        gain, ease = view.gain, 0.8 if firing else 1.0
+        large = gain >= ease * limits["gain"] * view.range or view.relative_gain >= limits["relative"]
+        if not large or gain < ease * limits["z"] * view.noise:
             return None
         return Reading(view.step[view.fifth], {"gain": gain / view.range, "limit": limits["gain"], "level": view.level})
 

@@ -112,7 +112,8 @@ def _put(state: State, name: str, slot: Slot) -> None:
 
 def _lasted(rule: Rule, settings: RuleSettings, run: Features, slot: Slot) -> bool:
     if settings.patience is None:
-        return slot.checks >= rule.spec.patience
+        held = run.step - slot.since >= rule.spec.hold * (run.step - run.state.first_step)
+        return slot.checks >= rule.spec.patience and held
     if settings.unit == "checks":
         return slot.checks >= settings.patience
     return _elapsed(settings.unit, run, slot.since, slot.checks) >= settings.patience

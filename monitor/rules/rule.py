@@ -59,6 +59,7 @@ class Spec:
         reads: the roles whose buckets make the engine ask.
         urgent: ask at every quarter of a bucket, not only when one closes.
         patience: checks in a row for which the condition must hold before the finding fires, >= 1.
+        hold: share of the run so far for which the condition must hold as well, from 0 to 1.
         relief: checks in a row for which it must not hold before the finding resolves, >= 1.
         thresholds: by name.
     """
@@ -69,6 +70,7 @@ class Spec:
     reads: tuple[Role, ...]
     urgent: bool = False
     patience: int = 1
+    hold: float = 0.0
     relief: int = 2
     thresholds: Mapping[str, Threshold] = field(default_factory=dict)
 

@@ -9,9 +9,14 @@ from monitor.roles import Role
 from monitor.rules.features import Features
 from monitor.rules.rule import Reading, Spec, Threshold
 
+LOOK_BACK = 4
+"""Closed buckets in which a jump is looked for."""
+
 
 class Spike:
-    """The largest value of a bucket lies far above its neighbours, beyond noise and a share of the range.
+    """The largest value of a recent bucket lies far above the level before it, and the level after it does not.
+
+    Fires once the loss is on its way back, which tells a spike from a shift of the level; onset is the jump itself.
 
     Source:
         Tukey's fences on first differences; PaLM (Chowdhery et al., 2022), section 5.1, for loss spikes in practice.
@@ -21,31 +26,38 @@ class Spike:
         name="spike",
         severity=Severity.WARNING,
         reads=(Role.TRAIN,),
-        patience=1,
-        relief=2,
+        relief=1,
         thresholds={
-            "z": Threshold(default=15, low=1, high=1000, doc="jump in multiples of the noise of a point"),
-            "share": Threshold(default=0.3, low=0, high=100, doc="jump as a share of the range"),
+            "z": Threshold(default=12, low=1, high=1000, doc="jump in multiples of the noise of a point"),
+            "share": Threshold(default=0.2, low=0, high=100, doc="jump as a share of the range"),
+            "back": Threshold(default=0.5, low=0, high=1, doc="share of the jump that must have gone again"),
         },
     )
 
-    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
-        """Holds while the last closed bucket has a jump above the level before it."""
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
+        """Holds while one of the last buckets has a jump that has come back."""
         view = run.train
-        if view.closed < 8:
-            return None
-        base = sorted(view.curve.x[-6:-1])[2]
-        jump = view.curve.x[-1] + view.curve.peak[-1] - base
-        need = max(limits["z"] * max(view.roughness, view.sigma), limits["share"] * view.range)
-        if jump < need:
-            return None
-        return Reading(view.curve.top_at, {"jump": jump, "needed": need, "level": base})
+        x, peak = view.curve.x, view.curve.peak
+        last = view.closed - (1 if view.size < 4 else 0)
+        need = max(limits["z"] * view.roughness, limits["share"] * view.range)
+        for i in range(last - 1, max(1, last - 1 - LOOK_BACK), -1):
+            top = x[i] + peak[i]
+            before = sorted(x[max(0, i - 3) : i])
+            base = before[len(before) // 2]
+            jump = top - base
+            if jump <= need or jump <= abs(base) or top <= before[-1] + 0.5 * jump:
+                continue
+            after = min([*x[i + 1 :], view.xs[-1]]) if view.size < 4 else min([x[i], *x[i + 1 :], view.xs[-1]])
+            if after <= base + (1 - limits["back"]) * jump:
+                at = view.curve.top_at if i == view.closed - 1 else view.step[i]
+                return Reading(at, {"jump": jump, "needed": max(need, abs(base)), "level": base, "top": top})
+        return None
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
         e = reading.evidence
         return (
-            f"The training loss jumped by {e['jump']:.3g} above its level of {e['level']:.4g} at {unit} "
-            f"{reading.onset:g}; a jump of {e['needed']:.2g} would have been enough to tell.",
+            f"The training loss jumped from {e['level']:.4g} to {e['top']:.4g} at {unit} {reading.onset:g} and came "
+            f"back; a jump of {e['needed']:.2g} would have been enough to tell.",
             "Look at the batch at this step; clip gradients or lower the learning rate if it happens again.",
         )

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.features import Features, View
+from monitor.rules.overfitting import memorises
 from monitor.rules.rule import Reading, Spec, Threshold
 
 
 class Stagnation:
     """Neither loss has come down noticeably: the model is broken, frozen, or learns far too slowly.
 
+    Progress is measured against the first level, so this is the one rule to which an added constant matters: 1 % of a
+    cross-entropy is nothing, and a curve cannot tell which constant it hides. Two things guard it. Progress
+    that goes on and stands out from the noise of single points is slow learning, not stagnation; and a flat curve far
+    above the noise it began with counts only where its level could be the chance level ln(k) of k classes, or of the
+    loss function, if that is known.
+
+    Also holds where training memorises and validation has never come down.
+
     Source:
-        AutoTrainer (ICSE 2021), slow convergence; SageMaker Debugger's LossNotDecreasing.
+        AutoTrainer (ICSE 2021), slow convergence; SageMaker Debugger's LossNotDecreasing; ln(k): Karpathy, A Recipe
+        for Training Neural Networks (2019).
     """
 
     spec = Spec(
@@ -26,35 +37,73 @@ class Stagnation:
         thresholds={
             "progress": Threshold(default=0.05, low=0, high=1, doc="progress as a share of the first level"),
             "checks": Threshold(default=8, low=4, high=1000, doc="buckets of the series, at least"),
+            "noise": Threshold(default=3, low=0, high=100, doc="progress in multiples of the noise of a point"),
+            "flat": Threshold(default=0.1, low=0, high=1, doc="share of the progress that the last half made"),
         },
     )
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while there is no progress."""
         views = [view for view in (run.train, run.val) if view.n]
-        if any(view.closed < limits["checks"] for view in views) or not views:
+        if any(view.closed < limits["checks"] for view in views) or not views or run.diverging:
             return None
         progress = max(_progress(view) for view in views)
         limit = limits["progress"] * (1.2 if firing else 1.0)
         if progress > limit:
-            return None
+            return self._memory(run)
+        rough = run.descent.roughness
+        for view in views:
+            gained = float(view.smooth[0]) - view.level
+            half = float(view.smooth[view.closed // 2]) - view.level
+            if gained > limits["noise"] * rough and half > limits["flat"] * gained:
+                return None
+            if gained > 20 * max(rough, view.noise) and not _chance(run, view):
+                return None
         view = run.judged
         return Reading(
             run.state.first_step,
             {"progress": progress, "limit": limit, "first": view.start, "level": view.level, "low": view.low},
         )
 
-    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:  # noqa: ARG002 - the protocol asks for it
+    def _memory(self, run: Features) -> Reading | None:
+        val, train = run.val, run.train
+        if not (val.n and train.n and train.learned and memorises(val, train)) or val.level < val.start:
+            return None
+        return Reading(
+            val.curve.first_step,
+            {"progress": _progress(val), "limit": 0.05, "first": val.start, "level": val.level, "low": val.low,
+             "train": train.level},
+        )  # fmt: skip
+
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
         e = reading.evidence
+        if "train" in e:
+            return (
+                f"The model memorises: since {unit} {reading.onset:g} the training loss fell to {e['train']:.4g}, and "
+                f"the validation loss has never come down from {e['first']:.4g} (it is at {e['level']:.4g}).",
+                "Check that the validation set is of the same kind; weight decay and patience can bring delayed "
+                "generalisation (grokking), more data is surer.",
+            )
         return (
             f"The loss has made no progress: it began at {e['first']:.4g}, is at {e['level']:.4g}, and came down by "
             f"{e['progress']:.1%} at most ({e['limit']:.0%} would count as learning).",
             "Check that the optimiser sees the parameters, that labels match inputs, and the learning rate; "
-            "try to overfit a single batch.",
+            f"try to overfit a single batch. Judged over the {unit}s so far.",
         )
 
 
 def _progress(view: View) -> float:
     begin = float(view.smooth[0])
     return (begin - view.level) / max(abs(begin), 1e-300)
+
+
+def _chance(run: Features, view: View) -> bool:
+    """Whether the level could be what guessing gives."""
+    known = run.state.chance
+    if not math.isnan(known):
+        return abs(view.level - known) <= 0.05 * abs(known)
+    if not 0.6 < view.level < 14:
+        return False
+    classes = max(2.0, round(math.exp(min(view.level, 14.0))))
+    return abs(view.level - math.log(classes)) <= 0.015 * view.level

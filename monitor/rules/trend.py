@@ -1,0 +1,60 @@
+"""Trend and turns of a short sequence.
+
+Source:
+    Mann, Nonparametric tests against trend (Econometrica 1945); Kendall, Rank Correlation Methods (1975).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def mann_kendall(x: Floats) -> tuple[float, float]:
+    """Kendall's tau of x against time, and the Mann-Kendall z.
+
+    Args:
+        x: (n,), finite.
+
+    Returns:
+        Both 0 for fewer than three values.
+
+    >>> tau, z = mann_kendall(np.arange(5.0))
+    >>> tau, round(z, 2)
+    (1.0, 2.2)
+    """
+    n = len(x)
+    if n < 3:
+        return 0.0, 0.0
+    later, earlier = _pairs(n)
+    score = float(np.sign(x[later] - x[earlier]).sum())
+    spread = math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
+    return 2 * score / (n * (n - 1)), (score - math.copysign(1, score)) / spread if score else 0.0
+
+
+@cache
+def _pairs(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    earlier, later = np.triu_indices(n, 1)
+    return later, earlier
+
+
+def turns(x: list[float], swing: float) -> int:
+    """How often x turns round after having moved by `swing` or more.
+
+    >>> turns([0, 5, 0, 5, 4.5, 5, 0], 2)
+    4
+    """
+    count = direction = 0
+    high = low = x[0]
+    for value in x:
+        high, low = max(high, value), min(low, value)
+        if direction <= 0 and value - low >= swing:
+            direction, high, count = 1, value, count + 1
+        elif direction >= 0 and high - value >= swing:
+            direction, low, count = -1, value, count + 1
+    return count
