@@ -73,7 +73,7 @@ def compare_bar(picked: Sequence[str]) -> str:
         return ""
     return (
         f'<div class="lm-bar" data-testid="compare-bar"><b>{words.count(len(picked), "run")} picked</b>'
-        '<button class="lm-button" data-act="compare">Compare</button>'
+        f"{markup.link('compare', [('run', p) for p in picked], 'Compare', css='lm-button')}"
         '<button class="lm-button" data-act="clear">Clear</button></div>'
     )
 

@@ -1,7 +1,8 @@
 """HTML that refreshes in place and reports clicks, without a frame and without losing focus or hover.
 
 Streamlit's own HTML element is replaced as a whole when it changes, and a link in it starts a new session. This
-component changes only the nodes that differ, and hands clicks on elements with `data-act` back to Python.
+component changes only the nodes that differ, follows links with `data-go` within the session, and hands clicks on
+elements with `data-act` back to Python.
 """
 
 from __future__ import annotations
@@ -50,9 +51,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
   fresh.innerHTML = data.html;
   patch(root, fresh);
   root.onclick = (event) => {
-    const hit = event.target.closest("[data-act]");
+    const hit = event.target.closest("a[data-go], [data-act]");
     if (!hit || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
     if (hit.nodeName !== "INPUT") event.preventDefault();
+    if (hit.nodeName === "A") {  // one entry in the browser's history, and the back button restores the page as it was
+      history.pushState(null, "", hit.href);
+      dispatchEvent(new PopStateEvent("popstate"));
+      return;
+    }
     setTriggerValue("act", { act: hit.dataset.act, arg: hit.dataset.arg ?? "" });
   };
 }

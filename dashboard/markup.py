@@ -1,6 +1,7 @@
 """Pieces of pages as HTML: chips, sparklines, findings, tables. Everything that a user wrote is escaped here.
 
-An element with `data-act` (and `data-arg`) answers clicks: `dashboard.live` reports them to the page.
+An element with `data-act` (and `data-arg`) answers clicks: `dashboard.live` reports them to the page. A link with
+`data-go` leads to another page of the dashboard without a new session.
 """
 
 from __future__ import annotations
@@ -32,8 +33,20 @@ def run_link(run_id: str, body: str, *, css: str = "") -> str:
         body: HTML, already escaped.
         css: extra classes.
     """
-    href = f"run?{urlencode({'id': run_id})}"
-    return f'<a class="lm-link {css}" href="{href}" data-act="open" data-arg="{text(run_id)}">{body}</a>'
+    return link("run", [("id", run_id)], body, css=css)
+
+
+def link(page: str, query: Sequence[tuple[str, str]], body: str, *, css: str = "") -> str:
+    """A link to a page of the dashboard.
+
+    Args:
+        page: its path, "." for the list of runs.
+        query: what the page is to show.
+        body: HTML, already escaped.
+        css: extra classes.
+    """
+    href = f"{page}?{urlencode(query)}" if query else page
+    return f'<a class="lm-link {css}" href="{text(href)}" data-go>{body}</a>'
 
 
 def chip(verdict: str, *, severity: str | None = None) -> str:

@@ -54,6 +54,7 @@ def header(seen: Snapshot, now_ms: int, zone: tzinfo, *, stale: bool = False) ->
     return (
         f'<div class="{"lm-stale" if stale else ""}"><div class="lm-head">{name}'
         f'{markup.status(run.status)}<span class="lm-dim">{text(run.project)}{group} · <code>{run.id[:8]}</code></span>'
+        f"{markup.link('compare', [('run', run.id)], 'Compare with…')}"
         f'</div><div class="lm-headline">{markup.chip(run.verdict)}<span data-testid="headline">{text(run.headline)}'
         f'</span></div>{_notes(run, now_ms)}<dl class="lm-facts">{listed}</dl></div>'
     )

@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, live, markup, pages, words
+from dashboard import data, live, markup, words
 from dashboard.markup import text
 from dashboard.reader import zone
 from monitor.domain import Delivery
@@ -28,9 +28,7 @@ def _alerts() -> None:
         body += markup.notice("warning", *data.explain(reading.error), testid="unreachable")
     if reading.value is not None:
         body += _table(reading.value, stale=reading.error is not None)
-    act = live.html(body, key="alerts")
-    if act is not None and act.act == "open":
-        pages.open_run(act.arg)
+    live.html(body, key="alerts")
 
 
 def _counts(deliveries: Sequence[Delivery]) -> str:

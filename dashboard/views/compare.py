@@ -6,7 +6,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import charts, data, live, markup, pages, reader, side_by_side
+from dashboard import charts, data, live, markup, reader, side_by_side
 from dashboard.charts import XAxis
 from dashboard.data import Snapshot
 from dashboard.plot import plot
@@ -68,9 +68,7 @@ def _comparison(refs: tuple[str, ...]) -> None:
         return
     _overlay(seen)
     body = side_by_side.results(seen, data.now_ms()) + side_by_side.differences([s.info for s in seen])
-    act = live.html(body, key="tables")
-    if act is not None and act.act == "open":
-        pages.open_run(act.arg)
+    live.html(body, key="tables")
 
 
 def _overlay(seen: list[Snapshot]) -> None:

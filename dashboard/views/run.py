@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import charts, data, live, markup, pages, plot, reader, sheet, words
+from dashboard import charts, data, live, markup, plot, reader, sheet, words
 from dashboard.charts import AXES, Look, Story, XAxis
 from dashboard.data import Reading, Snapshot
 from dashboard.reader import zone
@@ -23,12 +23,14 @@ _SMALL_LIMIT: Final = 12
 _TABS: Final = ("Findings", "More series", "Config", "Tags", "Series", "Checkpoints", "Events")
 
 
+_BACK: Final = markup.link(".", (), "← All runs")
+
+
 def page() -> None:
     """Draw the run that `?id=` names; all of it refreshes by itself."""
     ref = st.query_params.get("id", "")
     if not ref:
-        live.html(markup.notice("info", "No run is named.", "Pick one from the list of runs."), key="nothing")
-        st.page_link(pages.RUNS, label="All runs", icon=":material/arrow_back:")
+        live.html(markup.notice("info", "No run is named.", "Pick one from the list.") + _BACK, key="nothing")
         return
     known: Reading[Snapshot] | None = st.session_state.get("_kept", {}).get(f"run {ref}")
     alive = known is None or known.value is None or known.value.info.status.live
@@ -41,8 +43,8 @@ def _run(ref: str) -> None:
     try:
         reading = data.keep(f"run {ref}", lambda: data.snapshot(ref))
     except RunNotFound as error:
-        live.html(markup.notice("warning", "This run is not here.", str(error), testid="missing"), key="missing")
-        st.page_link(pages.RUNS, label="All runs", icon=":material/arrow_back:")
+        gone = markup.notice("warning", "This run is not here.", str(error), testid="missing")
+        live.html(gone + _BACK, key="missing")
         return
     seen: Snapshot | None = reading.value
     if reading.error is not None:
@@ -61,13 +63,10 @@ def _run(ref: str) -> None:
 
 
 def _header(seen: Snapshot, *, stale: bool) -> None:
-    left, right = st.columns([3, 1], vertical_alignment="top")
+    left, right = st.columns([4, 1], vertical_alignment="top")
     with left:
         live.html(sheet.header(seen, data.now_ms(), zone(), stale=stale), key="header")
-    with right, st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
-        st.page_link(
-            pages.COMPARE, label="Compare", icon=":material/compare_arrows:", query_params={"run": seen.info.id}
-        )
+    with right, st.container(horizontal=True, horizontal_alignment="right"):
         can_ask = seen.info.status.live and not seen.info.stop_requested
         if can_ask and st.button("Ask to stop", icon=":material/stop_circle:", key="ask_stop"):
             _confirm_stop(seen.info)

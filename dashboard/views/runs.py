@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, live, markup, pages, words
+from dashboard import data, live, markup, words
 from dashboard.data import Filters, Overview
 from dashboard.listing import EXAMPLE, SORTED_BY, attention_strip, compare_bar, counts_line, runs_table
 from monitor.domain import RULE_NAMES, RunPage, RunStatus
@@ -79,7 +79,7 @@ def _overview(project: str | None) -> None:
         body.append(markup.notice("warning", *data.explain(reading.error), testid="unreachable"))
     elif seen is not None:
         body.append(attention_strip(seen.needy, data.now_ms()))
-    _follow(live.html("".join(body), key="overview"))
+    live.html("".join(body), key="overview")
 
 
 def _list(filters: Filters) -> None:
@@ -102,7 +102,7 @@ def _list(filters: Filters) -> None:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             first = (filters.page - 1) * data.PAGE_SIZE
             st.caption(f"{first + 1:,} to {first + len(found.items):,} of {words.count(found.total, 'run')}")
-            st.pagination(n_pages, key="page", bind="query-params")
+            st.pagination(n_pages, key="page", bind="query-params", width=360)
 
 
 def _on_page(filters: Filters) -> Filters:
@@ -135,18 +135,10 @@ def _welcome() -> None:
         st.caption("Or run `monitor demo`: four real training runs, one of each kind of trouble.")
 
 
-def _follow(act: live.Act | None) -> None:
-    if act is not None and act.act == "open":
-        pages.open_run(act.arg)
-
-
 def _answer(act: live.Act | None, picked: list[str]) -> None:
     """Do what was clicked in the table."""
     if act is None:
         return
-    _follow(act)
-    if act.act == "compare":
-        pages.open_comparison(picked)
     if act.act == "pick":
         st.session_state["_picked"] = [p for p in picked if p != act.arg] if act.arg in picked else [*picked, act.arg]
     elif act.act == "clear":
