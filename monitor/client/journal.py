@@ -35,6 +35,7 @@ from monitor.client.segment import (
 )
 
 _T = TypeVar("_T")
+MAX_STEP: Final = 2**63 - 1
 _RETRY_S: Final = 1.0
 """Seconds between tries to allocate a segment on a disk that is full."""
 PLAIN: Final[set[type]] = {float, int, bool}
@@ -303,7 +304,7 @@ class Journal:
             self.why_dropped = "disk_full" if layout is None else "thinned"
             return None
         if step is None:
-            step = self._auto_step(layout)
+            step = min(self._auto_step(layout), MAX_STEP)
         extra = () if epoch is None else (epoch,)
         kind = layout.kind | PENDING if pending else layout.kind
         body = layout.pack(kind, layout.words, step, stamp, *extra, *values)

@@ -319,6 +319,7 @@ class DisabledRun(Run):
         self._reply: Reply | None = None
         self._stop, self._finished, self._writer = False, False, None
         self._start: Mapping[str, object] = {}
+        self._notices = Notices(name)
 
     def log(self, *_: object, **__: object) -> None:
         """Do nothing."""

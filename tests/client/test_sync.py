@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from monitor.client.claim import claim, note_of
+from monitor.client.run import init
+from monitor.client.sinks import MemorySink
+from monitor.client.sync import Leftover, sync, unsent
+from monitor.errors import OffsetGap, ServerUnreachable, WireError
+from monitor.settings import Settings
+from monitor.wire import Batch
+
+
+def offline(settings: Settings, points: int = 10, name: str = "r") -> str:
+    with init("p", name=name, mode="offline", settings=settings) as run:
+        for step in range(points):
+            run.log({"x": float(step)}, step=step)
+    return run.id
+
+
+def test_tells_what_is_unsent(settings: Settings) -> None:
+    run_id = offline(settings)
+    (item,) = unsent(settings.journal_dir)
+    assert (item.run_id, item.run_name, item.project, item.live) == (run_id, "r", "p", False)
+    assert (item.records, item.points) == (12, 10)
+    assert item.size > 0
+    assert item.pid is not None
+
+
+def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
+    assert unsent(tmp_path / "nothing") == ()
+    assert sync(tmp_path / "nothing", MemorySink).sent == ()
+
+
+def test_sends_all_and_leaves_nothing(settings: Settings) -> None:
+    ids = [offline(settings, 10 + i, f"r{i}") for i in range(3)]
+    sink = MemorySink()
+    told: list[tuple[Leftover, int]] = []
+    report = sync(settings.journal_dir, lambda: sink, lambda item, done: told.append((item, done)))
+    assert [item.run_id for item in report.sent] == ids
+    assert report.left == ()
+    assert [done for _, done in told] == [12, 13, 14]
+    for i, run_id in enumerate(ids):
+        assert sink.points(run_id, "x") == [(step, float(step)) for step in range(10 + i)]
+        assert sink.events(run_id, "finish")[0].data["status"] == "finished"
+    assert list(settings.journal_dir.iterdir()) == []
+
+
+def test_a_journal_that_is_refused_does_not_hold_up_the_others(settings: Settings) -> None:
+    bad, good = offline(settings), offline(settings)
+
+    def before(batch: Batch) -> None:
+        if batch.run_id == bad:
+            raise WireError("points", "bad")
+
+    sink = MemorySink(before)
+    report = sync(settings.journal_dir, lambda: sink)
+    assert [item.run_id for item in report.sent] == [good]
+    assert [(item.run_id, item.problem) for item in report.left] == [(bad, "points: bad")]
+    assert [item.run_id for item in unsent(settings.journal_dir)] == [bad]
+
+
+def test_goes_on_where_the_receiver_is(settings: Settings) -> None:
+    run_id = offline(settings, 100)
+    sink = MemorySink()
+    fails = iter([True])
+
+    def after(_: Batch) -> None:
+        if next(fails, False):
+            raise ServerUnreachable("s", "lost the answer")
+
+    first = MemorySink(after=after)
+    assert len(sync(settings.journal_dir, lambda: first).left) == 1
+    sink = first
+    assert len(sync(settings.journal_dir, lambda: sink).sent) == 1
+    assert sink.points(run_id, "x") == [(step, float(step)) for step in range(100)]
+
+
+def test_a_receiver_that_asks_in_circles_is_left(settings: Settings) -> None:
+    offline(settings, 100)
+
+    def before(batch: Batch) -> None:
+        raise OffsetGap(batch.run_id, batch.writer, expected=batch.first + 1, got=batch.first)
+
+    report = sync(settings.journal_dir, lambda: MemorySink(before))
+    assert len(report.left) == 1
+
+
+def test_never_touches_a_living_writer(settings: Settings) -> None:
+    run = init("p", mode="offline", settings=settings)
+    run.log({"x": 1.0})
+    (item,) = unsent(settings.journal_dir)
+    assert item.live
+    sink = MemorySink()
+    report = sync(settings.journal_dir, lambda: sink)
+    assert (report.sent, report.left, sink.batches) == ((), (), [])
+    run.finish()
+    assert len(sync(settings.journal_dir, lambda: sink).sent) == 1
+
+
+def test_a_folder_without_any_record_is_cleared_away(settings: Settings) -> None:
+    folder = settings.journal_dir / ("c" * 32) / "w"
+    folder.mkdir(parents=True)
+    (folder / "00000000.seg").write_bytes(b"\0" * 4096)
+    report = sync(settings.journal_dir, MemorySink)
+    assert len(report.sent) == 1
+    assert not folder.exists()
+
+
+def test_a_claim_excludes_and_says_who(tmp_path: Path) -> None:
+    held = claim(tmp_path / "w", {"run": "r"})
+    assert held is not None
+    assert claim(tmp_path / "w") is None
+    assert note_of(tmp_path / "w")["run"] == "r"
+    held.release()
+    held.release()
+    again = claim(tmp_path / "w")
+    assert again is not None
+    again.release()
+
+
+def test_a_finished_run_sends_what_its_dead_helpers_left(settings: Settings, sink: MemorySink) -> None:
+    run = init("p", settings=settings, sink=sink)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RANK", "1")
+        extra = init("p", mode="offline", settings=settings, run_id=run.id, ranks="all")
+    extra.log({"y": 5.0}, step=1)
+    extra.finish()
+    run.finish()
+    assert sink.points(run.id, "y") == [(1, 5.0)]
+    assert list(settings.journal_dir.iterdir()) == []
