@@ -26,6 +26,9 @@ ASLEEP: Final = 5
 """Liveness intervals between two checks, at least, after which the machine is taken to have slept."""
 
 _log = logging.getLogger(__name__)
+_quiet = logging.getLogger(f"{__name__}.apscheduler")
+"""APScheduler warns whenever a job is still at work when its next turn comes, which is as it should be here."""
+_quiet.setLevel(logging.ERROR)
 
 
 class Mirror(Protocol):
@@ -68,7 +71,7 @@ class Jobs:
         self._since_ms = clock()
         self._checked_ms = self._since_ms
         self._executor = _DaemonThreads()
-        self._scheduler = BackgroundScheduler(executors={"default": self._executor}, timezone=UTC)
+        self._scheduler = BackgroundScheduler(executors={"default": self._executor}, timezone=UTC, logger=_quiet)
         self._add("liveness", self._liveness, settings.liveness_interval_s)
         if channels:
             self._add("delivery", self._deliver, settings.alert_interval_s)
@@ -111,6 +114,7 @@ class Jobs:
             "interval",
             seconds=every_s,
             id=name,
+            name=name,
             next_run_time=datetime.now(UTC),
             max_instances=1,
             coalesce=True,

@@ -18,7 +18,7 @@ MAX_KEY: Final = 250
 MAX_PARAM: Final = 6000
 MAX_TAG: Final = 8000
 MAX_EXPERIMENT: Final = 500
-_ROOM: Final = len(".best_step")
+_ROOM: Final = len(".non_finite")
 _BAD: Final = re.compile(r"[^/\w.\- :]")
 
 STATUS: Final[Mapping[RunStatus, str]] = {
@@ -57,7 +57,8 @@ def metrics_of(series: Iterable[SeriesInfo], now_ms: int) -> list[dict[str, obje
     """Last and best values: of a loss `<key>`, `<key>.best` at the step of the best, and `<key>.best_step`.
 
     A series that is no loss has `<key>.min` and `<key>.max` in place of a best, because which one is good is unknown; a
-    learning rate, a gradient norm or a measurement of the machine has its last value alone.
+    learning rate, a gradient norm or a measurement of the machine has its last value alone. Values are over finite
+    points; `<key>.non_finite` counts the others where there are any.
 
     Args:
         series: the run's series; one without a finite value gives nothing.
@@ -84,6 +85,11 @@ def metrics_of(series: Iterable[SeriesInfo], now_ms: int) -> list[dict[str, obje
 
 
 def _extremes(info: SeriesInfo) -> dict[str, tuple[float | None, int | None]]:
+    broken = info.nan_count + info.inf_count
+    return _best(info) | ({".non_finite": (broken, info.last_step)} if broken else {})
+
+
+def _best(info: SeriesInfo) -> dict[str, tuple[float | None, int | None]]:
     if info.role in (Role.TRAIN, Role.VAL, Role.PART):
         return {".best": (info.min, info.min_step), ".best_step": (info.min_step, info.min_step)}
     if info.role is Role.UNMAPPED:

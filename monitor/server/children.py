@@ -81,7 +81,7 @@ class Child:
                 self.spec.log.parent.mkdir(parents=True, exist_ok=True)
                 log = stack.enter_context(self.spec.log.open("ab"))
             self._process = subprocess.Popen(
-                [sys.executable, "-I", str(GUARD), *self.spec.command],
+                [sys.executable, "-I", "-S", str(GUARD), *self.spec.command],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT if log else None,

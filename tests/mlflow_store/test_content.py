@@ -37,8 +37,12 @@ def test_what_is_no_loss_has_extremes_and_what_is_measured_only_its_last_value()
     assert sorted(str(m["key"]) for m in metrics) == ["accuracy", "accuracy.max", "accuracy.min", "lr"]
 
 
-def test_a_series_without_a_finite_value_is_no_metric() -> None:
-    assert content.metrics_of([SeriesInfo(key="loss", role=Role.TRAIN, count=3, nan_count=3)], now_ms=1) == []
+def test_a_series_without_a_finite_value_says_how_many_it_has_of_the_others() -> None:
+    (metric,) = content.metrics_of(
+        [SeriesInfo(key="loss", role=Role.TRAIN, count=3, nan_count=2, inf_count=1)], now_ms=1
+    )
+
+    assert (metric["key"], metric["value"]) == ("loss.non_finite", 3)
 
 
 def test_a_series_of_the_users_that_is_called_like_one_of_ours_keeps_its_name() -> None:

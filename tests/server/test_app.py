@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from monitor.errors import RulesError, SchemaMismatch, SettingsError, StoreError
+from monitor.server import create_app
+from monitor.server.app import open_store
+from monitor.settings import Settings
+from monitor.store import Store, migrate
+from monitor.store.schema import VERSION_TABLE
+
+
+def test_a_new_embedded_store_is_made_with_its_folder(tmp_path: Path) -> None:
+    settings = Settings(dir=tmp_path / "a" / "b")
+
+    with open_store(settings) as store:
+        assert store.runs().total == 0
+    assert migrate.current(settings.store_url) == migrate.head()
+
+
+def test_an_embedded_store_without_tables_of_ours_is_migrated(tmp_path: Path) -> None:
+    settings = Settings(dir=tmp_path)
+    migrate.upgrade(settings.store_url)
+    migrate.downgrade(settings.store_url, "base")
+
+    with open_store(settings) as store:
+        assert store.runs().total == 0
+
+
+def test_an_embedded_store_from_the_future_is_left_alone_and_the_error_says_what_to_do(tmp_path: Path) -> None:
+    settings = Settings(dir=tmp_path)
+    Store.open(settings.store_url).close()
+    with sqlite3.connect(tmp_path / "monitor.db") as database:
+        database.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    database.close()
+
+    with pytest.raises(SchemaMismatch, match="9999"):
+        open_store(settings)
+
+
+@pytest.mark.postgres
+def test_an_empty_postgresql_is_migrated_and_one_with_another_schema_is_left_alone(
+    postgres: object, tmp_path: Path
+) -> None:
+    url = postgres.create()  # type: ignore[attr-defined]  # the fixture of tests/conftest.py
+    settings = Settings(dir=tmp_path, database_url=url)
+    open_store(settings).close()
+    assert migrate.current(url) == migrate.head()
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '0000'".encode())
+
+    with pytest.raises(SchemaMismatch, match="has schema 0000, this version needs"):
+        open_store(settings)
+    assert migrate.current(url) == "0000"
+
+
+def test_a_database_that_is_not_there_is_a_store_error(tmp_path: Path) -> None:
+    url = "postgresql://nobody@127.0.0.1:1/none?connect_timeout=2"
+
+    with pytest.raises(StoreError):
+        create_app(Settings(dir=tmp_path, database_url=url))
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"alert_urls": ("carrierpigeon://loft",)}, SettingsError),
+        ({"mlflow_tracking_uri": "sqlite:///mlflow.db"}, SettingsError),
+        ({"rules": {"overfiting": {}}}, RulesError),
+    ],
+)
+def test_settings_that_cannot_be_used_fail_before_anything_is_opened(
+    tmp_path: Path, settings: dict[str, object], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        create_app(Settings(dir=tmp_path / "new", **settings))  # type: ignore[arg-type]  # as given above
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_jobs_live_as_long_as_the_application(tmp_path: Path) -> None:
+    app = create_app(Settings(dir=tmp_path, liveness_interval_s=0.01))
+    health = app.state.services.jobs
+
+    async def live() -> None:
+        async with app.router.lifespan_context(app):
+            while health()["liveness"].runs < 3:
+                await asyncio.sleep(0.01)
+
+    assert health()["liveness"].runs == 0
+    asyncio.run(live())
+    runs = health()["liveness"].runs
+    assert runs >= 3
+    assert health()["liveness"].runs == runs
