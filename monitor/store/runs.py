@@ -125,10 +125,10 @@ _NEVER_NULL: Final = frozenset({"created", "name", "project", "status", "verdict
 
 
 def _sparklines(connection: Connection, run_ids: Sequence[str], width: int) -> dict[str, dict[str, tuple[float, ...]]]:
-    query = select(SERIES.c.run_id, SERIES.c.role, SERIES.c.sparkline, SERIES.c.last).where(
+    query = select(SERIES.c.run_id, SERIES.c.role, SERIES.c.sparkline, SERIES.c.last, SERIES.c.last_finite_step).where(
         SERIES.c.run_id.in_(run_ids), SERIES.c.judged, SERIES.c.role.in_(("train", "val"))
     )
     found: dict[str, dict[str, tuple[float, ...]]] = {run_id: {} for run_id in run_ids}
     for row in connection.execute(query):
-        found[row.run_id][row.role] = sparkline_of(row.sparkline, row.last, max(2, width))
+        found[row.run_id][row.role] = sparkline_of(row.sparkline, row.last, row.last_finite_step, max(2, width))
     return found

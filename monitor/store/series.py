@@ -127,20 +127,22 @@ class SeriesState:
 NAMES: Final = tuple(f.name for f in fields(SeriesState))
 
 
-def sparkline_of(data: bytes, last: float | None, width: int) -> tuple[float, ...]:
+def sparkline_of(data: bytes, last: float | None, last_step: int | None, width: int) -> tuple[float, ...]:
     """The finite values of a stored sparkline, thinned to a width, the last value at its end.
 
     Args:
         data: as `SeriesState.sample` keeps it.
         last: the series' last finite value.
+        last_step: the step of it.
         width: values, >= 2.
     """
-    _, _, values = _unpack(data)
-    kept = values[np.isfinite(values)].astype(np.float64)
+    _, steps, values = _unpack(data)
+    good = np.isfinite(values) & (steps != last_step)
+    kept = values[good].astype(np.float64)
     if len(kept) > width:
         kept = kept[np.linspace(0, len(kept) - 1, width).round().astype(np.intp)]
     found = kept.tolist()
-    if last is not None and found:
+    if last is not None:
         found[-1 if len(found) >= width else len(found) :] = [last]
     return tuple(found)
 

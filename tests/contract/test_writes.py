@@ -244,12 +244,24 @@ def test_events_change_the_run_and_are_kept(feed: Feed) -> None:
     feed.event("capture", git="abc")
     feed.event("finish", status="failed", error="ValueError: no")
     run = feed.store.run(feed.run_id)
-    assert (run.config, run.tags, run.warnings) == ({"lr": 0.1, "depth": 3}, {"team": "vision", "n": "4"}, {"dropped": 5})
+    assert (run.config, run.tags, run.warnings) == (
+        {"lr": 0.1, "depth": 3},
+        {"team": "vision", "n": "4"},
+        {"dropped": 5},
+    )
     assert (run.status, run.error, run.finished_ms) == (RunStatus.FAILED, "ValueError: no", NOW_MS)
     (checkpoint,) = feed.store.checkpoints(run.id)
     assert (checkpoint.step, checkpoint.path, checkpoint.time_ms) == (100, "best.pt", NOW_MS)
     events = feed.store.events(run.id)
-    assert [e.kind for e in events] == ["run", *["config"] * 2, "tags", *["warning"] * 2, "checkpoint", "capture", "finish"]
+    assert [e.kind for e in events] == [
+        "run",
+        *["config"] * 2,
+        "tags",
+        *["warning"] * 2,
+        "checkpoint",
+        "capture",
+        "finish",
+    ]
     assert [e.record for e in events] == list(range(9))
 
 

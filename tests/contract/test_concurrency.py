@@ -1,0 +1,145 @@
+"""Many writers at once: processes on one file, runs that never wait for each other, keys that a cluster could place."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+
+import numpy as np
+import pytest
+from sqlalchemy import event
+
+from monitor.rules import Engine
+from monitor.store import Store
+from monitor.store.schema import METADATA
+from monitor.wire import Batch, Columns
+from tests.conftest import NOW_MS, Feed
+
+
+def test_processes_that_write_at_once_lose_nothing(store_url: str) -> None:
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(4)
+    shared = "f" * 32
+    workers = [context.Process(target=_write, args=(store_url, shared, i, barrier)) for i in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    with Store.open(store_url) as store:
+        assert store.runs().total == 5
+        assert store.run(shared).attempt == 1
+        for i in range(4):
+            assert store.history(f"{i:032x}", "loss").values.tolist() == list(range(60))
+            assert store.history(shared, f"rank{i}").values.tolist() == list(range(60))
+
+
+def _write(url: str, shared: str, i: int, barrier: threading.Barrier) -> None:
+    barrier.wait()
+    with Store.open(url) as store:
+        own, joint = Feed(store, run_id=f"{i:032x}"), Feed(store, run_id=shared, writer=f"w{i}")
+        own.start()
+        joint.start(join=True)
+        for step in range(60):
+            own.log("loss", [step], [float(step)])
+            joint.log(f"rank{i}", [step], [float(step)])
+
+
+@pytest.mark.postgres
+def test_runs_do_not_wait_for_each_other_on_postgresql(postgres_url: str) -> None:
+    with Store.open(postgres_url) as store:
+        one, two = Feed(store), Feed(store)
+        one.start()
+        two.start()
+        with store.write(one.run_id, NOW_MS) as tx:
+            tx.set(headline="held")
+            tx.flush()
+            done = threading.Event()
+            other = threading.Thread(target=lambda: (two.log("loss", [1], [1.0]), done.set()))
+            other.start()
+            assert done.wait(20), "a write to one run waited for a write to another"
+            other.join()
+            same = threading.Thread(target=lambda: one.log("loss", [1], [1.0]))
+            same.start()
+            same.join(0.2)
+            assert same.is_alive(), "two transactions held the same run"
+        same.join(20)
+        assert len(store.history(one.run_id, "loss")) == 1
+
+
+def test_threads_that_send_one_writers_batch_store_it_once(store: Store) -> None:
+    feed = Feed(store)
+    feed.start()
+    batch = feed.batch("loss", range(50), [1.0] * 50)
+    replies: list[bool] = []
+    threads = [threading.Thread(target=lambda: replies.append(_send(store, feed, batch))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(replies) == [False] + [True] * 5
+    assert len(store.history(feed.run_id, "loss")) == 50
+
+
+def _send(store: Store, feed: Feed, batch: Batch) -> bool:
+    return Feed(store, run_id=feed.run_id, acked=1).send(batch).duplicate
+
+
+def test_writers_that_start_one_run_at_once_start_it_once(store: Store) -> None:
+    errors: list[str] = []
+
+    def start(i: int) -> None:
+        try:
+            Feed(store, run_id="e" * 32, writer=f"w{i}").start()
+        except ValueError as error:
+            errors.append(type(error).__name__)
+
+    threads = [threading.Thread(target=start, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == ["RunExists"] * 3
+    assert store.run("e" * 32).attempt == 1
+
+
+def test_every_primary_key_starts_with_the_run() -> None:
+    for table in METADATA.tables.values():
+        assert next(iter(table.primary_key)).name == "run_id", table.name
+        for key in table.foreign_keys:
+            assert (key.column.table.name, key.ondelete, key.parent.name) == ("monitor_runs", "CASCADE", "run_id")
+
+
+def test_a_write_touches_one_run_and_takes_its_lock_first(store: Store) -> None:
+    statements: list[tuple[str, object]] = []
+    event.listen(
+        store._engine, "before_cursor_execute", lambda c, cursor, sql, values, *_: statements.append((sql, values))
+    )
+    feed, other = Feed(store, engine=Engine()), Feed(store)
+    other.start()
+    feed.start(tags={"a": "b"}, config={"lr": 1})
+    statements.clear()
+    columns = Columns(
+        np.array([0, 1] * 100, "u2"), np.arange(200), np.append(np.ones(199), np.nan), np.full(200, NOW_MS)
+    )
+    feed.send(Batch(run_id=feed.run_id, writer="w", first=1, count=200, keys=("loss", "val_loss"), points=columns))
+    first = next(sql for sql, _ in statements if sql.lstrip().split()[0] not in ("BEGIN", "SAVEPOINT"))
+    assert first.startswith("UPDATE monitor_runs") or "FOR NO KEY UPDATE" in first
+    assert len(statements) > 8
+    for sql, values in statements:
+        if sql != "BEGIN":
+            assert feed.run_id in repr(values), sql
+            assert other.run_id not in repr(values), sql
+
+
+def test_deleting_a_run_takes_its_rows_along(store: Store) -> None:
+    feed = Feed(store)
+    feed.start(tags={"a": "b"})
+    feed.log("loss", range(20), [1.0] * 19 + [float("nan")])
+    feed.event("checkpoint", step=1, path="p")
+    store.exported(feed.run_id, "mlflow", 1, "x")
+    with store._change() as connection:
+        runs = METADATA.tables["monitor_runs"]
+        connection.execute(runs.delete().where(runs.c.run_id == feed.run_id))
+        for table in METADATA.tables.values():
+            assert connection.execute(table.select()).all() == [], table.name

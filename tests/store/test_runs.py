@@ -1,0 +1,135 @@
+"""The list of runs."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from monitor.domain import RunStatus
+from monitor.errors import RunNotFound, WireError
+from monitor.store import Store
+from tests.conftest import NOW_MS, Feed
+
+
+@pytest.fixture
+def three(store: Store) -> list[Feed]:
+    """Runs a, b and c: b is the best, c has no validation loss and has ended."""
+    feeds = []
+    for i, (name, project, group) in enumerate(
+        [("a", "vision", None), ("b", "vision", "g"), ("c_100%", "speech", "g")]
+    ):
+        feed = Feed(store, run_id=f"{i + 1:x}" * 32, now_ms=NOW_MS + i)
+        feed.start(name=name, project=project, group=group)
+        feed.log("loss", [0, 10 + i], [3.0, 2.0 - i])
+        if i < 2:
+            feed.log("val_loss", [0, 5, 10], [1.0, 0.5 - i / 10, 0.7])
+        feeds.append(feed)
+    feeds[2].event("finish")
+    return feeds
+
+
+def names(store: Store, **filters: object) -> list[str]:
+    return [run.name for run in store.runs(**filters).items]
+
+
+def test_the_newest_run_comes_first(store: Store, three: list[Feed]) -> None:
+    assert names(store) == ["c_100%", "b", "a"]
+    assert names(store, order="created") == ["a", "b", "c_100%"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ({"project": "vision"}, ["b", "a"]),
+        ({"group": "g"}, ["c_100%", "b"]),
+        ({"status": "finished"}, ["c_100%"]),
+        ({"status": ["running", "finished"]}, ["c_100%", "b", "a"]),
+        ({"status": RunStatus.RUNNING, "project": "vision", "group": "g"}, ["b"]),
+        ({"verdict": "nan"}, []),
+        ({"search": "VIS"}, ["b", "a"]),
+        ({"search": "100% speech"}, ["c_100%"]),
+        ({"search": "_"}, ["c_100%"]),
+        ({"search": "1111"}, ["a"]),
+        ({"search": "'; DROP TABLE monitor_runs; --"}, []),
+    ],
+)
+def test_filters_leave_what_they_say(
+    store: Store, three: list[Feed], filters: dict[str, object], found: list[str]
+) -> None:
+    assert names(store, **filters) == found
+    assert store.runs(**filters).total == len(found)
+
+
+@pytest.mark.parametrize(
+    ("order", "found"),
+    [
+        ("name", ["a", "b", "c_100%"]),
+        ("-name", ["c_100%", "b", "a"]),
+        ("val.best", ["b", "a", "c_100%"]),
+        ("-val.best", ["a", "b", "c_100%"]),
+        ("train.last", ["c_100%", "b", "a"]),
+        ("-last_step", ["c_100%", "b", "a"]),
+        ("status", ["c_100%", "a", "b"]),
+        ("project", ["c_100%", "a", "b"]),
+    ],
+)
+def test_runs_are_sorted_and_those_without_a_value_come_last(
+    store: Store, three: list[Feed], order: str, found: list[str]
+) -> None:
+    assert names(store, order=order) == found
+
+
+def test_pages_are_cut_and_the_total_stays(store: Store, three: list[Feed]) -> None:
+    page = store.runs(limit=1, offset=1)
+    assert ([run.name for run in page.items], page.total) == (["b"], 3)
+    assert store.runs(limit=0).items == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"), [({"order": "val.bets"}, "order"), ({"limit": 1001}, "limit"), ({"offset": -1}, "offset")]
+)
+def test_arguments_that_make_no_sense_are_named(store: Store, arguments: dict[str, object], field: str) -> None:
+    with pytest.raises(WireError) as caught:
+        store.runs(**arguments)
+    assert caught.value.field == field
+    assert field != "order" or "did you mean val.best?" in str(caught.value)
+
+
+def test_sparklines_come_where_they_are_asked_for(store: Store, three: list[Feed]) -> None:
+    three[0].log("loss", range(20, 1020), [1 / (1 + i) for i in range(999)] + [math.nan])
+    page = store.runs(sparkline=16)
+    line = page.sparklines[three[0].run_id]["train"]
+    assert len(line) == 16
+    assert (line[0], line[-1]) == (3.0, pytest.approx(1 / 999))
+    assert all(math.isfinite(v) for v in line)
+    assert page.sparklines[three[1].run_id]["val"] == pytest.approx((1.0, 0.4, 0.7))
+    assert "val" not in page.sparklines[three[2].run_id]
+    assert store.runs().sparklines == {}
+
+
+def test_a_run_is_found_by_id_prefix_and_name(store: Store, three: list[Feed]) -> None:
+    for ref in ("1" * 32, "1", "111", "a"):
+        assert store.run(ref).name == "a"
+    for ref in ("x", "", "9", "12", "1" * 31 + "2"):
+        with pytest.raises(RunNotFound):
+            store.run(ref)
+
+
+def test_a_name_or_prefix_that_two_runs_share_is_not_found(store: Store) -> None:
+    for end in "01":
+        Feed(store, run_id="ab" * 15 + "c" + end).start(name="twin")
+    for ref in ("twin", "abab"):
+        with pytest.raises(RunNotFound, match="several runs"):
+            store.run(ref)
+
+
+def test_projects_are_counted(store: Store, three: list[Feed]) -> None:
+    assert store.projects() == (("speech", 1), ("vision", 2))
+
+
+def test_unknown_runs_have_nothing(store: Store) -> None:
+    assert store.series("0" * 32) == ()
+    assert store.findings("0" * 32) == ()
+    with pytest.raises(RunNotFound):
+        store.diagnosis("0" * 32)
