@@ -33,23 +33,22 @@ def symmetry(lines: Sequence[Line]) -> tuple[bool, Evidence]:
     """Is the loss of an error that of its opposite?
 
     Returns:
-        the answer, and the error where the two differ most (by relative difference), with both losses.
+        the answer, and the smallest error tried where the two differ at least half as much, relatively, as anywhere.
     """
-    worst: Evidence = {}
-    gap = 0.0
+    seen: list[tuple[float, Evidence]] = []
     for line in lines:
         for error in np.logspace(-2, 3, 16):
             right, left = line(float(error)), line(-float(error))
             if not (math.isfinite(right) and math.isfinite(left)):
                 continue
-            size = max(abs(right), abs(left), 1e-300)
-            if abs(right - left) / size > gap:
-                gap = abs(right - left) / size
-                worst = {"slice": line.slice.name, "error": float(error), "loss": right, "loss_of_opposite": left}
+            gap = abs(right - left) / max(abs(right), abs(left), 1e-300)
+            entry = {"slice": line.slice.name, "error": float(error), "loss": right, "loss_of_opposite": left}
+            seen.append((gap, entry))
+    gap = max((item[0] for item in seen), default=0.0)
     symmetric = gap <= 1e-6
     evidence: Evidence = {"largest_relative_difference": gap}
     if not symmetric:
-        evidence["counter_example"] = worst
+        evidence["counter_example"] = next(entry for size, entry in seen if size >= 0.5 * gap)
     return symmetric, evidence
 
 

@@ -52,6 +52,8 @@ class Kind:
         targets: n random targets.
         slices: the lines to measure along; the first one is drawn.
         moves_target: shifting and scaling moves the targets too, as for a regression.
+        reach: the grid of errors goes from minus this to this; less where float64 cannot hold the arguments further
+            out.
         location: outliers are judged by the best constant ("constant"), by a linear score's slope ("slope"), or not
             ("").
     """
@@ -65,6 +67,7 @@ class Kind:
     slices: tuple[Slice, ...]
     moves_target: bool = False
     location: str = ""
+    reach: float = 1000.0
 
 
 def _line(name: str, direction: Array, fixed: Fixed, base: Array | None = None) -> Slice:
@@ -182,7 +185,13 @@ def distribution(classes: int = CLASSES) -> Kind:
 
 
 def _two_sided(
-    name: str, call: str, low: float, arguments: Callable[[Array, Fixed], Fixed], *, distance: bool = False
+    name: str,
+    call: str,
+    low: float,
+    arguments: Callable[[Array, Fixed], Fixed],
+    *,
+    distance: bool = False,
+    reach: float = 1000.0,
 ) -> Kind:
     """One number per example and a label of `low` or 1."""
     sign = 1.0 if distance else -1.0
@@ -199,6 +208,7 @@ def _two_sided(
             _line(names[1], np.array([-sign]), (np.full(1, low),)),
         ),
         location="" if distance else "slope",
+        reach=reach,
     )
 
 
@@ -210,7 +220,7 @@ def binary() -> Kind:
 def probability() -> Kind:
     """`fn(probability, target)`, both (n,); the logit behind the probability is varied."""
     call = "fn(probability (n,), target (n,) of 0 and 1)"
-    return _two_sided("probability", call, 0.0, lambda z, fixed: (sigmoid(z[:, 0]), *fixed))
+    return _two_sided("probability", call, 0.0, lambda z, fixed: (sigmoid(z[:, 0]), *fixed), reach=25.0)
 
 
 def margin() -> Kind:

@@ -9,9 +9,8 @@ import numpy as np
 from monitor.losses.profiles.kinds import Array, Slice
 from monitor.losses.profiles.subject import Subject
 
-REACH = 1000.0
-"""The grid spans errors from -1000 to 1000, denser near zero (sinh spacing)."""
 POINTS = 601
+"""Grid points from minus the kind's reach to its reach, denser near zero (sinh spacing)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +48,7 @@ class Line:
 
 def trace(subject: Subject) -> tuple[Line, ...]:
     """Evaluate the loss along every slice of its kind."""
-    top = float(np.arcsinh(REACH))
+    top = float(np.arcsinh(subject.kind.reach))
     shift = 0.37 * 2 * top / (POINTS - 1)  # keeps the grid off 0 and off round numbers, where kinks sit
     errors = np.sinh(np.linspace(-top, top, POINTS) + shift)
     found = []

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -67,7 +68,24 @@ def profile(
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         subject = examine(fn, kind_named(chosen, target=target, classes=classes), name=name, backend=backend)
-        return _measure(subject, trace(subject), generator, samples, clock)
+        with _one_thread(subject.backend):
+            return _measure(subject, trace(subject), generator, samples, clock)
+
+
+@contextlib.contextmanager
+def _one_thread(backend: str) -> Iterator[None]:
+    """Batches are small, so that threads cost more than they bring, and their waiting would be timed."""
+    if backend != "torch":
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _measure(

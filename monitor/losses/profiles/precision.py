@@ -16,6 +16,8 @@ Evidence = dict[str, object]
 EPSILON = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 LARGEST = {"float32": 3.4028235e38, "float16": 65504.0, "bfloat16": 3.3895314e38}
 BATCH = 4096
+SMALL = 1e-2
+"""Losses below this share of the loss at error 1 are compared on that scale."""
 
 
 def tolerance(dtype: str) -> float:
@@ -42,7 +44,7 @@ def precision(subject: Subject, lines: Sequence[Line]) -> tuple[tuple[str, ...],
 
     A type is left out where the loss is not finite though float64 knows it, where its relative error exceeds 16
     spacings of the type (or a thousandth), where autograd's gradient is not finite, or where the callable refuses the
-    type. Losses below a thousandth of the loss at error 1 are compared on that scale. A loss that is exactly 0 where
+    type. Losses below a hundredth of the loss at error 1 are compared on that scale. A loss that is exactly 0 where
     float64 has a tiny one is told as underflow and not held against it.
 
     Returns:
@@ -84,6 +86,7 @@ def _slice(subject: Subject, line: Slice, dtype: str) -> Evidence:
     }
     scale = abs(subject.at(line, 1.0))
     worst, worst_at = 0.0, None
+    fine = {True: 0.0, False: 0.0}
     for size in errors_to_try():
         error = rounded(size, dtype)
         right, narrow = subject.at(line, error), subject.at(line, error, dtype)
@@ -91,11 +94,12 @@ def _slice(subject: Subject, line: Slice, dtype: str) -> Evidence:
             continue
         if not math.isfinite(narrow):
             if entry["overflow_at"] is None:
-                entry["overflow_at"] = error
+                entry["overflow_at"] = _edge(subject, line, dtype, fine[error > 0], error)
             continue
-        if narrow == 0.0 and right != 0.0 and entry["underflow_at"] is None:
+        fine[error > 0] = error
+        if narrow == 0.0 and abs(right) > 1e-12 and entry["underflow_at"] is None:
             entry["underflow_at"] = error
-        off = abs(narrow - right) / max(abs(right), 1e-3 * (scale if math.isfinite(scale) else 1.0), 1e-300)
+        off = abs(narrow - right) / max(abs(right), SMALL * (scale if math.isfinite(scale) else 1.0), 1e-300)
         if off > worst:
             worst, worst_at = off, error
         if off > tolerance(dtype) and entry["precision_lost_at"] is None:
@@ -103,6 +107,17 @@ def _slice(subject: Subject, line: Slice, dtype: str) -> Evidence:
         if entry["gradient_not_finite_at"] is None and not _gradient_fine(subject, line, error, dtype):
             entry["gradient_not_finite_at"] = error
     return {**entry, "worst_relative_error": worst, "worst_at": worst_at}
+
+
+def _edge(subject: Subject, line: Slice, dtype: str, fine: float, bad: float) -> float:
+    """The error at which a loss stops being finite, between one where it is and one where it is not."""
+    for _ in range(12):
+        middle = rounded((fine + bad) / 2, dtype)
+        if math.isfinite(subject.at(line, middle, dtype)):
+            fine = middle
+        else:
+            bad = middle
+    return bad
 
 
 def _gradient_fine(subject: Subject, line: Slice, error: float, dtype: str) -> bool:
