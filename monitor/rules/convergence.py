@@ -23,7 +23,6 @@ class Convergence:
         name="convergence",
         severity=Severity.INFO,
         reads=(Role.TRAIN, Role.VAL),
-        patience=2,
         relief=2,
         thresholds={
             "gain": Threshold(default=0.012, low=0, high=1, doc="share of the range gained over the last fifth"),
@@ -37,12 +36,12 @@ class Convergence:
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while the gain is small."""
         view = run.judged
-        if view.closed < 6 or view.range <= max(limits["z"] * view.sigma, 0.05 * abs(view.start)):
+        if view.closed < 8 or view.range <= max(limits["z"] * view.sigma, 0.05 * abs(view.start)):
             return None
         if run.diverging:
             return None
         gain = view.gain / view.range
-        limit = max(limits["gain"], 1.5 * view.noise / view.range) * (1.25 if firing else 1.0)
+        limit = limits["gain"] * (1.25 if firing else 1.0)
         if (
             gain > limit
             or view.relative_gain > limits["relative"]

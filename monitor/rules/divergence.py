@@ -8,6 +8,7 @@ from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.features import Features, View
 from monitor.rules.rule import Reading, Spec, Threshold
+from monitor.rules.trend import mann_kendall
 
 
 class Divergence:
@@ -15,7 +16,8 @@ class Divergence:
 
     With `low` the lowest smoothed level, `range` the way down to it, `peak` the highest smoothed level since and
     `level` the level now, it holds where `level - low` exceeds `lost * range` and `z` times the noise, and the level is
-    still above `low + held * (peak - low)`: a spike that decays is on its way back and is left to `spike`.
+    still above `low + held * (peak - low)`: a spike that decays is on its way back and is left to `spike`. A jump must
+    hold for a while; a loss that climbs steadily from its low, or explodes, needs no more patience.
 
     Source:
         AutoTrainer (Zhang et al., ICSE 2021), exploding and oscillating loss; the hold against the peak is ours.
@@ -27,12 +29,13 @@ class Divergence:
         reads=(Role.TRAIN,),
         urgent=True,
         patience=3,
-        hold=0.04,
+        hold=0.1,
         relief=6,
         thresholds={
-            "lost": Threshold(default=0.5, low=0.05, high=10, doc="share of the range that has to be lost"),
+            "lost": Threshold(default=0.4, low=0.05, high=10, doc="share of the range that has to be lost"),
             "z": Threshold(default=8, low=1, high=100, doc="rise in multiples of the noise of a bucket"),
             "held": Threshold(default=0.6, low=0, high=1, doc="share of the climb that the level must still hold"),
+            "climb": Threshold(default=0.6, low=0, high=1, doc="Kendall's tau since the low that needs no patience"),
             "confirm": Threshold(default=2, low=1, high=1000, doc="non-finite training losses in a row"),
         },
     )
@@ -66,7 +69,9 @@ class Divergence:
             "range": reach,
             "noise": view.noise,
         }
-        return Reading(onset, evidence)
+        tau, trend_z = mann_kendall(view.x[view.low_at :])
+        climbing = tau >= limits["climb"] and trend_z >= 3 and view.level >= 0.8 * peak + 0.2 * view.low
+        return Reading(onset, {**evidence, "trend": tau}, sure=climbing)
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""

@@ -167,7 +167,7 @@ class Engine:
             state.nan_train += 1
         else:
             state.nan_val += 1
-        if max(state.nan_train, state.nan_val) <= NAN_CHECKS:
+        if (state.nan_train if role == TRAIN else state.nan_val) <= NAN_CHECKS:
             self._check(state, role, True, step, changes)
 
     def _seen(self, state: State, role: int, count: int, step: float, first: float) -> None:
@@ -175,7 +175,7 @@ class Engine:
         if role == TRAIN:
             state.train_seen += count
         elif role == VAL:
-            if state.train_seen > state.val_at:
+            if state.val_seen and state.train_seen > state.val_at:
                 state.val_gap = max(state.val_gap, state.train_seen - state.val_at)
             state.val_at, state.val_step = state.train_seen, step
             state.val_seen += count

@@ -151,14 +151,15 @@ class View:
     @cached_property
     def fifth(self) -> int:
         """Index of the bucket at which the last fifth begins."""
-        return max(0, min(self.closed - 3, int(0.8 * (self.closed - 1))))
+        return max(0, round(0.8 * (self.closed - 1)))
 
     @cached_property
     def gain(self) -> float:
         """How much lower the series is now than when its last fifth began; negative where it is higher."""
         at = self.fifth
         before = float(np.median(self.x[max(0, at - 1) : at + 2]))
-        return before - self.level
+        tail = self.x[-2:] if self.closed < 20 else self.x[-3:]
+        return before - float(np.median(tail))
 
     @cached_property
     def relative_gain(self) -> float:

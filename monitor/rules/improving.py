@@ -35,7 +35,7 @@ class Improving:
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while the gain is there."""
         view = run.judged
-        if view.closed < 6 or view.range <= max(4 * view.sigma, 0.05 * abs(view.start)):
+        if view.closed < 8 or view.range <= max(4 * view.sigma, 0.05 * abs(view.start)):
             return None
         if run.diverging:
             return None

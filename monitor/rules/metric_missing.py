@@ -35,12 +35,12 @@ class MetricMissing:
         """Holds while validation is overdue."""
         state = run.state
         waited = state.train_seen - state.val_at
-        if state.val_seen:
+        if state.val_seen > 2:
             allowed = limits["gap"] * max(state.val_gap, 5.0)
             onset = state.val_step
         else:
             allowed = limits["never_epochs" if state.unit == "epoch" else "never"]
-            onset = state.first_step
+            onset = state.val_step if state.val_seen else state.first_step
         if waited <= allowed or not state.train_seen:
             return None
         return Reading(onset, {"waited": int(waited), "allowed": allowed, "val_points": int(state.val_seen)})

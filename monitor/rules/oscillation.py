@@ -28,6 +28,7 @@ class Oscillation:
         severity=Severity.WARNING,
         reads=(Role.TRAIN, Role.VAL),
         patience=3,
+        hold=0.05,
         relief=4,
         thresholds={
             "share": Threshold(default=0.15, low=0, high=10, doc="swing as a share of the range"),
@@ -46,7 +47,12 @@ class Oscillation:
             if count >= need and _lasting(view, limits):
                 half = view.closed // 2
                 level = float(sorted(view.curve.x[half:])[(view.closed - half) // 2])
-                evidence = {"series": name, "turns": count, "limit": int(limits["turns"]), "level": level}
+                evidence: dict[str, float | int | str | bool | None] = {
+                    "series": name,
+                    "turns": count,
+                    "limit": int(limits["turns"]),
+                    "level": level,
+                }
                 return Reading(view.step[half], {**evidence, "range": view.range})
         return None
 

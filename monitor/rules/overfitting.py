@@ -48,7 +48,7 @@ class Overfitting:
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while the validation loss is up and the training loss is down from where it was then."""
         view, train = run.val, run.train
-        if view.closed < 4 or train.closed < 2:
+        if view.closed < 4 or train.closed < 2 or run.diverging:
             return None
         after = view.closed - 1 - view.low_at
         rise = view.level - view.low
@@ -106,4 +106,5 @@ def memorises(val: View, train: View) -> bool:
     Source:
         Power et al., Grokking (2022): the validation loss rises many times over before it collapses.
     """
-    return val.range < 0.05 * train.range and abs(val.curve.first - train.curve.first) < 0.05 * train.range
+    apart = abs(val.curve.first - train.curve.first)
+    return val.range < 0.05 * train.range and apart < max(0.1 * train.range, 5 * train.roughness)

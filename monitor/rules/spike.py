@@ -34,7 +34,7 @@ class Spike:
         },
     )
 
-    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
         """Holds while one of the last buckets has a jump that has come back."""
         view = run.train
         x, peak = view.curve.x, view.curve.peak
