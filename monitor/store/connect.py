@@ -2,8 +2,9 @@
 
 SQLite runs in WAL mode with 32 KiB pages, a busy timeout, and `synchronous=NORMAL`: a process that is killed loses
 nothing, a power cut at most the last commits, which the writers' journals still hold. PostgreSQL is spoken to by
-psycopg 3 in its binary format, without prepared statements and without session state, so that PgBouncer may pool
-transactions.
+psycopg 3 in its binary format, without session state and without prepared statements, so that any PgBouncer may pool
+transactions; where there is none, or one of version 1.21 or newer, `?prepare_threshold=5` in the URL saves a
+millisecond a write.
 """
 
 from __future__ import annotations
@@ -66,13 +67,14 @@ def make_engine(url: URL) -> Engine:
     """
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url)
+    prepare = str(url.query.get("prepare_threshold", ""))
     try:
         engine = create_engine(
-            url,
+            url.difference_update_query(["prepare_threshold"]),
             pool_size=8,
             max_overflow=32,
             pool_pre_ping=False,
-            connect_args={"prepare_threshold": None},
+            connect_args={"prepare_threshold": int(prepare) if prepare.isdigit() else None},
             json_serializer=_dumps,
         )
     except ModuleNotFoundError:

@@ -34,6 +34,11 @@ _ACK: Final = (
     .where(WRITERS.c.run_id == bindparam("run"), WRITERS.c.writer == bindparam("name"))
     .values(acked=bindparam("records"), attempt=bindparam("nth"))
 )
+_SAVE_STATE: Final = (
+    ENGINES.update()
+    .where(ENGINES.c.run_id == bindparam("run"))
+    .values(state=bindparam("remembered"), rules_hash=bindparam("rules"))
+)
 _STATE: Final = select(ENGINES.c.state).where(ENGINES.c.run_id == bindparam("run"))
 _FIRST: Final[dict[str, object]] = {
     "status": "running",
@@ -174,8 +179,10 @@ class Transaction:
 
     def save_engine(self, state: bytes, rules_hash: str) -> None:
         """Keep what the engine remembers."""
-        row = {"run_id": self.run_id, "state": state, "rules_hash": rules_hash}
-        self._connection.execute(upsert(ENGINES, self._dialect), row)
+        values = {"run": self.run_id, "remembered": state, "rules": rules_hash}
+        if self._connection.execute(_SAVE_STATE, values).rowcount == 0:
+            row = {"run_id": self.run_id, "state": state, "rules_hash": rules_hash}
+            self._connection.execute(ENGINES.insert(), row)
 
     def save_findings(self, findings: Sequence[Finding]) -> None:
         """Insert findings, or bring those of the same number up to date."""
