@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -19,6 +20,16 @@ from starlette.routing import Route  # noqa: E402  # as above
 
 from dashboard.plot import plotly_script, plotly_url  # noqa: E402  # as above
 
+
+def explain(error: Exception) -> bool:
+    """Show an error that no page expected: what it is, and where the rest of it stands."""
+    logging.getLogger("dashboard").exception("a page failed", exc_info=error)
+    st.error(f"This page failed with {type(error).__name__}. The whole error is in the dashboard's log.")
+    return True
+
+
 app = st.App(
-    Path(__file__).resolve().with_name("main.py"), routes=[Route(plotly_url(), plotly_script, methods=["GET"])]
+    Path(__file__).resolve().with_name("main.py"),
+    routes=[Route(plotly_url(), plotly_script, methods=["GET"])],
+    on_script_error=explain,
 )

@@ -17,7 +17,16 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dashboard import words
-from dashboard.marks import add_best, add_checkpoints, add_findings, add_references, add_stop
+from dashboard.marks import (
+    add_best,
+    add_checkpoints,
+    add_findings,
+    add_lanes,
+    add_references,
+    add_stop,
+    lanes,
+    on_curve,
+)  # fmt: skip
 from dashboard.theme import FONT, Palette, rgba
 from monitor.domain import Checkpoint, Curve, Finding, Recommendation
 
@@ -29,6 +38,9 @@ AUTO_LOG_RATIO: Final = 200.0
 SPARSE: Final = 80
 """A curve of at most this many points shows each as a dot."""
 HEIGHT: Final = 440
+"""Of the large chart, pixels, without lanes."""
+LANE: Final = 17
+"""Height of a row of findings, pixels."""
 
 X_TITLES: Final = {"step": "step", "epoch": "epoch", "wall_time": "time", "relative": "since the start"}
 
@@ -60,6 +72,7 @@ class Story:
         positions: x of every step that a mark may need, where the x axis is not steps; a step that is missing here is
             not drawn. None: the x axis is steps.
         references: horizontal lines by their labels, such as the chance level.
+        verdict: of the run; the onset of its finding is always drawn.
     """
 
     findings: Sequence[Finding] = ()
@@ -67,6 +80,7 @@ class Story:
     checkpoints: Sequence[Checkpoint] = ()
     positions: Mapping[float, float] | None = None
     references: Mapping[str, float] = field(default_factory=dict)
+    verdict: str = ""
 
     def steps(self) -> tuple[float, ...]:
         """Every step a mark stands at, in order, each once."""
@@ -98,12 +112,22 @@ def loss_figure(train: Curve | None, val: Curve | None, story: Story, look: Look
     place = _placer(story, look, curves)
     end = max((float(np.nanmax(c.x)) for c in curves if np.isfinite(c.x).any()), default=0.0)
     last = place_x(end, look, curves)
-    labels = add_findings(figure, story.findings, place, last, colours)
+    labels = add_findings(figure, on_curve(story.findings, story.verdict), place, last, colours)
     add_stop(figure, story.recommendation, place, last, labels, colours)
-    add_references(figure, story.references, colours)
+    add_references(figure, within(story.references, curves), scale, colours)
     add_best(figure, story.recommendation, place, scale, colours)
     add_checkpoints(figure, story.checkpoints, place, colours)
+    _open_lanes(figure, lanes(story.findings), colours)
+    add_lanes(figure, story.findings, place, last, colours)
     return figure
+
+
+def within(references: Mapping[str, float], curves: Sequence[Curve]) -> dict[str, float]:
+    """The reference values that lie between the curves' extremes; a line beyond them would stretch the axis."""
+    values = np.concatenate([c.y[np.isfinite(c.y)] for c in curves]) if curves else np.empty(0)
+    if not len(values):
+        return {}
+    return {name: value for name, value in references.items() if values.min() <= value <= values.max()}
 
 
 def overlay_figure(curves: Sequence[tuple[str, Curve]], look: Look, *, title: str) -> go.Figure:
@@ -257,9 +281,34 @@ def _canvas(title: str, look: Look, scale: str, y_title: str, curves: Sequence[C
             | ({"type": "date"} if look.x_axis == "wall_time" else {"tickformat": ",~r", "hoverformat": ",~r"}),
             "yaxis": axis
             | {"type": scale, "title": {"text": y_title, "font": title_font}, "tickformat": "~g"}
-            | ({"dtick": 1, "exponentformat": "power"} if scale == "log" and _decades(curves) > 2 else {}),
+            | ({"dtick": 1, "exponentformat": "power"} if scale == "log" and 2 < _decades(curves) <= 12 else {}),
             "yaxis2": {"overlaying": "y", "range": [0, 1], "fixedrange": True, "visible": False},
         }
+    )
+
+
+def _open_lanes(figure: go.Figure, rules: Sequence[str], colours: Palette) -> None:
+    """Make room below the curve for a row a rule."""
+    if not rules:
+        return
+    height = HEIGHT + LANE * len(rules)
+    inner = height - 90  # what the margins leave
+    foot = LANE * len(rules) / inner
+    figure.update_layout(
+        height=height,
+        yaxis={"domain": [foot + 0.03, 1]},
+        xaxis={"anchor": "free", "position": 0},
+        yaxis3={
+            "domain": [0, foot],
+            "range": [-len(rules) + 0.4, 0.6],
+            "fixedrange": True,
+            "tickvals": [-row for row in range(len(rules))],
+            "ticktext": [words.label(rule) for rule in rules],
+            "tickfont": {"size": 11, "color": colours.muted},
+            "automargin": True,
+            "showgrid": False,
+            "zeroline": False,
+        },
     )
 
 

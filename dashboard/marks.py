@@ -19,8 +19,10 @@ Place = Callable[[float | None], float | None]
 
 SYMBOLS: Final = {Severity.CRITICAL: "▲", Severity.WARNING: "◆", Severity.INFO: "●"}
 """A severity's mark, so that it is not told by colour alone."""
-MAX_LABELS: Final = 6
-"""Findings that get a label on the chart; the others keep their band, and all have a card below it."""
+MAX_DRAWN: Final = 5
+"""Findings whose onset is drawn on the curve; all have a bar in the lanes below it, and a card."""
+MAX_LANES: Final = 7
+"""Rules that get a lane, one row for all findings of a rule."""
 
 
 def colour_of(severity: Severity, colours: Palette) -> str:
@@ -34,12 +36,25 @@ def most_telling(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda f: (rank[f.severity], f.state is not FindingState.FIRING, -f.fired_step)))
 
 
-def add_findings(figure: go.Figure, findings: Sequence[Finding], place: Place, end: float, colours: Palette) -> int:
-    """A band from each finding's onset to its end, a dashed line at the onset and a thin one where it fired.
+def on_curve(findings: Sequence[Finding], verdict: str) -> tuple[Finding, ...]:
+    """The findings whose onset is drawn on the curve: the verdict's own, and what fires and is not mere context."""
+    firing = [f for f in most_telling(findings) if f.state is FindingState.FIRING]
+    named = [f for f in firing if f.rule == verdict]
+    others = [f for f in firing if f.severity is not Severity.INFO and f not in named]
+    return tuple([*named, *others][:MAX_DRAWN])
+
+
+def lanes(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """The rules that get a lane, from top to bottom; none where there is no finding."""
+    return tuple(dict.fromkeys(f.rule for f in most_telling(findings)))[:MAX_LANES]
+
+
+def add_findings(figure: go.Figure, drawn: Sequence[Finding], place: Place, end: float, colours: Palette) -> int:
+    """A dashed line at each finding's onset with its name, a thin one where it fired; a band where it is critical.
 
     Args:
         figure: drawn on in place.
-        findings: firing and resolved ones.
+        drawn: findings of `on_curve`.
         place: x of a step.
         end: x at which a finding that still fires ends.
         colours: of the mode.
@@ -48,19 +63,38 @@ def add_findings(figure: go.Figure, findings: Sequence[Finding], place: Place, e
         How many findings got a label; labels stand in rows below each other.
     """
     labelled = 0
-    for finding in most_telling(findings):
+    for finding in drawn:
         onset, fired = place(finding.onset_step), place(finding.fired_step)
         if onset is None or fired is None:
             continue
-        resolved = place(finding.resolved_step)
         colour = colour_of(finding.severity, colours)
-        _band(figure, onset, max(onset, end if resolved is None else resolved), finding, colour)
+        if finding.severity is Severity.CRITICAL:
+            _band(figure, onset, max(onset, end), finding, colour)
         _line(figure, onset, colour, dash="dash", width=1.6)
         _line(figure, fired, colour, dash="solid", width=1.0)
-        if labelled < MAX_LABELS:
-            _label(figure, onset, end, labelled, _text(finding), colour, colours)
-            labelled += 1
+        _label(figure, onset, end, labelled, _text(finding), colour, colours)
+        labelled += 1
     return labelled
+
+
+def add_lanes(figure: go.Figure, findings: Sequence[Finding], place: Place, end: float, colours: Palette) -> None:
+    """Below the curve a bar for every finding, from its onset to its end, one row a rule; a tick where it fired."""
+    rows = {rule: row for row, rule in enumerate(lanes(findings))}
+    for finding in findings:
+        onset, fired = place(finding.onset_step), place(finding.fired_step)
+        if finding.rule not in rows or onset is None or fired is None:
+            continue
+        resolved = place(finding.resolved_step)
+        colour = colour_of(finding.severity, colours)
+        over = finding.state is FindingState.RESOLVED
+        y = -rows[finding.rule]
+        bar = {"type": "rect", "x0": onset, "x1": max(fired, end if resolved is None else resolved)}
+        tick = {"type": "line", "x0": fired, "x1": fired}
+        for shape, look in (
+            (bar, {"line": {"width": 0}, "fillcolor": rgba(colour, 0.35 if over else 0.85), "name": "lane"}),
+            (tick, {"line": {"width": 1.5, "color": colours.text if not over else colour}}),
+        ):
+            figure.add_shape(**shape, **look, y0=y - 0.34, y1=y + 0.34, xref="x", yref="y3")
 
 
 def add_best(figure: go.Figure, rec: Recommendation, place: Place, scale: str, colours: Palette) -> None:
@@ -125,17 +159,30 @@ def add_checkpoints(figure: go.Figure, checkpoints: Sequence[Checkpoint], place:
         )
 
 
-def add_references(figure: go.Figure, references: Mapping[str, float], colours: Palette) -> None:
-    """A dotted horizontal line for each reference value, such as the loss of a model that knows nothing."""
+def add_references(figure: go.Figure, references: Mapping[str, float], scale: str, colours: Palette) -> None:
+    """A dotted horizontal line for each reference value, such as the loss of a model that knows nothing.
+
+    Args:
+        figure: drawn on in place.
+        references: values within the range of the curves, since a line beyond would stretch the axis.
+        scale: "linear" or "log".
+        colours: of the mode.
+    """
     for name, value in references.items():
-        figure.add_hline(
-            y=value,
-            line={"color": colours.muted, "width": 1, "dash": "dot"},
-            annotation={
-                "text": f"{_escaped(name)} {words.number(value)}",
-                "font": {"size": 12, "color": colours.muted},
-            },
-            annotation_position="top right",
+        line = {"color": colours.muted, "width": 1, "dash": "dot"}
+        figure.add_shape(
+            type="line", x0=0, x1=1, y0=value, y1=value, xref="x domain", yref="y", line=line, name=f"reference {name}"
+        )
+        figure.add_annotation(
+            x=1,
+            y=math.log10(value) if scale == "log" else value,
+            xref="x domain",
+            yref="y",
+            xanchor="right",
+            yanchor="bottom",
+            text=f"{_escaped(name)} {words.number(value)}",
+            showarrow=False,
+            font={"size": 12, "color": colours.muted},
         )
 
 
@@ -143,8 +190,6 @@ def _text(finding: Finding) -> str:
     text = f"{SYMBOLS[finding.severity]} {_escaped(words.label(finding.rule))} · onset {words.step(finding.onset_step)}"
     if finding.fired_step != finding.onset_step:
         text += f", fired {words.step(finding.fired_step)}"
-    if finding.resolved_step is not None:
-        text += f", resolved {words.step(finding.resolved_step)}"
     return text
 
 
@@ -154,9 +199,6 @@ def _escaped(text: str) -> str:
 
 
 def _band(figure: go.Figure, left: float, right: float, finding: Finding, colour: str) -> None:
-    strength = {Severity.CRITICAL: 0.09, Severity.WARNING: 0.08}.get(finding.severity, 0.04)
-    if finding.state is FindingState.RESOLVED:
-        strength *= 0.6
     figure.add_shape(
         type="rect",
         x0=left,
@@ -166,7 +208,7 @@ def _band(figure: go.Figure, left: float, right: float, finding: Finding, colour
         xref="x",
         yref="y domain",
         line={"width": 0},
-        fillcolor=rgba(colour, strength),
+        fillcolor=rgba(colour, 0.08),
         layer="below",
         name=f"band {finding.number}",
     )

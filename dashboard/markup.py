@@ -17,6 +17,11 @@ from monitor.domain import Action, Finding, FindingState, Recommendation, RunSta
 
 MARKS: Final = {"critical": "▲", "warning": "◆", "info": "●", "good": "✓", "none": "…", "resolved": "○"}
 ACTION_WORDS: Final = {Action.CONTINUE: "Continue", Action.STOP: "Stop", Action.INVESTIGATE: "Investigate"}
+PAST_WORDS: Final = {
+    Action.CONTINUE: "No reason to stop",
+    Action.STOP: "Stop was advised",
+    Action.INVESTIGATE: "Worth a look",
+}
 ACTION_MARKS: Final = {Action.CONTINUE: "→", Action.STOP: "■", Action.INVESTIGATE: "?"}
 
 
@@ -63,10 +68,10 @@ def status(state: RunStatus) -> str:
     )
 
 
-def action(rec: Recommendation) -> str:
-    """The recommendation in one word, its reason as hover text."""
+def action(rec: Recommendation, *, live: bool) -> str:
+    """The recommendation in one word, its reason as hover text; muted for a run that is over."""
     return (
-        f'<span class="lm-action lm-act-{rec.action}" title="{text(rec.reason)}">'
+        f'<span class="lm-action{f" lm-act-{rec.action}" if live else ""}" title="{text(rec.reason)}">'
         f'<i aria-hidden="true">{ACTION_MARKS[rec.action]}</i>{ACTION_WORDS[rec.action]}</span>'
     )
 
@@ -107,8 +112,8 @@ def sparkline(train: Sequence[float], val: Sequence[float], *, width: int = 132,
     )
 
 
-def banner(rec: Recommendation) -> str:
-    """The recommendation with its reason and what it rests on."""
+def banner(rec: Recommendation, *, live: bool) -> str:
+    """The recommendation with its reason and what it rests on; of a run that is over it is told in the past."""
     facts = []
     if rec.best_step is not None:
         facts.append(("best step", words.step(rec.best_step), "best-step"))
@@ -120,10 +125,12 @@ def banner(rec: Recommendation) -> str:
     if rec.confidence is not None:
         facts.append(("confidence", f"{rec.confidence:.0%}", "confidence"))
     facts += [(words.label(k), _value(v), "forecast") for k, v in rec.forecast.items() if v is not None]
+    over = "" if live else " lm-over"
+    said = (ACTION_WORDS if live else PAST_WORDS)[rec.action]
     listed = "".join(f'<div><dt>{text(k)}</dt><dd data-testid="{t}">{text(v)}</dd></div>' for k, v, t in facts)
     return (
-        f'<section class="lm-banner lm-act-{rec.action}" data-testid="recommendation" aria-label="recommendation">'
-        f'<div class="lm-banner-head"><i aria-hidden="true">{ACTION_MARKS[rec.action]}</i>{ACTION_WORDS[rec.action]}'
+        f'<section class="lm-banner lm-act-{rec.action}{over}" data-testid="recommendation" aria-label="advice">'
+        f'<div class="lm-banner-head"><i aria-hidden="true">{ACTION_MARKS[rec.action]}</i>{said}'
         f"</div><p>{text(rec.reason)}</p><dl>{listed}</dl></section>"
     )
 
@@ -211,10 +218,10 @@ def flat(config: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     return found
 
 
-def shown(value: object) -> str:
-    """A value of a configuration as escaped text; long ones are cut, with the whole in the hover text."""
+def shown(value: object, *, limit: int = 120) -> str:
+    """A value as escaped text; one of more than `limit` characters is cut, with the whole in the hover text."""
     full = _value(value)
-    return text(full) if len(full) <= 120 else f'<span title="{text(full[:2000])}">{text(full[:117])}…</span>'
+    return text(full) if len(full) <= limit else f'<span title="{text(full[:2000])}">{text(full[: limit - 1])}…</span>'
 
 
 def _value(value: object) -> str:

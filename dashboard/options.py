@@ -51,6 +51,7 @@ _QUIET: Final[dict[str, str]] = {
     "browser.gatherUsageStats": "false",
     "client.toolbarMode": "viewer",
     "client.showErrorDetails": "none",
+    "client.showErrorLinks": "false",
     "server.fileWatcherType": "none",
     "server.headless": "true",
     "server.runOnSave": "false",

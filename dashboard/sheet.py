@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Final
 
-from dashboard import markup, words
+from dashboard import charts, markup, words
 from dashboard.data import Snapshot
 from dashboard.marks import most_telling
 from dashboard.markup import text
-from monitor.domain import RunInfo, SeriesInfo
+from monitor.domain import Curve, Finding, FindingState, RunInfo, SeriesInfo
 from monitor.roles import Role
 from monitor.wire import Event
 
@@ -78,9 +78,9 @@ def _notes(run: RunInfo, now_ms: int) -> str:
     return notes
 
 
-def caption(seen: Snapshot, said: Sequence[str]) -> str:
+def caption(seen: Snapshot, drawn: Sequence[Curve], said: Sequence[str]) -> str:
     """What the chart leaves out, in one line under it."""
-    parts = [*said]
+    parts = [*said, *_beyond(seen, drawn)]
     hidden = len([s for s in seen.series if s.role in (Role.TRAIN, Role.VAL)]) - sum(
         seen.judged(role) is not None for role in (Role.TRAIN, Role.VAL)
     )
@@ -88,6 +88,13 @@ def caption(seen: Snapshot, said: Sequence[str]) -> str:
         parts.append(f"{hidden} more loss series under More series")
     spans = "".join(f"<span>{text(part)}</span>" for part in parts)
     return f'<div class="lm-caption" data-testid="caption">{spans}</div>'
+
+
+def _beyond(seen: Snapshot, drawn: Sequence[Curve]) -> list[str]:
+    """The reference values that lie outside the axis, and so have no line."""
+    known = references(seen.info)
+    inside = charts.within(known, drawn)
+    return [f"{name} {words.number(value)} lies off the axis" for name, value in known.items() if name not in inside]
 
 
 def describe(seen: Snapshot) -> str:
@@ -125,7 +132,23 @@ def findings(seen: Snapshot) -> str:
     """A card for each finding, those that matter most first."""
     if not seen.findings:
         return '<p class="lm-dim" data-testid="no-findings">The rules have found nothing so far.</p>'
-    return "".join(markup.finding_card(f) for f in most_telling(seen.findings))
+    ranked = most_telling(seen.findings)
+    over = [f for f in ranked if f.state is FindingState.RESOLVED]
+    cards = "".join(markup.finding_card(f) for f in ranked if f not in over)
+    return (cards or '<p class="lm-dim">Nothing fires now.</p>') + _resolved(over)
+
+
+def _resolved(findings: Sequence[Finding]) -> str:
+    """Findings that are over, a row each, the newest first."""
+    if not findings:
+        return ""
+    rows = [
+        (markup.chip(f.rule, severity="resolved"), text(f.severity), words.step(f.onset_step), words.step(f.fired_step),
+         words.step(f.resolved_step), f'<span title="{text(f.advice)}">{text(f.explanation)}</span>')
+        for f in sorted(findings, key=lambda f: -f.fired_step)
+    ]  # fmt: skip
+    heads = ("rule", "severity", "onset", "fired", "resolved", "what was seen")
+    return f"<h2>Resolved ({len(findings)})</h2>" + markup.table(heads, rows, css="lm-wrap", numeric=(2, 3, 4))
 
 
 def config(run: RunInfo) -> str:
@@ -185,6 +208,11 @@ def checkpoints(seen: Snapshot, now_ms: int) -> str:
     return markup.table(("step", "path", "saved", ""), rows, numeric=(0,))
 
 
+def _said(fields: Mapping[str, object]) -> str:
+    """An event's fields in a line, those that hold nothing left out."""
+    return ", ".join(f"{k}: {v}" for k, v in markup.flat(fields).items() if v not in (None, {}, [], ""))
+
+
 def events(seen: Snapshot, happened: Sequence[Event], zone: tzinfo) -> str:
     """What was set aside, by counter, and the run's events, newest first."""
     body = ""
@@ -193,7 +221,7 @@ def events(seen: Snapshot, happened: Sequence[Event], zone: tzinfo) -> str:
         body += "<h2>What was not taken as it came</h2>" + markup.table(("", "count", "meaning"), rows, numeric=(1,))
     newest = list(happened)[::-1]
     lines = [
-        (words.clock(h.time_ms, zone), text(h.kind), markup.shown(", ".join(f"{k}: {v}" for k, v in h.data.items())))
+        (words.clock(h.time_ms, zone), text(h.kind), markup.shown(_said(h.data), limit=400))
         for h in newest[:EVENT_LIMIT]
     ]
     if lines:

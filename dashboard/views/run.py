@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import streamlit as st
@@ -70,7 +71,7 @@ def _header(seen: Snapshot, *, stale: bool) -> None:
         can_ask = seen.info.status.live and not seen.info.stop_requested
         if can_ask and st.button("Ask to stop", icon=":material/stop_circle:", key="ask_stop"):
             _confirm_stop(seen.info)
-    live.html(markup.banner(seen.info.recommendation), key="banner")
+    live.html(markup.banner(seen.info.recommendation, live=seen.info.status.live), key="banner")
 
 
 @st.dialog("Ask the loop to stop?")
@@ -110,7 +111,7 @@ def _chart(seen: Snapshot) -> None:
     plot.plot(figure, key=_CHART, alt=sheet.describe(seen))
     named = [(_NAMES[role], c) for role, c in drawn.items()]
     said = charts.captions(named, charts.resolve_scale(list(drawn.values()), scale))
-    live.html(sheet.caption(seen, (*said, *notes)), key="caption")
+    live.html(sheet.caption(seen, list(drawn.values()), (*said, *notes)), key="caption")
 
 
 _CHART: Final = "loss_chart"
@@ -130,7 +131,8 @@ def _curves(seen: Snapshot, x_axis: XAxis, smoothing: float) -> dict[Role, Curve
 def _read(
     info: RunInfo, series: SeriesInfo, x_axis: XAxis, smoothing: float, lo: float | None = None, hi: float | None = None
 ) -> Curve:
-    weight = 0.0 if series.count <= charts.SPARSE else smoothing  # a few points are shown as they are
+    noisy = series.role is Role.TRAIN and series.count > charts.SPARSE  # a validation is read point by point
+    weight = smoothing if noisy else 0.0
     return data.curve(
         info.id, info.version, series.key, x=x_axis, width=data.CURVE_WIDTH, smoothing=weight, lo=lo, hi=hi
     )
@@ -160,7 +162,7 @@ def _controls() -> tuple[float, str, XAxis]:
     """Smoothing, scale and x axis, each kept in the URL."""
     with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
         smoothing = st.slider(
-            "Smoothing", 0.0, 0.99, DEFAULT_SMOOTHING, 0.01, key="smooth", bind="query-params", width=220
+            "Smooth the training loss", 0.0, 0.99, DEFAULT_SMOOTHING, 0.01, key="smooth", bind="query-params", width=220
         )
         scale = st.segmented_control(
             "Loss axis", ("auto", "linear", "log"), default="auto", required=True, key="scale", bind="query-params"
@@ -182,18 +184,13 @@ def _story(seen: Snapshot, x_axis: XAxis) -> Story:
         recommendation=info.recommendation,
         checkpoints=seen.checkpoints,
         references=sheet.references(info),
+        verdict=info.verdict,
     )
     if x_axis == "step":
         return story
     keys = [s.key for role in (Role.TRAIN, Role.VAL) if (s := seen.judged(role)) is not None]
     positions = {step: x for step in story.steps() if (x := _position(info, keys, step, x_axis)) is not None}
-    return Story(
-        findings=story.findings,
-        recommendation=story.recommendation,
-        checkpoints=story.checkpoints,
-        references=story.references,
-        positions=positions,
-    )
+    return replace(story, positions=positions)
 
 
 def _position(info: RunInfo, keys: list[str], step: float, x_axis: XAxis) -> float | None:
