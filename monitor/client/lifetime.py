@@ -54,9 +54,11 @@ def current_run() -> Run | None:
     return _current[-1] if _current else None
 
 
-def in_background(call: Callable[[], None]) -> None:
+def in_background(call: Callable[[], None]) -> threading.Thread:
     """Run something once, off the training thread."""
-    threading.Thread(target=call, name="monitor-capture", daemon=True).start()
+    thread = threading.Thread(target=call, name="monitor-capture", daemon=True)
+    thread.start()
+    return thread
 
 
 def leak(thing: object) -> None:

@@ -31,6 +31,7 @@ Number = float | int
 Loggable = Mapping[str, object]
 """Metric names to numbers: Python's, numpy's, 0-d arrays and tensors, on any device; mappings nest."""
 _FIRST_ANSWER_S: Final = 5.0
+_CAPTURE_S: Final = 2.0
 _ENDED: Final = ("finished", "stopped", "failed")
 
 
@@ -69,6 +70,7 @@ class Run:
         self._finished = False
         self._lock = threading.RLock()
         self._notices = Notices(self.name)
+        self._capture: threading.Thread | None = None
         self._writer: Writer | None = self._write(start)
         self._try_points = self._writer.journal.try_points
         lifetime.begin(self)
@@ -190,6 +192,8 @@ class Run:
                 by itself.
             error: for a failed run, what went wrong, in one line.
         """
+        if self._capture is not None:  # a run that ends at once still says where it ran
+            self._capture.join(_CAPTURE_S)
         with self._lock:
             if self._finished:
                 return
@@ -298,7 +302,7 @@ class Run:
     def _forked(self) -> None:
         """Called in the child of a fork: what the parent's threads and files do is none of its business."""
         lifetime.leak(self._writer)
-        self._writer = None
+        self._writer = self._capture = None
         self._try_points = _never
         self._lock = threading.RLock()
         self._notices = Notices(self.name)
@@ -427,7 +431,7 @@ def init(
     if given and mode != "offline":
         _refused_at_once(run)
     if chosen.capture:
-        lifetime.in_background(lambda: _capture(run))
+        run._capture = lifetime.in_background(lambda: _capture(run))
     return lifetime.make_current(run)
 
 

@@ -67,7 +67,7 @@ def test_a_script_that_dies_of_an_exception_has_failed_with_its_last_line(tmp_pa
 
 
 def test_an_interrupt_from_the_keyboard_is_the_user(tmp_path: Path) -> None:
-    body = "run.log({'x': 1.0}, step=0)\nprint('ready', flush=True)\nimport time\ntime.sleep(60)"
+    body = "import time\nrun.log({'x': 1.0}, step=0)\nprint('ready', flush=True)\nimport time\ntime.sleep(60)"
     sink = script(tmp_path, body, signal_at="SIGINT", expect=None)
     assert ends(sink) == [("failed", "stopped by user")]
 
