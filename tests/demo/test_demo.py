@@ -90,13 +90,17 @@ def test_killing_the_server_in_the_middle_loses_no_point_and_the_runs_go_on(tmp_
             if "Dashboard" in line:
                 address.set()
 
-    threading.Thread(target=listen, daemon=True).start()
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
     assert address.wait(90), "".join(lines)
     pid = server_pid(child.pid)
     wait_for_points(tmp_path, 500)
     os.kill(pid, signal.SIGKILL)
     out = child.stdout.read()
     assert child.wait(timeout=240) == 0, "".join(lines)
+    listener.join(timeout=10)
+    child.stdout.close()
+    child.stderr.close()
     assert any("the server is gone" in line for line in lines)
     data = json.loads(out)
     assert {run["status"] for run in data["runs"]} <= {"finished", "stopped"}
