@@ -121,7 +121,7 @@ class Engine:
             for step, value in zip(steps.tolist(), values.tolist(), strict=True):
                 self._one(state, role, step, value, changes)
             return
-        curve = state.curves[role]
+        curve = state.curve(role)
         steps = np.ascontiguousarray(steps, float)
         if not (np.isfinite(values).all() and steps[0] >= curve.seen_step and (steps[1:] >= steps[:-1]).all()):
             for step, value in zip(steps.tolist(), values.tolist(), strict=True):
@@ -143,7 +143,7 @@ class Engine:
         if not math.isfinite(step):
             state.late += 1
             return
-        curve = state.curves[role]
+        curve = state.curve(role)
         self._seen(state, role, 1, step, step)
         if not math.isfinite(value):
             self._not_finite(state, role, step, changes)
@@ -188,6 +188,7 @@ class Engine:
     def _check(self, state: State, role: int, whole: bool, step: float, changes: list[Finding]) -> None:
         """Ask the rules that read this series."""
         run = Features(state, step)
+        state.said = None
         config = self.config
         before = len(changes)
         for rule in self._asked[role, whole]:

@@ -12,15 +12,24 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.rules.curve import Curve
+from monitor.rules.lazy import lazy
 from monitor.rules.state import FIRING, GRAD, TRAIN, VAL, State
 
 Floats = NDArray[np.float64]
+
+
+def middle(values: list[float]) -> float:
+    """The median; much cheaper than numpy's for a few dozen values. NaN for none."""
+    n = len(values)
+    if not n:
+        return math.nan
+    ordered = sorted(values)
+    return ordered[n // 2] if n % 2 else 0.5 * ordered[n // 2 - 1] + 0.5 * ordered[n // 2]
 
 
 class View:
@@ -38,7 +47,7 @@ class View:
         self.closed = len(curve.x)
         self.k = self.closed
 
-    @cached_property
+    @lazy
     def xs(self) -> list[float]:
         """Centres of the closed buckets, and the mean of the completed quarters of the open one."""
         curve = self.curve
@@ -46,17 +55,17 @@ class View:
             return curve.x
         return [*curve.x, sum(curve.quarters) / len(curve.quarters)]
 
-    @cached_property
+    @lazy
     def x(self) -> Floats:
         """Centres of the closed buckets, (closed,)."""
         return np.array(self.curve.x)
 
-    @cached_property
+    @lazy
     def step(self) -> list[float]:
         """Last step of each closed bucket."""
         return self.curve.step
 
-    @cached_property
+    @lazy
     def smooth(self) -> Floats:
         """Running median of three, ends as they are."""
         x = self.x
@@ -65,22 +74,21 @@ class View:
         a, b, c = x[:-2], x[1:-1], x[2:]
         out = x.copy()
         out[1:-1] = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
-        out[-1] = np.median(x[-3:]) if len(x) > 3 else x[-1]
+        if len(x) > 3:
+            out[-1] = max(min(x[-3], x[-2]), min(max(x[-3], x[-2]), x[-1]))
         return out
 
-    @cached_property
+    @lazy
     def sigma(self) -> float:
         """Noise of a bucket's centre, from second differences of the later half; 0 where it cannot be told."""
         x = self.x
         if len(x) < 4:
             return 0.0
         half = x[min(len(x) // 2, max(len(x) - 10, 0)) :]
-        gaps = np.abs(half[2:] - 2 * half[1:-1] + half[:-2])
-        if not len(gaps):
-            return 0.0
-        return float(max(1.4826 * np.median(gaps), 0.75 * gaps.mean()) / math.sqrt(6))
+        gaps = np.abs(half[2:] - 2 * half[1:-1] + half[:-2]).tolist()
+        return max(1.4826 * middle(gaps), 0.75 * math.fsum(gaps) / len(gaps)) / math.sqrt(6)
 
-    @cached_property
+    @lazy
     def wander(self) -> float:
         """Noise of a centre around the running mean of five, over the later half: also what first differences miss."""
         x = self.x
@@ -89,79 +97,77 @@ class View:
             return 0.0
         total = np.concatenate(((0.0,), np.cumsum(x - x[0])))
         rest = (x[2 : k - 2] - x[0]) - (total[5:] - total[:-5]) / 5
-        return float(1.4826 / math.sqrt(0.8) * np.median(np.abs(rest[-max(10, len(rest) // 2) :])))
+        return 1.4826 / math.sqrt(0.8) * middle(np.abs(rest[-max(10, len(rest) // 2) :]).tolist())
 
-    @cached_property
+    @lazy
     def noise(self) -> float:
         """The larger of `sigma` and `wander`."""
         return max(self.sigma, self.wander)
 
-    @cached_property
+    @lazy
     def roughness(self) -> float:
         """Noise of a single point, from first differences inside the later buckets."""
         noise = self.curve.noise
         if not noise:
             return 0.0
-        later = sorted(noise[len(noise) // 2 :])
-        return later[len(later) // 2] / 0.954
+        return middle(noise[len(noise) // 2 :]) / 0.954
 
-    @cached_property
+    @lazy
     def low_at(self) -> int:
         """Index of the lowest smoothed centre."""
         return int(self.smooth.argmin()) if self.closed else 0
 
-    @cached_property
+    @lazy
     def low(self) -> float:
         """Lowest smoothed centre."""
         return float(self.smooth[self.low_at]) if self.closed else math.nan
 
-    @cached_property
+    @lazy
     def climbed(self) -> float:
         """The largest rise above the running minimum, before the lowest centre, that was made good again."""
         before = self.smooth[: self.low_at + 1]
         return float((before - np.minimum.accumulate(before)).max())
 
-    @cached_property
+    @lazy
     def travel(self) -> float:
         """Total variation of the smoothed centres, clipped at the start so that spikes do not count."""
-        return float(np.abs(np.diff(np.minimum(self.smooth, self.start))).sum())
+        kept = np.minimum(self.smooth, self.start)
+        return float(np.abs(kept[1:] - kept[:-1]).sum())
 
-    @cached_property
+    @lazy
     def learned(self) -> bool:
         """Whether the way down is a way, and not the range of a wandering noise."""
         least = 20 * self.noise
         return self.range > 0 and self.range >= 0.6 * self.travel and self.range >= least
 
-    @cached_property
+    @lazy
     def level(self) -> float:
         """Where the series is now: the median of the last three entries, the open bucket's among them."""
-        tail = sorted(self.xs[-3:])
-        return tail[len(tail) // 2] if len(tail) != 2 else 0.5 * (tail[0] + tail[1])
+        return middle(self.xs[-3:])
 
-    @cached_property
+    @lazy
     def start(self) -> float:
         """Where the series began: its first value, or the first bucket where that is higher."""
         return max(self.curve.first, self.curve.x[0]) if self.curve.x else self.curve.first
 
-    @cached_property
+    @lazy
     def range(self) -> float:
         """How far the series has come down: start minus low."""
         return max(self.start - self.low, 0.0) if self.closed else 0.0
 
-    @cached_property
+    @lazy
     def fifth(self) -> int:
         """Index of the bucket at which the last fifth begins."""
         return max(0, round(0.8 * (self.closed - 1)))
 
-    @cached_property
+    @lazy
     def gain(self) -> float:
         """How much lower the series is now than when its last fifth began; negative where it is higher."""
         at = self.fifth
-        before = float(np.median(self.x[max(0, at - 1) : at + 2]))
-        tail = self.x[-2:] if self.closed < 20 else self.x[-3:]
-        return before - float(np.median(tail))
+        x = self.curve.x
+        return middle(x[max(0, at - 1) : at + 2]) - middle(x[-2:] if self.closed < 20 else x[-3:])
 
-    @cached_property
+    @lazy
     def relative_gain(self) -> float:
         """The gain of the last fifth as a share of a positive loss: near zero it shows what the range hides."""
         before = self.level + self.gain
@@ -184,17 +190,17 @@ class Features:
     def __init__(self, state: State, step: float) -> None:
         self.state, self.step = state, step
 
-    @cached_property
+    @lazy
     def train(self) -> View:
         """The training loss."""
         return View(self.state.curves[TRAIN])
 
-    @cached_property
+    @lazy
     def val(self) -> View:
         """The validation loss."""
         return View(self.state.curves[VAL])
 
-    @cached_property
+    @lazy
     def grad(self) -> View:
         """The gradient norm."""
         return View(self.state.curves[GRAD])
@@ -205,12 +211,12 @@ class Features:
         slot = self.state.slots.get("divergence")
         return (slot is not None and slot.phase == FIRING) or self.state.nan_train > 0
 
-    @cached_property
+    @lazy
     def judged(self) -> View:
         """The validation loss, or the training loss where none was logged."""
         return self.val if self.state.val_seen or not self.state.train_seen else self.train
 
-    @cached_property
+    @lazy
     def descent(self) -> View:
         """The training loss, or the validation loss where none was logged."""
         return self.train if self.state.train_seen or not self.state.val_seen else self.val

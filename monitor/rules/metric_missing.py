@@ -24,6 +24,7 @@ class MetricMissing:
         severity=Severity.WARNING,
         reads=(Role.TRAIN, Role.VAL),
         relief=1,
+        counts=True,
         thresholds={
             "gap": Threshold(default=4, low=1, high=1e6, doc="wait in multiples of the longest wait so far"),
             "never": Threshold(default=1000, low=1, high=1e12, doc="training points without any validation loss"),

@@ -31,6 +31,7 @@ class Nan:
         severity=Severity.CRITICAL,
         reads=(Role.TRAIN, Role.VAL),
         urgent=True,
+        counts=True,
         relief=8,
         thresholds={
             "confirm": Threshold(

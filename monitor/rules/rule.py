@@ -61,6 +61,7 @@ class Spec:
         patience: checks in a row for which the condition must hold before the finding fires, >= 1.
         hold: share of the run so far for which the condition must hold as well, from 0 to 1.
         relief: checks in a row for which it must not hold before the finding resolves, >= 1.
+        counts: True where the evidence reads the state's counters too, which move with every point.
         thresholds: by name.
     """
 
@@ -71,6 +72,7 @@ class Spec:
     urgent: bool = False
     patience: int = 1
     hold: float = 0.0
+    counts: bool = False
     relief: int = 2
     thresholds: Mapping[str, Threshold] = field(default_factory=dict)
 

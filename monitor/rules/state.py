@@ -63,6 +63,8 @@ class State:
         unit: "step" or "epoch".
         curves: sketch by series, indexed by role code; an empty one where nothing was logged.
         slots: by rule name.
+        said: the headline of a verdict as of the last check, a copy of what its buckets say; never packed.
+        owned: bits of the sketches that were forked since this state was.
         nan_train, nan_val: non-finite losses in a row at the end of the series.
         val_at: training points seen when the last validation point came; `val_gap` the longest wait so far.
         chance, floor: of the loss function, NaN where not known.
@@ -80,14 +82,25 @@ class State:
         self.train_seen = self.val_seen = self.numbered = self.val_at = self.val_gap = 0.0
         self.first_stop = self.stop_since = self.val_step = math.nan
         self.chance, self.floor = chance, floor
+        self.said: tuple[str, str] | None = None
+        self.owned = 0
         self.lr = self.lr_top = self.lr_changed = self.lr_before = math.nan
 
     def fork(self) -> State:
         """A copy that can be changed without changing this one."""
         new = State.__new__(State)
         new.__dict__.update(self.__dict__)
-        new.curves = tuple([curve.fork() for curve in self.curves])
+        new.owned = 0
         return new
+
+    def curve(self, role: int) -> Curve:
+        """The sketch of a series, to be changed: forked when first asked for after this state was."""
+        curve = self.curves[role]
+        if not self.owned >> role & 1:
+            curve = curve.fork()
+            self.curves = (*self.curves[:role], curve, *self.curves[role + 1 :])
+            self.owned |= 1 << role
+        return curve
 
     @property
     def counts(self) -> Counts:

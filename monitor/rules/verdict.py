@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from monitor.rules.features import Features
-from monitor.rules.rule import Reading
-from monitor.rules.state import FIRING, TRAIN, VAL, State
+from monitor.rules.rule import Reading, Rule
+from monitor.rules.state import FIRING, TRAIN, VAL, Slot, State
 
 if TYPE_CHECKING:
     from monitor.rules.config import RulesConfig
@@ -35,6 +35,14 @@ def headline_of(state: State, verdict: str, config: RulesConfig) -> str:
     if slot is None:
         return _calm(state, verdict)
     rule = next((rule for rule in config.rules if rule.spec.name == verdict), None)
+    if rule is not None and not rule.spec.counts and state.said and state.said[0] == verdict:
+        return state.said[1]
+    text = _sentence(state, verdict, slot, rule, config)
+    state.said = (verdict, text)
+    return text
+
+
+def _sentence(state: State, verdict: str, slot: Slot, rule: Rule | None, config: RulesConfig) -> str:
     run = Features(state, state.last_step)
     reading = rule.check(run, config.settings[verdict].limits, True) if rule else None
     if rule is None or reading is None:
