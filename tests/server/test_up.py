@@ -48,7 +48,7 @@ def test_a_client_that_keeps_its_connection_does_not_keep_the_server_from_ending
 def test_killing_the_server_loses_no_acknowledged_point(start_up: Start, tmp_path: Path) -> None:
     port = str(free_port("127.0.0.1", 0, "port"))
     run_id, acked = uuid.uuid4().hex, 0
-    for _ in range(3):
+    for _ in range(2):
         up_ = start_up("--no-dashboard", "--port", port)
         killer = threading.Timer(0.5, up_.process.kill)
         killer.start()
