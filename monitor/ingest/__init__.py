@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from monitor.ingest.ingest import ingest
+from monitor.ingest.judge import rejudge
 
-__all__ = ["ingest"]
+__all__ = ["ingest", "rejudge"]

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
-from monitor.alerts import alerts_for, status_alert
+from monitor.alerts import status_alert
 from monitor.domain import Alert, Reply, RunInfo, RunStatus, Severity
 from monitor.errors import OffsetGap, RunExists, RunNotFound, WireError
 from monitor.ingest.events import RunEvent, checked, config_of, run_event, tags_of, text
+from monitor.ingest.judge import judge
 from monitor.roles import Role
-from monitor.rules import ROLE_CODES, Engine, EnginePoints, State
+from monitor.rules import Engine
 from monitor.store import Store, Transaction, Writer
-from monitor.store.append import Appended
 from monitor.wire import Batch, Event
 
 
@@ -156,35 +154,7 @@ def _points(tx: Transaction, engine: Engine, batch: Batch, attempt: int) -> None
             role = state.role
             best = {f"{role}_last": state.last, f"{role}_best": state.min, f"{role}_best_step": state.min_step}
             tx.set(**best)
-    _judge(tx, engine, batch, done)
-
-
-def _judge(tx: Transaction, engine: Engine, batch: Batch, done: Appended) -> None:
-    """Show the engine the points of the judged series, in the order in which they were logged."""
-    codes = np.full(len(batch.keys), 255, np.uint8)
-    for k, state in done.states.items():
-        if state.judged:
-            codes[k] = ROLE_CODES[Role(state.role)]
-    role = codes[batch.points.key]
-    seen = role != 255
-    if not seen.any():
-        return
-    points = batch.points
-    fed = EnginePoints(role[seen], points.step[seen].astype(np.float64), points.value[seen])
-    stored = tx.engine_state()
-    before = engine.start("step", _mapping(tx.get("loss"))) if stored is None else State.from_bytes(stored)
-    update = engine.update(before, fed)
-    tx.save_engine(update.state.to_bytes(), engine.config.hash)
-    tx.set(
-        verdict=update.verdict,
-        headline=update.headline,
-        recommendation=update.recommendation.to_dict(),
-        action=str(update.recommendation.action),
-        counts=update.counts.to_dict(),
-    )
-    tx.save_findings(update.changes)
-    if update.changes:
-        tx.add_alerts(alerts_for(tx.run, update.changes, now_ms=tx.now_ms))
+    judge(tx, engine, batch, done)
 
 
 def _config(tx: Transaction, event: Event, _: Writer) -> None:

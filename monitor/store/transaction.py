@@ -15,10 +15,10 @@ from typing import Final
 from sqlalchemy import Connection, Update, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from monitor.domain import Alert, Finding, RunInfo
-from monitor.store import append, compact, rows
+from monitor.domain import Alert, Finding, Points, RunInfo
+from monitor.store import append, compact, history, rows
 from monitor.store.append import Appended
-from monitor.store.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTBOX, RUNS, TAGS, WRITERS
+from monitor.store.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTBOX, RUNS, SERIES, TAGS, WRITERS
 from monitor.store.upsert import upsert
 from monitor.wire import Columns, Event
 
@@ -40,6 +40,7 @@ _SAVE_STATE: Final = (
     .values(state=bindparam("remembered"), rules_hash=bindparam("rules"))
 )
 _STATE: Final = select(ENGINES.c.state).where(ENGINES.c.run_id == bindparam("run"))
+_JUDGED: Final = select(SERIES.c.role, SERIES.c.key).where(SERIES.c.run_id == bindparam("run"), SERIES.c.judged)
 _FIRST: Final[dict[str, object]] = {
     "status": "running",
     "attempt": 1,
@@ -183,6 +184,23 @@ class Transaction:
         if self._connection.execute(_SAVE_STATE, values).rowcount == 0:
             row = {"run_id": self.run_id, "state": state, "rules_hash": rules_hash}
             self._connection.execute(ENGINES.insert(), row)
+
+    def judged(self) -> dict[str, Points]:
+        """The curves that the engine judges, by role, with all that this transaction has stored."""
+        found = self._connection.execute(_JUDGED, {"run": self.run_id}).all()
+        return {
+            row.role: history.read_history(self._connection, self.run_id, row.key, lo=None, hi=None, attempt=None)
+            for row in found
+        }
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What the engine found so far, by number."""
+        query = select(*rows.FINDING_COLUMNS).where(FINDINGS.c.run_id == self.run_id).order_by(FINDINGS.c.number)
+        return tuple(rows.finding(row) for row in self._connection.execute(query).mappings())
+
+    def forget_findings(self) -> None:
+        """Delete what the engine found, because it judges the run anew."""
+        self._connection.execute(FINDINGS.delete().where(FINDINGS.c.run_id == self.run_id))
 
     def save_findings(self, findings: Sequence[Finding]) -> None:
         """Insert findings, or bring those of the same number up to date."""

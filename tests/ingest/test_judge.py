@@ -1,0 +1,107 @@
+"""The stored verdict is the engine's, however the stream was cut."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import update
+
+from monitor.domain import Diagnosis, RunStatus
+from monitor.errors import RunNotFound
+from monitor.ingest import rejudge
+from monitor.rules import Engine, RulesConfig, diagnose
+from monitor.store import Store
+from monitor.store.schema import ENGINES
+from monitor.wire import Batch, Columns
+from tests.conftest import NOW_MS, Feed
+
+STEPS = np.arange(0, 1200)
+TRAIN = 2.0 * 0.995**STEPS + 0.05
+VAL = 2.0 * 0.995**STEPS + 4e-4 * np.maximum(0, STEPS - 300)
+
+
+def stream() -> Columns:
+    """A run that overfits: a training loss each step, a validation loss each tenth."""
+    rows = [row for i in STEPS for row in ((0, i, TRAIN[i]), *([(1, i, VAL[i])] if i % 10 == 0 else []))]
+    key, step, value = (np.array(column) for column in zip(*rows, strict=True))
+    return Columns(key.astype("u2"), step.astype("i8"), value.astype("f8"), np.full(len(step), NOW_MS))
+
+
+def cut(feed: Feed, columns: Columns, borders: list[int]) -> Diagnosis:
+    """Send the stream in pieces."""
+    for a, b in zip([0, *borders], [*borders, len(columns)], strict=True):
+        if a == b:
+            continue
+        part = Columns(columns.key[a:b], columns.step[a:b], columns.value[a:b], columns.time_ms[a:b])
+        keys = ("train/loss", "val/loss")
+        feed.send(Batch(run_id=feed.run_id, writer="w", first=feed.acked, count=b - a, keys=keys, points=part))
+    return feed.store.diagnosis(feed.run_id)
+
+
+@pytest.fixture(scope="module")
+def wanted() -> Diagnosis:
+    return diagnose(np.column_stack([STEPS, TRAIN]), np.column_stack([STEPS[::10], VAL[::10]]), config=RulesConfig())
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One SQLite store for many runs."""
+    with Store.open(f"sqlite:///{tmp_path_factory.mktemp('cuts')}/m.db") as store:
+        yield store
+
+
+def test_an_overfitting_run_is_told_to_stop(feed: Feed, wanted: Diagnosis) -> None:
+    found = cut(feed, stream(), [])
+    assert found.verdict == "overfitting"
+    assert found.to_dict() == wanted.to_dict()
+    assert [d.alert.kind for d in feed.store.alerts(feed.run_id)].count("overfitting") == 1
+
+
+@given(borders=st.lists(st.integers(0, 1319), max_size=8))
+@settings(max_examples=15)
+def test_the_verdict_does_not_depend_on_the_cuts(plain: Store, wanted: Diagnosis, borders: list[int]) -> None:
+    feed = Feed(plain)
+    feed.start()
+    assert cut(feed, stream(), sorted(borders)).to_dict() == wanted.to_dict()
+
+
+def test_a_state_of_another_version_is_replaced_by_a_replay(feed: Feed, wanted: Diagnosis) -> None:
+    columns = stream()
+    cut(feed, columns, [700])
+    alerts = len(feed.store.alerts(feed.run_id))
+    with feed.store._change() as connection:
+        connection.execute(update(ENGINES).values(state=b"OLD1"))
+    feed.log("train/loss", [1200], [TRAIN[-1]])
+    found = feed.store.diagnosis(feed.run_id)
+    assert found.verdict == wanted.verdict
+    assert [f.rule for f in found.findings] == [f.rule for f in wanted.findings]
+    assert found.counts.train == wanted.counts.train + 1
+    assert len(feed.store.alerts(feed.run_id)) == alerts
+
+
+def test_a_run_is_judged_anew_with_other_rules(feed: Feed) -> None:
+    cut(feed, stream(), [])
+    config = RulesConfig.from_mapping({"overfitting": {"enabled": False}})
+    rejudge(feed.store, Engine(config), feed.run_id, now_ms=NOW_MS)
+    assert feed.store.run(feed.run_id).verdict != "overfitting"
+    assert "overfitting" not in {f.rule for f in feed.store.findings(feed.run_id)}
+    with pytest.raises(RunNotFound):
+        rejudge(feed.store, Engine(), "0" * 32, now_ms=NOW_MS)
+
+
+def test_the_priors_of_the_loss_reach_the_engine(store: Store) -> None:
+    feed = Feed(store)
+    feed.start(loss={"chance_level": math.log(10), "floor": 0.0})
+    feed.log("loss", range(300), [50.0] * 300)
+    assert "initial_loss" in {f.rule for f in store.findings(feed.run_id)} | {store.run(feed.run_id).verdict}
+
+
+def test_a_failed_run_alerts(feed: Feed) -> None:
+    feed.event("finish", status="failed", error="RuntimeError: CUDA")
+    (delivery,) = feed.store.alerts(feed.run_id)
+    assert (delivery.alert.kind, feed.store.run(feed.run_id).status) == ("failed", RunStatus.FAILED)
