@@ -106,7 +106,7 @@ class Journal:
         self._held: list[Callable[[], object]] = []
         self._unsynced: list[Segment] = []
         self._spare: Segment | None = None
-        self._retry_at = 0.0
+        self._retry_at = self._prepare_at = 0.0
         self._keep_every = 1
         self._fast: dict[tuple[str, ...], Layout] = {}
         self._layouts: dict[tuple[tuple[str, ...], bool], Layout] = {}
@@ -219,10 +219,13 @@ class Journal:
         """Have the next segment ready before it is needed; called from the keeper's thread."""
         if self._spare is not None or self.closed or self._segment.end < self._segment.limit // 2:
             return
+        if monotonic() < self._prepare_at:
+            return
         current = self._segment
         try:
             spare = Segment.create(self.folder, current.number + 1, self._next_bytes)
         except OSError:
+            self._prepare_at = monotonic() + _RETRY_S
             return
         spare.populate()
         self._next_bytes = min(2 * self._next_bytes, MOST_BYTES, max(self._next_bytes, self._quota // 32))
@@ -234,16 +237,20 @@ class Journal:
                 spare.path.unlink(missing_ok=True)
         spare.close()
 
-    def sync(self) -> None:
-        """Write to the disk what is not there yet; called from the keeper's thread.
+    def sync(self, *, flush: bool = True) -> None:
+        """Write to the disk what is not there yet, and give sealed segments back; called from the keeper's thread.
+
+        Args:
+            flush: False where nobody asked for the disk, only for the files to be closed.
 
         Raises:
             OSError: the disk refuses.
         """
         while self._unsynced:
-            self._unsynced[0].sync()
+            if flush:
+                self._unsynced[0].sync()
             self._unsynced.pop(0).close()
-        if not self.closed:
+        if flush and not self.closed:
             self._segment.sync()
 
     def close(self, *, remove: bool = False) -> None:
@@ -388,8 +395,16 @@ class Journal:
             self._spare.path.unlink(missing_ok=True)
             self._spare.close()
             self._spare = None
-        size = max(self._next_bytes, -(-(need + HEADER_SIZE + 64) // 4096) * 4096)
-        segment = Segment.create(self.folder, number, size)
+        least = -(-(need + HEADER_SIZE + 64) // 4096) * 4096
+        size = max(self._next_bytes, least)
+        while True:
+            try:
+                segment = Segment.create(self.folder, number, size)
+                break
+            except OSError:  # the disk is nearly full: take what there is
+                if size <= max(least, FIRST_BYTES // 4):
+                    raise
+                size = max(least, size // 4)
         self._next_bytes = min(2 * self._next_bytes, MOST_BYTES, max(self._next_bytes, self._quota // 32))
         return segment
 

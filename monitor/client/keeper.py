@@ -57,8 +57,8 @@ class Keeper:
             now, count = monotonic(), self._journal.count
             self._quietly(self._journal.prepare)
             self._quietly(self._devices.resolve)
-            if self._fsync_s and now - synced >= self._fsync_s and count != self._synced_count:
-                self._quietly(self._journal.sync)
+            if now - synced >= (self._fsync_s or _SLOW_S) and count != self._synced_count:
+                self._quietly(lambda: self._journal.sync(flush=self._fsync_s > 0))
                 self._synced_count, synced = count, now
             if now - noted >= _NOTICES_S:
                 self._note()

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from monitor.client.run import init
+from monitor.client.sinks import MemorySink
+from monitor.client.sync import sync
+from monitor.errors import ServerUnreachable
+from monitor.settings import Settings
+from monitor.wire import Batch
+from tests.faults.conftest import Victim
+
+pytestmark = pytest.mark.faults
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MiB, where this machine lets us have one."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("mounting needs a privilege that this process has not")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_counted_and_never_raises_or_kills(
+    small_disk: Path, place: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_again = False
+
+    def before(_: Batch) -> None:
+        if not open_again:
+            raise ServerUnreachable("s", "away")
+
+    sink = MemorySink(before)
+    run = init("faults", settings=place.model_copy(update={"dir": small_disk}), sink=sink)
+    for step in range(100_000):
+        run.log({"train/loss": float(step)}, step=step)
+    assert run._writer is not None
+    dropped = run._writer.journal.dropped
+    assert dropped > 0
+    open_again = True
+    assert run.flush(20)
+    stored = len(sink.points(run.id, "train/loss"))
+    assert stored == 100_000 - dropped
+    run._writer.journal.sync()  # what was sent has made room; the keeper would see to it within a second
+    run._writer.journal._retry_at = 0.0
+    run.log({"train/loss": -1.0}, step=200_000)
+    run.finish()
+    steps = [step for step, _ in sink.points(run.id, "train/loss")]
+    assert steps[-1] == 200_000
+    assert steps == sorted(set(steps))
+    assert any("cannot grow" in text for text in caplog.messages)
+    warned = [e.data for e in sink.events(run.id, "warning")]
+    assert sum(int(str(w["count"])) for w in warned if w["name"] == "disk_full") == dropped
+
+
+def test_a_limit_on_file_sizes_does_not_stop_the_loop(victim: Victim, place: Settings) -> None:
+    order = {"steps": 50_000, "limit_bytes": 50_000, "init": {"mode": "offline", "run_id": "d" * 32}}
+    child = victim.start("log", place, **order)
+    child.wait(60)
+    assert child.done() == 50_000
+    sink = MemorySink()
+    assert len(sync(place.journal_dir, lambda: sink).sent) == 1
+    steps = [step for step, _ in sink.points("d" * 32, "train/loss")]
+    assert 0 < len(steps) < 50_000
+    assert steps == list(range(len(steps)))
+
+
+def test_a_journal_cut_at_every_byte_of_its_last_record_gives_all_the_others(place: Settings, tmp_path: Path) -> None:
+    run = init("faults", mode="offline", settings=place)
+    for step in range(20):
+        run.log({"train/loss": float(step), "lr": 0.5}, step=step)
+    assert run._writer is not None
+    end = run._writer.journal._segment.end
+    folder, size = run._writer.folder, 40
+    data = (folder / "00000000.seg").read_bytes()
+    run.finish()
+    for cut in range(end - size + 1, end):
+        target = tmp_path / f"cut-{cut}" / run.id / "w"
+        target.mkdir(parents=True)
+        (target / "00000000.seg").write_bytes(data[:cut])
+        sink = MemorySink()
+        report = sync(tmp_path / f"cut-{cut}", lambda sink=sink: sink)  # type: ignore[misc]  # mypy cannot infer it
+        assert report.left == ()
+        assert sink.points(run.id, "train/loss") == [(step, float(step)) for step in range(19)]
+    assert os.path.lexists(folder)
