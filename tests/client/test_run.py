@@ -89,7 +89,7 @@ class TestLogging:
         assert [math.isnan(v) for _, v in sink.points(run.id, "x")] == [True, True]
 
     @pytest.mark.parametrize(
-        "value", [None, "0.5", b"1", [1.0, 2.0], np.zeros(3), object(), 1 + 2j, print, {1, 2}], ids=repr
+        "value", [None, "0.5", b"1", [1.0, 2.0], np.zeros(3), object(), 1 + 2j, print, {1, 2}], ids=lambda v: type(v).__name__
     )
     def test_what_is_no_number_is_named_once_and_the_rest_is_kept(
         self, start: Start, sink: MemorySink, caplog: pytest.LogCaptureFixture, value: object
