@@ -1,6 +1,6 @@
 """Chunks that came small are merged, so that a run logged one point at a time ends as compact as one logged in bulk.
 
-Chunks belong to size classes (under 64 points, 2,048, 65,536, 2^20). Where the newest chunks of a class and the smaller
+Chunks belong to size classes (under 64 points, 2,048, 32,768, 2^18). Where the newest chunks of a class and the smaller
 ones after them together reach the class's bound, they become one chunk of the next class: every point is rewritten four
 times at most, however long the series grows. A series keeps the sizes of its newest unfinished chunks (`tails`), so
 that a write need not look. When a run has ended, `merge_all` joins what is left.
@@ -19,7 +19,7 @@ from monitor.store import chunks
 from monitor.store.schema import CHUNKS, SERIES
 from monitor.store.series import SeriesState
 
-BOUNDS: Final = (64, 2048, 65_536, 2**20)
+BOUNDS: Final = (64, 2048, 32_768, 2**18)
 FULL: Final = BOUNDS[-1]
 
 _NEWEST = (

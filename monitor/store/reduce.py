@@ -64,6 +64,9 @@ def smooth(y: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
     [1.0, 2.3333]
     """
     good = np.isfinite(y)
+    if good.all():
+        mass = 1 - weight ** np.arange(1.0, len(y) + 1)
+        return _decayed_sum(y, weight) * (1 - weight) / mass
     total = _decayed_sum(np.where(good, y, 0.0), weight)
     mass = _decayed_sum(good.astype(np.float64), weight)
     with np.errstate(invalid="ignore", divide="ignore"):
