@@ -38,10 +38,12 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
         SettingsError: it is taken, or the host is none of this machine's addresses.
     """
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except OSError as error:
         raise SettingsError("host", f"{host} is not an address ({error})", "use 127.0.0.1 or 0.0.0.0") from None
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol said: asyncio turns Nagle's algorithm off only where it is, and with it on an answer that is
+    # written in two parts waits 40 ms for the acknowledgement of the first.
+    sock = socket.socket(family, kind, proto or socket.IPPROTO_TCP)
     try:
         # On Windows this option would let two servers share the port.
         if hasattr(socket, "SO_REUSEADDR") and not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):

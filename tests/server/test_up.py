@@ -36,6 +36,19 @@ def test_a_signal_ends_the_server_cleanly_and_soon(start_up: Start, number: int)
     assert time.monotonic() - begin < 5
 
 
+def test_no_answer_waits_for_an_acknowledgement_of_its_first_half(start_up: Start) -> None:
+    took = []
+    with httpx.Client(base_url=start_up("--no-dashboard", "--port", "0").urls["api"]) as client:
+        for _ in range(50):
+            begin = time.perf_counter()
+            assert client.get("/healthz").is_success
+            took.append(time.perf_counter() - begin)
+
+    # Nagle's algorithm against delayed acknowledgements costs 40 ms every time; what the machine does beside this, not
+    # every time.
+    assert sorted(took)[10] < 0.02
+
+
 def test_a_client_that_keeps_its_connection_does_not_keep_the_server_from_ending(start_up: Start) -> None:
     up_ = start_up("--no-dashboard", "--port", "0")
     with httpx.Client(base_url=up_.urls["api"]) as client:
