@@ -159,7 +159,7 @@ def _training(item: LossProfile) -> _Part:
     """Convexity, smoothness, and what happens to the gradient of a far error."""
     points, pros, cons = 0.0, [], []
     if item.convex:
-        points += 0.5
+        points += 0.75
         pros.append(f"convex in the prediction: no violation in {item.evidence['convex']['chords']} chords")
     else:
         cons.append("not convex in the prediction")
@@ -208,7 +208,7 @@ def _balance(choice: Choice, wants: _Wants) -> _Part:
         f"at {wants.imbalance:g}:1, with the frequent class right by {-EASY:g}, "
         f"a rare example that is wrong by {HARD:g} holds {100 * share:.0f} % of the gradient"
     )
-    return 1.5 * share, ([said] if share >= 0.3 else []), ([said] if share < 0.3 else [])
+    return 2.0 * share, ([said] if share >= 0.3 else []), ([said] if share < 0.3 else [])
 
 
 def rare_share(choice: Choice, imbalance: float) -> float:

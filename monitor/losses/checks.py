@@ -150,7 +150,7 @@ def check_initial(
     first = statistics.median(found)
     if expected <= 1e-9 or first <= 0:
         return _by_difference(name, first, expected)
-    ratio = first / expected
+    ratio = min(first / expected, 1e300)
     said = f"{name} starts at {first:.4g}, {ratio:.3g} times the {expected:.4g} of a fresh network"
     formula = _text(spec, "chance_formula", "")
     if formula and _level(spec, "chance_level") == expected:
@@ -204,7 +204,7 @@ _FIX = {
 def _nearest(ratio: float, multiples: Mapping[str, tuple[str, float]]) -> list[tuple[str, str, float]]:
     """Multiples within tolerance of the ratio, nearest first; those equally near stay together."""
     off = [(abs(math.log(ratio / factor)), label, cause, factor) for label, (cause, factor) in multiples.items()]
-    close = sorted(item for item in off if item[0] <= MULTIPLE_TOLERANCE)
+    close = sorted((item for item in off if item[0] <= MULTIPLE_TOLERANCE), key=lambda item: item[0])
     return [(label, cause, factor) for gap, label, cause, factor in close if gap <= close[0][0] + 1e-9]
 
 
@@ -229,8 +229,8 @@ def _above(said: str, ratio: float, multiples: Mapping[str, tuple[str, float]], 
 
 
 def _below(said: str, ratio: float, multiples: Mapping[str, tuple[str, float]]) -> InitialLoss:
-    close = _nearest(1 / ratio, multiples)
-    if close and 1 / ratio > 1.0 / NEAR[0]:
+    close = _nearest(1 / ratio, multiples) if ratio > 1e-12 else []
+    if close:
         why = f"{said}: it looks divided by {close[0][0]} once too often."
         return InitialLoss(
             verdict="far_below", ratio=ratio, cause="divided_twice", multiple=1 / close[0][2], explanation=why

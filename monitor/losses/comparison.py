@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from monitor.errors import LossError
 from monitor.losses.parameters import fraction, whole
+from monitor.losses.threads import one_torch_thread
 from monitor.losses.trainable import TorchLoss, resolve
-from monitor.losses.training import METRICS, Split, better_high, metric_task, score
+from monitor.losses.training import METRICS, Split, Training, better_high, metric_task, score
 
 DataSet = tuple[ArrayLike, ArrayLike]
 Data = str | DataSet | Callable[[np.random.Generator], DataSet]
@@ -153,11 +154,10 @@ def compare(
     for seed in chosen_seeds:
         rng = np.random.default_rng(seed)
         split = Split.make(*_arrays(data, rng), rng, task=kind, label_noise=label_noise, outliers=outliers)
-        for name, (function, _) in named.items():
-            found = score(
-                function, split, used, seed=seed, epochs=epochs, hidden=hidden, learning_rate=learning_rate, name=name
-            )
-            scores[name].append(found)
+        with one_torch_thread():
+            for name, (function, _) in named.items():
+                settings = Training(seed=seed, epochs=epochs, hidden=hidden, learning_rate=learning_rate)
+                scores[name].append(score(function, split, used, settings, name=name))
     return Comparison(
         task=kind,
         metric=used,

@@ -63,6 +63,23 @@ def better_high(metric: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """How the network is trained.
+
+    Attributes:
+        seed: of the initial weights and the order of batches.
+        epochs: passes over the training data.
+        hidden: width of the hidden layer.
+        learning_rate: Adam's.
+    """
+
+    seed: int
+    epochs: int
+    hidden: int
+    learning_rate: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
     """One seed's data: standardised, the training targets damaged as asked for, the test targets clean.
 
@@ -125,17 +142,7 @@ def _moved(targets: Array, share: float, rng: np.random.Generator) -> Array:
     return np.where(chosen, targets + rng.uniform(10, 30, len(targets)), targets)
 
 
-def score(
-    function: TorchLoss,
-    split: Split,
-    metric: str,
-    *,
-    seed: int,
-    epochs: int,
-    hidden: int,
-    learning_rate: float,
-    name: str,
-) -> float:
+def score(function: TorchLoss, split: Split, metric: str, settings: Training, *, name: str) -> float:
     """Train and give the metric on the test part; NaN where the outputs are not finite.
 
     Raises:
@@ -144,11 +151,13 @@ def score(
     import torch
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(settings.seed)
         model = torch.nn.Sequential(
-            torch.nn.Linear(split.train_x.shape[1], hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, split.outputs)
+            torch.nn.Linear(split.train_x.shape[1], settings.hidden),
+            torch.nn.ReLU(),
+            torch.nn.Linear(settings.hidden, split.outputs),
         )
-        _fit(model, function, split, epochs=epochs, learning_rate=learning_rate, name=name)
+        _fit(model, function, split, settings, name=name)
     with torch.no_grad():
         out = model(torch.from_numpy(split.test_x).float()).double().numpy()
     if not np.isfinite(out).all():
@@ -159,21 +168,15 @@ def score(
 
 
 def _fit(
-    model: Callable[[Tensor], Tensor],
-    function: TorchLoss,
-    split: Split,
-    *,
-    epochs: int,
-    learning_rate: float,
-    name: str,
+    model: Callable[[Tensor], Tensor], function: TorchLoss, split: Split, settings: Training, *, name: str
 ) -> None:
     import torch
 
     x = torch.from_numpy(split.train_x).float()
     y = torch.from_numpy(split.train_y)
     y = y.long() if split.outputs > 1 else y.float()
-    optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)  # type: ignore[attr-defined]  # a torch module
-    for _ in range(epochs):
+    optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)  # type: ignore[attr-defined]  # a torch module
+    for _ in range(settings.epochs):
         for rows in torch.randperm(len(x)).split(BATCH):
             out = model(x[rows])
             try:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.losses.profiles.kinds import Array
+from monitor.losses.profiles.layout import Array
 from monitor.losses.profiles.lines import Line
 
 Evidence = dict[str, object]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from monitor.losses.profiles.kinds import Fixed
+from monitor.losses.profiles.layout import Fixed
 from monitor.losses.profiles.subject import LossFunction, Subject
 
 Evidence = dict[str, object]

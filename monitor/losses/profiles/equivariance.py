@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from monitor.losses.profiles.kinds import Array, Fixed
+from monitor.losses.profiles.layout import Array, Fixed
 from monitor.losses.profiles.subject import Subject
 
 Evidence = dict[str, object]

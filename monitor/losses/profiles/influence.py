@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from monitor.losses.profiles.kinds import Array
+from monitor.losses.profiles.layout import Array
 from monitor.losses.profiles.lines import Line
 from monitor.losses.profiles.subject import Subject
 from monitor.losses.regression import golden

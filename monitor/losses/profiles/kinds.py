@@ -1,112 +1,29 @@
-"""How predictions and targets are laid out for each kind of loss, and which line through them is the error.
-
-A prediction is a flat float64 array z of shape (n, width). `arguments` turns it, with the fixed targets, into what the
-callable takes. A `Slice` is a line through the predictions of one example, indexed by a signed error e: e = 0 is where
-the prediction is right (regression) or undecided (scores), and positive e is worse for scores.
-"""
+"""The kinds of loss that can be profiled, each as a layout of predictions and targets."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.errors import LossError
-
-Array = NDArray[np.float64]
-Fixed = tuple[NDArray[np.generic], ...]
+from monitor.losses.profiles.layout import (
+    Array,
+    Fixed,
+    Kind,
+    Slice,
+    first_column,
+    integers,
+    line_through,
+    log_softmax,
+    one_hot,
+    sigmoid,
+    whole_rows,
+)
 
 CLASSES = 5
 FEATURES = 4
 FRAMES = 6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slice:
-    """One line through the predictions of one example.
-
-    Attributes:
-        name: what the example is, such as "positive".
-        z: the prediction at error e, shape (width,).
-        fixed: the example's targets, each of leading length 1.
-    """
-
-    name: str
-    z: Callable[[float], Array]
-    fixed: Fixed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """A layout of predictions and targets.
-
-    Attributes:
-        name: the kind.
-        call: how the callable is called, for messages.
-        error: what the error coordinate means.
-        width: numbers per example in a flat prediction.
-        arguments: flat prediction (n, width) and targets to the callable's arguments; float arrays are cast to the
-            dtype under test, integer arrays stay.
-        targets: n random targets.
-        slices: the lines to measure along; the first one is drawn.
-        moves_target: shifting and scaling moves the targets too, as for a regression.
-        reach: the grid of errors goes from minus this to this; less where float64 cannot hold the arguments further
-            out.
-        location: outliers are judged by the best constant ("constant"), by a linear score's slope ("slope"), or not
-            ("").
-    """
-
-    name: str
-    call: str
-    error: str
-    width: int
-    arguments: Callable[[Array, Fixed], Fixed]
-    targets: Callable[[np.random.Generator, int], Fixed]
-    slices: tuple[Slice, ...]
-    moves_target: bool = False
-    location: str = ""
-    reach: float = 1000.0
-
-
-def _line(name: str, direction: Array, fixed: Fixed, base: Array | None = None) -> Slice:
-    """The straight line `base + e * direction`."""
-    start = np.zeros_like(direction) if base is None else base
-
-    def z(error: float) -> Array:
-        return start + error * direction
-
-    return Slice(name=name, z=z, fixed=fixed)
-
-
-def _hot(width: int, index: int, value: float = 1.0) -> Array:
-    found = np.zeros(width)
-    found[index] = value
-    return found
-
-
-def log_softmax(z: Array) -> Array:
-    """Log-probabilities over the last axis, in float64."""
-    shifted = z - z.max(axis=-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
-
-
-def sigmoid(z: Array) -> Array:
-    """`1 / (1 + exp(-z))` without overflow."""
-    return np.asarray(np.where(z >= 0, 1 / (1 + np.exp(-np.abs(z))), np.exp(-np.abs(z)) / (1 + np.exp(-np.abs(z)))))
-
-
-def _integers(*values: int) -> NDArray[np.generic]:
-    return np.asarray(values, dtype=np.int64)
-
-
-def _scalar(z: Array, fixed: Fixed) -> Fixed:
-    return (z[:, 0], *fixed)
-
-
-def _rows(z: Array, fixed: Fixed) -> Fixed:
-    return (z, *fixed)
 
 
 def _regression(name: str, call: str, targets: Callable[[np.random.Generator, int], Fixed], fixed: Fixed) -> Kind:
@@ -116,9 +33,9 @@ def _regression(name: str, call: str, targets: Callable[[np.random.Generator, in
         call=call,
         error="prediction minus target" if name != "count" else "log of the predicted rate, for a count of 1",
         width=1,
-        arguments=_scalar,
+        arguments=first_column,
         targets=targets,
-        slices=(_line("error", np.ones(1), fixed, base),),
+        slices=(line_through("error", np.ones(1), fixed, base),),
         moves_target=True,
         location="constant",
     )
@@ -150,14 +67,14 @@ def _classification(name: str, call: str, classes: int, arguments: Callable[[Arr
         width=classes,
         arguments=arguments,
         targets=lambda rng, n: (rng.integers(0, classes, n),),
-        slices=(_line("true class", _hot(classes, 0, -1.0), (_integers(0),)),),
+        slices=(line_through("true class", one_hot(classes, 0, -1.0), (integers(0),)),),
         location="slope",
     )
 
 
 def classification(classes: int = CLASSES) -> Kind:
     """`fn(logits, labels)`, (n, classes) and (n,) integers."""
-    return _classification("classification", f"fn(logits (n, {classes}), labels (n,) int)", classes, _rows)
+    return _classification("classification", f"fn(logits (n, {classes}), labels (n,) int)", classes, whole_rows)
 
 
 def log_probs(classes: int = CLASSES) -> Kind:
@@ -179,7 +96,7 @@ def distribution(classes: int = CLASSES) -> Kind:
         width=classes,
         arguments=lambda z, fixed: (log_softmax(z), *fixed),
         targets=targets,
-        slices=(_line("one-hot target", _hot(classes, 0, -1.0), (_hot(classes, 0)[None],)),),
+        slices=(line_through("one-hot target", one_hot(classes, 0, -1.0), (one_hot(classes, 0)[None],)),),
         location="slope",
     )
 
@@ -204,8 +121,8 @@ def _two_sided(
         arguments=arguments,
         targets=lambda rng, n: (np.where(rng.random(n) < 0.5, low, 1.0),),
         slices=(
-            _line(names[0], np.array([sign]), (np.ones(1),)),
-            _line(names[1], np.array([-sign]), (np.full(1, low),)),
+            line_through(names[0], np.array([sign]), (np.ones(1),)),
+            line_through(names[1], np.array([-sign]), (np.full(1, low),)),
         ),
         location="" if distance else "slope",
         reach=reach,
@@ -214,7 +131,7 @@ def _two_sided(
 
 def binary() -> Kind:
     """`fn(logit, target)`, both (n,), targets 0 and 1."""
-    return _two_sided("binary", "fn(logit (n,), target (n,) of 0 and 1)", 0.0, _scalar)
+    return _two_sided("binary", "fn(logit (n,), target (n,) of 0 and 1)", 0.0, first_column)
 
 
 def probability() -> Kind:
@@ -225,12 +142,12 @@ def probability() -> Kind:
 
 def margin() -> Kind:
     """`fn(score, label)`, both (n,), labels -1 and 1."""
-    return _two_sided("margin", "fn(score (n,), label (n,) of -1 and 1)", -1.0, _scalar)
+    return _two_sided("margin", "fn(score (n,), label (n,) of -1 and 1)", -1.0, first_column)
 
 
 def distance() -> Kind:
     """`fn(distance, label)`, both (n,); label 1 for like pairs, -1 for unlike ones."""
-    return _two_sided("distance", "fn(distance (n,), label (n,) of -1 and 1)", -1.0, _scalar, distance=True)
+    return _two_sided("distance", "fn(distance (n,), label (n,) of -1 and 1)", -1.0, first_column, distance=True)
 
 
 def multilabel(classes: int = CLASSES) -> Kind:
@@ -240,9 +157,9 @@ def multilabel(classes: int = CLASSES) -> Kind:
         call=f"fn(logits (n, {classes}), targets (n, {classes}) of 0 and 1)",
         error="how far one right label's logit lies below zero",
         width=classes,
-        arguments=_rows,
+        arguments=whole_rows,
         targets=lambda rng, n: ((rng.random((n, classes)) < 0.5).astype(np.float64),),
-        slices=(_line("one label", _hot(classes, 0, -1.0), (_hot(classes, 0)[None],)),),
+        slices=(line_through("one label", one_hot(classes, 0, -1.0), (one_hot(classes, 0)[None],)),),
         location="slope",
     )
 
@@ -262,17 +179,17 @@ def multilabel_index(classes: int = CLASSES) -> Kind:
         call=f"fn(scores (n, {classes}), labels (n, {classes}) int, padded with -1)",
         error="how far the right label's score lies below the others",
         width=classes,
-        arguments=_rows,
+        arguments=whole_rows,
         targets=targets,
-        slices=(_line("one label", _hot(classes, 0, -1.0), (_integers(0, *[-1] * (classes - 1))[None],)),),
+        slices=(line_through("one label", one_hot(classes, 0, -1.0), (integers(0, *[-1] * (classes - 1))[None],)),),
         location="slope",
     )
 
 
 def pairwise() -> Kind:
     """`fn(left, right, label)`, embeddings (n, 4) twice and labels -1 and 1."""
-    base = np.concatenate([_hot(FEATURES, 0), _hot(FEATURES, 0)])
-    direction = _hot(2 * FEATURES, FEATURES + 1)
+    base = np.concatenate([one_hot(FEATURES, 0), one_hot(FEATURES, 0)])
+    direction = one_hot(2 * FEATURES, FEATURES + 1)
     return Kind(
         name="pairwise",
         call=f"fn(left (n, {FEATURES}), right (n, {FEATURES}), label (n,) of -1 and 1)",
@@ -281,8 +198,8 @@ def pairwise() -> Kind:
         arguments=lambda z, fixed: (z[:, :FEATURES], z[:, FEATURES:], *fixed),
         targets=lambda rng, n: (np.where(rng.random(n) < 0.5, -1.0, 1.0),),
         slices=(
-            _line("like pair", direction, (np.ones(1),), base),
-            _line("unlike pair", direction, (-np.ones(1),), base),
+            line_through("like pair", direction, (np.ones(1),), base),
+            line_through("unlike pair", direction, (-np.ones(1),), base),
         ),
     )
 
@@ -296,7 +213,7 @@ def ranking() -> Kind:
         width=2,
         arguments=lambda z, fixed: (z[:, 0], z[:, 1], *fixed),
         targets=lambda rng, n: (np.where(rng.random(n) < 0.5, -1.0, 1.0),),
-        slices=(_line("first should win", np.array([-0.5, 0.5]), (np.ones(1),)),),
+        slices=(line_through("first should win", np.array([-0.5, 0.5]), (np.ones(1),)),),
     )
 
 
@@ -308,7 +225,7 @@ def triplet() -> Kind:
     """`fn(anchor, positive, negative)`, embeddings (n, 4) each."""
 
     def z(error: float) -> Array:
-        unit = _hot(FEATURES, 0)
+        unit = one_hot(FEATURES, 0)
         return np.concatenate([0 * unit, (1 + max(error, 0.0)) * unit, (1 + max(-error, 0.0)) * unit])
 
     return Kind(
@@ -324,6 +241,7 @@ def triplet() -> Kind:
 
 def sequence() -> Kind:
     """`fn(log_probabilities, targets, input_lengths, target_lengths)` as torch.nn.CTCLoss takes them."""
+    lengths = integers(1, 2, 3)[None], integers(FRAMES), integers(3)
     direction = np.zeros((FRAMES, CLASSES))
     direction[:, 1:4] = -1.0
 
@@ -340,7 +258,7 @@ def sequence() -> Kind:
         width=FRAMES * CLASSES,
         arguments=arguments,
         targets=targets,
-        slices=(_line("one target", direction.ravel(), (_integers(1, 2, 3)[None], _integers(FRAMES), _integers(3))),),
+        slices=(line_through("one target", direction.ravel(), lengths),),
     )
 
 

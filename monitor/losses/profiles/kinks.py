@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from monitor.losses.profiles.kinds import Array
+from monitor.losses.profiles.layout import Array
 from monitor.losses.profiles.lines import Line
 
 Evidence = dict[str, object]
@@ -84,7 +84,7 @@ def _candidates(line: Line) -> list[int]:
 
 def _rounded(place: float) -> float:
     """The place to the digits that the zoom resolves."""
-    return round(place, 5) + 0.0
+    return round(float(f"{place:.6g}"), 5) + 0.0
 
 
 def _zoom(line: Line, index: int) -> Evidence | None:

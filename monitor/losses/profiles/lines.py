@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitor.losses.profiles.kinds import Array, Slice
+from monitor.losses.profiles.layout import Array, Slice
 from monitor.losses.profiles.subject import Subject
 
 POINTS = 601

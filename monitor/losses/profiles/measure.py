@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -17,6 +17,7 @@ from monitor.losses.profiles.kinds import CLASSES, TORCH_KINDS, kind_named
 from monitor.losses.profiles.lines import Line, trace
 from monitor.losses.profiles.report import LossProfile
 from monitor.losses.profiles.subject import LossFunction, Subject, examine
+from monitor.losses.threads import one_torch_thread
 from monitor.losses.torch_modules import torch_name
 
 DRAWN = 5.0
@@ -68,24 +69,8 @@ def profile(
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         subject = examine(fn, kind_named(chosen, target=target, classes=classes), name=name, backend=backend)
-        with _one_thread(subject.backend):
+        with one_torch_thread() if subject.backend == "torch" else contextlib.nullcontext():
             return _measure(subject, trace(subject), generator, samples, clock)
-
-
-@contextlib.contextmanager
-def _one_thread(backend: str) -> Iterator[None]:
-    """Batches are small, so that threads cost more than they bring, and their waiting would be timed."""
-    if backend != "torch":
-        yield
-        return
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _measure(

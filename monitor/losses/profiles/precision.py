@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from monitor.losses.profiles.kinds import Slice
+from monitor.losses.profiles.layout import Slice
 from monitor.losses.profiles.lines import Line
 from monitor.losses.profiles.subject import Subject
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from monitor.losses.profiles.kinds import Array, Fixed
+from monitor.losses.profiles.layout import Array, Fixed
 from monitor.losses.profiles.lines import Line
 from monitor.losses.profiles.subject import Subject
 

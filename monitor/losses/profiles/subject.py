@@ -11,7 +11,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from monitor.errors import LossError
-from monitor.losses.profiles.kinds import Array, Fixed, Kind, Slice
+from monitor.losses.profiles.layout import Array, Fixed, Kind, Slice
 
 LossFunction = Callable[..., object]
 
