@@ -259,7 +259,7 @@ def batch_to_json(batch: Batch) -> dict[str, object]:
             "step": s,
             "value": number_to_json(v),
             "time_ms": t,
-            **({} if math.isnan(e) else {"epoch": e}),
+            **({} if math.isnan(e) else {"epoch": number_to_json(e)}),
         }
         for k, s, v, t, e in zip(
             p.key.tolist(), p.step.tolist(), p.value.tolist(), p.time_ms.tolist(), epochs, strict=True
