@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dashboard import words
+from dashboard.figure import Figure
 from dashboard.marks import (
     add_best,
     add_checkpoints,
@@ -92,7 +92,7 @@ class Story:
         return tuple(sorted(s for s in found if s is not None))
 
 
-def loss_figure(train: Curve | None, val: Curve | None, story: Story, look: Look) -> go.Figure:
+def loss_figure(train: Curve | None, val: Curve | None, story: Story, look: Look) -> Figure:
     """Train and validation loss with what the rules found.
 
     Args:
@@ -130,7 +130,7 @@ def within(references: Mapping[str, float], curves: Sequence[Curve]) -> dict[str
     return {name: value for name, value in references.items() if values.min() <= value <= values.max()}
 
 
-def overlay_figure(curves: Sequence[tuple[str, Curve]], look: Look, *, title: str) -> go.Figure:
+def overlay_figure(curves: Sequence[tuple[str, Curve]], look: Look, *, title: str) -> Figure:
     """One metric of several runs on the same axes.
 
     Args:
@@ -149,15 +149,19 @@ def overlay_figure(curves: Sequence[tuple[str, Curve]], look: Look, *, title: st
     return figure
 
 
-def small_figure(curve: Curve, look: Look, *, title: str) -> go.Figure:
+def small_figure(curve: Curve, look: Look, *, title: str) -> Figure:
     """One series in a small frame, for the grid of further series."""
     scale = resolve_scale([curve], look.scale)
     figure = _canvas(title, look, scale, "", [curve])
     _add_curve(figure, curve, title, look.palette.info, look, scale)
     add_non_finite(figure, [curve], look)
-    figure.update_layout(height=210, showlegend=False, margin={"l": 48, "r": 8, "t": 30, "b": 28}, hovermode="closest")
-    figure.update_xaxes(title=None)
-    figure.update_yaxes(title=None, nticks=4)
+    figure.update(
+        height=210,
+        showlegend=False,
+        margin={"l": 48, "r": 8, "t": 30, "b": 42 if look.x_axis == "wall_time" else 28},
+        hovermode="closest",
+    )
+    figure.update(xaxis={"title": None}, yaxis={"title": None, "nticks": 4})
     return figure
 
 
@@ -235,34 +239,32 @@ def relative_unit(curves: Sequence[Curve]) -> tuple[str, float]:
     return ("s", 1.0) if longest < 300 else ("min", 60.0) if longest < 3 * 3600 else ("h", 3600.0)
 
 
-def add_non_finite(figure: go.Figure, curves: Sequence[Curve], look: Look) -> None:
+def add_non_finite(figure: Figure, curves: Sequence[Curve], look: Look) -> None:
     """Mark NaN at the foot and infinities at the edges of the frame, whatever the axis shows."""
     kinds = (("NaN", np.isnan, 0.03, "x-thin"), ("+inf", np.isposinf, 0.97, "triangle-up"))
     for name, test, height, symbol in (*kinds, ("-inf", np.isneginf, 0.03, "triangle-down")):
         xs = np.concatenate([c.x[test(c.y) & np.isfinite(c.x)] for c in curves]) if curves else np.empty(0)
         if len(xs):
-            figure.add_trace(
-                go.Scatter(
-                    x=_axis_values(xs, look, curves),
-                    y=[height] * len(xs),
-                    yaxis="y2",
-                    mode="markers",
-                    name=name,
-                    marker={"symbol": symbol, "size": 9, "color": look.palette.critical}
-                    | {"line": {"width": 2, "color": look.palette.critical}},
-                    hovertemplate=f"{name}<extra></extra>",
-                )
+            figure.scatter(
+                x=_axis_values(xs, look, curves),
+                y=[height] * len(xs),
+                yaxis="y2",
+                mode="markers",
+                name=name,
+                marker={"symbol": symbol, "size": 9, "color": look.palette.critical}
+                | {"line": {"width": 2, "color": look.palette.critical}},
+                hovertemplate=f"{name}<extra></extra>",
             )
 
 
-def _canvas(title: str, look: Look, scale: str, y_title: str, curves: Sequence[Curve]) -> go.Figure:
+def _canvas(title: str, look: Look, scale: str, y_title: str, curves: Sequence[Curve]) -> Figure:
     colours = look.palette
     x_title = X_TITLES[look.x_axis]
     if look.x_axis == "relative":
         x_title += f" ({relative_unit(curves)[0]})"
     axis = {"gridcolor": colours.grid, "linecolor": colours.grid, "zeroline": False, "tickfont": {"size": 12}}
     title_font = {"size": 12, "color": colours.muted}
-    return go.Figure(
+    return Figure(
         layout={
             "height": HEIGHT,
             "title": {"text": title, "x": 0, "xref": "container", "font": {"size": 15, "color": colours.text}},
@@ -278,7 +280,7 @@ def _canvas(title: str, look: Look, scale: str, y_title: str, curves: Sequence[C
             "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
             "xaxis": axis
             | {"title": {"text": x_title, "font": title_font}}
-            | ({"type": "date"} if look.x_axis == "wall_time" else {"tickformat": ",~r", "hoverformat": ",~r"}),
+            | ({"type": "date"} if look.x_axis == "wall_time" else {"tickformat": ",.12~r", "hoverformat": ",.12~r"}),
             "yaxis": axis
             | {"type": scale, "title": {"text": y_title, "font": title_font}, "tickformat": "~g"}
             | ({"dtick": 1, "exponentformat": "power"} if scale == "log" and 2 < _decades(curves) <= 12 else {}),
@@ -287,14 +289,14 @@ def _canvas(title: str, look: Look, scale: str, y_title: str, curves: Sequence[C
     )
 
 
-def _open_lanes(figure: go.Figure, rules: Sequence[str], colours: Palette) -> None:
+def _open_lanes(figure: Figure, rules: Sequence[str], colours: Palette) -> None:
     """Make room below the curve for a row a rule."""
     if not rules:
         return
     height = HEIGHT + LANE * len(rules)
     inner = height - 90  # what the margins leave
     foot = LANE * len(rules) / inner
-    figure.update_layout(
+    figure.update(
         height=height,
         yaxis={"domain": [foot + 0.03, 1]},
         xaxis={"anchor": "free", "position": 0},
@@ -319,7 +321,7 @@ def _decades(curves: Sequence[Curve]) -> float:
 
 
 def _add_curve(
-    figure: go.Figure,
+    figure: Figure,
     curve: Curve,
     name: str,
     colour: str,
@@ -334,29 +336,25 @@ def _add_curve(
     raw_colour = rgba(colour, 0.3) if smooth is not None else colour
     sparse = int(np.isfinite(curve.y).sum()) <= SPARSE
     common = {"x": _axis_values(curve.x, look, peers or [curve]), "legendgroup": name, "connectgaps": False}
-    figure.add_trace(
-        go.Scatter(
-            **common,
-            y=_drawable(curve.y, scale),
-            name=f"{name} (raw)" if smooth is not None else name,
-            mode="lines+markers" if sparse else "lines",
-            line={"color": raw_colour, "width": 1.2 if smooth is not None else 1.7, "dash": dash},
-            marker={"size": 5 if len(curve.x) > 1 else 9, "color": raw_colour},
-            showlegend=smooth is None,
-            hovertemplate="%{y:.5g}",
-        )
+    figure.scatter(
+        **common,
+        y=_drawable(curve.y, scale),
+        name=f"{name} (raw)" if smooth is not None else name,
+        mode="lines+markers" if sparse else "lines",
+        line={"color": raw_colour, "width": 1.2 if smooth is not None else 1.7, "dash": dash},
+        marker={"size": 5 if len(curve.x) > 1 else 9, "color": raw_colour},
+        showlegend=smooth is None,
+        hovertemplate="%{y:.5g}",
     )
     if smooth is not None:
         line = {"color": colour, "width": 2.2, "dash": dash}
-        figure.add_trace(
-            go.Scatter(
-                **common,
-                y=_drawable(np.where(np.isnan(curve.y), np.nan, smooth), scale),
-                name=name,
-                mode="lines",
-                line=line,
-                hovertemplate="%{y:.5g}",
-            )
+        figure.scatter(
+            **common,
+            y=_drawable(np.where(np.isnan(curve.y), np.nan, smooth), scale),
+            name=name,
+            mode="lines",
+            line=line,
+            hovertemplate="%{y:.5g}",
         )
 
 
@@ -366,18 +364,11 @@ def _drawable(values: NDArray[np.float64], scale: str) -> NDArray[np.float64]:
     return np.where(shown, values, np.nan)
 
 
-def _axis_values(
-    x: NDArray[np.float64], look: Look, curves: Sequence[Curve]
-) -> NDArray[np.float64] | NDArray[np.datetime64]:
-    """A curve's x on the axis in use; wall times become dates."""
+def _axis_values(x: NDArray[np.float64], look: Look, curves: Sequence[Curve]) -> NDArray[np.float64]:
+    """A curve's x on the axis in use."""
     if look.x_axis == "relative":
         return x / relative_unit(curves)[1]
-    if look.x_axis != "wall_time":
-        return x
-    known = np.isfinite(x)
-    dates = np.where(known, x + look.offset_ms, 0).astype("i8").astype("datetime64[ms]")
-    dates[~known] = np.datetime64("NaT")
-    return dates
+    return x + look.offset_ms if look.x_axis == "wall_time" else x
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-import plotly.graph_objects as go
-
 from dashboard import words
+from dashboard.figure import Figure
 from dashboard.theme import Palette, rgba
 from monitor.domain import Checkpoint, Finding, FindingState, Recommendation, Severity
 
@@ -49,7 +48,7 @@ def lanes(findings: Sequence[Finding]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(f.rule for f in most_telling(findings)))[:MAX_LANES]
 
 
-def add_findings(figure: go.Figure, drawn: Sequence[Finding], place: Place, end: float, colours: Palette) -> int:
+def add_findings(figure: Figure, drawn: Sequence[Finding], place: Place, end: float, colours: Palette) -> int:
     """A dashed line at each finding's onset with its name, a thin one where it fired; a band where it is critical.
 
     Args:
@@ -77,7 +76,7 @@ def add_findings(figure: go.Figure, drawn: Sequence[Finding], place: Place, end:
     return labelled
 
 
-def add_lanes(figure: go.Figure, findings: Sequence[Finding], place: Place, end: float, colours: Palette) -> None:
+def add_lanes(figure: Figure, findings: Sequence[Finding], place: Place, end: float, colours: Palette) -> None:
     """Below the curve a bar for every finding, from its onset to its end, one row a rule; a tick where it fired."""
     rows = {rule: row for row, rule in enumerate(lanes(findings))}
     for finding in findings:
@@ -94,42 +93,39 @@ def add_lanes(figure: go.Figure, findings: Sequence[Finding], place: Place, end:
             (bar, {"line": {"width": 0}, "fillcolor": rgba(colour, 0.35 if over else 0.85), "name": "lane"}),
             (tick, {"line": {"width": 1.5, "color": colours.text if not over else colour}}),
         ):
-            figure.add_shape(**shape, **look, y0=y - 0.34, y1=y + 0.34, xref="x", yref="y3")
+            figure.shape(**shape, **look, y0=y - 0.34, y1=y + 0.34, xref="x", yref="y3")
 
 
-def add_best(figure: go.Figure, rec: Recommendation, place: Place, scale: str, colours: Palette) -> None:
+def add_best(figure: Figure, rec: Recommendation, place: Place, scale: str, colours: Palette) -> None:
     """A star at the lowest loss, with its step; on the foot of the frame where a log axis cannot show the loss."""
     x, loss = place(rec.best_step), rec.best_val_loss
     if x is None or loss is None or not math.isfinite(loss):
         return
     off_axis = scale == "log" and loss <= 0
-    figure.add_trace(
-        go.Scatter(
-            x=[x],
-            y=[0.03 if off_axis else loss],
-            yaxis="y2" if off_axis else "y",
-            mode="markers",
-            name="best step",
-            marker={"symbol": "star", "size": 14, "color": colours.good}
-            | {"line": {"width": 1.5, "color": colours.background}},
-            hovertemplate="best<extra></extra>",
-            cliponaxis=False,
-        )
+    figure.scatter(
+        x=[x],
+        y=[0.03 if off_axis else loss],
+        yaxis="y2" if off_axis else "y",
+        mode="markers",
+        name="best step",
+        marker={"symbol": "star", "size": 14, "color": colours.good}
+        | {"line": {"width": 1.5, "color": colours.background}},
+        hovertemplate="best<extra></extra>",
+        cliponaxis=False,
     )
-    figure.add_annotation(
+    figure.note(
         x=x,
         y=0.03 if off_axis else math.log10(loss) if scale == "log" else loss,
         yref="y2" if off_axis else "y",
         yanchor="bottom",
         yshift=10,
         text=f"best {words.number(loss)} · step {words.step(rec.best_step)}",
-        showarrow=False,
         font={"size": 12, "color": colours.good},
         bgcolor=rgba(colours.background, 0.85),
     )
 
 
-def add_stop(figure: go.Figure, rec: Recommendation, place: Place, end: float, row: int, colours: Palette) -> None:
+def add_stop(figure: Figure, rec: Recommendation, place: Place, end: float, row: int, colours: Palette) -> None:
     """A line where a stop was first advised; it says so where the advice was withdrawn later."""
     x = place(rec.first_stop_step)
     if x is None:
@@ -140,26 +136,24 @@ def add_stop(figure: go.Figure, rec: Recommendation, place: Place, end: float, r
     _label(figure, x, end, row, text, colours.text, colours)
 
 
-def add_checkpoints(figure: go.Figure, checkpoints: Sequence[Checkpoint], place: Place, colours: Palette) -> None:
+def add_checkpoints(figure: Figure, checkpoints: Sequence[Checkpoint], place: Place, colours: Palette) -> None:
     """A tick on the foot of the frame for every checkpoint; its path is in the hover text."""
     placed = [(x, c) for c in checkpoints if (x := place(float(c.step))) is not None]
     if placed:
-        figure.add_trace(
-            go.Scatter(
-                x=[x for x, _ in placed],
-                y=[0.0] * len(placed),
-                yaxis="y2",
-                mode="markers",
-                name="checkpoint",
-                marker={"symbol": "line-ns", "size": 12, "line": {"width": 1.6, "color": colours.muted}},
-                customdata=[f"step {words.step(c.step)} · {_escaped(c.path)}" for _, c in placed],
-                hovertemplate="checkpoint, %{customdata}<extra></extra>",
-                cliponaxis=False,
-            )
+        figure.scatter(
+            x=[x for x, _ in placed],
+            y=[0.0] * len(placed),
+            yaxis="y2",
+            mode="markers",
+            name="checkpoint",
+            marker={"symbol": "line-ns", "size": 12, "line": {"width": 1.6, "color": colours.muted}},
+            customdata=[f"step {words.step(c.step)} · {_escaped(c.path)}" for _, c in placed],
+            hovertemplate="checkpoint, %{customdata}<extra></extra>",
+            cliponaxis=False,
         )
 
 
-def add_references(figure: go.Figure, references: Mapping[str, float], scale: str, colours: Palette) -> None:
+def add_references(figure: Figure, references: Mapping[str, float], scale: str, colours: Palette) -> None:
     """A dotted horizontal line for each reference value, such as the loss of a model that knows nothing.
 
     Args:
@@ -170,10 +164,10 @@ def add_references(figure: go.Figure, references: Mapping[str, float], scale: st
     """
     for name, value in references.items():
         line = {"color": colours.muted, "width": 1, "dash": "dot"}
-        figure.add_shape(
+        figure.shape(
             type="line", x0=0, x1=1, y0=value, y1=value, xref="x domain", yref="y", line=line, name=f"reference {name}"
         )
-        figure.add_annotation(
+        figure.note(
             x=1,
             y=math.log10(value) if scale == "log" else value,
             xref="x domain",
@@ -181,7 +175,6 @@ def add_references(figure: go.Figure, references: Mapping[str, float], scale: st
             xanchor="right",
             yanchor="bottom",
             text=f"{_escaped(name)} {words.number(value)}",
-            showarrow=False,
             font={"size": 12, "color": colours.muted},
         )
 
@@ -198,8 +191,8 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _band(figure: go.Figure, left: float, right: float, finding: Finding, colour: str) -> None:
-    figure.add_shape(
+def _band(figure: Figure, left: float, right: float, finding: Finding, colour: str) -> None:
+    figure.shape(
         type="rect",
         x0=left,
         x1=right,
@@ -214,8 +207,8 @@ def _band(figure: go.Figure, left: float, right: float, finding: Finding, colour
     )
 
 
-def _line(figure: go.Figure, x: float, colour: str, *, dash: str, width: float) -> None:
-    figure.add_shape(
+def _line(figure: Figure, x: float, colour: str, *, dash: str, width: float) -> None:
+    figure.shape(
         type="line",
         x0=x,
         x1=x,
@@ -227,10 +220,10 @@ def _line(figure: go.Figure, x: float, colour: str, *, dash: str, width: float) 
     )
 
 
-def _label(figure: go.Figure, x: float, end: float, row: int, text: str, colour: str, colours: Palette) -> None:
+def _label(figure: Figure, x: float, end: float, row: int, text: str, colour: str, colours: Palette) -> None:
     """The finding's name at its onset, a row lower for each, on the side where there is room."""
     right = x > 0.6 * end
-    figure.add_annotation(
+    figure.note(
         x=x,
         y=1 - 0.065 * row,
         xref="x",
@@ -239,7 +232,6 @@ def _label(figure: go.Figure, x: float, end: float, row: int, text: str, colour:
         xanchor="right" if right else "left",
         xshift=-4 if right else 4,
         text=text,
-        showarrow=False,
         font={"size": 12, "color": colour},
         bgcolor=rgba(colours.background, 0.85),
     )

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Final
 
 import plotly
-import plotly.graph_objects as go
 import streamlit as st
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
+
+from dashboard.figure import Figure
 
 _PLOTLY_JS: Final = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 _FOREVER: Final = "public, max-age=31536000, immutable"
@@ -73,7 +74,7 @@ export default function ({ data, parentElement, setStateValue }) {
 """
 
 
-def plot(figure: go.Figure, *, key: str, alt: str, bar: bool = True) -> None:
+def plot(figure: Figure, *, key: str, alt: str, bar: bool = True) -> None:
     """Show a figure; one of the same key is changed in place.
 
     Args:
@@ -83,8 +84,8 @@ def plot(figure: go.Figure, *, key: str, alt: str, bar: bool = True) -> None:
         bar: show Plotly's buttons on hover.
     """
     mount = st.components.v2.component("monitor_plot", js=_SCRIPT, isolate_styles=False)
-    data = {"figure": figure.to_json(validate=False), "alt": alt, "bar": bar, "plotly": plotly_url(versioned=True)}
-    mount(key=key, data=data, height=int(figure.layout.height), on_window_change=_noticed)
+    data = {"figure": figure.to_json(), "alt": alt, "bar": bar, "plotly": plotly_url(versioned=True)}
+    mount(key=key, data=data, height=figure.height, on_window_change=_noticed)
 
 
 def window(key: str, revision: str) -> tuple[float, float] | None:

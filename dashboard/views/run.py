@@ -245,7 +245,8 @@ def _small(info: RunInfo, series: SeriesInfo) -> None:
     except MonitorError as error:
         st.caption(str(error))
         return
-    look = reader.look(x_axis, "auto", revision=f"{info.id} {series.key} {x_axis}")
+    scale = "linear" if series.role in (Role.LR, Role.UNMAPPED, Role.SYSTEM) else "auto"
+    look = reader.look(x_axis, scale, revision=f"{info.id} {series.key} {x_axis}")
     note = " (unmapped)" if series.role is Role.UNMAPPED else ""
     figure = charts.small_figure(curve, look, title=f"{series.key}{note}")
     plot.plot(

@@ -1,0 +1,147 @@
+"""What a person sees: each test drives Chromium against a real server and a real dashboard process."""
+
+from __future__ import annotations
+
+import re
+import time
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from dashboard import words
+
+from .conftest import Service, elapsed, until
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+SEEN_WITHIN_S = 3.0
+DRAWN = "document.querySelector('.lm-plot[data-drawn=yes] .xtick') !== null"
+
+
+def drawn_to(step: int) -> str:
+    """JavaScript that is true once the large chart's first line ends at this step."""
+    last = "document.querySelector('.lm-plot')?._fullData?.[0].x"
+    return f"(() => {{ const x = {last}; return x !== undefined && x[x.length - 1] === {step} }})()"
+
+
+def test_the_list_shows_verdicts_and_sparklines_and_a_click_opens_the_run(service: Service, page: Page) -> None:
+    page.goto(service.dashboard)
+    row = page.get_by_test_id("run-row").filter(has_text="overfits")
+    expect(row).to_be_visible(timeout=20_000)
+    expect(row.locator(".lm-chip")).to_have_text(re.compile("overfitting"))
+    expect(row.locator("svg.lm-spark path")).to_have_count(2)
+    expect(page.get_by_test_id("counts")).to_contain_text("in all")
+
+    row.get_by_role("link", name="overfits").click()
+
+    expect(page.get_by_test_id("run-name")).to_have_text("overfits")
+    expect(page.get_by_test_id("recommendation")).to_contain_text("Stop was advised")
+    assert "/run?id=" in page.url
+
+
+def test_a_point_is_on_the_open_page_within_three_seconds_of_being_logged(service: Service, page: Page) -> None:
+    with service.run("live") as run:
+        run.log({"train/loss": 1.0}, step=1)
+        page.goto(f"{service.dashboard}/run?id={run.id}")
+        expect(page.get_by_test_id("last-step")).to_have_text("step 1")
+        until(page, drawn_to(1))
+        waits = []
+        for step in (1_234, 2_345, 3_456):
+            begin = time.monotonic()
+            run.log({"train/loss": 0.5}, step=step)
+            expect(page.get_by_test_id("last-step")).to_have_text(f"step {words.step(step)}")
+            until(page, drawn_to(step))
+            waits.append(elapsed(begin))
+    print(f"seconds from log() to the picture: {', '.join(f'{w:.2f}' for w in waits)}")
+    assert max(waits) < SEEN_WITHIN_S
+
+
+def test_the_run_page_shows_where_the_trouble_began_and_the_best_step(service: Service, page: Page) -> None:
+    with service.reader() as api:
+        view = api.run("overfits")
+        found = next(f for f in view.findings() if f.rule == "overfitting")
+        best = view.info.recommendation
+
+    page.goto(f"{service.dashboard}/run?id=overfits")
+
+    label = f"overfitting · onset {words.step(found.onset_step)}, fired {words.step(found.fired_step)}"
+    expect(page.locator(".lm-plot .annotation-text", has_text=label)).to_be_visible(timeout=20_000)
+    star = f"best {words.number(best.best_val_loss)} · step {words.step(best.best_step)}"
+    expect(page.locator(".lm-plot .annotation-text", has_text=star)).to_be_visible()
+    expect(page.get_by_test_id("best-step")).to_have_text(words.step(best.best_step))
+    card = page.get_by_test_id("finding").filter(has_text="overfitting")
+    expect(card).to_contain_text(found.explanation[:60])
+
+
+def test_zoom_survives_new_points(service: Service, page: Page) -> None:
+    with service.run("zoomed") as run:
+        for step in range(500):
+            run.log({"train/loss": 2.0 / (1 + step)}, step=step)
+        page.goto(f"{service.dashboard}/run?id={run.id}")
+        until(page, DRAWN, 20)
+        until(page, drawn_to(499))
+        box = page.locator(".lm-plot .nsewdrag").first.bounding_box()
+        assert box
+        page.mouse.move(box["x"] + 200, box["y"] + 60)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 400, box["y"] + 200, steps=5)
+        page.mouse.up()
+        until(page, "document.querySelector('.lm-plot').layout.xaxis.autorange === false")
+        before = page.evaluate("document.querySelector('.lm-plot').layout.xaxis.range")
+
+        run.log({"train/loss": 0.01}, step=600)
+
+        until(page, drawn_to(600))
+        assert page.evaluate("document.querySelector('.lm-plot').layout.xaxis.range") == before
+
+
+def test_filters_are_in_the_address_and_the_back_button_restores_them(service: Service, page: Page) -> None:
+    page.goto(f"{service.dashboard}/?verdict=overfitting&sort=name")
+    expect(page.get_by_test_id("run-row")).to_have_count(1)
+    page.get_by_role("link", name="overfits").click()
+    expect(page.get_by_test_id("run-name")).to_have_text("overfits")
+
+    page.go_back()
+
+    expect(page.get_by_test_id("run-row")).to_have_count(1)
+    assert parse_qs(urlparse(page.url).query) == {"verdict": ["overfitting"], "sort": ["name"]}
+
+
+def test_picked_runs_are_compared(service: Service, page: Page) -> None:
+    page.goto(f"{service.dashboard}/?sort=name")
+    for name in ("learns", "overfits"):
+        page.get_by_role("checkbox", name=f"pick {name} to compare").check()
+    expect(page.get_by_test_id("compare-bar")).to_contain_text("2 runs picked")
+
+    page.get_by_test_id("compare-bar").get_by_role("link", name="Compare").click()
+
+    until(page, DRAWN)
+    expect(page.locator(".lm-plot .legendtext")).to_have_text(["learns", "overfits"])
+    expect(page.get_by_role("row").filter(has_text="width")).to_contain_text("512")
+
+
+def test_a_stop_asked_for_on_the_page_reaches_the_loop(service: Service, page: Page) -> None:
+    with service.run("to-be-stopped") as run:
+        run.log({"train/loss": 1.0}, step=0)
+        page.goto(f"{service.dashboard}/run?id={run.id}")
+        page.get_by_role("button", name="Ask to stop").click()
+        page.get_by_role("button", name="Ask it to stop").click()
+        expect(page.get_by_test_id("asked")).to_contain_text("by dashboard")
+        deadline = time.monotonic() + 15
+        step = 0
+        while not run.should_stop() and time.monotonic() < deadline:
+            step += 1
+            run.log({"train/loss": 1.0}, step=step)
+            page.wait_for_timeout(100)
+        assert run.should_stop()
+
+
+def test_a_name_with_markup_in_it_is_shown_as_written(service: Service, page: Page) -> None:
+    name = "<img src=x onerror=document.title='owned'> & *co*"
+    with service.run(name, tags={"<b>": "</td><script>1</script>"}) as run:
+        run.log({"train/loss": 1.0, "<i>odd</i>": 2.0}, step=0)
+        page.goto(f"{service.dashboard}/run?id={run.id}&tab=Tags")
+        expect(page.get_by_test_id("run-name")).to_have_text(name)
+        expect(page.get_by_role("cell", name="</td><script>1</script>")).to_be_visible()
+    assert page.title() != "owned"
