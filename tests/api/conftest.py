@@ -67,20 +67,22 @@ class Api:
         )
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    settings = Settings(dir=tmp_path_factory.mktemp("api"))
-    yield from _api(settings)
-
-
-def _api(settings: Settings) -> Iterator[Api]:
-    clock = Clock()
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """The API over a store of the module's own: once SQLite, once PostgreSQL."""
+    url = None
+    if request.param == "postgres":
+        server = request.getfixturevalue("postgres")
+        url = server.create(server.template)
+    settings, clock = Settings(dir=tmp_path_factory.mktemp("api"), database_url=url), Clock()
     with (
         Store.open(settings.store_url) as store,
-        served(create_api(store, Engine(), settings, clock=clock)) as url,
-        httpx.Client(base_url=url) as http,
+        served(create_api(store, Engine(), settings, clock=clock)) as address,
+        httpx.Client(base_url=address) as http,
     ):
         yield Api(http, store, clock)
+    if url is not None:
+        server.drop(url)
 
 
 def a_start(name: str | None = None, *, project: str = "digits", time_ms: int = NOW_MS, **more: object) -> Event:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+# One MLflow server is enough, wherever the tests are spread over processes.
+pytestmark = pytest.mark.xdist_group("mlflow")
+
 VAL = SeriesInfo(
     key="val/loss", role=Role.VAL, count=60, last_step=1500, last=0.58, min=0.41, min_step=875, last_time_ms=2_000
 )
