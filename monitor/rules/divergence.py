@@ -33,7 +33,8 @@ class Divergence:
         relief=6,
         thresholds={
             "lost": Threshold(default=0.4, low=0.05, high=10, doc="share of the range that has to be lost"),
-            "z": Threshold(default=8, low=1, high=100, doc="rise in multiples of the noise of a bucket"),
+            "lost_unlearned": Threshold(default=1.5, low=0.05, high=10, doc="the same where nothing was learned yet"),
+            "z": Threshold(default=20, low=1, high=100, doc="rise in multiples of the noise of a bucket"),
             "held": Threshold(default=0.6, low=0, high=1, doc="share of the climb that the level must still hold"),
             "climb": Threshold(default=0.6, low=0, high=1, doc="Kendall's tau since the low that needs no patience"),
             "confirm": Threshold(default=2, low=1, high=1000, doc="non-finite training losses in a row"),
@@ -52,8 +53,9 @@ class Divergence:
         if view.closed < 5:
             return None
         rise, reach = view.level - view.low, view.start - view.low
-        lost = limits["lost"] * (0.5 if firing else 1.0)
-        need = max(lost * reach, limits["z"] * view.noise)
+        lost = limits["lost"] if view.learned else limits["lost_unlearned"]
+        lost *= 0.5 if firing else 1.0
+        need = max(lost * reach, limits["z"] * view.calm)
         if rise <= need or rise <= 0:
             return None
         peak = max(float(view.smooth[view.low_at :].max()), view.level)
@@ -67,7 +69,7 @@ class Divergence:
             "rise": rise,
             "needed": need,
             "range": reach,
-            "noise": view.noise,
+            "noise": view.calm,
         }
         tau, trend_z = mann_kendall(view.x[view.low_at :])
         climbing = tau >= limits["climb"] and trend_z >= 3 and view.level >= 0.8 * peak + 0.2 * view.low

@@ -32,6 +32,23 @@ def middle(values: list[float]) -> float:
     return ordered[n // 2] if n % 2 else 0.5 * ordered[n // 2 - 1] + 0.5 * ordered[n // 2]
 
 
+def _second_differences(x: Floats) -> float:
+    if len(x) < 4:
+        return 0.0
+    half = x[min(len(x) // 2, max(len(x) - 10, 0)) :]
+    gaps = np.abs(half[2:] - 2 * half[1:-1] + half[:-2]).tolist()
+    return max(1.4826 * middle(gaps), 0.75 * math.fsum(gaps) / len(gaps)) / math.sqrt(6)
+
+
+def _around_mean(x: Floats) -> float:
+    k = len(x)
+    if k < 7:
+        return 0.0
+    total = np.concatenate(((0.0,), np.cumsum(x - x[0])))
+    rest = (x[2 : k - 2] - x[0]) - (total[5:] - total[:-5]) / 5
+    return 1.4826 / math.sqrt(0.8) * middle(np.abs(rest[-max(10, len(rest) // 2) :]).tolist())
+
+
 class View:
     """One series at a check.
 
@@ -81,28 +98,23 @@ class View:
     @lazy
     def sigma(self) -> float:
         """Noise of a bucket's centre, from second differences of the later half; 0 where it cannot be told."""
-        x = self.x
-        if len(x) < 4:
-            return 0.0
-        half = x[min(len(x) // 2, max(len(x) - 10, 0)) :]
-        gaps = np.abs(half[2:] - 2 * half[1:-1] + half[:-2]).tolist()
-        return max(1.4826 * middle(gaps), 0.75 * math.fsum(gaps) / len(gaps)) / math.sqrt(6)
+        return _second_differences(self.x)
 
     @lazy
     def wander(self) -> float:
-        """Noise of a centre around the running mean of five, over the later half: also what first differences miss."""
-        x = self.x
-        k = len(x)
-        if k < 7:
-            return 0.0
-        total = np.concatenate(((0.0,), np.cumsum(x - x[0])))
-        rest = (x[2 : k - 2] - x[0]) - (total[5:] - total[:-5]) / 5
-        return 1.4826 / math.sqrt(0.8) * middle(np.abs(rest[-max(10, len(rest) // 2) :]).tolist())
+        """Noise of a centre around the running mean of five, over the later half: also what differences miss."""
+        return _around_mean(self.x)
 
     @lazy
     def noise(self) -> float:
         """The larger of `sigma` and `wander`."""
         return max(self.sigma, self.wander)
+
+    @lazy
+    def calm(self) -> float:
+        """The noise that the series had on its way down to its low, before whatever came after."""
+        x = self.x[: self.low_at + 2]
+        return max(_second_differences(x), _around_mean(x)) if len(x) >= 8 else self.noise
 
     @lazy
     def roughness(self) -> float:
@@ -130,15 +142,17 @@ class View:
 
     @lazy
     def travel(self) -> float:
-        """Total variation of the smoothed centres, clipped at the start so that spikes do not count."""
-        kept = np.minimum(self.smooth, self.start)
+        """Total variation on the way down to the low, clipped at the start so that spikes do not count."""
+        kept = np.minimum(self.smooth[: self.low_at + 1], self.start)
         return float(np.abs(kept[1:] - kept[:-1]).sum())
 
     @lazy
     def learned(self) -> bool:
-        """Whether the way down is a way, and not the range of a wandering noise."""
-        least = 20 * self.noise
-        return self.range > 0 and self.range >= 0.6 * self.travel and self.range >= least
+        """Whether the way down is a way: straight, or far longer than noise and not a wandering."""
+        if self.range <= 0:
+            return False
+        straight = self.low_at >= 5 and self.range >= 0.95 * self.travel
+        return straight or (self.range >= 0.6 * self.travel and self.range >= 20 * self.calm)
 
     @lazy
     def level(self) -> float:
