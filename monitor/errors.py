@@ -7,6 +7,7 @@ A caller can catch `MonitorError` for all of them, or the builtin that each one 
     ├── RulesError           (ValueError)       a rules file or a rule's parameter that cannot be used
     ├── LossError            (ValueError)       a loss specification or a callable that cannot be used
     ├── WireError            (ValueError)       a message that does not follow the wire format; names the field
+    │   └── QueryError                          a query over the list of runs; points at the character
     ├── OffsetGap            (ValueError)       a batch that does not start where the writer's last one ended
     ├── FileUnreadable       (ValueError)       an input file; names the file, the place and what is wrong
     ├── RunExists            (ValueError)       resume="never", but the run is there
@@ -71,6 +72,21 @@ class WireError(MonitorError, ValueError):
         super().__init__(f"{field}: {problem}")
         self.field = field
         self.problem = problem
+
+
+class QueryError(WireError):
+    """A query over the list of runs cannot be read.
+
+    Args:
+        text: the query.
+        position: index of the character that the error is about, 0 for the first.
+        problem: what is wrong there.
+    """
+
+    def __init__(self, text: str, position: int, problem: str) -> None:
+        super().__init__("query", f"character {position + 1}: {problem}\n  {text}\n  {' ' * position}^")
+        self.text = text
+        self.position = position
 
 
 class OffsetGap(MonitorError, ValueError):

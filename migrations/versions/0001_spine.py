@@ -75,8 +75,8 @@ def _runs() -> None:
         sa.Column("config", sa.JSON, nullable=False),
         sa.Column("capture", sa.JSON),
     )
-    op.create_index("monitor_runs_created", "monitor_runs", ["created_ms"])
-    op.create_index("monitor_runs_project", "monitor_runs", ["project", "created_ms"])
+    op.create_index("monitor_runs_created", "monitor_runs", ["deleted_ms", "created_ms"])
+    op.create_index("monitor_runs_project", "monitor_runs", ["project", "deleted_ms", "created_ms"])
     op.create_index("monitor_runs_live", "monitor_runs", ["status"], sqlite_where=LIVE, postgresql_where=LIVE)
     op.create_index("monitor_runs_name", "monitor_runs", ["name"])
 

@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from monitor.domain import RunInfo, RunPage
 from monitor.errors import RunNotFound, WireError
-from monitor.store import rows
+from monitor.store import query_sql, rows
+from monitor.store.query import parse
 from monitor.store.schema import RUNS, SERIES
 from monitor.store.series import sparkline_of
 
@@ -46,6 +47,7 @@ def list_runs(
     limit: int,
     offset: int,
     sparkline: int,
+    query: str | None,
 ) -> RunPage:
     """One page of the list; see `Store.runs`."""
     if not 0 <= limit <= MAX_LIMIT:
@@ -53,9 +55,15 @@ def list_runs(
     if offset < 0:
         raise WireError("offset", f"must not be negative, got {offset}")
     where = and_(_STORED, *_filters(project, group, status, verdict, search))
+    sorting = _order(order)
+    if query:
+        parsed, dialect = parse(query), connection.dialect.name
+        asked = query_sql.condition(parsed, dialect)
+        where = where if asked is None else and_(where, asked)
+        sorting = [*query_sql.order(parsed, dialect), *sorting]
     total = connection.execute(select(func.count()).select_from(RUNS).where(where)).scalar_one()
-    query = select(*rows.INFO_COLUMNS).where(where).order_by(*_order(order)).limit(limit).offset(offset)
-    items = tuple(rows.run_info(row) for row in connection.execute(query).mappings())
+    page = select(*rows.INFO_COLUMNS).where(where).order_by(*sorting).limit(limit).offset(offset)
+    items = tuple(rows.run_info(row) for row in connection.execute(page).mappings())
     sparklines = _sparklines(connection, [run.id for run in items], sparkline) if sparkline and items else {}
     return RunPage(items=items, total=total, sparklines=sparklines)
 

@@ -81,8 +81,8 @@ RUNS: Final = Table(
     Column("loss", JSON(none_as_null=True)),
     Column("config", JSON(none_as_null=True), nullable=False),
     Column("capture", JSON(none_as_null=True)),
-    Index("monitor_runs_created", "created_ms"),
-    Index("monitor_runs_project", "project", "created_ms"),
+    Index("monitor_runs_created", "deleted_ms", "created_ms"),
+    Index("monitor_runs_project", "project", "deleted_ms", "created_ms"),
     Index(
         "monitor_runs_live",
         "status",

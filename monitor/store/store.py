@@ -115,6 +115,7 @@ class Store:
         limit: int = 100,
         offset: int = 0,
         sparkline: int = 0,
+        query: str | None = None,
     ) -> RunPage:
         """A page of the list of runs.
 
@@ -125,8 +126,10 @@ class Store:
             order: a key of `runs.SORT_KEYS`, with `-` for the highest first; runs without a value come last.
             limit: 0 to 1000.
             sparkline: values of each curve to send along, 0 for none; at most 64 are kept.
+            query: in the language of `monitor.store.query`; holds besides the other filters, and its order comes first.
 
         Raises:
+            QueryError: the query cannot be read; it points at the character.
             WireError: an argument cannot be used; `field` names it.
         """
         with self._read() as connection:
@@ -141,6 +144,7 @@ class Store:
                 limit=limit,
                 offset=offset,
                 sparkline=sparkline,
+                query=query,
             )
 
     def run(self, ref: str) -> RunInfo:
