@@ -126,6 +126,8 @@ class CrossEntropy(LossSpec):
         """Entropy of the expected target."""
         if self.classes is None:
             return None
+        if self.priors is None and self.class_weights is None:
+            return math.log(self.classes)
         masses, divisor = self._expected()
         return entropy(masses) / divisor
 
@@ -134,6 +136,8 @@ class CrossEntropy(LossSpec):
         """All logits equal: ln C for every example."""
         if self.classes is None:
             return None
+        if self.class_weights is None:
+            return math.log(self.classes)
         masses, divisor = self._expected()
         return sum(masses) / divisor * math.log(self.classes)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import doctest
 import importlib
 import pkgutil
+from pathlib import Path
 
 import pytest
 
 import monitor.losses
 from monitor import losses
+from monitor.losses.profiles.kinds import TORCH_KINDS
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 MODULES = [item.name for item in pkgutil.walk_packages(monitor.losses.__path__, "monitor.losses.")]
 
 
@@ -20,6 +23,20 @@ def test_examples_run(name: str) -> None:
         pytest.importorskip("torch")
     failures, _ = doctest.testmod(importlib.import_module(name))
     assert failures == 0
+
+
+def test_the_guide_runs() -> None:
+    failures, tried = doctest.testfile(str(DOCS / "losses.md"), module_relative=False, optionflags=doctest.ELLIPSIS)
+    assert tried > 20
+    assert failures == 0
+
+
+def test_the_page_of_torchs_losses_has_every_loss_and_its_picture() -> None:
+    page = (DOCS / "losses" / "torch.md").read_text(encoding="utf-8")
+    for name in TORCH_KINDS:
+        assert f"## {name}\n" in page
+        assert f"({name}.svg)" in page
+        assert (DOCS / "losses" / f"{name}.svg").read_text(encoding="utf-8").startswith("<svg")
 
 
 @pytest.mark.parametrize("cls", [cls for kind, cls in losses.REGISTRY.items() if kind != "custom"])

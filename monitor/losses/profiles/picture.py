@@ -35,11 +35,7 @@ def svg(profile: LossProfile) -> str:
     for index, (_, errors, losses) in enumerate(curves):
         colour = LOSS_COLOURS[index % len(LOSS_COLOURS)]
         parts.append(_polyline(errors, losses, (left, right, low, high), colour))
-    for place in profile.kinks:
-        if left <= place <= right:
-            nearest = min(range(len(curves[0][1])), key=lambda i: abs(curves[0][1][i] - place))
-            x, y = _place(place, curves[0][2][nearest], (left, right, low, high))
-            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#000"/>')
+    parts += [_dot(profile, name, place, (left, right, low, high)) for name, place in _kinks(profile)]
     parts.append(_legend([name for name, _, _ in curves]))
     body = "\n".join(parts)
     size = f'width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}"'
@@ -48,6 +44,29 @@ def svg(profile: LossProfile) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{label}" '
         f'font-family="sans-serif" font-size="11">\n{body}\n</svg>\n'
     )
+
+
+def _kinks(profile: LossProfile) -> list[tuple[str, float]]:
+    """Slice and place of every kink in the drawn range."""
+    entries = profile.evidence["kinks"]["kinks"]
+    assert isinstance(entries, Sequence)
+    found = [(str(entry["slice"]), float(entry["error"])) for entry in entries]
+    return [(name, place) for name, place in found if _nearest(profile, name, place) is not None]
+
+
+def _nearest(profile: LossProfile, name: str, place: float) -> int | None:
+    """The index of the curve point next to an error; None outside the drawn range."""
+    errors = profile.curve[name]["error"]
+    if not errors[0] <= place <= errors[-1]:
+        return None
+    return min(range(len(errors)), key=lambda index: abs(errors[index] - place))
+
+
+def _dot(profile: LossProfile, name: str, place: float, limits: tuple[float, float, float, float]) -> str:
+    index = _nearest(profile, name, place)
+    assert index is not None
+    x, y = _place(place, profile.curve[name]["loss"][index], limits)
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#000"/>'
 
 
 def _slopes(errors: Sequence[float], losses: Sequence[float]) -> list[float]:
@@ -113,6 +132,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 def _legend(names: Sequence[str]) -> str:
     """What each line is, right of the title."""
+    names = names if len(names) > 1 else ["loss"]
     labels = [(name, LOSS_COLOURS[i % len(LOSS_COLOURS)]) for i, name in enumerate(names)] + [("slope", SLOPE_COLOUR)]
     text, x = [], WIDTH - RIGHT
     for name, colour in reversed(labels):
