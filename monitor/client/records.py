@@ -130,6 +130,10 @@ class JournalReader:
             points += len(part.points)
         return records, points
 
+    def behind(self) -> bool:
+        """True where a later segment than that of the position has begun."""
+        return any(head.number > self.position.segment for head in _heads(self.folder))
+
     def drop_read(self) -> None:
         """Delete the segments that lie wholly before the position."""
         for number, path in segment_files(self.folder):

@@ -39,6 +39,8 @@ _MOST_WAIT_S: Final = 30.0
 _SLOW_WAIT_S: Final = 60.0
 """Between tries after a refusal that a person has to mend: a token, a schema."""
 _DRAIN_WAIT_S: Final = 0.5
+_WORTH_RECORDS: Final = 5000
+"""A batch of so many records is followed by the next one at once."""
 _SWITCH_S: Final = 0.0005
 """How long the interpreter lets the shipper run while the training loop wants to, while a batch is being sent."""
 
@@ -181,8 +183,8 @@ class Shipper:
             with _short_turns():
                 self._send(part, ack)
             answered = True
-            if part is None:
-                return True
+            if part is None or (part.count < _WORTH_RECORDS and not self._reader.behind()):
+                return True  # what is logged from now on waits for its interval, or each point would be a batch
         return answered
 
     def _send(self, part: Range | None, ack: AckFile) -> None:
