@@ -1,0 +1,176 @@
+"""What anybody may read: runs, series, curves, findings, events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from monitor.domain import Checkpoint, Counts, Curve, Diagnosis, Finding, Points, RunInfo, RunPage, SeriesInfo
+from monitor.roles import Role
+from monitor.store import history, rows, runs
+from monitor.store.append import JUDGED
+from monitor.store.database import Database
+from monitor.store.schema import CHECKPOINTS, EVENTS, FINDINGS, RUNS, SERIES
+from monitor.store.series import NAMES, SeriesState
+from monitor.wire import Event
+
+
+class Reads(Database):
+    """The reads of a store."""
+
+    def runs(
+        self,
+        *,
+        project: str | None = None,
+        group: str | None = None,
+        status: str | Sequence[str] | None = None,
+        verdict: str | Sequence[str] | None = None,
+        search: str | None = None,
+        order: str = "-created",
+        limit: int = 100,
+        offset: int = 0,
+        sparkline: int = 0,
+        query: str | None = None,
+    ) -> RunPage:
+        """A page of the list of runs.
+
+        Args:
+            status: one status, or several.
+            verdict: one verdict, or several.
+            search: words that the name, project, group or the beginning of the id must contain.
+            order: a key of `runs.SORT_KEYS`, with `-` for the highest first; runs without a value come last.
+            limit: 0 to 1000.
+            sparkline: values of each curve to send along, 0 for none; at most 64 are kept.
+            query: in the language of `monitor.store.query`; holds besides the other filters, and its order comes first.
+
+        Raises:
+            QueryError: the query cannot be read; it points at the character.
+            WireError: an argument cannot be used; `field` names it.
+        """
+        with self._read() as connection:
+            return runs.list_runs(
+                connection,
+                project=project,
+                group=group,
+                status=status,
+                verdict=verdict,
+                search=search,
+                order=order,
+                limit=limit,
+                offset=offset,
+                sparkline=sparkline,
+                query=query,
+            )
+
+    def run(self, ref: str) -> RunInfo:
+        """A run by its id, a unique prefix of it, or a unique name.
+
+        Raises:
+            RunNotFound: none, or several.
+        """
+        with self._read() as connection:
+            return runs.find_run(connection, ref)
+
+    def projects(self) -> tuple[tuple[str, int], ...]:
+        """Projects by name, with how many runs they hold."""
+        with self._read() as connection:
+            return runs.list_projects(connection)
+
+    def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
+        """The series of a run, in the order in which they first appeared."""
+        return tuple(state.info() for state in self._series(run_id))
+
+    def history(
+        self, run_id: str, key: str, *, lo: float | None = None, hi: float | None = None, attempt: int | None = None
+    ) -> Points:
+        """All points of a series, or those with lo <= step <= hi, in the order of their steps.
+
+        Args:
+            attempt: the points that this attempt logged, hidden ones too; None for the curve, on which the newest
+                attempt's points win.
+
+        Raises:
+            SeriesNotFound: the run has no such series.
+        """
+        with self._read() as connection:
+            return history.read_history(connection, run_id, key, lo=lo, hi=hi, attempt=attempt)
+
+    def curve(
+        self,
+        run_id: str,
+        key: str,
+        *,
+        x: str = "step",
+        lo: float | None = None,
+        hi: float | None = None,
+        width: int = 2000,
+        smoothing: float = 0.0,
+    ) -> Curve:
+        """A series reduced to what a screen shows: every extreme, every gap and both ends are kept.
+
+        Args:
+            x: `step`, `epoch`, `wall_time` (milliseconds since the epoch) or `relative` (seconds since the run's
+                start). lo: left end of the window, in units of x. hi: right end of the window. width: pixels, 1 to
+                100000; at most about 4 points a pixel come back. smoothing: weight of the past in an exponential
+                moving average over all points, [0, 1); 0 for none.
+
+        Raises:
+            SeriesNotFound: the run has no such series.
+            WireError: an argument cannot be used; `field` names it.
+        """
+        with self._read() as connection:
+            return history.read_curve(connection, run_id, key, x=x, lo=lo, hi=hi, width=width, smoothing=smoothing)
+
+    def findings(self, run_id: str) -> tuple[Finding, ...]:
+        """What the engine found in a run, by number."""
+        query = select(*rows.FINDING_COLUMNS).where(FINDINGS.c.run_id == run_id).order_by(FINDINGS.c.number)
+        with self._read() as connection:
+            return tuple(rows.finding(row) for row in connection.execute(query).mappings())
+
+    def counts(self, run_id: str) -> Counts:
+        """How many points the engine saw, and which series it does not judge.
+
+        Raises:
+            RunNotFound: no run has this id.
+        """
+        with self._read() as connection:
+            runs.find_run(connection, run_id)
+            data = connection.execute(select(RUNS.c.counts).where(RUNS.c.run_id == run_id)).scalar_one()
+        judged = {str(role) for role in JUDGED} | {str(Role.UNMAPPED)}
+        unmapped = tuple(s.key for s in self._series(run_id) if not s.judged and s.role in judged)
+        return Counts(**{**data, "unmapped": unmapped})
+
+    def diagnosis(self, run_id: str) -> Diagnosis:
+        """The whole judgement on a run, as it stands.
+
+        Raises:
+            RunNotFound: no run has this id.
+        """
+        run = self.run(run_id)
+        return Diagnosis(
+            verdict=run.verdict,
+            headline=run.headline,
+            findings=self.findings(run.id),
+            recommendation=run.recommendation,
+            counts=self.counts(run.id),
+        )
+
+    def checkpoints(self, run_id: str) -> tuple[Checkpoint, ...]:
+        """The files that the loop saved, in the order in which it said so."""
+        columns = (CHECKPOINTS.c.step, CHECKPOINTS.c.path, CHECKPOINTS.c.time_ms)
+        query = select(*columns).where(CHECKPOINTS.c.run_id == run_id).order_by(CHECKPOINTS.c.id)
+        with self._read() as connection:
+            return tuple(Checkpoint(**row) for row in connection.execute(query).mappings())
+
+    def events(self, run_id: str) -> tuple[Event, ...]:
+        """Everything that happened in a run besides points, in the order of arrival."""
+        columns = (EVENTS.c.kind, EVENTS.c.record, EVENTS.c.time_ms, EVENTS.c.data)
+        query = select(*columns).where(EVENTS.c.run_id == run_id).order_by(EVENTS.c.id)
+        with self._read() as connection:
+            return tuple(Event(**row) for row in connection.execute(query).mappings())
+
+    def _series(self, run_id: str) -> list[SeriesState]:
+        query = select(*(SERIES.c[name] for name in NAMES)).where(SERIES.c.run_id == run_id).order_by(SERIES.c.series)
+        with self._read() as connection:
+            return [SeriesState.from_row(row) for row in connection.execute(query).mappings()]  # type: ignore[arg-type]  # keys are strings

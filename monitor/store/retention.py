@@ -1,0 +1,38 @@
+"""Runs that are deleted: hidden at once, purged after a delay."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from monitor.store.duties import LIVE
+from monitor.store.schema import RUNS
+
+
+def retired(connection: Connection, project: str | None, before_ms: int, limit: int) -> tuple[str, ...]:
+    """Runs that ended before a time and are not deleted yet, the oldest first.
+
+    Args:
+        project: of this project alone; None for all.
+        before_ms: milliseconds since the epoch.
+    """
+    query = (
+        select(RUNS.c.run_id)
+        .where(RUNS.c.deleted_ms.is_(None), RUNS.c.status.not_in(LIVE), RUNS.c.finished_ms < before_ms)
+        .order_by(RUNS.c.finished_ms)
+        .limit(limit)
+    )
+    if project is not None:
+        query = query.where(RUNS.c.project == project)
+    return tuple(connection.execute(query).scalars())
+
+
+def purgeable(connection: Connection, before_ms: int, limit: int) -> tuple[str, ...]:
+    """Runs that were deleted before a time, the oldest first."""
+    query = select(RUNS.c.run_id).where(RUNS.c.deleted_ms < before_ms).order_by(RUNS.c.deleted_ms).limit(limit)
+    return tuple(connection.execute(query).scalars())
+
+
+def purge(connection: Connection, run_id: str, before_ms: int) -> bool:
+    """Delete a run with all of its rows, unless it was restored meanwhile."""
+    where = (RUNS.c.run_id == run_id, RUNS.c.deleted_ms < before_ms)
+    return connection.execute(RUNS.delete().where(*where)).rowcount == 1
