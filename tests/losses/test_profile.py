@@ -91,6 +91,29 @@ def test_a_relative_error_is_not_shift_invariant_and_needs_its_targets() -> None
     assert found.kinks == (0.0,)
 
 
+def test_a_loss_of_positive_predictions_is_profiled_where_it_is_defined() -> None:
+    def msle(p, t):
+        return np.mean((np.log1p(p) - np.log1p(t)) ** 2)
+
+    found = quick(msle, target=5.0)
+    ends = found.evidence["domain"]["error"]
+    assert -6.0 <= ends["from"] < -5.5
+    assert not ends["everywhere"]
+    assert found.evidence["border_growth"]["sides"]["error -"]["growth"] == "undefined"
+    assert found.border_growth == "logarithmic"
+    assert 0 < found.outlier_influence < 0.5
+    assert "Defined for errors from -5." in found.to_markdown()
+    with pytest.raises(LossError, match="give a target= for which it is defined"):
+        losses.profile(lambda p, t: np.mean(np.abs((p - t) / t)))
+
+
+def test_a_torch_loss_that_returns_a_float_is_profiled_without_gradients() -> None:
+    pytest.importorskip("torch")
+    found = quick(lambda p, t: ((p - t) ** 2).mean().item(), backend="torch")
+    assert found.border_growth == "quadratic"
+    assert found.relative_cost > 0
+
+
 def test_a_naive_exponential_is_unstable_and_a_careful_one_is_not() -> None:
     def naive(z, y):
         return np.mean(np.log(1 + np.exp(z)) - z * y)

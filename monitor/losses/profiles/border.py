@@ -17,6 +17,7 @@ EXPONENTIAL = 8.0
 """A loss that overflows float64 and grows by more than this power just before counts as exponential."""
 
 ORDER: tuple[str, ...] = (
+    "undefined",
     "bounded",
     "logarithmic",
     "sublinear",
@@ -26,7 +27,8 @@ ORDER: tuple[str, ...] = (
     "power",
     "exponential",
 )
-"""Growths from slow to fast. "sublinear" and "superlinear" are powers between the named ones, "power" is above 2."""
+"""Growths from slow to fast. "undefined" is a side where the loss is NaN from the start, "sublinear" and "superlinear"
+are powers between the named ones, "power" is above 2; powers of a logarithm count as logarithmic."""
 
 
 def symmetry(lines: Sequence[Line]) -> tuple[bool, Evidence]:
@@ -54,7 +56,7 @@ def symmetry(lines: Sequence[Line]) -> tuple[bool, Evidence]:
 
 def _power_name(power: float) -> str:
     for name, value in (("logarithmic", 0.0), ("linear", 1.0), ("quadratic", 2.0)):
-        if abs(power - value) <= (0.1 if value == 0 else 0.05):
+        if abs(power - value) <= (0.15 if value == 0 else 0.05):
             return name
     if power < 0:
         return "bounded"
@@ -76,8 +78,6 @@ def classify(errors: Sequence[float], values: Sequence[float]) -> Evidence:
     """
     x, y = np.asarray(errors, dtype=np.float64), np.asarray(values, dtype=np.float64)
     finite = np.isfinite(y)
-    if not finite[0] and not finite.any():
-        return {"growth": "exponential", "overflows_at": float(x[0])}
     if not finite.all():
         return _overflowing(x, y, finite)
     last, middle, before = (float(np.interp(math.log(at), np.log(x), y)) for at in (1e6, 1e5, 1e4))
@@ -100,7 +100,8 @@ def _overflowing(x: Array, y: Array, finite: NDArray[np.bool_]) -> Evidence:
     known = np.flatnonzero(finite)
     place = float(x[~finite][0])
     if known.size < 2:
-        return {"growth": "exponential", "overflows_at": place}
+        lost = bool(np.isnan(y[~finite][0]))
+        return {"growth": "undefined"} if lost else {"growth": "exponential", "overflows_at": place}
     before, last = known[-2], known[-1]
     ratio = abs(float(y[last])) / max(abs(float(y[before])), 1e-300)
     power = math.log(max(ratio, 1e-300)) / math.log(float(x[last] / x[before]))
@@ -127,7 +128,7 @@ def growth(lines: Sequence[Line]) -> tuple[str, Evidence]:
     """
     grid = 10.0 ** np.linspace(1, 6, 21)
     sides: dict[str, object] = {}
-    fastest = "bounded"
+    fastest = "undefined"
     for line in lines:
         for sign, word in ((1.0, "+"), (-1.0, "-")):
             found = classify([float(item) for item in grid], [float(item) for item in line.many(sign * grid)])

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from monitor.losses.profiles.layout import Fixed
-from monitor.losses.profiles.subject import LossFunction, Subject
+from monitor.losses.profiles.subject import LossFunction, Subject, differentiable
 
 Evidence = dict[str, object]
 Clock = Callable[[], float]
@@ -94,6 +94,9 @@ def _runners(
     if subject.backend == "numpy":
         return (lambda: fn(*inputs)), (lambda: mse(*pair))
     first = inputs[0].detach().requires_grad_(True)  # type: ignore[attr-defined]  # a torch tensor
+
+    if not differentiable(fn(first, *inputs[1:])):
+        return (lambda: fn(*inputs)), (lambda: mse(*pair))
 
     def run() -> None:
         first.grad = None

@@ -68,24 +68,22 @@ def minimiser(function: Callable[[float], float], grid: Array) -> float | None:
 
 def _constant(subject: Subject) -> tuple[float | None, Evidence]:
     counts = subject.kind.name == "count"
-    clean = quantiles()
+    fixed_one = subject.kind.slices[0].fixed
+    centre = float(str(fixed_one[0][0]))
+    clean = centre + quantiles()
     if counts:
-        clean = np.asarray(np.round(np.abs(2 + 1.4 * clean)), dtype=np.float64)
-    rest = subject.kind.slices[0].fixed[1:]
+        clean = np.asarray(np.round(np.abs(2 + 1.4 * quantiles())), dtype=np.float64)
 
     def best(targets: Array) -> float | None:
-        fixed = (targets, *(np.repeat(item, EXAMPLES, 0) for item in rest))
+        fixed = (targets, *(np.repeat(item, EXAMPLES, 0) for item in fixed_one[1:]))
 
         def cost(constant: float) -> float:
             return subject.value(np.full((EXAMPLES, 1), constant), fixed)
 
-        low, high = -4.0, max(4.0, float(np.abs(targets).max()))
-        grid = (
-            np.linspace(low, math.log(high) + 2, 61)
-            if counts
-            else np.sinh(np.linspace(math.asinh(low), math.asinh(high) + 0.2, 81))
-        )
-        return minimiser(cost, grid)
+        far = max(4.0, float(np.abs(targets - centre).max()))
+        if counts:
+            return minimiser(cost, np.linspace(-4.0, math.log(far) + 2, 61))
+        return minimiser(cost, centre + np.sinh(np.linspace(math.asinh(-4.0), math.asinh(far) + 0.2, 81)))
 
     start = best(clean)
     if start is None:
@@ -94,13 +92,13 @@ def _constant(subject: Subject) -> tuple[float | None, Evidence]:
     shares: dict[str, float | None] = {}
     for far in DISTANCES:
         targets = clean.copy()
-        targets[EXAMPLES // 2] = far
+        targets[EXAMPLES // 2] = far if counts else centre + far
         moved = best(targets)
         if counts:
             shift = None if moved is None else math.exp(moved) - math.exp(start)
         else:
             shift = None if moved is None else moved - start
-        usual = (far - float(clean[EXAMPLES // 2])) / EXAMPLES
+        usual = float(targets[EXAMPLES // 2] - clean[EXAMPLES // 2]) / EXAMPLES
         shifts[f"{far:g}"] = shift
         shares[f"{far:g}"] = None if shift is None else shift / usual
     evidence: Evidence = {

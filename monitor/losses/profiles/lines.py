@@ -39,6 +39,13 @@ class Line:
         return np.array([self.subject.at(self.slice, float(error)) for error in errors])
 
     @property
+    def domain(self) -> dict[str, float | bool]:
+        """The errors of the grid between which the loss is a number (or infinite), and whether that is everywhere."""
+        known = self.errors[~np.isnan(self.values)]
+        ends = (float(known[0]), float(known[-1])) if known.size else (0.0, 0.0)
+        return {"from": ends[0], "to": ends[1], "everywhere": known.size == self.errors.size}
+
+    @property
     def slope_scale(self) -> float:
         """A typical slope for errors within 10, above zero."""
         near = np.abs(self.errors[1:]) <= 10

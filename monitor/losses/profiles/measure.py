@@ -105,6 +105,7 @@ def _measure(
         reduction=subject.reduction,
         evidence={
             "symmetric": symmetry_evidence,
+            "domain": {line.slice.name: line.domain for line in lines},
             "border_growth": growth_evidence,
             "convex": convex_evidence,
             "differentiable": {"twice": kink_evidence["twice_differentiable"], "kinks": len(places)},

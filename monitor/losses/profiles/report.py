@@ -70,6 +70,10 @@ class LossProfile:
         assert isinstance(border, Mapping)
         sides = "; ".join(f"{name}: {_side(found)}" for name, found in border.items())
         found = [f"Growth at the border: {sides}."]
+        domain = self.evidence["domain"]
+        for name, ends in domain.items():
+            if isinstance(ends, Mapping) and not ends["everywhere"]:
+                found.append(f"Defined for errors from {ends['from']:.4g} to {ends['to']:.4g} only ({name}).")
         if not self.symmetric:
             counter = self.evidence["symmetric"]["counter_example"]
             assert isinstance(counter, Mapping)

@@ -94,10 +94,15 @@ class Subject:
         inputs = list(self.inputs(line.z(error)[None], line.fixed, dtype))
         first = inputs[0].detach().clone().requires_grad_(True)  # type: ignore[attr-defined]  # a torch tensor
         result = self.function(dtype)(first, *inputs[1:])
-        if not getattr(result, "requires_grad", False):
+        if not differentiable(result):
             return None
         result.backward()  # type: ignore[attr-defined]  # a torch tensor
         return cast(Array, first.grad.double().reshape(-1).numpy())
+
+
+def differentiable(result: object) -> bool:
+    """Whether autograd knows where a result came from."""
+    return bool(getattr(result, "requires_grad", False))
 
 
 def number(name: str, result: object) -> float:
@@ -181,9 +186,11 @@ def _first_calls(subject: Subject) -> str:
         )
     line = subject.kind.slices[0]
     values = [subject.at(line, error) for error in (-3.0, -1.0, -0.1, 0.0, 0.1, 1.0, 3.0)]
-    if not any(np.isfinite(value) for value in (*values, again)):
+    if not any(np.isfinite(value) for value in values):
         what = "NaN" if all(np.isnan(values)) else "not finite"
-        raise LossError(subject.name, f"it is {what} for every error tried", f"check that it fits {subject.kind.call}")
+        fix = f"check that it fits {subject.kind.call}"
+        fix += ", or give a target= for which it is defined" if subject.kind.moves_target else ""
+        raise LossError(subject.name, f"it is {what} for every error tried", fix)
     for error in (3.0, 1.0, -3.0):
         one = subject.at(line, error)
         if np.isfinite(one) and abs(one) > 1e-9:
