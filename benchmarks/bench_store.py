@@ -150,17 +150,22 @@ def bench_bytes(table: Table, folder: Path, n: int) -> None:
         for how, size in (("in bulk", 100_000), ("100 a batch", 100)):
             path = folder / f"bytes{time.perf_counter_ns()}.db"
             with Store.open(f"sqlite:///{path}") as store:
-                empty = path.stat().st_size
+                empty = _vacuumed(path)
                 run = Run(store, Engine())
                 for i in range(0, n, size):
                     run.send(columns(i, values[i : i + size]))
                 store.compact(run.id, now_ms=NOW)
                 length, bytes_ = _packed(path)
             table.add(f"sqlite: {kind} with step and time, {how}: chunks", bytes_ / length, "bytes/pt")
-            raw = sqlite3.connect(path)
-            raw.execute("VACUUM")
-            raw.close()
-            table.add(f"sqlite: {kind}, {how}: file", (path.stat().st_size - empty) / n, "bytes/pt")
+            table.add(f"sqlite: {kind}, {how}: file", (_vacuumed(path) - empty) / n, "bytes/pt")
+
+
+def _vacuumed(path: Path) -> int:
+    raw = sqlite3.connect(path)
+    raw.execute("VACUUM")
+    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    raw.close()
+    return path.stat().st_size
 
 
 def _packed(path: Path) -> tuple[int, int]:

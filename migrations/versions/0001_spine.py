@@ -203,12 +203,11 @@ def _chunks() -> None:
         sa.Column("last", sa.Double),
         sa.Column("last_finite_step", sa.BigInteger),
         sa.Column("sketch_n", sa.Integer, nullable=False),
+        sa.Column("sketch", sa.LargeBinary),
         sa.Column("steps", sa.LargeBinary, nullable=False),
         sa.Column("vals", sa.LargeBinary, nullable=False),
         sa.Column("times", sa.LargeBinary, nullable=False),
         sa.Column("epochs", sa.LargeBinary),
-        sa.Column("sketch", sa.LargeBinary),
-        sqlite_with_rowid=False,
         postgresql_partition_by="HASH (run_id)",
     )
     if op.get_bind().dialect.name == "postgresql":

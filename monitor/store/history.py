@@ -36,11 +36,13 @@ _OVERVIEW: Final = (
     .where(*_OF_SERIES)
     .order_by(CHUNKS.c.seq)
 )
-_BLOBS: Final = (
-    select(*(CHUNKS.c[c] for c in ("seq", "attempt", "n", "steps", "vals", "times", "epochs")))
+_BLOBS: Final = {
+    more: select(*(CHUNKS.c[c] for c in ("seq", "attempt", "n", "steps", "vals", *more)))
     .where(*_OF_SERIES, CHUNKS.c.seq.in_(bindparam("seqs", expanding=True)))
     .order_by(CHUNKS.c.seq)
-)
+    for more in ((), ("times",), ("epochs",), ("times", "epochs"))
+}
+"""Statements by the columns that are read besides steps and values."""
 _SKETCHES: Final = (
     select(CHUNKS.c.seq, CHUNKS.c.sketch)
     .where(*_OF_SERIES, CHUNKS.c.seq.in_(bindparam("seqs", expanding=True)))
@@ -74,7 +76,7 @@ def read_history(
         and row["last_step"] >= low
         and _shows(row, hidden_from.get(row["attempt"]))
     ]
-    blobs = _blobs(connection, run_id, series, [row["seq"] for row in wanted])
+    blobs = _blobs(connection, run_id, series, [row["seq"] for row in wanted], ("times", "epochs"))
     points = chunks.decode(blobs)
     keep = _visible(points.steps, wanted, hidden_from)
     if low > -math.inf or high < math.inf:
@@ -199,8 +201,9 @@ class _CurveReader:
     def _full(
         self, rows: Sequence[Mapping[str, int]], hidden_from: Mapping[int, int | None]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-        blobs = _blobs(self.connection, self.run_id, self.series, [r["seq"] for r in rows])
-        points = chunks.decode(blobs, times=self.axis == "wall_time", epochs=self.axis == "epoch")
+        more = {"step": (), "wall_time": ("times",), "epoch": ("epochs",)}[self.axis]
+        blobs = _blobs(self.connection, self.run_id, self.series, [r["seq"] for r in rows], more)
+        points = chunks.decode(blobs, times="times" in more, epochs="epochs" in more)
         keep = _visible(points.steps, rows, hidden_from)
         if keep is not None and not keep.all():
             points = chunks.take(points, keep)
@@ -240,11 +243,13 @@ def _overview(connection: Connection, run_id: str, series: int) -> list[Mapping[
     return list(connection.execute(_OVERVIEW, {"run": run_id, "series": series}).mappings())  # type: ignore[arg-type]  # keys are strings
 
 
-def _blobs(connection: Connection, run_id: str, series: int, seqs: Sequence[int]) -> list[Row]:
+def _blobs(
+    connection: Connection, run_id: str, series: int, seqs: Sequence[int], more: tuple[str, ...]
+) -> list[Row]:
     found: list[Row] = []
     for some in _portions(seqs):
         place = {"run": run_id, "series": series, "seqs": some}
-        found.extend(connection.execute(_BLOBS, place).mappings())  # type: ignore[arg-type]  # keys are strings
+        found.extend(connection.execute(_BLOBS[more], place).mappings())  # type: ignore[arg-type]  # keys are strings
     if len(found) != len(seqs):
         raise StoreError(f"run {run_id}: {len(seqs) - len(found)} chunks of series {series} went while they were read")
     return found

@@ -65,8 +65,11 @@ def smooth(y: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
     """
     good = np.isfinite(y)
     if good.all():
-        mass = 1 - weight ** np.arange(1.0, len(y) + 1)
-        return _decayed_sum(y, weight) * (1 - weight) / mass
+        smoothed = _decayed_sum(y, weight)
+        smoothed *= 1 - weight
+        biased = min(len(y), 1 if weight == 0 else math.ceil(-40 / math.log(weight)))  # then 1 to the last bit
+        smoothed[:biased] /= 1 - weight ** np.arange(1.0, biased + 1)
+        return smoothed
     total = _decayed_sum(np.where(good, y, 0.0), weight)
     mass = _decayed_sum(good.astype(np.float64), weight)
     with np.errstate(invalid="ignore", divide="ignore"):

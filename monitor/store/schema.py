@@ -175,12 +175,11 @@ CHUNKS: Final = Table(
     Column("last", Double),  # and at the highest
     Column("last_finite_step", BigInteger),
     Column("sketch_n", Integer, nullable=False),  # buckets of the sketch, 0 where there is none
+    Column("sketch", LargeBinary),  # before the points: SQLite reads a row from its beginning to what is asked for
     Column("steps", LargeBinary, nullable=False),
     Column("vals", LargeBinary, nullable=False),
     Column("times", LargeBinary, nullable=False),
     Column("epochs", LargeBinary),
-    Column("sketch", LargeBinary),
-    sqlite_with_rowid=False,
     postgresql_partition_by="HASH (run_id)",
 )
 
