@@ -56,7 +56,7 @@ LIGHT_PALETTE: Final = Palette(
     warning="#a86200",
     info="#4c5a73",
     good="#0b7a5b",
-    lines=("#2f6fd0", "#d9660a", "#0b8a68", "#b0508f", "#8a6d00", "#3a9fd6", "#6a4fb5", "#7a4a2a"),
+    lines=("#2f6fd0", "#d9660a", "#0b8a68", "#b0508f", "#8a6d00", "#2b8ec4", "#6a4fb5", "#7a4a2a"),
 )
 DARK_PALETTE: Final = Palette(
     background=DARK["backgroundColor"],

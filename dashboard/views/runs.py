@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import streamlit as st
@@ -87,6 +88,11 @@ def _list(filters: Filters) -> None:
     filters = _on_page(filters)
     reading = data.keep(f"runs {filters}", lambda: data.runs_page(filters))
     found: RunPage | None = reading.value
+    if found is not None and not found.items and found.total:  # the address names a page beyond the last one
+        filters = replace(filters, page=-(-found.total // data.PAGE_SIZE))
+        st.session_state["_page"] = filters.page
+        reading = data.keep(f"runs {filters}", lambda: data.runs_page(filters))
+        found = reading.value
     if found is None:
         if reading.error is None:
             st.skeleton(height=320)
@@ -97,25 +103,37 @@ def _list(filters: Filters) -> None:
     picked: list[str] = st.session_state.setdefault("_picked", [])
     table = runs_table(found, filters, picked, data.now_ms(), stale=reading.error is not None)
     _answer(live.html(compare_bar(picked) + table, key="runs"), picked)
-    n_pages = -(-found.total // data.PAGE_SIZE)
-    if n_pages > 1:
-        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            first = (filters.page - 1) * data.PAGE_SIZE
-            st.caption(f"{first + 1:,} to {first + len(found.items):,} of {words.count(found.total, 'run')}")
-            st.pagination(n_pages, key="page", bind="query-params", width=360)
+    _pages(filters, found)
 
 
 def _on_page(filters: Filters) -> Filters:
-    """The filters on the page that the reader is at; other filters start at the first one."""
+    """The filters on the page that the reader is at: the address' own at first, the first one under other filters."""
     state = st.session_state
-    if state.get("_paged_for") not in (None, filters):
-        state["page"] = 1
-    state["_paged_for"] = filters
-    number = state.get("page") or _whole(st.query_params.get("page"))
-    return Filters(
-        **{name: getattr(filters, name) for name in ("project", "status", "verdict", "search", "order")},
-        page=int(number),
-    )
+    asked = _whole(st.query_params.get("page")) if "_paged_for" not in state else 1
+    if state.get("_paged_for") != filters:
+        state["_paged_for"] = filters
+        state["_page"] = asked
+    return replace(filters, page=int(state.get(_key(filters)) or state["_page"]))
+
+
+def _key(filters: Filters) -> str:
+    """The page's widget; other filters get another one, which starts anew."""
+    return f"page of {replace(filters, page=1)}"
+
+
+def _pages(filters: Filters, found: RunPage) -> None:
+    """What part of the list this is, and the way to the others; the page is kept in the URL."""
+    n_pages = -(-found.total // data.PAGE_SIZE)
+    if filters.page > 1:
+        st.query_params["page"] = str(filters.page)
+    elif "page" in st.query_params:
+        del st.query_params["page"]
+    if n_pages < 2:
+        return
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        first = (filters.page - 1) * data.PAGE_SIZE
+        st.caption(f"{first + 1:,} to {first + len(found.items):,} of {words.count(found.total, 'run')}")
+        st.pagination(n_pages, default=min(filters.page, n_pages), key=_key(filters), width=360)
 
 
 def _whole(value: str | None) -> int:

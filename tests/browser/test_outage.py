@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from .conftest import Service, addresses, answers, free_port, spawn, stop
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from dashboard import words
 
 from .conftest import Service, elapsed, until
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 
 SEEN_WITHIN_S = 3.0
 DRAWN = "document.querySelector('.lm-plot[data-drawn=yes] .xtick') !== null"

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard import charts
+from dashboard.charts import Look, Story
+from dashboard.theme import palette
+from monitor.domain import Checkpoint, FindingState, Recommendation, Severity
+
+from .conftest import LOOK, checked, curve, finding, notes, trace
+
+any_loss = st.floats(allow_nan=True, allow_infinity=True, width=32)
+
+
+def test_train_and_validation_differ_in_colour_and_sparse_points_are_dots(look: Look) -> None:
+    figure = checked(charts.loss_figure(curve([2, 1] * 60), curve([3, 2, 1], x=[0, 60, 119]), Story(), look))
+
+    assert trace(figure, "train").line.color != trace(figure, "validation").line.color
+    assert trace(figure, "train").mode == "lines"
+    assert trace(figure, "validation").mode == "lines+markers"
+
+
+def test_a_smoothed_curve_lies_over_a_faint_raw_one_and_has_gaps_where_the_raw_one_has(look: Look) -> None:
+    smoothed = curve([4.0, math.nan, 2.0], smoothed=np.array([4.0, 4.0, 3.0]))
+
+    figure = checked(charts.loss_figure(smoothed, None, Story(), look))
+
+    assert trace(figure, "train (raw)").line.color.startswith("rgba(")
+    assert trace(figure, "train (raw)").showlegend is False
+    np.testing.assert_array_equal(trace(figure, "train").y, [4.0, math.nan, 3.0])
+
+
+def test_nan_and_infinities_are_marked_where_they_were_logged(look: Look) -> None:
+    figure = checked(charts.loss_figure(curve([1, math.nan, math.inf, -math.inf, 2]), None, Story(), look))
+
+    for name, x in (("NaN", 1), ("+inf", 2), ("-inf", 3)):
+        assert list(trace(figure, name).x) == [x]
+        assert trace(figure, name).yaxis == "y2"
+    np.testing.assert_array_equal(trace(figure, "train").y, [1, math.nan, math.nan, math.nan, 2])
+
+
+def test_a_curve_of_nan_alone_still_makes_a_figure(look: Look) -> None:
+    figure = checked(charts.loss_figure(curve([math.nan] * 4), None, Story(findings=(finding("nan"),)), look))
+
+    assert list(trace(figure, "NaN").x) == [0, 1, 2, 3]
+    assert figure.layout.yaxis.type == "linear"
+
+
+def test_a_single_point_is_a_large_dot(look: Look) -> None:
+    figure = checked(charts.loss_figure(curve([1.5]), None, Story(), look))
+
+    assert trace(figure, "train").marker.size > 5
+
+
+def test_values_that_are_not_positive_are_gaps_on_a_log_axis_and_counted_in_the_caption() -> None:
+    shown = curve([10.0, 0.0, -1.0, 0.1])
+
+    figure = checked(charts.loss_figure(shown, None, Story(), replace(LOOK, scale="log")))
+
+    assert figure.layout.yaxis.type == "log"
+    np.testing.assert_array_equal(trace(figure, "train").y, [10.0, math.nan, math.nan, 0.1])
+    assert "train: 2 values ≤ 0 cannot be drawn on a log axis" in charts.captions([("train", shown)], "log")
+
+
+@pytest.mark.parametrize(
+    ("values", "asked", "given"),
+    [
+        ([1.0, 0.5], "auto", "linear"),
+        ([1000.0, 0.5], "auto", "log"),
+        ([1000.0, 0.0], "auto", "linear"),
+        ([1000.0, 0.5], "linear", "linear"),
+        ([-1.0, -2.0], "log", "linear"),
+        ([math.nan], "log", "linear"),
+        ([], "auto", "linear"),
+    ],
+)
+def test_a_log_axis_is_taken_where_it_can_be_and_is_wanted_or_of_use(
+    values: list[float], asked: str, given: str
+) -> None:
+    assert charts.resolve_scale([curve(values)], asked) == given
+
+
+def test_a_critical_finding_is_a_band_from_its_onset_with_lines_at_onset_and_where_it_fired(look: Look) -> None:
+    figure = checked(charts.loss_figure(curve(range(1, 11)), None, Story(findings=(finding(),)), look))
+
+    band = next(s for s in figure.layout.shapes if s.name == "band 1")
+    assert (band.x0, band.x1) == (3.0, 9.0)
+    lines = {s.x0: s.line.dash for s in figure.layout.shapes if s.type == "line" and s.yref == "y domain"}
+    assert lines == {3.0: "dash", 5.0: "solid"}
+    assert "▲ overfitting · onset 3, fired 5" in notes(figure)
+
+
+def test_every_finding_has_a_bar_in_its_rules_lane_from_onset_to_end(look: Look) -> None:
+    over = finding(
+        "spike", state=FindingState.RESOLVED, severity=Severity.WARNING, onset_step=1.0, fired_step=2.0,
+        resolved_step=4.0, number=2,
+    )  # fmt: skip
+
+    figure = checked(charts.loss_figure(curve(range(1, 11)), None, Story(findings=(over, finding())), look))
+
+    bars = [(s.x0, s.x1) for s in figure.layout.shapes if s.name == "lane"]
+    assert bars == [(1.0, 4.0), (3.0, 9.0)]
+    assert figure.layout.yaxis3.ticktext == ("overfitting", "spike")
+    assert not any("spike" in text for text in notes(figure))
+
+
+def test_the_verdicts_own_finding_is_drawn_on_the_curve_even_where_it_is_mere_context(look: Look) -> None:
+    flat = finding("convergence", severity=Severity.INFO)
+
+    with_it = checked(charts.loss_figure(curve(range(9)), None, Story(findings=(flat,), verdict="convergence"), look))
+    without = checked(charts.loss_figure(curve(range(9)), None, Story(findings=(flat,), verdict="healthy"), look))
+
+    assert any("convergence · onset 3" in text for text in notes(with_it))
+    assert notes(without) == []
+
+
+def test_best_step_and_stop_are_marked_with_their_numbers(look: Look) -> None:
+    rec = Recommendation(best_step=4.0, best_val_loss=0.25, first_stop_step=7.0, stop_step=7.0)
+
+    figure = checked(charts.loss_figure(curve(range(1, 11)), None, Story(recommendation=rec), look))
+
+    assert (trace(figure, "best step").x, trace(figure, "best step").y) == ((4.0,), (0.25,))
+    assert "best 0.25 · step 4" in notes(figure)
+    assert "■ stop advised · 7" in notes(figure)
+
+
+def test_a_withdrawn_stop_says_so(look: Look) -> None:
+    rec = Recommendation(first_stop_step=7.0)
+    figure = checked(charts.loss_figure(curve(range(1, 11)), None, Story(recommendation=rec), look))
+    assert "■ stop advised · 7, withdrawn" in notes(figure)
+
+
+def test_the_best_steps_label_is_placed_by_the_logarithm_on_a_log_axis() -> None:
+    rec = Recommendation(best_step=1.0, best_val_loss=0.01)
+
+    figure = checked(charts.loss_figure(curve([1, 0.01]), None, Story(recommendation=rec), replace(LOOK, scale="log")))
+
+    assert trace(figure, "best step").y == (0.01,)
+    assert figure.layout.annotations[0].y == pytest.approx(-2)
+
+
+def test_a_best_loss_that_a_log_axis_cannot_show_is_marked_on_the_foot() -> None:
+    rec = Recommendation(best_step=1.0, best_val_loss=-3.0)
+
+    figure = checked(charts.loss_figure(curve([1, -3]), None, Story(recommendation=rec), replace(LOOK, scale="log")))
+
+    assert trace(figure, "best step").yaxis == "y2"
+    assert "best -3 · step 1" in notes(figure)
+
+
+def test_marks_stand_at_the_positions_of_their_steps_where_the_axis_is_not_steps() -> None:
+    rec = Recommendation(best_step=4.0, best_val_loss=0.25, first_stop_step=7.0)
+    story = Story(findings=(finding(),), recommendation=rec, positions={4.0: 240.0, 3.0: 180.0, 5.0: 300.0})
+    by_minutes = replace(LOOK, x_axis="relative")
+
+    figure = checked(charts.loss_figure(curve([1.0] * 10, x=np.arange(10) * 60.0), None, story, by_minutes))
+
+    assert trace(figure, "best step").x == (4.0,)
+    assert next(s for s in figure.layout.shapes if s.name == "band 1").x0 == 3.0
+    assert not any("stop advised" in text for text in notes(figure)), "step 7 has no place on this axis"
+
+
+def test_checkpoints_are_ticks_with_their_path(look: Look) -> None:
+    saved = Checkpoint(step=5, path="<best>.pt", time_ms=0)
+    figure = checked(charts.loss_figure(curve(range(9)), None, Story(checkpoints=(saved,)), look))
+    assert trace(figure, "checkpoint").customdata == ("step 5 · &lt;best&gt;.pt",)
+
+
+def test_a_reference_beyond_the_curve_gets_no_line_since_it_would_stretch_the_axis(look: Look) -> None:
+    references = {"chance level": 2.3, "floor": 0.0}
+    figure = checked(charts.loss_figure(curve([3.0, 1.0]), None, Story(references=references), look))
+    assert [s.name for s in figure.layout.shapes] == ["reference chance level"]
+
+
+def test_a_reduced_curve_says_how_many_of_how_many_points_it_shows() -> None:
+    said = charts.captions([("train", curve([1, 2, math.nan], total=1_000_000)), ("validation", curve([1]))], "linear")
+    assert said == (
+        "train: 3 of 1,000,000 points, every extreme kept",
+        "train: NaN at 1 place (marked ×)",
+        "validation: 1 point",
+    )
+
+
+def test_a_window_read_in_detail_replaces_that_part_of_the_overview() -> None:
+    whole = curve([0, 1, 2, 3, 4], x=[0, 10, 20, 30, 40], total=41)
+    detail = curve([9, 9, 9], x=[12, 15, 18], total=3)
+
+    joined = charts.spliced(whole, detail, 12, 18)
+
+    assert joined.x.tolist() == [0, 10, 12, 15, 18, 20, 30, 40]
+    assert (joined.shown, joined.total) == (8, 41)
+
+
+@given(st.lists(any_loss, max_size=30), st.lists(any_loss, max_size=30), st.sampled_from(["auto", "linear", "log"]))
+def test_any_values_make_a_figure_that_is_strict_json_and_valid(
+    train: list[float], val: list[float], scale: str
+) -> None:
+    look = Look(palette=palette("dark"), scale=scale)
+    rec = Recommendation(best_step=1.0, best_val_loss=val[0] if val and math.isfinite(val[0]) else None)
+
+    figure = charts.loss_figure(curve(train), curve(val), Story(findings=(finding(),), recommendation=rec), look)
+
+    json.loads(figure.to_json(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    checked(figure)
+
+
+@given(st.lists(any_loss, min_size=1, max_size=50))
+def test_no_finite_value_is_lost_on_a_linear_axis(values: list[float]) -> None:
+    figure = checked(charts.loss_figure(curve(values), None, Story(), replace(LOOK, scale="linear")))
+    drawn = np.asarray(trace(figure, "train").y)
+    np.testing.assert_array_equal(drawn[np.isfinite(values)], np.array(values)[np.isfinite(values)])
+
+
+def test_overlaid_runs_repeat_colours_with_dashes_after_eight(look: Look) -> None:
+    figure = checked(charts.overlay_figure([(f"run {i}", curve([1, 2])) for i in range(9)], look, title="loss"))
+    first, ninth = trace(figure, "run 0").line, trace(figure, "run 8").line
+    assert (first.color, first.dash) == (ninth.color, "solid")
+    assert ninth.dash == "dash"
+
+
+def test_a_small_figure_keeps_the_readers_zoom_by_its_revision(look: Look) -> None:
+    figure = checked(charts.small_figure(curve([1, 2, 3]), look, title="lr"))
+    assert (figure.layout.uirevision, figure.layout.title.text) == ("r", "lr")

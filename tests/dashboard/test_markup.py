@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import math
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard import listing, markup, sheet, side_by_side, words
+from dashboard.data import Filters, Overview
+from monitor.domain import Action, FindingState, Recommendation, RunPage, RunStatus, Severity
+
+from .conftest import NOW_MS, a_run, finding, snapshot
+
+NASTY = "<script>alert('x')</script>\"&"
+
+
+def test_what_users_wrote_is_escaped_everywhere() -> None:
+    run = a_run(
+        name=NASTY, project=NASTY, group=NASTY, headline=NASTY, error=NASTY, stop_requested=NASTY,
+        config={NASTY: {NASTY: NASTY}}, tags={NASTY: NASTY}, loss={NASTY: NASTY},
+        recommendation=Recommendation(reason=NASTY, forecast={NASTY: NASTY}),
+    )  # fmt: skip
+    nasty = finding(NASTY, explanation=NASTY, advice=NASTY, evidence={NASTY: NASTY})
+    seen = snapshot((NASTY,), findings=(nasty,), name=NASTY)
+    page = RunPage(items=(run,), total=1)
+
+    pages = (
+        listing.runs_table(page, Filters(), (), NOW_MS),
+        listing.attention_strip((run,), NOW_MS),
+        sheet.header(seen, NOW_MS, words.UTC),
+        sheet.findings(seen),
+        sheet.config(run),
+        sheet.tags(run),
+        sheet.series(seen),
+        markup.banner(run.recommendation, live=True),
+        side_by_side.results([seen], NOW_MS),
+        side_by_side.differences([run, a_run()]),
+    )
+
+    assert not any("<script" in body for body in pages)
+
+
+def test_a_verdicts_chip_tells_its_severity_by_a_mark_too() -> None:
+    assert "▲" in markup.chip("overfitting")
+    assert "◆" in markup.chip("oscillation")
+    assert "✓" in markup.chip("healthy")
+
+
+@given(st.lists(st.floats(width=32), max_size=40), st.lists(st.floats(width=32), max_size=40))
+def test_a_sparkline_of_any_values_has_only_finite_coordinates_inside_its_frame(
+    train: list[float], val: list[float]
+) -> None:
+    svg = markup.sparkline(train, val, width=100, height=20)
+    numbers = [float(n) for path in re.findall(r' d="([^"]*)"', svg) for n in re.findall(r"-?[\d.]+(?:e-?\d+)?", path)]
+    assert "nan" not in svg.partition("<path")[2]
+    assert all(0 <= n <= 100 for n in numbers)
+
+
+def test_a_sparkline_has_a_gap_where_a_nan_is_and_a_dash_where_nothing_is_finite() -> None:
+    assert markup.sparkline([1, math.nan, 2, 3], []).count("M") == 2
+    assert "<svg" not in markup.sparkline([math.nan], [])
+
+
+def test_a_threshold_follows_the_number_that_it_is_held_against() -> None:
+    assert [k for k, _ in markup.sorted_evidence(finding())] == ["rise", "rise_limit", "noise"]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["rise", "rise_limit", "min_rise", "max_rise", "rise_max", "x", "x_min"]), st.integers()
+    )
+)
+def test_sorting_evidence_loses_nothing(evidence: dict[str, int]) -> None:
+    assert dict(markup.sorted_evidence(finding(evidence=evidence))) == evidence
+
+
+def test_a_banner_says_what_to_do_with_the_numbers_it_rests_on() -> None:
+    rec = Recommendation(
+        action=Action.STOP, reason="It overfits.", best_step=875.0, best_val_loss=0.41, stop_step=1150.0,
+        first_stop_step=1150.0, confidence=0.9,
+    )  # fmt: skip
+
+    live, over = markup.banner(rec, live=True), markup.banner(rec, live=False)
+
+    for piece in ("It overfits.", ">875<", ">0.41<", "step 1,150", "90%"):
+        assert piece in live
+    assert "Stop was advised" in over
+
+
+def test_the_counts_say_how_many_need_a_person() -> None:
+    line = listing.counts_line(Overview(3, 120, (a_run(),)))
+    assert re.sub(r"<[^>]+>", " ", line).split() == ["3", "live", "1", "needs", "attention", "120", "in", "all"]
+
+
+def test_a_lost_run_asks_for_attention_with_its_last_heartbeat() -> None:
+    lost = a_run(status=RunStatus.LOST, heartbeat_ms=NOW_MS - 180_000)
+    assert "Last heartbeat 3 min ago, at step 9." in listing.attention_strip((lost,), NOW_MS)
+
+
+def test_clicking_a_sorted_column_again_turns_the_order_round() -> None:
+    page = RunPage(items=(a_run(),), total=1)
+    assert 'data-arg="-name"' in listing.runs_table(page, Filters(order="name"), (), NOW_MS)
+    assert 'data-arg="name"' in listing.runs_table(page, Filters(order="-name"), (), NOW_MS)
+
+
+def test_a_ticked_run_is_ticked() -> None:
+    page = RunPage(items=(a_run(),), total=1)
+    assert "checked" not in listing.runs_table(page, Filters(), (), NOW_MS)
+    assert "checked" in listing.runs_table(page, Filters(), (a_run().id,), NOW_MS)
+
+
+def test_the_last_step_stands_in_a_node_of_its_own() -> None:
+    assert '<span data-testid="last-step">step 9</span>' in sheet.header(snapshot(), NOW_MS, words.UTC)
+
+
+def test_unmapped_and_unjudged_series_are_shown_as_such() -> None:
+    body = sheet.series(snapshot(("train/loss", "loss", "accuracy")))
+    assert "training loss, not judged" in body
+    assert ">unmapped<" in body
+
+
+def test_findings_that_fire_are_cards_and_resolved_ones_are_rows() -> None:
+    over = finding("spike", state=FindingState.RESOLVED, severity=Severity.WARNING, resolved_step=8.0)
+    body = sheet.findings(snapshot(findings=(over, finding())))
+    assert body.count('data-testid="finding"') == 1
+    assert "Resolved (1)" in body
+
+
+def test_what_was_set_aside_is_counted_on_the_page() -> None:
+    seen = snapshot(warnings={"late": 3, "converted": 1, "dropped": 0})
+    body = sheet.events(seen, (), words.UTC)
+    assert "late" in body
+    assert "converted" in body
+    assert "dropped" not in body
+
+
+def test_only_what_differs_is_in_the_table_of_differences() -> None:
+    one, two = (
+        a_run(config={"lr": 0.1, "net": {"width": 8}}),
+        a_run(config={"lr": 0.1, "net": {"width": 16}, "seed": None}),
+    )
+    body = side_by_side.differences([one, two])
+    assert "net.width" in body
+    assert "seed" in body
+    assert "<code>lr</code>" not in body
+    assert "2 of 3 keys differ" in body
+
+
+def test_runs_of_the_same_name_are_told_apart() -> None:
+    one, two = a_run(id="a" * 32), a_run(id="b" * 32)
+    assert side_by_side.labels([one, two, a_run(name="other")]) == ("a run aaaaaa", "a run bbbbbb", "other")
+
+
+def test_losses_are_overlaid_whatever_each_run_calls_them() -> None:
+    one, two = snapshot(("loss", "val_loss")), snapshot(("train/loss", "eval_loss"))
+    assert side_by_side.metrics([one, two])[:2] == ("validation loss", "training loss")
+    found = side_by_side.series_for(two, "validation loss")
+    assert found is not None
+    assert found.key == "eval_loss"
+
+
+def test_the_chance_level_comes_from_the_runs_own_loss() -> None:
+    assert sheet.references(a_run(loss={"chance_level": 2.303, "floor": 0, "name": "CrossEntropy"})) == {
+        "chance level": 2.303, "floor": 0.0,
+    }  # fmt: skip
+    assert sheet.references(a_run()) == {}

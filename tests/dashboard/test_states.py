@@ -1,0 +1,165 @@
+"""Every page in every state that a store can be in, run as Streamlit runs it, over a real embedded store."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from monitor.store import Store
+
+from ..conftest import Feed
+
+MAIN = Path(__file__).parents[2] / "dashboard" / "main.py"
+Show = Callable[..., str]
+
+
+@pytest.fixture
+def embedded(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """An embedded store that the pages read in process."""
+    monkeypatch.delenv("MONITOR_SERVER_URL", raising=False)
+    monkeypatch.setenv("MONITOR_DIR", str(Path(sqlite_url.removeprefix("sqlite:///")).parent))
+    st.cache_resource.clear()
+    with Store.open(sqlite_url) as store:
+        yield store
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def show(embedded: Store) -> Show:
+    """Runs a page with its query and gives back all that it shows as text."""
+
+    def run(view: str = "", **query: str) -> str:
+        app = AppTest.from_file(str(MAIN), default_timeout=30)
+        if view:
+            app.run()
+            app.switch_page(f"views/{view}.py")
+        for name, value in query.items():
+            app.query_params[name] = value
+        app.run()
+        assert not app.exception
+        parts = [block.value for kind in ("markdown", "caption", "code") for block in app.get(kind)]
+        for block in app.get("bidi_component"):
+            data = json.loads(block.proto.json) if block.proto.json else _mixed(block)
+            parts.append(data.get("html") or data.get("figure") or "")
+        return "\n".join(parts)
+
+    return run
+
+
+def _mixed(block: object) -> dict[str, str]:
+    proto = block.proto  # type: ignore[attr-defined]  # a Streamlit element of a kind that it has no class for
+    found: dict[str, str] = json.loads(proto.mixed.json)
+    return found
+
+
+def logged(store: Store, name: str, train: list[float], val: list[float] = [], **start: object) -> Feed:  # noqa: B006  # never changed
+    """A run with these losses."""
+    feed = Feed(store)
+    feed.start(name=name, **start)
+    if train:
+        feed.log("train/loss", range(len(train)), train)
+    if val:
+        feed.log("val/loss", range(len(val)), val)
+    return feed
+
+
+def test_an_empty_store_welcomes_with_an_integration(show: Show) -> None:
+    body = show()
+    assert "No runs yet" in body
+    assert "monitor.init(" in body
+
+
+def test_a_filter_that_nothing_passes_is_no_welcome(embedded: Store, show: Show) -> None:
+    logged(embedded, "one", [1.0])
+    body = show(q="nothing like it")
+    assert "No run matches these filters." in body
+    assert "No runs yet" not in body
+
+
+def test_two_hundred_runs_come_in_pages(embedded: Store, show: Show) -> None:
+    for i in range(200):
+        logged(embedded, f"run {i:03d}", [1.0, 0.5])
+    assert show(sort="name").count('data-testid="run-row"') == 50
+    last = show(sort="name", page="4")
+    assert "run 150" in last
+    assert "151 to 200 of 200 runs" in last
+    assert "151 to 200 of 200 runs" in show(page="99")
+
+
+@pytest.mark.parametrize(
+    "order", ["-created", "name", "-last_step", "val.best", "status", "verdict", "action", "nonsense"]
+)
+def test_every_column_can_be_sorted_by(embedded: Store, show: Show, order: str) -> None:
+    logged(embedded, "one", [1.0])
+    assert 'data-testid="run-row"' in show(sort=order)
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "said"),
+    [
+        ([], [], "No point has arrived yet."),
+        ([1.5], [], "train: 1 point"),
+        ([math.nan] * 5, [], "NaN at"),
+        ([3.0, 2.0, 1.0], [], "train: 3 points"),
+        ([], [3.0, 2.0], "validation: 2 points"),
+        ([-1.0, -2.0, -3.0], [-1.0, -1.5, -2.0], "validation: 3 points"),
+        ([math.inf, -math.inf, 1.0], [], "2 infinite values"),
+    ],
+)
+@pytest.mark.parametrize("axis", ["step", "epoch", "elapsed", "clock"])
+def test_a_runs_page_shows_whatever_was_logged(
+    embedded: Store, show: Show, train: list[float], val: list[float], said: str, axis: str
+) -> None:
+    feed = logged(embedded, "odd one", train, val)
+    body = show("run", id=feed.run_id, x=axis)
+    assert "odd one" in body
+    if axis != "epoch":  # none was logged
+        assert said in body
+
+
+@pytest.mark.parametrize("tab", ["Findings", "More series", "Config", "Tags", "Series", "Checkpoints", "Events"])
+def test_every_tab_opens(embedded: Store, show: Show, tab: str) -> None:
+    feed = logged(embedded, "full", [3.0, 2.0], [3.0], config={"lr": 0.1}, tags={"team": "vision"})
+    feed.log("accuracy", [0], [0.5])
+    feed.event("checkpoint", step=1, path="one.pt")
+    feed.event("warning", name="converted", key="acc", count=2, example="'0.5'")
+    wanted = {
+        "Findings": "found nothing", "More series": "accuracy (unmapped)", "Config": "<code>lr</code>",
+        "Tags": "vision", "Series": "unmapped", "Checkpoints": "one.pt", "Events": "converted",
+    }  # fmt: skip
+    assert wanted[tab] in show("run", id=feed.run_id, tab=tab)
+
+
+def test_a_run_without_a_loss_says_how_one_is_found(embedded: Store, show: Show) -> None:
+    feed = logged(embedded, "no loss", [])
+    feed.log("accuracy", [0, 1], [0.5, 0.6])
+    assert "No series is taken for a loss." in show("run", id=feed.run_id)
+
+
+def test_a_run_that_is_not_there_and_a_page_without_one_say_so(show: Show) -> None:
+    assert "This run is not here." in show("run", id="f" * 32)
+    assert "No run is named." in show("run")
+
+
+def test_a_comparison_of_runs_with_and_without_points(embedded: Store, show: Show) -> None:
+    one, two = logged(embedded, "one", [3.0, 2.0], config={"lr": 1}), logged(embedded, "two", [], config={"lr": 2})
+    app = AppTest.from_file(str(MAIN), default_timeout=30).run()
+    app.switch_page("views/compare.py")
+    app.query_params["run"] = [one.run_id, two.run_id]
+    app.run()
+    assert not app.exception
+    assert app.multiselect[0].value == [one.run_id, two.run_id]
+
+
+def test_alerts_wait_in_the_outbox_and_an_empty_one_says_how_to_get_them(embedded: Store, show: Show) -> None:
+    assert "MONITOR_ALERT_URLS" in show("alerts")
+    logged(embedded, "breaks", [1.0, 0.9, 0.8, math.nan, math.nan, math.nan])
+    body = show("alerts")
+    assert "breaks" in body
+    assert "waiting" in body
