@@ -42,7 +42,7 @@ class Run:
         id: 32 hex digits.
         name: the run's name.
         project: the project it belongs to.
-        url: the run's page on the server; None in the embedded store.
+        url: the run's page on the dashboard, once the server has said where that is; None in the embedded store.
     """
 
     def __init__(
@@ -53,13 +53,12 @@ class Run:
         name: str,
         start: Mapping[str, object],
         open_sink: Callable[[], Sink] | None,
-        url: str | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self.id = run_id
         self.project = str(start["project"])
         self.name = name
-        self.url = url
+        self.url: str | None = None
         self._settings = settings
         self._start = start
         self._open_sink = open_sink
@@ -237,12 +236,17 @@ class Run:
             self._notices,
             open_sink=self._open_sink,
             on_reply=self._on_reply,
+            on_links=self._on_links,
             rng=self._rng,
         )
 
     def _on_reply(self, reply: Reply) -> None:
         self._reply = reply
         self._stop = reply.recommendation.action is Action.STOP or reply.stop_requested is not None
+
+    def _on_links(self, links: Mapping[str, str]) -> None:
+        if "dashboard" in links:
+            self.url = f"{links['dashboard'].rstrip('/')}/run?id={self.id}"
 
     def _log(self, data: object, step: object, epoch: object, time: object) -> None:
         if self._finished:
@@ -425,7 +429,6 @@ def init(
         name=shown,
         start=start,
         open_sink=None if mode == "offline" else _sink_opener(chosen, remote, sink),
-        url=f"{remote}/runs/{ident}" if remote else None,
         rng=rng,
     )
     if given and mode != "offline":

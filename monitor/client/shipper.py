@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -56,6 +56,7 @@ class Shipper:
         interval_s: seconds between batches.
         heartbeat_s: seconds between signs of life where there is nothing to send.
         on_reply: called with each reply, in the shipper's thread.
+        on_links: called once, after the first reply, with the addresses of what runs beside the server.
         joins: True for an extra writer, who waits for the run to appear.
         rng: spreads the retries of many clients.
 
@@ -75,6 +76,7 @@ class Shipper:
         interval_s: float,
         heartbeat_s: float,
         on_reply: Callable[[Reply], None],
+        on_links: Callable[[Mapping[str, str]], None] | None = None,
         joins: bool = False,
         rng: random.Random | None = None,
     ) -> None:
@@ -85,7 +87,7 @@ class Shipper:
         self._folder = folder
         self._open_sink = open_sink
         self._interval_s, self._heartbeat_s = interval_s, heartbeat_s
-        self._on_reply = on_reply
+        self._on_reply, self._on_links = on_reply, on_links
         self._joins = joins
         self._rng = rng or random.Random()  # jitter needs no secrecy
         self._sink: Sink | None = None
@@ -216,6 +218,10 @@ class Shipper:
             self._reader.drop_read()
         if reply is not None:
             self._on_reply(reply)
+            links = getattr(self._sink, "links", None)
+            if self._on_links is not None and links is not None:
+                self._on_links(links())
+            self._on_links = None
         with self._changed:
             self.acked = position.record
             self._changed.notify_all()

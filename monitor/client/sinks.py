@@ -122,6 +122,15 @@ class HttpSink:
             raise ServerUnreachable(self._server, "it answers, but not as a monitor server does")
         return Reply.from_dict(data)
 
+    def links(self) -> Mapping[str, str]:
+        """Addresses of what runs beside the server, such as "dashboard"; empty where it does not say."""
+        try:
+            data = request(self._client, "GET", "/api/v1/info")
+        except MonitorError:
+            return {}
+        links = data.get("links") if isinstance(data, Mapping) else None
+        return {str(name): str(link) for name, link in links.items()} if isinstance(links, Mapping) else {}
+
     def close(self) -> None:
         """Close the connection."""
         self._client.close()

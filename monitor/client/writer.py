@@ -35,6 +35,7 @@ class Writer:
         notices: where to count what has to be set aside.
         open_sink: makes the sink in the shipper's thread; None: points stay in the journal.
         on_reply: called with each reply.
+        on_links: called once with the addresses of what runs beside the server.
         rng: for the writer's name.
 
     Raises:
@@ -50,6 +51,7 @@ class Writer:
         *,
         open_sink: Callable[[], Sink] | None,
         on_reply: Callable[[Reply], None],
+        on_links: Callable[[Mapping[str, str]], None],
         rng: random.Random,
     ) -> None:
         self.name = writer_name(os.getpid(), rng)
@@ -76,6 +78,7 @@ class Writer:
                 interval_s=settings.ship_interval_s,
                 heartbeat_s=settings.heartbeat_s,
                 on_reply=on_reply,
+                on_links=on_links,
                 joins=bool(start.get("join")),
                 rng=rng,
             )

@@ -28,9 +28,8 @@ class Served:
 
     def __init__(self, url: str, settings: Settings) -> None:
         self.store = Store.open(url)
-        self._server = uvicorn.Server(
-            uvicorn.Config(create_api(self.store, Engine(), settings), port=0, log_config=None)
-        )
+        self.app = create_api(self.store, Engine(), settings)
+        self._server = uvicorn.Server(uvicorn.Config(self.app, port=0, log_config=None))
         self._thread = threading.Thread(target=self._server.run)
         self._thread.start()
         while not self._server.started:
@@ -241,6 +240,12 @@ class TestAServer:
     def test_that_is_away_is_an_error_for_a_reader(self) -> None:
         with Api("http://127.0.0.1:9") as api, pytest.raises(ServerUnreachable, match="monitor up"):
             api.runs()
+
+    def test_says_where_the_page_of_a_run_is(self, served: Served, settings: Settings) -> None:
+        served.app.state.services.links["dashboard"] = "http://dash/"
+        with init("p", settings=settings.model_copy(update={"server_url": served.address})) as run:
+            assert run.flush(10)
+            assert run.url == f"http://dash/run?id={run.id}"
 
     def test_is_found_by_the_environment(self, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MONITOR_SERVER_URL", served.address + "/")

@@ -89,7 +89,9 @@ class TestLogging:
         assert [math.isnan(v) for _, v in sink.points(run.id, "x")] == [True, True]
 
     @pytest.mark.parametrize(
-        "value", [None, "0.5", b"1", [1.0, 2.0], np.zeros(3), object(), 1 + 2j, print, {1, 2}], ids=lambda v: type(v).__name__
+        "value",
+        [None, "0.5", b"1", [1.0, 2.0], np.zeros(3), object(), 1 + 2j, print, {1, 2}],
+        ids=lambda v: type(v).__name__,
     )
     def test_what_is_no_number_is_named_once_and_the_rest_is_kept(
         self, start: Start, sink: MemorySink, caplog: pytest.LogCaptureFixture, value: object
@@ -363,7 +365,7 @@ class TestInit:
         )
         run.log({"x": 1.0})
         assert time.monotonic() - begun < 2
-        assert run.url == f"http://127.0.0.1:9/runs/{run.id}"
+        assert run.url is None
         run.finish()
 
     def test_several_runs_at_once_keep_apart(self, start: Start, sink: MemorySink) -> None:
