@@ -25,8 +25,12 @@ def get_curve(
     ref: str,
     key: _Key,
     x: Literal["step", "epoch", "wall_time", "relative"] = "step",
-    lo: Annotated[float | None, Query(description="Left end of the window, on the x axis.")] = None,
-    hi: Annotated[float | None, Query(description="Right end of the window, on the x axis.")] = None,
+    lo: Annotated[
+        float | None, Query(allow_inf_nan=False, description="Left end of the window, on the x axis.")
+    ] = None,
+    hi: Annotated[
+        float | None, Query(allow_inf_nan=False, description="Right end of the window, on the x axis.")
+    ] = None,
     width: Annotated[int, Query(ge=1, le=20_000, description="Pixels that the curve is drawn on.")] = 2000,
     smoothing: Annotated[float, Query(ge=0, lt=1, description="Weight of the moving average; 0 for none.")] = 0.0,
 ) -> Response:
@@ -50,9 +54,9 @@ def get_history(
     request: Request,
     ref: str,
     key: _Key,
-    lo: Annotated[int | None, Query(description="First step.")] = None,
-    hi: Annotated[int | None, Query(description="Last step, inclusive.")] = None,
-    attempt: Annotated[int | None, Query(ge=1, description="Points of this attempt alone.")] = None,
+    lo: Annotated[int | None, Query(ge=-(2**63), lt=2**63, description="First step.")] = None,
+    hi: Annotated[int | None, Query(ge=-(2**63), lt=2**63, description="Last step, inclusive.")] = None,
+    attempt: Annotated[int | None, Query(ge=1, lt=2**31, description="Points of this attempt alone.")] = None,
 ) -> Response:
     """Every point of a series: packed for those who accept `application/x-monitor-points`, else JSON."""
     run = served.store.run(ref)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -10,9 +11,12 @@ from starlette.responses import Response
 from monitor import __version__, wire
 from monitor.api.bodies import json_response
 from monitor.api.models import AlertsModel, HealthModel, InfoModel, ReadyModel
-from monitor.api.problems import documented
-from monitor.api.services import Served, Services, store_id
+from monitor.api.problems import documented, problem
+from monitor.api.services import Served, store_id
 from monitor.domain import Delivery
+from monitor.errors import StoreError
+
+_log = logging.getLogger(__name__)
 
 probes = APIRouter(tags=["health"], default_response_class=Response)
 """Open without a token, as probes have none; they tell nothing of the runs."""
@@ -31,10 +35,15 @@ async def healthz(served: Served) -> Response:
 @probes.get("/readyz", responses={200: {"model": ReadyModel}, **documented(503)})
 def readyz(served: Served) -> Response:
     """The store answers. A failing background job is told, but does not make a server unready that takes points."""
-    served.store.runs(limit=1)
-    jobs = _jobs(served)
-    degraded = any(job["failing"] for job in jobs.values())
-    return json_response({"status": "degraded" if degraded else "ok", "store": served.store_kind, "jobs": jobs})
+    try:
+        served.store.runs(limit=1)
+    except StoreError as error:
+        # Open to everybody, so without the error's words, which name the database's host.
+        _log.warning("not ready: %s", error)
+        return problem(503, "store-error", "The store does not answer", "the server's log says why")
+    jobs = {name: "failing" if health.failing else "ok" for name, health in served.jobs().items()}
+    status = "degraded" if "failing" in jobs.values() else "ok"
+    return json_response({"status": status, "store": served.store_kind, "jobs": jobs})
 
 
 @router.get("/info", responses={200: {"model": InfoModel}})
@@ -50,7 +59,7 @@ def info(served: Served) -> Response:
             "rules_hash": served.engine.config.hash,
             "heartbeat_s": served.settings.heartbeat_s,
             "links": served.links,
-            "jobs": _jobs(served),
+            "jobs": {name: health.to_dict() for name, health in served.jobs().items()},
         }
     )
 
@@ -71,7 +80,3 @@ def _delivery(row: Delivery) -> dict[str, object]:
         "delivered_ms": row.delivered_ms,
         "error": row.error,
     }
-
-
-def _jobs(served: Services) -> dict[str, dict[str, object]]:
-    return {name: health.to_dict() for name, health in served.jobs().items()}

@@ -33,7 +33,9 @@ class StopRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    who: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] = "api"
+    who: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")] = (
+        "api"
+    )
 
 
 class StopModel(BaseModel):
@@ -96,9 +98,9 @@ class HealthModel(BaseModel):
 class ReadyModel(BaseModel):
     """The server can do its work."""
 
-    status: str
+    status: str = Field(description='"ok", or "degraded" where a background job fails.')
     store: str
-    jobs: dict[str, JobHealth]
+    jobs: dict[str, str] = Field(description='"ok" or "failing" by name; `/api/v1/info` says why.')
 
 
 class InfoModel(BaseModel):

@@ -18,6 +18,7 @@ from monitor.domain import Json
 from monitor.errors import (
     MonitorError,
     OffsetGap,
+    QueryError,
     RunExists,
     RunNotFound,
     SchemaMismatch,
@@ -32,6 +33,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 _log = logging.getLogger(__name__)
 
 _TITLES: Final[Mapping[type[MonitorError], tuple[int, str]]] = {
+    QueryError: (422, "The query over the runs cannot be read"),
     WireError: (422, "The message does not follow the wire format; nothing of it was stored"),
     OffsetGap: (409, "The batch does not start where the writer's last one ended"),
     RunExists: (409, "The run exists"),
@@ -93,7 +95,7 @@ def of_error(error: MonitorError) -> Response:
 
 def _members(error: MonitorError) -> dict[str, object]:
     members: dict[str, object] = {}
-    for name in ("field", "expected", "got", "run_id", "key", "found", "wanted"):
+    for name in ("field", "position", "expected", "got", "run_id", "key", "found", "wanted"):
         value = getattr(error, name, None)
         if value is not None:
             members[name] = value

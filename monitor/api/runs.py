@@ -25,14 +25,15 @@ def list_runs(
     status: RunStatus | None = None,
     verdict: str | None = None,
     search: Annotated[str | None, Query(description="Part of a run's name or the start of its id.")] = None,
+    query: Annotated[str | None, Query(description='Such as `val.best < 0.3 and tags.team = "vision"`.')] = None,
     order: Annotated[str, Query(description='Column to sort by, "-" first for descending.')] = "-created",
-    limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
     sparkline: Annotated[int, Query(ge=0, le=1000, description="Values of each small curve; 0 for none.")] = 0,
 ) -> Response:
     """One page of runs, with how many the filters leave."""
     page = served.store.runs(
-        project=project, group=group, status=status, verdict=verdict, search=search,
+        project=project, group=group, status=status, verdict=verdict, search=search, query=query,
         order=order, limit=limit, offset=offset, sparkline=sparkline,
     )  # fmt: skip
     return json_response(

@@ -7,6 +7,7 @@ import ipaddress
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from monitor.api.problems import Refused
@@ -34,6 +35,19 @@ def authorize(request: Request, given: Annotated[HTTPAuthorizationCredentials | 
             "host",
             f"a server without a token does not answer to the name {request.url.hostname}; set MONITOR_TOKEN",
         )
+
+
+def refuse_nul(request: Request) -> None:
+    """Refuse the one character that no name may hold and PostgreSQL cannot store.
+
+    Raises:
+        RequestValidationError: a parameter holds it; it is named.
+    """
+    given = [("query", name, value) for name, value in request.query_params.multi_items()]
+    given += [("path", name, str(value)) for name, value in request.path_params.items()]
+    for place, name, value in given:
+        if "\0" in value:
+            raise RequestValidationError([{"type": "nul", "loc": (place, name), "msg": "holds the character NUL"}])
 
 
 def _local_name(host: str) -> bool:

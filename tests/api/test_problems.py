@@ -19,6 +19,7 @@ _EXAMPLES: dict[type[MonitorError], MonitorError] = {
     errors.RulesError: errors.RulesError("a.toml", "is odd", "use another"),
     errors.LossError: errors.LossError("mse", "is odd", "use another"),
     errors.WireError: errors.WireError("points[3].value", "must be a number"),
+    errors.QueryError: errors.QueryError("val.best <", 10, "a value is missing"),
     errors.OffsetGap: errors.OffsetGap("ab" * 16, "w", expected=3, got=7),
     errors.FileUnreadable: errors.FileUnreadable("a.csv", "row 3", "is odd"),
     errors.RunExists: errors.RunExists("ab" * 16),
@@ -51,6 +52,7 @@ def test_every_error_of_the_package_becomes_a_problem_with_its_message() -> None
     ("kind", "status", "members", "headers"),
     [
         (errors.WireError, 422, {"field": "points[3].value"}, {}),
+        (errors.QueryError, 422, {"field": "query", "position": 10}, {}),
         (errors.OffsetGap, 409, {"expected": 3, "got": 7}, {}),
         (errors.RunExists, 409, {"run_id": "ab" * 16}, {}),
         (errors.RunNotFound, 404, {"run_id": "ab" * 16}, {}),

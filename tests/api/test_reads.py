@@ -155,8 +155,38 @@ def test_an_order_that_is_no_column_is_refused(api: Api, run: Batch, order: str)
     assert response.status_code == 422, response.text
 
 
+def test_runs_are_found_by_a_query_and_a_wrong_one_points_at_the_character(api: Api, run: Batch) -> None:
+    found = get(api, "/runs", query='project = "reads" and train.best < 1.5')
+    refused = api.http.get("/api/v1/runs", params={"query": "status = = 1"})
+
+    assert isinstance(found, dict)
+    assert [r["name"] for r in found["runs"]] == ["reader"]
+    assert (refused.status_code, refused.json()["type"]) == (422, "urn:lossmonitor:problem:query-error")
+    assert (refused.json()["field"], refused.json()["position"]) == ("query", 9)
+
+
 def test_a_parameter_that_is_wrong_is_named(api: Api) -> None:
     assert api.http.get("/api/v1/runs?limit=many").json()["field"] == "limit"
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/runs?search=%00", "search"),
+        ("/runs?query=name=%22%00%22", "query"),
+        ("/runs/%00", "ref"),
+        ("/runs/reader/curve?key=%00", "key"),
+        ("/runs/reader/curve?key=train/loss&lo=nan", "lo"),
+        ("/runs/reader/history?key=train/loss&lo=99999999999999999999", "lo"),
+        ("/runs/reader/history?key=train/loss&attempt=99999999999", "attempt"),
+        ("/runs?offset=99999999999", "offset"),
+        ("/alerts?run=%00", "run"),
+    ],
+)
+def test_what_no_database_could_hold_is_refused_by_name(api: Api, run: Batch, path: str, field: str) -> None:
+    response = api.http.get(f"/api/v1{path}")
+
+    assert (response.status_code, response.json().get("field")) == (422, field), response.text
 
 
 def test_the_wrong_method_is_a_problem_too(api: Api) -> None:
@@ -165,8 +195,9 @@ def test_the_wrong_method_is_a_problem_too(api: Api) -> None:
     assert (response.status_code, response.json()["type"]) == (405, "urn:lossmonitor:problem:method-not-allowed")
 
 
-def test_a_stop_without_a_name_is_refused(api: Api, run: Batch) -> None:
-    response = api.http.post("/api/v1/runs/reader/stop", json={"who": "  "})
+@pytest.mark.parametrize("who", ["  ", "a\0b", "x" * 201, 7])
+def test_a_stop_without_a_name_that_can_be_stored_is_refused(api: Api, run: Batch, who: object) -> None:
+    response = api.http.post("/api/v1/runs/reader/stop", json={"who": who})
 
     assert (response.status_code, response.json()["field"]) == (422, "who")
 
@@ -185,6 +216,7 @@ def test_health_info_and_readiness_answer(api: Api) -> None:
     health, ready, info = (api.http.get(p).json() for p in ("/healthz", "/readyz", "/api/v1/info"))
 
     assert (health["status"], health["name"]) == ("ok", "lossmonitor")
-    assert ready == {"status": "ok", "store": "sqlite", "jobs": {}}
+    assert ready == {"status": "ok", "store": info["store"], "jobs": {}}
+    assert api.store.url.startswith(info["store"])
     assert info["store_id"] == health["store_id"]
     assert len(info["rules_hash"]) == 12

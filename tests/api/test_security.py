@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from monitor import __version__
 from monitor.api import create_api
+from monitor.domain import JobHealth
 from monitor.rules import Engine
 from monitor.settings import Settings
 from monitor.store import Store
@@ -69,6 +71,21 @@ def test_probes_need_no_token_and_tell_nothing_of_the_runs(guarded: httpx.Client
         "version": __version__,
     }
     assert guarded.get("/readyz").status_code == 200
+
+
+def test_a_probe_of_a_server_whose_database_is_gone_does_not_tell_where_it_was(tmp_path: Path) -> None:
+    settings = Settings(dir=tmp_path)
+    with Store.open(settings.store_url) as store:
+        failing = {"mlflow": JobHealth(failing=True, last_error="http://secret.example is down")}
+        with served(create_api(store, Engine(), settings, jobs=lambda: failing)) as url:
+            degraded = httpx.get(f"{url}/readyz")
+            store.close()
+            (tmp_path / "monitor.db").write_bytes(b"no database")
+            gone = httpx.get(f"{url}/readyz")
+
+    assert degraded.json() == {"status": "degraded", "store": "sqlite", "jobs": {"mlflow": "failing"}}
+    assert (gone.status_code, gone.json()["type"]) == (503, "urn:lossmonitor:problem:store-error")
+    assert "monitor.db" not in gone.text
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8470", "127.0.0.1.nip.example"])
