@@ -49,7 +49,7 @@ def emit(data: object, text: object, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(data, indent=2, allow_nan=False) + "\n")
     else:
-        out.print(text, soft_wrap=not out.is_terminal)
+        out.print(text, soft_wrap=isinstance(text, str) and not out.is_terminal)
 
 
 def escape(text: str) -> str:

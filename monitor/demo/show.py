@@ -109,13 +109,7 @@ def _one(
             name=scenario.name,
             config=scenario.config(),
             tags={"story": scenario.story},
-            loss={
-                "name": "cross_entropy",
-                "kind": "CrossEntropy",
-                "classes": 10,
-                "chance_level": 2.302585,
-                "floor": 0.0,
-            },
+            loss="cross_entropy(classes=10)",
             server=server,
         ) as run:
 
