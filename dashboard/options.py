@@ -23,7 +23,7 @@ LIGHT: Final[dict[str, str]] = {
 """Streamlit's colours in light mode."""
 
 DARK: Final[dict[str, str]] = {
-    "primaryColor": "#8fb0ff",
+    "primaryColor": "#4d7ce6",
     "backgroundColor": "#111317",
     "secondaryBackgroundColor": "#1a1d23",
     "textColor": "#e7e8ea",

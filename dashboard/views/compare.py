@@ -12,6 +12,7 @@ from dashboard.data import Snapshot
 from dashboard.plot import plot
 from monitor.domain import Curve
 from monitor.errors import MonitorError, RunNotFound
+from monitor.roles import Role
 
 REFRESH_S: Final = 3.0
 MAX_RUNS: Final = 12
@@ -92,7 +93,8 @@ def _overlay(seen: list[Snapshot]) -> None:
         found = side_by_side.series_for(snapshot, metric or metrics[0])
         if found is None:
             continue
-        weight = 0.0 if found.count <= charts.SPARSE else float(smoothing)
+        noisy = found.role is not Role.VAL and found.count > charts.SPARSE
+        weight = float(smoothing) if noisy else 0.0  # a validation is read point by point
         try:
             info = snapshot.info
             curve = data.curve(info.id, info.version, found.key, x=x_axis, width=600, smoothing=weight)

@@ -64,7 +64,7 @@ def _run(ref: str) -> None:
 
 
 def _header(seen: Snapshot, *, stale: bool) -> None:
-    left, right = st.columns([4, 1], vertical_alignment="top")
+    left, right = st.columns([6, 1], vertical_alignment="top")
     with left:
         live.html(sheet.header(seen, data.now_ms(), zone(), stale=stale), key="header")
     with right, st.container(horizontal=True, horizontal_alignment="right"):
