@@ -151,7 +151,7 @@ class View:
         """Whether the way down is a way: straight, or far longer than noise and not a wandering."""
         if self.range <= 0:
             return False
-        straight = self.low_at >= 5 and self.range >= 0.95 * self.travel
+        straight = self.low_at >= 5 and self.range >= max(0.95 * self.travel, 0.3 * abs(self.start))
         return straight or (self.range >= 0.6 * self.travel and self.range >= 20 * self.calm)
 
     @lazy
