@@ -1,0 +1,79 @@
+"""Keras 3, on any backend: a callback for `model.fit`."""
+
+# ruff: noqa: ARG002  # the framework gives the arguments of its hooks
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+
+from monitor.client.integrations._owned import OwnedRun
+from monitor.client.options import Mode
+from monitor.client.run import Run
+from monitor.settings import Settings
+
+
+class MonitorCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras is seen as untyped
+    """Logs batches and epochs, and stops the training when the run says so.
+
+    Args:
+        run: a run that the caller ends; None: one is started for each `fit`.
+        project: the project of a run that is started here, like the rest as in `monitor.init`.
+        every: batches between points of the training loss, >= 1. Keras gives the mean since the epoch's start.
+    """
+
+    def __init__(
+        self,
+        run: Run | None = None,
+        *,
+        project: str = "keras",
+        name: str | None = None,
+        mode: Mode = "auto",
+        settings: Settings | None = None,
+        every: int = 1,
+    ) -> None:
+        super().__init__()
+        self._held = OwnedRun(run, project=project, name=name, mode=mode, settings=settings)
+        self._every = max(1, every)
+        self._batches = 0
+
+    @property
+    def run(self) -> Run | None:
+        """The run, None outside a training."""
+        return self._held.run
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Start the run."""
+        config: dict[str, object] = dict(self.params or {})
+        optimizer = getattr(self.model, "optimizer", None)
+        if optimizer is not None:
+            config["optimizer"] = type(optimizer).__name__
+        self._held.begin(config)
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Log the training loss of a batch."""
+        run = self.run
+        if run is not None and logs and self._batches % self._every == 0:
+            run.log({f"train/{key}": value for key, value in logs.items()}, step=self._batches)
+        self._batches += 1
+        if run is not None and run.should_stop():
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Log what was validated at the end of an epoch."""
+        run = self.run
+        if run is None:
+            return
+        found = {key: value for key, value in (logs or {}).items() if key.startswith("val_")}
+        row: dict[str, object] = {f"val/{key.removeprefix('val_')}": value for key, value in found.items()}
+        rate = getattr(getattr(self.model, "optimizer", None), "learning_rate", None)
+        if rate is not None:
+            row["lr"] = float(keras.ops.convert_to_numpy(rate))
+        run.log(row, step=max(0, self._batches - 1), epoch=epoch + 1)
+        if run.should_stop(wait_s=1.0):
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """End a run that was started here."""
+        self._held.end()

@@ -1,0 +1,75 @@
+"""scikit-learn: models that learn in steps, through `partial_fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from monitor.client.run import Run
+
+
+class PartialFit(Protocol):
+    """A model that learns in steps."""
+
+    def partial_fit(self, X: ArrayLike, y: ArrayLike, **options: object) -> object:  # noqa: N803  # sklearn's name
+        """Learn from one batch."""
+        ...
+
+
+_M = TypeVar("_M", bound=PartialFit)
+Score = Callable[[_M, NDArray[np.float64], NDArray[np.float64]], float]
+
+
+def fit(
+    model: _M,
+    X: ArrayLike,  # noqa: N803  # scikit-learn's name
+    y: ArrayLike,
+    run: Run,
+    loss: Score[_M],
+    *,
+    validation: tuple[ArrayLike, ArrayLike] | None = None,
+    classes: Sequence[object] | None = None,
+    epochs: int = 100,
+    batch_size: int = 256,
+    seed: int = 0,
+    wait_s: float = 1.0,
+) -> _M:
+    """Train until the epochs are over or the run is told to stop.
+
+    Args:
+        model: has `partial_fit`.
+        X: samples, (n, d).
+        y: targets, (n,).
+        run: where to log.
+        loss: called with the model, samples and targets; lower is better, such as
+            `lambda m, X, y: log_loss(y, m.predict_proba(X), labels=m.classes_)`.
+        validation: samples and targets that it does not learn from.
+        classes: all classes, for a classifier.
+        epochs: passes over the samples, at most.
+        batch_size: samples a step, >= 1.
+        seed: for the order of the samples.
+        wait_s: seconds to wait for the judgement at the end of an epoch, at most.
+
+    Returns:
+        The model.
+    """
+    samples, targets = np.asarray(X), np.asarray(y)
+    rng = np.random.default_rng(seed)
+    step = 0
+    options: dict[str, object] = {} if classes is None else {"classes": np.asarray(classes)}
+    for epoch in range(epochs):
+        order = rng.permutation(len(samples))
+        for start in range(0, len(order), batch_size):
+            part = order[start : start + batch_size]
+            model.partial_fit(samples[part], targets[part], **options)
+            run.log({"train/loss": loss(model, samples[part], targets[part])}, step=step, epoch=epoch)
+            step += 1
+        if validation is not None:
+            held_x, held_y = np.asarray(validation[0]), np.asarray(validation[1])
+            run.log({"val/loss": loss(model, held_x, held_y)}, step=step - 1, epoch=epoch + 1)
+        if run.should_stop(wait_s):
+            break
+    return model
