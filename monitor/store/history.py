@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from monitor.domain import Curve, Points
 from monitor.errors import SeriesNotFound, StoreError, WireError
@@ -36,7 +36,7 @@ _OVERVIEW: Final = (
     .where(*_OF_SERIES)
     .order_by(CHUNKS.c.seq)
 )
-_BLOBS: Final = {
+_BLOBS: Final[dict[tuple[str, ...], Select[tuple[object, ...]]]] = {
     more: select(*(CHUNKS.c[c] for c in ("seq", "attempt", "n", "steps", "vals", *more)))
     .where(*_OF_SERIES, CHUNKS.c.seq.in_(bindparam("seqs", expanding=True)))
     .order_by(CHUNKS.c.seq)
@@ -243,9 +243,7 @@ def _overview(connection: Connection, run_id: str, series: int) -> list[Mapping[
     return list(connection.execute(_OVERVIEW, {"run": run_id, "series": series}).mappings())  # type: ignore[arg-type]  # keys are strings
 
 
-def _blobs(
-    connection: Connection, run_id: str, series: int, seqs: Sequence[int], more: tuple[str, ...]
-) -> list[Row]:
+def _blobs(connection: Connection, run_id: str, series: int, seqs: Sequence[int], more: tuple[str, ...]) -> list[Row]:
     found: list[Row] = []
     for some in _portions(seqs):
         place = {"run": run_id, "series": series, "seqs": some}
