@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard import words
-from dashboard.figure import Figure
+from dashboard.figure import Figure, Spec
 from dashboard.marks import (
     add_best,
     add_checkpoints,
@@ -283,7 +283,7 @@ def _canvas(title: str, look: Look, scale: str, y_title: str, curves: Sequence[C
             | ({"type": "date"} if look.x_axis == "wall_time" else {"tickformat": ",.12~r", "hoverformat": ",.12~r"}),
             "yaxis": axis
             | {"type": scale, "title": {"text": y_title, "font": title_font}, "tickformat": "~g"}
-            | ({"dtick": 1, "exponentformat": "power"} if scale == "log" and 2 < _decades(curves) <= 12 else {}),
+            | (_log_ticks(curves) if scale == "log" else {}),
             "yaxis2": {"overlaying": "y", "range": [0, 1], "fixedrange": True, "visible": False},
         }
     )
@@ -312,6 +312,12 @@ def _open_lanes(figure: Figure, rules: Sequence[str], colours: Palette) -> None:
             "zeroline": False,
         },
     )
+
+
+def _log_ticks(curves: Sequence[Curve]) -> Spec:
+    """A tick at 1, 2 and 5 within a few decades, one a decade within more, and Plotly's choice beyond."""
+    decades = _decades(curves)
+    return {} if decades > 12 else {"dtick": 1 if decades > 2 else "D2"}
 
 
 def _decades(curves: Sequence[Curve]) -> float:

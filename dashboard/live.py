@@ -59,7 +59,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
       dispatchEvent(new PopStateEvent("popstate"));
       return;
     }
-    setTriggerValue("act", { act: hit.dataset.act, arg: hit.dataset.arg ?? "" });
+    const act = hit.dataset.act;  // of ticks all are told, since two quick ones may arrive as one
+    const ticked = () => [...root.querySelectorAll(`input[data-act="${act}"]:checked`)].map((box) => box.dataset.arg);
+    setTriggerValue("act", { act, arg: hit.nodeName === "INPUT" ? ticked().join(" ") : hit.dataset.arg ?? "" });
   };
 }
 """
@@ -67,7 +69,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What was clicked: the element's `data-act` and `data-arg`."""
+    """What was clicked: the element's `data-act` and `data-arg`; of tick boxes the `data-arg` of all that are ticked."""
 
     act: str
     arg: str

@@ -102,7 +102,7 @@ def _list(filters: Filters) -> None:
         return
     picked: list[str] = st.session_state.setdefault("_picked", [])
     table = runs_table(found, filters, picked, data.now_ms(), stale=reading.error is not None)
-    _answer(live.html(compare_bar(picked) + table, key="runs"), picked)
+    _answer(live.html(compare_bar(picked) + table, key="runs"), picked, found)
     _pages(filters, found)
 
 
@@ -153,12 +153,13 @@ def _welcome() -> None:
         st.caption("Or run `monitor demo`: four real training runs, one of each kind of trouble.")
 
 
-def _answer(act: live.Act | None, picked: list[str]) -> None:
+def _answer(act: live.Act | None, picked: list[str], found: RunPage) -> None:
     """Do what was clicked in the table."""
     if act is None:
         return
     if act.act == "pick":
-        st.session_state["_picked"] = [p for p in picked if p != act.arg] if act.arg in picked else [*picked, act.arg]
+        here = {run.id for run in found.items}
+        st.session_state["_picked"] = [*(p for p in picked if p not in here), *act.arg.split()]
     elif act.act == "clear":
         st.session_state["_picked"] = []
     elif act.act == "sort":
