@@ -103,6 +103,7 @@ class Journal:
         self._next_bytes = min(first_bytes, max(16 * 1024, quota // 32))
         self._lock = threading.RLock()
         self._busy = False
+        self._busy_in = 0
         self._held: list[Callable[[], object]] = []
         self._unsynced: list[Segment] = []
         self._spare: Segment | None = None
@@ -215,6 +216,10 @@ class Journal:
         head = FRAME.pack(zlib.crc32(body), layout.kind, layout.words)
         struct.pack_into("<Q", buffer, slot.offset, int.from_bytes(head, "little"))
 
+    def interrupted(self) -> bool:
+        """True in a signal handler that came in the middle of a write of this same thread."""
+        return self._busy and self._busy_in == threading.get_ident()
+
     def prepare(self) -> None:
         """Have the next segment ready before it is needed; called from the keeper's thread."""
         if self._spare is not None or self.closed or self._segment.end < self._segment.limit // 2:
@@ -278,6 +283,7 @@ class Journal:
                 self._fast = {}  # what is logged from now on must not overtake it
                 self._held.append(write)
                 return None
+            self._busy_in = threading.get_ident()
             self._busy = True
             try:
                 self._write_held()

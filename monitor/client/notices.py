@@ -30,7 +30,7 @@ class Notices:
 
     def __init__(self, run_name: str) -> None:
         self._run = run_name
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may log in the middle of counting
         self._said: set[tuple[str, str]] = set()
         self._counts: dict[tuple[str, str], tuple[int, str]] = {}
 

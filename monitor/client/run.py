@@ -21,7 +21,7 @@ from monitor.client.notices import LOGGER, Notices
 from monitor.client.values import article, flatten, number, step_number
 from monitor.client.writer import Writer
 from monitor.domain import Action, Recommendation, Reply, RunStatus
-from monitor.errors import RunExists, RunNotFound, SettingsError, Unauthorized, WireError
+from monitor.errors import MonitorError, RunExists, RunNotFound, SettingsError, Unauthorized, WireError
 from monitor.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Run:
         self._lock = threading.RLock()
         self._notices = Notices(self.name)
         self._capture: threading.Thread | None = None
+        self._ending: tuple[str, str | None] | None = None
         self._writer: Writer | None = self._write(start)
         self._try_points = self._writer.journal.try_points
         lifetime.begin(self)
@@ -190,7 +191,15 @@ class Run:
             status: "finished", "stopped" or "failed". A run that ends soon after `should_stop()` was True is "stopped"
                 by itself.
             error: for a failed run, what went wrong, in one line.
+
+        In a signal handler that came in the middle of a `log()`, the end is noted, and the run ends with the process or
+        with the next `finish()`.
         """
+        if self._writer is not None and self._writer.journal.interrupted():
+            self._ending = self._ending or (status, error)  # a signal handler; the run ends once the write is done
+            return
+        if self._ending is not None:
+            status, error = self._ending
         if self._capture is not None:  # a run that ends at once still says where it ran
             self._capture.join(_CAPTURE_S)
         with self._lock:
@@ -433,6 +442,8 @@ def init(
     )
     if given and mode != "offline":
         _refused_at_once(run)
+        if resume != "never" and sink is None:
+            _go_on_counting(run, chosen, remote)
     if chosen.capture:
         run._capture = lifetime.in_background(lambda: _capture(run))
     return lifetime.make_current(run)
@@ -504,6 +515,19 @@ def _refused_at_once(run: Run) -> None:
         lifetime.end(run)
         writer.discard()
         raise problem
+
+
+def _go_on_counting(run: Run, settings: Settings, server: str | None) -> None:
+    """Let automatic steps of a resumed run follow its last one, where that can be read."""
+    from monitor.client.reader import Api
+
+    try:
+        with Api(settings=settings.model_copy(update={"server_url": server})) as api:
+            steps = [info.last_step for info in api.run(run.id).series() if info.last_step is not None]
+    except MonitorError:
+        return
+    if steps and run._writer is not None:
+        run._writer.journal.step = max(steps) + 1
 
 
 def _capture(run: Run) -> None:

@@ -168,6 +168,18 @@ class TestBothPlaces:
             assert view.history("loss").values.tolist() == [1.0] * 50 + [2.0] * 70
             assert view.history("loss", attempt=1).values.tolist() == [1.0] * 100
 
+    def test_automatic_steps_of_a_resumed_run_go_on(self, place: Settings) -> None:
+        with begin(place) as run:
+            for _ in range(10):
+                run.log({"loss": 1.0})
+        with begin(place, run_id=run.id, resume="must") as again:
+            for _ in range(5):
+                again.log({"loss": 2.0})
+        with Api(settings=place) as api:
+            points = api.run(run.id).history("loss")
+            assert points.steps.tolist() == list(range(15))
+            assert points.values.tolist() == [1.0] * 10 + [2.0] * 5
+
     def test_what_was_set_aside_is_on_the_run(self, place: Settings) -> None:
         with begin(place) as run:
             for step in range(5):

@@ -80,6 +80,25 @@ def test_a_signal_that_ends_the_process_loses_nothing(tmp_path: Path, name: str)
     assert ends(sink) == []
 
 
+def test_a_handler_of_the_users_own_may_end_the_run_in_the_middle_of_logging(tmp_path: Path) -> None:
+    body = """
+    import signal
+    def stop(*_):
+        run.finish("failed", "told to go")
+        sys.exit(3)
+    signal.signal(signal.SIGTERM, stop)
+    print("ready", flush=True)
+    i = 0
+    while True:
+        run.log({"x": 1.0, "text": "no number"}, step=i)
+        i += 1
+    """
+    sink = script(tmp_path, body, signal_at="SIGTERM", expect=3)
+    steps = series(sink)
+    assert steps == list(range(len(steps)))
+    assert ends(sink) == [("failed", "told to go")]
+
+
 def test_no_signal_handler_is_installed(tmp_path: Path) -> None:
     body = """
     import signal

@@ -267,6 +267,20 @@ class TestTheEnd:
     def test_an_exit_is_a_failure_only_with_a_code(self, error: BaseException | None, status: str) -> None:
         assert ending(error)[0] == status
 
+    def test_in_a_handler_that_interrupts_a_write_is_kept_for_the_next_finish(
+        self, start: Start, sink: MemorySink, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run = start()
+        assert run._writer is not None
+        journal = run._writer.journal
+        monkeypatch.setattr(journal, "_write_held", lambda: run.finish("failed", "told to go"))
+        run.log({"x": 1.0}, step=0)
+        monkeypatch.undo()
+        assert sink.events(run.id, "finish") == []
+        run.finish()
+        assert sink.points(run.id, "x") == [(0, 1.0)]
+        assert sink.events(run.id, "finish")[0].data == {"status": "failed", "error": "told to go"}
+
     def test_leaves_nothing_behind_once_all_is_stored(self, start: Start, settings: Settings) -> None:
         with start() as run:
             run.log({"x": 1.0})

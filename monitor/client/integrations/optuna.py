@@ -1,7 +1,7 @@
 """Optuna: a pruner that ends a trial when the rules would tell its loop to stop.
 
-`trial.report(loss, step)` as always; `MonitorPruner` judges the reported values as one curve. With `inner`, another pruner is
-asked as well: that one compares trials with each other, this one judges each by itself.
+`trial.report(loss, step)` as always; `MonitorPruner` judges the reported values as one curve. With `inner`, another
+pruner is asked as well: that one compares trials with each other, this one judges each by itself.
 """
 
 from __future__ import annotations

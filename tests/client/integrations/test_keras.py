@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
+os.environ.setdefault("KERAS_BACKEND", "torch")
 pytest.importorskip("keras", exc_type=ImportError)
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
