@@ -69,7 +69,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What was clicked: the element's `data-act` and `data-arg`; of tick boxes the `data-arg` of all that are ticked."""
+    """What was clicked: an element's `data-act` and `data-arg`; of tick boxes the `data-arg` of all that are ticked."""
 
     act: str
     arg: str
