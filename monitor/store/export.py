@@ -1,0 +1,130 @@
+"""Points of runs as a file that other tools read: CSV, or Parquet where pyarrow is installed.
+
+One row a point of the curve (what no newer attempt hides): run_id, run, key, step, value, time_ms, epoch. NaN and
+infinities are written as `NaN`, `Infinity` and `-Infinity` in CSV and as such in Parquet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import importlib
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from monitor.domain import Points, RunInfo
+from monitor.errors import FileUnreadable, StoreError
+from monitor.store.reads import Reads
+from monitor.wire import number_to_json
+
+COLUMNS: Final = ("run_id", "run", "key", "step", "value", "time_ms", "epoch")
+FORMATS: Final = ("csv", "parquet")
+
+Write = Callable[[RunInfo, str, Points], None]
+
+
+def export_points(
+    store: Reads,
+    run_refs: Sequence[str],
+    path: Path,
+    *,
+    keys: Sequence[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Write the curves of runs to a file, one series after the other; the file appears when it is whole.
+
+    Args:
+        run_refs: ids, unique prefixes or unique names.
+        path: the ending says the format, `.csv` or `.parquet`.
+        keys: series to write; None for all.
+        progress: called with (runs done, runs) after each run.
+
+    Returns:
+        Points written.
+
+    Raises:
+        RunNotFound: one of the runs is not there; nothing is written.
+        FileUnreadable: the path has another ending.
+        StoreError: pyarrow is needed and not installed.
+        OSError: the file cannot be written.
+    """
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in FORMATS:
+        raise FileUnreadable(str(path), "", f"ends in {path.suffix or 'nothing'}; write .csv or .parquet")
+    runs = [store.run(ref) for ref in run_refs]
+    part = path.with_name(path.name + f".{os.getpid()}.part")
+    try:
+        with (_csv if kind == "csv" else _parquet)(part) as write:
+            count = _write_all(store, runs, keys, write, progress)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return count
+
+
+def _write_all(
+    store: Reads,
+    runs: Sequence[RunInfo],
+    keys: Sequence[str] | None,
+    write: Write,
+    progress: Callable[[int, int], None] | None,
+) -> int:
+    count = 0
+    for done, run in enumerate(runs, start=1):
+        for series in store.series(run.id):
+            if keys is None or series.key in keys:
+                points = store.history(run.id, series.key)
+                write(run, series.key, points)
+                count += len(points)
+        if progress is not None:
+            progress(done, len(runs))
+    return count
+
+
+@contextlib.contextmanager
+def _csv(path: Path) -> Iterator[Write]:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+
+        def write(run: RunInfo, key: str, points: Points) -> None:
+            epochs = points.epochs.tolist() if points.epochs is not None else [math.nan] * len(points)
+            columns = zip(points.steps.tolist(), points.values.tolist(), points.times.tolist(), epochs, strict=True)
+            writer.writerows(
+                (run.id, run.name, key, step, number_to_json(value), time, "" if math.isnan(epoch) else epoch)
+                for step, value, time, epoch in columns
+            )
+
+        yield write
+
+
+@contextlib.contextmanager
+def _parquet(path: Path) -> Iterator[Write]:
+    try:
+        arrow: Any = importlib.import_module("pyarrow")
+        parquet: Any = importlib.import_module("pyarrow.parquet")
+    except ModuleNotFoundError:
+        raise StoreError("Parquet needs pyarrow; pip install pyarrow, or write .csv") from None
+    word = arrow.dictionary(arrow.int32(), arrow.string())
+    types = (word, word, word, arrow.int64(), arrow.float64(), arrow.timestamp("ms", tz="UTC"), arrow.float64())
+    schema = arrow.schema(list(zip(COLUMNS, types, strict=True)))
+    with parquet.ParquetWriter(path, schema) as writer:
+
+        def write(run: RunInfo, key: str, points: Points) -> None:
+            n = len(points)
+            names = [
+                arrow.DictionaryArray.from_arrays(np.zeros(n, np.int32), arrow.array([text]))
+                for text in (run.id, run.name, key)
+            ]
+            epochs = points.epochs if points.epochs is not None else np.full(n, math.nan)
+            numbers = [points.steps, points.values, arrow.array(points.times).cast(types[5]), epochs]
+            found = [*names, arrow.array(numbers[0]), arrow.array(numbers[1]), numbers[2]]
+            found.append(arrow.array(epochs, mask=np.isnan(epochs)))
+            writer.write_table(arrow.Table.from_arrays(found, schema=schema))
+
+        yield write
