@@ -11,6 +11,7 @@ A caller can catch `MonitorError` for all of them, or the builtin that each one 
     ├── OffsetGap            (ValueError)       a batch that does not start where the writer's last one ended
     ├── FileUnreadable       (ValueError)       an input file; names the file, the place and what is wrong
     ├── RunExists            (ValueError)       resume="never", but the run is there
+    ├── MlflowRefused        (ValueError)       MLflow will not take a run, however often it is asked
     ├── RunNotFound          (LookupError)
     ├── SeriesNotFound       (LookupError)
     ├── Unauthorized         (PermissionError)  no token, or one that is not known
@@ -124,6 +125,18 @@ class RunExists(MonitorError, ValueError):
     def __init__(self, run_id: str) -> None:
         super().__init__(f'run {run_id} exists; pass resume="allow" to continue it, or leave run_id out for a new run')
         self.run_id = run_id
+
+
+class MlflowRefused(MonitorError, ValueError):
+    """MLflow answered that it will not do it; to ask again changes nothing.
+
+    Attributes:
+        code: MLflow's error code, such as RESOURCE_DOES_NOT_EXIST.
+    """
+
+    def __init__(self, server: str, path: str, code: str, problem: str) -> None:
+        super().__init__(f"MLflow at {server} refused {path} ({code}): {problem}")
+        self.code = code
 
 
 class RunNotFound(MonitorError, LookupError):

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from monitor.mlflow_store.exporter import Exporter
-from monitor.mlflow_store.rest import MlflowRefused, MlflowServer
+from monitor.mlflow_store.rest import MlflowServer
 
-__all__ = ["Exporter", "MlflowRefused", "MlflowServer"]
+__all__ = ["Exporter", "MlflowServer"]

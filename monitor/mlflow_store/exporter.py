@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from monitor.domain import RunInfo, SeriesInfo
+from monitor.errors import MlflowRefused
 from monitor.mlflow_store import content
-from monitor.mlflow_store.rest import MlflowRefused, MlflowServer
+from monitor.mlflow_store.rest import MlflowServer
 
 TARGET: Final = "mlflow"
 """What the store calls this copy."""

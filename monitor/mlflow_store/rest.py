@@ -14,25 +14,13 @@ from typing import Any, Final
 
 import httpx
 
-from monitor.errors import MonitorError, ServerUnreachable, SettingsError
+from monitor.errors import MlflowRefused, ServerUnreachable, SettingsError
 
 TIMEOUT_S: Final = 10.0
 """Seconds that one call may take."""
 _METRICS: Final = 1000
 _NAMED: Final = 100
 """Params, and tags, of one `log-batch`, at most; with the metrics 1000 of everything."""
-
-
-class MlflowRefused(MonitorError, ValueError):
-    """MLflow answered that it will not do it; to ask again changes nothing.
-
-    Attributes:
-        code: MLflow's error code, such as RESOURCE_DOES_NOT_EXIST.
-    """
-
-    def __init__(self, server: str, path: str, code: str, problem: str) -> None:
-        super().__init__(f"MLflow at {server} refused {path} ({code}): {problem}")
-        self.code = code
 
 
 class MlflowServer:

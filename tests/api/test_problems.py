@@ -23,6 +23,7 @@ _EXAMPLES: dict[type[MonitorError], MonitorError] = {
     errors.OffsetGap: errors.OffsetGap("ab" * 16, "w", expected=3, got=7),
     errors.FileUnreadable: errors.FileUnreadable("a.csv", "row 3", "is odd"),
     errors.RunExists: errors.RunExists("ab" * 16),
+    errors.MlflowRefused: errors.MlflowRefused("http://x", "runs/create", "INVALID_PARAMETER_VALUE", "is odd"),
     errors.RunNotFound: errors.RunNotFound("ab" * 16),
     errors.SeriesNotFound: errors.SeriesNotFound("ab" * 16, "loss", ("a",)),
     errors.Unauthorized: errors.Unauthorized("http://x"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from monitor.errors import ServerUnreachable
-from monitor.server.children import FIRST_WAIT_S, GUARD, LAST_WAIT_S, STEADY_S, Child, Spec, keep_running, need
+from monitor.server.children import FIRST_WAIT_S, LAST_WAIT_S, STEADY_S, Child, Spec, keep_running, need
 from monitor.server.ports import free_port
 
 from .conftest import descendants, gone, until
@@ -38,7 +38,8 @@ def test_children_run_until_told_to_stop_and_none_is_left(tmp_path: Path) -> Non
 
     def ready() -> None:
         assert child.healthy()
-        seen.update(descendants(os.getpid()))
+        assert child._process
+        seen.update({child._process.pid} | descendants(child._process.pid))
         stop.set()
 
     keep_running([child], stop, ready=ready)
@@ -55,7 +56,8 @@ def test_a_child_that_dies_is_started_again(tmp_path: Path) -> None:
     thread.start()
     try:
         assert ready.wait(20)
-        guard = next(p for p in descendants(os.getpid()) if str(GUARD) in Path(f"/proc/{p}/cmdline").read_text())
+        assert child._process
+        guard = child._process.pid
         os.kill(next(iter(descendants(guard))), signal.SIGKILL)
         until(lambda: gone(guard))
         until(child.healthy)
