@@ -3,7 +3,7 @@
 Example:
     >>> from monitor.rules import diagnose
     >>> train = [(i, 2.0 * 0.97**i) for i in range(120)]
-    >>> val = [(i, 2.0 * 0.97**i + 2e-4 * max(0, i - 30) ** 1.5) for i in range(0, 120, 2)]
+    >>> val = [(i, 2.0 * 0.97**i + 1e-3 * max(0, i - 30) ** 1.5) for i in range(0, 120, 2)]
     >>> diagnose(train, val).verdict
     'overfitting'
 """

@@ -127,6 +127,7 @@ class Engine:
             for step, value in zip(steps.tolist(), values.tolist(), strict=True):
                 self._one(state, role, step, value, changes)
             return
+        _finite(state, role)
         at = 0
         while at < len(values):
             before = at
@@ -150,6 +151,7 @@ class Engine:
             return
         if step < curve.seen_step and not _late(state, curve, step):
             return
+        _finite(state, role)
         closed = curve.push(value, step)
         if closed:
             self._check(state, role, closed == BUCKET, step, changes)
@@ -197,6 +199,14 @@ class Engine:
                 changes.append(change)
         if len(changes) != before or whole:
             settle(state, run)
+
+
+def _finite(state: State, role: int) -> None:
+    """A finite point ends a row of non-finite ones."""
+    if role == TRAIN:
+        state.nan_train = 0.0
+    elif role == VAL:
+        state.nan_val = 0.0
 
 
 def _learning_rate(state: State, step: float, value: float) -> None:

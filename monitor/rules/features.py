@@ -222,8 +222,12 @@ class Features:
     @property
     def diverging(self) -> bool:
         """Whether divergence is out, or the loss is not finite now: what else could be said would mislead."""
-        slot = self.state.slots.get("divergence")
-        return (slot is not None and slot.phase == FIRING) or self.state.nan_train > 0
+        return self.fires("divergence") or self.state.nan_train > 0
+
+    def fires(self, name: str) -> bool:
+        """Whether a rule's finding is out."""
+        slot = self.state.slots.get(name)
+        return slot is not None and slot.phase == FIRING
 
     @lazy
     def judged(self) -> View:

@@ -11,7 +11,7 @@ from monitor.rules.rule import Reading, Spec, Threshold
 
 
 class GradientExplosion:
-    """The gradient norm of a whole bucket is a large multiple of its usual level.
+    """The gradient norm of the current bucket is a large multiple of its usual level.
 
     Source:
         Pascanu, Mikolov, Bengio, On the difficulty of training recurrent neural networks (ICML 2013).
@@ -34,10 +34,14 @@ class GradientExplosion:
             return None
         ordered = sorted(view.curve.x)
         usual = ordered[len(ordered) // 2]
-        ratio = view.level / usual if usual > 0 else 0.0
+        now = view.xs[-1]
+        ratio = now / usual if usual > 0 else 0.0
         if ratio < limits["ratio"] * (0.3 if firing else 1.0):
             return None
-        return Reading(view.step[-1], {"norm": view.level, "usual": usual, "ratio": ratio, "limit": limits["ratio"]})
+        return Reading(
+            view.step[-1] if view.curve.quarters else view.step[-2],
+            {"norm": now, "usual": usual, "ratio": ratio, "limit": limits["ratio"]},
+        )
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""

@@ -37,7 +37,7 @@ class Improving:
         view = run.judged
         if view.closed < 8 or view.range <= max(4 * view.sigma, 0.05 * abs(view.start)):
             return None
-        if run.diverging:
+        if run.diverging or run.fires("convergence"):
             return None
         gain, ease = view.gain, 0.8 if firing else 1.0
         large = gain >= ease * limits["gain"] * view.range or view.relative_gain >= limits["relative"]

@@ -18,9 +18,9 @@ class Nan:
 
     Example:
         >>> from monitor.rules import diagnose
-        >>> bad = diagnose([(0, 1.0), (1, 0.9), (2, float("nan")), (3, float("nan"))])
+        >>> bad = diagnose([(0, 1.0), (1, 0.9), (2, float("nan"))])
         >>> bad.verdict, bad.findings[0].fired_step
-        ('nan', 2)
+        ('nan', 2.0)
 
     Source:
         IEEE 754; Micikevicius et al., Mixed Precision Training (ICLR 2018), for the step that is skipped.

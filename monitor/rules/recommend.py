@@ -1,20 +1,35 @@
-"""What to do now: continue, stop or investigate, with the best step so far."""
+"""What to do now: continue, stop or investigate, with the best step so far and what continuing would gain.
+
+A stop is advised where going on only costs: the run overfits or diverges, or its training loss has stayed non-finite.
+A converged run is not stopped: what it may yet gain, by a lower learning rate or by patience, is in the forecast, and
+a run that merely waits harms nothing but the bill.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from monitor.domain import Action, Recommendation
+from monitor.rules.curve import Curve
 from monitor.rules.features import Features
+from monitor.rules.forecast import forecast
 from monitor.rules.state import FIRING, TRAIN, VAL, State
 
-STOPS = ("divergence", "overfitting")
-LOOKS = ("nan", "stagnation", "oscillation", "gradient_explosion", "gradient_vanishing", "metric_missing")
+STOPS: Final = ("divergence", "overfitting")
+"""Rules whose firing advises a stop."""
+LOOKS: Final = (
+    "nan", "gradient_explosion", "stagnation", "gradient_vanishing", "oscillation", "underfitting", "metric_missing",
+)  # fmt: skip
+"""Rules whose firing asks for a look at the run, from what matters most."""
+CONFIDENCE: Final = {"divergence": 0.95, "overfitting": 0.95, "risen": 0.75, "look": 0.6, "continue": 0.8}
+"""Share of such advice that was right on labelled curves, rounded down; see `docs/diagnosis.md`. `risen` is an
+overfitting run whose validation loss is above its start, where delayed generalisation is likeliest."""
 
 
 def settle(state: State, run: Features) -> None:
     """Keep the steps of the stop advice in the state, after the rules were asked."""
-    if any(name in state.slots and state.slots[name].phase == FIRING for name in STOPS):
+    if any(_fires(state, name) for name in STOPS):
         if math.isnan(state.stop_since):
             state.stop_since = run.step
         if math.isnan(state.first_stop):
@@ -26,31 +41,67 @@ def settle(state: State, run: Features) -> None:
 def recommend(state: State) -> Recommendation:
     """The advice that follows from a state."""
     curve = state.curves[VAL if state.curves[VAL].n else TRAIN]
-    best = curve.best_step if curve.n else None
-    firing = [name for name, slot in state.slots.items() if slot.phase == FIRING]
-    action, reason, confidence = Action.CONTINUE, "Nothing speaks for stopping.", None
-    if not curve.n and not state.non_finite:
-        reason = "Nothing has been logged yet."
-    if not math.isnan(state.stop_since):
-        name = next(name for name in STOPS if name in firing)
-        slot = state.slots[name]
-        action, confidence = Action.STOP, 0.9
-        reason = f"{name.capitalize()} since {state.unit} {slot.onset:g}, reported at {state.unit} {slot.fired:g}"
-        reason += f"; the best {'validation' if curve is state.curves[VAL] else 'training'} loss was "
-        reason += f"{curve.best:.4g} at {state.unit} {curve.best_step:g}." if curve.n else "never finite."
-    else:
-        for name in LOOKS:
-            if name in firing:
-                slot = state.slots[name]
-                action = Action.INVESTIGATE
-                reason = f"{name.replace('_', ' ').capitalize()} since {state.unit} {slot.onset:g}."
-                break
+    last = state.advice
+    if last is not None and last[0] is state.slots and last[1] is curve.x and last[2] == (curve.best_step, curve.n > 0):
+        return last[3]
+    advice = _recommend(state, curve)
+    state.advice = (state.slots, curve.x, (curve.best_step, curve.n > 0), advice)
+    return advice
+
+
+def _recommend(state: State, curve: Curve) -> Recommendation:
+    action, reason, confidence = _advice(state)
+    stopping = not math.isnan(state.stop_since)
     return Recommendation(
         action=action,
         first_stop_step=None if math.isnan(state.first_stop) else state.first_stop,
-        stop_step=None if math.isnan(state.stop_since) else state.stop_since,
-        best_step=best,
+        stop_step=state.stop_since if stopping else None,
+        best_step=curve.best_step if curve.n else None,
         best_val_loss=curve.best if curve.n else None,
         reason=reason,
         confidence=confidence,
+        forecast={} if stopping or state.nan_train else _outlook(state),
     )
+
+
+def _advice(state: State) -> tuple[Action, str, float | None]:
+    curve = state.curves[VAL if state.curves[VAL].n else TRAIN]
+    if not math.isnan(state.stop_since):
+        name = next(name for name in STOPS if _fires(state, name))
+        slot = state.slots[name]
+        risen = name == "overfitting" and len(curve.x) > 0 and curve.x[-1] > curve.first
+        best = (
+            f"the best loss was {curve.best:.4g} at {state.unit} {curve.best_step:g}"
+            if curve.n
+            else "no loss was finite"
+        )
+        reason = f"{name.capitalize()} since {state.unit} {slot.onset:g}, certain since {slot.fired:g}; {best}."
+        return Action.STOP, reason, CONFIDENCE["risen" if risen else name]
+    for name in LOOKS:
+        if _fires(state, name):
+            reason = f"{name.replace('_', ' ').capitalize()} since {state.unit} {state.slots[name].onset:g}."
+            return Action.INVESTIGATE, reason, CONFIDENCE["look"]
+    if not curve.n:
+        return Action.CONTINUE, "Nothing has been logged yet.", None
+    outlook = _outlook(state)
+    if not outlook:
+        return Action.CONTINUE, "Too early to tell; nothing speaks for stopping.", None
+    reason = (
+        f"Nothing speaks for stopping; {outlook['steps']:.0f} more {state.unit}s are expected to gain "
+        f"{outlook['gain']:.2g} (90 %: {outlook['gain_low']:.2g} to {outlook['gain_high']:.2g})."
+    )
+    return Action.CONTINUE, reason, CONFIDENCE["continue"]
+
+
+def _outlook(state: State) -> dict[str, float | int | str | None]:
+    """The forecast, computed anew only after a bucket has closed."""
+    run = Features(state, state.last_step)
+    buckets = run.judged.curve.x
+    if state.outlook is None or state.outlook[0] is not buckets:
+        state.outlook = (buckets, forecast(run.judged))
+    return state.outlook[1]
+
+
+def _fires(state: State, name: str) -> bool:
+    slot = state.slots.get(name)
+    return slot is not None and slot.phase == FIRING

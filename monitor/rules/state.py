@@ -9,7 +9,7 @@ import math
 import struct
 from typing import Final, NamedTuple
 
-from monitor.domain import Counts
+from monitor.domain import Counts, Recommendation
 from monitor.errors import RulesError
 from monitor.rules.curve import Curve
 
@@ -64,6 +64,8 @@ class State:
         curves: sketch by series, indexed by role code; an empty one where nothing was logged.
         slots: by rule name.
         said: the headline of a verdict as of the last check, a copy of what its buckets say; never packed.
+        outlook: the forecast and the buckets that it was made from; never packed.
+        advice: the recommendation and what it rests on; never packed.
         owned: bits of the sketches that were forked since this state was.
         nan_train, nan_val: non-finite losses in a row at the end of the series.
         val_at: training points seen when the last validation point came; `val_gap` the longest wait so far.
@@ -83,6 +85,8 @@ class State:
         self.first_stop = self.stop_since = self.val_step = math.nan
         self.chance, self.floor = chance, floor
         self.said: tuple[str, str] | None = None
+        self.outlook: tuple[list[float], dict[str, float | int | str | None]] | None = None
+        self.advice: tuple[dict[str, Slot], list[float], tuple[float, bool], Recommendation] | None = None
         self.owned = 0
         self.lr = self.lr_top = self.lr_changed = self.lr_before = math.nan
 

@@ -1,0 +1,97 @@
+"""What continuing would gain: a mixture of learning-curve models fitted to the sketch of the judged loss.
+
+Each model is `floor + height * shape(t)`, with `t` the points so far as a share of all, and a shape that falls: power
+laws `t**-b` and exponentials `exp(-t / tau)`. Floor and height (>= 0) are fitted by least squares with weights that
+favour the later curve, and the models are averaged by their likelihood. The interval adds the spread between models to
+the noise. The closed form costs some 50 microseconds and needs no optimiser.
+
+Source:
+    Domhan, Springenberg, Hutter, Speeding up automatic hyperparameter optimization by extrapolation of learning curves
+    (IJCAI 2015), for the mixture; Viering, Loog, The Shape of Learning Curves (2022), for power laws; LC-PFN
+    (Adriaensen et al., 2023), for the Bayesian reading of a truncated curve.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from monitor.rules.features import Floats, View
+
+POWERS: Final = np.array([0.25, 0.5, 1.0, 2.0])
+RATES: Final = np.array([1.5, 3.0, 6.0, 12.0, 24.0])
+AHEAD: Final = 0.5
+"""How far the forecast looks, as a share of the run so far."""
+WIDEN: Final = 1.8
+"""The models share their mistakes; so much wider is an interval that covers nine in ten (`docs/diagnosis.md`)."""
+ENOUGH: Final = 8
+"""Buckets needed."""
+
+
+def forecast(view: View) -> dict[str, float | int | str | None]:
+    """The loss half as many steps again from now.
+
+    Args:
+        view: the judged series.
+
+    Returns:
+        `steps` ahead, the `expected` loss there with a 90 % interval `low` to `high`, and the `gain` over the best
+        level so far with `gain_low` and `gain_high` (never below 0: the best step can be kept); empty where there
+        are too few buckets.
+
+    Example:
+        >>> from monitor.rules.curve import Curve
+        >>> curve = Curve(40, 16)
+        >>> for i in range(39):
+        ...     _ = curve.push(1 + 2 / (i + 1), float(i))
+        >>> outlook = forecast(View(curve))
+        >>> outlook["steps"], round(outlook["expected"], 1)
+        (19.0, 1.0)
+    """
+    k = view.closed
+    if k < ENOUGH:
+        return {}
+    x = np.array(view.curve.x)
+    centre, scale = float(x[-1]), float(np.abs(x - x[-1]).max())
+    if scale == 0:
+        scale = max(abs(centre), 1.0) * 1e-9
+    y = np.clip((view.smooth - centre) / scale, -1.0, 1.0)
+    at, spread, weight = _predict(y, max(view.noise / scale, 1e-6))
+    expected = float(weight @ at)
+    deviation = math.sqrt(float(weight @ ((at - expected) ** 2 + spread**2)))
+    best = view.low
+    loss, half = centre + scale * expected, WIDEN * 1.645 * scale * deviation
+    return {
+        "steps": AHEAD * (view.step[-1] - view.curve.first_step),
+        "expected": loss,
+        "low": loss - half,
+        "high": loss + half,
+        "gain": max(best - loss, 0.0),
+        "gain_low": max(best - loss - half, 0.0),
+        "gain_high": max(best - loss + half, 0.0),
+        "buckets_since_best": k - 1 - view.low_at,
+    }
+
+
+def _predict(y: Floats, noise: float) -> tuple[Floats, Floats, Floats]:
+    """Each model's prediction, its standard error, and its weight; arrays of shape (models,)."""
+    k = len(y)
+    t = (np.arange(k) + 0.5) / k
+    ahead = 1.0 + AHEAD
+    shapes = np.concatenate((t[None, :] ** -POWERS[:, None], np.exp(-t[None, :] * RATES[:, None])))
+    later = np.concatenate((ahead**-POWERS, np.exp(-ahead * RATES)))
+    w = 0.2 + t**2
+    total = w.sum()
+    mean_s, mean_y = shapes @ w / total, float(y @ w) / total
+    ds, dy = shapes - mean_s[:, None], y - mean_y
+    spread = ds**2 @ w
+    height = np.maximum((ds * dy) @ w / spread, 0.0)
+    rest = dy - height[:, None] * ds
+    error = np.maximum(rest**2 @ w / total, noise**2)
+    at = mean_y + height * (later - mean_s)
+    variance = error * (1 + 1 / k + (later - mean_s) ** 2 / spread)
+    log_weight = -0.5 * k * np.log(error)
+    weight = np.exp(0.5 * (log_weight - log_weight.max()))
+    return at, np.sqrt(variance), weight / weight.sum()

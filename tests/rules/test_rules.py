@@ -1,0 +1,176 @@
+"""Every rule has a trace on which it fires, at an exact step, and a healthy one on which it never does."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from monitor.domain import RULE_NAMES, Diagnosis
+from monitor.rules import diagnose
+from monitor.rules.registry import BUILT_IN
+
+Series = list[tuple[float, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """What is logged, and the step at which the rule must fire (None: it must not)."""
+
+    train: Series
+    val: Series | None = None
+    grad_norm: Series | None = None
+    loss: dict[str, object] | None = None
+    unit: str = "step"
+    fired: float | None = None
+    onset: float | None = None
+
+    def diagnose(self) -> Diagnosis:
+        return diagnose(self.train, self.val, grad_norm=self.grad_norm, loss=self.loss, unit=self.unit)
+
+
+def series(values: np.ndarray, every: int = 1, start: int = 0) -> Series:
+    return [(float(start + i * every), float(v)) for i, v in enumerate(values)]
+
+
+def noise(n: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=n)
+
+
+def falling(n: int, floor: float = 0.3, rate: float = 5.0) -> np.ndarray:
+    """From floor + 2 down to the floor, with `rate` time constants in the run."""
+    return floor + 2 * np.exp(-rate * np.arange(n) / n)
+
+
+def u_turn(n: int, turn: int, slope: float) -> np.ndarray:
+    """Falls, and rises from `turn` on."""
+    return falling(n, 0.5, 8) + slope * np.maximum(np.arange(n) - turn, 0)
+
+
+T = np.arange(600)
+HEALTHY = Trace(train=series(falling(600) + 0.05 * noise(600)), val=series(falling(60, 0.35) + 0.01 * noise(60, 1), 10))
+SAWTOOTH = 10.0 ** (-4 + 3 * (1 - (np.arange(480) % 40) / 40))
+FLAT = 2.3 + 0.01 * noise(200)
+SPIKED = np.where(np.arange(300) == 200, 9.0, falling(300) + 0.02 * noise(300))
+LATE_CLIMB = np.concatenate([falling(200), falling(200)[-1] + 0.02 * np.arange(1, 101)])
+BROKEN = np.concatenate([falling(100), [math.nan] * 5])
+QUIET = Trace(train=series(falling(600) + 0.05 * noise(600)), val=series(falling(10, 0.35), 10))
+HIGH = series(2.0 + 0.3 * np.exp(-np.arange(400) / 30) + 0.01 * noise(400))
+HIGH_VAL = series(2.01 + 0.3 * np.exp(-np.arange(80) / 6) + 0.002 * noise(80, 1), 5)
+
+FIRING = {
+    "nan": Trace(train=series(BROKEN), fired=100, onset=100),
+    "divergence": Trace(train=series(LATE_CLIMB), fired=249, onset=223),
+    "spike": Trace(train=series(SPIKED), fired=207, onset=200),
+    "oscillation": Trace(train=series(SAWTOOTH * (1 + 9 * np.exp(-np.arange(480) / 20)) + 1e-6), fired=131, onset=63),
+    "convergence": Trace(train=series(falling(200, rate=20)), val=series(falling(40, 0.35, 20), 5), fired=35),
+    "stagnation": Trace(train=series(FLAT), val=series(2.3 + 0.001 * noise(20, 1), 10), fired=73, onset=0),
+    "underfitting": Trace(train=HIGH, val=HIGH_VAL, fired=150, onset=110),
+    "overfitting": Trace(
+        train=series(falling(400, 0.01) + 0.02 * noise(400)), val=series(u_turn(40, 15, 0.02), 10), fired=200, onset=150
+    ),
+    "improving": Trace(train=series(falling(100, rate=2)), val=series(falling(20, rate=2), 5), fired=36, onset=30),
+    "gradient_explosion": Trace(
+        train=HEALTHY.train,
+        grad_norm=series(np.where(T < 400, 1.0, 200.0) * np.exp(0.1 * noise(600, 2))), fired=431, onset=383,
+    ),
+    "gradient_vanishing": Trace(
+        train=series(2.3 + 0.01 * noise(600)), grad_norm=series(np.exp(-T / 30)), fired=351, onset=287
+    ),
+    "initial_loss": Trace(train=series(falling(50, rate=3) * 5), loss={"chance": 2.3026}, fired=3, onset=0),
+    "metric_missing": Trace(train=QUIET.train, val=QUIET.val, fired=131, onset=90),
+}  # fmt: skip
+
+
+def test_every_rule_has_a_trace() -> None:
+    assert tuple(FIRING) == RULE_NAMES == tuple(rule.spec.name for rule in BUILT_IN)
+
+
+@pytest.mark.parametrize("rule", RULE_NAMES)
+def test_fires_at_the_exact_step_with_its_evidence(rule: str) -> None:
+    trace = FIRING[rule]
+    first = next(finding for finding in trace.diagnose().findings if finding.rule == rule)
+    assert first.fired_step == trace.fired
+    assert trace.onset is None or first.onset_step == trace.onset
+    assert first.onset_step <= first.fired_step
+    assert first.evidence and first.explanation.endswith((".", ")")) and first.advice
+
+
+@pytest.mark.parametrize("rule", [name for name in RULE_NAMES if name not in ("convergence", "improving")])
+def test_never_fires_on_the_healthy_trace(rule: str) -> None:
+    assert rule not in {finding.rule for finding in HEALTHY.diagnose().findings}
+
+
+@pytest.mark.parametrize(("rule", "other"), [("convergence", "improving"), ("improving", "convergence")])
+def test_a_run_either_improves_or_has_converged(rule: str, other: str) -> None:
+    findings = FIRING[other].diagnose().findings
+    assert [f.rule for f in findings if f.state == "firing" and f.rule in (rule, other)] == [other]
+
+
+def test_a_growing_gap_over_a_flat_validation_loss_is_not_overfitting() -> None:
+    train = series(falling(1000, 0.001) + 0.01 * noise(1000))
+    val = series(falling(100, 0.5, 20) + 0.005 * noise(100, 3), 10)
+    found = diagnose(train, val)
+    assert "overfitting" not in {finding.rule for finding in found.findings}
+    assert found.recommendation.first_stop_step is None
+
+
+def test_a_drop_of_the_learning_rate_after_a_plateau_is_no_alarm() -> None:
+    values = np.concatenate([1 + falling(300, 0, 12), 0.4 + falling(300, 0, 12) * 0.3]) + 0.02 * noise(600)
+    found = diagnose(series(values), series(values[::10] + 0.05, 10), lr=series(np.repeat([0.1, 0.01], 300)))
+    assert {finding.rule for finding in found.findings} <= {"convergence", "improving"}
+
+
+def test_delayed_generalisation_is_looked_at_and_not_killed() -> None:
+    step = np.arange(0, 4000, 20)
+    train = 4.6 * np.exp(-step / 100) + 1e-4
+    val = np.where(step < 2500, 4.6 + 8 * (1 - np.exp(-step / 400)), 12.6 * np.exp(-(step - 2500) / 120) + 0.01)
+    found = diagnose(np.c_[step, train], np.c_[step, val])
+    assert found.recommendation.first_stop_step is None
+    assert next(f for f in found.findings if f.rule == "stagnation").state == "resolved"
+
+
+def test_a_spike_with_a_slow_recovery_is_not_a_divergence() -> None:
+    values = falling(900, 0.05) + 0.01 * noise(900)
+    values[500:] += 3 * np.exp(-np.arange(400) / 15)
+    rules = {finding.rule for finding in diagnose(series(values), series(falling(45, 0.1), 20)).findings}
+    assert "spike" in rules and "divergence" not in rules
+
+
+def test_epoch_wise_double_descent_resolves_the_finding_and_withdraws_the_stop() -> None:
+    epoch = np.arange(200)
+    val = 0.5 + 1.5 * np.exp(-epoch / 8) + 0.6 * np.exp(-(((epoch - 70) / 25) ** 2)) - 0.3 * (epoch > 110) * (
+        1 - np.exp(-(epoch - 110) / 20.0)
+    )  # fmt: skip
+    found = diagnose(np.c_[epoch, 2 * np.exp(-epoch / 25)], np.c_[epoch, val], unit="epoch")
+    overfitting = next(f for f in found.findings if f.rule == "overfitting")
+    assert overfitting.state == "resolved" and overfitting.resolved_step is not None
+    assert found.recommendation.stop_step is None
+    assert found.recommendation.first_stop_step == overfitting.fired_step
+
+
+def test_collapse_to_chance_after_early_progress_is_divergence() -> None:
+    values = np.concatenate([falling(400, 0.05), np.full(400, 2.303)]) + 0.01 * noise(800)
+    found = diagnose(series(values), series(values[::20], 20))
+    assert found.verdict == "divergence"
+    assert found.recommendation.first_stop_step is not None and found.recommendation.first_stop_step < 480
+
+
+def test_a_small_net_on_noisy_digits_is_stopped_well_before_the_end() -> None:
+    step = np.arange(1500)
+    train = 2.3 * np.exp(-step / 120) + 0.01 + 0.1 * np.exp(-step / 300) * noise(1500)
+    at = np.arange(0, 1500, 25)
+    val = 1.2 + 1.1 * np.exp(-at / 60) + 0.0012 * np.maximum(at - 150, 0) + 0.02 * noise(60, 5)
+    advice = diagnose(np.c_[step, train], np.c_[at, val]).recommendation
+    assert advice.action == "stop" and advice.first_stop_step is not None and advice.first_stop_step < 600
+    assert advice.best_step is not None and advice.best_step < advice.first_stop_step
+
+
+def test_a_non_finite_loss_that_mixed_precision_skips_is_resolved() -> None:
+    values = falling(300) + 0.01 * noise(300)
+    values[100] = math.inf
+    found = diagnose(series(values))
+    assert [(f.rule, f.state) for f in found.findings if f.severity == "critical"] == [("nan", "resolved")]
+    assert found.recommendation.first_stop_step is None
