@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
-from monitor.client.journal import Journal, Pending
+from monitor.client.journal import Journal
+from monitor.client.layout import Pending
 from monitor.client.notices import Notices
 
 _RING: Final = 1024

@@ -15,11 +15,11 @@ import struct
 import threading
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, time_ns
 from typing import Final, TypeVar
 
+from monitor.client.layout import PLAIN, Layout, Pending
 from monitor.client.segment import (
     EVENT,
     FIRST_BYTES,
@@ -38,37 +38,6 @@ _T = TypeVar("_T")
 MAX_STEP: Final = 2**63 - 1
 _RETRY_S: Final = 1.0
 """Seconds between tries to allocate a segment on a disk that is full."""
-PLAIN: Final[set[type]] = {float, int, bool}
-"""Types whose `__float__` is instant and free of side effects; numpy's scalar types join when they are first seen."""
-
-
-class Layout:
-    """The shape of one kind of points record in one segment: its keys, compiled to two calls of `struct`."""
-
-    __slots__ = ("frame", "keys", "keyset", "kind", "pack", "segment", "size", "thinned", "words")
-
-    def __init__(self, keys: tuple[str, ...], epoch: bool, kind: int, segment: Segment) -> None:
-        body = struct.Struct(f"<HHqq{len(keys) + epoch}d")
-        self.keys = keys
-        self.keyset = frozenset(keys)
-        self.kind = kind
-        self.segment = segment
-        self.pack: Callable[..., bytes] = body.pack
-        self.size = 4 + body.size
-        self.words = self.size // 8
-        self.frame = struct.Struct(f"<I{body.size}s").pack_into
-        self.thinned = 0
-
-
-@dataclass(slots=True)
-class Pending:
-    """A record whose values are not there yet; `Journal.resolve` fills them in."""
-
-    layout: Layout
-    offset: int
-    step: int
-    time_ns: int
-    epoch: float | None
 
 
 class Journal:

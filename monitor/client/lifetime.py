@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from monitor.client.run import Run
+    from monitor.client.live import Run
 
 _R = TypeVar("_R", bound="Run")
 _open: list[Run] = []
@@ -71,7 +71,7 @@ def leak(thing: object) -> None:
 
 
 def _at_exit() -> None:
-    from monitor.client.run import ending
+    from monitor.client.live import ending
 
     error = getattr(sys, "last_value", None)
     interactive = hasattr(sys, "ps1") or "ipykernel" in sys.modules

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from monitor.client.device import DeviceCopy, device_copy
-from monitor.client.journal import PLAIN
+from monitor.client.layout import PLAIN
 from monitor.client.notices import Notices
 
 _MAX_KEY: Final = 250

@@ -1,0 +1,388 @@
+"""`Run` as the process that trains it sees it.
+
+Nothing here raises, waits for a network, or waits for a database. `log()` writes to the journal and returns; the rest
+happens in two threads of the writer.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Literal
+
+from monitor.client import lifetime, options
+from monitor.client.notices import LOGGER, Notices
+from monitor.client.values import article, flatten, number, step_number
+from monitor.client.writer import Writer
+from monitor.domain import Action, Recommendation, Reply, RunStatus
+from monitor.settings import Settings
+
+if TYPE_CHECKING:
+    from monitor.client.sinks import Sink
+
+Number = float | int
+Loggable = Mapping[str, object]
+"""Metric names to numbers: Python's, numpy's, 0-d arrays and tensors, on any device; mappings nest."""
+_CAPTURE_S: Final = 2.0
+_ENDED: Final = ("finished", "stopped", "failed")
+
+
+class Run:
+    """One run, as the process that trains it sees it. Made by `init`.
+
+    Attributes:
+        id: 32 hex digits.
+        name: the run's name.
+        project: the project it belongs to.
+        url: the run's page on the dashboard, once the server has said where that is; None in the embedded store.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        run_id: str,
+        name: str,
+        start: Mapping[str, object],
+        open_sink: Callable[[], Sink] | None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.id = run_id
+        self.project = str(start["project"])
+        self.name = name
+        self.url: str | None = None
+        self._settings = settings
+        self._start = start
+        self._open_sink = open_sink
+        self._rng = rng or random.Random()  # names need no secrecy
+        self._reply: Reply | None = None
+        self._stop = False
+        self._told_at: int | None = None
+        self._finished = False
+        self._lock = threading.RLock()
+        self._notices = Notices(self.name)
+        self._capture: threading.Thread | None = None
+        self._ending: tuple[str, str | None] | None = None
+        self._writer: Writer | None = self._write(start)
+        self._try_points = self._writer.journal.try_points
+        lifetime.begin(self)
+
+    def log(
+        self, data: Loggable, step: int | None = None, epoch: float | None = None, time: float | None = None
+    ) -> None:
+        """Log metrics; when this returns, they survive the death of the process.
+
+        Never raises, and never waits for a network or a database. What is no number is left out, counted, and named
+        once in a warning; the rest of the call is kept.
+
+        Args:
+            data: metric names to numbers; nested mappings are joined by `/`.
+            step: the step; None: a new one whenever a metric comes again.
+            epoch: the epoch, may be fractional.
+            time: seconds since the epoch; None: now.
+        """
+        try:
+            if epoch is None and time is None and self._try_points(data, step):
+                return
+        except Exception:  # the slow way finds out what it is, and says so
+            pass
+        try:
+            self._log(data, step, epoch, time)
+        except Exception as error:  # log() must not break the loop, whatever it is given
+            self._notices.count("dropped", "log()", f"{type(error).__name__}: {error}")
+
+    def log_many(
+        self, steps: Iterable[int], values: Mapping[str, Sequence[Number]], *, epochs: Sequence[float] | None = None
+    ) -> None:
+        """Log whole series at once, such as an array of losses that is already there.
+
+        Args:
+            steps: n steps.
+            values: metric names to n numbers each, as arrays or sequences.
+            epochs: n epochs.
+        """
+        try:
+            columns = [_listed(column) for column in values.values()]
+            keys = tuple(values)
+            stages: Sequence[float | None] = [None] * len(columns[0]) if epochs is None else _listed(epochs)
+            for step, epoch, *row in zip(_listed(steps), stages, *columns, strict=True):
+                self.log(dict(zip(keys, row, strict=True)), step, epoch)
+        except Exception as error:  # as in log()
+            self._notices.count("dropped", "log_many()", f"{type(error).__name__}: {error}")
+
+    def should_stop(self, wait_s: float = 0.0) -> bool:
+        """True when the recommendation is to stop, or when a person asked for it.
+
+        Costs nothing: it reads the newest answer, which is about half a second old.
+
+        Args:
+            wait_s: wait up to so many seconds for the answer to what was logged so far; for loops whose steps are few.
+        """
+        if wait_s > 0:
+            self.flush(wait_s)
+        if self._stop and self._told_at is None and self._writer is not None:
+            self._told_at = self._writer.journal.count
+        return self._stop
+
+    @property
+    def recommendation(self) -> Recommendation:
+        """The newest recommendation; `continue` before the first answer."""
+        return self._reply.recommendation if self._reply is not None else Recommendation()
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why `should_stop` is True, in one sentence; None while it is not."""
+        if self._reply is None or not self._stop:
+            return None
+        if self._reply.stop_requested is not None:
+            return f"{self._reply.stop_requested} asked the run to stop."
+        return self._reply.recommendation.reason
+
+    def checkpoint(self, step: int, path: str | os.PathLike[str]) -> None:
+        """Note that the loop saved a checkpoint, so that the best step can be gone back to.
+
+        Args:
+            step: the step it was saved at.
+            path: where it is.
+        """
+        number_ = step_number(step, self._notices)
+        if number_ is not None:
+            self._event("checkpoint", {"step": number_, "path": str(path)})
+
+    def alert(self, title: str, body: str = "", severity: Literal["critical", "warning", "info"] = "warning") -> None:
+        """Tell whoever listens to the run's alerts.
+
+        Args:
+            title: one line.
+            body: what else there is to say.
+            severity: how much it matters.
+        """
+        kind = severity if severity in ("critical", "warning", "info") else "warning"
+        self._event("alert", {"title": str(title), "body": str(body), "severity": kind})
+
+    def update_config(self, config: object) -> None:
+        """Add to the run's configuration; values given before are replaced."""
+        self._quietly("update_config()", lambda: self._event("config", {"config": options.config_of(config)}))
+
+    def update_tags(self, tags: object) -> None:
+        """Add tags to the run."""
+        self._quietly("update_tags()", lambda: self._event("tags", {"tags": options.tags_of(tags)}))
+
+    def flush(self, timeout_s: float = 30.0) -> bool:
+        """Wait until all that was logged so far is stored and judged; False where it is not in time."""
+        try:
+            return self._writer is not None and self._writer.flush(timeout_s)
+        except Exception as error:  # as in log()
+            self._notices.count("dropped", "flush()", str(error))
+            return False
+
+    def finish(self, status: str = "finished", error: str | None = None) -> None:
+        """End the run; waits for unsent points as long as `finish_timeout_s` says, then leaves them to `monitor sync`.
+
+        Args:
+            status: "finished", "stopped" or "failed". A run that ends soon after `should_stop()` was True is "stopped"
+                by itself.
+            error: for a failed run, what went wrong, in one line.
+
+        In a signal handler that came in the middle of a `log()`, the end is noted, and the run ends with the process or
+        with the next `finish()`.
+        """
+        if self._writer is not None and self._writer.journal.interrupted():
+            self._ending = self._ending or (status, error)  # a signal handler; the run ends once the write is done
+            return
+        if self._ending is not None:
+            status, error = self._ending
+        if self._capture is not None:  # a run that ends at once still says where it ran
+            self._capture.join(_CAPTURE_S)
+        with self._lock:
+            if self._finished:
+                return
+            self._finished = True
+        lifetime.end(self)
+        if status not in _ENDED:
+            self._notices.count("status", repr(status), "is no way to end a run; finished is taken")
+            status = "finished"
+        writer, joined = self._writer, bool(self._start.get("join"))
+        self._try_points = _never
+        if writer is None:
+            return
+        if status == "finished" and self._obeyed(writer):
+            status = "stopped"
+        last: dict[str, object] = {"status": status, "error": error}
+        if status == "stopped" and self.stop_reason:
+            last["reason"] = self.stop_reason
+        try:
+            writer.finish(None if joined else last, self._settings.finish_timeout_s)
+        except Exception as problem:  # the loop is done; what is in the journal stays there
+            LOGGER.warning("run %s: could not be closed: %s", self.name, problem)
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish(*ending(error))
+
+    def __repr__(self) -> str:
+        return f"<Run {self.project}/{self.name} {self.id[:8]}{' finished' if self._finished else ''}>"
+
+    # What follows is not on the fast way.
+
+    def _write(self, start: Mapping[str, object]) -> Writer:
+        return Writer(
+            self._settings,
+            self.id,
+            start,
+            self._notices,
+            open_sink=self._open_sink,
+            on_reply=self._on_reply,
+            on_links=self._on_links,
+            rng=self._rng,
+        )
+
+    def _on_reply(self, reply: Reply) -> None:
+        self._reply = reply
+        self._stop = reply.recommendation.action is Action.STOP or reply.stop_requested is not None
+
+    def _on_links(self, links: Mapping[str, str]) -> None:
+        if "dashboard" in links:
+            self.url = f"{links['dashboard'].rstrip('/')}/run?id={self.id}"
+
+    def _log(self, data: object, step: object, epoch: object, time: object) -> None:
+        if self._finished:
+            self._notices.count("after_finish", "log()", self.id[:8])
+            return
+        if not isinstance(data, Mapping):
+            self._notices.count("dropped", "log()", f"{article(data)}, not a mapping of names to numbers")
+            return
+        writer = self._own_writer()
+        if writer is None:
+            return
+        found = {key: number(key, value, self._notices) for key, value in flatten(data, self._notices).items()}
+        kept = {key: value for key, value in found.items() if value is not None}
+        if not kept:
+            return
+        waiting = any(not isinstance(value, float) for value in kept.values())
+        slot = writer.journal.points(
+            tuple(kept),
+            [value if isinstance(value, float) else 0.0 for value in kept.values()],
+            step=None if step is None else step_number(step, self._notices),
+            epoch=None if epoch is None else _float(number("epoch", epoch, self._notices)),
+            at_ns=None if time is None else _nanoseconds(number("time", time, self._notices)),
+            pending=waiting,
+        )
+        if waiting and slot is not None:
+            writer.devices.add(slot, list(kept.values()))
+            writer.keeper.hurry()
+
+    def _event(self, kind: str, data: Mapping[str, object]) -> None:
+        def write() -> None:
+            writer = None if self._finished else self._own_writer()
+            if writer is None:
+                self._notices.count("after_finish", kind, self.id[:8])
+            elif not writer.journal.event(kind, data):
+                self._notices.count("disk_full", kind, str(data)[:80])
+
+        self._quietly(kind, write)
+
+    def _quietly(self, what: str, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:  # as in log()
+            self._notices.count("dropped", what, f"{type(error).__name__}: {error}")
+
+    def _own_writer(self) -> Writer | None:
+        """This process's writer; a child of a fork makes its own when it first logs, and joins the run."""
+        if self._writer is not None or self._finished:
+            return self._writer
+        with self._lock:
+            if self._writer is None:
+                self._start = {**self._start, "join": True}
+                self._writer = self._write(self._start)
+                self._try_points = self._writer.journal.try_points
+                lifetime.begin(self)
+        return self._writer
+
+    def _forked(self) -> None:
+        """Called in the child of a fork: what the parent's threads and files do is none of its business."""
+        lifetime.leak(self._writer)
+        self._writer = self._capture = None
+        self._try_points = _never
+        self._lock = threading.RLock()
+        self._notices = Notices(self.name)
+        self._told_at = None
+
+    def _obeyed(self, writer: Writer) -> bool:
+        """True where the loop ended because of `should_stop`: little was logged after it first said so."""
+        if self._told_at is None:
+            return False
+        return writer.journal.count - self._told_at <= max(20, self._told_at // 20)
+
+
+class DisabledRun(Run):
+    """A run that does nothing, at no cost: `mode="disabled"`, and the silent ranks of a distributed job."""
+
+    def __init__(self, project: str, name: str) -> None:
+        self.id, self.project, self.name, self.url = "0" * 32, project, name, None
+        self._reply: Reply | None = None
+        self._stop, self._finished, self._writer = False, False, None
+        self._start: Mapping[str, object] = {}
+        self._notices = Notices(name)
+
+    def log(self, *_: object, **__: object) -> None:
+        """Do nothing."""
+
+    def log_many(self, *_: object, **__: object) -> None:
+        """Do nothing."""
+
+    def flush(self, timeout_s: float = 30.0) -> bool:  # noqa: ARG002  # as in Run
+        """Do nothing; there is nothing to store."""
+        return True
+
+    def finish(self, status: str = "finished", error: str | None = None) -> None:  # noqa: ARG002  # as in Run
+        """Do nothing."""
+        self._finished = True
+        lifetime.end(self)
+
+    def _event(self, kind: str, data: Mapping[str, object]) -> None:
+        pass
+
+    def _quietly(self, what: str, call: Callable[[], None]) -> None:
+        pass
+
+
+def ending(error: BaseException | None) -> tuple[str, str | None]:
+    """The status and the error line that a loop's last exception stands for.
+
+    >>> ending(ValueError("no data")), ending(None)
+    (('failed', 'ValueError: no data'), ('finished', None))
+    """
+    if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+        return str(RunStatus.FINISHED), None
+    if isinstance(error, KeyboardInterrupt):
+        return str(RunStatus.FAILED), "stopped by user"
+    return str(RunStatus.FAILED), traceback.format_exception_only(error)[-1].strip()[:2000]
+
+
+def _never(*_: object, **__: object) -> bool:
+    return False
+
+
+def _listed(values: Iterable[Number]) -> list[Number]:
+    tolist = getattr(values, "tolist", None)
+    return list(tolist()) if callable(tolist) else list(values)
+
+
+def _float(value: object) -> float | None:
+    return value if isinstance(value, float) else None
+
+
+def _nanoseconds(seconds: object) -> int | None:
+    if not isinstance(seconds, float) or not 0 <= seconds < 4e9:
+        return None
+    return int(seconds * 1e9)
