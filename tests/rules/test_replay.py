@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from monitor.errors import RulesError
+from monitor.roles import Role
+from monitor.rules import diagnose
+from monitor.rules.replay import merge
+
+
+def test_training_comes_before_validation_at_the_same_step() -> None:
+    points = merge({Role.TRAIN: [(0, 1), (5, 2)], Role.VAL: [(0, 3), (5, 4)]})
+    assert points.value.tolist() == [1, 3, 2, 4]
+
+
+def test_a_step_that_goes_back_keeps_its_place_in_its_own_series() -> None:
+    points = merge({Role.TRAIN: [(0, 1), (5, 2), (3, 3), (6, 4)], Role.VAL: [(4, 9), (6, 8)]})
+    assert points.value.tolist() == [1, 9, 2, 3, 4, 8]
+
+
+@pytest.mark.parametrize("bad", [[1, 2, 3], [(1, 2, 3)], [("a", 1)]])
+def test_what_is_no_curve_is_refused(bad: object) -> None:
+    with pytest.raises(RulesError, match="train series"):
+        diagnose(bad)  # type: ignore[arg-type]
+
+
+def test_nothing_logged_is_too_early() -> None:
+    found = diagnose([], [])
+    assert (found.verdict, found.findings, found.recommendation.best_step) == ("too_early", (), None)
+
+
+def test_the_dictionary_is_the_contract() -> None:
+    train = np.c_[np.arange(120), 2.0 * 0.97 ** np.arange(120)]
+    val = train[::2] + np.c_[np.zeros(60), 1e-3 * np.maximum(train[::2, 0] - 30, 0) ** 1.5]
+    data = diagnose(train, val).to_dict()
+    assert data["schema"] == 1 and data["verdict"] == "overfitting"
+    advice = data["recommendation"]
+    assert isinstance(advice, dict) and advice["action"] == "stop" and advice["first_stop_step"] == advice["stop_step"]
+    assert data["counts"] == {"train": 120, "val": 60, "non_finite": 0, "late": 0, "unmapped": []}
