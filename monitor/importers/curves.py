@@ -1,4 +1,4 @@
-"""Curves from a file: CSV, TSV or JSONL by its content, each column taken by its name.
+"""Curves from a file, whose kind is told by its content, each column taken by its name.
 
 Columns named `step`, `iteration`, `global_step`, `batch` or `epoch` count the steps; losses, the gradient norm and the
 learning rate are found by the names in `roles`. A blank cell is a point that was not logged. NaN and infinities are
@@ -7,6 +7,7 @@ points.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ from numpy.typing import NDArray
 
 from monitor.errors import FileUnreadable
 from monitor.importers.csv import read_csv
+from monitor.importers.documents import read_document
 from monitor.importers.jsonl import read_jsonl
 from monitor.importers.table import Cell, Row, Table
+from monitor.importers.tensorboard import is_event_file, read_events
 from monitor.roles import Role, role_of
 
 STEP_NAMES: Final = ("step", "global_step", "iteration", "iter", "_step", "batch", "n_iter", "update")
@@ -73,7 +76,8 @@ def read_curves(path: str | Path) -> Curves:
     """Read the curves of a file.
 
     Args:
-        path: CSV (comma, semicolon or tab), or JSONL with one object a line.
+        path: CSV (comma, semicolon or tab), JSONL with one object a line, a Keras history as JSON, a Hugging Face
+            `trainer_state.json`, a TensorBoard event file, or a folder of such.
 
     Raises:
         FileUnreadable: the file, the row and what is wrong there.
@@ -88,7 +92,13 @@ def read_table(path: Path) -> Table:
         FileUnreadable: it cannot be opened, is empty, or is no text.
     """
     name = str(path)
+    if path.is_dir():
+        events = sorted(found for found in path.iterdir() if is_event_file(found))
+        if events:
+            return read_events(events, name)
     try:
+        if is_event_file(path) and path.is_file():
+            return read_events([path], name)
         data = path.read_bytes()
     except FileNotFoundError:
         raise FileUnreadable(name, "", "no such file") from None
@@ -105,7 +115,13 @@ def read_table(path: Path) -> Table:
         raise FileUnreadable(name, f"row {text[: text.index(chr(0))].count(chr(10)) + 1}", "is not text") from None
     if not text.strip():
         raise FileUnreadable(name, "", "is empty")
-    return read_jsonl(name, text) if text.lstrip()[0] in "{[" else read_csv(name, text)
+    if text.lstrip()[0] not in "{[":
+        return read_csv(name, text)
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
+        whole = None  # one object a line, or broken; its reader says where
+    return read_document(name, whole) or read_jsonl(name, text)
 
 
 def curves_of(table: Table) -> Curves:
