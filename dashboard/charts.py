@@ -37,6 +37,8 @@ AUTO_LOG_RATIO: Final = 200.0
 """`scale="auto"` turns to a logarithmic axis where the largest finite value is this many times the smallest."""
 SPARSE: Final = 80
 """A curve of at most this many points shows each as a dot."""
+SMOOTHED: Final = 200_000
+"""A curve of more points is not smoothed: an average over a few hundred of them would not reach over one pixel."""
 HEIGHT: Final = 440
 """Of the large chart, pixels, without lanes."""
 LANE: Final = 17
@@ -268,7 +270,7 @@ def _canvas(title: str, look: Look, scale: str, y_title: str, curves: Sequence[C
         layout={
             "height": HEIGHT,
             "title": {"text": title, "x": 0, "xref": "container", "font": {"size": 15, "color": colours.text}},
-            "margin": {"l": 58, "r": 14, "t": 44, "b": 46},
+            "margin": {"l": 58, "r": 30, "t": 44, "b": 46},
             "font": {"family": FONT, "size": 13, "color": colours.muted},
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",

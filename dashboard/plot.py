@@ -59,7 +59,7 @@ export default function ({ data, parentElement, setStateValue }) {
   delete figure.layout.height;
   figure.layout.autosize = true;
   const config = { displaylogo: false, responsive: true, displayModeBar: data.bar ? "hover" : false,
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+    showSendToCloud: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"] };
   load(data.plotly).then((Plotly) => {
     if (!box.isConnected) return;
     Plotly.react(box, figure.data, figure.layout, config);

@@ -93,8 +93,8 @@ def _overlay(seen: list[Snapshot]) -> None:
         found = side_by_side.series_for(snapshot, metric or metrics[0])
         if found is None:
             continue
-        noisy = found.role is not Role.VAL and found.count > charts.SPARSE
-        weight = float(smoothing) if noisy else 0.0  # a validation is read point by point
+        noisy = found.role is not Role.VAL  # a validation is read point by point
+        weight = float(smoothing) if noisy and charts.SPARSE < found.count <= charts.SMOOTHED else 0.0
         try:
             info = snapshot.info
             curve = data.curve(info.id, info.version, found.key, x=x_axis, width=600, smoothing=weight)

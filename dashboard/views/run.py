@@ -111,7 +111,7 @@ def _chart(seen: Snapshot) -> None:
     plot.plot(figure, key=_CHART, alt=sheet.describe(seen))
     named = [(_NAMES[role], c) for role, c in drawn.items()]
     said = charts.captions(named, charts.resolve_scale(list(drawn.values()), scale))
-    live.html(sheet.caption(seen, list(drawn.values()), (*said, *notes)), key="caption")
+    live.html(sheet.caption(seen, list(drawn.values()), (*said, *notes, *_unsmoothed(seen, smoothing))), key="caption")
 
 
 _CHART: Final = "loss_chart"
@@ -131,8 +131,8 @@ def _curves(seen: Snapshot, x_axis: XAxis, smoothing: float) -> dict[Role, Curve
 def _read(
     info: RunInfo, series: SeriesInfo, x_axis: XAxis, smoothing: float, lo: float | None = None, hi: float | None = None
 ) -> Curve:
-    noisy = series.role is Role.TRAIN and series.count > charts.SPARSE  # a validation is read point by point
-    weight = smoothing if noisy else 0.0
+    noisy = series.role is Role.TRAIN  # a validation is read point by point
+    weight = smoothing if noisy and charts.SPARSE < series.count <= charts.SMOOTHED else 0.0
     return data.curve(
         info.id, info.version, series.key, x=x_axis, width=data.CURVE_WIDTH, smoothing=weight, lo=lo, hi=hi
     )
@@ -156,6 +156,14 @@ def _in_detail(
         drawn[role] = charts.spliced(curve, detail, lo, hi)
         notes.append(f"{_NAMES[role]} in view: {detail.shown:,} of {detail.total:,} points")
     return drawn, tuple(notes)
+
+
+def _unsmoothed(seen: Snapshot, smoothing: float) -> tuple[str, ...]:
+    """Why a training loss is not smoothed although that was asked for."""
+    train = seen.judged(Role.TRAIN)
+    if smoothing and train is not None and train.count > charts.SMOOTHED:
+        return (f"train: not smoothed, since it has more than {charts.SMOOTHED:,} points",)
+    return ()
 
 
 def _controls() -> tuple[float, str, XAxis]:
