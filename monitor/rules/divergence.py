@@ -15,9 +15,10 @@ class Divergence:
     """The training loss has lost a good part of what it had gained and does not come back, or stays non-finite.
 
     With `low` the lowest smoothed level, `range` the way down to it, `peak` the highest smoothed level since and
-    `level` the level now, it holds where `level - low` exceeds `lost * range` and `z` times the noise, and the level is
-    still above `low + held * (peak - low)`: a spike that decays is on its way back and is left to `spike`. A jump must
-    hold for a while; a loss that climbs steadily from its low, or explodes, needs no more patience.
+    `level` the level now, it holds where `level - low` exceeds `lost * range` and `z` times the noise that the loss had
+    before (where nothing has been learned yet, more of both: a loss that wanders around its start looks like this
+    for a while), and the level is still above `low + held * (peak - low)`: a spike that decays is on its way back and
+    is left to `spike`. A jump must hold for a while; a climb that is steady since the low, or an explosion, need not.
 
     Source:
         AutoTrainer (Zhang et al., ICSE 2021), exploding and oscillating loss; the hold against the peak is ours.
@@ -55,7 +56,8 @@ class Divergence:
         rise, reach = view.level - view.low, view.start - view.low
         lost = limits["lost"] if view.learned else limits["lost_unlearned"]
         lost *= 0.5 if firing else 1.0
-        need = max(lost * reach, limits["z"] * view.calm)
+        surely = view.learned or rise > 3 * abs(view.start)
+        need = max(lost * reach, limits["z"] * view.calm * (1 if surely else 2))
         if rise <= need or rise <= 0:
             return None
         peak = max(float(view.smooth[view.low_at :].max()), view.level)
