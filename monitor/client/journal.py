@@ -139,6 +139,7 @@ class Journal:
         epoch: float | None = None,
         at_ns: int | None = None,
         pending: bool = False,
+        aside: bool = False,
     ) -> Pending | None:
         """Append a record by the slow way, which can do everything.
 
@@ -149,12 +150,13 @@ class Journal:
             epoch: the epoch, may be fractional.
             at_ns: nanoseconds since the epoch; None: now.
             pending: True where the values are not known yet.
+            aside: True for what is not the loop's own: it takes the step the loop is at and moves none.
 
         Returns:
             What `resolve` takes, for a pending record that was written.
         """
         stamp = time_ns() if at_ns is None else at_ns
-        return self._in_turn(lambda: self._append_points(keys, values, step, epoch, stamp, pending))
+        return self._in_turn(lambda: self._append_points(keys, values, step, epoch, stamp, pending, aside))
 
     def event(self, kind: str, data: Mapping[str, object]) -> bool:
         """Append an event as a JSON record.
@@ -279,13 +281,16 @@ class Journal:
         epoch: float | None,
         stamp: int,
         pending: bool,
+        aside: bool,
     ) -> Pending | None:
         layout = self._layout(keys, epoch is not None)
         if layout is None or self._thin(layout, values):
             self.dropped += 1
             self.why_dropped = "disk_full" if layout is None else "thinned"
             return None
-        if step is None:
+        if aside:
+            step = self.step
+        elif step is None:
             step = min(self._auto_step(layout), MAX_STEP)
         extra = () if epoch is None else (epoch,)
         kind = layout.kind | PENDING if pending else layout.kind
@@ -295,9 +300,10 @@ class Journal:
         if offset is None or layout.segment is not self._segment:
             raise AssertionError("a layout is made with room for its first record")
         layout.frame(self._segment.buffer, offset, crc, body)
-        self._seen = layout.keyset if step != self.step else self._seen | layout.keyset
-        self.step = step
-        self._last = layout
+        if not aside:
+            self._seen = layout.keyset if step != self.step else self._seen | layout.keyset
+            self.step = step
+            self._last = layout
         return Pending(layout, offset, step, stamp, epoch) if pending else None
 
     def _layout(self, keys: tuple[str, ...], epoch: bool) -> Layout | None:

@@ -10,6 +10,7 @@ from typing import Final
 from monitor.client.device import DeviceQueue
 from monitor.client.journal import Journal
 from monitor.client.notices import Notices
+from monitor.client.system import INTERVAL_S, SystemSampler
 
 _FAST_S: Final = 0.02
 _SLOW_S: Final = 0.5
@@ -24,11 +25,15 @@ class Keeper:
         devices: records that wait for values.
         notices: what to write as events from time to time.
         fsync_interval_s: seconds between fsyncs; 0: never.
+        system: True to measure the machine as well.
     """
 
-    def __init__(self, journal: Journal, devices: DeviceQueue, notices: Notices, fsync_interval_s: float) -> None:
+    def __init__(
+        self, journal: Journal, devices: DeviceQueue, notices: Notices, fsync_interval_s: float, *, system: bool = False
+    ) -> None:
         self._journal, self._devices, self._notices = journal, devices, notices
         self._fsync_s = fsync_interval_s
+        self._system = system
         self._wake = threading.Event()
         self._stopped = False
         self._synced_count = -1
@@ -51,7 +56,8 @@ class Keeper:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        synced = noted = monotonic()
+        synced = noted = measured = monotonic()
+        sampler = SystemSampler() if self._system else None
         before = 0
         while not self._stopped:
             now, count = monotonic(), self._journal.count
@@ -63,6 +69,10 @@ class Keeper:
             if now - noted >= _NOTICES_S:
                 self._note()
                 noted = now
+            if sampler is not None and now - measured >= INTERVAL_S:
+                found = sampler.sample()
+                self._journal.points(tuple(found), list(found.values()), aside=True)
+                measured = now
             busy = count - before > 500 or len(self._devices)
             before = count
             self._wake.wait(_FAST_S if busy else min(_SLOW_S, self._fsync_s or _SLOW_S))

@@ -27,7 +27,7 @@ def run_name(rng: random.Random) -> str:
     """A readable name for a run.
 
     >>> run_name(random.Random(4))
-    'eager-panda-12'
+    'lively-magpie-14'
     """
     return f"{rng.choice(_FIRST)}-{rng.choice(_SECOND)}-{rng.randrange(1, 100)}"
 

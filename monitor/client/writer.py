@@ -67,7 +67,8 @@ class Writer:
             ) from None
         self.notices = notices
         self.devices = DeviceQueue(self.journal, notices)
-        self.keeper = Keeper(self.journal, self.devices, notices, settings.fsync_interval_s)
+        system = settings.capture and not start.get("join")  # once a run, not once a writer
+        self.keeper = Keeper(self.journal, self.devices, notices, settings.fsync_interval_s, system=system)
         self.shipper: Shipper | None = None
         if open_sink is not None:
             self.shipper = Shipper(

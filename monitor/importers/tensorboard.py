@@ -112,8 +112,7 @@ def _tensor(data: bytes) -> float | None:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """The fields of a protocol buffer message: number, kind, bytes; a varint as its 8 bytes. Ends where it is
-    broken."""
+    """The fields of a protocol buffer message: number, kind, bytes. A varint is its 8 bytes; what is broken ends it."""
     at = 0
     while at < len(data):
         key, at = _varint(data, at)
