@@ -3,7 +3,7 @@
     python benchmarks/bench_rules.py            # about half a minute
     python benchmarks/bench_rules.py --smoke    # a few seconds, for the tests
 
-CPU time of one core, the whole default rule set, and what ingest asks of every batch: verdict, headline, recommendation.
+CPU time of one core, the whole default rule set, and what ingest asks of every batch: verdict, headline, advice.
 """
 
 from __future__ import annotations

@@ -19,12 +19,13 @@ class Overfitting:
     rise of a validation loss that has never come down: that run memorises, and may yet generalise (`stagnation`).
 
     With `low` the lowest smoothed validation loss, the rise above it must exceed every earlier rise that was made good
-    again, and stand out in one of four ways:
+    again, and stand out in one of five ways:
 
     - beyond: the later half of the buckets since lies `z` standard errors above `low`;
     - clean: the curve came straight down and nearly every pair of buckets since `low` rises;
     - steady: Kendall's tau of the buckets since `low` is `steady`, at a Mann-Kendall z of 3;
-    - large: the trend is significant (`trend_z`), and the rise is `large` of the range.
+    - large: the trend is significant (`trend_z`), and the rise is `large` of the range;
+    - stays: for eight buckets it has been `large`, twice as certain as `z`, and more than half of the highest since.
 
     Limits grow with the cube root of the number of evaluations beyond 25, so that a run that is looked at for ever is
     not accused in the end: noise that wanders will rise far once, if one only waits.
@@ -91,7 +92,7 @@ class Overfitting:
     def _risen(
         self, view: View, limits: Mapping[str, float], share: float, trend: tuple[float, float, float], grow: float
     ) -> bool:
-        """Whether the rise stands out in one of the four ways."""
+        """Whether the rise stands out in one of the five ways."""
         z, tau, trend_z = trend
         rise = view.level - view.low
         if rise < 1.2 * view.climbed:
@@ -101,7 +102,9 @@ class Overfitting:
         clean = trend_z >= limits["trend_z"] and tau >= 0.95 and view.range >= 0.97 * view.travel
         steady = trend_z >= 3 * longer and tau >= limits["steady"]
         large = share >= limits["large"] and rise >= 1.5 * view.noise and view.closed - 1 - view.low_at >= 6
-        return beyond or clean or steady or (large and tau >= 0.4 and trend_z >= limits["trend_z"] * longer)
+        climb = float(view.smooth[view.low_at :].max()) - view.low
+        stays = large and z >= 2 * limits["z"] * grow and rise >= 0.5 * climb and view.closed - 1 - view.low_at >= 8
+        return beyond or clean or steady or stays or (large and tau >= 0.4 and trend_z >= limits["trend_z"] * longer)
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
