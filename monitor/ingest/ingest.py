@@ -75,6 +75,9 @@ def _first_contact(tx: Transaction, batch: Batch) -> Writer:
             return tx.add_writer(batch.writer, 1, joined=event.join)
         if tx.deleted:
             raise RunNotFound(batch.run_id)
+        known = tx.writer(batch.writer)  # this same batch, sent twice at once, was faster
+        if known is not None:
+            return known
     return tx.add_writer(batch.writer, _enter(tx, event, batch.writer), joined=event.join)
 
 

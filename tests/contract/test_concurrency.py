@@ -81,6 +81,22 @@ def test_threads_that_send_one_writers_batch_store_it_once(store: Store) -> None
     assert len(store.history(feed.run_id, "loss")) == 50
 
 
+def test_threads_that_send_one_writers_first_batch_start_the_run_once(store: Store) -> None:
+    barrier, replies = threading.Barrier(4), list[bool]()
+
+    def start() -> None:
+        barrier.wait()
+        replies.append(Feed(store, run_id="d" * 32).start().duplicate)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(replies) == [False, True, True, True]
+    assert (store.run("d" * 32).attempt, len(store.events("d" * 32))) == (1, 1)
+
+
 def _send(store: Store, feed: Feed, batch: Batch) -> bool:
     return Feed(store, run_id=feed.run_id, acked=1).send(batch).duplicate
 
