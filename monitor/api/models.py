@@ -33,9 +33,9 @@ class StopRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    who: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")] = (
-        "api"
-    )
+    who: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")
+    ] = "api"
 
 
 class StopModel(BaseModel):

@@ -38,7 +38,9 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
         SettingsError: it is taken, or the host is none of this machine's addresses.
     """
     try:
-        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
     except OSError as error:
         raise SettingsError("host", f"{host} is not an address ({error})", "use 127.0.0.1 or 0.0.0.0") from None
     # With the protocol said: asyncio turns Nagle's algorithm off only where it is, and with it on an answer that is

@@ -157,17 +157,16 @@ def test_on_a_thread_an_event_ends_it(tmp_path: Path) -> None:
         assert store.runs().total == 0
 
 
-def test_everything_together_verdict_alert_mlflow_dashboard_and_no_process_left_after_a_kill(
+def test_a_verdict_reaches_a_webhook_and_mlflow_and_no_process_is_left_after_a_kill(
     start_up: Start, webhook: Webhook
 ) -> None:
     up_ = start_up(
-        *("--port", "0", "--dashboard-port", "0", "--mlflow", "--mlflow-port", "0"),
+        *("--no-dashboard", "--port", "0", "--mlflow", "--mlflow-port", "0"),
         MONITOR_ALERT_URLS=json.dumps([webhook.url]),
         MONITOR_ALERT_INTERVAL_S="0.1",
         MONITOR_MLFLOW_INTERVAL_S="0.2",
     )
-    assert httpx.get(up_.urls["dashboard"]).is_success
-    assert httpx.get(f"{up_.urls['api']}/api/v1/info").json()["links"].keys() == {"dashboard", "mlflow"}
+    assert httpx.get(f"{up_.urls['api']}/api/v1/info").json()["links"] == {"mlflow": up_.urls["mlflow"]}
 
     run_id = uuid.uuid4().hex
     post(up_.urls["api"], a_batch(run_id, [3.0, 2.0, float("nan"), float("nan"), float("nan")], first=0, name="sick"))
@@ -178,7 +177,7 @@ def test_everything_together_verdict_alert_mlflow_dashboard_and_no_process_left_
     until(lambda: _mlflow_verdicts(up_.urls["mlflow"], run_id) == [verdict], timeout_s=30)
 
     below = descendants(up_.process.pid)
-    assert len(below) >= 4
+    assert len(below) >= 2
     up_.end(signal.SIGKILL)
     until(lambda: all(gone(pid) for pid in below), timeout_s=15)
 
