@@ -15,7 +15,7 @@ VERDICT_SEVERITY: Final[dict[str, Severity]] = {
     "nan": Severity.CRITICAL,
     "divergence": Severity.CRITICAL,
     "overfitting": Severity.CRITICAL,
-    "gradient_explosion": Severity.CRITICAL,
+    "gradient_explosion": Severity.WARNING,
     "spike": Severity.WARNING,
     "oscillation": Severity.WARNING,
     "stagnation": Severity.WARNING,
@@ -52,7 +52,7 @@ def number(value: float | None, digits: int = 4) -> str:
         return "inf" if value > 0 else "-inf"
     size = abs(value)
     if size != 0 and (size < 1e-4 or size >= 1e7):
-        return f"{value:.{digits - 1}g}"
+        return f"{value:.{digits}g}"
     if size >= 1000:
         return f"{value:,.0f}"
     return f"{value:.{digits}g}"

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import doctest
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard import data, markup, theme, words
+from monitor.rules import RulesConfig
+
+
+@pytest.mark.parametrize("module", [words, markup, theme, data])
+def test_the_examples_in_the_docstrings_hold(module: object) -> None:
+    assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]  # a module
+
+
+def test_the_list_colours_a_verdict_as_its_rule_is_severe_by_default() -> None:
+    settings = RulesConfig().settings
+    assert {name: words.VERDICT_SEVERITY[name] for name in settings} == {n: s.severity for n, s in settings.items()}
+
+
+@given(st.floats())
+def test_a_number_says_about_what_it_is(value: float) -> None:
+    said = words.number(value)
+    read = float(said.replace(",", ""))
+    if math.isnan(value):
+        assert said == "NaN"
+    else:
+        assert read == pytest.approx(value, rel=1e-3)
+
+
+@given(st.integers(0, 10**12), st.integers(0, 10**12))
+def test_a_longer_time_is_never_said_to_be_a_negative_or_an_empty_one(ms: int, more: int) -> None:
+    assert words.duration(ms)[0].isdigit()
+    assert words.ago(ms, ms + more) == "just now" or words.ago(ms, ms + more)[0].isdigit()
