@@ -10,7 +10,6 @@ written to, and no bytecode that can be interrupted lies between the two, so rec
 from __future__ import annotations
 
 import json
-import os
 import struct
 import threading
 import zlib
@@ -32,6 +31,7 @@ from monitor.client.segment import (
     MOST_BYTES,
     PENDING,
     Segment,
+    size_on_disk,
 )
 
 _T = TypeVar("_T")
@@ -390,7 +390,7 @@ class Journal:
         return segment
 
     def _quota_used(self) -> int:
-        return sum(entry.stat().st_size for entry in os.scandir(self.folder) if entry.name.endswith(".seg"))
+        return size_on_disk(self.folder)
 
     def _thin_from_now_on(self) -> None:
         """Past nine tenths of the quota, every further segment keeps half as many points of each layout."""

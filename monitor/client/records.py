@@ -36,7 +36,7 @@ from monitor.client.segment import (
 )
 from monitor.wire import Columns, Event
 
-MAX_RECORDS: Final = 50_000
+MAX_RECORDS: Final = 20_000
 MAX_POINTS: Final = 200_000
 MAX_KEYS: Final = 60_000
 _STRETCH: Final = 4096
@@ -140,10 +140,6 @@ class JournalReader:
             if number >= self.position.segment:
                 break
             path.unlink(missing_ok=True)
-
-    def run_id(self) -> str | None:
-        """The run this journal belongs to, None where no segment has a header."""
-        return next((head.run_id for head in _heads(self.folder)), None)
 
     def _enter(self) -> _OpenSegment | None:
         """Open the segment of the position, or the next one that is there."""
@@ -375,8 +371,11 @@ def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64], stride: int) 
 
 def _heads(folder: Path) -> Iterator[SegmentHead]:
     for _, path in segment_files(folder):
-        with path.open("rb") as file:
-            head = read_head(file.read(HEADER_SIZE))
+        try:
+            with path.open("rb") as file:
+                head = read_head(file.read(HEADER_SIZE))
+        except FileNotFoundError:  # acknowledged and deleted meanwhile
+            continue
         if head is not None:
             yield head
 

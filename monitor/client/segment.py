@@ -144,6 +144,15 @@ def segment_files(folder: Path) -> list[tuple[int, Path]]:
     return sorted(found)
 
 
+def size_on_disk(folder: Path) -> int:
+    """Bytes of a writer's segments; one that the shipper deletes meanwhile counts as gone."""
+    total = 0
+    for _, path in segment_files(folder):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
+
+
 def _allocate(fd: int, size: int) -> None:
     """Give the file its length with blocks behind it; a hole would kill the process when the disk is full."""
     allocate = getattr(os, "posix_fallocate", None)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from monitor.client.ack import AckFile, read_ack
 from monitor.client.claim import claim, note_of
 from monitor.client.records import JournalReader
-from monitor.client.segment import segment_files
+from monitor.client.segment import segment_files, size_on_disk
 from monitor.client.shipper import batch_of
 from monitor.errors import MonitorError, OffsetGap, StoreError, WireError
 
@@ -198,21 +198,30 @@ def _look(folder: Path, *, live: bool | None = None) -> Leftover:
         if held is not None:
             held.release()
     reader = JournalReader(folder, read_ack(folder), recover=True)
-    records, points = reader.remaining()
+    records, points = _remaining(reader)
     note = note_of(folder)
     pid = note.get("pid")
     return Leftover(
         folder=folder,
-        run_id=reader.run_id() or folder.parent.name,
+        run_id=folder.parent.name,
         run_name=str(note.get("run", "")),
         project=str(note.get("project", "")),
         writer=folder.name,
         live=live,
         records=records,
         points=points,
-        size=sum(path.stat().st_size for _, path in segment_files(folder)),
+        size=size_on_disk(folder),
         pid=pid if isinstance(pid, int) else None,
     )
+
+
+def _remaining(reader: JournalReader) -> tuple[int, int]:
+    """Records and points that are left; a living writer's segments may be acknowledged and deleted meanwhile."""
+    for _ in range(5):
+        with suppress(FileNotFoundError):
+            return reader.remaining()
+        reader = JournalReader(reader.folder, read_ack(reader.folder), recover=True)
+    return 0, 0
 
 
 def _with_problem(item: Leftover, problem: str) -> Leftover:

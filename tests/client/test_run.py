@@ -22,6 +22,7 @@ from monitor.client.naming import run_name, writer_name
 from monitor.client.options import rank_of
 from monitor.client.run import DisabledRun, Run, ending, init
 from monitor.client.sinks import MemorySink
+from monitor.client.sync import unsent
 from monitor.domain import Action, Recommendation
 from monitor.errors import LossError, RunExists, ServerUnreachable, SettingsError
 from monitor.settings import Settings
@@ -37,6 +38,21 @@ class TestLogging:
                 run.log({"train/loss": 1 / (step + 1), "lr": 0.1}, step=step)
         assert sink.points(run.id, "train/loss") == [(step, 1 / (step + 1)) for step in range(1000)]
         assert sink.points(run.id, "lr") == [(step, 0.1) for step in range(1000)]
+
+    def test_nothing_is_dropped_while_segments_come_and_go(
+        self, start: Start, sink: MemorySink, settings: Settings, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        run = start(settings=settings.model_copy(update={"ship_interval_s": 0.001}))
+        assert run._writer is not None
+        run._writer.journal._next_bytes = 16 * 1024
+        for step in range(150_000):
+            run.log({"x": float(step)}, step=step)
+            run._writer.journal._next_bytes = 16 * 1024
+            if step % 5000 == 0:
+                assert [item.live for item in unsent(settings.journal_dir)] == [True]
+        run.finish()
+        assert [step for step, _ in sink.points(run.id, "x")] == list(range(150_000))
+        assert caplog.messages == []
 
     def test_nested_mappings_are_joined(self, start: Start, sink: MemorySink) -> None:
         with start() as run:
