@@ -16,9 +16,11 @@ class Divergence:
 
     With `low` the lowest smoothed level, `range` the way down to it, `peak` the highest smoothed level since and
     `level` the level now, it holds where `level - low` exceeds `lost * range` and `z` times the noise that the loss had
-    before (where nothing has been learned yet, more of both: a loss that wanders around its start looks like this
-    for a while), and the level is still above `low + held * (peak - low)`: a spike that decays is on its way back and
-    is left to `spike`. A jump must hold for a while; a climb that is steady since the low, or an explosion, need not.
+    before, and the level is still above `low + held * (peak - low)`: a spike that decays is on its way back and is left
+    to `spike`. A jump must hold for a while; a climb that is steady since the low, or an explosion, need not.
+
+    Where nothing has been learned yet it takes more of both, and four fifths of the run so far must lie above: a
+    warm-up goes up first, and a loss that wanders around its start looks like a rise for a while.
 
     Source:
         AutoTrainer (Zhang et al., ICSE 2021), exploding and oscillating loss; the hold against the peak is ours.
@@ -58,7 +60,8 @@ class Divergence:
         lost *= 0.5 if firing else 1.0
         surely = view.learned or rise > 3 * abs(view.start)
         need = max(lost * reach, limits["z"] * view.calm * (1 if surely else 2))
-        if rise <= need or rise <= 0:
+        shift = surely or float(view.smooth[view.closed // 5 :].min()) > view.low + 0.5 * need
+        if rise <= max(need, 0.0) or not shift:
             return None
         peak = max(float(view.smooth[view.low_at :].max()), view.level)
         if not firing and rise < limits["held"] * (peak - view.low):

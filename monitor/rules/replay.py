@@ -54,16 +54,34 @@ def diagnose(
 
 
 def merge(series: Mapping[Role, Series | None]) -> EnginePoints:
-    """All series in one stream, ordered by the highest step so far, ties in the order of the mapping."""
+    """All series in one stream: attempt by attempt, by the highest step so far; ties in the order of the mapping."""
     parts = [(ROLE_CODES[role], _array(role, data)) for role, data in series.items() if data is not None]
     parts = [(code, array) for code, array in parts if len(array)]
     if not parts:
         return EnginePoints(np.empty(0, "u1"), np.empty(0), np.empty(0))
     role = np.concatenate([np.full(len(array), code, "u1") for code, array in parts])
     rows = np.concatenate([array for _, array in parts])
-    reached = np.concatenate([np.fmax.accumulate(array[:, 0]) for _, array in parts])
-    order = np.argsort(reached, kind="stable")
+    keys = [_attempts(array[:, 0]) for _, array in parts]
+    attempt, reached = (np.concatenate([key[i] for key in keys]) for i in (0, 1))
+    order = np.lexsort((reached, attempt))
     return EnginePoints(role[order], rows[order, 0], rows[order, 1])
+
+
+def _attempts(steps: Floats) -> tuple[Floats, Floats]:
+    """The number of restarts before each point, and the highest step so far since the last; arrays of shape (n,).
+
+    A restart is a step that goes back and is followed by two more below the highest before: one alone is a straggler.
+    """
+    top = np.fmax.accumulate(steps)
+    late = np.concatenate(([False], steps[1:] < top[:-1]))
+    back = np.concatenate(([False], steps[1:] < steps[:-1]))
+    start = late & back
+    start[:-1] &= late[1:]
+    start[:-2] &= late[2:]
+    start[-2:] = False
+    attempt = np.cumsum(start).astype(float)
+    reached = np.concatenate([np.fmax.accumulate(part) for part in np.split(steps, np.flatnonzero(start))])
+    return attempt, reached
 
 
 def _array(role: Role, data: Series) -> Floats:

@@ -174,3 +174,18 @@ def test_a_non_finite_loss_that_mixed_precision_skips_is_resolved() -> None:
     found = diagnose(series(values))
     assert [(f.rule, f.state) for f in found.findings if f.severity == "critical"] == [("nan", "resolved")]
     assert found.recommendation.first_stop_step is None
+
+
+def test_a_warm_up_that_goes_up_first_is_no_divergence() -> None:
+    step = np.arange(2000)
+    values = falling(2000) + 3 * np.exp(-(((step - 50) / 25.0) ** 2)) + 0.03 * noise(2000)
+    found = diagnose(series(values), series(values[::20], 20))
+    assert found.recommendation.first_stop_step is None
+
+
+def test_a_resumed_run_is_judged_as_one_curve() -> None:
+    step = np.concatenate([np.arange(500), np.arange(250, 750)])
+    values = np.interp(step, np.arange(750), falling(750)) + 0.03 * noise(1000)
+    found = diagnose(np.c_[step, values], np.c_[step, values][::10])
+    assert {finding.rule for finding in found.findings} <= {"convergence", "improving"}
+    assert found.counts.late > 0
