@@ -369,7 +369,7 @@ class Journal:
         return True
 
     def _create(self, need: int) -> Segment:
-        if self._quota_used() > 2 * self._quota:
+        if size_on_disk(self.folder) > 2 * self._quota:
             raise OSError("the journal is at twice its quota")
         number = self._segment.number + 1
         if self._spare is not None:  # too small for this record
@@ -389,15 +389,10 @@ class Journal:
         self._next_bytes = min(2 * self._next_bytes, MOST_BYTES, max(self._next_bytes, self._quota // 32))
         return segment
 
-    def _quota_used(self) -> int:
-        return size_on_disk(self.folder)
-
     def _thin_from_now_on(self) -> None:
         """Past nine tenths of the quota, every further segment keeps half as many points of each layout."""
-        if self._quota_used() > 0.9 * self._quota:
-            self._keep_every *= 2
-        else:
-            self._keep_every = 1
+        full = size_on_disk(self.folder) > 0.9 * self._quota
+        self._keep_every = 2 * self._keep_every if full else 1
 
     def _thin(self, layout: Layout, values: Sequence[float]) -> bool:
         if self._keep_every == 1:
