@@ -16,13 +16,16 @@ def register(app: typer.Typer) -> None:
 
 def diagnose(
     file: Path = typer.Argument(
-        ..., metavar="FILE", help="CSV or JSONL with a step column and losses.", show_default=False
+        ...,
+        metavar="FILE",
+        help="CSV, JSONL, Keras history, trainer_state.json or TensorBoard events.",
+        show_default=False,
     ),
     unit: str = typer.Option(None, help='What a step counts, "step" or "epoch"; default: by the column name.'),
     loss: str = typer.Option(None, help='The loss function, such as "cross_entropy(classes=10)".'),
     json: bool = typer.Option(False, "--json", help="Print the diagnosis as JSON."),
 ) -> None:
-    """Read losses from a CSV or JSONL file and print the diagnosis.
+    """Read losses from a file and print the diagnosis, with no server and no store.
 
     Columns are recognised by name: step, epoch or iteration; train_loss, loss, val_loss, eval_loss, grad_norm, lr and
     the like. Columns that are not recognised are named, not dropped silently.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -78,6 +79,7 @@ def demo(
     from monitor.demo.service import Service
     from monitor.demo.show import run_demo, verdict_panel
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the server too, as Ctrl-C does
     screen = err if json else out
     loaded = settings_.load(port=port, dashboard_port=dashboard_port, dir=directory)
     os.environ["MONITOR_DIR"] = str(loaded.dir)

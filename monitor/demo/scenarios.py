@@ -99,9 +99,10 @@ SCENARIOS: tuple[Scenario, ...] = (
         story="a cyclic learning rate whose peaks are too high",
         steps=3000,
         batch=32,
-        schedule=lambda share: 0.01 + 0.32 * (0.5 - 0.5 * math.cos(2 * math.pi * 15 * share)) ** 4,
+        schedule=lambda share: 0.02 + 0.5 * (1 - math.cos(2 * math.pi * 12 * share)),
+        label_noise=0.2,
         optimizer="sgd",
-        hidden=(64, 64),
+        hidden=(),
     ),
 )
 

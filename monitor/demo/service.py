@@ -14,6 +14,7 @@ from types import TracebackType
 import httpx
 
 from monitor.errors import ServerUnreachable
+from monitor.server.children import GUARD
 from monitor.settings import Settings
 
 GRACE_S = 5.0
@@ -84,9 +85,11 @@ class Service:
             command += [option, str(_port(self.urls, option, port))]
         env = {**os.environ, "MONITOR_DIR": str(self._settings.dir), "PYTHONUNBUFFERED": "1"}
         env.pop("MONITOR_SERVER_URL", None)
-        self._child = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, start_new_session=True
-        )
+        self._child = subprocess.Popen(  # the guard ends the server when this process is gone, however it died
+            [sys.executable, str(GUARD), *command],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env,
+            start_new_session=True,
+        )  # fmt: skip
         threading.Thread(target=self._listen, args=(self._child,), daemon=True).start()
         assert self._child.stdout
         for line in self._child.stdout:

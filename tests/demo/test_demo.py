@@ -10,9 +10,10 @@ import sys
 import threading
 import time
 
+import psutil
 import pytest
-from monitor.client.reader import Api
 
+from monitor.client.reader import Api
 from monitor.demo.scenarios import SCENARIOS
 
 pytestmark = pytest.mark.xdist_group("demo")
@@ -112,13 +113,26 @@ def test_killing_the_server_in_the_middle_loses_no_point_and_the_runs_go_on(tmp_
             assert history.steps.tolist() == list(range(run["steps_done"]))
 
 
-def server_pid(parent: int) -> int:
-    """The child process that serves the API, found by its command line."""
+def test_a_demo_that_is_ended_leaves_no_process_behind(tmp_path):
+    child = start_demo(tmp_path, "--port", "0", "--dashboard-port", "0")
+    with child:
+        for line in child.stderr:
+            if "Dashboard" in line:
+                break
+        server = psutil.Process(server_pid(child.pid))
+        family = [server, *server.children(recursive=True)]
+        child.send_signal(signal.SIGTERM)
+        child.communicate(timeout=60)
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert not alive
+
+
+def server_pid(demo: int) -> int:
+    """The process that serves the API: below the demo's guard, found by its command line."""
     listing = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-    found = [
-        int(pid) for pid, ppid, args in re.findall(r"^\s*(\d+)\s+(\d+)\s+(.*)$", listing, re.M)
-        if int(ppid) == parent and " up " in args
-    ]  # fmt: skip
+    rows = [(int(pid), int(up), args) for pid, up, args in re.findall(r"^\s*(\d+)\s+(\d+)\s+(.*)$", listing, re.M)]
+    guards = {pid for pid, parent, _ in rows if parent == demo}
+    found = [pid for pid, parent, args in rows if parent in guards and " up " in args]
     assert len(found) == 1, listing
     return found[0]
 
