@@ -37,6 +37,7 @@ class Stagnation:
         thresholds={
             "progress": Threshold(default=0.05, low=0, high=1, doc="progress as a share of the first level"),
             "checks": Threshold(default=8, low=4, high=1000, doc="buckets of the series, at least"),
+            "points": Threshold(default=100, low=1, high=1e9, doc="training points, where they are logged by the step"),
             "noise": Threshold(default=3, low=0, high=100, doc="progress in multiples of the noise of a point"),
             "flat": Threshold(default=0.1, low=0, high=1, doc="share of the progress that the last half made"),
         },
@@ -46,6 +47,9 @@ class Stagnation:
         """Holds while there is no progress."""
         views = [view for view in (run.train, run.val) if view.n]
         if any(view.closed < limits["checks"] for view in views) or not views or run.diverging:
+            return None
+        state = run.state
+        if state.unit == "step" and state.train_seen > 2 * state.val_seen and state.train_seen < limits["points"]:
             return None
         progress = max(_progress(view) for view in views)
         limit = limits["progress"] * (1.2 if firing else 1.0)

@@ -52,7 +52,7 @@ def test_severity_and_hash_are_on_the_finding() -> None:
     assert (finding.severity, finding.rules_hash) == ("warning", config.hash)
 
 
-@pytest.mark.parametrize(("unit", "patience", "fired"), [("checks", 1, 70), ("steps", 40, 110), ("evals", 8, 150)])
+@pytest.mark.parametrize(("unit", "patience", "fired"), [("checks", 1, 99), ("steps", 40, 139), ("evals", 8, 170)])
 def test_patience_is_counted_in_the_declared_unit(unit: str, patience: float, fired: float) -> None:
     train = [(float(i), 2.3) for i in range(300)]
     val = [(float(i), 2.3) for i in range(0, 300, 10)]

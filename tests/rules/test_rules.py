@@ -66,7 +66,7 @@ FIRING = {
     "spike": Trace(train=series(SPIKED), fired=207, onset=200),
     "oscillation": Trace(train=series(SAWTOOTH * (1 + 9 * np.exp(-np.arange(480) / 20)) + 1e-6), fired=131, onset=63),
     "convergence": Trace(train=series(falling(200, rate=20)), val=series(falling(40, 0.35, 20), 5), fired=35),
-    "stagnation": Trace(train=series(FLAT), val=series(2.3 + 0.001 * noise(20, 1), 10), fired=73, onset=0),
+    "stagnation": Trace(train=series(FLAT), val=series(2.3 + 0.001 * noise(20, 1), 10), fired=103, onset=0),
     "underfitting": Trace(train=HIGH, val=HIGH_VAL, fired=150, onset=110),
     "overfitting": Trace(
         train=series(falling(400, 0.01) + 0.02 * noise(400)), val=series(u_turn(40, 15, 0.02), 10), fired=200, onset=150
