@@ -137,7 +137,7 @@ def _count_in(
 ) -> int:
     """Bring a series' summary up to date with points that are about to be stored; how many of them are late."""
     if attempt < state.attempt:  # of an attempt that was given up: counted again once it is stored
-        state.tails = []
+        state.tails, state.attempts = [], max(state.attempts, 2)
         return 0
     newer = attempt > state.attempt or state.attempts == 0
     hides = state.attempts > (0 if newer else 1) and summary.first_step < (state.cut_step if not newer else 2**63 - 1)

@@ -129,7 +129,7 @@ SERIES: Final = Table(
     Column("judged", Boolean, nullable=False),  # the first series of a judged role
     Column("attempt", Integer, nullable=False),  # the newest attempt that logged points
     Column("cut_step", BigInteger, nullable=False),  # that attempt's lowest step: hides older attempts' from there
-    Column("attempts", Integer, nullable=False),  # how many attempts logged points
+    Column("attempts", Integer, nullable=False),  # 1 while only one attempt has logged points, else more
     Column("next_seq", BigInteger, nullable=False),
     Column("tails", JSON(none_as_null=True), nullable=False),  # chunks of each size class at the end, see compact.py
     Column("count", BigInteger, nullable=False),

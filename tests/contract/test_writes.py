@@ -174,6 +174,17 @@ def test_a_straggler_of_an_older_attempt_stays_hidden(feed: Feed) -> None:
     assert (series.count, series.last_step, series.max) == (5, 3, 2.0)
 
 
+def test_a_straggler_that_was_shown_is_hidden_once_the_newer_attempt_goes_below_it(feed: Feed) -> None:
+    second = Feed(feed.store, run_id=feed.run_id, writer="second")
+    second.start(resume="allow")
+    second.log("loss", [23, 24], [2.0, 2.0])
+    feed.log("loss", [0, 5], [1.0, 1.0])
+    assert feed.store.series(feed.run_id)[0].count == 4
+    second.log("loss", [3], [2.0])
+    assert feed.store.history(feed.run_id, "loss").steps.tolist() == [0, 3, 23, 24]
+    assert feed.store.series(feed.run_id)[0].count == 4
+
+
 def test_a_joining_writer_adds_to_the_attempt(feed: Feed) -> None:
     rank = Feed(feed.store, run_id=feed.run_id, writer="rank1")
     rank.start(join=True, config={"rank": 1})
