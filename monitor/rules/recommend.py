@@ -23,8 +23,8 @@ LOOKS: Final = (
 )  # fmt: skip
 """Rules whose firing asks for a look at the run, from what matters most."""
 CONFIDENCE: Final = {"divergence": 0.95, "overfitting": 0.95, "risen": 0.7, "look": 0.75, "continue": 0.93}
-"""Lower end (95 %) of the share of such advice that was right on labelled curves; see `docs/diagnosis.md`. `risen` is an
-overfitting run whose validation loss is above its start, where delayed generalisation is likeliest."""
+"""Lower end (95 %) of the share of such advice that was right on labelled curves; see `docs/diagnosis.md`. `risen` is
+an overfitting run whose validation loss is above its start, where delayed generalisation is likeliest."""
 
 
 def settle(state: State, run: Features) -> None:
