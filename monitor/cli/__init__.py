@@ -12,7 +12,7 @@ import sys
 import typer
 
 from monitor import __version__
-from monitor.cli import curves, database, journals, losses, runs, serve
+from monitor.cli import curves, database, journals, keeping, losses, runs, serve
 from monitor.errors import MonitorError
 from monitor.screen import fail
 
@@ -27,10 +27,10 @@ app = typer.Typer(
 )
 serve.register(app)
 curves.register(app)
-runs.register(app)
+_runs = runs.register(app)
 losses.register(app)
 journals.register(app)
-database.register(app)
+keeping.register(_runs, database.register(app), app)
 
 
 @app.command(rich_help_panel="Other")

@@ -10,13 +10,14 @@ from monitor.screen import emit
 _URL = typer.Option(None, "--url", help="SQLAlchemy URL of the database; default: the one in the settings.")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
+def register(app: typer.Typer) -> typer.Typer:
+    """Add the commands of this file; returns the group."""
     group = typer.Typer(no_args_is_help=True, help="Look after the database.")
     group.command("upgrade")(upgrade)
     group.command("downgrade")(downgrade)
     group.command("check")(check)
     app.add_typer(group, name="db", rich_help_panel="Look after")
+    return group
 
 
 def upgrade(

@@ -18,12 +18,13 @@ _WIDE = 100
 _JSON = typer.Option(False, "--json", help="Print as JSON.")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
+def register(app: typer.Typer) -> typer.Typer:
+    """Add the commands of this file; returns the group."""
     group = typer.Typer(no_args_is_help=True, help="List and show runs.")
     group.command("ls")(ls)
     group.command("show")(show)
     app.add_typer(group, name="runs", rich_help_panel="Watch")
+    return group
 
 
 def ls(
@@ -33,6 +34,7 @@ def ls(
     ),
     verdict: str = typer.Option(None, help="Only runs of this verdict, such as overfitting."),
     search: str = typer.Option(None, help="Only runs whose name or id holds this text."),
+    query: str = typer.Option(None, help='Such as: status = "running" and val.best < 0.3 order by val.best'),
     order: str = typer.Option("-created", help='Column to sort by, "-" first for descending.'),
     limit: int = typer.Option(20, min=1, max=1000, help="Runs to print at most."),
     server: str = _SERVER,
@@ -42,14 +44,14 @@ def ls(
     from monitor.client.reader import Api
 
     page = Api(server).runs_page(
-        project=project, status=status, verdict=verdict, search=search, order=order, limit=limit
+        project=project, status=status, verdict=verdict, search=search, query=query, order=order, limit=limit
     )
     if json:
         emit({"total": page.total, "runs": [run.to_dict() for run in page.items]}, "", True)
         return
     if not page.items:
         out.print("No runs yet. Log one: https://pypi.org/project/lossmonitor or `monitor demo`" if not any(
-            (project, status, verdict, search)) else "No run matches.")  # fmt: skip
+            (project, status, verdict, search, query)) else "No run matches.")  # fmt: skip
         return
     columns = _COLUMNS if out.width >= _WIDE else _COLUMNS[:-2]
     table = Table(box=None, header_style="dim", pad_edge=False)

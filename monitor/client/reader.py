@@ -66,6 +66,7 @@ class Api:
         status: str | None = None,
         verdict: str | None = None,
         search: str | None = None,
+        query: str | None = None,
         order: str = "-created",
         limit: int = 100,
         offset: int = 0,
@@ -79,12 +80,14 @@ class Api:
             status: only runs of this status.
             verdict: only runs of this verdict.
             search: part of a name, or the start of an id.
+            query: such as `val.best < 0.3 and tags.team = "vision" order by val.best`; see `docs/store.md`.
             order: column to sort by, "-" first for descending.
             limit: runs, at most.
             offset: runs to leave out at the front.
             sparkline: values of each run's small curves; 0 for none.
 
         Raises:
+            QueryError: the query cannot be read; the message points at the character.
             MonitorError: the server or the store cannot be read.
         """
         return self._source.runs(
@@ -94,6 +97,7 @@ class Api:
                 "status": status,
                 "verdict": verdict,
                 "search": search,
+                "query": query,
                 "order": order,
                 "limit": limit,
                 "offset": offset,
@@ -115,11 +119,11 @@ class Api:
         """Runs as views.
 
         Args:
-            query: part of a name, or the start of an id.
+            query: such as `status = "running" and val.best < 0.3 order by val.best`; see `docs/store.md`.
             project: as in `runs_page`, like the rest.
         """
         page = self.runs_page(
-            project=project, group=group, status=status, verdict=verdict, search=query, order=order, limit=limit
+            project=project, group=group, status=status, verdict=verdict, query=query, order=order, limit=limit
         )
         return [RunView(self._source, info) for info in page.items]
 

@@ -1,0 +1,74 @@
+"""Deleting, exporting, copying: `monitor runs rm|restore|export`, `monitor gc`, `monitor db copy`."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+import monitor
+from monitor.cli import app
+from monitor.errors import QueryError
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setenv("MONITOR_DIR", str(tmp_path))
+    monkeypatch.delenv("MONITOR_SERVER_URL", raising=False)
+    with monitor.init("vision", name="baseline", tags={"team": "a"}) as run:
+        for step in range(50):
+            run.log({"train/loss": 2 / (1 + step)}, step=step)
+    return run
+
+
+def call(*args: str) -> dict:
+    result = CliRunner().invoke(app, [*args, "--json"], catch_exceptions=False)
+    assert result.exit_code == 0
+    return json.loads(result.stdout)
+
+
+def names() -> list[str]:
+    return [run["name"] for run in call("runs", "ls")["runs"]]
+
+
+def test_a_deleted_run_leaves_the_list_and_can_come_back(run):
+    assert call("runs", "rm", "baseline")["deleted"] == [run.id]
+    assert names() == []
+    call("runs", "restore", run.id)
+    assert names() == ["baseline"]
+
+
+def test_gc_keeps_deleted_runs_for_their_days_and_removes_them_after(run):
+    call("runs", "rm", "baseline")
+    assert call("gc")["purged"] == []
+    assert call("gc", "--keep-deleted", "0")["purged"] == [run.id]
+
+
+def test_gc_deletes_old_runs_when_asked_to(run):
+    assert call("gc", "--older-than", "1")["deleted"] == []
+    assert call("gc", "--older-than", "0", "--project", "other")["deleted"] == []
+    assert call("gc", "--older-than", "0")["deleted"] == [run.id]
+
+
+def test_export_writes_every_point(run, tmp_path):
+    target = tmp_path / "points.csv"
+    assert call("runs", "export", "baseline", "--to", str(target))["points"] == 50
+    assert len(target.read_text().splitlines()) == 51
+
+
+def test_copy_fills_another_database_and_is_at_rest_the_second_time(run, tmp_path):
+    source, target = f"sqlite:///{tmp_path / 'monitor.db'}", f"sqlite:///{tmp_path / 'other.db'}"
+    assert call("db", "copy", source, target)["copied"] == 1
+    again = call("db", "copy", source, target)
+    assert (again["verified"], again["copied"]) == (1, 0)
+
+
+def test_a_query_filters_the_list_and_its_errors_point_at_the_character(run):
+    assert call("runs", "ls", "--query", 'tags.team = "a" and train.last < 1')["total"] == 1
+    assert call("runs", "ls", "--query", 'tags.team = "b"')["total"] == 0
+    result = CliRunner().invoke(app, ["runs", "ls", "--query", "status == 3"])
+    assert isinstance(result.exception, QueryError)
+    assert "^" in str(result.exception)
+
+
+def test_the_reader_takes_the_same_query(run):
+    assert [view.id for view in monitor.Api().runs('name = "baseline"')] == [run.id]
