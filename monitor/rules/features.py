@@ -152,7 +152,8 @@ class View:
         if self.range <= 0:
             return False
         straight = self.low_at >= 5 and self.range >= max(0.95 * self.travel, 0.3 * abs(self.start))
-        return straight or (self.range >= 0.6 * self.travel and self.range >= 20 * self.calm)
+        far = self.range >= (20 if self.range >= 0.15 * abs(self.start) else 40) * self.calm
+        return straight or (far and self.range >= 0.6 * self.travel)
 
     @lazy
     def level(self) -> float:
