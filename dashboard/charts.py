@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dashboard import words
-from dashboard.figure import Figure, Spec
+from dashboard.axes import HEIGHT, Look, axis_values, canvas, place_x, resolve_scale
+from dashboard.figure import Figure
 from dashboard.marks import (
     add_best,
     add_checkpoints,
@@ -27,43 +28,15 @@ from dashboard.marks import (
     lanes,
     on_curve,
 )  # fmt: skip
-from dashboard.theme import FONT, Palette, rgba
+from dashboard.theme import Palette, rgba
 from monitor.domain import Checkpoint, Curve, Finding, Recommendation
 
-XAxis = Literal["step", "epoch", "wall_time", "relative"]
-AXES: Final[tuple[XAxis, ...]] = ("step", "epoch", "relative", "wall_time")
-
-AUTO_LOG_RATIO: Final = 200.0
-"""`scale="auto"` turns to a logarithmic axis where the largest finite value is this many times the smallest."""
 SPARSE: Final = 80
 """A curve of at most this many points shows each as a dot."""
 SMOOTHED: Final = 200_000
 """A curve of more points is not smoothed: an average over a few hundred of them would not reach over one pixel."""
-HEIGHT: Final = 440
-"""Of the large chart, pixels, without lanes."""
 LANE: Final = 17
 """Height of a row of findings, pixels."""
-
-X_TITLES: Final = {"step": "step", "epoch": "epoch", "wall_time": "time", "relative": "since the start"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """How a chart is looked at.
-
-    Attributes:
-        x_axis: "step", "epoch", "wall_time" or "relative".
-        scale: "auto", "linear" or "log".
-        palette: colours of the mode.
-        revision: Plotly keeps the reader's zoom as long as this does not change.
-        offset_ms: the reader's time zone, added to wall times, since Plotly draws times as they are.
-    """
-
-    palette: Palette
-    x_axis: XAxis = "step"
-    scale: str = "auto"
-    revision: str = ""
-    offset_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +79,7 @@ def loss_figure(train: Curve | None, val: Curve | None, story: Story, look: Look
     colours = look.palette
     curves = [c for c in (train, val) if c is not None]
     scale = resolve_scale(curves, look.scale)
-    figure = _canvas("Train and validation loss", look, scale, "loss", curves)
+    figure = canvas(f"Train and validation {look.quantity}", look, scale, look.quantity, curves)
     for curve, name, colour in ((train, "train", colours.train), (val, "validation", colours.val)):
         if curve is not None:
             _add_curve(figure, curve, name, colour, look, scale, peers=curves)
@@ -142,7 +115,7 @@ def overlay_figure(curves: Sequence[tuple[str, Curve]], look: Look, *, title: st
     """
     all_curves = [curve for _, curve in curves]
     scale = resolve_scale(all_curves, look.scale)
-    figure = _canvas(title, look, scale, title, all_curves)
+    figure = canvas(title, look, scale, title, all_curves)
     lines = look.palette.lines
     for i, (name, curve) in enumerate(curves):
         dash = ("solid", "dash", "dot", "dashdot")[i // len(lines) % 4]
@@ -154,7 +127,7 @@ def overlay_figure(curves: Sequence[tuple[str, Curve]], look: Look, *, title: st
 def small_figure(curve: Curve, look: Look, *, title: str) -> Figure:
     """One series in a small frame, for the grid of further series."""
     scale = resolve_scale([curve], look.scale)
-    figure = _canvas(title, look, scale, "", [curve])
+    figure = canvas(title, look, scale, "", [curve])
     _add_curve(figure, curve, title, look.palette.info, look, scale)
     add_non_finite(figure, [curve], look)
     figure.update(
@@ -165,16 +138,6 @@ def small_figure(curve: Curve, look: Look, *, title: str) -> Figure:
     )
     figure.update(xaxis={"title": None}, yaxis={"title": None, "nticks": 4})
     return figure
-
-
-def resolve_scale(curves: Sequence[Curve], scale: str) -> str:
-    """The axis in use: a log axis needs a positive value; "auto" takes one where losses range widely."""
-    values = np.concatenate([c.y[np.isfinite(c.y)] for c in curves]) if curves else np.empty(0)
-    if scale == "linear" or not (values > 0).any():
-        return "linear"
-    if scale == "log":
-        return "log"
-    return "log" if values.min() > 0 and values.max() / values.min() > AUTO_LOG_RATIO else "linear"
 
 
 def captions(curves: Sequence[tuple[str, Curve]], scale: str) -> tuple[str, ...]:
@@ -221,26 +184,6 @@ def spliced(overview: Curve, detail: Curve, lo: float, hi: float) -> Curve:
     return replace(overview, x=x, y=joined(overview.y, detail.y), shown=len(x), smoothed=smoothed)
 
 
-def curve_x(x: float, look: Look, curves: Sequence[Curve]) -> float:
-    """The inverse of `place_x`."""
-    if look.x_axis == "wall_time":
-        return x - look.offset_ms
-    return x * relative_unit(curves)[1] if look.x_axis == "relative" else x
-
-
-def place_x(x: float, look: Look, curves: Sequence[Curve]) -> float:
-    """An x of a curve in the axis' own unit: wall times shifted to the reader's zone, relative times in s, min or h."""
-    if look.x_axis == "wall_time":
-        return x + look.offset_ms
-    return x / relative_unit(curves)[1] if look.x_axis == "relative" else x
-
-
-def relative_unit(curves: Sequence[Curve]) -> tuple[str, float]:
-    """Unit in which relative times are read best, and its length in seconds."""
-    longest = max((float(np.nanmax(c.x)) for c in curves if len(c.x) and np.isfinite(c.x).any()), default=0.0)
-    return ("s", 1.0) if longest < 300 else ("min", 60.0) if longest < 3 * 3600 else ("h", 3600.0)
-
-
 def add_non_finite(figure: Figure, curves: Sequence[Curve], look: Look) -> None:
     """Mark NaN at the foot and infinities at the edges of the frame, whatever the axis shows."""
     kinds = (("NaN", np.isnan, 0.03, "x-thin"), ("+inf", np.isposinf, 0.97, "triangle-up"))
@@ -248,7 +191,7 @@ def add_non_finite(figure: Figure, curves: Sequence[Curve], look: Look) -> None:
         xs = np.concatenate([c.x[test(c.y) & np.isfinite(c.x)] for c in curves]) if curves else np.empty(0)
         if len(xs):
             figure.scatter(
-                x=_axis_values(xs, look, curves),
+                x=axis_values(xs, look, curves),
                 y=[height] * len(xs),
                 yaxis="y2",
                 mode="markers",
@@ -257,38 +200,6 @@ def add_non_finite(figure: Figure, curves: Sequence[Curve], look: Look) -> None:
                 | {"line": {"width": 2, "color": look.palette.critical}},
                 hovertemplate=f"{name}<extra></extra>",
             )
-
-
-def _canvas(title: str, look: Look, scale: str, y_title: str, curves: Sequence[Curve]) -> Figure:
-    colours = look.palette
-    x_title = X_TITLES[look.x_axis]
-    if look.x_axis == "relative":
-        x_title += f" ({relative_unit(curves)[0]})"
-    axis = {"gridcolor": colours.grid, "linecolor": colours.grid, "zeroline": False, "tickfont": {"size": 12}}
-    title_font = {"size": 12, "color": colours.muted}
-    return Figure(
-        layout={
-            "height": HEIGHT,
-            "title": {"text": title, "x": 0, "xref": "container", "font": {"size": 15, "color": colours.text}},
-            "margin": {"l": 58, "r": 30, "t": 44, "b": 46},
-            "font": {"family": FONT, "size": 13, "color": colours.muted},
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "hovermode": "x unified",
-            "hoverlabel": {"bgcolor": colours.background, "bordercolor": colours.grid, "font": {"color": colours.text}},
-            "uirevision": look.revision or "same",
-            "modebar": {"orientation": "v", "bgcolor": "rgba(0,0,0,0)", "color": colours.muted}
-            | {"activecolor": colours.text},
-            "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
-            "xaxis": axis
-            | {"title": {"text": x_title, "font": title_font}}
-            | ({"type": "date"} if look.x_axis == "wall_time" else {"tickformat": ",.12~r", "hoverformat": ",.12~r"}),
-            "yaxis": axis
-            | {"type": scale, "title": {"text": y_title, "font": title_font}, "tickformat": "~g"}
-            | (_log_ticks(curves) if scale == "log" else {}),
-            "yaxis2": {"overlaying": "y", "range": [0, 1], "fixedrange": True, "visible": False},
-        }
-    )
 
 
 def _open_lanes(figure: Figure, rules: Sequence[str], colours: Palette) -> None:
@@ -316,18 +227,6 @@ def _open_lanes(figure: Figure, rules: Sequence[str], colours: Palette) -> None:
     )
 
 
-def _log_ticks(curves: Sequence[Curve]) -> Spec:
-    """A tick at 1, 2 and 5 within a few decades, one a decade within more, and Plotly's choice beyond."""
-    decades = _decades(curves)
-    return {} if decades > 12 else {"dtick": 1 if decades > 2 else "D2"}
-
-
-def _decades(curves: Sequence[Curve]) -> float:
-    """How many powers of ten the positive values span."""
-    values = np.concatenate([c.y[np.isfinite(c.y) & (c.y > 0)] for c in curves])
-    return float(np.log10(values.max() / values.min())) if len(values) else 0.0
-
-
 def _add_curve(
     figure: Figure,
     curve: Curve,
@@ -343,7 +242,7 @@ def _add_curve(
     smooth = curve.smoothed
     raw_colour = rgba(colour, 0.3) if smooth is not None else colour
     sparse = int(np.isfinite(curve.y).sum()) <= SPARSE
-    common = {"x": _axis_values(curve.x, look, peers or [curve]), "legendgroup": name, "connectgaps": False}
+    common = {"x": axis_values(curve.x, look, peers or [curve]), "legendgroup": name, "connectgaps": False}
     figure.scatter(
         **common,
         y=_drawable(curve.y, scale),
@@ -370,13 +269,6 @@ def _drawable(values: NDArray[np.float64], scale: str) -> NDArray[np.float64]:
     """The values with gaps where an axis cannot show them."""
     shown = np.isfinite(values) & ((values > 0) if scale == "log" else True)
     return np.where(shown, values, np.nan)
-
-
-def _axis_values(x: NDArray[np.float64], look: Look, curves: Sequence[Curve]) -> NDArray[np.float64]:
-    """A curve's x on the axis in use."""
-    if look.x_axis == "relative":
-        return x / relative_unit(curves)[1]
-    return x + look.offset_ms if look.x_axis == "wall_time" else x
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 import numpy as np
 import streamlit as st
 
-from dashboard.charts import XAxis
+from dashboard.axes import XAxis
 from monitor import Api
 from monitor.domain import Action, Checkpoint, Curve, Finding, RunInfo, RunPage, RunStatus, SeriesInfo
 from monitor.errors import MonitorError, RunNotFound, ServerUnreachable, StoreBusy, StoreError, Unauthorized

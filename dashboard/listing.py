@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from dashboard import markup, words
+from dashboard import markup, skill, words
 from dashboard.data import Filters, Overview
 from dashboard.markup import text
 from monitor.domain import RunInfo, RunPage, RunStatus
@@ -25,12 +25,17 @@ with monitor.init(project="my-project", config={"lr": 3e-4}) as run:
 
 _HEADS: Final = (
     ("", ""), ("Run", "name"), ("Status", "status"), ("Verdict", "verdict"), ("Do", "action"), ("Loss", ""),
-    ("Last step", "last_step"), ("Best loss", "val.best"), ("at step", ""), ("Started", "created"), ("Took", ""),
+    ("Last step", "last_step"), ("Best loss", "val.best"), ("Skill", ""), ("at step", ""), ("Started", "created"),
+    ("Took", ""),
 )  # fmt: skip
-"""Titles of the table's columns, and what a click on each sorts by."""
+"""Titles of the table's columns, and what a click on each sorts by; the store knows no skill, so none sorts by it."""
 SORTED_BY: Final = frozenset(column for _, column in _HEADS if column)
 """What the list can be sorted by."""
-_NUMERIC: Final = frozenset({6, 7, 8, 9, 10})
+_CSS: Final = {
+    "Run": "lm-name", "Last step": "lm-num", "Best loss": "lm-num", "Skill": "lm-num", "at step": "lm-num lm-minor",
+    "Started": "lm-num", "Took": "lm-num lm-minor",
+}  # fmt: skip
+"""Classes of a column's cells; minor ones are left out on narrow screens."""
 
 
 def counts_line(seen: Overview | None) -> str:
@@ -90,18 +95,22 @@ def runs_table(page: RunPage, filters: Filters, picked: Sequence[str], now_ms: i
     """
     if not page.items:
         return '<p class="lm-dim" data-testid="no-match">No run matches these filters.</p>'
-    heads = "".join(_head(i, title, column, filters.order) for i, (title, column) in enumerate(_HEADS))
-    rows = "".join(_row(run, page.sparklines.get(run.id, {}), run.id in picked, now_ms) for run in page.items)
+    scored = any(skill.comparable(run) for run in page.items)
+    shown = [(title, column) for title, column in _HEADS if scored or title != "Skill"]
+    heads = "".join(_head(title, column, filters.order) for title, column in shown)
+    rows = "".join(_row(run, page.sparklines.get(run.id, {}), run.id in picked, now_ms, scored) for run in page.items)
     return (
         f'<div class="lm-scroll{" lm-stale" if stale else ""}"><table class="lm-table lm-runs" data-testid="runs">'
         f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
-def _head(i: int, title: str, column: str, order: str) -> str:
-    css = ' class="lm-num"' if i in _NUMERIC else ""
+def _head(title: str, column: str, order: str) -> str:
+    css = f' class="{_CSS[title]}"' if title in _CSS else ""
     if title == "Loss":
         return '<th>Loss <span class="lm-key">train</span> <span class="lm-key lm-k-val">val</span></th>'
+    if title == "Skill":
+        return f'<th{css} title="{text(f"Of the best loss. {skill.MEANING}.")}">Skill</th>'
     if not column:
         return f"<th{css}>{title}</th>"
     down = order == f"-{column}"
@@ -114,7 +123,7 @@ def _head(i: int, title: str, column: str, order: str) -> str:
     )
 
 
-def _row(run: RunInfo, spark: object, ticked: bool, now_ms: int) -> str:
+def _row(run: RunInfo, spark: object, ticked: bool, now_ms: int, scored: bool) -> str:
     lines = spark if isinstance(spark, dict) else {}
     rec = run.recommendation
     end = run.finished_ms or (now_ms if run.status.live else run.last_point_ms) or run.created_ms
@@ -132,13 +141,14 @@ def _row(run: RunInfo, spark: object, ticked: bool, now_ms: int) -> str:
         markup.sparkline(lines.get("train", ()), lines.get("val", ())),
         words.step(run.last_step),
         words.number(rec.best_val_loss),
+        skill.figure(run),
         words.step(rec.best_step),
         f'<span title="{words.clock(run.created_ms)} UTC">{words.ago(run.created_ms, now_ms)}</span>',
         words.duration(end - run.created_ms),
     )
-    body = "".join(f"<td{_css(i)}>{cell}</td>" for i, cell in enumerate(cells))
+    body = "".join(
+        f'<td class="{_CSS.get(title, "")}">{cell}</td>'
+        for (title, _), cell in zip(_HEADS, cells, strict=True)
+        if scored or title != "Skill"
+    )
     return f'<tr id="run-{run.id}" data-testid="run-row">{body}</tr>'
-
-
-def _css(i: int) -> str:
-    return ' class="lm-name"' if i == 1 else ' class="lm-num"' if i in _NUMERIC else ""

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
-from dashboard.charts import Look, XAxis
+from dashboard.axes import Look, XAxis
 from dashboard.theme import palette
 
 
@@ -19,13 +19,14 @@ def zone() -> tzinfo:
         return UTC
 
 
-def look(x_axis: XAxis, scale: str, *, revision: str) -> Look:
+def look(x_axis: XAxis, scale: str, *, revision: str, quantity: str = "loss") -> Look:
     """How this reader looks at a chart.
 
     Args:
         x_axis: "step", "epoch", "wall_time" or "relative".
         scale: "auto", "linear" or "log".
         revision: the reader's zoom is kept as long as this does not change.
+        quantity: what the y axis shows, "loss" or "skill".
     """
     offset = datetime.now(zone()).utcoffset()
     return Look(
@@ -33,5 +34,6 @@ def look(x_axis: XAxis, scale: str, *, revision: str) -> Look:
         x_axis=x_axis,
         scale=scale,
         revision=revision,
+        quantity=quantity,
         offset_ms=int(offset.total_seconds() * 1000) if offset else 0,
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Final
 
-from dashboard import charts, markup, words
+from dashboard import charts, markup, skill, words
 from dashboard.data import Snapshot
 from dashboard.marks import most_telling
 from dashboard.markup import text
@@ -46,6 +46,8 @@ def header(seen: Snapshot, now_ms: int, zone: tzinfo, *, stale: bool = False) ->
         ("started", f'<span title="{words.clock(run.created_ms, zone)}">{words.ago(run.created_ms, now_ms)}</span>'),
         ("took" if run.finished_ms else "for", words.duration(_end(run, now_ms) - run.created_ms)),
     ]
+    if skill.comparable(run):
+        facts.insert(3, ("skill", f'<span data-testid="skill">{skill.figure(run)}</span>'))
     if run.attempt > 1:
         facts.append(("attempt", str(run.attempt)))
     listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
@@ -78,9 +80,16 @@ def _notes(run: RunInfo, now_ms: int) -> str:
     return notes
 
 
-def caption(seen: Snapshot, drawn: Sequence[Curve], said: Sequence[str]) -> str:
-    """What the chart leaves out, in one line under it."""
-    parts = [*said, *_beyond(seen, drawn)]
+def caption(drawn: Sequence[Curve], known: Mapping[str, float], seen: Snapshot, said: Sequence[str]) -> str:
+    """What the chart leaves out, in one line under it.
+
+    Args:
+        drawn: the curves as the chart has them.
+        known: the reference values, on the chart's axis.
+        seen: the run.
+        said: what there is to say besides.
+    """
+    parts = [*said, *_beyond(known, drawn)]
     hidden = len([s for s in seen.series if s.role in (Role.TRAIN, Role.VAL)]) - sum(
         seen.judged(role) is not None for role in (Role.TRAIN, Role.VAL)
     )
@@ -90,9 +99,8 @@ def caption(seen: Snapshot, drawn: Sequence[Curve], said: Sequence[str]) -> str:
     return f'<div class="lm-caption" data-testid="caption">{spans}</div>'
 
 
-def _beyond(seen: Snapshot, drawn: Sequence[Curve]) -> list[str]:
+def _beyond(known: Mapping[str, float], drawn: Sequence[Curve]) -> list[str]:
     """The reference values that lie outside the axis, and so have no line."""
-    known = references(seen.info)
     inside = charts.within(known, drawn)
     return [f"{name} {words.number(value)} lies off the axis" for name, value in known.items() if name not in inside]
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from dashboard import markup, words
+from dashboard import markup, skill, words
 from dashboard.data import Snapshot
 from dashboard.markup import text
 from monitor.domain import RunInfo, SeriesInfo
@@ -43,23 +43,41 @@ def labels(runs: Sequence[RunInfo]) -> tuple[str, ...]:
 
 def results(seen: Sequence[Snapshot], now_ms: int) -> str:
     """How each run stands: verdict, last and best values; the best of them is marked."""
-    bests = [s.info.recommendation.best_val_loss for s in seen]
-    finite = [b for b in bests if b is not None]
+    leader = _leader(seen)
+    scored = any(skill.comparable(s.info) for s in seen)
     rows = []
-    for label, snapshot, best in zip(labels([s.info for s in seen]), seen, bests, strict=True):
+    for label, snapshot in zip(labels([s.info for s in seen]), seen, strict=True):
         run, train, val = snapshot.info, snapshot.judged(Role.TRAIN), snapshot.judged(Role.VAL)
-        star = (
-            ' <span class="lm-chip lm-good">★ best</span>' if finite and best == min(finite) and len(seen) > 1 else ""
-        )
+        star = ' <span class="lm-chip lm-good">★ best</span>' if run.id == leader else ""
         end = run.finished_ms or (now_ms if run.status.live else run.last_point_ms) or run.created_ms
         rows.append(
             (markup.run_link(run.id, text(label)), markup.status(run.status), markup.chip(run.verdict),
              words.step(run.last_step), words.number(train.last if train else None),
-             words.number(val.last if val else None), words.number(best) + star,
+             words.number(val.last if val else None), words.number(run.recommendation.best_val_loss) + star,
+             *([skill.figure(run)] if scored else []),
              words.step(run.recommendation.best_step), words.duration(end - run.created_ms))
         )  # fmt: skip
-    heads = ("Run", "Status", "Verdict", "Last step", "Train", "Validation", "Best loss", "at step", "Took")
-    return "<h2>Results</h2>" + markup.table(heads, rows, numeric=(3, 4, 5, 6, 7, 8))
+    heads = ("Run", "Status", "Verdict", "Last step", "Train", "Validation", "Best loss",
+             *(["Skill"] if scored else []), "at step", "Took")  # fmt: skip
+    return "<h2>Results</h2>" + markup.table(heads, rows, numeric=range(3, len(heads)))
+
+
+def _leader(seen: Sequence[Snapshot]) -> str | None:
+    """The id of the best run: by skill where losses of different kinds are compared, by its loss otherwise.
+
+    None where there is nothing to compare: a single run, or different losses of which one has no skill score.
+    """
+    kinds = {repr(s.info.loss) for s in seen}
+    scores: dict[str, float] = {}
+    for s in seen:
+        best, score = s.info.recommendation.best_val_loss, skill.of_run(s.info)
+        if len(kinds) == 1 and best is not None:
+            scores[s.info.id] = -best
+        elif len(kinds) > 1 and not skill.comparable(s.info):
+            return None
+        elif score is not None:
+            scores[s.info.id] = score
+    return max(scores, key=scores.__getitem__) if scores and len(seen) > 1 else None
 
 
 def differences(runs: Sequence[RunInfo]) -> str:

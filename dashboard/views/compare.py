@@ -6,8 +6,8 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import charts, data, live, markup, reader, side_by_side
-from dashboard.charts import XAxis
+from dashboard import axes, charts, data, live, markup, reader, side_by_side, skill
+from dashboard.axes import XAxis
 from dashboard.data import Snapshot
 from dashboard.plot import plot
 from monitor.domain import Curve
@@ -88,6 +88,8 @@ def _overlay(seen: list[Snapshot]) -> None:
             "Across", _ACROSS, default="step", required=True, key="x", bind="query-params",
             format_func=lambda a: "elapsed" if a == "relative" else a,
         )  # fmt: skip
+        y_axis, no_skill = _y_axis(seen, metric or metrics[0])
+    scale = "linear" if y_axis == "skill" else scale
     curves: list[tuple[str, Curve]] = []
     for label, snapshot in zip(side_by_side.labels([s.info for s in seen]), seen, strict=True):
         found = side_by_side.series_for(snapshot, metric or metrics[0])
@@ -101,13 +103,32 @@ def _overlay(seen: list[Snapshot]) -> None:
         except MonitorError as error:
             live.html(markup.notice("warning", *data.explain(error)), key=f"no-curve {label}")
             continue
-        curves.append((label, curve))
-    look = reader.look(x_axis, scale, revision=f"{metric} {x_axis} {scale}")
-    figure = charts.overlay_figure(curves, look, title=metric or metrics[0])
+        curves.append((label, skill.of_curve(curve, info) if y_axis == "skill" else curve))
+    look = reader.look(x_axis, scale, revision=f"{metric} {x_axis} {scale} {y_axis}", quantity=y_axis)
+    title = f"{metric}, as skill" if y_axis == "skill" else metric or metrics[0]
+    figure = charts.overlay_figure(curves, look, title=title)
+    notes = skill.limit(figure, [c for _, c in curves]) if y_axis == "skill" else no_skill
     plot(figure, key="overlay", alt=f"{metric} of {len(curves)} runs")
-    resolved = charts.resolve_scale([c for _, c in curves], look.scale)
-    said = "".join(f"<span>{markup.text(part)}</span>" for part in charts.captions(curves, resolved))
+    resolved = axes.resolve_scale([c for _, c in curves], look.scale)
+    said = "".join(f"<span>{markup.text(part)}</span>" for part in (*charts.captions(curves, resolved), *notes))
     live.html(f'<div class="lm-caption">{said}</div>', key="caption")
+
+
+def _y_axis(seen: list[Snapshot], metric: str) -> tuple[str, tuple[str, ...]]:
+    """Loss or skill, offered for losses where every run has a skill score; else what to say of those that have none."""
+    drawn = [s for s in seen if side_by_side.series_for(s, metric) is not None]
+    roles = {found.role for s in drawn if (found := side_by_side.series_for(s, metric)) is not None}
+    if not roles <= {Role.TRAIN, Role.VAL} or not any(skill.comparable(s.info) for s in drawn):
+        return "loss", ()
+    named = dict(zip(side_by_side.labels([s.info for s in drawn]), [s.info for s in drawn], strict=True))
+    missing = skill.without(named)
+    chosen = st.segmented_control(
+        "Show as", ("loss", "skill"), default="loss", required=True, key="y", bind="query-params",
+        help=skill.MEANING, disabled=bool(missing),
+    )  # fmt: skip
+    if missing:
+        return "loss", (f"no skill axis: the loss of {', '.join(missing)} has no chance level and floor",)
+    return chosen, ()
 
 
 page()

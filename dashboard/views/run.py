@@ -8,8 +8,9 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import charts, data, live, markup, plot, reader, sheet, words
-from dashboard.charts import AXES, Look, Story, XAxis
+from dashboard import axes, charts, data, live, markup, plot, reader, sheet, skill, words
+from dashboard.axes import AXES, Look, XAxis
+from dashboard.charts import Story
 from dashboard.data import Reading, Snapshot
 from dashboard.reader import zone
 from monitor.domain import Curve, RunInfo, SeriesInfo
@@ -95,8 +96,9 @@ def _plain(text: str) -> str:
 
 def _chart(seen: Snapshot) -> None:
     """The large chart under its controls, with an honest caption."""
-    smoothing, scale, x_axis = _controls()
-    look = reader.look(x_axis, scale, revision=f"{seen.info.id} {x_axis} {scale}")
+    smoothing, scale, x_axis, y_axis = _controls(scored=skill.comparable(seen.info))
+    scale = "linear" if y_axis == "skill" else scale
+    look = reader.look(x_axis, scale, revision=f"{seen.info.id} {x_axis} {scale} {y_axis}", quantity=y_axis)
     try:
         curves = _curves(seen, x_axis, smoothing)
         if not curves:
@@ -107,11 +109,17 @@ def _chart(seen: Snapshot) -> None:
     except MonitorError as error:
         live.html(markup.notice("warning", *data.explain(error), testid="unreachable"), key="no-curve")
         return
+    if y_axis == "skill":
+        drawn = {role: skill.of_curve(curve, seen.info) for role, curve in drawn.items()}
+        story = skill.of_story(story, seen.info)
     figure = charts.loss_figure(drawn.get(Role.TRAIN), drawn.get(Role.VAL), story, look)
+    if y_axis == "skill":
+        notes = (*notes, *skill.limit(figure, list(drawn.values())))
     plot.plot(figure, key=_CHART, alt=sheet.describe(seen))
     named = [(_NAMES[role], c) for role, c in drawn.items()]
-    said = charts.captions(named, charts.resolve_scale(list(drawn.values()), scale))
-    live.html(sheet.caption(seen, list(drawn.values()), (*said, *notes, *_unsmoothed(seen, smoothing))), key="caption")
+    said = charts.captions(named, axes.resolve_scale(list(drawn.values()), scale))
+    said = (*said, *notes, *_unsmoothed(seen, smoothing))
+    live.html(sheet.caption(list(drawn.values()), story.references, seen, said), key="caption")
 
 
 _CHART: Final = "loss_chart"
@@ -146,7 +154,7 @@ def _in_detail(
     if zoomed is None:
         return curves, ()
     whole = list(curves.values())
-    lo, hi = (charts.curve_x(x, look, whole) for x in zoomed)
+    lo, hi = (axes.curve_x(x, look, whole) for x in zoomed)
     drawn, notes = dict(curves), []
     for role, curve in curves.items():
         series = seen.judged(role)
@@ -166,8 +174,8 @@ def _unsmoothed(seen: Snapshot, smoothing: float) -> tuple[str, ...]:
     return ()
 
 
-def _controls() -> tuple[float, str, XAxis]:
-    """Smoothing, scale and x axis, each kept in the URL."""
+def _controls(*, scored: bool) -> tuple[float, str, XAxis, str]:
+    """Smoothing, scale and both axes, each kept in the URL; skill is offered where the run's loss has one."""
     with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
         smoothing = st.slider(
             "Smooth the training loss", 0.0, 0.99, DEFAULT_SMOOTHING, 0.01, key="smooth", bind="query-params", width=220
@@ -175,11 +183,17 @@ def _controls() -> tuple[float, str, XAxis]:
         scale = st.segmented_control(
             "Loss axis", ("auto", "linear", "log"), default="auto", required=True, key="scale", bind="query-params"
         )
+        y_axis = "loss"
+        if scored:
+            y_axis = st.segmented_control(
+                "Show as", ("loss", "skill"), default="loss", required=True, key="y", bind="query-params",
+                help=skill.MEANING,
+            )  # fmt: skip
         x_axis = st.segmented_control(
             "Across", AXES, default="step", required=True, format_func=_ACROSS.__getitem__, key="x",
             bind="query-params",
         )  # fmt: skip
-    return float(smoothing), scale, x_axis
+    return float(smoothing), scale, x_axis, y_axis
 
 
 _ACROSS: Final[dict[XAxis, str]] = {"step": "step", "epoch": "epoch", "relative": "elapsed", "wall_time": "clock"}

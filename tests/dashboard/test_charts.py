@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import charts
-from dashboard.charts import Look, Story
+from dashboard import axes, charts
+from dashboard.axes import Look
+from dashboard.charts import Story
 from dashboard.theme import palette
 from monitor.domain import Checkpoint, FindingState, Recommendation, Severity
 
@@ -84,7 +85,7 @@ def test_values_that_are_not_positive_are_gaps_on_a_log_axis_and_counted_in_the_
 def test_a_log_axis_is_taken_where_it_can_be_and_is_wanted_or_of_use(
     values: list[float], asked: str, given: str
 ) -> None:
-    assert charts.resolve_scale([curve(values)], asked) == given
+    assert axes.resolve_scale([curve(values)], asked) == given
 
 
 def test_a_critical_finding_is_a_band_from_its_onset_with_lines_at_onset_and_where_it_fired(look: Look) -> None:

@@ -2,71 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from monitor.store import Store
 
-from ..conftest import Feed
-
-MAIN = Path(__file__).parents[2] / "dashboard" / "main.py"
-Show = Callable[..., str]
-
-
-@pytest.fixture
-def embedded(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """An embedded store that the pages read in process."""
-    monkeypatch.delenv("MONITOR_SERVER_URL", raising=False)
-    monkeypatch.setenv("MONITOR_DIR", str(Path(sqlite_url.removeprefix("sqlite:///")).parent))
-    st.cache_resource.clear()
-    with Store.open(sqlite_url) as store:
-        yield store
-    st.cache_resource.clear()
-
-
-@pytest.fixture
-def show(embedded: Store) -> Show:
-    """Runs a page with its query and gives back all that it shows as text."""
-
-    def run(view: str = "", **query: str) -> str:
-        app = AppTest.from_file(str(MAIN), default_timeout=30)
-        if view:
-            app.run()
-            app.switch_page(f"views/{view}.py")
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
-        assert not app.exception
-        parts = [block.value for kind in ("markdown", "caption", "code") for block in app.get(kind)]
-        for block in app.get("bidi_component"):
-            data = json.loads(block.proto.json) if block.proto.json else _mixed(block)
-            parts.append(data.get("html") or data.get("figure") or "")
-        return "\n".join(parts)
-
-    return run
-
-
-def _mixed(block: object) -> dict[str, str]:
-    proto = block.proto  # type: ignore[attr-defined]  # a Streamlit element of a kind that it has no class for
-    found: dict[str, str] = json.loads(proto.mixed.json)
-    return found
-
-
-def logged(store: Store, name: str, train: list[float], val: list[float] = [], **start: object) -> Feed:  # noqa: B006  # never changed
-    """A run with these losses."""
-    feed = Feed(store)
-    feed.start(name=name, **start)
-    if train:
-        feed.log("train/loss", range(len(train)), train)
-    if val:
-        feed.log("val/loss", range(len(val)), val)
-    return feed
+from .conftest import MAIN, Show, logged
 
 
 def test_an_empty_store_welcomes_with_an_integration(show: Show) -> None:

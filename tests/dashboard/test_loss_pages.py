@@ -1,0 +1,37 @@
+"""The pages' view of a loss: skill, parts and the page of losses, run as Streamlit runs them over a real store."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor import losses
+from monitor.store import Store
+
+from .conftest import Show, logged
+
+TEN = losses.CrossEntropy(10).to_dict()
+
+
+def test_the_runs_page_shows_its_curves_as_skill_where_the_loss_is_known(embedded: Store, show: Show) -> None:
+    known = logged(embedded, "known", [2.3, 1.0, 0.5], [2.3, 1.1, 0.6], loss=TEN)
+    body = show("run", id=known.run_id, y="skill")
+    assert "Train and validation skill" in body
+    assert "skill is 1 - (loss - floor) / (chance - floor), on a linear axis" in body
+    assert ">0.739</span>" in body  # 1 - 0.6 / ln 10, in the head
+    assert "Train and validation loss" in show("run", id=known.run_id)
+    unknown = logged(embedded, "unknown", [2.3, 1.0, 0.5])
+    assert "Train and validation loss" in show("run", id=unknown.run_id, y="skill")
+
+
+@pytest.mark.parametrize(("second", "drawn", "said"), [
+    (losses.MSE(4.0).to_dict(), "validation loss, as skill", "skill is 1 -"),
+    (None, '"validation loss"', "no skill axis: the loss of two has no chance level and floor"),
+])  # fmt: skip
+def test_runs_are_compared_by_skill_where_all_have_one_and_the_others_are_named(
+    embedded: Store, show: Show, second: dict[str, object] | None, drawn: str, said: str
+) -> None:
+    one = logged(embedded, "one", [2.3, 1.0], [2.3, 1.1], loss=TEN)
+    two = logged(embedded, "two", [4.0, 1.0], [4.0, 2.0], **({"loss": second} if second else {}))
+    body = show("compare", run=[one.run_id, two.run_id], y="skill")
+    assert drawn in body
+    assert said in body

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard import charts, listing, sheet, side_by_side, skill, words
+from dashboard.charts import Story
+from dashboard.data import Filters
+from monitor import losses
+from monitor.domain import Recommendation, RunInfo, RunPage
+
+from .conftest import LOOK, NOW_MS, a_run, checked, curve, notes, snapshot
+
+TEN = losses.CrossEntropy(10).to_dict()
+TWO, THOUSAND = losses.CrossEntropy(2).to_dict(), losses.CrossEntropy(1000).to_dict()
+BEST = Recommendation(best_step=3.0, best_val_loss=0.23)
+
+
+def test_the_score_of_a_run_is_that_of_its_best_loss() -> None:
+    assert skill.of_run(a_run(loss=TEN, recommendation=BEST)) == losses.CrossEntropy(10).skill(0.23)
+    assert skill.of_run(a_run(loss=TEN)) is None
+    assert skill.of_run(a_run(recommendation=BEST)) is None
+
+
+@pytest.mark.parametrize(
+    "loss", [None, {}, {"chance_level": "high", "floor": 0}, {"chance_level": 1.0, "floor": 1.0}, {"floor": 0.0},
+             {"chance_level": True, "floor": 0.0}, losses.Adversarial("gan").to_dict(),
+             losses.CrossEntropy(10, reduction="sum").to_dict()]
+)  # fmt: skip
+def test_a_loss_without_both_levels_or_without_an_order_has_no_score(loss: dict[str, object] | None) -> None:
+    run = a_run(loss=loss, recommendation=BEST)
+    assert not skill.comparable(run)
+    assert skill.of_run(run) is None
+    assert words.NOTHING in skill.figure(run)
+
+
+@given(st.lists(st.floats(width=32), min_size=1, max_size=30))
+def test_a_curve_has_the_score_of_every_finite_loss_and_gaps_where_it_had_them(values: list[float]) -> None:
+    run = a_run(loss=losses.CrossEntropy(10, label_smoothing=0.1).to_dict())
+    scored = skill.of_curve(curve(values, smoothed=np.array(values, float)), run)
+    assert run.loss is not None
+    for value, score in zip(values, scored.y, strict=True):
+        expected = losses.skill(run.loss, value)
+        assert math.isfinite(value) == math.isfinite(score)
+        assert expected is None or score == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    assert scored.smoothed is not None
+    assert np.array_equal(scored.smoothed, scored.y, equal_nan=True)
+
+
+def test_the_column_stands_in_the_list_only_where_a_run_on_the_page_has_a_score() -> None:
+    scored, plain = a_run(loss=TEN, recommendation=BEST), a_run(recommendation=BEST)
+    with_one = listing.runs_table(RunPage(items=(plain, scored), total=2), Filters(), (), NOW_MS)
+    without = listing.runs_table(RunPage(items=(plain,), total=1), Filters(), (), NOW_MS)
+    assert ">Skill</th>" in with_one
+    assert ">0.900</span>" in with_one
+    assert "1 - (0.23 - 0) / (2.303 - 0)" in with_one
+    assert with_one.count("<th") - 1 == with_one.count("<td") / 2  # <thead> is the one more
+    assert "Skill" not in without
+    assert without.count("<th") - 1 == without.count("<td")
+
+
+def test_the_runs_head_has_the_score_with_its_formula_as_hover_text() -> None:
+    head = sheet.header(snapshot(loss=TEN, recommendation=BEST), NOW_MS, words.UTC)
+    assert 'data-testid="skill"' in head
+    assert "1 - (loss - floor) / (chance - floor)" in head
+    assert 'data-testid="skill"' not in sheet.header(snapshot(), NOW_MS, words.UTC)
+
+
+def test_a_chart_of_skill_has_its_star_and_its_levels_on_the_skill_axis() -> None:
+    run = a_run(loss=TEN, recommendation=BEST)
+    story = skill.of_story(Story(recommendation=BEST, references=sheet.references(run)), run)
+    drawn = skill.of_curve(curve([2.5, 1.0, 0.5, 0.23]), run)
+    figure = checked(charts.loss_figure(drawn, None, story, LOOK))
+    assert any("best 0.9" in note for note in notes(figure))
+    assert "chance level 0" in notes(figure)
+    assert not any(note.startswith("floor") for note in notes(figure))  # 1 lies above the curve
+
+
+def test_a_loss_far_above_chance_does_not_flatten_the_axis_and_the_caption_counts_it() -> None:
+    run = a_run(loss=TEN)
+    far = skill.of_curve(curve([800.0, 900.0, 2.0, 0.5]), run)
+    figure = charts.overlay_figure([("a", far)], LOOK, title="x")
+    said = skill.limit(figure, [far])
+    low, high = checked(figure).layout.yaxis.range
+    assert low == pytest.approx(skill.LOWEST, abs=0.1)
+    assert high > far.y.max()
+    assert any("2 points below" in part for part in said)
+    near = charts.overlay_figure([("a", curve([0.1, 0.9]))], LOOK, title="x")
+    assert len(skill.limit(near, [curve([0.1, 0.9])])) == 1
+    assert checked(near).layout.yaxis.range is None
+
+
+def _named(name: str, loss: dict[str, object] | None, best: float) -> RunInfo:
+    return a_run(id=f"{name:0>32}", name=name, loss=loss, recommendation=Recommendation(best_val_loss=best))
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "leader"),
+    [
+        (_named("1", None, 0.5), _named("2", None, 0.4), "2"),
+        (_named("1", TEN, 0.5), _named("2", TEN, 0.4), "2"),
+        # 0.5 of ln 1000 is better than 0.4 of ln 2
+        (_named("1", THOUSAND, 0.5), _named("2", TWO, 0.4), "1"),
+        (_named("1", None, 0.5), _named("2", TEN, 0.4), None),
+    ],
+)  # fmt: skip
+def test_the_best_of_compared_runs_is_told_by_skill_where_their_losses_differ(
+    one: RunInfo, two: RunInfo, leader: str | None
+) -> None:
+    seen = [snapshot(**{f: getattr(run, f) for f in ("id", "name", "loss", "recommendation")}) for run in (one, two)]
+    body = side_by_side.results(seen, NOW_MS)
+    rows = [row for row in body.split("<tr>") if "★ best" in row]
+    assert len(rows) == (leader is not None)
+    assert leader is None or f">{leader}</a>" in rows[0]
