@@ -8,7 +8,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import axes, charts, data, live, markup, plot, reader, sheet, skill, words
+from dashboard import axes, charts, data, live, markup, parts_tab, plot, reader, sheet, skill, words
 from dashboard.axes import AXES, Look, XAxis
 from dashboard.charts import Story
 from dashboard.data import Reading, Snapshot
@@ -23,6 +23,8 @@ DEFAULT_SMOOTHING: Final = 0.6
 """Weight of the moving average; the raw curve stays visible under it."""
 _SMALL_LIMIT: Final = 12
 _TABS: Final = ("Findings", "More series", "Config", "Tags", "Series", "Checkpoints", "Events")
+"""Tabs of every run; one whose loss has parts has `_PARTS` as its second."""
+_PARTS: Final = "Parts"
 
 
 _BACK: Final = markup.link(".", (), "← All runs")
@@ -227,6 +229,7 @@ def _tabs(seen: Snapshot) -> None:
     """The rest, read when its tab is open."""
     bodies: dict[str, Callable[[Snapshot], None]] = {
         "Findings": lambda s: _show(sheet.findings(s), "findings"),
+        _PARTS: parts_tab.show,
         "More series": _more_series,
         "Config": lambda s: _show(sheet.config(s.info), "config"),
         "Tags": lambda s: _show(sheet.tags(s.info), "tags"),
@@ -234,8 +237,9 @@ def _tabs(seen: Snapshot) -> None:
         "Checkpoints": lambda s: _show(sheet.checkpoints(s, data.now_ms()), "checkpoints"),
         "Events": _events,
     }
+    tabs = (_TABS[0], _PARTS, *_TABS[1:]) if seen.of_role(Role.PART) else _TABS
     chosen = st.segmented_control(
-        "Details", _TABS, default=_TABS[0], required=True, key="tab", bind="query-params", label_visibility="collapsed"
+        "Details", tabs, default=_TABS[0], required=True, key="tab", bind="query-params", label_visibility="collapsed"
     )
     bodies[chosen or _TABS[0]](seen)
 

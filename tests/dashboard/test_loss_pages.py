@@ -35,3 +35,26 @@ def test_runs_are_compared_by_skill_where_all_have_one_and_the_others_are_named(
     body = show("compare", run=[one.run_id, two.run_id], y="skill")
     assert drawn in body
     assert said in body
+
+
+def test_a_run_whose_loss_has_parts_has_a_tab_for_them(embedded: Store, show: Show) -> None:
+    run = logged(embedded, "composite", [3.0, 2.0, 1.5])
+    assert "Share of each part" not in show("run", id=run.run_id, tab="Parts")
+    run.log("loss/data", [0, 1, 2], [2.0, 1.0, 0.5])
+    run.log("loss/l2", [0, 1, 2], [2.0, 2.0, 2.0])
+    run.event("weights", step=0, weights={"data": 1.0, "l2": 0.5})
+    shares = show("run", id=run.run_id, tab="Parts")
+    assert "Share of each part" in shares
+    assert "the parts add up to the total" in shares
+    assert "weights as logged" in shares
+    assert "Weighted parts" in show("run", id=run.run_id, tab="Parts", parts_as="absolute values")
+
+
+def test_negative_parts_are_said_to_be_no_shares(embedded: Store, show: Show) -> None:
+    run = logged(embedded, "with a bonus", [1.0, 0.5])
+    run.log("loss/data", [0, 1], [2.0, 1.0])
+    run.log("loss/entropy", [0, 1], [-1.0, -0.5])
+    body = show("run", id=run.run_id, tab="Parts")
+    assert "Negative: entropy at 2 steps." in body
+    assert "Weighted parts" in body
+    assert "Share of each part" not in body
