@@ -20,7 +20,7 @@ check: $(VENV)/.dev
 unit: $(VENV)/.dev chromium
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" --durations 12
 
-test-slow: $(VENV)/.dev chromium
+test-slow: $(VENV)/.integrations chromium
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow --durations 12
 
 bench: $(VENV)/.dev
@@ -42,6 +42,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing into $(VENV) with the development extra (a few minutes the first time)"
 	$(PIP) -e ".[dev]"
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.integrations: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing into $(VENV) with the frameworks that have an integration"
+	$(PIP) -e ".[dev,integrations]"
+	@touch $@ $(VENV)/.dev $(VENV)/.demo
 
 # The browser tests drive Chromium: Debian's where apt and root are at hand; elsewhere the tests say what to install.
 chromium: $(VENV)/.dev

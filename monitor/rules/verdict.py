@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from monitor.rules.config import RulesConfig
 
 ORDER: Final = (
-    "divergence", "nan", "gradient_explosion", "overfitting", "stagnation", "oscillation", "gradient_vanishing",
+    "nan", "divergence", "gradient_explosion", "overfitting", "stagnation", "oscillation", "gradient_vanishing",
     "underfitting", "spike", "metric_missing", "initial_loss", "convergence", "improving",
 )  # fmt: skip
 """From what matters most to what matters least; other rules come before `convergence`."""

@@ -44,9 +44,9 @@ def test_no_answer_waits_for_an_acknowledgement_of_its_first_half(start_up: Star
             assert client.get("/healthz").is_success
             took.append(time.perf_counter() - begin)
 
-    # Nagle's algorithm against delayed acknowledgements costs 40 ms every time; what the machine does beside this, not
-    # every time.
-    assert sorted(took)[10] < 0.02
+    # Nagle's algorithm against delayed acknowledgements costs 40 ms every time; what else the machine does costs
+    # something now and then.
+    assert min(took) < 0.035
 
 
 def test_a_client_that_keeps_its_connection_does_not_keep_the_server_from_ending(start_up: Start) -> None:
