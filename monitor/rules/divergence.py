@@ -31,6 +31,7 @@ class Divergence:
         severity=Severity.CRITICAL,
         reads=(Role.TRAIN,),
         urgent=True,
+        counts=True,
         patience=3,
         hold=0.1,
         relief=6,

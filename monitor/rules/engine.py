@@ -202,7 +202,9 @@ class Engine:
 
 
 def _finite(state: State, role: int) -> None:
-    """A finite point ends a row of non-finite ones."""
+    """A finite point ends a row of non-finite ones, and what was said because of them."""
+    if (state.nan_train and role == TRAIN) or (state.nan_val and role == VAL):
+        state.said = state.advice = None
     if role == TRAIN:
         state.nan_train = 0.0
     elif role == VAL:
