@@ -175,3 +175,12 @@ def test_too_early_then_healthy() -> None:
     assert update.verdict == "too_early" and "3 training" in update.headline
     more = EnginePoints(np.zeros(4, "u1"), np.arange(3.0, 7.0), np.array([0.9, 0.8, 0.7, 0.6]))
     assert ENGINE.update(update.state, more).verdict in ("healthy", "improving")
+
+
+def test_what_is_said_about_a_long_row_of_nan_is_the_same_after_a_restart() -> None:
+    value = np.concatenate([np.linspace(2, 1, 60), np.full(70, math.nan), np.linspace(1, 0.9, 5)])
+    for n in (62, 90, 130, 131, 135):
+        stream = EnginePoints(np.zeros(n, "u1"), np.arange(float(n)), value[:n])
+        whole, _ = replay(stream, [])
+        last, _ = replay(stream, list(range(50, n, 3)), packed=True)
+        assert (last.headline, last.recommendation) == (whole.headline, whole.recommendation)
