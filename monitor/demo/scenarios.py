@@ -87,12 +87,12 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         name="diverging",
-        story="a warm-up of the learning rate that nobody stopped",
+        story="a learning rate that grows tenfold every thousand steps",
         steps=3000,
-        batch=32,
-        schedule=lambda share: 1e-3 + share,
+        schedule=lambda share: 0.1 * 10 ** (3 * share),
+        label_noise=0.2,
         optimizer="sgd",
-        hidden=(128, 128),
+        hidden=(),
     ),
     Scenario(
         name="oscillating",
