@@ -25,7 +25,7 @@ with monitor.init(project="my-project", config={"lr": 3e-4}) as run:
 
 _HEADS: Final = (
     ("", ""), ("Run", "name"), ("Status", "status"), ("Verdict", "verdict"), ("Do", "action"), ("Loss", ""),
-    ("Last step", "last_step"), ("Best loss", "val.best"), ("Skill", ""), ("at step", ""), ("Started", "created"),
+    ("Last step", "last_step"), ("Best loss", "val.best"), ("at step", ""), ("Skill", ""), ("Started", "created"),
     ("Took", ""),
 )  # fmt: skip
 """Titles of the table's columns, and what a click on each sorts by; the store knows no skill, so none sorts by it."""
@@ -141,8 +141,8 @@ def _row(run: RunInfo, spark: object, ticked: bool, now_ms: int, scored: bool) -
         markup.sparkline(lines.get("train", ()), lines.get("val", ())),
         words.step(run.last_step),
         words.number(rec.best_val_loss),
-        skill.figure(run),
         words.step(rec.best_step),
+        skill.figure(run),
         f'<span title="{words.clock(run.created_ms)} UTC">{words.ago(run.created_ms, now_ms)}</span>',
         words.duration(end - run.created_ms),
     )

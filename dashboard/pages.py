@@ -9,4 +9,5 @@ _VIEWS: Final = Path(__file__).resolve().parent / "views"
 RUNS: Final = str(_VIEWS / "runs.py")
 RUN: Final = str(_VIEWS / "run.py")
 COMPARE: Final = str(_VIEWS / "compare.py")
+LOSSES: Final = str(_VIEWS / "losses.py")
 ALERTS: Final = str(_VIEWS / "alerts.py")

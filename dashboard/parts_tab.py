@@ -35,7 +35,9 @@ def show(seen: Snapshot) -> None:
 def _quantity(parts: Parts) -> str:
     """Shares or values, as the reader chose; values where shares would not add up."""
     if parts.negative:
-        which = ", ".join(f"{name} at {words.count(n, 'step')}" for name, n in parts.negative.items())
+        which = ", ".join(
+            f"{name} at {n:,} of {words.count(len(parts.x), 'drawn step')}" for name, n in parts.negative.items()
+        )
         note = f"Negative: {which}. Shares would not add up, so the weighted parts are drawn as lines."
         live.html(markup.notice("info", "A part is negative.", note, testid="negative-parts"), key="negative_parts")
         return "value"

@@ -54,11 +54,11 @@ def results(seen: Sequence[Snapshot], now_ms: int) -> str:
             (markup.run_link(run.id, text(label)), markup.status(run.status), markup.chip(run.verdict),
              words.step(run.last_step), words.number(train.last if train else None),
              words.number(val.last if val else None), words.number(run.recommendation.best_val_loss) + star,
-             *([skill.figure(run)] if scored else []),
-             words.step(run.recommendation.best_step), words.duration(end - run.created_ms))
+             words.step(run.recommendation.best_step), *([skill.figure(run)] if scored else []),
+             words.duration(end - run.created_ms))
         )  # fmt: skip
     heads = ("Run", "Status", "Verdict", "Last step", "Train", "Validation", "Best loss",
-             *(["Skill"] if scored else []), "at step", "Took")  # fmt: skip
+             "at step", *(["Skill"] if scored else []), "Took")  # fmt: skip
     return "<h2>Results</h2>" + markup.table(heads, rows, numeric=range(3, len(heads)))
 
 

@@ -106,7 +106,7 @@ def embedded(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store
 def show(embedded: Store) -> Show:
     """Runs a page with its query and gives back all that it shows as text."""
 
-    def run(view: str = "", **query: str) -> str:
+    def run(view: str = "", /, **query: str) -> str:
         app = AppTest.from_file(str(MAIN), default_timeout=30)
         if view:
             app.run()

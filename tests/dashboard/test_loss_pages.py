@@ -55,6 +55,39 @@ def test_negative_parts_are_said_to_be_no_shares(embedded: Store, show: Show) ->
     run.log("loss/data", [0, 1], [2.0, 1.0])
     run.log("loss/entropy", [0, 1], [-1.0, -0.5])
     body = show("run", id=run.run_id, tab="Parts")
-    assert "Negative: entropy at 2 steps." in body
+    assert "Negative: entropy at 2 of 2 drawn steps." in body
     assert "Weighted parts" in body
     assert "Share of each part" not in body
+
+
+def test_the_page_of_losses_shows_a_measured_profile_with_its_levels(embedded: Store, show: Show) -> None:
+    body = show("losses", loss="CrossEntropyLoss")
+    assert "torch.nn.CrossEntropyLoss over the error" in body
+    assert "growth at the border" in body
+    assert "levels of cross_entropy" in body
+
+
+def test_the_page_of_losses_shows_a_specification_and_its_traps(embedded: Store, show: Show) -> None:
+    body = show("losses", view="Specification", spec="binary_cross_entropy(positive_rate=0.01)")
+    assert "With 1 % positives a loss of 0.056 is chance." in body
+
+
+def test_the_page_of_losses_advises(embedded: Store, show: Show) -> None:
+    assert "Losses for regression" in show("losses", view="Advice")
+
+
+@pytest.mark.parametrize("spec", [
+    "no_such_loss", "huber(", "huber(delta=-1)", "cross_entropy(classes=1e999)", "mse(nan)", "1", " ", "a" * 400,
+    "cross_entropy(classes=10, class_weights=(1, 2))", "__import__('os')", "composite()",
+])  # fmt: skip
+def test_a_specification_that_cannot_be_used_is_one_calm_line(embedded: Store, show: Show, spec: str) -> None:
+    assert show("losses", view="Specification", spec=spec).count("This loss cannot be shown.") == 1
+
+
+@pytest.mark.parametrize("spec", ["cross_entropy(classes=1000000000)", "composite(a=mse(1.0), b=0.1*mae())", "custom"])
+def test_a_specification_that_has_nothing_to_measure_is_shown_all_the_same(
+    embedded: Store, show: Show, spec: str
+) -> None:
+    body = show("losses", view="Specification", spec=spec)
+    assert "chance level" in body
+    assert "cannot be shown" not in body
