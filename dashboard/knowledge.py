@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Final
 
 from dashboard import markup, skill, words
@@ -67,11 +68,16 @@ def judged(spec: LossSpec, value: float) -> str:
 def advice(found: Advice) -> str:
     """The candidates for a task, best first, with the reasons for and against each, and the remarks."""
     cards = "".join(_candidate(rank, item) for rank, item in enumerate(found.candidates, 1))
-    remarks = "".join(f"<li>{text(remark)}</li>" for remark in found.remarks)
+    remarks = "".join(f"<li>{_with_code(remark)}</li>" for remark in found.remarks)
     return (
         f'<div data-testid="advice"><h2>Losses for {text(found.task)}</h2>{cards}'
         f'<h2>Besides</h2><ul class="lm-list">{remarks}</ul></div>'
     )
+
+
+def _with_code(remark: str) -> str:
+    """A remark as escaped HTML, with what stands between backticks set as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text(remark))
 
 
 def _candidate(rank: int, item: Candidate) -> str:

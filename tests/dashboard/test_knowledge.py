@@ -85,6 +85,7 @@ def test_advice_has_a_card_for_every_candidate_with_its_reasons() -> None:
     assert body.count('data-testid="candidate"') == len(found.candidates)
     assert body.index("1. ") < body.index("2. ")
     assert "moves the best constant" in body
+    assert "<code>monitor losses compare</code>" in body
 
 
 def test_what_is_named_by_users_is_escaped() -> None:
