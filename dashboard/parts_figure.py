@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 MOST: Final = 8
 """Parts with a colour of their own; of more, the smallest are one."""
 HEIGHT: Final = 400
+WIDE: Final = 20.0
+"""Weights that range over more than this factor are drawn on a logarithmic axis."""
 _OTHERS: Final = "all others"
 
 
@@ -66,9 +68,11 @@ def values_figure(parts: Parts, look: Look) -> Figure:
 
 
 def weights_figure(parts: Parts, look: Look) -> Figure:
-    """The weight of each part over time."""
+    """The weight of each part over time, on a logarithmic axis where they range widely and all are above zero."""
     figure = canvas("Weights", look, "linear", "weight", ())
-    figure.update(height=230)
+    told = np.concatenate(list(parts.weights.values()))
+    wide = len(told) and told.min() > 0 and told.max() / told.min() > WIDE
+    figure.update(height=230, yaxis={"type": "log", "dtick": 1} if wide else {"rangemode": "tozero"})
     for i, (name, weights) in enumerate(parts.weights.items()):
         colours, dash = look.palette.lines, ("solid", "dash", "dot", "dashdot")
         line = {"color": colours[i % len(colours)], "dash": dash[i // len(colours) % 4], "width": 1.8, "shape": "hv"}

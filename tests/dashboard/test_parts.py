@@ -135,3 +135,10 @@ def test_weights_are_drawn_as_steps() -> None:
     figure = checked(parts_figure.weights_figure(found, LOOK))
     assert trace(figure, "a").line.shape == "hv"
     assert list(trace(figure, "a").y) == [1, 2]
+    assert figure.layout.yaxis.type == "linear"
+
+
+def test_weights_of_different_sizes_are_drawn_on_a_log_axis_unless_one_is_zero() -> None:
+    for small, axis in ((0.01, "log"), (0.0, "linear")):
+        found = made(weights=parts.weighting([told(0, {"a": 1.0, "b": small})], None), a=[1.0], b=[1.0])
+        assert checked(parts_figure.weights_figure(found, LOOK)).layout.yaxis.type == axis
