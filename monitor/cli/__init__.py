@@ -12,7 +12,7 @@ import sys
 import typer
 
 from monitor import __version__
-from monitor.cli import curves, database, journals, keeping, losses, runs, serve
+from monitor.cli import curves, database, imports, journals, keeping, losses, runs, serve
 from monitor.errors import MonitorError
 from monitor.screen import fail
 
@@ -30,6 +30,7 @@ curves.register(app)
 _runs = runs.register(app)
 losses.register(app)
 journals.register(app)
+imports.register(app)
 keeping.register(_runs, database.register(app), app)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import typer
 
 from monitor.screen import diagnosis_text, emit
@@ -15,17 +13,18 @@ def register(app: typer.Typer) -> None:
 
 
 def diagnose(
-    file: Path = typer.Argument(
+    file: str = typer.Argument(
         ...,
-        metavar="FILE",
-        help="CSV, JSONL, Keras history, trainer_state.json or TensorBoard events.",
+        metavar="SOURCE",
+        help="CSV, JSONL, Keras history, trainer_state.json, TensorBoard events, an offline W&B run, a folder that "
+        "holds one of them, or the address of an MLflow run.",
         show_default=False,
     ),
     unit: str = typer.Option(None, help='What a step counts, "step" or "epoch"; default: by the column name.'),
     loss: str = typer.Option(None, help='The loss function, such as "cross_entropy(classes=10)".'),
     json: bool = typer.Option(False, "--json", help="Print the diagnosis as JSON."),
 ) -> None:
-    """Read losses from a file and print the diagnosis, with no server and no store.
+    """Read the losses of one run and print the diagnosis, with no server and no store.
 
     Columns are recognised by name: step, epoch or iteration; train_loss, loss, val_loss, eval_loss, grad_norm, lr and
     the like. Columns that are not recognised are named, not dropped silently.

@@ -1,5 +1,12 @@
-"""Reads the losses that people already have in files."""
+"""Reads what people already have in files and on other servers."""
 
-from monitor.importers.curves import Curves, read_curves
+from monitor.importers.curves import Curves
+from monitor.importers.imported import ImportedRun, NotTraining, Skipped
+from monitor.importers.one_run import read_curves
+from monitor.importers.sending import Sent, run_id_of, send_run
+from monitor.importers.sources import Source, read_runs, sources
 
-__all__ = ["Curves", "read_curves"]
+__all__ = [
+    "Curves", "ImportedRun", "NotTraining", "Sent", "Skipped", "Source", "read_curves", "read_runs", "run_id_of",
+    "send_run", "sources",
+]  # fmt: skip

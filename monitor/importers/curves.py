@@ -77,7 +77,7 @@ def read_curves(path: str | Path) -> Curves:
 
     Args:
         path: CSV (comma, semicolon or tab), JSONL with one object a line, a Keras history as JSON, a Hugging Face
-            `trainer_state.json`, a TensorBoard event file, or a folder of such.
+            `trainer_state.json` or a TensorBoard event file.
 
     Raises:
         FileUnreadable: the file, the row and what is wrong there.
@@ -92,10 +92,6 @@ def read_table(path: Path) -> Table:
         FileUnreadable: it cannot be opened, is empty, or is no text.
     """
     name = str(path)
-    if path.is_dir():
-        events = sorted(found for found in path.iterdir() if is_event_file(found))
-        if events:
-            return read_events(events, name)
     try:
         if is_event_file(path) and path.is_file():
             return read_events([path], name)

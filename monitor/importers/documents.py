@@ -9,6 +9,10 @@ from monitor.importers.table import Cell, Row, Table
 
 _SUMMARY = "train_runtime"
 """Only the last entry of a trainer's log has it; its `train_loss` is a mean over the training, not a point."""
+_SETTINGS = (
+    "best_metric", "best_model_checkpoint", "eval_steps", "global_step", "logging_steps", "max_steps",
+    "num_train_epochs", "save_steps", "total_flos", "train_batch_size",
+)  # fmt: skip
 
 
 def read_document(path: str, data: object) -> Table | None:
@@ -25,7 +29,7 @@ def read_document(path: str, data: object) -> Table | None:
         return None
     log = data.get("log_history")
     if isinstance(log, list):
-        return _trainer_state(path, log)
+        return _trainer_state(path, log, data)
     inner = data.get("history")
     columns = inner if isinstance(inner, Mapping) else data
     if columns and all(isinstance(column, list) for column in columns.values()):
@@ -33,20 +37,24 @@ def read_document(path: str, data: object) -> Table | None:
     return None
 
 
-def _trainer_state(path: str, log: list[object]) -> Table:
+def _trainer_state(path: str, log: list[object], data: Mapping[object, object]) -> Table:
     names: dict[str, None] = {}
+    config: dict[str, object] = {
+        name: data[name] for name in _SETTINGS if isinstance(data.get(name), str | int | float)
+    }
     rows = []
     for i, entry in enumerate(log, 1):
         if not isinstance(entry, Mapping):
             raise FileUnreadable(path, f"log_history entry {i}", f"must be an object, got {type(entry).__name__}")
         if _SUMMARY in entry:
+            config["summary"] = dict(entry)
             continue
         cells = {str(k): v for k, v in entry.items() if v is None or isinstance(v, str | int | float)}
         names.update(dict.fromkeys(cells))
         rows.append(Row(i, cells))
     if not rows:
         raise FileUnreadable(path, "log_history", "is empty")
-    return Table(path, tuple(names), tuple(rows), header=False)
+    return Table(path, tuple(names), tuple(rows), header=False, kind="trainer_state", config=config)
 
 
 def _history(path: str, columns: Mapping[object, object], epochs: object) -> Table:
@@ -60,4 +68,4 @@ def _history(path: str, columns: Mapping[object, object], epochs: object) -> Tab
     for i in range(length):
         cells: dict[str, Cell] = {name: column[i] for name, column in lists.items() if i < len(column)}
         rows.append(Row(i + 1, cells))
-    return Table(path, tuple(lists), tuple(rows), header=False)
+    return Table(path, tuple(lists), tuple(rows), header=False, kind="keras")

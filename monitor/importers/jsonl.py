@@ -29,7 +29,7 @@ def read_jsonl(path: str, text: str) -> Table:
         rows.append(Row(number, cells))
     if not rows:
         raise FileUnreadable(path, "", "holds no rows")
-    return Table(path, tuple(names), tuple(rows), header=False)
+    return Table(path, tuple(names), tuple(rows), header=False, kind="jsonl")
 
 
 def _objects(path: str, text: str) -> Iterator[tuple[int, object]]:

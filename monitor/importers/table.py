@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 Cell = str | float | int | bool | None
 
@@ -30,9 +31,13 @@ class Table:
         names: the columns, in the order in which they first appear.
         rows: the rows, in the file's order.
         header: True where the names are the file's first row.
+        kind: what the file is.
+        config: parameters of the training that the file holds beside its rows.
     """
 
     path: str
     names: tuple[str, ...]
     rows: tuple[Row, ...]
     header: bool = True
+    kind: Literal["csv", "jsonl", "keras", "trainer_state", "tensorboard"] = "csv"
+    config: Mapping[str, object] = field(default_factory=dict)

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from monitor.errors import FileUnreadable
+from monitor.importers.protobuf import BYTES, FIXED32, FIXED64, VARINT, fields, signed
 from monitor.importers.table import Cell, Row, Table
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FLOAT, _DOUBLE = 1, 2
 _MOST: Final = 1 << 28
 """Bytes of one record, at most; a length beyond it is no length."""
@@ -42,29 +43,50 @@ def read_events(paths: list[Path], shown: str) -> Table:
     names: dict[str, None] = {"step": None}
     rows: list[Row] = []
     for path in paths:
-        for step, tag, value in _scalars(path):
-            names[tag] = None
-            cells: dict[str, Cell] = {"step": step, tag: value}
+        for found in scalars(path):
+            names[found.tag] = None
+            cells: dict[str, Cell] = {"step": found.step, found.tag: found.value}
             rows.append(Row(len(rows) + 1, cells))
     if not rows:
         raise FileUnreadable(shown, "", "holds no scalars")
-    return Table(shown, tuple(names), tuple(rows), header=False)
+    return Table(shown, tuple(names), tuple(rows), header=False, kind="tensorboard")
 
 
-def _scalars(path: Path) -> Iterator[tuple[int, str, float]]:
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One value of an event file; `time_ms` is milliseconds since the epoch, 0 where the event has none."""
+
+    step: int
+    tag: str
+    value: float
+    time_ms: int
+
+
+def scalars(path: Path) -> Iterator[Scalar]:
+    """The scalars of one event file, in the order in which they were written.
+
+    Raises:
+        FileUnreadable: it cannot be opened, or is no event file.
+    """
     for record in _records(path):
-        step, summaries = 0, []
-        for number, kind, value in _fields(record):
-            if number == 2 and kind == _VARINT:
-                step = _signed(value)
-            elif number == 5 and kind == _BYTES:
+        step, time_ms, summaries = 0, 0, []
+        for number, kind, value in fields(record):
+            if number == 1 and kind == FIXED64:
+                time_ms = _milliseconds(struct.unpack("<d", value)[0])
+            elif number == 2 and kind == VARINT:
+                step = signed(value)
+            elif number == 5 and kind == BYTES:
                 summaries.append(value)
         for summary in summaries:
-            for number, kind, value in _fields(summary):
-                if number == 1 and kind == _BYTES:
+            for number, kind, value in fields(summary):
+                if number == 1 and kind == BYTES:
                     found = _value(value)
                     if found is not None:
-                        yield step, *found
+                        yield Scalar(step, *found, time_ms)
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000) if 0 < seconds < 1e14 else 0
 
 
 def _records(path: Path) -> Iterator[bytes]:
@@ -86,12 +108,12 @@ def _records(path: Path) -> Iterator[bytes]:
 def _value(data: bytes) -> tuple[str, float] | None:
     """Tag and number of a `Summary.Value`; None where it is no scalar."""
     tag, number_found = "", None
-    for number, kind, value in _fields(data):
-        if number == 1 and kind == _BYTES:
+    for number, kind, value in fields(data):
+        if number == 1 and kind == BYTES:
             tag = bytes(value).decode("utf-8", "replace")
-        elif number == 2 and kind == _FIXED32:
+        elif number == 2 and kind == FIXED32:
             number_found = struct.unpack("<f", value)[0]
-        elif number == 8 and kind == _BYTES:
+        elif number == 8 and kind == BYTES:
             number_found = _tensor(value)
     return None if number_found is None or not tag else (tag, float(number_found))
 
@@ -99,48 +121,13 @@ def _value(data: bytes) -> tuple[str, float] | None:
 def _tensor(data: bytes) -> float | None:
     """The number in a `TensorProto` of one float or double; None where it holds anything else."""
     dtype, content = 0, b""
-    for number, kind, value in _fields(data):
-        if number == 1 and kind == _VARINT:
+    for number, kind, value in fields(data):
+        if number == 1 and kind == VARINT:
             dtype = int.from_bytes(value, "little")
-        elif (number in (4, 5, 6) and kind == _BYTES) or (number, kind) in ((5, _FIXED32), (6, _FIXED64)):
+        elif (number in (4, 5, 6) and kind == BYTES) or (number, kind) in ((5, FIXED32), (6, FIXED64)):
             content = bytes(value)
     if dtype == _FLOAT and len(content) == 4:
         return float(struct.unpack("<f", content)[0])
     if dtype == _DOUBLE and len(content) == 8:
         return float(struct.unpack("<d", content)[0])
     return None
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """The fields of a protocol buffer message: number, kind, bytes. A varint is its 8 bytes; what is broken ends it."""
-    at = 0
-    while at < len(data):
-        key, at = _varint(data, at)
-        kind = key & 7
-        if kind == _VARINT:
-            value, at = _varint(data, at)
-            yield key >> 3, kind, (value & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "little")
-            continue
-        size = {_FIXED64: 8, _FIXED32: 4}.get(kind, -1)
-        if kind == _BYTES:
-            size, at = _varint(data, at)
-        if size < 0 or at + size > len(data):
-            return
-        yield key >> 3, kind, data[at : at + size]
-        at += size
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < len(data) and shift < 70:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            break
-    return value, at
-
-
-def _signed(value: bytes) -> int:
-    return int.from_bytes(value, "little", signed=True)

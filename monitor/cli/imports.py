@@ -1,0 +1,206 @@
+"""`monitor import`: what people already have, stored as finished runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import typer
+from rich.table import Table
+
+from monitor import settings as settings_
+from monitor.errors import FileUnreadable, MonitorError, RunNotFound, WireError
+from monitor.roles import Role
+from monitor.screen import emit, err, escape, fail, number, out
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from monitor.client.sinks import Sink
+    from monitor.importers import ImportedRun, NotTraining, Sent, Source
+    from monitor.settings import Settings
+
+_SHOWN = 10
+"""Skipped things that text lists by name, at most; `--json` has all."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command("import", rich_help_panel="Look after")(import_)
+
+
+@dataclass(slots=True)
+class _Summary:
+    """What an import did so far."""
+
+    stored: list[tuple[ImportedRun, Sent]] = field(default_factory=list)
+    broken: list[tuple[str, str, str]] = field(default_factory=list)
+    ignored: list[NotTraining] = field(default_factory=list)
+
+    @property
+    def damaged(self) -> bool:
+        return bool(self.broken) or any(note.broken for run, _ in self.stored for note in run.skipped)
+
+
+def import_(
+    source: list[str] = typer.Argument(
+        ...,
+        metavar="SOURCE...",
+        help="Files, folders that are searched, or mlflow:http://host:port.",
+        show_default=False,
+    ),
+    project: str = typer.Option(None, help="Project of all the runs; default: the source's own, else `imported`."),
+    name: str = typer.Option(None, help="The run's name, where the sources hold just one."),
+    server: str = typer.Option(None, help="Server to store in; default MONITOR_SERVER_URL, else the embedded store."),
+    json: bool = typer.Option(False, "--json", help="Print what was stored and what was skipped as JSON."),
+) -> None:
+    """Store the runs of other trackers and of files: all series, with parameters and times, judged as live runs are.
+
+    CSV, JSONL, Keras histories, trainer_state.json, TensorBoard events, offline W&B runs, and MLflow servers. To import
+    the same again changes nothing. Exit status 1 where something is broken, 2 where nothing could be read.
+    """
+    from monitor.importers import sources
+
+    loaded = settings_.load(server_url=server)
+    found = [item for given in source for item in _present(given, sources(given))]
+    if name and (len(found) > 1 or any(item.many for item in found)):
+        fail("--name names one run, but the sources hold several; leave it out, or name one of them")
+    summary = _Summary()
+    if found:
+        _store_all(found, loaded, summary, project, name)
+    if not summary.stored:
+        for place in summary.broken:
+            err.print(f"[red]broken[/]  {escape(_line(*place))}")
+        for item in summary.ignored[:_SHOWN]:
+            err.print(f"[dim]ignored {escape(item.source)}: {item.reason}[/]")
+        fail(f"no run could be read from {', '.join(source)}")
+    emit(_data(summary), "", True) if json else _print(summary)
+    if summary.damaged:
+        raise typer.Exit(1)
+
+
+def _present(given: str, found: list[Source]) -> list[Source]:
+    if not found:
+        err.print(f"[yellow]{escape(given)}: no training is found there[/]")
+    return found
+
+
+def _store_all(
+    found: Sequence[Source], settings: Settings, summary: _Summary, project: str | None, name: str | None
+) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    bars = (TextColumn("{task.description}"), BarColumn(30), MofNCompleteColumn(), TextColumn("{task.fields[points]}"))
+    sink = _sink(settings)
+    try:
+        with Progress(*bars, console=err) as progress:
+            task = progress.add_task("reading", total=len(found), points="")
+            for item in found:
+                progress.update(task, description=escape(item.shown[-60:]))
+                _store(item, sink, summary, project, name, progress, task)
+                progress.advance(task)
+    finally:
+        sink.close()
+
+
+def _store(
+    item: Source, sink: Sink, summary: _Summary, project: str | None, name: str | None, progress: Progress, task: TaskID
+) -> None:
+    """Store what one source holds; a run that is refused is noted, a store that is gone ends it all."""
+    from monitor.importers import ImportedRun, NotTraining, send_run
+
+    for found in item.read():
+        if isinstance(found, NotTraining):
+            summary.ignored.append(found)
+            continue
+        if isinstance(found, FileUnreadable):
+            summary.broken.append((found.path, found.place, _problem(found)))
+            continue
+        assert isinstance(found, ImportedRun)
+        before = sum(len(run.points) for run, _ in summary.stored)
+
+        def report(done: int, before: int = before) -> None:
+            progress.update(task, points=f"{before + done:,} points")
+
+        try:
+            summary.stored.append((found, send_run(found, sink.send, project=project, name=name, progress=report)))
+        except (WireError, RunNotFound) as error:
+            summary.broken.append((found.source, "", _refusal(error)))
+
+
+def _refusal(error: MonitorError) -> str:
+    if isinstance(error, RunNotFound):
+        return f"run {error.run_id} was deleted; `monitor runs restore {error.run_id[:8]}` brings it back"
+    return f"is refused: {error}"
+
+
+def _problem(error: FileUnreadable) -> str:
+    return str(error).removeprefix(error.path).removeprefix(f", {error.place}").removeprefix(": ")
+
+
+def _line(source: str, place: str, problem: str) -> str:
+    return f"{source}{', ' + place if place else ''}: {problem}"
+
+
+def _sink(settings: Settings) -> Sink:
+    from monitor.client.sinks import EmbeddedSink, HttpSink
+
+    if settings.server_url:
+        return HttpSink(settings.server_url, settings.token)
+    return EmbeddedSink(settings, lambda: time.time_ns() // 1_000_000)
+
+
+def _print(summary: _Summary) -> None:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column, right in (("run", False), ("name", False), ("from", False), ("points", True), ("train", False),
+                          ("val", False), ("not judged", False), ("", False)):  # fmt: skip
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    for run, sent in summary.stored:
+        mapped = run.mapped()
+        table.add_row(
+            sent.run_id[:8],
+            escape(run.name),
+            run.kind,
+            number(len(run.points)),
+            escape(mapped.get(Role.TRAIN, "-")),
+            escape(mapped.get(Role.VAL, "-")),
+            escape(_some(run.unmapped())),
+            "[dim]was there[/]" if sent.known else "",
+        )
+    out.print(table)
+    new = [sent for _, sent in summary.stored if not sent.known]
+    known = len(summary.stored) - len(new)
+    tail = f", {number(known)} were there already" if known else ""
+    out.print(f"stored {number(len(new))} runs with {number(sum(sent.points for sent in new))} points{tail}")
+    notes = [(run.source, note) for run, _ in summary.stored for note in run.skipped]
+    lines = [f"[red]broken[/]  {escape(_line(*place))}" for place in summary.broken]
+    lines += [f"[red]broken[/]  {escape(_line(s, n.place, n.reason))}" for s, n in notes if n.broken]
+    lines += [f"[dim]skipped {escape(_line(s, n.place, n.reason))}[/]" for s, n in notes if not n.broken]
+    lines += [f"[dim]ignored {escape(item.source)}: {item.reason}[/]" for item in summary.ignored]
+    for line in lines[:_SHOWN]:
+        out.print(line, soft_wrap=True)
+    if len(lines) > _SHOWN:
+        out.print(f"[dim]and {len(lines) - _SHOWN:,} more; --json lists all[/]")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def _data(summary: _Summary) -> dict[str, object]:
+    return {
+        "runs": [
+            {
+                "run_id": sent.run_id, "name": run.name, "source": run.source, "kind": run.kind,
+                "points": len(run.points), "stored_points": sent.points, "known": sent.known,
+                "series": list(run.keys), "mapped": {str(role): key for role, key in run.mapped().items()},
+                "unmapped": list(run.unmapped()),
+                "skipped": [{"place": n.place, "reason": n.reason, "broken": n.broken} for n in run.skipped],
+            }
+            for run, sent in summary.stored
+        ],
+        "broken": [{"source": s, "place": place, "problem": problem} for s, place, problem in summary.broken],
+        "ignored": [{"source": item.source, "reason": item.reason} for item in summary.ignored],
+    }  # fmt: skip

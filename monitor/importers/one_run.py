@@ -1,0 +1,75 @@
+"""The losses of one run, from whatever holds just one: what `monitor diagnose` judges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from monitor.errors import FileUnreadable
+from monitor.importers import curves
+from monitor.importers.curves import Curves, Series
+from monitor.importers.imported import ImportedRun
+from monitor.importers.mlflow_server import is_address
+from monitor.importers.sources import read_runs
+from monitor.roles import Role
+
+
+def read_curves(source: str | Path) -> Curves:
+    """Read the curves of the one run that a source holds.
+
+    Args:
+        source: CSV (comma, semicolon or tab), JSONL with one object a line, a Keras history as JSON, a Hugging Face
+            `trainer_state.json`, a TensorBoard event file, an offline W&B run, a folder that holds one of them, or an
+            MLflow run's address.
+
+    Raises:
+        FileUnreadable: the file, the row and what is wrong there; or there are more runs than one.
+    """
+    if not is_address(str(source)) and not Path(source).is_dir() and Path(source).suffix != ".wandb":
+        return curves.read_curves(source)
+    runs, problem = [], None
+    for found in read_runs(source):
+        if isinstance(found, ImportedRun):
+            runs.append(found)
+        elif isinstance(found, FileUnreadable) and problem is None:
+            problem = found
+        if len(runs) > 1:
+            raise FileUnreadable(
+                str(source), "", f"holds several runs, such as {runs[0].source} and {runs[1].source}; name one of them"
+            )
+    if problem is not None:
+        raise problem
+    if not runs:
+        raise FileUnreadable(
+            str(source), "", "is a folder that holds no training" if Path(source).is_dir() else "holds no training"
+        )
+    return curves_of_run(runs[0])
+
+
+def curves_of_run(run: ImportedRun) -> Curves:
+    """The judged series of a run.
+
+    Raises:
+        FileUnreadable: it has no losses.
+    """
+    chosen = dict(run.mapped())
+    if Role.TRAIN not in chosen and Role.VAL not in chosen:
+        raise FileUnreadable(run.source, "", f"no series of losses among: {', '.join(run.keys[:12])}")
+
+    def series(role: Role) -> Series | None:
+        if role not in chosen:
+            return None
+        at = run.points.key == run.keys.index(chosen[role])
+        return np.column_stack([run.points.step[at], run.points.value[at]]).astype(np.float64)
+
+    train = series(Role.TRAIN)
+    return Curves(
+        train=np.empty((0, 2)) if train is None else train,
+        val=series(Role.VAL),
+        unit=run.unit,
+        grad_norm=series(Role.GRAD_NORM),
+        lr=series(Role.LR),
+        unmapped=run.unmapped(),
+        columns=chosen,
+    )

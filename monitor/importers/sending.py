@@ -1,0 +1,173 @@
+"""A run that was read, as the batches of one writer: the same write path as a training loop's.
+
+The run's id comes from where the source is, the writer's name from what it holds. To import the same again sends
+batches that are duplicates; to import a source that has changed since starts a new attempt of the same run; an import
+that was broken off goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from monitor.domain import Reply
+from monitor.errors import OffsetGap
+from monitor.importers.imported import ImportedRun
+from monitor.wire import Batch, Columns, Event, jsonable
+
+BATCH: Final = 50_000
+"""Records of one batch."""
+_AHEAD: Final = 2
+"""Records before the first point: the run's start, and where it comes from."""
+_NAME: Final = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What sending a run did.
+
+    Attributes:
+        run_id: the run's id in the store.
+        points: points that were stored now.
+        known: True where all of it was stored before, and nothing was done.
+    """
+
+    run_id: str
+    points: int
+    known: bool
+
+
+def run_id_of(run: ImportedRun, project: str | None = None) -> str:
+    """The id under which a run is stored.
+
+    Args:
+        project: the project that the user chose; another one gets another copy. None: the source's own.
+    """
+    return hashlib.sha256(f"monitor import\0{project or ''}\0{run.origin}".encode()).hexdigest()[:32]
+
+
+def send_run(
+    run: ImportedRun,
+    send: Callable[[Batch], Reply],
+    *,
+    project: str | None = None,
+    name: str | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Sent:
+    """Store a run.
+
+    Args:
+        send: a sink's `send`.
+        project: instead of the source's own.
+        name: instead of the source's own.
+        progress: told after each batch how many of the run's points are stored.
+
+    Raises:
+        MonitorError: what `send` raises, but for gaps, which are closed.
+    """
+    run_id, total = run_id_of(run, project), len(run.points)
+    outbox = _Outbox(run, run_id, f"import-{_fingerprint(run)}", _events(run, project, name))
+    at = points = 0
+    while at < outbox.end:
+        batch = outbox.batch(at)
+        try:
+            reply = send(batch)
+        except OffsetGap as gap:
+            if not at < gap.expected <= outbox.end:
+                raise
+            at = gap.expected
+            continue
+        if not reply.duplicate:
+            points += len(batch.points)
+        known = reply.duplicate and reply.acked >= outbox.end
+        at = max(reply.acked, batch.end)
+        if progress is not None:
+            progress(min(total, max(0, at - _AHEAD)))
+        if known and not points:
+            return Sent(run_id, 0, True)
+    return Sent(run_id, points, False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outbox:
+    """The records of a run: its start, its origin, one for each point, its end."""
+
+    run: ImportedRun
+    run_id: str
+    writer: str
+    events: tuple[Event, ...]
+
+    @property
+    def end(self) -> int:
+        return len(self.run.points) + _AHEAD + 1
+
+    def batch(self, first: int) -> Batch:
+        last = min(first + BATCH, self.end)
+        low, high = (min(len(self.run.points), max(0, at - _AHEAD)) for at in (first, last))
+        used, index = np.unique(self.run.points.key[low:high], return_inverse=True)
+        p = self.run.points
+        return Batch(
+            run_id=self.run_id,
+            writer=self.writer,
+            first=first,
+            count=last - first,
+            keys=tuple(self.run.keys[k] for k in used.tolist()),
+            points=Columns(
+                index.astype(np.uint16),
+                p.step[low:high],
+                p.value[low:high],
+                p.time_ms[low:high],
+                None if p.epoch is None else p.epoch[low:high],
+            ),
+            events=tuple(event for event in self.events if first <= event.record < last),
+        )
+
+
+def _events(run: ImportedRun, project: str | None, name: str | None) -> tuple[Event, ...]:
+    times = run.points.time_ms
+    started = int(times.min()) if run.started_ms is None else run.started_ms
+    finished = int(times.max()) if run.finished_ms is None else run.finished_ms
+    start = {
+        "project": (project or run.project or "imported")[:_NAME],
+        "name": (name or run.name)[:_NAME],
+        "group": run.group[:_NAME] if run.group else None,
+        "config": run.config,
+        "tags": {key[:_NAME]: value for key, value in run.tags.items() if key},
+        "resume": "allow",
+    }
+    origin = {
+        "imported": {"source": run.source, "kind": run.kind, "started_ms": started, "finished_ms": run.finished_ms}
+    }
+    end = {"status": run.status, "error": run.error}
+    records = (0, "run", started, start), (1, "capture", started, origin)
+    last = (len(run.points) + _AHEAD, "finish", finished, end)
+    return tuple(
+        Event(kind=kind, record=record, time_ms=max(0, time), data=_strict(data))
+        for record, kind, time, data in (*records, last)
+    )
+
+
+def _strict(data: Mapping[str, object]) -> Mapping[str, object]:
+    found = jsonable(data)
+    assert isinstance(found, dict)
+    return found
+
+
+def _fingerprint(run: ImportedRun) -> str:
+    """What the run holds, without its times: those of a file change when it is copied."""
+    digest = hashlib.sha256()
+    for part in _parts(run):
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.hexdigest()[:24]
+
+
+def _parts(run: ImportedRun) -> Iterator[bytes]:
+    yield json.dumps([run.keys, jsonable(run.config), run.status], sort_keys=True).encode()
+    columns = (run.points.key, run.points.step, run.points.value, run.points.epoch)
+    yield from (column.tobytes() for column in columns if column is not None)

@@ -1,0 +1,177 @@
+"""What a person names to import: a file, a folder that is searched, or the address of a server."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from monitor.errors import FileUnreadable
+from monitor.importers.curves import read_table
+from monitor.importers.imported import ImportedRun, NotTraining
+from monitor.importers.mlflow_server import is_address, read_server
+from monitor.importers.rows import looks_like_training, run_of_table
+from monitor.importers.tensorboard import is_event_file
+from monitor.importers.tensorboard_runs import group, read_event_run
+from monitor.importers.wandb_offline import read_wandb
+
+_TABLES: Final = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson"})
+_STATE: Final = "trainer_state.json"
+_CHECKPOINT: Final = re.compile(r"checkpoint-(\d+)")
+_GENERIC: Final = frozenset(
+    {"trainer_state", "metrics", "history", "log", "logs", "losses", "results", "training", "train_log", "data"}
+)
+"""Names of files that say nothing about the run: the folder's name does."""
+
+
+Found = ImportedRun | FileUnreadable | NotTraining
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One thing to read.
+
+    Attributes:
+        shown: as the user knows it.
+        name: the run's name, where the source has none of its own.
+        path: the file or folder; None for a server.
+        parts: the event files, where it is a folder of such.
+        searched: a search found it; nobody named it.
+    """
+
+    shown: str
+    name: str = ""
+    path: Path | None = None
+    place: str = ""
+    parts: dict[str, Sequence[Path]] = field(default_factory=dict)
+    searched: bool = False
+
+    @property
+    def many(self) -> bool:
+        """True where it may hold several runs: a server, unless the address is that of one run."""
+        return self.path is None and "runs/" not in self.shown
+
+    def read(self) -> Iterator[Found]:
+        """Its runs; one that cannot be read comes as its error."""
+        try:
+            if self.path is None:
+                yield from read_server(self.shown)
+            elif self.parts:
+                yield read_event_run(self.shown, self.place, self.name, self.parts)
+            elif self.path.suffix == ".wandb":
+                yield read_wandb(self.path, self.shown)
+            else:
+                yield self._table(self.path)
+        except FileUnreadable as error:
+            yield error
+
+    def _table(self, path: Path) -> Found:
+        try:
+            table = read_table(path)
+        except FileUnreadable as error:
+            if self.searched and path.suffix == ".json":
+                return NotTraining(self.shown, "is JSON, but no history of a training")
+            raise error
+        if self.searched and not looks_like_training(table):
+            return NotTraining(self.shown, "has no column of steps or epochs")
+        written = int(path.stat().st_mtime * 1000)
+        return run_of_table(table, place=self.place, name=self.name, written_ms=written)
+
+
+def read_runs(source: str | Path) -> Iterator[Found]:
+    """Every run of a source with all its series.
+
+    Args:
+        source: a file, a folder that is searched, or the address of an MLflow server.
+
+    Returns:
+        Runs as they are read; for what cannot be read, the error; for what is no training, a `NotTraining`.
+    """
+    for found in sources(source):
+        yield from found.read()
+
+
+def sources(source: str | Path) -> list[Source]:
+    """What there is to read behind a name, without reading it; empty for a folder that holds nothing."""
+    shown = str(source)
+    if is_address(shown):
+        return [Source(shown=shown)]
+    path = Path(source)
+    if path.is_dir():
+        return _search(path)
+    place = str(path.resolve())
+    if is_event_file(path) and path.is_file():
+        return [Source(shown=shown, name=_name(path, path.parent), path=path, place=place, parts={"": [path]})]
+    return [Source(shown=shown, name=_name(path, path.parent), path=path, place=_of_state(path))]
+
+
+def _search(top: Path) -> list[Source]:
+    events: dict[Path, list[Path]] = {}
+    files: list[Path] = []
+    for folder, folders, names in os.walk(top):
+        here = Path(folder)
+        folders[:] = sorted(
+            name for name in folders if not name.startswith((".", "__")) and not (here / name).is_symlink()
+        )
+        offline = sorted(name for name in names if name.endswith(".wandb"))
+        if offline:  # the rest of a W&B folder describes the same run
+            files += [here / name for name in offline]
+            folders.clear()
+            continue
+        for path in (here / name for name in sorted(names)):
+            if is_event_file(path):
+                events.setdefault(here, []).append(path)
+            elif path.suffix.lower() in _TABLES:
+                files.append(path)
+    found = [
+        Source(
+            shown=str(run), name=_name(run, top), path=run, place=str(run.resolve()), parts=dict(parts), searched=True
+        )
+        for run, parts in group(events).items()
+    ]
+    found += [
+        Source(shown=str(path), name=_name(path, top), path=path, place=_of_state(path), searched=True)
+        for path in _latest_states(files)
+    ]
+    return sorted(found, key=lambda source: source.shown)
+
+
+def _latest_states(files: Sequence[Path]) -> list[Path]:
+    """Without the trainer states of checkpoints that a later one holds too."""
+    latest: dict[Path, Path] = {}
+    for path in files:
+        if path.name == _STATE:
+            run = _run_folder(path)
+            latest[run] = max(latest.get(run, path), path, key=_progress)
+    return [path for path in files if path.name != _STATE or latest[_run_folder(path)] == path]
+
+
+def _run_folder(path: Path) -> Path:
+    """The folder of the training that a trainer state belongs to."""
+    return path.parent.parent if _CHECKPOINT.fullmatch(path.parent.name) else path.parent
+
+
+def _progress(path: Path) -> float:
+    checkpoint = _CHECKPOINT.fullmatch(path.parent.name)
+    return float(checkpoint[1]) if checkpoint else float("inf")
+
+
+def _of_state(path: Path) -> str:
+    """Where a file is; every trainer state of one training is at the same place."""
+    resolved = path.resolve()
+    return str(_run_folder(resolved) / _STATE if path.name == _STATE else resolved)
+
+
+def _name(path: Path, top: Path) -> str:
+    """A run's name: its path below the folder that was named, without what says nothing."""
+    if path.name == _STATE:
+        path = _run_folder(path)
+    elif is_event_file(path) or path.stem.lower() in _GENERIC:
+        path = path.parent
+    elif path.suffix.lower() in _TABLES:
+        path = path.with_suffix("")
+    below = path.resolve().relative_to(top.resolve()) if path.resolve().is_relative_to(top.resolve()) else Path()
+    return "/".join(below.parts)[-250:] or path.resolve().name or "run"
