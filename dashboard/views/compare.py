@@ -127,7 +127,7 @@ def _y_axis(seen: list[Snapshot], metric: str) -> tuple[str, tuple[str, ...]]:
         help=skill.MEANING, disabled=bool(missing),
     )  # fmt: skip
     if missing:
-        return "loss", (f"no skill axis: the loss of {', '.join(missing)} has no chance level and floor",)
+        return "loss", (f"no skill axis, since no chance level and floor are known for: {', '.join(missing)}",)
     return chosen, ()
 
 

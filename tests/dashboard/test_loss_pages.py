@@ -25,7 +25,7 @@ def test_the_runs_page_shows_its_curves_as_skill_where_the_loss_is_known(embedde
 
 @pytest.mark.parametrize(("second", "drawn", "said"), [
     (losses.MSE(4.0).to_dict(), "validation loss, as skill", "skill is 1 -"),
-    (None, '"validation loss"', "no skill axis: the loss of two has no chance level and floor"),
+    (None, '"validation loss"', "no skill axis, since no chance level and floor are known for: two"),
 ])  # fmt: skip
 def test_runs_are_compared_by_skill_where_all_have_one_and_the_others_are_named(
     embedded: Store, show: Show, second: dict[str, object] | None, drawn: str, said: str
