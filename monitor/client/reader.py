@@ -87,7 +87,7 @@ class Api:
             sparkline: values of each run's small curves; 0 for none.
 
         Raises:
-            QueryError: the query cannot be read; the message points at the character.
+            WireError: the query cannot be read; the message points at the character.
             MonitorError: the server or the store cannot be read.
         """
         return self._source.runs(
@@ -121,6 +121,10 @@ class Api:
         Args:
             query: such as `status = "running" and val.best < 0.3 order by val.best`; see `docs/store.md`.
             project: as in `runs_page`, like the rest.
+
+        Raises:
+            WireError: the query cannot be read; the message points at the character.
+            MonitorError: the server or the store cannot be read.
         """
         page = self.runs_page(
             project=project, group=group, status=status, verdict=verdict, query=query, order=order, limit=limit

@@ -108,7 +108,7 @@ class TestBothPlaces:
             assert api.run(run.id[:8]).id == run.id
             assert api.run(run.name).refresh().id == run.id
             assert api.health()["status"] == "ok"
-            assert api.runs(query="no such run") == []
+            assert api.runs('name = "no such run"') == []
 
     def test_a_run_that_overfits_is_told_to_stop(self, place: Settings) -> None:
         rng = np.random.default_rng(0)
