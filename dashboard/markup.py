@@ -124,7 +124,7 @@ def banner(rec: Recommendation, *, live: bool) -> str:
         facts.append(("stop advised, then withdrawn", f"step {words.step(rec.first_stop_step)}", "stop-step"))
     if rec.confidence is not None:
         facts.append(("confidence", f"{rec.confidence:.0%}", "confidence"))
-    facts += [(words.label(k), _value(v), "forecast") for k, v in rec.forecast.items() if v is not None]
+    facts += _outlook(rec.forecast)
     over = "" if live else " lm-over"
     said = (ACTION_WORDS if live else PAST_WORDS)[rec.action]
     listed = "".join(f'<div><dt>{text(k)}</dt><dd data-testid="{t}">{text(v)}</dd></div>' for k, v, t in facts)
@@ -133,6 +133,21 @@ def banner(rec: Recommendation, *, live: bool) -> str:
         f'<div class="lm-banner-head"><i aria-hidden="true">{ACTION_MARKS[rec.action]}</i>{said}'
         f"</div><p>{text(rec.reason)}</p><dl>{listed}</dl></section>"
     )
+
+
+def _outlook(forecast: Mapping[str, float | int | str | None]) -> list[tuple[str, str, str]]:
+    """What continuing would bring, as label, value and test id: the expected loss with its interval."""
+    steps, expected, low, high = (forecast.get(name) for name in ("steps", "expected", "low", "high"))
+    if not all(isinstance(value, int | float) for value in (steps, expected, low, high)):
+        return []
+    return [
+        (
+            f"in {words.number(float(steps or 0))} more steps",
+            f"{words.number(float(expected or 0), 3)} ({words.number(float(low or 0), 2)} to "
+            f"{words.number(float(high or 0), 2)})",
+            "forecast",
+        )
+    ]
 
 
 def finding_card(finding: Finding) -> str:

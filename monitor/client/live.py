@@ -62,6 +62,7 @@ class Run:
         self._reply: Reply | None = None
         self._stop = False
         self._told_at: int | None = None
+        self._weights: Mapping[str, float] = {}
         self._finished = False
         self._lock = threading.RLock()
         self._notices = Notices(self.name)
@@ -72,7 +73,13 @@ class Run:
         lifetime.begin(self)
 
     def log(
-        self, data: Loggable, step: int | None = None, epoch: float | None = None, time: float | None = None
+        self,
+        data: Loggable,
+        step: int | None = None,
+        epoch: float | None = None,
+        time: float | None = None,
+        *,
+        weights: Loggable | None = None,
     ) -> None:
         """Log metrics; when this returns, they survive the death of the process.
 
@@ -84,7 +91,11 @@ class Run:
             step: the step; None: a new one whenever a metric comes again.
             epoch: the epoch, may be fractional.
             time: seconds since the epoch; None: now.
+            weights: what each part of a composite loss (`loss/<name>`) is multiplied with in the total, by the part's
+                name; recorded when it differs from the last one.
         """
+        if weights is not None:
+            self._log_weights(weights, step)
         try:
             if epoch is None and time is None and self._try_points(data, step):
                 return
@@ -279,6 +290,19 @@ class Run:
         if waiting and slot is not None:
             writer.devices.add(slot, list(kept.values()))
             writer.keeper.hurry()
+
+    def _log_weights(self, weights: Loggable, step: int | None) -> None:
+        def write() -> None:
+            flat = flatten(weights, self._notices).items()
+            found = {key: _float(number(key, value, self._notices)) for key, value in flat}
+            kept = {key: value for key, value in found.items() if value is not None and value - value == 0}
+            if kept == self._weights:
+                return
+            self._weights = kept
+            last = 0 if self._writer is None else self._writer.journal.step
+            self._event("weights", {"step": last if step is None else int(step), "weights": kept})
+
+        self._quietly("weights", write)
 
     def _event(self, kind: str, data: Mapping[str, object]) -> None:
         def write() -> None:

@@ -109,9 +109,16 @@ def init(
     return lifetime.make_current(run)
 
 
-def log(data: Loggable, step: int | None = None, epoch: float | None = None, time: float | None = None) -> None:
+def log(
+    data: Loggable,
+    step: int | None = None,
+    epoch: float | None = None,
+    time: float | None = None,
+    *,
+    weights: Loggable | None = None,
+) -> None:
     """Log metrics to the current run, the one that `init` returned last; see `Run.log`."""
-    current().log(data, step, epoch, time)
+    current().log(data, step, epoch, time, weights=weights)
 
 
 def finish(status: str = "finished", error: str | None = None) -> None:

@@ -54,6 +54,17 @@ class TestLogging:
         assert [step for step, _ in sink.points(run.id, "x")] == list(range(150_000))
         assert caplog.messages == []
 
+    def test_weights_of_parts_are_recorded_when_they_change_and_never_raise(
+        self, start: Start, sink: MemorySink
+    ) -> None:
+        with start() as run:
+            for step in range(6):
+                weight = np.float32(0.5) if step < 3 else 0.25
+                run.log({"loss": 1.0, "loss/l2": 2.0}, step=step, weights={"l2": weight, "seg": math.nan, "x": "much"})
+        found = [event.data for event in sink.events(run.id, "weights")]
+        assert found == [{"step": 0, "weights": {"l2": 0.5}}, {"step": 3, "weights": {"l2": 0.25}}]
+        assert len(sink.points(run.id, "loss")) == 6
+
     def test_nested_mappings_are_joined(self, start: Start, sink: MemorySink) -> None:
         with start() as run:
             run.log({"loss": {"l1": 1.0, "deep": {"l2": 2}}, 5: 3.0}, step=1)  # type: ignore[dict-item]
