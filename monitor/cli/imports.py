@@ -132,7 +132,7 @@ def _store(
 
 def _refusal(error: MonitorError) -> str:
     if isinstance(error, RunNotFound):
-        return f"run {error.run_id} was deleted; `monitor runs restore {error.run_id[:8]}` brings it back"
+        return f"run {error.run_id} was deleted; `monitor runs restore {error.run_id}` brings it back"
     return f"is refused: {error}"
 
 

@@ -169,6 +169,8 @@ def _name(path: Path, top: Path) -> str:
     """A run's name: its path below the folder that was named, without what says nothing."""
     if path.name == _STATE:
         path = _run_folder(path)
+    elif path.is_dir():
+        pass
     elif is_event_file(path) or path.stem.lower() in _GENERIC:
         path = path.parent
     elif path.suffix.lower() in _TABLES:
