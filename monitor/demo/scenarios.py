@@ -68,7 +68,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         name="healthy",
         story="AdamW, a cosine schedule, dropout and weight decay on all the data",
-        steps=3000,
+        steps=6000,
         schedule=lambda share: 5e-4 * 0.5 * (1 + math.cos(math.pi * share)),
         hidden=(128, 128),
         dropout=0.3,
@@ -97,9 +97,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         name="oscillating",
         story="a cyclic learning rate whose peaks are too high",
-        steps=3000,
+        steps=5000,
         batch=32,
-        schedule=lambda share: 0.02 + 0.5 * (1 - math.cos(2 * math.pi * 12 * share)),
+        schedule=lambda share: 0.02 + 0.5 * (1 - math.cos(2 * math.pi * 20 * share)),
         label_noise=0.2,
         optimizer="sgd",
         hidden=(),
