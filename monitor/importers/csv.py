@@ -30,7 +30,7 @@ def read_csv(path: str, text: str) -> Table:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
     names: tuple[str, ...] | None = None
     rows: list[Row] = []
-    line = 0
+    line, torn = 0, None
     try:
         for cells in reader:
             begun, line = line + 1, reader.line_num
@@ -42,13 +42,16 @@ def read_csv(path: str, text: str) -> Table:
             if len(cells) > len(names) and any(cell.strip() for cell in cells[len(names) :]):
                 raise FileUnreadable(path, f"row {begun}", f"has {len(cells)} cells, the header has {len(names)}")
             if len(cells) < len(names):
+                if rows and reader.line_num == len(lines) and not text.endswith("\n"):
+                    torn = begun
+                    break
                 raise FileUnreadable(path, f"row {begun}", f"has {len(cells)} cells, the header has {len(names)}")
             rows.append(Row(begun, dict(zip(names, cells, strict=False))))
     except csv.Error as error:
         raise FileUnreadable(path, f"row {reader.line_num}", str(error)) from None
     if names is None or not rows:
         raise FileUnreadable(path, "", "has a header but no rows")
-    return Table(path, names, tuple(rows))
+    return Table(path, names, tuple(rows), torn=torn)
 
 
 def _header(path: str, row: int, cells: list[str]) -> tuple[str, ...]:

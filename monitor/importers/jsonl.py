@@ -17,8 +17,9 @@ def read_jsonl(path: str, text: str) -> Table:
         text: its content; NaN, Infinity and -Infinity are taken as Python writes them.
 
     Raises:
-        FileUnreadable: a line is no JSON object.
+        FileUnreadable: a line is no JSON object; the last one may be cut short.
     """
+    text, torn = _whole_lines(text)
     rows = []
     names: dict[str, None] = {}
     for number, data in _objects(path, text):
@@ -29,7 +30,23 @@ def read_jsonl(path: str, text: str) -> Table:
         rows.append(Row(number, cells))
     if not rows:
         raise FileUnreadable(path, "", "holds no rows")
-    return Table(path, tuple(names), tuple(rows), header=False, kind="jsonl")
+    return Table(path, tuple(names), tuple(rows), header=False, kind="jsonl", torn=torn)
+
+
+def _whole_lines(text: str) -> tuple[str, int | None]:
+    """The text without a last line that its writer did not end, and that line's number; None where all are whole."""
+    if text.endswith("\n") or "\n" not in text or text.lstrip().startswith("["):
+        return text, None
+    before, last = text.rsplit("\n", 1)
+    if not before.strip() or not last.lstrip().startswith("{"):
+        return text, None
+    try:
+        json.loads(last)
+    except ValueError:
+        return before, before.count("\n") + 2
+    except RecursionError:
+        pass
+    return text, None
 
 
 def _objects(path: str, text: str) -> Iterator[tuple[int, object]]:

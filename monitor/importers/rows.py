@@ -50,6 +50,8 @@ def run_of_table(table: Table, *, place: str, name: str, written_ms: int) -> Imp
     if not len(points):
         known = ", ".join(table.names[:12])
         raise FileUnreadable(table.path, "row 1" if table.header else "", f"no column of numbers among: {known}")
+    if table.torn is not None:
+        points.skip(f"row {table.torn}", "is cut short; its writer was killed there", broken=True)
     started, finished = points.span()
     return ImportedRun(
         source=table.path,

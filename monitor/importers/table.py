@@ -33,6 +33,8 @@ class Table:
         header: True where the names are the file's first row.
         kind: what the file is.
         config: parameters of the training that the file holds beside its rows.
+        torn: the last line, where its writer was killed in the middle of it; it is none of the rows. None where it is
+            whole.
     """
 
     path: str
@@ -41,3 +43,4 @@ class Table:
     header: bool = True
     kind: Literal["csv", "jsonl", "keras", "trainer_state", "tensorboard"] = "csv"
     config: Mapping[str, object] = field(default_factory=dict)
+    torn: int | None = None

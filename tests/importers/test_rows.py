@@ -134,3 +134,27 @@ def test_a_step_beyond_int64_is_named() -> None:
     assert run.points.step.tolist() == [1]
     assert run.skipped[0].broken
     assert np.array_equal(run.points.value, [2.0])
+
+
+def test_a_last_line_that_was_cut_at_any_byte_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
+    whole, last = '{"step": 0, "loss": 2.0}\n', '{"step": 1, "loss": 1.0}'
+    for cut in range(1, len(last)):
+        run = read(tmp_path, whole + last[:cut], "run.jsonl")
+        assert series(run, "loss") == [(0, 2.0)]
+        assert [(s.place, s.broken) for s in run.skipped] == [("row 2", True)]
+    assert len(read(tmp_path, whole + last, "run.jsonl").points) == 2
+
+
+def test_a_broken_line_in_the_middle_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "run.jsonl").write_text('{"step": 0, "loss": 2.0}\n{"step": 1,\n{"step": 2, "loss": 1.0}\n')
+    (problem,) = read_runs(tmp_path / "run.jsonl")
+    assert isinstance(problem, FileUnreadable) and problem.place == "row 2"
+
+
+def test_a_last_row_that_lacks_cells_is_cut_where_no_newline_ends_it(tmp_path: Path) -> None:
+    run = read(tmp_path, "step,loss,acc\n0,1,2\n1,0.5")
+    assert series(run, "loss") == [(0, 1.0)]
+    assert [(s.place, s.broken) for s in run.skipped] == [("row 3", True)]
+    (tmp_path / "ended.csv").write_text("step,loss,acc\n0,1,2\n1,0.5\n")
+    (problem,) = read_runs(tmp_path / "ended.csv")
+    assert isinstance(problem, FileUnreadable) and problem.place == "row 3"
