@@ -12,7 +12,7 @@ import sys
 import typer
 
 from monitor import __version__
-from monitor.cli import curves, database, imports, journals, keeping, losses, runs, serve
+from monitor.cli import curves, database, imports, journals, keeping, losses, rules, runs, serve
 from monitor.errors import MonitorError
 from monitor.screen import fail
 
@@ -28,6 +28,7 @@ app = typer.Typer(
 serve.register(app)
 curves.register(app)
 _runs = runs.register(app)
+rules.register(app)
 losses.register(app)
 journals.register(app)
 imports.register(app)

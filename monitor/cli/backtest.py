@@ -1,0 +1,206 @@
+"""`monitor rules backtest`: replays rules over stored runs or files, on all cores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.table import Table
+
+from monitor.screen import emit, err, escape, fail, number, out
+
+if TYPE_CHECKING:
+    from monitor.cli.replays import Failed
+    from monitor.rules import RulesConfig
+    from monitor.rules.backtest import Replayed, RuleSummary, StopSummary
+
+_SHOWN = 20
+"""Runs that text names in one list, at most."""
+
+
+def register(group: typer.Typer) -> None:
+    """Add the command of this file to the group it belongs to."""
+    group.command("backtest")(backtest)
+
+
+def backtest(
+    runs: list[str] = typer.Argument(
+        None, metavar="[RUN…]", help="Ids or names of runs, or with --files paths; default all stored runs."
+    ),
+    files: bool = typer.Option(False, "--files", help="The arguments are files of losses, or folders of them."),
+    project: str = typer.Option(None, help="Only stored runs of this project."),
+    query: str = typer.Option(None, help="Only stored runs for which this holds, such as: val.best < 0.3"),
+    rules: Path = typer.Option(None, "--rules", help="YAML or TOML file of rules; default: those of the settings."),
+    against: Path = typer.Option(None, "--against", help="A second file of rules, to compare with."),
+    labels: Path = typer.Option(None, "--labels", help="CSV with run and label; default: the tag `label` of each run."),
+    jobs: int = typer.Option(None, min=1, help="Processes; default: all cores."),
+    server: str = typer.Option(
+        None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store."
+    ),
+    json: bool = typer.Option(False, "--json", help="Print as JSON."),
+) -> None:
+    """Replay rules over stored runs or files: what fires where, what stops save and miss, against patience 10."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from monitor.cli import replays
+    from monitor.cli.rule_files import effective_rules, read_rules
+
+    _check(runs or [], files, bool(project or query), server)
+    configs = [effective_rules(rules), *([read_rules(against)] if against else [])]
+    items = replays.files(runs) if files else replays.stored(server, runs or [], project, query)
+    notes: list[str] = []
+    items, foreign = replays.labelled(items, labels)
+    if foreign:
+        notes.append(f"labels that are no rule and no verdict: {', '.join(foreign[:_SHOWN])}")
+    bars = (TextColumn("replaying"), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*bars, console=err, transient=True) as progress:
+        task = progress.add_task("", total=len(items))
+        done, failed = replays.run(items, configs, server, jobs, lambda: progress.advance(task))
+    if not done:
+        fail(failed[0].problem if failed else "no run matches; `monitor runs ls` lists the runs there are")
+    names = [str(rules or "settings"), *([str(against)] if against else [])]
+    report = Report(names, configs, done, failed, notes)
+    if json:
+        emit(report.data(), "", True)
+    else:
+        report.show()
+
+
+def _check(runs: Sequence[str], files: bool, chosen: bool, server: str | None) -> None:
+    if files and (chosen or server):
+        fail("--files reads files; leave --project, --query and --server out")
+    if runs and chosen:
+        fail("name runs, or choose them by --project and --query, not both")
+    if files and not runs:
+        fail("--files needs paths, such as: monitor rules backtest --files losses/*.csv")
+
+
+class Report:
+    """What a backtest prints.
+
+    Args:
+        names: of the configurations; one or two.
+        done: the runs that were replayed.
+        failed: those that could not be read.
+        notes: what else the reader should know.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        configs: Sequence[RulesConfig],
+        done: Sequence[Replayed],
+        failed: Sequence[Failed],
+        notes: Sequence[str],
+    ) -> None:
+        from monitor.rules import backtest as core
+
+        self.names, self.configs, self.done, self.failed, self.notes = names, configs, done, failed, notes
+        rules = [name for name in configs[0].settings if any(c.settings[name].enabled for c in configs)]
+        self.rules = [core.summarise(done, k, rules) for k in range(len(configs))]
+        self.stops = [core.stops(run.sides[k].stop for run in done) for k in range(len(configs))]
+        self.patience = core.stops(run.patience for run in done)
+        self.changed = core.changed(done)
+
+    def data(self) -> dict[str, object]:
+        """Everything as strict JSON data."""
+        sides = [
+            {"rules": name, "hash": config.hash, "per_rule": [row.to_dict() for row in rows], "stops": stops.to_dict()}
+            for name, config, rows, stops in zip(self.names, self.configs, self.rules, self.stops, strict=True)
+        ]
+        return {
+            "schema": 1,
+            "runs": len(self.done),
+            "labelled": sum(bool(run.labels) for run in self.done),
+            "sides": sides,
+            "patience_10": self.patience.to_dict(),
+            "changed": [
+                {"run": run.ref, "name": run.name, "verdicts": [side.verdict for side in run.sides],
+                 "stop_steps": [side.stop.step for side in run.sides]}
+                for run in self.changed
+            ],
+            "skipped": [{"run": run.ref, "name": run.name, "problem": run.problem} for run in self.failed],
+            "notes": list(self.notes),
+        }  # fmt: skip
+
+    def show(self) -> None:
+        """Print it as text for a person."""
+        labelled = sum(bool(run.labels) for run in self.done)
+        out.print(f"[bold]{len(self.done):,}[/] runs" + (f", {labelled:,} of them labelled" if labelled else ""))
+        for name, config in zip(self.names, self.configs, strict=True):
+            out.print(f"[dim]rules of {escape(name)}, hash {config.hash}[/]")
+        out.print("")
+        out.print(self._rules_table(labelled > 0))
+        out.print("")
+        out.print(self._stops_table())
+        if len(self.configs) > 1:
+            self._show_changed()
+        if self.failed:
+            out.print(f"\n[yellow]{len(self.failed):,} could not be read[/]")
+            for run in self.failed[:_SHOWN]:
+                out.print(f"  {escape(run.problem)}")
+        for note in self.notes:
+            out.print(f"[yellow]{escape(note)}[/]")
+
+    def _rules_table(self, labelled: bool) -> Table:
+        table = Table(box=None, header_style="dim", pad_edge=False)
+        table.add_column("rule", no_wrap=True)
+        columns = ["fired on", "firing at end", "median at", *(["labelled", "precision", "recall"] if labelled else [])]
+        for column in columns:
+            table.add_column(column, justify="right")
+        for rows in zip(*self.rules, strict=True):
+            cells = [_rule_cells(row, labelled) for row in rows]
+            table.add_row(rows[0].rule, *(_pair(column) for column in zip(*cells, strict=True)))
+        return table
+
+    def _stops_table(self) -> Table:
+        table = Table(box=None, header_style="dim", pad_edge=False)
+        table.add_column("stops of", no_wrap=True)
+        for column in ("stopped", "steps saved", "saved", "best missed", "regret mean", "p90", "over 2 %"):
+            table.add_column(column, justify="right")
+        for name, stops in zip([*self.names, "patience 10"], [*self.stops, self.patience], strict=True):
+            table.add_row(escape(name), *_stop_cells(stops))
+        return table
+
+    def _show_changed(self) -> None:
+        same = len(self.done) - len(self.changed)
+        out.print(f"\n[bold]{len(self.changed):,}[/] runs changed verdict, {same:,} did not")
+        for run in self.changed[:_SHOWN]:
+            steps = " → ".join(number(side.stop.step) for side in run.sides)
+            verdicts = " → ".join(side.verdict for side in run.sides)
+            stop = f" [dim](stop at {steps})[/]" if any(side.stop.step is not None for side in run.sides) else ""
+            out.print(f"  {escape(run.name)}: {verdicts}{stop}")
+        if len(self.changed) > _SHOWN:
+            out.print(f"  [dim]and {len(self.changed) - _SHOWN:,} more; --json names all[/]")
+
+
+def _pair(cells: Sequence[str]) -> str:
+    """A cell of one configuration, or of two side by side where they differ."""
+    return f"[bold]{' → '.join(cells)}[/]" if len(set(cells)) > 1 else cells[0]
+
+
+def _rule_cells(row: RuleSummary, labelled: bool) -> list[str]:
+    cells = [number(row.fired), number(row.firing), _share(row.position)]
+    return [*cells, number(row.labelled), _two(row.precision), _two(row.recall)] if labelled else cells
+
+
+def _stop_cells(stops: StopSummary) -> list[str]:
+    return [
+        f"{stops.stopped:,} of {stops.runs:,}",
+        number(stops.saved_steps),
+        _share(stops.saved),
+        f"{stops.missed:,} of {stops.judged:,}",
+        "-" if stops.regret_mean is None else f"{stops.regret_mean:.3f}",
+        "-" if stops.regret_p90 is None else f"{stops.regret_p90:.3f}",
+        _share(stops.bad),
+    ]
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.0f} %"
+
+
+def _two(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

@@ -1,0 +1,146 @@
+"""Rules and their tests in files: YAML or TOML, read strictly; curves beside them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Hashable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from monitor import settings as settings_
+from monitor.errors import FileUnreadable, MonitorError, RulesError
+from monitor.importers.curves import EPOCH_NAMES, STEP_NAMES, Curves, curves_of, read_table
+from monitor.importers.table import Row
+from monitor.roles import Role
+from monitor.rules import RulesConfig
+from monitor.rules.features import Floats
+from monitor.rules.formula import nearest
+from monitor.rules.suites import Suite, parse_suite
+
+
+class _Strict(yaml.SafeLoader):
+    """YAML as people mean it: a key twice is an error, and `1e-3` is a number."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        """As the base does, but refuse a key that is there already."""
+        seen: set[object] = set()
+        for key, _ in node.value:
+            if key.value in seen and key.value != "<<":
+                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} is there twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Strict.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def read_data(path: Path) -> object:
+    """The plain data of a YAML file, or of a TOML file by its ending.
+
+    Raises:
+        FileUnreadable: names the file and the line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise FileUnreadable(str(path), "", (error.strerror or str(error)).lower()) from None
+    except UnicodeDecodeError as error:
+        raise FileUnreadable(str(path), "", f"is not text in UTF-8 (byte {error.start})") from None
+    try:
+        if path.suffix.lower() == ".toml":
+            return tomllib.loads(text)
+        # A subclass of SafeLoader, which makes plain data alone.
+        data: object = yaml.load(text, Loader=_Strict)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise FileUnreadable(str(path), place, error.problem or "is not YAML") from None
+    except yaml.YAMLError as error:
+        raise FileUnreadable(str(path), "", f"is not YAML ({' '.join(str(error).split())})") from None
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        raise FileUnreadable(str(path), "", str(error)) from None
+    return data
+
+
+def read_rules(path: Path) -> RulesConfig:
+    """The rules of a file: those under `rules`, as in `monitor.toml` and in a file of tests, or the whole file.
+
+    Raises:
+        FileUnreadable: names the file, the rule and key, and the nearest valid one.
+    """
+    data = read_data(path)
+    found = data.get("rules", data) if isinstance(data, Mapping) else data
+    if found is not None and not isinstance(found, Mapping):
+        raise FileUnreadable(str(path), "", "holds no table of rules")
+    try:
+        return RulesConfig.from_mapping({str(key): value for key, value in (found or {}).items()})
+    except RulesError as error:
+        raise _in_file(path, error) from None
+
+
+def effective_rules(path: Path | None) -> RulesConfig:
+    """The rules of a file; without one, those of the settings.
+
+    Raises:
+        MonitorError: the file or a setting cannot be used.
+    """
+    return RulesConfig.from_mapping(settings_.load().rules) if path is None else read_rules(path)
+
+
+def read_suite(path: Path) -> Suite:
+    """A file of tests, with the curves that it refers to.
+
+    Raises:
+        FileUnreadable: names the file and the place in it, and the nearest valid key.
+    """
+    try:
+        return parse_suite(read_data(path), _Beside(path.parent))
+    except FileUnreadable:
+        raise
+    except MonitorError as error:
+        raise _in_file(path, error) from None
+
+
+class _Beside:
+    """What a file of tests refers to, by paths relative to its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def series(self, path: str, column: str | None, role: Role) -> Floats:
+        """A column of a file of curves."""
+        table = read_table(self._folder / path)
+        if column is not None:
+            if column not in table.names:
+                raise FileUnreadable(table.path, "", f"has no column {column!r}; {nearest(column, table.names)}")
+            # The one column beside those that count, under a name that is known for its role.
+            counts = [name for name in table.names if name.strip().lower() in (*STEP_NAMES, *EPOCH_NAMES)]
+            rows = [
+                Row(r.number, {n: r.cells.get(n) for n in counts} | {"loss": r.cells.get(column)}) for r in table.rows
+            ]
+            return curves_of(replace(table, names=(*counts, "loss"), rows=tuple(rows))).train
+        found = role_series(curves_of(table)).get(role)
+        if found is None:
+            raise FileUnreadable(table.path, "", f"has no column for {role}; name one with column:")
+        return found
+
+    def loss(self, text: str) -> Mapping[str, object]:
+        """A loss function by its specification."""
+        from monitor import losses
+
+        return dict(losses.parse(text).to_dict())
+
+
+def role_series(curves: Curves) -> dict[Role, Floats]:
+    """The curves of a file by role, those that it has."""
+    found = {Role.TRAIN: curves.train, Role.VAL: curves.val, Role.GRAD_NORM: curves.grad_norm, Role.LR: curves.lr}
+    return {role: series for role, series in found.items() if series is not None and len(series)}
+
+
+def _in_file(path: Path, error: MonitorError) -> FileUnreadable:
+    return FileUnreadable(str(path), "", str(error).removeprefix("rules "))

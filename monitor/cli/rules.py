@@ -1,0 +1,113 @@
+"""`monitor rules`: the rules as they are configured, tests of them, and backtests (`monitor.cli.backtest`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.table import Table
+
+from monitor.cli import backtest
+from monitor.screen import COLOURS, emit, escape, number, out
+
+if TYPE_CHECKING:
+    from monitor.rules import RulesConfig
+    from monitor.rules.unit_tests import Outcome
+
+_JSON = typer.Option(False, "--json", help="Print as JSON.")
+
+
+def register(app: typer.Typer) -> typer.Typer:
+    """Add the commands of this file; returns the group."""
+    group = typer.Typer(no_args_is_help=True, help="List, unit-test and backtest the rules.")
+    group.command("ls")(ls)
+    group.command("test")(run_tests)
+    backtest.register(group)
+    app.add_typer(group, name="rules", rich_help_panel="Watch")
+    return group
+
+
+def ls(
+    rules: Path = typer.Option(None, "--rules", help="YAML or TOML file of rules; default: those of the settings."),
+    json: bool = _JSON,
+) -> None:
+    """List the effective rules with their thresholds; a value that is not the default is marked with a star."""
+    from monitor.cli.rule_files import effective_rules
+
+    config = effective_rules(rules)
+    rows = _rows(config)
+    if json:
+        emit({"hash": config.hash, "rules": rows}, "", True)
+        return
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("rule", "severity", "version", "fires after", "thresholds"):
+        table.add_column(column, no_wrap=column != "thresholds")
+    from monitor.rules.registry import all_rules
+
+    for rule in all_rules():
+        spec, chosen = rule.spec, config.settings[rule.spec.name]
+        default = chosen.patience is None
+        after = f"{spec.patience} checks" if default else f"{number(chosen.patience)} {chosen.unit}*"
+        if chosen.warmup:
+            after += f", from {number(chosen.warmup)} {chosen.unit} on*"
+        limits = ", ".join(
+            f"{name}={value:g}{'' if value == spec.thresholds[name].default else '*'}"
+            for name, value in chosen.limits.items()
+        )
+        colour = COLOURS[chosen.severity]
+        severity = f"[{colour}]{chosen.severity}[/]{'' if chosen.severity is spec.severity else '*'}"
+        table.add_row(spec.name, severity if chosen.enabled else "[dim]off[/]*", str(spec.version), after, limits)
+    out.print(table)
+    out.print(f"[dim]hash {config.hash}; * is not the default[/]")
+
+
+def run_tests(
+    file: Path = typer.Argument(..., metavar="FILE", help="YAML file of tests.", show_default=False), json: bool = _JSON
+) -> None:
+    """Unit-test rules on curves; exit status 1 where a test fails, 2 where the file cannot be read."""
+    from monitor.cli.rule_files import read_suite
+    from monitor.rules.unit_tests import run_test
+
+    suite = read_suite(file)
+    found = [run_test(case, suite.config) for case in suite.tests]
+    failed = sum(not outcome.passed for outcome in found)
+    data = {
+        "file": str(file), "rules_hash": suite.config.hash, "passed": len(found) - failed, "failed": failed,
+        "tests": [outcome.to_dict() for outcome in found],
+    }  # fmt: skip
+    emit(data, "\n".join([*map(_line, found), f"{len(found) - failed} passed, {failed} failed"]), json)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _line(outcome: Outcome) -> str:
+    if outcome.passed:
+        return f"[green]ok[/]      {escape(outcome.name)}"
+    lines = [f"[bold red]FAILED[/]  {escape(outcome.name)}"]
+    for amiss in outcome.mismatches:
+        lines += [
+            f"        {escape(amiss.place)}",
+            f"          [green]expected {escape(amiss.expected)}[/]",
+            f"          [red]got      {escape(amiss.got)}[/]",
+        ]
+    return "\n".join(lines)
+
+
+def _rows(config: RulesConfig) -> list[dict[str, object]]:
+    from monitor.rules.registry import all_rules
+
+    rows: list[dict[str, object]] = []
+    for rule in all_rules():
+        spec, chosen = rule.spec, config.settings[rule.spec.name]
+        rows.append({
+            "rule": spec.name, "enabled": chosen.enabled, "severity": str(chosen.severity), "version": spec.version,
+            "warmup": chosen.warmup, "patience": chosen.patience, "unit": chosen.unit, "checks": spec.patience,
+            "reads": [str(role) for role in spec.reads],
+            "thresholds": {
+                name: {"value": chosen.limits[name], "default": limit.default, "low": limit.low, "high": limit.high,
+                       "doc": limit.doc}
+                for name, limit in spec.thresholds.items()
+            },
+        })  # fmt: skip
+    return rows
