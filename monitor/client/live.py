@@ -291,9 +291,9 @@ class Run:
             writer.devices.add(slot, list(kept.values()))
             writer.keeper.hurry()
 
-    def _log_weights(self, weights: Loggable, step: int | None) -> None:
+    def _log_weights(self, weights: object, step: int | None) -> None:
         def write() -> None:
-            flat = flatten(weights, self._notices).items()
+            flat = flatten(weights, self._notices).items() if isinstance(weights, Mapping) else ()
             found = {key: _float(number(key, value, self._notices)) for key, value in flat}
             kept = {key: value for key, value in found.items() if value is not None and value - value == 0}
             if kept == self._weights:

@@ -13,7 +13,7 @@ from monitor.alerts import status_alert
 from monitor.domain import Alert, Reply, RunInfo, RunStatus, Severity
 from monitor.errors import OffsetGap, RunExists, RunNotFound, WireError
 from monitor.ingest.events import RunEvent, checked, config_of, run_event, tags_of, text
-from monitor.ingest.judge import judge
+from monitor.ingest.judge import imported, judge
 from monitor.roles import Role
 from monitor.rules import Engine
 from monitor.store import Store, Transaction, Writer
@@ -70,7 +70,7 @@ def _first_contact(tx: Transaction, batch: Batch) -> Writer:
             raise RunNotFound(batch.run_id)
         owner = None if event.join else batch.writer
         name = event.name or f"run-{batch.run_id[:8]}"
-        if tx.create(project=event.project, name=name, owner=owner):
+        if tx.create(project=event.project, name=name, owner=owner, created_ms=_when(first, tx)):
             _describe(tx, event)
             return tx.add_writer(batch.writer, 1, joined=event.join)
         if tx.deleted:
@@ -79,6 +79,11 @@ def _first_contact(tx: Transaction, batch: Batch) -> Writer:
         if known is not None:
             return known
     return tx.add_writer(batch.writer, _enter(tx, event, batch.writer), joined=event.join)
+
+
+def _when(event: Event, tx: Transaction) -> int:
+    """When it happened by the writer's clock, so that a run shipped later keeps its time; never in the future."""
+    return min(event.time_ms, tx.now_ms) if event.time_ms > 0 else tx.now_ms
 
 
 def _enter(tx: Transaction, event: RunEvent, writer: str) -> int:
@@ -131,6 +136,9 @@ def _apply(tx: Transaction, engine: Engine, batch: Batch, writer: Writer, *, fre
             found = run_event(event.data)
             if not found.join and event.record > 0:
                 writer = Writer(_enter(tx, found, batch.writer), writer.joined, writer.acked)
+    for event in batch.events:
+        if event.kind == "capture":  # before the points: it says whether they are news to anybody
+            _capture(tx, event, writer)
     if len(batch.points):
         _points(tx, engine, batch, writer.attempt)
     for event in batch.events:
@@ -182,9 +190,9 @@ def _finish(tx: Transaction, event: Event, writer: Writer) -> None:
     if writer.attempt < run.attempt or (writer.joined and tx.get("owner") is not None):
         return
     status = RunStatus(str(event.data["status"]))
-    if status is RunStatus.FAILED and run.status is not status:
+    if status is RunStatus.FAILED and run.status is not status and not imported(tx):
         tx.add_alerts([status_alert(run, status, now_ms=tx.now_ms)])
-    tx.set(status=str(status), finished_ms=tx.now_ms, error=event.data["error"])
+    tx.set(status=str(status), finished_ms=max(_when(event, tx), run.created_ms), error=event.data["error"])
 
 
 def _alert(tx: Transaction, event: Event, _: Writer) -> None:
@@ -209,14 +217,7 @@ def _only_keep(tx: Transaction, event: Event, writer: Writer) -> None:
     """Events that need no more than their row."""
 
 
-_EVENTS = {
-    "config": _config,
-    "tags": _tags,
-    "capture": _capture,
-    "warning": _warning,
-    "finish": _finish,
-    "alert": _alert,
-}
+_EVENTS = {"config": _config, "tags": _tags, "warning": _warning, "finish": _finish, "alert": _alert}
 
 
 def _counted(run: RunInfo, name: str, more: int) -> dict[str, int]:

@@ -80,8 +80,14 @@ def _keep(tx: Transaction, engine: Engine, update: Update, news: Sequence[Findin
         counts=update.counts.to_dict(),
     )
     tx.save_findings(update.changes)
-    if news:
+    if news and not imported(tx):
         tx.add_alerts(alerts_for(tx.run, news, now_ms=tx.now_ms))
+
+
+def imported(tx: Transaction) -> bool:
+    """True for a run that was read from elsewhere after it had ended: nobody is to be alerted about it."""
+    capture = tx.get("capture")
+    return isinstance(capture, Mapping) and "imported" in capture
 
 
 def _loss(tx: Transaction) -> Mapping[str, object] | None:

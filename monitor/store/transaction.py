@@ -137,13 +137,16 @@ class Transaction:
                 row[name] = value
                 self._changed.add(name)
 
-    def create(self, *, project: str, name: str, owner: str | None) -> bool:
+    def create(self, *, project: str, name: str, owner: str | None, created_ms: int) -> bool:
         """Insert the run, attempt 1, running.
+
+        Args:
+            created_ms: when it began, by its writer's clock.
 
         Returns:
             False where another writer was faster: the run is locked and read instead.
         """
-        fresh = {**_FIRST, "project": project, "name": name, "owner": owner, "created_ms": self.now_ms}
+        fresh = {**_FIRST, "project": project, "name": name, "owner": owner, "created_ms": created_ms}
         make = sqlite.insert if self._dialect == "sqlite" else postgresql.insert
         insert = make(RUNS).values(run_id=self.run_id, **fresh).on_conflict_do_nothing()
         done = self._connection.execute(insert.returning(RUNS.c.run_id)).one_or_none() is not None
