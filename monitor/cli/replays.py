@@ -186,7 +186,7 @@ def _in_processes(
             while waiting:
                 _collect(waiting, found, advance)
         except BaseException as error:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # waits for the few that have begun
             if isinstance(error, BrokenProcessPool):
                 raise MonitorError(
                     "a process of the backtest was killed, for want of memory perhaps; try --jobs 1"
