@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from monitor.domain import Diagnosis
-from monitor.errors import RulesError
+from monitor.errors import LossError, RulesError
 from monitor.roles import Role
 from monitor.rules.config import RulesConfig
 from monitor.rules.engine import Engine
@@ -18,11 +19,18 @@ from monitor.rules.points import ROLE_CODES, EnginePoints
 Series = ArrayLike | Sequence[tuple[float, float]]
 
 
+class LossSpec(Protocol):
+    """A specification of `monitor.losses`, or anything else that describes itself."""
+
+    def to_dict(self) -> Mapping[str, object]:
+        """The specification as plain data."""
+
+
 def diagnose(
     train: Series,
     val: Series | None = None,
     *,
-    loss: Mapping[str, object] | None = None,
+    loss: LossSpec | Mapping[str, object] | None = None,
     unit: str = "step",
     grad_norm: Series | None = None,
     lr: Series | None = None,
@@ -35,11 +43,12 @@ def diagnose(
 
     Args:
         train, val, grad_norm, lr: (n, 2) arrays or sequences of (step, value); NaN and infinities as logged.
-        loss: what is known of the loss function, as in `Engine.start`.
+        loss: the loss function, one of `monitor.losses` or a mapping with `chance_level` and `floor`.
         unit: what steps count, "step" or "epoch".
         config: rules; the defaults where None.
 
     Raises:
+        LossError: `loss` is neither a specification nor a mapping.
         RulesError: a series does not have the shape (n, 2), or holds something that is no number.
 
     Example:
@@ -49,8 +58,15 @@ def diagnose(
     """
     engine = Engine(config)
     points = merge({Role.LR: lr, Role.GRAD_NORM: grad_norm, Role.TRAIN: train, Role.VAL: val})
-    update = engine.update(engine.start(unit, loss), points)
+    update = engine.update(engine.start(unit, _known(loss)), points)
     return engine.diagnosis(update.state, update.changes)
+
+
+def _known(loss: object) -> Mapping[str, object] | None:
+    data = loss.to_dict() if hasattr(loss, "to_dict") else loss
+    if data is None or isinstance(data, Mapping):
+        return data
+    raise LossError(repr(loss), "it is no specification", "give one of monitor.losses, such as losses.parse('mse')")
 
 
 def merge(series: Mapping[Role, Series | None]) -> EnginePoints:

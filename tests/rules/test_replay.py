@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.errors import RulesError
+from monitor import losses
+from monitor.errors import LossError, RulesError
 from monitor.roles import Role
 from monitor.rules import diagnose
 from monitor.rules.replay import merge
@@ -38,3 +39,17 @@ def test_the_dictionary_is_the_contract() -> None:
     advice = data["recommendation"]
     assert isinstance(advice, dict) and advice["action"] == "stop" and advice["first_stop_step"] == advice["stop_step"]
     assert data["counts"] == {"train": 120, "val": 60, "non_finite": 0, "late": 0, "unmapped": []}
+
+
+def test_a_loss_may_be_a_specification_a_mapping_or_nothing() -> None:
+    train = [(step, 8.0 / (1 + step / 50)) for step in range(200)]
+    spec = losses.CrossEntropy(classes=10)
+    by_spec, by_mapping = diagnose(train, loss=spec), diagnose(train, loss=spec.to_dict())
+    assert by_spec == by_mapping
+    assert "initial_loss" in {finding.rule for finding in by_spec.findings}
+    assert "initial_loss" not in {finding.rule for finding in diagnose(train).findings}
+
+
+def test_a_loss_that_is_none_of_these_is_an_error_that_names_the_fix() -> None:
+    with pytest.raises(LossError, match=r"give one of monitor\.losses"):
+        diagnose([(0, 1.0)], loss="mse")  # type: ignore[arg-type]  # that is the test
