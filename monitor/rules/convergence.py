@@ -13,7 +13,8 @@ from monitor.rules.rule import Reading, Spec, Threshold
 class Convergence:
     """Over the last fifth of the run the validation loss gained next to nothing of the range it has covered.
 
-    Where no validation loss is logged, the training loss is read instead.
+    Where no validation loss is logged, the training loss is read instead. A validation loss that has turned up is not
+    flat: while `overfitting` is out, this is not.
 
     Source:
         The plateau criterion of learning-rate schedulers, made relative to the run's own range and length.
@@ -21,6 +22,7 @@ class Convergence:
 
     spec = Spec(
         name="convergence",
+        version=2,
         severity=Severity.INFO,
         reads=(Role.TRAIN, Role.VAL),
         relief=2,
@@ -38,7 +40,7 @@ class Convergence:
         view = run.judged
         if view.closed < 8 or view.range <= max(limits["z"] * view.sigma, 0.05 * abs(view.start)):
             return None
-        if run.diverging:
+        if run.diverging or run.fires("overfitting"):
             return None
         gain = view.gain / view.range
         limit = limits["gain"] * (1.25 if firing else 1.0)
@@ -53,8 +55,9 @@ class Convergence:
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
         e = reading.evidence
+        gained = max(float(e["gain"] or 0), 0.0)
         return (
             f"The loss has been flat since {unit} {reading.onset:g}: the last fifth of the run gained "
-            f"{e['gain']:.1%} of the range of {e['range']:.3g} (a gain up to {e['limit']:.1%} counts as flat).",
+            f"{gained:.1%} of the range of {e['range']:.3g} (a gain up to {e['limit']:.1%} counts as flat).",
             "Continuing gains little at this learning rate; lower it, or finish.",
         )

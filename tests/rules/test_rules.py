@@ -109,6 +109,13 @@ def test_a_run_either_improves_or_has_converged(rule: str, other: str) -> None:
     assert [f.rule for f in findings if f.state == "firing" and f.rule in (rule, other)] == [other]
 
 
+def test_a_validation_loss_that_has_turned_up_is_not_called_flat() -> None:
+    plateau = np.concatenate([np.full(6, 0.5), 0.5 + 0.01 * np.arange(1, 13)])
+    val = np.concatenate([falling(24, 0.5, 8), plateau])
+    found = diagnose(series(falling(420, 0.1, 3) + 0.002 * noise(420)), series(val, 10))
+    assert {f.rule for f in found.findings if f.state == "firing"} == {"overfitting"}
+
+
 def test_a_growing_gap_over_a_flat_validation_loss_is_not_overfitting() -> None:
     train = series(falling(1000, 0.001) + 0.01 * noise(1000))
     val = series(falling(100, 0.5, 20) + 0.005 * noise(100, 3), 10)
