@@ -22,16 +22,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.rules.packing import f32, pack_steps, unpack_steps
+
 LIMIT: Final = 1e150
 """Losses are clipped to +-LIMIT before they enter a statistic, so that squares stay finite."""
-_F32: Final = 3.4e38
 _NOTHING: Final = 0
 QUARTER: Final = 1
 """A quarter of the open bucket was completed."""
 BUCKET: Final = 2
 """A bucket was closed."""
 
-_HEAD: Final = struct.Struct("<15d8H")
+_HEAD: Final = struct.Struct("<Q7d7H")
 
 
 class Curve:
@@ -45,7 +46,7 @@ class Curve:
         n: finite points taken in.
         size: points of a bucket.
         step: step of the last point of each closed bucket.
-        x: centre of each closed bucket, the median of the means of its four quarters.
+        x: centre of each closed bucket, the median of the means of its four quarters; as a float32 has it.
         peak: largest value of each closed bucket, minus its centre.
         noise: median absolute first difference in each closed bucket.
         quarters: centres of the completed quarters of the open bucket.
@@ -187,9 +188,9 @@ class Curve:
         else:
             centre = self.sum / self.micros
         self.step = [*self.step, self.last_step]
-        self.x = [*self.x, centre]
-        self.peak = [*self.peak, _f32(self.top - centre)]
-        self.noise = [*self.noise, _f32(self.rough / self.micros)]
+        self.x = [*self.x, f32(centre)]
+        self.peak = [*self.peak, f32(self.top - centre)]
+        self.noise = [*self.noise, f32(self.rough / self.micros)]
         self._open()
         if len(self.x) >= self.capacity:
             self._merge()
@@ -204,9 +205,9 @@ class Curve:
     def _merge(self) -> None:
         x, peak, noise = self.x, self.peak, self.noise
         pairs = range(0, len(x) - 1, 2)
-        centres = [0.5 * x[i] + 0.5 * x[i + 1] for i in pairs]
-        self.peak = [_f32(max(x[i] + peak[i], x[i + 1] + peak[i + 1]) - c) for i, c in zip(pairs, centres, strict=True)]
-        self.noise = [_f32(0.5 * noise[i] + 0.5 * noise[i + 1]) for i in pairs]
+        centres = [f32(0.5 * x[i] + 0.5 * x[i + 1]) for i in pairs]
+        self.peak = [f32(max(x[i] + peak[i], x[i + 1] + peak[i + 1]) - c) for i, c in zip(pairs, centres, strict=True)]
+        self.noise = [f32(0.5 * noise[i] + 0.5 * noise[i + 1]) for i in pairs]
         self.step = [self.step[i + 1] for i in pairs]
         self.x = centres
         self.size *= 2
@@ -229,34 +230,35 @@ class Curve:
     def to_bytes(self) -> bytes:
         """Packed, little-endian; `from_bytes` is the inverse."""
         head = _HEAD.pack(
-            self.first, self.first_step, self.last, self.last_step, self.best, self.best_step, self.top, self.top_step,
-            self.seen_step, self.late_first, self.late_last, self.micros, self.sum, self.rough, self.top_at,
+            self.n, self.first, self.last, self.best, self.top, self.micros, self.sum, self.rough,
             self.capacity, self.micro_limit, self.size.bit_length() - 1, self.late_n,
-            len(self.x), len(self.quarters), len(self.buffer), 0,
+            len(self.x), len(self.quarters), len(self.buffer),
         )  # fmt: skip
-        wide = np.array([*self.step, *self.x, *self.quarters, *self.buffer], "<f8").tobytes()
-        return head + struct.pack("<Q", self.n) + wide + np.array([*self.peak, *self.noise], "<f4").tobytes()
+        steps = [
+            self.first_step, self.last_step, self.best_step, self.top_step, self.seen_step, self.late_first,
+            self.late_last, self.top_at, *self.step,
+        ]  # fmt: skip
+        wide = np.array([*self.quarters, *self.buffer], "<f8").tobytes()
+        return head + pack_steps(steps) + wide + np.array([*self.x, *self.peak, *self.noise], "<f4").tobytes()
 
     @classmethod
     def from_bytes(cls, data: bytes, at: int) -> tuple[Curve, int]:
         """The curve packed at offset `at`, and the offset after it."""
         head = _HEAD.unpack_from(data, at)
-        at += _HEAD.size
-        curve = cls(head[15], head[16])
-        (curve.first, curve.first_step, curve.last, curve.last_step, curve.best, curve.best_step,
-         curve.top, curve.top_step, curve.seen_step, curve.late_first, curve.late_last,
-         curve.micros, curve.sum, curve.rough, curve.top_at) = head[:15]  # fmt: skip
-        curve.size, curve.late_n = 1 << head[17], head[18]
+        curve = cls(head[8], head[9])
+        curve.n, curve.first, curve.last, curve.best, curve.top, curve.micros, curve.sum, curve.rough = head[:8]
+        curve.size, curve.late_n = 1 << head[10], head[11]
         curve.m = min(curve.micro_limit, max(1, curve.size // 4))
-        k, q, b = head[19:22]
-        (curve.n,) = struct.unpack_from("<Q", data, at)
-        wide = np.frombuffer(data, "<f8", 2 * k + q + b, at + 8).tolist()
-        at += 8 + 8 * len(wide)
-        narrow = np.frombuffer(data, "<f4", 2 * k, at).tolist()
-        curve.step, curve.x = wide[:k], wide[k : 2 * k]
-        curve.quarters, curve.buffer = wide[2 * k : 2 * k + q], wide[2 * k + q :]
-        curve.peak, curve.noise = narrow[:k], narrow[k:]
-        return curve, at + 8 * k
+        k, q, b = head[12:]
+        steps, at = unpack_steps(data, at + _HEAD.size, 8 + k)
+        (curve.first_step, curve.last_step, curve.best_step, curve.top_step, curve.seen_step, curve.late_first,
+         curve.late_last, curve.top_at) = steps[:8]  # fmt: skip
+        wide = np.frombuffer(data, "<f8", q + b, at).tolist()
+        at += 8 * len(wide)
+        narrow = np.frombuffer(data, "<f4", 3 * k, at).tolist()
+        curve.step, curve.quarters, curve.buffer = steps[8:], wide[:q], wide[q:]
+        curve.x, curve.peak, curve.noise = narrow[:k], narrow[k : 2 * k], narrow[2 * k :]
+        return curve, at + 12 * k
 
 
 def _medians(block: NDArray[np.float64]) -> list[float]:
@@ -272,8 +274,3 @@ def _running(total: float, values: list[float]) -> float:
     for value in values:
         total += value
     return total
-
-
-def _f32(value: float) -> float:
-    """The value as a float32 has it, so that a state that was stored goes on with the same bits."""
-    return float(np.float32(min(max(value, -_F32), _F32)))

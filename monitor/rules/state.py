@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 import struct
+import zlib
 from typing import Final, NamedTuple
 
-from monitor.domain import Counts, Recommendation
+from monitor.domain import RULE_NAMES, Counts, Recommendation
 from monitor.errors import RulesError
 from monitor.rules.curve import Curve
+from monitor.rules.packing import pack_steps, unpack_steps
 
-MAGIC: Final = b"LMS1"
+MAGIC: Final = b"LMS2"
 TRAIN: Final = 0
 VAL: Final = 1
 GRAD: Final = 2
@@ -32,8 +34,10 @@ _NUMBERS: Final = (
     "non_finite", "late", "train_seen", "val_seen", "numbered", "first_stop", "stop_since", "chance", "floor",
     "val_at", "val_gap", "val_step", "lr", "lr_top", "lr_changed", "lr_before", "checked_step",
 )  # fmt: skip
-_HEAD: Final = struct.Struct(f"<4sH2B{len(_NUMBERS)}d")
-_SLOT: Final = struct.Struct("<2B3H3d")
+_HEAD: Final = struct.Struct(f"<4sI2B{len(_NUMBERS)}d")
+_SLOT: Final = struct.Struct("<2BHI")
+_NAMES: Final = zlib.crc32(" ".join(RULE_NAMES).encode())
+"""A built-in rule is packed as its place in `RULE_NAMES`; a state of other names is not read."""
 
 
 class Slot(NamedTuple):
@@ -116,14 +120,10 @@ class State:
     def to_bytes(self) -> bytes:
         """Packed; <= 4096 bytes."""
         numbers = [float(getattr(self, name)) for name in _NUMBERS]
-        parts = [_HEAD.pack(MAGIC, len(self.slots), self.unit == "epoch", 0, *numbers)]
-        for name, slot in self.slots.items():
-            text = name.encode()
-            parts.append(
-                _SLOT.pack(len(text), slot.phase, min(slot.checks, 65535), slot.number & 0xFFFF, slot.number >> 16,
-                           *slot[3:]) + text
-            )  # fmt: skip
-        return b"".join([*parts, *(curve.to_bytes() for curve in self.curves)])
+        head = _HEAD.pack(MAGIC, _NAMES, len(self.slots), self.unit == "epoch", *numbers)
+        slots = b"".join(_pack_slot(name, slot) for name, slot in self.slots.items())
+        steps = pack_steps([step for slot in self.slots.values() for step in slot[3:]])
+        return b"".join([head, slots, steps, *(curve.to_bytes() for curve in self.curves)])
 
     @classmethod
     def from_bytes(cls, data: bytes) -> State:
@@ -136,20 +136,44 @@ class State:
             raise RulesError("state", f"starts with {data[:4]!r}, not {MAGIC!r}", "replay the run's points")
         state = cls()
         try:
-            _, slots, epoch, _, *numbers = _HEAD.unpack_from(data)
+            _, names, count, epoch, *numbers = _HEAD.unpack_from(data)
+            if names != _NAMES:
+                raise RulesError("state", "is of other rules", "replay the run's points")
             state.unit = "epoch" if epoch else "step"
             state.__dict__.update(zip(_NUMBERS, numbers, strict=True))
-            at = _HEAD.size
-            for _ in range(slots):
-                length, phase, count, low, high, *steps = _SLOT.unpack_from(data, at)
-                at += _SLOT.size + length
-                name = data[at - length : at].decode()
-                state.slots = {**state.slots, name: Slot(phase, count, low + (high << 16), *steps)}
+            state.slots, at = _unpack_slots(data, _HEAD.size, count)
             curves = []
             for _ in SHAPES:
                 curve, at = Curve.from_bytes(data, at)
                 curves.append(curve)
             state.curves = tuple(curves)
-        except (struct.error, ValueError) as broken:
+        except (struct.error, ValueError, IndexError) as broken:
+            if isinstance(broken, RulesError):
+                raise
             raise RulesError("state", f"cannot be read ({broken})", "replay the run's points") from broken
         return state
+
+
+def _pack_slot(name: str, slot: Slot) -> bytes:
+    """A slot without its steps: the rule by its place, a custom one by its name."""
+    known = name in RULE_NAMES
+    text = b"" if known else name.encode()
+    code = RULE_NAMES.index(name) if known else 255 - len(text)
+    return _SLOT.pack(code, slot.phase, min(slot.checks, 65535), slot.number) + text
+
+
+def _unpack_slots(data: bytes, at: int, count: int) -> tuple[dict[str, Slot], int]:
+    """The slots packed at offset `at`, their steps behind them, and the offset after."""
+    heads = []
+    for _ in range(count):
+        code, phase, checks, number = _SLOT.unpack_from(data, at)
+        at += _SLOT.size
+        length = 0 if code < len(RULE_NAMES) else 255 - code
+        name = data[at : at + length].decode() if length else RULE_NAMES[code]
+        at += length
+        heads.append((name, phase, checks, number))
+    steps, at = unpack_steps(data, at, 3 * count)
+    return {
+        name: Slot(phase, checks, number, *steps[3 * k : 3 * k + 3])
+        for k, (name, phase, checks, number) in enumerate(heads)
+    }, at

@@ -156,7 +156,7 @@ def test_a_resumed_run_goes_on_from_its_checkpoint() -> None:
     step = np.array([0, 1, 2, 3, 4, 5, 2, 3, 4, 5, 6.0])
     value = np.array([9, 8, 7, 6, 5, 4, 6.9, 5.9, 4.9, 3.9, 2.9])
     update = ENGINE.update(ENGINE.start(), EnginePoints(np.zeros(11, "u1"), step, value))
-    assert update.state.curves[0].x == [9, 8, 4.9, 3.9, 2.9]
+    assert update.state.curves[0].x == pytest.approx([9, 8, 4.9, 3.9, 2.9], rel=1e-6)
     assert update.counts.late == 3
 
 
