@@ -6,6 +6,7 @@ sessions, so that a page that is open costs one small request a second while not
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import streamlit as st
 from dashboard.axes import XAxis
 from monitor import Api
 from monitor.domain import Action, Checkpoint, Curve, Finding, RunInfo, RunPage, RunStatus, SeriesInfo
-from monitor.errors import MonitorError, RunNotFound, ServerUnreachable, StoreBusy, StoreError, Unauthorized
+from monitor.errors import MonitorError, RunNotFound, ServerUnreachable, StoreBusy, StoreError, Unauthorized, WireError
 from monitor.roles import Role
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ T = TypeVar("T")
 
 PAGE_SIZE: Final = 50
 SPARK_POINTS: Final = 40
+_ASKS: Final = re.compile(r"[=<>~]|\bin\s*\(|\border\s+by\b", re.IGNORECASE)
+"""What makes a text a query rather than a part of a name."""
 CURVE_WIDTH: Final = 1000
 """Pixels of the large chart that points are asked for."""
 SMALL_WIDTH: Final = 300
@@ -60,6 +63,7 @@ class Filters:
     status: str | None = None
     verdict: str | None = None
     search: str | None = None
+    """Part of a name, the start of an id, or a query in the language of `docs/store.md`."""
     order: str = "-created"
     page: int = 1
 
@@ -139,16 +143,39 @@ def explain(error: MonitorError) -> tuple[str, str]:
         return "The database is busy.", "This page tries again by itself."
     if isinstance(error, StoreError):
         return "The database cannot be read.", str(error)
+    if isinstance(error, WireError):
+        return "The query cannot be read.", str(error)
     return "The run cannot be read.", str(error)
 
 
 def runs_page(filters: Filters) -> RunPage:
-    """One page of the list, with sparklines."""
+    """One page of the list, with sparklines.
+
+    What was typed is a query where it compares or sorts something, such as `val.best < 0.3`; but runs may well be named
+    `lr=0.1`, so what cannot be read as a query is looked for in the names before it is called wrong.
+
+    Raises:
+        WireError: the text is no query that can be read, and no run has it in its name.
+    """
+    typed = filters.search
+    if typed is None or not _ASKS.search(typed):
+        return _page(filters, search=typed)
+    try:
+        return _page(filters, query=typed)
+    except WireError:
+        named = _page(filters, search=typed)
+        if named.total:
+            return named
+        raise
+
+
+def _page(filters: Filters, *, search: str | None = None, query: str | None = None) -> RunPage:
     return api().runs_page(
         project=filters.project,
         status=filters.status,
         verdict=filters.verdict,
-        search=filters.search,
+        search=search,
+        query=query,
         order=filters.order,
         limit=PAGE_SIZE,
         offset=(filters.page - 1) * PAGE_SIZE,

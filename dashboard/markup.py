@@ -209,12 +209,14 @@ def notice(kind: str, title: str, body: str, *, testid: str = "notice") -> str:
     Args:
         kind: "info", "warning" or "critical".
         title: plain text.
-        body: plain text.
+        body: plain text; where it has lines, they are kept, in letters of one width.
         testid: how tests find it.
     """
+    head, _, rest = body.partition("\n")
+    lines = f"<pre>{text(rest)}</pre>" if rest else ""
     return (
         f'<div class="lm-notice lm-{kind}" role="status" data-testid="{testid}">'
-        f'<i aria-hidden="true">{MARKS[kind]}</i><div><b>{text(title)}</b> {text(body)}</div></div>'
+        f'<i aria-hidden="true">{MARKS[kind]}</i><div><b>{text(title)}</b> {text(head)}{lines}</div></div>'
     )
 
 

@@ -12,6 +12,7 @@ from dashboard import data, live, markup, words
 from dashboard.data import Filters, Overview
 from dashboard.listing import EXAMPLE, SORTED_BY, attention_strip, compare_bar, counts_line, runs_table
 from monitor.domain import RULE_NAMES, RunPage, RunStatus
+from monitor.errors import WireError
 
 REFRESH_S: Final = 2.0
 DEFAULT_ORDER: Final = "-created"
@@ -42,7 +43,11 @@ def _filter_row() -> Filters:
         verdict = _choice("Verdict", _VERDICTS, "verdict", "Any verdict", words.label)
     with columns[3]:
         search = st.text_input(
-            "Search", placeholder="Search by name or id", key="q", bind="query-params", label_visibility="collapsed"
+            "Search",
+            placeholder="Name, id or val.best < 0.3",
+            key="q",
+            bind="query-params",
+            label_visibility="collapsed",
         )
     order = st.query_params.get("sort", DEFAULT_ORDER)
     if order.removeprefix("-") not in SORTED_BY:
@@ -96,6 +101,8 @@ def _list(filters: Filters) -> None:
     if found is None:
         if reading.error is None:
             st.skeleton(height=320)
+        elif isinstance(reading.error, WireError):
+            live.html(markup.notice("warning", *data.explain(reading.error), testid="query-error"), key="runs")
         return
     if found.total == 0 and filters == Filters(order=filters.order, page=filters.page):
         _welcome()

@@ -25,6 +25,29 @@ def test_a_filter_that_nothing_passes_is_no_welcome(embedded: Store, show: Show)
     assert "No runs yet" not in body
 
 
+def test_the_search_box_takes_a_query_too(embedded: Store, show: Show) -> None:
+    logged(embedded, "low", [1.0], [0.9, 0.2])
+    logged(embedded, "high", [1.0], [0.9, 0.8])
+    body = show(q="val.best < 0.3")
+    assert "low" in body and body.count('data-testid="run-row"') == 1
+    ordered = show(q="order by val.best desc")
+    assert ordered.index(">high<") < ordered.index(">low<")
+
+
+def test_a_query_that_cannot_be_read_is_shown_with_the_place(embedded: Store, show: Show) -> None:
+    logged(embedded, "one", [1.0])
+    body = show(q="vall.best < 0.3")
+    assert 'data-testid="query-error"' in body
+    assert "character 1" in body
+    assert "<pre>  vall.best &lt; 0.3\n  ^</pre>" in body
+
+
+def test_a_name_that_looks_like_a_query_is_found_all_the_same(embedded: Store, show: Show) -> None:
+    logged(embedded, "sweep lr=0.1", [1.0])
+    logged(embedded, "sweep lr=0.2", [1.0])
+    assert show(q="lr=0.1").count('data-testid="run-row"') == 1
+
+
 def test_two_hundred_runs_come_in_pages(embedded: Store, show: Show) -> None:
     for i in range(200):
         logged(embedded, f"run {i:03d}", [1.0, 0.5])
