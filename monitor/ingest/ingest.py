@@ -16,7 +16,7 @@ from monitor.ingest.events import RunEvent, checked, config_of, run_event, tags_
 from monitor.ingest.judge import imported, judge
 from monitor.roles import Role
 from monitor.rules import Engine
-from monitor.store import Store, Transaction, Writer
+from monitor.store import Ahead, Store, Transaction, Writer
 from monitor.wire import Batch, Event
 
 
@@ -40,7 +40,7 @@ def ingest(store: Store, engine: Engine, batch: Batch, *, now_ms: int) -> Reply:
         StoreError: the database refused.
     """
     batch = checked(batch)
-    with store.write(batch.run_id, now_ms) as tx:
+    with store.write(batch.run_id, now_ms, Ahead(batch.writer, batch.keys if len(batch.points) else ())) as tx:
         if tx.deleted:
             raise RunNotFound(batch.run_id)
         writer = tx.writer(batch.writer) if tx.exists else None
@@ -229,5 +229,10 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 
 def _reply(tx: Transaction, acked: int, *, duplicate: bool) -> Reply:
-    run = tx.run
-    return Reply(acked=acked, recommendation=run.recommendation, stop_requested=run.stop_requested, duplicate=duplicate)
+    who = tx.get("stop_requested")
+    return Reply(
+        acked=acked,
+        recommendation=tx.recommendation,
+        stop_requested=None if who is None else str(who),
+        duplicate=duplicate,
+    )

@@ -43,7 +43,7 @@ def judge(tx: Transaction, engine: Engine, batch: Batch, done: Appended) -> None
         return
     fed = EnginePoints(role[seen], points.step[seen].astype(np.float64), points.value[seen])
     update = engine.update(state, fed)
-    _keep(tx, engine, update, update.changes)
+    _keep(tx, engine, update, update.changes, new=stored is None)
 
 
 def rejudge(store: Store, engine: Engine, run_id: str, *, now_ms: int) -> None:
@@ -61,17 +61,19 @@ def rejudge(store: Store, engine: Engine, run_id: str, *, now_ms: int) -> None:
 
 
 def _replay(tx: Transaction, engine: Engine) -> None:
+    new = tx.engine_state() is None
     known = {(found.rule, found.onset_step) for found in tx.findings()}
     curves = tx.judged()
     order = (Role.LR, Role.GRAD_NORM, Role.TRAIN, Role.VAL)
     series = {role: np.column_stack([c.steps, c.values]) for role in order if (c := curves.get(str(role))) is not None}
     update = engine.update(engine.start("step", _loss(tx)), merge(series))
     tx.forget_findings()
-    _keep(tx, engine, update, [found for found in update.changes if (found.rule, found.onset_step) not in known])
+    news = [found for found in update.changes if (found.rule, found.onset_step) not in known]
+    _keep(tx, engine, update, news, new=new)
 
 
-def _keep(tx: Transaction, engine: Engine, update: Update, news: Sequence[Finding]) -> None:
-    tx.save_engine(update.state.to_bytes(), engine.config.hash)
+def _keep(tx: Transaction, engine: Engine, update: Update, news: Sequence[Finding], *, new: bool) -> None:
+    tx.save_engine(update.state.to_bytes(), engine.config.hash, new=new)
     tx.set(
         verdict=update.verdict,
         headline=update.headline,

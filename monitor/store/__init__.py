@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from monitor.store.store import Store
-from monitor.store.transaction import Transaction, Writer
+from monitor.store.transaction import Ahead, Transaction, Writer
 
-__all__ = ["Store", "Transaction", "Writer"]
+__all__ = ["Ahead", "Store", "Transaction", "Writer"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import bindparam, or_, select
 
 from monitor.domain import Points
 from monitor.roles import Role, role_of
@@ -16,6 +17,7 @@ from monitor.store import chunks
 from monitor.store.attempts import limits
 from monitor.store.chunks import Summary
 from monitor.store.compact import merge_tail
+from monitor.store.link import Answer, Link, Row, Statement
 from monitor.store.schema import CHUNKS, SERIES
 from monitor.store.series import NAMES, SeriesState
 from monitor.wire import Columns
@@ -23,20 +25,36 @@ from monitor.wire import Columns
 JUDGED: Final = (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.LR)
 """Roles that the engine judges, by the first series that has them."""
 
-_MANY_KEYS: Final = 200
+_MANY_KEYS: Final = 128
 _SUMMARY = [CHUNKS.c[name] for name in ("seq", "attempt", *chunks.SUMMARY_COLUMNS)]
-_ALL_SERIES = select(*(SERIES.c[name] for name in NAMES)).where(SERIES.c.run_id == bindparam("run"))
-_SOME_SERIES = _ALL_SERIES.where(SERIES.c.key.in_(bindparam("keys", expanding=True)))
-_SUMMARIES = (
+_SERIES = select(*(SERIES.c[name] for name in NAMES)).where(SERIES.c.run_id == bindparam("run"))
+_ALL_SERIES: Final = Statement(_SERIES)
+_SUMMARIES: Final = Statement(
     select(*_SUMMARY)
     .where(CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"))
     .order_by(CHUNKS.c.seq)
 )
-_ONE_CHUNK = select(CHUNKS).where(
-    CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"), CHUNKS.c.seq == bindparam("at")
+_ONE_CHUNK: Final = Statement(
+    select(CHUNKS).where(
+        CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"), CHUNKS.c.seq == bindparam("at")
+    )
 )
-_UPDATE = SERIES.update().where(SERIES.c.run_id == bindparam("in_run"), SERIES.c.series == bindparam("in_series"))
-_JUDGED_ROLES = select(SERIES.c.role).where(SERIES.c.run_id == bindparam("run"), SERIES.c.judged)
+_KEPT: Final = ("series", "key", "role", "judged")
+"""Columns of a series that never change."""
+_UPDATE: Final = Statement(
+    SERIES.update()
+    .where(SERIES.c.run_id == bindparam("in_run"), SERIES.c.series == bindparam("in_series"))
+    .values({name: bindparam(name) for name in NAMES if name not in _KEPT})
+)
+_JUDGED_ROLES: Final = Statement(select(SERIES.c.role).where(SERIES.c.run_id == bindparam("run"), SERIES.c.judged))
+_NEW_CHUNKS: Final = Statement(CHUNKS.insert(), CHUNKS.c.keys())
+_NEW_SERIES: Final = Statement(SERIES.insert(), ("run_id", *NAMES))
+
+
+@functools.cache
+def _some_series(count: int) -> Statement:
+    """The statement that reads so many series by their keys."""
+    return Statement(_SERIES.where(or_(*(SERIES.c.key == bindparam(f"key{i}") for i in range(count)))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +72,24 @@ class Appended:
     late: int
 
 
+def ask_series(link: Link, run_id: str, keys: Sequence[str]) -> Answer:
+    """Ask for the summaries of series; what is stored of the others of the run may come along."""
+    if len(keys) > _MANY_KEYS:
+        return link.ask(_ALL_SERIES, {"run": run_id})
+    # Few different statements, so that the database need not plan each: the last key fills up to a power of two.
+    count = 1 << (len(keys) - 1).bit_length()
+    named = {f"key{i}": keys[min(i, len(keys) - 1)] for i in range(count)}
+    return link.ask(_some_series(count), {"run": run_id, **named})
+
+
 def append_points(
-    connection: Connection, run_id: str, attempt: int, keys: Sequence[str], columns: Columns, series_count: int
+    link: Link,
+    run_id: str,
+    attempt: int,
+    keys: Sequence[str],
+    columns: Columns,
+    series_count: int,
+    asked: Answer | None = None,
 ) -> Appended:
     """Store the points of one batch, which all belong to one attempt.
 
@@ -63,21 +97,23 @@ def append_points(
         keys: names that `columns.key` refers to.
         columns: n >= 1 points in the order in which they were logged.
         series_count: series the run has so far; new ones are numbered from there.
+        asked: what `ask_series` asked for these keys in this transaction.
     """
     parts = split(columns)
-    known = _load(connection, run_id, [keys[k] for k in parts])
+    found = (asked or ask_series(link, run_id, [keys[k] for k in parts])).all()
+    known = {state.key: state for state in map(SeriesState.from_row, found)}
     fresh = [keys[k] for k in parts if keys[k] not in known]
     if fresh:
-        for state in _first_states(connection, run_id, fresh, attempt, series_count):
+        for state in _first_states(link, run_id, fresh, attempt, series_count):
             known[state.key] = state
     late, rows = 0, []
     for k, points in parts.items():
         state = known[keys[k]]
         row = chunks.encode(points)
-        late += _count_in(connection, run_id, state, attempt, points, Summary.from_row(row))
+        late += _count_in(link, run_id, state, attempt, points, Summary.from_row(row))
         rows.append({**row, "run_id": run_id, "series": state.series, "seq": state.next_seq, "attempt": attempt})
         state.next_seq += 1
-    _save(connection, run_id, [known[keys[k]] for k in parts], rows, set(fresh), attempt)
+    _save(link, run_id, [known[keys[k]] for k in parts], rows, set(fresh), attempt)
     return Appended({k: known[keys[k]] for k in parts}, series_count + len(fresh), late)
 
 
@@ -105,19 +141,8 @@ def _take(columns: Columns, index: NDArray[np.intp]) -> Points:
     return Points(columns.step[index], columns.value[index], columns.time_ms[index], epoch)
 
 
-def _load(connection: Connection, run_id: str, keys: Sequence[str]) -> dict[str, SeriesState]:
-    if len(keys) > _MANY_KEYS:
-        rows = connection.execute(_ALL_SERIES, {"run": run_id})
-    else:
-        rows = connection.execute(_SOME_SERIES, {"run": run_id, "keys": list(keys)})
-    states = (SeriesState.from_row(row) for row in rows.mappings().all())  # type: ignore[arg-type]  # keys are strings
-    return {state.key: state for state in states}
-
-
-def _first_states(
-    connection: Connection, run_id: str, keys: Sequence[str], attempt: int, series_count: int
-) -> list[SeriesState]:
-    judged = set(connection.execute(_JUDGED_ROLES, {"run": run_id}).scalars())
+def _first_states(link: Link, run_id: str, keys: Sequence[str], attempt: int, series_count: int) -> list[SeriesState]:
+    judged = {row["role"] for row in link.ask(_JUDGED_ROLES, {"run": run_id}).all()}
     states = []
     for number, key in enumerate(keys, start=series_count + 1):
         role = role_of(key)
@@ -132,9 +157,7 @@ def _first_states(
     return states
 
 
-def _count_in(
-    connection: Connection, run_id: str, state: SeriesState, attempt: int, points: Points, summary: Summary
-) -> int:
+def _count_in(link: Link, run_id: str, state: SeriesState, attempt: int, points: Points, summary: Summary) -> int:
     """Bring a series' summary up to date with points that are about to be stored; how many of them are late."""
     if attempt < state.attempt:  # of an attempt that was given up: counted again once it is stored
         state.tails, state.attempts = [], max(state.attempts, 2)
@@ -146,7 +169,7 @@ def _count_in(
         state.cut_step = summary.first_step
     state.cut_step = min(state.cut_step, summary.first_step)
     if hides and state.last_step is not None and summary.first_step <= state.last_step:
-        recount(connection, run_id, state)
+        recount(link, run_id, state)
     return _extend(state, points, summary)
 
 
@@ -157,44 +180,53 @@ def _extend(state: SeriesState, points: Points, summary: Summary) -> int:
     return late
 
 
-def recount(connection: Connection, run_id: str, state: SeriesState) -> None:
+def recount(link: Link, run_id: str, state: SeriesState) -> None:
     """Count a series again from its chunks, where its newest attempt begins to hide steps from `cut_step` on."""
     place = {"run": run_id, "series": state.series}
-    rows = connection.execute(_SUMMARIES, place).mappings().all()
-    hidden_from = limits([(state.attempt, state.cut_step), *((row["attempt"], row["first_step"]) for row in rows)])
+    rows = link.ask(_SUMMARIES, place).all()
+    hidden_from = limits([(state.attempt, state.cut_step), *(_range(row)[:2] for row in rows)])
     state.clear()
     state.cut_sparkline(state.cut_step)
     for row in rows:
-        limit = hidden_from[row["attempt"]]
-        if limit is None or row["last_step"] < limit:
-            state.add(Summary.from_row(row))  # type: ignore[arg-type]  # keys are strings
-        elif row["first_step"] < limit:
-            full = connection.execute(_ONE_CHUNK, {**place, "at": row["seq"]}).mappings().one()
-            points = chunks.decode([full])  # type: ignore[list-item]  # keys are strings
+        attempt, first_step, last_step = _range(row)
+        limit = hidden_from[attempt]
+        if limit is None or last_step < limit:
+            state.add(Summary.from_row(row))
+        elif first_step < limit:
+            points = chunks.decode(link.ask(_ONE_CHUNK, {**place, "at": row["seq"]}).all())
             state.add(Summary.of(chunks.take(points, points.steps < limit)))
 
 
+def _range(row: Row) -> tuple[int, int, int]:
+    """A chunk's attempt, first and last step."""
+    attempt, first, last = row["attempt"], row["first_step"], row["last_step"]
+    assert isinstance(attempt, int)
+    assert isinstance(first, int)
+    assert isinstance(last, int)
+    return attempt, first, last
+
+
 def _save(
-    connection: Connection,
+    link: Link,
     run_id: str,
     states: Sequence[SeriesState],
     rows: Sequence[dict[str, object]],
     fresh: set[str],
     attempt: int,
 ) -> None:
-    connection.execute(CHUNKS.insert(), list(rows))
+    link.tell(_NEW_CHUNKS, *rows)
     for state, row in zip(states, rows, strict=True):
         size = row["n"]
         assert isinstance(size, int)
         if attempt == state.attempt:
-            merge_tail(connection, run_id, state, size)
+            merge_tail(link, run_id, state, size)
         else:
-            recount(connection, run_id, state)
+            recount(link, run_id, state)
     new = [{"run_id": run_id, **state.to_row()} for state in states if state.key in fresh]
     old = [
         {"in_run": run_id, "in_series": state.series, **state.to_row()} for state in states if state.key not in fresh
     ]
     if new:
-        connection.execute(SERIES.insert(), new)
+        link.tell(_NEW_SERIES, *new)
     if old:
-        connection.execute(_UPDATE, old)
+        link.tell(_UPDATE, *old)

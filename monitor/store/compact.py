@@ -13,39 +13,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, bindparam, select
+from sqlalchemy import bindparam, select
 
 from monitor.store import chunks
+from monitor.store.link import Link, Row, Statement
 from monitor.store.schema import CHUNKS, SERIES
 from monitor.store.series import SeriesState
 
 BOUNDS: Final = (64, 2048, 32_768, 2**18)
 FULL: Final = BOUNDS[-1]
 
-_NEWEST = (
-    select(CHUNKS)
-    .where(CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"))
-    .order_by(CHUNKS.c.seq.desc())
-    .limit(bindparam("few"))
-)
-_DELETE = CHUNKS.delete().where(
-    CHUNKS.c.run_id == bindparam("run"),
-    CHUNKS.c.series == bindparam("series"),
-    CHUNKS.c.seq.between(bindparam("low"), bindparam("high")),
-)
-_PLACES = (
+_SERIES: Final = (CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"))
+_BETWEEN: Final = CHUNKS.c.seq.between(bindparam("low"), bindparam("high"))
+_NEWEST: Final = Statement(select(CHUNKS).where(*_SERIES).order_by(CHUNKS.c.seq.desc()).limit(bindparam("few")))
+_RANGE: Final = Statement(select(CHUNKS).where(*_SERIES, _BETWEEN).order_by(CHUNKS.c.seq))
+_DELETE: Final = Statement(CHUNKS.delete().where(*_SERIES, _BETWEEN))
+_INSERT: Final = Statement(CHUNKS.insert(), CHUNKS.c.keys())
+_PLACES: Final = Statement(
     select(CHUNKS.c.series, CHUNKS.c.seq, CHUNKS.c.attempt, CHUNKS.c.n)
     .where(CHUNKS.c.run_id == bindparam("run"))
     .order_by(CHUNKS.c.series, CHUNKS.c.seq)
 )
-_RANGE = (
-    select(CHUNKS)
-    .where(
-        CHUNKS.c.run_id == bindparam("run"),
-        CHUNKS.c.series == bindparam("series"),
-        CHUNKS.c.seq.between(bindparam("low"), bindparam("high")),
-    )
-    .order_by(CHUNKS.c.seq)
+_NO_TAILS: Final = Statement(
+    SERIES.update()
+    .where(SERIES.c.run_id == bindparam("run"))
+    .values(tails=bindparam("none", type_=SERIES.c.tails.type))
 )
 
 
@@ -76,34 +68,30 @@ def plan_merge(sizes: Sequence[int]) -> tuple[int, list[int]]:
     return merged, after[unfinished:]
 
 
-def merge_tail(connection: Connection, run_id: str, state: SeriesState, size: int) -> None:
+def merge_tail(link: Link, run_id: str, state: SeriesState, size: int) -> None:
     """Take note of a chunk that was just stored at the end of a series, and merge where that is due."""
     few, state.tails = plan_merge([*state.tails, size])
     if few:
-        place = {"run": run_id, "series": state.series, "few": few}
-        rows = connection.execute(_NEWEST, place).mappings().all()
-        _merge(connection, run_id, list(reversed(rows)))
+        rows = link.ask(_NEWEST, {"run": run_id, "series": state.series, "few": few}).all()
+        _merge(link, run_id, rows[::-1])
 
 
-def merge_all(connection: Connection, run_id: str) -> int:
+def merge_all(link: Link, run_id: str) -> int:
     """Merge all neighbours of a run's chunks that are not full; how many chunks that saved."""
-    places = connection.execute(_PLACES, {"run": run_id}).all()
+    places = [tuple(row.values()) for row in link.ask(_PLACES, {"run": run_id}).all()]
     saved = 0
-    for series, low, high, count in _groups([tuple(p) for p in places]):
-        where = {"run": run_id, "series": series, "low": low, "high": high}
-        _merge(connection, run_id, connection.execute(_RANGE, where).mappings().all())
+    for series, low, high, count in _groups(places):  # type: ignore[arg-type]  # four integers
+        _merge(link, run_id, link.ask(_RANGE, {"run": run_id, "series": series, "low": low, "high": high}).all())
         saved += count - 1
-    connection.execute(SERIES.update().where(SERIES.c.run_id == run_id).values(tails=[]))
+    link.tell(_NO_TAILS, {"run": run_id, "none": []})
     return saved
 
 
-def _merge(connection: Connection, run_id: str, rows: Sequence[RowMapping]) -> None:
+def _merge(link: Link, run_id: str, rows: Sequence[Row]) -> None:
     first, last = rows[0], rows[-1]
-    row = chunks.encode(chunks.decode(rows))  # type: ignore[arg-type]  # keys are strings
-    where = {"run": run_id, "series": first["series"], "low": first["seq"], "high": last["seq"]}
-    connection.execute(_DELETE, where)
-    place = {"run_id": run_id, "series": first["series"], "seq": first["seq"], "attempt": first["attempt"]}
-    connection.execute(CHUNKS.insert(), {**row, **place})
+    row = chunks.encode(chunks.decode(rows))
+    link.tell(_DELETE, {"run": run_id, "series": first["series"], "low": first["seq"], "high": last["seq"]})
+    link.tell(_INSERT, {**row, **{name: first[name] for name in ("run_id", "series", "seq", "attempt")}})
 
 
 def _groups(places: Sequence[tuple[int, int, int, int]]) -> Iterator[tuple[int, int, int, int]]:

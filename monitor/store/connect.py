@@ -2,9 +2,9 @@
 
 SQLite runs in WAL mode with 32 KiB pages, a busy timeout, and `synchronous=NORMAL`: a process that is killed loses
 nothing, a power cut at most the last commits, which the writers' journals still hold. PostgreSQL is spoken to by
-psycopg 3 in its binary format, without session state and without prepared statements, so that any PgBouncer may pool
-transactions; where there is none, or one of version 1.21 or newer, `?prepare_threshold=5` in the URL saves a
-millisecond a write.
+psycopg 3 in its binary format, without session state, so that any PgBouncer may pool transactions. Statements are
+prepared where the server itself is at the other end, which saves a millisecond a write; a pooler of transactions gives
+itself away by the process number that it hands out. `?prepare_threshold=5` in the URL prepares in any case.
 """
 
 from __future__ import annotations
@@ -13,20 +13,26 @@ import contextlib
 import json
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from monitor.errors import MonitorError, StoreBusy, StoreError
+from monitor.errors import StoreBusy, StoreError
+
+if TYPE_CHECKING:
+    import psycopg
 
 PAGE_SIZE: Final = 32 * 1024
 BUSY_TIMEOUT_S: Final = 30.0
+PREPARE_FROM: Final = 3
+"""A statement is prepared when a connection has run it so many times."""
 _NETWORK: Final = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "davfs", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "gpfs", "lustre"}
     | {"ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
@@ -67,19 +73,22 @@ def make_engine(url: URL) -> Engine:
     """
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url)
-    prepare = str(url.query.get("prepare_threshold", ""))
+    given = str(url.query.get("prepare_threshold", ""))
+    prepare = int(given) if given.isdigit() else None
     try:
         engine = create_engine(
             url.difference_update_query(["prepare_threshold"]),
             pool_size=8,
             max_overflow=32,
             pool_pre_ping=False,
-            connect_args={"prepare_threshold": int(prepare) if prepare.isdigit() else None},
+            connect_args={"prepare_threshold": prepare},
             json_serializer=_dumps,
         )
     except ModuleNotFoundError:
         raise StoreError(f"{shown(url)} needs psycopg; pip install 'lossmonitor[server]'") from None
     event.listen(engine, "connect", _set_up_postgresql)
+    if prepare is None:
+        event.listen(engine, "connect", _prepare_where_direct)
     return engine
 
 
@@ -93,16 +102,24 @@ def translated(url: URL) -> Iterator[None]:
     """
     try:
         yield
-    except MonitorError:
-        raise
-    except OperationalError as error:
-        if "locked" in str(error.orig) or "busy" in str(error.orig):
-            raise StoreBusy(shown(url), BUSY_TIMEOUT_S) from error
-        raise StoreError(f"database {shown(url)}: {_first_line(error)}") from error
     except DBAPIError as error:
-        raise StoreError(f"database {shown(url)}: {_first_line(error)}") from error
-    except sqlite3.Error as error:
-        raise StoreError(f"database {shown(url)}: {error}") from error
+        raise _ours(url, error.orig or error) from error
+    except Exception as error:
+        if not _of_driver(error):
+            raise
+        raise _ours(url, error) from error
+
+
+def _of_driver(error: BaseException) -> bool:
+    psycopg = sys.modules.get("psycopg")
+    return isinstance(error, sqlite3.Error) or (psycopg is not None and isinstance(error, psycopg.Error))
+
+
+def _ours(url: URL, error: BaseException) -> StoreError:
+    text = str(error).strip()
+    if isinstance(error, sqlite3.OperationalError) and ("locked" in text or "busy" in text):
+        return StoreBusy(shown(url), BUSY_TIMEOUT_S)
+    return StoreError(f"database {shown(url)}: {text.splitlines()[0] if text else type(error).__name__}")
 
 
 def is_network_file_system(path: Path, mounts: str) -> str | None:
@@ -138,8 +155,14 @@ def _sqlite_engine(url: URL) -> Engine:
         url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, json_serializer=_dumps
     )
     event.listen(engine, "connect", _set_up_sqlite)
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A write takes the lock at once, so that two writers never start as readers and then refuse each other."""
+    writes = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _mounts() -> str:
@@ -178,7 +201,7 @@ def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
 
 
 def _set_up_postgresql(connection: object, _: ConnectionPoolEntry) -> None:
-    from psycopg import Connection, Cursor, pq
+    from psycopg import Cursor, pq
     from psycopg.rows import RowFactory, tuple_row
 
     class BinaryCursor(Cursor[tuple[object, ...]]):
@@ -186,23 +209,27 @@ def _set_up_postgresql(connection: object, _: ConnectionPoolEntry) -> None:
 
         def __init__(
             self,
-            connection: Connection[tuple[object, ...]],
+            connection: psycopg.Connection[tuple[object, ...]],
             *,
             row_factory: RowFactory[tuple[object, ...]] | None = None,
         ) -> None:
             super().__init__(connection, row_factory=row_factory or tuple_row)
             self.format = pq.Format.BINARY
 
-    cast("Connection[tuple[object, ...]]", connection).cursor_factory = BinaryCursor
+    cast("psycopg.Connection[tuple[object, ...]]", connection).cursor_factory = BinaryCursor
+
+
+def _prepare_where_direct(connection: object, _: ConnectionPoolEntry) -> None:
+    """Prepare statements unless somebody stands in between, whose next transaction may reach another server process."""
+    raw = cast("psycopg.Connection[tuple[object, ...]]", connection)
+    found = raw.execute("SELECT pg_backend_pid()").fetchone()
+    raw.commit()
+    if found is not None and found[0] == raw.info.backend_pid:
+        raw.prepare_threshold = PREPARE_FROM
 
 
 def _dumps(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
-
-
-def _first_line(error: DBAPIError) -> str:
-    text = str(error.orig).strip()
-    return text.splitlines()[0] if text else type(error.orig).__name__
 
 
 def same_process(pid: int) -> bool:

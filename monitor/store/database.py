@@ -12,7 +12,8 @@ from typing import Self
 from sqlalchemy import Connection, Engine
 
 from monitor.store.connect import same_process, shown, translated
-from monitor.store.transaction import Transaction
+from monitor.store.link import linked
+from monitor.store.transaction import Ahead, Transaction
 
 
 class Database:
@@ -26,6 +27,9 @@ class Database:
         self._sqlite = engine.dialect.name == "sqlite"
         snapshot = {} if self._sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self._reading = engine.execution_options(**snapshot)
+        self._linking = engine.execution_options(
+            **({"write": True} if self._sqlite else {"isolation_level": "AUTOCOMMIT"})
+        )
         self._writing = threading.Lock()
         self._pid = os.getpid()
 
@@ -45,23 +49,34 @@ class Database:
         self.close()
 
     @contextlib.contextmanager
-    def write(self, run_id: str, now_ms: int) -> Iterator[Transaction]:
+    def write(self, run_id: str, now_ms: int, ahead: Ahead | None = None) -> Iterator[Transaction]:
         """One transaction on one run, which is locked first; committed at the end, rolled back on any exception.
+
+        Args:
+            run_id: the run, whether it exists or not.
+            now_ms: milliseconds since the epoch.
+            ahead: what will be read in any case, so that it is read at once.
 
         Raises:
             StoreBusy: another process held the SQLite database for too long.
             StoreError: the database refused.
         """
         self._after_fork()
-        with self._one_writer(), translated(self._engine.url), self._engine.begin() as connection:
-            transaction = Transaction(connection, run_id, now_ms)
+        with (
+            self._one_writer(),
+            translated(self._engine.url),
+            self._linking.begin() as connection,
+            linked(connection) as link,
+        ):
+            transaction = Transaction(link, run_id, now_ms, ahead)
             yield transaction
             transaction.flush()
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[Connection]:
         self._after_fork()
-        with translated(self._engine.url), self._reading.connect() as connection:
+        # It ends with a commit: after a rollback psycopg gives up the statements that it has prepared.
+        with translated(self._engine.url), self._reading.begin() as connection:
             yield connection
 
     @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import RowMapping
 
@@ -33,9 +33,9 @@ def recommendation(data: object) -> Recommendation:
     return Recommendation(**{**data, "action": Action(data["action"])})
 
 
-def finding(row: RowMapping) -> Finding:
+def finding(row: RowMapping | Mapping[str, Any]) -> Finding:
     """A finding from its row."""
-    data = dict(row)
+    data: dict[str, Any] = dict(row)
     state, severity = FindingState(data.pop("state")), Severity(data.pop("severity"))
     return Finding(state=state, severity=severity, **data)
 

@@ -1,6 +1,6 @@
 """One write transaction on one run: all that `ingest` and the jobs may change, committed together or not at all.
 
-The first statement takes the lock: on SQLite a writing statement, so that two writers never start as readers and then
+The first statement takes the lock: on SQLite that of the file, so that two writers never start as readers and then
 refuse each other; on PostgreSQL the run's row, and nothing else, so that runs never wait for each other. Ids within
 the run come from counters in that row. What is set on the run is collected and written once, at the end.
 """
@@ -12,35 +12,54 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, Update, bindparam, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from monitor.domain import Alert, Finding, Points, RunInfo
+from monitor.domain import Alert, Finding, Points, Recommendation, RunInfo
 from monitor.store import append, compact, history, rows
 from monitor.store.append import Appended
+from monitor.store.link import Answer, Link, Statement
 from monitor.store.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTBOX, RUNS, SERIES, TAGS, WRITERS
 from monitor.store.upsert import upsert
 from monitor.wire import Columns, Event
 
-_LOCK_SQLITE: Final = (
-    RUNS.update().where(RUNS.c.run_id == bindparam("run")).values(version=RUNS.c.version).returning(*RUNS.c)
+_RUN: Final = RUNS.c.run_id == bindparam("run")
+_COLD: Final = ("config", "capture", "loss", "tags")
+"""Columns that few writes look at and that may be long: read when asked for."""
+_LOCK: Final = Statement(select(*(c for c in RUNS.c if c.key not in _COLD)).where(_RUN).with_for_update(key_share=True))
+_REST: Final = Statement(select(*(RUNS.c[name] for name in _COLD)).where(_RUN))
+_WRITER: Final = Statement(
+    select(WRITERS.c.attempt, WRITERS.c.joined, WRITERS.c.acked).where(
+        WRITERS.c.run_id == bindparam("run"), WRITERS.c.writer == bindparam("name")
+    )
 )
-_LOCK: Final = select(RUNS).where(RUNS.c.run_id == bindparam("run")).with_for_update(key_share=True)
-_WRITER: Final = select(WRITERS.c.attempt, WRITERS.c.joined, WRITERS.c.acked).where(
-    WRITERS.c.run_id == bindparam("run"), WRITERS.c.writer == bindparam("name")
-)
-_ACK: Final = (
+_ACK: Final = Statement(
     WRITERS.update()
     .where(WRITERS.c.run_id == bindparam("run"), WRITERS.c.writer == bindparam("name"))
     .values(acked=bindparam("records"), attempt=bindparam("nth"))
 )
-_SAVE_STATE: Final = (
+_SAVE_STATE: Final = Statement(
     ENGINES.update()
     .where(ENGINES.c.run_id == bindparam("run"))
     .values(state=bindparam("remembered"), rules_hash=bindparam("rules"))
 )
-_STATE: Final = select(ENGINES.c.state).where(ENGINES.c.run_id == bindparam("run"))
-_JUDGED: Final = select(SERIES.c.role, SERIES.c.key).where(SERIES.c.run_id == bindparam("run"), SERIES.c.judged)
+_STATE: Final = Statement(select(ENGINES.c.state).where(ENGINES.c.run_id == bindparam("run")))
+_JUDGED: Final = Statement(
+    select(SERIES.c.role, SERIES.c.key).where(SERIES.c.run_id == bindparam("run"), SERIES.c.judged)
+)
+_FOUND: Final = Statement(
+    select(*rows.FINDING_COLUMNS).where(FINDINGS.c.run_id == bindparam("run")).order_by(FINDINGS.c.number)
+)
+_FORGET: Final = Statement(FINDINGS.delete().where(FINDINGS.c.run_id == bindparam("run")))
+_SAVE_FINDINGS: Final = Statement(lambda dialect: upsert(FINDINGS, dialect), FINDINGS.c.keys())
+_SAVE_TAGS: Final = Statement(lambda dialect: upsert(TAGS, dialect), TAGS.c.keys())
+_NEW_WRITER: Final = Statement(WRITERS.insert(), WRITERS.c.keys())
+_NEW_STATE: Final = Statement(ENGINES.insert(), ENGINES.c.keys())
+_NEW_EVENTS: Final = Statement(EVENTS.insert(), EVENTS.c.keys())
+_NEW_CHECKPOINTS: Final = Statement(CHECKPOINTS.insert(), CHECKPOINTS.c.keys())
+_NEW_ALERTS: Final = Statement(
+    OUTBOX.insert(), ("run_id", "id", "created_ms", "dedup_key", "alert", "attempts", "next_ms")
+)
 _FIRST: Final[dict[str, object]] = {
     "status": "running",
     "attempt": 1,
@@ -60,11 +79,34 @@ _FIRST: Final[dict[str, object]] = {
 }
 
 
+_CREATE: Final = Statement(
+    lambda dialect: (
+        (sqlite.insert if dialect == "sqlite" else postgresql.insert)(RUNS)
+        .on_conflict_do_nothing()
+        .returning(RUNS.c.run_id)
+    ),
+    ("run_id", "project", "name", "owner", "created_ms", *_FIRST),
+)
+
+
 @functools.lru_cache(maxsize=256)
-def _update(columns: tuple[str, ...]) -> Update:
+def _update(columns: tuple[str, ...]) -> Statement:
     """The statement that changes these columns of a run; built once, as building takes longer than running."""
     values = {name: bindparam(f"new_{name}", type_=RUNS.c[name].type) for name in columns}
-    return RUNS.update().where(RUNS.c.run_id == bindparam("run")).values(values)
+    return Statement(RUNS.update().where(_RUN).values(values))
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What a transaction will surely look at: read together with the lock, so that it is waited for once.
+
+    Attributes:
+        writer: the writer's name.
+        keys: the series that points will be appended to.
+    """
+
+    writer: str
+    keys: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +132,23 @@ class Transaction:
         now_ms: the time of the transaction, milliseconds since the epoch.
     """
 
-    def __init__(self, connection: Connection, run_id: str, now_ms: int) -> None:
+    def __init__(self, link: Link, run_id: str, now_ms: int, ahead: Ahead | None = None) -> None:
         self.run_id = run_id
         self.now_ms = now_ms
-        self._connection = connection
-        self._dialect = connection.dialect.name
-        self._row: dict[str, object] | None = None
+        self._link = link
+        self._place = {"run": run_id}
         self._changed: set[str] = set()
-        self._lock()
-
-    def _lock(self) -> None:
-        statement = _LOCK_SQLITE if self._dialect == "sqlite" else _LOCK
-        row = self._connection.execute(statement, {"run": self.run_id}).mappings().one_or_none()
-        self._row = dict(row) if row is not None else None
+        self._cold = False
+        self._asked: dict[str, Answer] = {}
+        locked = link.ask(_LOCK, self._place)
+        if ahead is not None:
+            self._asked[ahead.writer] = link.ask(_WRITER, {"run": run_id, "name": ahead.writer})
+            if ahead.keys:
+                self._asked["/series"] = append.ask_series(link, run_id, ahead.keys)
+                self._asked["/state"] = link.ask(_STATE, self._place)
+        self._row = locked.first()
+        if self._row is None:
+            self._asked.clear()  # nothing was locked: somebody else may create the run now
 
     @property
     def exists(self) -> bool:
@@ -117,7 +163,12 @@ class Transaction:
     @property
     def run(self) -> RunInfo:
         """The run as it is, changes of this transaction included."""
-        return rows.run_info(self._known)
+        return rows.run_info(self._whole())
+
+    @property
+    def recommendation(self) -> Recommendation:
+        """What the loop is to do."""
+        return rows.recommendation(self._known["recommendation"])
 
     @property
     def _known(self) -> dict[str, object]:
@@ -125,13 +176,20 @@ class Transaction:
             raise LookupError(f"run {self.run_id} is not stored")
         return self._row
 
+    def _whole(self) -> dict[str, object]:
+        row = self._known
+        if not self._cold:
+            self._cold = True
+            row.update(self._link.ask(_REST, self._place).first() or {})
+        return row
+
     def get(self, column: str) -> object:
         """A column of the run's row, changes of this transaction included."""
-        return self._known[column]
+        return (self._whole() if column in _COLD else self._known)[column]
 
     def set(self, **columns: object) -> None:
         """Change columns of the run's row; one that keeps its value is not written."""
-        row = self._known
+        row = self._known if self._cold or not any(name in _COLD for name in columns) else self._whole()
         for name, value in columns.items():
             if row[name] != value:
                 row[name] = value
@@ -147,70 +205,73 @@ class Transaction:
             False where another writer was faster: the run is locked and read instead.
         """
         fresh = {**_FIRST, "project": project, "name": name, "owner": owner, "created_ms": created_ms}
-        make = sqlite.insert if self._dialect == "sqlite" else postgresql.insert
-        insert = make(RUNS).values(run_id=self.run_id, **fresh).on_conflict_do_nothing()
-        done = self._connection.execute(insert.returning(RUNS.c.run_id)).one_or_none() is not None
-        self._lock()
+        done = self._link.ask(_CREATE, {"run_id": self.run_id, **fresh}).first() is not None
+        self._row, self._cold = self._link.ask(_LOCK, self._place).first(), False
         return done
 
     def writer(self, name: str) -> Writer | None:
         """A writer of the run, None where it has never written."""
-        row = self._connection.execute(_WRITER, {"run": self.run_id, "name": name}).one_or_none()
-        return None if row is None else Writer(row.attempt, row.joined, row.acked)
+        answer = self._asked.pop(name, None) or self._link.ask(_WRITER, {"run": self.run_id, "name": name})
+        row = answer.first()
+        return None if row is None else Writer(**row)  # type: ignore[arg-type]  # the columns have these types
 
     def add_writer(self, name: str, attempt: int, *, joined: bool) -> Writer:
         """Take up a writer that has stored nothing yet."""
         row = {"run_id": self.run_id, "writer": name, "attempt": attempt, "joined": joined, "acked": 0}
-        self._connection.execute(WRITERS.insert(), row)
+        self._link.tell(_NEW_WRITER, row)
         return Writer(attempt, joined, 0)
 
     def ack(self, name: str, attempt: int, records: int) -> None:
         """Set how many of a writer's records are stored."""
-        values = {"run": self.run_id, "name": name, "records": records, "nth": attempt}
-        self._connection.execute(_ACK, values)
+        self._link.tell(_ACK, {"run": self.run_id, "name": name, "records": records, "nth": attempt})
 
     def append(self, attempt: int, keys: Sequence[str], columns: Columns) -> Appended:
         """Store points, with their series' summaries; see `append.append_points`."""
-        count = self._count("series_count")
-        done = append.append_points(self._connection, self.run_id, attempt, keys, columns, count)
+        count, asked = self._count("series_count"), self._asked.pop("/series", None)
+        done = append.append_points(self._link, self.run_id, attempt, keys, columns, count, asked)
         self.set(series_count=done.series_count, compacted=False)
         return done
 
     def engine_state(self) -> bytes | None:
         """What the engine remembers of the run, None where it was never started."""
-        state = self._connection.execute(_STATE, {"run": self.run_id}).scalar_one_or_none()
-        return None if state is None else bytes(state)
+        row = (self._asked.pop("/state", None) or self._link.ask(_STATE, self._place)).first()
+        return None if row is None else bytes(row["state"])  # type: ignore[call-overload]  # a blob
 
-    def save_engine(self, state: bytes, rules_hash: str) -> None:
-        """Keep what the engine remembers."""
-        values = {"run": self.run_id, "remembered": state, "rules": rules_hash}
-        if self._connection.execute(_SAVE_STATE, values).rowcount == 0:
-            row = {"run_id": self.run_id, "state": state, "rules_hash": rules_hash}
-            self._connection.execute(ENGINES.insert(), row)
+    def save_engine(self, state: bytes, rules_hash: str, *, new: bool) -> None:
+        """Keep what the engine remembers.
+
+        Args:
+            new: it remembers nothing so far.
+        """
+        if new:
+            self._link.tell(_NEW_STATE, {"run_id": self.run_id, "state": state, "rules_hash": rules_hash})
+        else:
+            self._link.tell(_SAVE_STATE, {"run": self.run_id, "remembered": state, "rules": rules_hash})
 
     def judged(self) -> dict[str, Points]:
         """The curves that the engine judges, by role, with all that this transaction has stored."""
-        found = self._connection.execute(_JUDGED, {"run": self.run_id}).all()
+        found = self._link.ask(_JUDGED, self._place).all()
         return {
-            row.role: history.read_history(self._connection, self.run_id, row.key, lo=None, hi=None, attempt=None)
+            str(row["role"]): history.read_history(
+                self._link.plain, self.run_id, str(row["key"]), lo=None, hi=None, attempt=None
+            )
             for row in found
         }
 
     def findings(self) -> tuple[Finding, ...]:
         """What the engine found so far, by number."""
-        query = select(*rows.FINDING_COLUMNS).where(FINDINGS.c.run_id == self.run_id).order_by(FINDINGS.c.number)
-        return tuple(rows.finding(row) for row in self._connection.execute(query).mappings())
+        return tuple(rows.finding(row) for row in self._link.ask(_FOUND, self._place).all())
 
     def forget_findings(self) -> None:
         """Delete what the engine found, because it judges the run anew."""
-        self._connection.execute(FINDINGS.delete().where(FINDINGS.c.run_id == self.run_id))
+        self._link.tell(_FORGET, self._place)
 
     def save_findings(self, findings: Sequence[Finding]) -> None:
         """Insert findings, or bring those of the same number up to date."""
         if not findings:
             return
         found = [rows.finding_row(self.run_id, finding) for finding in findings]
-        self._connection.execute(upsert(FINDINGS, self._dialect), found)
+        self._link.tell(_SAVE_FINDINGS, *found)
 
     def add_events(self, writer: str, events: Sequence[Event]) -> None:
         """Keep every event as it came; a `checkpoint` also in a table of its own."""
@@ -230,7 +291,7 @@ class Transaction:
             }
             for number, event in enumerate(events, start=first)
         ]
-        self._connection.execute(EVENTS.insert(), found)
+        self._link.tell(_NEW_EVENTS, *found)
         saved = [
             {
                 "run_id": self.run_id,
@@ -243,7 +304,7 @@ class Transaction:
             if event.kind == "checkpoint"
         ]
         if saved:
-            self._connection.execute(CHECKPOINTS.insert(), saved)
+            self._link.tell(_NEW_CHECKPOINTS, *saved)
 
     def merge_tags(self, tags: Mapping[str, str]) -> None:
         """Add tags to the run, or change them."""
@@ -252,7 +313,7 @@ class Transaction:
         known = self.get("tags")
         self.set(tags={**(known if isinstance(known, Mapping) else {}), **tags})
         found = [{"run_id": self.run_id, "name": name, "value": value} for name, value in tags.items()]
-        self._connection.execute(upsert(TAGS, self._dialect), found)
+        self._link.tell(_SAVE_TAGS, *found)
 
     def add_alerts(self, alerts: Sequence[Alert]) -> None:
         """Put alerts into the outbox."""
@@ -272,12 +333,12 @@ class Transaction:
             }
             for number, alert in enumerate(alerts, start=first)
         ]
-        self._connection.execute(OUTBOX.insert(), found)
+        self._link.tell(_NEW_ALERTS, *found)
 
     def compact(self) -> int:
         """Merge all that can be merged of the run's chunks; how many chunks that saved."""
         self.set(compacted=True)
-        return compact.merge_all(self._connection, self.run_id)
+        return compact.merge_all(self._link, self.run_id)
 
     def flush(self, *, visible: bool = True) -> None:
         """Write what was set on the run; `Store.write` calls it before the commit.
@@ -291,7 +352,7 @@ class Transaction:
         if visible and self._changed - {"heartbeat_ms", "compacted"}:
             self.set(version=self._count("version") + 1)
         values = {f"new_{name}": row[name] for name in self._changed}
-        self._connection.execute(_update(tuple(sorted(self._changed))), {**values, "run": self.run_id})
+        self._link.tell(_update(tuple(sorted(self._changed))), {**values, "run": self.run_id})
         self._changed.clear()
 
     def _count(self, column: str) -> int:

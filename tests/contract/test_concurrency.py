@@ -11,6 +11,7 @@ from sqlalchemy import event
 
 from monitor.rules import Engine
 from monitor.store import Store
+from monitor.store.link import Answer, Link, Statement, Values
 from monitor.store.schema import METADATA
 from monitor.wire import Batch, Columns
 from tests.conftest import NOW_MS, Feed
@@ -126,26 +127,48 @@ def test_every_primary_key_starts_with_the_run() -> None:
             assert (key.column.table.name, key.ondelete, key.parent.name) == ("monitor_runs", "CASCADE", "run_id")
 
 
-def test_a_write_touches_one_run_and_takes_its_lock_first(store: Store) -> None:
-    statements: list[tuple[str, object]] = []
-    event.listen(
-        store._engine, "before_cursor_execute", lambda c, cursor, sql, values, *_: statements.append((sql, values))
-    )
+@pytest.fixture
+def spoken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, object]]:
+    """What write transactions say to the database, with the values."""
+    found: list[tuple[str, object]] = []
+    ask, tell = Link.ask, Link.tell
+
+    def asking(link: Link, statement: Statement, values: Values) -> Answer:
+        found.append((statement.on(link.dialect).text, values))
+        return ask(link, statement, values)
+
+    def telling(link: Link, statement: Statement, *rows: Values) -> None:
+        found.extend((statement.on(link.dialect).text, row) for row in rows)
+        tell(link, statement, *rows)
+
+    monkeypatch.setattr(Link, "ask", asking)
+    monkeypatch.setattr(Link, "tell", telling)
+    return found
+
+
+def test_a_write_touches_one_run_and_takes_its_lock_first(store: Store, spoken: list[tuple[str, object]]) -> None:
+    begun: list[str] = []
+    event.listen(store._engine, "before_cursor_execute", lambda c, cursor, sql, *_: begun.append(sql))
     feed, other = Feed(store, engine=Engine()), Feed(store)
     other.start()
     feed.start(tags={"a": "b"}, config={"lr": 1})
-    statements.clear()
+    spoken.clear()
+    begun.clear()
     columns = Columns(
         np.array([0, 1] * 100, "u2"), np.arange(200), np.append(np.ones(199), np.nan), np.full(200, NOW_MS)
     )
     feed.send(Batch(run_id=feed.run_id, writer="w", first=1, count=200, keys=("loss", "val_loss"), points=columns))
-    first = next(sql for sql, _ in statements if sql.lstrip().split()[0] not in ("BEGIN", "SAVEPOINT"))
-    assert first.startswith("UPDATE monitor_runs") or "FOR NO KEY UPDATE" in first
-    assert len(statements) > 8
-    for sql, values in statements:
-        if sql != "BEGIN":
-            assert feed.run_id in repr(values), sql
-            assert other.run_id not in repr(values), sql
+    feed.log("loss", [300], [1.0])
+    feed.event("checkpoint", step=1, path="p")
+    feed.event("alert", title="t")
+    store.compact(feed.run_id, now_ms=NOW_MS)
+    assert begun == ["BEGIN IMMEDIATE"] * 5 or "FOR NO KEY UPDATE" in spoken[0][0]
+    assert spoken[0][0].startswith("SELECT monitor_runs")
+    assert {sql.split()[0] for sql, _ in spoken} == {"SELECT", "INSERT", "UPDATE", "DELETE"}
+    assert len(spoken) > 20
+    for sql, values in spoken:
+        assert feed.run_id in repr(values), sql
+        assert other.run_id not in repr(values), sql
 
 
 def test_deleting_a_run_takes_its_rows_along(store: Store) -> None:

@@ -1,0 +1,130 @@
+"""Statements of a write: compiled once, sent together, and nothing is committed where one of them fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import bindparam, select
+
+from monitor.errors import StoreError
+from monitor.store import Store
+from monitor.store.link import Statement
+from monitor.store.schema import TAGS
+from tests.conftest import NOW_MS, Feed, PostgresServer
+
+_TAG = Statement(TAGS.insert(), TAGS.c.keys())
+_TAGS = Statement(select(TAGS).where(TAGS.c.run_id == bindparam("run")).order_by(TAGS.c.name))
+
+
+def test_rows_are_told_and_asked_for_in_the_order_of_the_statements(feed: Feed) -> None:
+    with feed.store.write(feed.run_id, NOW_MS) as tx:
+        before = tx._link.ask(_TAGS, {"run": feed.run_id})
+        tx._link.tell(_TAG, *({"run_id": feed.run_id, "name": n, "value": f"%{n}%"} for n in "ab"))
+        after = tx._link.ask(_TAGS, {"run": feed.run_id})
+        assert [row["value"] for row in after.all()] == ["%a%", "%b%"]
+        assert before.first() is None
+
+
+def test_a_failed_statement_is_raised_and_nothing_is_committed(feed: Feed) -> None:
+    tag = {"run_id": feed.run_id, "name": "a", "value": "b"}
+
+    def twice() -> None:
+        with feed.store.write(feed.run_id, NOW_MS) as tx:
+            tx.set(headline="never seen")
+            tx._link.tell(_TAG, tag)
+            tx._link.tell(_TAG, tag)
+
+    with pytest.raises(StoreError, match=r"(?i)unique"):
+        twice()
+    assert feed.store.run(feed.run_id).headline != "never seen"
+    with feed.store.write(feed.run_id, NOW_MS) as tx:
+        assert tx._link.ask(_TAGS, {"run": feed.run_id}).all() == []
+    assert feed.log("loss", [1], [1.0]).acked == 2
+
+
+def test_an_exception_of_the_caller_rolls_back(feed: Feed) -> None:
+    def fail() -> None:
+        with feed.store.write(feed.run_id, NOW_MS) as tx:
+            tx.set(headline="never seen")
+            tx.flush()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert feed.store.run(feed.run_id).headline != "never seen"
+    assert feed.log("loss", [1], [1.0]).acked == 2
+
+
+@pytest.mark.postgres
+def test_a_batch_waits_for_two_answers_on_postgresql(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[int] = []
+    fetch = psycopg.Pipeline._fetch_gen
+
+    def fetching(pipeline: psycopg.Pipeline, *, flush: bool) -> Any:
+        if pipeline.result_queue:
+            waits.append(len(pipeline.result_queue))
+        return fetch(pipeline, flush=flush)
+
+    with Store.open(postgres_url) as store:
+        feed = Feed(store)
+        feed.start()
+        for step in range(10):
+            feed.log("loss", [step], [1.0])
+        monkeypatch.setattr(psycopg.Pipeline, "_fetch_gen", fetching)
+        feed.log("loss", [10], [1.0])
+    assert len(waits) == 2
+
+
+@pytest.mark.postgres
+def test_statements_are_prepared_where_the_server_itself_answers(postgres_url: str) -> None:
+    with Store.open(postgres_url) as store:
+        feed = Feed(store)
+        feed.start()
+        for step in range(10):
+            feed.log("loss", [step], [1.0])
+        store.history(feed.run_id, "loss")  # a read ends with a commit, so that they stay
+        assert _prepared(store) >= 9
+
+
+@pytest.mark.postgres
+def test_nothing_is_prepared_where_somebody_stands_in_between(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psycopg.ConnectionInfo, "backend_pid", property(lambda info: 1))  # as a pooler hands them out
+    with Store.open(postgres_url) as store:
+        feed = Feed(store)
+        feed.start()
+        for step in range(10):
+            feed.log("loss", [step], [1.0])
+        assert _prepared(store) == 0
+        assert len(store.history(feed.run_id, "loss")) == 10
+    with Store.open(f"{postgres_url}&prepare_threshold=0") as store:
+        assert Feed(store).start().acked == 1
+        assert _prepared(store) > 0
+
+
+@pytest.mark.postgres
+def test_connections_that_the_server_closed_are_replaced(postgres_url: str, postgres: PostgresServer) -> None:
+    with Store.open(postgres_url) as store:
+        feed, held = Feed(store), Feed(store)
+        feed.start()
+        held.start()
+        with store.write(feed.run_id, NOW_MS), store.write(held.run_id, NOW_MS):
+            pass  # two connections are in the pool now
+        database = postgres_url.partition("?")[0].rsplit("/", 1)[1]
+        postgres.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+            f"WHERE datname = '{database}' AND pid <> pg_backend_pid()"
+        )
+        with pytest.raises(StoreError):
+            feed.log("loss", [1], [1.0])
+        assert feed.log("loss", [1], [1.0]).acked == 2
+        assert held.log("loss", [1], [1.0]).acked == 2
+
+
+def _prepared(store: Store) -> int:
+    with store._engine.connect() as connection:
+        raw: Any = connection.connection.driver_connection
+        return len(raw._prepared._names)
