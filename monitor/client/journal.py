@@ -14,30 +14,17 @@ import struct
 import threading
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from mmap import PAGESIZE
 from pathlib import Path
-from time import monotonic, time_ns
+from time import time_ns
 from typing import Final, TypeVar
 
 from monitor.client.layout import PLAIN, Layout, Pending
-from monitor.client.segment import (
-    EVENT,
-    FIRST_BYTES,
-    FIRST_POINTS,
-    FRAME,
-    HEADER_SIZE,
-    LAYOUT,
-    LONG_FRAME,
-    MAX_LAYOUTS,
-    MOST_BYTES,
-    PENDING,
-    Segment,
-    size_on_disk,
-)
+from monitor.client.segment import EVENT, FIRST_BYTES, FIRST_POINTS, FRAME, LAYOUT, LONG_FRAME, MAX_LAYOUTS, PENDING
+from monitor.client.supply import Supply
 
 _T = TypeVar("_T")
 MAX_STEP: Final = 2**63 - 1
-_RETRY_S: Final = 1.0
-"""Seconds between tries to allocate a segment on a disk that is full."""
 
 
 class Journal:
@@ -54,13 +41,13 @@ class Journal:
         step: the step that an automatic one follows.
         dropped: points records that the quota or a full disk kept out.
         why_dropped: "thinned" or "disk_full", what kept out the last of them.
+        rolled: called when the next segment has begun.
 
     Raises:
         OSError: the folder cannot be made or the disk is full.
     """
 
     def __init__(self, folder: Path, run_id: str, *, quota: int = 1 << 30, first_bytes: int = FIRST_BYTES) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder = folder
         self.run_id = run_id
         self.count = 0
@@ -68,23 +55,20 @@ class Journal:
         self.dropped = 0
         self.why_dropped = "thinned"
         self.closed = False
-        self._quota = quota
-        self._next_bytes = min(first_bytes, max(16 * 1024, quota // 32))
+        self.rolled: Callable[[], object] = lambda: None
+        self._supply = Supply(folder, quota=quota, first_bytes=first_bytes)
         self._lock = threading.RLock()
         self._busy = False
         self._busy_in = 0
         self._held: list[Callable[[], object]] = []
-        self._unsynced: list[Segment] = []
-        self._spare: Segment | None = None
-        self._retry_at = self._prepare_at = 0.0
         self._keep_every = 1
         self._fast: dict[tuple[str, ...], Layout] = {}
         self._layouts: dict[tuple[tuple[str, ...], bool], Layout] = {}
         self._kinds = 0
         self._seen: frozenset[str] = frozenset()
         self._last: Layout | None = None
-        self._segment = Segment.create(folder, 0, self._next_bytes)
-        self._next_bytes = min(2 * self._next_bytes, MOST_BYTES, max(self._next_bytes, quota // 32))
+        self._segment = self._supply.first()
+        self._synced = (self._segment, -1)
         self._segment.begin(run_id, 0, time_ns())
 
     def try_points(
@@ -193,41 +177,33 @@ class Journal:
 
     def prepare(self) -> None:
         """Have the next segment ready before it is needed; called from the keeper's thread."""
-        if self._spare is not None or self.closed or self._segment.end < self._segment.limit // 2:
-            return
-        if monotonic() < self._prepare_at:
-            return
-        current = self._segment
-        try:
-            spare = Segment.create(self.folder, current.number + 1, self._next_bytes)
-        except OSError:
-            self._prepare_at = monotonic() + _RETRY_S
-            return
-        spare.populate()
-        self._next_bytes = min(2 * self._next_bytes, MOST_BYTES, max(self._next_bytes, self._quota // 32))
-        with self._lock:
-            if self._segment is current and not self.closed and self._spare is None and not self._busy:
-                self._spare = spare
-                return
-            if self._segment is current:
-                spare.path.unlink(missing_ok=True)
-        spare.close()
+        if not self.closed:
+            self._supply.prepare()
 
-    def sync(self, *, flush: bool = True) -> None:
+    def sync(self, *, flush: bool = True, all_of_it: bool = False) -> None:
         """Write to the disk what is not there yet, and give sealed segments back; called from the keeper's thread.
+
+        The page that the loop is filling is left alone once, see `Segment.sync_up_to`; it is written the next time,
+        full or not.
 
         Args:
             flush: False where nobody asked for the disk, only for the files to be closed.
+            all_of_it: True to write that page as well.
 
         Raises:
             OSError: the disk refuses.
         """
-        while self._unsynced:
-            if flush:
-                self._unsynced[0].sync()
-            self._unsynced.pop(0).close()
-        if flush and not self.closed:
-            self._segment.sync()
+        self._supply.sync(flush=flush)
+        segment = self._segment
+        if not flush or self.closed:
+            return
+        end = segment.end
+        last = end // PAGESIZE
+        if all_of_it or self._synced == (segment, last):
+            segment.sync()
+        else:
+            segment.sync_up_to(end)
+        self._synced = (segment, last)
 
     def close(self, *, remove: bool = False) -> None:
         """Append nothing any more; the files stay unless `remove`."""
@@ -236,13 +212,8 @@ class Journal:
                 return
             self.closed = True
             self._fast = {}
-            if self._spare is not None:
-                self._spare.path.unlink(missing_ok=True)
-                self._spare.close()
-                self._spare = None
-            for segment in (*self._unsynced, self._segment):
-                segment.close()
-            self._unsynced = []
+            self._supply.close()
+            self._segment.close()
         if remove:
             for path in self.folder.glob("*.seg"):
                 path.unlink(missing_ok=True)
@@ -349,50 +320,18 @@ class Journal:
 
     def _roll(self, need: int) -> bool:
         """Go on in the next segment; False where there is no room for one."""
-        if self.closed or monotonic() < self._retry_at:
+        found = None if self.closed else self._supply.next(need)
+        if found is None:
             return False
-        old, spare = self._segment, self._spare
-        if spare is not None and spare.limit >= HEADER_SIZE + need:
-            segment, self._spare = spare, None
-        else:
-            try:
-                segment = self._create(need)
-            except OSError:
-                self._retry_at = monotonic() + _RETRY_S
-                return False
+        old, (segment, full) = self._segment, found
         segment.begin(self.run_id, self.count, time_ns())
-        old.seal()
+        self._supply.seal(old)
         self._fast, self._layouts, self._kinds, self._last = {}, {}, 0, None
         self._segment = segment
-        self._unsynced.append(old)
-        self._thin_from_now_on()
-        return True
-
-    def _create(self, need: int) -> Segment:
-        if size_on_disk(self.folder) > 2 * self._quota:
-            raise OSError("the journal is at twice its quota")
-        number = self._segment.number + 1
-        if self._spare is not None:  # too small for this record
-            self._spare.path.unlink(missing_ok=True)
-            self._spare.close()
-            self._spare = None
-        least = -(-(need + HEADER_SIZE + 64) // 4096) * 4096
-        size = max(self._next_bytes, least)
-        while True:
-            try:
-                segment = Segment.create(self.folder, number, size)
-                break
-            except OSError:  # the disk is nearly full: take what there is
-                if size <= max(least, FIRST_BYTES // 4):
-                    raise
-                size = max(least, size // 4)
-        self._next_bytes = min(2 * self._next_bytes, MOST_BYTES, max(self._next_bytes, self._quota // 32))
-        return segment
-
-    def _thin_from_now_on(self) -> None:
-        """Past nine tenths of the quota, every further segment keeps half as many points of each layout."""
-        full = size_on_disk(self.folder) > 0.9 * self._quota
+        # Past nine tenths of the quota, every further segment keeps half as many points of each layout.
         self._keep_every = 2 * self._keep_every if full else 1
+        self.rolled()
+        return True
 
     def _thin(self, layout: Layout, values: Sequence[float]) -> bool:
         if self._keep_every == 1:

@@ -36,9 +36,10 @@ class Keeper:
         self._system = system
         self._wake = threading.Event()
         self._stopped = False
-        self._synced_count = -1
         self._dropped = 0
         self._thread = threading.Thread(target=self._run, name=f"monitor-keeper-{journal.run_id[:8]}", daemon=True)
+
+        journal.rolled = self._wake.set
 
     def start(self) -> None:
         """Begin."""
@@ -59,13 +60,16 @@ class Keeper:
         synced = noted = measured = monotonic()
         sampler = SystemSampler() if self._system else None
         before = 0
+        interval = min(_SLOW_S, self._fsync_s / 2 or _SLOW_S)  # a page may be left alone once
+        synced_counts = (-1, -1)
         while not self._stopped:
             now, count = monotonic(), self._journal.count
             self._quietly(self._journal.prepare)
             self._quietly(self._devices.resolve)
-            if now - synced >= (self._fsync_s or _SLOW_S) and count != self._synced_count:
-                self._quietly(lambda: self._journal.sync(flush=self._fsync_s > 0))
-                self._synced_count, synced = count, now
+            if now - synced >= interval:
+                if synced_counts != (count, count):
+                    self._quietly(lambda: self._journal.sync(flush=self._fsync_s > 0))
+                synced_counts, synced = (synced_counts[1], count), now
             if now - noted >= _NOTICES_S:
                 self._note()
                 noted = now
@@ -75,7 +79,7 @@ class Keeper:
                 measured = now
             busy = count - before > 500 or len(self._devices)
             before = count
-            self._wake.wait(_FAST_S if busy else min(_SLOW_S, self._fsync_s or _SLOW_S))
+            self._wake.wait(_FAST_S if busy else interval)
             self._wake.clear()
 
     def _note(self) -> None:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from monitor.client.pages import populate, sync_pages
+
 MAGIC: Final = b"LMJ1"
 HEADER: Final = struct.Struct("<4sI16sQQQ16x")
 """Magic, CRC-32 of what follows, run id, segment number, number of the first record, creation time in ns."""
@@ -41,8 +43,6 @@ END_FRAME: Final = FRAME.pack(zlib.crc32(struct.pack("<HH", END, 1)), END, 1)
 
 FIRST_BYTES: Final = 256 * 1024
 MOST_BYTES: Final = 4 * 1024 * 1024
-_POPULATE_WRITE: Final = 23  # MADV_POPULATE_WRITE, Linux 5.14
-_POPULATE_STEP: Final = 64 * 1024
 
 
 @dataclass(slots=True)
@@ -86,10 +86,8 @@ class Segment:
         return cls(path, number, fd, buffer, HEADER_SIZE, size - FRAME.size)
 
     def populate(self) -> None:
-        """Fault the pages in ahead of time, in small steps, so that a later write finds them there."""
-        with contextlib.suppress(OSError, ValueError):
-            for start in range(0, len(self.buffer), _POPULATE_STEP):
-                self.buffer.madvise(_POPULATE_WRITE, start, min(_POPULATE_STEP, len(self.buffer) - start))
+        """Fault the pages in ahead of time, so that a later write finds them there."""
+        populate(self.buffer)
 
     def begin(self, run_id: str, first: int, now_ns: int) -> None:
         """Write the header: from now on the segment counts.
@@ -110,6 +108,17 @@ class Segment:
     def sync(self) -> None:
         """Write the segment's dirty pages to the disk; safe to call from another thread."""
         os.fsync(self.fd)
+
+    def sync_up_to(self, end: int) -> None:
+        """Write the pages before an offset to the disk; safe to call from another thread.
+
+        A page that was written to the disk is write-protected until it is stored to again, and that store waits for
+        the file system's journal if it is busy. Pages that the loop is still filling are therefore better left alone.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        sync_pages(self.buffer, end)
 
     def close(self) -> None:
         """Give the file back; the mapping goes with its last user."""
@@ -140,8 +149,9 @@ def read_head(data: bytes | mmap.mmap) -> SegmentHead | None:
 
 def segment_files(folder: Path) -> list[tuple[int, Path]]:
     """The segment files of a writer's folder with their numbers, in order."""
-    found = [(int(path.stem), path) for path in folder.glob("*.seg") if path.stem.isdigit()]
-    return sorted(found)
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.name.endswith(".seg")]
+    return sorted((int(name[:-4]), folder / name) for name in names if name[:-4].isdigit())
 
 
 def size_on_disk(folder: Path) -> int:

@@ -116,7 +116,7 @@ class Writer:
         ended = self.shipper is None or self.shipper.stop(0.5 if not stored else 5.0)
         if not stored:
             with contextlib.suppress(OSError):
-                self.journal.sync()
+                self.journal.sync(all_of_it=True)
             self._say_left(total)
         self.journal.close(remove=stored and ended)
         if stored and ended:

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.client import journal as journal_module
 from monitor.client import segment
 from monitor.client.ack import AckFile, Position, read_ack
 from monitor.client.journal import Journal
@@ -282,8 +281,7 @@ class TestTheDisk:
         assert journal.why_dropped == "disk_full"
         assert not list((tmp_path / "w").glob("00000001.seg"))
         monkeypatch.setattr(segment, "_allocate", real)
-        monkeypatch.setattr(journal_module, "_RETRY_S", 0.0)
-        journal._retry_at = 0.0
+        journal._supply.retry_at = 0.0
         journal.points(("a",), [-1.0], step=5000)
         found = everything(tmp_path / "w")
         assert found[-1][2] == 5000
@@ -454,3 +452,39 @@ def test_the_next_segment_is_prepared_and_used(tmp_path: Path) -> None:
     numbers = sorted(int(path.stem) for path in (tmp_path / "w").glob("*.seg"))
     assert numbers == list(range(len(numbers)))
     assert [step for _, _, step in everything(tmp_path / "w")] == list(range(3000))
+
+
+def test_the_page_that_is_being_filled_is_left_alone_once_and_then_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "w", RUN)
+    asked: list[int | None] = []
+    monkeypatch.setattr(segment.Segment, "sync", lambda _: asked.append(None))
+    monkeypatch.setattr(segment.Segment, "sync_up_to", lambda _, end: asked.append(end))
+    journal.points(("a",), [1.0], step=0)
+    end = journal._segment.end
+    journal.sync()
+    journal.sync()
+    assert asked == [end, None]
+    for i in range(200):
+        journal.points(("a",), [float(i)], step=i)
+    journal.sync()
+    assert asked[2:] == [journal._segment.end]
+    journal.sync(all_of_it=True)
+    assert asked[3:] == [None]
+
+
+def test_a_loop_that_overtakes_the_keeper_keeps_every_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path / "w", RUN, first_bytes=16 * 1024, quota=64 << 20)
+
+    def overtaken(_: segment.Segment) -> None:
+        monkeypatch.undo()
+        while journal._segment.number == 0:
+            journal.points(("a",), [float(journal.count)], step=journal.count)
+
+    monkeypatch.setattr(segment.Segment, "populate", overtaken)
+    journal.prepare()
+    for _ in range(5000):
+        journal.points(("a",), [float(journal.count)], step=journal.count)
+    steps = [step for _, _, step in everything(tmp_path / "w")]
+    assert steps == list(range(journal.count))

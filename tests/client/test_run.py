@@ -44,10 +44,10 @@ class TestLogging:
     ) -> None:
         run = start(settings=settings.model_copy(update={"ship_interval_s": 0.001}))
         assert run._writer is not None
-        run._writer.journal._next_bytes = 16 * 1024
+        run._writer.journal._supply.next_bytes = 16 * 1024
         for step in range(150_000):
             run.log({"x": float(step)}, step=step)
-            run._writer.journal._next_bytes = 16 * 1024
+            run._writer.journal._supply.next_bytes = 16 * 1024
             if step % 5000 == 0:
                 assert [item.live for item in unsent(settings.journal_dir)] == [True]
         run.finish()

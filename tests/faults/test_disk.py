@@ -53,7 +53,7 @@ def test_a_full_disk_is_counted_and_never_raises_or_kills(
     stored = len(sink.points(run.id, "train/loss"))
     assert stored == 100_000 - dropped
     run._writer.journal.sync()  # what was sent has made room; the keeper would see to it within a second
-    run._writer.journal._retry_at = 0.0
+    run._writer.journal._supply.retry_at = 0.0
     run.log({"train/loss": -1.0}, step=200_000)
     run.finish()
     steps = [step for step, _ in sink.points(run.id, "train/loss")]
