@@ -110,29 +110,36 @@ def encode(points: Points) -> dict[str, object]:
     }
 
 
-def decode(rows: Sequence[Row], *, times: bool = True, epochs: bool = True) -> Points:
+def decode(rows: Sequence[Row]) -> Points:
     """Unpack chunks, one after the other, into one set of arrays.
 
     Args:
         rows: chunk rows with their columns, in order of arrival.
-        times: False to leave them out, as zeros.
-        epochs: False to leave them out, as None.
     """
     total = sum(_int(row["n"]) for row in rows)
-    with_epochs = epochs and any(row["epochs"] is not None for row in rows)
-    steps, values, stamps = np.empty(total, np.int64), np.empty(total, np.float64), np.zeros(total, np.int64)
-    found = np.full(total, np.nan) if with_epochs else None
+    epochs = np.full(total, np.nan) if any(row["epochs"] is not None for row in rows) else None
+    found = Points(np.empty(total, np.int64), np.empty(total, np.float64), np.empty(total, np.int64), epochs)
     at = 0
     for row in rows:
         end = at + _int(row["n"])
-        codec.decode_into(_bytes(row["steps"]), steps[at:end])
-        codec.decode_into(_bytes(row["vals"]), values[at:end])
-        if times:
-            codec.decode_into(_bytes(row["times"]), stamps[at:end])
-        if found is not None and row["epochs"] is not None:
-            codec.decode_into(_bytes(row["epochs"]), found[at:end])
+        decode_into(row, take(found, slice(at, end)))
         at = end
-    return Points(steps, values, stamps, found)
+    return found
+
+
+def decode_into(row: Row, out: Points, *, times: bool = True) -> None:
+    """Unpack one chunk into arrays of its length; epochs that the row has not are left as they are.
+
+    Args:
+        row: the chunk's row with the columns that are asked for.
+        times: False to leave them as they are.
+    """
+    codec.decode_into(_bytes(row["steps"]), out.steps)
+    codec.decode_into(_bytes(row["vals"]), out.values)
+    if times:
+        codec.decode_into(_bytes(row["times"]), out.times)
+    if out.epochs is not None and row["epochs"] is not None:
+        codec.decode_into(_bytes(row["epochs"]), out.epochs)
 
 
 def decode_sketch(data: bytes, *, times: bool, epochs: bool) -> Points:
@@ -158,6 +165,21 @@ def take(points: Points, index: NDArray[np.intp] | NDArray[np.bool_] | slice) ->
         points.values[index],
         points.times[index],
         None if points.epochs is None else points.epochs[index],
+    )
+
+
+def join(parts: Sequence[Points]) -> Points:
+    """Points one after the other; the parts themselves where there is only one."""
+    if len(parts) == 1:
+        return parts[0]
+    epochs = None
+    if any(part.epochs is not None for part in parts):
+        epochs = np.concatenate([np.full(len(p), np.nan) if p.epochs is None else p.epochs for p in parts])
+    return Points(
+        np.concatenate([part.steps for part in parts]),
+        np.concatenate([part.values for part in parts]),
+        np.concatenate([part.times for part in parts]),
+        epochs,
     )
 
 
@@ -216,7 +238,7 @@ def _sketch(points: Points, epochs: NDArray[np.float64] | None) -> tuple[int, by
 
 
 def _candidates(values: NDArray[np.float64], size: int) -> NDArray[np.intp]:
-    """Both ends, and of every bucket the lowest and highest finite point and the first gap."""
+    """Both ends, of every bucket the lowest and highest finite point and the first gap, and what follows each gap."""
     n = len(values)
     whole = n // size * size
     starts = np.arange(0, whole, size)
@@ -235,7 +257,8 @@ def _candidates(values: NDArray[np.float64], size: int) -> NDArray[np.intp]:
     if len(gaps):
         kind = np.where(np.isnan(values[gaps]), 0, np.sign(values[gaps])).astype(np.int64)
         _, first = np.unique(gaps // size * 3 + kind + 1, return_index=True)
-        picked.append(gaps[first])
+        after = np.searchsorted(good := np.flatnonzero(~bad), gaps[first])
+        picked += [gaps[first], good[after[after < len(good)]]]
     return np.unique(np.concatenate(picked))
 
 

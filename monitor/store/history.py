@@ -1,56 +1,19 @@
-"""Reading a series: all of its points, or what a screen shows of them."""
+"""All points of a series: at once into arrays, or batch by batch in memory that does not grow with the series."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy import Connection
 
-from monitor.domain import Curve, Points
-from monitor.errors import SeriesNotFound, StoreError, WireError
+from monitor.domain import Points
 from monitor.store import chunks
-from monitor.store.attempts import limits
-from monitor.store.reduce import reduce_curve, smooth
-from monitor.store.schema import CHUNKS, RUNS, SERIES
+from monitor.store.chunk_reader import PORTION, ChunkReader, Overview, portions
 
-X_AXES: Final = ("step", "epoch", "wall_time", "relative")
-_RANGES: Final = {
-    "step": ("first_step", "last_step"),
-    "epoch": ("first_epoch", "last_epoch"),
-    "wall_time": ("first_time", "last_time"),
-}
-_SERIES: Final = select(SERIES.c.series, SERIES.c.key).where(SERIES.c.run_id == bindparam("run"))
-_ONE_SERIES: Final = select(SERIES.c.series).where(
-    SERIES.c.run_id == bindparam("run"), SERIES.c.key == bindparam("key")
-)
-_OF_SERIES = (CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"))
-_OVERVIEW: Final = (
-    select(
-        *(CHUNKS.c[c] for c in ("seq", "attempt", "n", "ordered", "sketch_n")),
-        *(CHUNKS.c[c] for pair in _RANGES.values() for c in pair),
-    )
-    .where(*_OF_SERIES)
-    .order_by(CHUNKS.c.seq)
-)
-_BLOBS: Final[dict[tuple[str, ...], Select[tuple[object, ...]]]] = {
-    more: select(*(CHUNKS.c[c] for c in ("seq", "attempt", "n", "steps", "vals", *more)))
-    .where(*_OF_SERIES, CHUNKS.c.seq.in_(bindparam("seqs", expanding=True)))
-    .order_by(CHUNKS.c.seq)
-    for more in ((), ("times",), ("epochs",), ("times", "epochs"))
-}
-"""Statements by the columns that are read besides steps and values."""
-_SKETCHES: Final = (
-    select(CHUNKS.c.seq, CHUNKS.c.sketch)
-    .where(*_OF_SERIES, CHUNKS.c.seq.in_(bindparam("seqs", expanding=True)))
-    .order_by(CHUNKS.c.seq)
-)
-_AT_ONCE: Final = 500
-
-Row = Mapping[str, object]
+_LEAST, _MOST = -(2.0**63), 2.0**63 - 1
+"""The range of int64, as floats; no step lies outside."""
 
 
 def read_history(
@@ -64,217 +27,69 @@ def read_history(
     Raises:
         SeriesNotFound: the run has no such series.
     """
-    series = find_series(connection, run_id, key)
-    overview = _overview(connection, run_id, series)
-    hidden_from = limits((r["attempt"], r["first_step"]) for r in overview) if attempt is None else {}
-    low, high = -math.inf if lo is None else lo, math.inf if hi is None else hi
-    wanted = [
-        row
-        for row in overview
-        if (attempt is None or row["attempt"] == attempt)
-        and row["first_step"] <= high
-        and row["last_step"] >= low
-        and _shows(row, hidden_from.get(row["attempt"]))
-    ]
-    blobs = _blobs(connection, run_id, series, [row["seq"] for row in wanted], ("times", "epochs"))
-    points = chunks.decode(blobs)
-    keep = _visible(points.steps, wanted, hidden_from)
-    if low > -math.inf or high < math.inf:
-        inside = (points.steps >= low) & (points.steps <= high)
-        keep = inside if keep is None else keep & inside
-    if keep is not None and not keep.all():
-        points = chunks.take(points, keep)
-    return _in_order(points)
+    reader = ChunkReader(connection, run_id, key, attempt)
+    points = reader.points(_within(reader.rows, lo, hi), times=True, epochs=True)
+    return _cut(_in_order(points), lo, hi)
 
 
-def read_curve(
+def stream_history(
     connection: Connection,
     run_id: str,
     key: str,
     *,
-    x: str,
     lo: float | None,
     hi: float | None,
-    width: int,
-    smoothing: float,
-) -> Curve:
-    """A series reduced to a screen; see `Store.curve`."""
-    if x not in X_AXES:
-        raise WireError("x", f"must be one of {', '.join(X_AXES)}, got {x!r}")
-    if not 1 <= width <= 100_000:
-        raise WireError("width", f"must lie between 1 and 100000 pixels, got {width}")
-    if not 0 <= smoothing < 1:
-        raise WireError("smoothing", f"must lie in [0, 1), got {smoothing}")
-    series = find_series(connection, run_id, key)
-    origin = 0
-    if x == "relative":
-        origin = connection.execute(select(RUNS.c.created_ms).where(RUNS.c.run_id == run_id)).scalar_one()
-        lo, hi = (None if v is None else v * 1000 + origin for v in (lo, hi))
-    axis = "wall_time" if x == "relative" else x
-    reader = _CurveReader(connection, run_id, series, axis, lo, hi, width, smoothing)
-    xs, ys, total, smoothed = reader.read()
-    if x == "relative":
-        xs = (xs - origin) / 1000
-    return Curve(key, x, xs, ys, len(xs), total, smoothed)
+    attempt: int | None,
+    size: int = PORTION,
+) -> Iterator[Points]:
+    """The same points in the same order, in batches of at most `size` and at least one point.
 
-
-def find_series(connection: Connection, run_id: str, key: str) -> int:
-    """The number of a series within its run.
+    Chunks are taken up by their lowest step; what lies below the lowest step of all that are left is handed out. Memory
+    is that of a few batches, and of the chunks that overlap in step.
 
     Raises:
         SeriesNotFound: the run has no such series.
     """
-    found: int | None = connection.execute(_ONE_SERIES, {"run": run_id, "key": key}).scalar_one_or_none()
-    if found is None:
-        known = connection.execute(_SERIES, {"run": run_id}).all()
-        raise SeriesNotFound(run_id, key, tuple(row.key for row in known))
-    return found
+    reader = ChunkReader(connection, run_id, key, attempt)
+    rows = sorted(_within(reader.rows, lo, hi), key=lambda row: (row["first_step"], row["seq"]))
+    held: list[tuple[int, Points]] = []
+    for some in portions(rows, size):
+        if sum(len(points) for _, points in held) >= size:
+            cuts = [_first(points, some[0]["first_step"]) for _, points in held]
+            ready = [(seq, chunks.take(p, slice(0, cut))) for (seq, p), cut in zip(held, cuts, strict=True)]
+            rest = [(seq, chunks.take(p, slice(cut, None))) for (seq, p), cut in zip(held, cuts, strict=True)]
+            yield from _batches(ready, lo, hi, size)
+            held = [part for part in rest if len(part[1])]
+        held += [(row["seq"], _in_order(reader.points([row], times=True, epochs=True))) for row in some]
+    yield from _batches(held, lo, hi, size)
 
 
-class _CurveReader:
-    """Collects the candidates of one curve: sketches where they are fine enough for the screen, else all points."""
-
-    def __init__(
-        self,
-        connection: Connection,
-        run_id: str,
-        series: int,
-        axis: str,
-        lo: float | None,
-        hi: float | None,
-        width: int,
-        smoothing: float,
-    ) -> None:
-        self.connection, self.run_id, self.series, self.axis = connection, run_id, series, axis
-        self.lo = -math.inf if lo is None else lo
-        self.hi = math.inf if hi is None else hi
-        self.width, self.smoothing = width, smoothing
-        self.first, self.last = _RANGES[axis]
-
-    def read(self) -> tuple[NDArray[np.float64], NDArray[np.float64], int, NDArray[np.float64] | None]:
-        """x, y, how many points lie in the window, and the smoothed curve."""
-        rows = _overview(self.connection, self.run_id, self.series)
-        hidden_from = limits((r["attempt"], r["first_step"]) for r in rows)
-        rows = [r for r in rows if _shows(r, hidden_from[r["attempt"]]) and r[self.first] is not None]
-        if self.smoothing > 0:
-            return self._all_smoothed(rows, hidden_from)
-        rows = [r for r in rows if r[self.first] <= self.hi and r[self.last] >= self.lo]
-        if not rows:
-            return np.empty(0), np.empty(0), 0, None
-        sketched = self._sketched(rows, hidden_from)
-        full = [r for r in rows if r["seq"] not in sketched]
-        x, y, total = self._full(full, hidden_from)
-        if sketched:
-            sx, sy = self._sketches(sorted(sketched))
-            x, y = np.concatenate([x, sx]), np.concatenate([y, sy])
-            total += sum(r["n"] for r in rows if r["seq"] in sketched)
-        if not (x[1:] >= x[:-1]).all():
-            order = np.argsort(x, kind="stable")
-            x, y = x[order], y[order]
-        index = reduce_curve(x, y, self.width, lo=self.lo, hi=self.hi)
-        return x[index], y[index], total, None
-
-    def _sketched(self, rows: Sequence[Mapping[str, int]], hidden_from: Mapping[int, int | None]) -> set[int]:
-        """Chunks that lie in the window as a whole, and whose buckets are narrower than a pixel."""
-        low = max(self.lo, min(r[self.first] for r in rows))
-        high = min(self.hi, max(r[self.last] for r in rows))
-        pixel = (high - low) / self.width
-        found = set()
-        for r in rows:
-            limit = hidden_from[r["attempt"]]
-            whole = self.lo <= r[self.first] and r[self.last] <= self.hi and (limit is None or r["last_step"] < limit)
-            if whole and r["sketch_n"] and (r[self.last] - r[self.first]) / r["sketch_n"] <= pixel:
-                found.add(r["seq"])
-        return found
-
-    def _sketches(self, seqs: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        found_x, found_y = [], []
-        for some in _portions(seqs):
-            place = {"run": self.run_id, "series": self.series, "seqs": some}
-            for _, sketch in self.connection.execute(_SKETCHES, place):
-                points = chunks.decode_sketch(sketch, times=self.axis == "wall_time", epochs=self.axis == "epoch")
-                x, y = self._axis(points)
-                found_x.append(x)
-                found_y.append(y)
-        return np.concatenate(found_x), np.concatenate(found_y)
-
-    def _full(
-        self, rows: Sequence[Mapping[str, int]], hidden_from: Mapping[int, int | None]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-        more = {"step": (), "wall_time": ("times",), "epoch": ("epochs",)}[self.axis]
-        blobs = _blobs(self.connection, self.run_id, self.series, [r["seq"] for r in rows], more)
-        points = chunks.decode(blobs, times="times" in more, epochs="epochs" in more)
-        keep = _visible(points.steps, rows, hidden_from)
-        if keep is not None and not keep.all():
-            points = chunks.take(points, keep)
-        x, y = self._axis(points)
-        if self.lo > -math.inf or self.hi < math.inf:
-            inside = (x >= self.lo) & (x <= self.hi)
-            x, y = x[inside], y[inside]
-        return x, y, len(x)
-
-    def _all_smoothed(
-        self, rows: Sequence[Mapping[str, int]], hidden_from: Mapping[int, int | None]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], int, NDArray[np.float64]]:
-        lo, hi, self.lo, self.hi = self.lo, self.hi, -math.inf, math.inf
-        x, y, _ = self._full([r for r in rows if r[self.first] <= hi], hidden_from)
-        if not (x[1:] >= x[:-1]).all():
-            order = np.argsort(x, kind="stable")
-            x, y = x[order], y[order]
-        smoothed = smooth(y, self.smoothing)
-        a, b = int(np.searchsorted(x, lo)), int(np.searchsorted(x, hi, side="right"))
-        x, y, smoothed = x[a:b], y[a:b], smoothed[a:b]
-        index = reduce_curve(x, y, self.width, lo=lo, hi=hi)
-        return x[index], y[index], len(x), smoothed[index]
-
-    def _axis(self, points: Points) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Where the points lie on the chosen axis; one without an epoch lies nowhere on that axis."""
-        if self.axis == "step":
-            return points.steps.astype(np.float64), points.values
-        if self.axis == "wall_time":
-            return points.times.astype(np.float64), points.values
-        if points.epochs is None:
-            return np.empty(0), np.empty(0)
-        has = ~np.isnan(points.epochs)
-        return points.epochs[has], points.values[has]
+def _within(rows: Sequence[Overview], lo: float | None, hi: float | None) -> list[Overview]:
+    low, high = -math.inf if lo is None else lo, math.inf if hi is None else hi
+    return [row for row in rows if row["first_step"] <= high and row["last_step"] >= low]
 
 
-def _overview(connection: Connection, run_id: str, series: int) -> list[Mapping[str, int]]:
-    return list(connection.execute(_OVERVIEW, {"run": run_id, "series": series}).mappings())  # type: ignore[arg-type]  # keys are strings
+def _first(points: Points, step: int) -> int:
+    """Index of the first point at or above a step; a whole number, so that no step is rounded to a float."""
+    return int(np.searchsorted(points.steps, np.int64(step)))
 
 
-def _blobs(connection: Connection, run_id: str, series: int, seqs: Sequence[int], more: tuple[str, ...]) -> list[Row]:
-    found: list[Row] = []
-    for some in _portions(seqs):
-        place = {"run": run_id, "series": series, "seqs": some}
-        found.extend(connection.execute(_BLOBS[more], place).mappings())  # type: ignore[arg-type]  # keys are strings
-    if len(found) != len(seqs):
-        raise StoreError(f"run {run_id}: {len(seqs) - len(found)} chunks of series {series} went while they were read")
-    return found
+def _batches(parts: Sequence[tuple[int, Points]], lo: float | None, hi: float | None, size: int) -> Iterator[Points]:
+    """What the parts hold in the window, sorted, and cut into batches; parts arrived in the order of their numbers."""
+    found = [points for _, points in sorted(parts, key=lambda part: part[0]) if len(points)]
+    if not found:
+        return
+    points = _cut(_in_order(chunks.join(found)), lo, hi)
+    for start in range(0, len(points), size):
+        yield chunks.take(points, slice(start, start + size))
 
 
-def _portions(seqs: Sequence[int]) -> list[list[int]]:
-    return [list(seqs[i : i + _AT_ONCE]) for i in range(0, len(seqs), _AT_ONCE)]
-
-
-def _shows(row: Mapping[str, int], limit: int | None) -> bool:
-    return limit is None or row["first_step"] < limit
-
-
-def _visible(
-    steps: NDArray[np.int64], rows: Sequence[Mapping[str, int]], hidden_from: Mapping[int, int | None]
-) -> NDArray[np.bool_] | None:
-    """Which points of these chunks no newer attempt hides; None where that is all."""
-    keep: NDArray[np.bool_] | None = None
-    at = 0
-    for row in rows:
-        end, limit = at + row["n"], hidden_from.get(row["attempt"])
-        if limit is not None and row["last_step"] >= limit:
-            if keep is None:
-                keep = np.ones(len(steps), np.bool_)
-            keep[at:end] = steps[at:end] < limit
-        at = end
-    return keep
+def _cut(points: Points, lo: float | None, hi: float | None) -> Points:
+    if lo is None and hi is None:
+        return points
+    start = 0 if lo is None or lo < _LEAST else len(points) if lo > _MOST else _first(points, math.ceil(lo))
+    end = len(points) if hi is None or hi >= _MOST else 0 if hi < _LEAST else _first(points, math.floor(hi) + 1)
+    return chunks.take(points, slice(start, end))
 
 
 def _in_order(points: Points) -> Points:

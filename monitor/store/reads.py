@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import select
 
 from monitor.domain import Checkpoint, Counts, Curve, Diagnosis, Finding, Points, RunInfo, RunPage, SeriesInfo
 from monitor.roles import Role
-from monitor.store import history, rows, runs
+from monitor.store import curves, history, rows, runs
 from monitor.store.append import JUDGED
+from monitor.store.chunk_reader import PORTION
 from monitor.store.database import Database
 from monitor.store.schema import CHECKPOINTS, EVENTS, FINDINGS, RUNS, SERIES
 from monitor.store.series import NAMES, SeriesState
@@ -96,6 +97,29 @@ class Reads(Database):
         with self._read() as connection:
             return history.read_history(connection, run_id, key, lo=lo, hi=hi, attempt=attempt)
 
+    def history_batches(
+        self,
+        run_id: str,
+        key: str,
+        *,
+        lo: float | None = None,
+        hi: float | None = None,
+        attempt: int | None = None,
+        size: int = PORTION,
+    ) -> Iterator[Points]:
+        """What `history` reads, in the same order, in batches: memory does not grow with the series.
+
+        Args:
+            size: points of a batch, at most; >= 1.
+
+        One read transaction lasts until the last batch was taken or the iterator is closed.
+
+        Raises:
+            SeriesNotFound: when the first batch is asked for; the run has no such series.
+        """
+        with self._read() as connection:
+            yield from history.stream_history(connection, run_id, key, lo=lo, hi=hi, attempt=attempt, size=size)
+
     def curve(
         self,
         run_id: str,
@@ -120,7 +144,7 @@ class Reads(Database):
             WireError: an argument cannot be used; `field` names it.
         """
         with self._read() as connection:
-            return history.read_curve(connection, run_id, key, x=x, lo=lo, hi=hi, width=width, smoothing=smoothing)
+            return curves.read_curve(connection, run_id, key, x=x, lo=lo, hi=hi, width=width, smoothing=smoothing)
 
     def findings(self, run_id: str) -> tuple[Finding, ...]:
         """What the engine found in a run, by number."""

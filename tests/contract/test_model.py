@@ -201,6 +201,13 @@ def _same(store: Store, run_id: str, key: str, wanted: list[Point], attempt: int
     assert found.values.tobytes() == np.array([p.value for p in wanted]).tobytes()
     epochs = [math.nan if p.epoch is None else p.epoch for p in wanted]
     np.testing.assert_array_equal(np.full(len(wanted), math.nan) if found.epochs is None else found.epochs, epochs)
+    for lo, hi in ((None, None), (10, 40.5)):
+        whole = store.history(run_id, key, lo=lo, hi=hi, attempt=attempt)
+        parts = list(store.history_batches(run_id, key, lo=lo, hi=hi, attempt=attempt, size=20))
+        assert all(0 < len(part) <= 20 for part in parts)
+        for name in ("steps", "values", "times"):
+            joined = [getattr(part, name) for part in parts]
+            assert b"".join(column.tobytes() for column in joined) == getattr(whole, name).tobytes()
 
 
 def test_any_sequence_reads_back_as_the_model_says(store_url: str) -> None:

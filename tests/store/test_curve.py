@@ -94,6 +94,33 @@ def test_smoothing_is_over_all_points_before_the_window(long: tuple[Feed, np.nda
         assert y == pytest.approx(float(weights @ window / weights.sum()), abs=1e-9)
 
 
+@pytest.mark.parametrize("x", ["step", "epoch", "wall_time"])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_window_of_a_smoothed_curve_is_that_part_of_the_whole(
+    long: tuple[Feed, np.ndarray], x: str, late: bool
+) -> None:
+    feed, _ = long
+    if late:  # the steps go back, so that no piece may be averaged before all are sorted
+        feed.log("acc", [70_000, 20], [5.0, 6.0], epochs=[70.0, 0.02])
+    whole = feed.store.curve(feed.run_id, "acc", smoothing=0.99, width=100_000, x=x)
+    assert whole.shown == whole.total == N + 2 * late
+    assert whole.smoothed is not None
+    lo, hi = whole.x[100_000], whole.x[100_500]
+    part = feed.store.curve(feed.run_id, "acc", smoothing=0.99, width=400, x=x, lo=lo, hi=hi)
+    assert part.smoothed is not None
+    at = np.searchsorted(whole.x, part.x)
+    np.testing.assert_allclose(part.smoothed, whole.smoothed[at], rtol=1e-12, atol=1e-15)
+
+
+def test_two_gaps_with_nothing_remarkable_between_them_stay_two(feed: Feed) -> None:
+    values = np.zeros(N)
+    values[[50_000, 50_250]] = math.nan  # in neighbouring buckets of 147 points, and in neighbouring pixels of 259
+    values[[49_990, 49_991, 50_260, 50_261]] = [-1.0, 1.0, -1.0, 1.0]  # the buckets' extremes lie on their far sides
+    feed.log("acc", range(N), values)
+    curve = feed.store.curve(feed.run_id, "acc", width=580)
+    assert curve.x[np.isnan(curve.y)].tolist() == [50_000, 50_250]
+
+
 def test_a_series_without_epochs_has_no_curve_over_them(feed: Feed) -> None:
     feed.log("acc", [1, 2], [1.0, 2.0])
     curve = feed.store.curve(feed.run_id, "acc", x="epoch")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from monitor.store.reduce import reduce_curve, smooth
+from monitor.store.reduce import reduce_curve
 
 curves = arrays(
     np.float64,
@@ -61,25 +60,3 @@ def test_a_single_gap_between_many_points_is_kept_as_one() -> None:
     y[5_000:5_100] = math.nan
     index = reduce_curve(np.arange(10_000.0), y, 50)
     assert np.isnan(y[index]).sum() == 1
-
-
-@given(curves, st.floats(0, 0.999))
-def test_smoothing_is_the_debiased_average_of_what_is_finite(y: np.ndarray, weight: float) -> None:
-    total = mass = 0.0
-    wanted = []
-    for value in y:
-        total, mass = weight * total, weight * mass
-        if math.isfinite(value):
-            total, mass = total + value, mass + 1
-        wanted.append(total / mass if mass > 0 else math.nan)
-    np.testing.assert_allclose(smooth(y, weight), wanted, rtol=1e-6, atol=1e-6)
-
-
-@pytest.mark.parametrize("weight", [0.5, 0.99, 0.9999])
-def test_smoothing_a_long_constant_gives_the_constant(weight: float) -> None:
-    np.testing.assert_allclose(smooth(np.full(100_000, 3.7), weight), 3.7, rtol=1e-9)
-
-
-def test_smoothing_goes_on_over_a_gap() -> None:
-    found = smooth(np.array([1.0, math.nan, 1.0, math.inf, 1.0]), 0.9)
-    np.testing.assert_allclose(found, 1.0)
