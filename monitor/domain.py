@@ -214,8 +214,8 @@ class Diagnosis:
     """The whole judgement on a run; `to_dict` is the contract that `monitor diagnose --json` prints.
 
     Attributes:
-        verdict: the finding that matters most, a rule's name; "healthy" where none fires, "too_early" where there are
-            too few points to tell.
+        verdict: the finding that matters most, a rule's name, also where it is only likely and a stop is advised;
+            "healthy" where there is none, "too_early" where there are too few points to tell.
         headline: one sentence with the numbers.
     """
 

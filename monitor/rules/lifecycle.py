@@ -14,7 +14,7 @@ from monitor.domain import Finding, FindingState
 from monitor.rules.config import RuleSettings
 from monitor.rules.features import Features
 from monitor.rules.rule import Reading, Rule
-from monitor.rules.state import FIRING, MAX_SLOTS, PENDING, Slot, State
+from monitor.rules.state import FIRING, LIKELY, MAX_SLOTS, PENDING, Slot, State
 
 
 def step_rule(rule: Rule, settings: RuleSettings, run: Features, state: State, rules_hash: str) -> Finding | None:
@@ -29,17 +29,29 @@ def step_rule(rule: Rule, settings: RuleSettings, run: Features, state: State, r
         return None
     firing = slot is not None and slot.phase == FIRING
     reading = rule.check(run, settings.limits, firing)
-    if reading is None:
+    if reading is None or (reading.likely and settings.patience is not None):
         return _not_holding(rule, settings, run, state, slot, rules_hash)
     if slot is not None and firing:
         if slot.checks:
             _put(state, name, slot._replace(checks=0))
         return None
+    return _holding(rule, settings, run, state, (slot, reading), rules_hash)
+
+
+def _holding(
+    rule: Rule, settings: RuleSettings, run: Features, state: State, now: tuple[Slot | None, Reading], rules_hash: str
+) -> Finding | None:
+    """Move a finding that is not out on: likely, pending, or firing."""
+    name, (slot, reading) = rule.spec.name, now
     if slot is None:
         if len(state.slots) >= MAX_SLOTS:
             return None
         slot = Slot(PENDING, 0, 0, run.step, reading.onset, math.nan)
-    slot = slot._replace(checks=slot.checks + 1, onset=min(slot.onset, reading.onset))
+    if reading.likely:
+        _put(state, name, Slot(LIKELY, 0, 0, slot.since, min(slot.onset, reading.onset), math.nan))
+        return None
+    checks = 1 if slot.phase == LIKELY else slot.checks + 1
+    slot = slot._replace(phase=PENDING, checks=checks, onset=min(slot.onset, reading.onset))
     if not reading.sure and not _lasted(rule, settings, run, slot):
         _put(state, name, slot)
         return None
@@ -63,6 +75,8 @@ def _not_holding(
         _put(state, name, slot)
         return None
     state.slots = {key: value for key, value in state.slots.items() if key != name}
+    if slot.phase == LIKELY:
+        return None
     return resolved(rule, settings, slot, run.step, state.unit, rules_hash)
 
 

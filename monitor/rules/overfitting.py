@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 
 from monitor.domain import Severity
@@ -30,6 +31,12 @@ class Overfitting:
     Limits grow with the cube root of the number of evaluations beyond 25, so that a run that is looked at for ever is
     not accused in the end: noise that wanders will rise far once, if one only waits.
 
+    A stop needs less than an accusation: waiting for certainty costs steps, while a stop that is wrong costs what the
+    loss would yet have gained, which is little once it rises. The finding is likely, and a stop is advised, when the
+    validation loss has only risen since its minimum (`likely_tau`, `likely_z`), by twice as much as any earlier rise
+    that was made good, and the training loss has come down all the way and since. Where the training loss has shown a
+    single value so far it says nothing, and the trend alone must be significant.
+
     Source:
         Prechelt, Early Stopping - But When? (1998), GL and UP; Li et al., Keeping Deep Learning Models in Check
         (OverfitGuard, FSE 2024); Mann (1945) and Kendall (1975) for the trend since the minimum.
@@ -47,6 +54,8 @@ class Overfitting:
             "trend_z": Threshold(default=2.4, low=1, high=100, doc="Mann-Kendall z of a significant trend"),
             "steady": Threshold(default=0.75, low=0, high=1, doc="Kendall's tau of a steady rise"),
             "after": Threshold(default=3, low=2, high=1000, doc="buckets after the minimum, at least"),
+            "likely_z": Threshold(default=1.6, low=1, high=100, doc="Mann-Kendall z of a likely rise, at ten points"),
+            "likely_tau": Threshold(default=0.8, low=0, high=1, doc="Kendall's tau of a likely rise"),
             "fall": Threshold(default=3, low=0, high=100, doc="fall of the training loss, in multiples of its noise"),
         },
     )
@@ -54,46 +63,46 @@ class Overfitting:
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while the validation loss is up and the training loss is down from where it was then."""
         view, train = run.val, run.train
-        if view.closed < 4 or train.closed < 2 or run.diverging:
+        if view.closed < 4 or not train.closed or run.diverging:
             return None
         rise = view.level - view.low
         reach = max(view.range, 0.1 * train.range)
         if view.closed - 1 - view.low_at < limits["after"] or rise <= limits["rise"] * reach:
             return None
-        best_step = view.step[view.low_at]
-        fell = train.level_at(best_step) - train.level
+        fell = train.level_at(view.step[view.low_at]) - train.level
         grow = max(1.0, (view.n / 25) ** (1 / 3))
-        if firing:
-            trained = fell > -0.05 * train.range
-        else:
-            least = max(limits["fall"] * grow * train.noise, 0.5 * train.climbed, 0.002 * train.range)
-            trained = train.learned and not memorises(view, train) and fell >= least
-        if not trained:
-            return None
         error = view.noise * math.sqrt(1 / len(_later(view)) + 1 / 3)
         z = (float(_later(view).mean()) - view.low) / error if error else 0.0
-        tau, trend_z = mann_kendall(view.x[view.low_at :])
-        if not (firing and z >= 2) and not self._risen(view, limits, rise / reach, (z, tau, trend_z), grow):
+        trend = mann_kendall(view.x[view.low_at :])
+        if firing:
+            risen = (z >= 2 or self._risen(view, limits, rise / reach, z, trend)) and fell > -0.05 * train.range
+        else:
+            least = max(limits["fall"] * grow * train.noise, 0.5 * train.climbed, 0.002 * train.range)
+            risen = train.learned and fell >= least and not memorises(view, train)
+            risen = risen and train.closed > 1 and self._risen(view, limits, rise / reach, z, trend)
+        likely = not risen and not firing and _likely(view, train, limits, trend)
+        if not risen and not likely:
             return None
         evidence = {
             "val_best": view.low,
-            "best_step": best_step,
+            "best_step": view.step[view.low_at],
             "val_now": view.level,
             "rise": rise,
-            "rise_share": rise / reach,
+            "rise_share": rise / reach if reach else math.inf,
             "z": z,
             "z_limit": limits["z"] * grow,
-            "trend": tau,
-            "trend_z": trend_z,
+            "trend": trend[0],
+            "trend_z": trend[1],
             "train_fell": fell,
         }
-        return Reading(best_step, evidence)
+        return Reading(view.step[view.low_at], evidence, likely=likely)
 
     def _risen(
-        self, view: View, limits: Mapping[str, float], share: float, trend: tuple[float, float, float], grow: float
+        self, view: View, limits: Mapping[str, float], share: float, z: float, trend: tuple[float, float]
     ) -> bool:
         """Whether the rise stands out in one of the five ways."""
-        z, tau, trend_z = trend
+        tau, trend_z = trend
+        grow = max(1.0, (view.n / 25) ** (1 / 3))
         rise = view.level - view.low
         if rise < 1.2 * view.climbed:
             return False
@@ -116,6 +125,26 @@ class Overfitting:
             f"Keep the checkpoint of {unit} {e['best_step']:g} and stop; to go further, add data, augmentation, "
             "weight decay or dropout, or use a smaller model.",
         )
+
+
+def _likely(view: View, train: View, limits: Mapping[str, float], trend: tuple[float, float]) -> bool:
+    """Whether the best loss probably lies behind: a rise without a way back, while training went on learning.
+
+    The limit on the trend grows with the logarithm of the number of evaluations, by 1 a decade beyond ten: among so
+    many more, a rise by chance is found. A training loss that never left its level tells nothing of a wandering one.
+    """
+    tau, trend_z = trend
+    rise, longer = view.level - view.low, max(0.0, math.log10(view.n / 10))
+    if tau < limits["likely_tau"] or rise < max(0.5 * view.noise, 2 * view.climbed) or memorises(view, train):
+        return False
+    x = train.x
+    if float(x.max()) == float(x.min()):
+        return trend_z >= 1.5 * limits["likely_z"] + longer
+    at = min(bisect_left(train.step, view.step[view.low_at]), train.closed - 1)
+    fell = train.level_at(view.step[view.low_at]) - train.level
+    since, whole = mann_kendall(x[at:])[0], mann_kendall(x)[0]
+    learns = train.range >= 0.2 * abs(train.start) and whole <= -0.6 and since <= -0.5 and fell >= train.noise
+    return learns and trend_z >= limits["likely_z"] + longer
 
 
 def memorises(val: View, train: View) -> bool:

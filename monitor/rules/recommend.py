@@ -14,22 +14,25 @@ from monitor.domain import Action, Recommendation
 from monitor.rules.curve import Curve
 from monitor.rules.features import Features
 from monitor.rules.forecast import forecast
-from monitor.rules.state import FIRING, TRAIN, VAL, State
+from monitor.rules.state import FIRING, LIKELY, TRAIN, VAL, State
 
 STOPS: Final = ("divergence", "overfitting")
-"""Rules whose firing advises a stop."""
+"""Rules whose firing, or being likely, advises a stop."""
 LOOKS: Final = (
     "nan", "gradient_explosion", "stagnation", "gradient_vanishing", "oscillation", "underfitting", "metric_missing",
 )  # fmt: skip
 """Rules whose firing asks for a look at the run, from what matters most."""
-CONFIDENCE: Final = {"divergence": 0.95, "overfitting": 0.95, "risen": 0.7, "look": 0.75, "continue": 0.93}
+CONFIDENCE: Final = {
+    "divergence": 0.95, "overfitting": 0.95, "risen": 0.7, "likely": 0.84, "look": 0.75, "continue": 0.93,
+}  # fmt: skip
 """Lower end (95 %) of the share of such advice that was right on labelled curves; see `docs/diagnosis.md`. `risen` is
-an overfitting run whose validation loss is above its start, where delayed generalisation is likeliest."""
+an overfitting run whose validation loss is above its start, where delayed generalisation is likeliest; `likely` a stop
+before the finding has fired."""
 
 
 def settle(state: State, run: Features) -> None:
     """Keep the steps of the stop advice in the state, after the rules were asked."""
-    if any(_fires(state, name) for name in STOPS):
+    if any(_stops(state, name) for name in STOPS):
         if math.isnan(state.stop_since):
             state.stop_since = run.step
         if math.isnan(state.first_stop):
@@ -67,7 +70,7 @@ def _recommend(state: State, curve: Curve) -> Recommendation:
 def _advice(state: State) -> tuple[Action, str, float | None]:
     curve = state.curves[VAL if state.curves[VAL].n else TRAIN]
     if not math.isnan(state.stop_since):
-        name = next(name for name in STOPS if _fires(state, name))
+        name = next(name for name in STOPS if _stops(state, name))
         slot = state.slots[name]
         risen = name == "overfitting" and len(curve.x) > 0 and curve.x[-1] > curve.first
         best = (
@@ -75,6 +78,9 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
             if curve.n
             else "no loss was finite"
         )
+        if slot.phase == LIKELY:
+            reason = f"{name.capitalize()} is likely since {state.unit} {slot.onset:g}; {best}."
+            return Action.STOP, reason, CONFIDENCE["likely"]
         reason = f"{name.capitalize()} since {state.unit} {slot.onset:g}, certain since {slot.fired:g}; {best}."
         return Action.STOP, reason, CONFIDENCE["risen" if risen else name]
     for name in LOOKS:
@@ -100,6 +106,11 @@ def _outlook(state: State) -> dict[str, float | int | str | None]:
     if state.outlook is None or state.outlook[0] is not buckets:
         state.outlook = (buckets, forecast(run.judged))
     return state.outlook[1]
+
+
+def _stops(state: State, name: str) -> bool:
+    slot = state.slots.get(name)
+    return slot is not None and slot.phase in (FIRING, LIKELY)
 
 
 def _fires(state: State, name: str) -> bool:

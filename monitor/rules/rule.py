@@ -41,11 +41,14 @@ class Reading:
         onset: step at which the condition began, as far as the curve tells.
         evidence: the numbers against their thresholds.
         sure: True where waiting would add nothing, so that patience is waived.
+        likely: True where the evidence does not suffice yet: the finding stays pending, and a rule whose firing advises
+            a stop advises it already. Not asked for where a project has set the rule's patience.
     """
 
     onset: float
     evidence: Evidence
     sure: bool = False
+    likely: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,8 @@ MAX_SLOTS: Final = 12
 IDLE: Final = 0
 PENDING: Final = 1
 FIRING: Final = 2
+LIKELY: Final = 3
+"""Pending, and likely enough for advice that costs little where it is wrong."""
 
 _NUMBERS: Final = (
     "first_step", "last_step", "nan_first", "nan_last", "nan_train", "nan_train_first", "nan_train_step", "nan_val",
@@ -44,8 +46,8 @@ class Slot(NamedTuple):
     """Where one rule's finding is in its life.
 
     Attributes:
-        phase: PENDING or FIRING; a rule that is idle has no slot.
-        checks: checks in a row for which the condition held (pending), or did not (firing).
+        phase: PENDING, LIKELY or FIRING; a rule that is idle has no slot.
+        checks: checks in a row for which the condition held (pending), or did not (likely, firing).
         number: of the finding, 0 while pending.
         since: step of the first of these checks.
         onset: step at which the condition began.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.rules.features import Features
 from monitor.rules.rule import Reading, Rule
-from monitor.rules.state import FIRING, TRAIN, VAL, Slot, State
+from monitor.rules.state import FIRING, LIKELY, TRAIN, VAL, Slot, State
 
 if TYPE_CHECKING:
     from monitor.rules.config import RulesConfig
@@ -21,8 +21,8 @@ ENOUGH: Final = 6
 
 
 def verdict_of(state: State) -> str:
-    """The rule of the firing finding that matters most, "healthy", or "too_early"."""
-    firing = [name for name, slot in state.slots.items() if slot.phase == FIRING]
+    """The rule of the finding that matters most, firing or likely, "healthy", or "too_early"."""
+    firing = [name for name, slot in state.slots.items() if slot.phase in (FIRING, LIKELY)]
     if firing:
         return min(firing, key=_rank)
     seen = max(len(state.curves[TRAIN].x), len(state.curves[VAL].x))
@@ -44,10 +44,13 @@ def headline_of(state: State, verdict: str, config: RulesConfig) -> str:
 
 def _sentence(state: State, verdict: str, slot: Slot, rule: Rule | None, config: RulesConfig) -> str:
     run = Features(state, state.last_step)
-    reading = rule.check(run, config.settings[verdict].limits, True) if rule else None
+    reading = rule.check(run, config.settings[verdict].limits, slot.phase == FIRING) if rule else None
     if rule is None or reading is None:
         return f"{verdict.replace('_', ' ').capitalize()} since {state.unit} {slot.onset:g}; it may be passing."
-    return rule.explain(Reading(slot.onset, reading.evidence, reading.sure), state.unit)[0]
+    text = rule.explain(Reading(slot.onset, reading.evidence, reading.sure), state.unit)[0]
+    return (
+        f"{verdict.replace('_', ' ').capitalize()} is likely: {text[0].lower()}{text[1:]}" if reading.likely else text
+    )
 
 
 def _calm(state: State, verdict: str) -> str:

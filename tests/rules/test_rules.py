@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from monitor.domain import RULE_NAMES, Diagnosis
-from monitor.rules import diagnose
+from monitor.rules import RulesConfig, diagnose
 from monitor.rules.registry import BUILT_IN
 
 Series = list[tuple[float, float]]
@@ -124,6 +124,35 @@ def test_a_growing_gap_over_a_flat_validation_loss_is_not_overfitting() -> None:
     assert found.recommendation.first_stop_step is None
 
 
+FEW = series(np.array([1.6, 1.2, 0.9, 0.7, 0.55, 0.45, 0.38, 0.33, 0.29, 0.26, 0.24, 0.22]))
+TURNS = series(np.array([1.7, 1.4, 1.2, 1.1, 1.05, 1.03, 1.06, 1.1, 1.15, 1.19, 1.24, 1.3]))
+
+
+def test_a_stop_is_advised_while_overfitting_is_only_likely_and_nothing_is_accused() -> None:
+    found = diagnose(FEW[:10], TURNS[:10], unit="epoch")
+    assert "overfitting" not in {finding.rule for finding in found.findings}
+    assert found.recommendation.first_stop_step == found.recommendation.stop_step == 8
+    assert found.recommendation.best_step == 5 and "likely since epoch 4" in found.recommendation.reason
+    assert found.verdict == "overfitting" and found.headline.startswith(
+        "Overfitting is likely: the validation loss has"
+    )
+    certain = diagnose(FEW, TURNS, unit="epoch")
+    assert certain.verdict == "overfitting" and certain.recommendation.stop_step == 8
+
+
+def test_a_likely_finding_advises_nothing_where_the_project_asked_for_patience() -> None:
+    config = RulesConfig.from_mapping({"overfitting": {"patience": 3, "unit": "evals"}})
+    assert diagnose(FEW[:10], TURNS[:10], unit="epoch", config=config).recommendation.first_stop_step is None
+
+
+def test_a_stop_on_likely_overfitting_is_withdrawn_when_validation_comes_down_again() -> None:
+    train = [*FEW, *series(0.2 - 0.01 * np.arange(8), start=12)]
+    val = [*TURNS[:9], *series(np.linspace(1.05, 0.6, 11), start=9)]
+    found = diagnose(train, val, unit="epoch")
+    assert found.recommendation.first_stop_step == 8 and found.recommendation.action == "continue"
+    assert "overfitting" not in {finding.rule for finding in found.findings}
+
+
 def test_a_drop_of_the_learning_rate_after_a_plateau_is_no_alarm() -> None:
     values = np.concatenate([1 + falling(300, 0, 12), 0.4 + falling(300, 0, 12) * 0.3]) + 0.02 * noise(600)
     found = diagnose(series(values), series(values[::10] + 0.05, 10), lr=series(np.repeat([0.1, 0.01], 300)))
@@ -155,7 +184,8 @@ def test_epoch_wise_double_descent_resolves_the_finding_and_withdraws_the_stop()
     overfitting = next(f for f in found.findings if f.rule == "overfitting")
     assert overfitting.state == "resolved" and overfitting.resolved_step is not None
     assert found.recommendation.stop_step is None
-    assert found.recommendation.first_stop_step == overfitting.fired_step
+    stopped = found.recommendation.first_stop_step
+    assert stopped is not None and overfitting.onset_step < stopped <= overfitting.fired_step
 
 
 def test_collapse_to_chance_after_early_progress_is_divergence() -> None:
