@@ -1,0 +1,46 @@
+"""The one wire format: batches of points and events from a writer's journal, and series on the way back.
+
+A *batch* is what a writer sends: records `first` up to `first + count` of its journal, as columns of points in the
+order in which they were logged, and events (a run's start, its checkpoints, its end). `docs/formats/wire.md` draws the
+bytes.
+
+There are two spellings of the same content: packed (`encode_batch`, media type `application/x-monitor-batch`), in
+which float64 travels as it is, and JSON for people with curl (`batch_from_json`), in which NaN, +inf and -inf are
+"NaN", "Infinity" and "-Infinity". Both are lossless and both are checked in full before anything is stored.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from monitor.wire.batch import EVENT_KINDS, MAX_KEY, MAX_POINTS, Batch, Columns, Event
+from monitor.wire.checks import MAX_RECORD
+from monitor.wire.numbers import jsonable, number_from_json, number_to_json
+from monitor.wire.packed import MEDIA_TYPE, POINTS_MEDIA_TYPE, decode_batch, decode_points, encode_batch, encode_points
+from monitor.wire.text import batch_from_json, batch_to_json, curve_from_json, curve_to_json
+
+VERSION: Final = 1
+
+__all__ = [
+    "EVENT_KINDS",
+    "MAX_KEY",
+    "MAX_POINTS",
+    "MAX_RECORD",
+    "MEDIA_TYPE",
+    "POINTS_MEDIA_TYPE",
+    "VERSION",
+    "Batch",
+    "Columns",
+    "Event",
+    "batch_from_json",
+    "batch_to_json",
+    "curve_from_json",
+    "curve_to_json",
+    "decode_batch",
+    "decode_points",
+    "encode_batch",
+    "encode_points",
+    "jsonable",
+    "number_from_json",
+    "number_to_json",
+]

@@ -1,0 +1,91 @@
+"""A batch as both ends hold it: columns of points, and events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_KEY: Final = 250
+"""Characters of a metric name, at most."""
+MAX_POINTS: Final = 1_000_000
+"""Points of one batch, at most."""
+EVENT_KINDS: Final = frozenset(
+    {"alert", "run", "config", "tags", "checkpoint", "finish", "warning", "weights", "capture"}
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """Points in the order in which they were logged; all arrays have shape (n,).
+
+    Attributes:
+        key: uint16, index into the batch's `keys`.
+        step: int64.
+        value: float64, NaN and infinities as they are.
+        time_ms: int64, milliseconds since the epoch.
+        epoch: float64, NaN where none was given; None where no point has one.
+    """
+
+    key: NDArray[np.uint16]
+    step: NDArray[np.int64]
+    value: NDArray[np.float64]
+    time_ms: NDArray[np.int64]
+    epoch: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+    @classmethod
+    def empty(cls) -> Columns:
+        """No points."""
+        return cls(np.empty(0, "u2"), np.empty(0, "i8"), np.empty(0, "f8"), np.empty(0, "i8"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened in a run besides a point.
+
+    Attributes:
+        kind: one of `EVENT_KINDS`. `run` starts or joins a run: project, name, group, config, tags, loss, resume,
+            heartbeat_s, join (True: an extra writer of the current attempt). `config` and `tags` are merged.
+            `checkpoint`: step, path. `finish`: status, error. `warning`: name, key, count, example. `capture`: what was
+            recorded of the environment. `weights`: step, weights. `alert`: title, body, severity.
+        record: index of the event's record in the writer's journal.
+        time_ms: milliseconds since the epoch.
+        data: strict JSON data, as `jsonable` makes it.
+    """
+
+    kind: str
+    record: int
+    time_ms: int
+    data: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Records `first` up to `first + count` of one writer of one run; count 0 is a heartbeat.
+
+    Attributes:
+        run_id: 32 hex digits.
+        writer: unique for every process that writes to the run; letters, digits, `_`, `.`, `-`, at most 64.
+        first: index of the first record, >= 0.
+        count: records, >= 0; a record holds the points of one `log()` call, or one event.
+        keys: metric names that `points.key` refers to.
+    """
+
+    run_id: str
+    writer: str
+    first: int
+    count: int
+    keys: tuple[str, ...] = ()
+    points: Columns = field(default_factory=Columns.empty)
+    events: tuple[Event, ...] = ()
+
+    @property
+    def end(self) -> int:
+        """Index of the record after the last one."""
+        return self.first + self.count

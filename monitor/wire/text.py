@@ -1,0 +1,120 @@
+"""The JSON spelling, for people with curl, and reduced curves on their way to a reader."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.domain import Curve
+from monitor.errors import WireError
+from monitor.wire.batch import MAX_POINTS, Batch, Columns
+from monitor.wire.checks import checked, integer
+from monitor.wire.numbers import number_from_json, number_to_json
+
+
+def batch_from_json(data: object) -> Batch:
+    """Read the JSON spelling: `points` is a list of `{"key", "step", "value", "time_ms", "epoch"?}`.
+
+    Raises:
+        WireError: the data does not follow the format; `field` names the place, such as `points[3].value`.
+    """
+    if not isinstance(data, Mapping):
+        raise WireError("body", f"must be a JSON object, got {type(data).__name__}")
+    rows = data.get("points", [])
+    if not isinstance(rows, list):
+        raise WireError("points", "must be a list of objects")
+    if len(rows) > MAX_POINTS:
+        raise WireError("points", f"holds {len(rows)} points, at most {MAX_POINTS} are taken at once")
+    keys: dict[str, int] = {}
+    columns: list[tuple[int, int, float, int, float]] = []
+    for i, row in enumerate(rows):
+        place = f"points[{i}]"
+        if not isinstance(row, Mapping):
+            raise WireError(place, "must be an object")
+        name = row.get("key")
+        if not isinstance(name, str):
+            raise WireError(f"{place}.key", f"must be a string, got {name!r}")
+        epoch = row.get("epoch")
+        columns.append(
+            (
+                keys.setdefault(name, len(keys)),
+                integer(row, "step", -(2**63), 2**63 - 1, place),
+                number_from_json(row.get("value"), f"{place}.value"),
+                integer(row, "time_ms", 0, 2**62, place),
+                math.nan if epoch is None else number_from_json(epoch, f"{place}.epoch"),
+            )
+        )
+    if len(keys) > 65_536:
+        raise WireError("points", f"hold {len(keys)} different keys, at most 65536 fit a batch")
+    key, step, value, time_ms, epochs = zip(*columns, strict=True) if columns else ((), (), (), (), ())
+    points = Columns(
+        np.array(key, "u2"),
+        np.array(step, "i8"),
+        np.array(value, "f8"),
+        np.array(time_ms, "i8"),
+        np.array(epochs, "f8") if not all(math.isnan(e) for e in epochs) else None,
+    )
+    return checked({**data, "keys": list(keys)}, points)
+
+
+def batch_to_json(batch: Batch) -> dict[str, object]:
+    """The JSON spelling of a batch; see `batch_from_json`."""
+    p = batch.points
+    epochs: Sequence[float] = p.epoch.tolist() if p.epoch is not None else [math.nan] * len(p)
+    rows = [
+        {
+            "key": batch.keys[k],
+            "step": s,
+            "value": number_to_json(v),
+            "time_ms": t,
+            **({} if math.isnan(e) else {"epoch": number_to_json(e)}),
+        }
+        for k, s, v, t, e in zip(
+            p.key.tolist(), p.step.tolist(), p.value.tolist(), p.time_ms.tolist(), epochs, strict=True
+        )
+    ]
+    return {
+        "run_id": batch.run_id,
+        "writer": batch.writer,
+        "first": batch.first,
+        "count": batch.count,
+        "points": rows,
+        "events": [
+            {"kind": e.kind, "record": e.record, "time_ms": e.time_ms, "data": dict(e.data)} for e in batch.events
+        ],
+    }
+
+
+def curve_to_json(curve: Curve) -> dict[str, object]:
+    """A reduced curve as strict JSON data."""
+    return {
+        "key": curve.key,
+        "x_axis": curve.x_axis,
+        "x": [number_to_json(v) for v in curve.x.tolist()],
+        "y": [number_to_json(v) for v in curve.y.tolist()],
+        "shown": curve.shown,
+        "total": curve.total,
+        "smoothed": None if curve.smoothed is None else [number_to_json(v) for v in curve.smoothed.tolist()],
+    }
+
+
+def curve_from_json(data: Mapping[str, object]) -> Curve:
+    """The inverse of `curve_to_json`."""
+
+    def column(name: str) -> NDArray[np.float64]:
+        values = data[name]
+        assert isinstance(values, list)
+        return np.array([number_from_json(v, name) for v in values], "f8")
+
+    return Curve(
+        str(data["key"]),
+        str(data["x_axis"]),
+        column("x"),
+        column("y"),
+        int(str(data["shown"])),
+        int(str(data["total"])),
+        None if data.get("smoothed") is None else column("smoothed"),
+    )
