@@ -67,7 +67,7 @@ class Plan:
     seed: int = 0
 
     def but(self, **changes: object) -> Plan:
-        return replace(self, **changes)  # type: ignore[arg-type]
+        return replace(self, **changes)
 
 
 def optimizer(plan: Plan, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:

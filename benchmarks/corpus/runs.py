@@ -117,7 +117,7 @@ def _run(record: dict[str, object], label: dict[str, str]) -> Run:
     if unknown := (names | left_open) - set(LABELS):
         raise ValueError(f"labels.csv: {label['run_id']} has {', '.join(sorted(unknown))}; known: {', '.join(LABELS)}")
     curves = {
-        key: np.array([[float(step), float(loss)] for step, loss in record[key]]).reshape(-1, 2)  # type: ignore[attr-defined]
+        key: np.array([[float(step), float(loss)] for step, loss in record[key]]).reshape(-1, 2)
         for key in ("train", "val")
     }
     return Run(

@@ -1,6 +1,6 @@
 """Train the runs of the corpus and write their curves.
 
-python -m benchmarks.corpus.train --out /tmp/corpus            # all domains, one file each, about 20 minutes
+python -m benchmarks.corpus.train --out /tmp/corpus            # all domains, one file each, about 15 minutes
 python -m benchmarks.corpus.train --out /tmp/corpus --domain vae pinn
 python -m benchmarks.corpus.train --out /tmp/corpus --pack     # from those files, write dev.jsonl.gz and held.jsonl.gz
 """
