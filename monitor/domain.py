@@ -8,7 +8,7 @@ value that was measured.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -255,6 +255,23 @@ class Points:
 
     def __len__(self) -> int:
         return len(self.steps)
+
+    @classmethod
+    def join(cls, parts: Sequence[Points]) -> Points:
+        """Points one after the other; where only some have epochs, the others' are NaN."""
+        import numpy as np
+
+        if len(parts) == 1:
+            return parts[0]
+        epochs = None
+        if any(part.epochs is not None for part in parts):
+            epochs = np.concatenate([np.full(len(p), np.nan) if p.epochs is None else p.epochs for p in parts])
+        return cls(
+            np.concatenate([np.empty(0, np.int64), *(part.steps for part in parts)]),
+            np.concatenate([np.empty(0, np.float64), *(part.values for part in parts)]),
+            np.concatenate([np.empty(0, np.int64), *(part.times for part in parts)]),
+            epochs,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Annotated, Literal
 
+import anyio
 from fastapi import APIRouter, Query, Request
-from starlette.responses import Response
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.responses import Response, StreamingResponse
 
 from monitor import wire
+from monitor.api import arrow
 from monitor.api.bodies import json_response
 from monitor.api.models import CurveModel, HistoryModel
 from monitor.api.problems import documented
@@ -45,7 +50,10 @@ def get_curve(
     responses={
         200: {
             "model": HistoryModel,
-            "content": {wire.POINTS_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+            "content": {
+                media: {"schema": {"type": "string", "format": "binary"}}
+                for media in (arrow.MEDIA_TYPE, wire.POINTS_MEDIA_TYPE)
+            },
         }
     },
 )
@@ -58,15 +66,32 @@ def get_history(
     hi: Annotated[int | None, Query(ge=-(2**63), lt=2**63, description="Last step, inclusive.")] = None,
     attempt: Annotated[int | None, Query(ge=1, lt=2**31, description="Points of this attempt alone.")] = None,
 ) -> Response:
-    """Every point of a series: packed for those who accept `application/x-monitor-points`, else JSON."""
+    """Every point of a series: an Arrow stream or packed for those who accept it, else JSON."""
     run = served.store.run(ref)
+    headers, accept = {"Vary": "Accept"}, request.headers.get("accept", "")
+    if arrow.MEDIA_TYPE in accept:
+        batches = served.store.history_batches(run.id, key, lo=lo, hi=hi, attempt=attempt)
+        first = next(batches, None)  # an unknown series is refused before the answer begins
+        epochs = first is not None and first.epochs is not None
+        whole = batches if first is None else itertools.chain([first], batches)
+        parts = arrow.encode_stream(whole, {"run_id": run.id, "run": run.name, "key": key}, epochs=epochs)
+        return StreamingResponse(_to_the_end(parts, batches), media_type=arrow.MEDIA_TYPE, headers=headers)
     points = served.store.history(run.id, key, lo=lo, hi=hi, attempt=attempt)
-    headers = {"Vary": "Accept"}
-    if wire.POINTS_MEDIA_TYPE in request.headers.get("accept", ""):
+    if wire.POINTS_MEDIA_TYPE in accept:
         return Response(wire.encode_points(points), media_type=wire.POINTS_MEDIA_TYPE, headers=headers)
     response = json_response(points_to_json(key, points))
     response.headers.update(headers)
     return response
+
+
+async def _to_the_end(parts: Iterator[bytes], batches: Generator[Points]) -> AsyncIterator[bytes]:
+    """Hand the parts out, and end the read transaction with the answer, also where the client went away."""
+    try:
+        async for part in iterate_in_threadpool(parts):
+            yield part
+    finally:
+        with anyio.CancelScope(shield=True):
+            await run_in_threadpool(batches.close)
 
 
 def points_to_json(key: str, points: Points) -> dict[str, object]:

@@ -5,7 +5,7 @@ Where it reads from: an explicit server, else `MONITOR_SERVER_URL`, else the emb
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from monitor.client.options import server_of
@@ -216,6 +216,22 @@ class RunView:
             SeriesNotFound: the run has no such series.
         """
         return self._source.history(self.id, key, lo, hi, attempt)
+
+    def batches(
+        self, key: str, *, lo: int | None = None, hi: int | None = None, attempt: int | None = None
+    ) -> Iterator[Points]:
+        """What `history` reads, some at a time, for series that do not fit into memory.
+
+        A server streams them as Arrow where pyarrow is installed here; without it everything comes at once. The read
+        transaction lasts until the last batch was taken: do not keep it waiting.
+
+        Args:
+            key: the series, and so on as in `history`.
+
+        Raises:
+            SeriesNotFound: when the first batch is asked for; the run has no such series.
+        """
+        return self._source.batches(self.id, key, lo, hi, attempt)
 
     def curve(
         self,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
 from monitor.domain import Recommendation, Reply
@@ -177,6 +177,27 @@ def request(
             return response.json()
         return response.content
     raise error_of(server, response.status_code, response.content)
+
+
+def request_stream(
+    client: httpx.Client, path: str, *, params: Mapping[str, str], headers: Mapping[str, str]
+) -> Generator[bytes]:
+    """Ask a server for something long; its bytes as they come.
+
+    Raises:
+        MonitorError: as `request` does, when the first bytes are asked for; `ServerUnreachable` also where the answer
+            breaks off.
+    """
+    import httpx
+
+    server = str(client.base_url).rstrip("/")
+    try:
+        with client.stream("GET", path, params=params, headers=headers) as response:
+            if not response.is_success:
+                raise error_of(server, response.status_code, response.read())
+            yield from response.iter_bytes()
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+        raise ServerUnreachable(server, str(error) or type(error).__name__) from None
 
 
 def error_of(server: str, status: int, body: bytes) -> MonitorError:

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
-from monitor.client.sinks import connect, request
+from monitor.client.sinks import connect, request, request_stream
 from monitor.domain import (
     Alert,
     Checkpoint,
@@ -54,6 +55,10 @@ class Source(Protocol):
 
     def history(self, run_id: str, key: str, lo: int | None, hi: int | None, attempt: int | None) -> Points:
         """Every point of a series."""
+        ...
+
+    def batches(self, run_id: str, key: str, lo: int | None, hi: int | None, attempt: int | None) -> Iterator[Points]:
+        """Every point of a series, some at a time."""
         ...
 
     def curve(self, run_id: str, key: str, query: Query) -> Curve:
@@ -127,6 +132,9 @@ class EmbeddedSource:
     def history(self, run_id: str, key: str, lo: int | None, hi: int | None, attempt: int | None) -> Points:
         return self._store.history(run_id, key, lo=lo, hi=hi, attempt=attempt)
 
+    def batches(self, run_id: str, key: str, lo: int | None, hi: int | None, attempt: int | None) -> Iterator[Points]:
+        return self._store.history_batches(run_id, key, lo=lo, hi=hi, attempt=attempt)
+
     def curve(self, run_id: str, key: str, query: Query) -> Curve:
         return self._store.curve(run_id, key, **dict(query))  # type: ignore[arg-type]  # as in `runs`
 
@@ -191,13 +199,24 @@ class HttpSource:
         return tuple(SeriesInfo.from_dict(_mapping(row)) for row in self._list(run_id, "series"))
 
     def history(self, run_id: str, key: str, lo: int | None, hi: int | None, attempt: int | None) -> Points:
+        return Points.join(list(self.batches(run_id, key, lo, hi, attempt)))
+
+    def batches(self, run_id: str, key: str, lo: int | None, hi: int | None, attempt: int | None) -> Iterator[Points]:
+        from monitor.client import arrow
         from monitor.wire import POINTS_MEDIA_TYPE, decode_points
 
         query = {"key": key, "lo": lo, "hi": hi, "attempt": attempt}
-        body = self._get(f"/runs/{run_id}/history", query, {"Accept": POINTS_MEDIA_TYPE})
-        if not isinstance(body, bytes):
-            raise ServerUnreachable(self._server, "it answers, but not with points")
-        return decode_points(body)
+        accept = arrow.MEDIA_TYPE if arrow.installed() else POINTS_MEDIA_TYPE
+        path, params = f"/api/v1/runs/{run_id}/history", {k: str(v) for k, v in query.items() if v is not None}
+        parts = request_stream(self._client, path, params=params, headers={"Accept": accept})
+        with contextlib.closing(parts):
+            try:
+                if accept == POINTS_MEDIA_TYPE:
+                    yield decode_points(b"".join(parts))
+                else:
+                    yield from arrow.decode_stream(parts)
+            except (ValueError, KeyError) as error:
+                raise ServerUnreachable(self._server, f"it answers, but not with points ({error})") from None
 
     def curve(self, run_id: str, key: str, query: Query) -> Curve:
         from monitor.wire import curve_from_json

@@ -168,21 +168,6 @@ def take(points: Points, index: NDArray[np.intp] | NDArray[np.bool_] | slice) ->
     )
 
 
-def join(parts: Sequence[Points]) -> Points:
-    """Points one after the other; the parts themselves where there is only one."""
-    if len(parts) == 1:
-        return parts[0]
-    epochs = None
-    if any(part.epochs is not None for part in parts):
-        epochs = np.concatenate([np.full(len(p), np.nan) if p.epochs is None else p.epochs for p in parts])
-    return Points(
-        np.concatenate([part.steps for part in parts]),
-        np.concatenate([part.values for part in parts]),
-        np.concatenate([part.times for part in parts]),
-        epochs,
-    )
-
-
 def gap_starts(values: NDArray[np.float64]) -> NDArray[np.intp]:
     """Where a stretch of NaN, of +inf or of -inf begins."""
     bad = np.flatnonzero(~np.isfinite(values))

@@ -42,7 +42,7 @@ def stream_history(
     attempt: int | None,
     size: int = PORTION,
 ) -> Iterator[Points]:
-    """The same points in the same order, in batches of at most `size` and at least one point.
+    """The same points in the same order, in batches of 1 to `size` points, all of them with epochs or none.
 
     Chunks are taken up by their lowest step; what lies below the lowest step of all that are left is handed out. Memory
     is that of a few batches, and of the chunks that overlap in step.
@@ -52,6 +52,7 @@ def stream_history(
     """
     reader = ChunkReader(connection, run_id, key, attempt)
     rows = sorted(_within(reader.rows, lo, hi), key=lambda row: (row["first_step"], row["seq"]))
+    epochs = any(row["first_epoch"] is not None for row in rows)
     held: list[tuple[int, Points]] = []
     for some in portions(rows, size):
         if sum(len(points) for _, points in held) >= size:
@@ -60,13 +61,20 @@ def stream_history(
             rest = [(seq, chunks.take(p, slice(cut, None))) for (seq, p), cut in zip(held, cuts, strict=True)]
             yield from _batches(ready, lo, hi, size)
             held = [part for part in rest if len(part[1])]
-        held += [(row["seq"], _in_order(reader.points([row], times=True, epochs=True))) for row in some]
+        held += [(row["seq"], _of_chunk(reader, row, epochs)) for row in some]
     yield from _batches(held, lo, hi, size)
 
 
 def _within(rows: Sequence[Overview], lo: float | None, hi: float | None) -> list[Overview]:
     low, high = -math.inf if lo is None else lo, math.inf if hi is None else hi
     return [row for row in rows if row["first_step"] <= high and row["last_step"] >= low]
+
+
+def _of_chunk(reader: ChunkReader, row: Overview, epochs: bool) -> Points:
+    points = _in_order(reader.points([row], times=True, epochs=epochs))
+    if epochs and points.epochs is None:  # others have some, and all batches are to have the same columns
+        return Points(points.steps, points.values, points.times, np.full(len(points), np.nan))
+    return points
 
 
 def _first(points: Points, step: int) -> int:
@@ -79,7 +87,7 @@ def _batches(parts: Sequence[tuple[int, Points]], lo: float | None, hi: float | 
     found = [points for _, points in sorted(parts, key=lambda part: part[0]) if len(points)]
     if not found:
         return
-    points = _cut(_in_order(chunks.join(found)), lo, hi)
+    points = _cut(_in_order(Points.join(found)), lo, hi)
     for start in range(0, len(points), size):
         yield chunks.take(points, slice(start, start + size))
 

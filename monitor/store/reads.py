@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from sqlalchemy import select
 
@@ -106,7 +106,7 @@ class Reads(Database):
         hi: float | None = None,
         attempt: int | None = None,
         size: int = PORTION,
-    ) -> Iterator[Points]:
+    ) -> Generator[Points]:
         """What `history` reads, in the same order, in batches: memory does not grow with the series.
 
         Args:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -220,3 +221,42 @@ def test_health_info_and_readiness_answer(api: Api) -> None:
     assert api.store.url.startswith(info["store"])
     assert info["store_id"] == health["store_id"]
     assert len(info["rules_hash"]) == 12
+
+
+def test_a_history_streams_as_arrow(api: Api, run: Batch) -> None:
+    pa = pytest.importorskip("pyarrow", reason="the server extra has it")
+    answer = api.http.get(
+        "/api/v1/runs/reader/history",
+        params={"key": "train/loss"},
+        headers={"Accept": "application/vnd.apache.arrow.stream"},
+    )
+    table = pa.ipc.open_stream(answer.content).read_all()
+
+    assert answer.headers["content-type"] == "application/vnd.apache.arrow.stream"
+    assert table.schema.names == ["step", "value", "time"]
+    assert str(table.schema.field("time").type) == "timestamp[ms, tz=UTC]"
+    assert table.schema.metadata == {b"run_id": run.run_id.encode(), b"run": b"reader", b"key": b"train/loss"}
+    np.testing.assert_array_equal(table["value"].to_numpy(), [3.0, 2.0, math.nan, math.inf, 1.0])
+
+
+def test_an_unknown_series_is_refused_before_a_stream_begins(api: Api, run: Batch) -> None:
+    headers = {"Accept": "application/vnd.apache.arrow.stream"}
+    answer = api.http.get("/api/v1/runs/reader/history", params={"key": "nothing"}, headers=headers)
+
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:lossmonitor:problem:series-not-found")
+
+
+def test_a_reader_that_hangs_up_gives_its_connection_back(api: Api) -> None:
+    batch = a_batch(np.random.default_rng(0).normal(size=900_000).tolist(), name="endless")
+    api.post(batch)
+    pool = api.store._engine.pool
+    headers = {"Accept": "application/vnd.apache.arrow.stream"}
+    with api.http.stream(
+        "GET", "/api/v1/runs/endless/history", params={"key": "train/loss"}, headers=headers
+    ) as answer:
+        next(answer.iter_raw())
+        assert pool.checkedout() >= 1
+    end = time.monotonic() + 20
+    while pool.checkedout() and time.monotonic() < end:
+        api.http.get("/healthz")
+    assert pool.checkedout() == 0

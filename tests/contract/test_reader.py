@@ -1,0 +1,168 @@
+"""`monitor.Api` answers the same over HTTP, with pyarrow and without it, as from the embedded store."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+
+import httpx
+import numpy as np
+import pytest
+
+from monitor.api import create_api
+from monitor.client.reader import Api, RunView
+from monitor.domain import RunInfo, RunStatus
+from monitor.errors import RunNotFound, SeriesNotFound, ServerUnreachable, WireError
+from monitor.rules import Engine
+from monitor.settings import load
+from monitor.store import Store
+from tests.api.conftest import served
+from tests.conftest import NOW_MS, Feed
+
+N = 6_000
+VALUES = np.random.default_rng(0).normal(size=N)
+VALUES[[7, 3_000, 5_999]] = [math.nan, math.inf, -math.inf]
+
+
+@pytest.fixture
+def full(store: Store) -> Feed:
+    """A run whose second attempt went back to step 4,000, and another run."""
+    feed = Feed(store, now_ms=NOW_MS)
+    feed.start(name="long", project="reads", tags={"team": "vision"})
+    feed.log("acc", range(N), VALUES, epochs=np.arange(N) / 100)
+    feed.log("val/loss", [1, 2], [0.5, 0.25])
+    again = Feed(store, run_id=feed.run_id, writer="second")
+    again.start(resume="must")
+    again.log("acc", range(4_000, 4_100), np.full(100, 9.0))
+    other = Feed(store, run_id="f" * 32)
+    other.start(name="other", project="else")
+    return feed
+
+
+@pytest.fixture(params=["embedded", "http", "http without pyarrow"])
+def api(
+    request: pytest.FixtureRequest, full: Feed, store_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> Iterator[Api]:
+    settings = load(dir=str(tmp_path), database_url=store_url)
+    if request.param == "embedded":
+        with Api(settings=settings) as found:
+            yield found
+        return
+    if request.param == "http without pyarrow":
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with served(create_api(full.store, Engine(), settings)) as address, Api(address) as found:
+        yield found
+
+
+@pytest.fixture
+def run(api: Api) -> RunView:
+    return api.run("long")
+
+
+def test_runs_are_found_by_a_query(api: Api) -> None:
+    assert [view.name for view in api.runs('tags.team = "vision" and val.best < 0.3')] == ["long"]
+    assert [view.name for view in api.runs(order="name", limit=1)] == ["long"]
+    assert [view.name for view in api.runs(project="else", status="running")] == ["other"]
+    assert api.runs_page(limit=1).total == 2
+    with pytest.raises(WireError, match=r"val\.bets"):
+        api.runs("val.bets < 1")
+
+
+def test_a_history_is_every_point_of_the_curve(run: RunView) -> None:
+    points = run.history("acc")
+    np.testing.assert_array_equal(points.steps, np.arange(4_100))
+    assert points.values.tobytes() == np.concatenate([VALUES[:4_000], np.full(100, 9.0)]).tobytes()
+    np.testing.assert_array_equal(points.times, NOW_MS + np.concatenate([np.arange(4_000), np.arange(100)]))
+    assert points.epochs is not None
+    np.testing.assert_array_equal(points.epochs, np.concatenate([np.arange(4_000) / 100, np.full(100, math.nan)]))
+    assert (points.steps.dtype, points.values.dtype, points.times.dtype) == (np.int64, np.float64, np.int64)
+    assert run.history("val/loss").epochs is None
+
+
+def test_a_history_of_one_attempt_and_of_a_window(run: RunView) -> None:
+    assert len(run.history("acc", attempt=1)) == N
+    assert run.history("acc", attempt=2).steps.tolist() == list(range(4_000, 4_100))
+    assert run.history("acc", lo=3_998, hi=4_001).values.tolist() == [*VALUES[3_998:4_000], 9.0, 9.0]
+    nothing = run.history("acc", lo=10**9)
+    assert (len(nothing), nothing.steps.dtype, nothing.values.dtype) == (0, np.int64, np.float64)
+
+
+def test_batches_are_the_history(run: RunView) -> None:
+    whole = run.history("acc")
+    parts = list(run.batches("acc"))
+    np.testing.assert_array_equal(np.concatenate([p.steps for p in parts]), whole.steps)
+    np.testing.assert_array_equal(np.concatenate([p.values for p in parts]), whole.values)
+
+
+@pytest.mark.parametrize(
+    ("x", "scale", "lo", "hi"),
+    [("step", 1, 100, 200), ("epoch", 0.01, 1.0, 2.0), ("relative", 0.001, 0.1, 0.2), ("wall_time", 1, None, None)],
+)
+def test_a_curve_over_every_axis(run: RunView, x: str, scale: float, lo: float | None, hi: float | None) -> None:
+    curve = run.curve("acc", x=x, lo=lo, hi=hi, width=1000)  # type: ignore[arg-type]  # one of the axes
+    assert (curve.key, curve.x_axis, curve.shown) == ("acc", x, len(curve.x))
+    if lo is None:
+        assert (curve.x[0], curve.x[-1], curve.total) == (NOW_MS, NOW_MS + 3_999, 4_100)
+        return
+    assert curve.total == 101
+    np.testing.assert_allclose(curve.x, np.arange(100, 201) * scale)
+    np.testing.assert_array_equal(curve.y, VALUES[100:201])
+
+
+def test_a_curve_within_a_width_keeps_what_is_not_finite(run: RunView) -> None:
+    curve = run.curve("acc", width=50)
+    assert curve.total == 4_100
+    assert curve.shown <= 4 * 50 + 2
+    assert math.isnan(curve.y[curve.x == 7][0])
+    assert curve.y[curve.x == 3_000][0] == math.inf
+    assert curve.smoothed is None
+    smooth = run.curve("acc", width=50, smoothing=0.9).smoothed
+    assert smooth is not None
+    total = mass = 0.0
+    for value in run.history("acc").values:
+        if math.isfinite(value):
+            total, mass = 0.9 * total + value, 0.9 * mass + 1
+    assert smooth[-1] == pytest.approx(total / mass)
+
+
+@pytest.mark.parametrize("arguments", [{"x": "time"}, {"width": 0}, {"smoothing": 1.0}, {"smoothing": -0.1}])
+def test_a_wrong_argument_is_named(run: RunView, arguments: dict[str, object]) -> None:
+    with pytest.raises(WireError) as caught:
+        run.curve("acc", **arguments)  # type: ignore[arg-type]  # wrong on purpose
+    assert next(iter(arguments)) in str(caught.value)
+
+
+def test_what_is_not_there_is_named(api: Api, run: RunView) -> None:
+    with pytest.raises(RunNotFound, match="nobody"):
+        api.run("nobody")
+    for ask in (run.history, run.curve, lambda key: list(run.batches(key))):
+        with pytest.raises(SeriesNotFound, match="nothing"):
+            ask("nothing")
+
+
+def test_the_rest_of_a_run(api: Api, run: RunView) -> None:
+    assert {s.key for s in run.series()} == {"acc", "val/loss"}
+    assert run.refresh() == run.info
+    assert run.diagnosis().verdict == run.info.verdict
+    assert run.findings() == run.diagnosis().findings
+    assert [event.kind for event in run.events()] == ["run", "run"]
+    assert (run.checkpoints(), api.alerts()) == ((), ())
+    assert api.projects() == (("else", 1), ("reads", 1))
+    run.request_stop("anna")
+    assert run.refresh().stop_requested == "anna"
+
+
+def test_an_answer_that_is_no_history_is_told_as_such() -> None:
+    run = RunInfo(id="a" * 32, project="p", name="n", status=RunStatus.RUNNING, created_ms=1)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/history"):
+            return httpx.Response(200, content=b"<html>hello</html>")
+        return httpx.Response(200, json=run.to_dict())
+
+    with (
+        Api("http://server", transport=httpx.MockTransport(answer)) as api,
+        pytest.raises(ServerUnreachable, match="not with points"),
+    ):
+        api.run("n").history("acc")
