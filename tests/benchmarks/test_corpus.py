@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.calibrate_rules import judge
 from benchmarks.calibrate_rules import load as load_exported
+from benchmarks.corpus.measures import agrees, proposal
 from benchmarks.corpus.runs import CONDITIONS, HALVES, Run, load
 from benchmarks.corpus.train import train
 from benchmarks.score_corpus import figures, main, prechelt, wrong
@@ -56,6 +57,12 @@ def test_no_domain_is_in_both_halves_and_each_half_has_every_condition() -> None
     for runs in halves:
         assert all(sum(run.truth(name) is True for run in runs) >= 5 for name in CONDITIONS)
         assert sum(run.calm for run in runs) >= 0.45 * len(runs)
+
+
+def test_the_measures_alone_say_what_the_rater_said_of_nearly_all_runs(dev: list[Run]) -> None:
+    for name, share in (("nan", 1.0), ("divergence", 0.9), ("overfitting", 0.9), ("convergence", 0.9)):
+        same = [v for run in dev if (v := agrees(run, proposal(run), name)) is not None]
+        assert sum(same) >= share * len(same), name
 
 
 def test_the_engine_keeps_its_figures_on_the_half_that_may_be_looked_at(dev: list[Run]) -> None:
