@@ -11,7 +11,7 @@ import ipaddress
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     mlflow_interval_s: float = Field(default=5.0, gt=0, description="Seconds between copies of changed runs to MLflow.")
 
     ship_interval_s: float = Field(default=0.5, gt=0, description="Seconds a point waits at most before it is sent.")
+    shipper: Literal["process", "thread"] = Field(
+        default="process", description="Who sends what was logged: a process beside the training, or a thread of it."
+    )
     fsync_interval_s: float = Field(default=1.0, ge=0, description="Seconds between fsyncs of the journal; 0: never.")
     journal_quota_mb: int = Field(default=1024, gt=0, description="Most MiB of journal a run keeps on disk.")
     finish_timeout_s: float = Field(

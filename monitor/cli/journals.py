@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +13,12 @@ from monitor.screen import emit, err, escape, number
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from monitor.client.sinks import Sink
     from monitor.client.sync import Leftover
-    from monitor.settings import Settings
 
 _FOLDER = typer.Argument(None, metavar="[DIR]", help="Folder of the store and the journals; default MONITOR_DIR.")
-_SERVER = typer.Option(None, "--server", help="Server to send to; default MONITOR_SERVER_URL, else the embedded store.")
+_SERVER = typer.Option(
+    None, "--server", help="Server to send to; default: where each run was meant to go, MONITOR_SERVER_URL, the store."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -36,8 +35,8 @@ def sync(
     """Send the points that ended processes left in their journals, and delete the journals that are stored."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+    from monitor.client.sync import own_destination, unsent
     from monitor.client.sync import sync as ship
-    from monitor.client.sync import unsent
 
     loaded = settings_.load(dir=directory, server_url=server)
     waiting = [item for item in unsent(loaded.journal_dir) if not item.live]
@@ -49,7 +48,7 @@ def sync(
             if item.folder in tasks:
                 progress.update(tasks[item.folder], completed=done)
 
-        done = ship(loaded.journal_dir, lambda: _sink(loaded), report)
+        done = ship(loaded.journal_dir, own_destination(loaded, server), report)
     sent = [item for item in done.sent if item.records]
     data = {"sent": _rows(sent), "left": _rows(done.left), "lost_records": done.lost}
     lines = [f"sent {number(sum(item.points for item in sent))} points of {number(len(sent))} journals"]
@@ -85,20 +84,17 @@ def doctor(
     lines = [f"receiver  {escape(where)}: {state}", f"journals  {escape(str(loaded.journal_dir))}: {_count(found)}"]
     for item in found:
         reason = (
-            "its process runs and sends it" if item.live else item.problem or "its process ended; run `monitor sync`"
+            f"process {item.pid} runs and sends them"
+            if item.live
+            else item.problem or "the process ended before they were sent"
         )
-        lines.append(f"  {escape(_title(item))}: {number(item.points)} points unsent, {escape(reason)}")
+        meant = f" for {item.server}" if item.server and item.server != loaded.server_url else ""
+        lines.append(f"  {escape(_title(item))}: {number(item.points)} points unsent{escape(meant)}; {escape(reason)}")
+    if any(not item.live for item in found):
+        lines.append("`monitor sync` sends what ended processes left")
     emit(data, "\n".join(lines), json)
     if problem:
         raise typer.Exit(1)
-
-
-def _sink(settings: Settings) -> Sink:
-    from monitor.client.sinks import EmbeddedSink, HttpSink
-
-    if settings.server_url:
-        return HttpSink(settings.server_url, settings.token)
-    return EmbeddedSink(settings, lambda: time.time_ns() // 1_000_000)
 
 
 def _title(item: Leftover) -> str:
@@ -115,8 +111,8 @@ def _rows(items: Iterable[Leftover]) -> list[dict[str, object]]:
     return [
         {
             "run_id": item.run_id, "run": item.run_name, "project": item.project, "writer": item.writer,
-            "live": item.live, "records": item.records, "points": item.points, "bytes": item.size,
-            "problem": item.problem, "folder": str(item.folder),
+            "server": item.server, "live": item.live, "records": item.records, "points": item.points,
+            "bytes": item.size, "problem": item.problem, "folder": str(item.folder),
         }
         for item in items
     ]  # fmt: skip

@@ -6,8 +6,10 @@ this process holds are kept in a set as well.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import socket
 import sys
 import threading
@@ -19,6 +21,8 @@ if sys.platform != "win32":
     import fcntl
 
 NAME: Final = "writer.json"
+GONE: Final = ".stored-"
+"""Begins the name of a folder that is being deleted."""
 _held: dict[Path, int] = {}
 _lock = threading.Lock()
 
@@ -36,9 +40,16 @@ class Claim:
         self._fd = fd
         self._pid = os.getpid()
         if note is not None:
-            text = json.dumps({"pid": self._pid, "host": socket.gethostname(), **note}).encode()
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, text, 0)
+            self._write({"pid": self._pid, "host": socket.gethostname(), **note})
+
+    def say_why(self, problem: str | None) -> None:
+        """Note why what is in the folder was not sent, for who asks later."""
+        with contextlib.suppress(OSError):
+            self._write({**note_of(self.folder), "problem": problem})
+
+    def _write(self, note: Mapping[str, object]) -> None:
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, json.dumps(note).encode(), 0)
 
     def release(self) -> None:
         """Give the folder up; a child of a fork leaves its parent's claim alone."""
@@ -53,6 +64,11 @@ class Claim:
 def claim(folder: Path, note: Mapping[str, object] | None = None) -> Claim | None:
     """Claim a writer's folder, or None where another writer, or this process, holds it.
 
+    Args:
+        folder: the writer's folder. With a note it is made if it is missing; without one, a folder that somebody else
+            has dealt with meanwhile is not there any more, and nobody's to claim.
+        note: what its writer says of itself.
+
     Raises:
         OSError: the folder cannot be made or written to.
     """
@@ -60,7 +76,10 @@ def claim(folder: Path, note: Mapping[str, object] | None = None) -> Claim | Non
     with _lock:
         if _held.get(folder) == os.getpid():
             return None
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if note is not None:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        elif not folder.is_dir():
+            return None
         fd = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if sys.platform != "win32":
@@ -70,6 +89,15 @@ def claim(folder: Path, note: Mapping[str, object] | None = None) -> Claim | Non
             return None
         _held[folder] = os.getpid()
     return Claim(folder, fd, note)
+
+
+def remove(folder: Path) -> None:
+    """Delete a claimed folder, all of it at one moment for whoever looks for it."""
+    gone = folder.with_name(f"{GONE}{folder.name}")
+    with contextlib.suppress(OSError):
+        folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+        folder.parent.rmdir()
 
 
 def note_of(folder: Path) -> dict[str, object]:

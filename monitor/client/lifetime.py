@@ -14,6 +14,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from monitor.client import courier
+
 if TYPE_CHECKING:
     from monitor.client.live import Run
 
@@ -78,9 +80,11 @@ def _at_exit() -> None:
     status, text = ending(None if interactive else error)
     for run in list(_open):
         run.finish(status, text)
+    courier.close()
 
 
 def _after_fork() -> None:
+    leak(courier.forget())
     for run in _open:
         run._forked()
     _open.clear()  # those that the child logs to come back

@@ -49,6 +49,7 @@ class Run:
         name: str,
         start: Mapping[str, object],
         open_sink: Callable[[], Sink] | None,
+        server: str | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self.id = run_id
@@ -58,6 +59,7 @@ class Run:
         self._settings = settings
         self._start = start
         self._open_sink = open_sink
+        self._server = server
         self._rng = rng or random.Random()  # names need no secrecy
         self._reply: Reply | None = None
         self._stop = False
@@ -251,6 +253,7 @@ class Run:
             start,
             self._notices,
             open_sink=self._open_sink,
+            server=self._server,
             on_reply=self._on_reply,
             on_links=self._on_links,
             rng=self._rng,
@@ -336,6 +339,7 @@ class Run:
         """Called in the child of a fork: what the parent's threads and files do is none of its business."""
         lifetime.leak(self._writer)
         self._writer = self._capture = None
+        self._settings = self._settings.model_copy(update={"shipper": "thread"})  # a worker gets no process of its own
         self._try_points = _never
         self._lock = threading.RLock()
         self._notices = Notices(self.name)

@@ -76,7 +76,8 @@ class JournalReader:
         folder: the writer's folder.
         at: where to begin; a position that `Range.after` gave, or the start.
         recover: True for the journal of a dead process: every checksum is checked, pending records count as empty ones.
-            False for a journal that this process itself is writing: reading stops before a pending record.
+            False for a journal that is being written: reading stops before a pending record, and before one that is
+            not stored in full.
     """
 
     def __init__(self, folder: Path, at: Position | None = None, *, recover: bool = False) -> None:
@@ -251,7 +252,7 @@ class _Scan:
         end = offset + (LONG_FRAME.size + length + 7) // 8 * 8
         if kind not in (EVENT, LAYOUT) or length < 8 or end > self.until:
             return False
-        if self.recover and crc != zlib.crc32(data[offset + 4 : end]):
+        if crc != zlib.crc32(data[offset + 4 : end]):
             return False
         number = int.from_bytes(data[offset + 16 : offset + 24], "little", signed=True)
         content = json.loads(bytes(data[offset + 24 : offset + LONG_FRAME.size + length]))
@@ -293,10 +294,13 @@ class _Scan:
             start = offset // 4 + 1
             same = self.segment._halves[start : start + 2 * words * n : 2 * words] == (kind | words << 16)
             n = n if same.all() else int(same.argmin())
-        if self.recover:
-            n = self._whole(offset, 8 * words, n)
-            if n == 0:
-                return False
+        n = (
+            self._whole(offset, 8 * words, n)
+            if self.recover
+            else n - self._torn(offset + 8 * words * (n - 1), 8 * words)
+        )
+        if n == 0:
+            return False
         if kind not in self.used:
             self.used[kind] = []
             for key in shape.keys:
@@ -306,6 +310,12 @@ class _Scan:
         self.points += n * width
         self.offset += 8 * words * n
         return True
+
+    def _torn(self, offset: int, size: int) -> bool:
+        """True for a record that its writer, in another process, is storing just now; only the last one can be."""
+        data = self.segment._bytes
+        expected: int = FRAME.unpack_from(data, offset)[0]
+        return zlib.crc32(data[offset + 4 : offset + size]) != expected
 
     def _whole(self, offset: int, size: int, n: int) -> int:
         """How many of n records have the right checksum, up to the first that has not."""

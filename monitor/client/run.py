@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
-from time import monotonic, time_ns
+from time import monotonic
 from typing import TYPE_CHECKING, Final, Literal
 
 from monitor.client import lifetime, options
@@ -91,13 +91,14 @@ def init(
         "heartbeat_s": chosen.heartbeat_s,
         "join": bool(rank.number),
     }
-    remote = chosen.server_url if mode in ("auto", "server") else None
+    remote = chosen.server_url if mode in ("auto", "server", "offline") else None
     run = Run(
         settings=chosen,
         run_id=ident,
         name=shown,
         start=start,
-        open_sink=None if mode == "offline" else _sink_opener(chosen, remote, sink),
+        open_sink=None if mode == "offline" else _opener(chosen, remote, sink),
+        server=remote,
         rng=rng,
     )
     if given and mode != "offline":
@@ -143,17 +144,10 @@ def current() -> Run:
     return run
 
 
-def _sink_opener(settings: Settings, server: str | None, given: Sink | None) -> Callable[[], Sink]:
-    def open_sink() -> Sink:
-        if given is not None:
-            return given
-        from monitor.client.sinks import EmbeddedSink, HttpSink
+def _opener(settings: Settings, server: str | None, given: Sink | None) -> Callable[[], Sink]:
+    from monitor.client.sinks import Destination
 
-        if server is not None:
-            return HttpSink(server, settings.token)
-        return EmbeddedSink(settings, lambda: time_ns() // 1_000_000)
-
-    return open_sink
+    return Destination(settings, server) if given is None else lambda: given
 
 
 def _refused_at_once(run: Run) -> None:

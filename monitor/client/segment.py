@@ -149,8 +149,11 @@ def read_head(data: bytes | mmap.mmap) -> SegmentHead | None:
 
 def segment_files(folder: Path) -> list[tuple[int, Path]]:
     """The segment files of a writer's folder with their numbers, in order."""
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if entry.name.endswith(".seg")]
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.name.endswith(".seg")]
+    except FileNotFoundError:  # sent and deleted meanwhile
+        return []
     return sorted((int(name[:-4]), folder / name) for name in names if name[:-4].isdigit())
 
 

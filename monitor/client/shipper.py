@@ -7,7 +7,6 @@ receiver refuses for good is said once, and stays in the journal.
 from __future__ import annotations
 
 import random
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,10 +14,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from monitor.client.ack import AckFile, Position
-from monitor.client.notices import LOGGER
+from monitor.client.shipment import Shipment
 from monitor.domain import Reply
 from monitor.errors import (
-    MonitorError,
     OffsetGap,
     RunExists,
     RunNotFound,
@@ -41,12 +39,10 @@ _SLOW_WAIT_S: Final = 60.0
 _DRAIN_WAIT_S: Final = 0.5
 _WORTH_RECORDS: Final = 5000
 """A batch of so many records is followed by the next one at once."""
-_SWITCH_S: Final = 0.0005
-"""How long the interpreter lets the shipper run while the training loop wants to, while a batch is being sent."""
 
 
-class Shipper:
-    """Ships one writer's journal.
+class Shipper(Shipment):
+    """Ships one writer's journal from a thread.
 
     Args:
         folder: the writer's folder.
@@ -59,11 +55,6 @@ class Shipper:
         on_links: called once, after the first reply, with the addresses of what runs beside the server.
         joins: True for an extra writer, who waits for the run to appear.
         rng: spreads the retries of many clients.
-
-    Attributes:
-        acked: records that are stored for good.
-        refused: what the receiver refused for good, None while it does not.
-        trouble: the last error that is being retried, None while all goes well.
     """
 
     def __init__(
@@ -80,14 +71,9 @@ class Shipper:
         joins: bool = False,
         rng: random.Random | None = None,
     ) -> None:
-        self.run_id, self.writer = run_id, writer
-        self.acked = 0
-        self.refused: MonitorError | None = None
-        self.trouble: Exception | None = None
-        self._folder = folder
+        super().__init__(folder, run_id, writer, on_reply=on_reply, on_links=on_links)
         self._open_sink = open_sink
         self._interval_s, self._heartbeat_s = interval_s, heartbeat_s
-        self._on_reply, self._on_links = on_reply, on_links
         self._joins = joins
         self._rng = rng or random.Random()  # jitter needs no secrecy
         self._sink: Sink | None = None
@@ -95,7 +81,6 @@ class Shipper:
         self._unsent: Range | None = None
         self._failures = self._gaps = 0
         self._said: set[str] = set()
-        self._changed = threading.Condition()
         self._awake = False
         self._draining = False
         self._stopped = False
@@ -105,35 +90,16 @@ class Shipper:
         """Begin to ship."""
         self._thread.start()
 
-    def drain(self, target: int, timeout_s: float) -> bool:
-        """Send at once, and wait until `target` records are acknowledged.
+    def alive(self) -> bool:
+        """True while the thread runs."""
+        return self._thread.is_alive()
 
-        Args:
-            target: records.
-            timeout_s: seconds to wait, at most.
-
-        Returns:
-            False where time ran out, or the receiver refused.
-        """
-        deadline = monotonic() + timeout_s
+    def hurry(self, *, draining: bool) -> None:
+        """Send what is there now; see `Shipment.hurry`."""
         with self._changed:
-            self._draining = self._awake = True
+            self._awake = self._awake or draining or not self._draining
+            self._draining = draining
             self._changed.notify_all()
-            self._changed.wait_for(
-                lambda: self.acked >= target or self.refused is not None or not self._thread.is_alive(),
-                max(0.0, deadline - monotonic()),
-            )
-            self._draining = False
-            return self.acked >= target
-
-    def first_answer(self, timeout_s: float) -> None:
-        """Wait for the receiver's first answer, or for a failure to reach it."""
-        with self._changed:
-            self._awake = True
-            self._changed.notify_all()
-            self._changed.wait_for(
-                lambda: self.acked > 0 or self.refused is not None or self.trouble is not None, timeout_s
-            )
 
     def stop(self, timeout_s: float = 2.0) -> bool:
         """End the thread; False where it is still in a call that does not return."""
@@ -150,7 +116,7 @@ class Shipper:
         while not self._stopped:
             try:
                 if ack is None:
-                    ack = AckFile(self._folder)
+                    ack = AckFile(self.folder)
                 if self._ship(ack, heartbeat=monotonic() - beat >= self._heartbeat_s):
                     beat = monotonic()
                 wait = self._interval_s
@@ -174,7 +140,7 @@ class Shipper:
         if self.refused is not None:
             return False
         if self._reader is None:
-            self._reader = JournalReader(self._folder, ack.position)
+            self._reader = JournalReader(self.folder, ack.position)
             self.acked = ack.position.record
         answered = False
         while not self._stopped:
@@ -182,8 +148,7 @@ class Shipper:
             if part is None and (answered or not heartbeat or not self.acked):
                 return answered
             self._unsent = part
-            with _short_turns():
-                self._send(part, ack)
+            self._send(part, ack)
             answered = True
             if part is None or (part.count < _WORTH_RECORDS and not self._reader.behind()):
                 return True  # what is logged from now on waits for its interval, or each point would be a batch
@@ -200,17 +165,17 @@ class Shipper:
             self._gaps += 1
             if not self._reader.seek(gap.expected):
                 raise WireError("first", f"{gap}; the journal does not hold that record") from gap
-            self._note(ack, self._reader.position, None)
+            self._arrived(ack, self._reader.position, None)
             if self._gaps > 3:  # it cannot make up its mind; do not spin
                 raise StoreError(f"the receiver asks for another record each time: {gap}") from gap
             return
         self._unsent = None
         if reply.acked > self._reader.position.record:
             self._reader.seek(reply.acked)
-        self._failures, self._gaps, self.trouble = 0, 0, None
-        self._note(ack, self._reader.position, reply)
+        self._failures, self._gaps = 0, 0
+        self._arrived(ack, self._reader.position, reply)
 
-    def _note(self, ack: AckFile, position: Position, reply: Reply | None) -> None:
+    def _arrived(self, ack: AckFile, position: Position, reply: Reply | None) -> None:
         assert self._reader is not None
         moved = position.segment != ack.position.segment
         ack.write(position)
@@ -222,25 +187,19 @@ class Shipper:
             if self._on_links is not None and links is not None:
                 self._on_links(links())
             self._on_links = None
-        with self._changed:
-            self.acked = position.record
-            self._changed.notify_all()
+        self.note(acked=position.record)
 
     def _failed(self, error: Exception) -> float:
         """Note a failure; the seconds to wait before the next try."""
         waits_for_run = self._joins and isinstance(error, RunNotFound)
         if isinstance(error, WireError | RunExists | RunNotFound | OffsetGap) and not waits_for_run:
-            self._say(f"refused: {error}; what was logged stays in {self._folder}")
-            with self._changed:
-                self.refused = error
-                self._changed.notify_all()
+            self._say(f"refused: {error}; what was logged stays in {self.folder}")
+            self.note(refused=error)
             return _SLOW_WAIT_S
         self._failures += 1
         known = isinstance(error, ServerUnreachable | StoreError | Unauthorized | OSError)
-        self._say(f"{error}; logging goes on, points wait in {self._folder}", None if known else error)
-        with self._changed:
-            self.trouble = error
-            self._changed.notify_all()
+        self._say(f"{error}; logging goes on, points wait in {self.folder}", None if known else error)
+        self.note(trouble=error)
         if isinstance(error, Unauthorized | SchemaMismatch):
             most = _SLOW_WAIT_S
         else:
@@ -252,7 +211,7 @@ class Shipper:
         kind = text[:60]
         if kind not in self._said:
             self._said.add(kind)
-            LOGGER.warning("run %s: %s", self.run_id[:8], text, exc_info=unexpected)
+            self.say(text, unexpected)
 
 
 def batch_of(run_id: str, writer: str, part: Range | None, acked: int) -> Batch:
@@ -270,20 +229,3 @@ def batch_of(run_id: str, writer: str, part: Range | None, acked: int) -> Batch:
         points=part.points,
         events=part.events,
     )
-
-
-class _short_turns:  # noqa: N801  # used as a function, in a with statement
-    """Make the interpreter switch threads more often while the shipper works, so that `log()` waits less for it.
-
-    With the default of 5 ms, a training loop that logs while a batch is decoded stands still for 5 ms at a time.
-    """
-
-    def __enter__(self) -> None:
-        self._before = sys.getswitchinterval()
-        if self._before > _SWITCH_S:
-            sys.setswitchinterval(_SWITCH_S)
-        self._set = sys.getswitchinterval()
-
-    def __exit__(self, *_: object) -> None:
-        if sys.getswitchinterval() == self._set:  # nobody else chose another in the meantime
-            sys.setswitchinterval(self._before)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from time import time_ns
 from typing import TYPE_CHECKING, Final, Protocol
 
 from monitor.domain import Recommendation, Reply
@@ -82,6 +84,25 @@ class EmbeddedSink:
     def close(self) -> None:
         """Close the database."""
         self._store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a run goes, as plain data: called, it makes the sink, in this process or in another.
+
+    Attributes:
+        settings: names the embedded store, the rules and the token.
+        server: the server's address; None: the embedded store.
+    """
+
+    settings: Settings
+    server: str | None = None
+
+    def __call__(self) -> Sink:
+        """Make the sink."""
+        if self.server is not None:
+            return HttpSink(self.server, self.settings.token)
+        return EmbeddedSink(self.settings, lambda: time_ns() // 1_000_000)
 
 
 class HttpSink:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from monitor.client.ack import AckFile, read_ack
-from monitor.client.claim import claim, note_of
+from monitor.client.claim import GONE, claim, note_of, remove
 from monitor.client.records import JournalReader
 from monitor.client.segment import segment_files, size_on_disk
 from monitor.client.shipper import batch_of
@@ -23,6 +23,7 @@ from monitor.errors import MonitorError, OffsetGap, StoreError, WireError
 
 if TYPE_CHECKING:
     from monitor.client.sinks import Sink
+    from monitor.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,7 @@ class Leftover:
         points: points in them.
         size: bytes on disk.
         pid: the writer's process.
+        server: the server that its run is meant for; None: the embedded store, or whoever asks.
         problem: why the last try to send it failed, None where there was none.
     """
 
@@ -51,6 +53,7 @@ class Leftover:
     points: int
     size: int
     pid: int | None = None
+    server: str | None = None
     problem: str | None = None
 
 
@@ -80,24 +83,41 @@ def unsent(journal_dir: Path) -> tuple[Leftover, ...]:
         journal_dir: `settings.journal_dir`.
     """
     found = (_look(folder) for folder in _folders(journal_dir))
-    return tuple(item for item in found if item.live or item.records)
+    return tuple(item for item in found if item is not None and (item.live or item.records))
 
 
-def sync(journal_dir: Path, open_sink: Callable[[], Sink], progress: Progress | None = None) -> SyncReport:
+def sync(
+    journal_dir: Path, open_sink: Callable[[Leftover], Sink | None], progress: Progress | None = None
+) -> SyncReport:
     """Send the journals of dead processes, oldest first, and delete what is stored.
 
     Args:
         journal_dir: `settings.journal_dir`.
-        open_sink: makes the sink; called once, and only where there is something to send.
+        open_sink: makes the sink for a journal, only where it has something to send and its destination is another one
+            than that of the journal before it; None: that journal is not to be sent from here.
         progress: told how far each journal is.
 
     Returns:
-        What was sent and what was left. Nothing is raised for a journal that is refused; the others go on.
-
-    Raises:
-        MonitorError: the sink cannot be made.
+        What was sent and what was left. Nothing is raised for a journal that is refused, or whose destination cannot
+        be reached; the others go on.
     """
     return _ship_all(_folders(journal_dir), open_sink, progress, None)
+
+
+def own_destination(settings: Settings, server: str | None = None) -> Callable[[Leftover], Sink]:
+    """Let each journal go where its run was meant to go.
+
+    Args:
+        settings: say where a run goes that named no server.
+        server: where all of them are to go instead.
+    """
+
+    def open_sink(item: Leftover) -> Sink:
+        from monitor.client.sinks import Destination
+
+        return Destination(settings, server or item.server or settings.server_url)()
+
+    return open_sink
 
 
 def ship_run(run_folder: Path, open_sink: Callable[[], Sink], *, until: float) -> SyncReport:
@@ -108,13 +128,31 @@ def ship_run(run_folder: Path, open_sink: Callable[[], Sink], *, until: float) -
         open_sink: makes the sink.
         until: `time.monotonic()` at which to give up.
     """
-    return _ship_all(_writers(run_folder), open_sink, None, until)
+    return _ship_all(_writers(run_folder), lambda _: open_sink(), None, until)
+
+
+class _Sinks:
+    """One sink for each destination that is met."""
+
+    def __init__(self, open_sink: Callable[[Leftover], Sink | None]) -> None:
+        self._open = open_sink
+        self._made: dict[str | None, Sink | None] = {}
+
+    def of(self, item: Leftover) -> Sink | None:
+        if item.server not in self._made:
+            self._made[item.server] = self._open(item)
+        return self._made[item.server]
+
+    def close(self) -> None:
+        for sink in self._made.values():
+            if sink is not None:
+                sink.close()
 
 
 def _ship_all(
-    folders: list[Path], open_sink: Callable[[], Sink], progress: Progress | None, until: float | None
+    folders: list[Path], open_sink: Callable[[Leftover], Sink | None], progress: Progress | None, until: float | None
 ) -> SyncReport:
-    sink: Sink | None = None
+    sinks = _Sinks(open_sink)
     sent, left, lost = [], [], 0
     try:
         for folder in folders:
@@ -125,18 +163,21 @@ def _ship_all(
                 continue
             try:
                 item = _look(folder, live=False)
-                if sink is None and item.records:
-                    sink = open_sink()
+                if item is None:
+                    continue
                 try:
+                    sink = sinks.of(item) if item.records else None
+                    if item.records and sink is None:
+                        continue  # it is meant for another place
                     lost += _ship(item, sink, progress)
                     sent.append(item)
                 except (MonitorError, OSError) as error:
-                    left.append(_with_problem(item, str(error)))
+                    held.say_why(str(error))
+                    left.append(replace(item, problem=str(error)))
             finally:
                 held.release()
     finally:
-        if sink is not None:
-            sink.close()
+        sinks.close()
     return SyncReport(sent=tuple(sent), left=tuple(left), lost=lost)
 
 
@@ -167,9 +208,7 @@ def _ship(item: Leftover, sink: Sink | None, progress: Progress | None) -> int:
                 progress(item, done)
     finally:
         ack.close()
-    shutil.rmtree(item.folder, ignore_errors=True)
-    with suppress(OSError):
-        item.folder.parent.rmdir()
+    remove(item.folder)
     return lost
 
 
@@ -181,7 +220,14 @@ def _folders(journal_dir: Path) -> list[Path]:
 
 
 def _writers(run_folder: Path) -> list[Path]:
-    return sorted((folder for folder in run_folder.iterdir() if folder.is_dir()), key=_age)
+    found = []
+    with suppress(FileNotFoundError):  # all of it was sent meanwhile
+        for folder in run_folder.iterdir():
+            if folder.name.startswith(GONE):
+                shutil.rmtree(folder, ignore_errors=True)  # who began to delete it was killed
+            elif folder.is_dir():
+                found.append(folder)
+    return sorted(found, key=_age)
 
 
 def _age(folder: Path) -> float:
@@ -191,16 +237,19 @@ def _age(folder: Path) -> float:
     return 0.0
 
 
-def _look(folder: Path, *, live: bool | None = None) -> Leftover:
+def _look(folder: Path, *, live: bool | None = None) -> Leftover | None:
+    """What a folder holds; None where it has been dealt with and deleted meanwhile."""
     if live is None:
         held = claim(folder)
         live = held is None
         if held is not None:
             held.release()
+    if not folder.is_dir():
+        return None
     reader = JournalReader(folder, read_ack(folder), recover=True)
     records, points = _remaining(reader)
     note = note_of(folder)
-    pid = note.get("pid")
+    pid, server, problem = note.get("pid"), note.get("server"), note.get("problem")
     return Leftover(
         folder=folder,
         run_id=folder.parent.name,
@@ -212,6 +261,8 @@ def _look(folder: Path, *, live: bool | None = None) -> Leftover:
         points=points,
         size=size_on_disk(folder),
         pid=pid if isinstance(pid, int) else None,
+        server=server if isinstance(server, str) else None,
+        problem=problem if isinstance(problem, str) else None,
     )
 
 
@@ -222,8 +273,3 @@ def _remaining(reader: JournalReader) -> tuple[int, int]:
             return reader.remaining()
         reader = JournalReader(reader.folder, read_ack(reader.folder), recover=True)
     return 0, 0
-
-
-def _with_problem(item: Leftover, problem: str) -> Leftover:
-    values = {name: getattr(item, name) for name in Leftover.__slots__}
-    return Leftover(**{**values, "problem": problem})

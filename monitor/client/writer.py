@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import shutil
 from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from monitor.client.claim import claim
+from monitor.client import courier
+from monitor.client.claim import claim, remove
 from monitor.client.device import DeviceQueue
 from monitor.client.journal import Journal
 from monitor.client.keeper import Keeper
 from monitor.client.naming import writer_name
 from monitor.client.notices import LOGGER, Notices
+from monitor.client.shipment import Shipment
 from monitor.client.shipper import Shipper
+from monitor.client.sinks import Destination
 from monitor.domain import Reply
 from monitor.errors import SettingsError
 from monitor.settings import Settings
@@ -34,6 +36,7 @@ class Writer:
         start: data of the writer's first record, the `run` event.
         notices: where to count what has to be set aside.
         open_sink: makes the sink in the shipper's thread; None: points stay in the journal.
+        server: the server that the run is meant for; None: the embedded store, or whoever asks.
         on_reply: called with each reply.
         on_links: called once with the addresses of what runs beside the server.
         rng: for the writer's name.
@@ -50,6 +53,7 @@ class Writer:
         notices: Notices,
         *,
         open_sink: Callable[[], Sink] | None,
+        server: str | None,
         on_reply: Callable[[Reply], None],
         on_links: Callable[[Mapping[str, str]], None],
         rng: random.Random,
@@ -57,7 +61,7 @@ class Writer:
         self.name = writer_name(os.getpid(), rng)
         self.folder = settings.journal_dir / run_id / self.name
         self._open_sink = open_sink
-        note = {"project": start["project"], "run": start["name"] or ""}
+        note = {"project": start["project"], "run": start["name"] or "", "server": server}
         try:
             self._claim = claim(self.folder, note)
             self.journal = Journal(self.folder, run_id, quota=settings.journal_quota_mb << 20)
@@ -69,8 +73,13 @@ class Writer:
         self.devices = DeviceQueue(self.journal, notices)
         system = settings.capture and not start.get("join")  # once a run, not once a writer
         self.keeper = Keeper(self.journal, self.devices, notices, settings.fsync_interval_s, system=system)
-        self.shipper: Shipper | None = None
-        if open_sink is not None:
+        joins = bool(start.get("join"))
+        self.shipper: Shipment | None = None
+        if isinstance(open_sink, Destination) and settings.shipper == "process" and courier.possible():
+            self.shipper = courier.CourierShipment(
+                self.folder, run_id, self.name, open_sink, on_reply=on_reply, on_links=on_links, joins=joins
+            )
+        elif open_sink is not None:
             self.shipper = Shipper(
                 self.folder,
                 run_id,
@@ -80,7 +89,7 @@ class Writer:
                 heartbeat_s=settings.heartbeat_s,
                 on_reply=on_reply,
                 on_links=on_links,
-                joins=bool(start.get("join")),
+                joins=joins,
                 rng=rng,
             )
         self.journal.event("run", start)
@@ -118,11 +127,12 @@ class Writer:
             with contextlib.suppress(OSError):
                 self.journal.sync(all_of_it=True)
             self._say_left(total)
+            if self._claim is not None and self.shipper is not None:
+                why = self.shipper.refused or self.shipper.trouble
+                self._claim.say_why(str(why) if why else "the process ended before the receiver had answered")
         self.journal.close(remove=stored and ended)
         if stored and ended:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                self.folder.parent.rmdir()
+            remove(self.folder)
         if self._claim is not None:
             self._claim.release()
         return stored
@@ -133,9 +143,7 @@ class Writer:
         if self.shipper is not None:
             self.shipper.stop()
         self.journal.close(remove=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            self.folder.parent.rmdir()
+        remove(self.folder)
         if self._claim is not None:
             self._claim.release()
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from urllib.parse import urlsplit
 
-from monitor.client.sinks import HttpSink
-from monitor.client.sync import sync
+from monitor.client.sinks import HttpSink, Sink
+from monitor.client.sync import Leftover, sync
 from monitor.errors import MonitorError
 from monitor.settings import Settings
 
@@ -17,15 +18,13 @@ def ship_in_background(settings: Settings, url: str) -> threading.Thread | None:
     """Send the journals below `settings.dir` that no living process holds, on a thread of their own.
 
     Args:
-        settings: the folder and the token. Where they name another server to log to, the journals are that server's,
-            and are left alone.
+        settings: the folder and the token.
         url: this server's address. It is sent to as any client would, so that it takes its turn with the others.
 
     Returns:
-        The thread, or None where there is nothing that is ours to send.
+        The thread, or None where there is nothing to send.
     """
-    elsewhere = settings.server_url is not None and settings.server_url.rstrip("/") != url
-    if elsewhere or not settings.journal_dir.is_dir():
+    if not settings.journal_dir.is_dir():
         return None
     thread = threading.Thread(target=_ship, args=(settings, url), name="leftovers", daemon=True)
     thread.start()
@@ -33,8 +32,13 @@ def ship_in_background(settings: Settings, url: str) -> threading.Thread | None:
 
 
 def _ship(settings: Settings, url: str) -> None:
+    def open_sink(item: Leftover) -> Sink | None:
+        """Journals whose run was meant for another server are left alone; `monitor sync` takes them there."""
+        meant = item.server or settings.server_url or url
+        return HttpSink(url, settings.token) if _place(meant) == _place(url) else None
+
     try:
-        report = sync(settings.journal_dir, lambda: HttpSink(url, settings.token))
+        report = sync(settings.journal_dir, open_sink)
     except (MonitorError, OSError) as error:
         _log.warning("journals that ended processes left behind were not sent: %s; `monitor sync` tries again", error)
         return
@@ -43,3 +47,10 @@ def _ship(settings: Settings, url: str) -> None:
     points = sum(item.points for item in report.sent)
     if points:
         _log.warning("%d points that ended processes left in their journals are stored now", points)
+
+
+def _place(url: str) -> tuple[str, int | None]:
+    """Host and port of an address, the names of this machine taken for one."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return ("127.0.0.1" if host in ("localhost", "::1") else host), parts.port

@@ -15,7 +15,7 @@ import monitor
 from monitor.api import create_api
 from monitor.client.reader import Api
 from monitor.client.run import Run, init
-from monitor.client.sync import sync, unsent
+from monitor.client.sync import own_destination, sync, unsent
 from monitor.domain import Action, RunStatus, Severity
 from monitor.errors import RunExists, RunNotFound, SeriesNotFound, ServerUnreachable, Unauthorized
 from monitor.rules import Engine
@@ -202,9 +202,8 @@ class TestBothPlaces:
         with begin(place, mode="offline") as run:
             for step in range(100):
                 run.log({"loss": 1.0}, step=step)
-        from monitor.client.run import _sink_opener
 
-        report = sync(place.journal_dir, _sink_opener(place, place.server_url, None))
+        report = sync(place.journal_dir, own_destination(place, place.server_url))
         assert [item.points for item in report.sent] == [100]
         assert unsent(place.journal_dir) == ()
         with Api(settings=place) as api:

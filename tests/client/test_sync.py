@@ -31,14 +31,14 @@ def test_tells_what_is_unsent(settings: Settings) -> None:
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
     assert unsent(tmp_path / "nothing") == ()
-    assert sync(tmp_path / "nothing", MemorySink).sent == ()
+    assert sync(tmp_path / "nothing", lambda _: MemorySink()).sent == ()
 
 
 def test_sends_all_and_leaves_nothing(settings: Settings) -> None:
     ids = [offline(settings, 10 + i, f"r{i}") for i in range(3)]
     sink = MemorySink()
     told: list[tuple[Leftover, int]] = []
-    report = sync(settings.journal_dir, lambda: sink, lambda item, done: told.append((item, done)))
+    report = sync(settings.journal_dir, lambda _: sink, lambda item, done: told.append((item, done)))
     assert [item.run_id for item in report.sent] == ids
     assert report.left == ()
     assert [done for _, done in told] == [12, 13, 14]
@@ -56,7 +56,7 @@ def test_a_journal_that_is_refused_does_not_hold_up_the_others(settings: Setting
             raise WireError("points", "bad")
 
     sink = MemorySink(before)
-    report = sync(settings.journal_dir, lambda: sink)
+    report = sync(settings.journal_dir, lambda _: sink)
     assert [item.run_id for item in report.sent] == [good]
     assert [(item.run_id, item.problem) for item in report.left] == [(bad, "points: bad")]
     assert [item.run_id for item in unsent(settings.journal_dir)] == [bad]
@@ -72,9 +72,9 @@ def test_goes_on_where_the_receiver_is(settings: Settings) -> None:
             raise ServerUnreachable("s", "lost the answer")
 
     first = MemorySink(after=after)
-    assert len(sync(settings.journal_dir, lambda: first).left) == 1
+    assert len(sync(settings.journal_dir, lambda _: first).left) == 1
     sink = first
-    assert len(sync(settings.journal_dir, lambda: sink).sent) == 1
+    assert len(sync(settings.journal_dir, lambda _: sink).sent) == 1
     assert sink.points(run_id, "x") == [(step, float(step)) for step in range(100)]
 
 
@@ -84,7 +84,7 @@ def test_a_receiver_that_asks_in_circles_is_left(settings: Settings) -> None:
     def before(batch: Batch) -> None:
         raise OffsetGap(batch.run_id, batch.writer, expected=batch.first + 1, got=batch.first)
 
-    report = sync(settings.journal_dir, lambda: MemorySink(before))
+    report = sync(settings.journal_dir, lambda _: MemorySink(before))
     assert len(report.left) == 1
 
 
@@ -94,17 +94,17 @@ def test_never_touches_a_living_writer(settings: Settings) -> None:
     (item,) = unsent(settings.journal_dir)
     assert item.live
     sink = MemorySink()
-    report = sync(settings.journal_dir, lambda: sink)
+    report = sync(settings.journal_dir, lambda _: sink)
     assert (report.sent, report.left, sink.batches) == ((), (), [])
     run.finish()
-    assert len(sync(settings.journal_dir, lambda: sink).sent) == 1
+    assert len(sync(settings.journal_dir, lambda _: sink).sent) == 1
 
 
 def test_a_folder_without_any_record_is_cleared_away(settings: Settings) -> None:
     folder = settings.journal_dir / ("c" * 32) / "w"
     folder.mkdir(parents=True)
     (folder / "00000000.seg").write_bytes(b"\0" * 4096)
-    report = sync(settings.journal_dir, MemorySink)
+    report = sync(settings.journal_dir, lambda _: MemorySink())
     assert len(report.sent) == 1
     assert not folder.exists()
 
@@ -131,3 +131,59 @@ def test_a_finished_run_sends_what_its_dead_helpers_left(settings: Settings, sin
     run.finish()
     assert sink.points(run.id, "y") == [(1, 5.0)]
     assert list(settings.journal_dir.iterdir()) == []
+
+
+class TestWhereItGoes:
+    def leave(self, settings: Settings, server: str | None) -> str:
+        run = init("p", mode="offline", settings=settings.model_copy(update={"server_url": server}))
+        run.log({"x": 1.0})
+        run.finish()
+        return run.id
+
+    def test_each_journal_goes_where_its_run_was_meant_to_go(self, settings: Settings) -> None:
+        meant = {self.leave(settings, server): server for server in (None, "http://a:1", "http://b:2", "http://a:1")}
+        sinks: dict[str | None, MemorySink] = {}
+
+        def open_sink(item: Leftover) -> MemorySink:
+            assert item.server not in sinks
+            return sinks.setdefault(item.server, MemorySink())
+
+        assert len(sync(settings.journal_dir, open_sink).sent) == 4
+        for run_id, server in meant.items():
+            assert sinks[server].points(run_id, "x") == [(0, 1.0)]
+
+    def test_one_that_cannot_be_reached_does_not_hold_up_the_others(self, settings: Settings) -> None:
+        gone, other = self.leave(settings, "http://a:1"), self.leave(settings, None)
+        sink = MemorySink()
+
+        def open_sink(item: Leftover) -> MemorySink:
+            if item.server == "http://a:1":
+                raise ServerUnreachable(item.server, "away")
+            return sink
+
+        report = sync(settings.journal_dir, open_sink)
+        assert [item.run_id for item in report.left] == [gone]
+        assert [item.run_id for item in report.sent] == [other]
+        (item,) = unsent(settings.journal_dir)
+        assert item.problem is not None
+        assert "away" in item.problem  # it is kept for `monitor doctor`
+
+    def test_a_run_that_ends_unsent_says_why(self, settings: Settings) -> None:
+        def away(_: Batch) -> None:
+            raise ServerUnreachable("http://s", "connection refused")
+
+        short = settings.model_copy(update={"finish_timeout_s": 0.3})
+        run = init("p", settings=short, sink=MemorySink(away))
+        run.log({"x": 1.0})
+        run.finish()
+        (item,) = unsent(settings.journal_dir)
+        assert item.problem is not None
+        assert "connection refused" in item.problem
+
+
+def test_a_folder_that_was_being_deleted_is_cleared_away(settings: Settings) -> None:
+    folder = settings.journal_dir / ("c" * 32) / ".stored-w"
+    folder.mkdir(parents=True)
+    (folder / "00000000.seg").write_bytes(b"\0" * 4096)
+    assert sync(settings.journal_dir, lambda _: MemorySink()).sent == ()
+    assert not folder.exists()

@@ -16,8 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.client.run import _sink_opener
-from monitor.client.sync import sync
+from monitor.client.sync import own_destination, sync, unsent
 from monitor.settings import Settings, load
 from monitor.store import Store
 
@@ -123,8 +122,9 @@ def place(tmp_path: Path, sqlite_url: str) -> Settings:
 
 
 def recover(place: Settings) -> None:
-    """Send what dead processes left to the embedded store."""
-    report = sync(place.journal_dir, _sink_opener(place, None, None))
+    """Send what dead processes left to the embedded store, once their couriers, who do so as well, have gone."""
+    until(lambda: not any(item.live for item in unsent(place.journal_dir)), 30)
+    report = sync(place.journal_dir, own_destination(place))
     assert [item.problem for item in report.left] == []
 
 

@@ -70,7 +70,7 @@ def test_a_limit_on_file_sizes_does_not_stop_the_loop(victim: Victim, place: Set
     child.wait(60)
     assert child.done() == 50_000
     sink = MemorySink()
-    assert len(sync(place.journal_dir, lambda: sink).sent) == 1
+    assert len(sync(place.journal_dir, lambda _: sink).sent) == 1
     steps = [step for step, _ in sink.points("d" * 32, "train/loss")]
     assert 0 < len(steps) < 50_000
     assert steps == list(range(len(steps)))
@@ -90,7 +90,7 @@ def test_a_journal_cut_at_every_byte_of_its_last_record_gives_all_the_others(pla
         target.mkdir(parents=True)
         (target / "00000000.seg").write_bytes(data[:cut])
         sink = MemorySink()
-        report = sync(tmp_path / f"cut-{cut}", lambda sink=sink: sink)  # type: ignore[misc]  # mypy cannot infer it
+        report = sync(tmp_path / f"cut-{cut}", lambda _, sink=sink: sink)  # type: ignore[misc]  # mypy cannot infer it
         assert report.left == ()
         assert sink.points(run.id, "train/loss") == [(step, float(step)) for step in range(19)]
     assert os.path.lexists(folder)

@@ -98,7 +98,7 @@ def test_that_accepts_and_never_answers_costs_the_loop_nothing(place: Settings) 
         run.finish()
         assert time.perf_counter() - begun < 5
     sink = MemorySink()
-    until(lambda: sync(place.journal_dir, lambda: sink).sent, 10)
+    until(lambda: sync(place.journal_dir, lambda _: sink).sent, 10)
     assert sink.points(run.id, "train/loss") == [(step, float(step)) for step in range(5000)]
 
 
@@ -109,7 +109,7 @@ def test_a_name_that_resolves_to_nothing_costs_the_loop_nothing(place: Settings)
         run.log({"x": float(step)}, step=step)
     run.finish()
     sink = MemorySink()
-    until(lambda: sync(place.journal_dir, lambda: sink).sent, 10)
+    until(lambda: sync(place.journal_dir, lambda _: sink).sent, 10)
     assert len(sink.points(run.id, "x")) == 100
 
 

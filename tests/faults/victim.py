@@ -19,8 +19,8 @@ from typing import Any
 import uvicorn
 
 from monitor.api import create_api
-from monitor.client.run import _sink_opener, init
-from monitor.client.sync import sync
+from monitor.client.run import init
+from monitor.client.sync import own_destination, sync
 from monitor.rules import Engine
 from monitor.settings import Settings, load
 from monitor.store import Store
@@ -56,7 +56,7 @@ def log(order: dict[str, Any]) -> None:
 def send(order: dict[str, Any]) -> None:
     """Send the journals of dead processes to the embedded store."""
     settings = settings_of(order)
-    sync(settings.journal_dir, _sink_opener(settings, None, None))
+    sync(settings.journal_dir, own_destination(settings))
 
 
 def serve(order: dict[str, Any]) -> None:

@@ -1,0 +1,146 @@
+"""What the courier's process does: ship the journals it is told to, and say how far it is.
+
+It ends when the process that started it does, however that comes about, and sends what was left behind before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any, Final
+
+from monitor.client.courier import error_to
+from monitor.client.shipper import Shipper
+from monitor.client.sinks import Destination
+from monitor.settings import Settings
+
+_IDLE_S: Final = 60.0
+"""Seconds without anything to ship after which it leaves; the next run starts another one."""
+_LOOK_S: Final = 2.0
+"""Seconds between looks whether the parent is still there, in case a child of it holds the pipe open."""
+_AFTER_S: Final = 20.0
+"""Seconds for what a parent that is gone left behind; what takes longer waits for `monitor sync`."""
+
+_NICE: Final = 10
+"""The training goes first where cores are few."""
+
+
+class Delivery(Shipper):
+    """A shipper that writes down for another process what it does."""
+
+    def __init__(self, number: int, order: Mapping[str, Any], answers: Answers) -> None:
+        settings = Settings(**order["settings"])
+        self.destination = Destination(settings, order["server"])
+        super().__init__(
+            Path(order["folder"]),
+            order["run_id"],
+            order["writer"],
+            self.destination,
+            interval_s=settings.ship_interval_s,
+            heartbeat_s=settings.heartbeat_s,
+            on_reply=lambda reply: answers.write({"id": number, "reply": reply.to_dict()}),
+            on_links=lambda links: answers.write({"id": number, "links": dict(links)}),
+            joins=order["joins"],
+        )
+        self.number, self._answers = number, answers
+        self.hurry(draining=order["draining"])
+
+    def note(
+        self, *, acked: int | None = None, refused: Exception | None = None, trouble: Exception | None = None
+    ) -> None:
+        """Pass on how far it is."""
+        super().note(acked=acked, refused=refused, trouble=trouble)
+        found = {"acked": self.acked, "refused": error_to(self.refused), "trouble": error_to(trouble)}
+        self._answers.write({"id": self.number, **found})
+
+    def say(self, text: str, unexpected: Exception | None = None) -> None:
+        """Pass on a warning."""
+        more = f" ({type(unexpected).__name__})" if unexpected is not None else ""
+        self._answers.write({"id": self.number, "say": text + more})
+
+    def _end(self, ack: Any) -> None:
+        super()._end(ack)
+        self._answers.write({"id": self.number, "ended": True})
+
+
+class Answers:
+    """The pipe to the parent; whatever else is printed in this process goes to its error output."""
+
+    def __init__(self) -> None:
+        self._fd = os.dup(1)
+        os.dup2(2, 1)
+        self._lock = threading.Lock()
+
+    def write(self, message: Mapping[str, object]) -> None:
+        """Write a message; nobody may be there to read it any more."""
+        data = json.dumps(message).encode() + b"\n"
+        with self._lock, suppress(OSError):
+            while data:
+                data = data[os.write(self._fd, data) :]
+
+
+def main() -> None:
+    """Ship until the parent is gone, or has had nothing to ship for a while."""
+    for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        signal.signal(number, signal.SIG_IGN)  # it ends with its parent, which may have something left to send
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
+    answers = Answers()
+    deliveries: dict[int, Delivery] = {}
+    for order in _orders(deliveries):
+        number = order.get("id", 0)
+        if order["do"] == "ship":
+            deliveries[number] = Delivery(number, order, answers)
+            deliveries[number].start()
+        elif number in deliveries and order["do"] == "hurry":
+            deliveries[number].hurry(draining=order["draining"])
+        elif number in deliveries and order["do"] == "stop":
+            deliveries.pop(number).stop(0.0)
+    _leave(deliveries)
+    os._exit(0)
+
+
+def _orders(deliveries: Mapping[int, Delivery]) -> Iterator[Mapping[str, Any]]:
+    """What the parent says, until it has gone, or has been silent for long."""
+    held, parent, heard = b"", 0, monotonic()
+    while True:
+        if sys.platform != "win32" and not select.select([0], [], [], _LOOK_S)[0]:
+            idle = not deliveries and monotonic() - heard > _IDLE_S
+            if idle or (parent and os.getppid() != parent):
+                return
+            continue
+        data = os.read(0, 1 << 16)
+        if not data:
+            return
+        heard = monotonic()
+        *lines, held = (held + data).split(b"\n")
+        for line in lines:
+            order = json.loads(line)
+            if order["do"] == "begin":
+                parent = order["parent"]
+            else:
+                yield order
+
+
+def _leave(deliveries: Mapping[int, Delivery]) -> None:
+    """Send what the parent left behind when it was killed; a process that ends by itself has left nothing."""
+    from monitor.client.sync import ship_run
+
+    until = monotonic() + _AFTER_S
+    for delivery in deliveries.values():
+        delivery.stop(max(0.0, until - monotonic()))
+    for delivery in deliveries.values():
+        while delivery.folder.is_dir() and monotonic() < until:
+            with suppress(Exception):  # it stays for `monitor sync`
+                report = ship_run(delivery.folder.parent, delivery.destination, until=until)
+                if report.sent or report.left:
+                    break
+            sleep(0.05)  # the kernel has closed the parent's pipe and not yet its lock
