@@ -38,7 +38,7 @@ def script(tmp_path: Path, body: str, *, signal_at: str | None = None, expect: i
     if expect is not None:
         assert process.returncode == expect, errors
     sink = MemorySink()
-    report = sync(tmp_path / "journal", lambda: sink)
+    report = sync(tmp_path / "journal", lambda _: sink)
     assert report.left == ()
     return sink
 
@@ -178,7 +178,7 @@ def test_workers_of_multiprocessing_may_log(tmp_path: Path, method: str) -> None
     done = subprocess.run([sys.executable, str(path)], env=environment, capture_output=True, text=True, timeout=90)
     assert done.returncode == 0, done.stderr
     sink = MemorySink()
-    assert sync(tmp_path / "journal", lambda: sink).left == ()
+    assert sync(tmp_path / "journal", lambda _: sink).left == ()
     assert series(sink) == [0]
     for k in range(3):
         assert series(sink, f"w{k}") == [k]
