@@ -31,6 +31,8 @@ QUARTER: Final = 1
 """A quarter of the open bucket was completed."""
 BUCKET: Final = 2
 """A bucket was closed."""
+FEW: Final = 24
+"""Values below which a loop is faster than arrays."""
 
 _HEAD: Final = struct.Struct("<Q7d7H")
 
@@ -103,62 +105,59 @@ class Curve:
         self.micros += 1
         return self._boundary()
 
-    def push_many(self, values: NDArray[np.float64], steps: NDArray[np.float64], start: int) -> tuple[int, int]:
-        """Take in finite values from index `start` on, up to the first boundary.
+    @property
+    def until(self) -> int:
+        """Points from here up to the next boundary, that one included; >= 1."""
+        if self.size < 4:
+            return self.size - int(self.micros)
+        quarter = self.size // (4 * self.m)
+        return (quarter - int(self.micros) % quarter) * self.m - len(self.buffer)
+
+    def take(self, values: NDArray[np.float64], steps: NDArray[np.float64]) -> int:
+        """Take in finite values up to the next boundary at most. Returns what the last one completed, as `push` does.
 
         Args:
-            values: (n,), finite.
+            values: (n,), finite; n <= `until`.
             steps: (n,), not decreasing.
-            start: index of the first value to take.
-
-        Returns:
-            Index of the first value not taken, and what was completed: 0, QUARTER or BUCKET.
         """
-        end = len(values)
-        if self.m < self.micro_limit or end - start + len(self.buffer) < self.m:
-            while start < end:
-                done = self.push(float(values[start]), float(steps[start]))
-                start += 1
-                if done:
-                    return start, done
-                if not self.buffer and self.m == self.micro_limit and end - start >= self.m:
-                    break
-            if start >= end:
-                return start, _NOTHING
-        return self._push_blocks(values, steps, start)
-
-    def _push_blocks(self, values: NDArray[np.float64], steps: NDArray[np.float64], start: int) -> tuple[int, int]:
-        """Whole micro-blocks up to the next boundary, and the rest of the values into the buffer."""
+        n = len(values)
+        if n < FEW or self.m < self.micro_limit:
+            done = _NOTHING
+            for value, step in zip(values.tolist(), steps.tolist(), strict=True):
+                done = self.push(value, step)
+            return done
+        whole = n == self.until
+        values = self._extremes(values, steps)
         m, held = self.m, len(self.buffer)
-        until = int(self.size // (4 * m) - self.micros % (self.size // (4 * m)))
-        k = min((len(values) - start + held) // m, until)
-        stop = start + k * m - held
-        at_boundary = k == until
-        if not at_boundary:
-            stop = len(values)
-        taken = np.minimum(np.maximum(values[start:stop], -LIMIT), LIMIT)
-        self._extremes(taken, steps[start:stop])
-        block = np.concatenate((self.buffer, taken)) if held else taken
+        block = np.concatenate((self.buffer, values)) if held else values
+        k = len(block) // m
         self.buffer = block[k * m :].tolist()
-        block = block[: k * m]
         if k:
-            gaps = np.empty(k * m)
-            gaps[0] = abs(block[0] - self.last)
-            np.abs(block[1:] - block[:-1], out=gaps[1:])
-            self.last = float(block[-1])
-            self.sum = _running(self.sum, _medians(block.reshape(k, m)))
-            self.rough = _running(self.rough, _medians(gaps.reshape(k, m)))
+            both = np.empty((2, k * m))
+            both[0] = block[: k * m]
+            both[1, 0] = both[0, 0] - self.last
+            np.subtract(both[0, 1:], both[0, :-1], out=both[1, 1:])
+            np.abs(both[1], out=both[1])
+            self.last = float(both[0, -1])
+            medians = _medians(both.reshape(2 * k, m))
+            self.sum = _running(self.sum, medians[:k])
+            self.rough = _running(self.rough, medians[k:])
             self.micros += k
-        self.n += stop - start
-        self.last_step = float(steps[stop - 1])
-        return stop, (self._boundary() if at_boundary else _NOTHING)
+        self.n += n
+        self.last_step = float(steps[-1])
+        return self._boundary() if whole else _NOTHING
 
-    def _extremes(self, values: NDArray[np.float64], steps: NDArray[np.float64]) -> None:
+    def _extremes(self, values: NDArray[np.float64], steps: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Note the lowest and the highest value; the values, clipped."""
         low, high = int(values.argmin()), int(values.argmax())
+        if values[low] < -LIMIT or values[high] > LIMIT:
+            values = np.minimum(np.maximum(values, -LIMIT), LIMIT)
+            low, high = int(values.argmin()), int(values.argmax())
         if values[low] < self.best:
             self.best, self.best_step = float(values[low]), float(steps[low])
         if values[high] > self.top:
             self.top, self.top_step = float(values[high]), float(steps[high])
+        return values
 
     def _close_micro(self) -> None:
         m, values = self.m, self.buffer
@@ -262,10 +261,10 @@ class Curve:
 
 
 def _medians(block: NDArray[np.float64]) -> list[float]:
-    """Median of each row; (k, m), m even; exact, so the same whether taken one row or many at a time."""
+    """Median of each row; (k, m), m even, sorted in place; exact, so the same for one row or many at a time."""
     m = block.shape[1]
-    ordered = np.sort(block, axis=1)
-    medians: list[float] = (0.5 * ordered[:, m // 2 - 1] + 0.5 * ordered[:, m // 2]).tolist()
+    block.sort(axis=1)
+    medians: list[float] = (0.5 * block[:, m // 2 - 1] + 0.5 * block[:, m // 2]).tolist()
     return medians
 
 

@@ -54,7 +54,7 @@ class Divergence:
         burst = _explosion(view)
         if burst:
             return Reading(view.step[-2], {"level": view.xs[-1], "low": view.xs[-3], "needed": burst}, sure=True)
-        if view.closed < 5:
+        if view.closed < 5 or _near(view, limits):
             return None
         rise, reach = view.level - view.low, view.start - view.low
         lost = limits["lost"] if view.learned else limits["lost_unlearned"]
@@ -99,6 +99,12 @@ class Divergence:
             f"lowest level was {e['low']:.4g}, and a rise of {e['needed']:.2g} would have been enough to tell.",
             advice,
         )
+
+
+def _near(view: View, limits: Mapping[str, float]) -> bool:
+    """Whether the level is so near its low that nothing else need be asked: most checks end here."""
+    least = 0.5 * min(limits["lost"], limits["lost_unlearned"]) * (view.start - view.low)
+    return view.level - view.low <= max(least, 0.0)
 
 
 def _explosion(view: View) -> float:

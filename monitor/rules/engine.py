@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.domain import Counts, Diagnosis, Finding, Recommendation
 from monitor.rules.config import RulesConfig
@@ -21,13 +22,17 @@ from monitor.rules.lifecycle import step_rule
 from monitor.rules.points import ROLE_CODES, EnginePoints
 from monitor.rules.recommend import recommend, settle
 from monitor.rules.rule import Rule
+from monitor.rules.spans import MANY, finite, in_order, learning_rate, take_in_order
 from monitor.rules.state import LR, TRAIN, VAL, State
 from monitor.rules.verdict import headline_of, verdict_of
 
-REWIND: int = 3
+Roles = NDArray[np.uint8]
+REWIND: Final = 3
 """Points in a row before the last step that make a resumed run out of stragglers."""
-NAN_CHECKS: int = 16
+NAN_CHECKS: Final = 16
 """Non-finite losses in a row after which nothing new can be learned from the next one."""
+ALONE: Final = 32
+"""Points taken one at a time after one that bulk cannot take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +96,8 @@ class Engine:
         roles, n = points.role, len(points)
         if n == 1:
             self._one(new, int(roles[0]), float(points.step[0]), float(points.value[0]), changes)
-        elif n:
-            cuts = [0, *(np.flatnonzero(roles[1:] != roles[:-1]) + 1).tolist(), n]
-            for a, b in pairwise(cuts):
-                self._segment(new, int(roles[a]), points.step[a:b], points.value[a:b], changes)
+        else:
+            self._take(new, roles, points.step, points.value, changes)
         verdict = verdict_of(new)
         return Update(new, tuple(changes), verdict, headline_of(new, verdict, self.config), recommend(new), new.counts)
 
@@ -115,31 +118,29 @@ class Engine:
             counts=state.counts,
         )
 
-    def _segment(self, state: State, role: int, steps: Floats, values: Floats, changes: list[Finding]) -> None:
-        """Points of one series."""
-        if (role > VAL and role != 2) or len(values) < 8:
-            for step, value in zip(steps.tolist(), values.tolist(), strict=True):
+    def _take(self, state: State, roles: Roles, steps: Floats, values: Floats, changes: list[Finding]) -> None:
+        """Points of the curves: in bulk where they are finite and in order, one at a time around those that are not."""
+        steps, values = np.ascontiguousarray(steps, float), np.ascontiguousarray(values, float)
+        at, n = 0, len(roles)
+        while at < n:
+            stop = at + in_order(state, roles[at:], steps[at:], values[at:])
+            if stop - at >= MANY:
+                take_in_order(
+                    state, roles[at:stop], steps[at:stop], values[at:stop],
+                    lambda role, done, step: self._check(state, role, done == BUCKET, step, changes),
+                )  # fmt: skip
+                at = stop
+            stop = min(n, max(stop, at) + ALONE)
+            for role, step, value in zip(
+                roles[at:stop].tolist(), steps[at:stop].tolist(), values[at:stop].tolist(), strict=True
+            ):
                 self._one(state, role, step, value, changes)
-            return
-        curve = state.curve(role)
-        steps = np.ascontiguousarray(steps, float)
-        if not (np.isfinite(values).all() and steps[0] >= curve.seen_step and (steps[1:] >= steps[:-1]).all()):
-            for step, value in zip(steps.tolist(), values.tolist(), strict=True):
-                self._one(state, role, step, value, changes)
-            return
-        _finite(state, role)
-        at = 0
-        while at < len(values):
-            before = at
-            at, closed = curve.push_many(values, steps, at)
-            self._seen(state, role, at - before, float(steps[at - 1]), float(steps[before]))
-            if closed:
-                self._check(state, role, closed == BUCKET, float(steps[at - 1]), changes)
+            at = stop
 
     def _one(self, state: State, role: int, step: float, value: float, changes: list[Finding]) -> None:
         """One point of any role."""
         if role == LR:
-            _learning_rate(state, step, value)
+            learning_rate(state, step, value)
             return
         if not math.isfinite(step):
             state.late += 1
@@ -151,7 +152,7 @@ class Engine:
             return
         if step < curve.seen_step and not _late(state, curve, step):
             return
-        _finite(state, role)
+        finite(state, role)
         closed = curve.push(value, step)
         if closed:
             self._check(state, role, closed == BUCKET, step, changes)
@@ -199,26 +200,6 @@ class Engine:
                 changes.append(change)
         if len(changes) != before or whole:
             settle(state, run)
-
-
-def _finite(state: State, role: int) -> None:
-    """A finite point ends a row of non-finite ones, and what was said because of them."""
-    if (state.nan_train and role == TRAIN) or (state.nan_val and role == VAL):
-        state.said = state.advice = None
-    if role == TRAIN:
-        state.nan_train = 0.0
-    elif role == VAL:
-        state.nan_val = 0.0
-
-
-def _learning_rate(state: State, step: float, value: float) -> None:
-    """Remember the last change of the learning rate by more than a fifth within one point."""
-    if not math.isfinite(value) or value < 0:
-        return
-    if value != state.lr and not abs(value - state.lr) <= 0.2 * state.lr:
-        state.lr_before, state.lr_changed = state.lr, step
-    state.lr = value
-    state.lr_top = value if math.isnan(state.lr_top) else max(value, state.lr_top)
 
 
 def _late(state: State, curve: Curve, step: float) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,10 @@ def _around_mean(x: Floats) -> float:
     return 1.4826 / math.sqrt(0.8) * middle(np.abs(rest[-max(10, len(rest) // 2) :]).tolist())
 
 
+_OPEN: Final = frozenset({"xs", "level", "relative_gain"})
+"""What a view reads of the open bucket too."""
+
+
 class View:
     """One series at a check.
 
@@ -61,8 +66,18 @@ class View:
     def __init__(self, curve: Curve) -> None:
         self.curve = curve
         self.n, self.size = curve.n, curve.size
+        self.centres = curve.x
         self.closed = len(curve.x)
         self.k = self.closed
+
+    @classmethod
+    def of(cls, curve: Curve, last: View | None) -> View:
+        """The view of a curve; what an earlier view of the same closed buckets worked out is kept."""
+        view = cls(curve)
+        if last is not None and last.centres is curve.x:
+            kept = {name: value for name, value in vars(last).items() if name not in _OPEN}
+            view.__dict__ = kept | vars(view)
+        return view
 
     @lazy
     def xs(self) -> list[float]:
@@ -208,17 +223,23 @@ class Features:
     @lazy
     def train(self) -> View:
         """The training loss."""
-        return View(self.state.curves[TRAIN])
+        return self._view(TRAIN)
 
     @lazy
     def val(self) -> View:
         """The validation loss."""
-        return View(self.state.curves[VAL])
+        return self._view(VAL)
 
     @lazy
     def grad(self) -> View:
         """The gradient norm."""
-        return View(self.state.curves[GRAD])
+        return self._view(GRAD)
+
+    def _view(self, role: int) -> View:
+        state = self.state
+        view = View.of(state.curves[role], state.views.get(role))
+        state.views = {**state.views, role: view}
+        return view
 
     @property
     def diverging(self) -> bool:

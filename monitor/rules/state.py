@@ -8,12 +8,15 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from monitor.domain import RULE_NAMES, Counts, Recommendation
 from monitor.errors import RulesError
 from monitor.rules.curve import Curve
 from monitor.rules.packing import pack_steps, unpack_steps
+
+if TYPE_CHECKING:
+    from monitor.rules.features import View
 
 MAGIC: Final = b"LMS2"
 TRAIN: Final = 0
@@ -72,6 +75,7 @@ class State:
         said: the headline of a verdict as of the last check, a copy of what its buckets say; never packed.
         outlook: the forecast and the buckets that it was made from; never packed.
         advice: the recommendation and what it rests on; never packed.
+        views: what checks have worked out of the closed buckets, by role; never packed.
         owned: bits of the sketches that were forked since this state was.
         nan_train, nan_val: non-finite losses in a row at the end of the series.
         val_at: training points seen when the last validation point came; `val_gap` the longest wait so far.
@@ -93,6 +97,7 @@ class State:
         self.said: tuple[str, str] | None = None
         self.outlook: tuple[list[float], dict[str, float | int | str | None]] | None = None
         self.advice: tuple[dict[str, Slot], list[float], tuple[float, bool], Recommendation] | None = None
+        self.views: dict[int, View] = {}
         self.owned = 0
         self.lr = self.lr_top = self.lr_changed = self.lr_before = math.nan
 

@@ -23,7 +23,9 @@ def test_in_bulk_or_one_by_one_the_sketch_has_the_same_bits(values: list[float],
     for cut in [*cuts, len(values)]:
         end = min(at + cut, len(values))
         while at < end:
-            at, _ = bulk.push_many(array[:end], steps[:end], at)
+            stop = min(end, at + bulk.until)
+            bulk.take(array[at:stop], steps[at:stop])
+            at = stop
     assert bulk.to_bytes() == pushed(values).to_bytes()
     restored, length = Curve.from_bytes(bulk.to_bytes(), 0)
     assert restored.to_bytes() == bulk.to_bytes() and length == len(bulk.to_bytes())

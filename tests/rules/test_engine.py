@@ -41,8 +41,9 @@ def points(family: str, n: int, every: int, seed: int) -> EnginePoints:
     with_val = np.arange(n) % every == 0
     order = np.sort(np.concatenate([np.arange(n), np.flatnonzero(with_val)]), kind="stable")
     second = np.concatenate([[False], order[1:] == order[:-1]])
-    role = np.where(second, 1, np.where(order % 7 == 6, 2, 0)).astype("u1")
-    return EnginePoints(role, step[order], np.where(second, val[order], train[order]))
+    role = np.where(second, 1, np.where(order % 7 == 6, 2, np.where(order % 7 == 3, 3, 0))).astype("u1")
+    value = np.where(second, val[order], train[order])
+    return EnginePoints(role, step[order], np.where(role == 3, 0.1 * 0.5 ** (order // 300), value))
 
 
 def replay(stream: EnginePoints, cuts: list[int], packed: bool = False) -> tuple[Update, list[object]]:
