@@ -90,10 +90,16 @@ class Run:
 
 def running_median(values: Array, width: int) -> Array:
     """Centred running median of `values` (n,); the window is cut at both ends."""
-    half = width // 2
+    half = min(width // 2, len(values) // 2)
     if half == 0:
         return values
-    return np.array([np.median(values[max(0, i - half) : i + half + 1]) for i in range(len(values))])
+    n = len(values)
+    whole = np.median(np.lib.stride_tricks.sliding_window_view(values, 2 * half + 1), axis=1) if n > 2 * half else []
+    ends = [i for i in range(n) if i < half or i >= n - half]
+    out = np.empty(n)
+    out[half : n - half] = whole
+    out[ends] = [np.median(values[max(0, i - half) : i + half + 1]) for i in ends]
+    return out
 
 
 def load(half: str) -> list[Run]:
