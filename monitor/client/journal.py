@@ -17,14 +17,19 @@ from collections.abc import Callable, Mapping, Sequence
 from mmap import PAGESIZE
 from pathlib import Path
 from time import time_ns
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from monitor.client.layout import PLAIN, Layout, Pending
 from monitor.client.segment import EVENT, FIRST_BYTES, FIRST_POINTS, FRAME, LAYOUT, LONG_FRAME, MAX_LAYOUTS, PENDING
 from monitor.client.supply import Supply
 
+if TYPE_CHECKING:
+    from monitor.client.block import Block
+
 _T = TypeVar("_T")
 MAX_STEP: Final = 2**63 - 1
+_AT_ONCE: Final = 8192
+"""Records of a block that are written in one turn."""
 
 
 class Journal:
@@ -141,6 +146,21 @@ class Journal:
         """
         stamp = time_ns() if at_ns is None else at_ns
         return self._in_turn(lambda: self._append_points(keys, values, step, epoch, stamp, pending, aside))
+
+    def block(self, block: Block) -> None:
+        """Append many records of one shape, some at a time, so that other threads' records find their place between.
+
+        Args:
+            block: n >= 1 records, whose keys have been written in this shape before.
+        """
+        stamp, at = time_ns(), 0
+        if self.interrupted():  # all of it waits until the interrupted write is done
+            self._in_turn(lambda: self._append_block(block, 0, len(block), stamp))
+            return
+        while at < len(block):
+            end = min(len(block), at + _AT_ONCE)
+            self._in_turn(lambda at=at, end=end: self._append_block(block, at, end, stamp))  # type: ignore[misc]  # bound now
+            at = end
 
     def event(self, kind: str, data: Mapping[str, object]) -> bool:
         """Append an event as a JSON record.
@@ -276,6 +296,24 @@ class Journal:
             self.step = step
             self._last = layout
         return Pending(layout, offset, step, stamp, epoch) if pending else None
+
+    def _append_block(self, block: Block, at: int, end: int, stamp: int) -> None:
+        while at < end:
+            layout = self._layout(block.keys, block.epochs is not None)
+            if layout is None or self._keep_every != 1:
+                step, epoch, values = block.row(at)
+                self._append_points(block.keys, values, step, epoch, stamp, pending=False, aside=False)
+                at += 1
+                continue
+            segment = self._segment
+            upto = min(end, at + (segment.limit - segment.end) // layout.size)
+            data = block.packed(layout, at, upto, stamp)
+            offset = segment.end
+            segment.end += len(data)
+            self.count += upto - at
+            segment.buffer[offset : offset + len(data)] = data
+            self.step, self._seen, self._last = int(block.steps[upto - 1]), layout.keyset, layout
+            at = upto
 
     def _layout(self, keys: tuple[str, ...], epoch: bool) -> Layout | None:
         """The layout of these keys in a segment that has room for one record of it; None on a full disk."""

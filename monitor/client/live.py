@@ -119,11 +119,10 @@ class Run:
             epochs: n epochs.
         """
         try:
-            columns = [_listed(column) for column in values.values()]
-            keys = tuple(values)
-            stages: Sequence[float | None] = [None] * len(columns[0]) if epochs is None else _listed(epochs)
-            for step, epoch, *row in zip(_listed(steps), stages, *columns, strict=True):
-                self.log(dict(zip(keys, row, strict=True)), step, epoch)
+            from monitor.client.many import log_many
+
+            writer = None if self._finished else self._own_writer()
+            log_many(self.log, None if writer is None else writer.journal, steps, values, epochs)
         except Exception as error:  # as in log()
             self._notices.count("dropped", "log_many()", f"{type(error).__name__}: {error}")
 
@@ -399,11 +398,6 @@ def ending(error: BaseException | None) -> tuple[str, str | None]:
 
 def _never(*_: object, **__: object) -> bool:
     return False
-
-
-def _listed(values: Iterable[Number]) -> list[Number]:
-    tolist = getattr(values, "tolist", None)
-    return list(tolist()) if callable(tolist) else list(values)
 
 
 def _float(value: object) -> float | None:

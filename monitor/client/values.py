@@ -31,10 +31,10 @@ def flatten(data: Mapping[object, object], notices: Notices, prefix: str = "") -
         if isinstance(value, Mapping):
             flat.update(flatten(value, notices, f"{key}/"))
             continue
-        clean = _clean(key)
-        if clean != key:
-            notices.count("renamed", clean, key)
-        flat[clean] = value
+        kept = clean(key)
+        if kept != key:
+            notices.count("renamed", kept, key)
+        flat[kept] = value
     return flat
 
 
@@ -96,7 +96,8 @@ def _learn(kind: type) -> None:
         PLAIN.add(kind)
 
 
-def _clean(key: str) -> str:
+def clean(key: str) -> str:
+    """The key as a store takes it."""
     text = key.replace("\0", "").strip()
     return text[:_MAX_KEY] or "unnamed"
 
