@@ -22,9 +22,17 @@ VERDICT_SEVERITY: Final[dict[str, Severity]] = {
     "underfitting": Severity.WARNING,
     "gradient_vanishing": Severity.WARNING,
     "initial_loss": Severity.WARNING,
+    "impossible_loss": Severity.WARNING,
+    "dominant_part": Severity.WARNING,
+    "vanishing_part": Severity.WARNING,
+    "rising_part": Severity.WARNING,
+    "conflicting_parts": Severity.WARNING,
+    "growing_penalty": Severity.WARNING,
     "metric_missing": Severity.WARNING,
     "convergence": Severity.INFO,
     "improving": Severity.INFO,
+    "low_start": Severity.INFO,
+    "parts_sum": Severity.INFO,
 }
 """How much a verdict matters in the list of runs, where the findings themselves are not read."""
 

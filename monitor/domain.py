@@ -84,7 +84,15 @@ RULE_NAMES: tuple[str, ...] = (
     "gradient_explosion",
     "gradient_vanishing",
     "initial_loss",
+    "low_start",
+    "impossible_loss",
     "metric_missing",
+    "dominant_part",
+    "vanishing_part",
+    "rising_part",
+    "conflicting_parts",
+    "growing_penalty",
+    "parts_sum",
 )
 """The built-in rules, in the order of `monitor.rules`."""
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import typer
 
+from monitor.errors import RulesError
 from monitor.screen import diagnosis_text, emit
 
 
@@ -22,12 +25,16 @@ def diagnose(
     ),
     unit: str = typer.Option(None, help='What a step counts, "step" or "epoch"; default: by the column name.'),
     loss: str = typer.Option(None, help='The loss function, such as "cross_entropy(classes=10)".'),
+    weight: list[str] = typer.Option(
+        [], help="Factor of a part of the loss, such as kl=0.1; once for each part.", show_default=False
+    ),
     json: bool = typer.Option(False, "--json", help="Print the diagnosis as JSON."),
 ) -> None:
     """Read the losses of one run and print the diagnosis, with no server and no store.
 
     Columns are recognised by name: step, epoch or iteration; train_loss, loss, val_loss, eval_loss, grad_norm, lr and
-    the like. Columns that are not recognised are named, not dropped silently.
+    the like; loss/<part> for the parts of a composite loss. Columns that are not recognised are named, not dropped
+    silently.
     """
     from dataclasses import replace
 
@@ -37,10 +44,30 @@ def diagnose(
     curves = read_curves(file)
     spec = _loss(loss) if loss else None
     found = judge(
-        curves.train, curves.val, unit=unit or curves.unit, loss=spec, grad_norm=curves.grad_norm, lr=curves.lr
+        curves.train,
+        curves.val,
+        unit=unit or curves.unit,
+        loss=spec,
+        grad_norm=curves.grad_norm,
+        lr=curves.lr,
+        parts=curves.parts,
+        weights=dict(_weight(text, curves.parts) for text in weight),
     )
     found = replace(found, counts=replace(found.counts, unmapped=tuple(curves.unmapped)))
     emit(found.to_dict(), diagnosis_text(found), json)
+
+
+def _weight(text: str, parts: Mapping[str, object]) -> tuple[str, float]:
+    """`kl=0.1` as a part and its weight."""
+    name, _, number = text.rpartition("=")
+    name = name.removeprefix("loss/")
+    if name not in parts:
+        known = f"the file has loss/{', loss/'.join(parts)}" if parts else "the file has no column loss/<part>"
+        raise RulesError(f"--weight {text}", "names no part of the file", known)
+    try:
+        return name, float(number)
+    except ValueError:
+        raise RulesError(f"--weight {text}", f"{number!r} is no number", "write it as kl=0.1") from None
 
 
 def _loss(text: str) -> dict[str, object]:

@@ -21,10 +21,11 @@ from monitor.cli.rule_files import role_series
 from monitor.client.reader import Api
 from monitor.errors import FileUnreadable, MonitorError
 from monitor.importers.curves import read_curves, read_table
+from monitor.ingest.judge import part_name, weights_by_part
 from monitor.roles import Role
 from monitor.rules import RulesConfig
 from monitor.rules.backtest import Case, Replayed, labels_of, replay
-from monitor.rules.features import Floats
+from monitor.rules.noise import Floats
 from monitor.rules.registry import all_rules
 
 SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
@@ -220,15 +221,35 @@ def _read(item: Item, api: Api | None) -> Case:
     if api is not None and item.stored:
         view = api.run(item.ref)
         series: dict[Role, Floats] = {}
+        parts: dict[str, Floats] = {}
         for info in view.series():
+            if info.role is Role.PART:
+                points = view.history(info.key)
+                parts[part_name(info.key)] = np.column_stack([points.steps, points.values]).astype(float)
             if info.role in (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.LR) and info.role not in series:
                 points = view.history(info.key)
                 series[info.role] = np.column_stack([points.steps, points.values]).astype(float)
         if Role.TRAIN not in series and Role.VAL not in series:
             raise FileUnreadable(item.name, "", "has no losses that are judged")
-        return Case(ref=item.ref, name=item.name, series=series, loss=item.loss, labels=item.labels)
+        return Case(
+            ref=item.ref,
+            name=item.name,
+            series=series,
+            loss=item.loss,
+            config=view.info.config,
+            parts=parts,
+            weights={name: np.array(told, float) for name, told in weights_by_part(view.events()).items()},
+            labels=item.labels,
+        )
     curves = read_curves(item.ref)
-    return Case(ref=item.ref, name=item.name, series=role_series(curves), unit=curves.unit, labels=item.labels)
+    return Case(
+        ref=item.ref,
+        name=item.name,
+        series=role_series(curves),
+        unit=curves.unit,
+        parts=curves.parts,
+        labels=item.labels,
+    )
 
 
 def _below(folder: Path) -> list[Path]:

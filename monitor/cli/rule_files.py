@@ -16,8 +16,8 @@ from monitor.importers.curves import EPOCH_NAMES, STEP_NAMES, Curves, curves_of,
 from monitor.importers.table import Row
 from monitor.roles import Role
 from monitor.rules import RulesConfig
-from monitor.rules.features import Floats
 from monitor.rules.formula import nearest
+from monitor.rules.noise import Floats
 from monitor.rules.suites import Suite, parse_suite
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -59,6 +59,7 @@ class Curves:
         unit: what the steps count, "step" or "epoch", by the name of the column.
         grad_norm: float64 (k, 2), or None.
         lr: float64 (k, 2), or None.
+        parts: of a composite loss, columns named `loss/<part>`: by the part, float64 (k, 2).
         unmapped: columns of numbers that no role fits, in the file's order.
         columns: by role, the column it was taken from.
     """
@@ -68,6 +69,7 @@ class Curves:
     unit: Literal["step", "epoch"]
     grad_norm: Series | None = None
     lr: Series | None = None
+    parts: Mapping[str, Series] = field(default_factory=dict)
     unmapped: tuple[str, ...] = ()
     columns: Mapping[Role, str]
 
@@ -128,13 +130,15 @@ def curves_of(table: Table) -> Curves:
     """
     step, unit = _step_column(table.names)
     chosen: dict[Role, str] = {}
-    unmapped = []
+    unmapped, parts = [], []
     for name in table.names:
         role = role_of(name)
         if name == step or name.lower() in (*STEP_NAMES, *EPOCH_NAMES, *SIDE_NAMES):
             continue
         if role in (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.LR) and role not in chosen:
             chosen[role] = name
+        elif role is Role.PART:
+            parts.append(name)
         elif _numeric(table.rows, name):
             unmapped.append(name)
     if Role.TRAIN not in chosen and Role.VAL not in chosen:
@@ -147,6 +151,7 @@ def curves_of(table: Table) -> Curves:
         unit=unit,
         grad_norm=series.get(Role.GRAD_NORM),
         lr=series.get(Role.LR),
+        parts={name[len("loss/") :]: _series(table, step, name) for name in parts},
         unmapped=tuple(unmapped),
         columns=chosen,
     )

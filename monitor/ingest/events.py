@@ -129,6 +129,17 @@ def _check_alert(data: Mapping[str, object], place: str) -> dict[str, object]:
     return {"title": text(title), "body": text(data.get("body") or ""), "severity": str(severity)}
 
 
+def _check_weights(data: Mapping[str, object], place: str) -> dict[str, object]:
+    step, weights = data.get("step"), data.get("weights")
+    if isinstance(step, bool) or not isinstance(step, int | float):
+        raise WireError(f"{place}.step", f"must be a number, got {step!r}")
+    found = _mapping(weights, f"{place}.weights")
+    for name, weight in found.items():
+        if isinstance(weight, bool) or not isinstance(weight, int | float):
+            raise WireError(f"{place}.weights.{name:.40}", f"must be a finite number, got {weight!r}")
+    return {"step": step, "weights": {text(name): float(str(weight)) for name, weight in found.items()}}
+
+
 _CHECKS: Final[Mapping[str, Callable[[Mapping[str, object], str], dict[str, object]]]] = {
     "run": _check_run,
     "tags": _check_tags,
@@ -136,6 +147,7 @@ _CHECKS: Final[Mapping[str, Callable[[Mapping[str, object], str], dict[str, obje
     "finish": _check_finish,
     "warning": _check_warning,
     "alert": _check_alert,
+    "weights": _check_weights,
 }
 
 

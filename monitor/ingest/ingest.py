@@ -137,12 +137,15 @@ def _apply(tx: Transaction, engine: Engine, batch: Batch, writer: Writer, *, fre
             if not found.join and event.record > 0:
                 writer = Writer(_enter(tx, found, batch.writer), writer.joined, writer.acked)
     for event in batch.events:
-        if event.kind == "capture":  # before the points: it says whether they are news to anybody
-            _capture(tx, event, writer)
+        if event.kind in _FIRST:
+            _EVENTS[event.kind](tx, event, writer)
     if len(batch.points):
         _points(tx, engine, batch, writer.attempt)
+    elif any(event.kind == "weights" for event in batch.events):
+        judge(tx, engine, batch, None)
     for event in batch.events:
-        _EVENTS.get(event.kind, _only_keep)(tx, event, writer)
+        if event.kind not in _FIRST:
+            _EVENTS.get(event.kind, _only_keep)(tx, event, writer)
     tx.add_events(batch.writer, batch.events)
     tx.ack(batch.writer, writer.attempt, batch.end)
     return writer
@@ -217,7 +220,11 @@ def _only_keep(tx: Transaction, event: Event, writer: Writer) -> None:
     """Events that need no more than their row."""
 
 
-_EVENTS = {"config": _config, "tags": _tags, "warning": _warning, "finish": _finish, "alert": _alert}
+_EVENTS = {
+    "config": _config, "capture": _capture, "tags": _tags, "warning": _warning, "finish": _finish, "alert": _alert,
+}  # fmt: skip
+_FIRST = ("config", "capture")
+"""Events that are taken in before the points: they say what the points mean, and whether they are news to anybody."""
 
 
 def _counted(run: RunInfo, name: str, more: int) -> dict[str, int]:

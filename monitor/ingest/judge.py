@@ -5,45 +5,97 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.alerts import alerts_for
-from monitor.domain import Finding
+from monitor.domain import Finding, Points
 from monitor.errors import RulesError, RunNotFound
 from monitor.roles import Role
 from monitor.rules import ROLE_CODES, Engine, EnginePoints, State, Update
+from monitor.rules.points import WEIGHT
 from monitor.rules.replay import merge
 from monitor.store import Store, Transaction
 from monitor.store.append import Appended
-from monitor.wire import Batch
+from monitor.store.series import SeriesState
+from monitor.wire import Batch, Event
 
 
-def judge(tx: Transaction, engine: Engine, batch: Batch, done: Appended) -> None:
-    """Show the engine the points of the judged series, in the order in which they were logged.
+def judge(tx: Transaction, engine: Engine, batch: Batch, done: Appended | None) -> None:
+    """Show the engine the points of the judged series and of the loss's parts, in the order in which they were logged.
 
     A state of another version of the engine cannot be read: the run is judged anew from its stored curves, of which
     this batch is a part by now.
 
     Args:
-        done: what `Transaction.append` answered for this batch.
+        done: what `Transaction.append` answered for this batch; None where it has no points, only weights.
     """
-    codes = np.full(len(batch.keys), 255, np.uint8)
-    for k, series in done.states.items():
-        if series.judged:
-            codes[k] = ROLE_CODES[Role(series.role)]
-    role = codes[batch.points.key]
-    seen = role != 255
-    if not seen.any():
+    fed = _fed(batch, {} if done is None else done.states)
+    if not len(fed):
         return
-    points = batch.points
     stored = tx.engine_state()
     try:
-        state = engine.start("step", _loss(tx)) if stored is None else State.from_bytes(stored)
+        state = _start(tx, engine) if stored is None else State.from_bytes(stored)
     except RulesError:
-        _replay(tx, engine)
+        _replay(tx, engine, batch.events)
         return
-    fed = EnginePoints(role[seen], points.step[seen].astype(np.float64), points.value[seen])
     update = engine.update(state, fed)
     _keep(tx, engine, update, update.changes, new=stored is None)
+
+
+def _fed(batch: Batch, states: Mapping[int, SeriesState]) -> EnginePoints:
+    """What of a batch concerns the rules; weights stand before the first point of their step."""
+    codes = np.full(max(len(batch.keys), 1), 255, np.uint8)
+    places = np.zeros(len(codes), np.uint16)
+    names: dict[str, int] = {}
+    for k, series in states.items():
+        if series.judged:
+            codes[k] = ROLE_CODES[Role(series.role)]
+        elif series.role == Role.PART:
+            codes[k], places[k] = ROLE_CODES[Role.PART], names.setdefault(part_name(series.key), len(names))
+    points = batch.points
+    role = codes[points.key]
+    seen = role != 255
+    role, part, step = role[seen], places[points.key[seen]], points.step[seen].astype(np.float64)
+    value = points.value[seen]
+    for since, weights in reversed(weights_of(batch.events)):
+        later = np.flatnonzero(step >= since)
+        at = int(later[0]) if len(later) else len(step)
+        which = [names.setdefault(name, len(names)) for name in weights]
+        role, part = np.insert(role, at, [WEIGHT] * len(which)), np.insert(part, at, which)
+        step, value = np.insert(step, at, [since] * len(which)), np.insert(value, at, list(weights.values()))
+    if not names:
+        return EnginePoints(role, step, value)
+    return EnginePoints(role, step, value, part, tuple(names))
+
+
+def weights_of(events: Sequence[Event]) -> list[tuple[float, dict[str, float]]]:
+    """The weights that `weights` events tell, by the parts' names, each with the step from which on they hold."""
+    found = []
+    for event in events:
+        step, weights = event.data.get("step"), event.data.get("weights")
+        if event.kind == "weights" and isinstance(step, int | float) and isinstance(weights, Mapping):
+            numbers = {part_name(str(k)): float(w) for k, w in weights.items() if isinstance(w, int | float)}
+            if numbers:
+                found.append((float(step), numbers))
+    return found
+
+
+def weights_by_part(events: Sequence[Event]) -> dict[str, list[tuple[float, float]]]:
+    """Each part's weights with the steps from which on they hold."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for step, told in weights_of(events):
+        for name, weight in told.items():
+            found.setdefault(name, []).append((step, weight))
+    return found
+
+
+def part_name(key: str) -> str:
+    """A part's name without the `loss/` of its series, in whatever case that was written.
+
+    >>> part_name("Loss/KL"), part_name("kl")
+    ('KL', 'kl')
+    """
+    return key[5:] if key.lower().startswith("loss/") else key
 
 
 def rejudge(store: Store, engine: Engine, run_id: str, *, now_ms: int) -> None:
@@ -60,13 +112,16 @@ def rejudge(store: Store, engine: Engine, run_id: str, *, now_ms: int) -> None:
         _replay(tx, engine)
 
 
-def _replay(tx: Transaction, engine: Engine) -> None:
+def _replay(tx: Transaction, engine: Engine, events: Sequence[Event] = ()) -> None:
+    """Judge the run by what is stored of it, and by events that are about to be."""
     new = tx.engine_state() is None
     known = {(found.rule, found.onset_step) for found in tx.findings()}
     curves = tx.judged()
     order = (Role.LR, Role.GRAD_NORM, Role.TRAIN, Role.VAL)
-    series = {role: np.column_stack([c.steps, c.values]) for role in order if (c := curves.get(str(role))) is not None}
-    update = engine.update(engine.start("step", _loss(tx)), merge(series))
+    series = {role: _rows(c) for role in order if (c := curves.get(str(role))) is not None}
+    parts = {part_name(key): _rows(points) for key, points in tx.parts().items()}
+    weights = weights_by_part([*tx.events("weights"), *events])
+    update = engine.update(_start(tx, engine), merge(series, parts, weights))
     tx.forget_findings()
     news = [found for found in update.changes if (found.rule, found.onset_step) not in known]
     _keep(tx, engine, update, news, new=new)
@@ -92,6 +147,13 @@ def imported(tx: Transaction) -> bool:
     return isinstance(capture, Mapping) and "imported" in capture
 
 
-def _loss(tx: Transaction) -> Mapping[str, object] | None:
-    loss = tx.get("loss")
-    return loss if isinstance(loss, Mapping) else None
+def _start(tx: Transaction, engine: Engine) -> State:
+    """A fresh state, with what the run says of its loss and its hyperparameters."""
+    loss, config = tx.get("loss"), tx.get("config")
+    return engine.start(
+        "step", loss if isinstance(loss, Mapping) else None, config if isinstance(config, Mapping) else None
+    )
+
+
+def _rows(points: Points) -> NDArray[np.float64]:
+    return np.column_stack([points.steps, points.values]).astype(np.float64)

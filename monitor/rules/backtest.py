@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Final
 
 import numpy as np
@@ -20,7 +20,7 @@ import numpy as np
 from monitor.domain import FindingState
 from monitor.roles import Role
 from monitor.rules.config import RulesConfig
-from monitor.rules.features import Floats
+from monitor.rules.noise import Floats
 from monitor.rules.replay import diagnose
 from monitor.rules.suites import CALM
 
@@ -43,6 +43,8 @@ class Case:
         series: by role, float64 (n, 2), in the order of their steps or of their file.
         unit: what steps count, "step" or "epoch".
         loss: what is known of the loss function.
+        config: the run's hyperparameters.
+        parts, weights: of a composite loss, as `diagnose` takes them.
         labels: what is true of the run, names of rules or of calm verdicts; empty: not known.
     """
 
@@ -51,6 +53,9 @@ class Case:
     series: Mapping[Role, Floats]
     unit: str = "step"
     loss: Mapping[str, object] | None = None
+    config: Mapping[str, object] | None = None
+    parts: Mapping[str, Floats] = field(default_factory=dict)
+    weights: Mapping[str, Floats] = field(default_factory=dict)
     labels: frozenset[str] = frozenset()
 
 
@@ -178,6 +183,9 @@ def replay(case: Case, configs: Sequence[RulesConfig]) -> Replayed:
             unit=case.unit,
             grad_norm=series.get(Role.GRAD_NORM),
             lr=series.get(Role.LR),
+            parts=case.parts,
+            weights=case.weights,
+            run_config=case.config,
             config=config,
         )
         hits: dict[str, Hit] = {}

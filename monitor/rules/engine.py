@@ -7,20 +7,26 @@ changes at the same steps.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.domain import Counts, Diagnosis, Finding, Recommendation
+from monitor.losses.run_config import terms_of
+from monitor.roles import Role
 from monitor.rules.config import RulesConfig
 from monitor.rules.curve import BUCKET, Curve
-from monitor.rules.features import Features, Floats
+from monitor.rules.features import Features
 from monitor.rules.lifecycle import step_rule
+from monitor.rules.noise import Floats
+from monitor.rules.parts import of_spec
 from monitor.rules.points import ROLE_CODES, EnginePoints
 from monitor.rules.recommend import recommend, settle
+from monitor.rules.rows import take_rows
 from monitor.rules.rule import Rule
 from monitor.rules.spans import MANY, finite, in_order, learning_rate, take_in_order
 from monitor.rules.state import LR, TRAIN, VAL, State
@@ -79,25 +85,39 @@ class Engine:
             self._asked[code, True] = rules
             self._asked[code, False] = tuple(rule for rule in rules if rule.spec.urgent)
 
-    def start(self, unit: str = "step", loss: Mapping[str, object] | None = None) -> State:
+    def start(
+        self, unit: str = "step", loss: Mapping[str, object] | None = None, config: Mapping[str, object] | None = None
+    ) -> State:
         """The state of a run that has logged nothing.
 
         Args:
             unit: what steps count, "step" or "epoch".
-            loss: what is known of the loss function: `chance` and `floor` are read where they are numbers.
+            loss: what is known of the loss function: `chance_level` (or `chance`), `initial_level`, `floor`, `range`,
+                `reduction`, and the parts of a composite one.
+            config: the run's configuration, for the batch size, the accumulation steps and the tokens of an example.
         """
         known = loss or {}
-        return State(unit, _number(known, "chance", "chance_level"), _number(known, "floor"))
+        state = State(unit, _number(known, "chance", "chance_level"), _number(known, "floor"))
+        state.initial, state.summed = _number(known, "initial_level"), float(known.get("reduction") == "sum")
+        span = known.get("range")
+        if isinstance(span, Sequence) and len(span) == 2:
+            state.ceiling = _number({"high": span[1]}, "high")
+        terms = terms_of(config or {})
+        for name in ("batch_size", "accumulation", "tokens"):
+            setattr(state, name, float(getattr(terms, name) or math.nan))
+        state.parts = of_spec(known)
+        return state
 
     def update(self, state: State, points: EnginePoints) -> Update:
         """Take in points, in the order in which they were logged; `state` stays as it is."""
         new = state.fork()
         changes: list[Finding] = []
-        roles, n = points.role, len(points)
-        if n == 1:
-            self._one(new, int(roles[0]), float(points.step[0]), float(points.value[0]), changes)
+        if points.part is not None or new.parts is not None:
+            self._with_parts(new, points, changes)
+        elif len(points) == 1:
+            self._one(new, int(points.role[0]), float(points.step[0]), float(points.value[0]), changes)
         else:
-            self._take(new, roles, points.step, points.value, changes)
+            self._take(new, points.role, points.step, points.value, changes)
         verdict = verdict_of(new)
         return Update(new, tuple(changes), verdict, headline_of(new, verdict, self.config), recommend(new), new.counts)
 
@@ -117,6 +137,28 @@ class Engine:
             recommendation=recommend(state),
             counts=state.counts,
         )
+
+    def _with_parts(self, state: State, points: EnginePoints, changes: list[Finding]) -> None:
+        """Points among which there are parts: the curves take in theirs up to where a bucket of the parts closes."""
+        curves = np.flatnonzero(points.role < ROLE_CODES[Role.PART])
+        done = 0
+        for stop in chain(take_rows(state, points), (len(points),)):
+            until = int(np.searchsorted(curves, stop))
+            at = curves[done:until]
+            self._take(state, points.role[at], points.step[at], points.value[at], changes)
+            done = until
+            if stop < len(points):
+                self._check_parts(state, changes)
+
+    def _check_parts(self, state: State, changes: list[Finding]) -> None:
+        """Ask the rules that read the parts, after a row closed a bucket of them."""
+        assert state.parts is not None
+        run = Features(state, state.parts.step[-1])
+        state.said = None
+        for rule in self._asked[ROLE_CODES[Role.PART], True]:
+            change = step_rule(rule, self.config.settings[rule.spec.name], run, state, self.config.hash)
+            if change is not None:
+                changes.append(change)
 
     def _take(self, state: State, roles: Roles, steps: Floats, values: Floats, changes: list[Finding]) -> None:
         """Points of the curves: in bulk where they are finite and in order, one at a time around those that are not."""

@@ -15,30 +15,13 @@ from bisect import bisect_right
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from monitor.rules.composition import Composition
 from monitor.rules.curve import Curve
 from monitor.rules.lazy import lazy
+from monitor.rules.noise import Floats, middle, second_differences
+from monitor.rules.parts import Parts
 from monitor.rules.state import FIRING, GRAD, TRAIN, VAL, State
-
-Floats = NDArray[np.float64]
-
-
-def middle(values: list[float]) -> float:
-    """The median; much cheaper than numpy's for a few dozen values. NaN for none."""
-    n = len(values)
-    if not n:
-        return math.nan
-    ordered = sorted(values)
-    return ordered[n // 2] if n % 2 else 0.5 * ordered[n // 2 - 1] + 0.5 * ordered[n // 2]
-
-
-def _second_differences(x: Floats) -> float:
-    if len(x) < 4:
-        return 0.0
-    half = x[min(len(x) // 2, max(len(x) - 10, 0)) :]
-    gaps = np.abs(half[2:] - 2 * half[1:-1] + half[:-2]).tolist()
-    return max(1.4826 * middle(gaps), 0.75 * math.fsum(gaps) / len(gaps)) / math.sqrt(6)
 
 
 def _around_mean(x: Floats) -> float:
@@ -113,7 +96,7 @@ class View:
     @lazy
     def sigma(self) -> float:
         """Noise of a bucket's centre, from second differences of the later half; 0 where it cannot be told."""
-        return _second_differences(self.x)
+        return second_differences(self.x)
 
     @lazy
     def wander(self) -> float:
@@ -129,7 +112,7 @@ class View:
     def calm(self) -> float:
         """The noise that the series had on its way down to its low, before whatever came after."""
         x = self.x[: self.low_at + 2]
-        return max(_second_differences(x), _around_mean(x)) if len(x) >= 8 else self.noise
+        return max(second_differences(x), _around_mean(x)) if len(x) >= 8 else self.noise
 
     @lazy
     def roughness(self) -> float:
@@ -240,6 +223,11 @@ class Features:
         view = View.of(state.curves[role], state.views.get(role))
         state.views = {**state.views, role: view}
         return view
+
+    @lazy
+    def parts(self) -> Composition:
+        """The parts of a composite loss; none where none were logged."""
+        return Composition(self.state.parts or Parts())
 
     @property
     def diverging(self) -> bool:

@@ -18,7 +18,8 @@ from typing import Final
 
 import numpy as np
 
-from monitor.rules.features import Floats, View
+from monitor.rules.features import View
+from monitor.rules.noise import Floats
 
 POWERS: Final = np.array([0.25, 0.5, 1.0, 2.0])
 RATES: Final = np.array([1.5, 3.0, 6.0, 12.0, 24.0])

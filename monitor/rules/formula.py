@@ -21,7 +21,7 @@ from typing import Final, TypeGuard
 import numpy as np
 
 from monitor.errors import RulesError
-from monitor.rules.features import Floats
+from monitor.rules.noise import Floats
 
 KEYS: Final = ("formula", "steps", "noise", "seed")
 MAX_POINTS: Final = 10_000_000

@@ -1,4 +1,4 @@
-"""Rule `initial_loss`: the first losses are far from what chance gives."""
+"""Rule `initial_loss`: the first loss is far above what a fresh network scores."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import math
 from collections.abc import Mapping
 
 from monitor.domain import Severity
+from monitor.losses.checks import InitialLoss as Start
+from monitor.losses.checks import check_initial
 from monitor.roles import Role
 from monitor.rules.features import Features
-from monitor.rules.rule import Reading, Spec, Threshold
+from monitor.rules.rule import Evidence, Reading, Spec, Threshold
 
 
 class InitialLoss:
     """The loss function's chance level is known, and training began far above it.
+
+    Where the ratio is within a factor of 1.2 of a number of the run's configuration (the batch size, the accumulation
+    steps, the tokens of an example, or a product of them), that is named: the loss is summed, or not divided. The level
+    that is expected is that of outputs of zero, where the loss's specification has one, else its chance level.
 
     Source:
         Karpathy, A Recipe for Training Neural Networks (2019): verify the loss at initialisation.
@@ -20,32 +26,80 @@ class InitialLoss:
 
     spec = Spec(
         name="initial_loss",
+        version=2,
         severity=Severity.WARNING,
         reads=(Role.TRAIN,),
         thresholds={
-            "ratio": Threshold(default=2, low=1, high=1000, doc="first loss over chance, both above the floor")
+            "ratio": Threshold(
+                default=2, low=1, high=1000, doc="first loss over that of a fresh network, above the floor"
+            )
         },
     )
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
         """Holds from the fourth training point on, and stays."""
-        chance, view = run.state.chance, run.train
-        if math.isnan(chance) or view.closed < 4:
+        evidence = first_loss(run)
+        if evidence is None:
             return None
         floor = 0.0 if math.isnan(run.state.floor) else run.state.floor
-        first = view.curve.first
-        if chance <= floor or first - floor < limits["ratio"] * (chance - floor):
+        expected, first = float(evidence["expected"] or 0), float(evidence["first"] or 0)
+        summed = run.state.summed > 0
+        reach = (first - floor) / (expected - floor) if expected > floor else 0.0
+        start = start_of(evidence)
+        if start.verdict != "far_above" or (
+            reach < limits["ratio"] and not (summed and start.cause == "sum_reduction")
+        ):
             return None
-        return Reading(
-            view.curve.first_step, {"first": first, "chance": chance, "ratio": (first - floor) / (chance - floor),
-                                    "limit": limits["ratio"]}
-        )  # fmt: skip
+        named = {"ratio": start.ratio, "limit": limits["ratio"], "cause": start.cause, "multiple": start.multiple}
+        return Reading(run.train.curve.first_step, {**evidence, **named})
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:  # noqa: ARG002 - the protocol asks for it
         """The sentence and the advice."""
-        e = reading.evidence
-        return (
-            f"The first training loss is {e['first']:.4g}, {e['ratio']:.1f} times the {e['chance']:.4g} that guessing "
-            f"gives (limit {e['limit']:g}).",
-            "Check the initialisation of the last layer, the scale of the inputs, and the reduction of the loss.",
+        start = start_of(reading.evidence)
+        advice = (
+            "Check the initialisation of the last layer, the scale of the inputs and targets, and the loss's reduction."
         )
+        if start.cause in ("sum_reduction", "token_sum", "unscaled_accumulation"):
+            advice = (
+                "Change the reduction before anything else: the gradient is as much too large, so the learning rate, "
+                "clipping and weight decay mean something else than they say."
+            )
+        return start.explanation, advice
+
+
+def first_loss(run: Features) -> Evidence | None:
+    """The first training loss and what it is compared with; None where that is not known, or too little was logged."""
+    state, view = run.state, run.train
+    expected = state.chance if math.isnan(state.initial) else state.initial
+    if math.isnan(expected) or (view.closed < 4 and view.size == 1):
+        return None
+    terms = {"batch_size": state.batch_size, "accumulation": state.accumulation, "tokens": state.tokens}
+    known = {name: int(value) for name, value in terms.items() if not math.isnan(value)}
+    return {"first": view.curve.first, "expected": expected, **known, "summed": state.summed > 0}
+
+
+def start_of(evidence: Evidence) -> Start:
+    """What `losses.check_initial` says of it."""
+    spec: dict[str, object] = {
+        "name": "The training loss",
+        "chance_level": evidence["expected"],
+        "chance_formula": formula_of(float(evidence["expected"] or 0)),
+        "reduction": "sum" if evidence["summed"] else "mean",
+    }
+    terms = {
+        k: int(v) for k in ("batch_size", "accumulation", "tokens") if isinstance(v := evidence.get(k), int | float)
+    }
+    return check_initial(spec, [float(evidence["first"] or 0)], **terms)
+
+
+def formula_of(level: float) -> str:
+    """A level as ln k, where it is one.
+
+    >>> import math
+    >>> formula_of(math.log(10)), formula_of(2.31)
+    ('ln 10', '')
+    """
+    if not 0.6 < level < 14:
+        return ""
+    classes = round(math.exp(level))
+    return f"ln {classes}" if classes > 1 and abs(level - math.log(classes)) < 1e-9 * level else ""

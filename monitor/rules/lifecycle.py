@@ -14,7 +14,7 @@ from monitor.domain import Finding, FindingState
 from monitor.rules.config import RuleSettings
 from monitor.rules.features import Features
 from monitor.rules.rule import Reading, Rule
-from monitor.rules.state import FIRING, LIKELY, MAX_SLOTS, PENDING, Slot, State
+from monitor.rules.state import FIRING, LIKELY, PENDING, Slot, State
 
 
 def step_rule(rule: Rule, settings: RuleSettings, run: Features, state: State, rules_hash: str) -> Finding | None:
@@ -44,7 +44,7 @@ def _holding(
     """Move a finding that is not out on: likely, pending, or firing."""
     name, (slot, reading) = rule.spec.name, now
     if slot is None:
-        if len(state.slots) >= MAX_SLOTS:
+        if not state.room(name):
             return None
         slot = Slot(PENDING, 0, 0, run.step, reading.onset, math.nan)
     if reading.likely:
@@ -126,7 +126,7 @@ def _put(state: State, name: str, slot: Slot) -> None:
 
 def _lasted(rule: Rule, settings: RuleSettings, run: Features, slot: Slot) -> bool:
     if settings.patience is None:
-        held = run.step - slot.since >= rule.spec.hold * (run.step - run.state.first_step)
+        held = not run.step - slot.since < rule.spec.hold * (run.step - run.state.first_step)
         return slot.checks >= rule.spec.patience and held
     if settings.unit == "checks":
         return slot.checks >= settings.patience

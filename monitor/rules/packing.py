@@ -29,7 +29,8 @@ def pack_steps(steps: Sequence[float]) -> bytes:
     wide = np.array(steps, "<f8")
     finite = np.isfinite(wide)
     known = wide[finite]
-    if ((known >= 0) & (known < _NEVER) & (known == np.floor(known))).all() and not np.isposinf(wide).any():
+    whole = (known < _NEVER) & (known == np.floor(known)) & ~np.signbit(known)
+    if whole.all() and not np.isposinf(wide).any():
         codes = np.where(finite, 0.0, np.where(np.isnan(wide), float(_NAN), float(_NEVER)))
         codes[finite] = known
         return b"\4" + codes.astype("<u4").tobytes()

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from monitor.roles import Role
 
-ROLE_CODES: Final[dict[Role, int]] = {Role.TRAIN: 0, Role.VAL: 1, Role.GRAD_NORM: 2, Role.LR: 3}
+ROLE_CODES: Final[dict[Role, int]] = {Role.TRAIN: 0, Role.VAL: 1, Role.GRAD_NORM: 2, Role.LR: 3, Role.PART: 4}
+WEIGHT: Final = 5
+"""The code of a weight: the value is what a part is multiplied with from there on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,14 +20,18 @@ class EnginePoints:
     """Points in arrival order; all arrays have shape (n,).
 
     Attributes:
-        role: uint8, from `ROLE_CODES`.
+        role: uint8, from `ROLE_CODES`, or `WEIGHT`.
         step: float64.
         value: float64; NaN and infinities as they were logged.
+        part: uint16, the place in `names` of a part or of a weight; anything for other points. None: there are none.
+        names: of the parts, without `loss/`.
     """
 
     role: NDArray[np.uint8]
     step: NDArray[np.float64]
     value: NDArray[np.float64]
+    part: NDArray[np.uint16] | None = None
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.role)

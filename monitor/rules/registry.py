@@ -11,20 +11,28 @@ from importlib.metadata import entry_points
 from typing import Final, cast
 
 from monitor.errors import RulesError
+from monitor.rules.conflicting_parts import ConflictingParts
 from monitor.rules.convergence import Convergence
 from monitor.rules.divergence import Divergence
+from monitor.rules.dominant_part import DominantPart
 from monitor.rules.gradient_explosion import GradientExplosion
 from monitor.rules.gradient_vanishing import GradientVanishing
+from monitor.rules.growing_penalty import GrowingPenalty
+from monitor.rules.impossible_loss import ImpossibleLoss
 from monitor.rules.improving import Improving
 from monitor.rules.initial_loss import InitialLoss
+from monitor.rules.low_start import LowStart
 from monitor.rules.metric_missing import MetricMissing
 from monitor.rules.nan import Nan
 from monitor.rules.oscillation import Oscillation
 from monitor.rules.overfitting import Overfitting
+from monitor.rules.parts_sum import PartsSum
+from monitor.rules.rising_part import RisingPart
 from monitor.rules.rule import Rule, Spec
 from monitor.rules.spike import Spike
 from monitor.rules.stagnation import Stagnation
 from monitor.rules.underfitting import Underfitting
+from monitor.rules.vanishing_part import VanishingPart
 
 GROUP: Final = "monitor.rules"
 MAX_NAME: Final = 32
@@ -43,7 +51,15 @@ BUILT_IN: Final[tuple[Rule, ...]] = (
     GradientExplosion(),
     GradientVanishing(),
     InitialLoss(),
+    LowStart(),
+    ImpossibleLoss(),
     MetricMissing(),
+    DominantPart(),
+    VanishingPart(),
+    RisingPart(),
+    ConflictingParts(),
+    GrowingPenalty(),
+    PartsSum(),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -13,8 +14,8 @@ from monitor.errors import LossError, RulesError
 from monitor.roles import Role
 from monitor.rules.config import RulesConfig
 from monitor.rules.engine import Engine
-from monitor.rules.features import Floats
-from monitor.rules.points import ROLE_CODES, EnginePoints
+from monitor.rules.noise import Floats
+from monitor.rules.points import ROLE_CODES, WEIGHT, EnginePoints
 
 Series = ArrayLike | Sequence[tuple[float, float]]
 
@@ -34,6 +35,9 @@ def diagnose(
     unit: str = "step",
     grad_norm: Series | None = None,
     lr: Series | None = None,
+    parts: Mapping[str, Series] | None = None,
+    weights: Mapping[str, Series | float] | None = None,
+    run_config: Mapping[str, object] | None = None,
     config: RulesConfig | None = None,
 ) -> Diagnosis:
     """Replay the engine over whole curves, as if they were logged now.
@@ -44,6 +48,11 @@ def diagnose(
     Args:
         train, val, grad_norm, lr: (n, 2) arrays or sequences of (step, value); NaN and infinities as logged.
         loss: the loss function, one of `monitor.losses` or a mapping with `chance_level` and `floor`.
+        parts: of a composite loss, by their names with or without `loss/`, as logged: before their weights.
+        weights: what each part is multiplied with in the total: a number, or (step, weight) wherever it changes; 1
+        where
+            nothing is said.
+        run_config: the run's hyperparameters, of which the batch size and the like name a loss that is summed.
         unit: what steps count, "step" or "epoch".
         config: rules; the defaults where None.
 
@@ -57,8 +66,8 @@ def diagnose(
         'continue'
     """
     engine = Engine(config)
-    points = merge({Role.LR: lr, Role.GRAD_NORM: grad_norm, Role.TRAIN: train, Role.VAL: val})
-    update = engine.update(engine.start(unit, _known(loss)), points)
+    points = merge({Role.LR: lr, Role.GRAD_NORM: grad_norm, Role.TRAIN: train, Role.VAL: val}, parts, weights)
+    update = engine.update(engine.start(unit, _known(loss), run_config), points)
     return engine.diagnosis(update.state, update.changes)
 
 
@@ -69,18 +78,42 @@ def _known(loss: object) -> Mapping[str, object] | None:
     raise LossError(repr(loss), "it is no specification", "give one of monitor.losses, such as losses.parse('mse')")
 
 
-def merge(series: Mapping[Role, Series | None]) -> EnginePoints:
-    """All series in one stream: attempt by attempt, by the highest step so far; ties in the order of the mapping."""
-    parts = [(ROLE_CODES[role], _array(role, data)) for role, data in series.items() if data is not None]
-    parts = [(code, array) for code, array in parts if len(array)]
-    if not parts:
+def merge(
+    series: Mapping[Role, Series | None],
+    parts: Mapping[str, Series] | None = None,
+    weights: Mapping[str, Series | float] | None = None,
+) -> EnginePoints:
+    """All series in one stream: attempt by attempt, by the highest step so far; ties in the order of the mapping.
+
+    A weight comes before all else that is logged at its step, a part after the curves.
+    """
+    told = {_short(name): _weight(name, data) for name, data in (weights or {}).items()}
+    terms = {_short(name): _array(f"part {name}", data) for name, data in (parts or {}).items()}
+    names = tuple(dict.fromkeys((*terms, *told)))
+    found = [(WEIGHT, names.index(name), array) for name, array in told.items()]
+    found += [(ROLE_CODES[role], 0, _array(role, data)) for role, data in series.items() if data is not None]
+    found += [(ROLE_CODES[Role.PART], names.index(name), array) for name, array in terms.items()]
+    found = [(code, part, array) for code, part, array in found if len(array)]
+    if not found:
         return EnginePoints(np.empty(0, "u1"), np.empty(0), np.empty(0))
-    role = np.concatenate([np.full(len(array), code, "u1") for code, array in parts])
-    rows = np.concatenate([array for _, array in parts])
-    keys = [_attempts(array[:, 0]) for _, array in parts]
+    role = np.concatenate([np.full(len(array), code, "u1") for code, _, array in found])
+    part = np.concatenate([np.full(len(array), place, "u2") for _, place, array in found])
+    rows = np.concatenate([array for _, _, array in found])
+    keys = [_attempts(array[:, 0]) for _, _, array in found]
     attempt, reached = (np.concatenate([key[i] for key in keys]) for i in (0, 1))
     order = np.lexsort((reached, attempt))
-    return EnginePoints(role[order], rows[order, 0], rows[order, 1])
+    return EnginePoints(role[order], rows[order, 0], rows[order, 1], part[order] if names else None, names)
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("loss/")
+
+
+def _weight(name: str, data: Series | float) -> Floats:
+    """When a weight changes; one number holds from the start."""
+    if isinstance(data, int | float) and not isinstance(data, bool):
+        return np.array([[-math.inf, float(data)]])
+    return _array(f"weight {name}", data)
 
 
 def _attempts(steps: Floats) -> tuple[Floats, Floats]:
@@ -100,7 +133,7 @@ def _attempts(steps: Floats) -> tuple[Floats, Floats]:
     return attempt, reached
 
 
-def _array(role: Role, data: Series) -> Floats:
+def _array(role: str, data: Series) -> Floats:
     try:
         array = np.asarray(data, dtype=float)
     except (TypeError, ValueError) as bad:

@@ -14,6 +14,7 @@ from monitor.domain import RULE_NAMES, Counts, Recommendation
 from monitor.errors import RulesError
 from monitor.rules.curve import Curve
 from monitor.rules.packing import pack_steps, unpack_steps
+from monitor.rules.parts import Parts
 
 if TYPE_CHECKING:
     from monitor.rules.features import View
@@ -26,7 +27,11 @@ LR: Final = 3
 SHAPES: Final = ((40, 16), (52, 8), (12, 16))
 """Capacity and micro-block of the sketches of training loss, validation loss and gradient norm."""
 MAX_SLOTS: Final = 12
-"""Findings that are pending or firing at a time, at most: the state's size is bounded."""
+"""Findings that are pending or firing at a time, at most, besides those of parts: the state's size is bounded."""
+OF_PARTS: Final = frozenset(
+    {"dominant_part", "vanishing_part", "rising_part", "conflicting_parts", "growing_penalty", "parts_sum"}
+)
+"""Rules over the parts of a loss: their findings take no room from the others."""
 
 IDLE: Final = 0
 PENDING: Final = 1
@@ -38,9 +43,12 @@ _NUMBERS: Final = (
     "first_step", "last_step", "nan_first", "nan_last", "nan_train", "nan_train_first", "nan_train_step", "nan_val",
     "non_finite", "late", "train_seen", "val_seen", "numbered", "first_stop", "stop_since", "chance", "floor",
     "val_at", "val_gap", "val_step", "lr", "lr_top", "lr_changed", "lr_before", "checked_step",
+    "initial", "ceiling", "summed", "batch_size", "accumulation", "tokens",
 )  # fmt: skip
 _HEAD: Final = struct.Struct(f"<4sI2B{len(_NUMBERS)}d")
 _SLOT: Final = struct.Struct("<2BHI")
+_PARTS: Final = 1 << 7
+"""Bit of `State.owned` that stands for the parts."""
 _NAMES: Final = zlib.crc32(" ".join(RULE_NAMES).encode())
 """A built-in rule is packed as its place in `RULE_NAMES`; a state of other names is not read."""
 
@@ -71,6 +79,7 @@ class State:
     Attributes:
         unit: "step" or "epoch".
         curves: sketch by series, indexed by role code; an empty one where nothing was logged.
+        parts: sketch of the parts of a composite loss; None where none were told of.
         slots: by rule name.
         said: the headline of a verdict as of the last check, a copy of what its buckets say; never packed.
         outlook: the forecast and the buckets that it was made from; never packed.
@@ -79,7 +88,10 @@ class State:
         owned: bits of the sketches that were forked since this state was.
         nan_train, nan_val: non-finite losses in a row at the end of the series.
         val_at: training points seen when the last validation point came; `val_gap` the longest wait so far.
-        chance, floor: of the loss function, NaN where not known.
+        chance, floor, initial, ceiling: of the loss function, NaN where not known; `summed` is 1 where its reduction
+        is a
+            sum.
+        batch_size, accumulation, tokens: of the run's configuration, NaN where it does not say.
     """
 
     __slots__ = ("__dict__",)
@@ -87,13 +99,15 @@ class State:
     def __init__(self, unit: str = "step", chance: float = math.nan, floor: float = math.nan) -> None:
         self.unit = unit
         self.curves = tuple(Curve(capacity, micro) for capacity, micro in SHAPES)
+        self.parts: Parts | None = None
         self.slots: dict[str, Slot] = {}
         self.first_step = self.last_step = self.nan_first = self.nan_last = math.nan
         self.nan_train_first = self.nan_train_step = self.checked_step = math.nan
         self.nan_train = self.nan_val = self.non_finite = self.late = 0.0
         self.train_seen = self.val_seen = self.numbered = self.val_at = self.val_gap = 0.0
         self.first_stop = self.stop_since = self.val_step = math.nan
-        self.chance, self.floor = chance, floor
+        self.chance, self.floor, self.initial, self.ceiling = chance, floor, math.nan, math.nan
+        self.summed, self.batch_size, self.accumulation, self.tokens = 0.0, math.nan, math.nan, math.nan
         self.said: tuple[str, str] | None = None
         self.outlook: tuple[list[float], dict[str, float | int | str | None]] | None = None
         self.advice: tuple[dict[str, Slot], list[float], tuple[float, bool], Recommendation] | None = None
@@ -117,6 +131,19 @@ class State:
             self.owned |= 1 << role
         return curve
 
+    def own_parts(self) -> Parts:
+        """The sketch of the parts, to be changed: begun where there was none, forked as a curve is."""
+        if self.parts is None:
+            self.parts = Parts()
+        elif not self.owned & _PARTS:
+            self.parts = self.parts.fork()
+        self.owned |= _PARTS
+        return self.parts
+
+    def room(self, name: str) -> bool:
+        """Whether a finding of this rule may be taken up."""
+        return name in OF_PARTS or sum(1 for taken in self.slots if taken not in OF_PARTS) < MAX_SLOTS
+
     @property
     def counts(self) -> Counts:
         """What was seen and what was set aside."""
@@ -127,10 +154,12 @@ class State:
     def to_bytes(self) -> bytes:
         """Packed; <= 4096 bytes."""
         numbers = [float(getattr(self, name)) for name in _NUMBERS]
-        head = _HEAD.pack(MAGIC, _NAMES, len(self.slots), self.unit == "epoch", *numbers)
+        flags = (self.unit == "epoch") | (self.parts is not None) << 1
+        head = _HEAD.pack(MAGIC, _NAMES, len(self.slots), flags, *numbers)
         slots = b"".join(_pack_slot(name, slot) for name, slot in self.slots.items())
         steps = pack_steps([step for slot in self.slots.values() for step in slot[3:]])
-        return b"".join([head, slots, steps, *(curve.to_bytes() for curve in self.curves)])
+        parts = b"" if self.parts is None else self.parts.to_bytes()
+        return b"".join([head, slots, steps, *(curve.to_bytes() for curve in self.curves), parts])
 
     @classmethod
     def from_bytes(cls, data: bytes) -> State:
@@ -143,10 +172,10 @@ class State:
             raise RulesError("state", f"starts with {data[:4]!r}, not {MAGIC!r}", "replay the run's points")
         state = cls()
         try:
-            _, names, count, epoch, *numbers = _HEAD.unpack_from(data)
+            _, names, count, flags, *numbers = _HEAD.unpack_from(data)
             if names != _NAMES:
                 raise RulesError("state", "is of other rules", "replay the run's points")
-            state.unit = "epoch" if epoch else "step"
+            state.unit = "epoch" if flags & 1 else "step"
             state.__dict__.update(zip(_NUMBERS, numbers, strict=True))
             state.slots, at = _unpack_slots(data, _HEAD.size, count)
             curves = []
@@ -154,6 +183,8 @@ class State:
                 curve, at = Curve.from_bytes(data, at)
                 curves.append(curve)
             state.curves = tuple(curves)
+            if flags & 2:
+                state.parts, at = Parts.from_bytes(data, at)
         except (struct.error, ValueError, IndexError) as broken:
             if isinstance(broken, RulesError):
                 raise

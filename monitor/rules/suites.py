@@ -12,8 +12,8 @@ from monitor.domain import Action, FindingState, Severity
 from monitor.errors import RulesError
 from monitor.roles import Role
 from monitor.rules.config import RulesConfig
-from monitor.rules.features import Floats
 from monitor.rules.formula import generate, is_real, nearest
+from monitor.rules.noise import Floats
 from monitor.rules.points import ROLE_CODES
 from monitor.rules.registry import all_rules
 
@@ -23,7 +23,7 @@ Wanted = str | Span | None
 
 SERIES: Final = {"lr": Role.LR, "grad_norm": Role.GRAD_NORM, "train": Role.TRAIN, "val": Role.VAL}
 CALM: Final = ("healthy", "too_early")
-_TEST: Final = ("name", "unit", "loss", "train", "val", "grad_norm", "lr", "expect")
+_TEST: Final = ("name", "unit", "loss", "config", "train", "val", "grad_norm", "lr", "parts", "weights", "expect")
 _EXPECT: Final = ("verdict", "firing", "never", "findings", "recommendation")
 _STEPS: Final = ("onset_step", "fired_step", "resolved_step")
 _FINDING: Final = ("rule", *_STEPS, "state", "severity")
@@ -78,7 +78,9 @@ class RuleTest:
     Attributes:
         series: by role, float64 (n, 2).
         unit: what steps count, "step" or "epoch".
-        loss: what is known of the loss function, as in `Engine.start`.
+        loss, config: what is known of the loss function, and of the run's hyperparameters, as in `Engine.start`.
+        parts: of a composite loss, by name, float64 (n, 2).
+        weights: of the parts: a number, or float64 (n, 2) wherever it changes.
     """
 
     name: str
@@ -86,6 +88,9 @@ class RuleTest:
     expect: Expectation
     unit: str = "step"
     loss: Mapping[str, object] | None = None
+    config: Mapping[str, object] | None = None
+    parts: Mapping[str, Floats] = field(default_factory=dict)
+    weights: Mapping[str, Floats | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -137,24 +142,49 @@ def _test(place: str, data: object, outside: Outside) -> RuleTest:
     }
     if Role.TRAIN not in series and Role.VAL not in series:
         raise RulesError(place, "has no losses", "write train, val or both")
+    parts, weights = _parts(place, item, outside)
+    config = item.get("config")
     return RuleTest(
         name=name,
         series=series,
         expect=_expect(f"{place}.expect", item.get("expect")),
         unit=str(unit),
         loss=None if loss is None else _table(f"{place}.loss", loss),
+        config=None if config is None else _table(f"{place}.config", config),
+        parts=parts,
+        weights=weights,
     )
 
 
-def _series(place: str, data: object, role: Role, outside: Outside) -> Floats:
+def _parts(
+    place: str, item: Mapping[str, object], outside: Outside
+) -> tuple[dict[str, Floats], dict[str, Floats | float]]:
+    """The parts of a composite loss, and what each is multiplied with."""
+    found = _table(f"{place}.parts", item.get("parts") or {})
+    parts = {
+        name: _series(f"{place}.parts.{name}", data, Role.PART, outside, column=f"loss/{name}", salt=16 + k)
+        for k, (name, data) in enumerate(found.items())
+    }
+    weights: dict[str, Floats | float] = {}
+    for name, data in _table(f"{place}.weights", item.get("weights") or {}).items():
+        if name not in parts:
+            raise RulesError(f"{place}.weights.{name}", "is no part of this test", nearest(name, parts))
+        where = f"{place}.weights.{name}"
+        weights[name] = float(data) if is_real(data) else _series(where, data, Role.PART, outside, column=name)
+    return parts, weights
+
+
+def _series(
+    place: str, data: object, role: Role, outside: Outside, *, column: str | None = None, salt: int | None = None
+) -> Floats:
     if isinstance(data, Mapping) and "file" in data:
         item = _table(place, data, ("file", "column"))
-        path, column = item["file"], item.get("column")
-        if not isinstance(path, str) or not (column is None or isinstance(column, str)):
+        path, named = item["file"], item.get("column", column)
+        if not isinstance(path, str) or not (named is None or isinstance(named, str)):
             raise RulesError(place, "names no file or column", "write {file: losses.csv, column: train_loss}")
-        return outside.series(path, column, role)
+        return outside.series(path, named, role)
     if isinstance(data, Mapping):
-        return generate(_table(place, data), place, ROLE_CODES[role])
+        return generate(_table(place, data), place, ROLE_CODES[role] if salt is None else salt)
     rows = []
     for k, pair in enumerate(_list(place, data)):
         if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:

@@ -72,6 +72,9 @@ def run_test(test: RuleTest, config: RulesConfig) -> Outcome:
         unit=test.unit,
         grad_norm=test.series.get(Role.GRAD_NORM),
         lr=test.series.get(Role.LR),
+        parts=test.parts,
+        weights=test.weights,
+        run_config=test.config,
         config=config,
     )
     return Outcome(name=test.name, verdict=said.verdict, mismatches=tuple(compare(test.expect, said)))

@@ -13,16 +13,19 @@ if TYPE_CHECKING:
 
 ORDER: Final = (
     "nan", "divergence", "gradient_explosion", "overfitting", "stagnation", "oscillation", "gradient_vanishing",
-    "underfitting", "spike", "metric_missing", "initial_loss", "convergence", "improving",
+    "underfitting", "spike", "metric_missing", "impossible_loss", "initial_loss", "growing_penalty", "vanishing_part",
+    "rising_part", "conflicting_parts", "dominant_part", "convergence", "improving",
 )  # fmt: skip
 """From what matters most to what matters least; other rules come before `convergence`."""
+CONTEXT: Final = ("low_start", "parts_sum")
+"""Rules whose finding is something to know of the run, and never its verdict."""
 ENOUGH: Final = 6
 """Buckets of one series from which on a run without findings is called healthy."""
 
 
 def verdict_of(state: State) -> str:
     """The rule of the finding that matters most, firing or likely, "healthy", or "too_early"."""
-    firing = [name for name, slot in state.slots.items() if slot.phase in (FIRING, LIKELY)]
+    firing = [name for name, slot in state.slots.items() if slot.phase in (FIRING, LIKELY) and name not in CONTEXT]
     if firing:
         return min(firing, key=_rank)
     seen = max(len(state.curves[TRAIN].x), len(state.curves[VAL].x))

@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from monitor.domain import Alert, Finding, Points, Recommendation, RunInfo
+from monitor.roles import Role
 from monitor.store import append, compact, history, rows
 from monitor.store.append import Appended
 from monitor.store.link import Answer, Link, Statement
@@ -46,6 +47,11 @@ _SAVE_STATE: Final = Statement(
 _STATE: Final = Statement(select(ENGINES.c.state).where(ENGINES.c.run_id == bindparam("run")))
 _JUDGED: Final = Statement(
     select(SERIES.c.role, SERIES.c.key).where(SERIES.c.run_id == bindparam("run"), SERIES.c.judged)
+)
+_PARTS: Final = Statement(
+    select(SERIES.c.key)
+    .where(SERIES.c.run_id == bindparam("run"), SERIES.c.role == bindparam("of_role"))
+    .order_by(SERIES.c.series)
 )
 _FOUND: Final = Statement(
     select(*rows.FINDING_COLUMNS).where(FINDINGS.c.run_id == bindparam("run")).order_by(FINDINGS.c.number)
@@ -257,6 +263,22 @@ class Transaction:
             )
             for row in found
         }
+
+    def parts(self) -> dict[str, Points]:
+        """The parts of a composite loss, by their series, in the order in which these first appeared."""
+        found = self._link.ask(_PARTS, {**self._place, "of_role": str(Role.PART)}).all()
+        keys = [str(row["key"]) for row in found]
+        return {
+            key: history.read_history(self._link.plain, self.run_id, key, lo=None, hi=None, attempt=None)
+            for key in keys
+        }
+
+    def events(self, kind: str) -> tuple[Event, ...]:
+        """The events of one kind that are stored, in the order of arrival."""
+        query = select(EVENTS.c.kind, EVENTS.c.record, EVENTS.c.time_ms, EVENTS.c.data).where(
+            EVENTS.c.run_id == self.run_id, EVENTS.c.kind == kind
+        )
+        return tuple(Event(**row) for row in self._link.plain.execute(query.order_by(EVENTS.c.id)).mappings())
 
     def findings(self) -> tuple[Finding, ...]:
         """What the engine found so far, by number."""

@@ -23,12 +23,37 @@ class Trace:
     val: Series | None = None
     grad_norm: Series | None = None
     loss: dict[str, object] | None = None
+    parts: dict[str, Series] | None = None
+    weights: dict[str, Series | float] | None = None
     unit: str = "step"
     fired: float | None = None
     onset: float | None = None
 
     def diagnose(self) -> Diagnosis:
-        return diagnose(self.train, self.val, grad_norm=self.grad_norm, loss=self.loss, unit=self.unit)
+        return diagnose(
+            self.train,
+            self.val,
+            grad_norm=self.grad_norm,
+            loss=self.loss,
+            unit=self.unit,
+            parts=self.parts,
+            weights=self.weights,
+        )
+
+
+def composite(
+    parts: dict[str, np.ndarray], fired: float | None = None, onset: float | None = None, **other: np.ndarray
+) -> Trace:
+    """A run whose total is the sum of its parts under `w_<name>`, or `total`."""
+    weights = {name: other.get(f"w_{name}", np.ones(len(values))) for name, values in parts.items()}
+    total = other.get("total", np.sum([weights[name] * values for name, values in parts.items()], axis=0))
+    return Trace(
+        train=series(total),
+        parts={name: series(values) for name, values in parts.items()},
+        weights={name: series(values) for name, values in weights.items()},
+        fired=fired,
+        onset=onset,
+    )
 
 
 def series(values: np.ndarray, every: int = 1, start: int = 0) -> Series:
@@ -57,6 +82,14 @@ SPIKED = np.where(np.arange(300) == 200, 9.0, falling(300) + 0.02 * noise(300))
 LATE_CLIMB = np.concatenate([falling(200), falling(200)[-1] + 0.02 * np.arange(1, 101)])
 BROKEN = np.concatenate([falling(100), [math.nan] * 5])
 QUIET = Trace(train=series(falling(600) + 0.05 * noise(600)), val=series(falling(10, 0.35), 10))
+DATA, KL = falling(600, 1) + 0.02 * noise(600), 1 + falling(600, 0, 3) + 0.1 * noise(600, 1)
+SWAY = 0.3 * np.sin(T / 40)
+ROUGH = 0.02 * noise(600, 1)
+BELOW = series(falling(60, -0.4), 10)
+CALM = composite(
+    {"recon": 50 * falling(600, 1) + noise(600), "kl": 25 * (1 - np.exp(-T / 100)) + 0.3 * noise(600, 1)},
+    w_kl=np.minimum(T / 200, 1.0),
+)
 HIGH = series(2.0 + 0.3 * np.exp(-np.arange(400) / 30) + 0.01 * noise(400))
 HIGH_VAL = series(2.01 + 0.3 * np.exp(-np.arange(80) / 6) + 0.002 * noise(80, 1), 5)
 
@@ -80,7 +113,17 @@ FIRING = {
         train=series(2.3 + 0.01 * noise(600)), grad_norm=series(np.exp(-T / 30)), fired=351, onset=287
     ),
     "initial_loss": Trace(train=series(falling(50, rate=3) * 5), loss={"chance": 2.3026}, fired=3, onset=0),
+    "low_start": Trace(train=series(falling(50, rate=3) * 0.2), loss={"chance": 2.3026}, fired=3, onset=0),
+    "impossible_loss": Trace(
+        train=HEALTHY.train, val=BELOW, loss={"chance": 2.3026, "floor": 0.0}, fired=200, onset=200
+    ),
     "metric_missing": Trace(train=QUIET.train, val=QUIET.val, fired=131, onset=90),
+    "dominant_part": composite({"seg": 5 * falling(600, 1), "depth": 0.2 + 0.01 * noise(600, 1)}, fired=111, onset=55),
+    "vanishing_part": composite({"recon": 50 * DATA, "kl": 5 * np.exp(-T / 30)}, fired=191, onset=159),
+    "rising_part": composite({"box": 2 * DATA, "mask": 0.5 + 0.5 * T / 600 + ROUGH}, fired=207, onset=15),
+    "conflicting_parts": composite({"box": DATA + SWAY, "mask": 1.5 - SWAY + ROUGH}, fired=383, onset=95),
+    "growing_penalty": composite({"data": DATA, "l2": np.exp(T / 150)}, w_l2=np.full(600, 0.2), fired=415, onset=287),
+    "parts_sum": composite({"data": DATA, "kl": KL}, total=DATA + 0.1 * KL, fired=4, onset=0),
 }  # fmt: skip
 
 
@@ -101,6 +144,7 @@ def test_fires_at_the_exact_step_with_its_evidence(rule: str) -> None:
 @pytest.mark.parametrize("rule", [name for name in RULE_NAMES if name not in ("convergence", "improving")])
 def test_never_fires_on_the_healthy_trace(rule: str) -> None:
     assert rule not in {finding.rule for finding in HEALTHY.diagnose().findings}
+    assert rule not in {finding.rule for finding in CALM.diagnose().findings}
 
 
 @pytest.mark.parametrize(("rule", "other"), [("convergence", "improving"), ("improving", "convergence")])
