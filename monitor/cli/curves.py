@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import typer
 
-from monitor.errors import RulesError
+from monitor.errors import LossError
 from monitor.screen import diagnosis_text, emit
 
 
@@ -63,11 +63,11 @@ def _weight(text: str, parts: Mapping[str, object]) -> tuple[str, float]:
     name = name.removeprefix("loss/")
     if name not in parts:
         known = f"the file has loss/{', loss/'.join(parts)}" if parts else "the file has no column loss/<part>"
-        raise RulesError(f"--weight {text}", "names no part of the file", known)
+        raise LossError(f"--weight {text}", "names no part of the file", known)
     try:
         return name, float(number)
     except ValueError:
-        raise RulesError(f"--weight {text}", f"{number!r} is no number", "write it as kl=0.1") from None
+        raise LossError(f"--weight {text}", f"{number!r} is no number", "write it as kl=0.1") from None
 
 
 def _loss(text: str) -> dict[str, object]:

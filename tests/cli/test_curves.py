@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from monitor.cli import app, main
+from monitor.errors import LossError
 
 KEYS = {"schema", "verdict", "headline", "findings", "recommendation", "counts"}
 FINDING_KEYS = {
@@ -104,3 +105,19 @@ def test_a_file_that_is_not_there_is_one_line_and_exit_status_2(tmp_path, capsys
         main()
     assert stop.value.code == 2
     assert "none.csv" in capsys.readouterr().err
+
+
+def test_the_parts_of_a_composite_loss_are_read_by_their_columns(tmp_path):
+    rows = ["step,loss,loss/data,loss/kl"]
+    for step in range(300):
+        data, kl = 1 + 2 * math.exp(-step / 50), 1 + math.exp(-step / 100)
+        rows.append(f"{step},{data + 0.1 * kl},{data},{kl}")
+    path = tmp_path / "parts.csv"
+    path.write_text("\n".join(rows) + "\n")
+    _, untold = call("diagnose", path, "--json")
+    finding = next(f for f in json.loads(untold)["findings"] if f["rule"] == "parts_sum")
+    assert finding["evidence"]["part"] == "kl" and finding["evidence"]["weight"] == pytest.approx(0.1, rel=1e-3)
+    _, told = call("diagnose", path, "--weight", "kl=0.1", "--json")
+    assert "parts_sum" not in {f["rule"] for f in json.loads(told)["findings"]}
+    with pytest.raises(LossError, match="loss/data, loss/kl"):
+        call("diagnose", path, "--weight", "l2=0.1")

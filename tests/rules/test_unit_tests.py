@@ -231,3 +231,31 @@ def test_an_outcome_is_plain_data():
         "name": "rises", "verdict": "overfitting", "passed": False,
         "mismatches": [{"place": "verdict", "expected": "nan", "got": "overfitting"}],
     }  # fmt: skip
+
+
+PENALISED = {
+    "name": "the penalty outgrows the data",
+    "train": {"formula": "1 + 2 * exp(-step / 75) + 0.2 * exp(step / 150)", "steps": "0..599"},
+    "parts": {
+        "data": {"formula": "1 + 2 * exp(-step / 75)", "steps": "0..599", "noise": 0.02},
+        "l2": {"formula": "exp(step / 150)", "steps": "0..599"},
+    },
+    "weights": {"l2": 0.2},
+}
+
+
+def test_parts_and_weights_of_a_loss_may_be_given():
+    expect = {"firing": ["growing_penalty"], "never": ["parts_sum"]}
+    assert mismatches(expect, PENALISED) == []
+    untold = {key: value for key, value in PENALISED.items() if key != "weights"}
+    assert mismatches(expect, untold)[-1].startswith("never: expected no parts_sum, got parts_sum")
+
+
+def test_the_configuration_of_a_run_may_be_given():
+    summed = {"name": "sum", "train": {"formula": 148, "steps": "0..20"}, "loss": {"chance_level": 2.3026}}
+    assert mismatches({"never": ["initial_loss"]}, {**summed, "config": {"batch_size": 64}})[0].startswith("never")
+
+
+def test_a_weight_of_no_part_is_refused_with_the_nearest_one():
+    said = refused({**PENALISED, "weights": {"l1": 0.2}, "expect": {"verdict": "healthy"}})
+    assert "weights.l1" in said and "did you mean 'l2'" in said

@@ -1,0 +1,127 @@
+"""The parts of a composite loss, their weights and what a loss should start at, from `log()` to the finding."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sqlalchemy import update
+from torch import nn
+
+from monitor import losses
+from monitor.client.run import init
+from monitor.domain import Finding
+from monitor.errors import WireError
+from monitor.ingest import rejudge
+from monitor.rules import Engine, diagnose
+from monitor.settings import load
+from monitor.store import Store
+from monitor.store.schema import ENGINES
+from monitor.wire import Batch, Columns
+from tests.conftest import NOW_MS, Feed
+
+N = 600
+T = np.arange(N)
+RNG = np.random.default_rng(0)
+PARTS = {"data": 1 + 2 * np.exp(-8 * T / N) + 0.02 * RNG.normal(size=N), "l2": np.exp(T / 150)}
+WEIGHT = np.where(T < 200, 0.1, 0.2)
+TOTAL = PARTS["data"] + WEIGHT * PARTS["l2"]
+KEYS = ("train/loss", "loss/data", "loss/l2")
+
+
+def feed_rows(feed: Feed, a: int, b: int) -> None:
+    """Steps a to b of the run, its weights told where they change."""
+    values = np.stack([TOTAL, PARTS["data"], PARTS["l2"]], axis=1)[a:b].ravel()
+    step, key = np.repeat(T[a:b], 3), np.tile(np.arange(3), b - a)
+    points = Columns(key.astype("u2"), step.astype("i8"), values, np.full(len(step), NOW_MS))
+    feed.send(Batch(run_id=feed.run_id, writer="w", first=feed.acked, count=b - a, keys=KEYS, points=points))
+
+
+def whole(feed: Feed, *cuts: int) -> tuple[Finding, ...]:
+    feed.event("weights", step=0, weights={"loss/l2": 0.1})
+    edges = [0, *cuts, N]
+    for a, b in pairwise(edges):
+        if a == 200:
+            feed.event("weights", step=200, weights={"l2": 0.2})
+        feed_rows(feed, a, b)
+    return feed.store.findings(feed.run_id)
+
+
+def expected() -> tuple[Finding, ...]:
+    return diagnose(
+        np.c_[T, TOTAL],
+        parts={name: np.c_[T, values] for name, values in PARTS.items()},
+        weights={"l2": [(0, 0.1), (200, 0.2)]},
+    ).findings
+
+
+def test_parts_are_judged_under_the_weights_that_were_told(feed: Feed) -> None:
+    found = whole(feed, 200)
+    assert found == expected()
+    assert "growing_penalty" in {f.rule for f in found} and "parts_sum" not in {f.rule for f in found}
+
+
+def test_the_findings_do_not_depend_on_where_the_stream_is_cut(feed: Feed) -> None:
+    assert whole(feed, 7, 150, 200, 201, 555) == expected()
+
+
+def test_a_run_that_is_judged_anew_reads_parts_and_weights_from_the_store(feed: Feed) -> None:
+    found = whole(feed, 200)
+    rejudge(feed.store, Engine(), feed.run_id, now_ms=NOW_MS)
+    assert feed.store.findings(feed.run_id) == found
+    with feed.store._change() as connection:
+        connection.execute(update(ENGINES).values(state=b"OLD1"))
+    feed.event("weights", step=N, weights={"l2": 0.3})
+    assert feed.store.findings(feed.run_id) == found
+
+
+def test_weights_that_are_no_numbers_are_refused_with_their_place(feed: Feed) -> None:
+    with pytest.raises(WireError, match=r"weights\.kl"):
+        feed.event("weights", step=3, weights={"kl": "half"})
+
+
+def train(folder: Path, reduction: str) -> tuple[str, tuple[Finding, ...]]:
+    """A real loop with torch: its loss is read from the module, its batch size from the configuration."""
+    torch.manual_seed(0)
+    x, y = torch.randn(640, 20), torch.randint(10, (640,))
+    model, loss = nn.Linear(20, 10), nn.CrossEntropyLoss(reduction=reduction)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
+    settings = load(dir=folder, capture=False, ship_interval_s=0.02, finish_timeout_s=20.0)
+    spec = losses.from_torch(loss, classes=10)
+    with init("p", config={"batch_size": 64}, loss=spec, mode="embedded", settings=settings) as run:
+        for step in range(40):
+            at = torch.randint(640, (64,))
+            value = loss(model(x[at]), y[at])
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+            run.log({"loss": value}, step=step)
+    with Store.open(settings.store_url) as store:
+        return store.run(run.id).verdict, store.findings(run.id)
+
+
+def test_a_run_started_with_sum_reduction_is_diagnosed_as_such(tmp_path: Path) -> None:
+    verdict, found = train(tmp_path, "sum")
+    said = next(f for f in found if f.rule == "initial_loss")
+    assert verdict == "initial_loss" and said.evidence["cause"] == "sum_reduction"
+    assert said.evidence["multiple"] == 64 and said.fired_step == 3
+    assert "that is the batch size 64. The loss is summed" in said.explanation
+    assert "(ln 10)" in said.explanation
+
+
+def test_the_same_run_with_mean_reduction_starts_as_it_should(tmp_path: Path) -> None:
+    _, found = train(tmp_path, "mean")
+    assert not {f.rule for f in found} & {"initial_loss", "low_start", "impossible_loss"}
+
+
+def test_a_validation_loss_below_its_floor_is_told_as_a_bug_of_the_metric(feed: Feed) -> None:
+    fresh = Feed(feed.store)
+    fresh.start(loss=losses.CrossEntropy(10).to_dict())
+    fresh.log("loss", range(50), [math.log(10) * 0.97**k for k in range(50)])
+    fresh.log("val/loss", range(5), [2.3, 1.2, 0.4, -0.1, -0.3])
+    said = next(f for f in feed.store.findings(fresh.run_id) if f.rule == "impossible_loss")
+    assert said.onset_step == 3 and "never negative" in said.explanation
