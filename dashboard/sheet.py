@@ -30,6 +30,7 @@ _WARNING_WORDS: Final = {
     "dropped": "points or events could not be used and were dropped",
     "converted": "values were converted to a number",
     "unmapped": "points belong to series that the rules do not judge",
+    "thinned": "points were left out when the old run was thinned; extremes, gaps, ends and the best are kept",
 }
 EVENT_LIMIT: Final = 200
 

@@ -73,15 +73,20 @@ def export(
 
 def gc(
     older_than: float = typer.Option(None, "--older-than", min=0, help="Delete runs that ended this many days ago."),
-    project: str = typer.Option(None, help="With --older-than: only runs of this project."),
+    downsample: float = typer.Option(
+        None, "--downsample", min=0, help="Thin the curves of runs that ended this many days ago; cannot be undone."
+    ),
+    points: int = typer.Option(4000, min=500, help="With --downsample: about how many points a series keeps."),
+    project: str = typer.Option(None, help="With --older-than and --downsample: only runs of this project."),
     keep_deleted: float = typer.Option(7.0, min=0, help="Days that a deleted run can still be restored."),
     url: str = _URL,
     json: bool = _JSON,
 ) -> None:
-    """Remove deleted runs for good; with --older-than, delete old ones first."""
+    """Remove deleted runs for good; when asked, delete old runs first, or thin their curves."""
     now_ms = _now()
     deleted: list[str] = []
     purged: list[str] = []
+    thinned: list[dict[str, object]] = []
     with _store(url) as store:
         while older_than is not None and (
             found := store.retire(before_ms=now_ms - int(older_than * _DAY_MS), now_ms=now_ms, project=project)
@@ -89,11 +94,17 @@ def gc(
             deleted += found
         while found := store.purge(before_ms=now_ms - int(keep_deleted * _DAY_MS) + 1):
             purged += found
-    emit(
-        {"deleted": deleted, "purged": purged},
-        f"deleted {number(len(deleted))} runs, removed {number(len(purged))} for good",
-        json,
-    )
+        if downsample is not None:
+            before_ms = now_ms - int(downsample * _DAY_MS) + 1
+            for run_id, kept, left_out in store.thin(
+                before_ms=before_ms, points=points, now_ms=now_ms, project=project
+            ):
+                thinned.append({"run_id": run_id, "kept": kept, "of": kept + left_out})
+                err.print(f"thinned {run_id}: {kept:,} of {kept + left_out:,} points kept")
+    done = f"deleted {number(len(deleted))} runs, removed {number(len(purged))} for good"
+    if downsample is not None:
+        done += f", thinned {number(len(thinned))}"
+    emit({"deleted": deleted, "purged": purged, "thinned": thinned}, done, json)
 
 
 def copy(

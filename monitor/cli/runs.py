@@ -101,7 +101,12 @@ def show(
     out.print(f"[{STATUSES[info.status]}]{info.status}[/], started {ago(info.created_ms)}, attempt {info.attempt}")
     if info.error:
         out.print(f"[red]{escape(info.error)}[/]")
+    if "thinned" in info.warnings:
+        kept = sum(s.count for s in series)
+        out.print(f"[yellow]thinned: {kept:,} of {kept + info.warnings['thinned']:,} points kept[/]")
     for name, count in info.warnings.items():
+        if name == "thinned":
+            continue
         out.print(f"[yellow]{count:,} {escape(name)}[/]")
     out.print("")
     out.print(diagnosis_text(diagnosis))

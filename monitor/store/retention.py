@@ -1,11 +1,11 @@
-"""Runs that are deleted: hidden at once, purged after a delay."""
+"""Which runs are old enough to be deleted, thinned, or purged once they are deleted; `purge` removes for good."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, exists, select
 
 from monitor.store.duties import LIVE
-from monitor.store.schema import RUNS
+from monitor.store.schema import RUNS, SERIES
 
 
 def retired(connection: Connection, project: str | None, before_ms: int, limit: int) -> tuple[str, ...]:
@@ -20,6 +20,19 @@ def retired(connection: Connection, project: str | None, before_ms: int, limit: 
         .where(RUNS.c.deleted_ms.is_(None), RUNS.c.status.not_in(LIVE), RUNS.c.finished_ms < before_ms)
         .order_by(RUNS.c.finished_ms)
         .limit(limit)
+    )
+    if project is not None:
+        query = query.where(RUNS.c.project == project)
+    return tuple(connection.execute(query).scalars())
+
+
+def thinnable(connection: Connection, project: str | None, before_ms: int, points: int) -> tuple[str, ...]:
+    """Runs that ended before a time and have a series of more than twice so many points, the oldest first."""
+    long = exists().where(SERIES.c.run_id == RUNS.c.run_id, SERIES.c.count > 2 * points)
+    query = (
+        select(RUNS.c.run_id)
+        .where(RUNS.c.deleted_ms.is_(None), RUNS.c.status.not_in(LIVE), RUNS.c.finished_ms < before_ms, long)
+        .order_by(RUNS.c.finished_ms)
     )
     if project is not None:
         query = query.where(RUNS.c.project == project)

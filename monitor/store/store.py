@@ -8,15 +8,17 @@ the database. A store may be used from any thread, and again in a forked child, 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 
 from sqlalchemy import select
 
 from monitor.domain import Alert, Delivery, RunInfo, RunStatus
-from monitor.errors import RunNotFound
+from monitor.errors import RunNotFound, WireError
 from monitor.store import duties, migrate, retention
 from monitor.store.connect import make_engine, parse_url
 from monitor.store.reads import Reads
 from monitor.store.schema import RUNS
+from monitor.store.thin import LEAST
 
 
 class Store(Reads):
@@ -166,6 +168,34 @@ class Store(Reads):
     def _purge(self, run_id: str, before_ms: int) -> bool:
         with self._change() as connection:
             return retention.purge(connection, run_id, before_ms)
+
+    def thin(
+        self, *, before_ms: int, points: int, now_ms: int, project: str | None = None
+    ) -> Iterator[tuple[str, int, int]]:
+        """Thin the curves of runs that ended before a time, one transaction a run; see `thin.py` for what is kept.
+
+        Args:
+            before_ms: milliseconds since the epoch.
+            points: about how many of each series to keep, >= 500; a series within twice as many is left alone.
+            project: of this project alone; None for all.
+
+        Yields:
+            Run id, points kept, points left out; of each run where points were left out.
+
+        Raises:
+            WireError: too few points are asked for.
+        """
+        if points < LEAST:
+            raise WireError("points", f"must be at least {LEAST}, got {points}")
+        with self._read() as connection:
+            found = retention.thinnable(connection, project, before_ms, points)
+        for run_id in found:
+            with self.write(run_id, now_ms) as tx:
+                if not tx.exists or tx.run.status.live:
+                    continue
+                kept, left_out = tx.thin(points)
+            if left_out:
+                yield run_id, kept, left_out
 
     def compactable(self, limit: int = 100) -> tuple[str, ...]:
         """Runs that have ended and whose chunks were not merged for good yet."""

@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from monitor.domain import Alert, Finding, Points, Recommendation, RunInfo
 from monitor.roles import Role
-from monitor.store import append, compact, history, rows
+from monitor.store import append, compact, history, rows, thin
 from monitor.store.append import Appended
 from monitor.store.link import Answer, Link, Statement
 from monitor.store.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTBOX, RUNS, SERIES, TAGS, WRITERS
@@ -361,6 +361,14 @@ class Transaction:
         """Merge all that can be merged of the run's chunks; how many chunks that saved."""
         self.set(compacted=True)
         return compact.merge_all(self._link, self.run_id)
+
+    def thin(self, points: int) -> tuple[int, int]:
+        """Keep about so many points of every series; how many points are kept, and how many were left out."""
+        kept, left_out = thin.thin_run(self._link, self.run_id, points)
+        if left_out:
+            warnings = self.run.warnings
+            self.set(compacted=True, warnings={**warnings, "thinned": warnings.get("thinned", 0) + left_out})
+        return kept, left_out
 
     def flush(self, *, visible: bool = True) -> None:
         """Write what was set on the run; `Store.write` calls it before the commit.

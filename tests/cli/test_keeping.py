@@ -49,6 +49,19 @@ def test_gc_deletes_old_runs_when_asked_to(run):
     assert call("gc", "--older-than", "0")["deleted"] == [run.id]
 
 
+def test_gc_thins_old_runs_when_asked_to(tmp_path, monkeypatch):
+    monkeypatch.setenv("MONITOR_DIR", str(tmp_path))
+    with monitor.init("vision", name="long") as run:
+        for step in range(2000):
+            run.log({"train/loss": 2 / (1 + step)}, step=step)
+    assert call("gc")["thinned"] == []
+    (done,) = call("gc", "--downsample", "0", "--points", "500")["thinned"]
+    assert (done["run_id"], done["of"]) == (run.id, 2000)
+    assert done["kept"] < 700
+    said = CliRunner().invoke(app, ["runs", "show", "long"]).output
+    assert f"thinned: {done['kept']:,} of 2,000 points kept" in said
+
+
 def test_export_writes_every_point(run, tmp_path):
     target = tmp_path / "points.csv"
     assert call("runs", "export", "baseline", "--to", str(target))["points"] == 50
