@@ -3,9 +3,9 @@
     python benchmarks/sensitivity.py CORPUS [--rule NAME ...] [--jobs 2] [--json OUT]
 
 The corpus is that of `calibrate_rules.py`. Each threshold of each rule that the corpus has labels for is set to half,
-0.7, 1.4 and twice its default, all else as it ships. Printed are F1 and the steps saved on overfitting runs at 0.7, 1 and
-1.4 times the default, the largest share of healthy or improving runs stopped among the three, the factor that is best on
-all runs, and F1 with every source judged by the factor that is best on the others.
+0.7, 1.4 and twice its default, all else as it ships. Printed are F1 and the steps saved on overfitting runs at 0.7, 1
+and 1.4 times the default, the largest share of healthy or improving runs stopped among the three, the factor that is
+best on all runs, and F1 with every source judged by the factor that is best on the others.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from monitor.domain import Finding, FindingState
 from monitor.rules.config import RuleSettings
 from monitor.rules.features import Features
 from monitor.rules.rule import Reading, Rule
+from monitor.rules.schedule import told
 from monitor.rules.state import FIRING, LIKELY, PENDING, Slot, State
 
 
@@ -58,7 +59,7 @@ def _holding(
     state.numbered += 1
     slot = Slot(FIRING, 0, int(state.numbered), slot.since, min(slot.onset, run.step), run.step)
     _put(state, name, slot)
-    return make_finding(rule, settings, reading, slot, state.unit, rules_hash)
+    return make_finding(rule, settings, reading, slot, run, rules_hash)
 
 
 def _not_holding(
@@ -81,10 +82,11 @@ def _not_holding(
 
 
 def make_finding(
-    rule: Rule, settings: RuleSettings, reading: Reading, slot: Slot, unit: str, rules_hash: str
+    rule: Rule, settings: RuleSettings, reading: Reading, slot: Slot, run: Features, rules_hash: str
 ) -> Finding:
     """The finding that a slot stands for, with the evidence of this reading."""
-    explanation, advice = rule.explain(Reading(slot.onset, reading.evidence, reading.sure), unit)
+    explanation, advice = rule.explain(Reading(slot.onset, reading.evidence, reading.sure), run.state.unit)
+    schedule, sentence = told(rule.spec.name, slot.onset, run)
     return Finding(
         rule=rule.spec.name,
         version=rule.spec.version,
@@ -93,8 +95,8 @@ def make_finding(
         onset_step=slot.onset,
         fired_step=slot.fired,
         resolved_step=None,
-        evidence={key: _plain(value) for key, value in reading.evidence.items()},
-        explanation=explanation,
+        evidence={key: _plain(value) for key, value in (dict(reading.evidence) | schedule).items()},
+        explanation=explanation + sentence,
         advice=advice,
         rules_hash=rules_hash,
         number=slot.number,

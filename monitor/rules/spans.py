@@ -136,9 +136,9 @@ def learning_rate(state: State, step: float, value: float) -> None:
     if not math.isfinite(value) or value < 0:
         return
     if value != state.lr and not abs(value - state.lr) <= 0.2 * state.lr:
-        state.lr_before, state.lr_changed = state.lr, step
+        state.lr_before, state.lr_after, state.lr_changed = state.lr, value, step
+        state.said = None
     state.lr = value
-    state.lr_top = value if math.isnan(state.lr_top) else max(value, state.lr_top)
 
 
 def learning_rates(state: State, steps: Floats, values: Floats) -> None:
@@ -148,6 +148,7 @@ def learning_rates(state: State, steps: Floats, values: Floats) -> None:
     before = np.concatenate(((state.lr,), values[:-1]))
     changed = np.flatnonzero((values != before) & ~(np.abs(values - before) <= 0.2 * before))
     if len(changed):
-        state.lr_before, state.lr_changed = float(before[changed[-1]]), float(steps[changed[-1]])
+        last = changed[-1]
+        state.lr_before, state.lr_after, state.lr_changed = float(before[last]), float(values[last]), float(steps[last])
+        state.said = None
     state.lr = float(values[-1])
-    state.lr_top = float(np.fmax(state.lr_top, values.max()))

@@ -8,6 +8,7 @@ from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.features import Features
 from monitor.rules.rule import Reading, Spec, Threshold
+from monitor.rules.schedule import restarted
 
 LOOK_BACK = 4
 """Closed buckets in which a jump is looked for."""
@@ -17,6 +18,7 @@ class Spike:
     """The largest value of a recent bucket lies far above the level before it, and the level after it does not.
 
     Fires once the loss is on its way back, which tells a spike from a shift of the level; onset is the jump itself.
+    A jump right after the learning rate rose, as at a warm restart, is the schedule's, and no spike.
 
     Source:
         Tukey's fences on first differences; PaLM (Chowdhery et al., 2022), section 5.1, for loss spikes in practice.
@@ -46,6 +48,8 @@ class Spike:
             base = before[len(before) // 2]
             jump = top - base
             if jump <= need or jump <= abs(base) or top <= before[-1] + 0.5 * jump:
+                continue
+            if restarted(run, view.step[max(0, i - 2)], view.step[i]):
                 continue
             after = min([*x[i + 1 :], view.xs[-1]]) if view.size < 4 else min([x[i], *x[i + 1 :], view.xs[-1]])
             if after <= base + (1 - limits["back"]) * jump:

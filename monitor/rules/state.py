@@ -42,7 +42,7 @@ LIKELY: Final = 3
 _NUMBERS: Final = (
     "first_step", "last_step", "nan_first", "nan_last", "nan_train", "nan_train_first", "nan_train_step", "nan_val",
     "non_finite", "late", "train_seen", "val_seen", "numbered", "first_stop", "stop_since", "chance", "floor",
-    "val_at", "val_gap", "val_step", "lr", "lr_top", "lr_changed", "lr_before", "checked_step",
+    "val_at", "val_gap", "val_step", "lr", "lr_after", "lr_changed", "lr_before", "checked_step",
     "initial", "ceiling", "summed", "batch_size", "accumulation", "tokens",
 )  # fmt: skip
 _HEAD: Final = struct.Struct(f"<4sI2B{len(_NUMBERS)}d")
@@ -113,7 +113,7 @@ class State:
         self.advice: tuple[dict[str, Slot], list[float], tuple[float, bool], Recommendation] | None = None
         self.views: dict[int, View] = {}
         self.owned = 0
-        self.lr = self.lr_top = self.lr_changed = self.lr_before = math.nan
+        self.lr = self.lr_after = self.lr_changed = self.lr_before = math.nan
 
     def fork(self) -> State:
         """A copy that can be changed without changing this one."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.rules.features import Features
 from monitor.rules.rule import Reading, Rule
+from monitor.rules.schedule import told
 from monitor.rules.state import FIRING, LIKELY, TRAIN, VAL, Slot, State
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def _sentence(state: State, verdict: str, slot: Slot, rule: Rule | None, config:
     if rule is None or reading is None:
         return f"{verdict.replace('_', ' ').capitalize()} since {state.unit} {slot.onset:g}; it may be passing."
     text = rule.explain(Reading(slot.onset, reading.evidence, reading.sure), state.unit)[0]
+    text += told(verdict, slot.onset, run)[1]
     return (
         f"{verdict.replace('_', ' ').capitalize()} is likely: {text[0].lower()}{text[1:]}" if reading.likely else text
     )
