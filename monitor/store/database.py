@@ -6,14 +6,16 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from sqlalchemy import Connection, Engine
 
-from monitor.store.connect import same_process, shown, translated
+from monitor.store.connect import BUSY_TIMEOUT_S, same_process, shown, translated
 from monitor.store.link import linked
 from monitor.store.transaction import Ahead, Transaction
+from monitor.store.turns import Turns
 
 
 class Database:
@@ -31,6 +33,7 @@ class Database:
             **({"write": True} if self._sqlite else {"isolation_level": "AUTOCOMMIT"})
         )
         self._writing = threading.Lock()
+        self._turns = Turns(Path(f"{engine.url.database}-turn"), BUSY_TIMEOUT_S) if self._sqlite else None
         self._pid = os.getpid()
 
     @property
@@ -41,6 +44,8 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+        if self._turns is not None:
+            self._turns.close()
 
     def __enter__(self) -> Self:
         return self
@@ -85,12 +90,19 @@ class Database:
         with self._one_writer(), translated(self._engine.url), self._engine.begin() as connection:
             yield connection
 
-    def _one_writer(self) -> contextlib.AbstractContextManager[object]:
-        """Within one process SQLite's writers queue here, which is fair and wakes at once, and not at the file."""
-        return self._writing if self._sqlite else contextlib.nullcontext()
+    @contextlib.contextmanager
+    def _one_writer(self) -> Iterator[None]:
+        """SQLite's writers queue here, those of this process and those of others, where waiting is fair."""
+        if self._turns is None:
+            yield
+        else:
+            with self._writing, self._turns.turn():
+                yield
 
     def _after_fork(self) -> None:
         if not same_process(self._pid):
             self._engine.dispose(close=False)
             self._writing = threading.Lock()
+            if self._turns is not None:
+                self._turns.close()
             self._pid = os.getpid()
