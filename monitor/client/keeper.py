@@ -1,4 +1,7 @@
-"""The thread that keeps the journal in order: the next segment ready, the disk in step, notices written."""
+"""The threads that keep the journal in order: the next segment ready, notices written, and the disk in step.
+
+The disk has a thread of its own, because a sync may take long, and the next segment must be ready in time.
+"""
 
 from __future__ import annotations
 
@@ -35,15 +38,18 @@ class Keeper:
         self._fsync_s = fsync_interval_s
         self._system = system
         self._wake = threading.Event()
+        self._sync_wake = threading.Event()
         self._stopped = False
         self._dropped = 0
         self._thread = threading.Thread(target=self._run, name=f"monitor-keeper-{journal.run_id[:8]}", daemon=True)
 
+        self._disk = threading.Thread(target=self._sync, name=f"monitor-disk-{journal.run_id[:8]}", daemon=True)
         journal.rolled = self._wake.set
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+        self._disk.start()
 
     def hurry(self) -> None:
         """Look again soon: a value is on its way from a device."""
@@ -53,23 +59,19 @@ class Keeper:
         """End the thread."""
         self._stopped = True
         self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
+        self._sync_wake.set()
+        for thread in (self._thread, self._disk):
+            if thread.is_alive():
+                thread.join(timeout_s)
 
     def _run(self) -> None:
-        synced = noted = measured = monotonic()
+        noted = measured = monotonic()
         sampler = SystemSampler() if self._system else None
         before = 0
-        interval = min(_SLOW_S, self._fsync_s / 2 or _SLOW_S)  # a page may be left alone once
-        synced_counts = (-1, -1)
         while not self._stopped:
             now, count = monotonic(), self._journal.count
             self._quietly(self._journal.prepare)
             self._quietly(self._devices.resolve)
-            if now - synced >= interval:
-                if synced_counts != (count, count):
-                    self._quietly(lambda: self._journal.sync(flush=self._fsync_s > 0))
-                synced_counts, synced = (synced_counts[1], count), now
             if now - noted >= _NOTICES_S:
                 self._note()
                 noted = now
@@ -79,8 +81,17 @@ class Keeper:
                 measured = now
             busy = count - before > 500 or len(self._devices)
             before = count
-            self._wake.wait(_FAST_S if busy else interval)
+            self._wake.wait(_FAST_S if busy else _SLOW_S)
             self._wake.clear()
+
+    def _sync(self) -> None:
+        interval = min(_SLOW_S, self._fsync_s / 2 or _SLOW_S)  # a page may be left alone once
+        before = synced = -1
+        while not self._sync_wake.wait(interval):
+            count = self._journal.count
+            if not before == synced == count:
+                self._quietly(lambda: self._journal.sync(flush=self._fsync_s > 0))
+            before, synced = synced, count
 
     def _note(self) -> None:
         dropped = self._journal.dropped
