@@ -65,6 +65,7 @@ class Run:
         self._stop = False
         self._told_at: int | None = None
         self._weights: Mapping[str, float] = {}
+        self._loss_known = start.get("loss") is not None
         self._finished = False
         self._lock = threading.RLock()
         self._notices = Notices(self.name)
@@ -179,6 +180,26 @@ class Run:
     def update_config(self, config: object) -> None:
         """Add to the run's configuration; values given before are replaced."""
         self._quietly("update_config()", lambda: self._event("config", {"config": options.config_of(config)}))
+
+    @property
+    def loss_known(self) -> bool:
+        """True where `init` was told the loss, or `update_loss` has been called."""
+        return self._loss_known
+
+    def update_loss(self, loss: object) -> None:
+        """Say what is known of the loss, as `init(loss=...)` does; what a run knows already stays.
+
+        Args:
+            loss: a name, a mapping, or one of `monitor.losses`.
+        """
+
+        def write() -> None:
+            found = options.loss_of(loss)
+            if found is not None and not self._loss_known:
+                self._loss_known = True
+                self._event("loss", {"loss": found})
+
+        self._quietly("update_loss()", write)
 
     def update_tags(self, tags: object) -> None:
         """Add tags to the run."""
@@ -359,6 +380,7 @@ class DisabledRun(Run):
         self._reply: Reply | None = None
         self._stop, self._finished, self._writer = False, False, None
         self._start: Mapping[str, object] = {}
+        self._loss_known = True
         self._notices = Notices(name)
 
     def log(self, *_: object, **__: object) -> None:

@@ -93,6 +93,12 @@ def _check_run(data: Mapping[str, object], place: str) -> dict[str, object]:
     return {}
 
 
+def _check_loss(data: Mapping[str, object], place: str) -> dict[str, object]:
+    if not isinstance(data.get("loss"), Mapping):
+        raise WireError(f"{place}.loss", f"must be an object, got {type(data.get('loss')).__name__}")
+    return {}
+
+
 def _check_tags(data: Mapping[str, object], place: str) -> dict[str, object]:
     tags_of(data, place)
     return {}
@@ -143,6 +149,7 @@ def _check_weights(data: Mapping[str, object], place: str) -> dict[str, object]:
 _CHECKS: Final[Mapping[str, Callable[[Mapping[str, object], str], dict[str, object]]]] = {
     "run": _check_run,
     "tags": _check_tags,
+    "loss": _check_loss,
     "checkpoint": _check_checkpoint,
     "finish": _check_finish,
     "warning": _check_warning,

@@ -179,6 +179,11 @@ def _tags(tx: Transaction, event: Event, _: Writer) -> None:
     tx.merge_tags(tags_of(event.data))
 
 
+def _loss(tx: Transaction, event: Event, _: Writer) -> None:
+    if tx.get("loss") is None:  # what the user said stays
+        tx.set(loss=dict(_mapping(event.data["loss"])))
+
+
 def _capture(tx: Transaction, event: Event, _: Writer) -> None:
     tx.set(capture={**_mapping(tx.get("capture")), **event.data})
 
@@ -221,9 +226,10 @@ def _only_keep(tx: Transaction, event: Event, writer: Writer) -> None:
 
 
 _EVENTS = {
-    "config": _config, "capture": _capture, "tags": _tags, "warning": _warning, "finish": _finish, "alert": _alert,
+    "config": _config, "loss": _loss, "capture": _capture, "tags": _tags, "warning": _warning,
+    "finish": _finish, "alert": _alert,
 }  # fmt: skip
-_FIRST = ("config", "capture")
+_FIRST = ("config", "loss", "capture")
 """Events that are taken in before the points: they say what the points mean, and whether they are news to anybody."""
 
 

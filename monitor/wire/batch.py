@@ -14,7 +14,7 @@ MAX_KEY: Final = 250
 MAX_POINTS: Final = 1_000_000
 """Points of one batch, at most."""
 EVENT_KINDS: Final = frozenset(
-    {"alert", "run", "config", "tags", "checkpoint", "finish", "warning", "weights", "capture"}
+    {"alert", "run", "config", "tags", "checkpoint", "finish", "warning", "weights", "capture", "loss"}
 )
 
 
@@ -53,7 +53,8 @@ class Event:
         kind: one of `EVENT_KINDS`. `run` starts or joins a run: project, name, group, config, tags, loss, resume,
             heartbeat_s, join (True: an extra writer of the current attempt). `config` and `tags` are merged.
             `checkpoint`: step, path. `finish`: status, error. `warning`: name, key, count, example. `capture`: what was
-            recorded of the environment. `weights`: step, weights. `alert`: title, body, severity.
+            recorded of the environment. `weights`: step, weights. `alert`: title, body, severity. `loss`: loss,
+            kept where the run has none.
         record: index of the event's record in the writer's journal.
         time_ms: milliseconds since the epoch.
         data: strict JSON data, as `jsonable` makes it.

@@ -14,6 +14,7 @@ from pathlib import Path
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.integrations import integration_utils
 
+from monitor.client.integrations import _losses
 from monitor.client.integrations._owned import OwnedRun
 from monitor.client.options import HasDict, Mode
 from monitor.client.run import Run
@@ -57,7 +58,8 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
         model_config = getattr(kwargs.get("model"), "config", None)
         if isinstance(model_config, HasDict):
             config["model"] = model_config.to_dict()
-        self._held.begin(config)
+        run, model = self._held.begin(config), kwargs.get("model")
+        _losses.tell(run, lambda: _losses.of_transformer(model, float(args.label_smoothing_factor)))
 
     def on_log(
         self,

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 
 import keras
 
+from monitor.client.integrations import _losses
 from monitor.client.integrations._owned import OwnedRun
 from monitor.client.options import Mode
 from monitor.client.run import Run
+from monitor.losses import LossSpec
 from monitor.settings import Settings
 
 
@@ -49,7 +51,7 @@ class MonitorCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras 
         optimizer = getattr(self.model, "optimizer", None)
         if optimizer is not None:
             config["optimizer"] = type(optimizer).__name__
-        self._held.begin(config)
+        _losses.tell(self._held.begin(config), lambda: _loss(self.model))
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Log the training loss of a batch."""
@@ -77,3 +79,13 @@ class MonitorCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """End a run that was started here."""
         self._held.end()
+
+
+def _loss(model: keras.Model) -> LossSpec | None:
+    """The loss that a model was compiled with, where it has one output."""
+    loss = model.loss
+    if not isinstance(loss, str):
+        loss = getattr(loss, "__name__", None) or type(loss).__name__
+    shape = model.output_shape
+    classes = shape[-1] if isinstance(shape, tuple) and isinstance(shape[-1], int) else None
+    return _losses.named(loss, classes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from lightgbm.callback import CallbackEnv, EarlyStopException
 
+from monitor.client.integrations import _losses
 from monitor.client.run import Run
 
 
@@ -40,6 +41,8 @@ class MonitorCallback:
             row[f"{name}/{metric}"] = value
             key = "train/loss" if name == self._train_name else "val/loss"
             row.setdefault(key, -value if higher_is_better else value)
+        if results:
+            _losses.tell(self.run, lambda: _losses.named(results[0][1], env.params.get("num_class")))
         self.run.log(row, step=env.iteration)
         if self.run.should_stop(self._wait_s):
             best = self.run.recommendation.best_step

@@ -21,6 +21,7 @@ except ImportError:
     from pytorch_lightning.loggers import Logger
     from pytorch_lightning.utilities import rank_zero_only
 
+from monitor.client.integrations import _losses
 from monitor.client.integrations._owned import OwnedRun
 from monitor.client.options import Mode
 from monitor.client.run import Run
@@ -103,6 +104,10 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # as above
     def __init__(self, run: Run | None = None) -> None:
         self._run = run
 
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let the run know the loss that the module keeps, such as `self.criterion`."""
+        _losses.tell(self._found(trainer), lambda: _losses.of_torch_model(pl_module))
+
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
         """Ask after each batch."""
         self._obey(trainer, 0.0)
@@ -112,12 +117,15 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # as above
         self._obey(trainer, 1.0)
 
     def _obey(self, trainer: Trainer, wait_s: float) -> None:
-        run = self._run
-        if run is None:
-            logger = next((lg for lg in trainer.loggers if isinstance(lg, MonitorLogger)), None)
-            run = logger._held.run if logger is not None and trainer.is_global_zero else None
+        run = self._found(trainer)
         stop = run is not None and run.should_stop(wait_s)
         if trainer.world_size > 1:
             stop = bool(trainer.strategy.broadcast(stop))
         if stop:
             trainer.should_stop = True
+
+    def _found(self, trainer: Trainer) -> Run | None:
+        if self._run is not None:
+            return self._run
+        logger = next((lg for lg in trainer.loggers if isinstance(lg, MonitorLogger)), None)
+        return logger._held.run if logger is not None and trainer.is_global_zero else None

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import torch
 
+from monitor.client.integrations import _losses
 from monitor.client.run import Run
 
 
@@ -21,6 +22,8 @@ class TorchLoop:
         model: whose gradients are measured; None: none are.
         optimizer: whose learning rates are logged; None: none are.
         grad_norm_every: steps between measurements of the gradient norm, >= 1; each reads every gradient once.
+        loss: the loss, such as `torch.nn.CrossEntropyLoss()`, where the run was not told; None: the model's `criterion`
+            or `loss_fn`, if it has one. Its classes are the model's `num_classes`, or the width of its last layer.
 
     Example:
         >>> from monitor.client.run import init
@@ -45,8 +48,13 @@ class TorchLoop:
         optimizer: torch.optim.Optimizer | None = None,
         *,
         grad_norm_every: int = 10,
+        loss: object = None,
     ) -> None:
         self.run = run
+        if loss is not None:
+            _losses.tell(run, lambda: _losses.of_torch(loss, model))
+        if model is not None:
+            _losses.tell(run, lambda: _losses.of_torch_model(model))
         self.steps = 0
         self._model, self._optimizer = model, optimizer
         self._every = max(1, grad_norm_every)

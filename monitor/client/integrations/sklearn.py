@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from monitor.client.integrations import _losses
 from monitor.client.run import Run
+from monitor.losses import LossSpec
 
 
 class PartialFit(Protocol):
@@ -59,6 +61,7 @@ def fit(
     samples, targets = np.asarray(X), np.asarray(y)
     rng = np.random.default_rng(seed)
     step = 0
+    _losses.tell(run, lambda: _loss(model, targets if classes is None else np.asarray(classes)))
     options: dict[str, object] = {} if classes is None else {"classes": np.asarray(classes)}
     for epoch in range(epochs):
         order = rng.permutation(len(samples))
@@ -73,3 +76,12 @@ def fit(
         if run.should_stop(wait_s):
             break
     return model
+
+
+def _loss(model: object, targets: NDArray[Any]) -> LossSpec | None:
+    """The loss that a model says it learns by; `log_loss` is of as many classes as there are."""
+    name = getattr(model, "loss", None)
+    if name != "log_loss":
+        return _losses.named(name)
+    classes = len(np.unique(targets))
+    return _losses.named("binary_logloss") if classes == 2 else _losses.named("multi_logloss", classes)

@@ -4,18 +4,21 @@ The last metric is taken for the loss, as XGBoost's own early stopping does: tha
 loss, that of the last of several sets the validation loss.
 """
 
-# ruff: noqa: ARG002  # the framework gives the arguments of its hooks
+# the framework gives the arguments of its hooks
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import xgboost
 
+from monitor.client.integrations import _losses
 from monitor.client.integrations._owned import OwnedRun
 from monitor.client.options import Mode
 from monitor.client.run import Run
+from monitor.losses import LossSpec
 from monitor.settings import Settings
 
 
@@ -52,6 +55,7 @@ class MonitorCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc] 
         run = self._held.run
         if run is None:
             return False
+        _losses.tell(run, lambda: _loss(model, evals_log))
         run.log(rows_of(evals_log), step=epoch)
         return run.should_stop(self._wait_s)
 
@@ -59,6 +63,13 @@ class MonitorCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc] 
         """End a run that was started here."""
         self._held.end()
         return model
+
+
+def _loss(model: Any, evals_log: Mapping[str, Mapping[str, Sequence[Any]]]) -> LossSpec | None:
+    """What the metric that is taken for the loss is; the objective itself may carry a penalty that is not logged."""
+    metric = list(next(iter(evals_log.values())))[-1]
+    learner = json.loads(model.save_config())["learner"]
+    return _losses.named(metric, int(learner["learner_model_param"]["num_class"]))
 
 
 def rows_of(evals_log: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, object]:
