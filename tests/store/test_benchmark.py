@@ -5,19 +5,34 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+FOLDER = Path(__file__).parents[2] / "benchmarks"
 
-def test_the_smoke_version_prints_and_saves_its_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = Path(__file__).parents[2] / "benchmarks" / "bench_store.py"
-    spec = importlib.util.spec_from_file_location("bench_store", path)
+
+def run_smoke(name: str, saved: Path) -> list[dict[str, Any]]:
+    """The smoke version of a benchmark; what it returns, which is what it saves."""
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    rows = module.main(["--smoke", "--save", str(tmp_path / "figures.json")])
-    assert json.loads((tmp_path / "figures.json").read_text()) == rows
+    rows: list[dict[str, Any]] = module.main(["--smoke", "--save", str(saved)])
+    assert json.loads(saved.read_text()) == rows
+    return rows
+
+
+def test_the_smoke_version_of_ingest_goes_through_all_doors(tmp_path: Path) -> None:
+    rows = run_smoke("bench_ingest", tmp_path / "figures.json")
+    assert all(row["value"] > 0 for row in rows)
+    for door in ("one point", "log()", "log_many()", "HTTP"):
+        assert any(door in row["what"] for row in rows)
+
+
+def test_the_smoke_version_prints_and_saves_its_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = run_smoke("bench_store", tmp_path / "figures.json")
     assert len(rows) == len(capsys.readouterr().out.splitlines()) > 15
     figures = {row["what"]: row["value"] for row in rows}
     assert all(value > 0 for value in figures.values())
