@@ -5,8 +5,9 @@ other trackers' benchmarks: two metrics a step, full-mantissa floats, the row ma
 
     floor-binary   struct.pack and a buffered write per metric, one file a metric, as `log(step, row)` of a class
     floor-list     list.append
+    floor-nothing  an empty call: what the machine itself does to the tail
     journal        our `log()` with the journal alone (offline)
-    embedded       our `log()` while the shipper stores and judges in the same process
+    embedded       our `log()` while the courier, a process beside this one, stores and judges; its CPU time is counted
     paced-*        the same at one step a millisecond, when caches are cold
 """
 
@@ -71,6 +72,17 @@ class FloorList:
         pass
 
 
+class FloorNothing:
+    def __init__(self, _: Path) -> None:
+        pass
+
+    def log(self, step: int, row: Row) -> None:
+        pass
+
+    def finish(self) -> None:
+        pass
+
+
 class Ours:
     def __init__(self, folder: Path, mode: str) -> None:
         os.environ["MONITOR_DIR"] = str(folder)
@@ -86,12 +98,16 @@ class Ours:
         self.run.log(row, step=step)
 
     def finish(self) -> None:
+        from monitor.client import courier
+
         self.run.finish()
+        courier.close(30)  # waited for, so that its CPU time is known
 
 
 MAKE: dict[str, Callable[[Path], object]] = {
     "floor-binary": FloorBinary,
     "floor-list": FloorList,
+    "floor-nothing": FloorNothing,
     "journal": lambda folder: Ours(folder, "offline"),
     "embedded": lambda folder: Ours(folder, "embedded"),
 }
@@ -105,6 +121,7 @@ def measure(what: str, n: int, folder: Path) -> dict[str, float]:
     log = peer.log if not isinstance(peer, Ours) else None  # type: ignore[attr-defined]
     clock, times = time.perf_counter_ns, [0] * n
     time.sleep(0.3)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
     before, begun = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     if isinstance(peer, Ours):
         call = peer.run.log
@@ -129,6 +146,8 @@ def measure(what: str, n: int, folder: Path) -> dict[str, float]:
     total, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF)
     times.sort()
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    helped = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu += helped.ru_utime + helped.ru_stime - children.ru_utime - children.ru_stime
     return {
         "p50_us": times[n // 2] / 1e3,
         "p99_us": times[int(n * 0.99)] / 1e3,

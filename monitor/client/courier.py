@@ -301,10 +301,10 @@ def courier() -> Courier:
     return _one[0]
 
 
-def close() -> None:
+def close(timeout_s: float = 2.0) -> None:
     """Let this process's courier go, at its end."""
     if _one:
-        _one.pop().close()
+        _one.pop().close(timeout_s)
 
 
 def forget() -> Courier | None:
