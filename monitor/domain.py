@@ -203,6 +203,7 @@ class Counts:
         val: points of the validation loss.
         non_finite: NaN and infinite losses among them.
         late: points whose step lies before one already seen of the same series.
+        beyond: points of a composite loss's parts that are not judged, since they are of parts beyond the first eight.
         unmapped: keys that are stored but not judged.
     """
 
@@ -210,6 +211,7 @@ class Counts:
     val: int = 0
     non_finite: int = 0
     late: int = 0
+    beyond: int = 0
     unmapped: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:

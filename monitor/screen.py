@@ -140,9 +140,12 @@ def diagnosis_text(diagnosis: Diagnosis) -> str:
         *findings_lines(diagnosis.findings),
     ]
     tail = f"{counts.train:,} train and {counts.val:,} validation points"
-    tail += "".join(
-        f", {value:,} {name}" for name, value in (("not finite", counts.non_finite), ("late", counts.late)) if value
+    set_aside = (
+        ("not finite", counts.non_finite),
+        ("late", counts.late),
+        ("of parts beyond the eight that are judged", counts.beyond),
     )
+    tail += "".join(f", {value:,} {name}" for name, value in set_aside if value)
     if counts.unmapped:
         tail += f"; stored but not judged: {', '.join(counts.unmapped)}"
     return "\n".join([*lines, f"[dim]{escape(tail)}[/]"])

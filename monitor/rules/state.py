@@ -148,7 +148,11 @@ class State:
     def counts(self) -> Counts:
         """What was seen and what was set aside."""
         return Counts(
-            train=int(self.train_seen), val=int(self.val_seen), non_finite=int(self.non_finite), late=int(self.late)
+            train=int(self.train_seen),
+            val=int(self.val_seen),
+            non_finite=int(self.non_finite),
+            late=int(self.late),
+            beyond=0 if self.parts is None else self.parts.beyond,
         )
 
     def to_bytes(self) -> bytes:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor import losses
 from monitor.rules import Engine, EnginePoints, State, Update
-from monitor.rules.parts import MOST
+from monitor.rules.parts import COLLAPSIBLE, DATA, HELPER, MOST, PENALTY, kind_of, of_spec
 
 ENGINE = Engine()
 NAMES = ("seg", "depth", "kl", "l2", "adv", "e", "f", "g", "h", "i")
@@ -128,3 +130,45 @@ def test_the_largest_state_with_eight_parts_fits_in_four_kibibytes() -> None:
     assert state.parts is not None and len(state.parts.parts) == MOST
     full = 14 * 20  # twelve slots of curves and the six of parts, where this stream has fewer
     assert largest + full <= 4096
+
+
+def test_points_of_parts_beyond_the_eighth_are_counted() -> None:
+    rows = [(PART, float(step), 1.0, k) for step in range(10) for k in range(10)]
+    assert replay(stream(rows), [])[0].counts.beyond == 20
+
+
+def test_a_share_is_that_of_the_weight_of_its_time() -> None:
+    rows = [(PART, float(step), 1.0, k) for step in range(4) for k in range(2)]
+    rows.insert(4, (WEIGHT, 2.0, 3.0, 0))
+    parts = replay(stream([*rows, (PART, 4.0, 1.0, 0)]), [])[0].state.parts
+    assert parts is not None
+    assert [share[0] / 65535 for share in parts.share] == pytest.approx([0.5, 0.5, 0.75, 0.75], abs=1e-4)
+
+
+def test_a_total_that_another_call_logged_belongs_to_its_row() -> None:
+    rows = [row for step in range(6) for row in ((PART, float(step), 1.0, 0), (TRAIN, float(step), 2.5, 0))]
+    parts = replay(stream(rows), [])[0].state.parts
+    assert parts is not None and parts.gap == [1.5] * 5 and parts.total == [2.5] * 5
+
+
+def test_a_resumed_run_forgets_the_rows_that_it_repeats() -> None:
+    steps = [0, 1, 2, 3, 4, 5, 2, 3, 4, 5, 6, 7]
+    parts = replay(stream([(PART, float(s), float(i), 0) for i, s in enumerate(steps)]), [])[0].state.parts
+    assert parts is not None and parts.step == [0, 1, 4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "kind"),
+    [("kl", None, COLLAPSIBLE), ("task_seg", None, DATA), ("l1", "mae", DATA), ("grad_penalty", None, PENALTY),
+     ("adv", None, HELPER), ("prior", "kl_divergence", COLLAPSIBLE)],
+)  # fmt: skip
+def test_a_part_is_known_by_its_specification_or_its_name(name: str, spec: str | None, kind: int) -> None:
+    assert kind_of(name, spec) == kind
+
+
+def test_a_composite_specification_gives_parts_and_weights() -> None:
+    loss = losses.parse("composite(depth=mse(1.0), l2=0.5*custom(floor=0))").to_dict()
+    known = of_spec(loss)
+    assert known is not None
+    assert [(p.name, p.kind, p.weight) for p in known.parts] == [("depth", DATA, 1.0), ("l2", COLLAPSIBLE, 0.5)]
+    assert of_spec(losses.MSE(1.0).to_dict()) is None
