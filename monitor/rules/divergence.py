@@ -28,6 +28,7 @@ class Divergence:
 
     spec = Spec(
         name="divergence",
+        version=2,
         severity=Severity.CRITICAL,
         reads=(Role.TRAIN,),
         urgent=True,
@@ -54,13 +55,20 @@ class Divergence:
         burst = _explosion(view)
         if burst:
             return Reading(view.step[-2], {"level": view.xs[-1], "low": view.xs[-3], "needed": burst}, sure=True)
-        if view.closed < 5 or _near(view, limits):
+        if view.closed < 5:
+            return None
+        return (_blown(run, view) if firing else None) or self._lost(run, limits, firing)
+
+    def _lost(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
+        """Holds while a good part of the way down is lost."""
+        view = run.descent
+        if _near(view, limits):
             return None
         rise, reach = view.level - view.low, view.start - view.low
         lost = limits["lost"] if view.learned else limits["lost_unlearned"]
         lost *= 0.5 if firing else 1.0
         surely = view.learned or rise > 3 * abs(view.start)
-        need = max(lost * reach, limits["z"] * view.calm * (1 if surely else 2))
+        need = max(lost * reach, _doubt(view, limits["z"], rise, surely=surely))
         shift = surely or float(view.smooth[view.closed // 5 :].min()) > view.low + 0.5 * need
         if rise <= max(need, 0.0) or not shift:
             return None
@@ -105,6 +113,29 @@ def _near(view: View, limits: Mapping[str, float]) -> bool:
     """Whether the level is so near its low that nothing else need be asked: most checks end here."""
     least = 0.5 * min(limits["lost"], limits["lost_unlearned"]) * (view.start - view.low)
     return view.level - view.low <= max(least, 0.0)
+
+
+def _doubt(view: View, z: float, rise: float, *, surely: bool) -> float:
+    """What the rise must exceed because of the noise.
+
+    A steep way down looks like noise to a coarse sketch, so no more than the whole way is asked of a loss that had
+    learned. One that is ten times where it began has its noise from there, which is not what it began with.
+    """
+    if view.learned:
+        return min(z * view.calm, max(view.start - view.low, 0.4 * z * view.calm))
+    return z * view.calm * (2 if not surely else 0.5 if rise > 10 * abs(view.start) else 1)
+
+
+def _blown(run: Features, view: View) -> Reading | None:
+    """Holds while a loss that blew up before it had learned anything is still half as high again as its first value.
+
+    It never came below that value: levelling off up there is no recovery.
+    """
+    first = view.curve.first
+    needed = 0.5 * abs(first)
+    if float(view.smooth[view.closed // 5 :].min()) <= first or view.level <= first + needed:
+        return None
+    return Reading(run.step, {"level": view.level, "low": first, "needed": needed})
 
 
 def _explosion(view: View) -> float:

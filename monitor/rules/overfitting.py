@@ -17,7 +17,8 @@ class Overfitting:
     """The validation loss has risen from its minimum, beyond its noise, and the training loss has gone on falling.
 
     A growing gap alone is not overfitting: while the validation loss is flat, training longer costs nothing. Nor is a
-    rise of a validation loss that has never come down: that run memorises, and may yet generalise (`stagnation`).
+    rise of a validation loss that has never come down since before training: that run memorises, and may yet
+    generalise (`stagnation`). A rise of half the range needs no further fall of the training loss.
 
     With `low` the lowest smoothed validation loss, the rise above it must exceed every earlier rise that was made good
     again, and stand out in one of five ways:
@@ -44,11 +45,12 @@ class Overfitting:
 
     spec = Spec(
         name="overfitting",
+        version=2,
         severity=Severity.CRITICAL,
         reads=(Role.VAL,),
         relief=3,
         thresholds={
-            "rise": Threshold(default=0.003, low=0, high=10, doc="least rise, as a share of the validation range"),
+            "rise": Threshold(default=0.015, low=0, high=10, doc="least rise, as a share of the validation range"),
             "large": Threshold(default=0.1, low=0, high=10, doc="rise that needs only a significant trend"),
             "z": Threshold(default=6, low=1, high=100, doc="standard errors of the level above the minimum"),
             "trend_z": Threshold(default=2.4, low=1, high=100, doc="Mann-Kendall z of a significant trend"),
@@ -56,6 +58,7 @@ class Overfitting:
             "after": Threshold(default=3, low=2, high=1000, doc="buckets after the minimum, at least"),
             "likely_z": Threshold(default=1.6, low=1, high=100, doc="Mann-Kendall z of a likely rise, at ten points"),
             "likely_tau": Threshold(default=0.8, low=0, high=1, doc="Kendall's tau of a likely rise"),
+            "apart": Threshold(default=0.5, low=0, high=10, doc="rise that needs no fall of the training loss"),
             "fall": Threshold(default=3, low=0, high=100, doc="fall of the training loss, in multiples of its noise"),
         },
     )
@@ -78,9 +81,10 @@ class Overfitting:
             risen = (z >= 2 or self._risen(view, limits, rise / reach, z, trend)) and fell > -0.05 * train.range
         else:
             least = max(limits["fall"] * grow * train.noise, 0.5 * train.climbed, 0.002 * train.range)
-            risen = train.learned and fell >= least and not memorises(view, train)
+            apart = rise >= limits["apart"] * reach and trend[0] >= limits["steady"] and fell > -0.05 * train.range
+            risen = train.learned and (fell >= least or apart) and not memorises(view, train, run.state.unit)
             risen = risen and train.closed > 1 and self._risen(view, limits, rise / reach, z, trend)
-        likely = not risen and not firing and _likely(view, train, limits, trend)
+        likely = not risen and not firing and _likely(view, train, limits, trend, run.state.unit)
         if not risen and not likely:
             return None
         evidence = {
@@ -127,7 +131,7 @@ class Overfitting:
         )
 
 
-def _likely(view: View, train: View, limits: Mapping[str, float], trend: tuple[float, float]) -> bool:
+def _likely(view: View, train: View, limits: Mapping[str, float], trend: tuple[float, float], unit: str) -> bool:
     """Whether the best loss probably lies behind: a rise without a way back, while training went on learning.
 
     The limit on the trend grows with the logarithm of the number of evaluations, by 1 a decade beyond ten: among so
@@ -135,7 +139,7 @@ def _likely(view: View, train: View, limits: Mapping[str, float], trend: tuple[f
     """
     tau, trend_z = trend
     rise, longer = view.level - view.low, max(0.0, math.log10(view.n / 10))
-    if tau < limits["likely_tau"] or rise < max(0.5 * view.noise, 2 * view.climbed) or memorises(view, train):
+    if tau < limits["likely_tau"] or rise < max(0.5 * view.noise, 2 * view.climbed) or memorises(view, train, unit):
         return False
     x = train.x
     if float(x.max()) == float(x.min()):
@@ -147,12 +151,18 @@ def _likely(view: View, train: View, limits: Mapping[str, float], trend: tuple[f
     return learns and trend_z >= limits["likely_z"] + longer
 
 
-def memorises(val: View, train: View) -> bool:
+def memorises(val: View, train: View, unit: str) -> bool:
     """Whether validation began where training began and has never come down: no generalisation so far.
+
+    A first validation that was made after an epoch, or after training had come down, is not that of an untrained model:
+    its rise from there is overfitting from the first evaluation on.
 
     Source:
         Power et al., Grokking (2022): the validation loss rises many times over before it collapses.
     """
+    before = bisect_left(train.step, val.curve.first_step)  # whole buckets of training before it
+    if unit == "epoch" or (before and train.start - float(train.smooth[before - 1]) > 0.25 * train.range):
+        return False
     apart = abs(val.curve.first - train.curve.first)
     return val.range < 0.05 * train.range and apart < max(0.1 * train.range, 5 * train.roughness)
 

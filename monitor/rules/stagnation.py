@@ -26,6 +26,8 @@ class Stagnation:
     above the noise it began with counts only where its level could be the chance level ln(k) of k classes, or of the
     loss function, if that is known.
 
+    Progress within the noise of the levels that it lies between is none.
+
     Also holds where training memorises and validation has never come down.
 
     Source:
@@ -35,6 +37,7 @@ class Stagnation:
 
     spec = Spec(
         name="stagnation",
+        version=2,
         severity=Severity.WARNING,
         reads=(Role.TRAIN, Role.VAL),
         patience=3,
@@ -44,6 +47,7 @@ class Stagnation:
             "checks": Threshold(default=8, low=4, high=1000, doc="buckets of the series, at least"),
             "points": Threshold(default=100, low=1, high=1e9, doc="training points, where they are logged by the step"),
             "noise": Threshold(default=3, low=0, high=100, doc="progress in multiples of the noise of a point"),
+            "doubt": Threshold(default=2, low=0, high=100, doc="progress in multiples of the noise of a bucket"),
             "flat": Threshold(default=0.1, low=0, high=1, doc="share of the progress that the last half made"),
         },
     )
@@ -51,12 +55,18 @@ class Stagnation:
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while there is no progress."""
         views = [view for view in (run.train, run.val) if view.n]
-        if any(view.closed < limits["checks"] for view in views) or not views or run.diverging:
+        if (
+            any(view.closed < limits["checks"] for view in views)
+            or not views
+            or run.diverging
+            or run.fires("oscillation")
+        ):
             return None
         state = run.state
         if state.unit == "step" and state.train_seen > 2 * state.val_seen and state.train_seen < limits["points"]:
             return None
-        progress = max(_progress(view) for view in views)
+        sure = [view for view in views if not _doubted(view, limits)]
+        progress = max((_progress(view) for view in sure), default=min(_progress(view) for view in views))
         limit = limits["progress"] * (1.2 if firing else 1.0)
         if progress > limit:
             return self._memory(run)
@@ -77,7 +87,11 @@ class Stagnation:
 
     def _memory(self, run: Features) -> Reading | None:
         val, train = run.val, run.train
-        if not (val.n and train.n and train.learned and memorises(val, train)) or val.level < val.start:
+        if (
+            run.fires("overfitting")
+            or not (val.n and train.n and train.learned and memorises(val, train, run.state.unit))
+            or val.level < val.start
+        ):
             return None
         return Reading(
             val.curve.first_step,
@@ -106,6 +120,11 @@ class Stagnation:
 def _progress(view: View) -> float:
     begin = float(view.smooth[0])
     return (begin - view.level) / max(abs(begin), 1e-300)
+
+
+def _doubted(view: View, limits: Mapping[str, float]) -> bool:
+    """Whether progress is within what the noise of the two levels that it lies between would give."""
+    return float(view.smooth[0]) - view.level <= limits["doubt"] * view.noise
 
 
 def _chance(run: Features, view: View) -> bool:

@@ -102,7 +102,7 @@ FIRING = {
     "stagnation": Trace(train=series(FLAT), val=series(2.3 + 0.001 * noise(20, 1), 10), fired=103, onset=0),
     "underfitting": Trace(train=HIGH, val=HIGH_VAL, fired=150, onset=110),
     "overfitting": Trace(
-        train=series(falling(400, 0.01) + 0.02 * noise(400)), val=series(u_turn(40, 15, 0.02), 10), fired=200, onset=150
+        train=series(falling(400, 0.01) + 0.02 * noise(400)), val=series(u_turn(40, 15, 0.02), 10), fired=210, onset=150
     ),
     "improving": Trace(train=series(falling(100, rate=2)), val=series(falling(20, rate=2), 5), fired=36, onset=30),
     "gradient_explosion": Trace(
@@ -158,6 +158,37 @@ def test_a_validation_loss_that_has_turned_up_is_not_called_flat() -> None:
     val = np.concatenate([falling(24, 0.5, 8), plateau])
     found = diagnose(series(falling(420, 0.1, 3) + 0.002 * noise(420)), series(val, 10))
     assert {f.rule for f in found.findings if f.state == "firing"} == {"overfitting"}
+
+
+def test_a_loss_that_blew_up_and_levels_off_is_still_diverged() -> None:
+    early = np.concatenate([[2.3, 2.3, 9, 80, 900, 9000], 20 + 8 * np.abs(noise(200))])
+    late = np.concatenate([falling(320, 0.05, 8), [0.5, 1.2], np.full(400, 2.35) + 0.02 * noise(400)])
+    for train in (early, late):
+        assert next(f.rule for f in diagnose(series(train)).findings if f.state == "firing") == "divergence"
+
+
+def test_validation_that_rises_from_the_first_epoch_on_is_overfitting() -> None:
+    epochs = np.arange(1, 41)
+    train = series(2.3 * np.exp(-epochs / 6), start=1)
+    found = diagnose(train, series(2.35 + 0.05 * epochs, start=1), unit="epoch")
+    assert found.verdict == "overfitting"
+    assert not {f.rule for f in found.findings} & {"stagnation"}
+
+
+def test_validation_that_rises_while_training_is_back_from_a_spike_is_overfitting() -> None:
+    train = falling(1200, 1.7, 8) + 0.02 * noise(1200)
+    train[700:] += 2 * np.exp(-np.arange(500) / 60)
+    val = np.where(np.arange(30) < 17, 2.3 + 0.8 * np.exp(-np.arange(30) / 5), 2.3 + 0.15 * (np.arange(30) - 16))
+    assert diagnose(series(train), series(val, 40)).verdict == "overfitting"
+
+
+def test_noise_about_the_start_is_mostly_told_as_stagnation_however_large() -> None:
+    said = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        train, val = rng.gamma(4, 3, 500), rng.normal(12, 0.9, 50)
+        said.append(diagnose(series(train), series(val, 10, 10)).verdict)
+    assert said.count("stagnation") >= 15  # 8 where noise passed for progress
 
 
 def test_a_growing_gap_over_a_flat_validation_loss_is_not_overfitting() -> None:
