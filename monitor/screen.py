@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from rich.console import Console
 
@@ -149,3 +149,22 @@ def diagnosis_text(diagnosis: Diagnosis) -> str:
     if counts.unmapped:
         tail += f"; stored but not judged: {', '.join(counts.unmapped)}"
     return "\n".join([*lines, f"[dim]{escape(tail)}[/]"])
+
+
+_BLOCKS: Final = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values: Sequence[float], width: int = 48) -> str:
+    """A curve in one line of text, the lowest value as the lowest block; what is not finite is a space.
+
+    >>> sparkline([3, 1, 0, 1, 3], 5)
+    '█▃▁▃█'
+    """
+    n = min(width, len(values))
+    taken = [values[round(i * (len(values) - 1) / max(n - 1, 1))] for i in range(n)]
+    finite = [value for value in taken if math.isfinite(value)]
+    if not finite:
+        return " " * n
+    low, span = min(finite), (max(finite) - min(finite)) or 1.0
+    scaled = (round(7 * (value - low) / span) if math.isfinite(value) else -1 for value in taken)
+    return "".join(_BLOCKS[i] if i >= 0 else " " for i in scaled)

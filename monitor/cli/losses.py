@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ast
+import math
+from typing import TYPE_CHECKING
 
 import typer
 from rich.markdown import Markdown
 from rich.table import Table
 
 from monitor.errors import LossError
-from monitor.screen import emit, escape
+from monitor.screen import emit, escape, sparkline
+
+if TYPE_CHECKING:
+    from monitor.losses.profiles.report import LossProfile
 
 _JSON = typer.Option(False, "--json", help="Print as JSON.")
 
@@ -44,7 +49,21 @@ def profile(
         emit(found.to_dict(), "", True)
         return
     emit(None, table, False)
+    emit(None, _pictures(found), False)
     emit(None, "\n" + "\n".join(f"• {escape(sentence)}" for sentence in found.findings), False)
+
+
+def _pictures(found: LossProfile) -> Table:
+    """Every slice of the loss in one line, with the errors and the losses at its ends."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, line in found.curve.items():
+        errors, values = line["error"], [value for value in line["loss"] if math.isfinite(value)]
+        if values:
+            table.add_row(
+                f"[dim]{escape(name)}[/]", f"{errors[0]:g}", sparkline(line["loss"]), f"{errors[-1]:g}",
+                f"[dim]loss {min(values):.3g} to {max(values):.3g}[/]",
+            )  # fmt: skip
+    return table
 
 
 def compare(

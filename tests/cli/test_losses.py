@@ -26,6 +26,7 @@ def test_profile_as_text_has_the_table_and_the_sentences():
     out = call("profile", "torch.nn.MSELoss")
     assert "growth at the border  quadratic" in out
     assert "• Growth at the border" in out
+    assert "█▇" in out and "loss 0 to" in out
 
 
 @pytest.mark.parametrize(
