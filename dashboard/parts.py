@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dashboard import words
 from monitor.domain import Curve, Json
-from monitor.rules.parts import MOST
+from monitor.roles import JUDGED_PARTS
 from monitor.wire import Event
 
 Array = NDArray[np.float64]
@@ -156,8 +156,8 @@ def _read(curve: Curve, x: Array, *, outside: float) -> Array:
 def captions(parts: Parts, weights: Weighting) -> tuple[str, ...]:
     """What the reader has to know of the picture, a phrase each."""
     said = [weights.source]
-    if len(parts.values) > MOST:
-        said.append(f"the rules judge {MOST} of the {len(parts.values)} parts, those that were logged first")
+    if len(parts.values) > JUDGED_PARTS:
+        said.append(f"the rules judge {JUDGED_PARTS} of the {len(parts.values)} parts, those that were logged first")
     if weights.changes and len(parts.x) and weights.changes[0][0] > parts.x[0] and not weights.base:
         said.append(f"before step {words.step(weights.changes[0][0])} no weight was logged: counted as 1")
     if parts.reduced:

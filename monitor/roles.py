@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 
 class Role(StrEnum):
@@ -19,6 +20,9 @@ class Role(StrEnum):
     UNMAPPED = "unmapped"
     """Stored and shown, not judged."""
 
+
+JUDGED_PARTS: Final = 8
+"""Parts of a composite loss that the engine judges, at most: those that were logged first."""
 
 _TRAIN = {"loss", "train_loss", "training_loss", "loss_train", "train"}
 _VAL = {

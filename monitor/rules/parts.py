@@ -20,9 +20,10 @@ from typing import Final
 
 import numpy as np
 
+from monitor.roles import JUDGED_PARTS
 from monitor.rules.packing import f32, pack_steps, unpack_steps
 
-MOST: Final = 8
+MOST: Final = JUDGED_PARTS
 """Parts that are judged, at most."""
 FEW: Final = 4
 """Up to so many parts have the finer sketch."""

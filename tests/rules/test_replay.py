@@ -38,7 +38,7 @@ def test_the_dictionary_is_the_contract() -> None:
     assert data["schema"] == 1 and data["verdict"] == "overfitting"
     advice = data["recommendation"]
     assert isinstance(advice, dict) and advice["action"] == "stop" and advice["first_stop_step"] == advice["stop_step"]
-    assert data["counts"] == {"train": 120, "val": 60, "non_finite": 0, "late": 0, "unmapped": []}
+    assert data["counts"] == {"train": 120, "val": 60, "non_finite": 0, "late": 0, "unmapped": [], "beyond": 0}
 
 
 def test_a_loss_may_be_a_specification_a_mapping_or_nothing() -> None:

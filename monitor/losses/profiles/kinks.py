@@ -78,8 +78,8 @@ def _outliers(strength: Array, factor: float, floor: float) -> list[int]:
 def _candidates(line: Line) -> list[int]:
     change = np.abs(np.diff(line.slopes))
     noise = 1e-15 * np.abs(line.values[1:-1]) / np.diff(line.errors)[1:] + 1e-6 * line.slope_scale
-    strength = np.where(np.isfinite(change), change, 0.0)
-    return [index for index in _outliers(strength, 3.0, 0.0) if strength[index] > 20 * noise[index]]
+    strength = np.where(np.isfinite(change) & (change > 20 * noise), change, 0.0)  # rounding must not crowd kinks out
+    return _outliers(strength, 3.0, 0.0)
 
 
 def _rounded(place: float) -> float:
