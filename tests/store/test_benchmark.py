@@ -38,3 +38,11 @@ def test_the_smoke_version_prints_and_saves_its_table(tmp_path: Path, capsys: py
     assert all(value > 0 for value in figures.values())
     assert figures["sqlite: float32 loss with step and time, in bulk: chunks"] < 5
     assert figures["sqlite: float64 noise with step and time, in bulk: chunks"] < 8
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # MLflow has warnings of its own
+def test_the_smoke_version_beside_mlflow_compares_reads_and_writes(tmp_path: Path) -> None:
+    rows = run_smoke("bench_mlflow", tmp_path / "figures.json")
+    assert [row["what"] for row in rows] == ["history of 2,000 points", "a batch of 1,000 points", "one point"]
+    assert all(row["ratio"] == pytest.approx(row["mlflow_ms"] / row["ours_ms"]) for row in rows)
