@@ -122,10 +122,17 @@ def place(tmp_path: Path, sqlite_url: str) -> Settings:
 
 
 def recover(place: Settings) -> None:
-    """Send what dead processes left to the embedded store, once their couriers, who do so as well, have gone."""
-    until(lambda: not any(item.live for item in unsent(place.journal_dir)), 30)
-    report = sync(place.journal_dir, own_destination(place))
-    assert [item.problem for item in report.left] == []
+    """Send what dead processes left to the embedded store, until their couriers, who do so as well, have gone.
+
+    A courier that was just starting when its process was killed may take a journal up after the others were sent.
+    """
+
+    def all_sent() -> bool:
+        report = sync(place.journal_dir, own_destination(place))
+        assert [item.problem for item in report.left if item.problem] == []
+        return unsent(place.journal_dir) == ()
+
+    until(all_sent, 30)
 
 
 def check(store: Store, run_id: str, key: str, returned: int) -> int:
