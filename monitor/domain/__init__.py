@@ -1,0 +1,47 @@
+"""What the rooms of the house hand each other: frozen values, no behaviour beyond reading themselves.
+
+Steps are counted by the user (batches or epochs) and may be fractional in a file; the store keeps them as int64.
+Times are milliseconds since the epoch, UTC, as int. A number that is missing is None, never 0 and never NaN; a NaN is a
+value that was measured.
+"""
+
+from __future__ import annotations
+
+from monitor.domain.alerts import Alert, Delivery, JobHealth
+from monitor.domain.plain import Json, whole
+from monitor.domain.runs import Checkpoint, Reply, RunInfo, RunPage, RunStatus
+from monitor.domain.series import Curve, Points, SeriesInfo
+from monitor.domain.verdicts import (
+    RULE_NAMES,
+    Action,
+    Counts,
+    Diagnosis,
+    Finding,
+    FindingState,
+    Recommendation,
+    Severity,
+)
+
+__all__ = [
+    "RULE_NAMES",
+    "Action",
+    "Alert",
+    "Checkpoint",
+    "Counts",
+    "Curve",
+    "Delivery",
+    "Diagnosis",
+    "Finding",
+    "FindingState",
+    "JobHealth",
+    "Json",
+    "Points",
+    "Recommendation",
+    "Reply",
+    "RunInfo",
+    "RunPage",
+    "RunStatus",
+    "SeriesInfo",
+    "Severity",
+    "whole",
+]

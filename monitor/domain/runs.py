@@ -1,0 +1,158 @@
+"""A run as lists show it, what it saved, and what its writer is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+
+from monitor.domain.plain import Json, make
+from monitor.domain.verdicts import Recommendation
+
+
+class RunStatus(StrEnum):
+    """Where a run is in its life."""
+
+    RUNNING = "running"
+    """The client's heartbeat arrives and its steps go on."""
+    STALLED = "stalled"
+    """The heartbeat goes on, but no new step has come for a long while."""
+    LOST = "lost"
+    """The heartbeat stopped without a finish: killed, crashed, or cut off. It runs again once points arrive."""
+    FINISHED = "finished"
+    """The loop said that it is done."""
+    STOPPED = "stopped"
+    """The loop ended early because the recommendation, or a person, told it to."""
+    FAILED = "failed"
+    """The loop ended with an exception."""
+
+    @property
+    def live(self) -> bool:
+        """True while more points may be expected."""
+        return self in (RunStatus.RUNNING, RunStatus.STALLED, RunStatus.LOST)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """One run as the list of runs shows it.
+
+    Attributes:
+        id: 32 hex digits.
+        verdict: as in `Diagnosis`.
+        attempt: 1, and one more each time a loop resumed the run.
+        heartbeat_s: seconds between the heartbeats that its client promised; None where it did not say.
+        warnings: counter by name of what was set aside: late, duplicate, dropped, converted, unmapped.
+        stop_requested: who asked the loop to stop, None if nobody did.
+        error: the last line of the traceback, for a failed run.
+    """
+
+    id: str
+    project: str
+    name: str
+    status: RunStatus
+    created_ms: int
+    group: str | None = None
+    config: Json = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    loss: Json | None = None
+    attempt: int = 1
+    heartbeat_s: float | None = None
+    heartbeat_ms: int | None = None
+    last_point_ms: int | None = None
+    last_step: int | None = None
+    finished_ms: int | None = None
+    verdict: str = "too_early"
+    headline: str = ""
+    recommendation: Recommendation = field(default_factory=Recommendation)
+    warnings: Mapping[str, int] = field(default_factory=dict)
+    stop_requested: str | None = None
+    error: str | None = None
+    version: int = 0
+
+    def to_dict(self) -> dict[str, object]:
+        """The row as strict JSON data."""
+        d = {name: getattr(self, name) for name in self.__slots__}
+        return {
+            **d,
+            "status": str(self.status),
+            "config": dict(self.config),
+            "tags": dict(self.tags),
+            "loss": dict(self.loss) if self.loss is not None else None,
+            "warnings": dict(self.warnings),
+            "recommendation": self.recommendation.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> RunInfo:
+        """The inverse of `to_dict`."""
+        rec = data["recommendation"]
+        return make(
+            cls,
+            data,
+            status=RunStatus(str(data["status"])),
+            recommendation=Recommendation.from_dict(rec) if isinstance(rec, Mapping) else Recommendation(),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A file that the loop saved, so that the best step can be gone back to."""
+
+    step: int
+    path: str
+    time_ms: int
+
+    def to_dict(self) -> dict[str, object]:
+        """The row as JSON data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPage:
+    """One page of the list of runs.
+
+    Attributes:
+        total: runs that the filters leave, on all pages.
+        sparklines: by run id and role ("train", "val"), a few dozen values of the curve; empty unless asked for.
+    """
+
+    items: tuple[RunInfo, ...]
+    total: int
+    sparklines: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What `ingest` answers a batch with.
+
+    Attributes:
+        acked: number of the writer's records that are stored for good; the next batch starts there.
+        recommendation: the engine's, after this batch.
+        stop_requested: who asked the loop to stop, None if nobody did.
+        duplicate: True where the batch was already stored and nothing was done.
+    """
+
+    acked: int
+    recommendation: Recommendation
+    stop_requested: str | None = None
+    duplicate: bool = False
+
+    def to_dict(self) -> dict[str, object]:
+        """The reply as strict JSON data."""
+        return {
+            "acked": self.acked,
+            "recommendation": self.recommendation.to_dict(),
+            "stop_requested": self.stop_requested,
+            "duplicate": self.duplicate,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> Reply:
+        """The inverse of `to_dict`."""
+        rec, stop = data["recommendation"], data.get("stop_requested")
+        return cls(
+            acked=int(str(data["acked"])),
+            duplicate=bool(data.get("duplicate")),
+            stop_requested=None if stop is None else str(stop),
+            recommendation=Recommendation.from_dict(rec) if isinstance(rec, Mapping) else Recommendation(),
+        )

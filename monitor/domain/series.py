@@ -1,0 +1,103 @@
+"""The points of one series, whole, reduced to a screen, and as a row of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from monitor.domain.plain import make
+from monitor.roles import Role
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Points:
+    """The points of one series, in the order of their steps; all arrays have shape (n,).
+
+    Attributes:
+        steps: int64.
+        values: float64; NaN and infinities as they were logged.
+        times: int64, milliseconds since the epoch.
+        epochs: float64, NaN where none was logged; None where none ever was.
+    """
+
+    steps: NDArray[np.int64]
+    values: NDArray[np.float64]
+    times: NDArray[np.int64]
+    epochs: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @classmethod
+    def join(cls, parts: Sequence[Points]) -> Points:
+        """Points one after the other; where only some have epochs, the others' are NaN."""
+        import numpy as np
+
+        if len(parts) == 1:
+            return parts[0]
+        epochs = None
+        if any(part.epochs is not None for part in parts):
+            epochs = np.concatenate([np.full(len(p), np.nan) if p.epochs is None else p.epochs for p in parts])
+        return cls(
+            np.concatenate([np.empty(0, np.int64), *(part.steps for part in parts)]),
+            np.concatenate([np.empty(0, np.float64), *(part.values for part in parts)]),
+            np.concatenate([np.empty(0, np.int64), *(part.times for part in parts)]),
+            epochs,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """A series reduced to what a screen shows.
+
+    Attributes:
+        x: float64 (m,), steps, epochs, milliseconds since the epoch, or seconds since the run's start.
+        y: float64 (m,); every extreme, every NaN (as one NaN a gap) and both ends are kept.
+        shown: m.
+        total: points of the series in the window.
+        smoothed: float64 (m,) or None, the debiased moving average over all points, read at the shown ones.
+    """
+
+    key: str
+    x_axis: str
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    shown: int
+    total: int
+    smoothed: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesInfo:
+    """One series of a run, as the list of series shows it; `last` and the extremes are over finite values.
+
+    A run whose steps were logged again in a later attempt counts the newest attempt's points.
+    """
+
+    key: str
+    role: Role
+    count: int
+    first_step: int | None = None
+    last_step: int | None = None
+    last: float | None = None
+    min: float | None = None
+    min_step: int | None = None
+    max: float | None = None
+    max_step: int | None = None
+    nan_count: int = 0
+    inf_count: int = 0
+    last_time_ms: int | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """The row as strict JSON data."""
+        return {**asdict(self), "role": str(self.role)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> SeriesInfo:
+        """The inverse of `to_dict`."""
+        return make(cls, data, role=Role(str(data["role"])))

@@ -1,0 +1,209 @@
+"""What the engine says of a run: findings, a recommendation, and the diagnosis that holds both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+
+from monitor.domain.plain import make, whole
+
+
+class Action(StrEnum):
+    """What the loop, or the person behind it, is told to do."""
+
+    CONTINUE = "continue"
+    STOP = "stop"
+    INVESTIGATE = "investigate"
+
+
+class Severity(StrEnum):
+    """How much a finding matters: `critical` asks for an action now, `info` is good news or context."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class FindingState(StrEnum):
+    """A finding is pending until its evidence has lasted, then firing, then perhaps resolved; never erased."""
+
+    PENDING = "pending"
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+RULE_NAMES: tuple[str, ...] = (
+    "nan",
+    "divergence",
+    "spike",
+    "oscillation",
+    "convergence",
+    "stagnation",
+    "underfitting",
+    "overfitting",
+    "improving",
+    "gradient_explosion",
+    "gradient_vanishing",
+    "initial_loss",
+    "low_start",
+    "impossible_loss",
+    "metric_missing",
+    "dominant_part",
+    "vanishing_part",
+    "rising_part",
+    "conflicting_parts",
+    "growing_penalty",
+    "parts_sum",
+)
+"""The built-in rules, in the order of `monitor.rules`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One rule's verdict on one stretch of a run.
+
+    Attributes:
+        rule: one of `RULE_NAMES`, or a custom rule's name.
+        version: the rule's version, >= 1; it changes when the same curve would be judged otherwise.
+        state: pending findings stay inside the engine; what is handed out is firing or resolved.
+        onset_step: step at which the condition began, as far as the curve tells; before or at `fired_step`.
+        fired_step: step of the point that made the rule fire.
+        resolved_step: step of the point that resolved it, None while it fires.
+        evidence: the numbers against their thresholds; finite floats, ints, strings, bools or None.
+        explanation: what was seen, with the numbers, for a person.
+        advice: what to try next.
+        rules_hash: hash of the effective rules configuration.
+        number: which finding of the run this is, from 1; a finding keeps it through all its states.
+    """
+
+    rule: str
+    version: int
+    state: FindingState
+    severity: Severity
+    onset_step: float
+    fired_step: float
+    resolved_step: float | None
+    evidence: Mapping[str, float | int | str | bool | None]
+    explanation: str
+    advice: str
+    rules_hash: str = ""
+    number: int = 1
+
+    def to_dict(self) -> dict[str, object]:
+        """The finding as strict JSON data; whole steps are ints."""
+        return {
+            "rule": self.rule,
+            "version": self.version,
+            "state": str(self.state),
+            "severity": str(self.severity),
+            "onset_step": whole(self.onset_step),
+            "fired_step": whole(self.fired_step),
+            "resolved_step": whole(self.resolved_step),
+            "evidence": dict(self.evidence),
+            "explanation": self.explanation,
+            "advice": self.advice,
+            "rules_hash": self.rules_hash,
+            "number": self.number,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> Finding:
+        """The inverse of `to_dict`."""
+        return make(cls, data, state=FindingState(str(data["state"])), severity=Severity(str(data["severity"])))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """What to do now, and what it rests on.
+
+    Attributes:
+        action: continue, stop or investigate.
+        first_stop_step: first step at which a stop was recommended, kept where it was withdrawn later; None if never.
+        stop_step: step since which a stop is recommended without a break; None unless action is stop.
+        best_step: step of the lowest finite validation loss (training loss where there is no validation).
+        best_val_loss: the loss there.
+        reason: one sentence with the numbers.
+        confidence: 0 to 1, how sure the engine is of the action; None where it makes no claim.
+        forecast: what continuing would gain, as the engine forecasts it; empty where it cannot tell.
+    """
+
+    action: Action = Action.CONTINUE
+    first_stop_step: float | None = None
+    stop_step: float | None = None
+    best_step: float | None = None
+    best_val_loss: float | None = None
+    reason: str = "Nothing has been logged yet."
+    confidence: float | None = None
+    forecast: Mapping[str, float | int | str | None] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, object]:
+        """The recommendation as strict JSON data; whole steps are ints."""
+        return {
+            "action": str(self.action),
+            "first_stop_step": whole(self.first_stop_step),
+            "stop_step": whole(self.stop_step),
+            "best_step": whole(self.best_step),
+            "best_val_loss": self.best_val_loss,
+            "reason": self.reason,
+            "confidence": self.confidence,
+            "forecast": dict(self.forecast),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> Recommendation:
+        """The inverse of `to_dict`."""
+        return make(cls, data, action=Action(str(data["action"])))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many points the engine saw, and what it set aside.
+
+    Attributes:
+        train: points of the training loss.
+        val: points of the validation loss.
+        non_finite: NaN and infinite losses among them.
+        late: points whose step lies before one already seen of the same series.
+        beyond: points of a composite loss's parts that are not judged, since they are of parts beyond the first eight.
+        unmapped: keys that are stored but not judged.
+    """
+
+    train: int = 0
+    val: int = 0
+    non_finite: int = 0
+    late: int = 0
+    beyond: int = 0
+    unmapped: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """The counts as JSON data."""
+        return {**asdict(self), "unmapped": list(self.unmapped)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """The whole judgement on a run; `to_dict` is the contract that `monitor diagnose --json` prints.
+
+    Attributes:
+        verdict: the finding that matters most, a rule's name, also where it is only likely and a stop is advised;
+            "healthy" where there is none, "too_early" where there are too few points to tell.
+        headline: one sentence with the numbers.
+    """
+
+    verdict: str
+    headline: str
+    findings: tuple[Finding, ...]
+    recommendation: Recommendation
+    counts: Counts
+
+    def to_dict(self) -> dict[str, object]:
+        """The diagnosis as strict JSON data, schema 1."""
+        return {
+            "schema": 1,
+            "verdict": self.verdict,
+            "headline": self.headline,
+            "findings": [finding.to_dict() for finding in self.findings],
+            "recommendation": self.recommendation.to_dict(),
+            "counts": self.counts.to_dict(),
+        }
