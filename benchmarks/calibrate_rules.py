@@ -3,10 +3,11 @@
     python benchmarks/calibrate_rules.py CORPUS [--rule NAME ...] [--jobs 2] [--json OUT]
 
 The corpus is a `.jsonl` or `.jsonl.gz` file, one run a line: `run_id`, `source`, `unit` ("epoch" or "step"), `train`
-and `val` (lists of [step, loss], what is not finite as "NaN", "Infinity" or "-Infinity"), and `label` with `labels`,
-`ambiguous`, `confidence` and the onsets. For every rule each combination of its grid is replayed over all runs. Then,
-for every source, the combination that is best on the *other* sources judges this one: the figures of all sources
-together are what to expect on curves from elsewhere, as far as sources differ from each other as new ones will.
+and `val` (lists of [step, loss], what is not finite as "NaN", "Infinity" or "-Infinity"), `lr` and `grad_norm` alike
+where they were logged, and `label` with `labels`, `ambiguous`, `confidence` and the onsets. For every rule each
+combination of its grid is replayed over all runs. Then, for every source, the combination that is best on the *other*
+sources judges this one: the figures of all sources together are what to expect on curves from elsewhere, as far as
+sources differ from each other as new ones will.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ CRITICAL = {"nan", "divergence", "overfitting"}
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One labelled run; `train` and `val` are (n, 2)."""
+    """One labelled run; `train` and `val` are (n, 2), the others too where they were logged."""
 
     run_id: str
     source: str
@@ -56,6 +57,8 @@ class Run:
     labels: frozenset[str]
     ambiguous: frozenset[str]
     onset: float | None
+    lr: np.ndarray | None = None
+    grad_norm: np.ndarray | None = None
 
     def truth(self, condition: str) -> bool | None:
         """None where the run does not count."""
@@ -87,15 +90,19 @@ def load(path: Path) -> list[Run]:
 
 
 def _run(row: Mapping[str, Any]) -> Run:
-    points = [np.array([[float(x), float(y)] for x, y in row[key]]).reshape(-1, 2) for key in ("train", "val")]
+    series = {
+        key: np.array([[float(x), float(y)] for x, y in row[key]]).reshape(-1, 2)
+        for key in ("train", "val", "lr", "grad_norm")
+        if key in row
+    }
     label = row["label"]
-    return Run(row["run_id"], row["source"], row["unit"], points[0], points[1], frozenset(label["labels"]),
-               frozenset(label["ambiguous"]), label.get("divergence_onset_step"))  # fmt: skip
+    return Run(row["run_id"], row["source"], row["unit"], labels=frozenset(label["labels"]),
+               ambiguous=frozenset(label["ambiguous"]), onset=label.get("divergence_onset_step"), **series)  # fmt: skip
 
 
 def judge(run: Run, config: RulesConfig) -> Said:
     """The verdict at the end: what fires, and a spike or a NaN in any state."""
-    found = diagnose(run.train, run.val, unit=run.unit, config=config)
+    found = diagnose(run.train, run.val, unit=run.unit, lr=run.lr, grad_norm=run.grad_norm, config=config)
     ever = frozenset(f.rule for f in found.findings)
     firing = frozenset(f.rule for f in found.findings if f.state == "firing")
     return Said(firing | (ever & {"spike", "nan"}), ever, found.recommendation.first_stop_step)

@@ -1,8 +1,8 @@
 """Score the engine, and simple stopping rules beside it, on the labelled corpus of this repository.
 
-python benchmarks/score_corpus.py --half dev --failures     # tables, and every wrong verdict
-python benchmarks/score_corpus.py --half held               # tables, and how many verdicts are wrong
-python benchmarks/score_corpus.py --half dev --export FILE  # the runs as calibrate_rules.py reads them
+python benchmarks/score_corpus.py --split dev dev-2 --failures  # tables, and every wrong verdict
+python benchmarks/score_corpus.py --split held                  # tables, and how many verdicts are wrong
+python benchmarks/score_corpus.py --split dev --export FILE     # the runs as calibrate_rules.py reads them
 
 Runs labelled with low confidence are not scored. A rule says what fires at the end; `spike` and `nan` also what passed.
 """
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.calibrate_rules import CRITICAL, Said, f1, judge, stop_cost  # noqa: E402 - after the path is set
-from benchmarks.corpus.runs import CONDITIONS, HALVES, Run, load  # noqa: E402
+from benchmarks.corpus.runs import CONDITIONS, SPLITS, Run, load  # noqa: E402
 from monitor.rules import RulesConfig  # noqa: E402
 from monitor.rules.backtest import BAD_REGRET, patience_stop  # noqa: E402
 
@@ -181,19 +181,20 @@ def exported(run: Run) -> dict[str, object]:
         "nan_step": run.nan_step(),
     }
     curves = {key: [[x, str(y)] for x, y in curve.tolist()] for key, curve in (("train", run.train), ("val", run.val))}
-    return {"run_id": run.run_id, "source": run.source, "unit": run.unit, **curves, "label": label}
+    others = {key: curve.tolist() for key in ("lr", "grad_norm") if (curve := getattr(run, key)) is not None}
+    return {"run_id": run.run_id, "source": run.source, "unit": run.unit, **curves, **others, "label": label}
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
     """Command line; the figures of each policy."""
     parser = argparse.ArgumentParser(description="Score the engine on the labelled corpus.")
-    parser.add_argument("--half", choices=HALVES, required=True)
+    parser.add_argument("--split", "--half", nargs="+", choices=SPLITS, required=True)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--failures", action="store_true", help="print every wrong verdict, not only how many")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument("--export", type=Path, help="write the runs for calibrate_rules.py (.jsonl.gz) and end")
     args = parser.parse_args(argv)
-    runs = [run for run in load(args.half) if run.confidence == "high"]
+    runs = [run for split in args.split for run in load(split) if run.confidence == "high"]
     if args.export:
         text = "".join(json.dumps(exported(run)) + "\n" for run in runs)
         args.export.write_bytes(gzip.compress(text.encode()))
@@ -202,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
         said = {name: pool.map(policy, runs, chunksize=8) for name, policy in POLICIES.items()}
     found = {name: figures(runs, each) for name, each in said.items()}
     domains = len({run.source for run in runs})
-    print(f"{args.half}: {len(runs)} runs, {domains} domains, rules {RulesConfig().hash}\n")
+    print(f"{' and '.join(args.split)}: {len(runs)} runs, {domains} domains, rules {RulesConfig().hash}\n")
     print(tables(runs, found, said["ours"]))
     failures = [(run, bad) for run, s in zip(runs, said["ours"], strict=True) if (bad := wrong(run, s))]
     print(f"Something is wrong with {len(failures)} verdicts.")

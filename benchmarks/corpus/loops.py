@@ -27,6 +27,8 @@ class Curves:
     unit: str
     train: list[tuple[float, float]] = field(default_factory=list)
     val: list[tuple[float, float]] = field(default_factory=list)
+    lr: list[tuple[float, float]] = field(default_factory=list)
+    grad_norm: list[tuple[float, float]] = field(default_factory=list)
 
     def log(self, step: float, train: float | None = None, val: float | None = None) -> None:
         if train is not None:
@@ -64,6 +66,7 @@ class Plan:
     fault: Fault | None = None
     frozen: bool = False
     half: bool = False
+    watch: bool = False
     seed: int = 0
 
     def but(self, **changes: object) -> Plan:
@@ -108,6 +111,10 @@ def fit(model: nn.Module, loss: Loss, data: Data, plan: Plan, val_loss: Loss | N
             group["lr"] = plan.lr * (plan.schedule(step, total) if plan.schedule else 1.0)
         recent.append(_update(model, loss, stepper, x, y, plan))
         count = step + 1
+        if plan.watch and count % (per_epoch if plan.epochs else plan.log_every) == 0:
+            at = count // per_epoch if plan.epochs else count
+            curves.lr.append((at, stepper.param_groups[0]["lr"]))
+            curves.grad_norm.append((at, float(nn.utils.get_total_norm(_gradients(model)))))
         if plan.epochs is None and count % plan.log_every == 0:
             curves.log(count, train=sum(recent) / len(recent) if plan.smooth else recent[-1])
             recent = []
@@ -121,6 +128,10 @@ def fit(model: nn.Module, loss: Loss, data: Data, plan: Plan, val_loss: Loss | N
             model.train()
             curves.log(count // per_epoch if plan.epochs else count, val=float(value))
     return curves
+
+
+def _gradients(model: nn.Module) -> list[Tensor]:
+    return [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
 
 
 def _update(model: nn.Module, loss: Loss, stepper: torch.optim.Optimizer, x: Tensor, y: Tensor, plan: Plan) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .runs import CALM, CONDITIONS, HALVES, Array, Run, load, running_median
+from .runs import CALM, CONDITIONS, SPLITS, Array, Run, load, running_median
 
 CALM_CONDITIONS = ("convergence", "improving", "healthy")
 
@@ -77,7 +77,7 @@ def agrees(run: Run, proposed: set[str], name: str) -> bool | None:
 
 
 def main() -> None:
-    runs = [run for half in HALVES for run in load(half) if run.confidence == "high"]
+    runs = [run for split in SPLITS for run in load(split) if run.confidence == "high"]
     proposed = [proposal(run) for run in runs]
     for name in CONDITIONS:
         same = [v for run, said in zip(runs, proposed, strict=True) if (v := agrees(run, said, name)) is not None]

@@ -9,15 +9,17 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 HERE = Path(__file__).resolve().parent
-HALVES = ("dev", "held")
+SPLITS = ("dev", "held", "dev-2")
 CONDITIONS = ("nan", "divergence", "overfitting", "stagnation", "oscillation", "spike", "convergence")
 CALM = frozenset({"healthy", "convergence", "improving"})
 LABELS = (*CONDITIONS, "improving", "healthy")
@@ -35,7 +37,7 @@ NO_CONVERGENCE = {"healthy", "overfitting", "oscillation"}  # runs of these coun
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One labelled run; `train` (n, 2) and `val` (m, 2) are rows of (step, loss)."""
+    """One labelled run; `train` (n, 2) and `val` (m, 2) are rows of (step, loss), the others None where not logged."""
 
     run_id: str
     source: str
@@ -46,6 +48,8 @@ class Run:
     open: frozenset[str]
     confidence: str
     reason: str
+    lr: Array | None = None
+    grad_norm: Array | None = None
 
     def truth(self, condition: str) -> bool | None:
         """True or False where the label is clear, None where the run does not count for `condition`."""
@@ -102,30 +106,32 @@ def running_median(values: Array, width: int) -> Array:
     return out
 
 
-def load(half: str) -> list[Run]:
-    """All labelled runs of one half, `"dev"` or `"held"`, those of low confidence too.
+def load(split: str) -> list[Run]:
+    """All labelled runs of one of `SPLITS`, those of low confidence too.
 
     Raises:
         ValueError: a run has no label, a label has no run, or a label is unknown.
     """
-    with gzip.open(HERE / f"{half}.jsonl.gz", "rt", encoding="utf-8") as file:
+    with gzip.open(HERE / f"{split}.jsonl.gz", "rt", encoding="utf-8") as file:
         records = {row["run_id"]: row for row in map(json.loads, file)}
     with (HERE / "labels.csv").open(encoding="utf-8", newline="") as file:
-        labels = {row["run_id"]: row for row in csv.DictReader(file) if row["half"] == half}
+        labels = {row["run_id"]: row for row in csv.DictReader(file) if row["split"] == split}
     if odd := records.keys() ^ labels.keys():
-        raise ValueError(f"labels.csv and {half}.jsonl.gz differ in {', '.join(sorted(odd))}; label what was trained")
+        raise ValueError(f"labels.csv and {split}.jsonl.gz differ in {', '.join(sorted(odd))}; label what was trained")
     return [_run(records[run_id], labels[run_id]) for run_id in records]
 
 
-def _run(record: dict[str, object], label: dict[str, str]) -> Run:
+def curve_of(points: Iterable[tuple[float, float | str]]) -> Array:
+    """Rows of (step, value) of one series of a record."""
+    return np.array([[float(step), float(value)] for step, value in points]).reshape(-1, 2)
+
+
+def _run(record: Mapping[str, Any], label: dict[str, str]) -> Run:
     names = frozenset(label["labels"].split())
     left_open = frozenset(label["open"].split())
     if unknown := (names | left_open) - set(LABELS):
         raise ValueError(f"labels.csv: {label['run_id']} has {', '.join(sorted(unknown))}; known: {', '.join(LABELS)}")
-    curves = {
-        key: np.array([[float(step), float(loss)] for step, loss in record[key]]).reshape(-1, 2)
-        for key in ("train", "val")
-    }
+    curves = {key: curve_of(record[key]) for key in ("train", "val", "lr", "grad_norm") if key in record}
     return Run(
         run_id=label["run_id"],
         source=str(record["source"]),

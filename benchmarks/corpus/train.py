@@ -2,7 +2,7 @@
 
 python -m benchmarks.corpus.train --out /tmp/corpus            # all domains, one file each, about 15 minutes
 python -m benchmarks.corpus.train --out /tmp/corpus --domain vae pinn
-python -m benchmarks.corpus.train --out /tmp/corpus --pack     # from those files, write dev.jsonl.gz and held.jsonl.gz
+python -m benchmarks.corpus.train --out /tmp/corpus --pack dev # from those files, write dev.jsonl.gz
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .domains import DEV, HELD
+from .domains import DOMAINS, SPLITS
 from .loops import Curves
 
 HERE = Path(__file__).resolve().parent
@@ -33,15 +33,17 @@ def number(value: float) -> float | str:
 
 def record(domain: str, name: str, curves: Curves) -> str:
     row = {"run_id": f"{domain}/{name}", "source": domain, "unit": curves.unit}
-    for key, points in (("train", curves.train), ("val", curves.val)):
-        row[key] = [[number(step), number(loss)] for step, loss in points]
+    every = {"train": curves.train, "val": curves.val, "lr": curves.lr, "grad_norm": curves.grad_norm}
+    for key, points in every.items():
+        if points or key in ("train", "val"):
+            row[key] = [[number(step), number(value)] for step, value in points]
     return json.dumps(row, separators=(",", ":"))
 
 
 def train(domain: str, out: Path, only: str | None = None) -> None:
     """Train one domain; a run's seed is a checksum of its name, so that runs can be added without changing others."""
     lines = []
-    for name, run in ({**DEV, **HELD})[domain].items():
+    for name, run in DOMAINS[domain].items():
         if only and only != name:
             continue
         torch.manual_seed(zlib.crc32(f"{domain}/{name}".encode()))
@@ -54,24 +56,24 @@ def train(domain: str, out: Path, only: str | None = None) -> None:
     (out / f"{domain}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def pack(out: Path) -> None:
-    for half, domains in (("dev", DEV), ("held", HELD)):
-        text = "".join((out / f"{domain}.jsonl").read_text(encoding="utf-8") for domain in domains)
-        (HERE / f"{half}.jsonl.gz").write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+def pack(out: Path, splits: list[str]) -> None:
+    for split in splits:
+        text = "".join((out / f"{domain}.jsonl").read_text(encoding="utf-8") for domain in SPLITS[split])
+        (HERE / f"{split}.jsonl.gz").write_bytes(gzip.compress(text.encode(), 9, mtime=0))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the runs of the corpus.")
     parser.add_argument("--out", type=Path, required=True, help="folder of one file a domain")
-    parser.add_argument("--domain", nargs="+", choices=sorted({**DEV, **HELD}), help="default: all")
+    parser.add_argument("--domain", nargs="+", choices=sorted(DOMAINS), help="default: all")
     parser.add_argument("--run", help="only the run of this name, to try it")
-    parser.add_argument("--pack", action="store_true", help="write the two halves from the files in --out")
+    parser.add_argument("--pack", nargs="+", choices=SPLITS, help="write these splits from the files in --out")
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.pack:
-        pack(args.out)
+        pack(args.out, args.pack)
         return
-    for domain in args.domain or {**DEV, **HELD}:
+    for domain in args.domain or DOMAINS:
         train(domain, args.out, args.run)
 
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.calibrate_rules import judge
 from benchmarks.calibrate_rules import load as load_exported
 from benchmarks.corpus.measures import agrees, proposal
-from benchmarks.corpus.runs import CONDITIONS, HALVES, Run, load
+from benchmarks.corpus.runs import CONDITIONS, SPLITS, Run, load
 from benchmarks.corpus.train import train
 from benchmarks.score_corpus import figures, main, prechelt, wrong
 from monitor.rules import RulesConfig
@@ -44,17 +44,18 @@ def dev() -> list[Run]:
 
 
 def test_every_run_is_labelled_and_nan_exactly_where_a_loss_is_not_finite() -> None:
-    for run in (run for half in HALVES for run in load(half)):
+    for run in (run for split in SPLITS for run in load(split)):
         assert run.labels and run.reason, run.run_id
         assert ("nan" in run.labels) == (run.nan_step() is not None), run.run_id
         for curve in (run.train, run.val):
             assert (np.diff(curve[:, 0]) > 0).all(), run.run_id
 
 
-def test_no_domain_is_in_both_halves_and_each_half_has_every_condition() -> None:
-    halves = [[run for run in load(half) if run.confidence == "high"] for half in HALVES]
-    assert not {run.source for run in halves[0]} & {run.source for run in halves[1]}
-    for runs in halves:
+def test_no_domain_is_in_two_splits_and_the_first_two_have_every_condition() -> None:
+    splits = {split: [run for run in load(split) if run.confidence == "high"] for split in SPLITS}
+    domains = [source for runs in splits.values() for source in {run.source for run in runs}]
+    assert len(domains) == len(set(domains))
+    for runs in (splits["dev"], splits["held"]):
         assert all(sum(run.truth(name) is True for run in runs) >= 5 for name in CONDITIONS)
         assert sum(run.calm for run in runs) >= 0.45 * len(runs)
 
@@ -75,7 +76,7 @@ def test_the_engine_keeps_its_figures_on_the_half_that_may_be_looked_at(dev: lis
 
 
 def test_exported_runs_are_read_by_the_calibration_with_the_same_truth(dev: list[Run], tmp_path: Path) -> None:
-    main(["--half", "dev", "--export", str(tmp_path / "dev.jsonl.gz")])
+    main(["--split", "dev", "--export", str(tmp_path / "dev.jsonl.gz")])
     read = load_exported(tmp_path / "dev.jsonl.gz")
     for before, after in zip(dev, read, strict=True):
         assert (before.run_id, before.source, before.unit) == (after.run_id, after.source, after.unit)

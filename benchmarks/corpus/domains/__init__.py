@@ -1,11 +1,27 @@
-"""The corpus by domain. The halves are split by domain, never inside one."""
+"""The corpus by domain. The splits are by domain, never inside one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from ..loops import Curves
-from . import alternation, games, language, linear, noise, physics, tabular, trees, vision
+from . import (
+    alternation,
+    control,
+    depth,
+    games,
+    language,
+    lending,
+    linear,
+    noise,
+    physics,
+    relations,
+    signals,
+    tabular,
+    trees,
+    valleys,
+    vision,
+)
 
 Runs = dict[str, Callable[[], Curves]]
 
@@ -39,3 +55,30 @@ HELD: dict[str, Runs] = {
     "heavy-tails": games.TAILS,
     "alternation": alternation.ALTERNATION,
 }
+DEV_2: dict[str, Runs] = {
+    "depth": depth.DEPTH,
+    "adding": depth.ADDING,
+    "parity": depth.PARITY,
+    "valleys": valleys.VALLEYS,
+    "games-of-two": valleys.GAMES,
+    "one-bit": valleys.ONE_BIT,
+    "pole": control.POLE,
+    "pendulum": control.PENDULUM,
+    "lessons": control.LESSONS,
+    "triplets": relations.TRIPLETS,
+    "graph": relations.GRAPH,
+    "survival": relations.SURVIVAL,
+    "patches": relations.PATCHES,
+}
+HELD_2: dict[str, Runs] = {
+    "translation": signals.TRANSLATION,
+    "tones": signals.TONES,
+    "bars": signals.BARS,
+    "lending": lending.LENDING,
+    "pupil": lending.PUPIL,
+    "waves": lending.WAVES,
+    "ranking": lending.RANKING,
+    "evidence": lending.EVIDENCE,
+}
+SPLITS: dict[str, dict[str, Runs]] = {"dev": DEV, "held": HELD, "dev-2": DEV_2, "held-2": HELD_2}
+DOMAINS: dict[str, Runs] = {name: runs for split in SPLITS.values() for name, runs in split.items()}
