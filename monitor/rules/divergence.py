@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.features import Features, View
 from monitor.rules.rule import Reading, Spec, Threshold
 from monitor.rules.trend import mann_kendall
+
+_HUGE: Final = 100
+"""Times all that a loss had covered from which it does not come back."""
+_BEGUN: Final = 100
+"""Points of a run that is logged by the step before a rise counts that is no more than `_FAR` times its first value."""
+_FAR: Final = 20
+_DRAW: Final = 6
+"""Times the noise of a point that a loss must lie above its first value, which is a single draw."""
 
 
 class Divergence:
@@ -20,7 +29,11 @@ class Divergence:
     to `spike`. A jump must hold for a while; a climb that is steady since the low, or an explosion, need not.
 
     Where nothing has been learned yet it takes more of both, and four fifths of the run so far must lie above: a
-    warm-up goes up first, and a loss that wanders around its start looks like a rise for a while.
+    warm-up goes up first, and a loss that wanders around its start looks like a rise for a while. In the first hundred
+    steps it takes twenty times the first value. A loss that never came back to its first value rises from there.
+
+    An explosion is two or three levels in a row a hundred times above all that the loss had covered; one that is not
+    finite after such a value needs no second.
 
     Source:
         AutoTrainer (Zhang et al., ICSE 2021), exploding and oscillating loss; the hold against the peak is ours.
@@ -28,7 +41,7 @@ class Divergence:
 
     spec = Spec(
         name="divergence",
-        version=2,
+        version=3,
         severity=Severity.CRITICAL,
         reads=(Role.TRAIN,),
         urgent=True,
@@ -48,13 +61,13 @@ class Divergence:
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while the level stays up, or the loss is not finite."""
-        state = run.state
-        if state.nan_train >= limits["confirm"]:
+        state, view = run.state, run.descent
+        if state.nan_train >= limits["confirm"] or (state.nan_train and _blew(view)):
             return Reading(state.nan_train_first, {"non_finite_in_a_row": int(state.nan_train)}, sure=True)
-        view = run.descent
         burst = _explosion(view)
         if burst:
-            return Reading(view.step[-2], {"level": view.xs[-1], "low": view.xs[-3], "needed": burst}, sure=True)
+            onset = view.step[-2] if view.closed > 1 else run.step
+            return Reading(onset, {"level": _latest(view)[-1], "low": min(view.xs), "needed": burst}, sure=True)
         if view.closed < 5:
             return None
         return (_blown(run, view) if firing else None) or self._lost(run, limits, firing)
@@ -62,31 +75,27 @@ class Divergence:
     def _lost(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while a good part of the way down is lost."""
         view = run.descent
-        if _near(view, limits):
+        first, learned = view.curve.first, view.learned and view.low <= view.curve.first
+        low, low_at = (view.low, view.low_at) if view.low <= first else (first, 0)
+        rise, reach = view.level - low, view.start - low if view.low <= first else 0.0
+        lost = (limits["lost"] if learned else limits["lost_unlearned"]) * (0.5 if firing else 1.0)
+        if rise <= max(lost * reach, 0.0):
             return None
-        rise, reach = view.level - view.low, view.start - view.low
-        lost = limits["lost"] if view.learned else limits["lost_unlearned"]
-        lost *= 0.5 if firing else 1.0
-        surely = view.learned or rise > 3 * abs(view.start)
-        need = max(lost * reach, _doubt(view, limits["z"], rise, surely=surely))
-        shift = surely or float(view.smooth[view.closed // 5 :].min()) > view.low + 0.5 * need
-        if rise <= max(need, 0.0) or not shift:
+        surely = learned or rise > 3 * abs(first)
+        need = max(lost * reach, _doubt(view, limits["z"], rise, learned=learned))
+        if low < view.low:
+            need = max(need, _DRAW * view.roughness)
+        shift = surely or float(view.smooth[view.closed // 5 :].min()) > low + 0.5 * need
+        if rise <= need or not shift or (not learned and not firing and _early(run, rise)):
             return None
-        peak = max(float(view.smooth[view.low_at :].max()), view.level)
-        if not firing and rise < limits["held"] * (peak - view.low):
+        peak = max(float(view.smooth[low_at:].max()), view.level)
+        if not firing and rise < limits["held"] * (peak - low):
             return None
-        above = view.smooth[view.low_at :] > view.low + 0.5 * need
-        onset = view.step[view.low_at + int(above.argmax())] if above.any() else run.step
-        evidence = {
-            "level": view.level,
-            "low": view.low,
-            "rise": rise,
-            "needed": need,
-            "range": reach,
-            "noise": view.calm,
-        }
-        tau, trend_z = mann_kendall(view.x[view.low_at :])
-        climbing = tau >= limits["climb"] and trend_z >= 3 and view.level >= 0.8 * peak + 0.2 * view.low
+        above = view.smooth[low_at:] > low + 0.5 * need
+        onset = view.step[low_at + int(above.argmax())] if above.any() else run.step
+        evidence = {"level": view.level, "low": low, "rise": rise, "needed": need, "range": reach, "noise": view.calm}
+        tau, trend_z = mann_kendall(view.x[low_at:])
+        climbing = tau >= limits["climb"] and trend_z >= 3 and view.level >= 0.8 * peak + 0.2 * low
         return Reading(onset, {**evidence, "trend": tau}, sure=climbing)
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
@@ -109,21 +118,22 @@ class Divergence:
         )
 
 
-def _near(view: View, limits: Mapping[str, float]) -> bool:
-    """Whether the level is so near its low that nothing else need be asked: most checks end here."""
-    least = 0.5 * min(limits["lost"], limits["lost_unlearned"]) * (view.start - view.low)
-    return view.level - view.low <= max(least, 0.0)
-
-
-def _doubt(view: View, z: float, rise: float, *, surely: bool) -> float:
+def _doubt(view: View, z: float, rise: float, *, learned: bool) -> float:
     """What the rise must exceed because of the noise.
 
     A steep way down looks like noise to a coarse sketch, so no more than the whole way is asked of a loss that had
     learned. One that is ten times where it began has its noise from there, which is not what it began with.
     """
-    if view.learned:
+    if learned:
         return min(z * view.calm, max(view.start - view.low, 0.4 * z * view.calm))
-    return z * view.calm * (2 if not surely else 0.5 if rise > 10 * abs(view.start) else 1)
+    first = abs(view.curve.first)
+    return z * view.calm * (2 if rise <= 3 * first else 0.25 if rise > 10 * first else 1)
+
+
+def _early(run: Features, rise: float) -> bool:
+    """Whether a run that is logged by the step has hardly begun: a first transient goes up by a few times the loss."""
+    few = run.state.unit == "step" and run.descent.n < _BEGUN
+    return few and rise <= _FAR * abs(run.descent.curve.first)
 
 
 def _blown(run: Features, view: View) -> Reading | None:
@@ -139,15 +149,46 @@ def _blown(run: Features, view: View) -> Reading | None:
 
 
 def _explosion(view: View) -> float:
-    """The rise that two accelerating steps have far exceeded, 0 where they have not.
+    """The rise that the latest levels have far exceeded, 0 where they have not.
 
-    Each is five times the one before, and together they are a hundred times all that the loss had covered until then
-    (its first value, in the first steps): nothing comes back from there.
+    Two accelerating steps, each five times the one before, or two or three levels in a row that do not go down, are a
+    hundred times above all that the loss had covered until then (its first value, in the first steps): nothing comes
+    back from there.
     """
-    x = view.xs
-    if len(x) < 3 or view.size > 1:
+    x = _latest(view)
+    enough = 3 if view.size in (1, 4) else 2
+    if len(x) < 3 or view.closed < 3:
+        return 0.0
+    scale = _HUGE * _covered(view)
+    if scale <= 0:
         return 0.0
     first, second = x[-2] - x[-3], x[-1] - x[-2]
-    covered = max(x[:-2]) - min(x[:-2])
-    scale = 100 * (covered if len(x) > 7 else max(covered, abs(x[0])))
-    return scale if first > 0 and second > 5 * first and first + second > scale > 0 else 0.0
+    if view.size == 1 and first > 0 and second > 5 * first and first + second > scale:
+        return scale
+    low = min(view.centres)
+    held = all(value > low + scale for value in x[-enough:]) and x[-1] >= 0.9 * x[-2]
+    return scale if held and len(x) > enough else 0.0
+
+
+def _latest(view: View) -> list[float]:
+    """The last centres, and the quarters of the open bucket after them: the finest levels that are known."""
+    return [*view.centres[-3:], *view.curve.quarters]
+
+
+def _covered(view: View) -> float:
+    """What the loss had covered before its last levels; at least its first value where there are only a few.
+
+    Of one that never came below where it began it is what the first step was: an explosion covers ever more.
+    """
+    x, first = view.centres, view.curve.first
+    if min(first, x[0]) <= min(x):
+        return max(abs(first), abs(x[1 if view.size == 1 else 0] - first))
+    before = x[: -max(1, 3 - len(view.curve.quarters))] or x[:1]
+    covered = max(before) - min(before)
+    return covered if view.closed > 7 else max(covered, abs(first))
+
+
+def _blew(view: View) -> bool:
+    """Whether a value just before lies so far above all others that what follows is no accident."""
+    curve = view.curve
+    return view.closed > 3 and max(curve.top, curve.last) > min(view.centres) + _HUGE * _covered(view)

@@ -25,6 +25,7 @@ class Oscillation:
 
     spec = Spec(
         name="oscillation",
+        version=2,
         severity=Severity.WARNING,
         reads=(Role.TRAIN, Role.VAL),
         patience=3,
@@ -41,7 +42,7 @@ class Oscillation:
         """Holds while there are enough turns in either loss."""
         need = limits["turns"] - (1 if firing else 0)
         for name, view in (("validation", run.val), ("training", run.train)):
-            if view.closed < 16 or view.range <= 0.05 * abs(view.start):
+            if view.closed < 16:
                 continue
             count = _turns(view, limits)
             if count >= need and _lasting(view, limits):
