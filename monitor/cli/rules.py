@@ -34,17 +34,19 @@ def ls(
 ) -> None:
     """List the effective rules with their thresholds; a value that is not the default is marked with a star."""
     from monitor.cli.rule_files import effective_rules
+    from monitor.rules.registry import all_rules, broken_rules
 
     config = effective_rules(rules)
     rows = _rows(config)
     if json:
-        emit({"hash": config.hash, "rules": rows}, "", True)
+        left_out = [
+            {"name": b.name, "value": b.value, "package": b.package, "problem": b.problem} for b in broken_rules()
+        ]
+        emit({"hash": config.hash, "rules": rows, "broken": left_out}, "", True)
         return
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in ("rule", "severity", "version", "fires after", "thresholds"):
         table.add_column(column, no_wrap=column != "thresholds")
-    from monitor.rules.registry import all_rules
-
     for rule in all_rules():
         spec, chosen = rule.spec, config.settings[rule.spec.name]
         default = chosen.patience is None
@@ -60,6 +62,8 @@ def ls(
         table.add_row(spec.name, severity if chosen.enabled else "[dim]off[/]*", str(spec.version), after, limits)
     out.print(table)
     out.print(f"[dim]hash {config.hash}; * is not the default[/]")
+    for broken in broken_rules():
+        out.print(f"[bold red]broken[/] {escape(str(broken))}")
 
 
 def run_tests(
