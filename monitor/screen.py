@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 
 from rich.console import Console
 
-from monitor.domain import Action, Diagnosis, Finding, FindingState, Recommendation, RunStatus, Severity, whole
+from monitor.domain import Action, Diagnosis, Finding, FindingState, Pending, Recommendation, RunStatus, Severity, whole
 
 _PIPED = 160
 """Columns of text that does not go to a terminal."""
@@ -20,7 +20,7 @@ out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED)
 err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _PIPED)
 
 _OVER = 5
-"""Findings that are over which text lists by name, at most."""
+"""Findings that are over which text lists, at most, and as many warnings among the older ones."""
 COLOURS = {Severity.CRITICAL: "red", Severity.WARNING: "yellow", Severity.INFO: "green"}
 ACTIONS = {Action.STOP: "bold red", Action.INVESTIGATE: "bold yellow", Action.CONTINUE: "green"}
 STATUSES = {
@@ -108,26 +108,39 @@ def finding_lines(finding: Finding) -> str:
 
 
 def findings_lines(findings: Sequence[Finding]) -> list[str]:
-    """The findings that matter now in full, then those that are over: warnings a line each, notes by their number."""
+    """The findings that fire in full, then those that are over a line each: the newest, and the newest that warned."""
     firing = [f for f in findings if f.state is FindingState.FIRING]
     over = [f for f in findings if f.state is FindingState.RESOLVED]
     lines = [finding_lines(f) for f in sorted(firing, key=lambda f: (list(Severity).index(f.severity), f.fired_step))]
     loud = [f for f in over if f.severity is not Severity.INFO]
+    shown = {f.number for f in [*over[-_OVER:], *loud[-_OVER:]]}
     lines += [
-        f"[dim]○ {f.rule}, over: steps {number(f.onset_step)} to {number(f.resolved_step)}[/]" for f in loud[-_OVER:]
+        f"[dim]○ {f.rule} (resolved, {f.severity}; began at {number(f.onset_step)}, fired at {number(f.fired_step)}, "
+        f"resolved at {number(f.resolved_step)})[/]"
+        for f in over
+        if f.number in shown
     ]
-    hidden = len(over) - len(loud[-_OVER:])
+    hidden = len(over) - len(shown)
     if hidden:
-        lines.append(f"[dim]○ {hidden} earlier finding{'s' * (hidden > 1)} resolved; --json lists all[/]")
+        lines.append(f"[dim]○ {hidden} more resolved finding{'s' * (hidden > 1)}; --json lists all[/]")
     return lines
 
 
-def recommendation_line(rec: Recommendation) -> str:
-    """The action with its reason and the best step so far, as Rich markup."""
+def pending_lines(pending: Sequence[Pending]) -> list[str]:
+    """What may come, a line each, as Rich markup."""
+    return [f"[{COLOURS[p.severity]}]…[/] [bold]{p.rule}[/] (pending) {escape(p.explanation)}" for p in pending]
+
+
+def recommendation_lines(rec: Recommendation) -> list[str]:
+    """The action with its reason, the best step so far, and simple patience beside it, as Rich markup."""
     best = ""
-    if rec.best_step is not None:
+    if rec.best_step is not None and rec.action is not Action.STOP:  # whose reason has it
         best = f" [dim](best {number(rec.best_val_loss)} at step {number(rec.best_step)})[/]"
-    return f"[{ACTIONS[rec.action]}]{rec.action.upper()}[/] {escape(rec.reason)}{best}"
+    sure = "" if rec.confidence is None else f" [dim]Confidence {rec.confidence:.0%}.[/]"
+    lines = [f"[{ACTIONS[rec.action]}]{rec.action.upper()}[/] {escape(rec.reason)}{best}{sure}"]
+    if rec.patience:
+        lines.append(f"[dim]{escape(str(rec.patience['explanation']))}[/]")
+    return lines
 
 
 def diagnosis_text(diagnosis: Diagnosis) -> str:
@@ -135,9 +148,10 @@ def diagnosis_text(diagnosis: Diagnosis) -> str:
     counts = diagnosis.counts
     lines = [
         f"[bold]{diagnosis.verdict}[/]: {escape(diagnosis.headline)}",
-        recommendation_line(diagnosis.recommendation),
+        *recommendation_lines(diagnosis.recommendation),
         "",
         *findings_lines(diagnosis.findings),
+        *pending_lines(diagnosis.recommendation.pending),
     ]
     tail = f"{counts.train:,} train and {counts.val:,} validation points"
     set_aside = (

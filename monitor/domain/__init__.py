@@ -18,6 +18,7 @@ from monitor.domain.verdicts import (
     Diagnosis,
     Finding,
     FindingState,
+    Pending,
     Recommendation,
     Severity,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "FindingState",
     "JobHealth",
     "Json",
+    "Pending",
     "Points",
     "Recommendation",
     "Reply",

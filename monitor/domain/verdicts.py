@@ -66,7 +66,7 @@ class Finding:
     Attributes:
         rule: one of `RULE_NAMES`, or a custom rule's name.
         version: the rule's version, >= 1; it changes when the same curve would be judged otherwise.
-        state: pending findings stay inside the engine; what is handed out is firing or resolved.
+        state: firing or resolved; pending findings have no number yet, and are `Recommendation.pending`.
         onset_step: step at which the condition began, as far as the curve tells; before or at `fired_step`.
         fired_step: step of the point that made the rule fire.
         resolved_step: step of the point that resolved it, None while it fires.
@@ -114,6 +114,43 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A rule whose condition holds, but not yet for as long as it must: a finding that may come.
+
+    Attributes:
+        rule: one of `RULE_NAMES`, or a custom rule's name.
+        severity: of the finding, if it fires.
+        onset_step: step at which the condition began, as far as the curve tells.
+        since_step: step from which on the rule's checks have found it without a break.
+        held: for how long it has held, in `unit`s.
+        needed: for how long it must hold, in `unit`s; more than `held`.
+        unit: "checks", "steps", "evals" or "epochs".
+        likely: True where the evidence is still short of what the rule asks for, but a stop is advised already.
+        explanation: the same in a sentence.
+    """
+
+    rule: str
+    severity: Severity
+    onset_step: float
+    since_step: float
+    held: float
+    needed: float
+    unit: str = "checks"
+    likely: bool = False
+    explanation: str = ""
+
+    def to_dict(self) -> dict[str, object]:
+        """The pending finding as strict JSON data; whole steps are ints."""
+        steps = {"onset_step": whole(self.onset_step), "since_step": whole(self.since_step)}
+        return {**asdict(self), "severity": str(self.severity), **steps}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> Pending:
+        """The inverse of `to_dict`."""
+        return make(cls, data, severity=Severity(str(data["severity"])))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
     """What to do now, and what it rests on.
 
@@ -126,6 +163,11 @@ class Recommendation:
         reason: one sentence with the numbers.
         confidence: 0 to 1, how sure the engine is of the action; None where it makes no claim.
         forecast: what continuing would gain, as the engine forecasts it; empty where it cannot tell.
+        patience: what simple patience would have done by now, for comparison: `evals` without a new best validation
+            loss that it waits for, the `stop_step` (None while it goes on), the `best_loss` that it would have kept,
+            the share of the way from the first loss to the best one that it would have `missed`, and an
+            `explanation`; empty without a validation loss.
+        pending: findings that may come, those that matter most first.
     """
 
     action: Action = Action.CONTINUE
@@ -136,6 +178,8 @@ class Recommendation:
     reason: str = "Nothing has been logged yet."
     confidence: float | None = None
     forecast: Mapping[str, float | int | str | None] = field(default_factory=dict)
+    patience: Mapping[str, float | int | str | None] = field(default_factory=dict)
+    pending: tuple[Pending, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """The recommendation as strict JSON data; whole steps are ints."""
@@ -148,12 +192,16 @@ class Recommendation:
             "reason": self.reason,
             "confidence": self.confidence,
             "forecast": dict(self.forecast),
+            "patience": dict(self.patience),
+            "pending": [pending.to_dict() for pending in self.pending],
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> Recommendation:
-        """The inverse of `to_dict`."""
-        return make(cls, data, action=Action(str(data["action"])))
+        """The inverse of `to_dict`, also of what an older version wrote."""
+        rows = data.get("pending")
+        pending = tuple(Pending.from_dict(row) for row in rows) if isinstance(rows, list | tuple) else ()
+        return make(cls, data, action=Action(str(data["action"])), pending=pending)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

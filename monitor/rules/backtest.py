@@ -21,11 +21,10 @@ from monitor.domain import FindingState
 from monitor.roles import Role
 from monitor.rules.config import RulesConfig
 from monitor.rules.noise import Floats
+from monitor.rules.patience import PATIENCE
 from monitor.rules.replay import diagnose
 from monitor.rules.suites import CALM
 
-PATIENCE: Final = 10
-"""Evaluations without a new best, after which the baseline stops."""
 BAD_REGRET: Final = 0.02
 """Share of the curve's range above which a stop has cost something."""
 ENOUGH: Final = 3

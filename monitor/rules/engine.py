@@ -24,6 +24,7 @@ from monitor.rules.features import Features
 from monitor.rules.lifecycle import step_rule
 from monitor.rules.noise import Floats
 from monitor.rules.parts import of_spec
+from monitor.rules.patience import resume, wait
 from monitor.rules.points import ROLE_CODES, EnginePoints
 from monitor.rules.recommend import recommend, settle
 from monitor.rules.rows import take_rows
@@ -119,7 +120,14 @@ class Engine:
         else:
             self._take(new, points.role, points.step, points.value, changes)
         verdict = verdict_of(new)
-        return Update(new, tuple(changes), verdict, headline_of(new, verdict, self.config), recommend(new), new.counts)
+        return Update(
+            new,
+            tuple(changes),
+            verdict,
+            headline_of(new, verdict, self.config),
+            recommend(new, self.config),
+            new.counts,
+        )
 
     def diagnosis(self, state: State, findings: Iterable[Finding]) -> Diagnosis:
         """The whole judgement on a run.
@@ -134,7 +142,7 @@ class Engine:
             verdict=verdict,
             headline=headline_of(state, verdict, self.config),
             findings=tuple(latest[number] for number in sorted(latest)),
-            recommendation=recommend(state),
+            recommendation=recommend(state, self.config),
             counts=state.counts,
         )
 
@@ -196,6 +204,8 @@ class Engine:
             return
         finite(state, role)
         closed = curve.push(value, step)
+        if role == VAL:
+            wait(state, value, step)
         if closed:
             self._check(state, role, closed == BUCKET, step, changes)
 
@@ -212,6 +222,7 @@ class Engine:
             state.nan_train += 1
         else:
             state.nan_val += 1
+            wait(state, math.inf, step)
         if (state.nan_train if role == TRAIN else state.nan_val) <= NAN_CHECKS:
             self._check(state, role, True, step, changes)
 
@@ -254,6 +265,8 @@ def _late(state: State, curve: Curve, step: float) -> bool:
     if curve.late_n < REWIND:
         return False
     curve.rewind(curve.late_first)
+    if curve is state.curves[VAL]:
+        resume(state, curve.late_first)
     curve.seen_step, curve.late_n = step, 0
     return True
 

@@ -38,9 +38,9 @@ def forecast(view: View) -> dict[str, float | int | str | None]:
         view: the judged series.
 
     Returns:
-        `steps` ahead, the `expected` loss there with a 90 % interval `low` to `high`, and the `gain` over the best
-        level so far with `gain_low` and `gain_high` (never below 0: the best step can be kept); empty where there
-        are too few buckets.
+        `steps` ahead of `from_step`, the end of the last bucket, whose smoothed `level` is the loss now; the `expected`
+        loss there with a 90 % interval `low` to `high`, and the `gain` over the best level so far with `gain_low`
+        and `gain_high` (never below 0: the best step can be kept); empty where there are too few buckets.
 
     Example:
         >>> from monitor.rules.curve import Curve
@@ -66,6 +66,8 @@ def forecast(view: View) -> dict[str, float | int | str | None]:
     loss, half = centre + scale * expected, WIDEN * 1.645 * scale * deviation
     return {
         "steps": AHEAD * (view.step[-1] - view.curve.first_step),
+        "from_step": view.step[-1],
+        "level": float(view.smooth[-1]),
         "expected": loss,
         "low": loss - half,
         "high": loss + half,

@@ -127,12 +127,17 @@ def _put(state: State, name: str, slot: Slot) -> None:
 
 
 def _lasted(rule: Rule, settings: RuleSettings, run: Features, slot: Slot) -> bool:
+    return not any(held < needed for held, needed, _ in terms(rule, settings, run, slot))
+
+
+def terms(rule: Rule, settings: RuleSettings, run: Features, slot: Slot) -> tuple[tuple[float, float, str], ...]:
+    """For how long the condition of a pending finding has held, for how long it must, and in which unit."""
     if settings.patience is None:
-        held = not run.step - slot.since < rule.spec.hold * (run.step - run.state.first_step)
-        return slot.checks >= rule.spec.patience and held
-    if settings.unit == "checks":
-        return slot.checks >= settings.patience
-    return _elapsed(settings.unit, run, slot.since, slot.checks) >= settings.patience
+        checks = (float(slot.checks), float(rule.spec.patience), "checks")
+        if not rule.spec.hold:
+            return (checks,)
+        return checks, (run.step - slot.since, rule.spec.hold * (run.step - run.state.first_step), f"{run.state.unit}s")
+    return ((_elapsed(settings.unit, run, slot.since, slot.checks), settings.patience, settings.unit),)
 
 
 def _elapsed(unit: str, run: Features, since: float, checks: float) -> float:

@@ -11,9 +11,12 @@ import math
 from typing import Final
 
 from monitor.domain import Action, Recommendation
+from monitor.rules.config import RulesConfig
 from monitor.rules.curve import Curve
 from monitor.rules.features import Features
 from monitor.rules.forecast import forecast
+from monitor.rules.patience import compared
+from monitor.rules.pending import pending_of
 from monitor.rules.state import FIRING, LIKELY, TRAIN, VAL, State
 
 STOPS: Final = ("divergence", "overfitting")
@@ -41,18 +44,19 @@ def settle(state: State, run: Features) -> None:
         state.stop_since = math.nan
 
 
-def recommend(state: State) -> Recommendation:
+def recommend(state: State, config: RulesConfig) -> Recommendation:
     """The advice that follows from a state."""
     curve = state.curves[VAL if state.curves[VAL].n else TRAIN]
+    rests = (curve.best_step, curve.n > 0, math.isnan(state.patience_step))
     last = state.advice
-    if last is not None and last[0] is state.slots and last[1] is curve.x and last[2] == (curve.best_step, curve.n > 0):
+    if last is not None and last[0] is state.slots and last[1] is curve.x and last[2] == rests:
         return last[3]
-    advice = _recommend(state, curve)
-    state.advice = (state.slots, curve.x, (curve.best_step, curve.n > 0), advice)
+    advice = _recommend(state, curve, config)
+    state.advice = (state.slots, curve.x, rests, advice)
     return advice
 
 
-def _recommend(state: State, curve: Curve) -> Recommendation:
+def _recommend(state: State, curve: Curve, config: RulesConfig) -> Recommendation:
     action, reason, confidence = _advice(state)
     stopping = not math.isnan(state.stop_since)
     return Recommendation(
@@ -64,6 +68,8 @@ def _recommend(state: State, curve: Curve) -> Recommendation:
         reason=reason,
         confidence=confidence,
         forecast={} if stopping or state.nan_train else _outlook(state),
+        patience=compared(state),
+        pending=pending_of(state, config),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.rules.patience import wait_many
 from monitor.rules.state import GRAD, LR, TRAIN, VAL, State
 
 Floats = NDArray[np.float64]
@@ -72,6 +73,8 @@ def take_in_order(
             if b > a:
                 own = series[role]
                 completed = state.curve(role).take(own[1][a:b], own[0][a:b])
+                if role == VAL:
+                    wait_many(state, own[1][a:b], own[0][a:b])
                 done = completed if role == event else done
         at = stops
         if event < 0:

@@ -19,7 +19,7 @@ from monitor.rules.parts import Parts
 if TYPE_CHECKING:
     from monitor.rules.features import View
 
-MAGIC: Final = b"LMS2"
+MAGIC: Final = b"LMS3"
 TRAIN: Final = 0
 VAL: Final = 1
 GRAD: Final = 2
@@ -43,7 +43,8 @@ _NUMBERS: Final = (
     "first_step", "last_step", "nan_first", "nan_last", "nan_train", "nan_train_first", "nan_train_step", "nan_val",
     "non_finite", "late", "train_seen", "val_seen", "numbered", "first_stop", "stop_since", "chance", "floor",
     "val_at", "val_gap", "val_step", "lr", "lr_after", "lr_changed", "lr_before", "checked_step",
-    "initial", "ceiling", "summed", "batch_size", "accumulation", "tokens",
+    "initial", "ceiling", "summed", "batch_size", "accumulation", "tokens", "patience_best", "patience_waited",
+    "patience_step",
 )  # fmt: skip
 _HEAD: Final = struct.Struct(f"<4sI2B{len(_NUMBERS)}d")
 _SLOT: Final = struct.Struct("<2BHI")
@@ -92,6 +93,7 @@ class State:
         is a
             sum.
         batch_size, accumulation, tokens: of the run's configuration, NaN where it does not say.
+        patience_best, patience_waited, patience_step: what simple patience would have done; see `rules.patience`.
     """
 
     __slots__ = ("__dict__",)
@@ -108,9 +110,10 @@ class State:
         self.first_stop = self.stop_since = self.val_step = math.nan
         self.chance, self.floor, self.initial, self.ceiling = chance, floor, math.nan, math.nan
         self.summed, self.batch_size, self.accumulation, self.tokens = 0.0, math.nan, math.nan, math.nan
+        self.patience_best, self.patience_waited, self.patience_step = math.inf, 0.0, math.nan
         self.said: tuple[str, str] | None = None
         self.outlook: tuple[list[float], dict[str, float | int | str | None]] | None = None
-        self.advice: tuple[dict[str, Slot], list[float], tuple[float, bool], Recommendation] | None = None
+        self.advice: tuple[dict[str, Slot], list[float], tuple[object, ...], Recommendation] | None = None
         self.views: dict[int, View] = {}
         self.owned = 0
         self.lr = self.lr_after = self.lr_changed = self.lr_before = math.nan

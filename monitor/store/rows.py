@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import RowMapping
 
-from monitor.domain import Action, Alert, Delivery, Finding, FindingState, Recommendation, RunInfo, RunStatus, Severity
+from monitor.domain import Alert, Delivery, Finding, FindingState, Recommendation, RunInfo, RunStatus, Severity
 from monitor.store.schema import FINDINGS, RUNS
 
 _INFO_NAMES: Final = tuple(name for name in RunInfo.__slots__ if name not in ("id", "status", "recommendation"))
@@ -30,7 +30,7 @@ def recommendation(data: object) -> Recommendation:
     """A recommendation from its JSON column."""
     if not isinstance(data, Mapping) or not data:
         return Recommendation()
-    return Recommendation(**{**data, "action": Action(data["action"])})
+    return Recommendation.from_dict(data)
 
 
 def finding(row: RowMapping | Mapping[str, Any]) -> Finding:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -55,8 +56,34 @@ def test_text_holds_verdict_evidence_and_recommendation(overfitting_csv):
     assert status == 0
     assert out.startswith("overfitting: ")
     assert "STOP" in out
-    assert "best 0.5 at step 600" in out
+    assert "the best loss was 0.5 at step 600" in out
     assert "accuracy" in out
+
+
+def test_text_tells_what_is_over_and_what_patience_would_have_done(tmp_path):
+    steps = range(0, 400, 10)
+    val = [0.5 + 2 * math.exp(-s / 30) if s < 150 else 0.51 + 0.004 * (s - 150) for s in steps]
+    rows = [f"{s},{2 * math.exp(-s / 60)},{v}" for s, v in zip(steps, val, strict=True)]
+    told = []
+    for n in (18, 40):
+        path = tmp_path / "losses.csv"
+        path.write_text("\n".join(["step,train_loss,val_loss", *rows[:n]]))
+        told.append(call("diagnose", path)[1])
+    assert "Patience 10 would not have stopped so far." in told[0]
+    assert "Patience 10 would have stopped at step 250, and missed nothing so far." in told[1]
+    assert re.search(r"○ \w+ \(resolved, info; began at \d+, fired at \d+, resolved at \d+\)", told[1])
+
+
+def test_text_tells_what_is_pending_and_for_how_long_it_has_been(tmp_path):
+    losses = [(1.0 if step < 30 else 1.6) * math.exp(-step / 40) for step in range(34)]
+    path = tmp_path / "losses.csv"
+    path.write_text("\n".join(["step,loss", *(f"{step},{loss}" for step, loss in enumerate(losses))]))
+    told = " ".join(call("diagnose", path)[1].split())
+    assert re.search(
+        r"divergence \(pending\) Divergence is pending since step \d+: it has held for \d of 3 checks", told
+    )
+    (pending,) = json.loads(call("diagnose", path, "--json")[1])["recommendation"]["pending"]
+    assert pending["rule"] == "divergence" and pending["held"] < pending["needed"]
 
 
 def test_jsonl_gives_the_same_diagnosis_as_csv(overfitting_csv, tmp_path):
