@@ -134,7 +134,7 @@ def bench_reads(table: Table, store: Store, name: str, folder: Path, n: int, rou
         ours.append(timed(lambda: store.history(run.id, "acc")) * 1e3)
         curves.append(timed(lambda: store.curve(run.id, "acc")) * 1e3)
         smooth.append(timed(lambda: store.curve(run.id, "acc", smoothing=0.99)) * 1e3)
-    for share in (0.9, 0.5, 0.2, 0.1, 0.01, 0.001):
+    for share in (0.9, 0.5, 0.2, 0.1, 0.05, 0.01, 0.001):
         for _ in range(max(1, rounds // 2)):
             lo = windowed.uniform(0, 1 - share) * n
             windows.append(timed(lambda lo=lo, share=share: store.curve(run.id, "acc", lo=lo, hi=lo + share * n)) * 1e3)  # type: ignore[misc]  # bound now

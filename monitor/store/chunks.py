@@ -134,15 +134,15 @@ def decode_into(row: Row, out: Points, *, times: bool = True) -> None:
         row: the chunk's row with the columns that are asked for.
         times: False to leave them as they are.
     """
-    codec.decode_into(_bytes(row["steps"]), out.steps)
-    codec.decode_into(_bytes(row["vals"]), out.values)
+    codec.decode_into(_packed(row["steps"]), out.steps)
+    codec.decode_into(_packed(row["vals"]), out.values)
     if times:
-        codec.decode_into(_bytes(row["times"]), out.times)
+        codec.decode_into(_packed(row["times"]), out.times)
     if out.epochs is not None and row["epochs"] is not None:
-        codec.decode_into(_bytes(row["epochs"]), out.epochs)
+        codec.decode_into(_packed(row["epochs"]), out.epochs)
 
 
-def decode_sketch(data: bytes, *, times: bool, epochs: bool) -> Points:
+def decode_sketch(data: bytes | memoryview, *, times: bool, epochs: bool) -> Points:
     """Unpack a sketch; columns that are not asked for are zeros and None."""
     version, n, size_steps, size_values, size_times = _SKETCH_HEAD.unpack_from(data)
     if version != codec.VERSION:
@@ -252,5 +252,6 @@ def _int(value: object) -> int:
     return value
 
 
-def _bytes(value: object) -> bytes:
-    return value if isinstance(value, bytes) else bytes(value)  # type: ignore[call-overload]  # a memoryview
+def _packed(value: object) -> bytes | memoryview:
+    assert isinstance(value, bytes | memoryview)
+    return value

@@ -55,7 +55,7 @@ def encode_floats(values: NDArray[np.float64]) -> bytes:
     return _encode(values, "<f8")
 
 
-def decode_into(data: bytes, out: NDArray[_T]) -> None:
+def decode_into(data: bytes | memoryview, out: NDArray[_T]) -> None:
     """Unpack a column into an array of its length.
 
     Args:
@@ -80,21 +80,21 @@ def decode_into(data: bytes, out: NDArray[_T]) -> None:
             raise StoreError(f"chunk column holds {len(data) - 2} bytes, {8 * len(out)} expected")
         out[:] = np.frombuffer(data, out.dtype.newbyteorder("<"), offset=2)
     elif encoding == PCODEC:
-        done = standalone.simple_decompress_into(data[2:], out)
+        done = standalone.simple_decompress_into(bytes(data[2:]), out)
         if done.n_processed != len(out) or not done.finished:
             raise StoreError(f"chunk column holds another number of values than the {len(out)} its row says")
     else:
         raise StoreError(f"chunk column of encoding {encoding}, this code reads 0 to 2")
 
 
-def decode_ints(data: bytes, n: int) -> NDArray[np.int64]:
+def decode_ints(data: bytes | memoryview, n: int) -> NDArray[np.int64]:
     """Unpack an int64 column of n numbers."""
     out = np.empty(n, np.int64)
     decode_into(data, out)
     return out
 
 
-def decode_floats(data: bytes, n: int) -> NDArray[np.float64]:
+def decode_floats(data: bytes | memoryview, n: int) -> NDArray[np.float64]:
     """Unpack a float64 column of n numbers."""
     out = np.empty(n, np.float64)
     decode_into(data, out)

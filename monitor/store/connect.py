@@ -202,7 +202,16 @@ def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
 
 def _set_up_postgresql(connection: object, _: ConnectionPoolEntry) -> None:
     from psycopg import Cursor, pq
+    from psycopg.adapt import Buffer, Loader
     from psycopg.rows import RowFactory, tuple_row
+
+    class View(Loader):
+        """Gives a view of the answer; most blobs are unpacked and forgotten, and need not be copied for that."""
+
+        format = pq.Format.BINARY
+
+        def load(self, data: Buffer) -> Buffer:
+            return data
 
     class BinaryCursor(Cursor[tuple[object, ...]]):
         """Blobs come as bytes, not as hexadecimal text."""
@@ -216,7 +225,9 @@ def _set_up_postgresql(connection: object, _: ConnectionPoolEntry) -> None:
             super().__init__(connection, row_factory=row_factory or tuple_row)
             self.format = pq.Format.BINARY
 
-    cast("psycopg.Connection[tuple[object, ...]]", connection).cursor_factory = BinaryCursor
+    raw = cast("psycopg.Connection[tuple[object, ...]]", connection)
+    raw.cursor_factory = BinaryCursor
+    raw.adapters.register_loader("bytea", View)
 
 
 def _prepare_where_direct(connection: object, _: ConnectionPoolEntry) -> None:

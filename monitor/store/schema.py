@@ -36,6 +36,15 @@ MAX_KEY: Final = 250
 """Characters of a metric name, as MLflow has it."""
 
 
+class Packed(LargeBinary):
+    """Bytes that nobody copies on their way in: `bytes` from SQLite, a view of the answer from PostgreSQL."""
+
+    cache_ok = True
+
+    def result_processor(self, dialect: object, coltype: object) -> None:
+        """Take what the driver gives."""
+
+
 def _run_id() -> Column[str]:
     parent = ForeignKey("monitor_runs.run_id", ondelete="CASCADE")
     return Column("run_id", String(32), parent, primary_key=True)
@@ -175,11 +184,11 @@ CHUNKS: Final = Table(
     Column("last", Double),  # and at the highest
     Column("last_finite_step", BigInteger),
     Column("sketch_n", Integer, nullable=False),  # buckets of the sketch, 0 where there is none
-    Column("sketch", LargeBinary),  # before the points: SQLite reads a row from its beginning to what is asked for
-    Column("steps", LargeBinary, nullable=False),
-    Column("vals", LargeBinary, nullable=False),
-    Column("times", LargeBinary, nullable=False),
-    Column("epochs", LargeBinary),
+    Column("sketch", Packed),  # before the points: SQLite reads a row from its beginning to what is asked for
+    Column("steps", Packed, nullable=False),
+    Column("vals", Packed, nullable=False),
+    Column("times", Packed, nullable=False),
+    Column("epochs", Packed),
     postgresql_partition_by="HASH (run_id)",
 )
 
