@@ -22,9 +22,9 @@ class Stagnation:
 
     Progress is measured against the first level, so this is the one rule to which an added constant matters: 1 % of a
     cross-entropy is nothing, and a curve cannot tell which constant it hides. Two things guard it. Progress
-    that goes on and stands out from the noise of single points is slow learning, not stagnation; and a flat curve far
-    above the noise it began with counts only where its level could be the chance level ln(k) of k classes, or of the
-    loss function, if that is known.
+    that goes on and stands out from the noise of single points is slow learning, not stagnation, unless it is hardly
+    any; and a flat curve far above the noise it began with counts only where its level could be the chance level ln(k)
+    of k classes, or of the loss function, if that is known.
 
     Progress within the noise of the levels that it lies between is none.
 
@@ -37,13 +37,14 @@ class Stagnation:
 
     spec = Spec(
         name="stagnation",
-        version=2,
+        version=3,
         severity=Severity.WARNING,
         reads=(Role.TRAIN, Role.VAL),
         patience=3,
         relief=2,
         thresholds={
             "progress": Threshold(default=0.05, low=0, high=1, doc="progress as a share of the first level"),
+            "hardly": Threshold(default=0.01, low=0, high=1, doc="progress that is none, even where it goes on"),
             "checks": Threshold(default=8, low=4, high=1000, doc="buckets of the series, at least"),
             "points": Threshold(default=100, low=1, high=1e9, doc="training points, where they are logged by the step"),
             "noise": Threshold(default=3, low=0, high=100, doc="progress in multiples of the noise of a point"),
@@ -74,7 +75,7 @@ class Stagnation:
         for view in views:
             gained = float(view.smooth[0]) - view.level
             half = float(view.smooth[view.closed // 2]) - view.level
-            if gained > limits["noise"] * rough and half > limits["flat"] * gained:
+            if progress > limits["hardly"] and gained > limits["noise"] * rough and half > limits["flat"] * gained:
                 return None
             if gained > 20 * max(rough, view.noise) and not _chance(run, view):
                 return None

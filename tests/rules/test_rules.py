@@ -191,6 +191,45 @@ def test_noise_about_the_start_is_mostly_told_as_stagnation_however_large() -> N
     assert said.count("stagnation") >= 15  # 9 where noise passed for progress
 
 
+def test_validation_that_jumps_from_one_evaluation_to_the_next_oscillates_and_batch_noise_does_not() -> None:
+    def said(shake: float) -> str:
+        return diagnose(series(3 + shake * noise(1500)), series(3 + shake * noise(60, 1), 25, 25)).verdict
+
+    assert [said(shake) for shake in (1.0, 0.05)] == ["oscillation", "stagnation"]
+
+
+def test_slow_waves_without_progress_are_oscillation() -> None:
+    wave = 2 - np.cos(2 * np.pi * np.arange(150) / 50)
+    assert diagnose(series(wave), series(wave)).verdict == "oscillation"
+
+
+def test_a_loss_that_falls_by_a_thousandth_an_epoch_stagnates() -> None:
+    epochs = np.arange(12)
+    assert diagnose(series(0.7 - 0.0005 * epochs), series(0.7 - 0.0002 * epochs), unit="epoch").verdict == "stagnation"
+
+
+def test_a_loss_that_jumps_at_once_and_stays_is_measured_from_its_first_value() -> None:
+    train = np.concatenate([[5.0, 25, 70], 150 + 20 * noise(500)])
+    found = diagnose(series(train))
+    assert found.verdict == "divergence"
+    assert found.recommendation.first_stop_step is not None
+    assert found.recommendation.first_stop_step < 50
+
+
+def test_an_explosion_late_in_a_run_is_told_within_a_quarter_of_a_bucket() -> None:
+    train = falling(800) + 0.02 * noise(800)
+    train[600:] = 1e9
+    assert next(f.fired_step for f in diagnose(series(train)).findings if f.rule == "divergence") <= 612
+
+
+def test_one_nan_after_an_explosion_is_enough_for_a_stop() -> None:
+    train = np.concatenate([falling(600) + 0.02 * noise(600), [1e6, 1e12, np.nan, 2.0]])
+    stops = [
+        diagnose(series(curve)).recommendation.first_stop_step for curve in (train, np.append(train[:600], np.nan))
+    ]
+    assert stops == [602, None]
+
+
 def test_a_growing_gap_over_a_flat_validation_loss_is_not_overfitting() -> None:
     train = series(falling(1000, 0.001) + 0.01 * noise(1000))
     val = series(falling(100, 0.5, 20) + 0.005 * noise(100, 3), 10)
