@@ -4,7 +4,9 @@ Each record is stored into a mapped file with one call, framed by its length and
 found and cut. The journal is also the queue: `records.JournalReader` reads it from the acknowledged position on.
 
 Several threads, and a signal handler that interrupts one of them, may append at once. Space is taken before it is
-written to, and no bytecode that can be interrupted lies between the two, so records never overlap.
+written to, and no bytecode that can be interrupted lies between the two, so records never overlap and no hole lies
+before a record. The fast way takes no lock; the slow one takes its turn under one, and reckons with records that the
+fast way appends meanwhile.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from pathlib import Path
 from time import time_ns
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from monitor.client.layout import PLAIN, Layout, Pending
+from monitor.client.append import SAFE, Append, appender, never
+from monitor.client.layout import Layout, Pending
 from monitor.client.segment import EVENT, FIRST_BYTES, FIRST_POINTS, FRAME, LAYOUT, LONG_FRAME, MAX_LAYOUTS, PENDING
 from monitor.client.supply import Supply
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from monitor.client.block import Block
 
 _T = TypeVar("_T")
+_CRC: Final = struct.Struct("<I")
 MAX_STEP: Final = 2**63 - 1
 _AT_ONCE: Final = 8192
 """Records of a block that are written in one turn."""
@@ -43,7 +47,10 @@ class Journal:
 
     Attributes:
         count: records written so far, layouts and the like not counted.
+        append: the fast way for records of the shape of the last one; it changes from call to call.
         step: the step that an automatic one follows.
+        seen: metrics that were logged at that step.
+        last: the layout of the loop's last record.
         dropped: points records that the quota or a full disk kept out.
         why_dropped: "thinned" or "disk_full", what kept out the last of them.
         rolled: called when the next segment has begun.
@@ -67,25 +74,19 @@ class Journal:
         self._busy_in = 0
         self._held: list[Callable[[], object]] = []
         self._keep_every = 1
-        self._fast: dict[tuple[str, ...], Layout] = {}
+        self.append: Append = never
+        self.seen: frozenset[str] = frozenset()
+        self.last: Layout | None = None
+        self._retired = not SAFE
+        self._fast: dict[tuple[str, ...], Append] = {}
         self._layouts: dict[tuple[tuple[str, ...], bool], Layout] = {}
         self._kinds = 0
-        self._seen: frozenset[str] = frozenset()
-        self._last: Layout | None = None
         self._segment = self._supply.first()
         self._synced = (self._segment, -1)
         self._segment.begin(run_id, 0, time_ns())
 
-    def try_points(
-        self,
-        data: Mapping[str, object],
-        step: int | None,
-        *,
-        plain: set[type] = PLAIN,
-        crc32: Callable[[bytes], int] = zlib.crc32,
-        now: Callable[[], int] = time_ns,
-    ) -> bool:
-        """Append a record by the fast way; False where it takes the slow one: new keys, unusual types, a full segment.
+    def try_points(self, data: Mapping[str, object], step: int | None) -> bool:
+        """Append a record by the fast way; False where it takes the slow one: new keys, or unusual types.
 
         Args:
             data: flat mapping of metric names to values.
@@ -94,29 +95,11 @@ class Journal:
         Raises:
             Exception: whatever `struct` or the mapping say to values that do not fit; nothing was written.
         """
-        layout = self._fast.get(tuple(data))
-        if layout is None:
+        append = self._fast.get(tuple(data))
+        if append is None or not append(data, step):
             return False
-        values = data.values()
-        for value in values:
-            if type(value) not in plain:
-                return False
-        with self._lock:
-            if step is None:
-                step = self._auto_step(layout) if layout is not self._last else self.step + 1
-            body = layout.pack(layout.kind, layout.words, step, now(), *values)
-            crc = crc32(body)
-            segment = self._segment
-            offset = segment.end
-            end = offset + layout.size
-            if end > segment.limit or layout.segment is not segment:
-                return False
-            segment.end = end
-            self.count += 1
-            layout.frame(segment.buffer, offset, crc, body)
-            self._seen = layout.keyset if step != self.step else self._seen | layout.keyset
-            self.step = step
-            self._last = layout
+        if self._fast:
+            self.append = append
         return True
 
     def points(
@@ -139,7 +122,8 @@ class Journal:
             epoch: the epoch, may be fractional.
             at_ns: nanoseconds since the epoch; None: now.
             pending: True where the values are not known yet.
-            aside: True for what is not the loop's own: it takes the step the loop is at and moves none.
+            aside: True for what moves no step: the loop's own record whose automatic step is taken already, or what is
+                logged beside it, at the step it is at.
 
         Returns:
             What `resolve` takes, for a pending record that was written.
@@ -175,7 +159,7 @@ class Journal:
         text = json.dumps({"kind": kind, "data": data}, separators=(",", ":"), allow_nan=False).encode()
         stamp = time_ns()
         body = struct.pack("<q", stamp) + text
-        return self._in_turn(lambda: self._append_json(EVENT, body, numbered=True)) is not False
+        return self._in_turn(lambda: self._append_event(body)) is not False
 
     def resolve(self, slot: Pending, values: Sequence[float]) -> None:
         """Fill in the values of a pending record.
@@ -191,13 +175,24 @@ class Journal:
         head = FRAME.pack(zlib.crc32(body), layout.kind, layout.words)
         struct.pack_into("<Q", buffer, slot.offset, int.from_bytes(head, "little"))
 
+    def turn(self, layout: Layout) -> int:
+        """Take the automatic step of a record: the next one where one of its metrics comes again."""
+        with self._lock:
+            again = self.last is layout or not self.seen.isdisjoint(layout.keyset)
+            step = self.step + again  # from here on nothing may come between, see `append`; `min` is a call
+            step = step if step <= MAX_STEP else MAX_STEP
+            self.seen = layout.keyset if again else self.seen | layout.keyset
+            self.step, self.last = step, layout
+            return step
+
     def interrupted(self) -> bool:
         """True in a signal handler that came in the middle of a write of this same thread."""
         return self._busy and self._busy_in == threading.get_ident()
 
     def prepare(self) -> None:
-        """Have the next segment ready before it is needed; called from the keeper's thread."""
+        """Have the next pages and the next segment ready before they are needed; called from the keeper's thread."""
         if not self.closed:
+            self._segment.populate(self._segment.end)
             self._supply.prepare()
 
     def sync(self, *, flush: bool = True, all_of_it: bool = False) -> None:
@@ -223,15 +218,22 @@ class Journal:
             segment.sync()
         else:
             segment.sync_up_to(end)
+        segment.populate(segment.end)  # a page that was synced is write-protected until somebody faults it in
         self._synced = (segment, last)
+
+    def retire(self) -> None:
+        """Append by the slow way only: the run is over, or this process has only inherited it."""
+        self._retired = True
+        self._go_slow()
 
     def close(self, *, remove: bool = False) -> None:
         """Append nothing any more; the files stay unless `remove`."""
+        self.retire()
         with self._lock:
             if self.closed:
                 return
             self.closed = True
-            self._fast = {}
+            self._segment.end = self._segment.limit + 1  # for a thread that is just about to append
             self._supply.close()
             self._segment.close()
         if remove:
@@ -242,7 +244,7 @@ class Journal:
         """Write by the slow way. What a signal handler writes in the middle of that follows when it is done."""
         with self._lock:
             if self._busy:
-                self._fast = {}  # what is logged from now on must not overtake it
+                self._go_slow()  # what is logged from now on must not overtake it
                 self._held.append(write)
                 return None
             self._busy_in = threading.get_ident()
@@ -261,8 +263,9 @@ class Journal:
         while self._held:
             self._held.pop(0)()
 
-    def _auto_step(self, layout: Layout) -> int:
-        return self.step if self._seen.isdisjoint(layout.keyset) else self.step + 1
+    def _go_slow(self) -> None:
+        self._fast = {}
+        self.append = never
 
     def _append_points(
         self,
@@ -274,27 +277,24 @@ class Journal:
         pending: bool,
         aside: bool,
     ) -> Pending | None:
-        layout = self._layout(keys, epoch is not None)
-        if layout is None or self._thin(layout, values):
-            self.dropped += 1
-            self.why_dropped = "disk_full" if layout is None else "thinned"
-            return None
-        if aside:
-            step = self.step
-        elif step is None:
-            step = min(self._auto_step(layout), MAX_STEP)
-        extra = () if epoch is None else (epoch,)
-        kind = layout.kind | PENDING if pending else layout.kind
-        body = layout.pack(kind, layout.words, step, stamp, *extra, *values)
-        crc = zlib.crc32(body[:20] if pending else body)
-        offset = self._take(layout.size, numbered=True)
-        if offset is None or layout.segment is not self._segment:
-            raise AssertionError("a layout is made with room for its first record")
-        layout.frame(self._segment.buffer, offset, crc, body)
-        if not aside:
-            self._seen = layout.keyset if step != self.step else self._seen | layout.keyset
-            self.step = step
-            self._last = layout
+        given = step is not None
+        while True:  # records of the fast way may take the room for this one
+            layout = self._layout(keys, epoch is not None)
+            if layout is None or self._thin(layout, values):
+                self.dropped += 1
+                self.why_dropped = "disk_full" if layout is None else "thinned"
+                return None
+            if step is None:
+                step = self.step if aside else self.turn(layout)
+            extra = () if epoch is None else (epoch,)
+            kind = layout.kind | PENDING if pending else layout.kind
+            body = layout.pack(kind, layout.words, step, stamp, *extra, *values)
+            offset = self._put(_CRC.pack(zlib.crc32(body[:20] if pending else body)) + body, records=1)
+            if offset is not None:
+                break
+        if given and not aside:
+            self.seen = layout.keyset if step != self.step else self.seen | layout.keyset
+            self.step, self.last = step, layout
         return Pending(layout, offset, step, stamp, epoch) if pending else None
 
     def _append_block(self, block: Block, at: int, end: int, stamp: int) -> None:
@@ -305,66 +305,70 @@ class Journal:
                 self._append_points(block.keys, values, step, epoch, stamp, pending=False, aside=False)
                 at += 1
                 continue
-            segment = self._segment
-            upto = min(end, at + (segment.limit - segment.end) // layout.size)
-            data = block.packed(layout, at, upto, stamp)
-            offset = segment.end
-            segment.end += len(data)
-            self.count += upto - at
-            segment.buffer[offset : offset + len(data)] = data
-            self.step, self._seen, self._last = int(block.steps[upto - 1]), layout.keyset, layout
-            at = upto
+            upto = min(end, at + (self._segment.limit - self._segment.end) // layout.size)
+            if upto > at and self._put(block.packed(layout, at, upto, stamp), records=upto - at) is not None:
+                self.step, self.seen, self.last = int(block.steps[upto - 1]), layout.keyset, layout
+                at = upto
 
     def _layout(self, keys: tuple[str, ...], epoch: bool) -> Layout | None:
         """The layout of these keys in a segment that has room for one record of it; None on a full disk."""
-        layout = self._layouts.get((keys, epoch))
-        if layout is not None and self._segment.end + layout.size <= self._segment.limit:
-            return self._known(layout, epoch)
-        text = json.dumps({"keys": keys, "epoch": epoch}, separators=(",", ":")).encode()
-        need = 8 * (3 + len(keys) + epoch) + len(text) + 64
-        if (self._segment.end + need > self._segment.limit or self._kinds >= MAX_LAYOUTS) and not self._roll(need):
-            return None
-        self._append_json(LAYOUT, struct.pack("<q", FIRST_POINTS + self._kinds) + text, numbered=False)
-        layout = Layout(keys, epoch, FIRST_POINTS + self._kinds, self._segment)
-        self._kinds += 1
-        self._layouts[keys, epoch] = layout
-        return self._known(layout, epoch)
+        text = b""
+        while True:
+            layout = self._layouts.get((keys, epoch))
+            if layout is not None and self._segment.end + layout.size <= self._segment.limit:
+                return self._known(layout, epoch)
+            text = text or json.dumps({"keys": keys, "epoch": epoch}, separators=(",", ":")).encode()
+            need = 8 * (3 + len(keys) + epoch) + len(text) + 64
+            full = self._segment.end + need > self._segment.limit or self._kinds >= MAX_LAYOUTS
+            if full and not self._roll(need):
+                return None
+            layout = Layout(keys, epoch, FIRST_POINTS + self._kinds, self._segment)
+            if self._put(_json_record(LAYOUT, struct.pack("<q", layout.kind) + text), records=0) is not None:
+                self._kinds += 1
+                self._layouts[keys, epoch] = layout
 
     def _known(self, layout: Layout, epoch: bool) -> Layout:
         """Let the fast way take this layout, unless points are being thinned or a record is held back."""
-        if not epoch and self._keep_every == 1 and not self._held:
-            self._fast[layout.keys] = layout
+        if not epoch and layout.keys and self._keep_every == 1 and not self._held and not self._retired:
+            if layout.keys not in self._fast:
+                self._fast[layout.keys] = appender(self, layout)
+            self.append = self._fast[layout.keys]
         return layout
 
-    def _append_json(self, kind: int, body: bytes, *, numbered: bool) -> bool:
-        size = (LONG_FRAME.size + len(body) + 7) // 8 * 8
-        data = LONG_FRAME.pack(0, kind, 0, len(body), 0)[4:] + body.ljust(size - LONG_FRAME.size, b"\0")
-        if self._segment.end + size > self._segment.limit and not self._roll(size):
-            return False
-        offset = self._take(size, numbered=numbered)
-        if offset is None:
-            return False
-        self._segment.buffer[offset : offset + size] = zlib.crc32(data).to_bytes(4, "little") + data
+    def _append_event(self, body: bytes) -> bool:
+        record = _json_record(EVENT, body)
+        while self._put(record, records=1) is None:
+            if not self._roll(len(record)):
+                return False
         return True
 
-    def _take(self, size: int, *, numbered: bool) -> int | None:
-        segment = self._segment
-        offset = segment.end
-        if offset + size > segment.limit:
-            return None
-        segment.end = offset + size
-        self.count += numbered
-        return offset
+    def _put(self, record: bytes, *, records: int) -> int | None:
+        """Store a record where the segment has room for it; its offset, or None.
+
+        Nothing that can be interrupted lies between taking the space and storing into it.
+        """
+        segment, size = self._segment, len(record)
+        buffer, limit, end = segment.buffer, segment.limit, segment.end
+        while end + size <= limit:
+            where, offset, after = slice(end, end + size), end, end + size
+            end = segment.end
+            if end == offset:
+                segment.end = after
+                self.count += records
+                buffer[where] = record
+                return offset
+        return None
 
     def _roll(self, need: int) -> bool:
         """Go on in the next segment; False where there is no room for one."""
         found = None if self.closed else self._supply.next(need)
         if found is None:
             return False
-        old, (segment, full) = self._segment, found
+        segment, full = found
+        self._supply.seal(self._segment)  # first: the fast way finds it full, and the count stands still
         segment.begin(self.run_id, self.count, time_ns())
-        self._supply.seal(old)
-        self._fast, self._layouts, self._kinds, self._last = {}, {}, 0, None
+        self._go_slow()
+        self._layouts, self._kinds, self.last = {}, 0, None
         self._segment = segment
         # Past nine tenths of the quota, every further segment keeps half as many points of each layout.
         self._keep_every = 2 * self._keep_every if full else 1
@@ -377,3 +381,9 @@ class Journal:
         layout.thinned += 1
         finite = all(value - value == 0 for value in values)
         return finite and layout.thinned % self._keep_every != 1
+
+
+def _json_record(kind: int, body: bytes) -> bytes:
+    size = (LONG_FRAME.size + len(body) + 7) // 8 * 8
+    data = LONG_FRAME.pack(0, kind, 0, len(body), 0)[4:] + body.ljust(size - LONG_FRAME.size, b"\0")
+    return _CRC.pack(zlib.crc32(data)) + data

@@ -72,7 +72,7 @@ class Run:
         self._capture: threading.Thread | None = None
         self._ending: tuple[str, str | None] | None = None
         self._writer: Writer | None = self._write(start)
-        self._try_points = self._writer.journal.try_points
+        self._journal = self._writer.journal
         lifetime.begin(self)
 
     def log(
@@ -100,8 +100,10 @@ class Run:
         if weights is not None:
             self._log_weights(weights, step)
         try:
-            if epoch is None and time is None and self._try_points(data, step):
-                return
+            if epoch is None and time is None:
+                append = self._journal.append
+                if append(data, step) or self._journal.try_points(data, step):
+                    return
         except Exception:  # the slow way finds out what it is, and says so
             pass
         try:
@@ -240,7 +242,7 @@ class Run:
             self._notices.count("status", repr(status), "is no way to end a run; finished is taken")
             status = "finished"
         writer, joined = self._writer, bool(self._start.get("join"))
-        self._try_points = _never
+        self._journal.retire()
         if writer is None:
             return
         if status == "finished" and self._obeyed(writer):
@@ -351,7 +353,7 @@ class Run:
             if self._writer is None:
                 self._start = {**self._start, "join": True}
                 self._writer = self._write(self._start)
-                self._try_points = self._writer.journal.try_points
+                self._journal = self._writer.journal
                 lifetime.begin(self)
         return self._writer
 
@@ -360,7 +362,7 @@ class Run:
         lifetime.leak(self._writer)
         self._writer = self._capture = None
         self._settings = self._settings.model_copy(update={"shipper": "thread"})  # a worker gets no process of its own
-        self._try_points = _never
+        self._journal.retire()
         self._lock = threading.RLock()
         self._notices = Notices(self.name)
         self._told_at = None
@@ -416,10 +418,6 @@ def ending(error: BaseException | None) -> tuple[str, str | None]:
     if isinstance(error, KeyboardInterrupt):
         return str(RunStatus.FAILED), "stopped by user"
     return str(RunStatus.FAILED), traceback.format_exception_only(error)[-1].strip()[:2000]
-
-
-def _never(*_: object, **__: object) -> bool:
-    return False
 
 
 def _float(value: object) -> float | None:

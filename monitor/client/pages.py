@@ -19,14 +19,20 @@ _STEP: Final = 512 * 1024
 """Bytes a call: the process's memory map is locked meanwhile, and each call takes the interpreter's lock once."""
 
 
-def populate(buffer: mmap.mmap) -> None:
-    """Have every page of a writable mapping there before it is written to; nothing where the kernel cannot."""
+def populate(buffer: mmap.mmap, start: int, stop: int) -> None:
+    """Have the pages of a writable mapping there before they are written to; nothing where the kernel cannot.
+
+    Args:
+        buffer: the mapping.
+        start: byte from which on they are wanted.
+        stop: byte before which they are wanted; it may lie behind the end.
+    """
     if sys.platform != "linux":
         return
     madvise = _call("madvise")
-    size, address = len(buffer), _address(buffer)
-    for start in range(0, size, _STEP):
-        if madvise(address + start, min(_STEP, size - start), _POPULATE_WRITE):
+    stop, address = min(stop, len(buffer)), _address(buffer)
+    for at in range(start // mmap.PAGESIZE * mmap.PAGESIZE, stop, _STEP):
+        if madvise(address + at, min(_STEP, stop - at), _POPULATE_WRITE):
             return  # an older kernel: the pages come when they are written to
 
 

@@ -4,6 +4,7 @@ import errno
 import math
 import signal
 import struct
+import sys
 import threading
 import zlib
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.client import journal as journal_module
 from monitor.client import segment
 from monitor.client.ack import AckFile, Position, read_ack
 from monitor.client.journal import Journal
@@ -106,6 +108,33 @@ class TestWhatIsWritten:
         assert [(next(iter(row)), step) for _, row, step in everything(tmp_path / "w")] == [
             ("train", 0), ("train", 1), ("val", 1), ("train", 2), ("train", 3), ("val", 3)
         ]  # fmt: skip
+
+    @pytest.mark.parametrize("width", [1, 2, 16, 17, 300])
+    def test_takes_the_same_keys_in_any_order_and_tells_other_ones_apart(self, tmp_path: Path, width: int) -> None:
+        journal = Journal(tmp_path / "w", RUN)
+        rows = [{f"k{i}": float(i + 100 * n) for i in range(width)} for n in range(3)]
+        other = {"other" if key == "k0" else key: value for key, value in rows[1].items()}
+        given = [rows[0], rows[1], dict(reversed(rows[2].items())), other, rows[0] | {"more": 1.0}, rows[2]]
+        for step, data in enumerate(given):
+            if not (journal.append(data, step) or journal.try_points(data, step)):
+                journal.points(tuple(data), list(data.values()), step=step)
+        assert [(row, step) for _, row, step in everything(tmp_path / "w")] == [
+            (data, step) for step, data in enumerate(given)
+        ]
+
+    def test_leaves_what_is_no_plain_number_to_the_slow_way(self, tmp_path: Path) -> None:
+        journal = Journal(tmp_path / "w", RUN)
+        journal.points(("a",), [1.0], step=0)
+        for value in (None, "2", [2.0], np.zeros(2), 2j):
+            assert not journal.append({"a": value}, 1)
+        assert journal.append({"a": True}, 1)
+        assert journal.append({"a": 7}, 2)
+        with pytest.raises(OverflowError):
+            journal.append({"a": 10**400}, None)
+        assert journal.append({"a": 8}, None)
+        with pytest.raises(struct.error):
+            journal.append({"a": 1.0}, 3.5)  # type: ignore[arg-type]  # what people give
+        assert [(row["a"], step) for _, row, step in everything(tmp_path / "w")] == [(1, 0), (1, 1), (7, 2), (8, 3)]
 
     def test_an_automatic_step_follows_a_given_one(self, tmp_path: Path) -> None:
         journal = Journal(tmp_path / "w", RUN)
@@ -369,6 +398,47 @@ class TestSeveralThreads:
                 by_key.setdefault(part.keys[k], []).append(v)
         assert by_key == {f"t{k}": [float(i) for i in range(3000)] for k in range(4)}
 
+    def test_give_each_record_of_one_metric_a_step_of_its_own(self, tmp_path: Path) -> None:
+        journal = Journal(tmp_path / "w", RUN, first_bytes=16 * 1024, quota=64 << 20)
+
+        def write(name: str) -> None:
+            for i in range(1500):
+                data = {"loss": float(i)} if i % 100 else {"loss": float(i), name: 0.0}
+                if not (journal.append(data, None) or journal.try_points(data, None)):
+                    journal.points(tuple(data), list(data.values()))
+
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(1e-5)
+        try:
+            threads = [threading.Thread(target=write, args=(f"t{k}",)) for k in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            sys.setswitchinterval(before)
+        steps = [step for _, _, step in everything(tmp_path / "w")]
+        assert sorted(steps) == list(range(6000))
+        assert journal.count == 6000
+
+    def test_that_append_after_it_is_closed_write_nothing(self, tmp_path: Path) -> None:
+        journal = Journal(tmp_path / "w", RUN)
+        journal.points(("a",), [1.0], step=0)
+        append = journal.append
+        journal.close()
+        append({"a": 2.0}, 1)
+        assert journal.dropped == 1
+        assert [step for _, _, step in everything(tmp_path / "w")] == [0]
+
+    def test_an_interpreter_without_a_lock_of_its_own_appends_by_the_slow_way(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(journal_module, "SAFE", False)
+        journal = Journal(tmp_path / "w", RUN)
+        journal.points(("a",), [1.0], step=0)
+        assert not journal.append({"a": 2.0}, 1)
+        assert not journal.try_points({"a": 2.0}, 1)
+
     def test_a_signal_handler_that_logs_breaks_no_record(self, tmp_path: Path) -> None:
         journal = Journal(tmp_path / "w", RUN, first_bytes=16 * 1024, quota=64 << 20)
         handled = 0
@@ -477,7 +547,9 @@ def test_the_page_that_is_being_filled_is_left_alone_once_and_then_synced(
 def test_a_loop_that_overtakes_the_keeper_keeps_every_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(tmp_path / "w", RUN, first_bytes=16 * 1024, quota=64 << 20)
 
-    def overtaken(_: segment.Segment) -> None:
+    def overtaken(made: segment.Segment, start: int = 0) -> None:
+        if made.number == 0:
+            return
         monkeypatch.undo()
         while journal._segment.number == 0:
             journal.points(("a",), [float(journal.count)], step=journal.count)
