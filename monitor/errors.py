@@ -46,11 +46,22 @@ class SettingsError(MonitorError, ValueError):
 
 
 class RulesError(MonitorError, ValueError):
-    """A rules file, or a parameter in it, cannot be used."""
+    """A rules file, or a parameter in it, cannot be used.
 
-    def __init__(self, place: str, problem: str, fix: str) -> None:
+    Args:
+        place: the rule and its setting, such as `overfitting.rise`.
+        problem: what is wrong there.
+        fix: what to write instead.
+        keys: the keys that lead to it from the top of a file, where it stands in one.
+    """
+
+    def __init__(self, place: str, problem: str, fix: str, keys: tuple[str, ...] = ()) -> None:
         super().__init__(f"rules {place}: {problem}; {fix}")
-        self.place = place
+        self.place, self.problem, self.fix, self.keys = place, problem, fix, keys
+
+    def moved(self, place: str, keys: tuple[str, ...]) -> RulesError:
+        """The same error, told of another place."""
+        return RulesError(place, self.problem, self.fix, keys)
 
 
 class LossError(MonitorError, ValueError):

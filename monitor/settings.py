@@ -1,7 +1,7 @@
 """Settings, read once at the edge and passed down: argument > environment (`MONITOR_*`) > `monitor.toml`.
 
-`monitor.toml` is looked for in the current folder, then in the folder of the embedded store; `MONITOR_CONFIG` names
-another. Unknown keys in it are refused with the nearest valid name.
+`monitor.toml`, or `monitor.yaml`, is looked for in the current folder, then in the folder of the embedded store;
+`MONITOR_CONFIG` names another. Unknown keys in it are refused with the line and the nearest valid name.
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
-import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from monitor.errors import SettingsError
+from monitor.documents import line_of, read_data, tables
+from monitor.errors import FileUnreadable, SettingsError
+
+FILES: Final = ("monitor.toml", "monitor.yaml", "monitor.yml")
+"""Names of the file of settings, in the order in which they are looked for."""
 
 
 class Settings(BaseSettings):
@@ -73,6 +76,11 @@ class Settings(BaseSettings):
     capture: bool = Field(default=True, description="Record git commit, command line, packages and host of a run.")
 
     rules: dict[str, Any] = Field(default_factory=dict, description="Overrides of the rules; see `docs/rules.md`.")
+    projects: dict[str, Any] = Field(
+        default_factory=dict, description="Overrides of single projects, such as `[projects.vision.rules.spike]`."
+    )
+
+    _file: Path | None = PrivateAttr(default=None)
 
     @field_validator("dir", mode="after")
     @classmethod
@@ -90,6 +98,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment; `load` puts `monitor.toml` underneath."""
         return (init_settings, env_settings)
+
+    @property
+    def file(self) -> Path | None:
+        """The file that settings were read from; None where there is none, or another process read it."""
+        return self._file
 
     @property
     def store_url(self) -> str:
@@ -127,12 +140,14 @@ def load(**overrides: object) -> Settings:
     env = {name for name in Settings.model_fields if f"MONITOR_{name.upper()}" in {k.upper() for k in os.environ}}
     below = {name: value for name, value in from_file.items() if name not in env}
     try:
-        return Settings(**(below | given))
+        settings = Settings(**(below | given))
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "?"
         shown = f"MONITOR_{name.upper()}" if name in env and name not in given else name
         raise SettingsError(shown, str(first["msg"]).lower(), f"got {first['input']!r}") from None
+    settings._file = path
+    return settings
 
 
 def _find_file(directory: object) -> Path | None:
@@ -142,17 +157,19 @@ def _find_file(directory: object) -> Path | None:
             raise SettingsError("MONITOR_CONFIG", f"no file {named!r}", "name a monitor.toml that exists")
         return Path(named)
     folder = Path(str(directory or os.environ.get("MONITOR_DIR") or Path.home() / ".monitor")).expanduser()
-    return next((p for p in (Path("monitor.toml"), folder / "monitor.toml") if p.is_file()), None)
+    return next((p for place in (Path(), folder) for name in FILES if (p := place / name).is_file()), None)
 
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        data = tables(read_data(path))
+    except FileUnreadable as error:
         raise SettingsError(str(path), f"cannot be read: {error}", "mend the file") from None
+    if data is None:
+        raise SettingsError(str(path), "holds no table of settings", "write name: value, a line each")
     for key in data:
         if key not in Settings.model_fields:
             near = difflib.get_close_matches(key, Settings.model_fields, n=1)
             fix = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(Settings.model_fields))}"
-            raise SettingsError(f"{path}: {key}", "is not known", fix)
-    return data
+            raise SettingsError(f"{path}, line {line_of(path, [key])}: {key}", "is not known", fix)
+    return dict(data)

@@ -15,7 +15,7 @@ from monitor.api.bodies import CompressRemote
 from monitor.api.security import authorize, refuse_nul
 from monitor.api.services import Services, no_jobs
 from monitor.domain import JobHealth
-from monitor.rules import Engine
+from monitor.ingest.engines import Judges
 from monitor.settings import Settings
 from monitor.store import Store
 
@@ -30,7 +30,7 @@ def wall_clock_ms() -> int:
 
 def create_api(
     store: Store,
-    engine: Engine,
+    engine: Judges,
     settings: Settings,
     *,
     clock: Callable[[], int] = wall_clock_ms,
@@ -40,7 +40,7 @@ def create_api(
 
     Args:
         store: what it reads from and writes to.
-        engine: judges what comes in.
+        engine: judges what comes in; one engine, or `Engines` with one a project.
         settings: the token, and what `/api/v1/info` tells.
         clock: milliseconds since the epoch.
         jobs: the health of the background jobs by name.

@@ -111,7 +111,8 @@ class InfoModel(BaseModel):
     wire: int
     store: str
     store_id: str
-    rules_hash: str
+    rules_hash: str = Field(description="Of the rules of every project that has none of its own.")
+    project_rules: dict[str, str] = Field(description="Hash of the rules of each project that has its own.")
     heartbeat_s: float
     links: dict[str, str]
     jobs: dict[str, JobHealth]

@@ -11,7 +11,7 @@ import anyio
 from fastapi import Depends, Request
 
 from monitor.domain import JobHealth
-from monitor.rules import Engine
+from monitor.ingest.engines import Judges
 from monitor.settings import Settings
 from monitor.store import Store
 
@@ -34,7 +34,7 @@ class Services:
     """
 
     store: Store
-    engine: Engine
+    engine: Judges
     settings: Settings
     clock: Callable[[], int]
     jobs: Callable[[], Mapping[str, JobHealth]] = no_jobs

@@ -48,7 +48,7 @@ def backtest(
     from monitor.cli.rule_files import effective_rules, read_rules
 
     _check(runs or [], files, bool(project or query), server)
-    configs = [effective_rules(rules), *([read_rules(against)] if against else [])]
+    configs = [effective_rules(rules, project), *([read_rules(against)] if against else [])]
     items = replays.files(runs) if files else replays.stored(server, runs or [], project, query)
     notes: list[str] = []
     items, foreign = replays.labelled(items, labels)

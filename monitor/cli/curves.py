@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import typer
 
@@ -28,6 +29,8 @@ def diagnose(
     weight: list[str] = typer.Option(
         [], help="Factor of a part of the loss, such as kl=0.1; once for each part.", show_default=False
     ),
+    rules: Path = typer.Option(None, "--rules", help="YAML or TOML file of rules; default: those of the settings."),
+    project: str = typer.Option(None, help="Judge by the rules that this project has in the settings."),
     json: bool = typer.Option(False, "--json", help="Print the diagnosis as JSON."),
 ) -> None:
     """Read the losses of one run and print the diagnosis, with no server and no store.
@@ -38,9 +41,11 @@ def diagnose(
     """
     from dataclasses import replace
 
+    from monitor.cli.rule_files import effective_rules
     from monitor.importers import read_curves
     from monitor.rules import diagnose as judge
 
+    config = effective_rules(rules, project)
     curves = read_curves(file)
     spec = _loss(loss) if loss else None
     found = judge(
@@ -52,6 +57,7 @@ def diagnose(
         lr=curves.lr,
         parts=curves.parts,
         weights=dict(_weight(text, curves.parts) for text in weight),
+        config=config,
     )
     found = replace(found, counts=replace(found.counts, unmapped=tuple(curves.unmapped)))
     emit(found.to_dict(), diagnosis_text(found), json)

@@ -2,69 +2,21 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import yaml
-
 from monitor import settings as settings_
+from monitor.documents import line_of, read_data
 from monitor.errors import FileUnreadable, MonitorError, RulesError
 from monitor.importers.curves import EPOCH_NAMES, STEP_NAMES, Curves, curves_of, read_table
 from monitor.importers.table import Row
+from monitor.ingest.engines import open_engines
 from monitor.roles import Role
 from monitor.rules import RulesConfig
 from monitor.rules.formula import nearest
 from monitor.rules.noise import Floats
 from monitor.rules.suites import Suite, parse_suite
-
-
-class _Strict(yaml.SafeLoader):
-    """YAML as people mean it: a key twice is an error, and `1e-3` is a number."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
-        """As the base does, but refuse a key that is there already."""
-        seen: set[object] = set()
-        for key, _ in node.value:
-            if key.value in seen and key.value != "<<":
-                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} is there twice", problem_mark=key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-_Strict.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
-
-
-def read_data(path: Path) -> object:
-    """The plain data of a YAML file, or of a TOML file by its ending.
-
-    Raises:
-        FileUnreadable: names the file and the line.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise FileUnreadable(str(path), "", (error.strerror or str(error)).lower()) from None
-    except UnicodeDecodeError as error:
-        raise FileUnreadable(str(path), "", f"is not text in UTF-8 (byte {error.start})") from None
-    try:
-        if path.suffix.lower() == ".toml":
-            return tomllib.loads(text)
-        # A subclass of SafeLoader, which makes plain data alone.
-        data: object = yaml.load(text, Loader=_Strict)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise FileUnreadable(str(path), place, error.problem or "is not YAML") from None
-    except yaml.YAMLError as error:
-        raise FileUnreadable(str(path), "", f"is not YAML ({' '.join(str(error).split())})") from None
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        raise FileUnreadable(str(path), "", str(error)) from None
-    return data
 
 
 def read_rules(path: Path) -> RulesConfig:
@@ -80,16 +32,21 @@ def read_rules(path: Path) -> RulesConfig:
     try:
         return RulesConfig.from_mapping({str(key): value for key, value in (found or {}).items()})
     except RulesError as error:
-        raise _in_file(path, error) from None
+        inside = isinstance(data, Mapping) and "rules" in data
+        line = line_of(path, [*(["rules"] if inside else []), *error.place.split(".")])
+        raise _in_file(path, error, f"line {line}" if line else "") from None
 
 
-def effective_rules(path: Path | None) -> RulesConfig:
-    """The rules of a file; without one, those of the settings.
+def effective_rules(path: Path | None, project: str | None = None) -> RulesConfig:
+    """The rules of a file; without one, those of the settings, for a project where one is named.
 
     Raises:
         MonitorError: the file or a setting cannot be used.
     """
-    return RulesConfig.from_mapping(settings_.load().rules) if path is None else read_rules(path)
+    if path is not None:
+        return read_rules(path)
+    engines = open_engines(settings_.load())
+    return (engines.default if project is None else engines.of(project)).config
 
 
 def read_suite(path: Path) -> Suite:
@@ -142,5 +99,5 @@ def role_series(curves: Curves) -> dict[Role, Floats]:
     return {role: series for role, series in found.items() if series is not None and len(series)}
 
 
-def _in_file(path: Path, error: MonitorError) -> FileUnreadable:
-    return FileUnreadable(str(path), "", str(error).removeprefix("rules "))
+def _in_file(path: Path, error: MonitorError, place: str = "") -> FileUnreadable:
+    return FileUnreadable(str(path), place, str(error).removeprefix("rules "))

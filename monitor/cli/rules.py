@@ -30,13 +30,14 @@ def register(app: typer.Typer) -> typer.Typer:
 
 def ls(
     rules: Path = typer.Option(None, "--rules", help="YAML or TOML file of rules; default: those of the settings."),
+    project: str = typer.Option(None, help="Those of this project, where it has rules of its own."),
     json: bool = _JSON,
 ) -> None:
     """List the effective rules with their thresholds; a value that is not the default is marked with a star."""
     from monitor.cli.rule_files import effective_rules
     from monitor.rules.registry import all_rules, broken_rules
 
-    config = effective_rules(rules)
+    config = effective_rules(rules, project)
     rows = _rows(config)
     if json:
         left_out = [

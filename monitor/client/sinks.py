@@ -68,18 +68,18 @@ class EmbeddedSink:
 
     def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
         from monitor.ingest import ingest
-        from monitor.rules import Engine, RulesConfig
+        from monitor.ingest.engines import open_engines
         from monitor.store import Store
 
         settings.dir.mkdir(parents=True, exist_ok=True)
         self._ingest = ingest
         self._clock = clock
-        self._engine = Engine(RulesConfig.from_mapping(settings.rules))
+        self._engines = open_engines(settings)
         self._store = Store.open(settings.store_url)
 
     def send(self, batch: Batch) -> Reply:
         """Store a batch; see `Sink.send`."""
-        return self._ingest(self._store, self._engine, batch, now_ms=self._clock())
+        return self._ingest(self._store, self._engines, batch, now_ms=self._clock())
 
     def close(self) -> None:
         """Close the database."""

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from monitor.alerts import status_alert
 from monitor.domain import Alert, Reply, RunInfo, RunStatus, Severity
 from monitor.errors import OffsetGap, RunExists, RunNotFound, WireError
+from monitor.ingest.engines import Judges
 from monitor.ingest.events import RunEvent, checked, config_of, run_event, tags_of, text
 from monitor.ingest.judge import imported, judge
 from monitor.roles import Role
@@ -20,12 +21,12 @@ from monitor.store import Ahead, Store, Transaction, Writer
 from monitor.wire import Batch, Event
 
 
-def ingest(store: Store, engine: Engine, batch: Batch, *, now_ms: int) -> Reply:
+def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int) -> Reply:
     """Store a batch and judge the run.
 
     Args:
         store: where to.
-        engine: the rules; it holds no run's data.
+        engine: the rules, of all projects or of each; it holds no run's data.
         batch: records of one writer of one run. One that ends at or before the writer's acknowledged offset is a
             duplicate. now_ms: milliseconds since the epoch; the run's heartbeat.
 
@@ -53,7 +54,7 @@ def ingest(store: Store, engine: Engine, batch: Batch, *, now_ms: int) -> Reply:
         if batch.first != writer.acked:
             raise OffsetGap(batch.run_id, batch.writer, expected=writer.acked, got=batch.first)
         if batch.count:
-            writer = _apply(tx, engine, batch, writer, fresh=fresh)
+            writer = _apply(tx, engine.of(str(tx.get("project"))), batch, writer, fresh=fresh)
         return _reply(tx, batch.end, duplicate=False)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from monitor.alerts import alerts_for
 from monitor.domain import Finding, Points
 from monitor.errors import RulesError, RunNotFound
+from monitor.ingest.engines import Judges
 from monitor.roles import Role
 from monitor.rules import ROLE_CODES, Engine, EnginePoints, State, Update
 from monitor.rules.points import WEIGHT
@@ -98,7 +99,7 @@ def part_name(key: str) -> str:
     return key[5:] if key.lower().startswith("loss/") else key
 
 
-def rejudge(store: Store, engine: Engine, run_id: str, *, now_ms: int) -> None:
+def rejudge(store: Store, engine: Judges, run_id: str, *, now_ms: int) -> None:
     """Judge a stored run anew, with the rules as they are now; its findings so far are replaced.
 
     Alerts go out for what is found now and was not found before.
@@ -109,7 +110,7 @@ def rejudge(store: Store, engine: Engine, run_id: str, *, now_ms: int) -> None:
     with store.write(run_id, now_ms) as tx:
         if not tx.exists:
             raise RunNotFound(run_id)
-        _replay(tx, engine)
+        _replay(tx, engine.of(str(tx.get("project"))))
 
 
 def _replay(tx: Transaction, engine: Engine, events: Sequence[Event] = ()) -> None:

@@ -21,7 +21,7 @@ from monitor.roles import Role
 from monitor.rules.config import RulesConfig
 from monitor.rules.curve import BUCKET, Curve
 from monitor.rules.features import Features
-from monitor.rules.lifecycle import step_rule
+from monitor.rules.lifecycle import step_rule, without
 from monitor.rules.noise import Floats
 from monitor.rules.parts import of_spec
 from monitor.rules.patience import resume, wait
@@ -80,11 +80,26 @@ class Engine:
 
     def __init__(self, config: RulesConfig | None = None) -> None:
         self.config = config or RulesConfig()
+        self._names = frozenset(rule.spec.name for rule in self.config.rules)
         self._asked: dict[tuple[int, bool], tuple[Rule, ...]] = {}
         for role, code in ROLE_CODES.items():
             rules = tuple(rule for rule in self.config.rules if role in rule.spec.reads)
             self._asked[code, True] = rules
             self._asked[code, False] = tuple(rule for rule in rules if rule.spec.urgent)
+
+    def of(self, project: str) -> Engine:  # noqa: ARG002  # one engine for all of them
+        """The engine that judges the runs of a project: this one, where there are no rules of projects."""
+        return self
+
+    @property
+    def default(self) -> Engine:
+        """The engine of every project that has no rules of its own: this one."""
+        return self
+
+    @property
+    def hashes(self) -> Mapping[str, str]:
+        """The hashes of the rules of projects that have their own: none."""
+        return {}
 
     def start(
         self, unit: str = "step", loss: Mapping[str, object] | None = None, config: Mapping[str, object] | None = None
@@ -113,6 +128,9 @@ class Engine:
         """Take in points, in the order in which they were logged; `state` stays as it is."""
         new = state.fork()
         changes: list[Finding] = []
+        if not self._names.issuperset(new.slots):
+            changes += without(new, self._names, self.config)
+            settle(new, Features(new, new.last_step))
         if points.part is not None or new.parts is not None:
             self._with_parts(new, points, changes)
         elif len(points) == 1:

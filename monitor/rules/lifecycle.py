@@ -9,10 +9,12 @@ Source:
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
-from monitor.domain import Finding, FindingState
-from monitor.rules.config import RuleSettings
+from monitor.domain import Finding, FindingState, Severity
+from monitor.rules.config import RulesConfig, RuleSettings
 from monitor.rules.features import Features
+from monitor.rules.registry import all_rules
 from monitor.rules.rule import Reading, Rule
 from monitor.rules.schedule import told
 from monitor.rules.state import FIRING, LIKELY, PENDING, Slot, State
@@ -120,6 +122,36 @@ def resolved(rule: Rule, settings: RuleSettings, slot: Slot, step: float, unit: 
         rules_hash=rules_hash,
         number=slot.number,
     )
+
+
+def without(state: State, names: Collection[str], config: RulesConfig) -> list[Finding]:
+    """Take the findings of rules that are not among `names` any more out of a state; those that fired are resolved."""
+    gone = {name: slot for name, slot in state.slots.items() if name not in names}
+    state.slots = {name: slot for name, slot in state.slots.items() if name in names}
+    specs = {rule.spec.name: rule.spec for rule in all_rules()}
+    found = []
+    for name, slot in gone.items():
+        if slot.phase != FIRING:
+            continue
+        known = config.settings.get(name)
+        found.append(
+            Finding(
+                rule=name,
+                version=specs[name].version if name in specs else 1,
+                state=FindingState.RESOLVED,
+                severity=known.severity if known else Severity.WARNING,
+                onset_step=slot.onset,
+                fired_step=slot.fired,
+                resolved_step=state.last_step,
+                evidence={"lasted": _plain(state.last_step - slot.onset)},
+                explanation=f"The rule was switched off at {state.unit} {state.last_step:g}; nothing is said of the "
+                "curve.",
+                advice="Switch the rule on again to have the run judged by it.",
+                rules_hash=config.hash,
+                number=slot.number,
+            )
+        )
+    return found
 
 
 def _put(state: State, name: str, slot: Slot) -> None:

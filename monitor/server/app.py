@@ -11,9 +11,9 @@ from fastapi import FastAPI
 from monitor.alerts import open_channels
 from monitor.api import create_api
 from monitor.errors import SchemaMismatch, StoreError
+from monitor.ingest.engines import open_engines
 from monitor.jobs import Jobs
 from monitor.mlflow_store import Exporter
-from monitor.rules import Engine, RulesConfig
 from monitor.settings import Settings
 from monitor.store import Store, migrate
 
@@ -30,12 +30,12 @@ def create_app(settings: Settings) -> FastAPI:
         SchemaMismatch: the database has another schema; the message names the command that mends it.
         StoreError: the database cannot be reached.
     """
-    engine = Engine(RulesConfig.from_mapping(settings.rules))
+    engines = open_engines(settings)
     channels = open_channels(settings.alert_urls)
     mirror = Exporter(settings.mlflow_tracking_uri) if settings.mlflow_tracking_uri else None
     store = open_store(settings)
     jobs = Jobs(store, settings, channels=channels, mirror=mirror)
-    app = create_api(store, engine, settings, jobs=jobs.health)
+    app = create_api(store, engines, settings, jobs=jobs.health)
     app.router.lifespan_context = _lifespan(store, jobs, mirror)
     return app
 

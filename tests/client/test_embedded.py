@@ -18,7 +18,7 @@ from monitor.client.run import Run, init
 from monitor.client.sync import own_destination, sync, unsent
 from monitor.domain import Action, RunStatus, Severity
 from monitor.errors import RunExists, RunNotFound, SeriesNotFound, ServerUnreachable, Unauthorized
-from monitor.rules import Engine
+from monitor.ingest.engines import open_engines
 from monitor.settings import Settings
 from monitor.store import Store
 
@@ -28,7 +28,7 @@ class Served:
 
     def __init__(self, url: str, settings: Settings) -> None:
         self.store = Store.open(url)
-        self.app = create_api(self.store, Engine(), settings)
+        self.app = create_api(self.store, open_engines(settings), settings)
         self._server = uvicorn.Server(uvicorn.Config(self.app, port=0, log_config=None))
         self._thread = threading.Thread(target=self._server.run)
         self._thread.start()

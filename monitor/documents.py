@@ -1,0 +1,154 @@
+"""TOML and YAML as plain data, read strictly, and the line at which something stands in them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Hashable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monitor.errors import FileUnreadable
+
+if TYPE_CHECKING:
+    import yaml
+
+
+def read_data(path: Path) -> object:
+    """The plain data of a YAML file, or of a TOML file by its ending.
+
+    In YAML a key that is there twice is an error, and `1e-3` is a number.
+
+    Raises:
+        FileUnreadable: names the file and the line.
+    """
+    text = read_text(path)
+    if path.suffix.lower() == ".toml":
+        try:
+            return tomllib.loads(text)
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            raise FileUnreadable(str(path), "", str(error)) from None
+    import yaml
+
+    try:
+        # A subclass of SafeLoader, which makes plain data alone.
+        data: object = yaml.load(text, Loader=_strict())
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise FileUnreadable(str(path), place, error.problem or "is not YAML") from None
+    except yaml.YAMLError as error:
+        raise FileUnreadable(str(path), "", f"is not YAML ({' '.join(str(error).split())})") from None
+    except (RecursionError, ValueError) as error:
+        raise FileUnreadable(str(path), "", str(error)) from None
+    return data
+
+
+def read_text(path: Path) -> str:
+    """The text of a file in UTF-8.
+
+    Raises:
+        FileUnreadable: names the file and why it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise FileUnreadable(str(path), "", (error.strerror or str(error)).lower()) from None
+    except UnicodeDecodeError as error:
+        raise FileUnreadable(str(path), "", f"is not text in UTF-8 (byte {error.start})") from None
+
+
+def line_of(path: Path, keys: Sequence[str]) -> int | None:
+    """The line, from 1, of the key that `keys` lead to, or of the last of them that is there; None where none is.
+
+    Args:
+        path: a file that `read_data` can read.
+        keys: from the outermost table inwards, such as `["rules", "overfitting", "rise"]`.
+    """
+    text = read_text(path)
+    places = _toml_places(text) if path.suffix.lower() == ".toml" else _yaml_places(text)
+    for length in range(len(keys), 0, -1):
+        found = places.get(tuple(keys[:length]))
+        if found is not None:
+            return found
+    return None
+
+
+def _toml_places(text: str) -> dict[tuple[str, ...], int]:
+    """The line of every key; a line is read as TOML of its own, so that quotes and dots mean what they mean there."""
+    found: dict[tuple[str, ...], int] = {}
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(r"\s*\[", line):
+            table = _path(line) or table
+            keys = table
+        else:
+            inner = _path(f"{line.split('=', 1)[0]} = 0") if "=" in line else ()
+            keys = (*table, *inner) if inner else ()
+        for length in range(1, len(keys) + 1):
+            found.setdefault(keys[:length], number)
+    return found
+
+
+def _path(line: str) -> tuple[str, ...]:
+    """The keys that a line of TOML goes down."""
+    try:
+        data: object = tomllib.loads(line)
+    except tomllib.TOMLDecodeError:
+        return ()
+    keys: tuple[str, ...] = ()
+    while isinstance(data, dict | list) and data:
+        if isinstance(data, list):
+            data = data[0]
+            continue
+        key, data = next(iter(data.items()))
+        keys += (key,)
+    return keys
+
+
+def _yaml_places(text: str) -> dict[tuple[str, ...], int]:
+    import yaml
+
+    found: dict[tuple[str, ...], int] = {}
+
+    def walk(node: yaml.Node | None, above: tuple[str, ...]) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                found.setdefault((*above, str(key.value)), key.start_mark.line + 1)
+                walk(value, (*above, str(key.value)))
+
+    walk(yaml.compose(text, Loader=yaml.SafeLoader), ())
+    return found
+
+
+@cache
+def _strict() -> type[yaml.SafeLoader]:
+    """YAML as people mean it; made when first needed, since importing yaml takes a while."""
+    import yaml
+
+    class Strict(yaml.SafeLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+            """As the base does, but refuse a key that is there already."""
+            seen: set[object] = set()
+            for key, _ in node.value:
+                if key.value in seen and key.value != "<<":
+                    problem = f"the key {key.value!r} is there twice"
+                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+                seen.add(key.value)
+            return super().construct_mapping(node, deep)
+
+    number = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
+    Strict.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+.0123456789"))
+    return Strict
+
+
+def tables(data: object) -> Mapping[str, object] | None:
+    """A document whose outermost is a table, with text for keys; an empty document is an empty table.
+
+    >>> tables(None), tables([1])
+    ({}, None)
+    """
+    if data is None:
+        return {}
+    return {str(key): value for key, value in data.items()} if isinstance(data, Mapping) else None

@@ -1,0 +1,114 @@
+"""Which rules judge a run: those of all projects, and over them those of the run's own project.
+
+A run is judged by the rules that the process that stores its points was started with. Where they have changed since the
+run began, the next batch goes on under the new ones: see `docs/rules.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from monitor.documents import line_of
+from monitor.errors import RulesError
+from monitor.rules import Engine, RulesConfig
+from monitor.settings import Settings
+
+
+class Judges(Protocol):
+    """What `ingest` asks for the engine of a project: an `Engine`, which is one for all, or `Engines`."""
+
+    def of(self, project: str) -> Engine:
+        """The engine that judges the runs of a project."""
+
+    @property
+    def default(self) -> Engine:
+        """The engine of every project that has no rules of its own."""
+
+    @property
+    def hashes(self) -> Mapping[str, str]:
+        """The hash of the rules of every project that has its own, by name."""
+
+
+class Engines:
+    """One engine for each project that has rules of its own, and one for all others.
+
+    Args:
+        rules: settings by rule name, for every project.
+        projects: by a project's name, `{"rules": {...}}` with what differs there; a setting that is not named is as in
+            `rules`.
+
+    Raises:
+        RulesError: a rule, key or value that cannot be used; names the nearest valid one.
+
+    Example:
+        >>> engines = Engines({"spike": False}, {"vision": {"rules": {"overfitting": {"patience": 5}}}})
+        >>> engines.of("vision").config.settings["overfitting"].patience, engines.of("text") is engines.of("audio")
+        (5.0, True)
+    """
+
+    def __init__(self, rules: Mapping[str, object] | None = None, projects: Mapping[str, object] | None = None) -> None:
+        base = _checked(dict(rules or {}), ("rules",))
+        self._default = Engine(base)
+        self._own: dict[str, Engine] = {}
+        for name, data in (projects or {}).items():
+            self._own[str(name)] = Engine(_of_project(base, str(name), data))
+
+    def of(self, project: str) -> Engine:
+        """The engine that judges the runs of a project."""
+        return self._own.get(project, self._default)
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The hash of the rules of every project that has its own, by name."""
+        return {name: engine.config.hash for name, engine in self._own.items()}
+
+    @property
+    def default(self) -> Engine:
+        """The engine of every project that has no rules of its own."""
+        return self._default
+
+
+def open_engines(settings: Settings) -> Engines:
+    """The engines that the settings describe.
+
+    Raises:
+        RulesError: names what cannot be used, the nearest valid name, and the line where it stands in a file.
+    """
+    try:
+        return Engines(settings.rules, settings.projects)
+    except RulesError as error:
+        raise _with_line(error, settings.file) from None
+
+
+def _of_project(base: RulesConfig, project: str, data: object) -> RulesConfig:
+    place = ("projects", project)
+    if not isinstance(data, Mapping):
+        raise RulesError(".".join(place), f"is {data!r}", "give a table: [projects.NAME.rules.RULE]", place)
+    for key in data:
+        if key != "rules":
+            keys = (*place, str(key))
+            raise RulesError(".".join(keys), "is not known", "did you mean 'rules'?", keys)
+    rules = data.get("rules", {})
+    if not isinstance(rules, Mapping):
+        raise RulesError(".".join((*place, "rules")), f"is {rules!r}", "give a table of rules", (*place, "rules"))
+    own = _checked(dict(rules), (*place, "rules"))
+    names = dict.fromkeys((*base.overrides, *own.overrides))
+    both = {name: {**base.overrides.get(name, {}), **own.overrides.get(name, {})} for name in names}
+    return _checked(both, (*place, "rules"))
+
+
+def _checked(rules: Mapping[str, object], above: tuple[str, ...]) -> RulesConfig:
+    """The configuration, or an error whose place is told from the top of the file."""
+    try:
+        return RulesConfig.from_mapping(rules)
+    except RulesError as error:
+        prefix = ".".join(above[:-1])
+        place = f"{prefix}.rules.{error.place}" if prefix else error.place
+        raise error.moved(place, (*above, *error.place.split("."))) from None
+
+
+def _with_line(error: RulesError, file: Path | None) -> RulesError:
+    line = line_of(file, error.keys) if file is not None and error.keys else None
+    return error if line is None else error.moved(f"{error.place} ({file}, line {line})", error.keys)
