@@ -13,6 +13,7 @@ from . import (
     language,
     lending,
     linear,
+    markets,
     noise,
     physics,
     relations,
@@ -79,6 +80,9 @@ HELD_2: dict[str, Runs] = {
     "waves": lending.WAVES,
     "ranking": lending.RANKING,
     "evidence": lending.EVIDENCE,
+    "bidding": markets.BIDDING,
+    "seasons": markets.SEASONS,
+    "steering": markets.STEERING,
 }
 SPLITS: dict[str, dict[str, Runs]] = {"dev": DEV, "held": HELD, "dev-2": DEV_2, "held-2": HELD_2}
 DOMAINS: dict[str, Runs] = {name: runs for split in SPLITS.values() for name, runs in split.items()}

@@ -31,8 +31,8 @@ def triplets(
     """
     generator = torch.Generator().manual_seed(plan.seed)
     centres = torch.randn(classes, 20, generator=generator)
-    y = torch.randint(0, classes, (n + 300,), generator=generator)
-    x = torch.tanh(centres[y] + spread * torch.randn(n + 300, 20, generator=generator))
+    y = torch.randint(0, classes, (n + 100,), generator=generator)
+    x = torch.tanh(centres[y] + spread * torch.randn(n + 100, 20, generator=generator))
 
     def loss(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         out = functional.normalize(model(x), dim=1)
@@ -47,7 +47,7 @@ def triplets(
         valid = own[:, :, None] & ~same[:, None, :]
         return (each * valid).sum() / valid.sum().clamp(min=1)
 
-    return loops.fit(models.mlp(20, width, 8), loss, Data(x=x[300:], y=y[300:], x_val=x[:300], y_val=y[:300]), plan)
+    return loops.fit(models.mlp(20, width, 8), loss, Data(x=x[100:], y=y[100:], x_val=x[:100], y_val=y[:100]), plan)
 
 
 TRIPLETS: dict[str, Callable[[], Curves]] = {
@@ -58,7 +58,7 @@ TRIPLETS: dict[str, Callable[[], Curves]] = {
     "few": lambda: triplets(Plan(epochs=150, lr=3e-3, batch=30), n=60, spread=1.2, width=96),
     "names-mixed-up": lambda: triplets(Plan(steps=1000, lr=3e-4, fault=loops.shuffled_labels(), eval_every=50)),
     "frozen": lambda: triplets(Plan(epochs=20, frozen=True)),
-    "broken-batches": lambda: triplets(Plan(steps=1000, lr=1e-3, batch=16, eval_every=25)),
+    "batch-of-sixteen": lambda: triplets(Plan(steps=1000, lr=1e-3, batch=16, eval_every=25)),
 }
 
 
