@@ -53,7 +53,7 @@ def init(
         resume: "never": the run must be new; "allow": go on where it exists; "must": it must exist.
         ranks: in a distributed job, "first": only rank 0 logs, the others are silent; "all": the others join the run.
         capture: what to record of the surroundings: True, False, some of the names `git`, `command`, `packages`,
-            `host`, `gpus` and `system`, or such names mapped to True or False; by default `MONITOR_CAPTURE`, else all of it.
+            `host`, `gpus` and `system`, or such names mapped to True or False; by default `MONITOR_CAPTURE`, or all.
         settings: settings to use instead of those of the environment.
         sink: where to send to instead, such as a `MemorySink` in a test.
 
