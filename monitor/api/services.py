@@ -59,10 +59,5 @@ def services_of(request: Request) -> Services:
     return found
 
 
-async def _served(request: Request) -> Services:
-    """A coroutine, so that FastAPI does not hand it to a thread."""
-    return services_of(request)
-
-
-Served = Annotated[Services, Depends(_served)]
+Served = Annotated[Services, Depends(services_of)]
 """A route's parameter of this type gets the services."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Mapping
+from typing import Final
 
 from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.features import Features, View
 from monitor.rules.rule import Reading, Spec, Threshold
 from monitor.rules.trend import Floats, mann_kendall
+
+_PURE: Final = 0.9
+"""Kendall's tau of a rise that needs not be as large as one that is accused."""
 
 
 class Overfitting:
@@ -37,6 +41,11 @@ class Overfitting:
     validation loss has only risen since its minimum (`likely_tau`, `likely_z`), by twice as much as any earlier rise
     that was made good, and the training loss has come down all the way and since. Where the training loss has shown a
     single value so far it says nothing, and the trend alone must be significant.
+    A rise that hardly ever goes back (a tau of 0.9) is likely from `likely_rise` of the range on.
+
+    Where validation has hardly come down so far (less than `taught` of what training has), a rise may be the hump
+    before a breakthrough: it counts when it has lasted as long as the level before it and is a tenth of it, and
+    training has come half of its way to zero.
 
     Source:
         Prechelt, Early Stopping - But When? (1998), GL and UP; Li et al., Keeping Deep Learning Models in Check
@@ -45,7 +54,7 @@ class Overfitting:
 
     spec = Spec(
         name="overfitting",
-        version=2,
+        version=3,
         severity=Severity.CRITICAL,
         reads=(Role.VAL,),
         relief=3,
@@ -56,6 +65,8 @@ class Overfitting:
             "trend_z": Threshold(default=2.4, low=1, high=100, doc="Mann-Kendall z of a significant trend"),
             "steady": Threshold(default=0.75, low=0, high=1, doc="Kendall's tau of a steady rise"),
             "after": Threshold(default=3, low=2, high=1000, doc="buckets after the minimum, at least"),
+            "likely_rise": Threshold(default=0.005, low=0, high=10, doc="least likely rise, as a share of the range"),
+            "taught": Threshold(default=0.1, low=0, high=1, doc="range of validation over that of training, at least"),
             "likely_z": Threshold(default=1.6, low=1, high=100, doc="Mann-Kendall z of a likely rise, at ten points"),
             "likely_tau": Threshold(default=0.8, low=0, high=1, doc="Kendall's tau of a likely rise"),
             "apart": Threshold(default=0.5, low=0, high=10, doc="rise that needs no fall of the training loss"),
@@ -70,7 +81,9 @@ class Overfitting:
             return None
         rise = view.level - view.low
         reach = max(view.range, 0.1 * train.range)
-        if view.closed - 1 - view.low_at < limits["after"] or rise <= limits["rise"] * reach:
+        if view.closed - 1 - view.low_at < limits["after"] or rise <= limits["likely_rise"] * reach:
+            return None
+        if not firing and _untaught(view, train, limits):
             return None
         fell = train.level_at(view.step[view.low_at]) - train.level
         grow = max(1.0, (view.n / 25) ** (1 / 3))
@@ -83,8 +96,14 @@ class Overfitting:
             least = max(limits["fall"] * grow * train.noise, 0.5 * train.climbed, 0.002 * train.range)
             apart = rise >= limits["apart"] * reach and trend[0] >= limits["steady"] and fell > -0.05 * train.range
             risen = train.learned and (fell >= least or apart) and not memorises(view, train, run.state.unit)
-            risen = risen and train.closed > 1 and self._risen(view, limits, rise / reach, z, trend)
-        likely = not risen and not firing and _likely(view, train, limits, trend, run.state.unit)
+            risen = (
+                risen
+                and train.closed > 1
+                and rise > limits["rise"] * reach
+                and self._risen(view, limits, rise / reach, z, trend)
+            )
+        likely = not risen and not firing and (rise > limits["rise"] * reach or trend[0] >= _PURE)
+        likely = likely and _likely(view, train, limits, trend, run.state.unit)
         if not risen and not likely:
             return None
         evidence = {
@@ -149,6 +168,22 @@ def _likely(view: View, train: View, limits: Mapping[str, float], trend: tuple[f
     since, whole = mann_kendall(x[at:])[0], mann_kendall(x)[0]
     learns = train.range >= 0.2 * abs(train.start) and whole <= -0.6 and since <= -0.5 and fell >= train.noise
     return learns and trend_z >= limits["likely_z"] + longer
+
+
+def _untaught(view: View, train: View, limits: Mapping[str, float]) -> bool:
+    """Whether validation has hardly come down so far, and its rise says little yet.
+
+    It may be the hump before a breakthrough: it has not lasted as long as the level before it, or training itself has
+    only begun.
+
+    Source:
+        Power et al., Grokking (2022); Nakkiran et al., Deep Double Descent (ICLR 2020).
+    """
+    if view.range >= limits["taught"] * train.range:
+        return False
+    begun = train.closed < 8 or train.range >= 0.5 * abs(train.start)
+    little = view.level - view.low < 0.1 * abs(view.low)
+    return view.closed - 1 - view.low_at < view.low_at or not begun or little
 
 
 def memorises(val: View, train: View, unit: str) -> bool:

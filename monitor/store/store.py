@@ -36,14 +36,13 @@ class Store(Reads):
             SchemaMismatch: the database is older or newer than this code; the message names the command that helps.
             StoreError: the database cannot be reached, or cannot be used.
         """
-        parsed = parse_url(url)
-        engine = make_engine(parsed)
+        engine = make_engine(parse_url(url))
         try:
             migrate.prepare(engine, create=create)
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine, parsed)
+        return cls(engine)
 
     def live_runs(self) -> tuple[RunInfo, ...]:
         """Runs that may still send points."""

@@ -182,6 +182,15 @@ def test_validation_that_rises_while_training_is_back_from_a_spike_is_overfittin
     assert diagnose(series(train), series(val, 40)).verdict == "overfitting"
 
 
+def test_a_hump_of_validation_before_a_breakthrough_is_waited_out() -> None:
+    t = np.arange(1500)
+    train = 0.5 / (1 + np.exp((t - 500) / 40)) + 1e-3 + 0.002 * np.abs(noise(1500))
+    val = 0.5 / (1 + np.exp((t[::30] - 750) / 40)) + 0.15 * np.exp(-(((t[::30] - 580) / 70) ** 2)) + 1e-3
+    found = diagnose(series(train), series(val, 30))
+    assert not {f.rule for f in found.findings} & {"overfitting", "divergence"}
+    assert found.recommendation.first_stop_step is None
+
+
 def test_noise_about_the_start_is_mostly_told_as_stagnation_however_large() -> None:
     said = []
     for seed in range(20):
