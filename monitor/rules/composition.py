@@ -118,4 +118,4 @@ def smooth(x: Floats) -> Floats:
 
 def noise(x: Floats) -> float:
     """Noise of the values, from second differences."""
-    return second_differences(x)
+    return second_differences(x.tolist())

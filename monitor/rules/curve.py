@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 import struct
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -54,6 +55,7 @@ class Curve:
         quarters: centres of the completed quarters of the open bucket.
         top, top_step: largest value of the open bucket and its step; `top_at` the step of the closed bucket's.
         best, best_step: lowest value and its step.
+        x_before: what `x` was before its last bucket was appended; None where more than that has changed since.
     """
 
     __slots__ = ("__dict__",)
@@ -67,6 +69,7 @@ class Curve:
         self.late_first, self.late_last, self.late_n = math.nan, math.nan, 0
         self.step: list[float] = []
         self.x: list[float] = []
+        self.x_before: list[float] | None = None
         self.peak: list[float] = []
         self.noise: list[float] = []
         self.quarters: list[float] = []
@@ -121,11 +124,10 @@ class Curve:
             steps: (n,), not decreasing.
         """
         n = len(values)
+        if n == 1:
+            return self.push(float(values[0]), float(steps[0]))
         if n < FEW or self.m < self.micro_limit:
-            done = _NOTHING
-            for value, step in zip(values.tolist(), steps.tolist(), strict=True):
-                done = self.push(value, step)
-            return done
+            return self._take_few(values.tolist(), steps)
         whole = n == self.until
         values = self._extremes(values, steps)
         m, held = self.m, len(self.buffer)
@@ -146,6 +148,39 @@ class Curve:
         self.n += n
         self.last_step = float(steps[-1])
         return self._boundary() if whole else _NOTHING
+
+    def _take_few(self, values: list[float], steps: NDArray[np.float64]) -> int:
+        """`take` in plain Python."""
+        whole = len(values) == self.until
+        low, high = min(values), max(values)
+        if low < -LIMIT or high > LIMIT:
+            values = [min(max(value, -LIMIT), LIMIT) for value in values]
+            low, high = min(values), max(values)
+        if not self.n:
+            self.first, self.first_step, self.last = values[0], float(steps[0]), values[0]
+        self.n += len(values)
+        self.last_step = float(steps[-1])
+        if low < self.best:
+            self.best, self.best_step = low, float(steps[values.index(low)])
+        if high > self.top:
+            self.top, self.top_step = high, float(steps[values.index(high)])
+        if self.m == 1:
+            self.sum = _running(self.sum, values)
+            self.rough = _running(self.rough, [abs(b - a) for a, b in pairwise([self.last, *values])])
+            self.last = values[-1]
+            self.micros += len(values)
+        else:
+            self._fill(values)
+        return self._boundary() if whole else _NOTHING
+
+    def _fill(self, values: list[float]) -> None:
+        """Put values into the open micro-block, and close what they complete."""
+        buffer, m = [*self.buffer, *values], self.m
+        for at in range(0, len(buffer) - m + 1, m):
+            self.buffer = buffer[at : at + m]
+            self._close_micro()
+            self.micros += 1
+        self.buffer = buffer[len(buffer) // m * m :]
 
     def _extremes(self, values: NDArray[np.float64], steps: NDArray[np.float64]) -> NDArray[np.float64]:
         """Note the lowest and the highest value; the values, clipped."""
@@ -187,7 +222,7 @@ class Curve:
         else:
             centre = self.sum / self.micros
         self.step = [*self.step, self.last_step]
-        self.x = [*self.x, f32(centre)]
+        self.x_before, self.x = self.x, [*self.x, f32(centre)]
         self.peak = [*self.peak, f32(self.top - centre)]
         self.noise = [*self.noise, f32(self.rough / self.micros)]
         self._open()
@@ -208,14 +243,14 @@ class Curve:
         self.peak = [f32(max(x[i] + peak[i], x[i + 1] + peak[i + 1]) - c) for i, c in zip(pairs, centres, strict=True)]
         self.noise = [f32(0.5 * noise[i] + 0.5 * noise[i + 1]) for i in pairs]
         self.step = [self.step[i + 1] for i in pairs]
-        self.x = centres
+        self.x, self.x_before = centres, None
         self.size *= 2
         self.m = min(self.micro_limit, max(1, self.size // 4))
 
     def rewind(self, step: float) -> None:
         """Forget the buckets that reach `step` or lie after it, and what is open: the run was resumed from there."""
         keep = next((i for i, s in enumerate(self.step) if s >= step), len(self.step))
-        self.step, self.x = self.step[:keep], self.x[:keep]
+        self.step, self.x, self.x_before = self.step[:keep], self.x[:keep], None
         self.peak, self.noise = self.peak[:keep], self.noise[:keep]
         self.buffer = []
         self._open()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from monitor.domain import Counts, Diagnosis, Finding, Recommendation
 from monitor.losses.run_config import terms_of
 from monitor.roles import Role
-from monitor.rules.config import RulesConfig
+from monitor.rules.config import RulesConfig, RuleSettings
 from monitor.rules.curve import BUCKET, Curve
 from monitor.rules.features import Features
 from monitor.rules.lifecycle import step_rule, without
@@ -29,7 +29,7 @@ from monitor.rules.points import ROLE_CODES, EnginePoints
 from monitor.rules.recommend import recommend, settle
 from monitor.rules.rows import take_rows
 from monitor.rules.rule import Rule
-from monitor.rules.spans import MANY, finite, in_order, learning_rate, take_in_order
+from monitor.rules.spans import AHEAD, MANY, finite, in_order, lanes_of, learning_rate, take_in_order
 from monitor.rules.state import LR, TRAIN, VAL, State
 from monitor.rules.verdict import headline_of, verdict_of
 
@@ -81,11 +81,12 @@ class Engine:
     def __init__(self, config: RulesConfig | None = None) -> None:
         self.config = config or RulesConfig()
         self._names = frozenset(rule.spec.name for rule in self.config.rules)
-        self._asked: dict[tuple[int, bool], tuple[Rule, ...]] = {}
+        self._asked: dict[tuple[int, bool], tuple[tuple[Rule, RuleSettings], ...]] = {}
         for role, code in ROLE_CODES.items():
-            rules = tuple(rule for rule in self.config.rules if role in rule.spec.reads)
-            self._asked[code, True] = rules
-            self._asked[code, False] = tuple(rule for rule in rules if rule.spec.urgent)
+            rules = [(rule, self.config.settings[rule.spec.name]) for rule in self.config.rules]
+            asked = tuple((rule, settings) for rule, settings in rules if role in rule.spec.reads)
+            self._asked[code, True] = asked
+            self._asked[code, False] = tuple((rule, settings) for rule, settings in asked if rule.spec.urgent)
 
     def of(self, project: str) -> Engine:  # noqa: ARG002  # one engine for all of them
         """The engine that judges the runs of a project: this one, where there are no rules of projects."""
@@ -181,8 +182,8 @@ class Engine:
         assert state.parts is not None
         run = Features(state, state.parts.step[-1])
         state.said = None
-        for rule in self._asked[ROLE_CODES[Role.PART], True]:
-            change = step_rule(rule, self.config.settings[rule.spec.name], run, state, self.config.hash)
+        for rule, settings in self._asked[ROLE_CODES[Role.PART], True]:
+            change = step_rule(rule, settings, run, state, self.config.hash)
             if change is not None:
                 changes.append(change)
 
@@ -190,15 +191,25 @@ class Engine:
         """Points of the curves: in bulk where they are finite and in order, one at a time around those that are not."""
         steps, values = np.ascontiguousarray(steps, float), np.ascontiguousarray(values, float)
         at, n = 0, len(roles)
+
+        def closed(role: int, done: int, step: float) -> None:
+            self._check(state, role, done == BUCKET, step, changes)
+
         while at < n:
-            stop = at + in_order(state, roles[at:], steps[at:], values[at:])
-            if stop - at >= MANY:
-                take_in_order(
-                    state, roles[at:stop], steps[at:stop], values[at:stop],
-                    lambda role, done, step: self._check(state, role, done == BUCKET, step, changes),
-                )  # fmt: skip
-                at = stop
-            stop = min(n, max(stop, at) + ALONE)
+            span = slice(at, at + AHEAD)
+            lanes = lanes_of(roles[span], steps[span], values[span])
+            many = min(n - at, AHEAD)
+            fit = in_order(state, lanes, many) if many >= MANY else many
+            if fit >= MANY:
+                if fit < many:
+                    span = slice(at, at + fit)
+                    lanes = lanes_of(roles[span], steps[span], values[span])
+                take_in_order(state, lanes, fit, closed)
+                at += fit
+                if fit == many:
+                    continue
+                fit = 0
+            stop = min(n, at + fit + ALONE)
             for role, step, value in zip(
                 roles[at:stop].tolist(), steps[at:stop].tolist(), values[at:stop].tolist(), strict=True
             ):
@@ -263,10 +274,9 @@ class Engine:
         """Ask the rules that read this series."""
         run = Features(state, step)
         state.said = None
-        config = self.config
-        before = len(changes)
-        for rule in self._asked[role, whole]:
-            change = step_rule(rule, config.settings[rule.spec.name], run, state, config.hash)
+        rules_hash, before = self.config.hash, len(changes)
+        for rule, settings in self._asked[role, whole]:
+            change = step_rule(rule, settings, run, state, rules_hash)
             if change is not None:
                 changes.append(change)
         if len(changes) != before or whole:

@@ -10,7 +10,6 @@ Source:
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from typing import Final
 
@@ -19,21 +18,12 @@ import numpy as np
 from monitor.rules.composition import Composition
 from monitor.rules.curve import Curve
 from monitor.rules.lazy import lazy
-from monitor.rules.noise import Floats, middle, second_differences
+from monitor.rules.noise import Floats, around_mean, middle, second_differences
 from monitor.rules.parts import Parts
-from monitor.rules.state import FIRING, GRAD, TRAIN, VAL, State
+from monitor.rules.state import FIRING, GRAD, TRAIN, VAL, VIEWS, State
+from monitor.rules.way import Way
 
-
-def _around_mean(x: Floats) -> float:
-    k = len(x)
-    if k < 7:
-        return 0.0
-    total = np.concatenate(((0.0,), np.cumsum(x - x[0])))
-    rest = (x[2 : k - 2] - x[0]) - (total[5:] - total[:-5]) / 5
-    return 1.4826 / math.sqrt(0.8) * middle(np.abs(rest[-max(10, len(rest) // 2) :]).tolist())
-
-
-_OPEN: Final = frozenset({"xs", "level", "relative_gain"})
+_OPEN: Final = ("xs", "level", "relative_gain")
 """What a view reads of the open bucket too."""
 
 
@@ -49,18 +39,32 @@ class View:
     def __init__(self, curve: Curve) -> None:
         self.curve = curve
         self.n, self.size = curve.n, curve.size
-        self.centres = curve.x
+        self.centres, self.quarters = curve.x, curve.quarters
         self.closed = len(curve.x)
         self.k = self.closed
 
     @classmethod
     def of(cls, curve: Curve, last: View | None) -> View:
-        """The view of a curve; what an earlier view of the same closed buckets worked out is kept."""
+        """The view of a curve; what an earlier view of the same closed buckets, or of all but one, knows is kept."""
         view = cls(curve)
-        if last is not None and last.centres is curve.x:
+        if last is None:
+            return view
+        if last.centres is curve.x:
             kept = {name: value for name, value in vars(last).items() if name not in _OPEN}
             view.__dict__ = kept | vars(view)
+        elif curve.x_before is last.centres and last.closed > 3 and "way" in vars(last):
+            view.way = last.way.grown(curve.x)
+            if "calm" in vars(last) and view.low_at == last.low_at and 8 <= view.low_at + 2 <= last.closed:
+                view.calm = last.calm
         return view
+
+    def renew(self, curve: Curve) -> None:
+        """Go on with a later curve that has the same closed buckets."""
+        self.curve, self.n = curve, curve.n
+        if self.quarters is not curve.quarters:
+            self.quarters = curve.quarters
+            for name in _OPEN:
+                self.__dict__.pop(name, None)
 
     @lazy
     def xs(self) -> list[float]:
@@ -81,27 +85,24 @@ class View:
         return self.curve.step
 
     @lazy
+    def way(self) -> Way:
+        """The smoothed centres, and what was met on the way along them."""
+        return Way.along(self.centres, self.start)
+
+    @lazy
     def smooth(self) -> Floats:
-        """Running median of three, ends as they are."""
-        x = self.x
-        if len(x) < 3:
-            return x
-        a, b, c = x[:-2], x[1:-1], x[2:]
-        out = x.copy()
-        out[1:-1] = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
-        if len(x) > 3:
-            out[-1] = max(min(x[-3], x[-2]), min(max(x[-3], x[-2]), x[-1]))
-        return out
+        """Running median of three, (closed,), ends as they are."""
+        return np.array(self.way.smooth)
 
     @lazy
     def sigma(self) -> float:
         """Noise of a bucket's centre, from second differences of the later half; 0 where it cannot be told."""
-        return second_differences(self.x)
+        return second_differences(self.centres)
 
     @lazy
     def wander(self) -> float:
         """Noise of a centre around the running mean of five, over the later half: also what differences miss."""
-        return _around_mean(self.x)
+        return around_mean(self.centres)
 
     @lazy
     def noise(self) -> float:
@@ -111,8 +112,8 @@ class View:
     @lazy
     def calm(self) -> float:
         """The noise that the series had on its way down to its low, before whatever came after."""
-        x = self.x[: self.low_at + 2]
-        return max(second_differences(x), _around_mean(x)) if len(x) >= 8 else self.noise
+        x = self.centres[: self.low_at + 2]
+        return max(second_differences(x), around_mean(x)) if len(x) >= 8 else self.noise
 
     @lazy
     def roughness(self) -> float:
@@ -122,27 +123,25 @@ class View:
             return 0.0
         return middle(noise[len(noise) // 2 :]) / 0.954
 
-    @lazy
+    @property
     def low_at(self) -> int:
         """Index of the lowest smoothed centre."""
-        return int(self.smooth.argmin()) if self.closed else 0
+        return self.way.low_at
 
-    @lazy
+    @property
     def low(self) -> float:
         """Lowest smoothed centre."""
-        return float(self.smooth[self.low_at]) if self.closed else math.nan
+        return self.way.low
 
-    @lazy
+    @property
     def climbed(self) -> float:
         """The largest rise above the running minimum, before the lowest centre, that was made good again."""
-        before = self.smooth[: self.low_at + 1]
-        return float((before - np.minimum.accumulate(before)).max())
+        return self.way.climbed
 
-    @lazy
+    @property
     def travel(self) -> float:
         """Total variation on the way down to the low, clipped at the start so that spikes do not count."""
-        kept = np.minimum(self.smooth[: self.low_at + 1], self.start)
-        return float(np.abs(kept[1:] - kept[:-1]).sum())
+        return self.way.travel
 
     @lazy
     def learned(self) -> bool:
@@ -150,13 +149,15 @@ class View:
         if self.range <= 0:
             return False
         straight = self.low_at >= 5 and self.range >= max(0.95 * self.travel, 0.3 * abs(self.start))
-        far = self.range >= (20 if self.range >= 0.15 * abs(self.start) else 40) * self.calm
-        return straight or (far and self.range >= 0.6 * self.travel)
+        if straight or self.range < 0.6 * self.travel:
+            return straight
+        return self.range >= (20 if self.range >= 0.15 * abs(self.start) else 40) * self.calm
 
     @lazy
     def level(self) -> float:
         """Where the series is now: the median of the last three entries, the open bucket's among them."""
-        return middle(self.xs[-3:])
+        quarters = self.quarters
+        return middle([*self.centres[-2:], sum(quarters) / len(quarters)] if quarters else self.centres[-3:])
 
     @lazy
     def start(self) -> float:
@@ -188,8 +189,7 @@ class View:
 
     def level_at(self, step: float) -> float:
         """The smoothed centre at a step."""
-        at = min(bisect_right(self.step, step), self.closed - 1)
-        return float(self.smooth[at])
+        return self.way.smooth[min(bisect_right(self.step, step), self.closed - 1)]
 
 
 class Features:
@@ -220,8 +220,13 @@ class Features:
 
     def _view(self, role: int) -> View:
         state = self.state
-        view = View.of(state.curves[role], state.views.get(role))
+        curve, view = state.curves[role], state.views.get(role)
+        if view is not None and view.centres is curve.x and state.owned & VIEWS << role:
+            view.renew(curve)
+            return view
+        view = View.of(curve, view)
         state.views = {**state.views, role: view}
+        state.owned |= VIEWS << role
         return view
 
     @lazy

@@ -3,7 +3,7 @@
 Each model is `floor + height * shape(t)`, with `t` the points so far as a share of all, and a shape that falls: power
 laws `t**-b` and exponentials `exp(-t / tau)`. Floor and height (>= 0) are fitted by least squares with weights that
 favour the later curve, and the models are averaged by their likelihood. The interval adds the spread between models to
-the noise. The closed form costs some 50 microseconds and needs no optimiser.
+the noise. The closed form costs some 30 microseconds and needs no optimiser.
 
 Source:
     Domhan, Springenberg, Hutter, Speeding up automatic hyperparameter optimization by extrapolation of learning curves
@@ -14,7 +14,8 @@ Source:
 from __future__ import annotations
 
 import math
-from typing import Final
+from functools import cache
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def forecast(view: View) -> dict[str, float | int | str | None]:
     k = view.closed
     if k < ENOUGH:
         return {}
-    x = np.array(view.curve.x)
+    x = view.x
     centre, scale = float(x[-1]), float(np.abs(x - x[-1]).max())
     if scale == 0:
         scale = max(abs(centre), 1.0) * 1e-9
@@ -78,23 +79,48 @@ def forecast(view: View) -> dict[str, float | int | str | None]:
     }
 
 
-def _predict(y: Floats, noise: float) -> tuple[Floats, Floats, Floats]:
-    """Each model's prediction, its standard error, and its weight; arrays of shape (models,)."""
-    k = len(y)
+class _Models(NamedTuple):
+    """What the models of a curve of so many buckets have in common, whatever its values.
+
+    Attributes:
+        w, total: weights of the buckets, (k,), and their sum.
+        shapes: (models, k), minus their weighted mean.
+        later: each shape where the forecast looks, minus the same mean, (models,).
+        spread: weighted sum of the squares of `shapes`, (models,).
+        widen: what the error of a fit grows by out there, (models,).
+    """
+
+    w: Floats
+    total: float
+    shapes: Floats
+    later: Floats
+    spread: Floats
+    widen: Floats
+
+
+@cache
+def _models(k: int) -> _Models:
     t = (np.arange(k) + 0.5) / k
     ahead = 1.0 + AHEAD
     shapes = np.concatenate((t[None, :] ** -POWERS[:, None], np.exp(-t[None, :] * RATES[:, None])))
-    later = np.concatenate((ahead**-POWERS, np.exp(-ahead * RATES)))
     w = 0.2 + t**2
-    total = w.sum()
-    mean_s, mean_y = shapes @ w / total, float(y @ w) / total
-    ds, dy = shapes - mean_s[:, None], y - mean_y
-    spread = ds**2 @ w
-    height = np.maximum((ds * dy) @ w / spread, 0.0)
-    rest = dy - height[:, None] * ds
+    total = float(w.sum())
+    mean = shapes @ w / total
+    later = np.concatenate((ahead**-POWERS, np.exp(-ahead * RATES))) - mean
+    shapes -= mean[:, None]
+    spread = shapes**2 @ w
+    return _Models(w, total, shapes, later, spread, 1 + 1 / k + later**2 / spread)
+
+
+def _predict(y: Floats, noise: float) -> tuple[Floats, Floats, Floats]:
+    """Each model's prediction, its standard error, and its weight; arrays of shape (models,)."""
+    k = len(y)
+    w, total, shapes, later, spread, widen = _models(k)
+    mean = float(y @ w) / total
+    dy = y - mean
+    height = np.maximum((shapes * dy) @ w / spread, 0.0)
+    rest = dy - height[:, None] * shapes
     error = np.maximum(rest**2 @ w / total, noise**2)
-    at = mean_y + height * (later - mean_s)
-    variance = error * (1 + 1 / k + (later - mean_s) ** 2 / spread)
     log_weight = -0.5 * k * np.log(error)
     weight = np.exp(0.5 * (log_weight - log_weight.max()))
-    return at, np.sqrt(variance), weight / weight.sum()
+    return mean + height * later, np.sqrt(error * widen), weight / weight.sum()

@@ -8,6 +8,7 @@ Source:
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +25,26 @@ def middle(values: list[float]) -> float:
     return ordered[n // 2] if n % 2 else 0.5 * ordered[n // 2 - 1] + 0.5 * ordered[n // 2]
 
 
-def second_differences(x: Floats) -> float:
-    """Noise of the values, (n,), from second differences of the later half; 0 for fewer than four."""
+def second_differences(x: list[float]) -> float:
+    """Noise of the values from second differences of the later half; 0 for fewer than four."""
     if len(x) < 4:
         return 0.0
     half = x[min(len(x) // 2, max(len(x) - 10, 0)) :]
-    gaps = np.abs(half[2:] - 2 * half[1:-1] + half[:-2]).tolist()
+    gaps = [abs(c - 2 * b + a) for a, b, c in zip(half, half[1:], half[2:], strict=False)]
     return max(1.4826 * middle(gaps), 0.75 * math.fsum(gaps) / len(gaps)) / math.sqrt(6)
+
+
+def around_mean(x: list[float]) -> float:
+    """Noise of the values around the running mean of five, over the later half; 0 for fewer than seven."""
+    k = len(x)
+    if k < 7:
+        return 0.0
+    begin = x[0]
+    apart = [value - begin for value in x]
+    total = list(accumulate(apart, initial=0.0))
+    at = k - 2 - max(10, (k - 4) // 2) if k > 14 else 2
+    rest = [
+        abs(value - (after - before) / 5)
+        for value, before, after in zip(apart[at : k - 2], total[at - 2 :], total[at + 3 :], strict=False)
+    ]
+    return 1.4826 / math.sqrt(0.8) * middle(rest)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 _F32: Final = 3.4e38
+_NARROW: Final = struct.Struct("<f")
 _NAN: Final = 2**32 - 1
 _NEVER: Final = 2**32 - 2
 
 
 def f32(value: float) -> float:
     """The value as a float32 has it, so that a state that was stored goes on with the same bits; NaN stays NaN."""
-    return float(np.float32(min(max(value, -_F32), _F32)))
+    narrow: tuple[float] = _NARROW.unpack(_NARROW.pack(min(max(value, -_F32), _F32)))
+    return narrow[0]
 
 
 def pack_steps(steps: Sequence[float]) -> bytes:

@@ -142,14 +142,19 @@ class Parts:
 
     def index(self, name: str) -> int:
         """The place of a part, which is entered where it is new; MOST where there is no room for it."""
+        known = self.find(name)
+        if known is None:
+            self.enter(name, kind_of(name))
+            return len(self.parts) - 1
+        return known
+
+    def find(self, name: str) -> int | None:
+        """The place of a part; MOST where there is no room for it, None where it is new."""
         mark = zlib.crc32(name.encode())
         for i, part in enumerate(self.parts):
             if part.mark == mark:
                 return i
-        if len(self.parts) < MOST:
-            self.enter(name, kind_of(name))
-            return len(self.parts) - 1
-        return MOST
+        return None if len(self.parts) < MOST else MOST
 
     def enter(self, name: str, kind: int, weight: float = 1.0) -> None:
         """Take up a part; buckets that were closed before have nothing of it."""
@@ -173,13 +178,17 @@ class Parts:
             self.rows += 1
             self._count_row()
             if self.rows >= self.size:
-                self._close(self.row_step)
+                self.close(self.row_step)
                 closed = True
         self.late = step < self.seen_step and not self._resumed(step)
+        self.begin_row(step)
+        return closed
+
+    def begin_row(self, step: float) -> None:
+        """Nothing of the open row is known yet."""
         if not self.late:
             self.seen_step, self.late_n = step, 0
         self.row_step, self.row_total, self.row_sum, self.row_mask = step, math.nan, 0.0, 0
-        return closed
 
     def add_total(self, value: float) -> None:
         """The total of the open row."""
@@ -225,7 +234,8 @@ class Parts:
             self.gaps += self.row_total - self.row_sum
             self.whole += 1
 
-    def _close(self, step: float) -> None:
+    def close(self, step: float) -> None:
+        """Close the open bucket, of which this is the last step."""
         means = [(p.raw / p.count, p.weighted / p.count) if p.count else (math.nan, 0.0) for p in self.parts]
         mass = sum(abs(weighted) for _, weighted in means)
         self.step = [*self.step, step]

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.rules.curve import Curve
 from monitor.rules.patience import wait_many
 from monitor.rules.state import GRAD, LR, TRAIN, VAL, State
 
@@ -22,106 +23,184 @@ Rows = NDArray[np.intp]
 JUDGED: Final = (TRAIN, VAL, GRAD)
 MANY: Final = 8
 """Points from which on bulk pays."""
+AHEAD: Final = 8192
+"""Points that are looked at at a time."""
 
 
-def in_order(state: State, roles: NDArray[np.uint8], steps: Floats, values: Floats) -> int:
-    """How many of the first points can be taken in bulk: finite, and no series goes back in step.
+class Lane:
+    """The points of one series among those of all, and how many of them were taken in.
 
-    Args:
-        roles, steps, values: (n,), at least one point.
+    Attributes:
+        rows, steps, values: where they stand among all, and what they say; (n,), n >= 1.
+        at: points taken in; with `until` more something is completed, by the point that stands at `event`.
     """
-    fine = np.isfinite(values) & np.isfinite(steps) & (roles <= LR)
-    for role in JUDGED:
-        rows = np.flatnonzero(roles == role)
-        if len(rows):
-            own = steps[rows]
-            fine[rows[0]] &= bool(own[0] >= state.curves[role].seen_step)
-            fine[rows[1:]] &= own[1:] >= own[:-1]
-    fine[(roles == LR) & (values < 0)] = False
-    return len(fine) if fine.all() else int(fine.argmin())
+
+    __slots__ = ("at", "curve", "event", "n", "role", "rows", "steps", "until", "values")
+
+    def __init__(self, role: int, rows: Rows, steps: Floats, values: Floats) -> None:
+        self.role, self.rows, self.steps, self.values = role, rows, steps, values
+        self.n, self.at = len(rows), 0
+
+    def aim(self, curve: Curve, never: int) -> None:
+        """Look for the next boundary of the series; `never` is its place where it lies beyond these points."""
+        self.curve, self.until = curve, curve.until
+        stop = self.at + self.until
+        self.event = int(self.rows[stop - 1]) if stop <= self.n else never
+
+    def before(self, row: int) -> int:
+        """How many of the points stand before a row."""
+        if self.event == row - 1:
+            return self.at + self.until
+        if self.at == self.n or self.rows[self.at] >= row:
+            return self.at
+        return int(self.rows.searchsorted(row))
+
+    def take(self, state: State, stop: int) -> int:
+        """Take in the points before `stop`, of which there is at least one; what they complete."""
+        a, curve = self.at, self.curve
+        if not a:
+            finite(state, self.role)
+        curve.seen_step = max(curve.seen_step, float(self.steps[stop - 1]))
+        self.at = stop
+        self.until -= stop - a
+        return curve.take(self.values[a:stop], self.steps[a:stop])
 
 
-def take_in_order(
-    state: State, roles: NDArray[np.uint8], steps: Floats, values: Floats, closed: Callable[[int, int, float], None]
-) -> None:
+def lanes_of(roles: NDArray[np.uint8], steps: Floats, values: Floats) -> list[Lane]:
+    """The points of each series that has any; those of roles above LR are in none."""
+    counts = np.bincount(roles, minlength=LR + 1).tolist()
+    if max(counts) == len(roles):
+        role = counts.index(len(roles))
+        return [Lane(role, np.arange(len(roles)), steps, values)] if role <= LR else []
+    lanes = []
+    for role in (*JUDGED, LR):
+        if counts[role]:
+            rows = np.flatnonzero(roles == role)
+            lanes.append(Lane(role, rows, steps[rows], values[rows]))
+    return lanes
+
+
+def in_order(state: State, lanes: list[Lane], n: int) -> int:
+    """How many of the first of `n` points can be taken in bulk: finite, and no series goes back in step."""
+    if sum(lane.n for lane in lanes) == n and all(_lane_in_order(state, lane) for lane in lanes):
+        return n
+    fine = np.zeros(n, bool)
+    for lane in lanes:
+        own = np.isfinite(lane.values) & np.isfinite(lane.steps)
+        if lane.role == LR:
+            own &= lane.values >= 0
+        else:
+            own[0] &= bool(lane.steps[0] >= state.curves[lane.role].seen_step)
+            own[1:] &= lane.steps[1:] >= lane.steps[:-1]
+        fine[lane.rows] = own
+    return n if fine.all() else int(fine.argmin())
+
+
+def _lane_in_order(state: State, lane: Lane) -> bool:
+    steps, values = lane.steps, lane.values
+    if not (np.isfinite(values).all() and np.isfinite(steps).all()):
+        return False
+    if lane.role == LR:
+        return bool(values.min() >= 0)
+    return bool(steps[0] >= state.curves[lane.role].seen_step and (steps[1:] >= steps[:-1]).all())
+
+
+class _Waits:
+    """How long validation was waited for: training points that came before each validation point."""
+
+    def __init__(self, state: State, val: Lane, train: Rows | None) -> None:
+        seen = np.full(val.n, state.train_seen)
+        if train is not None:
+            seen += np.searchsorted(train, val.rows)
+        waits = np.empty(val.n)
+        waits[0] = seen[0] - state.val_at if state.val_seen else 0.0
+        np.subtract(seen[1:], seen[:-1], out=waits[1:])
+        self.seen, self.steps, self.counted = seen, val.steps, state.val_seen
+        self.longest = np.maximum.accumulate(np.maximum(waits, state.val_gap))
+
+    def until(self, state: State, stop: int) -> None:
+        """Count the first `stop` validation points."""
+        last = stop - 1
+        state.val_seen = self.counted + stop
+        state.val_gap, state.val_at = float(self.longest[last]), float(self.seen[last])
+        state.val_step = float(self.steps[last])
+
+
+class _Rates:
+    """Learning rates, of which the last large change counts, as in `learning_rate`."""
+
+    def __init__(self, state: State, lane: Lane) -> None:
+        self.lane, self.at = lane, 0
+        self.before = np.concatenate(((state.lr,), lane.values[:-1]))
+        apart = np.abs(lane.values - self.before)
+        self.changed = np.flatnonzero((lane.values != self.before) & ~(apart <= 0.2 * self.before)).tolist()
+        state.lr = float(lane.values[-1])
+
+    def until(self, state: State, row: int) -> None:
+        """Take in what stands before a row."""
+        lane = self.lane
+        while self.at < len(self.changed) and lane.rows[self.changed[self.at]] < row:
+            at = self.changed[self.at]
+            state.lr_before, state.lr_after = float(self.before[at]), float(lane.values[at])
+            state.lr_changed, state.said = float(lane.steps[at]), None
+            self.at += 1
+
+
+def take_in_order(state: State, lanes: list[Lane], n: int, closed: Callable[[int, int, float], None]) -> None:
     """Take in points that are `in_order`.
 
     Args:
         state: changed in place.
-        roles, steps, values: (n,).
+        lanes: of these points, one at least; with the learning rate's last.
+        n: how many points there are.
         closed: called at every boundary, when all points up to it are in, with the role, what was completed (QUARTER
             or BUCKET) and the step of the point that completed it.
     """
-    rows = [np.flatnonzero(roles == role) for role in JUDGED]
-    series = [(steps[own], values[own]) for own in rows]
-    rates = np.flatnonzero(roles == LR)
-    at = [0, 0, 0]
-    rated = 0
+    rates = _Rates(state, lanes[-1]) if lanes[-1].role == LR else None
+    lanes = lanes if rates is None else lanes[:-1]
+    if not lanes:
+        return
+    if math.isnan(state.first_step):
+        state.first_step = float(min(lanes, key=_begin).steps[0])
+    train, val = (next((lane for lane in lanes if lane.role == role), None) for role in (TRAIN, VAL))
+    waits = None if val is None else _Waits(state, val, None if train is None else train.rows)
+    for lane in lanes:
+        lane.aim(state.curve(lane.role), n)
     while True:
-        event, stops = _next(state, rows, at)
-        last = len(roles) if event < 0 else int(rows[event][stops[event] - 1]) + 1
-        if event >= 0:
-            stops = [int(own.searchsorted(last)) if len(own) else 0 for own in rows]
-        if len(rates):
-            stop = int(rates.searchsorted(last))
-            learning_rates(state, steps[rates[rated:stop]], values[rates[rated:stop]])
-            rated = stop
-        _count(state, rows, series, at, stops)
-        done = 0
-        for role in JUDGED:
-            a, b = at[role], stops[role]
-            if b > a:
-                own = series[role]
-                completed = state.curve(role).take(own[1][a:b], own[0][a:b])
-                if role == VAL:
-                    wait_many(state, own[1][a:b], own[0][a:b])
-                done = completed if role == event else done
-        at = stops
-        if event < 0:
+        lead = lanes[0] if len(lanes) == 1 else min(lanes, key=_event)
+        event, done = lead.event, 0
+        if rates is not None:
+            rates.until(state, event + 1)
+        for lane in lanes:
+            stop = lane.n if event == n else lane.before(event + 1)
+            if stop == lane.at:
+                continue
+            if lane is train:
+                state.train_seen += stop - lane.at
+            elif waits is not None and lane is val:
+                waits.until(state, stop)
+                wait_many(state, lane.values[lane.at : stop], lane.steps[lane.at : stop])
+            completed = lane.take(state, stop)
+            if lane is lead:
+                done = completed
+        if event == n:
+            state.last_step = float(max(lanes, key=_end).steps[-1])
             return
-        closed(event, done, state.last_step)
+        state.last_step = float(lead.steps[lead.at - 1])
+        closed(lead.role, done, state.last_step)
+        lead.aim(lead.curve, n)
 
 
-def _next(state: State, rows: list[Rows], at: list[int]) -> tuple[int, list[int]]:
-    """The role that completes something first, -1 for none, and where each series then ends as if it were alone."""
-    first, event = math.inf, -1
-    stops = [len(own) for own in rows]
-    for role in JUDGED:
-        until = at[role] + state.curves[role].until
-        if until <= stops[role] and rows[role][until - 1] < first:
-            first, event, stops[role] = float(rows[role][until - 1]), role, until
-    return event, stops
+def _event(lane: Lane) -> int:
+    return lane.event
 
 
-def _count(
-    state: State, rows: list[Rows], series: list[tuple[Floats, Floats]], at: list[int], stops: list[int]
-) -> None:
-    """Count the points of a span, and remember where it ends."""
-    last, first = -1, math.inf
-    for role in JUDGED:
-        a, b = at[role], stops[role]
-        if b <= a:
-            continue
-        finite(state, role)
-        curve = state.curve(role)
-        curve.seen_step = max(curve.seen_step, float(series[role][0][b - 1]))
-        if rows[role][a] < first and math.isnan(state.first_step):
-            first = float(rows[role][a])
-            begin = float(series[role][0][a])
-        if rows[role][b - 1] > last:
-            last, state.last_step = int(rows[role][b - 1]), float(series[role][0][b - 1])
-    if first < math.inf:
-        state.first_step = begin
-    a, b = at[VAL], stops[VAL]
-    if b > a:
-        before = state.train_seen - at[TRAIN] + np.searchsorted(rows[TRAIN], rows[VAL][a:b])
-        if state.val_seen:
-            state.val_gap = max(state.val_gap, float(before[0]) - state.val_at)
-        if b - a > 1:
-            state.val_gap = max(state.val_gap, float((before[1:] - before[:-1]).max()))
-        state.val_at, state.val_step = float(before[-1]), float(series[VAL][0][b - 1])
-        state.val_seen += b - a
-    state.train_seen += stops[TRAIN] - at[TRAIN]
+def _begin(lane: Lane) -> int:
+    return int(lane.rows[0])
+
+
+def _end(lane: Lane) -> int:
+    return int(lane.rows[-1])
 
 
 def finite(state: State, role: int) -> None:
@@ -142,16 +221,3 @@ def learning_rate(state: State, step: float, value: float) -> None:
         state.lr_before, state.lr_after, state.lr_changed = state.lr, value, step
         state.said = None
     state.lr = value
-
-
-def learning_rates(state: State, steps: Floats, values: Floats) -> None:
-    """`learning_rate` for many points; (n,), finite, >= 0."""
-    if not len(values):
-        return
-    before = np.concatenate(((state.lr,), values[:-1]))
-    changed = np.flatnonzero((values != before) & ~(np.abs(values - before) <= 0.2 * before))
-    if len(changed):
-        last = changed[-1]
-        state.lr_before, state.lr_after, state.lr_changed = float(before[last]), float(values[last]), float(steps[last])
-        state.said = None
-    state.lr = float(values[-1])

@@ -50,6 +50,8 @@ _HEAD: Final = struct.Struct(f"<4sI2B{len(_NUMBERS)}d")
 _SLOT: Final = struct.Struct("<2BHI")
 _PARTS: Final = 1 << 7
 """Bit of `State.owned` that stands for the parts."""
+VIEWS: Final = 1 << 8
+"""Bit of `State.owned` that stands for the view of the first series; those of the others follow."""
 _NAMES: Final = zlib.crc32(" ".join(RULE_NAMES).encode())
 """A built-in rule is packed as its place in `RULE_NAMES`; a state of other names is not read."""
 
@@ -86,7 +88,7 @@ class State:
         outlook: the forecast and the buckets that it was made from; never packed.
         advice: the recommendation and what it rests on; never packed.
         views: what checks have worked out of the closed buckets, by role; never packed.
-        owned: bits of the sketches that were forked since this state was.
+        owned: bits of the sketches and views that are this state's own: made since it was forked.
         nan_train, nan_val: non-finite losses in a row at the end of the series.
         val_at: training points seen when the last validation point came; `val_gap` the longest wait so far.
         chance, floor, initial, ceiling: of the loss function, NaN where not known; `summed` is 1 where its reduction
