@@ -8,6 +8,8 @@ other trackers' benchmarks: two metrics a step, full-mantissa floats, the row ma
     floor-nothing  an empty call: what the machine itself does to the tail
     journal        our `log()` with the journal alone (offline)
     embedded       our `log()` while the courier, a process beside this one, stores and judges; its CPU time is counted
+    http           the same with a server, a third process, whose CPU time is not counted
+    disabled       our `log()` of mode="disabled"
     paced-*        the same at one step a millisecond, when caches are cold
 """
 
@@ -20,6 +22,7 @@ import os
 import platform
 import random
 import resource
+import socket
 import statistics
 import struct
 import subprocess
@@ -89,8 +92,11 @@ class Ours:
         os.environ["MONITOR_CAPTURE"] = "false"
         import monitor
 
+        self.server = None
+        if mode == "server":
+            self.server, os.environ["MONITOR_SERVER_URL"] = serve(folder)
         self.run = monitor.init("bench", mode=mode)  # type: ignore[arg-type]
-        if mode == "embedded":
+        if mode in ("embedded", "server"):
             self.run.log({"warm/up": 0.0})
             self.run.flush(30)
 
@@ -103,6 +109,32 @@ class Ours:
         self.run.finish()
         courier.close(30)  # waited for, so that its CPU time is known
 
+    def close(self) -> None:
+        if self.server is not None:
+            self.server.kill()
+            self.server.wait()
+
+
+def serve(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """A server of its own process; its address once it answers."""
+    import httpx
+
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    command = [sys.executable, "-m", "monitor", "up", "--no-dashboard", "--port", str(port)]
+    environment = {**os.environ, "MONITOR_DIR": str(folder / "server")}
+    with (folder / "serve.log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"{url}/healthz").is_success:
+                return process, url
+        except httpx.HTTPError:
+            time.sleep(0.1)
+    raise SystemExit((folder / "serve.log").read_text())
+
 
 MAKE: dict[str, Callable[[Path], object]] = {
     "floor-binary": FloorBinary,
@@ -110,6 +142,8 @@ MAKE: dict[str, Callable[[Path], object]] = {
     "floor-nothing": FloorNothing,
     "journal": lambda folder: Ours(folder, "offline"),
     "embedded": lambda folder: Ours(folder, "embedded"),
+    "http": lambda folder: Ours(folder, "server"),
+    "disabled": lambda folder: Ours(folder, "disabled"),
 }
 
 
@@ -148,6 +182,8 @@ def measure(what: str, n: int, folder: Path) -> dict[str, float]:
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     helped = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu += helped.ru_utime + helped.ru_stime - children.ru_utime - children.ru_stime
+    if isinstance(peer, Ours):
+        peer.close()
     return {
         "p50_us": times[n // 2] / 1e3,
         "p99_us": times[int(n * 0.99)] / 1e3,
@@ -177,10 +213,31 @@ def import_ms() -> float:
     return statistics.median(times) * 1e3
 
 
+def floor_of(medians: dict[str, dict[str, float]], name: str) -> dict[str, float]:
+    """What a measurement is compared to: the binary files of the same pace."""
+    return medians["paced-floor-binary" if name.startswith("paced-") else "floor-binary"]
+
+
+def show(medians: dict[str, dict[str, float]]) -> None:
+    """Print the medians, and p50 and p99 as multiples of the floor's."""
+    print(
+        f"{'':18} {'p50 µs':>8} {'x floor':>8} {'p99 µs':>8} {'x floor':>8} {'p99.9':>8} {'max ms':>8} {'CPU s/M':>8}"
+        f" {'points/s':>11}"
+    )
+    for name, m in medians.items():
+        floor = floor_of(medians, name)
+        print(
+            f"{name:18} {m['p50_us']:8.2f} {m['p50_us'] / floor['p50_us']:8.2f} {m['p99_us']:8.2f} "
+            f"{m['p99_us'] / floor['p99_us']:8.2f} {m['p999_us']:8.1f} {m['max_ms']:8.2f} {m['cpu_s_per_million']:8.2f}"
+            f" {m['points_per_s']:11,.0f}"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=200_000, help="steps of the loops without a pause")
     parser.add_argument("--paced", type=int, default=5000, help="steps of the paced loops")
+    parser.add_argument("--only", nargs="+", help="measurements to make, such as floor-binary and embedded")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "log.json")
     parser.add_argument("--child")
@@ -189,7 +246,7 @@ def main() -> None:
     if options.child:
         print(json.dumps(measure(options.child, options.n, options.folder)))
         return
-    names = [*MAKE, *(f"paced-{name}" for name in MAKE)]
+    names = options.only or [*MAKE, *(f"paced-{name}" for name in MAKE)]
     found: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for _ in range(options.repeats):  # interleaved, so that a busy minute hits all alike
         for name in names:
@@ -197,24 +254,16 @@ def main() -> None:
     medians = {
         name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in found.items()
     }
-    print(
-        f"{'':16} {'p50 µs':>8} {'x floor':>8} {'p99 µs':>8} {'p99.9':>8} {'max ms':>8} {'CPU s/M':>8} {'points/s':>11}"
-    )
-    for name, m in medians.items():
-        floor = medians["paced-floor-binary" if name.startswith("paced-") else "floor-binary"]["p50_us"]
-        print(
-            f"{name:16} {m['p50_us']:8.2f} {m['p50_us'] / floor:8.2f} {m['p99_us']:8.2f} {m['p999_us']:8.1f} "
-            f"{m['max_ms']:8.2f} {m['cpu_s_per_million']:8.2f} {m['points_per_s']:11,.0f}"
-        )
+    show(medians)
     imported = import_ms()
     print(f"import monitor   {imported:.1f} ms")
     result = {
         "machine": {"python": platform.python_version(), "cpus": os.cpu_count(), "platform": platform.platform()},
         "n": options.n, "paced": options.paced, "repeats": options.repeats, "import_ms": imported,
+        "load": os.getloadavg(),
         "ratio_to_floor": {
-            "journal": medians["journal"]["p50_us"] / medians["floor-binary"]["p50_us"],
-            "embedded": medians["embedded"]["p50_us"] / medians["floor-binary"]["p50_us"],
-            "paced": medians["paced-embedded"]["p50_us"] / medians["paced-floor-binary"]["p50_us"],
+            name: {key: m[key] / floor_of(medians, name)[key] for key in ("p50_us", "p99_us")}
+            for name, m in medians.items()
         },
         "medians": medians, "runs": found,
     }  # fmt: skip

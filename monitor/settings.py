@@ -10,11 +10,12 @@ import difflib
 import ipaddress
 import os
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from monitor.captures import CAPTURES, captures
 from monitor.documents import line_of, read_data, tables
 from monitor.errors import FileUnreadable, SettingsError
 
@@ -73,7 +74,11 @@ class Settings(BaseSettings):
         description="Seconds `finish()` waits for unsent points at most; "
         "what is left stays in the journal for `monitor sync`.",
     )
-    capture: bool = Field(default=True, description="Record git commit, command line, packages and host of a run.")
+    capture: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=CAPTURES,
+        description="What is recorded of a run's surroundings: `git`, `command`, `packages`, `host`, `gpus`, `system`; "
+        "`true`, `false`, a list of them, or `no-git` for all but that.",
+    )
 
     rules: dict[str, Any] = Field(default_factory=dict, description="Overrides of the rules; see `docs/rules.md`.")
     projects: dict[str, Any] = Field(
@@ -81,6 +86,11 @@ class Settings(BaseSettings):
     )
 
     _file: Path | None = PrivateAttr(default=None)
+
+    @field_validator("capture", mode="before")
+    @classmethod
+    def _captures(cls, value: object) -> tuple[str, ...]:
+        return captures(value)
 
     @field_validator("dir", mode="after")
     @classmethod

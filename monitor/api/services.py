@@ -59,5 +59,10 @@ def services_of(request: Request) -> Services:
     return found
 
 
-Served = Annotated[Services, Depends(services_of)]
+async def _served(request: Request) -> Services:
+    """A coroutine, so that FastAPI does not hand it to a thread."""
+    return services_of(request)
+
+
+Served = Annotated[Services, Depends(_served)]
 """A route's parameter of this type gets the services."""

@@ -1,6 +1,6 @@
 """What a run remembers of its surroundings, gathered off the training thread: commit, command line, packages, host.
 
-Each part stands alone: one that cannot be had is left out. `MONITOR_CAPTURE=false` switches it off.
+Each part stands alone: one that cannot be had is left out. `MONITOR_CAPTURE` and `init(capture=...)` switch parts off.
 """
 
 from __future__ import annotations
@@ -12,30 +12,38 @@ import platform
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final
+
+from monitor.captures import CAPTURES
 
 _GIT_S: Final = 5.0
 _SECRET: Final = ("token", "secret", "password", "passwd", "api-key", "api_key", "apikey")
 
 
-def captured() -> dict[str, object]:
-    """All that can be said of this process, as strict JSON data."""
-    parts: Mapping[str, Callable[[], object]] = {
-        "git": git_state,
-        "argv": lambda: hide_secrets([sys.executable, *sys.argv]),
-        "cwd": lambda: str(Path.cwd()),
-        "python": platform.python_version,
-        "platform": platform.platform,
-        "host": platform.node,
-        "user": getpass.getuser,
-        "cpu_count": os.cpu_count,
-        "gpus": gpu_names,
-        "packages": packages,
+def captured(kinds: Collection[str] = CAPTURES) -> dict[str, object]:
+    """What can be said of this process, as strict JSON data.
+
+    Args:
+        kinds: what may be said, of `CAPTURES`.
+    """
+    parts: Mapping[str, tuple[str, Callable[[], object]]] = {
+        "git": ("git", git_state),
+        "argv": ("command", lambda: hide_secrets([sys.executable, *sys.argv])),
+        "cwd": ("command", lambda: str(Path.cwd())),
+        "python": ("packages", platform.python_version),
+        "platform": ("host", platform.platform),
+        "host": ("host", platform.node),
+        "user": ("host", getpass.getuser),
+        "cpu_count": ("host", os.cpu_count),
+        "gpus": ("gpus", gpu_names),
+        "packages": ("packages", packages),
     }
     found: dict[str, object] = {}
-    for name, part in parts.items():
+    for name, (kind, part) in parts.items():
+        if kind not in kinds:
+            continue
         with contextlib.suppress(Exception):  # any of these may fail in a sandbox, and none matters that much
             value = part()
             if value not in (None, "", [], {}):

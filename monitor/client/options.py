@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Final, Literal, Protocol, runtime_checkable
 
+from monitor.captures import captures
 from monitor.errors import LossError, SettingsError
 
 Mode = Literal["auto", "embedded", "server", "offline", "disabled"]
 Resume = Literal["never", "allow", "must"]
 Ranks = Literal["first", "all"]
+Capture = bool | Iterable[str] | Mapping[str, bool]
 MODES: Final = ("auto", "embedded", "server", "offline", "disabled")
 _RUN_ID: Final = re.compile(r"[0-9a-f]{32}")
 _MOST: Final = 250
@@ -136,6 +138,18 @@ def _loss_by_name(text: str) -> dict[str, object]:
         if "(" in text:
             raise
         return {"name": text}  # a loss of the user's own
+
+
+def capture_of(value: object) -> tuple[str, ...]:
+    """What to record of the surroundings.
+
+    Raises:
+        SettingsError: it names what is no capture.
+    """
+    try:
+        return captures(value)
+    except ValueError as error:
+        raise SettingsError("capture", str(error), 'pass capture=False, or capture={"git": False}') from None
 
 
 def server_of(value: str | None) -> str | None:

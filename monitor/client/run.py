@@ -33,6 +33,7 @@ def init(
     resume: options.Resume = "never",
     *,
     ranks: options.Ranks = "first",
+    capture: options.Capture | None = None,
     settings: Settings | None = None,
     sink: Sink | None = None,
 ) -> Run:
@@ -51,6 +52,8 @@ def init(
         run_id: 32 hex digits, for a run that is resumed or shared; by default a new id.
         resume: "never": the run must be new; "allow": go on where it exists; "must": it must exist.
         ranks: in a distributed job, "first": only rank 0 logs, the others are silent; "all": the others join the run.
+        capture: what to record of the surroundings: True, False, some of the names `git`, `command`, `packages`,
+            `host`, `gpus` and `system`, or such names mapped to True or False; by default `MONITOR_CAPTURE`, or all.
         settings: settings to use instead of those of the environment.
         sink: where to send to instead, such as a `MemorySink` in a test.
 
@@ -80,6 +83,8 @@ def init(
     if mode == "server" and chosen.server_url is None:
         raise SettingsError("server", 'mode="server" needs an address', "pass server= or set MONITOR_SERVER_URL")
     options.server_of(chosen.server_url)
+    if capture is not None:
+        chosen = chosen.model_copy(update={"capture": options.capture_of(capture)})
     start: dict[str, object] = {
         "project": project,
         "name": None if known else shown,
@@ -105,7 +110,7 @@ def init(
         _refused_at_once(run)
         if resume != "never" and sink is None:
             _go_on_counting(run, chosen, remote)
-    if chosen.capture:
+    if set(chosen.capture) - {"system"}:
         run._capture = lifetime.in_background(lambda: _capture(run))
     return lifetime.make_current(run)
 
@@ -181,7 +186,7 @@ def _go_on_counting(run: Run, settings: Settings, server: str | None) -> None:
 def _capture(run: Run) -> None:
     from monitor.client.capture import captured
 
-    run._event("capture", captured())
+    run._event("capture", captured(run._settings.capture))
 
 
 __all__ = ["DisabledRun", "Run", "alert", "current", "ending", "finish", "init", "log"]

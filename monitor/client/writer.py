@@ -71,7 +71,7 @@ class Writer:
             ) from None
         self.notices = notices
         self.devices = DeviceQueue(self.journal, notices)
-        system = settings.capture and not start.get("join")  # once a run, not once a writer
+        system = "system" in settings.capture and not start.get("join")  # once a run, not once a writer
         self.keeper = Keeper(self.journal, self.devices, notices, settings.fsync_interval_s, system=system)
         joins = bool(start.get("join"))
         self.shipper: Shipment | None = None

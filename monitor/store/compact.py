@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Integer, bindparam, select
 
 from monitor.store import chunks
 from monitor.store.link import Link, Row, Statement
@@ -25,7 +25,9 @@ FULL: Final = BOUNDS[-1]
 
 _SERIES: Final = (CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"))
 _BETWEEN: Final = CHUNKS.c.seq.between(bindparam("low"), bindparam("high"))
-_NEWEST: Final = Statement(select(CHUNKS).where(*_SERIES).order_by(CHUNKS.c.seq.desc()).limit(bindparam("few")))
+_NEWEST: Final = Statement(
+    select(CHUNKS).where(*_SERIES).order_by(CHUNKS.c.seq.desc()).limit(bindparam("few", type_=Integer))
+)
 _RANGE: Final = Statement(select(CHUNKS).where(*_SERIES, _BETWEEN).order_by(CHUNKS.c.seq))
 _DELETE: Final = Statement(CHUNKS.delete().where(*_SERIES, _BETWEEN))
 _INSERT: Final = Statement(CHUNKS.insert(), CHUNKS.c.keys())

@@ -28,6 +28,7 @@ from monitor.errors import StoreBusy, StoreError
 
 if TYPE_CHECKING:
     import psycopg
+    from sqlalchemy.engine.interfaces import IsolationLevel
 
 PAGE_SIZE: Final = 32 * 1024
 BUSY_TIMEOUT_S: Final = 30.0
@@ -65,8 +66,12 @@ def shown(url: URL) -> str:
     return url.render_as_string(hide_password=True)
 
 
-def make_engine(url: URL) -> Engine:
+def make_engine(url: URL, *, isolation: IsolationLevel | None = None) -> Engine:
     """An engine with its pool; connects when first used.
+
+    Args:
+        url: as `parse_url` gives it.
+        isolation: of PostgreSQL's transactions, where it is not the server's own.
 
     Raises:
         StoreError: the SQLite file would lie on a network file system, or psycopg is not installed.
@@ -83,6 +88,7 @@ def make_engine(url: URL) -> Engine:
             pool_pre_ping=False,
             connect_args={"prepare_threshold": prepare},
             json_serializer=_dumps,
+            **({} if isolation is None else {"isolation_level": isolation}),
         )
     except ModuleNotFoundError:
         raise StoreError(f"{shown(url)} needs psycopg; pip install 'lossmonitor[server]'") from None
@@ -90,6 +96,21 @@ def make_engine(url: URL) -> Engine:
     if prepare is None:
         event.listen(engine, "connect", _prepare_where_direct)
     return engine
+
+
+def writing_engine(engine: Engine, url: URL) -> Engine:
+    """The engine that writes go through, beside the one for reads.
+
+    On PostgreSQL it has connections of its own: after a rollback psycopg drops all that a connection has prepared, and
+    what writes have prepared is not psycopg's.
+
+    Args:
+        engine: what `make_engine` made of the URL.
+        url: the URL.
+    """
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(write=True)
+    return make_engine(url, isolation="AUTOCOMMIT")
 
 
 @contextlib.contextmanager

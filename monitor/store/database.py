@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import Self
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.engine import URL
 
-from monitor.store.connect import BUSY_TIMEOUT_S, same_process, shown, translated
+from monitor.store.connect import BUSY_TIMEOUT_S, same_process, shown, translated, writing_engine
 from monitor.store.link import linked
 from monitor.store.transaction import Ahead, Transaction
 from monitor.store.turns import Turns
@@ -24,14 +25,12 @@ class Database:
     It may be used from any thread, and again in a forked child, which gets connections of its own.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, url: URL) -> None:
         self._engine = engine
         self._sqlite = engine.dialect.name == "sqlite"
         snapshot = {} if self._sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self._reading = engine.execution_options(**snapshot)
-        self._linking = engine.execution_options(
-            **({"write": True} if self._sqlite else {"isolation_level": "AUTOCOMMIT"})
-        )
+        self._linking = writing_engine(engine, url)
         self._writing = threading.Lock()
         self._turns = Turns(Path(f"{engine.url.database}-turn"), BUSY_TIMEOUT_S) if self._sqlite else None
         self._pid = os.getpid()
@@ -44,6 +43,7 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+        self._linking.dispose()
         if self._turns is not None:
             self._turns.close()
 
@@ -102,6 +102,7 @@ class Database:
     def _after_fork(self) -> None:
         if not same_process(self._pid):
             self._engine.dispose(close=False)
+            self._linking.dispose(close=False)
             self._writing = threading.Lock()
             if self._turns is not None:
                 self._turns.close()

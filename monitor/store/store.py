@@ -36,13 +36,14 @@ class Store(Reads):
             SchemaMismatch: the database is older or newer than this code; the message names the command that helps.
             StoreError: the database cannot be reached, or cannot be used.
         """
-        engine = make_engine(parse_url(url))
+        parsed = parse_url(url)
+        engine = make_engine(parsed)
         try:
             migrate.prepare(engine, create=create)
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine)
+        return cls(engine, parsed)
 
     def live_runs(self) -> tuple[RunInfo, ...]:
         """Runs that may still send points."""

@@ -45,7 +45,7 @@ class Service:
 
     def run(self, name: str, **more: object) -> monitor.Run:
         """Start a run that is sent to the server."""
-        settings = Settings(dir=self.folder, server_url=self.api, capture=False)
+        settings = Settings(dir=self.folder, server_url=self.api, capture=())
         return monitor.init(project="browser", name=name, settings=settings, **more)  # type: ignore[arg-type]  # passed on
 
     def end(self) -> None:
