@@ -22,6 +22,7 @@ from dashboard.marks import (
     add_best,
     add_checkpoints,
     add_findings,
+    add_forecast,
     add_lanes,
     add_references,
     add_stop,
@@ -33,8 +34,9 @@ from monitor.domain import Checkpoint, Curve, Finding, Recommendation
 
 SPARSE: Final = 80
 """A curve of at most this many points shows each as a dot."""
-SMOOTHED: Final = 200_000
-"""A curve of more points is not smoothed: an average over a few hundred of them would not reach over one pixel."""
+SMOOTHED: Final = 1000
+"""The weight of the moving average is that from one point to the next, or from one such share of a longer curve to the
+next: an average over a few neighbours among a million points would not reach over one pixel."""
 LANE: Final = 17
 """Height of a row of findings, pixels."""
 
@@ -63,6 +65,7 @@ class Story:
         found = {rec.best_step, rec.first_stop_step, rec.stop_step}
         for f in self.findings:
             found |= {f.onset_step, f.fired_step, f.resolved_step}
+        found |= {p.onset_step for p in rec.pending}
         found |= {float(c.step) for c in self.checkpoints}
         return tuple(sorted(s for s in found if s is not None))
 
@@ -92,8 +95,10 @@ def loss_figure(train: Curve | None, val: Curve | None, story: Story, look: Look
     add_references(figure, within(story.references, curves), scale, colours)
     add_best(figure, story.recommendation, place, scale, colours)
     add_checkpoints(figure, story.checkpoints, place, colours)
-    _open_lanes(figure, lanes(story.findings), colours)
-    add_lanes(figure, story.findings, place, last, colours)
+    judged = colours.train if val is None else colours.val
+    add_forecast(figure, story.recommendation, place, scale, judged, colours)
+    _open_lanes(figure, lanes(story.findings, story.recommendation.pending), colours)
+    add_lanes(figure, story.findings, place, last, colours, story.recommendation.pending)
     return figure
 
 
@@ -162,6 +167,21 @@ def captions(curves: Sequence[tuple[str, Curve]], scale: str) -> tuple[str, ...]
         if scale == "log" and below:
             said.append(f"{name}: {words.count(below, 'value')} ≤ 0 cannot be drawn on a log axis")
     return tuple(said)
+
+
+def weight_of(smoothing: float, count: int) -> float:
+    """The weight from one point of a series to the next, for what the reader asked for.
+
+    Args:
+        smoothing: as asked for, in [0, 1).
+        count: points of the series; one that is `SPARSE` is not smoothed.
+
+    >>> weight_of(0.5, 60), weight_of(0.5, 900), round(weight_of(0.5, 1_000_000), 6)
+    (0.0, 0.5, 0.999307)
+    """
+    if count <= SPARSE or not smoothing:
+        return 0.0
+    return float(smoothing ** min(1.0, SMOOTHED / count))
 
 
 def spliced(overview: Curve, detail: Curve, lo: float, hi: float) -> Curve:

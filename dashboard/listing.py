@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from dashboard import markup, skill, words
-from dashboard.data import Filters, Overview
+from dashboard.data import Overview
 from dashboard.markup import text
 from monitor.domain import RunInfo, RunPage, RunStatus
 
@@ -83,12 +83,11 @@ def compare_bar(picked: Sequence[str]) -> str:
     )
 
 
-def runs_table(page: RunPage, filters: Filters, picked: Sequence[str], now_ms: int, *, stale: bool = False) -> str:
+def runs_table(page: RunPage, picked: Sequence[str], now_ms: int, *, stale: bool = False) -> str:
     """The runs of one page.
 
     Args:
-        page: the runs with their sparklines.
-        filters: what was asked for; the sorted column is marked.
+        page: the runs with their sparklines; the column that they are sorted by is marked.
         picked: ids of the ticked runs.
         now_ms: milliseconds since the epoch.
         stale: True where the server did not answer and this is what was read last.
@@ -97,10 +96,16 @@ def runs_table(page: RunPage, filters: Filters, picked: Sequence[str], now_ms: i
         return '<p class="lm-dim" data-testid="no-match">No run matches these filters.</p>'
     scored = any(skill.comparable(run) for run in page.items)
     shown = [(title, column) for title, column in _HEADS if scored or title != "Skill"]
-    heads = "".join(_head(title, column, filters.order) for title, column in shown)
+    heads = "".join(_head(title, column, page.order) for title, column in shown)
     rows = "".join(_row(run, page.sparklines.get(run.id, {}), run.id in picked, now_ms, scored) for run in page.items)
+    by = page.order.removeprefix("-")
+    note = ""
+    if by not in SORTED_BY:
+        way = "falling" if page.order != by else "rising"
+        note = f'<p class="lm-dim" data-testid="sorted-by">Sorted by {text(by)}, {way}, as the query says.</p>'
     return (
-        f'<div class="lm-scroll{" lm-stale" if stale else ""}"><table class="lm-table lm-runs" data-testid="runs">'
+        f'{note}<div class="lm-scroll{" lm-stale" if stale else ""}">'
+        f'<table class="lm-table lm-runs" data-testid="runs">'
         f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 

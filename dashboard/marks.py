@@ -12,7 +12,7 @@ from typing import Final
 from dashboard import words
 from dashboard.figure import Figure
 from dashboard.theme import Palette, rgba
-from monitor.domain import Checkpoint, Finding, FindingState, Recommendation, Severity
+from monitor.domain import Checkpoint, Finding, FindingState, Pending, Recommendation, Severity
 
 Place = Callable[[float | None], float | None]
 
@@ -43,9 +43,10 @@ def on_curve(findings: Sequence[Finding], verdict: str) -> tuple[Finding, ...]:
     return tuple([*named, *others][:MAX_DRAWN])
 
 
-def lanes(findings: Sequence[Finding]) -> tuple[str, ...]:
-    """The rules that get a lane, from top to bottom; none where there is no finding."""
-    return tuple(dict.fromkeys(f.rule for f in most_telling(findings)))[:MAX_LANES]
+def lanes(findings: Sequence[Finding], pending: Sequence[Pending] = ()) -> tuple[str, ...]:
+    """The rules that get a lane, from top to bottom; none where there is no finding and none may come."""
+    found = [f.rule for f in most_telling(findings)]
+    return tuple(dict.fromkeys([*found, *(p.rule for p in pending)]))[:MAX_LANES]
 
 
 def add_findings(figure: Figure, drawn: Sequence[Finding], place: Place, end: float, colours: Palette) -> int:
@@ -76,9 +77,25 @@ def add_findings(figure: Figure, drawn: Sequence[Finding], place: Place, end: fl
     return labelled
 
 
-def add_lanes(figure: Figure, findings: Sequence[Finding], place: Place, end: float, colours: Palette) -> None:
-    """Below the curve a bar for every finding, from its onset to its end, one row a rule; a tick where it fired."""
-    rows = {rule: row for row, rule in enumerate(lanes(findings))}
+def add_lanes(
+    figure: Figure,
+    findings: Sequence[Finding],
+    place: Place,
+    end: float,
+    colours: Palette,
+    pending: Sequence[Pending] = (),
+) -> None:
+    """Below the curve a bar for every finding, from its onset to its end, one row a rule; a tick where it fired.
+
+    What is pending is a dotted frame: it may be filled, or go away.
+    """
+    rows = {rule: row for row, rule in enumerate(lanes(findings, pending))}
+    for waiting in pending:
+        onset = place(waiting.onset_step)
+        if onset is not None and waiting.rule in rows:
+            y, line = -rows[waiting.rule], {"width": 1, "dash": "dot", "color": colour_of(waiting.severity, colours)}
+            figure.shape(type="rect", x0=onset, x1=max(onset, end), y0=y - 0.3, y1=y + 0.3, xref="x", yref="y3",
+                         line=line, name="pending")  # fmt: skip
     for finding in findings:
         onset, fired = place(finding.onset_step), place(finding.fired_step)
         if finding.rule not in rows or onset is None or fired is None:
@@ -94,6 +111,43 @@ def add_lanes(figure: Figure, findings: Sequence[Finding], place: Place, end: fl
             (tick, {"line": {"width": 1.5, "color": colours.text if not over else colour}}),
         ):
             figure.shape(**shape, **look, y0=y - 0.34, y1=y + 0.34, xref="x", yref="y3")
+
+
+def add_forecast(figure: Figure, rec: Recommendation, place: Place, scale: str, colour: str, colours: Palette) -> None:
+    """Where the judged loss is expected to go: a dashed line, the 90 % interval as a wedge, and both in words.
+
+    The wedge does not stretch the loss axis, so that a forecast that knows little does not flatten the curve. Where the
+    axis has no place for a step that has not come, nothing is drawn.
+    """
+    told = {name: rec.forecast.get(name) for name in ("from_step", "steps", "level", "expected", "low", "high")}
+    numbers = {name: float(value) for name, value in told.items() if isinstance(value, int | float)}
+    if len(numbers) < len(told) or not all(math.isfinite(value) for value in numbers.values()):
+        return
+    left, right = place(numbers["from_step"]), place(numbers["from_step"] + numbers["steps"])
+    level, expected, low, high = (numbers[name] for name in ("level", "expected", "low", "high"))
+    if left is None or right is None or (scale == "log" and min(level, expected) <= 0):
+        return
+    foot = max(low, min(level, expected) / 10) if scale == "log" else low
+    figure.shape(
+        type="path", path=f"M {left},{level} L {right},{high} L {right},{foot} Z", xref="x", yref="y",
+        line={"width": 0}, fillcolor=rgba(colour, 0.14), layer="below", name="forecast interval",
+    )  # fmt: skip
+    figure.scatter(
+        x=[left, right], y=[level, expected], mode="lines", name="forecast",
+        line={"color": colour, "width": 1.6, "dash": "dash"}, hovertemplate="%{y:.5g}",
+    )  # fmt: skip
+    figure.note(
+        x=right,
+        y=math.log10(expected) if scale == "log" else expected,
+        xref="x",
+        yref="y",
+        xanchor="right",
+        yanchor="bottom",
+        yshift=8,
+        text=f"{words.number(expected, 3)} ({words.number(low, 3)} to {words.number(high, 3)}) expected",
+        font={"size": 12, "color": colours.muted},
+        bgcolor=rgba(colours.background, 0.85),
+    )
 
 
 def add_best(figure: Figure, rec: Recommendation, place: Place, scale: str, colours: Palette) -> None:

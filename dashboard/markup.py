@@ -13,9 +13,9 @@ from typing import Final
 from urllib.parse import urlencode
 
 from dashboard import words
-from monitor.domain import Action, Finding, FindingState, Recommendation, RunStatus, Severity
+from monitor.domain import Action, Finding, FindingState, Pending, Recommendation, RunStatus, Severity
 
-MARKS: Final = {"critical": "▲", "warning": "◆", "info": "●", "good": "✓", "none": "…", "resolved": "○"}
+MARKS: Final = {"critical": "▲", "warning": "◆", "info": "●", "good": "✓", "none": "…", "resolved": "○", "pending": "◌"}
 ACTION_WORDS: Final = {Action.CONTINUE: "Continue", Action.STOP: "Stop", Action.INVESTIGATE: "Investigate"}
 PAST_WORDS: Final = {
     Action.CONTINUE: "No reason to stop",
@@ -125,13 +125,17 @@ def banner(rec: Recommendation, *, live: bool) -> str:
     if rec.confidence is not None:
         facts.append(("confidence", f"{rec.confidence:.0%}", "confidence"))
     facts += _outlook(rec.forecast)
+    beside = [str(rec.patience["explanation"])] if rec.patience else []
+    if live:
+        beside += [pending.explanation for pending in rec.pending if pending.severity is not Severity.INFO][:2]
+    notes = "".join(f'<span class="lm-beside">{text(note)}</span>' for note in beside)
     over = "" if live else " lm-over"
     said = (ACTION_WORDS if live else PAST_WORDS)[rec.action]
     listed = "".join(f'<div><dt>{text(k)}</dt><dd data-testid="{t}">{text(v)}</dd></div>' for k, v, t in facts)
     return (
         f'<section class="lm-banner lm-act-{rec.action}{over}" data-testid="recommendation" aria-label="advice">'
         f'<div class="lm-banner-head"><i aria-hidden="true">{ACTION_MARKS[rec.action]}</i>{said}'
-        f"</div><p>{text(rec.reason)}</p><dl>{listed}</dl></section>"
+        f"</div><p>{text(rec.reason)}{notes}</p><dl>{listed}</dl></section>"
     )
 
 
@@ -148,6 +152,18 @@ def _outlook(forecast: Mapping[str, float | int | str | None]) -> list[tuple[str
             "forecast",
         )
     ]
+
+
+def pending_table(pending: Sequence[Pending]) -> str:
+    """Findings that may come, a row each: for how long the condition has held, and for how long it must."""
+    rows = [
+        (chip(p.rule, severity="pending"), text(p.severity), words.step(p.onset_step), words.step(p.since_step),
+         "likely" if p.likely else f"{words.number(p.held, 3)} of {words.number(p.needed, 3)} {text(p.unit)}",
+         text(p.explanation))
+        for p in pending
+    ]  # fmt: skip
+    heads = ("rule", "severity", "onset", "seen since", "has held for", "what is seen")
+    return f"<h2>Pending ({len(pending)})</h2>" + table(heads, rows, css="lm-wrap", numeric=(2, 3))
 
 
 def finding_card(finding: Finding) -> str:

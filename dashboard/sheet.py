@@ -138,13 +138,15 @@ def references(run: RunInfo) -> dict[str, float]:
 
 
 def findings(seen: Snapshot) -> str:
-    """A card for each finding, those that matter most first."""
-    if not seen.findings:
+    """A card for each finding that fires, those that matter most first; then what is pending, and what is over."""
+    pending = seen.info.recommendation.pending if seen.info.status.live else ()
+    if not seen.findings and not pending:
         return '<p class="lm-dim" data-testid="no-findings">The rules have found nothing so far.</p>'
     ranked = most_telling(seen.findings)
     over = [f for f in ranked if f.state is FindingState.RESOLVED]
     cards = "".join(markup.finding_card(f) for f in ranked if f not in over)
-    return (cards or '<p class="lm-dim">Nothing fires now.</p>') + _resolved(over)
+    waiting = markup.pending_table(pending) if pending else ""
+    return (cards or '<p class="lm-dim">Nothing fires now.</p>') + waiting + _resolved(over)
 
 
 def _resolved(findings: Sequence[Finding]) -> str:

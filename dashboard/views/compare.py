@@ -96,7 +96,7 @@ def _overlay(seen: list[Snapshot]) -> None:
         if found is None:
             continue
         noisy = found.role is not Role.VAL  # a validation is read point by point
-        weight = float(smoothing) if noisy and charts.SPARSE < found.count <= charts.SMOOTHED else 0.0
+        weight = charts.weight_of(float(smoothing), found.count) if noisy else 0.0
         try:
             info = snapshot.info
             curve = data.curve(info.id, info.version, found.key, x=x_axis, width=600, smoothing=weight)

@@ -98,7 +98,7 @@ def _plain(text: str) -> str:
 
 def _chart(seen: Snapshot) -> None:
     """The large chart under its controls, with an honest caption."""
-    smoothing, scale, x_axis, y_axis = _controls(scored=skill.comparable(seen.info))
+    smoothing, scale, x_axis, y_axis, ahead = _controls(seen)
     scale = "linear" if y_axis == "skill" else scale
     look = reader.look(x_axis, scale, revision=f"{seen.info.id} {x_axis} {scale} {y_axis}", quantity=y_axis)
     try:
@@ -107,7 +107,7 @@ def _chart(seen: Snapshot) -> None:
             live.html(sheet.no_curves(seen), key="no-curves")
             return
         drawn, notes = _in_detail(seen, curves, look, smoothing)
-        story = _story(seen, x_axis)
+        story = _story(seen, x_axis, ahead=ahead)
     except MonitorError as error:
         live.html(markup.notice("warning", *data.explain(error), testid="unreachable"), key="no-curve")
         return
@@ -120,7 +120,7 @@ def _chart(seen: Snapshot) -> None:
     plot.plot(figure, key=_CHART, alt=sheet.describe(seen))
     named = [(_NAMES[role], c) for role, c in drawn.items()]
     said = charts.captions(named, axes.resolve_scale(list(drawn.values()), scale))
-    said = (*said, *notes, *_unsmoothed(seen, smoothing))
+    said = (*said, *notes)
     live.html(sheet.caption(list(drawn.values()), story.references, seen, said), key="caption")
 
 
@@ -142,7 +142,7 @@ def _read(
     info: RunInfo, series: SeriesInfo, x_axis: XAxis, smoothing: float, lo: float | None = None, hi: float | None = None
 ) -> Curve:
     noisy = series.role is Role.TRAIN  # a validation is read point by point
-    weight = smoothing if noisy and charts.SPARSE < series.count <= charts.SMOOTHED else 0.0
+    weight = charts.weight_of(smoothing, series.count) if noisy else 0.0
     return data.curve(
         info.id, info.version, series.key, x=x_axis, width=data.CURVE_WIDTH, smoothing=weight, lo=lo, hi=hi
     )
@@ -168,16 +168,13 @@ def _in_detail(
     return drawn, tuple(notes)
 
 
-def _unsmoothed(seen: Snapshot, smoothing: float) -> tuple[str, ...]:
-    """Why a training loss is not smoothed although that was asked for."""
-    train = seen.judged(Role.TRAIN)
-    if smoothing and train is not None and train.count > charts.SMOOTHED:
-        return (f"train: not smoothed, since it has more than {charts.SMOOTHED:,} points",)
-    return ()
+def _controls(seen: Snapshot) -> tuple[float, str, XAxis, str, bool]:
+    """Smoothing, scale, both axes, each kept in the URL, and the forecast.
 
-
-def _controls(*, scored: bool) -> tuple[float, str, XAxis, str]:
-    """Smoothing, scale and both axes, each kept in the URL; skill is offered where the run's loss has one."""
+    Skill is offered where the run's loss has one, the forecast where there is one, and drawn unasked while a run lives.
+    """
+    scored, live_run = skill.comparable(seen.info), seen.info.status.live
+    ahead = False
     with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
         smoothing = st.slider(
             "Smooth the training loss", 0.0, 0.99, DEFAULT_SMOOTHING, 0.01, key="smooth", bind="query-params", width=220
@@ -195,17 +192,26 @@ def _controls(*, scored: bool) -> tuple[float, str, XAxis, str]:
             "Across", AXES, default="step", required=True, format_func=_ACROSS.__getitem__, key="x",
             bind="query-params",
         )  # fmt: skip
-    return float(smoothing), scale, x_axis, y_axis
+        if seen.info.recommendation.forecast and x_axis == "step" and y_axis == "loss":
+            ahead = st.toggle("Forecast", value=live_run, key=f"forecast {live_run}", help=_FORECAST)
+    return float(smoothing), scale, x_axis, y_axis, ahead
+
+
+_FORECAST: Final = (
+    "Where the validation loss is expected to go if the run went on for half as long again, with a 90 % interval."
+)
 
 
 _ACROSS: Final[dict[XAxis, str]] = {"step": "step", "epoch": "epoch", "relative": "elapsed", "wall_time": "clock"}
 
 
-def _story(seen: Snapshot, x_axis: XAxis) -> Story:
+def _story(seen: Snapshot, x_axis: XAxis, *, ahead: bool) -> Story:
     info = seen.info
+    told = info.recommendation
+    told = replace(told, forecast=told.forecast if ahead else {}, pending=told.pending if info.status.live else ())
     story = Story(
         findings=seen.findings,
-        recommendation=info.recommendation,
+        recommendation=told,
         checkpoints=seen.checkpoints,
         references=sheet.references(info),
         verdict=info.verdict,

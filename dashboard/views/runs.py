@@ -108,7 +108,7 @@ def _list(filters: Filters) -> None:
         _welcome()
         return
     picked: list[str] = st.session_state.setdefault("_picked", [])
-    table = runs_table(found, filters, picked, data.now_ms(), stale=reading.error is not None)
+    table = runs_table(found, picked, data.now_ms(), stale=reading.error is not None)
     _answer(live.html(compare_bar(picked) + table, key="runs"), picked, found)
     _pages(filters, found)
 

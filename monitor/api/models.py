@@ -12,6 +12,7 @@ class RunsModel(BaseModel):
     """One page of runs."""
 
     total: int = Field(description="Runs that the filters leave, on all pages.")
+    order: str = Field(description='What they are sorted by first, "-" in front for descending; a query may say.')
     runs: list[RunInfo]
     sparklines: dict[str, dict[str, list[float | str]]] = Field(description="Values by run id and role.")
 

@@ -37,7 +37,12 @@ def list_runs(
         order=order, limit=limit, offset=offset, sparkline=sparkline,
     )  # fmt: skip
     return json_response(
-        {"total": page.total, "runs": [run.to_dict() for run in page.items], "sparklines": jsonable(page.sparklines)}
+        {
+            "total": page.total,
+            "order": page.order,
+            "runs": [run.to_dict() for run in page.items],
+            "sparklines": jsonable(page.sparklines),
+        }
     )
 
 

@@ -189,7 +189,8 @@ class HttpSource:
             for run_id, roles in _mapping(data.get("sparklines", {})).items()
         }
         items = tuple(RunInfo.from_dict(_mapping(row)) for row in _rows(data["runs"]))
-        return RunPage(items=items, total=int(str(data["total"])), sparklines=sparklines)
+        order = str(data.get("order", "-created"))
+        return RunPage(items=items, total=int(str(data["total"])), sparklines=sparklines, order=order)
 
     def run(self, ref: str) -> RunInfo:
         data = self._object(f"/runs/{_part(ref)}", ref=ref)

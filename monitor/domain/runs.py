@@ -114,11 +114,13 @@ class RunPage:
     Attributes:
         total: runs that the filters leave, on all pages.
         sparklines: by run id and role ("train", "val"), a few dozen values of the curve; empty unless asked for.
+        order: what the runs are sorted by first, "-" in front for descending: a query's own order where it has one.
     """
 
     items: tuple[RunInfo, ...]
     total: int
     sparklines: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+    order: str = "-created"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

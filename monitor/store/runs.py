@@ -61,11 +61,14 @@ def list_runs(
         asked = query_sql.condition(parsed, dialect)
         where = where if asked is None else and_(where, asked)
         sorting = [*query_sql.order(parsed, dialect), *sorting]
+        if parsed.order:
+            first, down = parsed.order[0]
+            order = f"{'-' if down else ''}{first.name}"
     total = connection.execute(select(func.count()).select_from(RUNS).where(where)).scalar_one()
     page = select(*rows.INFO_COLUMNS).where(where).order_by(*sorting).limit(limit).offset(offset)
     items = tuple(rows.run_info(row) for row in connection.execute(page).mappings())
     sparklines = _sparklines(connection, [run.id for run in items], sparkline) if sparkline and items else {}
-    return RunPage(items=items, total=total, sparklines=sparklines)
+    return RunPage(items=items, total=total, sparklines=sparklines, order=order)
 
 
 def find_run(connection: Connection, ref: str) -> RunInfo:

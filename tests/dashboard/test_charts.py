@@ -13,7 +13,7 @@ from dashboard import axes, charts
 from dashboard.axes import Look
 from dashboard.charts import Story
 from dashboard.theme import palette
-from monitor.domain import Checkpoint, FindingState, Recommendation, Severity
+from monitor.domain import Checkpoint, FindingState, Pending, Recommendation, Severity
 
 from .conftest import LOOK, checked, curve, finding, notes, trace
 
@@ -96,6 +96,61 @@ def test_a_critical_finding_is_a_band_from_its_onset_with_lines_at_onset_and_whe
     lines = {s.x0: s.line.dash for s in figure.layout.shapes if s.type == "line" and s.yref == "y domain"}
     assert lines == {3.0: "dash", 5.0: "solid"}
     assert "▲ overfitting · onset 3, fired 5" in notes(figure)
+
+
+AHEAD = {"from_step": 9.0, "steps": 5.0, "level": 1.0, "expected": 0.8, "low": 0.6, "high": 1.1}
+
+
+def test_the_forecast_is_a_dashed_line_in_a_wedge_of_its_interval_from_where_the_curve_ends(look: Look) -> None:
+    story = Story(recommendation=Recommendation(forecast=AHEAD))
+    figure = checked(charts.loss_figure(curve(range(10, 0, -1)), curve([3, 2, 1], x=[0, 5, 9]), story, look))
+    line = trace(figure, "forecast")
+    assert (list(line.x), list(line.y), line.line.dash) == ([9.0, 14.0], [1.0, 0.8], "dash")
+    assert line.line.color == trace(figure, "validation").line.color
+    (wedge,) = [s for s in figure.layout.shapes if s.name == "forecast interval"]
+    assert wedge.path == "M 9.0,1.0 L 14.0,1.1 L 14.0,0.6 Z"
+    assert "0.8 (0.6 to 1.1) expected" in notes(figure)
+
+
+def test_a_forecast_without_a_place_on_the_axis_is_not_drawn(look: Look) -> None:
+    shown = curve(range(10, 0, -1))
+    for story in (
+        Story(recommendation=Recommendation(forecast=AHEAD), positions={9.0: 0.5}),
+        Story(recommendation=Recommendation(forecast={"steps": 5.0})),
+    ):
+        assert "forecast" not in [t.name for t in checked(charts.loss_figure(shown, None, story, look)).data]
+
+
+def test_a_forecast_that_reaches_below_nought_stays_on_a_log_axis() -> None:
+    story = Story(recommendation=Recommendation(forecast={**AHEAD, "low": -0.5}))
+    log = replace(LOOK, scale="log")
+    figure = checked(charts.loss_figure(curve(range(10, 0, -1)), None, story, log))
+    (wedge,) = [s for s in figure.layout.shapes if s.name == "forecast interval"]
+    assert wedge.path == "M 9.0,1.0 L 14.0,1.1 L 14.0,0.08 Z"
+
+
+def test_what_is_pending_is_a_dotted_frame_in_a_lane_of_its_rule(look: Look) -> None:
+    may_come = Pending(
+        rule="spike",
+        severity=Severity.WARNING,
+        onset_step=4.0,
+        since_step=6.0,
+        held=1.0,
+        needed=2.0,
+        explanation="It jumped.",
+    )
+    story = Story(findings=(finding(),), recommendation=Recommendation(pending=(may_come,)))
+    figure = checked(charts.loss_figure(curve(range(1, 11)), None, story, look))
+    (frame,) = [s for s in figure.layout.shapes if s.name == "pending"]
+    assert (frame.x0, frame.x1, frame.line.dash, frame.fillcolor) == (4.0, 9.0, "dot", None)
+    assert list(figure.layout.yaxis3.ticktext) == ["overfitting", "spike"]
+
+
+def test_a_long_curve_is_smoothed_over_as_much_of_the_screen_as_a_short_one() -> None:
+    assert charts.weight_of(0.9, charts.SPARSE) == charts.weight_of(0.0, 500) == 0.0
+    assert charts.weight_of(0.9, 1000) == 0.9
+    reaches = [1 / (1 - charts.weight_of(0.9, n)) / n for n in (10_000, 1_000_000, 100_000_000)]
+    assert max(reaches) / min(reaches) < 1.05
 
 
 def test_every_finding_has_a_bar_in_its_rules_lane_from_onset_to_end(look: Look) -> None:

@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard import listing, markup, sheet, side_by_side, words
-from dashboard.data import Filters, Overview
-from monitor.domain import Action, FindingState, Recommendation, RunPage, RunStatus, Severity
+from dashboard.data import Overview
+from monitor.domain import Action, FindingState, Pending, Recommendation, RunPage, RunStatus, Severity
+from monitor.store import Store
 
-from .conftest import NOW_MS, a_run, finding, snapshot
+from .conftest import NOW_MS, a_run, finding, logged, snapshot
 
 NASTY = "<script>alert('x')</script>\"&"
 
@@ -26,7 +28,7 @@ def test_what_users_wrote_is_escaped_everywhere() -> None:
     page = RunPage(items=(run,), total=1)
 
     pages = (
-        listing.runs_table(page, Filters(), (), NOW_MS),
+        listing.runs_table(page, (), NOW_MS),
         listing.attention_strip((run,), NOW_MS),
         sheet.header(seen, NOW_MS, words.UTC),
         sheet.findings(seen),
@@ -88,6 +90,38 @@ def test_a_banner_says_what_to_do_with_the_numbers_it_rests_on() -> None:
     assert "Stop was advised" in over
 
 
+def test_a_banner_sets_patience_beside_the_advice_and_says_what_may_come_while_a_run_lives() -> None:
+    may_come = Pending(
+        rule="overfitting", severity=Severity.CRITICAL, onset_step=120.0, since_step=130.0, held=2.0, needed=3.0,
+        explanation="Overfitting is pending since step 120: it has held for 2 of 3 checks.",
+    )  # fmt: skip
+    good = replace(may_come, severity=Severity.INFO, explanation="Convergence is pending.")
+    rec = Recommendation(
+        pending=(may_come, good), patience={"explanation": "Patience 10 would have stopped at step 340."}
+    )
+
+    live, over = markup.banner(rec, live=True), markup.banner(rec, live=False)
+
+    assert "Patience 10 would have stopped at step 340." in live and "2 of 3 checks" in live
+    assert "Convergence is pending" not in live and "2 of 3 checks" not in over
+
+
+def test_pending_findings_are_listed_while_a_run_lives() -> None:
+    may_come = Pending(
+        rule="spike",
+        severity=Severity.WARNING,
+        onset_step=1200.0,
+        since_step=1300.0,
+        held=1.0,
+        needed=2.0,
+        explanation="It jumped.",
+    )
+    told = Recommendation(pending=(may_come,))
+    page = sheet.findings(snapshot(recommendation=told))
+    assert "Pending (1)" in page and "1 of 2 checks" in page and "1,200" in page and "Nothing fires now" in page
+    assert "no-findings" in sheet.findings(snapshot(recommendation=told, status=RunStatus.FINISHED))
+
+
 def test_the_counts_say_how_many_need_a_person() -> None:
     line = listing.counts_line(Overview(3, 120, (a_run(),)))
     assert re.sub(r"<[^>]+>", " ", line).split() == ["3", "live", "1", "needs", "attention", "120", "in", "all"]
@@ -99,15 +133,27 @@ def test_a_lost_run_asks_for_attention_with_its_last_heartbeat() -> None:
 
 
 def test_clicking_a_sorted_column_again_turns_the_order_round() -> None:
-    page = RunPage(items=(a_run(),), total=1)
-    assert 'data-arg="-name"' in listing.runs_table(page, Filters(order="name"), (), NOW_MS)
-    assert 'data-arg="name"' in listing.runs_table(page, Filters(order="-name"), (), NOW_MS)
+    for order, other in (("name", "-name"), ("-name", "name")):
+        page = RunPage(items=(a_run(),), total=1, order=order)
+        assert f'data-arg="{other}"' in listing.runs_table(page, (), NOW_MS)
+
+
+def test_the_order_that_a_query_asks_for_is_the_one_that_is_marked(embedded: Store) -> None:
+    for name, loss in (("a", 0.2), ("b", 0.1)):
+        logged(embedded, name, [loss], [loss])
+    page = embedded.runs(query="val.best < 1 order by val.best desc", order="name")
+    assert [run.name for run in page.items] == ["a", "b"] and page.order == "-val.best"
+    table = listing.runs_table(page, (), NOW_MS)
+    assert re.search(r'aria-sort="descending"><button[^>]*data-arg="val.best">Best loss', table)
+    assert "sorted-by" not in table
+    table = listing.runs_table(embedded.runs(query="order by config.lr"), (), NOW_MS)
+    assert "Sorted by config.lr, rising, as the query says." in table and 'aria-sort="ascending' not in table
 
 
 def test_a_ticked_run_is_ticked() -> None:
     page = RunPage(items=(a_run(),), total=1)
-    assert "checked" not in listing.runs_table(page, Filters(), (), NOW_MS)
-    assert "checked" in listing.runs_table(page, Filters(), (a_run().id,), NOW_MS)
+    assert "checked" not in listing.runs_table(page, (), NOW_MS)
+    assert "checked" in listing.runs_table(page, (a_run().id,), NOW_MS)
 
 
 def test_the_last_step_stands_in_a_node_of_its_own() -> None:

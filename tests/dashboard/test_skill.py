@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from dashboard import charts, listing, sheet, side_by_side, skill, words
 from dashboard.charts import Story
-from dashboard.data import Filters
 from monitor import losses
 from monitor.domain import Recommendation, RunInfo, RunPage
 
@@ -53,8 +52,8 @@ def test_a_curve_has_the_score_of_every_finite_loss_and_gaps_where_it_had_them(v
 
 def test_the_column_stands_in_the_list_only_where_a_run_on_the_page_has_a_score() -> None:
     scored, plain = a_run(loss=TEN, recommendation=BEST), a_run(recommendation=BEST)
-    with_one = listing.runs_table(RunPage(items=(plain, scored), total=2), Filters(), (), NOW_MS)
-    without = listing.runs_table(RunPage(items=(plain,), total=1), Filters(), (), NOW_MS)
+    with_one = listing.runs_table(RunPage(items=(plain, scored), total=2), (), NOW_MS)
+    without = listing.runs_table(RunPage(items=(plain,), total=1), (), NOW_MS)
     assert ">Skill</th>" in with_one
     assert ">0.900</span>" in with_one
     assert "1 - (0.23 - 0) / (2.303 - 0)" in with_one
