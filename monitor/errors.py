@@ -169,10 +169,11 @@ class SeriesNotFound(MonitorError, LookupError):
 
 
 class Unauthorized(MonitorError, PermissionError):
-    """The server wants a token and got none, or one it does not know."""
+    """The server wants a token and got none, or one it does not know; or it says why else it refuses."""
 
-    def __init__(self, server: str) -> None:
-        super().__init__(f"{server} refused the token; set MONITOR_TOKEN to the token the server was started with")
+    def __init__(self, server: str, problem: str | None = None) -> None:
+        token = "refused the token; set MONITOR_TOKEN to the token the server was started with"
+        super().__init__(f"{server} {token if problem is None else f'refused: {problem}'}")
         self.server = server
 
 

@@ -253,7 +253,7 @@ def error_of(server: str, status: int, body: bytes) -> MonitorError:
     if kind in known:
         return known[kind]()
     if status in (401, 403):
-        return Unauthorized(server)
+        return Unauthorized(server, None if kind in ("", "unauthorized") else detail)
     if status >= 500 or status in (408, 425, 429):
         return ServerUnreachable(server, detail)
     if not kind:
