@@ -13,6 +13,7 @@ import argparse
 import json
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,12 +64,12 @@ def floor(points: EnginePoints, size: int) -> float:
     return time.process_time() - began
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Print the table, and write it as JSON where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     scale, repeats = (100, 1) if args.smoke else (1, 3)
     rows: list[dict[str, str | float]] = []
     cases = [(name, n, BATCH) for n in (100_000, 1_000_000, 10_000_000) for name in LAYOUTS]
