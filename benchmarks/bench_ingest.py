@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 sys.path.insert(0, str(Path(__file__).parent))
 from bench_store import NOW, Floor, Run, Table, columns, loss, postgres, timed
@@ -57,6 +58,20 @@ def bench_one_point(table: Table, store: Store, name: str, floor: Callable[[byte
         table.add(
             f"{name}: one point after {length:,}, median", statistics.median(ours[50:]), "ms", statistics.median(floors)
         )
+
+
+@contextlib.contextmanager
+def floor_of(folder: Path, name: str, url: str) -> Iterator[Callable[[bytes], object]]:
+    """What stores some bytes as a row of its own and commits, in the same kind of database."""
+    if name == "sqlite":
+        floor = Floor(folder)
+        yield lambda data: floor.raw.execute("INSERT INTO chunks (data) VALUES (?)", (data,))
+        floor.raw.close()
+        return
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as raw:
+        yield lambda data: raw.execute("INSERT INTO floor_blobs (data) VALUES (%b)", (data,))
 
 
 def python_floor(folder: Path, values: list[float]) -> float:
@@ -107,19 +122,18 @@ def bench_sdk(table: Table, folder: Path, n: int, rounds: int) -> None:
 
 
 @contextlib.contextmanager
-def server(folder: Path, url: str) -> Iterator[str]:
-    """A server in a process of its own."""
+def server(folder: Path, url: str, workers: int = 1) -> Iterator[str]:
+    """A server in processes of its own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     given = {"MONITOR_DIR": str(folder / "server"), "MONITOR_DATABASE_URL": url, "MONITOR_PORT": str(port)}
+    given["MONITOR_WORKERS"] = str(workers)
     log = (folder / "server.log").open("wb")
     process = subprocess.Popen([sys.executable, "-c", _SERVER], env={**os.environ, **given}, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     try:
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
+        while _listening(process.pid, port) < workers:
             if process.poll() is not None:
                 raise RuntimeError((folder / "server.log").read_text())
             time.sleep(0.1)
@@ -130,31 +144,58 @@ def server(folder: Path, url: str) -> Iterator[str]:
         log.close()
 
 
-def send(address: str, n: int, size: int) -> list[float]:
-    """One run's points in batches; the seconds that each took."""
-    sink, run_id, values = HttpSink(address), os.urandom(16).hex(), loss(n)
-    event = Event(kind="run", record=0, time_ms=NOW, data={"project": "bench", "name": "x"})
-    acked = sink.send(Batch(run_id=run_id, writer="w", first=0, count=1, events=(event,))).acked
-    times = []
-    for i in range(0, n, size):
-        points = columns(i, values[i : i + size])
-        batch = Batch(run_id=run_id, writer="w", first=acked, count=len(points), keys=("train/loss",), points=points)
-        start = time.perf_counter()
-        acked = sink.send(batch).acked
-        times.append(time.perf_counter() - start)
-    sink.close()
-    return times
+def _listening(pid: int, port: int) -> int:
+    """How many processes of the server listen at its port."""
+    found = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    count = 0
+    for process in found:
+        with contextlib.suppress(psutil.Error):
+            places = process.net_connections("tcp")
+            count += any(p.status == psutil.CONN_LISTEN and p.laddr and p.laddr.port == port for p in places)
+    return count
 
 
-def bench_http(table: Table, name: str, address: str, n: int, runs: int, each: int, rounds: int) -> None:
-    small = sorted(send(address, 300, 1)[50:])
+class Client:
+    """One run's points in batches that are made beforehand, so that the one who sends is not what is measured."""
+
+    def __init__(self, address: str, n: int, size: int) -> None:
+        self._sink, run_id, values = HttpSink(address), os.urandom(16).hex(), loss(n)
+        event = Event(kind="run", record=0, time_ms=NOW, data={"project": "bench", "name": "x"})
+        self._batches = [Batch(run_id=run_id, writer="w", first=0, count=1, events=(event,))]
+        for i in range(0, n, size):
+            points = columns(i, values[i : i + size])
+            self._batches.append(
+                Batch(run_id=run_id, writer="w", first=i + 1, count=len(points), keys=("train/loss",), points=points)
+            )
+
+    def send(self) -> list[float]:
+        """Send them; the seconds that each took."""
+        times = [timed(lambda batch=batch: self._sink.send(batch)) for batch in self._batches]  # type: ignore[misc]  # bound now
+        self._sink.close()
+        return times
+
+
+def bench_http(table: Table, name: str, address: str, n: int, rounds: int) -> None:
+    small = sorted(Client(address, 300, 1).send()[50:])
     table.add(f"HTTP, {name}: a batch of one point, median", small[len(small) // 2] * 1e3, "ms")
     table.add(f"HTTP, {name}: a batch of one point, 99th percentile", small[int(len(small) * 0.99)] * 1e3, "ms")
-    one = [timed(lambda: send(address, n, 20_000)) for _ in range(rounds)]
+    one = [timed(Client(address, n, 20_000).send) for _ in range(rounds)]
     table.add(f"HTTP, {name}: one run of {n:,} points", n / statistics.median(one), "points/s")
+
+
+def bench_servers(table: Table, name: str, folder: Path, url: str, n: int, rounds: int, *, smoke: bool) -> None:
+    for workers in (1, 2) if name == "postgres" else (1,):
+        with server(folder, url, workers) as address:
+            if workers == 1:
+                bench_http(table, name, address, n, rounds)
+            many = (4, 2000) if smoke else (64, 20_000)
+            bench_many(table, f"{name}, {workers} process{'es' if workers > 1 else ''}", address, *many, rounds)
+
+
+def bench_many(table: Table, name: str, address: str, runs: int, each: int, rounds: int) -> None:
     took = []
     for _ in range(rounds):
-        threads = [threading.Thread(target=send, args=(address, each, 20_000)) for _ in range(runs)]
+        threads = [threading.Thread(target=Client(address, each, 20_000).send) for _ in range(runs)]
         took.append(timed(lambda threads=threads: [[t.start() for t in threads], [t.join() for t in threads]]))  # type: ignore[misc]  # bound now
     table.add(
         f"HTTP, {name}: {runs} runs at once, {each:,} points each", runs * each / statistics.median(took), "points/s"
@@ -191,30 +232,27 @@ def bench_postgres_floors(table: Table, url: str, n: int, rounds: int) -> None:
 def main(arguments: list[str] | None = None) -> list[dict[str, object]]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="small sizes, SQLite alone")
+    parser.add_argument("--only", choices=["point", "sdk", "http"], help="one part alone")
     parser.add_argument("--save", type=Path, help="write the figures here, as JSON")
     given = parser.parse_args(arguments)
     n, count, rounds = (20_000, 40, 1) if given.smoke else (10**6, 1000, 3)
+    parts = [given.only] if given.only else ["point", "sdk", "http"]
     table = Table()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-ingest-")))
-        url = f"sqlite:///{folder / 'bench.db'}"
-        floor = Floor(folder)
-        with Store.open(url) as store:
-            write = lambda data: floor.raw.execute("INSERT INTO chunks (data) VALUES (?)", (data,))  # noqa: E731
-            bench_one_point(table, store, "sqlite", write, count)
-        floor.raw.close()
-        bench_sdk(table, folder, n, rounds)
-        name = "sqlite"
+        urls = {"sqlite": f"sqlite:///{folder / 'bench.db'}"}
         if not given.smoke:
-            import psycopg
-
-            name, url = "postgres", stack.enter_context(postgres())
-            bench_postgres_floors(table, url, n, rounds)
-            with Store.open(url) as store, psycopg.connect(url, autocommit=True) as raw:
-                insert = lambda data: raw.execute("INSERT INTO floor_blobs (data) VALUES (%b)", (data,))  # noqa: E731
-                bench_one_point(table, store, name, insert, count)
-        address = stack.enter_context(server(folder, url))
-        bench_http(table, name, address, n, *((4, 2000) if given.smoke else (64, 20_000)), rounds)
+            urls["postgres"] = stack.enter_context(postgres())
+            bench_postgres_floors(table, urls["postgres"], n, rounds)
+        for name, url in urls.items():
+            if "point" in parts:
+                with Store.open(url) as store, floor_of(folder, name, url) as floor:
+                    bench_one_point(table, store, name, floor, count)
+        if "sdk" in parts:
+            bench_sdk(table, folder, n, rounds)
+        if "http" in parts:
+            for name, url in urls.items():
+                bench_servers(table, name, folder, url, n, rounds, smoke=given.smoke)
     if given.save:
         given.save.write_text(json.dumps(table.rows, indent=1), encoding="utf-8")
     return table.rows

@@ -42,6 +42,9 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="Address the server binds; any but loopback needs a token.")
     port: int = Field(default=8470, ge=0, le=65535, description="Port of the API.")
+    workers: int = Field(
+        default=1, ge=1, le=64, description="Processes that serve the API; more than one needs PostgreSQL, and Linux."
+    )
     dashboard_port: int = Field(default=8471, ge=0, le=65535, description="Port of the dashboard.")
     mlflow_port: int = Field(default=8472, ge=0, le=65535, description="Port of the MLflow server.")
     mlflow_tracking_uri: str | None = Field(default=None, description="MLflow server that runs are mirrored to.")

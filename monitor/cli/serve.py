@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
 def up(
     host: str = typer.Option(None, help="Address to bind; any but loopback needs MONITOR_TOKEN."),
     port: int = typer.Option(None, help="Port of the API; 0 takes a free one."),
+    workers: int = typer.Option(None, help="Processes that serve the API; more than one needs PostgreSQL."),
     dashboard: bool = typer.Option(True, help="Start the dashboard too."),
     dashboard_port: int = typer.Option(None, help="Port of the dashboard; 0 takes a free one."),
     mlflow: bool = typer.Option(False, help="Start an MLflow server too, and mirror the runs into it."),
@@ -38,7 +39,8 @@ def up(
     """Start the server, and with it the dashboard and (with --mlflow) MLflow; stop with Ctrl-C."""
     from monitor.server import up as serve
 
-    loaded = settings_.load(host=host, port=port, dashboard_port=dashboard_port, mlflow_port=mlflow_port, dir=directory)
+    ports = {"port": port, "dashboard_port": dashboard_port, "mlflow_port": mlflow_port}
+    loaded = settings_.load(host=host, workers=workers, dir=directory, **ports)
 
     def ready(urls: dict[str, str]) -> None:
         if json:

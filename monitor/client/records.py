@@ -36,7 +36,7 @@ from monitor.client.segment import (
 )
 from monitor.wire import Columns, Event
 
-MAX_RECORDS: Final = 20_000
+MAX_RECORDS: Final = 100_000
 MAX_POINTS: Final = 200_000
 MAX_KEYS: Final = 60_000
 _STRETCH: Final = 4096

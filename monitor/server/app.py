@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio.to_thread
@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from monitor.alerts import open_channels
 from monitor.api import create_api
+from monitor.domain import JobHealth
 from monitor.errors import SchemaMismatch, StoreError
 from monitor.ingest.engines import open_engines
 from monitor.jobs import Jobs
@@ -18,11 +19,12 @@ from monitor.settings import Settings
 from monitor.store import Store, migrate
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, *, jobs_elsewhere: Callable[[], Mapping[str, JobHealth]] | None = None) -> FastAPI:
     """The API with its jobs, for any ASGI server; the store is closed when the server shuts the application down.
 
     Args:
         settings: which store, which token, where alerts go and what is mirrored.
+        jobs_elsewhere: where another process runs the jobs, what asks it for their health.
 
     Raises:
         SettingsError: an alert URL or the MLflow address cannot be used.
@@ -31,6 +33,11 @@ def create_app(settings: Settings) -> FastAPI:
         StoreError: the database cannot be reached.
     """
     engines = open_engines(settings)
+    if jobs_elsewhere is not None:
+        store = open_store(settings)
+        app = create_api(store, engines, settings, jobs=jobs_elsewhere)
+        app.router.lifespan_context = _lifespan(store)
+        return app
     channels = open_channels(settings.alert_urls)
     mirror = Exporter(settings.mlflow_tracking_uri) if settings.mlflow_tracking_uri else None
     store = open_store(settings)
@@ -65,15 +72,17 @@ def open_store(settings: Settings) -> Store:
 
 
 def _lifespan(
-    store: Store, jobs: Jobs, mirror: Exporter | None
+    store: Store, jobs: Jobs | None = None, mirror: Exporter | None = None
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def run(_: FastAPI) -> AsyncIterator[None]:
-        jobs.start()
+        if jobs is not None:
+            jobs.start()
         try:
             yield
         finally:
-            await anyio.to_thread.run_sync(jobs.close)
+            if jobs is not None:
+                await anyio.to_thread.run_sync(jobs.close)
             if mirror is not None:
                 mirror.close()
             await anyio.to_thread.run_sync(store.close)

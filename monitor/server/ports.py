@@ -26,13 +26,14 @@ def check_exposure(settings: Settings) -> None:
         )
 
 
-def bind(host: str, port: int, setting: str) -> socket.socket:
+def bind(host: str, port: int, setting: str, *, shared: bool = False) -> socket.socket:
     """Take a port.
 
     Args:
         host: name or address.
         port: 0 takes a free one.
         setting: what the user calls the port.
+        shared: let other processes of ours that say so too listen there; the kernel spreads the connections.
 
     Raises:
         SettingsError: it is taken, or the host is none of this machine's addresses.
@@ -50,6 +51,8 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
         # On Windows this option would let two servers share the port.
         if hasattr(socket, "SO_REUSEADDR") and not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(address)
         sock.listen(2048)
     except OSError as error:

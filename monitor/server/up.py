@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
 
-import uvicorn
 from fastapi import FastAPI
 
 from monitor.api.services import Services, store_id
-from monitor.errors import ServerUnreachable, SettingsError
+from monitor.errors import SettingsError
 from monitor.server.app import create_app
-from monitor.server.children import END_WITHIN_S, Child, Spec, keep_running, need
+from monitor.server.children import Child, Spec, keep_running, need
 from monitor.server.dashboard import dashboard_spec
 from monitor.server.leftovers import ship_in_background
 from monitor.server.ports import bind, check_exposure, free_port, running_there, url_of
+from monitor.server.serving import Serving
 from monitor.server.signals import until_told_to_stop
+from monitor.server.workers import bind_all, check_workers, worker_specs
 from monitor.settings import Settings
 
 LOOPBACK: Final = "127.0.0.1"
-GRACEFUL_S: Final = 1
-"""Seconds that requests in flight get at the end; a batch that is cut off is sent again by its client."""
-KEEP_ALIVE_S: Final = 75
-"""Longer than the time between two heartbeats, so that a quiet client does not reconnect for each."""
 
 _log = logging.getLogger(__name__)
 
@@ -54,15 +50,17 @@ def up(
         stop: ends the server when it is set.
 
     Raises:
-        SettingsError: a host that others can reach without a token, a port that is taken, an alert URL that is wrong.
+        SettingsError: a host that others can reach without a token, a port that is taken, an alert URL that is wrong,
+            more than one worker over SQLite.
         StoreError: the database cannot be reached, or has another schema.
         ServerUnreachable: the dashboard or MLflow did not start; the message holds their last words.
         ModuleNotFoundError: a part of the [server] extra is not installed.
     """
     check_exposure(settings)
+    check_workers(settings)
     with until_told_to_stop(stop) as told, ExitStack() as stack:
         try:
-            sock = stack.enter_context(bind(settings.host, settings.port, "port"))
+            sock = stack.enter_context(bind_all(settings))
         except SettingsError:
             there = running_there(settings, store_id(settings))
             if there is None:
@@ -78,72 +76,16 @@ def up(
         app = create_app(settings)
         links = {spec.name.lower(): spec.url for spec in specs}
         _services(app).links.update(links)
-        server = stack.enter_context(_Server(app, sock, url, told))
+        sockets = [sock]
+        if settings.workers > 1:
+            sockets.append(stack.enter_context(bind(LOOPBACK, 0, "port")))
+            specs += worker_specs(settings, sock, main=url_of(LOOPBACK, sockets[1].getsockname()[1]), links=links)
+        server = stack.enter_context(Serving(app, sockets, url, told))
         ship_in_background(settings, url)
         keep_running(
             [Child(spec) for spec in specs], told, ready=lambda: ready({"api": url, **links}) if ready else None
         )
         server.raise_if_it_died()
-
-
-class _Server:
-    """uvicorn on a thread of its own; the main thread waits for signals and looks after the other processes."""
-
-    def __init__(self, app: FastAPI, sock: socket.socket, url: str, stop: threading.Event) -> None:
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="on",
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=GRACEFUL_S,
-        )
-        self._settled = threading.Event()
-        self._uvicorn = _Announcing(config, self._settled)
-        self._sock, self._url, self._stop = sock, url, stop
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
-
-    def __enter__(self) -> _Server:
-        self._thread.start()
-        self._settled.wait()
-        self.raise_if_it_died()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._uvicorn.should_exit = True
-        self._thread.join(END_WITHIN_S)
-
-    def raise_if_it_died(self) -> None:
-        """Raise what ended the server, if it ended by itself."""
-        if self._error is not None:
-            raise self._error
-        if not self._uvicorn.started:
-            raise ServerUnreachable(self._url, "the application did not start; its log says why")
-
-    def _run(self) -> None:
-        try:
-            self._uvicorn.run(sockets=[self._sock])
-        except BaseException as error:
-            self._error = error
-        finally:
-            self._settled.set()
-            self._stop.set()
-
-
-class _Announcing(uvicorn.Server):
-    """Tells when it listens."""
-
-    def __init__(self, config: uvicorn.Config, settled: threading.Event) -> None:
-        super().__init__(config)
-        self._settled = settled
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then say so; a start that fails ends the server, which is said too."""
-        await super().startup(sockets=sockets)
-        if self.started:
-            self._settled.set()
 
 
 def _specs(settings: Settings, url: str, *, dashboard: bool, mlflow: bool) -> list[Spec]:

@@ -1,0 +1,86 @@
+"""uvicorn, as the server and its workers run it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Sequence
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from monitor.errors import ServerUnreachable
+from monitor.server.children import END_WITHIN_S
+
+GRACEFUL_S: Final = 1
+"""Seconds that requests in flight get at the end; a batch that is cut off is sent again by its client."""
+KEEP_ALIVE_S: Final = 75
+"""Longer than the time between two heartbeats, so that a quiet client does not reconnect for each."""
+
+
+class Serving:
+    """uvicorn on a thread of its own; the main thread waits for signals and looks after the other processes.
+
+    Args:
+        app: what it serves.
+        sockets: where it listens.
+        url: its address.
+        stop: set when it has ended.
+    """
+
+    def __init__(self, app: FastAPI, sockets: Sequence[socket.socket], url: str, stop: threading.Event) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=GRACEFUL_S,
+        )
+        self._settled = threading.Event()
+        self._uvicorn = _Announcing(config, self._settled)
+        self._sockets, self._url, self._stop = list(sockets), url, stop
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+
+    def __enter__(self) -> Serving:
+        self._thread.start()
+        self._settled.wait()
+        self.raise_if_it_died()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._uvicorn.should_exit = True
+        self._thread.join(END_WITHIN_S)
+
+    def raise_if_it_died(self) -> None:
+        """Raise what ended the server, if it ended by itself."""
+        if self._error is not None:
+            raise self._error
+        if not self._uvicorn.started:
+            raise ServerUnreachable(self._url, "the application did not start; its log says why")
+
+    def _run(self) -> None:
+        try:
+            self._uvicorn.run(sockets=self._sockets)
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._settled.set()
+            self._stop.set()
+
+
+class _Announcing(uvicorn.Server):
+    """Tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config, settled: threading.Event) -> None:
+        super().__init__(config)
+        self._settled = settled
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so; a start that fails ends the server, which is said too."""
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._settled.set()
