@@ -89,6 +89,7 @@ def doctor(
             else item.problem or "the process ended before they were sent"
         )
         meant = f" for {item.server}" if item.server and item.server != loaded.server_url else ""
+        meant = " for the embedded store" if item.embedded and loaded.server_url else meant
         lines.append(f"  {escape(_title(item))}: {number(item.points)} points unsent{escape(meant)}; {escape(reason)}")
     if any(not item.live for item in found):
         lines.append("`monitor sync` sends what ended processes left")
@@ -111,8 +112,8 @@ def _rows(items: Iterable[Leftover]) -> list[dict[str, object]]:
     return [
         {
             "run_id": item.run_id, "run": item.run_name, "project": item.project, "writer": item.writer,
-            "server": item.server, "live": item.live, "records": item.records, "points": item.points,
-            "bytes": item.size, "problem": item.problem, "folder": str(item.folder),
+            "server": item.server, "embedded": item.embedded, "live": item.live, "records": item.records,
+            "points": item.points, "bytes": item.size, "problem": item.problem, "folder": str(item.folder),
         }
         for item in items
     ]  # fmt: skip

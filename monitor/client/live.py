@@ -192,7 +192,7 @@ class Run:
         """Say what is known of the loss, as `init(loss=...)` does; what a run knows already stays.
 
         Args:
-            loss: a name, a mapping, or one of `monitor.losses`.
+            loss: as for `init`.
         """
 
         def write() -> None:

@@ -110,10 +110,14 @@ def tags_of(value: object) -> dict[str, str]:
 
 
 def loss_of(value: object) -> dict[str, object] | None:
-    """What is known of the loss, as strict JSON data; a string is read as `losses.parse` does, or is its name.
+    """What is known of the loss, as strict JSON data.
+
+    Args:
+        value: a string, which is read as `losses.parse` does, or is the loss's name; a mapping; what has `to_dict`; a
+            module, class or function of torch, whose settings are read; or any callable, whose name is taken.
 
     Raises:
-        SettingsError: it is no string, no mapping, and has no `to_dict`.
+        SettingsError: it is none of these.
         LossError: a string that names parameters which the loss does not have.
     """
     from monitor.wire import jsonable
@@ -124,8 +128,12 @@ def loss_of(value: object) -> dict[str, object] | None:
         return _loss_by_name(name_of("loss", value))
     if not isinstance(value, Mapping) and isinstance(value, HasDict) and not isinstance(value, type):
         value = value.to_dict()
+    elif callable(value):
+        from monitor import losses
+
+        value = losses.from_torch(value).to_dict()
     if not isinstance(value, Mapping):
-        raise SettingsError("loss", f"got {value!r:.80}", "pass a name, a mapping, or one of monitor.losses")
+        raise SettingsError("loss", f"got {value!r:.80}", "pass a name, a mapping, the loss itself, or a specification")
     return {str(key): jsonable(item) for key, item in value.items()}
 
 

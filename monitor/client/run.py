@@ -45,7 +45,8 @@ def init(
         config: hyperparameters: a mapping, a dataclass, a namespace, or an object with `to_dict`.
         tags: a mapping, or a list of words.
         group: runs of one group are compared, such as the seeds of one experiment.
-        loss: what is known of the loss: a name, a mapping, or one of `monitor.losses`.
+        loss: what is known of the loss: a name, a mapping, one of `monitor.losses`, or the loss itself, such as
+            `torch.nn.CrossEntropyLoss(label_smoothing=0.1)`, whose settings are read.
         mode: "auto": the server if one is configured, else the embedded store; "embedded", "server"; "offline": only
             the journal, for `monitor sync`; "disabled": nothing at all.
         server: the server's address; by default `MONITOR_SERVER_URL`.

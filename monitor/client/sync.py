@@ -40,6 +40,7 @@ class Leftover:
         size: bytes on disk.
         pid: the writer's process.
         server: the server that its run is meant for; None: the embedded store, or whoever asks.
+        embedded: True where the run has gone to the embedded store so far.
         problem: why the last try to send it failed, None where there was none.
     """
 
@@ -54,6 +55,7 @@ class Leftover:
     size: int
     pid: int | None = None
     server: str | None = None
+    embedded: bool = False
     problem: str | None = None
 
 
@@ -115,7 +117,7 @@ def own_destination(settings: Settings, server: str | None = None) -> Callable[[
     def open_sink(item: Leftover) -> Sink:
         from monitor.client.sinks import Destination
 
-        return Destination(settings, server or item.server or settings.server_url)()
+        return Destination(settings, server or item.server or (None if item.embedded else settings.server_url))()
 
     return open_sink
 
@@ -136,12 +138,13 @@ class _Sinks:
 
     def __init__(self, open_sink: Callable[[Leftover], Sink | None]) -> None:
         self._open = open_sink
-        self._made: dict[str | None, Sink | None] = {}
+        self._made: dict[tuple[str | None, bool], Sink | None] = {}
 
     def of(self, item: Leftover) -> Sink | None:
-        if item.server not in self._made:
-            self._made[item.server] = self._open(item)
-        return self._made[item.server]
+        place = item.server, item.embedded
+        if place not in self._made:
+            self._made[place] = self._open(item)
+        return self._made[place]
 
     def close(self) -> None:
         for sink in self._made.values():
@@ -262,6 +265,7 @@ def _look(folder: Path, *, live: bool | None = None) -> Leftover | None:
         size=size_on_disk(folder),
         pid=pid if isinstance(pid, int) else None,
         server=server if isinstance(server, str) else None,
+        embedded=note.get("embedded") is True,
         problem=problem if isinstance(problem, str) else None,
     )
 

@@ -61,7 +61,8 @@ class Writer:
         self.name = writer_name(os.getpid(), rng)
         self.folder = settings.journal_dir / run_id / self.name
         self._open_sink = open_sink
-        note = {"project": start["project"], "run": start["name"] or "", "server": server}
+        embedded = open_sink is not None and server is None
+        note = {"project": start["project"], "run": start["name"] or "", "server": server, "embedded": embedded}
         try:
             self._claim = claim(self.folder, note)
             self.journal = Journal(self.folder, run_id, quota=settings.journal_quota_mb << 20)

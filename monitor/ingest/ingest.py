@@ -14,7 +14,7 @@ from monitor.domain import Alert, Reply, RunInfo, RunStatus, Severity
 from monitor.errors import OffsetGap, RunExists, RunNotFound, WireError
 from monitor.ingest.engines import Judges
 from monitor.ingest.events import RunEvent, checked, config_of, run_event, tags_of, text
-from monitor.ingest.judge import imported, judge
+from monitor.ingest.judge import imported, judge, said
 from monitor.roles import Role
 from monitor.rules import Engine
 from monitor.store import Ahead, Store, Transaction, Writer
@@ -137,13 +137,16 @@ def _apply(tx: Transaction, engine: Engine, batch: Batch, writer: Writer, *, fre
             found = run_event(event.data)
             if not found.join and event.record > 0:
                 writer = Writer(_enter(tx, found, batch.writer), writer.joined, writer.acked)
+    tells = any(event.kind in ("config", "loss") for event in batch.events)
+    told = said(tx, engine) if tells else b""
     for event in batch.events:
         if event.kind in _FIRST:
             _EVENTS[event.kind](tx, event, writer)
+    anew = tells and said(tx, engine) != told
     if len(batch.points):
-        _points(tx, engine, batch, writer.attempt)
-    elif any(event.kind == "weights" for event in batch.events):
-        judge(tx, engine, batch, None)
+        _points(tx, engine, batch, writer.attempt, anew=anew)
+    elif anew or any(event.kind == "weights" for event in batch.events):
+        judge(tx, engine, batch, None, anew=anew)
     for event in batch.events:
         if event.kind not in _FIRST:
             _EVENTS.get(event.kind, _only_keep)(tx, event, writer)
@@ -152,7 +155,7 @@ def _apply(tx: Transaction, engine: Engine, batch: Batch, writer: Writer, *, fre
     return writer
 
 
-def _points(tx: Transaction, engine: Engine, batch: Batch, attempt: int) -> None:
+def _points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *, anew: bool) -> None:
     done = tx.append(attempt, batch.keys, batch.points)
     states = done.states.values()
     if any(state.role != Role.SYSTEM for state in states):  # the machine's own measurements are no progress
@@ -169,7 +172,7 @@ def _points(tx: Transaction, engine: Engine, batch: Batch, attempt: int) -> None
             role = state.role
             best = {f"{role}_last": state.last, f"{role}_best": state.min, f"{role}_best_step": state.min_step}
             tx.set(**best)
-    judge(tx, engine, batch, done)
+    judge(tx, engine, batch, done, anew=anew)
 
 
 def _config(tx: Transaction, event: Event, _: Writer) -> None:

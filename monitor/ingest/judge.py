@@ -21,15 +21,20 @@ from monitor.store.series import SeriesState
 from monitor.wire import Batch, Event
 
 
-def judge(tx: Transaction, engine: Engine, batch: Batch, done: Appended | None) -> None:
+def judge(tx: Transaction, engine: Engine, batch: Batch, done: Appended | None, *, anew: bool = False) -> None:
     """Show the engine the points of the judged series and of the loss's parts, in the order in which they were logged.
 
     A state of another version of the engine cannot be read: the run is judged anew from its stored curves, of which
-    this batch is a part by now.
+    this batch is a part by now. So it is where the batch says what the loss is: that holds for the whole run, whether
+    the points before came in the same batch or in an earlier one.
 
     Args:
         done: what `Transaction.append` answered for this batch; None where it has no points, only weights.
+        anew: True where the batch changes what `said` says.
     """
+    if anew and tx.engine_state() is not None:
+        _replay(tx, engine, batch.events)
+        return
     fed = _fed(batch, {} if done is None else done.states)
     if not len(fed):
         return
@@ -146,6 +151,11 @@ def imported(tx: Transaction) -> bool:
     """True for a run that was read from elsewhere after it had ended: nobody is to be alerted about it."""
     capture = tx.get("capture")
     return isinstance(capture, Mapping) and "imported" in capture
+
+
+def said(tx: Transaction, engine: Engine) -> bytes:
+    """What the rules know of the run before its first point, as something to compare."""
+    return _start(tx, engine).to_bytes()
 
 
 def _start(tx: Transaction, engine: Engine) -> State:

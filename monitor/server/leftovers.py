@@ -34,7 +34,7 @@ def ship_in_background(settings: Settings, url: str) -> threading.Thread | None:
 def _ship(settings: Settings, url: str) -> None:
     def open_sink(item: Leftover) -> Sink | None:
         """Journals whose run was meant for another server are left alone; `monitor sync` takes them there."""
-        meant = item.server or settings.server_url or url
+        meant = item.server or (None if item.embedded else settings.server_url) or url
         return HttpSink(url, settings.token) if _place(meant) == _place(url) else None
 
     try:

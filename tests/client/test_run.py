@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import monitor
 from monitor.client import device, lifetime
@@ -368,6 +369,22 @@ class TestInit:
             init(**{"project": "p", **options})  # type: ignore[arg-type]
         assert says in str(caught.value)
         assert "\n" not in str(caught.value)
+
+    def test_takes_the_loss_itself_and_reads_what_torch_was_told(
+        self, start: Callable[..., Run], sink: MemorySink
+    ) -> None:
+        def mine(prediction: object, target: object) -> float:
+            return 0.0
+
+        given = (torch.nn.CrossEntropyLoss(label_smoothing=0.1, reduction="sum"), torch.nn.functional.mse_loss, mine)
+        said = []
+        for loss in given:
+            with start(loss=loss) as run:
+                run.log({"x": 1.0})
+            said.append(sink.events(run.id, "run")[0].data["loss"])
+        assert [loss["kind"] for loss in said] == ["cross_entropy", "mse", "custom"]
+        assert said[0]["reduction"] == "sum"
+        assert said[2]["name"] == "mine"
 
     def test_refuses_a_loss_that_is_misspelt_with_parameters(self) -> None:
         with pytest.raises(LossError):

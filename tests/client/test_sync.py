@@ -6,8 +6,8 @@ import pytest
 
 from monitor.client.claim import claim, note_of
 from monitor.client.run import init
-from monitor.client.sinks import MemorySink
-from monitor.client.sync import Leftover, sync, unsent
+from monitor.client.sinks import EmbeddedSink, HttpSink, MemorySink
+from monitor.client.sync import Leftover, own_destination, sync, unsent
 from monitor.errors import OffsetGap, ServerUnreachable, WireError
 from monitor.settings import Settings
 from monitor.wire import Batch
@@ -27,6 +27,27 @@ def test_tells_what_is_unsent(settings: Settings) -> None:
     assert (item.records, item.points) == (12, 10)
     assert item.size > 0
     assert item.pid is not None
+
+
+def test_what_the_embedded_store_has_begun_to_store_goes_on_going_there(settings: Settings) -> None:
+    configured = settings.model_copy(update={"server_url": "http://127.0.0.1:1"})
+    elsewhere = settings.model_copy(update={"dir": settings.dir / "other", "database_url": "sqlite:////dev/null/x"})
+    for mode, own in (("embedded", True), ("auto", False), ("offline", False)):
+        given = configured.model_copy(update={"finish_timeout_s": 0.0, "shipper": "thread"})
+        if own:
+            given = given.model_copy(update={"database_url": elsewhere.database_url})
+        with init("p", name=mode, mode=mode, settings=given) as run:  # type: ignore[arg-type]  # a mode each
+            run.log({"x": 1.0})
+    found = {item.run_name: item for item in unsent(settings.journal_dir)}
+    assert {name: (item.server, item.embedded) for name, item in found.items()} == {
+        "embedded": (None, True),
+        "auto": ("http://127.0.0.1:1", False),
+        "offline": ("http://127.0.0.1:1", False),
+    }
+    sinks = own_destination(configured)
+    assert isinstance(sinks(found["embedded"]), EmbeddedSink)
+    assert isinstance(sinks(found["offline"]), HttpSink)
+    assert isinstance(own_destination(configured, "http://127.0.0.1:2")(found["embedded"]), HttpSink)
 
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from monitor.ingest import rejudge
 from monitor.rules import Engine, RulesConfig, diagnose
 from monitor.store import Store
 from monitor.store.schema import ENGINES
-from monitor.wire import Batch, Columns
+from monitor.wire import Batch, Columns, Event
 from tests.conftest import NOW_MS, Feed
 
 STEPS = np.arange(0, 1200)
@@ -99,6 +100,30 @@ def test_the_priors_of_the_loss_reach_the_engine(store: Store) -> None:
     feed.start(loss={"chance_level": math.log(10), "floor": 0.0})
     feed.log("loss", range(300), [50.0] * 300)
     assert "initial_loss" in {f.rule for f in store.findings(feed.run_id)} | {store.run(feed.run_id).verdict}
+
+
+@pytest.mark.parametrize("at", [0, 150, 300])
+@pytest.mark.parametrize("together", [True, False])
+def test_what_is_said_of_the_loss_holds_for_the_whole_run_in_whatever_batch_it_comes(
+    store: Store, at: int, together: bool
+) -> None:
+    loss = {"chance_level": math.log(10), "floor": 0.0}
+    values = [50.0 - i / 10 for i in range(300)]
+    known, told = Feed(store), Feed(store)
+    known.start(loss=loss)
+    known.log("loss", range(300), values)
+    told.start()
+    told.log("loss", range(at), values[:at])
+    rest = told.batch("loss", range(at, 300), values[at:])
+    event = Event(kind="loss", record=told.acked + 300 - at, time_ms=NOW_MS, data={"loss": loss})
+    if together and at < 300:
+        told.send(replace(rest, events=(event,), count=301 - at))
+    else:
+        told.send(rest)
+        told.event("loss", loss=loss)
+    assert "initial_loss" in {found.rule for found in store.findings(known.run_id)}
+    assert store.findings(told.run_id) == store.findings(known.run_id)
+    assert store.run(told.run_id).verdict == store.run(known.run_id).verdict
 
 
 def test_a_failed_run_alerts(feed: Feed) -> None:
