@@ -11,6 +11,7 @@ from monitor.alerts import alerts_for
 from monitor.domain import Finding, Points
 from monitor.errors import RulesError, RunNotFound
 from monitor.ingest.engines import Judges
+from monitor.ingest.recent import packed, unpacked
 from monitor.roles import Role
 from monitor.rules import ROLE_CODES, Engine, EnginePoints, State, Update
 from monitor.rules.points import WEIGHT
@@ -40,7 +41,7 @@ def judge(tx: Transaction, engine: Engine, batch: Batch, done: Appended | None, 
         return
     stored = tx.engine_state()
     try:
-        state = _start(tx, engine) if stored is None else State.from_bytes(stored)
+        state = _start(tx, engine) if stored is None else unpacked(stored, engine.config.hash)
     except RulesError:
         _replay(tx, engine, batch.events)
         return
@@ -134,7 +135,7 @@ def _replay(tx: Transaction, engine: Engine, events: Sequence[Event] = ()) -> No
 
 
 def _keep(tx: Transaction, engine: Engine, update: Update, news: Sequence[Finding], *, new: bool) -> None:
-    tx.save_engine(update.state.to_bytes(), engine.config.hash, new=new)
+    tx.save_engine(packed(update.state, engine.config.hash), engine.config.hash, new=new)
     tx.set(
         verdict=update.verdict,
         headline=update.headline,

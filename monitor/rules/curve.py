@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.rules.packing import f32, pack_steps, unpack_steps
+from monitor.rules.packing import f32, pack, pack_steps, unpack, unpack_steps
 
 LIMIT: Final = 1e150
 """Losses are clipped to +-LIMIT before they enter a statistic, so that squares stay finite."""
@@ -272,8 +272,8 @@ class Curve:
             self.first_step, self.last_step, self.best_step, self.top_step, self.seen_step, self.late_first,
             self.late_last, self.top_at, *self.step,
         ]  # fmt: skip
-        wide = np.array([*self.quarters, *self.buffer], "<f8").tobytes()
-        return head + pack_steps(steps) + wide + np.array([*self.x, *self.peak, *self.noise], "<f4").tobytes()
+        wide, narrow = pack("d", [*self.quarters, *self.buffer]), pack("f", [*self.x, *self.peak, *self.noise])
+        return b"".join((head, pack_steps(steps), wide, narrow))
 
     @classmethod
     def from_bytes(cls, data: bytes, at: int) -> tuple[Curve, int]:
@@ -287,9 +287,9 @@ class Curve:
         steps, at = unpack_steps(data, at + _HEAD.size, 8 + k)
         (curve.first_step, curve.last_step, curve.best_step, curve.top_step, curve.seen_step, curve.late_first,
          curve.late_last, curve.top_at) = steps[:8]  # fmt: skip
-        wide = np.frombuffer(data, "<f8", q + b, at).tolist()
+        wide = unpack("d", data, at, q + b)
         at += 8 * len(wide)
-        narrow = np.frombuffer(data, "<f4", 3 * k, at).tolist()
+        narrow = unpack("f", data, at, 3 * k)
         curve.step, curve.quarters, curve.buffer = steps[8:], wide[:q], wide[q:]
         curve.x, curve.peak, curve.noise = narrow[:k], narrow[k : 2 * k], narrow[2 * k :]
         return curve, at + 12 * k

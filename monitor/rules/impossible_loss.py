@@ -27,11 +27,14 @@ class ImpossibleLoss:
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
         """Holds once such a value was seen, and stays."""
-        if math.isnan(run.state.floor) and math.isnan(run.state.ceiling):
+        floor, ceiling = run.state.floor, run.state.ceiling
+        if math.isnan(floor) and math.isnan(ceiling):
             return None
         for name, view in (("validation", run.val), ("training", run.train)):
             if view.n:
                 for value, step in ((view.curve.best, view.curve.best_step), _highest(view, run.state)):
+                    if not (value < floor or value > ceiling):
+                        continue
                     evidence = _evidence(run.state, name, value)
                     if impossible(_spec(evidence), value):
                         return Reading(step, evidence)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 
 from monitor.domain import Severity
 from monitor.losses.checks import InitialLoss as Start
@@ -80,16 +81,21 @@ def first_loss(run: Features) -> Evidence | None:
 
 def start_of(evidence: Evidence) -> Start:
     """What `losses.check_initial` says of it."""
+    terms = tuple(
+        (k, int(v)) for k in ("batch_size", "accumulation", "tokens") if isinstance(v := evidence.get(k), int | float)
+    )
+    return _start(float(evidence["first"] or 0), float(evidence["expected"] or 0), bool(evidence["summed"]), terms)
+
+
+@lru_cache(maxsize=1024)
+def _start(first: float, expected: float, summed: bool, terms: tuple[tuple[str, int], ...]) -> Start:
     spec: dict[str, object] = {
         "name": "The training loss",
-        "chance_level": evidence["expected"],
-        "chance_formula": formula_of(float(evidence["expected"] or 0)),
-        "reduction": "sum" if evidence["summed"] else "mean",
+        "chance_level": expected,
+        "chance_formula": formula_of(expected),
+        "reduction": "sum" if summed else "mean",
     }
-    terms = {
-        k: int(v) for k in ("batch_size", "accumulation", "tokens") if isinstance(v := evidence.get(k), int | float)
-    }
-    return check_initial(spec, [float(evidence["first"] or 0)], **terms)
+    return check_initial(spec, [first], **dict(terms))
 
 
 def formula_of(level: float) -> str:

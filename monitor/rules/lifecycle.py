@@ -32,6 +32,8 @@ def step_rule(rule: Rule, settings: RuleSettings, run: Features, state: State, r
         return None
     firing = slot is not None and slot.phase == FIRING
     reading = rule.check(run, settings.limits, firing)
+    if reading is None and slot is None:
+        return None
     if reading is None or (reading.likely and settings.patience is not None):
         return _not_holding(rule, settings, run, state, slot, rules_hash)
     if slot is not None and firing:

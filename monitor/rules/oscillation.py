@@ -82,12 +82,16 @@ class Oscillation:
 def _turns(view: View, limits: Mapping[str, float], start: int) -> int:
     """Turns since bucket `start`, in the loss or in its logarithm."""
     x = view.curve.x[start:]
-    noise = 5 * middle(view.curve.noise[view.closed // 2 :]) / 0.954 / math.sqrt(view.size)
-    count = turns(x, max(limits["share"] * view.range, 0.25 * abs(sorted(x)[len(x) // 2]), noise))
-    if min(x) > 0:
+    low, high = min(x), max(x)
+    count, swing = 0, limits["share"] * view.range
+    if high - low >= swing:
+        noise = 5 * middle(view.curve.noise[view.closed // 2 :]) / 0.954 / math.sqrt(view.size)
+        count = turns(x, max(swing, 0.25 * abs(sorted(x)[len(x) // 2]), noise))
+    swing = math.log(limits["factor"])
+    if low > 0 and math.log(high) - math.log(low) >= swing:
         ratio = middle([a / b for a, b in zip(view.curve.noise[start:], x, strict=True)])
         relative = 5 * ratio / 0.954 / math.sqrt(view.size)
-        count = max(count, turns([math.log(value) for value in x], max(math.log(limits["factor"]), relative)))
+        count = max(count, turns([math.log(value) for value in x], max(swing, relative)))
     return count
 
 

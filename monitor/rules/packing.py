@@ -5,20 +5,35 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
-from typing import Final
-
-import numpy as np
+from functools import cache
+from typing import Any, Final
 
 _F32: Final = 3.4e38
 _NARROW: Final = struct.Struct("<f")
 _NAN: Final = 2**32 - 1
 _NEVER: Final = 2**32 - 2
+_ODD: Final = {_NAN: math.nan, _NEVER: -math.inf}
 
 
 def f32(value: float) -> float:
     """The value as a float32 has it, so that a state that was stored goes on with the same bits; NaN stays NaN."""
     narrow: tuple[float] = _NARROW.unpack(_NARROW.pack(min(max(value, -_F32), _F32)))
     return narrow[0]
+
+
+@cache
+def _many(kind: str, count: int) -> struct.Struct:
+    return struct.Struct(f"<{count}{kind}")
+
+
+def pack(kind: str, values: Sequence[float]) -> bytes:
+    """Numbers of one kind of `struct`'s, little-endian."""
+    return _many(kind, len(values)).pack(*values)
+
+
+def unpack(kind: str, data: bytes, at: int, count: int) -> list[Any]:
+    """The numbers packed at offset `at`."""
+    return list(_many(kind, count).unpack_from(data, at))
 
 
 def pack_steps(steps: Sequence[float]) -> bytes:
@@ -29,15 +44,18 @@ def pack_steps(steps: Sequence[float]) -> bytes:
     >>> len(pack_steps([0.0, math.nan, 70_000.0])), len(pack_steps([0.5, 1.0]))
     (13, 17)
     """
-    wide = np.array(steps, "<f8")
-    finite = np.isfinite(wide)
-    known = wide[finite]
-    whole = (known < _NEVER) & (known == np.floor(known)) & ~np.signbit(known)
-    if whole.all() and not np.isposinf(wide).any():
-        codes = np.where(finite, 0.0, np.where(np.isnan(wide), float(_NAN), float(_NEVER)))
-        codes[finite] = known
-        return b"\4" + codes.astype("<u4").tobytes()
-    return b"\10" + wide.tobytes()
+    codes = []
+    for step in steps:
+        if 0.0 <= step < _NEVER:
+            code = int(step)
+            if code != step or not (code or math.copysign(1.0, step) > 0):
+                return b"\10" + pack("d", steps)
+            codes.append(code)
+        elif math.isnan(step) or step == -math.inf:
+            codes.append(_NEVER if step == -math.inf else _NAN)
+        else:
+            return b"\10" + pack("d", steps)
+    return b"\4" + pack("I", codes)
 
 
 def unpack_steps(data: bytes, at: int, count: int) -> tuple[list[float], int]:
@@ -47,8 +65,9 @@ def unpack_steps(data: bytes, at: int, count: int) -> tuple[list[float], int]:
     ([3.0, -inf], 9)
     """
     if data[at] == 8:
-        return np.frombuffer(data, "<f8", count, at + 1).tolist(), at + 1 + 8 * count
-    codes = np.frombuffer(data, "<u4", count, at + 1)
-    found = codes.astype(float)
-    found[codes == _NAN], found[codes == _NEVER] = math.nan, -math.inf
-    return found.tolist(), at + 1 + 4 * count
+        return unpack("d", data, at + 1, count), at + 1 + 8 * count
+    codes = unpack("I", data, at + 1, count)
+    found = list(map(float, codes))
+    if count and max(codes) >= _NEVER:
+        found = [_ODD.get(code, step) for code, step in zip(codes, found, strict=True)]
+    return found, at + 1 + 4 * count

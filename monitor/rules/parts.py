@@ -18,10 +18,8 @@ from collections.abc import Mapping
 from itertools import starmap
 from typing import Final
 
-import numpy as np
-
 from monitor.roles import JUDGED_PARTS
-from monitor.rules.packing import f32, pack_steps, unpack_steps
+from monitor.rules.packing import f32, pack, pack_steps, unpack, unpack_steps
 
 MOST: Final = JUDGED_PARTS
 """Parts that are judged, at most."""
@@ -287,8 +285,8 @@ class Parts:
             )
         steps = pack_steps([self.row_step, self.seen_step, self.late_first, *self.step])
         raw = [value for values in self.raw for value in values]
-        narrow = np.array([*self.total, *self.gap, *self.mass, *raw], "<f4").tobytes()
-        shares = np.array([share for shares in self.share for share in shares], "<u2").tobytes()
+        narrow = pack("f", [*self.total, *self.gap, *self.mass, *raw])
+        shares = pack("H", [share for shares in self.share for share in shares])
         return b"".join([head, *parts, steps, narrow, shares])
 
     @classmethod
@@ -308,9 +306,9 @@ class Parts:
             new.parts.append(part)
         steps, at = unpack_steps(data, at, 3 + k)
         (new.row_step, new.seen_step, new.late_first), new.step = steps[:3], steps[3:]
-        narrow = np.frombuffer(data, "<f4", (3 + n) * k, at).tolist()
+        narrow = unpack("f", data, at, (3 + n) * k)
         at += 4 * len(narrow)
-        shares = np.frombuffer(data, "<u2", n * k, at).tolist()
+        shares = unpack("H", data, at, n * k)
         new.total, new.gap, new.mass = narrow[:k], narrow[k : 2 * k], narrow[2 * k : 3 * k]
         new.raw = [tuple(narrow[3 * k + n * i : 3 * k + n * (i + 1)]) for i in range(k)]
         new.share = [tuple(shares[n * i : n * (i + 1)]) for i in range(k)]

@@ -73,8 +73,8 @@ class Stagnation:
             return self._memory(run)
         rough = run.descent.roughness
         for view in views:
-            gained = float(view.smooth[0]) - view.level
-            half = float(view.smooth[view.closed // 2]) - view.level
+            gained = view.centres[0] - view.level
+            half = view.way.smooth[view.closed // 2] - view.level
             if progress > limits["hardly"] and gained > limits["noise"] * rough and half > limits["flat"] * gained:
                 return None
             if gained > 20 * max(rough, view.noise) and not _chance(run, view):
@@ -119,13 +119,13 @@ class Stagnation:
 
 
 def _progress(view: View) -> float:
-    begin = float(view.smooth[0])
+    begin = view.centres[0]
     return (begin - view.level) / max(abs(begin), 1e-300)
 
 
 def _doubted(view: View, limits: Mapping[str, float]) -> bool:
     """Whether progress is within what the noise of the two levels that it lies between would give."""
-    return float(view.smooth[0]) - view.level <= limits["doubt"] * view.noise
+    return view.centres[0] - view.level <= limits["doubt"] * view.noise
 
 
 def _chance(run: Features, view: View) -> bool:

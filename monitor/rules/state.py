@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from monitor.domain import RULE_NAMES, Counts, Recommendation
@@ -46,6 +47,7 @@ _NUMBERS: Final = (
     "initial", "ceiling", "summed", "batch_size", "accumulation", "tokens", "patience_best", "patience_waited",
     "patience_step",
 )  # fmt: skip
+_numbers = itemgetter(*_NUMBERS)
 _HEAD: Final = struct.Struct(f"<4sI2B{len(_NUMBERS)}d")
 _SLOT: Final = struct.Struct("<2BHI")
 _PARTS: Final = 1 << 7
@@ -162,9 +164,8 @@ class State:
 
     def to_bytes(self) -> bytes:
         """Packed; <= 4096 bytes."""
-        numbers = [float(getattr(self, name)) for name in _NUMBERS]
         flags = (self.unit == "epoch") | (self.parts is not None) << 1
-        head = _HEAD.pack(MAGIC, _NAMES, len(self.slots), flags, *numbers)
+        head = _HEAD.pack(MAGIC, _NAMES, len(self.slots), flags, *_numbers(self.__dict__))
         slots = b"".join(_pack_slot(name, slot) for name, slot in self.slots.items())
         steps = pack_steps([step for slot in self.slots.values() for step in slot[3:]])
         parts = b"" if self.parts is None else self.parts.to_bytes()

@@ -52,7 +52,10 @@ def turns(x: list[float], swing: float) -> int:
     count = direction = 0
     high = low = x[0]
     for value in x:
-        high, low = max(high, value), min(low, value)
+        if value > high:
+            high = value
+        elif value < low:
+            low = value
         if direction <= 0 and value - low >= swing:
             direction, high, count = 1, value, count + 1
         elif direction >= 0 and high - value >= swing:
