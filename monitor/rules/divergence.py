@@ -16,6 +16,8 @@ _HUGE: Final = 100
 _BEGUN: Final = 100
 """Points of a run that is logged by the step before a rise counts that is no more than `_FAR` times its first value."""
 _FAR: Final = 20
+_ABOVE: Final = 3
+"""Times its first value that both losses must stay above it: more than noise explains, whatever its size."""
 _DRAW: Final = 6
 """Times the noise of a point that a loss must lie above its first value, which is a single draw."""
 
@@ -30,7 +32,9 @@ class Divergence:
 
     Where nothing has been learned yet it takes more of both, and four fifths of the run so far must lie above: a
     warm-up goes up first, and a loss that wanders around its start looks like a rise for a while. In the first hundred
-    steps it takes twenty times the first value. A loss that never came back to its first value rises from there.
+    steps it takes twenty times the first value. A loss that never came back to its first value rises from there; where
+    both losses stay three times that above it, noise explains nothing. One that is below its start and has come down
+    steadily since it was highest learns something new.
 
     An explosion is two or three levels in a row a hundred times above all that the loss had covered; one that is not
     finite after such a value needs no second.
@@ -83,13 +87,14 @@ class Divergence:
             return None
         surely = learned or rise > 3 * abs(first)
         need = max(lost * reach, _doubt(view, limits["z"], rise, learned=learned))
+        both = low < view.low and _both_above(run)
         if low < view.low:
-            need = max(need, _DRAW * view.roughness)
+            need = _ABOVE * abs(first) if both else max(need, _DRAW * view.roughness)
         shift = surely or float(view.smooth[view.closed // 5 :].min()) > low + 0.5 * need
         if rise <= need or not shift or (not learned and not firing and _early(run, rise)):
             return None
         peak = max(float(view.smooth[low_at:].max()), view.level)
-        if not firing and rise < limits["held"] * (peak - low):
+        if not firing and not both and (rise < limits["held"] * (peak - low) or _recovers(view, low_at)):
             return None
         above = view.smooth[low_at:] > low + 0.5 * need
         onset = view.step[low_at + int(above.argmax())] if above.any() else run.step
@@ -134,6 +139,22 @@ def _early(run: Features, rise: float) -> bool:
     """Whether a run that is logged by the step has hardly begun: a first transient goes up by a few times the loss."""
     few = run.state.unit == "step" and run.descent.n < _BEGUN
     return few and rise <= _FAR * abs(run.descent.curve.first)
+
+
+def _recovers(view: View, low_at: int) -> bool:
+    """Whether the loss, not above where it began, has come down steadily since it was highest: it learns again."""
+    since = view.x[low_at + int(view.smooth[low_at:].argmax()) :]
+    tau, z = mann_kendall(since)
+    return view.level < view.start and tau <= -0.5 and z <= -2
+
+
+def _both_above(run: Features) -> bool:
+    """Whether neither loss has come near its first value again since the first fifth of the run."""
+    return all(
+        view.closed >= 5
+        and float(view.smooth[view.closed // 5 :].min()) > view.curve.first + _ABOVE * abs(view.curve.first) > 0
+        for view in (run.train, run.val)
+    )
 
 
 def _blown(run: Features, view: View) -> Reading | None:

@@ -41,7 +41,8 @@ class Overfitting:
     validation loss has only risen since its minimum (`likely_tau`, `likely_z`), by twice as much as any earlier rise
     that was made good, and the training loss has come down all the way and since. Where the training loss has shown a
     single value so far it says nothing, and the trend alone must be significant.
-    A rise that hardly ever goes back (a tau of 0.9) is likely from `likely_rise` of the range on.
+    A rise of four times the noise that hardly ever goes back (a tau of 0.9) is likely from `likely_rise` of the range
+    on.
 
     Where validation has hardly come down so far (less than `taught` of what training has), a rise may be the hump
     before a breakthrough: it counts when it has lasted as long as the level before it and is a tenth of it, and
@@ -102,7 +103,8 @@ class Overfitting:
                 and rise > limits["rise"] * reach
                 and self._risen(view, limits, rise / reach, z, trend)
             )
-        likely = not risen and not firing and (rise > limits["rise"] * reach or trend[0] >= _PURE)
+        pure = trend[0] >= _PURE and rise >= 4 * view.noise
+        likely = not risen and not firing and (rise > limits["rise"] * reach or pure)
         likely = likely and _likely(view, train, limits, trend, run.state.unit)
         if not risen and not likely:
             return None
@@ -174,13 +176,13 @@ def _untaught(view: View, train: View, limits: Mapping[str, float]) -> bool:
     """Whether validation has hardly come down so far, and its rise says little yet.
 
     It may be the hump before a breakthrough: it has not lasted as long as the level before it, or training itself has
-    only begun.
+    only begun. Where neither loss has come down by 3 % nothing was learned that could be lost.
 
     Source:
         Power et al., Grokking (2022); Nakkiran et al., Deep Double Descent (ICLR 2020).
     """
     if view.range >= limits["taught"] * train.range:
-        return False
+        return train.closed >= 8 and train.range < 0.03 * abs(train.start) and view.range < 0.03 * abs(view.start)
     begun = train.closed < 8 or train.range >= 0.5 * abs(train.start)
     little = view.level - view.low < 0.1 * abs(view.low)
     return view.closed - 1 - view.low_at < view.low_at or not begun or little

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.features import Features
+from monitor.rules.noise import middle
 from monitor.rules.rule import Reading, Spec, Threshold
 from monitor.rules.schedule import restarted
 
@@ -18,6 +19,7 @@ class Spike:
     """The largest value of a recent bucket lies far above the level before it, and the level after it does not.
 
     Fires once the loss is on its way back, which tells a spike from a shift of the level; onset is the jump itself.
+    Where every bucket has such a value, in noise with a heavy tail, few are spikes.
     A jump right after the learning rate rose, as at a warm restart, is the schedule's, and no spike.
 
     Source:
@@ -26,12 +28,16 @@ class Spike:
 
     spec = Spec(
         name="spike",
+        version=2,
         severity=Severity.WARNING,
         reads=(Role.TRAIN,),
         relief=1,
         thresholds={
             "z": Threshold(default=12, low=1, high=1000, doc="jump in multiples of the noise of a point"),
             "share": Threshold(default=0.2, low=0, high=100, doc="jump as a share of the range"),
+            "tail": Threshold(
+                default=2, low=0, high=1000, doc="jump in multiples of a bucket's usual largest deviation"
+            ),
             "back": Threshold(default=0.5, low=0, high=1, doc="share of the jump that must have gone again"),
         },
     )
@@ -41,7 +47,8 @@ class Spike:
         view = run.train
         x, peak = view.curve.x, view.curve.peak
         last = view.closed - (1 if view.size < 4 else 0)
-        need = max(limits["z"] * view.roughness, limits["share"] * view.range)
+        usual = middle(peak[view.closed // 2 :])  # how far the largest value of a bucket lies above it
+        need = max(limits["z"] * view.roughness, limits["share"] * view.range, limits["tail"] * usual)
         for i in range(last - 1, max(1, last - 1 - LOOK_BACK), -1):
             top = x[i] + peak[i]
             before = sorted(x[max(0, i - 3) : i])

@@ -48,7 +48,7 @@ class Stagnation:
             "checks": Threshold(default=8, low=4, high=1000, doc="buckets of the series, at least"),
             "points": Threshold(default=100, low=1, high=1e9, doc="training points, where they are logged by the step"),
             "noise": Threshold(default=3, low=0, high=100, doc="progress in multiples of the noise of a point"),
-            "doubt": Threshold(default=2, low=0, high=100, doc="progress in multiples of the noise of a bucket"),
+            "doubt": Threshold(default=3, low=0, high=100, doc="progress in multiples of the noise of a bucket"),
             "flat": Threshold(default=0.1, low=0, high=1, doc="share of the progress that the last half made"),
         },
     )

@@ -182,6 +182,27 @@ def test_validation_that_rises_while_training_is_back_from_a_spike_is_overfittin
     assert diagnose(series(train), series(val, 40)).verdict == "overfitting"
 
 
+def test_fewer_runs_whose_batch_noise_has_a_heavy_tail_are_told_to_have_spikes() -> None:
+    def said(tail: float) -> int:
+        config = RulesConfig.from_mapping({"spike": {"tail": tail}})
+        curves = (series(falling(2000, 0.2, 3) * np.exp(0.7 * noise(2000, seed))) for seed in range(20))
+        return sum("spike" in {f.rule for f in diagnose(curve, config=config).findings} for curve in curves)
+
+    assert said(3) < said(0)  # 6 and 10 of 20
+
+
+def test_a_shift_of_the_data_that_is_learned_is_no_divergence() -> None:
+    train = falling(1000, 0.1, 8) + 0.01 * noise(1000)
+    train[500:] += 1.5 * np.exp(-np.arange(500) / 90)
+    assert "divergence" not in {f.rule for f in diagnose(series(train)).findings}
+
+
+def test_two_losses_that_leave_their_first_values_for_good_have_diverged_however_they_swing() -> None:
+    swings = 70 + 50 * np.sin(np.arange(119) / 2)
+    train, val = np.append(1.4, swings), np.append(3.8, swings)
+    assert diagnose(series(train), series(val), unit="epoch").verdict == "divergence"
+
+
 def test_a_hump_of_validation_before_a_breakthrough_is_waited_out() -> None:
     t = np.arange(1500)
     train = 0.5 / (1 + np.exp((t - 500) / 40)) + 1e-3 + 0.002 * np.abs(noise(1500))
