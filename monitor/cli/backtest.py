@@ -133,6 +133,8 @@ class Report:
             out.print(f"[dim]rules of {escape(name)}, hash {config.hash}[/]")
         out.print("")
         out.print(self._rules_table(labelled > 0))
+        if silent := self._silent():
+            out.print(f"[dim]never fired: {', '.join(silent)}[/]")
         out.print("")
         out.print(self._stops_table())
         if len(self.configs) > 1:
@@ -147,21 +149,34 @@ class Report:
     def _rules_table(self, labelled: bool) -> Table:
         table = Table(box=None, header_style="dim", pad_edge=False)
         table.add_column("rule", no_wrap=True)
-        columns = ["fired on", "firing at end", "median at", *(["labelled", "precision", "recall"] if labelled else [])]
+        columns = ["fired on", "at end", "median at", *(["labelled", "precision", "recall"] if labelled else [])]
         for column in columns:
-            table.add_column(column, justify="right")
+            table.add_column(column, justify="right", no_wrap=True)
         for rows in zip(*self.rules, strict=True):
-            cells = [_rule_cells(row, labelled) for row in rows]
-            table.add_row(rows[0].rule, *(_pair(column) for column in zip(*cells, strict=True)))
+            if any(row.fired or row.labelled for row in rows):
+                cells = [_rule_cells(row, labelled) for row in rows]
+                table.add_row(rows[0].rule, *(_pair(column) for column in zip(*cells, strict=True)))
         return table
+
+    def _silent(self) -> list[str]:
+        """Rules that never fired, and that no label names."""
+        return [rows[0].rule for rows in zip(*self.rules, strict=True) if not any(r.fired or r.labelled for r in rows)]
 
     def _stops_table(self) -> Table:
         table = Table(box=None, header_style="dim", pad_edge=False)
         table.add_column("stops of", no_wrap=True)
-        for column in ("stopped", "steps saved", "saved", "best missed", "regret mean", "p90", "over 2 %"):
-            table.add_column(column, justify="right")
+        for column in ("stopped", "steps saved", "saved", "missed", "regret", "p90", "> 2 %"):
+            table.add_column(column, justify="right", no_wrap=True)
         for name, stops in zip([*self.names, "patience 10"], [*self.stops, self.patience], strict=True):
             table.add_row(escape(name), *_stop_cells(stops))
+        table.add_section()
+        for rows in zip(*self.rules, strict=True):
+            if any(row.fired for row in rows):
+                cells = [_stop_cells(row.stops) for row in rows]
+                table.add_row(f"first {rows[0].rule}", *cells[0])
+                for name, other in zip(self.names[1:], cells[1:], strict=True):
+                    if other != cells[0]:
+                        table.add_row(f"  by {escape(name)}", *other)
         return table
 
     def _show_changed(self) -> None:
@@ -188,10 +203,10 @@ def _rule_cells(row: RuleSummary, labelled: bool) -> list[str]:
 
 def _stop_cells(stops: StopSummary) -> list[str]:
     return [
-        f"{stops.stopped:,} of {stops.runs:,}",
+        f"{stops.stopped:,}/{stops.runs:,}",
         number(stops.saved_steps),
         _share(stops.saved),
-        f"{stops.missed:,} of {stops.judged:,}",
+        f"{stops.missed:,}/{stops.judged:,}",
         "-" if stops.regret_mean is None else f"{stops.regret_mean:.3f}",
         "-" if stops.regret_p90 is None else f"{stops.regret_p90:.3f}",
         _share(stops.bad),

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -31,6 +31,9 @@ ENOUGH: Final = 3
 """Finite validation losses from which on the cost of a stop is known."""
 PASSING: Final = ("spike", "nan")
 """Rules that are right when they have fired and resolved."""
+HEALTHY: Final = "healthy"
+MILD: Final = ("convergence", "improving")
+"""Rules that are neither right nor wrong of a run that is only labelled healthy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,10 +87,12 @@ class Hit:
     Attributes:
         fired: position at which it first fired, as a share of the run.
         firing: it still fired at the end.
+        stop: what a stop there would have done.
     """
 
     fired: float
     firing: bool
+    stop: Stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,32 +113,6 @@ class Replayed:
     labels: frozenset[str]
     sides: tuple[Side, ...]
     patience: Stop
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleSummary:
-    """One rule over all runs.
-
-    Attributes:
-        fired: runs on which it fired at any step.
-        firing: runs on which it fired at the end.
-        position: median of where it first fired, as a share of the run; None where it never did.
-        labelled: labelled runs that are said to have the condition.
-        precision: share of the labelled runs on which the rule says so that have it; None where no label is the rule's.
-        recall: share of the runs that have it on which the rule says so; None as above.
-    """
-
-    rule: str
-    fired: int
-    firing: int
-    position: float | None
-    labelled: int
-    precision: float | None
-    recall: float | None
-
-    def to_dict(self) -> dict[str, object]:
-        """The row as JSON data."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +138,34 @@ class StopSummary:
     regret_mean: float | None
     regret_p90: float | None
     bad: float | None
+
+    def to_dict(self) -> dict[str, object]:
+        """The row as JSON data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleSummary:
+    """One rule over all runs.
+
+    Attributes:
+        fired: runs on which it fired at any step.
+        firing: runs on which it fired at the end.
+        position: median of where it first fired, as a share of the run; None where it never did.
+        labelled: labelled runs that are said to have the condition.
+        precision: share of the labelled runs on which the rule says so that have it; None where no label is the rule's.
+        recall: share of the runs that have it on which the rule says so; None as above.
+        stops: if each run had been stopped where the rule first fired.
+    """
+
+    rule: str
+    fired: int
+    firing: int
+    position: float | None
+    labelled: int
+    precision: float | None
+    recall: float | None
+    stops: StopSummary
 
     def to_dict(self) -> dict[str, object]:
         """The row as JSON data."""
@@ -192,9 +199,10 @@ def replay(case: Case, configs: Sequence[RulesConfig]) -> Replayed:
             before = hits.get(found.rule)
             position = float(np.clip((found.fired_step - first) / max(last - first, 1e-12), 0.0, 1.0))
             firing = found.state is FindingState.FIRING
-            hits[found.rule] = Hit(
-                fired=position if before is None else before.fired,
-                firing=firing or (before is not None and before.firing),
+            hits[found.rule] = (
+                Hit(fired=position, firing=firing, stop=outcome(series, found.fired_step))
+                if before is None
+                else replace(before, firing=firing or before.firing)
             )
         stop = outcome(series, said.recommendation.first_stop_step)
         sides.append(Side(verdict=said.verdict, hits=hits, stop=stop))
@@ -284,7 +292,10 @@ def labels_of(text: str, rules: Iterable[str]) -> tuple[frozenset[str], tuple[st
 
 def _rule(replayed: Sequence[Replayed], side: int, name: str) -> RuleSummary:
     hits = [hit for run in replayed if (hit := run.sides[side].hits.get(name)) is not None]
-    pairs = [(name in run.labels, _says(run.sides[side], name)) for run in replayed if run.labels]
+    counted = [
+        run for run in replayed if name in run.labels or (run.labels and not (name in MILD and HEALTHY in run.labels))
+    ]
+    pairs = [(name in run.labels, _says(run.sides[side], name)) for run in counted]
     right, said, true = pairs.count((True, True)), sum(p[1] for p in pairs), sum(p[0] for p in pairs)
     return RuleSummary(
         rule=name,
@@ -294,7 +305,17 @@ def _rule(replayed: Sequence[Replayed], side: int, name: str) -> RuleSummary:
         labelled=true,
         precision=right / said if true and said else None,
         recall=right / true if true else None,
+        stops=stops(_first(run, side, name) for run in replayed),
     )
+
+
+def _first(run: Replayed, side: int, name: str) -> Stop:
+    """A stop where a rule first fired; none where it never did."""
+    hit = run.sides[side].hits.get(name)
+    if hit is not None:
+        return hit.stop
+    known = run.patience.regret is not None
+    return Stop(step=None, saved_steps=0.0, saved=0.0, missed=False if known else None, regret=0.0 if known else None)
 
 
 def _says(side: Side, name: str) -> bool:

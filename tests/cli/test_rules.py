@@ -289,5 +289,5 @@ def test_processes_start_from_the_command_as_users_call_it(curves, folder):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "12 runs" in done.stdout
-    assert "10 of 12" in done.stdout
+    assert "10/12" in done.stdout
     assert "Traceback" not in done.stderr

@@ -100,8 +100,14 @@ def test_patience_counts_evaluations_without_a_new_best_and_a_nan_is_none():
     assert patience_stop(np.empty((0, 2))) is None
 
 
+def hit(fired: float, *, firing: bool, regret: float = 0.0) -> Hit:
+    """A rule that first fired at this share of a run of 100 steps."""
+    stop = Stop(step=100 * fired, saved_steps=100 - 100 * fired, saved=1 - fired, missed=regret > 0, regret=regret)
+    return Hit(fired=fired, firing=firing, stop=stop)
+
+
 def test_precision_and_recall_are_over_labelled_runs_and_what_is_said_at_the_end():
-    over, firing = Hit(fired=0.5, firing=False), Hit(fired=0.25, firing=True)
+    over, firing = hit(0.5, firing=False), hit(0.25, firing=True)
     runs = [
         run("right", side(overfitting=firing), labels="overfitting"),
         run("withdrawn", side(overfitting=over), labels="overfitting"),
@@ -114,13 +120,35 @@ def test_precision_and_recall_are_over_labelled_runs_and_what_is_said_at_the_end
 
 
 def test_a_spike_that_is_over_was_right_all_the_same():
-    row = summarise([run("a", side(spike=Hit(fired=0.1, firing=False)), labels="spike")], 0, ["spike"])[0]
+    row = summarise([run("a", side(spike=hit(0.1, firing=False)), labels="spike")], 0, ["spike"])[0]
     assert (row.precision, row.recall) == (1.0, 1.0)
 
 
 def test_a_rule_that_no_label_names_has_neither_precision_nor_recall():
-    row = summarise([run("a", side(improving=Hit(fired=0.1, firing=True)), labels="healthy")], 0, ["improving"])[0]
+    row = summarise([run("a", side(improving=hit(0.1, firing=True)), labels="healthy")], 0, ["improving"])[0]
     assert (row.precision, row.recall, row.labelled) == (None, None, 0)
+
+
+def test_healthy_runs_count_neither_way_for_convergence_which_they_do_not_exclude():
+    said = side(convergence=hit(0.1, firing=True))
+    runs = [run("a", said, labels="healthy"), run("b", said, labels="convergence"), run("c", said, labels="improving")]
+    row = summarise(runs, 0, ["convergence"])[0]
+    assert (row.precision, row.recall) == (0.5, 1.0)
+
+
+def test_a_rule_has_the_cost_of_a_stop_where_it_first_fires_and_none_where_it_does_not():
+    runs = [run("a", side(spike=hit(0.25, firing=True, regret=0.5))), run("b", side(spike=hit(0.75, firing=False)))]
+    known = Replayed(ref="c", name="c", labels=frozenset(), sides=(side(),), patience=outcome({Role.VAL: RISING}, None))
+    found = summarise([*runs, known, run("without validation", side())], 0, ["spike"])[0].stops
+    assert (found.runs, found.stopped, found.saved_steps) == (4, 2, 100)
+    assert (found.judged, found.missed, found.regret_mean) == (3, 1, pytest.approx(0.5 / 3))
+
+
+def test_a_replay_says_what_a_stop_at_the_first_firing_of_a_rule_costs():
+    found = replay(Case(ref="a", name="a", series={Role.TRAIN: FALLING, Role.VAL: RISING}), [RulesConfig()])
+    first = found.sides[0].hits["overfitting"]
+    assert first.stop == outcome({Role.TRAIN: FALLING, Role.VAL: RISING}, first.stop.step)
+    assert first.stop.saved > 0 and first.fired == pytest.approx(1 - first.stop.saved)
 
 
 def test_stops_are_summed_over_all_runs_and_their_cost_over_those_where_it_is_known():
