@@ -36,7 +36,7 @@ class Spike:
             "z": Threshold(default=12, low=1, high=1000, doc="jump in multiples of the noise of a point"),
             "share": Threshold(default=0.2, low=0, high=100, doc="jump as a share of the range"),
             "tail": Threshold(
-                default=2, low=0, high=1000, doc="jump in multiples of a bucket's usual largest deviation"
+                default=3, low=0, high=1000, doc="jump in multiples of a bucket's usual largest deviation"
             ),
             "back": Threshold(default=0.5, low=0, high=1, doc="share of the jump that must have gone again"),
         },
