@@ -70,6 +70,6 @@ def _report(done: str, url: str, before: str | None, json: bool) -> None:
     from monitor.store.connect import shown as without_password
 
     after = migrate.current(url)
-    shown = without_password(parse_url(url)).replace("+pysqlite:", ":").replace("+psycopg:", ":")
+    shown = without_password(parse_url(url))
     change = f"at schema {after}" if before == after else f"from schema {before or 'none'} to {after or 'none'}"
     emit({"url": shown, "before": before, "after": after}, f"{done}: {shown}, {change}", json)

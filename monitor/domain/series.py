@@ -59,7 +59,7 @@ class Curve:
         x: float64 (m,), steps, epochs, milliseconds since the epoch, or seconds since the run's start.
         y: float64 (m,); every extreme, every NaN (as one NaN a gap) and both ends are kept.
         shown: m.
-        total: points of the series in the window.
+        total: points that were logged in the window; an estimate in a window of a series that was thinned since.
         smoothed: float64 (m,) or None, the debiased moving average over all points, read at the shown ones.
     """
 
@@ -76,7 +76,8 @@ class Curve:
 class SeriesInfo:
     """One series of a run, as the list of series shows it; `last` and the extremes are over finite values.
 
-    A run whose steps were logged again in a later attempt counts the newest attempt's points.
+    A run whose steps were logged again in a later attempt counts the newest attempt's points. `thinned` points more
+    were logged; they were left out when somebody asked for old curves to be thinned.
     """
 
     key: str
@@ -92,6 +93,7 @@ class SeriesInfo:
     nan_count: int = 0
     inf_count: int = 0
     last_time_ms: int | None = None
+    thinned: int = 0
 
     def to_dict(self) -> dict[str, object]:
         """The row as strict JSON data."""

@@ -28,7 +28,7 @@ _AT_ONCE: Final = 500
 _HUGE_PAGE: Final = 2**21
 
 _SERIES: Final = select(SERIES.c.series, SERIES.c.key).where(SERIES.c.run_id == bindparam("run"))
-_ONE_SERIES: Final = select(SERIES.c.series).where(
+_ONE_SERIES: Final = select(SERIES.c.series, SERIES.c.count, SERIES.c.thinned).where(
     SERIES.c.run_id == bindparam("run"), SERIES.c.key == bindparam("key")
 )
 _OF_SERIES = (CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"))
@@ -57,17 +57,18 @@ Overview = Mapping[str, int]
 """A chunk's row without its columns; the epochs in it are floats, or None."""
 
 
-def find_series(connection: Connection, run_id: str, key: str) -> int:
-    """The number of a series within its run.
+def find_series(connection: Connection, run_id: str, key: str) -> tuple[int, int, int]:
+    """The number of a series within its run, its points, and how many more there were before it was thinned.
 
     Raises:
         SeriesNotFound: the run has no such series.
     """
-    found: int | None = connection.execute(_ONE_SERIES, {"run": run_id, "key": key}).scalar_one_or_none()
+    found = connection.execute(_ONE_SERIES, {"run": run_id, "key": key}).one_or_none()
     if found is None:
         known = connection.execute(_SERIES, {"run": run_id}).all()
         raise SeriesNotFound(run_id, key, tuple(row.key for row in known))
-    return found
+    series, count, thinned = found
+    return series, count, thinned
 
 
 class ChunkReader:
@@ -79,6 +80,7 @@ class ChunkReader:
 
     Attributes:
         rows: overviews in order of arrival; those whose points are all hidden are left out.
+        logged: how many points each of those of the curve stands for; 1.0 unless the series was thinned.
 
     Raises:
         SeriesNotFound: the run has no such series.
@@ -86,7 +88,9 @@ class ChunkReader:
 
     def __init__(self, connection: Connection, run_id: str, key: str, attempt: int | None = None) -> None:
         self._connection = connection
-        self._place: dict[str, object] = {"run": run_id, "series": find_series(connection, run_id, key)}
+        series, count, thinned = find_series(connection, run_id, key)
+        self.logged = (count + thinned) / count if count else 1.0
+        self._place: dict[str, object] = {"run": run_id, "series": series}
         found: list[Overview] = list(connection.execute(_OVERVIEW, self._place).mappings())  # type: ignore[arg-type]  # keys are strings
         if attempt is None:
             self._hidden_from = limits((row["attempt"], row["first_step"]) for row in found)

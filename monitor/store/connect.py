@@ -62,8 +62,8 @@ def parse_url(url: str) -> URL:
 
 
 def shown(url: URL) -> str:
-    """The URL as messages show it: without the password."""
-    return url.render_as_string(hide_password=True)
+    """The URL as messages show it: without the password, and as people write it."""
+    return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
 
 
 def make_engine(url: URL, *, isolation: IsolationLevel | None = None) -> Engine:

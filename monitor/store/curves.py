@@ -54,7 +54,8 @@ def read_curve(
     low, high = -math.inf if lo is None else lo, math.inf if hi is None else hi
     found = _CurveReader(chunk_reader, axis, low, high, width, smoothing).read()
     xs = (found.x - origin) / 1000 if x == "relative" else found.x
-    return Curve(key, x, xs, found.y, len(xs), found.total, found.smoothed if smoothing > 0 else None)
+    total = round(found.total * chunk_reader.logged)
+    return Curve(key, x, xs, found.y, len(xs), total, found.smoothed if smoothing > 0 else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,7 @@ class Link:
         self.dialect = connection.dialect
         self._connection = connection
         self._raw = cast(Any, connection.connection.driver_connection)
+        self._cursors: list[Any] = []
         self._pipeline: Pipeline | None = None
         if self.dialect.name == "postgresql":
             self._pipeline = connection.info.get("pipeline") or Pipeline(self._raw)
@@ -152,12 +153,18 @@ class Link:
 
     def _run(self, made: Compiled, values: Values) -> Any:
         if self._pipeline is None:
-            return self._raw.execute(made.text, made.bound(values))
+            self._cursors.append(cursor := self._raw.cursor())
+            return cursor.execute(made.text, made.bound(values))
         return self._pipeline.send(made.sent, made.oids, made.bound(values))
 
     @property
     def _quiet(self) -> bool:
         return self._pipeline is None or self._pipeline.quiet
+
+    def _forget(self) -> None:
+        """Close all answers: as long as somebody keeps the error, SQLite would hold its locks for an unread one."""
+        for cursor in self._cursors:
+            cursor.close()
 
     def _begin(self) -> None:
         if self._pipeline is not None:
@@ -181,6 +188,7 @@ def linked(connection: Connection) -> Iterator[Link]:
         yield link
         link._end(b"COMMIT")
     except BaseException as error:
+        link._forget()
         driver = cast("Any", connection.dialect.loaded_dbapi)
         known = isinstance(error, driver.Error)
         if not known and isinstance(error, Exception):

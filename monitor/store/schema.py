@@ -90,7 +90,8 @@ RUNS: Final = Table(
     Column("loss", JSON(none_as_null=True)),
     Column("config", JSON(none_as_null=True), nullable=False),
     Column("capture", JSON(none_as_null=True)),
-    Index("monitor_runs_created", "deleted_ms", "created_ms"),
+    # Rarely changed columns alone: it answers counts and pages by itself, and PostgreSQL's updates leave it as it is.
+    Index("monitor_runs_created", "deleted_ms", "created_ms", "run_id", "project", "status", "verdict"),
     Index("monitor_runs_project", "project", "deleted_ms", "created_ms"),
     Index(
         "monitor_runs_live",
@@ -155,6 +156,7 @@ SERIES: Final = Table(
     Column("max_step", BigInteger),
     Column("last_time_ms", BigInteger),
     Column("sparkline", LargeBinary, nullable=False),
+    Column("thinned", BigInteger, nullable=False, server_default="0"),  # points of the curve that were left out
     UniqueConstraint("run_id", "key", name="monitor_series_key"),
 )
 

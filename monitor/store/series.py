@@ -50,6 +50,7 @@ class SeriesState:
     max_step: int | None = None
     last_time_ms: int | None = None
     sparkline: bytes = b""
+    thinned: int = 0
 
     @classmethod
     def from_row(cls, row: Mapping[str, object]) -> SeriesState:

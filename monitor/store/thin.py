@@ -45,7 +45,7 @@ _INSERT: Final = Statement(CHUNKS.insert(), CHUNKS.c.keys())
 _COUNTED: Final = Statement(
     SERIES.update()
     .where(SERIES.c.run_id == bindparam("run"), SERIES.c.series == bindparam("in_series"))
-    .values({name: bindparam(name) for name in ("count", "nan_count", "inf_count")})
+    .values({name: bindparam(name) for name in ("count", "nan_count", "inf_count", "thinned")})
 )
 
 
@@ -88,8 +88,10 @@ def _thin_chunk(link: Link, run_id: str, state: SeriesState, at: object, share: 
 
 def _count_again(link: Link, run_id: str, state: SeriesState) -> None:
     """The counts alone: extremes and the last value are as they were, and the sparkline shows the whole run."""
+    before = state.count
     recount(link, run_id, state)
-    counts = {"count": state.count, "nan_count": state.nan_count, "inf_count": state.inf_count}
+    state.thinned += before - state.count
+    counts = {name: getattr(state, name) for name in ("count", "nan_count", "inf_count", "thinned")}
     link.tell(_COUNTED, {"run": run_id, "in_series": state.series, **counts})
 
 

@@ -86,7 +86,12 @@ def test_an_old_run_is_thinned_to_the_same_picture_and_says_so(store: Store) -> 
     assert after["acc"] == before["acc"]
     long = after["val/loss"]
     assert long.count == kept - 2
-    assert replace(long, count=40_000, nan_count=10) == before["val/loss"]
+    assert long.thinned == left_out
+    assert replace(long, count=40_000, nan_count=10, thinned=0) == before["val/loss"]
+    whole = store.curve(feed.run_id, "val/loss")
+    assert (whole.total, whole.shown) == (40_000, long.count)
+    half = store.curve(feed.run_id, "val/loss", hi=19_999)
+    assert half.total == pytest.approx(20_000, rel=0.05)
     points = store.history(feed.run_id, "val/loss")
     assert len(points) == long.count
     assert np.isnan(points.values).sum() == long.nan_count >= 1
