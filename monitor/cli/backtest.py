@@ -51,9 +51,12 @@ def backtest(
     configs = [effective_rules(rules, project), *([read_rules(against)] if against else [])]
     items = replays.files(runs) if files else replays.stored(server, runs or [], project, query)
     notes: list[str] = []
-    items, foreign = replays.labelled(items, labels)
+    items, foreign, strangers = replays.labelled(items, labels)
     if foreign:
         notes.append(f"labels that are no rule and no verdict: {', '.join(foreign[:_SHOWN])}")
+    if strangers:
+        more = f" and {len(strangers) - 3:,} more" if len(strangers) > 3 else ""
+        notes.append(f"labelled, but not among the runs: {', '.join(strangers[:3])}{more}")
     bars = (TextColumn("replaying"), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*bars, console=err, transient=True) as progress:
         task = progress.add_task("", total=len(items))

@@ -108,16 +108,17 @@ def files(paths: Iterable[str]) -> list[Item]:
     return list(found.values())
 
 
-def labelled(items: Sequence[Item], path: Path | None) -> tuple[list[Item], list[str]]:
-    """The runs with what is true of them, by their tag or by a file, and the words there that are no label.
+def labelled(items: Sequence[Item], path: Path | None) -> tuple[list[Item], list[str], list[str]]:
+    """The runs with what is true of them, by their tag or by a file; words that are no label; runs only the file has.
 
     Args:
         path: CSV with the columns `run` (id, its first digits, name, or file) and `label`; None: the tags.
 
     Raises:
-        FileUnreadable: names the row that means no run, or more than one.
+        FileUnreadable: names the row that means more than one run.
     """
     texts = {item.ref: [item.label] for item in items}
+    strangers: list[str] = []
     if path is not None:
         texts = {item.ref: [] for item in items}
         table = read_table(path)
@@ -133,12 +134,14 @@ def labelled(items: Sequence[Item], path: Path | None) -> tuple[list[Item], list
             }
             if len(refs) > 1:
                 raise FileUnreadable(str(path), f"row {row.number}", f"{run!r} is {len(refs)} runs; write the id")
+            if not refs:
+                strangers.append(run)
             for ref in refs:
                 texts[ref].append(str(row.cells.get(columns[LABEL]) or ""))
     rules = [rule.spec.name for rule in all_rules()]
     read = {ref: labels_of(" ".join(words), rules) for ref, words in texts.items()}
     foreign = sorted({word for _, words in read.values() for word in words})
-    return [replace(item, labels=read[item.ref][0]) for item in items], foreign
+    return [replace(item, labels=read[item.ref][0]) for item in items], foreign, strangers
 
 
 def run(

@@ -210,12 +210,14 @@ def test_a_file_that_cannot_be_read_is_skipped_and_named(curves):
 @pytest.mark.parametrize(
     ("row", "says"), [("run1,healthy", None), ("nobody,healthy", None), ("same,nan", "row 2: 'same' is 2 runs")]
 )
-def test_a_label_for_another_run_is_left_out_and_one_for_two_runs_refused(curves, folder, row, says):
+def test_a_label_for_another_run_is_named_and_one_for_two_runs_refused(curves, folder, row, says):
     for place in ("", "deep"):
         (curves / place / "same.csv").write_text("step,train_loss,val_loss\n" + _rows(30, 80))
     path = _file(folder, "labels.csv", f"run,label\n{row}\n")
     if says is None:
-        assert backtest("--files", curves, "--labels", path, "--jobs", 1)["labelled"] == row.startswith("run1")
+        data = backtest("--files", curves, "--labels", path, "--jobs", 1)
+        assert data["labelled"] == row.startswith("run1")
+        assert data["notes"] == ([] if data["labelled"] else ["labelled, but not among the runs: nobody"])
         return
     with pytest.raises(FileUnreadable, match=says):
         call("backtest", "--files", curves, "--labels", path)
