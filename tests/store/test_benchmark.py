@@ -40,6 +40,13 @@ def test_the_smoke_version_prints_and_saves_its_table(tmp_path: Path, capsys: py
     assert figures["sqlite: float64 noise with step and time, in bulk: chunks"] < 8
 
 
+def test_the_smoke_version_of_growth_compares_lengths_and_counts_bytes(tmp_path: Path) -> None:
+    rows = run_smoke("bench_growth", tmp_path / "figures.json")
+    assert {row["unit"] for row in rows} == {"us/point", "x", "bytes/pt"}
+    alone, bulk = (row["value"] for row in rows if row["unit"] == "bytes/pt")
+    assert alone == pytest.approx(bulk, rel=0.1)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # MLflow has warnings of its own
 def test_the_smoke_version_beside_mlflow_compares_reads_and_writes(tmp_path: Path) -> None:
