@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import AsyncIterator, Generator, Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import anyio
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Message, Send
 
 from monitor import wire
 from monitor.api import arrow
@@ -20,6 +22,10 @@ from monitor.api.services import Served
 from monitor.domain import Points
 
 router = APIRouter(tags=["curves"], default_response_class=Response, responses=documented(401, 404, 422, 503))
+
+PART_S: Final = 60.0
+"""Seconds that the reader of a stream may take for a part of it, a few megabytes."""
+_log = logging.getLogger(__name__)
 
 _Key = Annotated[str, Query(min_length=1, max_length=wire.MAX_KEY, description="The series, such as `train/loss`.")]
 
@@ -75,13 +81,31 @@ def get_history(
         epochs = first is not None and first.epochs is not None
         whole = batches if first is None else itertools.chain([first], batches)
         parts = arrow.encode_stream(whole, {"run_id": run.id, "run": run.name, "key": key}, epochs=epochs)
-        return StreamingResponse(_to_the_end(parts, batches), media_type=arrow.MEDIA_TYPE, headers=headers)
+        return _Paced(_to_the_end(parts, batches), media_type=arrow.MEDIA_TYPE, headers=headers)
     points = served.store.history(run.id, key, lo=lo, hi=hi, attempt=attempt)
     if wire.POINTS_MEDIA_TYPE in accept:
         return Response(wire.encode_points(points), media_type=wire.POINTS_MEDIA_TYPE, headers=headers)
     response = json_response(points_to_json(key, points))
     response.headers.update(headers)
     return response
+
+
+class _Paced(StreamingResponse):
+    """A stream whose reader has to keep up: it holds a read transaction, which keeps the database from tidying up."""
+
+    async def stream_response(self, send: Send) -> None:
+        """Send it, or leave it broken off where a part takes too long; the server closes the connection then."""
+
+        async def in_time(message: Message) -> None:
+            with anyio.fail_after(PART_S):
+                await send(message)
+
+        try:
+            await super().stream_response(in_time)
+        except TimeoutError:
+            _log.warning("the reader of a history did not take a part of it within %g s and was cut off", PART_S)
+        finally:
+            await self.body_iterator.aclose()  # type: ignore[attr-defined]  # an async generator
 
 
 async def _to_the_end(parts: Iterator[bytes], batches: Generator[Points]) -> AsyncIterator[bytes]:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import contextlib
 import math
+import socket
 import time
 
 import numpy as np
 import pytest
 
 from monitor import wire
+from monitor.api import curves
 from monitor.domain import Delivery, Diagnosis, Finding, RunInfo, SeriesInfo
 from monitor.wire import Batch
 
@@ -260,3 +263,32 @@ def test_a_reader_that_hangs_up_gives_its_connection_back(api: Api) -> None:
     while pool.checkedout() and time.monotonic() < end:
         api.http.get("/healthz")
     assert pool.checkedout() == 0
+
+
+def test_a_reader_that_does_not_read_is_cut_off(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curves, "PART_S", 0.5)
+    api.post(a_batch(np.random.default_rng(0).normal(size=900_000).tolist(), name="unread"))
+    pool = api.store._engine.pool
+    request = api.http.build_request(
+        "GET",
+        "/api/v1/runs/unread/history",
+        params={"key": "train/loss"},
+        headers={"Accept": "application/vnd.apache.arrow.stream"},
+    )
+    with socket.socket() as idle:
+        idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**17)
+        idle.settimeout(20)
+        idle.connect((request.url.host, request.url.port or 80))
+        lines = [f"GET {request.url.raw_path.decode()} HTTP/1.1", *(f"{k}: {v}" for k, v in request.headers.items())]
+        idle.sendall("\r\n".join([*lines, "", ""]).encode())
+        begun = idle.recv(100, socket.MSG_PEEK)  # it has begun to answer
+        end = time.monotonic() + 20
+        while pool.checkedout() and time.monotonic() < end:
+            api.http.get("/healthz")
+        assert b"200 OK" in begun
+        assert pool.checkedout() == 0
+        received = bytearray()
+        with contextlib.suppress(ConnectionResetError):
+            while part := idle.recv(1 << 20):
+                received += part
+        assert not received.endswith(b"0\r\n\r\n")  # and never says that this was all
