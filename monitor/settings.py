@@ -65,6 +65,18 @@ class Settings(BaseSettings):
     )
     mlflow_interval_s: float = Field(default=5.0, gt=0, description="Seconds between copies of changed runs to MLflow.")
 
+    retention_days: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description='Days that ended runs are kept, by project, "*" for the projects not named; none: for ever.',
+    )
+    purge_days: float = Field(default=7.0, ge=0, description="Days that a deleted run can be restored.")
+    downsample_days: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description='Days after which the curves of ended runs are thinned for good, by project or "*"; none: never.',
+    )
+    downsample_points: int = Field(default=4000, ge=500, description="Points a thinned series keeps, about.")
+    keeping_interval_s: float = Field(default=3600.0, gt=0, description="Seconds between looks for runs to delete.")
+
     ship_interval_s: float = Field(default=0.5, gt=0, description="Seconds a point waits at most before it is sent.")
     shipper: Literal["process", "thread"] = Field(
         default="process", description="Who sends what was logged: a process beside the training, or a thread of it."

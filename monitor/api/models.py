@@ -51,6 +51,8 @@ class ProjectModel(BaseModel):
 
     name: str
     runs: int
+    keep_days: float | None = Field(description="Days that a run is kept after its end; null: for ever.")
+    thin_days: float | None = Field(description="Days after its end at which a run's curves are thinned; null: never.")
 
 
 class ProjectsModel(BaseModel):

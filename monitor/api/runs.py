@@ -12,6 +12,7 @@ from monitor.api.models import ProjectsModel, RunModel, RunsModel, StopModel, St
 from monitor.api.problems import documented
 from monitor.api.services import Served
 from monitor.domain import Checkpoint, Diagnosis, Finding, RunStatus, SeriesInfo
+from monitor.store.keeping import Policy
 from monitor.wire import Event, jsonable
 
 router = APIRouter(tags=["runs"], default_response_class=Response, responses=documented(401, 404, 422, 503))
@@ -87,8 +88,13 @@ def post_stop(served: Served, ref: str, wanted: StopRequest) -> Response:
 
 @router.get("/projects", responses={200: {"model": ProjectsModel}})
 def get_projects(served: Served) -> Response:
-    """The projects and how many runs each has."""
-    return json_response({"projects": [{"name": name, "runs": runs} for name, runs in served.store.projects()]})
+    """The projects, how many runs each has, and how long they are kept."""
+    policy = Policy.of(served.settings)
+    projects = [
+        {"name": name, "runs": runs, "keep_days": policy.kept_for(name), "thin_days": policy.thinned_after(name)}
+        for name, runs in served.store.projects()
+    ]
+    return json_response({"projects": projects})
 
 
 @router.get("/runs/{ref:path}", responses={200: {"model": RunModel}})

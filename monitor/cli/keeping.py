@@ -1,4 +1,4 @@
-"""What is kept, and where: `monitor runs rm|restore|export`, `monitor gc`, `monitor db copy`; they open the store."""
+"""What is kept, and where: `monitor runs rm|restore|export`, `monitor gc|projects`, `monitor db copy`, on the store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from monitor import settings as settings_
-from monitor.screen import emit, err, escape, number
+from monitor.screen import emit, err, escape, number, out
 
 if TYPE_CHECKING:
     from monitor.store import Store
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _RUNS = typer.Argument(..., metavar="RUN…", help="Ids, first digits of ids, or names.", show_default=False)
 _URL = typer.Option(None, "--url", help="SQLAlchemy URL of the database; default: the one in the settings.")
 _JSON = typer.Option(False, "--json", help="Print as JSON.")
-_DAY_MS = 86_400_000
 
 
 def register(runs: typer.Typer, db: typer.Typer, app: typer.Typer) -> None:
@@ -28,6 +27,7 @@ def register(runs: typer.Typer, db: typer.Typer, app: typer.Typer) -> None:
     runs.command("export")(export)
     db.command("copy")(copy)
     app.command(rich_help_panel="Look after")(gc)
+    app.command(rich_help_panel="Watch")(projects)
 
 
 def rm(runs: list[str] = _RUNS, url: str = _URL, json: bool = _JSON) -> None:
@@ -76,35 +76,63 @@ def gc(
     downsample: float = typer.Option(
         None, "--downsample", min=0, help="Thin the curves of runs that ended this many days ago; cannot be undone."
     ),
-    points: int = typer.Option(4000, min=500, help="With --downsample: about how many points a series keeps."),
-    project: str = typer.Option(None, help="With --older-than and --downsample: only runs of this project."),
-    keep_deleted: float = typer.Option(7.0, min=0, help="Days that a deleted run can still be restored."),
+    points: int = typer.Option(None, min=500, help="About how many points a thinned series keeps."),
+    project: str = typer.Option(None, help="Delete and thin only runs of this project."),
+    keep_deleted: float = typer.Option(None, min=0, help="Days that a deleted run can still be restored."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Say what would be done, and do nothing."),
     url: str = _URL,
     json: bool = _JSON,
 ) -> None:
-    """Remove deleted runs for good; when asked, delete old runs first, or thin their curves."""
-    now_ms = _now()
-    deleted: list[str] = []
-    purged: list[str] = []
-    thinned: list[dict[str, object]] = []
+    """Delete and thin old runs as the settings say, or the options, and remove deleted ones for good."""
+    from monitor.store.keeping import EVERY_OTHER, Policy, keep
+
+    policy = Policy.of(settings_.load())
+    policy = Policy(
+        keep_days=policy.keep_days if older_than is None else {EVERY_OTHER: older_than},
+        thin_days=policy.thin_days if downsample is None else {EVERY_OTHER: downsample},
+        thin_points=policy.thin_points if points is None else points,
+        purge_days=policy.purge_days if keep_deleted is None else keep_deleted,
+    )
+
+    def say(run_id: str, kept: int, left_out: int) -> None:
+        if not dry_run:
+            err.print(f"thinned {run_id}: {kept:,} of {kept + left_out:,} points kept")
+
     with _store(url) as store:
-        while older_than is not None and (
-            found := store.retire(before_ms=now_ms - int(older_than * _DAY_MS), now_ms=now_ms, project=project)
-        ):
-            deleted += found
-        while found := store.purge(before_ms=now_ms - int(keep_deleted * _DAY_MS) + 1):
-            purged += found
-        if downsample is not None:
-            before_ms = now_ms - int(downsample * _DAY_MS) + 1
-            for run_id, kept, left_out in store.thin(
-                before_ms=before_ms, points=points, now_ms=now_ms, project=project
-            ):
-                thinned.append({"run_id": run_id, "kept": kept, "of": kept + left_out})
-                err.print(f"thinned {run_id}: {kept:,} of {kept + left_out:,} points kept")
-    done = f"deleted {number(len(deleted))} runs, removed {number(len(purged))} for good"
-    if downsample is not None:
-        done += f", thinned {number(len(thinned))}"
-    emit({"deleted": deleted, "purged": purged, "thinned": thinned}, done, json)
+        done = keep(store, policy, _now(), project=project, dry_run=dry_run, thinned=say)
+    thinned: list[dict[str, object]] = [
+        {"run_id": run_id} if dry_run else {"run_id": run_id, "kept": kept, "of": kept + left_out}
+        for run_id, kept, left_out in done.thinned
+    ]
+    counts = (number(len(found)) for found in (done.deleted, done.purged, done.thinned))
+    words = "would delete {}, remove {} for good, thin {}" if dry_run else "deleted {}, removed {} for good, thinned {}"
+    data = {"dry_run": dry_run, "deleted": list(done.deleted), "purged": list(done.purged), "thinned": thinned}
+    emit(data, f"runs: {words.format(*counts)}", json)
+
+
+def projects(url: str = _URL, json: bool = _JSON) -> None:
+    """List the projects, how long their runs are kept, and how many are due."""
+    from rich.table import Table
+
+    from monitor.store.keeping import Policy, keep
+
+    policy = Policy.of(settings_.load())
+    data: list[dict[str, object]] = []
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("project", "runs", "kept for", "thinned after", "to delete", "to thin"):
+        table.add_column(column, justify="left" if column == "project" else "right")
+    with _store(url) as store:
+        for name, runs in store.projects():
+            due = keep(store, policy, _now(), project=name, dry_run=True)
+            kept, thinned, old, long = policy.kept_for(name), policy.thinned_after(name), due.deleted, due.thinned
+            row = {"name": name, "runs": runs, "keep_days": kept, "thin_days": thinned}
+            data.append({**row, "to_delete": len(old), "to_thin": len(long)})
+            days = ("ever" if kept is None else f"{kept:g} days", "never" if thinned is None else f"{thinned:g} days")
+            table.add_row(escape(name), number(runs), *days, number(len(old)), number(len(long)))
+    if json:
+        emit({"projects": data}, "", True)
+    else:
+        out.print(table if data else "No projects yet.")
 
 
 def copy(

@@ -19,6 +19,7 @@ from monitor.domain import JobHealth
 from monitor.jobs import liveness
 from monitor.settings import Settings
 from monitor.store import Store
+from monitor.store.keeping import Kept, Policy, keep
 
 COMPACT_INTERVAL_S: Final = 30.0
 """Seconds between looks for runs that ended and whose chunks can be merged."""
@@ -78,6 +79,7 @@ class Jobs:
         if mirror is not None:
             self._add("mlflow", self._sync, settings.mlflow_interval_s)
         self._add("compaction", self._compact, COMPACT_INTERVAL_S)
+        self._add("keeping", self._keep, settings.keeping_interval_s)
 
     def start(self) -> None:
         """Start the scheduler."""
@@ -157,6 +159,12 @@ class Jobs:
     def _compact(self) -> None:
         for run_id in self._store.compactable():
             self._store.compact(run_id, now_ms=self._clock())
+
+    def _keep(self) -> None:
+        done = keep(self._store, Policy.of(self._settings), self._clock())
+        if done != Kept():
+            counts = len(done.deleted), len(done.thinned), len(done.purged)
+            _log.info("keeping: %d runs deleted, %d thinned, %d removed for good", *counts)
 
 
 class _DaemonThreads(BaseExecutor):  # type: ignore[misc]  # APScheduler has no types

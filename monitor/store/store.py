@@ -146,6 +146,21 @@ class Store(Reads):
                 raise RunNotFound(run_id)
             tx.set(deleted_ms=None)
 
+    def retirable(self, *, before_ms: int, project: str | None = None, limit: int = 100_000) -> tuple[str, ...]:
+        """The runs that `retire` would delete, the oldest first."""
+        with self._read() as connection:
+            return retention.retired(connection, project, before_ms, limit)
+
+    def purgeable(self, *, before_ms: int, limit: int = 100_000) -> tuple[str, ...]:
+        """The runs that `purge` would remove, the oldest first."""
+        with self._read() as connection:
+            return retention.purgeable(connection, before_ms, limit)
+
+    def thinnable(self, *, before_ms: int, points: int, project: str | None = None) -> tuple[str, ...]:
+        """The runs that `thin` would look at, the oldest first."""
+        with self._read() as connection:
+            return retention.thinnable(connection, project, before_ms, points)
+
     def retire(self, *, before_ms: int, now_ms: int, project: str | None = None, limit: int = 1000) -> tuple[str, ...]:
         """Delete runs that ended before a time, of one project or of all; the ids of those deleted now.
 
@@ -153,8 +168,7 @@ class Store(Reads):
             before_ms: milliseconds since the epoch.
             limit: runs to delete at most; call again while it is reached.
         """
-        with self._read() as connection:
-            found = retention.retired(connection, project, before_ms, limit)
+        found = self.retirable(before_ms=before_ms, project=project, limit=limit)
         for run_id in found:
             with contextlib.suppress(RunNotFound):  # another worker was faster
                 self.delete(run_id, now_ms=now_ms)
@@ -162,8 +176,7 @@ class Store(Reads):
 
     def purge(self, *, before_ms: int, limit: int = 1000) -> tuple[str, ...]:
         """Remove for good what was deleted before a time; one transaction a run. The ids of those removed."""
-        with self._read() as connection:
-            found = retention.purgeable(connection, before_ms, limit)
+        found = self.purgeable(before_ms=before_ms, limit=limit)
         return tuple(run_id for run_id in found if self._purge(run_id, before_ms))
 
     def _purge(self, run_id: str, before_ms: int) -> bool:
@@ -188,9 +201,7 @@ class Store(Reads):
         """
         if points < LEAST:
             raise WireError("points", f"must be at least {LEAST}, got {points}")
-        with self._read() as connection:
-            found = retention.thinnable(connection, project, before_ms, points)
-        for run_id in found:
+        for run_id in self.thinnable(before_ms=before_ms, points=points, project=project):
             with self.write(run_id, now_ms) as tx:
                 if not tx.exists or tx.run.status.live:
                     continue

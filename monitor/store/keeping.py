@@ -1,0 +1,141 @@
+"""How long runs are kept: the policy of a store, project by project, and one round of carrying it out.
+
+A round deletes the runs that ended too long ago, thins the curves of those that ended long enough ago, where a project
+asked for that, and removes for good what was deleted long enough ago. What a round was broken off in, the next does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from monitor.settings import Settings
+from monitor.store.store import Store
+
+EVERY_OTHER: Final = "*"
+"""Stands for the projects that are not named."""
+_DAY_MS: Final = 86_400_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How long runs are kept.
+
+    Attributes:
+        keep_days: by project, days after its end at which a run is deleted; projects without an entry keep all.
+        thin_days: by project, days after its end at which a run's curves are thinned; without an entry never.
+        thin_points: about how many points of a series are kept then, >= 500.
+        purge_days: days that a deleted run can be restored.
+    """
+
+    keep_days: Mapping[str, float] = field(default_factory=dict)
+    thin_days: Mapping[str, float] = field(default_factory=dict)
+    thin_points: int = 4000
+    purge_days: float = 7.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Policy:
+        """The policy in the settings."""
+        return cls(
+            keep_days=settings.retention_days,
+            thin_days=settings.downsample_days,
+            thin_points=settings.downsample_points,
+            purge_days=settings.purge_days,
+        )
+
+    def kept_for(self, project: str) -> float | None:
+        """Days that a run of a project is kept after its end, None for ever."""
+        return self.keep_days.get(project, self.keep_days.get(EVERY_OTHER))
+
+    def thinned_after(self, project: str) -> float | None:
+        """Days after its end at which a run of a project is thinned, None for never."""
+        return self.thin_days.get(project, self.thin_days.get(EVERY_OTHER))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What one round did, or would do.
+
+    Attributes:
+        deleted: runs that can be restored until they are purged.
+        thinned: (run, points kept, points left out); of a dry run both are 0.
+        purged: runs that are gone for good.
+    """
+
+    deleted: tuple[str, ...] = ()
+    thinned: tuple[tuple[str, int, int], ...] = ()
+    purged: tuple[str, ...] = ()
+
+
+def keep(
+    store: Store,
+    policy: Policy,
+    now_ms: int,
+    *,
+    project: str | None = None,
+    dry_run: bool = False,
+    thinned: Callable[[str, int, int], None] | None = None,
+) -> Kept:
+    """Carry a policy out once.
+
+    Args:
+        now_ms: milliseconds since the epoch.
+        project: delete and thin runs of this project alone; None for all.
+        dry_run: look, and change nothing.
+        thinned: called after each thinned run with (run, points kept, points left out).
+
+    Raises:
+        StoreError: the database refused; what was done before that stays done.
+    """
+    deleted: list[str] = []
+    thin: list[tuple[str, int, int]] = []
+    for name, _ in store.projects():
+        if project not in (None, name):
+            continue
+        days = policy.kept_for(name)
+        if days is not None:
+            deleted += _retire(store, name, _before(now_ms, days), now_ms, dry_run)
+        days = policy.thinned_after(name)
+        if days is not None:
+            for found in _thin(store, policy, name, _before(now_ms, days), now_ms, dry_run, set(deleted)):
+                thin.append(found)
+                if thinned is not None:
+                    thinned(*found)
+    return Kept(
+        deleted=tuple(deleted),
+        thinned=tuple(thin),
+        purged=tuple(_purge(store, _before(now_ms, policy.purge_days), dry_run)),
+    )
+
+
+def _before(now_ms: int, days: float) -> int:
+    """The time that is so many days ago, itself included."""
+    return now_ms - int(days * _DAY_MS) + 1
+
+
+def _retire(store: Store, project: str, before_ms: int, now_ms: int, dry_run: bool) -> list[str]:
+    if dry_run:
+        return list(store.retirable(before_ms=before_ms, project=project))
+    done: list[str] = []
+    while found := store.retire(before_ms=before_ms, now_ms=now_ms, project=project):
+        done += found
+    return done
+
+
+def _thin(
+    store: Store, policy: Policy, project: str, before_ms: int, now_ms: int, dry_run: bool, gone: set[str]
+) -> list[tuple[str, int, int]]:
+    if dry_run:
+        found = store.thinnable(before_ms=before_ms, points=policy.thin_points, project=project)
+        return [(run_id, 0, 0) for run_id in found if run_id not in gone]
+    return list(store.thin(before_ms=before_ms, points=policy.thin_points, now_ms=now_ms, project=project))
+
+
+def _purge(store: Store, before_ms: int, dry_run: bool) -> list[str]:
+    if dry_run:
+        return list(store.purgeable(before_ms=before_ms))
+    done: list[str] = []
+    while found := store.purge(before_ms=before_ms):
+        done += found
+    return done

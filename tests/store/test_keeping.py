@@ -1,0 +1,91 @@
+"""How long runs are kept, project by project; the clock is moved, nobody waits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from monitor.errors import RunNotFound
+from monitor.jobs import Jobs
+from monitor.settings import Settings
+from monitor.store import Store
+from monitor.store.keeping import Kept, Policy, keep
+from tests.conftest import NOW_MS, Feed
+
+DAY_MS = 86_400_000
+
+
+def ended(store: Store, project: str, name: str, points: int = 3) -> str:
+    feed = Feed(store)
+    feed.start(project=project, name=name)
+    feed.log("acc", range(points), np.arange(float(points)))
+    feed.event("finish")
+    return feed.run_id
+
+
+def names(store: Store) -> set[str]:
+    return {run.name for run in store.runs().items}
+
+
+def test_each_project_keeps_its_runs_as_long_as_it_says_and_then_they_are_gone(store: Store) -> None:
+    policy = Policy(keep_days={"scratch": 10, "*": 30}, purge_days=7)
+    short, long = ended(store, "scratch", "short"), ended(store, "vision", "long")
+    live = Feed(store)
+    live.start(project="scratch", name="live")
+
+    def after(days: float) -> Kept:
+        return keep(store, policy, NOW_MS + int(days * DAY_MS))
+
+    assert after(9.9) == Kept()
+    assert after(10) == Kept(deleted=(short,))
+    assert names(store) == {"long", "live"}
+    Feed(store).start(project="scratch", name="short")  # the name is free at once
+    assert after(16.9) == Kept()
+    store.restore(short, now_ms=NOW_MS)
+    assert after(16.9) == Kept(deleted=(short,))
+    assert after(23.8) == Kept()
+    assert after(23.9) == Kept(purged=(short,))
+    with pytest.raises(RunNotFound):
+        store.restore(short, now_ms=NOW_MS)
+    assert after(30) == Kept(deleted=(long,))
+    assert names(store) == {"short", "live"}
+
+
+def test_a_project_that_asked_for_it_is_thinned_and_no_other(store: Store) -> None:
+    policy = Policy(thin_days={"vision": 5}, thin_points=500)
+    old, other = ended(store, "vision", "old", 5000), ended(store, "speech", "other", 5000)
+    assert keep(store, policy, NOW_MS + 4 * DAY_MS) == Kept()
+    ((run_id, kept, left_out),) = keep(store, policy, NOW_MS + 5 * DAY_MS).thinned
+    assert (run_id, kept + left_out) == (old, 5000)
+    assert keep(store, policy, NOW_MS + 6 * DAY_MS) == Kept()
+    assert (store.series(old)[0].thinned, store.series(other)[0].thinned) == (left_out, 0)
+    assert store.curve(old, "acc").total == 5000
+
+
+def test_a_dry_run_says_what_is_due_and_changes_nothing(store: Store) -> None:
+    policy = Policy(keep_days={"scratch": 1}, thin_days={"*": 1}, thin_points=500, purge_days=0)
+    short, long, gone = ended(store, "scratch", "a"), ended(store, "vision", "b", 2000), ended(store, "x", "c")
+    store.delete(gone, now_ms=NOW_MS)
+    now = NOW_MS + DAY_MS
+    expected = Kept(deleted=(short,), thinned=((long, 0, 0),), purged=(gone,))
+    assert keep(store, policy, now, dry_run=True) == keep(store, policy, now, dry_run=True) == expected
+    assert keep(store, policy, now, project="vision", dry_run=True) == Kept(thinned=((long, 0, 0),), purged=(gone,))
+    assert names(store) == {"a", "b"}
+    assert keep(store, policy, now).deleted == (short,)
+
+
+def test_the_server_does_it_by_itself(store: Store, tmp_path: object) -> None:
+    clock = [NOW_MS]
+    settings = Settings(dir=tmp_path, retention_days={"*": 1}, purge_days=1)
+    jobs = Jobs(store, settings, clock=lambda: clock[0])
+    short = ended(store, "p", "short")
+    jobs.run("keeping")
+    assert names(store) == {"short"}
+    clock[0] += DAY_MS
+    jobs.run("keeping")
+    assert names(store) == set()
+    clock[0] += DAY_MS
+    jobs.run("keeping")
+    assert jobs.health()["keeping"].runs == 3
+    with pytest.raises(RunNotFound):
+        store.restore(short, now_ms=NOW_MS)
