@@ -157,7 +157,7 @@ def _welcome() -> None:
     _, middle, _ = st.columns([1, 3, 1])
     with middle:
         st.code(EXAMPLE, language="python")
-        st.caption("Or run `monitor demo`: four real training runs, one of each kind of trouble.")
+        st.caption("Or run `monitor demo`: five real training runs, one of each kind of trouble.")
 
 
 def _answer(act: live.Act | None, picked: list[str], found: RunPage) -> None:

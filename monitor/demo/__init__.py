@@ -1,4 +1,4 @@
-"""Four real training runs that show the product: healthy, overfitting, diverging, oscillating."""
+"""Five real training runs that show the product: healthy, overfitting, diverging, oscillating, collapsing."""
 
 from monitor.demo.show import run_demo
 

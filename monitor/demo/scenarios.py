@@ -9,7 +9,8 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from monitor.client.run import Run
+    from monitor.losses import LossSpec
 
 Schedule = Callable[[float], float]
 """Learning rate at a share of the run, 0 to 1."""
@@ -39,6 +41,7 @@ class Scenario:
         weight_decay: of AdamW.
         dropout: share of hidden units that are dropped.
         eval_every: steps between validations.
+        loss: what the run says of its loss.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Scenario:
     weight_decay: float = 0.0
     dropout: float = 0.0
     eval_every: int = 20
+    loss: str | LossSpec = "cross_entropy(classes=10)"
 
     def config(self) -> dict[str, object]:
         """What the run stores as its configuration."""
@@ -180,13 +184,21 @@ def train(scenario: Scenario, data: Digits, run: Run, progress: Callable[[int, f
 _INIT_LOCK = threading.Lock()
 
 
-def _network(scenario: Scenario) -> torch.nn.Sequential:
-    """A ReLU network with seeded weights, made under a lock because torch's seed belongs to the whole process."""
+@contextmanager
+def seeded() -> Iterator[None]:
+    """Weights made in here are the same every time, under a lock because torch's seed belongs to the whole process."""
     import torch
-    from torch import nn
 
     with _INIT_LOCK:
         torch.manual_seed(0)
+        yield
+
+
+def _network(scenario: Scenario) -> torch.nn.Sequential:
+    """A ReLU network with seeded weights."""
+    from torch import nn
+
+    with seeded():
         widths = (64, *scenario.hidden)
         layers: list[nn.Module] = []
         for wide, narrow in itertools.pairwise(widths):

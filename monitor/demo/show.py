@@ -10,11 +10,13 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from monitor.demo import vae
 from monitor.demo.scenarios import SCENARIOS, Digits, Scenario, load_digits, train
 from monitor.demo.service import Service
 from monitor.domain import Diagnosis, RunInfo
 
 PROJECT = "demo"
+SHOWN = (*SCENARIOS, vae.SCENARIO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,7 @@ def run_demo(console: Console, service: Service) -> DemoResult:
         service: the server, started.
 
     Returns:
-        The outcomes, in the order of `SCENARIOS`.
+        The outcomes, in the order of `SHOWN`.
 
     Raises:
         ExceptionGroup: a training loop failed.
@@ -62,7 +64,7 @@ def run_demo(console: Console, service: Service) -> DemoResult:
         import torch
 
         data = load_digits()
-        torch.set_num_threads(1)  # four loops side by side: one thread each
+        torch.set_num_threads(1)  # the loops run side by side: one thread each
     finished: dict[str, tuple[str, int]] = {}
     errors: list[Exception] = []
     columns = (
@@ -74,7 +76,7 @@ def run_demo(console: Console, service: Service) -> DemoResult:
             threading.Thread(
                 target=_one, args=(scenario, data, service.urls["api"], progress, finished, errors), daemon=True
             )
-            for scenario in SCENARIOS
+            for scenario in SHOWN
         ]
         for thread in threads:
             thread.start()
@@ -85,7 +87,7 @@ def run_demo(console: Console, service: Service) -> DemoResult:
         raise ExceptionGroup("training failed", errors)
     api = Api(service.urls["api"])
     outcomes = []
-    for scenario in SCENARIOS:
+    for scenario in SHOWN:
         run_id, done = finished[scenario.name]
         view = api.run(run_id)
         outcomes.append(Outcome(scenario=scenario, steps_done=done, info=view.info, diagnosis=view.diagnosis()))
@@ -109,7 +111,7 @@ def _one(
             name=scenario.name,
             config=scenario.config(),
             tags={"story": scenario.story},
-            loss="cross_entropy(classes=10)",
+            loss=scenario.loss,
             server=server,
         ) as run:
 
@@ -117,7 +119,8 @@ def _one(
                 note = f"train {train_loss:.3f}  val {val_loss:.3f}  {run.recommendation.action}"
                 progress.update(task, completed=done, note=note)
 
-            done = train(scenario, data, run, report)
+            loop = vae.train_vae if scenario is vae.SCENARIO else train
+            done = loop(scenario, data, run, report)
             finished[scenario.name] = (run.id, done)
             why = f"[cyan]stopped at {done:,}: should_stop()[/]" if done < scenario.steps else "done"
             progress.update(task, completed=done, note=why)

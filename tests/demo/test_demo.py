@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from monitor.client.reader import Api
-from monitor.demo.scenarios import SCENARIOS
+from monitor.demo.show import SHOWN
 
 pytestmark = pytest.mark.xdist_group("demo")
 
@@ -45,6 +45,20 @@ def test_each_run_gets_the_verdict_that_its_story_tells(result):
     assert verdicts["healthy"] in ("healthy", "improving", "convergence")
 
 
+def test_the_part_that_collapses_is_found_and_its_weights_and_parts_are_stored(result, monkeypatch):
+    data, _, directory = result
+    run = next(run for run in data["runs"] if run["name"] == "collapsing")
+    found = {f["rule"]: f for f in run["diagnosis"]["findings"]}
+    assert found["vanishing_part"]["evidence"]["part"] == "kl"
+    monkeypatch.setenv("MONITOR_DIR", str(directory))
+    monkeypatch.delenv("MONITOR_SERVER_URL", raising=False)
+    view = Api().run(run["run_id"])
+    assert {s.key: s.count for s in view.series() if str(s.role) == "part"} == {
+        "loss/recon": run["steps_done"], "loss/kl": run["steps_done"],
+    }  # fmt: skip
+    assert [e.data["weights"]["kl"] for e in view.events() if e.kind == "weights"][-1] == pytest.approx(10)
+
+
 def test_the_overfitting_run_stopped_early_because_it_was_told_to(result):
     run = next(run for run in result[0]["runs"] if run["name"] == "overfitting")
     assert run["steps_done"] < run["steps_planned"]
@@ -67,7 +81,7 @@ def test_every_logged_point_is_stored(result, monkeypatch):
         series = {s.key: s for s in api.run(run["run_id"]).series()}
         for key in ("train/loss", "grad_norm", "lr"):
             assert series[key].count == run["steps_done"]
-        scenario = next(s for s in SCENARIOS if s.name == run["name"])
+        scenario = next(s for s in SHOWN if s.name == run["name"])
         evals = len(
             {*range(0, run["steps_done"], scenario.eval_every), *({scenario.steps - 1} & {run["steps_done"] - 1})}
         )

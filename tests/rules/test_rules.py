@@ -75,7 +75,12 @@ def u_turn(n: int, turn: int, slope: float) -> np.ndarray:
 
 
 T = np.arange(600)
-HEALTHY = Trace(train=series(falling(600) + 0.05 * noise(600)), val=series(falling(60, 0.35) + 0.01 * noise(60, 1), 10))
+HEALTHY = Trace(
+    train=series(falling(600) + 0.05 * noise(600)),
+    val=series(falling(60, 0.35) + 0.01 * noise(60, 1), 10),
+    grad_norm=series(np.exp(-T / 600 + 0.2 * noise(600, 2))),
+    loss={"chance": 2.3026, "floor": 0.0},
+)
 SAWTOOTH = 10.0 ** (-4 + 3 * (1 - (np.arange(480) % 40) / 40))
 FLAT = 2.3 + 0.01 * noise(200)
 SPIKED = np.where(np.arange(300) == 200, 9.0, falling(300) + 0.02 * noise(300))
