@@ -25,10 +25,13 @@ _TOKEN: Final = re.compile(
       (?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
     | (?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
     | (?P<word>[^\W\d]\w*)
-    | (?P<sign>!=|<=|>=|==|[=<>~(),.])
+    | (?P<sign>!=|<=|>=|==|<>|[=<>~(),.])
     )""",
     re.VERBOSE,
 )
+_ALSO: Final = {"==": "=", "<>": "!="}
+_OTHERS: Final = {"like": "~", "contains": "~", "is": "=", "&": "and", "|": "or", "!": "not"}
+"""What other languages say, and how it is said here."""
 _CLOSERS: Final = frozenset({"and", "or", "order", ")", ""})
 
 Value = float | str | bool | None
@@ -110,13 +113,15 @@ class _Token:
 
 
 def _tokens(text: str) -> list[_Token]:
+    if "\x00" in text:
+        raise QueryError(text, text.index("\x00"), "no text holds a NUL character")
     found, at = [], 0
     while at < len(text.rstrip()):
         match = _TOKEN.match(text, at)
         if match is None or match.lastgroup is None:
             start = at + len(text[at:]) - len(text[at:].lstrip())
             what = "a text that does not end" if text[start] in "\"'" else f"{text[start]!r} is not expected"
-            raise QueryError(text, start, what)
+            raise QueryError(text, start, what + _hint(text[start]))
         found.append(_Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
         at = match.end()
     return [*found, _Token("end", "", len(text.rstrip()))]
@@ -206,10 +211,11 @@ class _Parser:
             return Not(Comparison(field, "in", self.values(), operator.position))
         if operator.lower == "in":
             return Comparison(field, "in", self.values(), operator.position)
-        if operator.kind != "sign" or operator.text not in (*OPERATORS, "=="):
+        sign = _ALSO.get(operator.text, operator.text)
+        if operator.kind != "sign" or sign not in OPERATORS:
             self.at = self.tokens.index(operator)
-            raise self.fail(f"expected an operator ({' '.join(OPERATORS)} in) after {field.name}")
-        sign = "=" if operator.text == "==" else operator.text
+            known = f"({' '.join(OPERATORS)} in)"
+            raise self.fail(f"expected an operator {known} after {field.name}{_hint(operator.lower)}")
         return Comparison(field, sign, (self.value(),), operator.position)
 
     def values(self) -> tuple[Value, ...]:
@@ -251,6 +257,10 @@ class _Parser:
 
 
 _WORDS: Final[dict[str, Value]] = {"true": True, "false": False, "null": None, "none": None}
+
+
+def _hint(word: str) -> str:
+    return f"; write {_OTHERS[word]}" if word in _OTHERS else ""
 
 
 def _unquoted(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import operator
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Double, String, and_, case, cast, func, literal, not_, or_, select, type_coerce
 
+from monitor.domain import RunStatus
 from monitor.errors import QueryError
 from monitor.store.query import Comparison, Field, Group, Node, Not, Query, Value
 from monitor.store.schema import RUNS, SERIES, TAGS
@@ -83,6 +85,8 @@ class _Builder:
     def compare(self, node: Comparison, sign: str, value: Value) -> ColumnElement[bool]:
         if node.field.parts[0].lower() in TIMES and len(node.field.parts) == 1:
             value = self.time(node, value)
+        if node.field.name.lower() == "status" and sign != "~" and isinstance(value, str):
+            self.status(node, value)
         column = self.column(node.field, value, node)
         if sign in ("=", "!="):
             same = column.is_(None) if value is None else column.is_not_distinct_from(literal(value))
@@ -95,6 +99,13 @@ class _Builder:
                 raise self.error(node.field, "~ looks for a text; put it in quotes")
             return func.coalesce(column.icontains(value, autoescape=True), False)
         return func.coalesce(_COMPARE[sign](column, literal(value)), False)
+
+    def status(self, node: Comparison, value: str) -> None:
+        """Refuse what no run's status can be."""
+        if value not in list(RunStatus):
+            near = difflib.get_close_matches(value, list(RunStatus), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(RunStatus)}"
+            raise self.error(node.field, f"no status is called {value!r}; {hint}", node.position)
 
     def time(self, node: Comparison, value: Value) -> Value:
         """Milliseconds since the epoch: a number, or a date such as "2026-05-01" or "2026-05-01T12:00" in UTC."""
@@ -160,7 +171,7 @@ class _Builder:
         return self.sqlite_config(rest, value) if self.dialect == "sqlite" else self.postgresql_config(rest, value)
 
     def sqlite_config(self, rest: tuple[str, ...], value: Value) -> Column:
-        path = "$" + "".join(f'."{part}"' for part in rest)
+        path = "$" + "".join(f".{json.dumps(part)}" for part in rest)  # as the column's JSON spells its names
         text = type_coerce(RUNS.c.config, String)
         kind, found = func.json_type(text, path), func.json_extract(text, path)
         if value is None:

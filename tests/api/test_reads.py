@@ -107,7 +107,8 @@ def test_projects_and_alerts_are_listed(api: Api, run: Batch) -> None:
     projects, alerts = get(api, "/projects"), get(api, "/alerts", run="reader")
 
     assert isinstance(projects, dict)
-    assert {"name": "reads", "runs": 1} in projects["projects"]
+    reads = {"name": "reads", "runs": 1, "keep_days": None, "thin_days": None}
+    assert reads in projects["projects"]
     assert isinstance(alerts, dict)
     stored: tuple[Delivery, ...] = api.store.alerts(run.run_id)
     assert [a["alert"]["dedup_key"] for a in alerts["alerts"]] == [row.alert.dedup_key for row in stored]

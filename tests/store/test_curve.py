@@ -112,13 +112,23 @@ def test_a_window_of_a_smoothed_curve_is_that_part_of_the_whole(
     np.testing.assert_allclose(part.smoothed, whole.smoothed[at], rtol=1e-12, atol=1e-15)
 
 
-def test_two_gaps_with_nothing_remarkable_between_them_stay_two(feed: Feed) -> None:
-    values = np.zeros(N)
-    values[[50_000, 50_250]] = math.nan  # in neighbouring buckets of 147 points, and in neighbouring pixels of 259
-    values[[49_990, 49_991, 50_260, 50_261]] = [-1.0, 1.0, -1.0, 1.0]  # the buckets' extremes lie on their far sides
+@pytest.mark.parametrize(
+    ("width", "gaps", "extremes"),
+    [
+        (580, (50_000, 50_250), (49_990, 50_260)),  # from the sketch: buckets of 147 points, pixels of 259
+        (1500, (50_050, 50_120), (50_010, 50_180)),  # from the points: pixels of 100
+    ],
+)
+def test_two_gaps_with_nothing_remarkable_between_them_stay_two(
+    feed: Feed, width: int, gaps: tuple[int, int], extremes: tuple[int, int]
+) -> None:
+    values = np.arange(N) % 100 / 1000.0  # so that every bucket and pixel has two extremes, and the curve is reduced
+    values[list(gaps)] = math.nan  # in neighbouring buckets and pixels
+    for at in extremes:  # whose extremes lie on their far sides
+        values[at : at + 2] = [-1.0, 1.0]
     feed.log("acc", range(N), values)
-    curve = feed.store.curve(feed.run_id, "acc", width=580)
-    assert curve.x[np.isnan(curve.y)].tolist() == [50_000, 50_250]
+    curve = feed.store.curve(feed.run_id, "acc", width=width)
+    assert curve.x[np.isnan(curve.y)].tolist() == list(gaps)
 
 
 def test_a_series_without_epochs_has_no_curve_over_them(feed: Feed) -> None:
