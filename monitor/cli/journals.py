@@ -54,7 +54,7 @@ def sync(
     lines = [f"sent {number(sum(item.points for item in sent))} points of {number(len(sent))} journals"]
     lines += [f"[yellow]left {escape(_title(item))}: {escape(item.problem or 'not sent')}[/]" for item in done.left]
     if done.lost:
-        lines.append(f"[yellow]{number(done.lost)} records were lost with the process that logged them[/]")
+        lines.append(f"[yellow]{number(done.lost)} records could not be read; their runs say so in their warnings[/]")
     emit(data, "\n".join(lines), json)
     if done.left:
         raise typer.Exit(1)
@@ -90,7 +90,10 @@ def doctor(
         )
         meant = f" for {item.server}" if item.server and item.server != loaded.server_url else ""
         meant = " for the embedded store" if item.embedded and loaded.server_url else meant
-        lines.append(f"  {escape(_title(item))}: {number(item.points)} points unsent{escape(meant)}; {escape(reason)}")
+        lost = f"; {number(item.lost)} records of it cannot be read and will be left out" if item.lost else ""
+        lines.append(
+            f"  {escape(_title(item))}: {number(item.points)} points unsent{escape(meant)}; {escape(reason)}{lost}"
+        )
     if any(not item.live for item in found):
         lines.append("`monitor sync` sends what ended processes left")
     emit(data, "\n".join(lines), json)
@@ -113,7 +116,8 @@ def _rows(items: Iterable[Leftover]) -> list[dict[str, object]]:
         {
             "run_id": item.run_id, "run": item.run_name, "project": item.project, "writer": item.writer,
             "server": item.server, "embedded": item.embedded, "live": item.live, "records": item.records,
-            "points": item.points, "bytes": item.size, "problem": item.problem, "folder": str(item.folder),
+            "points": item.points, "lost": item.lost, "bytes": item.size, "problem": item.problem,
+            "folder": str(item.folder),
         }
         for item in items
     ]  # fmt: skip

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.client.checksum import crc32
 from monitor.client.layout import Layout
 
 
@@ -73,7 +72,7 @@ class Block:
             words[:, 3] = self.epochs[start:end].view(np.uint64)
         words[:, layout.words - len(self.keys) :] = self.values[start:end].view(np.uint64)
         words[:, 0] = (layout.kind | layout.words << 16) << 32
-        words[:, 0] |= _crc32(words.view("<u2").reshape(end - start, -1)[:, 2:])
+        words[:, 0] |= crc32(words.view("<u2").reshape(end - start, -1)[:, 2:])
         return words.tobytes()
 
 
@@ -86,21 +85,3 @@ def _column(values: object, kinds: str) -> NDArray[Any] | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return found if found.ndim == 1 and found.dtype.kind in kinds and found.dtype.itemsize <= 8 else None
-
-
-def _crc32(halves: NDArray[np.uint16]) -> NDArray[np.uint32]:
-    """CRC-32 of each row of 16-bit halves, as zlib computes it, two bytes at a time for all rows at once."""
-    table = _table()
-    crc = np.full(len(halves), 0xFFFFFFFF, np.uint32)
-    for column in halves.T:
-        crc = table[(crc ^ column) & np.uint32(0xFFFF)] ^ (crc >> np.uint32(16))
-    return ~crc
-
-
-@functools.cache
-def _table() -> NDArray[np.uint32]:
-    """What the 65,536 possible halves do to a checksum of zero; CRC-32 is linear, so eight bits after eight."""
-    one = np.array([zlib.crc32(bytes([i]), 0xFFFFFFFF) ^ 0xFFFFFFFF for i in range(256)], np.uint32)
-    low = one[np.arange(65_536) & 0xFF]
-    table: NDArray[np.uint32] = one[(low & 0xFF) ^ (np.arange(65_536) >> 8)] ^ (low >> np.uint32(8))
-    return table

@@ -28,7 +28,8 @@ from monitor.errors import (
 )
 
 if TYPE_CHECKING:
-    from monitor.client.records import JournalReader, Range
+    from monitor.client.records import JournalReader
+    from monitor.client.scan import Range
     from monitor.client.sinks import Sink
     from monitor.wire import Batch
 

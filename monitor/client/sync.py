@@ -37,6 +37,7 @@ class Leftover:
         live: True while its process runs and ships it itself.
         records: records that are not acknowledged.
         points: points in them.
+        lost: records among them that cannot be read: damaged, or without the value that was to come from a device.
         size: bytes on disk.
         pid: the writer's process.
         server: the server that its run is meant for; None: the embedded store, or whoever asks.
@@ -53,6 +54,7 @@ class Leftover:
     records: int
     points: int
     size: int
+    lost: int = 0
     pid: int | None = None
     server: str | None = None
     embedded: bool = False
@@ -250,7 +252,7 @@ def _look(folder: Path, *, live: bool | None = None) -> Leftover | None:
     if not folder.is_dir():
         return None
     reader = JournalReader(folder, read_ack(folder), recover=True)
-    records, points = _remaining(reader)
+    records, points, lost = _remaining(reader)
     note = note_of(folder)
     pid, server, problem = note.get("pid"), note.get("server"), note.get("problem")
     return Leftover(
@@ -262,6 +264,7 @@ def _look(folder: Path, *, live: bool | None = None) -> Leftover | None:
         live=live,
         records=records,
         points=points,
+        lost=lost,
         size=size_on_disk(folder),
         pid=pid if isinstance(pid, int) else None,
         server=server if isinstance(server, str) else None,
@@ -270,10 +273,10 @@ def _look(folder: Path, *, live: bool | None = None) -> Leftover | None:
     )
 
 
-def _remaining(reader: JournalReader) -> tuple[int, int]:
-    """Records and points that are left; a living writer's segments may be acknowledged and deleted meanwhile."""
+def _remaining(reader: JournalReader) -> tuple[int, int, int]:
+    """As `JournalReader.remaining`; a living writer's segments may be acknowledged and deleted meanwhile."""
     for _ in range(5):
         with suppress(FileNotFoundError):
             return reader.remaining()
         reader = JournalReader(reader.folder, read_ack(reader.folder), recover=True)
-    return 0, 0
+    return 0, 0, 0

@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from monitor.client.block import Block, _crc32
+from monitor.client.block import Block
+from monitor.client.checksum import crc32, whole
 from monitor.client.journal import Journal
 from monitor.client.many import log_many
-from monitor.client.records import JournalReader, Range
+from monitor.client.records import JournalReader
+from monitor.client.scan import Range
 
 RUN = "0123456789abcdef" * 2
 
@@ -30,7 +32,20 @@ def read(folder: Path) -> list[Range]:
 
 @given(npst.arrays(np.uint16, st.tuples(st.integers(0, 9), st.integers(0, 40))))
 def test_checksums_of_rows_are_those_of_zlib(halves: np.ndarray) -> None:
-    assert _crc32(halves).tolist() == [zlib.crc32(row.tobytes()) for row in halves]
+    assert crc32(halves).tolist() == [zlib.crc32(row.tobytes()) for row in halves]
+
+
+@pytest.mark.parametrize("n", [1, 255, 256, 3000])
+@pytest.mark.parametrize("words", [3, 5, 40])
+def test_the_first_record_that_does_not_match_its_checksum_is_found_among_few_and_many(n: int, words: int) -> None:
+    rows = np.random.default_rng(n).integers(0, 2**63, (n, words)).astype("<u8")
+    for row in rows:
+        row[0] = row[0] >> np.uint64(32) << np.uint64(32) | np.uint64(zlib.crc32(row.tobytes()[4:]))
+    data = bytearray(b"before! " + rows.tobytes() + b"after!! ")
+    assert whole(memoryview(data), 8, 8 * words, n) == n
+    for bad in dict.fromkeys([n - 1, n // 2, 0]):
+        data[8 + 8 * words * bad + 8 * words - 1] ^= 1
+        assert whole(memoryview(data), 8, 8 * words, n) == bad
 
 
 @given(data=st.data(), n=st.integers(32, 3000), width=st.integers(1, 5), epoch=st.booleans())

@@ -373,7 +373,7 @@ class TestSeeking:
             journal.points(("a", "b"), [1.0, 2.0], step=i)
         reader = JournalReader(tmp_path / "w")
         reader.read(4)
-        assert reader.remaining() == (7, 14)
+        assert reader.remaining() == (7, 14, 0)
         assert reader.position.record == 4
 
 
