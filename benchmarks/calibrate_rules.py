@@ -37,7 +37,7 @@ GRID: dict[str, dict[str, tuple[float, ...]]] = {
     "stagnation": {"progress": (0.03, 0.05, 0.08), "hardly": (0.0, 0.01, 0.02), "doubt": (2, 3, 4)},
     "oscillation": {"factor": (1.5, 2, 3), "turns": (3, 4, 5), "jump": (0.15, 0.2, 0.3)},
     "spike": {"z": (8, 12, 20), "share": (0.1, 0.2, 0.3), "tail": (0.0, 2.0, 3.0)},
-    "convergence": {"gain": (0.008, 0.012, 0.016, 0.02, 0.03), "relative": (0.2, 0.3, 0.5)},
+    "convergence": {"gain": (0.008, 0.012, 0.02), "relative": (0.2, 0.3, 0.5), "within": (0.0, 0.8, 1.2)},
 }
 NEEDS = {"convergence": ("divergence",), "improving": ("divergence", "convergence"), "overfitting": ("divergence",)}
 """Rules that another one asks whether they are out."""

@@ -12,7 +12,7 @@ from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.features import Features
 from monitor.rules.noise import Floats
-from monitor.rules.rule import Reading, Spec, Threshold
+from monitor.rules.rule import Reading, Spec, Threshold, rows
 
 
 class ConflictingParts:
@@ -39,7 +39,7 @@ class ConflictingParts:
             "z": Threshold(default=3, low=0, high=100, doc="Fisher's z of the correlation, in standard errors"),
             "ratio": Threshold(default=1, low=0, high=2, doc="von Neumann's ratio, at most; white noise has 2"),
             "swing": Threshold(default=0.1, low=0, high=10, doc="spread of the part as a share of its level"),
-            "rows": Threshold(default=200, low=8, high=1e9, doc="steps at which parts were logged, at least"),
+            "rows": rows(200),
         },
     )
 

@@ -8,6 +8,7 @@ from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.features import Features
 from monitor.rules.rule import Reading, Spec, Threshold
+from monitor.rules.trend import mann_kendall
 
 
 class Convergence:
@@ -16,13 +17,16 @@ class Convergence:
     Where no validation loss is logged, the training loss is read instead. A validation loss that has turned up is not
     flat: while `overfitting` is out, this is not.
 
+    A gain of no more than `within` times the noise is none, if the last third has no trend (Kendall's tau over -0.35).
+
     Source:
-        The plateau criterion of learning-rate schedulers, made relative to the run's own range and length.
+        The plateau criterion of learning-rate schedulers, made relative to the run's own range and length; Kendall
+        (1975) for the trend.
     """
 
     spec = Spec(
         name="convergence",
-        version=2,
+        version=3,
         severity=Severity.INFO,
         reads=(Role.TRAIN, Role.VAL),
         relief=2,
@@ -31,6 +35,7 @@ class Convergence:
             "relative": Threshold(
                 default=0.3, low=0, high=1, doc="share of the loss itself gained over the last fifth"
             ),
+            "within": Threshold(default=0.8, low=0, high=10, doc="gain in multiples of the noise, that is none"),
             "z": Threshold(default=4, low=1, high=100, doc="range in multiples of the noise of a bucket"),
         },
     )
@@ -44,11 +49,10 @@ class Convergence:
             return None
         gain = view.gain / view.range
         limit = limits["gain"] * (1.25 if firing else 1.0)
-        if (
-            gain > limit
-            or view.relative_gain > limits["relative"]
-            or view.level - view.low > 0.1 * view.range + 3 * view.sigma
-        ):
+        tau = mann_kendall(view.x[-max(5, view.closed // 3) :])[0]
+        within = view.gain <= limits["within"] * view.noise and tau > -0.35
+        large = gain > limit or view.relative_gain > limits["relative"]
+        if (large and not within) or view.level - view.low > 0.1 * view.range + 3 * view.sigma:
             return None
         return Reading(view.step[view.fifth], {"gain": gain, "limit": limit, "level": view.level, "range": view.range})
 

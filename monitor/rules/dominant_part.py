@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.features import Features
-from monitor.rules.rule import Reading, Spec, Threshold
+from monitor.rules.rule import Reading, Spec, Threshold, rows
 
 
 class DominantPart:
@@ -33,7 +33,7 @@ class DominantPart:
             "share": Threshold(default=0.95, low=0.5, high=1, doc="share of the weighted data parts"),
             "learned": Threshold(default=0.3, low=0, high=1, doc="way down of the dominant part, share of its start"),
             "behind": Threshold(default=0.2, low=0, high=1, doc="way down of the other one over that"),
-            "rows": Threshold(default=64, low=8, high=1e9, doc="steps at which parts were logged, at least"),
+            "rows": rows(64),
         },
     )
 

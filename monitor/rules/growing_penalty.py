@@ -10,7 +10,7 @@ from monitor.roles import Role
 from monitor.rules.composition import noise, smooth
 from monitor.rules.features import Features
 from monitor.rules.noise import middle
-from monitor.rules.rule import Reading, Spec, Threshold
+from monitor.rules.rule import Reading, Spec, Threshold, rows
 
 
 class GrowingPenalty:
@@ -35,7 +35,7 @@ class GrowingPenalty:
             "ratio": Threshold(default=1, low=0.01, high=100, doc="penalty over the sum of the data parts"),
             "rise": Threshold(default=0.5, low=0, high=100, doc="rise of the penalty as a share of its low"),
             "z": Threshold(default=6, low=1, high=100, doc="rise in multiples of the noise of a bucket"),
-            "rows": Threshold(default=64, low=8, high=1e9, doc="steps at which parts were logged, at least"),
+            "rows": rows(64),
         },
     )
 

@@ -9,7 +9,7 @@ from monitor.roles import Role
 from monitor.rules.composition import noise, smooth
 from monitor.rules.features import Features
 from monitor.rules.noise import Floats, middle
-from monitor.rules.rule import Evidence, Reading, Spec, Threshold
+from monitor.rules.rule import Evidence, Reading, Spec, Threshold, rows
 from monitor.rules.trend import mann_kendall
 
 
@@ -36,7 +36,7 @@ class RisingPart:
             ),
             "z": Threshold(default=6, low=1, high=100, doc="rise in multiples of the noise of a bucket"),
             "tau": Threshold(default=0.6, low=0, high=1, doc="Kendall's tau of the part since its low"),
-            "rows": Threshold(default=64, low=8, high=1e9, doc="steps at which parts were logged, at least"),
+            "rows": rows(64),
         },
     )
 

@@ -33,6 +33,11 @@ class Threshold:
     doc: str
 
 
+def rows(default: float) -> Threshold:
+    """The rows of parts that a rule over them asks for."""
+    return Threshold(default=default, low=8, high=1e9, doc="steps at which parts were logged, at least")
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A rule's answer where its condition holds.

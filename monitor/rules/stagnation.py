@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import Final
 
 from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.features import Features, View
-from monitor.rules.initial_loss import formula_of
+from monitor.rules.guessing import at_chance, could_guess, guessing
 from monitor.rules.overfitting import memorises
-from monitor.rules.rule import Evidence, Reading, Spec, Threshold
-
-_USUAL: Final = (16, 20, 26, 32, 50, 64, 100, 128, 200, 256, 365, 500, 512, 1000, 1024, 10_000, 32_000, 50_257)
-"""Numbers of classes above 12 that are named; beyond it, every level is near the logarithm of some number."""
+from monitor.rules.rule import Reading, Spec, Threshold
 
 
 class Stagnation:
@@ -77,13 +72,13 @@ class Stagnation:
             half = view.way.smooth[view.closed // 2] - view.level
             if progress > limits["hardly"] and gained > limits["noise"] * rough and half > limits["flat"] * gained:
                 return None
-            if gained > 20 * max(rough, view.noise) and not _chance(run, view):
+            if gained > 20 * max(rough, view.noise) and not could_guess(view.level, run.state.chance):
                 return None
         view = run.judged
         return Reading(
             run.state.first_step,
             {"progress": progress, "limit": limit, "first": view.start, "level": view.level, "low": view.low,
-             **_guessing(run, view)},
+             **guessing(view.level, run.state.chance)},
         )  # fmt: skip
 
     def _memory(self, run: Features) -> Reading | None:
@@ -112,7 +107,7 @@ class Stagnation:
             )
         return (
             f"The loss has made no progress: it began at {e['first']:.4g}, is at {e['level']:.4g}, and came down by "
-            f"{e['progress']:.1%} at most ({e['limit']:.0%} would count as learning).{_at_chance(e)}",
+            f"{e['progress']:.1%} at most ({e['limit']:.0%} would count as learning).{at_chance(e)}",
             "Check that the optimiser sees the parameters, that labels match inputs, and the learning rate; "
             f"try to overfit a single batch. Judged over the {unit}s so far.",
         )
@@ -126,38 +121,3 @@ def _progress(view: View) -> float:
 def _doubted(view: View, limits: Mapping[str, float]) -> bool:
     """Whether progress is within what the noise of the two levels that it lies between would give."""
     return view.centres[0] - view.level <= limits["doubt"] * view.noise
-
-
-def _chance(run: Features, view: View) -> bool:
-    """Whether the level could be what guessing gives."""
-    known = run.state.chance
-    if not math.isnan(known):
-        return abs(view.level - known) <= 0.05 * abs(known)
-    if not 0.6 < view.level < 14:
-        return False
-    classes = max(2.0, round(math.exp(min(view.level, 14.0))))
-    return abs(view.level - math.log(classes)) <= 0.015 * view.level
-
-
-def _guessing(run: Features, view: View) -> dict[str, float | int]:
-    """What is known of guessing, where the level is that of it: `chance` of the loss, or `classes` that fit."""
-    known = run.state.chance
-    if not math.isnan(known):
-        return {"chance": known} if abs(view.level - known) <= 0.05 * abs(known) else {}
-    if not 0.6 < view.level < 11:
-        return {}
-    classes = max(2, round(math.exp(view.level)))
-    nearest = min((classes, *_USUAL), key=lambda k: abs(view.level - math.log(k)))
-    off = abs(view.level - math.log(nearest))
-    near = off <= 0.015 * view.level if nearest <= 12 else nearest in _USUAL and off <= 0.003 * view.level
-    return {"classes": nearest} if near else {}
-
-
-def _at_chance(evidence: Evidence) -> str:
-    chance, classes = evidence.get("chance"), evidence.get("classes")
-    if isinstance(chance, float):
-        formula = formula_of(chance)
-        return f" It is stuck at chance ({chance:.4g}{f' = {formula}' if formula else ''})."
-    if isinstance(classes, int):
-        return f" That is close to ln {classes} = {math.log(classes):.4g}, what guessing among {classes} classes gives."
-    return ""

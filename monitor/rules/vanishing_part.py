@@ -11,7 +11,7 @@ from monitor.roles import Role
 from monitor.rules.composition import Composition, smooth
 from monitor.rules.features import Features
 from monitor.rules.parts import COLLAPSIBLE, DATA, HELPER
-from monitor.rules.rule import Reading, Spec, Threshold
+from monitor.rules.rule import Reading, Spec, Threshold, rows
 
 
 class VanishingPart:
@@ -38,7 +38,7 @@ class VanishingPart:
             "share": Threshold(default=0.02, low=0, high=1, doc="share of the loss that the part once had"),
             "ratio": Threshold(default=0.01, low=0, high=1, doc="level now over the highest level before"),
             "unlearned": Threshold(default=0.1, low=0, high=1, doc="data parts now over where they began, at least"),
-            "rows": Threshold(default=64, low=8, high=1e9, doc="steps at which parts were logged, at least"),
+            "rows": rows(64),
         },
     )
 

@@ -187,6 +187,16 @@ def test_validation_that_rises_while_training_is_back_from_a_spike_is_overfittin
     assert diagnose(series(train), series(val, 40)).verdict == "overfitting"
 
 
+def test_a_plateau_is_told_through_noise_that_hides_what_its_last_fifth_gained() -> None:
+    def said(within: float) -> int:
+        config = RulesConfig.from_mapping({"convergence": {"within": within}})
+        vals = (falling(60, 0.24, 40) + 0.08 * noise(60, seed) for seed in range(40))
+        found = (diagnose(series(falling(60, 0.2, 40)), series(val), unit="epoch", config=config) for val in vals)
+        return sum(each.verdict == "convergence" for each in found)
+
+    assert said(0.8) > said(0)  # 35 and 31 of 40
+
+
 def test_fewer_runs_whose_batch_noise_has_a_heavy_tail_are_told_to_have_spikes() -> None:
     def said(tail: float) -> int:
         config = RulesConfig.from_mapping({"spike": {"tail": tail}})
