@@ -176,13 +176,13 @@ def _untaught(view: View, train: View, limits: Mapping[str, float]) -> bool:
     """Whether validation has hardly come down so far, and its rise says little yet.
 
     It may be the hump before a breakthrough: it has not lasted as long as the level before it, or training itself has
-    only begun. Where neither loss has come down by 3 % nothing was learned that could be lost.
+    only begun.
 
     Source:
         Power et al., Grokking (2022); Nakkiran et al., Deep Double Descent (ICLR 2020).
     """
     if view.range >= limits["taught"] * train.range:
-        return train.closed >= 8 and train.range < 0.03 * abs(train.start) and view.range < 0.03 * abs(view.start)
+        return False
     begun = train.closed < 8 or train.range >= 0.5 * abs(train.start)
     little = view.level - view.low < 0.1 * abs(view.low)
     return view.closed - 1 - view.low_at < view.low_at or not begun or little
