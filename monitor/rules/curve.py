@@ -23,7 +23,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.rules.packing import f32, pack, pack_steps, unpack, unpack_steps
+from monitor.rules.packing import (
+    bucket_step,
+    f32,
+    pack,
+    pack_bucket_steps,
+    pack_steps,
+    unpack,
+    unpack_bucket_steps,
+    unpack_steps,
+)
 
 LIMIT: Final = 1e150
 """Losses are clipped to +-LIMIT before they enter a statistic, so that squares stay finite."""
@@ -35,7 +44,7 @@ BUCKET: Final = 2
 FEW: Final = 24
 """Values below which a loop is faster than arrays."""
 
-_HEAD: Final = struct.Struct("<Q7d7H")
+_HEAD: Final = struct.Struct("<Q7d5H")
 
 
 class Curve:
@@ -48,7 +57,7 @@ class Curve:
     Attributes:
         n: finite points taken in.
         size: points of a bucket.
-        step: step of the last point of each closed bucket.
+        step: step of the last point of each closed bucket, as `packing.bucket_step` has it.
         x: centre of each closed bucket, the median of the means of its four quarters; as a float32 has it.
         peak: largest value of each closed bucket, minus its centre.
         noise: median absolute first difference in each closed bucket.
@@ -221,7 +230,7 @@ class Curve:
             return _NOTHING
         else:
             centre = self.sum / self.micros
-        self.step = [*self.step, self.last_step]
+        self.step = [*self.step, bucket_step(self.last_step)]
         self.x_before, self.x = self.x, [*self.x, f32(centre)]
         self.peak = [*self.peak, f32(self.top - centre)]
         self.noise = [*self.noise, f32(self.rough / self.micros)]
@@ -249,7 +258,8 @@ class Curve:
 
     def rewind(self, step: float) -> None:
         """Forget the buckets that reach `step` or lie after it, and what is open: the run was resumed from there."""
-        keep = next((i for i, s in enumerate(self.step) if s >= step), len(self.step))
+        least = bucket_step(step)
+        keep = next((i for i, s in enumerate(self.step) if s >= least), len(self.step))
         self.step, self.x, self.x_before = self.step[:keep], self.x[:keep], None
         self.peak, self.noise = self.peak[:keep], self.noise[:keep]
         self.buffer = []
@@ -265,32 +275,31 @@ class Curve:
         """Packed, little-endian; `from_bytes` is the inverse."""
         head = _HEAD.pack(
             self.n, self.first, self.last, self.best, self.top, self.micros, self.sum, self.rough,
-            self.capacity, self.micro_limit, self.size.bit_length() - 1, self.late_n,
-            len(self.x), len(self.quarters), len(self.buffer),
+            self.size.bit_length() - 1, self.late_n, len(self.x), len(self.quarters), len(self.buffer),
         )  # fmt: skip
-        steps = [
-            self.first_step, self.last_step, self.best_step, self.top_step, self.seen_step, self.late_first,
-            self.late_last, self.top_at, *self.step,
-        ]  # fmt: skip
+        steps = pack_steps(
+            [self.first_step, self.last_step, self.best_step, self.top_step, self.seen_step, self.late_first,
+             self.late_last, self.top_at]
+        )  # fmt: skip
         wide, narrow = pack("d", [*self.quarters, *self.buffer]), pack("f", [*self.x, *self.peak, *self.noise])
-        return b"".join((head, pack_steps(steps), wide, narrow))
+        return b"".join((head, steps, pack_bucket_steps(self.step), wide, narrow))
 
     @classmethod
-    def from_bytes(cls, data: bytes, at: int) -> tuple[Curve, int]:
+    def from_bytes(cls, data: bytes, at: int, capacity: int, micro: int) -> tuple[Curve, int]:
         """The curve packed at offset `at`, and the offset after it."""
         head = _HEAD.unpack_from(data, at)
-        curve = cls(head[8], head[9])
+        curve = cls(capacity, micro)
         curve.n, curve.first, curve.last, curve.best, curve.top, curve.micros, curve.sum, curve.rough = head[:8]
-        curve.size, curve.late_n = 1 << head[10], head[11]
+        curve.size, curve.late_n = 1 << head[8], head[9]
         curve.m = min(curve.micro_limit, max(1, curve.size // 4))
-        k, q, b = head[12:]
-        steps, at = unpack_steps(data, at + _HEAD.size, 8 + k)
+        k, q, b = head[10:]
         (curve.first_step, curve.last_step, curve.best_step, curve.top_step, curve.seen_step, curve.late_first,
-         curve.late_last, curve.top_at) = steps[:8]  # fmt: skip
+         curve.late_last, curve.top_at), at = unpack_steps(data, at + _HEAD.size, 8)  # fmt: skip
+        curve.step, at = unpack_bucket_steps(data, at, k)
         wide = unpack("d", data, at, q + b)
         at += 8 * len(wide)
         narrow = unpack("f", data, at, 3 * k)
-        curve.step, curve.quarters, curve.buffer = steps[8:], wide[:q], wide[q:]
+        curve.quarters, curve.buffer = wide[:q], wide[q:]
         curve.x, curve.peak, curve.noise = narrow[:k], narrow[k : 2 * k], narrow[2 * k :]
         return curve, at + 12 * k
 

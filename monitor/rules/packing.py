@@ -36,6 +36,47 @@ def unpack(kind: str, data: bytes, at: int, count: int) -> list[Any]:
     return list(_many(kind, count).unpack_from(data, at))
 
 
+def bucket_step(step: float) -> float:
+    """The step of a bucket as it is kept: a whole number below 2**32 - 2 as it is, any other as a float32 has it.
+
+    >>> bucket_step(70_000_001.0), bucket_step(0.1) == 0.1, abs(bucket_step(0.1) - 0.1) < 1e-8
+    (70000001.0, False, True)
+    """
+    return (step if 0.0 <= step < _NEVER and step == int(step) else f32(step)) + 0.0  # no negative zero
+
+
+def pack_bucket_steps(steps: Sequence[float]) -> bytes:
+    """Steps that `bucket_step` has rounded, four bytes each; where there are both kinds, a bit each says which.
+
+    >>> [len(pack_bucket_steps([bucket_step(s) for s in steps])) for steps in ([1.0, 2e9 + 1], [0.1], [0.1, 2e9 + 1])]
+    [9, 5, 10]
+    """
+    whole = [0.0 <= step < _NEVER and step == int(step) for step in steps]
+    if all(whole):
+        return b"\4" + pack("I", [int(step) for step in steps])
+    if all(step == f32(step) for step in steps):
+        return b"\5" + pack("f", steps)
+    mask = sum(1 << i for i, is_whole in enumerate(whole) if is_whole)
+    mixed = (
+        pack("I", [int(step)]) if is_whole else pack("f", [step]) for step, is_whole in zip(steps, whole, strict=True)
+    )
+    return b"\6" + mask.to_bytes((len(steps) + 7) // 8, "little") + b"".join(mixed)
+
+
+def unpack_bucket_steps(data: bytes, at: int, count: int) -> tuple[list[float], int]:
+    """The steps packed at offset `at`, and the offset after them.
+
+    >>> unpack_bucket_steps(pack_bucket_steps([0.5, 4e9 - 1]), 0, 2)
+    ([0.5, 3999999999.0], 10)
+    """
+    kind, at = data[at], at + 1
+    if kind == 6:
+        mask, at = int.from_bytes(data[at : at + (count + 7) // 8], "little"), at + (count + 7) // 8
+        kinds = ["I" if mask >> i & 1 else "f" for i in range(count)]
+        return [float(unpack(k, data, at + 4 * i, 1)[0]) for i, k in enumerate(kinds)], at + 4 * count
+    return list(map(float, unpack("I" if kind == 4 else "f", data, at, count))), at + 4 * count
+
+
 def pack_steps(steps: Sequence[float]) -> bytes:
     """Steps as four bytes each where all are whole numbers below 2**32 - 2, as eight where not; the first byte says so.
 

@@ -19,7 +19,16 @@ from itertools import starmap
 from typing import Final
 
 from monitor.roles import JUDGED_PARTS
-from monitor.rules.packing import f32, pack, pack_steps, unpack, unpack_steps
+from monitor.rules.packing import (
+    bucket_step,
+    f32,
+    pack,
+    pack_bucket_steps,
+    pack_steps,
+    unpack,
+    unpack_bucket_steps,
+    unpack_steps,
+)
 
 MOST: Final = JUDGED_PARTS
 """Parts that are judged, at most."""
@@ -55,7 +64,7 @@ _HELPERS: Final = frozenset(
 )  # fmt: skip
 _OF_SPEC: Final = {"kl_divergence": COLLAPSIBLE, "adversarial": HELPER, "custom": None}
 
-_HEAD: Final = struct.Struct("<5B3IQ6d")
+_HEAD: Final = struct.Struct("<5B3IQ5d")
 _PART: Final = struct.Struct("<2BI3dI")
 
 
@@ -216,7 +225,8 @@ class Parts:
         self.late_n += 1
         if self.late_n < BACK:
             return False
-        keep = next((k for k, s in enumerate(self.step) if s >= self.late_first), len(self.step))
+        least = bucket_step(self.late_first)
+        keep = next((k for k, s in enumerate(self.step) if s >= least), len(self.step))
         for name in ("step", "total", "gap", "mass", "raw", "share"):
             setattr(self, name, getattr(self, name)[:keep])
         self._open()
@@ -236,7 +246,7 @@ class Parts:
         """Close the open bucket, of which this is the last step."""
         means = [(p.raw / p.count, p.weighted / p.count) if p.count else (math.nan, 0.0) for p in self.parts]
         mass = sum(abs(weighted) for _, weighted in means)
-        self.step = [*self.step, step]
+        self.step = [*self.step, bucket_step(step)]
         self.total = [*self.total, f32(self.totals / self.with_total) if self.with_total else math.nan]
         self.gap = [*self.gap, f32(self.gaps / self.whole) if self.whole else math.nan]
         self.mass = [*self.mass, f32(mass)]
@@ -275,7 +285,7 @@ class Parts:
         k = len(self.step)
         head = _HEAD.pack(
             len(self.parts), k, self.row_mask, self.late_n, self.late, self.rows, self.with_total, self.whole,
-            self.beyond, self.size, self.totals, self.gaps, self.row_total, self.row_sum, 0.0,
+            self.beyond, self.size, self.totals, self.gaps, self.row_total, self.row_sum,
         )  # fmt: skip
         parts = []
         for p in self.parts:
@@ -283,7 +293,7 @@ class Parts:
             parts.append(
                 _PART.pack(len(name), p.kind | p.seen << 4, p.mark, p.weight, p.raw, p.weighted, p.count) + name
             )
-        steps = pack_steps([self.row_step, self.seen_step, self.late_first, *self.step])
+        steps = pack_steps([self.row_step, self.seen_step, self.late_first]) + pack_bucket_steps(self.step)
         raw = [value for values in self.raw for value in values]
         narrow = pack("f", [*self.total, *self.gap, *self.mass, *raw])
         shares = pack("H", [share for shares in self.share for share in shares])
@@ -294,7 +304,7 @@ class Parts:
         """The parts packed at offset `at`, and the offset after them."""
         new = cls()
         (n, k, new.row_mask, new.late_n, late, new.rows, new.with_total, new.whole, new.beyond, size, new.totals,
-         new.gaps, new.row_total, new.row_sum, _) = _HEAD.unpack_from(data, at)  # fmt: skip
+         new.gaps, new.row_total, new.row_sum) = _HEAD.unpack_from(data, at)  # fmt: skip
         at += _HEAD.size
         new.late, new.size = bool(late), int(size)
         for _ in range(n):
@@ -304,8 +314,8 @@ class Parts:
             part.seen, part.mark = bool(kind >> 4), mark
             part.weight, part.raw, part.weighted, part.count = rest
             new.parts.append(part)
-        steps, at = unpack_steps(data, at, 3 + k)
-        (new.row_step, new.seen_step, new.late_first), new.step = steps[:3], steps[3:]
+        (new.row_step, new.seen_step, new.late_first), at = unpack_steps(data, at, 3)
+        new.step, at = unpack_bucket_steps(data, at, k)
         narrow = unpack("f", data, at, (3 + n) * k)
         at += 4 * len(narrow)
         shares = unpack("H", data, at, n * k)

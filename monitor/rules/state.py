@@ -20,15 +20,16 @@ from monitor.rules.parts import Parts
 if TYPE_CHECKING:
     from monitor.rules.features import View
 
-MAGIC: Final = b"LMS3"
+MAGIC: Final = b"LMS4"
 TRAIN: Final = 0
 VAL: Final = 1
 GRAD: Final = 2
 LR: Final = 3
 SHAPES: Final = ((40, 16), (52, 8), (12, 16))
 """Capacity and micro-block of the sketches of training loss, validation loss and gradient norm."""
-MAX_SLOTS: Final = 12
-"""Findings that are pending or firing at a time, at most, besides those of parts: the state's size is bounded."""
+ROOM: Final = 8 * 32
+"""Bytes for findings that are pending or firing at a time, besides those of parts: the state's size is bounded. A
+finding takes 32, and those of a custom rule's name."""
 OF_PARTS: Final = frozenset(
     {"dominant_part", "vanishing_part", "rising_part", "conflicting_parts", "growing_penalty", "parts_sum"}
 )
@@ -41,13 +42,15 @@ LIKELY: Final = 3
 """Pending, and likely enough for advice that costs little where it is wrong."""
 
 _NUMBERS: Final = (
-    "first_step", "last_step", "nan_first", "nan_last", "nan_train", "nan_train_first", "nan_train_step", "nan_val",
-    "non_finite", "late", "train_seen", "val_seen", "numbered", "first_stop", "stop_since", "chance", "floor",
-    "val_at", "val_gap", "val_step", "lr", "lr_after", "lr_changed", "lr_before", "checked_step",
-    "initial", "ceiling", "summed", "batch_size", "accumulation", "tokens", "patience_best", "patience_waited",
+    "first_step", "last_step", "nan_first", "nan_last", "nan_train_first", "first_stop", "stop_since", "chance",
+    "floor", "val_step", "lr", "lr_after", "lr_changed", "lr_before", "initial", "ceiling", "patience_best",
     "patience_step",
 )  # fmt: skip
-_numbers = itemgetter(*_NUMBERS)
+_COUNTS: Final = (
+    "nan_train", "nan_val", "non_finite", "late", "train_seen", "val_seen", "numbered", "val_at", "val_gap", "summed",
+    "batch_size", "accumulation", "tokens", "patience_waited",
+)  # fmt: skip
+_numbers, _counts = itemgetter(*_NUMBERS), itemgetter(*_COUNTS)
 _HEAD: Final = struct.Struct(f"<4sI2B{len(_NUMBERS)}d")
 _SLOT: Final = struct.Struct("<2BHI")
 _PARTS: Final = 1 << 7
@@ -108,7 +111,7 @@ class State:
         self.parts: Parts | None = None
         self.slots: dict[str, Slot] = {}
         self.first_step = self.last_step = self.nan_first = self.nan_last = math.nan
-        self.nan_train_first = self.nan_train_step = self.checked_step = math.nan
+        self.nan_train_first = math.nan
         self.nan_train = self.nan_val = self.non_finite = self.late = 0.0
         self.train_seen = self.val_seen = self.numbered = self.val_at = self.val_gap = 0.0
         self.first_stop = self.stop_since = self.val_step = math.nan
@@ -149,7 +152,8 @@ class State:
 
     def room(self, name: str) -> bool:
         """Whether a finding of this rule may be taken up."""
-        return name in OF_PARTS or sum(1 for taken in self.slots if taken not in OF_PARTS) < MAX_SLOTS
+        taken = sum(_bytes_of(other) for other in self.slots if other not in OF_PARTS)
+        return name in OF_PARTS or taken + _bytes_of(name) <= ROOM
 
     @property
     def counts(self) -> Counts:
@@ -169,7 +173,16 @@ class State:
         slots = b"".join(_pack_slot(name, slot) for name, slot in self.slots.items())
         steps = pack_steps([step for slot in self.slots.values() for step in slot[3:]])
         parts = b"" if self.parts is None else self.parts.to_bytes()
-        return b"".join([head, slots, steps, *(curve.to_bytes() for curve in self.curves), parts])
+        return b"".join(
+            [
+                head,
+                pack_steps(_counts(self.__dict__)),
+                slots,
+                steps,
+                *(curve.to_bytes() for curve in self.curves),
+                parts,
+            ]
+        )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> State:
@@ -187,10 +200,12 @@ class State:
                 raise RulesError("state", "is of other rules", "replay the run's points")
             state.unit = "epoch" if flags & 1 else "step"
             state.__dict__.update(zip(_NUMBERS, numbers, strict=True))
-            state.slots, at = _unpack_slots(data, _HEAD.size, count)
+            counts, at = unpack_steps(data, _HEAD.size, len(_COUNTS))
+            state.__dict__.update(zip(_COUNTS, counts, strict=True))
+            state.slots, at = _unpack_slots(data, at, count)
             curves = []
-            for _ in SHAPES:
-                curve, at = Curve.from_bytes(data, at)
+            for capacity, micro in SHAPES:
+                curve, at = Curve.from_bytes(data, at, capacity, micro)
                 curves.append(curve)
             state.curves = tuple(curves)
             if flags & 2:
@@ -200,6 +215,11 @@ class State:
                 raise
             raise RulesError("state", f"cannot be read ({broken})", "replay the run's points") from broken
         return state
+
+
+def _bytes_of(name: str) -> int:
+    """What a finding of this rule takes in a packed state, at most."""
+    return _SLOT.size + 24 + (0 if name in RULE_NAMES else len(name.encode()))
 
 
 def _pack_slot(name: str, slot: Slot) -> bytes:

@@ -27,7 +27,7 @@ def test_in_bulk_or_one_by_one_the_sketch_has_the_same_bits(values: list[float],
             bulk.take(array[at:stop], steps[at:stop])
             at = stop
     assert bulk.to_bytes() == pushed(values).to_bytes()
-    restored, length = Curve.from_bytes(bulk.to_bytes(), 0)
+    restored, length = Curve.from_bytes(bulk.to_bytes(), 0, bulk.capacity, bulk.micro_limit)
     assert restored.to_bytes() == bulk.to_bytes() and length == len(bulk.to_bytes())
 
 

@@ -131,7 +131,7 @@ def test_the_largest_state_with_eight_parts_fits_in_four_kibibytes() -> None:
         state = ENGINE.update(state, batch).state
         largest = max(largest, len(state.to_bytes()))
     assert state.parts is not None and len(state.parts.parts) == MOST
-    full = 14 * 20  # twelve slots of curves and the six of parts, where this stream has fewer
+    full = 11 * 32  # eight slots of curves and the six of parts, where this stream has fewer
     assert largest + full <= 4096
 
 
