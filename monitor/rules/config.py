@@ -88,6 +88,11 @@ class RulesConfig:
         return tuple(rule for rule in all_rules() if self.settings[rule.spec.name].enabled)
 
     @cached_property
+    def named(self) -> Mapping[str, Rule]:
+        """The rules that are enabled, by name."""
+        return {rule.spec.name: rule for rule in self.rules}
+
+    @cached_property
     def settings(self) -> Mapping[str, RuleSettings]:
         """The effective settings, by rule name."""
         specs = {rule.spec.name: rule.spec for rule in all_rules()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from operator import add
 
 from monitor.domain import Severity
 from monitor.losses.checks import impossible
@@ -55,6 +56,8 @@ def _highest(view: View, state: State) -> tuple[float, float]:
     if math.isnan(state.ceiling):
         return -math.inf, math.nan
     curve = view.curve
+    if max(curve.top, max(map(add, curve.x, curve.peak), default=-math.inf)) <= state.ceiling:
+        return -math.inf, math.nan
     tops = [(x + peak, step) for x, peak, step in zip(curve.x, curve.peak, curve.step, strict=True)]
     return max([*tops, (curve.top, curve.top_step)], key=lambda top: top[0])
 

@@ -18,6 +18,8 @@ ORDER: Final = (
     "rising_part", "conflicting_parts", "dominant_part", "convergence", "improving",
 )  # fmt: skip
 """From what matters most to what matters least; other rules come before `convergence`."""
+_RANKS: Final = {name: float(place) for place, name in enumerate(ORDER)}
+_OTHER: Final = _RANKS["convergence"] - 0.5
 CONTEXT: Final = ("low_start", "parts_sum")
 """Rules whose finding is something to know of the run, and never its verdict."""
 ENOUGH: Final = 6
@@ -38,7 +40,7 @@ def headline_of(state: State, verdict: str, config: RulesConfig) -> str:
     slot = state.slots.get(verdict)
     if slot is None:
         return _calm(state, verdict)
-    rule = next((rule for rule in config.rules if rule.spec.name == verdict), None)
+    rule = config.named.get(verdict)
     if rule is not None and not rule.spec.counts and state.said and state.said[0] == verdict:
         return state.said[1]
     text = _sentence(state, verdict, slot, rule, config)
@@ -71,4 +73,4 @@ def _calm(state: State, verdict: str) -> str:
 
 
 def _rank(name: str) -> float:
-    return ORDER.index(name) if name in ORDER else ORDER.index("convergence") - 0.5
+    return _RANKS.get(name, _OTHER)

@@ -23,7 +23,7 @@ def full(parts: int) -> State:
     """A state in which everything is there that can be, in the form that takes most room."""
     odd = (1 / 3 + i for i in count())
     state = State("epoch")
-    state.__dict__.update({name: next(odd) for name in _NUMBERS} | dict.fromkeys(_COUNTS, 2.0 ** 40))
+    state.__dict__.update({name: next(odd) for name in _NUMBERS} | dict.fromkeys(_COUNTS, 2.0**40))
     for curve, (capacity, micro) in zip(state.curves, SHAPES, strict=True):
         curve.n, curve.size, curve.m = 2**40, 2**35, micro
         for name in ("first", "last", "best", "top", "sum", "rough", "first_step", "last_step", "best_step", "top_step",
