@@ -97,6 +97,7 @@ def loss_figure(train: Curve | None, val: Curve | None, story: Story, look: Look
     add_checkpoints(figure, story.checkpoints, place, colours)
     judged = colours.train if val is None else colours.val
     add_forecast(figure, story.recommendation, place, scale, judged, colours)
+    _end_axis(figure, curves, look)
     _open_lanes(figure, lanes(story.findings, story.recommendation.pending), colours)
     add_lanes(figure, story.findings, place, last, colours, story.recommendation.pending)
     return figure
@@ -220,6 +221,19 @@ def add_non_finite(figure: Figure, curves: Sequence[Curve], look: Look) -> None:
                 | {"line": {"width": 2, "color": look.palette.critical}},
                 hovertemplate=f"{name}<extra></extra>",
             )
+
+
+def _end_axis(figure: Figure, curves: Sequence[Curve], look: Look) -> None:
+    """End the x axis where the curves end, or the forecast: labels would stretch it on a narrow screen."""
+    known = np.concatenate([c.x[np.isfinite(c.x)] for c in curves] or [np.empty(0)])
+    xs = [place_x(float(x), look, curves) for x in (known.min(), known.max())] if len(known) else []
+    until = [
+        x for trace in figure.traces if trace["name"] == "forecast" and isinstance(trace["x"], list) for x in trace["x"]
+    ]
+    if xs and max(xs) > min(xs):
+        first, last = min(xs), max([*xs, *until])
+        room = 0.03 * (last - first)
+        figure.update(xaxis={"autorangeoptions": {"clipmin": first - room, "clipmax": last + room}})
 
 
 def _open_lanes(figure: Figure, rules: Sequence[str], colours: Palette) -> None:

@@ -10,7 +10,7 @@ from dashboard import charts, markup, skill, words
 from dashboard.data import Snapshot
 from dashboard.marks import most_telling
 from dashboard.markup import text
-from monitor.domain import Curve, Finding, FindingState, RunInfo, SeriesInfo
+from monitor.domain import Curve, Finding, FindingState, Pending, RunInfo, SeriesInfo
 from monitor.roles import Role
 from monitor.wire import Event
 
@@ -139,7 +139,7 @@ def references(run: RunInfo) -> dict[str, float]:
 
 def findings(seen: Snapshot) -> str:
     """A card for each finding that fires, those that matter most first; then what is pending, and what is over."""
-    pending = seen.info.recommendation.pending if seen.info.status.live else ()
+    pending = to_come(seen.info)
     if not seen.findings and not pending:
         return '<p class="lm-dim" data-testid="no-findings">The rules have found nothing so far.</p>'
     ranked = most_telling(seen.findings)
@@ -147,6 +147,11 @@ def findings(seen: Snapshot) -> str:
     cards = "".join(markup.finding_card(f) for f in ranked if f not in over)
     waiting = markup.pending_table(pending) if pending else ""
     return (cards or '<p class="lm-dim">Nothing fires now.</p>') + waiting + _resolved(over)
+
+
+def to_come(run: RunInfo) -> tuple[Pending, ...]:
+    """What is pending while a run lives; of one that is over, what was likely when it ended, and so told it to stop."""
+    return tuple(p for p in run.recommendation.pending if run.status.live or p.likely)
 
 
 def _resolved(findings: Sequence[Finding]) -> str:

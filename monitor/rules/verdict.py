@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 ORDER: Final = (
     "nan", "divergence", "gradient_explosion", "overfitting", "stagnation", "oscillation", "gradient_vanishing",
-    "underfitting", "spike", "metric_missing", "impossible_loss", "initial_loss", "growing_penalty", "vanishing_part",
+    "vanishing_part", "underfitting", "spike", "metric_missing", "impossible_loss", "initial_loss", "growing_penalty",
     "rising_part", "conflicting_parts", "dominant_part", "convergence", "improving",
 )  # fmt: skip
 """From what matters most to what matters least; other rules come before `convergence`."""

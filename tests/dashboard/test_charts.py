@@ -112,6 +112,14 @@ def test_the_forecast_is_a_dashed_line_in_a_wedge_of_its_interval_from_where_the
     assert "0.8 (0.6 to 1.1) expected" in notes(figure)
 
 
+def test_the_axis_ends_where_the_curves_or_the_forecast_end_whatever_the_labels_need(look: Look) -> None:
+    shown = curve(range(10, 0, -1))
+    plain = checked(charts.loss_figure(shown, None, Story(findings=(finding(),)), look))
+    ahead = checked(charts.loss_figure(shown, None, Story(recommendation=Recommendation(forecast=AHEAD)), look))
+    assert plain.layout.xaxis.autorangeoptions.clipmax == pytest.approx(9.27)
+    assert ahead.layout.xaxis.autorangeoptions.clipmax == pytest.approx(14.42)
+
+
 def test_a_forecast_without_a_place_on_the_axis_is_not_drawn(look: Look) -> None:
     shown = curve(range(10, 0, -1))
     for story in (

@@ -120,6 +120,8 @@ def test_pending_findings_are_listed_while_a_run_lives() -> None:
     page = sheet.findings(snapshot(recommendation=told))
     assert "Pending (1)" in page and "1 of 2 checks" in page and "1,200" in page and "Nothing fires now" in page
     assert "no-findings" in sheet.findings(snapshot(recommendation=told, status=RunStatus.FINISHED))
+    likely = Recommendation(pending=(replace(may_come, likely=True),))
+    assert "likely" in sheet.findings(snapshot(recommendation=likely, status=RunStatus.STOPPED))
 
 
 def test_the_counts_say_how_many_need_a_person() -> None:
