@@ -36,7 +36,9 @@ def export_points(
     keys: Sequence[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
-    """Write the curves of runs to a file, one series after the other; the file appears when it is whole.
+    """Write the curves of runs to a file, one series after the other, in memory that does not grow with them.
+
+    The file appears when it is whole.
 
     Args:
         run_refs: ids, unique prefixes or unique names.
@@ -78,9 +80,9 @@ def _write_all(
     for done, run in enumerate(runs, start=1):
         for series in store.series(run.id):
             if keys is None or series.key in keys:
-                points = store.history(run.id, series.key)
-                write(run, series.key, points)
-                count += len(points)
+                for points in store.history_batches(run.id, series.key):
+                    write(run, series.key, points)
+                    count += len(points)
         if progress is not None:
             progress(done, len(runs))
     return count

@@ -12,6 +12,7 @@ import pytest
 
 from monitor.errors import FileUnreadable, RunNotFound
 from monitor.store import Store
+from monitor.store.chunk_reader import PORTION
 from monitor.store.export import COLUMNS, export_points
 from tests.conftest import NOW_MS, Feed
 
@@ -62,3 +63,18 @@ def test_a_file_appears_whole_or_not_at_all(two: list[Feed], tmp_path: Path) -> 
     with pytest.raises(KeyboardInterrupt):
         export_points(two[0].store, ["run 0"], tmp_path / "points.csv", progress=stop)
     assert [p.name for p in tmp_path.iterdir() if "points" in p.name] == []
+
+
+def test_a_long_series_is_written_batch_after_batch(sqlite_url: str, tmp_path: Path) -> None:
+    n = PORTION + 100_000
+    with Store.open(sqlite_url) as store:
+        feed = Feed(store)
+        feed.start(name="long")
+        for start in range(0, n, 200_000):
+            steps = range(start, min(n, start + 200_000))
+            feed.log("acc", steps, np.arange(steps.start, steps.stop, dtype=np.float64))
+        assert export_points(store, ["long"], tmp_path / "long.parquet") == n
+    with pyarrow.parquet.ParquetFile(tmp_path / "long.parquet") as file:
+        assert file.num_row_groups > 1
+        assert max(file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)) <= PORTION
+        np.testing.assert_array_equal(file.read()["value"].to_numpy(), np.arange(float(n)))
