@@ -96,7 +96,7 @@ def loss_figure(train: Curve | None, val: Curve | None, story: Story, look: Look
     add_best(figure, story.recommendation, place, scale, colours)
     add_checkpoints(figure, story.checkpoints, place, colours)
     judged = colours.train if val is None else colours.val
-    add_forecast(figure, story.recommendation, place, scale, judged, colours)
+    add_forecast(figure, story.recommendation, place, scale, judged)
     _end_axis(figure, curves, look)
     _open_lanes(figure, lanes(story.findings, story.recommendation.pending), colours)
     add_lanes(figure, story.findings, place, last, colours, story.recommendation.pending)
@@ -168,6 +168,22 @@ def captions(curves: Sequence[tuple[str, Curve]], scale: str) -> tuple[str, ...]
         if scale == "log" and below:
             said.append(f"{name}: {words.count(below, 'value')} ≤ 0 cannot be drawn on a log axis")
     return tuple(said)
+
+
+def forecast_caption(rec: Recommendation) -> tuple[str, ...]:
+    """The forecast in words, nothing where there is none.
+
+    >>> told = {"from_step": 90, "steps": 45, "expected": 0.8, "low": 0.6, "high": 1}
+    >>> forecast_caption(Recommendation(forecast=told))
+    ('forecast: 0.8 at step 135, 90 % between 0.6 and 1',)
+    """
+    told = [rec.forecast.get(name) for name in ("from_step", "steps", "expected", "low", "high")]
+    numbers = [float(value) for value in told if isinstance(value, int | float)]
+    if len(numbers) < len(told):
+        return ()
+    step, ahead, expected, low, high = numbers
+    between = f"{words.number(low, 3)} and {words.number(high, 3)}"
+    return (f"forecast: {words.number(expected, 3)} at step {words.step(step + ahead)}, 90 % between {between}",)
 
 
 def weight_of(smoothing: float, count: int) -> float:

@@ -113,8 +113,8 @@ def add_lanes(
             figure.shape(**shape, **look, y0=y - 0.34, y1=y + 0.34, xref="x", yref="y3")
 
 
-def add_forecast(figure: Figure, rec: Recommendation, place: Place, scale: str, colour: str, colours: Palette) -> None:
-    """Where the judged loss is expected to go: a dashed line, the 90 % interval as a wedge, and both in words.
+def add_forecast(figure: Figure, rec: Recommendation, place: Place, scale: str, colour: str) -> None:
+    """Where the judged loss is expected to go: a dashed line, and the 90 % interval as a wedge.
 
     The wedge does not stretch the loss axis, so that a forecast that knows little does not flatten the curve. Where the
     axis has no place for a step that has not come, nothing is drawn.
@@ -136,18 +136,6 @@ def add_forecast(figure: Figure, rec: Recommendation, place: Place, scale: str, 
         x=[left, right], y=[level, expected], mode="lines", name="forecast",
         line={"color": colour, "width": 1.6, "dash": "dash"}, hovertemplate="%{y:.5g}",
     )  # fmt: skip
-    figure.note(
-        x=right,
-        y=math.log10(expected) if scale == "log" else expected,
-        xref="x",
-        yref="y",
-        xanchor="right",
-        yanchor="bottom",
-        yshift=8,
-        text=f"{words.number(expected, 3)} ({words.number(low, 3)} to {words.number(high, 3)}) expected",
-        font={"size": 12, "color": colours.muted},
-        bgcolor=rgba(colours.background, 0.85),
-    )
 
 
 def add_best(figure: Figure, rec: Recommendation, place: Place, scale: str, colours: Palette) -> None:

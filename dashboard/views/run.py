@@ -120,7 +120,7 @@ def _chart(seen: Snapshot) -> None:
     plot.plot(figure, key=_CHART, alt=sheet.describe(seen))
     named = [(_NAMES[role], c) for role, c in drawn.items()]
     said = charts.captions(named, axes.resolve_scale(list(drawn.values()), scale))
-    said = (*said, *notes)
+    said = (*said, *notes, *charts.forecast_caption(story.recommendation))
     live.html(sheet.caption(list(drawn.values()), story.references, seen, said), key="caption")
 
 

@@ -109,7 +109,6 @@ def test_the_forecast_is_a_dashed_line_in_a_wedge_of_its_interval_from_where_the
     assert line.line.color == trace(figure, "validation").line.color
     (wedge,) = [s for s in figure.layout.shapes if s.name == "forecast interval"]
     assert wedge.path == "M 9.0,1.0 L 14.0,1.1 L 14.0,0.6 Z"
-    assert "0.8 (0.6 to 1.1) expected" in notes(figure)
 
 
 def test_the_axis_ends_where_the_curves_or_the_forecast_end_whatever_the_labels_need(look: Look) -> None:
