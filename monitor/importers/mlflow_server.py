@@ -154,7 +154,7 @@ def _read(
         origin=f"mlflow:{ident}",
         name=str(info.get("run_name") or tags.get("mlflow.runName") or ident),
         project=names.get(experiment) or _experiment_name(server, experiment),
-        config={str(p["key"]): _value(str(p["value"])) for p in data.get("params", [])},
+        config={str(p["key"]): value_of(str(p["value"])) for p in data.get("params", [])},
         tags={key: value for key, value in tags.items() if not key.startswith("mlflow.") or key == "mlflow.user"},
         status=_STATUS.get(str(info.get("status")), "stopped"),
         started_ms=int(info["start_time"]) if info.get("start_time") else started,
@@ -186,10 +186,10 @@ def _experiment_name(server: _Server, experiment: str) -> str | None:
         return None
 
 
-def _value(text: str) -> object:
+def value_of(text: str) -> object:
     """A parameter, which MLflow keeps as text, as the number that it was where its text is one.
 
-    >>> _value("0.001"), _value("1e-05"), _value("64"), _value("adam"), _value("007")
+    >>> value_of("0.001"), value_of("1e-05"), value_of("64"), value_of("adam"), value_of("007")
     (0.001, 1e-05, 64, 'adam', '007')
     """
     if not _NUMBER.fullmatch(text):

@@ -12,6 +12,7 @@ from typing import Final
 from monitor.errors import FileUnreadable
 from monitor.importers.curves import read_table
 from monitor.importers.imported import ImportedRun, NotTraining
+from monitor.importers.mlflow_files import META, is_run, read_run_folder
 from monitor.importers.mlflow_server import is_address, read_server
 from monitor.importers.rows import looks_like_training, run_of_table
 from monitor.importers.tensorboard import is_event_file
@@ -61,6 +62,8 @@ class Source:
                 yield from read_server(self.shown)
             elif self.parts:
                 yield read_event_run(self.shown, self.place, self.name, self.parts)
+            elif self.path.name == META:
+                yield read_run_folder(self.path.parent, self.shown)
             elif self.path.suffix == ".wandb":
                 yield read_wandb(self.path, self.shown)
             else:
@@ -116,6 +119,10 @@ def _search(top: Path) -> list[Source]:
         folders[:] = sorted(
             name for name in folders if not name.startswith((".", "__")) and not (here / name).is_symlink()
         )
+        if META in names and is_run(here):  # what else is in the folder of a run of MLflow are its artifacts
+            files.append(here / META)
+            folders.clear()
+            continue
         offline = sorted(name for name in names if name.endswith(".wandb"))
         if offline:  # the rest of a W&B folder describes the same run
             files += [here / name for name in offline]
