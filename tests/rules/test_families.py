@@ -63,7 +63,7 @@ FAMILIES: dict[str, Family] = {
         must={"overfitting": 0.95, "stop": 0.95},
     ),
     "overfitting far from zero": Family(
-        make=lambda rng: logged(rng, of.overfitting).scaled(1, 10), must={"overfitting": 0.95, "stop": 0.95}
+        make=lambda rng: logged(rng, of.overfitting).scaled(1, 100), must={"overfitting": 0.95, "stop": 0.95}
     ),
     "diverging": Family(make=partial(logged, shape=of.diverging), must={"divergence": 0.97, "stop": 0.97}),
     "swinging": Family(
