@@ -178,10 +178,12 @@ class Unauthorized(MonitorError, PermissionError):
 
 
 class ServerUnreachable(MonitorError, ConnectionError):
-    """No monitor server answers at this address."""
+    """No server answers at this address: none of ours, or no MLflow."""
 
-    def __init__(self, server: str, problem: str) -> None:
-        super().__init__(f"no monitor server answers at {server} ({problem}); start one with `monitor up`")
+    def __init__(
+        self, server: str, problem: str, *, kind: str = "monitor", fix: str = "start one with `monitor up`"
+    ) -> None:
+        super().__init__(f"no {kind} server answers at {server} ({problem}); {fix}")
         self.server = server
 
 

@@ -16,6 +16,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from monitor.alerts import Channel, Delivered, deliver
 from monitor.domain import JobHealth
+from monitor.errors import MonitorError
 from monitor.jobs import liveness
 from monitor.settings import Settings
 from monitor.store import Store
@@ -131,7 +132,8 @@ class Jobs:
             said = f"{type(error).__name__}: {error}"
             # A job that fails every two seconds for the same reason is one line in the log, not a flood.
             if not (before.failing and before.last_error == said):
-                _log.exception("job %s failed; it is tried again", name)
+                known = isinstance(error, MonitorError)  # says all there is to say in a line
+                _log.error("job %s failed: %s; it is tried again", name, said, exc_info=not known)
             after = replace(before, failures=before.failures + 1, failing=True, last_error=said)
         else:
             if before.failing:

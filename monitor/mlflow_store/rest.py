@@ -52,6 +52,9 @@ class MlflowServer:
         """Close the connections."""
         self._http.close()
 
+    def _unreachable(self, problem: str) -> ServerUnreachable:
+        return ServerUnreachable(self.name, problem, kind="MLflow", fix="runs are copied when it is back")
+
     def call(self, method: str, path: str, data: Mapping[str, object]) -> dict[str, Any]:
         """One call.
 
@@ -68,13 +71,13 @@ class MlflowServer:
             given: dict[str, Any] = {"params": data} if method == "GET" else {"json": data}
             response = self._http.request(method, path, **given)
         except httpx.HTTPError as error:
-            raise ServerUnreachable(self.name, f"MLflow: {type(error).__name__} {error}".strip()) from None
+            raise self._unreachable(f"{type(error).__name__} {error}".strip()) from None
         if response.is_success:
             answer = response.json()
             return answer if isinstance(answer, dict) else {}
         code, message = _error(response)
         if response.status_code >= 500 or response.status_code in (401, 403, 408, 429):
-            raise ServerUnreachable(self.name, f"MLflow answered {response.status_code} {code}: {message}")
+            raise self._unreachable(f"it answered {response.status_code} {code}: {message}")
         raise MlflowRefused(self.name, path, code, message)
 
     def experiment(self, name: str) -> str | None:
