@@ -6,7 +6,8 @@ change is bound once, and no lock is taken.
 
 No lock is needed where the interpreter has one of its own: between taking the space and storing the record lies no
 bytecode at which CPython lets another thread, a signal handler or the garbage collector go first. The same holds for
-taking the next step. An interpreter without that lock appends by the slow way.
+taking the next step. The line is one line, since a debugger's trace function may let another thread go first between
+two. An interpreter without that lock appends by the slow way.
 """
 
 from __future__ import annotations
@@ -48,14 +49,11 @@ def make(journal, layout, segment, pack, frame, crc32, now, plain):
                 step = journal.turn(layout)
         body = pack(kind, words, step, now(), {values})
         crc = crc32(body)
-        offset = segment.end
-        end = offset + size
-        if end > limit:
+        if (end := (offset := segment.end) + size) <= limit: segment.end = end; frame(buffer, offset, crc, body)
+        else:
             journal.points(keys, ({values},), step=step, aside=next_one)
             return True
-        segment.end = end
         journal.count += 1
-        frame(buffer, offset, crc, body)
         if next_one:
             return True
         if step != journal.step:

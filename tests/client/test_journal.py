@@ -6,8 +6,10 @@ import signal
 import struct
 import sys
 import threading
+import time
 import zlib
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -420,6 +422,29 @@ class TestSeveralThreads:
         steps = [step for _, _, step in everything(tmp_path / "w")]
         assert sorted(steps) == list(range(6000))
         assert journal.count == 6000
+
+    def test_mix_nothing_where_a_debugger_looks_at_every_line(self, tmp_path: Path) -> None:
+        journal = Journal(tmp_path / "w", RUN, first_bytes=64 * 1024, quota=64 << 20)
+
+        def trace(frame: FrameType, event: str, arg: object) -> object:
+            if frame.f_code.co_name != "append":
+                return None
+            time.sleep(0)  # lets another thread go first
+            return trace
+
+        def write(name: str) -> None:
+            sys.settrace(trace)
+            for i in range(400):
+                if not journal.try_points({name: float(i)}, i):
+                    journal.points((name,), [float(i)], step=i)
+
+        threads = [threading.Thread(target=write, args=(f"t{k}",)) for k in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        found = [(key, value) for _, row, _ in everything(tmp_path / "w") for key, value in row.items()]
+        assert sorted(found) == sorted((f"t{k}", float(i)) for k in range(4) for i in range(400))
 
     def test_that_append_after_it_is_closed_write_nothing(self, tmp_path: Path) -> None:
         journal = Journal(tmp_path / "w", RUN)
