@@ -123,15 +123,21 @@ class TestBothPlaces:
                     stopped = step
                     break
         assert stopped is not None
-        assert run.recommendation.action is Action.STOP
-        assert run.stop_reason
+        told = run.recommendation
+        assert told.action is Action.STOP
+        assert told.best_step is not None
+        assert abs(told.best_step - 600) <= 50  # the validation loss turns there
+        assert run.stop_reason == told.reason
         run.finish()
         with Api(settings=place) as api:
-            info = api.run(run.id).info
-            assert info.status is RunStatus.STOPPED
-            assert info.verdict == "overfitting"
-            found = {f.rule for f in api.run(run.id).findings()}
-            assert "overfitting" in found
+            view = api.run(run.id)
+            assert view.info.status is RunStatus.STOPPED
+            assert view.info.verdict == "overfitting"
+            assert view.info.recommendation == told
+            likely = [p for p in told.pending if p.rule == "overfitting" and p.likely]
+            found = [f for f in view.findings() if f.rule == "overfitting"]
+            assert len(likely) + len(found) == 1  # a stop is advised as soon as it is likely, before the finding fires
+            assert abs((*likely, *found)[0].onset_step - 600) <= 50
 
     def test_a_person_can_ask_for_a_stop(self, place: Settings) -> None:
         run = begin(place)
