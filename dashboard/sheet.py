@@ -10,7 +10,7 @@ from dashboard import charts, markup, skill, words
 from dashboard.data import Snapshot
 from dashboard.marks import most_telling
 from dashboard.markup import text
-from monitor.domain import Curve, Finding, FindingState, Pending, RunInfo, SeriesInfo
+from monitor.domain import SET_ASIDE, Curve, Finding, FindingState, Pending, RunInfo, SeriesInfo
 from monitor.roles import Role
 from monitor.wire import Event
 
@@ -24,14 +24,6 @@ _ROLE_WORDS: Final = {
     Role.UNMAPPED: "unmapped",
 }
 _INTEREST: Final = (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.LR, Role.PART, Role.UNMAPPED, Role.SYSTEM)
-_WARNING_WORDS: Final = {
-    "late": "points came at a step before one already seen; they are stored",
-    "duplicate": "points came twice and were stored once",
-    "dropped": "points or events could not be used and were dropped",
-    "converted": "values were converted to a number",
-    "unmapped": "points belong to series that the rules do not judge",
-    "thinned": "points were left out when the old run was thinned; extremes, gaps, ends and the best are kept",
-}
 EVENT_LIMIT: Final = 200
 
 
@@ -232,7 +224,7 @@ def _said(fields: Mapping[str, object]) -> str:
 def events(seen: Snapshot, happened: Sequence[Event], zone: tzinfo) -> str:
     """What was set aside, by counter, and the run's events, newest first."""
     body = ""
-    rows = [(text(k), f"{n:,}", text(_WARNING_WORDS.get(k, ""))) for k, n in sorted(seen.info.warnings.items()) if n]
+    rows = [(text(k), f"{n:,}", text(SET_ASIDE.get(k, ""))) for k, n in sorted(seen.info.warnings.items()) if n]
     if rows:
         body += "<h2>What was not taken as it came</h2>" + markup.table(("", "count", "meaning"), rows, numeric=(1,))
     newest = list(happened)[::-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 from rich.table import Table
 
-from monitor.domain import RunInfo
+from monitor.domain import SET_ASIDE, RunInfo
 from monitor.screen import ACTIONS, STATUSES, ago, diagnosis_text, emit, escape, number, out  # fmt: skip
 
 _SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
@@ -78,6 +78,13 @@ def _row(run: RunInfo) -> list[str]:
     ]
 
 
+def _aside(name: str, count: int, points: int) -> str:
+    """What a counter of the run counted, in words; `points` are those that the run has."""
+    if name == "thinned":
+        return f"thinned: {points:,} of {points + count:,} points kept"
+    return f"{name}: {count:,} {SET_ASIDE.get(name, '')}".rstrip()
+
+
 def show(
     run: str = typer.Argument(..., metavar="RUN", help="Id, the first digits of it, or the name.", show_default=False),
     server: str = _SERVER,
@@ -101,13 +108,8 @@ def show(
     out.print(f"[{STATUSES[info.status]}]{info.status}[/], started {ago(info.created_ms)}, attempt {info.attempt}")
     if info.error:
         out.print(f"[red]{escape(info.error)}[/]")
-    if "thinned" in info.warnings:
-        kept = sum(s.count for s in series)
-        out.print(f"[yellow]thinned: {kept:,} of {kept + info.warnings['thinned']:,} points kept[/]")
-    for name, count in info.warnings.items():
-        if name == "thinned":
-            continue
-        out.print(f"[yellow]{count:,} {escape(name)}[/]")
+    for name, count in sorted(info.warnings.items()):
+        out.print(f"[yellow]{escape(_aside(name, count, sum(s.count for s in series)))}[/]")
     out.print("")
     out.print(diagnosis_text(diagnosis))
     table = Table(box=None, header_style="dim", pad_edge=False, title_justify="left")

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from mmap import PAGESIZE
 from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from monitor.client.append import SAFE, Append, appender, never
 from monitor.client.layout import Layout, Pending
@@ -52,7 +52,7 @@ class Journal:
         seen: metrics that were logged at that step.
         last: the layout of the loop's last record.
         dropped: points records that the quota or a full disk kept out.
-        why_dropped: "thinned" or "disk_full", what kept out the last of them.
+        why_dropped: "quota" or "disk_full", what kept out the last of them.
         rolled: called when the next segment has begun.
 
     Raises:
@@ -65,7 +65,7 @@ class Journal:
         self.count = 0
         self.step = 0
         self.dropped = 0
-        self.why_dropped = "thinned"
+        self.why_dropped: Literal["quota", "disk_full"] = "quota"
         self.closed = False
         self.rolled: Callable[[], object] = lambda: None
         self._supply = Supply(folder, quota=quota, first_bytes=first_bytes)
@@ -282,7 +282,7 @@ class Journal:
             layout = self._layout(keys, epoch is not None)
             if layout is None or self._thin(layout, values):
                 self.dropped += 1
-                self.why_dropped = "disk_full" if layout is None else "thinned"
+                self.why_dropped = "disk_full" if layout is None else "quota"
                 return None
             if step is None:
                 step = self.step if aside else self.turn(layout)

@@ -239,7 +239,7 @@ class Run:
             self._finished = True
         lifetime.end(self)
         if status not in _ENDED:
-            self._notices.count("status", repr(status), "is no way to end a run; finished is taken")
+            self._notices.count("status", str(status), "is no way to end a run; finished is taken")
             status = "finished"
         writer, joined = self._writer, bool(self._start.get("join"))
         self._journal.retire()

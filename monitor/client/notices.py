@@ -9,19 +9,23 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from monitor.domain import Counter
 
 LOGGER: Final = logging.getLogger("monitor")
 _MOST_KEYS: Final = 1000
 """Different keys a run counts apart; a loop that invents a key a step must not fill the memory."""
 
-_TEXTS: Final = {
+_TEXTS: Final[dict[Counter, str]] = {
     "dropped": "%s: %s cannot be logged as a number and was left out",
     "converted": "%s: %s was logged as another number than it was given as",
-    "thinned": "%s: the journal is near its quota (%s); only some points are kept until the server takes them",
+    "quota": "%s: the journal is near its quota (%s); only some points are kept until the server takes them",
     "disk_full": "%s: the journal cannot grow (%s); points are dropped until there is room",
     "after_finish": "%s: log() was called on a run that is finished (%s); the points were left out",
-    "lost": "%s: %s",
+    "renamed": "%s is what %s is logged as: no store takes that name",
+    "disk": "%s: the disk of the journal refused a write (%s)",
 }
 
 
@@ -32,13 +36,13 @@ class Notices:
         self._run = run_name
         self._lock = threading.RLock()  # a signal handler may log in the middle of counting
         self._said: set[tuple[str, str]] = set()
-        self._counts: dict[tuple[str, str], tuple[int, str]] = {}
+        self._counts: dict[tuple[Counter, str], tuple[int, str]] = {}
 
-    def count(self, name: str, key: str, example: str = "", n: int = 1) -> None:
+    def count(self, name: Counter, key: str, example: str = "", n: int = 1) -> None:
         """Count a notice, and say it where it is the first of its key.
 
         Args:
-            name: what happened, such as "dropped".
+            name: what happened.
             key: the metric, or what else it happened to.
             example: the value, shortened.
             n: how often it happened.

@@ -12,7 +12,7 @@ import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,9 @@ from monitor.client.segment import (
     read_head,
 )
 from monitor.wire import Columns, Event
+
+if TYPE_CHECKING:
+    from monitor.domain import Counter
 
 MAX_RECORDS: Final = 20_000
 MAX_POINTS: Final = 200_000
@@ -299,5 +302,6 @@ def missing(first: int, count: int, after: Position, why: str, time_ns: int) -> 
 
 def lost(record: int, count: int, why: str, time_ns: int) -> Event:
     """The warning of a run that records of it are lost, in the place of the first of them."""
-    data = {"name": "lost", "key": "journal", "count": count, "example": why}
+    counter: Counter = "lost"
+    data = {"name": counter, "key": "journal", "count": count, "example": why}
     return Event(kind="warning", record=record, time_ms=time_ns // 1_000_000, data=data)

@@ -8,6 +8,7 @@ value that was measured.
 from __future__ import annotations
 
 from monitor.domain.alerts import Alert, Delivery, JobHealth
+from monitor.domain.aside import SET_ASIDE, Counter
 from monitor.domain.plain import Json, whole
 from monitor.domain.runs import Checkpoint, Reply, RunInfo, RunPage, RunStatus
 from monitor.domain.series import Curve, Points, SeriesInfo
@@ -25,9 +26,11 @@ from monitor.domain.verdicts import (
 
 __all__ = [
     "RULE_NAMES",
+    "SET_ASIDE",
     "Action",
     "Alert",
     "Checkpoint",
+    "Counter",
     "Counts",
     "Curve",
     "Delivery",

@@ -41,7 +41,7 @@ class RunInfo:
         verdict: as in `Diagnosis`.
         attempt: 1, and one more each time a loop resumed the run.
         heartbeat_s: seconds between the heartbeats that its client promised; None where it did not say.
-        warnings: counter by name of what was set aside: late, duplicate, dropped, converted, unmapped.
+        warnings: counter by name of what was set aside; `SET_ASIDE` says what each of them means.
         stop_requested: who asked the loop to stop, None if nobody did.
         error: the last line of the traceback, for a failed run.
     """

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 import monitor
 from monitor.cli import app
+from monitor.domain import SET_ASIDE
 from monitor.errors import RunNotFound
 
 
@@ -63,6 +64,23 @@ def test_show_json_lists_each_series(run):
     assert series["val/loss"]["count"] == 10
     assert series["accuracy"]["role"] == "unmapped"
     assert data["diagnosis"]["schema"] == 1
+
+
+def test_show_says_in_words_what_did_not_arrive_as_it_was_logged(run, monkeypatch):
+    monkeypatch.setenv("MONITOR_JOURNAL_QUOTA_MB", "1")
+    with monitor.init("vision", name="odd", mode="offline") as odd:
+        odd.log({"train/loss": 1.0, "note": "text", "big": 10**400, "nul\0name": 1.0}, step=1)
+        odd.log({"train/loss": 1.0}, step=0)
+        for step in range(40_000):
+            odd.log({"train/loss": 1.0}, step=step)
+        odd.finish("oops")
+    CliRunner().invoke(app, ["sync"], catch_exceptions=False)
+    info = json.loads(call("runs", "show", "odd", "--json"))
+    assert set(info["warnings"]) == {"late", "dropped", "converted", "renamed", "quota", "status"}
+    shown = call("runs", "show", "odd")
+    for name, count in info["warnings"].items():
+        assert f"{name}: {count:,} {SET_ASIDE[name]}" in shown
+    assert sum(s["count"] for s in info["series"] if s["key"] == "train/loss") + info["warnings"]["quota"] == 40_002
 
 
 def test_show_of_a_run_that_is_not_there_names_the_fix(run):

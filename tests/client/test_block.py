@@ -101,4 +101,4 @@ def test_past_the_quota_a_block_is_thinned_like_single_records(tmp_path: Path) -
     kept = sum(part.count for part in read(journal.folder))
     assert kept == journal.count == n - journal.dropped
     assert 0 < journal.dropped < n
-    assert journal.why_dropped in ("thinned", "disk_full")
+    assert journal.why_dropped in ("quota", "disk_full")

@@ -328,7 +328,7 @@ class TestTheDisk:
         used = sum(path.stat().st_size for path in (tmp_path / "w").glob("*.seg"))
         assert used <= 2 * quota
         assert journal.dropped > 0
-        assert journal.why_dropped == "thinned"
+        assert journal.why_dropped == "quota"
         reader = JournalReader(tmp_path / "w", recover=True)
         steps: list[int] = []
         while (part := reader.read()) is not None:

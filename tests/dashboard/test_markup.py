@@ -3,13 +3,24 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from typing import get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard import listing, markup, sheet, side_by_side, words
 from dashboard.data import Overview
-from monitor.domain import Action, FindingState, Pending, Recommendation, RunPage, RunStatus, Severity
+from monitor.domain import (
+    SET_ASIDE,
+    Action,
+    Counter,
+    FindingState,
+    Pending,
+    Recommendation,
+    RunPage,
+    RunStatus,
+    Severity,
+)
 from monitor.store import Store
 
 from .conftest import NOW_MS, a_run, finding, logged, snapshot
@@ -181,6 +192,14 @@ def test_what_was_set_aside_is_counted_on_the_page() -> None:
     assert "late" in body
     assert "converted" in body
     assert "dropped" not in body
+
+
+def test_each_counter_has_its_words() -> None:
+    assert set(SET_ASIDE) == set(get_args(Counter))
+    body = sheet.events(snapshot(warnings=dict.fromkeys(get_args(Counter), 1) | {"another client's": 2}), (), words.UTC)
+    for meaning in SET_ASIDE.values():
+        assert meaning in body
+    assert "another client&#39;s" in body or "another client&#x27;s" in body
 
 
 def test_only_what_differs_is_in_the_table_of_differences() -> None:
