@@ -120,6 +120,8 @@ class JournalReader:
             if number < self.position.segment:
                 continue
             self._open = OpenSegment.of(path)
+            if self._open is None and (self._recover or any(head.number > number for head in _heads(self.folder))):
+                self._open = OpenSegment.of(path, self.position.record)
             if self._open is None:
                 if self._recover:
                     continue
@@ -133,11 +135,11 @@ class JournalReader:
         """Go on behind this segment, where it has ended and another one has begun."""
         if segment.why != "end":
             return False
-        later = [head for head in _heads(self.folder) if head.number > segment.head.number]
-        if not later:
+        later = [number for number, _ in segment_files(self.folder) if number > segment.head.number]
+        if not later or not (self._recover or self.behind()):
             return False
         self._open = None
-        self.position = Position(self.position.record, later[0].number, 0)
+        self.position = Position(self.position.record, later[0], 0)
         return True
 
 

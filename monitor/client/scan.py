@@ -87,17 +87,25 @@ class OpenSegment:
         self._known = HEADER_SIZE
 
     @classmethod
-    def of(cls, path: Path) -> OpenSegment | None:
-        """Map a segment; None where its header is not written."""
+    def of(cls, path: Path, first: int | None = None) -> OpenSegment | None:
+        """Map a segment; None where its header is not written, or not whole.
+
+        Args:
+            path: the segment.
+            first: number of its first record, where it has been begun whatever its header says.
+        """
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            size = os.fstat(fd).st_size // 8 * 8
+            found = os.fstat(fd)
+            size = found.st_size // 8 * 8
             if size < HEADER_SIZE + FRAME.size:
                 return None
             buffer = mmap.mmap(fd, size, access=mmap.ACCESS_READ)
         finally:
             os.close(fd)
         head = read_head(buffer)
+        if head is None and first is not None and np.frombuffer(buffer, "<u8").any():
+            head = SegmentHead(run_id="", number=int(path.stem), first=first, created_ns=found.st_mtime_ns)
         return None if head is None else cls(buffer, head)
 
     def take(self, at: Position, max_records: int, max_points: int, *, recover: bool) -> Range:

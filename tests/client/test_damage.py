@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from monitor.client.journal import Journal
 from monitor.client.records import JournalReader
 from monitor.client.run import init
+from monitor.client.segment import read_head, segment_files
 from monitor.client.sinks import MemorySink
 from monitor.client.sync import sync, unsent
 from monitor.settings import Settings
@@ -112,6 +113,30 @@ def test_a_damaged_end_mark_does_not_hold_up_the_next_segment(tmp_path: Path) ->
     first.buffer[place] ^= 0xFF
     for recover in (True, False):
         assert read(JournalReader(tmp_path / "w", recover=recover))[0] == list(range(900))
+
+
+@pytest.mark.parametrize("recover", [True, False])
+@pytest.mark.parametrize("which", [0, 1, -1])
+def test_a_segment_whose_header_is_damaged_is_read(tmp_path: Path, which: int, recover: bool) -> None:
+    journal, _ = write(tmp_path / "w")
+    for i in range(20, 3000):
+        if not journal.append({"a": float(i), "b": 0.5}, i):
+            journal.points(("a", "b"), [float(i), 0.5], step=i)
+    heads = {number: path for number, path in segment_files(tmp_path / "w") if read_head(path.read_bytes())}
+    assert len(heads) > 3
+    last = max(heads)
+    path = heads[which % (last + 1)]
+    with path.open("r+b") as file:
+        file.seek(17)
+        file.write(b"damaged")
+    steps, count, lost, warnings = read(JournalReader(tmp_path / "w", recover=recover))
+    if which == -1 and not recover:  # it might be just being begun
+        assert steps == list(range(len(steps)))
+        assert len(steps) < 3000
+    else:
+        assert steps == list(range(3000))
+        assert count == journal.count
+    assert (lost, warnings) == (0, [])
 
 
 @given(damage=st.lists(st.tuples(st.integers(0, 1200), st.integers(1, 255)), min_size=1, max_size=4))
