@@ -71,6 +71,15 @@ def number(value: float | None) -> str:
     return f"{step:,}" if isinstance(step, int) and abs(step) < 10**12 else f"{value:.4g}"
 
 
+def some(count: int, what: str) -> str:
+    """So many of something.
+
+    >>> some(1, "journal"), some(1200, "point")
+    ('1 journal', '1,200 points')
+    """
+    return f"{number(count)} {what}{'' if count == 1 else 's'}"
+
+
 def ago(then_ms: int | None, now_ms: int | None = None) -> str:
     """How long ago that was, in the largest unit that fits.
 

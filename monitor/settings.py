@@ -132,7 +132,24 @@ class Settings(BaseSettings):
     @property
     def store_url(self) -> str:
         """SQLAlchemy URL of the store."""
-        return self.database_url or f"sqlite:///{self.dir / 'monitor.db'}"
+        return self.database_url or f"sqlite:///{self.store_file}"
+
+    @property
+    def store_file(self) -> Path:
+        """The embedded store, where no database is named."""
+        return self.dir / "monitor.db"
+
+    def make_dir(self) -> None:
+        """Make the folder of the embedded store and the journals where it is missing.
+
+        Raises:
+            SettingsError: it cannot be made, or something else stands there.
+        """
+        try:
+            self.dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            problem = f"{self.dir} is no folder that can be made ({error.strerror})"
+            raise SettingsError("dir", problem, "name another, as MONITOR_DIR or --dir") from None
 
     @property
     def journal_dir(self) -> Path:

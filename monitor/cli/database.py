@@ -60,7 +60,7 @@ def check(url: str = _URL, json: bool = typer.Option(False, "--json", help="Prin
 def _store_url() -> str:
     loaded = settings_.load()
     if loaded.database_url is None:
-        loaded.dir.mkdir(parents=True, exist_ok=True)
+        loaded.make_dir()
     return loaded.store_url
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
 from monitor import settings as settings_
-from monitor.screen import emit, err, escape, number
+from monitor.screen import emit, err, escape, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from monitor.client.sync import Leftover
+    from monitor.client.sync import Leftover, SyncReport
+    from monitor.settings import Settings
 
 _FOLDER = typer.Argument(None, metavar="[DIR]", help="Folder of the store and the journals; default MONITOR_DIR.")
 _SERVER = typer.Option(
@@ -39,6 +40,7 @@ def sync(
     from monitor.client.sync import sync as ship
 
     loaded = settings_.load(dir=directory, server_url=server)
+    open_sink = own_destination(loaded, server)
     waiting = [item for item in unsent(loaded.journal_dir) if not item.live]
     bars = (TextColumn("{task.description}"), BarColumn(30), MofNCompleteColumn())
     with Progress(*bars, console=err) as progress:
@@ -48,16 +50,22 @@ def sync(
             if item.folder in tasks:
                 progress.update(tasks[item.folder], completed=done)
 
-        done = ship(loaded.journal_dir, own_destination(loaded, server), report)
+        done = ship(loaded.journal_dir, open_sink, report)
     sent = [item for item in done.sent if item.records]
     data = {"sent": _rows(sent), "left": _rows(done.left), "lost_records": done.lost}
-    lines = [f"sent {number(sum(item.points for item in sent))} points of {number(len(sent))} journals"]
-    lines += [f"[yellow]left {escape(_title(item))}: {escape(item.problem or 'not sent')}[/]" for item in done.left]
-    if done.lost:
-        lines.append(f"[yellow]{number(done.lost)} records could not be read; their runs say so in their warnings[/]")
-    emit(data, "\n".join(lines), json)
+    emit(data, "\n".join(_outcome(done, sent, loaded.journal_dir)), json)
     if done.left:
         raise typer.Exit(1)
+
+
+def _outcome(done: SyncReport, sent: list[Leftover], folder: Path) -> list[str]:
+    lines = [f"sent {some(sum(item.points for item in sent), 'point')} of {some(len(sent), 'journal')}"]
+    if not sent:
+        lines = ["nothing was sent" if done.left else f"nothing is left to send in {escape(str(folder))}"]
+    lines += [f"[yellow]left {escape(_title(item))}: {escape(item.problem or 'not sent')}[/]" for item in done.left]
+    if done.lost:
+        lines.append(f"[yellow]{some(done.lost, 'record')} could not be read; `monitor runs show RUN` counts them[/]")
+    return lines
 
 
 def doctor(
@@ -65,40 +73,65 @@ def doctor(
     server: str = _SERVER,
     json: bool = typer.Option(False, "--json", help="Print the findings as JSON."),
 ) -> None:
-    """Say what is unsent on this machine and why, and whether the server or the embedded store answers."""
-    from monitor.client.reader import Api
-    from monitor.client.sync import unsent
-    from monitor.errors import MonitorError
+    """Say what is unsent on this machine and why, and whether each server or store that it is for answers."""
+    from monitor.client.sync import meant_for, unsent
 
     loaded = settings_.load(dir=directory, server_url=server)
-    where = loaded.server_url or loaded.store_url
-    problem = None
-    try:
-        with Api(loaded.server_url, settings=loaded) as api:
-            api.health()
-    except MonitorError as error:
-        problem = str(error)
     found = unsent(loaded.journal_dir)
-    data = {"dir": str(loaded.dir), "receiver": where, "problem": problem, "journals": _rows(found)}
-    state = f"[red]{escape(problem)}[/]" if problem else "[green]answers[/]"
-    lines = [f"receiver  {escape(where)}: {state}", f"journals  {escape(str(loaded.journal_dir))}: {_count(found)}"]
+    meant = {item.folder: meant_for(item, loaded.server_url) for item in found}
+    states = {to or loaded.store_url: _state(loaded, to) for to in dict.fromkeys([loaded.server_url, *meant.values()])}
+    receivers = [{"receiver": where, "problem": state.problem} for where, state in states.items()]
+    data = {"dir": str(loaded.dir), **receivers[0], "receivers": receivers, "journals": _rows(found)}
+    lines = [f"receiver  {escape(where)}: {state.text}" for where, state in states.items()]
+    lines.append(f"journals  {escape(str(loaded.journal_dir))}: {_count(found)}")
     for item in found:
-        reason = (
-            f"process {item.pid} runs and sends them"
-            if item.live
-            else item.problem or "the process ended before they were sent"
-        )
-        meant = f" for {item.server}" if item.server and item.server != loaded.server_url else ""
-        meant = " for the embedded store" if item.embedded and loaded.server_url else meant
-        lost = f"; {number(item.lost)} records of it cannot be read and will be left out" if item.lost else ""
+        goes = f" for {meant[item.folder] or 'the embedded store'}" if len(states) > 1 else ""
         lines.append(
-            f"  {escape(_title(item))}: {number(item.points)} points unsent{escape(meant)}; {escape(reason)}{lost}"
+            f"  {escape(_title(item))}: {some(item.points, 'point')} unsent{escape(goes)}; {_why(item, loaded)}"
         )
     if any(not item.live for item in found):
         lines.append("`monitor sync` sends what ended processes left")
     emit(data, "\n".join(lines), json)
-    if problem:
+    if any(state.problem for state in states.values()):
         raise typer.Exit(1)
+
+
+class _State(NamedTuple):
+    """How a receiver is: what is wrong with it, None for nothing, and the same as Rich markup."""
+
+    problem: str | None
+    text: str
+
+
+def _state(loaded: Settings, server: str | None) -> _State:
+    """Ask a server, or the embedded store where it has been made, for something that needs the token."""
+    from monitor.client.reader import Api
+    from monitor.errors import MonitorError
+
+    own = not loaded.database_url and (loaded.dir.is_dir() or not loaded.dir.exists())
+    if server is None and own and not loaded.store_file.exists():
+        return _State(None, "not made yet; the first run makes it")
+    try:
+        with Api(settings=loaded.model_copy(update={"server_url": server})) as api:
+            api.health()
+            api.projects()
+    except MonitorError as error:
+        return _State(str(error), f"[red]{escape(str(error))}[/]")
+    return _State(None, "[green]answers[/]")
+
+
+def _why(item: Leftover, loaded: Settings) -> str:
+    """Why a journal is not sent, and what of it is missing."""
+    why = "it was logged offline" if item.offline else "the process ended before they were sent"
+    if item.problem:
+        why = f"the last try failed: {item.problem}"
+    if item.live:
+        why = f"process {item.pid} runs and {'logs them offline' if item.offline else 'sends them'}"
+    if item.size > 0.9 * (loaded.journal_quota_mb << 20):
+        why += f"; it is at its quota of {loaded.journal_quota_mb} MiB, from which on points are left out"
+    if item.lost:
+        why += f"; {some(item.lost, 'record')} cannot be read and will be left out"
+    return escape(why)
 
 
 def _title(item: Leftover) -> str:
@@ -108,16 +141,16 @@ def _title(item: Leftover) -> str:
 def _count(found: tuple[Leftover, ...]) -> str:
     if not found:
         return "nothing is unsent"
-    return f"{number(sum(item.points for item in found))} points unsent in {number(len(found))} journals"
+    return f"{some(sum(item.points for item in found), 'point')} unsent in {some(len(found), 'journal')}"
 
 
 def _rows(items: Iterable[Leftover]) -> list[dict[str, object]]:
     return [
         {
             "run_id": item.run_id, "run": item.run_name, "project": item.project, "writer": item.writer,
-            "server": item.server, "embedded": item.embedded, "live": item.live, "records": item.records,
-            "points": item.points, "lost": item.lost, "bytes": item.size, "problem": item.problem,
-            "folder": str(item.folder),
+            "server": item.server, "embedded": item.embedded, "offline": item.offline, "live": item.live,
+            "records": item.records, "points": item.points, "lost": item.lost, "bytes": item.size,
+            "problem": item.problem, "folder": str(item.folder),
         }
         for item in items
     ]  # fmt: skip

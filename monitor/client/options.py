@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Final, Literal, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 from monitor.captures import captures
 from monitor.errors import LossError, SettingsError
@@ -168,7 +169,11 @@ def server_of(value: str | None) -> str | None:
     """
     if value is None:
         return None
-    if not re.match(r"https?://[^/\s]+", value):
+    try:
+        reachable = re.match(r"https?://[^/\s]+", value) and urlsplit(value).port != 0
+    except ValueError:  # the port is no number that a port can have
+        reachable = False
+    if not reachable:
         raise SettingsError("server", f"{value!r} is no address", "write it as http://host:8470")
     return value.rstrip("/")
 

@@ -71,7 +71,7 @@ class EmbeddedSink:
         from monitor.ingest.engines import open_engines
         from monitor.store import Store
 
-        settings.dir.mkdir(parents=True, exist_ok=True)
+        settings.make_dir()
         self._ingest = ingest
         self._clock = clock
         self._engines = open_engines(settings)

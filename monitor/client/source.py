@@ -116,7 +116,7 @@ class EmbeddedSource:
             if self._opened is None:
                 from monitor.store import Store
 
-                self._settings.dir.mkdir(parents=True, exist_ok=True)
+                self._settings.make_dir()
                 self._opened = Store.open(self._settings.store_url)
             return self._opened
 

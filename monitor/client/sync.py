@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from monitor.client.ack import AckFile, read_ack
 from monitor.client.claim import GONE, claim, note_of, remove
+from monitor.client.options import server_of
 from monitor.client.records import JournalReader
 from monitor.client.segment import segment_files, size_on_disk
 from monitor.client.shipper import batch_of
@@ -42,6 +43,7 @@ class Leftover:
         pid: the writer's process.
         server: the server that its run is meant for; None: the embedded store, or whoever asks.
         embedded: True where the run has gone to the embedded store so far.
+        offline: True where its process was never to send it.
         problem: why the last try to send it failed, None where there was none.
     """
 
@@ -58,6 +60,7 @@ class Leftover:
     pid: int | None = None
     server: str | None = None
     embedded: bool = False
+    offline: bool = False
     problem: str | None = None
 
 
@@ -108,18 +111,32 @@ def sync(
     return _ship_all(_folders(journal_dir), open_sink, progress, None)
 
 
+def meant_for(item: Leftover, configured: str | None) -> str | None:
+    """The server that a journal is meant for, None for the embedded store.
+
+    Args:
+        item: the journal.
+        configured: the server of a run that named none.
+    """
+    return item.server or (None if item.embedded else configured)
+
+
 def own_destination(settings: Settings, server: str | None = None) -> Callable[[Leftover], Sink]:
     """Let each journal go where its run was meant to go.
 
     Args:
         settings: say where a run goes that named no server.
         server: where all of them are to go instead.
+
+    Raises:
+        SettingsError: an address cannot be used.
     """
+    instead, configured = server_of(server), server_of(settings.server_url)
 
     def open_sink(item: Leftover) -> Sink:
         from monitor.client.sinks import Destination
 
-        return Destination(settings, server or item.server or (None if item.embedded else settings.server_url))()
+        return Destination(settings, instead or meant_for(item, configured))()
 
     return open_sink
 
@@ -269,6 +286,7 @@ def _look(folder: Path, *, live: bool | None = None) -> Leftover | None:
         pid=pid if isinstance(pid, int) else None,
         server=server if isinstance(server, str) else None,
         embedded=note.get("embedded") is True,
+        offline=note.get("offline") is True,
         problem=problem if isinstance(problem, str) else None,
     )
 

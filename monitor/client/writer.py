@@ -63,6 +63,7 @@ class Writer:
         self._open_sink = open_sink
         embedded = open_sink is not None and server is None
         note = {"project": start["project"], "run": start["name"] or "", "server": server, "embedded": embedded}
+        note["offline"] = open_sink is None
         try:
             self._claim = claim(self.folder, note)
             self.journal = Journal(self.folder, run_id, quota=settings.journal_quota_mb << 20)
@@ -130,7 +131,7 @@ class Writer:
             self._say_left(total)
             if self._claim is not None and self.shipper is not None:
                 why = self.shipper.refused or self.shipper.trouble
-                self._claim.say_why(str(why) if why else "the process ended before the receiver had answered")
+                self._claim.say_why(str(why) if why else None)
         self.journal.close(remove=stored and ended)
         if stored and ended:
             remove(self.folder)

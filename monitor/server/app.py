@@ -59,7 +59,7 @@ def open_store(settings: Settings) -> Store:
     url = settings.store_url
     if not url.startswith("sqlite"):
         return Store.open(url)
-    settings.dir.mkdir(parents=True, exist_ok=True)
+    settings.make_dir()
     try:
         return Store.open(url)
     except SchemaMismatch as mismatch:

@@ -58,7 +58,7 @@ def run_dashboard(settings: Settings, ready: Callable[[dict[str, str]], None] | 
     """
     check_exposure(settings)
     port = free_port(settings.host, settings.dashboard_port, "dashboard_port")
-    settings.dir.mkdir(parents=True, exist_ok=True)
+    settings.make_dir()
     spec = dashboard_spec(settings, host=settings.host, port=port, server_url=settings.server_url, log=False)
     with until_told_to_stop() as stop:
         keep_running([Child(spec)], stop, ready=lambda: ready({"dashboard": spec.url}) if ready else None)

@@ -91,7 +91,7 @@ def up(
 def _specs(settings: Settings, url: str, *, dashboard: bool, mlflow: bool) -> list[Spec]:
     """The processes that were asked for, MLflow last; their ports are looked at before anything is started."""
     specs = []
-    settings.dir.mkdir(parents=True, exist_ok=True)
+    settings.make_dir()
     if dashboard:
         port = free_port(LOOPBACK, settings.dashboard_port, "dashboard_port")
         specs.append(dashboard_spec(settings, host=LOOPBACK, port=port, server_url=url, log=True))
