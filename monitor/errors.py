@@ -151,10 +151,16 @@ class MlflowRefused(MonitorError, ValueError):
 
 
 class RunNotFound(MonitorError, LookupError):
-    """No run has this id, unique prefix or name."""
+    """No run has this id, unique prefix or name.
 
-    def __init__(self, run_id: str) -> None:
-        super().__init__(f"no run {run_id!r}; `monitor runs ls` lists the runs there are")
+    Args:
+        run_id: what was asked for.
+        deleted: True where it was looked for among the deleted runs.
+    """
+
+    def __init__(self, run_id: str, *, deleted: bool = False) -> None:
+        kind, command = ("deleted run", "deleted") if deleted else ("run", "ls")
+        super().__init__(f"no {kind} {run_id!r}; `monitor runs {command}` lists the runs there are")
         self.run_id = run_id
 
 

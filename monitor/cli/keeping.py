@@ -1,4 +1,4 @@
-"""What is kept, and where: `monitor runs rm|restore|export`, `monitor gc|projects`, `monitor db copy`, on the store."""
+"""What is kept: `monitor runs rm|deleted|restore|export`, `monitor gc|projects`, `monitor db copy`, on the store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from monitor import settings as settings_
-from monitor.screen import emit, err, escape, number, out
+from monitor.screen import ago, emit, err, escape, number, out
 
 if TYPE_CHECKING:
     from monitor.store import Store
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 _RUNS = typer.Argument(..., metavar="RUN…", help="Ids, first digits of ids, or names.", show_default=False)
 _URL = typer.Option(None, "--url", help="SQLAlchemy URL of the database; default: the one in the settings.")
+_DAY_MS = 86_400_000
 _JSON = typer.Option(False, "--json", help="Print as JSON.")
 
 
 def register(runs: typer.Typer, db: typer.Typer, app: typer.Typer) -> None:
     """Add the commands of this file to the groups they belong to."""
     runs.command("rm")(rm)
+    runs.command("deleted")(deleted)
     runs.command("restore")(restore)
     runs.command("export")(export)
     db.command("copy")(copy)
@@ -36,19 +38,42 @@ def rm(runs: list[str] = _RUNS, url: str = _URL, json: bool = _JSON) -> None:
         ids = [store.run(ref).id for ref in runs]
         for run_id in ids:
             store.delete(run_id, now_ms=_now())
-    emit({"deleted": ids}, f"deleted {len(ids)}; `monitor runs restore ID` brings one back until `monitor gc`", json)
+    emit(
+        {"deleted": ids},
+        f"deleted {len(ids)}; `monitor runs restore ID` brings one back for {settings_.load().purge_days:g} days",
+        json,
+    )
 
 
-def restore(
-    runs: list[str] = typer.Argument(..., metavar="ID…", help="Whole ids of deleted runs.", show_default=False),
-    url: str = _URL,
-    json: bool = _JSON,
-) -> None:
-    """Bring deleted runs back."""
+def restore(runs: list[str] = _RUNS, url: str = _URL, json: bool = _JSON) -> None:
+    """Bring deleted runs back; `monitor runs deleted` lists them."""
     with _store(url) as store:
-        for run_id in runs:
-            store.restore(run_id, now_ms=_now())
-    emit({"restored": runs}, f"restored {len(runs)}", json)
+        found = [store.restore(ref, now_ms=_now()) for ref in runs]
+    data: dict[str, object] = {"restored": [run.id for run in found]}
+    emit(data, "\n".join(f"restored {escape(f'{run.project}/{run.name}')} [dim]{run.id}[/]" for run in found), json)
+
+
+def deleted(url: str = _URL, json: bool = _JSON) -> None:
+    """List deleted runs that can still be restored, and for how long."""
+    from rich.table import Table
+
+    days = settings_.load().purge_days
+    with _store(url) as store:
+        found = store.deleted()
+    if json:
+        emit({"keep_days": days, "deleted": [{**run.to_dict(), "deleted_ms": at} for run, at in found]}, "", True)
+        return
+    if not found:
+        out.print("No run is deleted that could be restored.")
+        return
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("run", "name", "started", "deleted", "kept for"):
+        table.add_column(column)
+    for run, at in found:
+        left = max(0.0, days - (_now() - at) / _DAY_MS)
+        shown = f"{left:.1f} days" if left else "the next gc"
+        table.add_row(run.id[:8], escape(f"{run.project}/{run.name}"), ago(run.created_ms), ago(at), shown)
+    out.print(table)
 
 
 def export(

@@ -44,6 +44,7 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int) -> Reply:
     with store.write(batch.run_id, now_ms, Ahead(batch.writer, batch.keys if len(batch.points) else ())) as tx:
         if tx.deleted:
             raise RunNotFound(batch.run_id)
+        told = _told(tx, engine, batch)
         writer = tx.writer(batch.writer) if tx.exists else None
         fresh = writer is None
         if writer is None:
@@ -54,8 +55,15 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int) -> Reply:
         if batch.first != writer.acked:
             raise OffsetGap(batch.run_id, batch.writer, expected=writer.acked, got=batch.first)
         if batch.count:
-            writer = _apply(tx, engine.of(str(tx.get("project"))), batch, writer, fresh=fresh)
+            writer = _apply(tx, engine.of(str(tx.get("project"))), batch, writer, fresh=fresh, told=told)
         return _reply(tx, batch.end, duplicate=False)
+
+
+def _told(tx: Transaction, engine: Judges, batch: Batch) -> bytes | None:
+    """What the rules know of the run so far, where the batch may change it; None where it cannot."""
+    if not tx.exists or not any(event.kind in ("run", "config", "loss") for event in batch.events):
+        return None
+    return said(tx, engine.of(str(tx.get("project"))))
 
 
 def _first_contact(tx: Transaction, batch: Batch) -> Writer:
@@ -130,19 +138,21 @@ def _run_again(tx: Transaction) -> None:
     tx.set(status=str(RunStatus.RUNNING))
 
 
-def _apply(tx: Transaction, engine: Engine, batch: Batch, writer: Writer, *, fresh: bool) -> Writer:
-    """What follows the first contact: further `run` events, points, the other events, the offset."""
+def _apply(tx: Transaction, engine: Engine, batch: Batch, writer: Writer, *, fresh: bool, told: bytes | None) -> Writer:
+    """What follows the first contact: further `run` events, points, the other events, the offset.
+
+    Args:
+        told: what `_told` said before the batch.
+    """
     for event in batch.events:
         if event.kind == "run" and not (fresh and event.record == 0):
             found = run_event(event.data)
             if not found.join and event.record > 0:
                 writer = Writer(_enter(tx, found, batch.writer), writer.joined, writer.acked)
-    tells = any(event.kind in ("config", "loss") for event in batch.events)
-    told = said(tx, engine) if tells else b""
     for event in batch.events:
         if event.kind in _FIRST:
             _EVENTS[event.kind](tx, event, writer)
-    anew = tells and said(tx, engine) != told
+    anew = told is not None and said(tx, engine) != told
     if len(batch.points):
         _points(tx, engine, batch, writer.attempt, anew=anew)
     elif anew or any(event.kind == "weights" for event in batch.events):

@@ -78,13 +78,24 @@ def _of_ids(connection: Connection, run_ids: Sequence[str]) -> tuple[RunInfo, ..
     return tuple(found[run_id] for run_id in run_ids)
 
 
-def find_run(connection: Connection, ref: str) -> RunInfo:
+def list_deleted(connection: Connection) -> tuple[tuple[RunInfo, int], ...]:
+    """The deleted runs that were not purged yet with when they were deleted, the latest first."""
+    query = select(*rows.INFO_COLUMNS, RUNS.c.deleted_ms).where(~_STORED)
+    found = connection.execute(query.order_by(RUNS.c.deleted_ms.desc(), RUNS.c.run_id)).mappings()
+    return tuple((rows.run_info(row), row["deleted_ms"]) for row in found)
+
+
+def find_run(connection: Connection, ref: str, *, deleted: bool = False) -> RunInfo:
     """A run by its id, a prefix of it that no other run shares, or a name that no other run has.
+
+    Args:
+        ref: what the user wrote.
+        deleted: True: among the deleted runs, else among the others.
 
     Raises:
         RunNotFound: none, or several.
     """
-    query = select(*rows.INFO_COLUMNS).where(_STORED)
+    query = select(*rows.INFO_COLUMNS).where(~_STORED if deleted else _STORED)
     ref = ref.strip()
     exact = connection.execute(query.where(RUNS.c.run_id == ref)).mappings().one_or_none()
     if exact is not None:
@@ -97,8 +108,8 @@ def find_run(connection: Connection, ref: str) -> RunInfo:
         if len(found) == 1:
             return rows.run_info(found[0])
         if found:
-            raise RunNotFound(f"{ref} (several runs are called so; give an id)")
-    raise RunNotFound(ref)
+            raise RunNotFound(f"{ref} (several runs are called so; give an id)", deleted=deleted)
+    raise RunNotFound(ref, deleted=deleted)
 
 
 def list_projects(connection: Connection) -> tuple[tuple[str, int], ...]:

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from monitor.domain import Alert, Delivery, RunInfo, RunStatus
 from monitor.errors import RunNotFound, WireError
-from monitor.store import duties, migrate, retention
+from monitor.store import duties, migrate, retention, runs
 from monitor.store.connect import make_engine, parse_url
 from monitor.store.reads import Reads
 from monitor.store.schema import RUNS
@@ -135,16 +135,28 @@ class Store(Reads):
                 raise RunNotFound(run_id)
             tx.set(deleted_ms=now_ms)
 
-    def restore(self, run_id: str, *, now_ms: int) -> None:
+    def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
+        """The runs that `restore` can bring back with when they were deleted, ms since the epoch; the latest first."""
+        with self._read() as connection:
+            return runs.list_deleted(connection)
+
+    def restore(self, ref: str, *, now_ms: int) -> RunInfo:
         """Bring a deleted run back that was not purged yet.
 
+        Args:
+            ref: its id, a prefix of it that no other deleted run shares, or a name that no other has.
+            now_ms: milliseconds since the epoch.
+
         Raises:
-            RunNotFound: no deleted run has this id.
+            RunNotFound: no deleted run is called so, or several are.
         """
-        with self.write(run_id, now_ms) as tx:
+        with self._read() as connection:
+            found = runs.find_run(connection, ref, deleted=True)
+        with self.write(found.id, now_ms) as tx:
             if not tx.deleted:
-                raise RunNotFound(run_id)
+                raise RunNotFound(ref, deleted=True)
             tx.set(deleted_ms=None)
+        return found
 
     def retirable(self, *, before_ms: int, project: str | None = None, limit: int = 100_000) -> tuple[str, ...]:
         """The runs that `retire` would delete, the oldest first."""

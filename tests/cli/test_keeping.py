@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 import monitor
 from monitor.cli import app
-from monitor.errors import QueryError
+from monitor.errors import QueryError, RunNotFound
 
 
 @pytest.fixture
@@ -35,6 +35,37 @@ def test_a_deleted_run_leaves_the_list_and_can_come_back(run):
     assert names() == []
     call("runs", "restore", run.id)
     assert names() == ["baseline"]
+
+
+def test_deleted_runs_are_listed_and_come_back_by_a_prefix_of_their_id_or_by_name(run):
+    with monitor.init("vision", name="other") as other:
+        other.log({"train/loss": 1.0})
+    assert call("runs", "deleted")["deleted"] == []
+    call("runs", "rm", "baseline")
+    call("runs", "rm", "other")
+    assert [found["name"] for found in call("runs", "deleted")["deleted"]] == ["other", "baseline"]
+    shown = CliRunner().invoke(app, ["runs", "deleted"]).stdout
+    assert f"{run.id[:8]}  vision/baseline" in shown
+    assert "7.0 days" in shown
+    assert call("runs", "restore", run.id[:8])["restored"] == [run.id]
+    assert call("runs", "restore", "other")["restored"] == [other.id]
+    assert "No run is deleted" in CliRunner().invoke(app, ["runs", "deleted"]).stdout
+
+
+def test_what_was_not_deleted_is_not_restored(run):
+    for ref in (run.id, run.id[:8], "baseline", "nothing"):
+        with pytest.raises(RunNotFound, match=r"no deleted run .* `monitor runs deleted` lists"):
+            call("runs", "restore", ref)
+
+
+def test_a_name_that_several_deleted_runs_have_is_none_to_restore_by(run):
+    with monitor.init("vision", name="baseline") as again:
+        again.log({"train/loss": 1.0})
+    call("runs", "rm", run.id)
+    call("runs", "rm", again.id)
+    with pytest.raises(RunNotFound, match="several runs are called so"):
+        call("runs", "restore", "baseline")
+    assert names() == []
 
 
 def test_gc_keeps_deleted_runs_for_their_days_and_removes_them_after(run):

@@ -126,6 +126,26 @@ def test_what_is_said_of_the_loss_holds_for_the_whole_run_in_whatever_batch_it_c
     assert store.run(told.run_id).verdict == store.run(known.run_id).verdict
 
 
+@pytest.mark.parametrize("same_writer", [True, False])
+def test_what_a_resumed_run_says_of_its_loss_holds_for_the_whole_run(store: Store, same_writer: bool) -> None:
+    loss = {"chance_level": math.log(10), "floor": 0.0}
+    values = [50.0 - i / 10 for i in range(300)]
+    known, told = Feed(store), Feed(store)
+    for feed, first, later in ((known, loss, None), (told, None, loss)):
+        feed.start(loss=first)
+        feed.log("loss", range(300), values)
+        if not same_writer:
+            feed.writer, feed.acked = "second", 0
+        feed.start(loss=later, resume="allow")
+    assert store.run(told.run_id).attempt == 2
+    assert "initial_loss" in {found.rule for found in store.findings(known.run_id)}
+    assert store.findings(told.run_id) == store.findings(known.run_id)
+    for feed in (known, told):
+        feed.log("loss", range(300, 400), [20.0 - i / 10 for i in range(100)])
+    assert store.findings(told.run_id) == store.findings(known.run_id)
+    assert store.run(told.run_id).verdict == store.run(known.run_id).verdict
+
+
 def test_a_failed_run_alerts(feed: Feed) -> None:
     feed.event("finish", status="failed", error="RuntimeError: CUDA")
     (delivery,) = feed.store.alerts(feed.run_id)
