@@ -19,6 +19,7 @@ from dashboard import words
 from dashboard.axes import HEIGHT, Look, axis_values, canvas, place_x, resolve_scale
 from dashboard.figure import Figure
 from dashboard.marks import (
+    Span,
     add_best,
     add_checkpoints,
     add_findings,
@@ -88,19 +89,24 @@ def loss_figure(train: Curve | None, val: Curve | None, story: Story, look: Look
             _add_curve(figure, curve, name, colour, look, scale, peers=curves)
     add_non_finite(figure, curves, look)
     place = _placer(story, look, curves)
-    end = max((float(np.nanmax(c.x)) for c in curves if np.isfinite(c.x).any()), default=0.0)
-    last = place_x(end, look, curves)
-    labels = add_findings(figure, on_curve(story.findings, story.verdict), place, last, colours)
-    add_stop(figure, story.recommendation, place, last, labels, colours)
+    xs = [c.x for c in curves if np.isfinite(c.x).any()]
+    span = Span(*(place_x(float(x), look, curves) for x in _ends(xs)))
+    labels = add_findings(figure, on_curve(story.findings, story.verdict), place, span, colours)
+    add_stop(figure, story.recommendation, place, span, labels, colours)
     add_references(figure, within(story.references, curves), scale, colours)
-    add_best(figure, story.recommendation, place, scale, colours)
+    add_best(figure, story.recommendation, place, span, scale, colours)
     add_checkpoints(figure, story.checkpoints, place, colours)
     judged = colours.train if val is None else colours.val
     add_forecast(figure, story.recommendation, place, scale, judged)
     _end_axis(figure, curves, look)
     _open_lanes(figure, lanes(story.findings, story.recommendation.pending), colours)
-    add_lanes(figure, story.findings, place, last, colours, story.recommendation.pending)
+    add_lanes(figure, story.findings, place, span.last, colours, story.recommendation.pending)
     return figure
+
+
+def _ends(xs: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+    """The smallest and the largest x of the curves, 0 where there is none."""
+    return (min(float(np.nanmin(x)) for x in xs), max(float(np.nanmax(x)) for x in xs)) if xs else (0.0, 0.0)
 
 
 def within(references: Mapping[str, float], curves: Sequence[Curve]) -> dict[str, float]:
@@ -183,7 +189,9 @@ def forecast_caption(rec: Recommendation) -> tuple[str, ...]:
         return ()
     step, ahead, expected, low, high = numbers
     between = f"{words.number(low, 3)} and {words.number(high, 3)}"
-    return (f"forecast: {words.number(expected, 3)} at step {words.step(step + ahead)}, 90 % between {between}",)
+    return (
+        f"forecast: {words.number(expected, 3)} at step {words.step(math.ceil(step + ahead))}, 90 % between {between}",
+    )
 
 
 def weight_of(smoothing: float, count: int) -> float:

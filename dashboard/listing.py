@@ -128,6 +128,11 @@ def _head(title: str, column: str, order: str) -> str:
     )
 
 
+def _label(title: str) -> str:
+    """What a number is of, for narrow screens, where it does not stand below its column's title."""
+    return f' data-head="{text(title.lower())}"' if "lm-num" in _CSS.get(title, "") else ""
+
+
 def _row(run: RunInfo, spark: object, ticked: bool, now_ms: int, scored: bool) -> str:
     lines = spark if isinstance(spark, dict) else {}
     rec = run.recommendation
@@ -152,7 +157,7 @@ def _row(run: RunInfo, spark: object, ticked: bool, now_ms: int, scored: bool) -
         words.duration(end - run.created_ms),
     )
     body = "".join(
-        f'<td class="{_CSS.get(title, "")}">{cell}</td>'
+        f'<td class="{_CSS.get(title, "")}"{_label(title)}>{cell}</td>'
         for (title, _), cell in zip(_HEADS, cells, strict=True)
         if scored or title != "Skill"
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from dashboard import words
 from dashboard.figure import Figure
@@ -15,6 +15,18 @@ from dashboard.theme import Palette, rgba
 from monitor.domain import Checkpoint, Finding, FindingState, Pending, Recommendation, Severity
 
 Place = Callable[[float | None], float | None]
+
+
+class Span(NamedTuple):
+    """The ends of the curves on the axis in use."""
+
+    first: float
+    last: float
+
+    def share(self, x: float) -> float:
+        """How far along the curves an x stands: 0 at their begin, 1 at their end."""
+        return (x - self.first) / (self.last - self.first) if self.last > self.first else 0.0
+
 
 SYMBOLS: Final = {Severity.CRITICAL: "▲", Severity.WARNING: "◆", Severity.INFO: "●"}
 """A severity's mark, so that it is not told by colour alone."""
@@ -49,14 +61,14 @@ def lanes(findings: Sequence[Finding], pending: Sequence[Pending] = ()) -> tuple
     return tuple(dict.fromkeys([*found, *(p.rule for p in pending)]))[:MAX_LANES]
 
 
-def add_findings(figure: Figure, drawn: Sequence[Finding], place: Place, end: float, colours: Palette) -> int:
+def add_findings(figure: Figure, drawn: Sequence[Finding], place: Place, span: Span, colours: Palette) -> int:
     """A dashed line at each finding's onset with its name, a thin one where it fired; a band where it is critical.
 
     Args:
         figure: drawn on in place.
         drawn: findings of `on_curve`.
         place: x of a step.
-        end: x at which a finding that still fires ends.
+        span: of the curves; a finding that still fires ends with them.
         colours: of the mode.
 
     Returns:
@@ -69,10 +81,10 @@ def add_findings(figure: Figure, drawn: Sequence[Finding], place: Place, end: fl
             continue
         colour = colour_of(finding.severity, colours)
         if finding.severity is Severity.CRITICAL:
-            _band(figure, onset, max(onset, end), finding, colour)
+            _band(figure, onset, max(onset, span.last), finding, colour)
         _line(figure, onset, colour, dash="dash", width=1.6)
         _line(figure, fired, colour, dash="solid", width=1.0)
-        _label(figure, onset, end, labelled, _text(finding), colour, colours)
+        _label(figure, onset, span, labelled, _text(finding), colour, colours)
         labelled += 1
     return labelled
 
@@ -138,7 +150,7 @@ def add_forecast(figure: Figure, rec: Recommendation, place: Place, scale: str, 
     )  # fmt: skip
 
 
-def add_best(figure: Figure, rec: Recommendation, place: Place, scale: str, colours: Palette) -> None:
+def add_best(figure: Figure, rec: Recommendation, place: Place, span: Span, scale: str, colours: Palette) -> None:
     """A star at the lowest loss, with its step; on the foot of the frame where a log axis cannot show the loss."""
     x, loss = place(rec.best_step), rec.best_val_loss
     if x is None or loss is None or not math.isfinite(loss):
@@ -160,6 +172,7 @@ def add_best(figure: Figure, rec: Recommendation, place: Place, scale: str, colo
         y=0.03 if off_axis else math.log10(loss) if scale == "log" else loss,
         yref="y2" if off_axis else "y",
         yanchor="bottom",
+        xanchor="right" if span.share(x) > 0.85 else "left" if span.share(x) < 0.15 else "center",
         yshift=10,
         text=f"best {words.number(loss)} · step {words.step(rec.best_step)}",
         font={"size": 12, "color": colours.good},
@@ -167,7 +180,7 @@ def add_best(figure: Figure, rec: Recommendation, place: Place, scale: str, colo
     )
 
 
-def add_stop(figure: Figure, rec: Recommendation, place: Place, end: float, row: int, colours: Palette) -> None:
+def add_stop(figure: Figure, rec: Recommendation, place: Place, span: Span, row: int, colours: Palette) -> None:
     """A line where a stop was first advised; it says so where the advice was withdrawn later."""
     x = place(rec.first_stop_step)
     if x is None:
@@ -175,7 +188,7 @@ def add_stop(figure: Figure, rec: Recommendation, place: Place, end: float, row:
     withdrawn = ", withdrawn" if rec.stop_step is None else ""
     _line(figure, x, colours.text, dash="dot", width=1.4)
     text = f"■ stop advised · {words.step(rec.first_stop_step)}{withdrawn}"
-    _label(figure, x, end, row, text, colours.text, colours)
+    _label(figure, x, span, row, text, colours.text, colours)
 
 
 def add_checkpoints(figure: Figure, checkpoints: Sequence[Checkpoint], place: Place, colours: Palette) -> None:
@@ -262,9 +275,9 @@ def _line(figure: Figure, x: float, colour: str, *, dash: str, width: float) -> 
     )
 
 
-def _label(figure: Figure, x: float, end: float, row: int, text: str, colour: str, colours: Palette) -> None:
+def _label(figure: Figure, x: float, span: Span, row: int, text: str, colour: str, colours: Palette) -> None:
     """The finding's name at its onset, a row lower for each, on the side where there is room."""
-    right = x > 0.6 * end
+    right = span.share(x) > 0.6
     figure.note(
         x=x,
         y=1 - 0.065 * row,

@@ -146,7 +146,7 @@ def _outlook(forecast: Mapping[str, float | int | str | None]) -> list[tuple[str
         return []
     return [
         (
-            f"in {words.number(float(steps or 0))} more steps",
+            f"in {words.step(math.ceil(float(steps or 0)))} more steps",
             f"{words.number(float(expected or 0), 3)} ({words.number(float(low or 0), 2)} to "
             f"{words.number(float(high or 0), 2)})",
             "forecast",
@@ -199,19 +199,33 @@ def sorted_evidence(finding: Finding) -> list[tuple[str, object]]:
     return [(k, finding.evidence[k]) for k in ordered]
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, css: str = "", numeric: Sequence[int] = ()) -> str:
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    css: str = "",
+    numeric: Sequence[int] = (),
+    matrix: bool = False,
+) -> str:
     """A table; cells are HTML, already escaped, the heads plain text.
+
+    On a narrow screen a row of more than two columns stands as a block, each value beside its column's title, which the
+    cell carries in `data-head`.
 
     Args:
         head: column titles.
         rows: cells.
         css: extra classes.
         numeric: indices of columns that are set to the right.
+        matrix: the columns are read against each other, so the rows stay rows on a narrow screen.
     """
     ends = set(numeric)
+    stacked = len(head) > 2 and not matrix
+    css = f"{css} lm-stack".strip() if stacked else css
 
     def cell(tag: str, i: int, body: str) -> str:
-        return f"<{tag}{' class=lm-num' if i in ends else ''}>{body}</{tag}>"
+        label = f' data-head="{text(head[i])}"' if stacked and tag == "td" else ""
+        return f"<{tag}{' class=lm-num' if i in ends else ''}{label}>{body}</{tag}>"
 
     top = "".join(cell("th", i, text(h)) for i, h in enumerate(head))
     body = "".join("<tr>" + "".join(cell("td", i, c) for i, c in enumerate(row)) + "</tr>" for row in rows)

@@ -35,6 +35,8 @@ const load = (url) => (window.__monitorPlotly ??= new Promise((done, failed) => 
   document.head.appendChild(script);
 }));
 
+const NARROW = 560;  // pixels
+
 const number = (value) => (typeof value === "number" ? value : Date.parse(value.replace(" ", "T") + "Z"));
 
 function report(box, event) {
@@ -58,6 +60,10 @@ export default function ({ data, parentElement, setStateValue }) {
   box.__tell = setStateValue;
   delete figure.layout.height;
   figure.layout.autosize = true;
+  if (box.clientWidth < NARROW && figure.layout.legend && figure.layout.showlegend !== false) {
+    figure.layout.title = { text: "" };  // the legend takes its place: beside it there is no room
+    Object.assign(figure.layout.legend, { x: 0, xanchor: "left" });
+  }
   const config = { displaylogo: false, responsive: true, displayModeBar: data.bar ? "hover" : false,
     showSendToCloud: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"] };
   load(data.plotly).then((Plotly) => {

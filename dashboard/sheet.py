@@ -114,9 +114,10 @@ def no_curves(seen: Snapshot) -> str:
             f"Stored and shown under More series: {names}. A loss is found by its name, such as train/loss or val_loss."
         )
         return markup.notice("info", "No series is taken for a loss.", body, testid="no-loss")
-    return markup.notice(
-        "info", "No point has arrived yet.", "The chart appears with the first one.", testid="no-points"
-    )
+    said = ("No point has arrived yet.", "The chart appears with the first one.")
+    if not seen.info.status.live:
+        said = ("No point was logged.", "The run ended before its first one.")
+    return markup.notice("info", *said, testid="no-points")
 
 
 def references(run: RunInfo) -> dict[str, float]:
@@ -175,9 +176,15 @@ def tags(run: RunInfo) -> str:
         ("project", text(run.project)),
         ("group", text(run.group or words.NOTHING)),
     ]
-    if run.loss:
-        about.append(("loss", text(", ".join(f"{k}: {v}" for k, v in run.loss.items()))))
+    for key, value in markup.flat(run.loss or {}, "loss.").items():
+        if value not in (None, [], {}):
+            listed = "; ".join(_plain(v) for v in value) if isinstance(value, list) else value
+            about.append((f"<code>{text(key)}</code>", markup.shown(listed)))
     return markup.table(("tag", "value"), [*rows, *about], css="lm-wrap")
+
+
+def _plain(value: object) -> str:
+    return words.number(value) if value is None or isinstance(value, float) else str(value)
 
 
 def by_interest(series: Sequence[SeriesInfo]) -> tuple[SeriesInfo, ...]:
@@ -234,5 +241,5 @@ def events(seen: Snapshot, happened: Sequence[Event], zone: tzinfo) -> str:
     ]
     if lines:
         more = f" ({EVENT_LIMIT} of {len(newest):,})" if len(newest) > EVENT_LIMIT else ""
-        body += f"<h2>Events{more}</h2>" + markup.table(("time", "event", "what"), lines, css="lm-wrap")
+        body += f"<h2>Events{more}</h2>" + markup.table(("time", "event", "what"), lines, css="lm-wrap lm-events")
     return body or '<p class="lm-dim">Nothing was dropped, converted or late, and no event was recorded.</p>'

@@ -98,7 +98,7 @@ def differences(runs: Sequence[RunInfo]) -> str:
     said = f"{len(odd)} of {len(keys)} keys differ" + (
         f"; the first {DIFFERENCES} are shown" if len(odd) > DIFFERENCES else ""
     )
-    table = markup.table(("", *labels(runs)), rows, css="lm-wrap")
+    table = markup.table(("", *labels(runs)), rows, css="lm-wrap", matrix=True)
     return f'<h2>Configuration</h2><p class="lm-dim">{said}.</p>{table}'
 
 

@@ -175,7 +175,7 @@ class Recommendation:
     stop_step: float | None = None
     best_step: float | None = None
     best_val_loss: float | None = None
-    reason: str = "Nothing has been logged yet."
+    reason: str = "No loss has been logged yet."
     confidence: float | None = None
     forecast: Mapping[str, float | int | str | None] = field(default_factory=dict)
     patience: Mapping[str, float | int | str | None] = field(default_factory=dict)

@@ -94,7 +94,7 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
             reason = f"{name.replace('_', ' ').capitalize()} since {state.unit} {state.slots[name].onset:g}."
             return Action.INVESTIGATE, reason, CONFIDENCE["look"]
     if not curve.n:
-        return Action.CONTINUE, "Nothing has been logged yet.", None
+        return Action.CONTINUE, "No loss has been logged yet.", None
     outlook = _outlook(state)
     if not outlook:
         return Action.CONTINUE, "Too early to tell; nothing speaks for stopping.", None

@@ -108,6 +108,23 @@ def test_filters_are_in_the_address_and_the_back_button_restores_them(service: S
     assert parse_qs(urlparse(page.url).query) == {"verdict": ["overfitting"], "sort": ["name"]}
 
 
+@pytest.mark.parametrize(
+    ("path", "ready"),
+    [("/?sort=name", "[data-testid=run-row]"), ("/alerts", ".lm-alerts"), ("/run?id=overfits&tab=Series", ".lm-stack"),
+     ("/run?id=overfits&tab=Checkpoints", ".lm-stack")],
+)  # fmt: skip
+def test_nothing_needs_sideways_scrolling_on_a_phone(service: Service, page: Page, path: str, ready: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 900})
+
+    page.goto(f"{service.dashboard}{path}")
+
+    page.locator(ready).first.wait_for()
+    wide = (
+        "[...document.querySelectorAll('.lm-scroll, .stMain, body')].filter((e) => e.scrollWidth > e.clientWidth + 1)"
+    )
+    assert page.evaluate(f"{wide}.map((e) => e.outerHTML.slice(0, 200))") == []
+
+
 def test_picked_runs_are_compared(service: Service, page: Page) -> None:
     page.goto(f"{service.dashboard}/?sort=name")
     for name in ("learns", "overfits"):

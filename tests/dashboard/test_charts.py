@@ -230,6 +230,20 @@ def test_marks_stand_at_the_positions_of_their_steps_where_the_axis_is_not_steps
     assert not any("stop advised" in text for text in notes(figure)), "step 7 has no place on this axis"
 
 
+@pytest.mark.parametrize("begin", [0.0, 1_764_000_000_000.0])
+def test_labels_keep_within_the_curve_wherever_the_axis_begins(begin: float) -> None:
+    look = replace(LOOK, x_axis="wall_time")
+    line = curve([2.0, 1.0, 0.5, 0.4], x=[begin, begin + 1, begin + 2, begin + 100])
+    places = {0.0: begin, 1.0: begin + 1, 3.0: begin + 100}
+    best = Recommendation(best_step=3.0, best_val_loss=0.4)
+    story = Story(findings=(finding(onset_step=0.0, fired_step=1.0),), recommendation=best, positions=places)
+
+    drawn = {a.text: a.xanchor for a in checked(charts.loss_figure(line, None, story, look)).layout.annotations}
+
+    assert drawn["best 0.4 · step 3"] == "right"
+    assert drawn["▲ overfitting · onset 0, fired 1"] == "left"
+
+
 def test_checkpoints_are_ticks_with_their_path(look: Look) -> None:
     saved = Checkpoint(step=5, path="<best>.pt", time_ms=0)
     figure = checked(charts.loss_figure(curve(range(9)), None, Story(checkpoints=(saved,)), look))

@@ -8,7 +8,7 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import listing, markup, sheet, side_by_side, words
+from dashboard import charts, listing, markup, sheet, side_by_side, words
 from dashboard.data import Overview
 from monitor.domain import (
     SET_ASIDE,
@@ -212,6 +212,35 @@ def test_only_what_differs_is_in_the_table_of_differences() -> None:
     assert "seed" in body
     assert "<code>lr</code>" not in body
     assert "2 of 3 keys differ" in body
+
+
+def test_a_cell_carries_its_columns_title_where_a_row_stands_as_a_block_on_a_narrow_screen() -> None:
+    wide = markup.table(("run", "<b>", "loss"), [("a", "b", "c")], numeric=(2,))
+    assert 'class="lm-table lm-stack"' in wide
+    assert '<td data-head="&lt;b&gt;">b</td><td class=lm-num data-head="loss">c</td>' in wide
+    assert "data-head" not in markup.table(("key", "value"), [("a", "b")])
+    assert "lm-stack" not in side_by_side.differences([a_run(config={"lr": 1}), a_run(config={"lr": 2})])
+
+
+def test_a_forecast_ends_at_a_whole_step() -> None:
+    told = {"from_step": 775.0, "steps": 387.5, "level": 0.4, "expected": 0.39, "low": 0.2, "high": 0.6}
+    rec = Recommendation(forecast=told)
+    assert "in 388 more steps" in markup.banner(rec, live=True)
+    assert charts.forecast_caption(rec) == ("forecast: 0.39 at step 1,163, 90 % between 0.2 and 0.6",)
+
+
+def test_what_is_known_of_the_loss_is_told_key_by_key() -> None:
+    known = {"name": "huber", "range": [0.0, None], "params": {"delta": 1.0, "weights": None}, "traps": []}
+    body = sheet.tags(a_run(loss=known))
+    assert "<code>loss.params.delta</code></td><td>1</td>" in body
+    assert "<code>loss.range</code></td><td>0; –</td>" in body
+    assert "weights" not in body
+    assert "traps" not in body
+
+
+def test_a_run_that_ended_without_a_point_waits_for_none() -> None:
+    assert "No point has arrived yet" in sheet.no_curves(snapshot(()))
+    assert "No point was logged" in sheet.no_curves(snapshot((), status=RunStatus.FINISHED))
 
 
 def test_runs_of_the_same_name_are_told_apart() -> None:
