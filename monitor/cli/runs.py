@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from monitor.domain import SET_ASIDE, RunInfo
 from monitor.screen import ACTIONS, STATUSES, ago, diagnosis_text, emit, escape, number, out  # fmt: skip
@@ -15,6 +19,9 @@ _COLUMNS = (
 )  # fmt: skip
 _WIDE = 100
 """Columns of a terminal from which on the list has room for all of its own."""
+_NAME: Final = 1
+"""The column that gives way where the terminal is too narrow for all: a long name is cut, and nothing else is."""
+_NAME_LEAST: Final = 16
 _JSON = typer.Option(False, "--json", help="Print as JSON.")
 
 
@@ -53,18 +60,30 @@ def ls(
         out.print("No runs yet. Log one: https://pypi.org/project/lossmonitor or `monitor demo`" if not any(
             (project, status, verdict, search, query)) else "No run matches.")  # fmt: skip
         return
-    columns = _COLUMNS if out.width >= _WIDE else _COLUMNS[:-2]
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for column, right in columns:
-        table.add_column(column, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
-    for run in page.items:
-        table.add_row(*_row(run)[: len(columns)])
-    out.print(table)
+    out.print(_table(page.items))
     if page.total > len(page.items):
         out.print(f"[dim]{len(page.items)} of {page.total:,} runs; --limit shows more[/]")
 
 
-def _row(run: RunInfo) -> list[str]:
+def _table(runs: Sequence[RunInfo]) -> Table:
+    """The runs as a table that fits the terminal; only names are cut."""
+    narrow = out.width < _WIDE
+    columns = _COLUMNS[:-2] if narrow else _COLUMNS
+    rows = [[Text.from_markup(cell) for cell in _row(run, narrow=narrow)[: len(columns)]] for run in runs]
+    taken = [max(len(name), *(row[i].cell_len for row in rows)) for i, (name, _) in enumerate(columns)]
+    room = out.width - sum(taken) + taken[_NAME] - 2 * (len(columns) - 1)
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for i, (column, right) in enumerate(columns):
+        most = max(room, _NAME_LEAST) if i == _NAME else None
+        table.add_column(
+            column, justify="right" if right else "left", no_wrap=True, overflow="ellipsis", max_width=most
+        )
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _row(run: RunInfo, *, narrow: bool) -> list[str]:
     rec = run.recommendation
     return [
         run.id[:8],
@@ -72,7 +91,7 @@ def _row(run: RunInfo) -> list[str]:
         f"[{STATUSES[run.status]}]{run.status}[/]",
         run.verdict,
         f"[{ACTIONS[rec.action]}]{rec.action}[/]",
-        "-" if rec.best_step is None else f"{number(rec.best_val_loss)} @ {number(rec.best_step)}",
+        "-" if rec.best_step is None else number(rec.best_val_loss) + ("" if narrow else f" @ {number(rec.best_step)}"),
         number(run.last_step),
         ago(run.created_ms),
     ]

@@ -9,6 +9,7 @@ import monitor
 from monitor.cli import app
 from monitor.domain import SET_ASIDE
 from monitor.errors import RunNotFound
+from monitor.screen import out
 
 
 @pytest.fixture
@@ -34,6 +35,20 @@ def test_ls_lists_the_run_with_status_and_verdict(run):
     assert run.id[:8] in out
     assert "baseline" in out
     assert "finished" in out
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_long_name_is_cut_and_nothing_else_is(run, monkeypatch, width):
+    with monitor.init("vision", name="long-" * 40) as long:
+        long.log({"train/loss": 1.0}, step=0)
+    monkeypatch.setattr(out, "width", width)
+    lines = call("runs", "ls").splitlines()
+    assert max(len(line) for line in lines) <= width
+    told = next(line for line in lines if line.startswith(long.id[:8]))
+    assert "vision/long-" in told
+    assert told.count("…") == 1
+    assert "finished  too_early" in told
+    assert "vision/baseline" in next(line for line in lines if line.startswith(run.id[:8]))
 
 
 def test_ls_json_holds_whole_runs(run):
