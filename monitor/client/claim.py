@@ -1,7 +1,8 @@
 """Who writes to a journal folder: a lock that the kernel drops when its process dies, however it dies.
 
 The lock is a POSIX record lock, which a fork does not inherit. Within one process it does not exclude, so the folders
-this process holds are kept in a set as well.
+this process holds are kept in a table as well; and it is dropped as soon as any descriptor of the file is closed, so
+what is in the file of a folder that this process holds is read through the descriptor that holds it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ if sys.platform != "win32":
 NAME: Final = "writer.json"
 GONE: Final = ".stored-"
 """Begins the name of a folder that is being deleted."""
-_held: dict[Path, int] = {}
+_held: dict[Path, tuple[int, int]] = {}
+"""Process and descriptor, by the folder that they hold."""
 _lock = threading.Lock()
 
 
@@ -74,20 +76,24 @@ def claim(folder: Path, note: Mapping[str, object] | None = None) -> Claim | Non
     """
     folder = folder.absolute()
     with _lock:
-        if _held.get(folder) == os.getpid():
+        if _held_here(folder) is not None:
             return None
         if note is not None:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        elif not folder.is_dir():
-            return None
-        fd = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fd = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            if note is None:
+                return None
+            raise
         try:
             if sys.platform != "win32":
                 fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (folder / NAME).stat()  # who held it may have deleted it before the lock was free
         except OSError:
             os.close(fd)
             return None
-        _held[folder] = os.getpid()
+        _held[folder] = os.getpid(), fd
     return Claim(folder, fd, note)
 
 
@@ -103,7 +109,16 @@ def remove(folder: Path) -> None:
 def note_of(folder: Path) -> dict[str, object]:
     """What the writer of a folder said of itself; empty where it said nothing."""
     try:
-        data = json.loads((folder / NAME).read_bytes())
+        with _lock:
+            fd = _held_here(folder.absolute())
+            text = (folder / NAME).read_bytes() if fd is None else os.pread(fd, os.fstat(fd).st_size, 0)
+        data = json.loads(text)
     except (OSError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}
+
+
+def _held_here(folder: Path) -> int | None:
+    """The descriptor by which this process, not its parent before a fork, holds a folder."""
+    pid, fd = _held.get(folder, (0, -1))
+    return fd if pid == os.getpid() else None

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -128,6 +130,30 @@ def test_a_folder_without_any_record_is_cleared_away(settings: Settings) -> None
     report = sync(settings.journal_dir, lambda _: MemorySink())
     assert len(report.sent) == 1
     assert not folder.exists()
+
+
+ASKS = """
+import sys
+from pathlib import Path
+from monitor.client.claim import claim
+print(claim(Path(sys.argv[1])) is not None)
+"""
+
+
+def claimed_elsewhere(folder: Path) -> str:
+    asked = subprocess.run([sys.executable, "-c", ASKS, str(folder)], capture_output=True, text=True, check=True)
+    return asked.stdout.strip()
+
+
+def test_a_claim_outlasts_the_questions_of_its_own_process(tmp_path: Path) -> None:
+    held = claim(tmp_path / "w", {"run": "r"})
+    assert held is not None
+    held.say_why("no route")
+    assert note_of(tmp_path / "w")["problem"] == "no route"
+    assert claim(tmp_path / "w") is None
+    assert claimed_elsewhere(tmp_path / "w") == "False"
+    held.release()
+    assert claimed_elsewhere(tmp_path / "w") == "True"
 
 
 def test_a_claim_excludes_and_says_who(tmp_path: Path) -> None:
