@@ -50,6 +50,7 @@ class ImportedRun:
         keys: names of the series, as the source has them.
         points: all points, in the order in which they were logged; `time_ms` is the source's own or, without one, the
             time at which the file was last written.
+        attempts: indices into `points` at which the training began again at an earlier step, ascending.
         unit: what the steps count.
         skipped: what is not stored.
     """
@@ -68,6 +69,7 @@ class ImportedRun:
     finished_ms: int | None = None
     keys: tuple[str, ...]
     points: Columns
+    attempts: tuple[int, ...] = ()
     unit: Literal["step", "epoch"] = "step"
     skipped: tuple[Skipped, ...] = ()
 
@@ -83,7 +85,7 @@ class ImportedRun:
     def unmapped(self) -> tuple[str, ...]:
         """Series that are stored and shown but not judged, without the machine's own measurements."""
         judged = set(self.mapped().values())
-        return tuple(key for key in self.keys if key not in judged and role_of(key) is not Role.SYSTEM)
+        return tuple(key for key in self.keys if key not in judged and role_of(key) not in (Role.SYSTEM, Role.PART))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from monitor.importers.curves import Curves, Series
 from monitor.importers.imported import ImportedRun
 from monitor.importers.mlflow_server import is_address
 from monitor.importers.sources import read_runs
-from monitor.roles import Role
+from monitor.roles import Role, role_of
 
 
 def read_curves(source: str | Path) -> Curves:
@@ -60,8 +60,7 @@ def curves_of_run(run: ImportedRun) -> Curves:
     def series(role: Role) -> Series | None:
         if role not in chosen:
             return None
-        at = run.points.key == run.keys.index(chosen[role])
-        return np.column_stack([run.points.step[at], run.points.value[at]]).astype(np.float64)
+        return _curve(run, chosen[role])
 
     train = series(Role.TRAIN)
     return Curves(
@@ -70,6 +69,18 @@ def curves_of_run(run: ImportedRun) -> Curves:
         unit=run.unit,
         grad_norm=series(Role.GRAD_NORM),
         lr=series(Role.LR),
+        parts={key[len("loss/") :]: _curve(run, key) for key in run.keys if role_of(key) is Role.PART},
         unmapped=run.unmapped(),
         columns=chosen,
     )
+
+
+def _curve(run: ImportedRun, key: str) -> Series:
+    """A series as the store shows it: where the training began again, the newest attempt stands."""
+    at = np.flatnonzero(run.points.key == run.keys.index(key))
+    step, attempt = run.points.step[at], np.searchsorted(np.array(run.attempts), at, "right")
+    lowest = np.full(len(run.attempts) + 2, np.iinfo(np.int64).max)
+    np.minimum.at(lowest, attempt, step)
+    hidden_from = np.minimum.accumulate(lowest[::-1])[::-1][attempt + 1]
+    seen = at[(step < hidden_from) | (attempt == len(run.attempts))]
+    return np.column_stack([run.points.step[seen], run.points.value[seen]]).astype(np.float64)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -95,7 +96,7 @@ def send_run(
 
 @dataclass(frozen=True, slots=True)
 class _Outbox:
-    """The records of a run: its start, its origin, one for each point, its end."""
+    """The records of a run: its start, its origin, one for each point, its end; before a further attempt its start."""
 
     run: ImportedRun
     run_id: str
@@ -104,11 +105,16 @@ class _Outbox:
 
     @property
     def end(self) -> int:
-        return len(self.run.points) + _AHEAD + 1
+        return len(self.run.points) + _AHEAD + len(self.run.attempts) + 1
 
     def batch(self, first: int) -> Batch:
-        last = min(first + BATCH, self.end)
-        low, high = (min(len(self.run.points), max(0, at - _AHEAD)) for at in (first, last))
+        """The records from `first` on, all of one attempt."""
+        begins = _begins(self.run)
+        attempt = bisect_right(begins, first) - 1
+        last = min(first + BATCH, self.end, *begins[attempt + 1 :])
+        ends = (*self.run.attempts, len(self.run.points))
+        most, least = ends[attempt], ends[attempt - 1] if attempt else 0
+        low, high = (min(most, max(least, at - _AHEAD - attempt)) for at in (first, last))
         used, index = np.unique(self.run.points.key[low:high], return_inverse=True)
         p = self.run.points
         return Batch(
@@ -128,6 +134,11 @@ class _Outbox:
         )
 
 
+def _begins(run: ImportedRun) -> tuple[int, ...]:
+    """The record with which each attempt begins, its `run` event."""
+    return (0, *(at + _AHEAD + i for i, at in enumerate(run.attempts)))
+
+
 def _events(run: ImportedRun, project: str | None, name: str | None) -> tuple[Event, ...]:
     times = run.points.time_ms
     started = int(times.min()) if run.started_ms is None else run.started_ms
@@ -144,11 +155,15 @@ def _events(run: ImportedRun, project: str | None, name: str | None) -> tuple[Ev
         "imported": {"source": run.source, "kind": run.kind, "started_ms": started, "finished_ms": run.finished_ms}
     }
     end = {"status": run.status, "error": run.error}
-    records = (0, "run", started, start), (1, "capture", started, origin)
-    last = (len(run.points) + _AHEAD, "finish", finished, end)
+    records: list[tuple[int, str, int, Mapping[str, object]]] = [
+        (0, "run", started, start),
+        (1, "capture", started, origin),
+        *((b, "run", int(times[at]), start) for b, at in zip(_begins(run)[1:], run.attempts, strict=True)),
+        (len(run.points) + _AHEAD + len(run.attempts), "finish", finished, end),
+    ]
     return tuple(
         Event(kind=kind, record=record, time_ms=max(0, time), data=_strict(data))
-        for record, kind, time, data in (*records, last)
+        for record, kind, time, data in records
     )
 
 
@@ -170,4 +185,6 @@ def _fingerprint(run: ImportedRun) -> str:
 def _parts(run: ImportedRun) -> Iterator[bytes]:
     yield json.dumps([run.keys, jsonable(run.config), run.status], sort_keys=True).encode()
     columns = (run.points.key, run.points.step, run.points.value, run.points.epoch)
+    if run.attempts:
+        yield json.dumps(run.attempts).encode()
     yield from (column.tobytes() for column in columns if column is not None)

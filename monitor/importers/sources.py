@@ -140,10 +140,15 @@ def _search(top: Path) -> list[Source]:
         for run, parts in group(events).items()
     ]
     found += [
-        Source(shown=str(path), name=_name(path, top), path=path, place=_of_state(path), searched=True)
+        Source(shown=_shown(path), name=_name(path, top), path=path, place=_of_state(path), searched=True)
         for path in _latest_states(files)
     ]
     return sorted(found, key=lambda source: source.shown)
+
+
+def _shown(path: Path) -> str:
+    """A file as the user can name it to have this run alone: one of MLflow's is a folder."""
+    return str(path.parent if path.name == META else path)
 
 
 def _latest_states(files: Sequence[Path]) -> list[Path]:

@@ -2,7 +2,8 @@
 
 A folder that holds event files is a run. Two layouts spread one run over folders, and are put together again: Keras
 writes `train` and `validation` folders whose tags have the same names, and `SummaryWriter.add_scalars` writes a folder
-for each of its curves beside the event file.
+for each of its curves beside the event file. A training that was started again in its folder writes another file there;
+where its steps go back it is another attempt of the run.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final
 
 from monitor.errors import FileUnreadable
 from monitor.importers.imported import ImportedRun, NotTraining, PointList
-from monitor.importers.tensorboard import scalars
+from monitor.importers.tensorboard import Scalar, scalars
 
 SPLITS: Final = frozenset({"train", "training", "validation", "val", "valid", "eval", "test"})
 
@@ -49,15 +50,22 @@ def read_event_run(shown: str, place: str, name: str, parts: Mapping[str, Sequen
     Raises:
         FileUnreadable: nothing but broken files.
     """
-    points, problems = PointList(), []
-    for part, files in parts.items():
-        for path in files:
-            try:
-                for found in scalars(path):
-                    points.add(_key(part, found.tag), found.step, found.value, found.time_ms)
-            except FileUnreadable as error:
-                problems.append(error)
-                points.skip(path.name, str(error).removeprefix(f"{error.path}, "), broken=True)
+    points, problems, attempts = PointList(), [], []
+    read = {part: [(path, *_read(path)) for path in files] for part, files in parts.items()}
+    rounds = {part: _rounds([found for _, found, _ in files]) for part, files in read.items()}
+    for attempt in range(max(map(max, rounds.values())) + 1):
+        begin = len(points)
+        for part, files in read.items():
+            for (path, found, error), own in zip(files, rounds[part], strict=True):
+                if own != attempt:
+                    continue
+                for scalar in found:
+                    points.add(_key(part, scalar.tag), scalar.step, scalar.value, scalar.time_ms)
+                if error is not None:
+                    problems.append(error)
+                    points.skip(path.name, str(error).removeprefix(f"{error.path}, "), broken=True)
+        if 0 < begin < len(points):
+            attempts.append(begin)
     if not len(points):
         if problems:
             raise problems[0]
@@ -74,8 +82,40 @@ def read_event_run(shown: str, place: str, name: str, parts: Mapping[str, Sequen
         finished_ms=finished,
         keys=points.keys,
         points=points.columns(written),
+        attempts=tuple(attempts),
         skipped=tuple(points.skipped.values()),
     )
+
+
+def _read(path: Path) -> tuple[list[Scalar], FileUnreadable | None]:
+    """The scalars of a file, and what is wrong with it where those are not all."""
+    found: list[Scalar] = []
+    try:
+        found.extend(scalars(path))
+    except FileUnreadable as error:
+        return found, error
+    return found, None
+
+
+def _rounds(files: Sequence[Sequence[Scalar]]) -> list[int]:
+    """Which attempt each of a folder's files belongs to: one that logs steps again that were logged begins another.
+
+    >>> def file(first: int, last: int) -> list[Scalar]:
+    ...     return [Scalar(step, "loss", 1.0, 0) for step in range(first, last)]
+    >>> _rounds([file(0, 50), file(50, 80), file(60, 99), file(99, 120)])
+    [0, 0, 1, 1]
+    """
+    last: dict[str, int] = {}
+    rounds: list[int] = []
+    for found in files:
+        before = rounds[-1] if rounds else 0
+        again = any(scalar.tag in last and scalar.step <= last[scalar.tag] for scalar in found)
+        rounds.append(before + again)
+        if again:
+            last = {}
+        for scalar in found:
+            last[scalar.tag] = max(scalar.step, last.get(scalar.tag, scalar.step))
+    return rounds
 
 
 def _lone(parts: dict[str, Sequence[Path]]) -> Mapping[str, Sequence[Path]]:

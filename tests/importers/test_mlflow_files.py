@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from monitor.errors import FileUnreadable
-from monitor.importers import read_runs
+from monitor.importers import read_curves, read_runs
 from monitor.importers.imported import ImportedRun, NotTraining
 
 WRITE = """
@@ -62,6 +63,14 @@ def test_every_run_comes_with_all_that_mlflow_knew_of_it(mlruns: Path) -> None:
     assert math.isnan(first.points.value[5])
     assert (found["second"].status, found["second"].keys) == ("failed", ("val/loss",))
     assert [f.reason for f in read_runs(mlruns) if isinstance(f, NotTraining)] == ["was deleted in MLflow"]
+
+
+def test_a_run_among_several_is_named_by_its_folder(mlruns: Path) -> None:
+    with pytest.raises(FileUnreadable, match="holds several runs") as caught:
+        read_curves(mlruns)
+    named = re.search(r"such as (\S+) and", str(caught.value))
+    assert named is not None
+    assert len(read_curves(named[1]).columns) >= 1
 
 
 def test_what_is_broken_is_named_with_its_place_and_the_rest_goes_on(mlruns: Path, tmp_path: Path) -> None:

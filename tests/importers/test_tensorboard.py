@@ -5,8 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from monitor.domain import RunStatus
 from monitor.errors import FileUnreadable
-from monitor.importers import read_curves
+from monitor.importers import read_curves, sending
+from monitor.importers.imported import ImportedRun
+from monitor.importers.sending import send_run
+from monitor.importers.sources import read_runs
+from monitor.ingest import ingest
+from monitor.rules import Engine
+from monitor.store import Store
+from tests.conftest import NOW_MS
 
 
 def varint(value: int) -> bytes:
@@ -98,3 +106,60 @@ def test_what_torch_writes_is_read(tmp_path: Path) -> None:
     curves = read_curves(tmp_path)
     assert curves.train[:, 0].tolist() == list(range(100))
     assert curves.train[:, 1] == pytest.approx([1 / (step + 1) for step in range(100)])
+
+
+def begun_again(folder: Path, tag: str = "train/loss") -> None:
+    """A training that was killed at step 80, began again at 50 and went on to 120, in two further files."""
+    folder.mkdir(parents=True)
+    for i, (first, last, value) in enumerate(((0, 80, 1.0), (50, 100, 2.0), (100, 120, 3.0))):
+        data = b"".join(event(step, tag, simple(value)) for step in range(first, last))
+        write(folder, data, f"events.out.tfevents.{i + 1}.host.0")
+
+
+def test_steps_that_a_further_file_goes_back_to_are_another_attempt(tmp_path: Path, store: Store) -> None:
+    begun_again(tmp_path / "run")
+    (run,) = read_runs(tmp_path / "run")
+    assert isinstance(run, ImportedRun)
+    assert run.attempts == (80,)
+    sent = send_run(run, lambda batch: ingest(store, Engine(), batch, now_ms=NOW_MS))
+    assert sent.points == 150
+    assert store.run(sent.run_id).attempt == 2
+    assert store.run(sent.run_id).status is RunStatus.FINISHED
+    assert store.history(sent.run_id, "train/loss").values.tolist() == [1.0] * 50 + [2.0] * 50 + [3.0] * 20
+    assert store.history(sent.run_id, "train/loss", attempt=1).values.tolist() == [1.0] * 80
+    assert read_curves(tmp_path / "run").train.tolist() == [
+        [step, 1.0 if step < 50 else 2.0 if step < 100 else 3.0] for step in range(120)
+    ]
+    assert send_run(run, lambda batch: ingest(store, Engine(), batch, now_ms=NOW_MS)).known
+    assert store.run(sent.run_id).attempt == 2
+
+
+def test_an_import_in_small_batches_stores_the_same(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun_again(tmp_path / "run")
+    (run,) = read_runs(tmp_path / "run")
+    assert isinstance(run, ImportedRun)
+    monkeypatch.setattr(sending, "BATCH", 7)
+    sent = send_run(run, lambda batch: ingest(store, Engine(), batch, now_ms=NOW_MS))
+    assert (sent.points, store.run(sent.run_id).attempt) == (150, 2)
+    assert store.history(sent.run_id, "train/loss").values.tolist() == [1.0] * 50 + [2.0] * 50 + [3.0] * 20
+
+
+def test_folders_of_one_run_begin_again_together(tmp_path: Path) -> None:
+    begun_again(tmp_path / "run" / "train", "epoch_loss")
+    begun_again(tmp_path / "run" / "validation", "epoch_loss")
+    (run,) = read_runs(tmp_path / "run")
+    assert isinstance(run, ImportedRun)
+    assert run.attempts == (160,)
+    assert run.keys == ("train/loss", "validation/loss")
+    second = run.points.step[160:]
+    assert (second.min(), len(second)) == (50, 140)
+
+
+def test_the_parts_of_a_loss_in_a_folder_are_judged(tmp_path: Path) -> None:
+    tags = ("train/loss", "loss/kl", "accuracy")
+    write(tmp_path, b"".join(event(step, tag, simple(1.0)) for step in range(3) for tag in tags))
+    curves = read_curves(tmp_path)
+    assert {name: len(part) for name, part in curves.parts.items()} == {"kl": 3}
+    assert curves.unmapped == ("accuracy",)
