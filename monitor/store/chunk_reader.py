@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
-from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, literal_column, select
 
 from monitor.domain import Points
 from monitor.errors import SeriesNotFound, StoreError
 from monitor.store import chunks
 from monitor.store.attempts import limits
-from monitor.store.schema import CHUNKS, SERIES
+from monitor.store.schema import CHUNKS, SERIES, Packed
 
 RANGES: Final = {
     "step": ("first_step", "last_step"),
@@ -47,10 +47,12 @@ _BLOBS: Final[dict[tuple[str, ...], Select[tuple[object, ...]]]] = {
     for more in ((), ("times",), ("epochs",), ("times", "epochs"))
 }
 """Statements by the columns that are read besides steps and values."""
-_SKETCHES: Final = (
-    select(CHUNKS.c.seq, CHUNKS.c.sketch)
+_HEAD: Final = func.substr(CHUNKS.c.sketch, literal_column("1"), literal_column(str(chunks.COARSE_BYTES)), type_=Packed)
+_FINE, _COARSE = (
+    select(CHUNKS.c.seq, sketch)
     .where(*_OF_SERIES, CHUNKS.c.seq.in_(bindparam("seqs", expanding=True)))
     .order_by(CHUNKS.c.seq)
+    for sketch in (CHUNKS.c.sketch, _HEAD)
 )
 
 Overview = Mapping[str, int]
@@ -123,13 +125,23 @@ class ChunkReader:
         return self._visible(found, rows)
 
     def sketches(self, rows: Sequence[Overview], *, times: bool, epochs: bool) -> list[Points]:
-        """The sketches of some chunks, in order of arrival."""
-        found = []
+        """The sketches of some chunks, in the order of `rows`."""
+        found = {
+            seq: chunks.decode_sketch(sketch, times=times, epochs=epochs) for seq, sketch in self._packed(_FINE, rows)
+        }
+        return [found[row["seq"]] for row in rows]
+
+    def coarse(self, rows: Sequence[Overview], *, times: bool, epochs: bool) -> list[Points]:
+        """The coarse sketches of some chunks, in the order of `rows`; the whole sketch of one that has no coarse."""
+        found = {seq: chunks.decode_coarse(head, epochs=epochs) for seq, head in self._packed(_COARSE, rows)}
+        whole = [row for row in rows if found[row["seq"]] is None]
+        instead = iter(self.sketches(whole, times=times, epochs=epochs))
+        return [next(instead) if (head := found[row["seq"]]) is None else head for row in rows]
+
+    def _packed(self, statement: Select[int, bytes], rows: Sequence[Overview]) -> Iterator[Row[int, bytes]]:
         for i in range(0, len(rows), _AT_ONCE):
             place = {**self._place, "seqs": [row["seq"] for row in rows[i : i + _AT_ONCE]]}
-            for _, sketch in self._connection.execute(_SKETCHES, place):
-                found.append(chunks.decode_sketch(sketch, times=times, epochs=epochs))
-        return found
+            yield from self._connection.execute(statement, place)
 
     def _shows(self, row: Overview) -> bool:
         limit = self._hidden_from.get(row["attempt"])

@@ -4,6 +4,7 @@ A chunk keeps its points in the order in which they arrived. Its row says what a
 steps, times and epochs, how many values are finite, NaN or infinite, and where the extremes are. A chunk of many
 points also carries a *sketch*: the lowest and the highest finite point and the first point of every gap, for each of
 up to 1,024 buckets of consecutive points. A curve that is wide compared to a bucket is drawn from the sketches alone.
+A sketch of many buckets begins with a coarse one of 64, which is all that is read of a series of very many chunks.
 """
 
 from __future__ import annotations
@@ -25,10 +26,17 @@ SKETCH_FROM: Final = 2048
 """Points from which a chunk carries a sketch."""
 BUCKET: Final = 64
 MAX_BUCKETS: Final = 1024
+COARSE_BUCKETS: Final = 64
+COARSE_FROM: Final = 512
+"""Buckets from which a sketch begins with a coarse one."""
+COARSE_BYTES: Final = 8192
+"""So much of a sketch holds its coarse one, unless the chunk has many gaps."""
 
 Row = Mapping[str, object]
 
 _SKETCH_HEAD: Final = struct.Struct("<BIIII")
+_COARSE_VERSION: Final = 2
+_COARSE_HEAD: Final = struct.Struct("<BBI")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +152,12 @@ def decode_into(row: Row, out: Points, *, times: bool = True) -> None:
 
 def decode_sketch(data: bytes | memoryview, *, times: bool, epochs: bool) -> Points:
     """Unpack a sketch; columns that are not asked for are zeros and None."""
+    if data[0] == _COARSE_VERSION:
+        _, columns, m = _COARSE_HEAD.unpack_from(data)
+        data = data[_COARSE_HEAD.size + 8 * columns * m :]
     version, n, size_steps, size_values, size_times = _SKETCH_HEAD.unpack_from(data)
     if version != codec.VERSION:
-        raise StoreError(f"sketch of version {version}, this code reads {codec.VERSION}")
+        raise StoreError(f"sketch of version {version}, this code reads {codec.VERSION} and {_COARSE_VERSION}")
     a = _SKETCH_HEAD.size
     b, c = a + size_steps, a + size_steps + size_values
     d = c + size_times
@@ -156,6 +167,26 @@ def decode_sketch(data: bytes | memoryview, *, times: bool, epochs: bool) -> Poi
         codec.decode_ints(data[c:d], n) if times else np.zeros(n, np.int64),
         codec.decode_floats(data[d:], n) if epochs and d < len(data) else None,
     )
+
+
+def decode_coarse(data: bytes | memoryview, *, epochs: bool) -> Points | None:
+    """The coarse sketch at the head of a sketch.
+
+    Args:
+        data: the sketch, or its first `COARSE_BYTES`.
+        epochs: False to leave them out, as None.
+
+    Returns:
+        None where the sketch has none, as those written before there were any, or where it is longer than the data.
+    """
+    if data[0] != _COARSE_VERSION:
+        return None
+    _, columns, m = _COARSE_HEAD.unpack_from(data)
+    if len(data) < _COARSE_HEAD.size + 8 * columns * m:
+        return None
+    block = np.frombuffer(data, "<i8", columns * m, _COARSE_HEAD.size).reshape(columns, m)
+    floats = block.view("<f8")
+    return Points(block[0], floats[1], block[2], floats[3] if epochs and columns > 3 else None)
 
 
 def take(points: Points, index: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Points:
@@ -219,7 +250,19 @@ def _sketch(points: Points, epochs: NDArray[np.float64] | None) -> tuple[int, by
         codec.encode_floats(chosen.epochs) if epochs is not None and chosen.epochs is not None else b"",
     ]
     head = _SKETCH_HEAD.pack(codec.VERSION, len(chosen), *(len(b) for b in blocks[:3]))
-    return -(-n // size), head + b"".join(blocks)
+    buckets = -(-n // size)
+    coarse = _coarse(points, epochs) if buckets >= COARSE_FROM else b""
+    return buckets, coarse + head + b"".join(blocks)
+
+
+def _coarse(points: Points, epochs: NDArray[np.float64] | None) -> bytes:
+    """As raw columns, since a curve reads hundreds of them and unpacking would take longer than reading."""
+    chosen = take(points, _candidates(points.values, -(-len(points) // COARSE_BUCKETS)))
+    columns = [chosen.steps.astype("<i8"), chosen.values.astype("<f8"), chosen.times.astype("<i8")]
+    if epochs is not None and chosen.epochs is not None:
+        columns.append(chosen.epochs.astype("<f8"))
+    head = _COARSE_HEAD.pack(_COARSE_VERSION, len(columns), len(chosen))
+    return head + b"".join(column.tobytes() for column in columns)
 
 
 def _candidates(values: NDArray[np.float64], size: int) -> NDArray[np.intp]:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 from monitor.domain import Curve, Points
 from monitor.errors import WireError
 from monitor.store.chunk_reader import RANGES, ChunkReader, Overview, portions
+from monitor.store.chunks import COARSE_BUCKETS, COARSE_FROM
 from monitor.store.reduce import reduce_curve
 from monitor.store.schema import RUNS
 from monitor.store.smoothing import Average, reach
@@ -93,11 +94,21 @@ class _CurveReader:
         )
 
     def _plain(self) -> list[_Piece]:
-        sketched = [row for row in self.shown if self._fine_enough(row)]
-        seqs = {row["seq"] for row in sketched}
-        full = [row for row in self.shown if row["seq"] not in seqs]
+        coarse = [
+            row for row in self.shown if row["sketch_n"] >= COARSE_FROM and self._fine_enough(row, COARSE_BUCKETS)
+        ]
+        taken = {row["seq"] for row in coarse}
+        fine = [row for row in self.shown if row["seq"] not in taken and self._fine_enough(row, row["sketch_n"])]
+        taken.update(row["seq"] for row in fine)
+        times, epochs = self.axis == "wall_time", self.axis == "epoch"
+        sketches = self.chunks.coarse(coarse, times=times, epochs=epochs)
+        sketches += self.chunks.sketches(fine, times=times, epochs=epochs)
+        pieces = [_Piece(*self._axis(found), row["n"]) for row, found in zip(coarse + fine, sketches, strict=True)]
+        return pieces + self._unpacked([row for row in self.shown if row["seq"] not in taken])
+
+    def _unpacked(self, rows: list[Overview]) -> list[_Piece]:
         pieces = []
-        for some in portions(full):
+        for some in portions(rows):
             x, y = self._points(some)
             if (x[1:] >= x[:-1]).all():
                 a, b = self._window(x)
@@ -106,16 +117,13 @@ class _CurveReader:
             else:
                 inside = (x >= self.lo) & (x <= self.hi)
                 pieces.append(_Piece(x[inside], y[inside], int(np.count_nonzero(inside))))
-        times, epochs = self.axis == "wall_time", self.axis == "epoch"
-        for row, sketch in zip(sketched, self.chunks.sketches(sketched, times=times, epochs=epochs), strict=True):
-            pieces.append(_Piece(*self._axis(sketch), row["n"]))
         return pieces
 
-    def _fine_enough(self, row: Overview) -> bool:
-        """The chunk lies in the window as a whole, and its sketch's buckets are narrower than a pixel."""
+    def _fine_enough(self, row: Overview, buckets: int) -> bool:
+        """The chunk lies in the window as a whole, and so many buckets of it are narrower than a pixel."""
         inside = self.lo <= row[self.first] and row[self.last] <= self.hi and self.chunks.whole(row)
         pixel = (self.right - self.left) / self.width
-        return inside and row["sketch_n"] > 0 and (row[self.last] - row[self.first]) / row["sketch_n"] <= pixel
+        return inside and buckets > 0 and (row[self.last] - row[self.first]) / buckets <= pixel
 
     def _smoothed(self) -> list[_Piece]:
         """The average needs every point, but of a piece that is in order only what is shown of it is kept."""

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sqlalchemy import select
 
 from monitor.domain import Points
 from monitor.errors import SeriesNotFound, WireError
 from monitor.store import Store, chunks
+from monitor.store.schema import CHUNKS
 from tests.conftest import NOW_MS, Feed
 
 N = 150_000
@@ -188,6 +190,100 @@ def test_a_sketch_holds_every_buckets_extremes_and_gaps(values: np.ndarray) -> N
         finite, shown = bucket[np.isfinite(bucket)], kept[np.isfinite(kept)]
         if len(finite):
             assert (shown.min(), shown.max()) == (finite.min(), finite.max())
+
+
+@given(
+    arrays(
+        np.float64,
+        st.integers(chunks.COARSE_FROM * chunks.BUCKET, 40_000),
+        elements=st.sampled_from([0.0, 1.0, -1.0, math.nan, math.inf, -math.inf]),
+        fill=st.just(0.5),
+    )
+)
+def test_a_coarse_sketch_holds_every_buckets_extremes_and_gaps(values: np.ndarray) -> None:
+    n = len(values)
+    row = chunks.encode(Points(np.arange(n), values, np.arange(n) * 3, np.arange(n) / 2))
+    coarse = chunks.decode_coarse(row["sketch"], epochs=True)
+    assert coarse is not None
+    assert (np.diff(coarse.steps) > 0).all()
+    np.testing.assert_array_equal(coarse.values, values[coarse.steps])
+    np.testing.assert_array_equal(coarse.times, coarse.steps * 3)
+    np.testing.assert_array_equal(coarse.epochs, coarse.steps / 2)
+    assert (coarse.steps[0], coarse.steps[-1]) == (0, n - 1)
+    size = -(-n // chunks.COARSE_BUCKETS)
+    for start in range(0, n, size):
+        bucket = values[start : start + size]
+        kept = coarse.values[(coarse.steps >= start) & (coarse.steps < start + size)]
+        for bad in (np.isnan, np.isposinf, np.isneginf):
+            assert bad(kept).any() or not bad(bucket).any() or start > 0
+        finite, shown = bucket[np.isfinite(bucket)], kept[np.isfinite(kept)]
+        if len(finite):
+            assert (shown.min(), shown.max()) == (finite.min(), finite.max())
+
+
+@pytest.mark.parametrize("x", ["step", "epoch", "wall_time"])
+def test_a_curve_over_many_points_a_pixel_needs_the_coarse_sketches_alone(
+    feed: Feed, x: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = np.random.default_rng(0).normal(size=N)
+    values[[1_234, 70_001, 149_990]] = [50.0, -60.0, 70.0]
+    values[30_000:30_100] = math.nan
+    values[90_000] = math.inf
+    for steps in np.split(np.arange(N), 3):
+        feed.now_ms = NOW_MS + int(steps[0])
+        feed.log("acc", steps, values[steps], epochs=steps / 1000)
+    width = 30
+    fine = feed.store.curve(feed.run_id, "acc", width=N // 64, x=x)
+    for reading in ("decode_sketch", "decode_into"):
+        monkeypatch.delattr(chunks, reading)
+    curve = feed.store.curve(feed.run_id, "acc", width=width, x=x)
+    assert curve.total == N
+    assert curve.shown <= 4 * width
+    assert (curve.x[0], curve.x[-1]) == (fine.x[0], fine.x[-1])
+    for value in (50.0, -60.0, 70.0, math.inf):
+        assert value in curve.y
+        np.testing.assert_array_equal(curve.x[curve.y == value], fine.x[fine.y == value])
+    assert np.isnan(curve.y).sum() == 1
+    assert set(curve.y[np.isfinite(curve.y)]) <= set(values)
+
+
+def test_chunks_from_before_there_were_coarse_sketches_are_drawn_from_their_sketches(
+    long: tuple[Feed, np.ndarray],
+) -> None:
+    feed, _ = long
+    before = feed.store.curve(feed.run_id, "acc", width=30)
+    changed = 0
+    with feed.store._engine.begin() as connection:
+        for row in connection.execute(select(CHUNKS.c.seq, CHUNKS.c.sketch).where(CHUNKS.c.sketch.is_not(None))).all():
+            coarse = chunks.decode_coarse(row.sketch, epochs=True)
+            if coarse is not None:
+                old = bytes(row.sketch[6 + 32 * len(coarse) :])
+                assert old[0] == 1
+                connection.execute(CHUNKS.update().where(CHUNKS.c.seq == row.seq).values(sketch=old))
+                changed += 1
+    assert changed > 0
+    after = feed.store.curve(feed.run_id, "acc", width=30)
+    assert after.total == before.total
+    for value in (50.0, -60.0, 70.0, math.inf):
+        np.testing.assert_array_equal(after.x[after.y == value], before.x[before.y == value])
+
+
+def test_a_coarse_sketch_of_many_gaps_is_not_read_in_part(feed: Feed) -> None:
+    n = 33_000
+    values = np.zeros(n)
+    for i, bad in enumerate((math.nan, math.inf, -math.inf)):
+        values[10 * (i + 1) :: 64] = bad
+    values[12::64], values[15::64] = 1.0, -1.0
+    feed.log("acc", range(n), values)
+    sketch = chunks.encode(Points(np.arange(n), values, np.arange(n), None))["sketch"]
+    assert chunks.decode_coarse(sketch, epochs=False) is not None
+    assert chunks.decode_coarse(sketch[: chunks.COARSE_BYTES], epochs=False) is None
+    curve = feed.store.curve(feed.run_id, "acc", width=20)
+    assert curve.total == n
+    for bad in (np.isnan, np.isposinf, np.isneginf):
+        assert np.count_nonzero(bad(curve.y)) == 20
+    assert (curve.y == 1.0).any()
+    assert (curve.y == -1.0).any()
 
 
 def test_the_list_of_series_says_what_is_there(long: tuple[Feed, np.ndarray]) -> None:
