@@ -50,6 +50,20 @@ def counts_line(seen: Overview | None) -> str:
     return f'<div class="lm-counts" data-testid="counts">{"".join(parts)}</div>'
 
 
+def keeping_line(keep_days: float | None, thin_days: float | None) -> str:
+    """How long a project's runs are kept and when they are thinned, where the settings say anything of it.
+
+    >>> keeping_line(30.0, None)
+    '<span class="lm-dim" data-testid="keeping">Ended runs are deleted after 30 days</span>'
+    """
+    said = [
+        f"{what} after {days:g} {'day' if days == 1 else 'days'}"
+        for what, days in (("thinned", thin_days), ("deleted", keep_days))
+        if days is not None
+    ]
+    return f'<span class="lm-dim" data-testid="keeping">Ended runs are {" and ".join(said)}</span>' if said else ""
+
+
 def attention_strip(needy: Sequence[RunInfo], now_ms: int, *, limit: int = 6) -> str:
     """A card for each run that needs a person now; at most `limit`, the rest as a count."""
     if not needy:

@@ -35,7 +35,7 @@ def header(seen: Snapshot, now_ms: int, zone: tzinfo, *, stale: bool = False) ->
         ("last step", f'<span data-testid="last-step">step {words.step(run.last_step)}</span>'),
         ("train", words.number(train.last if train else None)),
         ("validation", words.number(val.last if val else None)),
-        ("points", f"{sum(s.count for s in seen.series):,}"),
+        ("points", _points(seen)),
         ("started", f'<span title="{words.clock(run.created_ms, zone)}">{words.ago(run.created_ms, now_ms)}</span>'),
         ("took" if run.finished_ms else "for", words.duration(_end(run, now_ms) - run.created_ms)),
     ]
@@ -53,6 +53,12 @@ def header(seen: Snapshot, now_ms: int, zone: tzinfo, *, stale: bool = False) ->
         f'</div><div class="lm-headline">{markup.chip(run.verdict)}<span data-testid="headline">{text(run.headline)}'
         f'</span></div>{_notes(run, now_ms)}<dl class="lm-facts">{listed}</dl></div>'
     )
+
+
+def _points(seen: Snapshot) -> str:
+    """How many points the run has; of a thinned one how many of those that were logged are kept."""
+    count, thinned = sum(s.count for s in seen.series), seen.info.warnings.get("thinned", 0)
+    return f"{count:,}" + (f" of {count + thinned:,} kept" if thinned else "")
 
 
 def _end(run: RunInfo, now_ms: int) -> int:

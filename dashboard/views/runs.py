@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard import data, live, markup, words
 from dashboard.data import Filters, Overview
-from dashboard.listing import EXAMPLE, SORTED_BY, attention_strip, compare_bar, counts_line, runs_table
+from dashboard.listing import EXAMPLE, SORTED_BY, attention_strip, compare_bar, counts_line, keeping_line, runs_table
 from monitor.domain import RULE_NAMES, RunPage, RunStatus
 from monitor.errors import WireError
 
@@ -76,11 +76,19 @@ def _projects() -> tuple[str, ...]:
     return reading.value or ()
 
 
+def _kept_for(project: str | None) -> str:
+    """How long the chosen project's runs are kept; nothing where all are, or the server does not answer."""
+    if project is None:
+        return ""
+    kept = data.keep("keeping", lambda: data.api().keeping()).value or {}
+    return keeping_line(*kept.get(project, (None, None)))
+
+
 def _overview(project: str | None) -> None:
     """The head: counts, and the runs that need a person now."""
     reading = data.keep(f"overview {project}", lambda: data.overview(project))
     seen: Overview | None = reading.value
-    body = ['<div class="lm-head"><h1>Runs</h1>', counts_line(seen), "</div>"]
+    body = ['<div class="lm-head"><h1>Runs</h1>', counts_line(seen), _kept_for(project), "</div>"]
     if reading.error is not None:
         body.append(markup.notice("warning", *data.explain(reading.error), testid="unreachable"))
     elif seen is not None:

@@ -146,6 +146,15 @@ class Api:
         """The projects and how many runs each has."""
         return self._source.projects()
 
+    def keeping(self) -> Mapping[str, tuple[float | None, float | None]]:
+        """How long the ended runs of each project are kept, as its server's settings say.
+
+        Returns:
+            By project the days after its end at which a run is deleted, None for never, and at which its curves are
+            thinned, None for never.
+        """
+        return self._source.keeping()
+
     def alerts(self, run: str | None = None, limit: int = 100) -> tuple[Delivery, ...]:
         """Alerts, newest first, with where they are on their way.
 

@@ -89,6 +89,10 @@ class Source(Protocol):
         """Projects and how many runs each has."""
         ...
 
+    def keeping(self) -> Mapping[str, tuple[float | None, float | None]]:
+        """By project, days that ended runs are kept and days after which they are thinned; None: for ever, never."""
+        ...
+
     def alerts(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
         """Alerts, newest first."""
         ...
@@ -155,6 +159,12 @@ class EmbeddedSource:
 
     def projects(self) -> tuple[tuple[str, int], ...]:
         return self._store.projects()
+
+    def keeping(self) -> Mapping[str, tuple[float | None, float | None]]:
+        from monitor.store.keeping import Policy
+
+        policy = Policy.of(self._settings)
+        return {name: (policy.kept_for(name), policy.thinned_after(name)) for name, _ in self._store.projects()}
 
     def alerts(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
         return self._store.alerts(None if run is None else self._store.run(run).id, limit)
@@ -261,6 +271,10 @@ class HttpSource:
     def projects(self) -> tuple[tuple[str, int], ...]:
         rows = [_mapping(row) for row in _rows(self._object("/projects")["projects"])]
         return tuple((str(row["name"]), int(row["runs"])) for row in rows)
+
+    def keeping(self) -> Mapping[str, tuple[float | None, float | None]]:
+        rows = [_mapping(row) for row in _rows(self._object("/projects")["projects"])]
+        return {str(row["name"]): (row.get("keep_days"), row.get("thin_days")) for row in rows}
 
     def alerts(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
         rows = [_mapping(row) for row in _rows(self._object("/alerts", {"run": run, "limit": limit})["alerts"])]

@@ -101,6 +101,7 @@ class TestBothPlaces:
             assert view.diagnosis().counts.train == 2000
             assert view.diagnosis().to_dict()["schema"] == 1
             assert api.projects() == (("p", 1),)
+            assert api.keeping() == {"p": (None, None)}
             assert [v.id for v in api.runs()] == [run.id]
             page = api.runs_page(sparkline=20, project="p")
             assert page.total == 1

@@ -3,8 +3,10 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from datetime import UTC
 from typing import get_args
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +25,7 @@ from monitor.domain import (
 )
 from monitor.store import Store
 
-from .conftest import NOW_MS, a_run, finding, logged, snapshot
+from .conftest import NOW_MS, Show, a_run, finding, logged, snapshot
 
 NASTY = "<script>alert('x')</script>\"&"
 
@@ -261,3 +263,20 @@ def test_the_chance_level_comes_from_the_runs_own_loss() -> None:
         "chance level": 2.303, "floor": 0.0,
     }  # fmt: skip
     assert sheet.references(a_run()) == {}
+
+
+def test_a_thinned_run_says_how_many_of_its_points_are_kept() -> None:
+    assert "<dd>20</dd>" in sheet.header(snapshot(), NOW_MS, UTC)
+    assert "<dd>20 of 120 kept</dd>" in sheet.header(snapshot(warnings={"thinned": 100}), NOW_MS, UTC)
+
+
+def test_how_long_a_projects_runs_are_kept_stands_over_its_list(
+    embedded: Store, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged(embedded, "one", [1.0, 0.5], project="p")
+    logged(embedded, "other", [1.0, 0.5], project="q")
+    monkeypatch.setenv("MONITOR_RETENTION_DAYS", '{"p": 30}')
+    monkeypatch.setenv("MONITOR_DOWNSAMPLE_DAYS", '{"p": 1}')
+    assert "Ended runs are thinned after 1 day and deleted after 30 days" in show(project="p")
+    assert 'data-testid="keeping"' not in show(project="q")
+    assert 'data-testid="keeping"' not in show()
