@@ -74,7 +74,7 @@ def demo(
     directory: Path = _DIR,
     json: bool = typer.Option(False, "--json", help="Print the outcomes as JSON on standard output."),
 ) -> None:
-    """Train four small networks on real data and watch them: healthy, overfitting, diverging, oscillating."""
+    """Train five small networks on real data: healthy, overfitting, collapsing, diverging, oscillating."""
     import sklearn  # noqa: F401  # fails here, with the extra to install, before a server is started
     import torch  # noqa: F401  # as above
 
