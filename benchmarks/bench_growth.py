@@ -24,7 +24,7 @@ import numpy as np
 from sqlalchemy import text
 
 sys.path.insert(0, str(Path(__file__).parent))
-from bench_store import NOW, Run, Table, columns, loss, postgres, timed
+from bench_store import NOW, Run, Table, columns, databases, loss, timed
 
 from monitor.rules import Engine
 from monitor.store import Store
@@ -101,12 +101,7 @@ def main(arguments: list[str] | None = None) -> list[dict[str, object]]:
     table = Table()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-growth-")))
-        urls = {}
-        if given.only != "postgres":
-            urls["sqlite"] = f"sqlite:///{folder / 'bench.db'}"
-        if given.only != "sqlite" and not given.smoke:
-            urls["postgres"] = stack.enter_context(postgres())
-        for name, url in urls.items():
+        for name, url in databases(given, folder, stack).items():
             with Store.open(url) as store:
                 bench_lengths(table, store, name, most, writes)
                 bench_bytes(table, store, name, single)

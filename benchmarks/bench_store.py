@@ -220,6 +220,16 @@ def postgres() -> Iterator[str]:
         shutil.rmtree(runtime, ignore_errors=True)
 
 
+def databases(given: argparse.Namespace, folder: Path, stack: contextlib.ExitStack) -> dict[str, str]:
+    """Addresses of the databases to measure, by name; PostgreSQL runs as long as the stack is open."""
+    urls = {}
+    if given.only != "postgres":
+        urls["sqlite"] = f"sqlite:///{folder / 'bench.db'}"
+    if given.only != "sqlite" and not given.smoke:
+        urls["postgres"] = stack.enter_context(postgres())
+    return urls
+
+
 def main(arguments: list[str] | None = None) -> list[dict[str, object]]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="small sizes, SQLite alone")
@@ -230,12 +240,7 @@ def main(arguments: list[str] | None = None) -> list[dict[str, object]]:
     table = Table()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-store-")))
-        urls = {}
-        if given.only != "postgres":
-            urls["sqlite"] = f"sqlite:///{folder / 'bench.db'}"
-        if given.only != "sqlite" and not given.smoke:
-            urls["postgres"] = stack.enter_context(postgres())
-        for name, url in urls.items():
+        for name, url in databases(given, folder, stack).items():
             store = stack.enter_context(Store.open(url))
             bench_one_point(table, store, name, count)
             bench_ingest(table, store, name, folder, n, rounds)

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -34,6 +35,15 @@ def everything(folder: Path, *, recover: bool = True) -> list[tuple[int, dict[st
         row |= {event.kind: 0.0 for event in part.events}
         found.append((part.first, row, int(part.points.step[0]) if len(part.points) else -1))
     return found
+
+
+def in_four_threads(write: Callable[[str], None]) -> None:
+    """Call with "t0" to "t3" at once, and wait for all."""
+    threads = [threading.Thread(target=write, args=(f"t{k}",)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 class TestWhatIsWritten:
@@ -388,11 +398,7 @@ class TestSeveralThreads:
                 if not journal.try_points({name: float(i)}, i):
                     journal.points((name,), [float(i)], step=i)
 
-        threads = [threading.Thread(target=write, args=(f"t{k}",)) for k in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        in_four_threads(write)
         by_key: dict[str, list[float]] = {}
         reader = JournalReader(tmp_path / "w", recover=True)
         while (part := reader.read()) is not None:
@@ -412,11 +418,7 @@ class TestSeveralThreads:
         before = sys.getswitchinterval()
         sys.setswitchinterval(1e-5)
         try:
-            threads = [threading.Thread(target=write, args=(f"t{k}",)) for k in range(4)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            in_four_threads(write)
         finally:
             sys.setswitchinterval(before)
         steps = [step for _, _, step in everything(tmp_path / "w")]
@@ -438,11 +440,7 @@ class TestSeveralThreads:
                 if not journal.try_points({name: float(i)}, i):
                     journal.points((name,), [float(i)], step=i)
 
-        threads = [threading.Thread(target=write, args=(f"t{k}",)) for k in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        in_four_threads(write)
         found = [(key, value) for _, row, _ in everything(tmp_path / "w") for key, value in row.items()]
         assert sorted(found) == sorted((f"t{k}", float(i)) for k in range(4) for i in range(400))
 
