@@ -4,10 +4,11 @@ At one step a millisecond nothing of it is in the processor's caches any more, a
 objects, tables, pages of the interpreter. So the keys are unrolled as `dataclasses` unrolls fields, what does not
 change is bound once, and no lock is taken.
 
-No lock is needed where the interpreter has one of its own: between taking the space and storing the record lies no
-bytecode at which CPython lets another thread, a signal handler or the garbage collector go first. The same holds for
-taking the next step. The line is one line, since a debugger's trace function may let another thread go first between
-two. An interpreter without that lock appends by the slow way.
+No lock is needed where the interpreter has one of its own: between taking the space, counting the record and storing
+it lies no bytecode at which CPython lets another thread, a signal handler or the garbage collector go first. After a
+call it does, and the next segment may begin there, which says how many records lie before it: so the count comes
+before the store. The same holds for taking the next step. The line is one line, since a debugger's trace function may
+let another thread go first between two. An interpreter without that lock appends by the slow way.
 """
 
 from __future__ import annotations
@@ -49,11 +50,10 @@ def make(journal, layout, segment, pack, frame, crc32, now, plain):
                 step = journal.turn(layout)
         body = pack(kind, words, step, now(), {values})
         crc = crc32(body)
-        if (end := (offset := segment.end) + size) <= limit: segment.end = end; frame(buffer, offset, crc, body)
+        if (end := (at := segment.end) + size) <= limit: segment.end = end; journal.count += 1; frame(buffer, at, crc, body)
         else:
             journal.points(keys, ({values},), step=step, aside=next_one)
             return True
-        journal.count += 1
         if next_one:
             return True
         if step != journal.step:
@@ -65,7 +65,7 @@ def make(journal, layout, segment, pack, frame, crc32, now, plain):
         return True
 
     return append
-"""
+"""  # noqa: E501  # what may not be interrupted is one line
 _FEW: Final = """\
 v{i} = data[k{i}]
 if type(v{i}) is not float:

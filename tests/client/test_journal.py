@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from monitor.client import journal as journal_module
 from monitor.client import segment
 from monitor.client.ack import AckFile, Position, read_ack
+from monitor.client.append import appender
 from monitor.client.journal import Journal
 from monitor.client.records import JournalReader
 
@@ -424,6 +425,30 @@ class TestSeveralThreads:
         steps = [step for _, _, step in everything(tmp_path / "w")]
         assert sorted(steps) == list(range(6000))
         assert journal.count == 6000
+
+    def test_count_a_record_before_another_one_begins_the_next_segment(self, tmp_path: Path) -> None:
+        journal = Journal(tmp_path / "w", RUN, first_bytes=16 * 1024, quota=64 << 20)
+        journal.points(("a",), [0.0], step=0)
+        layout = journal.last
+        assert layout is not None
+        store, begun = layout.frame, []
+
+        def goes_last(*record: object) -> None:
+            store(*record)
+            if not begun:  # after a call another thread may go first, and fill the segment
+                begun.append(True)
+                for step in range(2, 1000):
+                    journal.points(("b",), [0.0], step=step)
+
+        layout.frame = goes_last
+        journal._fast[("a",)] = append = appender(journal, layout)
+        assert append({"a": 1.0}, 1)
+        assert journal.count == 1000
+        reader, steps = JournalReader(tmp_path / "w", recover=True), []
+        while (part := reader.read()) is not None:
+            assert (part.first, part.lost) == (len(steps), 0)
+            steps += part.points.step.tolist()
+        assert steps == list(range(1000))
 
     def test_mix_nothing_where_a_debugger_looks_at_every_line(self, tmp_path: Path) -> None:
         journal = Journal(tmp_path / "w", RUN, first_bytes=64 * 1024, quota=64 << 20)
