@@ -38,8 +38,9 @@ from monitor.wire import Columns, Event
 if TYPE_CHECKING:
     from monitor.domain import Counter
 
-MAX_RECORDS: Final = 20_000
+MAX_RECORDS: Final = 65_536
 MAX_POINTS: Final = 200_000
+"""What one batch holds at most: the larger the batches of a journal that is far ahead, the fewer chunks to merge."""
 MAX_KEYS: Final = 60_000
 _STRETCH: Final = 4096
 Why = Literal["limit", "empty", "pending", "damaged", "end"]

@@ -15,9 +15,9 @@ from typing import Final
 from sqlalchemy import Connection, Engine, RowMapping, Table, select, tuple_
 
 from monitor.errors import StoreError
-from monitor.store import migrate
 from monitor.store.connect import make_engine, parse_url, shown, translated
 from monitor.store.schema import METADATA, RUNS
+from monitor.store.version import prepare
 
 _PORTION: Final = 64
 """Rows read and written at once; a chunk's row may hold a few MiB."""
@@ -58,8 +58,8 @@ def copy(source: str, destination: str, *, progress: Callable[[Progress], None] 
         raise StoreError(f"{shown(urls[0])} cannot be copied to itself; name another database")
     engines = [make_engine(url) for url in urls]
     try:
-        migrate.prepare(engines[0], create=False)
-        migrate.prepare(engines[1], create=True)
+        prepare(engines[0], create=False)
+        prepare(engines[1], create=True)
         with translated(urls[0]), translated(urls[1]):
             return _copy_all(engines[0], engines[1], progress or (lambda _: None))
     finally:

@@ -13,16 +13,15 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL
 
 from monitor._resources import MIGRATIONS
-from monitor.errors import SchemaMismatch, StoreError
+from monitor.errors import StoreError
 from monitor.store.connect import make_engine, parse_url, shown, translated
-from monitor.store.schema import VERSION_TABLE
+from monitor.store.version import version_of
 
 _ADVISORY_LOCK: Final = 0x6C6F73736D6F6E  # "lossmon"
 
@@ -41,7 +40,7 @@ def current(url: str) -> str | None:
         StoreError: the database cannot be reached.
     """
     with _connected(url) as (connection, _):
-        return _version(connection)
+        return version_of(connection)
 
 
 def upgrade(url: str, revision: str = "head") -> None:
@@ -64,27 +63,17 @@ def downgrade(url: str, revision: str) -> None:
         _run(connection, "downgrade", revision)
 
 
-def prepare(engine: Engine, *, create: bool) -> None:
-    """Check a database's version; a new database is migrated if `create`.
+def create(engine: Engine) -> None:
+    """Make the tables of a new database, unless somebody else was faster."""
+    with translated(engine.url), engine.begin() as connection:
+        _lock(connection)
+        if version_of(connection) is None:
+            _run(connection, "upgrade", "head", locked=True)
 
-    Raises:
-        SchemaMismatch: the database is older or newer than this code, or new and not to be created.
-    """
-    wanted = head()
-    with translated(engine.url):
-        with engine.connect() as connection:
-            found = _version(connection)
-        if found is None and create:
-            with engine.begin() as connection:
-                _lock(connection)
-                if _version(connection) is None:
-                    _run(connection, "upgrade", "head", locked=True)
-            return
-    if found != wanted:
-        url = shown(engine.url)
-        known = found is None or found in _known()
-        fix = f"monitor db upgrade --url {url}" if known else "pip install --upgrade lossmonitor"
-        raise SchemaMismatch(url, found=found, wanted=wanted, command=fix)
+
+def known() -> set[str]:
+    """The versions that this code can migrate from and to."""
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 @contextlib.contextmanager
@@ -115,15 +104,6 @@ def _lock(connection: Connection) -> None:
     else:
         # A writing statement that changes nothing: it takes the write lock, and waits for it.
         connection.exec_driver_sql("PRAGMA user_version = 0")
-
-
-def _version(connection: Connection) -> str | None:
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    return context.get_current_revision()
-
-
-def _known() -> set[str]:
-    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def _config() -> Config:

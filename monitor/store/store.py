@@ -14,11 +14,12 @@ from sqlalchemy import select
 
 from monitor.domain import Alert, Delivery, RunInfo, RunStatus
 from monitor.errors import RunNotFound, WireError
-from monitor.store import duties, migrate, retention, runs
+from monitor.store import duties, retention, runs
 from monitor.store.connect import make_engine, parse_url
 from monitor.store.reads import Reads
 from monitor.store.schema import RUNS
 from monitor.store.thin import LEAST
+from monitor.store.version import prepare
 
 
 class Store(Reads):
@@ -39,7 +40,7 @@ class Store(Reads):
         parsed = parse_url(url)
         engine = make_engine(parsed)
         try:
-            migrate.prepare(engine, create=create)
+            prepare(engine, create=create)
         except BaseException:
             engine.dispose()
             raise

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from monitor.errors import SchemaMismatch, StoreError
 from monitor.store import Store, migrate
 from monitor.store.connect import parse_url
 from monitor.store.schema import METADATA, VERSION_TABLE
+from monitor.store.version import NEWEST
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -27,6 +30,20 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     url = server.create()
     yield url
     server.drop(url)
+
+
+def test_the_version_that_stores_ask_for_is_the_newest_migration() -> None:
+    assert migrate.head() == NEWEST
+
+
+def test_opening_a_database_that_needs_no_migration_loads_no_alembic(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'there.db'}"
+    Store.open(url).close()
+    code = (
+        "import sys; from monitor.store import Store; Store.open(sys.argv[1]).close(); print('alembic' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code, url], check=True, capture_output=True, text=True)
+    assert found.stdout == "False\n"
 
 
 def test_goes_up_and_down_and_up_again(empty_url: str) -> None:
