@@ -91,9 +91,9 @@ def loss_figure(train: Curve | None, val: Curve | None, story: Story, look: Look
     place = _placer(story, look, curves)
     xs = [c.x for c in curves if np.isfinite(c.x).any()]
     span = Span(*(place_x(float(x), look, curves) for x in _ends(xs)))
+    add_references(figure, within(story.references, curves), scale, colours)
     labels = add_findings(figure, on_curve(story.findings, story.verdict), place, span, colours)
     add_stop(figure, story.recommendation, place, span, labels, colours)
-    add_references(figure, within(story.references, curves), scale, colours)
     add_best(figure, story.recommendation, place, span, scale, colours)
     add_checkpoints(figure, story.checkpoints, place, colours)
     judged = colours.train if val is None else colours.val

@@ -231,6 +231,7 @@ def add_references(figure: Figure, references: Mapping[str, float], scale: str, 
             yanchor="bottom",
             text=f"{_escaped(name)} {words.number(value)}",
             font={"size": 12, "color": colours.muted},
+            bgcolor=rgba(colours.background, 0.7),
         )
 
 

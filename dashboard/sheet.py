@@ -159,11 +159,17 @@ def _resolved(findings: Sequence[Finding]) -> str:
         return ""
     rows = [
         (markup.chip(f.rule, severity="resolved"), text(f.severity), words.step(f.onset_step), words.step(f.fired_step),
-         words.step(f.resolved_step), f'<span title="{text(f.advice)}">{text(f.explanation)}</span>')
+         words.step(f.resolved_step), _lasted(f))
         for f in sorted(findings, key=lambda f: -f.fired_step)
     ]  # fmt: skip
-    heads = ("rule", "severity", "onset", "fired", "resolved", "what was seen")
-    return f"<h2>Resolved ({len(findings)})</h2>" + markup.table(heads, rows, css="lm-wrap", numeric=(2, 3, 4))
+    heads = ("rule", "severity", "onset", "fired", "resolved", "steps")
+    table = markup.table(heads, rows, css="lm-wrap lm-flow", numeric=(2, 3, 4, 5))
+    return f"<h2>Resolved ({len(findings)})</h2>" + table
+
+
+def _lasted(finding: Finding) -> str:
+    """Steps from the onset to the end."""
+    return words.NOTHING if finding.resolved_step is None else words.step(finding.resolved_step - finding.onset_step)
 
 
 def config(run: RunInfo) -> str:

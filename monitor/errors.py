@@ -199,6 +199,7 @@ class DeliveryFailed(MonitorError, ConnectionError):
     def __init__(self, channel: str, problem: str) -> None:
         super().__init__(f"alert channel {channel}: {problem}")
         self.channel = channel
+        self.problem = problem
 
 
 class StoreError(MonitorError, RuntimeError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import json
 import os
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -49,7 +50,9 @@ class Settings(BaseSettings):
     mlflow_port: int = Field(default=8472, ge=0, le=65535, description="Port of the MLflow server.")
     mlflow_tracking_uri: str | None = Field(default=None, description="MLflow server that runs are mirrored to.")
 
-    alert_urls: tuple[str, ...] = Field(default=(), description='Apprise URLs that alerts are sent to, in JSON: ["…"].')
+    alert_urls: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Apprise URLs that alerts are sent to, with blanks between them or as a JSON list."
+    )
     alert_interval_s: float = Field(default=2.0, gt=0, description="Seconds between deliveries from the outbox.")
 
     heartbeat_s: float = Field(default=10.0, gt=0, description="Seconds between a client's heartbeats.")
@@ -106,6 +109,13 @@ class Settings(BaseSettings):
     @classmethod
     def _captures(cls, value: object) -> tuple[str, ...]:
         return captures(value)
+
+    @field_validator("alert_urls", mode="before")
+    @classmethod
+    def _urls(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return json.loads(value) if value.lstrip().startswith("[") else value.split()
 
     @field_validator("dir", mode="after")
     @classmethod

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from monitor.alerts.channels import Channel
 from monitor.domain import Delivery
+from monitor.errors import DeliveryFailed
 
 FIRST_RETRY_MS: Final = 5_000
 """Wait after the first failed try; it doubles with every further one."""
@@ -117,8 +118,9 @@ def _send(delivery: Delivery, channels: Sequence[Channel], taken: set[int]) -> l
             channel.send(delivery.alert)
         except Exception as error:
             # A channel is somebody else's code; whatever it raises, the others are still told.
-            _log.warning("alert %r was not taken by %s: %s", delivery.alert.title, channel.name, error)
-            problems.append(f"{channel.name}: {error}")
+            problem = error.problem if isinstance(error, DeliveryFailed) else f"{type(error).__name__}: {error}"
+            _log.warning("alert %r was not taken by %s: %s", delivery.alert.title, channel.name, problem)
+            problems.append(f"{channel.name}: {problem}")
         else:
             taken.add(index)
     return problems

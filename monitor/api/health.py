@@ -69,7 +69,8 @@ def info(served: Served) -> Response:
 def get_alerts(served: Served, run: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> Response:
     """Alerts, newest first, with where they are on their way."""
     run_id = None if run is None else served.store.run(run).id
-    return json_response({"alerts": [_delivery(row) for row in served.store.alerts(run_id, limit)]})
+    rows = [_delivery(row) for row in served.store.alerts(run_id, limit)]
+    return json_response({"alerts": rows, "channels": len(served.settings.alert_urls)})
 
 
 def _delivery(row: Delivery) -> dict[str, object]:

@@ -65,6 +65,7 @@ class AlertsModel(BaseModel):
     """Alerts, newest first, with where they are on their way."""
 
     alerts: list[Delivery]
+    channels: int = Field(description="To how many places they are sent; with none they wait.")
 
 
 class HistoryModel(BaseModel):

@@ -164,6 +164,10 @@ class Api:
         """
         return self._source.alerts(run, limit)
 
+    def alert_channels(self) -> int:
+        """To how many places the server sends alerts; with none they wait in the outbox."""
+        return self._source.channels()
+
     def health(self) -> Mapping[str, object]:
         """How the server, or the embedded store, is."""
         return self._source.health()

@@ -97,6 +97,10 @@ class Source(Protocol):
         """Alerts, newest first."""
         ...
 
+    def channels(self) -> int:
+        """To how many places alerts are sent."""
+        ...
+
     def health(self) -> Mapping[str, object]:
         """How the source is."""
         ...
@@ -168,6 +172,9 @@ class EmbeddedSource:
 
     def alerts(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
         return self._store.alerts(None if run is None else self._store.run(run).id, limit)
+
+    def channels(self) -> int:
+        return len(self._settings.alert_urls)
 
     def health(self) -> Mapping[str, object]:
         self._store.runs(limit=1)
@@ -279,6 +286,9 @@ class HttpSource:
     def alerts(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
         rows = [_mapping(row) for row in _rows(self._object("/alerts", {"run": run, "limit": limit})["alerts"])]
         return tuple(Delivery(**{**row, "alert": Alert.from_dict(_mapping(row["alert"]))}) for row in rows)
+
+    def channels(self) -> int:
+        return int(self._object("/alerts", {"limit": 1}).get("channels", 1))
 
     def health(self) -> Mapping[str, object]:
         return _mapping(request(self._client, "GET", "/healthz"))

@@ -67,7 +67,7 @@ def test_what_the_channel_said_is_kept_with_the_row() -> None:
 
     deliver(outbox, [Broken(1)], 2_000)
 
-    assert outbox.rows[0].error == "broken: alert channel broken: is down"
+    assert outbox.rows[0].error == "broken: is down"
 
 
 def test_a_channel_that_took_it_is_not_told_again_because_another_is_down() -> None:

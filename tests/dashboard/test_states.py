@@ -128,4 +128,15 @@ def test_alerts_wait_in_the_outbox_and_an_empty_one_says_how_to_get_them(embedde
     logged(embedded, "breaks", [1.0, 0.9, 0.8, math.nan, math.nan, math.nan])
     body = show("alerts")
     assert "breaks" in body
+    assert "These are sent to nobody." in body
+    assert "not sent" in body
+    assert "waiting" not in body
+
+
+def test_alerts_wait_where_there_is_a_channel(embedded: Store, show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONITOR_ALERT_URLS", "json://127.0.0.1:9/ json://127.0.0.1:8/")
+    logged(embedded, "breaks", [1.0, 0.9, 0.8, math.nan, math.nan, math.nan])
+    body = show("alerts")
     assert "waiting" in body
+    assert "These are sent to nobody." not in body
+    assert "Numbers: " not in body
