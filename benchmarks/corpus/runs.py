@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 HERE = Path(__file__).resolve().parent
-SPLITS = ("dev", "held", "dev-2", "held-2")
+SPLITS = ("dev", "held", "dev-2", "held-2", "held-3")
 CONDITIONS = ("nan", "divergence", "overfitting", "stagnation", "oscillation", "spike", "convergence")
 CALM = frozenset({"healthy", "convergence", "improving"})
 LABELS = (*CONDITIONS, "improving", "healthy")

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from ..loops import Curves
 from . import (
     alternation,
+    collectives,
+    commerce,
     control,
     depth,
     games,
@@ -15,8 +17,11 @@ from . import (
     linear,
     markets,
     noise,
+    perception,
     physics,
+    prose,
     relations,
+    science,
     signals,
     tabular,
     trees,
@@ -84,5 +89,22 @@ HELD_2: dict[str, Runs] = {
     "seasons": markets.SEASONS,
     "steering": markets.STEERING,
 }
-SPLITS: dict[str, dict[str, Runs]] = {"dev": DEV, "held": HELD, "dev-2": DEV_2, "held-2": HELD_2}
+HELD_3: dict[str, Runs] = {
+    "cells": perception.CELLS,
+    "boxes": perception.BOXES,
+    "clouds": perception.CLOUDS,
+    "sounds": perception.SOUNDS,
+    "holes": prose.HOLES,
+    "tuning": prose.TUNING,
+    "preferences": prose.PREFERENCES,
+    "dictation": prose.DICTATION,
+    "molecules": science.MOLECULES,
+    "orbits": science.ORBITS,
+    "volatility": science.VOLATILITY,
+    "clicks": commerce.CLICKS,
+    "claims": commerce.CLAIMS,
+    "experts": collectives.EXPERTS,
+    "forgers": collectives.FORGERS,
+}
+SPLITS: dict[str, dict[str, Runs]] = {"dev": DEV, "held": HELD, "dev-2": DEV_2, "held-2": HELD_2, "held-3": HELD_3}
 DOMAINS: dict[str, Runs] = {name: runs for split in SPLITS.values() for name, runs in split.items()}
