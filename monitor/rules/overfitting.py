@@ -17,6 +17,10 @@ _PURE: Final = 0.9
 """Kendall's tau of a rise that needs not be as large as one that is accused."""
 
 
+_CAME: Final = 0.25
+"""Share of the fall of the training loss by which validation must be below its start to have generalised."""
+
+
 class Overfitting:
     """The validation loss has risen from its minimum, beyond its noise, and the training loss has gone on falling.
 
@@ -45,8 +49,10 @@ class Overfitting:
     on.
 
     Where validation has hardly come down so far (less than `taught` of what training has), a rise may be the hump
-    before a breakthrough: it counts when it has lasted as long as the level before it and is a tenth of it, and
-    training has come half of its way to zero.
+    before a breakthrough: it counts when it has lasted as long as the level before it and is a tenth of what training
+    has gained meanwhile. Where validation has never been below the first training loss by a quarter of what
+    training has gained since, the model may not have begun to generalise: the rise must then be a fifth of that, not on
+    its way back, and in a run that is logged by the step have lasted for eight buckets.
 
     Source:
         Prechelt, Early Stopping - But When? (1998), GL and UP; Li et al., Keeping Deep Learning Models in Check
@@ -84,7 +90,7 @@ class Overfitting:
         reach = max(view.range, 0.1 * train.range)
         if view.closed - 1 - view.low_at < limits["after"] or rise <= limits["likely_rise"] * reach:
             return None
-        if not firing and _untaught(view, train, limits):
+        if not firing and _untaught(view, train, limits, run.state.unit):
             return None
         fell = train.level_at(view.step[view.low_at]) - train.level
         grow = max(1.0, (view.n / 25) ** (1 / 3))
@@ -172,20 +178,33 @@ def _likely(view: View, train: View, limits: Mapping[str, float], trend: tuple[f
     return learns and trend_z >= limits["likely_z"] + longer
 
 
-def _untaught(view: View, train: View, limits: Mapping[str, float]) -> bool:
+def _untaught(view: View, train: View, limits: Mapping[str, float], unit: str) -> bool:
     """Whether validation has hardly come down so far, and its rise says little yet.
 
-    It may be the hump before a breakthrough: it has not lasted as long as the level before it, or training itself has
-    only begun.
+    It may be the hump before a breakthrough: it has not lasted as long as the level before it, or is small beside what
+    training has gained. Where validation was never clearly below the level at which training began, nothing says that
+    the model has generalised at all: the rise counts where it is large and has lasted, and not on its way back.
 
     Source:
         Power et al., Grokking (2022); Nakkiran et al., Deep Double Descent (ICLR 2020).
     """
     if view.range >= limits["taught"] * train.range:
         return False
-    begun = train.closed < 8 or train.range >= 0.5 * abs(train.start)
-    little = view.level - view.low < 0.1 * abs(view.low)
-    return view.closed - 1 - view.low_at < view.low_at or not begun or little
+    since, rise = view.closed - 1 - view.low_at, view.level - view.low
+    if since < view.low_at:
+        return True
+    if train.start - view.low >= _CAME * train.range:
+        return rise < 0.1 * (train.level_at(view.curve.first_step) - train.level)
+    fresh = unit != "epoch" and train.curve.first_step <= view.curve.first_step
+    return (fresh and since < 8) or rise < 0.2 * train.range or _returns(view)
+
+
+def _returns(view: View) -> bool:
+    """Whether the loss has come down steadily since it was highest after its low, by a twentieth of that rise."""
+    since = view.x[view.low_at :]
+    peak = int(since.argmax())
+    tau, z = mann_kendall(since[peak:])
+    return tau <= -0.5 and z <= -2 and float(since[peak]) - view.level >= 0.05 * (float(since[peak]) - view.low)
 
 
 def memorises(val: View, train: View, unit: str) -> bool:

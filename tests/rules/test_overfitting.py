@@ -1,0 +1,47 @@
+"""Rule `overfitting` where validation has hardly come down: delayed generalisation against memorising."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from monitor.domain import Diagnosis
+from monitor.rules import diagnose
+
+STEP = np.arange(0.0, 2000.0, 5)
+EVAL = np.arange(20.0, 2000.0, 20)
+
+
+def memorised(back: float, offset: float = 0.0, evals: np.ndarray = EVAL) -> Diagnosis:
+    """Training is at its floor at once; validation, first seen after 20 steps, doubles, and comes `back` or goes on."""
+    train = 0.02 + 3.4 * np.exp(-STEP / 20)
+    val = 5 + 6 * (1 - np.exp(-(evals - 20) / 15)) + 1e-4 * evals - back * np.maximum(evals - 60, 0) / 1000
+    return diagnose(np.c_[STEP, train + offset], np.c_[evals, val + offset])
+
+
+def test_validation_that_comes_down_from_a_peak_above_the_untrained_level_is_never_stopped() -> None:
+    found = memorised(back=8.0)
+    assert "overfitting" not in {f.rule for f in found.findings}
+    assert found.recommendation.first_stop_step is None
+
+
+def test_validation_that_stays_above_the_untrained_level_is_overfitting_after_eight_more_evaluations() -> None:
+    found = memorised(back=0.0)
+    assert found.verdict == "overfitting" and found.recommendation.stop_step == EVAL[8]
+
+
+def test_four_evaluations_say_little_of_a_run_that_has_not_generalised_yet() -> None:
+    train = 0.1 + 2 * np.exp(-STEP / 60)
+    val = 2.0 + np.where(EVAL <= 100, 0.1 * (EVAL - 20) / 20, 0.4 * np.exp(-(EVAL - 100) / 50) - 1)
+    found = diagnose(np.c_[STEP, train], np.c_[EVAL, val])
+    assert "overfitting" not in {f.rule for f in found.findings}
+    assert found.recommendation.first_stop_step is None
+
+
+@pytest.mark.parametrize("back", [0.0, 1.0, 8.0])
+@pytest.mark.parametrize("offset", [1024.0, -16.0])
+def test_an_added_constant_changes_nothing_where_validation_has_hardly_come_down(back: float, offset: float) -> None:
+    there, here = memorised(back, offset), memorised(back)
+    assert there.recommendation.first_stop_step == here.recommendation.first_stop_step
+    fired = [[f.fired_step for f in found.findings if f.rule == "overfitting"] for found in (there, here)]
+    assert fired[0] == fired[1]
