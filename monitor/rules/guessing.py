@@ -7,6 +7,7 @@ Source:
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from typing import Final
 
 from monitor.rules.initial_loss import formula_of
@@ -16,6 +17,7 @@ _FEW: Final = 12
 """Classes up to which every number is likely; beyond it, every level is near the logarithm of some number."""
 _USUAL: Final = (16, 20, 26, 32, 50, 64, 100, 128, 200, 256, 365, 500, 512, 1000, 1024, 10_000, 32_000, 50_257)
 """Numbers of classes above `_FEW` that are named."""
+_LOGS: Final = tuple(math.log(classes) for classes in _USUAL)
 _LEVELS: Final = (0.6, 14.0)
 """Losses that may be the logarithm of a number of classes."""
 
@@ -42,7 +44,8 @@ def guessing(level: float, chance: float) -> dict[str, float | int]:
         return {}
     if not math.isnan(chance):
         return {"chance": chance}
-    nearest = min((_classes(level), *_USUAL), key=lambda k: _off(level, k))
+    at = bisect_left(_LOGS, level)
+    nearest = min((_classes(level), *_USUAL[max(at - 1, 0) : at + 1]), key=lambda k: _off(level, k))
     named = nearest <= _FEW or (nearest in _USUAL and _off(level, nearest) <= 0.003 * level)
     return {"classes": nearest} if named else {}
 

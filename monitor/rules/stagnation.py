@@ -15,13 +15,17 @@ from monitor.rules.rule import Reading, Spec, Threshold
 class Stagnation:
     """Neither loss has come down noticeably: the model is broken, frozen, or learns far too slowly.
 
-    Progress is measured against the first level, so this is the one rule to which an added constant matters: 1 % of a
+    Progress is measured against the first level, or against the noise of a point where that is larger: the level of a
+    loss near zero says nothing of its size. So this is the one rule to which an added constant matters: 1 % of a
     cross-entropy is nothing, and a curve cannot tell which constant it hides. Two things guard it. Progress
     that goes on and stands out from the noise of single points is slow learning, not stagnation, unless it is hardly
     any; and a flat curve far above the noise it began with counts only where its level could be the chance level ln(k)
     of k classes, or of the loss function, if that is known.
 
-    Progress within the noise of the levels that it lies between is none.
+    Progress within the noise of the levels that it lies between is none. A run that has learned and lost it again, as
+    at a jump of the learning rate, has not stagnated from the start: that is left to `divergence` and `spike`.
+
+    Four evaluations do, instead of eight, beside four times as many training points as are needed without any.
 
     Also holds where training memorises and validation has never come down.
 
@@ -32,7 +36,7 @@ class Stagnation:
 
     spec = Spec(
         name="stagnation",
-        version=3,
+        version=4,
         severity=Severity.WARNING,
         reads=(Role.TRAIN, Role.VAL),
         patience=3,
@@ -50,30 +54,19 @@ class Stagnation:
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while there is no progress."""
-        views = [view for view in (run.train, run.val) if view.n]
-        if (
-            any(view.closed < limits["checks"] for view in views)
-            or not views
-            or run.diverging
-            or run.fires("oscillation")
-        ):
+        views = _views(run, limits, firing)
+        if not views or run.diverging or run.fires("oscillation"):
             return None
-        state = run.state
-        if state.unit == "step" and state.train_seen > 2 * state.val_seen and state.train_seen < limits["points"]:
-            return None
+        rough = run.descent.roughness
         sure = [view for view in views if not _doubted(view, limits)]
-        progress = max((_progress(view) for view in sure), default=min(_progress(view) for view in views))
+        progress = max((_progress(view, rough) for view in sure), default=min(_progress(view, rough) for view in views))
         limit = limits["progress"] * (1.2 if firing else 1.0)
         if progress > limit:
             return self._memory(run)
-        rough = run.descent.roughness
-        for view in views:
-            gained = view.centres[0] - view.level
-            half = view.way.smooth[view.closed // 2] - view.level
-            if progress > limits["hardly"] and gained > limits["noise"] * rough and half > limits["flat"] * gained:
-                return None
-            if gained > 20 * max(rough, view.noise) and not could_guess(view.level, run.state.chance):
-                return None
+        if any(_learned_before(view, rough, limit, limits["doubt"]) for view in views):
+            return None
+        if any(_guarded(view, rough, progress, limits, run.state.chance) for view in views):
+            return None
         view = run.judged
         return Reading(
             run.state.first_step,
@@ -89,9 +82,10 @@ class Stagnation:
             or val.level < val.start
         ):
             return None
+        progress = _progress(val, run.descent.roughness)
         return Reading(
             val.curve.first_step,
-            {"progress": _progress(val), "limit": 0.05, "first": val.start, "level": val.level, "low": val.low,
+            {"progress": progress, "limit": 0.05, "first": val.start, "level": val.level, "low": val.low,
              "train": train.level},
         )  # fmt: skip
 
@@ -105,19 +99,59 @@ class Stagnation:
                 "Check that the validation set is of the same kind; weight decay and patience can bring delayed "
                 "generalisation (grokking), more data is surer.",
             )
+        progress = float(e["progress"] or 0)
+        came_down = f"came down by {progress:.1%} at most" if progress >= 0.0005 else "has not come down"
         return (
-            f"The loss has made no progress: it began at {e['first']:.4g}, is at {e['level']:.4g}, and came down by "
-            f"{e['progress']:.1%} at most ({e['limit']:.0%} would count as learning).{at_chance(e)}",
+            f"The loss has made no progress: it began at {e['first']:.4g}, is at {e['level']:.4g}, and {came_down} "
+            f"({e['limit']:.0%} would count as learning).{at_chance(e)}",
             "Check that the optimiser sees the parameters, that labels match inputs, and the learning rate; "
             f"try to overfit a single batch. Judged over the {unit}s so far.",
         )
 
 
-def _progress(view: View) -> float:
-    begin = view.centres[0]
-    return (begin - view.level) / max(abs(begin), 1e-300)
+def _views(run: Features, limits: Mapping[str, float], firing: bool) -> list[View]:
+    """The series that can be judged; none where it is too early to tell.
+
+    What a training loss has begun to say before the first evaluations is not taken back because these are few.
+    """
+    train, val, state = run.train, run.val, run.state
+    views = [view for view in (train, val) if view.n]
+    least = limits["checks"]
+    if state.unit == "step" and state.train_seen > 2 * state.val_seen:
+        if state.train_seen < limits["points"]:
+            return []
+        if state.train_seen >= 4 * limits["points"]:
+            least /= 2
+        if firing and val.closed < limits["checks"] / 2:
+            views = [train]
+    enough = train.closed >= limits["checks"] or not train.n
+    return views if enough and (val.closed >= least or val not in views) else []
+
+
+def _progress(view: View, rough: float) -> float:
+    return (view.centres[0] - view.level) / _scale(view, rough)
+
+
+def _scale(view: View, rough: float) -> float:
+    """The size of a loss: its first level, or the noise of a point where that is larger, as it is near zero."""
+    return max(abs(view.centres[0]), rough, 1e-300)
 
 
 def _doubted(view: View, limits: Mapping[str, float]) -> bool:
     """Whether progress is within what the noise of the two levels that it lies between would give."""
     return view.centres[0] - view.level <= limits["doubt"] * view.noise
+
+
+def _learned_before(view: View, rough: float, limit: float, doubt: float) -> bool:
+    """Whether the series has once come down by more than the limit, and than its noise then explains."""
+    return view.centres[0] - view.low > max(limit * _scale(view, rough), 2 * doubt * view.calm)
+
+
+def _guarded(view: View, rough: float, progress: float, limits: Mapping[str, float], chance: float) -> bool:
+    """Whether a little progress is slow learning, or too certain for a loss that does not lie at chance."""
+    gained = view.centres[0] - view.level
+    half = view.way.smooth[view.closed // 2] - view.level
+    goes_on = half > max(limits["flat"] * gained, limits["doubt"] * view.noise)
+    if progress > limits["hardly"] and gained > limits["noise"] * rough and goes_on:
+        return True
+    return gained > 20 * max(rough, view.noise) and not could_guess(view.level, chance)
