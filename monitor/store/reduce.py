@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.store.chunks import gap_starts
+from monitor.store.chunks import ascending, gap_starts
 
 _MANY = 200
 """Points a pixel from which a call a pixel is faster than work on all of them."""
@@ -45,7 +45,7 @@ def reduce_curve(
     picked = [np.array([0, n - 1], dtype=np.intp)]
     bad = ~np.isfinite(y)
     if not bad.any():
-        return np.unique(np.concatenate([*picked, _extremes(x, y, borders)]))
+        return ascending([*picked, _extremes(x, y, borders)])
     gaps = gap_starts(y)
     kind = np.where(np.isnan(y[gaps]), 0, np.sign(y[gaps])).astype(np.int64)
     _, first = np.unique(np.searchsorted(borders, x[gaps], side="right") * 3 + kind + 1, return_index=True)
@@ -56,7 +56,7 @@ def reduce_curve(
         picked.append(keep[after[after < len(keep)]])
     if len(keep) > 2 * width:
         keep = keep[_extremes(x[keep], y[keep], borders)]
-    return np.unique(np.concatenate([*picked, keep]))
+    return ascending([*picked, keep])
 
 
 def _borders(left: float, right: float, width: int) -> NDArray[np.float64]:
