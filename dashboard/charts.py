@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from dashboard import words
 from dashboard.axes import HEIGHT, Look, axis_values, canvas, place_x, resolve_scale
-from dashboard.figure import Figure
+from dashboard.figure import Figure, Spec
 from dashboard.marks import (
     Span,
     add_best,
@@ -149,7 +149,18 @@ def small_figure(curve: Curve, look: Look, *, title: str) -> Figure:
         hovermode="closest",
     )
     figure.update(xaxis={"title": None}, yaxis={"title": None, "nticks": 4})
+    x, y = (axis[np.isfinite(axis)] for axis in (axis_values(curve.x, look, [curve]), curve.y))
+    if len(x) and x.min() == x.max() and look.x_axis != "wall_time":
+        figure.update(xaxis={"tickvals": [float(x[0])]})
+    if len(y) and y.min() == y.max() and scale == "linear":
+        figure.update(yaxis=_around(float(y[0])))
     return figure
+
+
+def _around(value: float) -> Spec:
+    """An axis with one tick, at the only value there is; Plotly's own would show 0.001 as 0."""
+    room = abs(value) / 2 or 1.0
+    return {"range": [value - room, value + room], "tickvals": [value], "ticktext": [words.number(value)]}
 
 
 def captions(curves: Sequence[tuple[str, Curve]], scale: str) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ def levels(spec: LossSpec) -> str:
     rows.append(("skill", "yes" if _has_skill(spec) else "not defined", text(skill.MEANING)))
     traps = "".join(f"<li>{text(trap)}</li>" for trap in spec.traps)
     misleads = f'<h2>What misleads people</h2><ul class="lm-list">{traps}</ul>' if traps else ""
-    table = markup.table((f"levels of {spec.name}", "", ""), rows, css="lm-wrap")
+    table = markup.table((f"levels of {spec.name}", "", ""), rows, css="lm-wrap lm-flow")
     return f'<div data-testid="levels">{table}{misleads}</div>'
 
 

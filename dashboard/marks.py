@@ -236,9 +236,9 @@ def add_references(figure: Figure, references: Mapping[str, float], scale: str, 
 
 
 def _text(finding: Finding) -> str:
-    text = f"{SYMBOLS[finding.severity]} {_escaped(words.label(finding.rule))} · onset {words.step(finding.onset_step)}"
+    text = f"{SYMBOLS[finding.severity]} {_escaped(words.label(finding.rule))} · {words.step(finding.onset_step)}"
     if finding.fired_step != finding.onset_step:
-        text += f", fired {words.step(finding.fired_step)}"
+        text += f" → {words.step(finding.fired_step)}"
     return text
 
 
@@ -278,7 +278,7 @@ def _line(figure: Figure, x: float, colour: str, *, dash: str, width: float) -> 
 
 def _label(figure: Figure, x: float, span: Span, row: int, text: str, colour: str, colours: Palette) -> None:
     """The finding's name at its onset, a row lower for each, on the side where there is room."""
-    right = span.share(x) > 0.6
+    right = span.share(x) > 0.5
     figure.note(
         x=x,
         y=1 - 0.065 * row,

@@ -65,7 +65,7 @@ def test_the_run_page_shows_where_the_trouble_began_and_the_best_step(service: S
 
     page.goto(f"{service.dashboard}/run?id=overfits")
 
-    label = f"overfitting · onset {words.step(found.onset_step)}, fired {words.step(found.fired_step)}"
+    label = f"overfitting · {words.step(found.onset_step)} → {words.step(found.fired_step)}"
     expect(page.locator(".lm-plot .annotation-text", has_text=label)).to_be_visible(timeout=20_000)
     star = f"best {words.number(best.best_val_loss)} · step {words.step(best.best_step)}"
     expect(page.locator(".lm-plot .annotation-text", has_text=star)).to_be_visible()

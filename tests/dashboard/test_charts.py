@@ -95,7 +95,7 @@ def test_a_critical_finding_is_a_band_from_its_onset_with_lines_at_onset_and_whe
     assert (band.x0, band.x1) == (3.0, 9.0)
     lines = {s.x0: s.line.dash for s in figure.layout.shapes if s.type == "line" and s.yref == "y domain"}
     assert lines == {3.0: "dash", 5.0: "solid"}
-    assert "▲ overfitting · onset 3, fired 5" in notes(figure)
+    assert "▲ overfitting · 3 → 5" in notes(figure)
 
 
 AHEAD = {"from_step": 9.0, "steps": 5.0, "level": 1.0, "expected": 0.8, "low": 0.6, "high": 1.1}
@@ -180,7 +180,7 @@ def test_the_verdicts_own_finding_is_drawn_on_the_curve_even_where_it_is_mere_co
     with_it = checked(charts.loss_figure(curve(range(9)), None, Story(findings=(flat,), verdict="convergence"), look))
     without = checked(charts.loss_figure(curve(range(9)), None, Story(findings=(flat,), verdict="healthy"), look))
 
-    assert any("convergence · onset 3" in text for text in notes(with_it))
+    assert any("convergence · 3" in text for text in notes(with_it))
     assert notes(without) == []
 
 
@@ -241,7 +241,7 @@ def test_labels_keep_within_the_curve_wherever_the_axis_begins(begin: float) -> 
     drawn = {a.text: a.xanchor for a in checked(charts.loss_figure(line, None, story, look)).layout.annotations}
 
     assert drawn["best 0.4 · step 3"] == "right"
-    assert drawn["▲ overfitting · onset 0, fired 1"] == "left"
+    assert drawn["▲ overfitting · 0 → 1"] == "left"
 
 
 def test_checkpoints_are_ticks_with_their_path(look: Look) -> None:
@@ -300,6 +300,14 @@ def test_overlaid_runs_repeat_colours_with_dashes_after_eight(look: Look) -> Non
     first, ninth = trace(figure, "run 0").line, trace(figure, "run 8").line
     assert (first.color, first.dash) == (ninth.color, "solid")
     assert ninth.dash == "dash"
+
+
+def test_a_small_figure_of_one_value_shows_that_value(look: Look) -> None:
+    flat = checked(charts.small_figure(curve([0.001, 0.001, math.nan]), replace(look, scale="linear"), title="lr"))
+    assert list(flat.layout.yaxis.ticktext) == ["0.001"]
+    assert flat.layout.yaxis.range == (0.0005, 0.0015)
+    single = checked(charts.small_figure(curve([5.0], x=[824.0]), replace(look, x_axis="step"), title="cpu"))
+    assert list(single.layout.xaxis.tickvals) == [824.0]
 
 
 def test_a_small_figure_keeps_the_readers_zoom_by_its_revision(look: Look) -> None:
