@@ -5,7 +5,7 @@
 The corpus is a `.jsonl` or `.jsonl.gz` file, one run a line: `run_id`, `source`, `unit` ("epoch" or "step"), `train`
 and `val` (lists of [step, loss], what is not finite as "NaN", "Infinity" or "-Infinity"), `lr` and `grad_norm` alike
 where they were logged, and `label` with `labels`, `ambiguous`, `confidence` and the onsets. For every rule each
-combination of its grid is replayed over all runs. Then, for every source, the combination that is best on the *other*
+combination of its grids is replayed over all runs. Then, for every source, the combination that is best on the *other*
 sources judges this one: the figures of all sources together are what to expect on curves from elsewhere, as far as
 sources differ from each other as new ones will.
 """
@@ -30,15 +30,20 @@ from monitor.domain import RULE_NAMES
 from monitor.rules import RulesConfig, diagnose
 from monitor.rules.registry import BUILT_IN
 
-GRID: dict[str, dict[str, tuple[float, ...]]] = {
-    "nan": {"confirm": (2,)},
-    "divergence": {"z": (12, 20, 30), "lost": (0.3, 0.4, 0.5)},
-    "overfitting": {"z": (4, 6, 9), "trend_z": (2.0, 2.4, 3.0), "rise": (0.005, 0.015, 0.03)},
-    "stagnation": {"progress": (0.03, 0.05, 0.08), "hardly": (0.0, 0.01, 0.02), "doubt": (2, 3, 4)},
-    "oscillation": {"factor": (1.5, 2, 3), "turns": (3, 4, 5), "jump": (0.15, 0.2, 0.3)},
-    "spike": {"z": (8, 12, 20), "share": (0.1, 0.2, 0.3), "tail": (0.0, 2.0, 3.0)},
-    "convergence": {"gain": (0.008, 0.012, 0.02), "relative": (0.2, 0.3, 0.5), "within": (0.0, 0.8, 1.2)},
+GRID: dict[str, tuple[dict[str, tuple[float, ...]], ...]] = {
+    "nan": ({"confirm": (2,)},),
+    "divergence": ({"z": (12, 20, 30), "lost": (0.3, 0.4, 0.5)},),
+    "overfitting": (
+        {"z": (4, 6, 9), "trend_z": (2.0, 2.4, 3.0), "rise": (0.005, 0.015, 0.03)},
+        {"likely_z": (1.4, 1.6, 2.0), "likely_tau": (0.75, 0.8, 0.9), "likely_rise": (0.003, 0.005, 0.008)},
+        {"taught": (0.05, 0.1, 0.2)},
+    ),
+    "stagnation": ({"progress": (0.03, 0.05, 0.08), "hardly": (0.0, 0.01, 0.02), "doubt": (2, 3, 4)},),
+    "oscillation": ({"factor": (1.5, 2, 3), "turns": (3, 4, 5), "jump": (0.15, 0.2, 0.3)},),
+    "spike": ({"z": (8, 12, 20), "share": (0.1, 0.2, 0.3), "tail": (0.0, 2.0, 3.0)},),
+    "convergence": ({"gain": (0.008, 0.012, 0.02), "relative": (0.2, 0.3, 0.5), "within": (0.0, 0.8, 1.2)},),
 }
+"""By rule, the values of its thresholds: every combination within a group, the others of the rule at their defaults."""
 NEEDS = {"convergence": ("divergence",), "improving": ("divergence", "convergence"), "overfitting": ("divergence",)}
 """Rules that another one asks whether they are out."""
 CALM = {"healthy", "convergence", "improving"}
@@ -142,10 +147,9 @@ def merit(condition: str, runs: Sequence[Run], said: Sequence[Said]) -> float:
 
 def calibrate(condition: str, runs: Sequence[Run], pool: Any) -> tuple[dict[str, float], float, float]:
     """The best combination on all runs, its F1, and the F1 with every source judged by thresholds from the others."""
-    keys = list(GRID[condition])
     defaults = {rule.spec.name: rule.spec for rule in BUILT_IN}[condition].thresholds
-    combos = [dict(zip(keys, values, strict=True)) for values in product(*GRID[condition].values())]
-    combos.sort(key=lambda c: sum(c[k] != defaults[k].default for k in keys))  # ties go to the defaults
+    combos = [dict(zip(grid, values, strict=True)) for grid in GRID[condition] for values in product(*grid.values())]
+    combos.sort(key=lambda c: sum(value != defaults[key].default for key, value in c.items()))  # ties: the defaults
     off = {name: False for name in RULE_NAMES if name != condition and name not in NEEDS.get(condition, ())}
     table = [
         pool.map(partial(judge, config=RulesConfig.from_mapping({**off, condition: combo})), runs, chunksize=8)

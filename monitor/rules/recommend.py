@@ -18,13 +18,15 @@ from monitor.rules.forecast import forecast
 from monitor.rules.patience import compared
 from monitor.rules.pending import pending_of
 from monitor.rules.state import FIRING, LIKELY, TRAIN, VAL, State
+from monitor.rules.verdict import ORDER
 
 STOPS: Final = ("divergence", "overfitting")
 """Rules whose firing, or being likely, advises a stop."""
-LOOKS: Final = (
-    "nan", "gradient_explosion", "stagnation", "gradient_vanishing", "oscillation", "underfitting", "metric_missing",
-)  # fmt: skip
-"""Rules whose firing asks for a look at the run, from what matters most."""
+LOOKS: Final = frozenset({
+    "nan", "gradient_explosion", "stagnation", "oscillation", "gradient_vanishing", "vanishing_part", "underfitting",
+    "metric_missing",
+})  # fmt: skip
+"""Rules whose firing asks for a look at the run; the reason names the one that the verdict puts first."""
 CONFIDENCE: Final = {
     "divergence": 0.95, "overfitting": 0.95, "risen": 0.7, "likely": 0.84, "look": 0.75, "continue": 0.93,
 }  # fmt: skip
@@ -89,8 +91,8 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
             return Action.STOP, reason, CONFIDENCE["likely"]
         reason = f"{name.capitalize()} since {state.unit} {slot.onset:g}, certain since {slot.fired:g}; {best}."
         return Action.STOP, reason, CONFIDENCE["risen" if risen else name]
-    for name in LOOKS:
-        if _fires(state, name):
+    for name in ORDER:
+        if name in LOOKS and _fires(state, name):
             reason = f"{name.replace('_', ' ').capitalize()} since {state.unit} {state.slots[name].onset:g}."
             return Action.INVESTIGATE, reason, CONFIDENCE["look"]
     if not curve.n:

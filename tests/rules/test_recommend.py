@@ -1,0 +1,29 @@
+"""The advice names what the verdict names."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.rules import RulesConfig
+from monitor.rules.recommend import LOOKS, recommend
+from monitor.rules.state import FIRING, Slot, State
+from monitor.rules.verdict import ORDER, verdict_of
+
+
+@given(st.sets(st.sampled_from(sorted(LOOKS)), min_size=1), st.randoms(use_true_random=False))
+def test_a_look_is_asked_for_on_account_of_the_finding_that_the_verdict_names(names: set[str], random: Random) -> None:
+    state = State("step", math.nan, math.nan)
+    order = sorted(names)
+    random.shuffle(order)
+    state.slots = {name: Slot(FIRING, 0, at, 10.0, 10.0, 20.0) for at, name in enumerate(order, 1)}
+    advice = recommend(state, RulesConfig())
+    assert advice.action == "investigate"
+    assert advice.reason.startswith(verdict_of(state).replace("_", " ").capitalize())
+
+
+def test_every_rule_that_asks_for_a_look_has_its_place_in_the_verdict() -> None:
+    assert set(ORDER) >= LOOKS
