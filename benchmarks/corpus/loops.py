@@ -67,6 +67,7 @@ class Plan:
     frozen: bool = False
     half: bool = False
     watch: bool = False
+    shuffle: bool = True
     seed: int = 0
 
     def but(self, **changes: object) -> Plan:
@@ -102,7 +103,7 @@ def fit(model: nn.Module, loss: Loss, data: Data, plan: Plan, val_loss: Loss | N
     evaluate = val_loss or loss
     for step in range(total):
         if len(order) < batch:
-            order = torch.randperm(n, generator=generator)
+            order = torch.randperm(n, generator=generator) if plan.shuffle else torch.arange(n)
         rows, order = order[:batch], order[batch:]
         x, y = data.x[rows], data.y[rows]
         if plan.fault:

@@ -58,7 +58,9 @@ def numbers(run: Run) -> str:
         if not len(y):
             continue
         smooth = running_median(y, min(15, max(1, len(y) // 12)))
-        gained = (smooth[-max(1, len(smooth) // 5) - 1] - smooth[-1]) / max(smooth[0] - smooth.min(), 1e-12)
+        gained = (smooth[max(0, len(smooth) - max(1, len(smooth) // 5) - 1)] - smooth[-1]) / max(
+            smooth[0] - smooth.min(), 1e-12
+        )
         tail = smooth[-max(1, len(smooth) // 10) :].mean()
         out.append(f"{name} {smooth[0]:.3g} > {smooth.min():.3g} > {tail:.3g} last fifth {100 * gained:.3g} %")
     return f"{len(run.train)}+{len(run.val)} {run.unit} " + " | ".join(out)

@@ -1,6 +1,6 @@
 """Train the runs of the corpus and write their curves.
 
-python -m benchmarks.corpus.train --out /tmp/corpus            # all domains, one file each, about 30 minutes
+python -m benchmarks.corpus.train --out /tmp/corpus            # all domains, one file each, about 40 minutes
 python -m benchmarks.corpus.train --out /tmp/corpus --domain vae pinn
 python -m benchmarks.corpus.train --out /tmp/corpus --pack dev # from those files, write dev.jsonl.gz
 """

@@ -68,6 +68,7 @@ FEDERATION: dict[str, Callable[[], Curves]] = {
     "alike": lambda: federation(ROUNDS),
     "alone": lambda: federation(ROUNDS.but(lr=0.3), alone=1.0, local=20, chosen=2),
     "alone-one-at-a-time": lambda: federation(ROUNDS.but(lr=0.1, steps=120), alone=1.0, local=20, chosen=1),
+    "alone-in-pairs": lambda: federation(ROUNDS.but(lr=0.6, steps=140, eval_every=2), alone=0.98, local=10, chosen=2),
     "adam-few": lambda: federation(
         ROUNDS.but(lr=1e-2, optimizer="adam", eval_every=2), n=150, noise=2.0, width=64, local=10
     ),
@@ -130,6 +131,7 @@ EXPERTS: dict[str, Callable[[], Curves]] = {
         Plan(steps=900, lr=8.0, optimizer="sgd", momentum=0.9, eval_every=30, schedule=loops.warmup_cosine(0.9)), top=2
     ),
     "sgd-long": lambda: experts(Plan(steps=3000, lr=0.02, optimizer="sgd", eval_every=100, log_every=2)),
+    "heavy-momentum": lambda: experts(Plan(steps=900, lr=0.3, optimizer="sgd", momentum=0.99, eval_every=15), top=2),
     "unit-of-thousand": lambda: experts(Plan(steps=600, lr=0.01, optimizer="sgd", eval_every=20), unit=1000.0, top=2),
     "balance-only": lambda: experts(Plan(epochs=20, lr=1e-3), balance=100.0),
 }
@@ -186,6 +188,7 @@ def forgers(
 FORGERS: dict[str, Callable[[], Curves]] = {
     "penalty": lambda: forgers(Plan(steps=800, lr=1e-3, batch=32, eval_every=20), penalty=10.0),
     "no-penalty": lambda: forgers(Plan(steps=500, lr=2e-3, batch=32, eval_every=20), penalty=0.0),
+    "gentle-penalty": lambda: forgers(Plan(steps=1000, lr=5e-3, batch=32, eval_every=20), penalty=0.05),
     "hot": lambda: forgers(Plan(steps=700, lr=3e-2, batch=32, eval_every=20), penalty=10.0),
     "clipped": lambda: forgers(
         Plan(steps=700, lr=1e-3, batch=32, eval_every=20, optimizer="rmsprop"), penalty=0.0, clip=True

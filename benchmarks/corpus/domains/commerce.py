@@ -220,5 +220,6 @@ MACHINES: dict[str, Callable[[], Curves]] = {
     "sensor-offset": lambda: machines(Plan(steps=800, lr=0.02, eval_every=20), offset=300.0),
     "batchnorm": lambda: machines(Plan(epochs=30, lr=5e-3, batch=16), norm=True),
     "cycles-hot": lambda: machines(Plan(epochs=100, lr=0.06, schedule=loops.triangle(10))),
+    "cycles": lambda: machines(Plan(epochs=80, lr=0.03, schedule=loops.triangle(8))),
     "warm-restart": lambda: machines(Plan(epochs=90, lr=2e-2, schedule=loops.restarts(3), watch=True)),
 }

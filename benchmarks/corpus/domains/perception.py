@@ -145,6 +145,7 @@ BOXES: dict[str, Callable[[], Curves]] = {
     "folder-in-pixels": lambda: boxes(Plan(steps=1200, lr=1e-3, eval_every=60, fault=loops.shift(700, in_pixels, 702))),
     "frozen": lambda: boxes(Plan(steps=400, frozen=True, eval_every=20)),
     "cycles-hot": lambda: boxes(Plan(epochs=60, lr=0.2, optimizer="sgd", schedule=loops.triangle(8), watch=True)),
+    "cycles": lambda: boxes(Plan(epochs=64, lr=0.06, optimizer="sgd", schedule=loops.triangle(8))),
     "momentum-hot": lambda: boxes(Plan(epochs=25, lr=0.5, optimizer="sgd", clip=5.0)),
 }
 
@@ -187,6 +188,9 @@ def clouds(
     turns = np.linalg.qr(rng.standard_normal((n + N_VAL, 3, 3)))[0]
     x = shapes @ turns + noise * rng.standard_normal(shapes.shape)
     y[N_VAL:] = np.where(rng.random(n) < wrong, rng.integers(0, 5, n), y[N_VAL:])
+    if not plan.shuffle:  # a folder for each kind, read one after the other
+        order = np.r_[:N_VAL, N_VAL + y[N_VAL:].argsort(kind="stable")]
+        x, y = x[order], y[order]
 
     def loss(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         return functional.cross_entropy(model(x), y, label_smoothing=smoothing)
@@ -201,6 +205,7 @@ CLOUDS: dict[str, Callable[[], Curves]] = {
     "sgd-slow": lambda: clouds(Plan(epochs=30, lr=0.02, optimizer="sgd")),
     "batchnorm-of-four": lambda: clouds(Plan(epochs=25, lr=0.02, batch=4), n=160, norm=True),
     "batchnorm-of-two": lambda: clouds(Plan(epochs=40, lr=0.05, batch=2), n=80, norm=True, smoothing=0.0),
+    "not-shuffled": lambda: clouds(Plan(steps=750, lr=2e-3, batch=16, eval_every=15, shuffle=False)),
     "rate-bump": lambda: clouds(Plan(steps=1200, lr=1e-3, eval_every=60, schedule=loops.bump((0.65,), 25, 3))),
     "step-of-ten-thousandth": lambda: clouds(Plan(epochs=20, lr=1e-6)),
     "adam-hot": lambda: clouds(Plan(steps=900, lr=0.03, eval_every=30)),

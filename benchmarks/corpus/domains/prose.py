@@ -146,6 +146,8 @@ def names(plan: Plan, *, n: int = 1500, kind: type[nn.RNNBase] = nn.LSTM, width:
         return functional.cross_entropy(model[2](model[1](model[0](x))[0]).flatten(0, 1), y.flatten())
 
     a, b = rows[200 : 200 + n], rows[:200]
+    if not plan.shuffle:  # as in the tables of Unicode, by alphabet
+        a = torch.tensor(sorted(a.tolist()))
     return loops.fit(net, loss, Data(x=a[:, :-1], y=a[:, 1:], x_val=b[:, :-1], y_val=b[:, 1:]), plan)
 
 
@@ -156,9 +158,13 @@ NAMES: dict[str, Callable[[], Curves]] = {
     "gru-sgd-clipped": lambda: names(Plan(epochs=30, lr=0.3, optimizer="sgd", clip=1.0), kind=nn.GRU),
     "batch-of-two": lambda: names(Plan(steps=1500, lr=1e-3, batch=2, eval_every=75), kind=nn.GRU),
     "adam-creeps-up": lambda: names(Plan(steps=1200, lr=2e-3, eval_every=40, schedule=loops.ramp(300)), kind=nn.RNN),
+    "not-shuffled": lambda: names(Plan(steps=700, lr=5e-3, eval_every=20, shuffle=False), kind=nn.GRU),
     "rate-of-ten-millionth": lambda: names(Plan(epochs=12, lr=1e-7)),
     "two-bumps": lambda: names(
         Plan(steps=700, lr=3e-3, eval_every=35, schedule=loops.bump((0.4, 0.7), 60, 3)), kind=nn.GRU
+    ),
+    "cycles-hot": lambda: names(
+        Plan(steps=640, lr=0.08, eval_every=16, schedule=loops.triangle(8)), kind=nn.GRU, n=600
     ),
     "half-cosine": lambda: names(Plan(steps=1000, lr=1e-2, schedule=loops.warmup_cosine(0.05), eval_every=125)),
 }
