@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from monitor.domain import Severity
 from monitor.roles import Role
-from monitor.rules.features import Features
+from monitor.rules.features import Features, View
 from monitor.rules.rule import Reading, Spec, Threshold
 from monitor.rules.trend import mann_kendall
 
@@ -43,16 +43,14 @@ class Convergence:
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while the gain is small."""
         view = run.judged
-        if view.closed < 8 or view.range <= max(limits["z"] * view.sigma, 0.05 * abs(view.start)):
-            return None
-        if run.diverging or run.fires("overfitting"):
+        if view.closed < 8 or view.range <= 0.05 * abs(view.start) or run.diverging or run.fires("overfitting"):
             return None
         gain = view.gain / view.range
         limit = limits["gain"] * (1.25 if firing else 1.0)
-        tau = mann_kendall(view.x[-max(5, view.closed // 3) :])[0]
-        within = view.gain <= limits["within"] * view.noise and tau > -0.35
         large = gain > limit or view.relative_gain > limits["relative"]
-        if (large and not within) or view.level - view.low > 0.1 * view.range + 3 * view.sigma:
+        if large and not (view.gain <= limits["within"] * view.noise and _trendless(view)):
+            return None
+        if view.range <= limits["z"] * view.sigma or view.level - view.low > 0.1 * view.range + 3 * view.sigma:
             return None
         return Reading(view.step[view.fifth], {"gain": gain, "limit": limit, "level": view.level, "range": view.range})
 
@@ -65,3 +63,8 @@ class Convergence:
             f"{gained:.1%} of the range of {e['range']:.3g} (a gain up to {e['limit']:.1%} counts as flat).",
             "Continuing gains little at this learning rate; lower it, or finish.",
         )
+
+
+def _trendless(view: View) -> bool:
+    """Whether the last third has no trend to speak of."""
+    return mann_kendall(view.x[-max(5, view.closed // 3) :])[0] > -0.35

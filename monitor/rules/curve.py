@@ -17,11 +17,7 @@ from __future__ import annotations
 
 import math
 import struct
-from itertools import pairwise
 from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
 
 from monitor.rules.packing import (
     bucket_step,
@@ -41,8 +37,6 @@ QUARTER: Final = 1
 """A quarter of the open bucket was completed."""
 BUCKET: Final = 2
 """A bucket was closed."""
-FEW: Final = 24
-"""Values below which a loop is faster than arrays."""
 
 _HEAD: Final = struct.Struct("<Q7d5H")
 
@@ -118,90 +112,26 @@ class Curve:
         return self._boundary()
 
     @property
-    def until(self) -> int:
-        """Points from here up to the next boundary, that one included; >= 1."""
-        if self.size < 4:
-            return self.size - int(self.micros)
-        quarter = self.size // (4 * self.m)
-        return (quarter - int(self.micros) % quarter) * self.m - len(self.buffer)
+    def until_merge(self) -> int:
+        """Points from here up to where the last bucket closes and neighbours are merged; >= 1."""
+        return (self.capacity - len(self.x)) * self.size - int(self.micros) * self.m - len(self.buffer)
 
-    def take(self, values: NDArray[np.float64], steps: NDArray[np.float64]) -> int:
-        """Take in finite values up to the next boundary at most. Returns what the last one completed, as `push` does.
+    def add(self, medians: list[float], gaps: list[float]) -> int:
+        """Add blocks to the open bucket, at most up to its end. Returns what the last one completed, as `push` does.
 
         Args:
-            values: (n,), finite; n <= `until`.
-            steps: (n,), not decreasing.
+            medians: of the values of each block.
+            gaps: medians of the sizes of their first differences.
         """
-        n = len(values)
-        if n == 1:
-            return self.push(float(values[0]), float(steps[0]))
-        if n < FEW or self.m < self.micro_limit:
-            return self._take_few(values.tolist(), steps)
-        whole = n == self.until
-        values = self._extremes(values, steps)
-        m, held = self.m, len(self.buffer)
-        block = np.concatenate((self.buffer, values)) if held else values
-        k = len(block) // m
-        self.buffer = block[k * m :].tolist()
-        if k:
-            both = np.empty((2, k * m))
-            both[0] = block[: k * m]
-            both[1, 0] = both[0, 0] - self.last
-            np.subtract(both[0, 1:], both[0, :-1], out=both[1, 1:])
-            np.abs(both[1], out=both[1])
-            self.last = float(both[0, -1])
-            medians = _medians(both.reshape(2 * k, m))
-            self.sum = _running(self.sum, medians[:k])
-            self.rough = _running(self.rough, medians[k:])
-            self.micros += k
-        self.n += n
-        self.last_step = float(steps[-1])
-        return self._boundary() if whole else _NOTHING
-
-    def _take_few(self, values: list[float], steps: NDArray[np.float64]) -> int:
-        """`take` in plain Python."""
-        whole = len(values) == self.until
-        low, high = min(values), max(values)
-        if low < -LIMIT or high > LIMIT:
-            values = [min(max(value, -LIMIT), LIMIT) for value in values]
-            low, high = min(values), max(values)
-        if not self.n:
-            self.first, self.first_step, self.last = values[0], float(steps[0]), values[0]
-        self.n += len(values)
-        self.last_step = float(steps[-1])
-        if low < self.best:
-            self.best, self.best_step = low, float(steps[values.index(low)])
-        if high > self.top:
-            self.top, self.top_step = high, float(steps[values.index(high)])
-        if self.m == 1:
-            self.sum = _running(self.sum, values)
-            self.rough = _running(self.rough, [abs(b - a) for a, b in pairwise([self.last, *values])])
-            self.last = values[-1]
-            self.micros += len(values)
-        else:
-            self._fill(values)
-        return self._boundary() if whole else _NOTHING
-
-    def _fill(self, values: list[float]) -> None:
-        """Put values into the open micro-block, and close what they complete."""
-        buffer, m = [*self.buffer, *values], self.m
-        for at in range(0, len(buffer) - m + 1, m):
-            self.buffer = buffer[at : at + m]
-            self._close_micro()
-            self.micros += 1
-        self.buffer = buffer[len(buffer) // m * m :]
-
-    def _extremes(self, values: NDArray[np.float64], steps: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Note the lowest and the highest value; the values, clipped."""
-        low, high = int(values.argmin()), int(values.argmax())
-        if values[low] < -LIMIT or values[high] > LIMIT:
-            values = np.minimum(np.maximum(values, -LIMIT), LIMIT)
-            low, high = int(values.argmin()), int(values.argmax())
-        if values[low] < self.best:
-            self.best, self.best_step = float(values[low]), float(steps[low])
-        if values[high] > self.top:
-            self.top, self.top_step = float(values[high]), float(steps[high])
-        return values
+        self.rough = running(self.rough, gaps)
+        n, done, completed = len(medians), 0, _NOTHING
+        quarter = max(1, self.size // (4 * self.m)) if self.size >= 4 else n
+        while done < n:
+            until = min(n, done + quarter - int(self.micros) % quarter)
+            self.sum = running(self.sum, medians[done:until])
+            self.micros += until - done
+            done, completed = until, self._boundary()
+        return completed
 
     def _close_micro(self) -> None:
         m, values = self.m, self.buffer
@@ -304,15 +234,7 @@ class Curve:
         return curve, at + 12 * k
 
 
-def _medians(block: NDArray[np.float64]) -> list[float]:
-    """Median of each row; (k, m), m even, sorted in place; exact, so the same for one row or many at a time."""
-    m = block.shape[1]
-    block.sort(axis=1)
-    medians: list[float] = (0.5 * block[:, m // 2 - 1] + 0.5 * block[:, m // 2]).tolist()
-    return medians
-
-
-def _running(total: float, values: list[float]) -> float:
+def running(total: float, values: list[float]) -> float:
     """`total` plus the values, added in order: `sum` would compensate, and differ between batchings."""
     for value in values:
         total += value

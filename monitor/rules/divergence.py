@@ -8,7 +8,7 @@ from typing import Final
 from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.features import Features, View
-from monitor.rules.rule import Reading, Spec, Threshold
+from monitor.rules.rule import LOUD, Quiet, Reading, Spec, Threshold
 from monitor.rules.trend import mann_kendall
 
 _HUGE: Final = 100
@@ -76,13 +76,31 @@ class Divergence:
             return None
         return (_blown(run, view) if firing else None) or self._lost(run, limits, firing)
 
+    def quiet(self, run: Features, limits: Mapping[str, float], firing: bool) -> Quiet:
+        """Levels that are no explosion, where the last two buckets leave nothing lost whatever comes."""
+        state, view = run.state, run.descent
+        if firing or state.nan_train or view is not run.train:
+            return LOUD
+        if view.closed < 3:
+            return Quiet()
+        first = view.curve.first
+        low, reach = (view.low, view.start - view.low) if view.low <= first else (first, 0.0)
+        rise = max(view.centres[-2:]) - low  # the level is the median of these two and of what is open
+        if view.closed > 4 and rise > max(min(limits["lost"], limits["lost_unlearned"]) * reach, 0.0):
+            least = min(_ABOVE * abs(first), _DRAW * view.roughness) if low < view.low else _share(view, limits) * reach
+            if rise > least:
+                return LOUD
+        return Quiet(level=view.lowest + _HUGE * _covered(view, 1))
+
     def _lost(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while a good part of the way down is lost."""
-        view = run.descent
-        first, learned = view.curve.first, view.learned and view.low <= view.curve.first
+        view, first = run.descent, run.descent.curve.first
         low, low_at = (view.low, view.low_at) if view.low <= first else (first, 0)
         rise, reach = view.level - low, view.start - low if view.low <= first else 0.0
-        lost = (limits["lost"] if learned else limits["lost_unlearned"]) * (0.5 if firing else 1.0)
+        ease = 0.5 if firing else 1.0
+        if rise <= max(min(limits["lost"], limits["lost_unlearned"]) * ease * reach, 0.0):
+            return None
+        learned, lost = view.learned and view.low <= first, _share(view, limits) * ease
         if rise <= max(lost * reach, 0.0):
             return None
         surely = learned or rise > 3 * abs(first)
@@ -121,6 +139,11 @@ class Divergence:
             f"lowest level was {e['low']:.4g}, and a rise of {e['needed']:.2g} would have been enough to tell.",
             advice,
         )
+
+
+def _share(view: View, limits: Mapping[str, float]) -> float:
+    """The share of the way down that has to be lost."""
+    return limits["lost" if view.learned and view.low <= view.curve.first else "lost_unlearned"]
 
 
 def _doubt(view: View, z: float, rise: float, *, learned: bool) -> float:
@@ -178,15 +201,15 @@ def _explosion(view: View) -> float:
     """
     x = _latest(view)
     enough = 3 if view.size in (1, 4) else 2
-    if len(x) < 3 or view.closed < 3:
+    if len(x) < 3 or view.closed < 3 or x[-1] <= view.lowest:
         return 0.0
-    scale = _HUGE * _covered(view)
+    scale = _HUGE * _covered(view, len(view.curve.quarters))
     if scale <= 0:
         return 0.0
     first, second = x[-2] - x[-3], x[-1] - x[-2]
     if view.size == 1 and first > 0 and second > 5 * first and first + second > scale:
         return scale
-    low = min(view.centres)
+    low = view.lowest
     held = all(value > low + scale for value in x[-enough:]) and x[-1] >= 0.9 * x[-2]
     return scale if held and len(x) > enough else 0.0
 
@@ -196,15 +219,15 @@ def _latest(view: View) -> list[float]:
     return [*view.centres[-3:], *view.curve.quarters]
 
 
-def _covered(view: View) -> float:
+def _covered(view: View, quarters: int) -> float:
     """What the loss had covered before its last levels; at least its first value where there are only a few.
 
     Of one that never came below where it began it is what the first step was: an explosion covers ever more.
     """
     x, first = view.centres, view.curve.first
-    if min(first, x[0]) <= min(x):
+    if min(first, x[0]) <= view.lowest:
         return max(abs(first), abs(x[1 if view.size == 1 else 0] - first))
-    before = x[: -max(1, 3 - len(view.curve.quarters))] or x[:1]
+    before = x[: -max(1, 3 - quarters)] or x[:1]
     covered = max(before) - min(before)
     return covered if view.closed > 7 else max(covered, abs(first))
 
@@ -212,4 +235,6 @@ def _covered(view: View) -> float:
 def _blew(view: View) -> bool:
     """Whether a value just before lies so far above all others that what follows is no accident."""
     curve = view.curve
-    return view.closed > 3 and max(curve.top, curve.last) > min(view.centres) + _HUGE * _covered(view)
+    return view.closed > 3 and max(curve.top, curve.last) > view.lowest + _HUGE * _covered(
+        view, len(view.curve.quarters)
+    )

@@ -7,9 +7,10 @@ changes at the same steps.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import is_
 from typing import Final
 
 import numpy as np
@@ -21,19 +22,21 @@ from monitor.roles import Role
 from monitor.rules.config import RulesConfig, RuleSettings
 from monitor.rules.curve import BUCKET, Curve
 from monitor.rules.features import Features
-from monitor.rules.lifecycle import step_rule, without
+from monitor.rules.lifecycle import move, warming, without
 from monitor.rules.noise import Floats
 from monitor.rules.parts import of_spec
 from monitor.rules.patience import resume, wait
 from monitor.rules.points import ROLE_CODES, EnginePoints
 from monitor.rules.recommend import recommend, settle
 from monitor.rules.rows import take_rows
-from monitor.rules.rule import Rule
+from monitor.rules.rule import LOUD, Foreseeing, Quiet, Reading, Rule
 from monitor.rules.spans import AHEAD, MANY, finite, in_order, lanes_of, learning_rate, take_in_order
-from monitor.rules.state import LR, TRAIN, VAL, State
+from monitor.rules.state import FIRING, LR, TRAIN, VAL, State
 from monitor.rules.verdict import headline_of, verdict_of
 
 Roles = NDArray[np.uint8]
+Asked = tuple[str, Callable[[Features, Mapping[str, float], bool], Reading | None], Rule, RuleSettings]
+Foresight = Callable[[Features, Mapping[str, float], bool], Quiet]
 REWIND: Final = 3
 """Points in a row before the last step that make a resumed run out of stragglers."""
 NAN_CHECKS: Final = 16
@@ -81,12 +84,23 @@ class Engine:
     def __init__(self, config: RulesConfig | None = None) -> None:
         self.config = config or RulesConfig()
         self._names = frozenset(rule.spec.name for rule in self.config.rules)
-        self._asked: dict[tuple[int, bool], tuple[tuple[Rule, RuleSettings], ...]] = {}
+        self._asked: dict[tuple[int, bool], tuple[Asked, ...]] = {}
+        self._urgent: dict[int, tuple[tuple[str, Foresight | None, Mapping[str, float]], ...]] = {}
         for role, code in ROLE_CODES.items():
-            rules = [(rule, self.config.settings[rule.spec.name]) for rule in self.config.rules]
-            asked = tuple((rule, settings) for rule, settings in rules if role in rule.spec.reads)
-            self._asked[code, True] = asked
-            self._asked[code, False] = tuple((rule, settings) for rule, settings in asked if rule.spec.urgent)
+            rules = [rule for rule in self.config.rules if role in rule.spec.reads]
+            urgent = [rule for rule in rules if rule.spec.urgent]
+            for whole, asked in ((True, rules), (False, urgent)):
+                self._asked[code, whole] = tuple(
+                    (rule.spec.name, rule.check, rule, self.config.settings[rule.spec.name]) for rule in asked
+                )
+            self._urgent[code] = tuple(
+                (
+                    rule.spec.name,
+                    rule.quiet if isinstance(rule, Foreseeing) else None,
+                    self.config.settings[rule.spec.name].limits,
+                )
+                for rule in urgent
+            )
 
     def of(self, project: str) -> Engine:  # noqa: ARG002  # one engine for all of them
         """The engine that judges the runs of a project: this one, where there are no rules of projects."""
@@ -182,10 +196,7 @@ class Engine:
         assert state.parts is not None
         run = Features(state, state.parts.step[-1])
         state.said = None
-        for rule, settings in self._asked[ROLE_CODES[Role.PART], True]:
-            change = step_rule(rule, settings, run, state, self.config.hash)
-            if change is not None:
-                changes.append(change)
+        self._ask(self._asked[ROLE_CODES[Role.PART], True], run, state, changes)
 
     def _take(self, state: State, roles: Roles, steps: Floats, values: Floats, changes: list[Finding]) -> None:
         """Points of the curves: in bulk where they are finite and in order, one at a time around those that are not."""
@@ -194,6 +205,9 @@ class Engine:
 
         def closed(role: int, done: int, step: float) -> None:
             self._check(state, role, done == BUCKET, step, changes)
+
+        def quiet(role: int) -> Quiet:
+            return self._quiet(state, role)
 
         while at < n:
             span = slice(at, at + AHEAD)
@@ -204,7 +218,7 @@ class Engine:
                 if fit < many:
                     span = slice(at, at + fit)
                     lanes = lanes_of(roles[span], steps[span], values[span])
-                take_in_order(state, lanes, fit, closed)
+                take_in_order(state, lanes, fit, closed, quiet)
                 at += fit
                 if fit == many:
                     continue
@@ -235,8 +249,35 @@ class Engine:
         closed = curve.push(value, step)
         if role == VAL:
             wait(state, value, step)
-        if closed:
+        if closed == BUCKET or (closed and not self._calm(state, role)):
             self._check(state, role, closed == BUCKET, step, changes)
+
+    def _calm(self, state: State, role: int) -> bool:
+        """Whether the rules need not be asked about the quarter that was completed."""
+        state.said, quiet = None, self._quiet(state, role)
+        return state.curves[role].quarters[-1] <= quiet.level and all(
+            quiet.low <= curve.best and curve.top <= quiet.high for curve in state.curves[: VAL + 1]
+        )
+
+    def _quiet(self, state: State, role: int) -> Quiet:
+        """What the urgent rules need not be asked about until the next bucket of a series closes."""
+        xs, slots = tuple(curve.x for curve in state.curves), state.slots
+        known = state.quiet.get(role)
+        if known is not None and known[0] is slots and all(map(is_, known[1], xs)):
+            return known[2]
+        level, low, high = Quiet()
+        run = Features(state, state.last_step)
+        for name, quiet, limits in self._urgent[role]:
+            slot = slots.get(name)
+            one = LOUD
+            if quiet is not None and (slot is None or (slot.phase == FIRING and not slot.checks)):
+                one = quiet(run, limits, slot is not None)
+            level, low, high = min(level, one.level), max(low, one.low), min(high, one.high)
+            if level == -math.inf:
+                break
+        found = Quiet(level, low, high)
+        state.quiet = {**state.quiet, role: (slots, xs, found)}
+        return found
 
     def _not_finite(self, state: State, role: int, step: float, changes: list[Finding]) -> None:
         if role not in (TRAIN, VAL):
@@ -252,6 +293,7 @@ class Engine:
         else:
             state.nan_val += 1
             wait(state, math.inf, step)
+        state.quiet = {}
         if (state.nan_train if role == TRAIN else state.nan_val) <= NAN_CHECKS:
             self._check(state, role, True, step, changes)
 
@@ -274,13 +316,29 @@ class Engine:
         """Ask the rules that read this series."""
         run = Features(state, step)
         state.said = None
-        rules_hash, before = self.config.hash, len(changes)
-        for rule, settings in self._asked[role, whole]:
-            change = step_rule(rule, settings, run, state, rules_hash)
-            if change is not None:
-                changes.append(change)
+        before = len(changes)
+        self._ask(self._asked[role, whole], run, state, changes)
         if len(changes) != before or whole:
             settle(state, run)
+
+    def _ask(self, asked: tuple[Asked, ...], run: Features, state: State, changes: list[Finding]) -> None:
+        """Ask rules, and move on the findings of those whose answer is news."""
+        for name, check, rule, settings in asked:
+            if settings.warmup and warming(settings, run):
+                continue
+            slot = state.slots.get(name)
+            if slot is None:
+                reading = check(run, settings.limits, False)
+                if reading is None:
+                    continue
+            else:
+                firing = slot.phase == FIRING
+                reading = check(run, settings.limits, firing)
+                if firing and not slot.checks and reading is not None and not reading.likely:
+                    continue
+            change = move(rule, settings, run, state, slot, reading, self.config.hash)
+            if change is not None:
+                changes.append(change)
 
 
 def _late(state: State, curve: Curve, step: float) -> bool:

@@ -10,7 +10,9 @@ Source:
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
+from operator import add
 from typing import Final
 
 import numpy as np
@@ -52,11 +54,21 @@ class View:
         if last.centres is curve.x:
             kept = {name: value for name, value in vars(last).items() if name not in _OPEN}
             view.__dict__ = kept | vars(view)
-        elif curve.x_before is last.centres and last.closed > 3 and "way" in vars(last):
-            view.way = last.way.grown(curve.x)
-            if "calm" in vars(last) and view.low_at == last.low_at and 8 <= view.low_at + 2 <= last.closed:
-                view.calm = last.calm
+        elif curve.x_before is last.centres and last.closed > 3:
+            view._carry(last)
         return view
+
+    def _carry(self, last: View) -> None:
+        """Take over from the view of all buckets but the last what that bucket adds to."""
+        known, curve = vars(last), self.curve
+        if "lowest" in known:
+            self.lowest = min(last.lowest, curve.x[-1])
+        if "highest" in known:
+            self.highest = max(last.highest, curve.x[-1] + curve.peak[-1])
+        if "way" in known:
+            self.way = last.way.grown(curve.x)
+            if "calm" in vars(last) and self.low_at == last.low_at and 8 <= self.low_at + 2 <= last.closed:
+                self.calm = last.calm
 
     def renew(self, curve: Curve) -> None:
         """Go on with a later curve that has the same closed buckets."""
@@ -65,6 +77,16 @@ class View:
             self.quarters = curve.quarters
             for name in _OPEN:
                 self.__dict__.pop(name, None)
+
+    @lazy
+    def lowest(self) -> float:
+        """Lowest centre of a closed bucket, of which there is one."""
+        return min(self.centres)
+
+    @lazy
+    def highest(self) -> float:
+        """Highest value in a closed bucket; minus infinity where there is none."""
+        return max(map(add, self.centres, self.curve.peak), default=-math.inf)
 
     @lazy
     def xs(self) -> list[float]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.features import Features
-from monitor.rules.rule import Reading, Spec, Threshold
+from monitor.rules.rule import LOUD, Quiet, Reading, Spec, Threshold
 
 
 class GradientExplosion:
@@ -42,6 +42,16 @@ class GradientExplosion:
             view.step[-1] if view.curve.quarters else view.step[-2],
             {"norm": now, "usual": usual, "ratio": ratio, "limit": limits["ratio"]},
         )
+
+    def quiet(self, run: Features, limits: Mapping[str, float], firing: bool) -> Quiet:
+        """Norms that are below the limit one by one: so is their mean."""
+        view = run.grad
+        if firing:
+            return LOUD
+        if view.closed < 6:
+            return Quiet()
+        usual = sorted(view.curve.x)[view.closed // 2]
+        return Quiet(level=limits["ratio"] * usual * (1 - 1e-9)) if usual > 0 else Quiet()
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from operator import add
+from functools import lru_cache
 
 from monitor.domain import Severity
 from monitor.losses.checks import impossible
 from monitor.roles import Role
 from monitor.rules.features import Features, View
-from monitor.rules.rule import Evidence, Reading, Spec
+from monitor.rules.rule import LOUD, Evidence, Quiet, Reading, Spec
 from monitor.rules.state import State
 
 
@@ -32,14 +32,27 @@ class ImpossibleLoss:
         if math.isnan(floor) and math.isnan(ceiling):
             return None
         for name, view in (("validation", run.val), ("training", run.train)):
-            if view.n:
-                for value, step in ((view.curve.best, view.curve.best_step), _highest(view, run.state)):
-                    if not (value < floor or value > ceiling):
-                        continue
-                    evidence = _evidence(run.state, name, value)
-                    if impossible(_spec(evidence), value):
-                        return Reading(step, evidence)
+            if not view.n:
+                continue
+            best, most = view.curve.best, _highest(view, run.state)
+            if (best < floor or best > ceiling) and (evidence := _impossible(run.state, name, best)):
+                return Reading(view.curve.best_step, evidence)
+            if most[0] > ceiling and (evidence := _impossible(run.state, name, most[0])):
+                return Reading(most[1], evidence)
         return None
+
+    def quiet(self, run: Features, limits: Mapping[str, float], firing: bool) -> Quiet:
+        """Losses between floor and ceiling, as all have been so far; any where one was not."""
+        if firing:
+            return LOUD if self.check(run, limits, firing) is None else Quiet()
+        floor, ceiling = (
+            worst if math.isnan(known) else known
+            for known, worst in ((run.state.floor, -math.inf), (run.state.ceiling, math.inf))
+        )
+        for view in (run.val, run.train):
+            if view.n and (view.curve.best < floor or _highest(view, run.state)[0] > ceiling):
+                return LOUD
+        return Quiet(low=floor, high=ceiling)
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
@@ -56,16 +69,23 @@ def _highest(view: View, state: State) -> tuple[float, float]:
     if math.isnan(state.ceiling):
         return -math.inf, math.nan
     curve = view.curve
-    if max(curve.top, max(map(add, curve.x, curve.peak), default=-math.inf)) <= state.ceiling:
+    if max(curve.top, view.highest) <= state.ceiling:
         return -math.inf, math.nan
     tops = [(x + peak, step) for x, peak, step in zip(curve.x, curve.peak, curve.step, strict=True)]
     return max([*tops, (curve.top, curve.top_step)], key=lambda top: top[0])
 
 
-def _evidence(state: State, name: str, value: float) -> Evidence:
-    known = {"floor": state.floor, "ceiling": state.ceiling, "chance": state.chance}
-    levels = {key: level for key, level in known.items() if not math.isnan(level)}
-    return {"series": name, "value": value, **levels, "summed": state.summed > 0}
+def _impossible(state: State, name: str, value: float) -> Evidence | None:
+    """What says that a value is impossible; None where it is not."""
+    levels = (None if math.isnan(level) else level for level in (state.floor, state.ceiling, state.chance))
+    return _told(name, value, state.summed > 0, *levels)
+
+
+@lru_cache(maxsize=1024)
+def _told(name: str, value: float, summed: bool, *levels: float | None) -> Evidence | None:
+    known = {key: level for key, level in zip(("floor", "ceiling", "chance"), levels, strict=True) if level is not None}
+    evidence: Evidence = {"series": name, "value": value, **known, "summed": summed}
+    return evidence if impossible(_spec(evidence), value) else None
 
 
 def _spec(evidence: Evidence) -> dict[str, object]:

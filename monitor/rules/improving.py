@@ -35,13 +35,11 @@ class Improving:
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while the gain is there."""
         view = run.judged
-        if view.closed < 8 or view.range <= max(4 * view.sigma, 0.05 * abs(view.start)):
-            return None
-        if run.diverging or run.fires("convergence"):
+        if view.closed < 8 or view.range <= 0.05 * abs(view.start) or run.diverging or run.fires("convergence"):
             return None
         gain, ease = view.gain, 0.8 if firing else 1.0
         large = gain >= ease * limits["gain"] * view.range or view.relative_gain >= limits["relative"]
-        if not large or gain < ease * limits["z"] * view.noise:
+        if not large or view.range <= 4 * view.sigma or gain < ease * limits["z"] * view.noise:
             return None
         return Reading(view.step[view.fifth], {"gain": gain / view.range, "limit": limits["gain"], "level": view.level})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Final
 
 from monitor.domain import Severity
 from monitor.losses.checks import InitialLoss as Start
@@ -12,6 +13,8 @@ from monitor.losses.checks import check_initial
 from monitor.roles import Role
 from monitor.rules.features import Features
 from monitor.rules.rule import Evidence, Reading, Spec, Threshold
+
+_TERMS: Final = ("batch_size", "accumulation", "tokens")
 
 
 class InitialLoss:
@@ -39,17 +42,17 @@ class InitialLoss:
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
         """Holds from the fourth training point on, and stays."""
-        evidence = first_loss(run)
-        if evidence is None:
+        known = first_loss(run)
+        if known is None:
+            return None
+        evidence, start = known
+        if start.verdict != "far_above":
             return None
         floor = 0.0 if math.isnan(run.state.floor) else run.state.floor
         expected, first = float(evidence["expected"] or 0), float(evidence["first"] or 0)
         summed = run.state.summed > 0
         reach = (first - floor) / (expected - floor) if expected > floor else 0.0
-        start = start_of(evidence)
-        if start.verdict != "far_above" or (
-            reach < limits["ratio"] and not (summed and start.cause == "sum_reduction")
-        ):
+        if reach < limits["ratio"] and not (summed and start.cause == "sum_reduction"):
             return None
         named = {"ratio": start.ratio, "limit": limits["ratio"], "cause": start.cause, "multiple": start.multiple}
         return Reading(run.train.curve.first_step, {**evidence, **named})
@@ -68,22 +71,28 @@ class InitialLoss:
         return start.explanation, advice
 
 
-def first_loss(run: Features) -> Evidence | None:
-    """The first training loss and what it is compared with; None where that is not known, or too little was logged."""
+def first_loss(run: Features) -> tuple[Evidence, Start] | None:
+    """The first training loss beside what it is compared with, and what that says; None where too little is known."""
     state, view = run.state, run.train
     expected = state.chance if math.isnan(state.initial) else state.initial
     if math.isnan(expected) or (view.closed < 4 and view.size == 1):
         return None
-    terms = {"batch_size": state.batch_size, "accumulation": state.accumulation, "tokens": state.tokens}
-    known = {name: int(value) for name, value in terms.items() if not math.isnan(value)}
-    return {"first": view.curve.first, "expected": expected, **known, "summed": state.summed > 0}
+    terms = (
+        None if math.isnan(value) else int(value) for value in (state.batch_size, state.accumulation, state.tokens)
+    )
+    return _first(view.curve.first, expected, state.summed > 0, *terms)
+
+
+@lru_cache(maxsize=1024)
+def _first(first: float, expected: float, summed: bool, *terms: int | None) -> tuple[Evidence, Start]:
+    known = {name: value for name, value in zip(_TERMS, terms, strict=True) if value is not None}
+    evidence: Evidence = {"first": first, "expected": expected, **known, "summed": summed}
+    return evidence, start_of(evidence)
 
 
 def start_of(evidence: Evidence) -> Start:
     """What `losses.check_initial` says of it."""
-    terms = tuple(
-        (k, int(v)) for k in ("batch_size", "accumulation", "tokens") if isinstance(v := evidence.get(k), int | float)
-    )
+    terms = tuple((name, int(n)) for name in _TERMS if isinstance(n := evidence.get(name), int | float))
     return _start(float(evidence["first"] or 0), float(evidence["expected"] or 0), bool(evidence["summed"]), terms)
 
 

@@ -20,23 +20,24 @@ from monitor.rules.schedule import told
 from monitor.rules.state import FIRING, LIKELY, PENDING, Slot, State
 
 
-def step_rule(rule: Rule, settings: RuleSettings, run: Features, state: State, rules_hash: str) -> Finding | None:
-    """Ask one rule and move its finding on; `state.slots` is replaced where it changes.
+def warming(settings: RuleSettings, run: Features) -> bool:
+    """Whether a rule is silent yet."""
+    return _elapsed(settings.unit, run, math.nan, run.train.closed + run.val.closed) < settings.warmup
+
+
+def move(
+    rule: Rule, settings: RuleSettings, run: Features, state: State, slot: Slot | None, reading: Reading | None,
+    rules_hash: str,
+) -> Finding | None:  # fmt: skip
+    """Move the finding of a rule on by its answer; `state.slots` is replaced where it changes.
 
     Returns:
         The finding that fired or resolved at this check, None where nothing was handed out.
     """
     name = rule.spec.name
-    slot = state.slots.get(name)
-    if settings.warmup and _elapsed(settings.unit, run, math.nan, run.train.closed + run.val.closed) < settings.warmup:
-        return None
-    firing = slot is not None and slot.phase == FIRING
-    reading = rule.check(run, settings.limits, firing)
-    if reading is None and slot is None:
-        return None
     if reading is None or (reading.likely and settings.patience is not None):
         return _not_holding(rule, settings, run, state, slot, rules_hash)
-    if slot is not None and firing:
+    if slot is not None and slot.phase == FIRING:
         if slot.checks:
             _put(state, name, slot._replace(checks=0))
         return None

@@ -32,10 +32,10 @@ class LowStart:
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
         """Holds from the fourth training point on, and stays."""
-        evidence = first_loss(run)
-        if evidence is None:
+        known = first_loss(run)
+        if known is None:
             return None
-        start = start_of(evidence)
+        evidence, start = known
         if start.verdict != "far_below" or start.ratio is None or start.ratio > limits["ratio"]:
             return None
         named = {"ratio": start.ratio, "limit": limits["ratio"], "cause": start.cause, "multiple": start.multiple}

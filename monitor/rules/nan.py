@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.features import Features
-from monitor.rules.rule import Reading, Spec, Threshold
+from monitor.rules.rule import LOUD, Quiet, Reading, Spec, Threshold
 
 
 class Nan:
@@ -56,6 +56,10 @@ class Nan:
             },
             sure=True,
         )
+
+    def quiet(self, run: Features, limits: Mapping[str, float], firing: bool) -> Quiet:  # noqa: ARG002 - the protocol asks for it
+        """Finite losses."""
+        return LOUD if firing or run.state.nan_train or run.state.nan_val else Quiet()
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""

@@ -103,7 +103,10 @@ def _jumps(view: View) -> float:
     end, and far more than the whole of it fell by from each to the next.
     """
     half, third = view.closed // 2, view.closed - view.closed // 3
-    size = min(middle(view.curve.noise[half:]), middle(view.curve.noise[third:])) / 0.954
+    late = middle(view.curve.noise[third:])
+    if late / 0.954 < 0.1 * view.range:
+        return 0.0
+    size = min(middle(view.curve.noise[half:]), late) / 0.954
     x = view.curve.x[half:]
     level, way = abs(middle(x)), abs(middle(x[:3]) - middle(x[-3:])) / ((len(x) - 2) * view.size)
     return min(size / level, 1e6) if level and size >= max(0.1 * view.range, 3 * way) else 0.0

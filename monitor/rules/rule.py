@@ -6,9 +6,10 @@ Source:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from monitor.domain import Severity
 from monitor.roles import Role
@@ -83,6 +84,34 @@ class Spec:
     counts: bool = False
     relief: int = 2
     thresholds: Mapping[str, Threshold] = field(default_factory=dict)
+
+
+class Quiet(NamedTuple):
+    """What an urgent rule needs not be asked about until a bucket closes: its answer stays what it is meanwhile.
+
+    Attributes:
+        level: quarters whose centre is not above it.
+        low, high: where training and validation losses lie.
+    """
+
+    level: float = math.inf
+    low: float = -math.inf
+    high: float = math.inf
+
+
+LOUD: Final = Quiet(-math.inf)
+"""A quarter may always change the answer."""
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """An urgent rule that can tell which quarters will not change its answer; any other is asked at all of them."""
+
+    def quiet(self, run: Features, limits: Mapping[str, float], firing: bool) -> Quiet:
+        """By the closed buckets alone, what does not make the condition hold, or does not end it where it is `firing`.
+
+        Asked when no finding is out or pending, or where it is out and held when last asked.
+        """
 
 
 class Rule(Protocol):

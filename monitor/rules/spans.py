@@ -14,8 +14,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.rules.curve import Curve
+from monitor.rules.curve import LIMIT
 from monitor.rules.patience import wait_many
+from monitor.rules.rule import Quiet
+from monitor.rules.segment import Segment
 from monitor.rules.state import GRAD, LR, TRAIN, VAL, State
 
 Floats = NDArray[np.float64]
@@ -32,38 +34,68 @@ class Lane:
 
     Attributes:
         rows, steps, values: where they stand among all, and what they say; (n,), n >= 1.
-        at: points taken in; with `until` more something is completed, by the point that stands at `event`.
+        low, high: lowest and highest value; NaN where there is one.
+        at: points taken in; at the point `until` something is completed, which stands at `event`.
+        done: what the last one taken in completed.
     """
 
-    __slots__ = ("at", "curve", "event", "n", "role", "rows", "steps", "until", "values")
+    __slots__ = (
+        "at", "begin", "curve", "done", "event", "high", "low", "n", "role", "rows", "segment", "steps", "until",
+        "values",
+    )  # fmt: skip
 
     def __init__(self, role: int, rows: Rows, steps: Floats, values: Floats) -> None:
         self.role, self.rows, self.steps, self.values = role, rows, steps, values
+        self.low, self.high = float(values.min()), float(values.max())
         self.n, self.at = len(rows), 0
 
-    def aim(self, curve: Curve, never: int) -> None:
-        """Look for the next boundary of the series; `never` is its place where it lies beyond these points."""
-        self.curve, self.until = curve, curve.until
-        stop = self.at + self.until
-        self.event = int(self.rows[stop - 1]) if stop <= self.n else never
+    def enter(self, state: State) -> None:
+        """Make ready to take points in."""
+        self.curve = state.curve(self.role)
+        if self.low < -LIMIT or self.high > LIMIT:
+            self.values = np.minimum(np.maximum(self.values, -LIMIT), LIMIT)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.begin = self.at
+        low = max(self.low, -LIMIT)
+        self.segment = Segment(self.curve, self.values[self.at :], self.steps[self.at :], low)
+
+    def aim(self, quiet: float, never: int) -> None:
+        """Look for the next boundary at which the rules are asked.
+
+        Args:
+            quiet: the level up to which quarters need no asking.
+            never: the place of a boundary that lies beyond these points.
+        """
+        if self.segment.at == self.segment.n and self.at < self.n:
+            self.segment.release()
+            self._begin()
+        self.until = self.begin + self.segment.stop(quiet)
+        self.event = int(self.rows[self.until - 1]) if self.until <= self.n else never
 
     def before(self, row: int) -> int:
         """How many of the points stand before a row."""
         if self.event == row - 1:
-            return self.at + self.until
+            return self.until
         if self.at == self.n or self.rows[self.at] >= row:
             return self.at
         return int(self.rows.searchsorted(row))
 
-    def take(self, state: State, stop: int) -> int:
-        """Take in the points before `stop`, of which there is at least one; what they complete."""
-        a, curve = self.at, self.curve
-        if not a:
+    def take(self, state: State, stop: int, waits: _Waits | None) -> None:
+        """Take in and count the points before `stop`, of which there is at least one."""
+        if not self.at:
             finite(state, self.role)
+        if self.role == TRAIN:
+            state.train_seen += stop - self.at
+        elif waits is not None and self.role == VAL:
+            waits.until(state, stop)
+        curve, before = self.curve, self.curve.quarters
         curve.seen_step = max(curve.seen_step, float(self.steps[stop - 1]))
         self.at = stop
-        self.until -= stop - a
-        return curve.take(self.values[a:stop], self.steps[a:stop])
+        self.done = self.segment.take(stop - self.begin)
+        if curve.quarters is not before:
+            state.said = None
 
 
 def lanes_of(roles: NDArray[np.uint8], steps: Floats, values: Floats) -> list[Lane]:
@@ -97,12 +129,14 @@ def in_order(state: State, lanes: list[Lane], n: int) -> int:
 
 
 def _lane_in_order(state: State, lane: Lane) -> bool:
-    steps, values = lane.steps, lane.values
-    if not (np.isfinite(values).all() and np.isfinite(steps).all()):
+    steps, first = lane.steps, float(lane.steps[0])
+    if not (math.isfinite(lane.low) and math.isfinite(lane.high)):
         return False
     if lane.role == LR:
-        return bool(values.min() >= 0)
-    return bool(steps[0] >= state.curves[lane.role].seen_step and (steps[1:] >= steps[:-1]).all())
+        return lane.low >= 0 and bool(np.isfinite(steps).all())
+    if not (first >= state.curves[lane.role].seen_step and math.isfinite(first) and math.isfinite(steps[-1])):
+        return False
+    return bool((steps[1:] >= steps[:-1]).all())
 
 
 class _Waits:
@@ -146,15 +180,18 @@ class _Rates:
             self.at += 1
 
 
-def take_in_order(state: State, lanes: list[Lane], n: int, closed: Callable[[int, int, float], None]) -> None:
+def take_in_order(
+    state: State, lanes: list[Lane], n: int, closed: Callable[[int, int, float], None], quiet: Callable[[int], Quiet]
+) -> None:
     """Take in points that are `in_order`.
 
     Args:
         state: changed in place.
         lanes: of these points, one at least; with the learning rate's last.
         n: how many points there are.
-        closed: called at every boundary, when all points up to it are in, with the role, what was completed (QUARTER
-            or BUCKET) and the step of the point that completed it.
+        closed: called at every boundary at which the rules are asked, when all points up to it are in, with the role,
+            what was completed (QUARTER or BUCKET) and the step of the point that completed it.
+        quiet: which quarters of the open bucket of a role need no asking.
     """
     rates = _Rates(state, lanes[-1]) if lanes[-1].role == LR else None
     lanes = lanes if rates is None else lanes[:-1]
@@ -164,31 +201,37 @@ def take_in_order(state: State, lanes: list[Lane], n: int, closed: Callable[[int
         state.first_step = float(min(lanes, key=_begin).steps[0])
     train, val = (next((lane for lane in lanes if lane.role == role), None) for role in (TRAIN, VAL))
     waits = None if val is None else _Waits(state, val, None if train is None else train.rows)
+    known = state.curves[: VAL + 1]  # what has come since the rules were last asked counts too
+    low = min([curve.best for curve in known] + [lane.low for lane in (train, val) if lane is not None])
+    high = max([curve.top for curve in known] + [lane.high for lane in (train, val) if lane is not None])
+
+    def aim(lane: Lane) -> None:
+        asked = quiet(lane.role)
+        lane.aim(asked.level if asked.low <= low and high <= asked.high else -math.inf, n)
+
+    if val is not None:
+        wait_many(state, val.values, val.steps)
     for lane in lanes:
-        lane.aim(state.curve(lane.role), n)
+        lane.enter(state)
+        aim(lane)
     while True:
         lead = lanes[0] if len(lanes) == 1 else min(lanes, key=_event)
-        event, done = lead.event, 0
+        event, slots = lead.event, state.slots
         if rates is not None:
             rates.until(state, event + 1)
         for lane in lanes:
             stop = lane.n if event == n else lane.before(event + 1)
-            if stop == lane.at:
-                continue
-            if lane is train:
-                state.train_seen += stop - lane.at
-            elif waits is not None and lane is val:
-                waits.until(state, stop)
-                wait_many(state, lane.values[lane.at : stop], lane.steps[lane.at : stop])
-            completed = lane.take(state, stop)
-            if lane is lead:
-                done = completed
+            if stop > lane.at:
+                lane.take(state, stop, waits)
         if event == n:
-            state.last_step = float(max(lanes, key=_end).steps[-1])
-            return
+            break
         state.last_step = float(lead.steps[lead.at - 1])
-        closed(lead.role, done, state.last_step)
-        lead.aim(lead.curve, n)
+        closed(lead.role, lead.done, state.last_step)
+        for lane in (lead,) if state.slots is slots else lanes:
+            aim(lane)
+    for lane in lanes:
+        lane.segment.release()
+    state.last_step = float(max(lanes, key=_end).steps[-1])
 
 
 def _event(lane: Lane) -> int:

@@ -47,14 +47,18 @@ class Spike:
         view = run.train
         x, peak = view.curve.x, view.curve.peak
         last = view.closed - (1 if view.size < 4 else 0)
-        usual = middle(peak[view.closed // 2 :])  # how far the largest value of a bucket lies above it
-        need = max(limits["z"] * view.roughness, limits["share"] * view.range, limits["tail"] * usual)
+        need = None
         for i in range(last - 1, max(1, last - 1 - LOOK_BACK), -1):
             top = x[i] + peak[i]
             before = sorted(x[max(0, i - 3) : i])
             base = before[len(before) // 2]
             jump = top - base
-            if jump <= need or jump <= abs(base) or top <= before[-1] + 0.5 * jump:
+            if jump <= abs(base) or top <= before[-1] + 0.5 * jump:
+                continue
+            if need is None:
+                usual = middle(peak[view.closed // 2 :])  # how far the largest value of a bucket lies above it
+                need = max(limits["z"] * view.roughness, limits["share"] * view.range, limits["tail"] * usual)
+            if jump <= need:
                 continue
             if restarted(run, view.step[max(0, i - 2)], view.step[i]):
                 continue

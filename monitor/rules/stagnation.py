@@ -58,9 +58,11 @@ class Stagnation:
         if not views or run.diverging or run.fires("oscillation"):
             return None
         rough = run.descent.roughness
-        sure = [view for view in views if not _doubted(view, limits)]
-        progress = max((_progress(view, rough) for view in sure), default=min(_progress(view, rough) for view in views))
         limit = limits["progress"] * (1.2 if firing else 1.0)
+        progress = min(_progress(view, rough) for view in views)
+        if progress <= limit:
+            sure = [view for view in views if not _doubted(view, limits)]
+            progress = max((_progress(view, rough) for view in sure), default=progress)
         if progress > limit:
             return self._memory(run)
         if any(_learned_before(view, rough, limit, limits["doubt"]) for view in views):
@@ -76,11 +78,9 @@ class Stagnation:
 
     def _memory(self, run: Features) -> Reading | None:
         val, train = run.val, run.train
-        if (
-            run.fires("overfitting")
-            or not (val.n and train.n and train.learned and memorises(val, train, run.state.unit))
-            or val.level < val.start
-        ):
+        if not (val.n and train.n) or val.level < val.start or run.fires("overfitting"):
+            return None
+        if not (train.learned and memorises(val, train, run.state.unit)):
             return None
         progress = _progress(val, run.descent.roughness)
         return Reading(

@@ -19,6 +19,7 @@ from monitor.rules.parts import Parts
 
 if TYPE_CHECKING:
     from monitor.rules.features import View
+    from monitor.rules.rule import Quiet
 
 MAGIC: Final = b"LMS4"
 TRAIN: Final = 0
@@ -93,6 +94,8 @@ class State:
         outlook: the forecast and the buckets that it was made from; never packed.
         advice: the recommendation and what it rests on; never packed.
         views: what checks have worked out of the closed buckets, by role; never packed.
+        quiet: what urgent rules need not be asked about, by role, and the findings and buckets that it rests on; never
+            packed.
         owned: bits of the sketches and views that are this state's own: made since it was forked.
         nan_train, nan_val: non-finite losses in a row at the end of the series.
         val_at: training points seen when the last validation point came; `val_gap` the longest wait so far.
@@ -122,6 +125,7 @@ class State:
         self.outlook: tuple[list[float], dict[str, float | int | str | None]] | None = None
         self.advice: tuple[dict[str, Slot], list[float], tuple[object, ...], Recommendation] | None = None
         self.views: dict[int, View] = {}
+        self.quiet: dict[int, tuple[dict[str, Slot], tuple[list[float], ...], Quiet]] = {}
         self.owned = 0
         self.lr = self.lr_after = self.lr_changed = self.lr_before = math.nan
 

@@ -34,7 +34,7 @@ class Underfitting:
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while both losses are flat and high."""
         val, train = run.val, run.train
-        if val.closed < 12 or train.closed < 12 or val.range <= 4 * val.sigma or train.range <= 4 * train.sigma:
+        if val.closed < 12 or train.closed < 12 or val.range <= 0 or train.range <= 0:
             return None
         floor = run.state.floor if run.state.floor == run.state.floor else 0.0
         way = min(1.0, (train.start - train.level) / max(train.start - floor, 1e-300)) if train.level > floor else 1.0
@@ -43,7 +43,7 @@ class Underfitting:
         apart = abs(val.level - train.level)
         if way > limits["way"] * ease or flat > limits["gain"] * ease or apart > 0.2 * max(val.range, train.range):
             return None
-        if way < 0.05:
+        if way < 0.05 or val.range <= 4 * val.sigma or train.range <= 4 * train.sigma:
             return None
         evidence = {"way": way, "limit": limits["way"], "gain": flat, "train": train.level, "val": val.level}
         return Reading(val.step[val.fifth], evidence)

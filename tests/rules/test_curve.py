@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.rules.curve import BUCKET, LIMIT, Curve
+from monitor.rules.curve import BUCKET, LIMIT, QUARTER, Curve
+from monitor.rules.segment import Segment
 from monitor.rules.trend import mann_kendall, turns
 
 
@@ -17,15 +18,21 @@ def pushed(values: list[float], capacity: int = 8, micro: int = 4) -> Curve:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=300), st.lists(st.integers(1, 60)))
-def test_in_bulk_or_one_by_one_the_sketch_has_the_same_bits(values: list[float], cuts: list[int]) -> None:
-    bulk, at, array, steps = Curve(8, 4), 0, np.array(values), np.arange(float(len(values)))
+@given(
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=300),
+    st.lists(st.integers(1, 60)),
+    st.sampled_from([-np.inf, 0.0, np.inf]),
+)
+def test_in_bulk_or_one_by_one_the_sketch_has_the_same_bits(values: list[float], cuts: list[int], level: float) -> None:
+    bulk, at, array, steps = Curve(8, 4), 0, np.clip(np.array(values), -LIMIT, LIMIT), np.arange(float(len(values)))
     for cut in [*cuts, len(values)]:
         end = min(at + cut, len(values))
         while at < end:
-            stop = min(end, at + bulk.until)
-            bulk.take(array[at:stop], steps[at:stop])
-            at = stop
+            segment = Segment(bulk, array[at:end], steps[at:end], float(array.min()))
+            at += segment.n
+            while segment.at < segment.n:
+                segment.take(min(segment.stop(level), segment.n))
+            segment.release()
     assert bulk.to_bytes() == pushed(values).to_bytes()
     restored, length = Curve.from_bytes(bulk.to_bytes(), 0, bulk.capacity, bulk.micro_limit)
     assert restored.to_bytes() == bulk.to_bytes() and length == len(bulk.to_bytes())
@@ -37,6 +44,17 @@ def test_the_whole_run_is_covered_by_a_bounded_number_of_buckets(n: int) -> None
     assert len(curve.x) < 8 and n - len(curve.x) * curve.size < curve.size
     assert curve.x == pytest.approx([(i + 0.5) * curve.size - 0.5 for i in range(len(curve.x))])
     assert (curve.best, curve.best_step, curve.n) == (0.0, 0.0, n)
+
+
+def test_a_segment_stops_where_a_quarter_lies_above_the_level_and_otherwise_where_the_bucket_ends() -> None:
+    curve = pushed([1.0] * 64)  # seven buckets at most: 4 of 16 points, a quarter of which is one block of 4
+    values = np.ones(32)
+    values[4:8] = 3.0
+    segment = Segment(curve, values, np.arange(64.0, 96.0), 1.0)
+    assert (curve.size, curve.m, segment.n) == (16, 4, 32)
+    assert [segment.stop(level) for level in (-np.inf, 1.0, 2.0, 3.0, np.inf)] == [4, 8, 8, 16, 16]
+    assert (segment.take(8), curve.quarters) == (QUARTER, [1.0, 3.0])
+    assert segment.take(16) == BUCKET
 
 
 def test_one_wild_value_does_not_move_the_centre_of_its_bucket() -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from monitor.rules import Engine, EnginePoints, State, Update
@@ -75,6 +75,36 @@ def test_the_same_points_in_any_batching_and_through_any_restart_give_the_same_a
     assert last.state.to_bytes() == whole.state.to_bytes()
     assert (last.verdict, last.headline) == (whole.verdict, whole.headline)
     assert (last.recommendation, last.counts) == (whole.recommendation, whole.counts)
+
+
+class Blind(Engine):
+    """Asks the urgent rules at every quarter, whatever they foresee."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._urgent = {role: tuple((name, None, {}) for name, *_ in rules) for role, rules in self._urgent.items()}
+
+
+BLIND = Blind()
+
+
+@settings(max_examples=60, deadline=None)
+@given(STREAMS, st.sampled_from([None, 0.0, 0.25, 1.0]), st.sampled_from([None, 2.0, 2.35, 5.0]), st.integers(1, 999))
+@example(
+    points("restarted", 5000, 1, 0), 0.25, 2.35, 97
+)  # a value below the floor in an earlier batch than its quarter
+def test_what_urgent_rules_foresee_changes_no_answer(
+    stream: EnginePoints, floor: float | None, ceiling: float | None, size: int
+) -> None:
+    answers = []
+    for engine in (ENGINE, BLIND):
+        state, changes = engine.start(loss={"floor": floor, "range": [floor, ceiling], "chance": 0.3}), []
+        for a in range(0, len(stream), size):
+            b = a + size
+            update = engine.update(state, EnginePoints(stream.role[a:b], stream.step[a:b], stream.value[a:b]))
+            state, changes = update.state, [*changes, update.changes, update.verdict, update.headline]
+        answers.append((changes, update.recommendation, state.to_bytes()))
+    assert answers[0] == answers[1]
 
 
 def test_one_point_at_a_time_is_a_batching_too() -> None:
