@@ -28,7 +28,7 @@ from monitor.rules.parts import of_spec
 from monitor.rules.patience import resume, wait
 from monitor.rules.points import ROLE_CODES, EnginePoints
 from monitor.rules.recommend import recommend, settle
-from monitor.rules.rows import take_rows
+from monitor.rules.rows import take_point, take_rows
 from monitor.rules.rule import LOUD, Foreseeing, Quiet, Reading, Rule
 from monitor.rules.spans import AHEAD, MANY, finite, in_order, lanes_of, learning_rate, take_in_order
 from monitor.rules.state import FIRING, LR, TRAIN, VAL, State
@@ -181,6 +181,11 @@ class Engine:
 
     def _with_parts(self, state: State, points: EnginePoints, changes: list[Finding]) -> None:
         """Points among which there are parts: the curves take in theirs up to where a bucket of the parts closes."""
+        if len(points) == 1:
+            take_point(state, points, lambda: self._check_parts(state, changes))
+            if points.role[0] < ROLE_CODES[Role.PART]:
+                self._one(state, int(points.role[0]), float(points.step[0]), float(points.value[0]), changes)
+            return
         curves = np.flatnonzero(points.role < ROLE_CODES[Role.PART])
         done = 0
         for stop in chain(take_rows(state, points), (len(points),)):

@@ -101,8 +101,8 @@ class Part:
     def copy(self) -> Part:
         """Another one with the same values."""
         new = Part.__new__(Part)
-        for slot in self.__slots__:
-            setattr(new, slot, getattr(self, slot))
+        new.name, new.mark, new.kind, new.weight = self.name, self.mark, self.kind, self.weight
+        new.seen, new.raw, new.weighted, new.count = self.seen, self.raw, self.weighted, self.count
         return new
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -43,6 +43,26 @@ def take_rows(state: State, points: EnginePoints) -> Iterator[int]:
     for at in range(0, len(wanted), AHEAD):
         for closed in few.take(at, min(at + AHEAD, len(wanted))):
             yield int(wanted[closed])
+
+
+def take_point(state: State, points: EnginePoints, closed: Callable[[], None]) -> None:
+    """`take_rows` for a single point; `closed` is called where a row closed a bucket."""
+    role, step, value = int(points.role[0]), float(points.step[0]), float(points.value[0])
+    if (state.parts is None or role != TRAIN) and role < _PART:
+        return
+    parts = state.own_parts()
+    place = parts.index(points.names[0 if points.part is None else int(points.part[0])]) if role >= _PART else MOST
+    if role == WEIGHT:
+        parts.weigh(place, value)
+        return
+    if not math.isfinite(step):
+        return
+    if step != parts.row_step and parts.close_row(step):
+        closed()
+    if role == TRAIN:
+        parts.add_total(value)
+    else:
+        parts.add(place, value)
 
 
 class _Points:

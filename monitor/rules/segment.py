@@ -45,6 +45,16 @@ class Segment:
         self.block = np.concatenate((curve.buffer, values)) if self.held else values
         self.medians, self.gaps = _medians(self.block[: len(self.block) // m * m], curve.last, m)
 
+    @property
+    def quarters(self) -> bool:
+        """Whether a quarter of the open bucket, but not the bucket, ends within this segment."""
+        curve, m = self.curve, self.m
+        if curve.size < 4:
+            return False
+        quarter = curve.size // (4 * m)
+        left = quarter - int(curve.micros) % quarter
+        return len(curve.quarters) < 3 and self.blocks + left <= len(self.medians)
+
     def stop(self, level: float = -math.inf) -> int:
         """How many points there are up to the next boundary.
 

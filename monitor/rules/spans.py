@@ -61,6 +61,13 @@ class Lane:
         low = max(self.low, -LIMIT)
         self.segment = Segment(self.curve, self.values[self.at :], self.steps[self.at :], low)
 
+    def next(self) -> Segment:
+        """The segment whose turn it is."""
+        if self.segment.at == self.segment.n and self.at < self.n:
+            self.segment.release()
+            self._begin()
+        return self.segment
+
     def aim(self, quiet: float, never: int) -> None:
         """Look for the next boundary at which the rules are asked.
 
@@ -68,9 +75,6 @@ class Lane:
             quiet: the level up to which quarters need no asking.
             never: the place of a boundary that lies beyond these points.
         """
-        if self.segment.at == self.segment.n and self.at < self.n:
-            self.segment.release()
-            self._begin()
         self.until = self.begin + self.segment.stop(quiet)
         self.event = int(self.rows[self.until - 1]) if self.until <= self.n else never
 
@@ -206,6 +210,9 @@ def take_in_order(
     high = max([curve.top for curve in known] + [lane.high for lane in (train, val) if lane is not None])
 
     def aim(lane: Lane) -> None:
+        if not lane.next().quarters:
+            lane.aim(math.inf, n)
+            return
         asked = quiet(lane.role)
         lane.aim(asked.level if asked.low <= low and high <= asked.high else -math.inf, n)
 
