@@ -22,7 +22,7 @@ from monitor.rules.curve import Curve
 from monitor.rules.lazy import lazy
 from monitor.rules.noise import Floats, around_mean, middle, second_differences
 from monitor.rules.parts import Parts
-from monitor.rules.state import FIRING, GRAD, TRAIN, VAL, VIEWS, State
+from monitor.rules.state import FIRING, GRAD, LIKELY, TRAIN, VAL, VIEWS, State
 from monitor.rules.way import Way
 
 _OPEN: Final = ("xs", "level", "relative_gain")
@@ -265,6 +265,11 @@ class Features:
         """Whether a rule's finding is out."""
         slot = self.state.slots.get(name)
         return slot is not None and slot.phase == FIRING
+
+    def told(self, name: str) -> bool:
+        """Whether a rule's finding is out, or likely."""
+        slot = self.state.slots.get(name)
+        return slot is not None and slot.phase in (FIRING, LIKELY)
 
     @lazy
     def judged(self) -> View:

@@ -109,7 +109,8 @@ def make_finding(
 
 
 def resolved(rule: Rule, settings: RuleSettings, slot: Slot, step: float, unit: str, rules_hash: str) -> Finding:
-    """The finding of a slot whose condition has gone."""
+    """The finding of a slot whose condition has gone: at a step, or at its own where a series that lags ended it."""
+    step = max(step, slot.fired)
     return Finding(
         rule=rule.spec.name,
         version=rule.spec.version,
@@ -121,7 +122,7 @@ def resolved(rule: Rule, settings: RuleSettings, slot: Slot, step: float, unit: 
         evidence={"lasted": step - slot.onset},
         explanation=f"Over by {unit} {step:g}: {rule.spec.name.replace('_', ' ')} began at {unit} {slot.onset:g} "
         f"and was reported at {unit} {slot.fired:g}.",
-        advice="Nothing to do now; the curve has recovered.",
+        advice="Nothing to do now: it has passed.",
         rules_hash=rules_hash,
         number=slot.number,
     )

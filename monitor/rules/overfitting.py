@@ -149,10 +149,12 @@ class Overfitting:
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
         e = reading.evidence
+        share, z = of_range(float(e["rise_share"] or 0)), min(float(e["z"] or 0), 1e6)
+        fell = f"{e['train_fell']:.2g}"
         return (
             f"The validation loss has risen from {e['val_best']:.4g} at {unit} {e['best_step']:g} to "
-            f"{e['val_now']:.4g} ({e['rise_share']:.1%} of its range, {e['z']:.1f} standard errors, trend "
-            f"{e['trend']:.2f}), while the training loss fell by {e['train_fell']:.2g}.",
+            f"{e['val_now']:.4g} ({share}, {z:.3g} standard errors, trend {e['trend']:.2f}), while the training "
+            f"loss fell by {fell}.",
             f"Keep the checkpoint of {unit} {e['best_step']:g} and stop; to go further, add data, augmentation, "
             "weight decay or dropout, or use a smaller model.",
         )
@@ -227,3 +229,14 @@ def _later(view: View) -> Floats:
     """The later half of the centres since the low, all of them where there are three or fewer."""
     since = view.x[view.low_at + 1 :]
     return since[len(since) // 2 :] if len(since) > 3 else since
+
+
+def of_range(share: float) -> str:
+    """A rise as a share of the range; where that is small or there is none, how many times it.
+
+    >>> of_range(0.043), of_range(29.2), of_range(4e9)
+    ('4.3% of its range', '29 times its range', 'many times its range')
+    """
+    if share < 10:
+        return f"{share:.1%} of its range"
+    return f"{share:.0f} times its range" if share < 1000 else "many times its range"

@@ -95,7 +95,9 @@ def compared(state: State) -> dict[str, float | int | str | None]:
 def _share(value: float) -> str:
     """A share in percent, two digits; a trace is no nothing.
 
-    >>> _share(0.031), _share(0.5), _share(0.0004)
-    ('3.1 %', '50 %', 'less than 0.1 %')
+    >>> _share(0.031), _share(0.5), _share(0.0004), _share(0.999)
+    ('3.1 %', '50 %', 'less than 0.1 %', '100 %')
     """
-    return "less than 0.1 %" if value < 0.001 else f"{100 * value:.2g} %"
+    if value < 0.001:
+        return "less than 0.1 %"
+    return f"{100 * value:.2g} %" if value < 0.095 else f"{100 * value:.0f} %"

@@ -37,7 +37,9 @@ def _pending(state: State, config: RulesConfig, rule: Rule, slot: Slot) -> Pendi
     if slot.phase == LIKELY:
         said = f"{title} is likely {since}, but not certain."
     else:
-        lasted = " and ".join(f"{held:.0f} of {math.ceil(needed):.0f} {unit}" for held, needed, unit in asked)
+        lasted = " and ".join(
+            f"{min(held, math.ceil(needed)):.0f} of {math.ceil(needed):.0f} {unit}" for held, needed, unit in asked
+        )
         said = f"{title} is pending {since}: it has held for {lasted}."
     return Pending(
         rule=name,

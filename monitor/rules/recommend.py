@@ -93,16 +93,19 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
         return Action.STOP, reason, CONFIDENCE["risen" if risen else name]
     for name in ORDER:
         if name in LOOKS and _fires(state, name):
-            reason = f"{name.replace('_', ' ').capitalize()} since {state.unit} {state.slots[name].onset:g}."
+            title = "NaN" if name == "nan" else name.replace("_", " ").capitalize()
+            reason = f"{title} since {state.unit} {state.slots[name].onset:g}."
             return Action.INVESTIGATE, reason, CONFIDENCE["look"]
     if not curve.n:
         return Action.CONTINUE, "No loss has been logged yet.", None
     outlook = _outlook(state)
     if not outlook:
         return Action.CONTINUE, "Too early to tell; nothing speaks for stopping.", None
+    gain, low, high = (float(outlook[key] or 0) for key in ("gain", "gain_low", "gain_high"))
+    span = f" (90 %: {low:.2g} to {high:.2g})" if high else ""
     reason = (
         f"Nothing speaks for stopping; {outlook['steps']:.0f} more {state.unit}s are expected to gain "
-        f"{outlook['gain']:.2g} (90 %: {outlook['gain_low']:.2g} to {outlook['gain_high']:.2g})."
+        f"{f'{gain:.2g}' if gain else 'nothing'}{span}."
     )
     return Action.CONTINUE, reason, CONFIDENCE["continue"]
 

@@ -25,7 +25,8 @@ class Stagnation:
     Progress within the noise of the levels that it lies between is none. A run that has learned and lost it again, as
     at a jump of the learning rate, has not stagnated from the start: that is left to `divergence` and `spike`.
 
-    Four evaluations do, instead of eight, beside four times as many training points as are needed without any.
+    Four evaluations do, instead of eight, beside four times as many training points; so many are needed where there is
+    no evaluation, as learning rates warm up over hundreds of steps.
 
     Also holds where training memorises and validation has never come down.
 
@@ -73,7 +74,7 @@ class Stagnation:
         return Reading(
             run.state.first_step,
             {"progress": progress, "limit": limit, "first": view.start, "level": view.level, "low": view.low,
-             **guessing(view.level, run.state.chance)},
+             "within_noise": not sure, **guessing(view.level, run.state.chance)},
         )  # fmt: skip
 
     def _memory(self, run: Features) -> Reading | None:
@@ -99,10 +100,12 @@ class Stagnation:
                 "Check that the validation set is of the same kind; weight decay and patience can bring delayed "
                 "generalisation (grokking), more data is surer.",
             )
-        progress = float(e["progress"] or 0)
-        came_down = f"came down by {progress:.1%} at most" if progress >= 0.0005 else "has not come down"
+        progress, first, level = float(e["progress"] or 0), float(e["first"] or 0), float(e["level"] or 0)
+        came_down = "which is within its noise" if level < first else "and has not come down"
+        if progress >= 0.0005 and not e["within_noise"]:
+            came_down = f"and came down by {progress:.1%} at most"
         return (
-            f"The loss has made no progress: it began at {e['first']:.4g}, is at {e['level']:.4g}, and {came_down} "
+            f"The loss has made no progress: it began at {first:.4g} and is at {level:.4g}, {came_down} "
             f"({e['limit']:.0%} would count as learning).{at_chance(e)}",
             "Check that the optimiser sees the parameters, that labels match inputs, and the learning rate; "
             f"try to overfit a single batch. Judged over the {unit}s so far.",
@@ -118,7 +121,7 @@ def _views(run: Features, limits: Mapping[str, float], firing: bool) -> list[Vie
     views = [view for view in (train, val) if view.n]
     least = limits["checks"]
     if state.unit == "step" and state.train_seen > 2 * state.val_seen:
-        if state.train_seen < limits["points"]:
+        if state.train_seen < limits["points"] * (1 if val.n else 4):
             return []
         if state.train_seen >= 4 * limits["points"]:
             least /= 2

@@ -62,10 +62,10 @@ def test_patience_is_counted_in_the_declared_unit(unit: str, patience: float, fi
 
 
 def test_warmup_keeps_a_rule_silent() -> None:
-    train = [(float(i), 2.3) for i in range(300)]
-    config = RulesConfig.from_mapping({"stagnation": {"unit": "steps", "warmup": 200}})
+    train = [(float(i), 2.3) for i in range(800)]
+    config = RulesConfig.from_mapping({"stagnation": {"unit": "steps", "warmup": 600}})
     found = next(f for f in diagnose(train, config=config).findings if f.rule == "stagnation")
-    assert found.fired_step >= 200
+    assert found.fired_step >= 600
 
 
 def test_engines_of_other_configurations_do_not_disturb_each_other() -> None:

@@ -49,8 +49,14 @@ def test_four_evaluations_do_beside_four_hundred_training_points() -> None:
 
 
 def test_a_first_evaluation_takes_nothing_back() -> None:
-    found = diagnose(steps(2.3 + 0.05 * noise(700)), every(700, np.full(2, 2.3)))
-    assert [(f.fired_step, f.resolved_step) for f in found.findings if f.rule == "stagnation"] == [(107, None)]
+    found = diagnose(steps(2.3 + 0.05 * noise(1000)), np.array([[700, 2.3], [999, 2.3]]))
+    assert [(f.fired_step, f.resolved_step) for f in found.findings if f.rule == "stagnation"] == [(431, None)]
+
+
+def test_four_hundred_training_points_are_asked_for_without_an_evaluation() -> None:
+    alone = steps(2.3 + 0.05 * noise(390))
+    assert stagnates(alone, np.empty((0, 2))) == []
+    assert stagnates(alone, every(390, np.full(39, 2.3))) == [103]
 
 
 def test_what_noise_adds_to_a_small_drop_is_not_taken_for_progress_that_goes_on() -> None:
