@@ -69,6 +69,7 @@ FEDERATION: dict[str, Callable[[], Curves]] = {
     "alone": lambda: federation(ROUNDS.but(lr=0.3), alone=1.0, local=20, chosen=2),
     "alone-one-at-a-time": lambda: federation(ROUNDS.but(lr=0.1, steps=120), alone=1.0, local=20, chosen=1),
     "alone-in-pairs": lambda: federation(ROUNDS.but(lr=0.6, steps=140, eval_every=2), alone=0.98, local=10, chosen=2),
+    "nearly-alone": lambda: federation(ROUNDS.but(lr=0.3, steps=180, eval_every=3), alone=0.95, local=20, chosen=1),
     "adam-few": lambda: federation(
         ROUNDS.but(lr=1e-2, optimizer="adam", eval_every=2), n=150, noise=2.0, width=64, local=10
     ),
@@ -188,6 +189,8 @@ def forgers(
 FORGERS: dict[str, Callable[[], Curves]] = {
     "penalty": lambda: forgers(Plan(steps=800, lr=1e-3, batch=32, eval_every=20), penalty=10.0),
     "no-penalty": lambda: forgers(Plan(steps=500, lr=2e-3, batch=32, eval_every=20), penalty=0.0),
+    "no-penalty-slow": lambda: forgers(Plan(steps=1200, lr=7e-4, batch=32, eval_every=20), penalty=0.0),
+    "no-penalty-even": lambda: forgers(Plan(steps=1000, lr=3e-3, batch=32, eval_every=20), penalty=0.0, judge_steps=1),
     "gentle-penalty": lambda: forgers(Plan(steps=1000, lr=5e-3, batch=32, eval_every=20), penalty=0.05),
     "hot": lambda: forgers(Plan(steps=700, lr=3e-2, batch=32, eval_every=20), penalty=10.0),
     "clipped": lambda: forgers(

@@ -56,6 +56,9 @@ def inverse(
 INVERSE: dict[str, Callable[[], Curves]] = {
     "adam": lambda: inverse(Plan(epochs=80, lr=1e-2)),
     "sgd": lambda: inverse(Plan(steps=1500, lr=0.01, optimizer="sgd", eval_every=50, clip=1.0)),
+    "batch-of-four": lambda: inverse(
+        Plan(steps=1800, lr=0.03, batch=4, optimizer="sgd", eval_every=30, clip=1.0), noise=0.01
+    ),
     "naive": lambda: inverse(Plan(steps=600, lr=5e-3, eval_every=30), naive=True, unit=12.0),
     "few-no-floor": lambda: inverse(Plan(epochs=400, lr=1e-2, batch=40), n=40, floor=0.0, kernels=12, width=64),
     "tiny-rate": lambda: inverse(Plan(epochs=30, lr=1e-5, optimizer="sgd")),

@@ -205,6 +205,7 @@ CLOUDS: dict[str, Callable[[], Curves]] = {
     "sgd-slow": lambda: clouds(Plan(epochs=30, lr=0.02, optimizer="sgd")),
     "batchnorm-of-four": lambda: clouds(Plan(epochs=25, lr=0.02, batch=4), n=160, norm=True),
     "batchnorm-of-two": lambda: clouds(Plan(epochs=40, lr=0.05, batch=2), n=80, norm=True, smoothing=0.0),
+    "batchnorm-of-three": lambda: clouds(Plan(epochs=50, lr=0.015, batch=3), n=90, norm=True, noise=0.2),
     "not-shuffled": lambda: clouds(Plan(steps=750, lr=2e-3, batch=16, eval_every=15, shuffle=False)),
     "rate-bump": lambda: clouds(Plan(steps=1200, lr=1e-3, eval_every=60, schedule=loops.bump((0.65,), 25, 3))),
     "step-of-ten-thousandth": lambda: clouds(Plan(epochs=20, lr=1e-6)),
