@@ -35,8 +35,8 @@ GRID: dict[str, tuple[dict[str, tuple[float, ...]], ...]] = {
     "divergence": ({"z": (12, 20, 30), "lost": (0.3, 0.4, 0.5)},),
     "overfitting": (
         {"z": (4, 6, 9), "trend_z": (2.0, 2.4, 3.0), "rise": (0.005, 0.015, 0.03)},
-        {"likely_z": (1.4, 1.6, 2.0), "likely_tau": (0.75, 0.8, 0.9), "likely_rise": (0.003, 0.005, 0.008)},
-        {"taught": (0.05, 0.1, 0.2)},
+        {"likely_z": (1.4, 1.6, 2.0), "likely_tau": (0.75, 0.8, 0.9), "likely_rise": (0.002, 0.003, 0.005)},
+        {"taught": (0.05, 0.1, 0.2), "fall": (1, 2, 3)},
     ),
     "stagnation": ({"progress": (0.03, 0.05, 0.08), "hardly": (0.0, 0.01, 0.02), "doubt": (2, 3, 4)},),
     "oscillation": ({"factor": (1.5, 2, 3), "turns": (3, 4, 5), "jump": (0.15, 0.2, 0.3)},),

@@ -26,10 +26,12 @@ class Overfitting:
 
     A growing gap alone is not overfitting: while the validation loss is flat, training longer costs nothing. Nor is a
     rise of a validation loss that has never come down since before training: that run memorises, and may yet
-    generalise (`stagnation`). A rise of half the range needs no further fall of the training loss.
+    generalise (`stagnation`), unless over a long rise training still gains. A rise of half the range needs no
+    further fall of the training loss.
 
     With `low` the lowest smoothed validation loss, the rise above it must exceed every earlier rise that was made good
-    again, and stand out in one of five ways:
+    again by a fifth, and up to three times where there are many evaluations: noise that remembers looks like a trend.
+    It must stand out in one of five ways:
 
     - beyond: the later half of the buckets since lies `z` standard errors above `low`;
     - clean: the curve came straight down and nearly every pair of buckets since `low` rises;
@@ -61,7 +63,7 @@ class Overfitting:
 
     spec = Spec(
         name="overfitting",
-        version=3,
+        version=4,
         severity=Severity.CRITICAL,
         reads=(Role.VAL,),
         relief=3,
@@ -72,12 +74,12 @@ class Overfitting:
             "trend_z": Threshold(default=2.4, low=1, high=100, doc="Mann-Kendall z of a significant trend"),
             "steady": Threshold(default=0.75, low=0, high=1, doc="Kendall's tau of a steady rise"),
             "after": Threshold(default=3, low=2, high=1000, doc="buckets after the minimum, at least"),
-            "likely_rise": Threshold(default=0.005, low=0, high=10, doc="least likely rise, as a share of the range"),
+            "likely_rise": Threshold(default=0.003, low=0, high=10, doc="least likely rise, as a share of the range"),
             "taught": Threshold(default=0.1, low=0, high=1, doc="range of validation over that of training, at least"),
             "likely_z": Threshold(default=1.6, low=1, high=100, doc="Mann-Kendall z of a likely rise, at ten points"),
             "likely_tau": Threshold(default=0.8, low=0, high=1, doc="Kendall's tau of a likely rise"),
             "apart": Threshold(default=0.5, low=0, high=10, doc="rise that needs no fall of the training loss"),
-            "fall": Threshold(default=3, low=0, high=100, doc="fall of the training loss, in multiples of its noise"),
+            "fall": Threshold(default=2, low=0, high=100, doc="fall of the training loss, in multiples of its noise"),
         },
     )
 
@@ -90,28 +92,25 @@ class Overfitting:
         reach = max(view.range, 0.1 * train.range)
         if view.closed - 1 - view.low_at < limits["after"] or rise <= limits["likely_rise"] * reach:
             return None
-        if not firing and _untaught(view, train, limits, run.state.unit):
+        if not firing and (_untaught(view, train, limits, run.state.unit) or rise < _made_good(view)):
             return None
         fell = train.level_at(view.step[view.low_at]) - train.level
         grow = max(1.0, (view.n / 25) ** (1 / 3))
         error = view.noise * math.sqrt(1 / len(_later(view)) + 1 / 3)
         z = (float(_later(view).mean()) - view.low) / error if error else 0.0
         trend = mann_kendall(view.x[view.low_at :])
+        likely = False
         if firing:
             risen = (z >= 2 or self._risen(view, limits, rise / reach, z, trend)) and fell > -0.05 * train.range
         else:
             least = max(limits["fall"] * grow * train.noise, 0.5 * train.climbed, 0.002 * train.range)
             apart = rise >= limits["apart"] * reach and trend[0] >= limits["steady"] and fell > -0.05 * train.range
-            risen = train.learned and (fell >= least or apart) and not memorises(view, train, run.state.unit)
-            risen = (
-                risen
-                and train.closed > 1
-                and rise > limits["rise"] * reach
-                and self._risen(view, limits, rise / reach, z, trend)
-            )
-        pure = trend[0] >= _PURE and rise >= 4 * view.noise
-        likely = not risen and not firing and (rise > limits["rise"] * reach or pure)
-        likely = likely and _likely(view, train, limits, trend, run.state.unit)
+            large = rise > limits["rise"] * reach
+            waits = memorises(view, train, run.state.unit) and not _learns_on(view, train)
+            risen = train.learned and (fell >= least or apart) and not waits
+            risen = risen and train.closed > 1 and large and self._risen(view, limits, rise / reach, z, trend)
+            pure = trend[0] >= _PURE and rise >= 4 * view.noise
+            likely = not risen and (large or pure) and _likely(view, train, limits, trend, run.state.unit)
         if not risen and not likely:
             return None
         evidence = {
@@ -201,6 +200,14 @@ def _untaught(view: View, train: View, limits: Mapping[str, float], unit: str) -
     return (fresh and since < 8) or rise < 0.2 * train.range or _returns(view)
 
 
+def _made_good(view: View) -> float:
+    """What a rise must exceed because of earlier ones that were made good again: 1.2 times the largest, 3 in the limit.
+
+    The more evaluations there are, the further noise that remembers will wander by chance.
+    """
+    return (1.2 + 1.8 * max(0.0, 1 - 25 / view.n)) * view.climbed
+
+
 def _returns(view: View) -> bool:
     """Whether the loss has come down steadily since it was highest after its low, by a twentieth of that rise."""
     since = view.x[view.low_at :]
@@ -223,6 +230,15 @@ def memorises(val: View, train: View, unit: str) -> bool:
         return False
     apart = abs(val.curve.first - train.curve.first)
     return val.range < 0.05 * train.range and apart < max(0.1 * train.range, 5 * train.roughness)
+
+
+def _learns_on(view: View, train: View) -> bool:
+    """Whether training gained a tenth of all that it gained in the last third of a long rise of validation.
+
+    Delayed generalisation comes after training has reached its floor; what memorises on against it overfits.
+    """
+    since = view.closed - 1 - view.low_at
+    return since >= 16 and train.level_at(view.step[-1 - since // 3]) - train.level >= 0.1 * train.range
 
 
 def _later(view: View) -> Floats:

@@ -7,9 +7,12 @@ import pytest
 
 from monitor.domain import Diagnosis
 from monitor.rules import diagnose
+from tests.rules.test_null import wandering
 
 STEP = np.arange(0.0, 2000.0, 5)
 EVAL = np.arange(20.0, 2000.0, 20)
+WANDERED = (243,)
+"""Runs of `benchmarks/null_curves.py` on which a rise like earlier ones was taken for overfitting."""
 
 
 def memorised(back: float, offset: float = 0.0, evals: np.ndarray = EVAL) -> Diagnosis:
@@ -45,3 +48,19 @@ def test_an_added_constant_changes_nothing_where_validation_has_hardly_come_down
     assert there.recommendation.first_stop_step == here.recommendation.first_stop_step
     fired = [[f.fired_step for f in found.findings if f.rule == "overfitting"] for found in (there, here)]
     assert fired[0] == fired[1]
+
+
+def test_memorising_on_against_a_rising_validation_loss_is_overfitting_and_not_delayed_generalisation() -> None:
+    step = np.arange(0.0, 150)
+    found = diagnose(np.c_[step, 0.05 + 0.63 * np.exp(-step / 35)], np.c_[step, 0.69 + 0.0018 * step])
+    assert found.verdict == "overfitting" and found.recommendation.first_stop_step == 61
+    floor = diagnose(np.c_[step, 0.05 + 0.63 * np.exp(-step / 4)], np.c_[step, 0.69 + 0.0018 * step])
+    assert floor.verdict == "stagnation" and floor.recommendation.first_stop_step is None
+
+
+@pytest.mark.parametrize("seed", WANDERED)
+def test_a_rise_that_is_little_larger_than_one_that_was_made_good_is_another_one(seed: int) -> None:
+    rng, step = np.random.default_rng([seed, 97, 1]), np.arange(5000)
+    base = 1 + 2 * np.exp(-step / 500)
+    train, val = (np.c_[step, base + 0.05 * wandering(rng, 5000, 0.97)][:400] for _ in range(2))
+    assert "overfitting" not in {f.rule for f in diagnose(train, val).findings}
