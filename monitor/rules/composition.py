@@ -79,18 +79,23 @@ class Composition:
         """The parts that keep the model in check."""
         return self.of_kind(PENALTY, COLLAPSIBLE)
 
-    def weight(self, i: int) -> Floats:
-        """The weight that a part had in each bucket, by what it added, (k,); NaN where that cannot be told."""
+    @lazy
+    def weights(self) -> Floats:
+        """The weight that each part had in each bucket, by what it added, (k, p); NaN where that cannot be told."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            found: NDArray[np.float64] = self.weighted[:, i] / np.abs(self.raw[:, i])
+            found: NDArray[np.float64] = self.weighted / np.abs(self.raw)
         return np.where(np.isfinite(found), found, np.nan)
+
+    @lazy
+    def most(self) -> list[float]:
+        """The largest weight that each part had, (p,); minus infinity where none can be told."""
+        found: list[float] = np.fmax.reduce(self.weights, axis=0, initial=-np.inf).tolist()
+        return found
 
     def faded(self, i: int) -> bool:
         """Whether a part was switched off: its weight now is next to nothing of what it was."""
-        known = self.weight(i)
-        known = known[~np.isnan(known)]
         now = abs(self.parts.parts[i].weight)
-        return now == 0 or bool(len(known) and now < FADED * known.max())
+        return now == 0 or now < FADED * self.most[i]
 
     def level(self, i: int) -> float:
         """Where a part is now: the median of its last three means."""
@@ -112,7 +117,8 @@ def smooth(x: Floats) -> Floats:
     if len(x) < 3:
         return x
     out = x.copy()
-    out[1:-1] = np.median(np.stack((x[:-2], x[1:-1], x[2:])), axis=0)
+    a, b, c = x[:-2], x[1:-1], x[2:]
+    out[1:-1] = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
     return out
 
 

@@ -89,6 +89,11 @@ class View:
         return max(map(add, self.centres, self.curve.peak), default=-math.inf)
 
     @lazy
+    def known(self) -> dict[tuple[object, ...], float]:
+        """What rules have worked out of the closed buckets alone, by what it is and from which thresholds."""
+        return {}
+
+    @lazy
     def xs(self) -> list[float]:
         """Centres of the closed buckets, and the mean of the completed quarters of the open one."""
         curve = self.curve

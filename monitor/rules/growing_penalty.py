@@ -56,7 +56,7 @@ class GrowingPenalty:
             need = max(limits["rise"] * low, limits["z"] * noise(x), fall)
             if ratio < limits["ratio"] * (0.8 if firing else 1.0) or rise <= need or seen.k - low_at < 4:
                 continue
-            weights = seen.weight(i)
+            weights = seen.weights[:, i]
             onset = next((k for k in range(low_at, seen.k) if x[k] > limits["ratio"] * gained[k]), seen.k - 1)
             return Reading(
                 seen.step[onset],

@@ -57,7 +57,7 @@ class Oscillation:
             count = _turns(view, limits, half)
             if count == need - 1 and view.range <= 0.1 * abs(view.start):  # nothing learned: its first half counts too
                 count = max(count, _turns(view, limits, 0) - int(limits["turns"] / 2))
-            jumps = 0.0 if name == "training" or run.fires("overfitting") else _jumps(view)
+            jumps = 0.0 if name == "training" or run.fires("overfitting") else _jump(view)
             least = limits["jump"] * (0.8 if firing else 1.0)
             if (count >= need and _lasting(view, limits)) or jumps >= least:
                 level = middle(view.curve.x[half:])
@@ -80,7 +80,14 @@ class Oscillation:
 
 
 def _turns(view: View, limits: Mapping[str, float], start: int) -> int:
-    """Turns since bucket `start`, in the loss or in its logarithm."""
+    """Turns since bucket `start`, in the loss or in its logarithm; counted once for the same buckets."""
+    key = ("turns", limits["share"], limits["factor"], start)
+    if key not in view.known:
+        view.known[key] = _count(view, limits, start)
+    return int(view.known[key])
+
+
+def _count(view: View, limits: Mapping[str, float], start: int) -> int:
     x = view.curve.x[start:]
     low, high = min(x), max(x)
     count, swing = 0, limits["share"] * view.range
@@ -93,6 +100,14 @@ def _turns(view: View, limits: Mapping[str, float], start: int) -> int:
         relative = 5 * ratio / 0.954 / math.sqrt(view.size)
         count = max(count, turns([math.log(value) for value in x], max(swing, relative)))
     return count
+
+
+def _jump(view: View) -> float:
+    """`_jumps`, worked out once for the same buckets."""
+    key = ("jumps",)
+    if key not in view.known:
+        view.known[key] = _jumps(view)
+    return view.known[key]
 
 
 def _jumps(view: View) -> float:
