@@ -8,6 +8,7 @@ from typing import Final
 from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.features import Features, View
+from monitor.rules.rises import comes_back, levelled, seen_before, stays
 from monitor.rules.rule import LOUD, Quiet, Reading, Spec, Threshold
 from monitor.rules.trend import mann_kendall
 
@@ -15,9 +16,13 @@ _HUGE: Final = 100
 """Times all that a loss had covered from which it does not come back."""
 _BEGUN: Final = 100
 """Points of a run that is logged by the step before a rise counts that is no more than `_FAR` times its first value."""
+_BEGUN_LEARNED: Final = 150
+"""The same for a loss that had come down before, by when most waves have turned round twice."""
 _FAR: Final = 20
 _ABOVE: Final = 3
 """Times its first value that both losses must stay above it: more than noise explains, whatever its size."""
+_PLAIN: Final = 3
+"""Times what it must exceed that a rise which stays near its peak needs no time to be told."""
 _DRAW: Final = 6
 """Times the noise of a point that a loss must lie above its first value, which is a single draw."""
 
@@ -27,14 +32,17 @@ class Divergence:
 
     With `low` the lowest smoothed level, `range` the way down to it, `peak` the highest smoothed level since and
     `level` the level now, it holds where `level - low` exceeds `lost * range` and `z` times the noise that the loss had
-    before, and the level is still above `low + held * (peak - low)`: a spike that decays is on its way back and is left
-    to `spike`. A jump must hold for a while; a climb that is steady since the low, or an explosion, need not.
+    before, and the loss is not on its way back: falling from level to level, or below `low + held * (peak - low)`, or
+    steadily down, unless it has levelled off. A hump like one that has come back before is waited out for as long as
+    that took. A jump must hold for a while; a climb that is steady since the low, one three times as large as it had to
+    be that stays near its peak, or an explosion, need not.
 
-    Where nothing has been learned yet it takes more of both, and four fifths of the run so far must lie above: a
-    warm-up goes up first, and a loss that wanders around its start looks like a rise for a while. In the first hundred
-    steps it takes twenty times the first value. A loss that never came back to its first value rises from there; where
-    both losses stay three times that above it, noise explains nothing. One that is below its start and has come down
-    steadily since it was highest learns something new.
+    None of this looks at the distance from zero. Where that is known to mean something it only helps: in the first
+    150 steps (100, where nothing has been learned yet) a rise counts from twenty times the first value on, or once it
+    is flat: a warm-up goes up first, and a wave that has turned once looks like a divergence. Where nothing has been
+    learned yet it takes more of the range, and four fifths of the run so far must lie above, as a loss that wanders
+    around its start looks like a rise for a while. A loss that never came back to its first value rises from there;
+    where both losses stay three times that above it, noise explains nothing.
 
     An explosion is two or three levels in a row a hundred times above all that the loss had covered; one that is not
     finite after such a value needs no second.
@@ -45,7 +53,7 @@ class Divergence:
 
     spec = Spec(
         name="divergence",
-        version=3,
+        version=4,
         severity=Severity.CRITICAL,
         reads=(Role.TRAIN,),
         urgent=True,
@@ -100,26 +108,29 @@ class Divergence:
         ease = 0.5 if firing else 1.0
         if rise <= max(min(limits["lost"], limits["lost_unlearned"]) * ease * reach, 0.0):
             return None
-        learned, lost = view.learned and view.low <= first, _share(view, limits) * ease
+        learned = view.low <= first and (view.learned or _came_down(view, ease))
+        lost = _share(view, limits, ease) * ease
         if rise <= max(lost * reach, 0.0):
             return None
         surely = learned or rise > 3 * abs(first)
-        need = max(lost * reach, _doubt(view, limits["z"], rise, learned=learned))
+        need = max(lost * reach, _doubt(view, limits["z"] * ease, rise, learned=learned))
         both = low < view.low and _both_above(run)
         if low < view.low:
             need = _ABOVE * abs(first) if both else max(need, _DRAW * view.roughness)
         shift = surely or float(view.smooth[view.closed // 5 :].min()) > low + 0.5 * need
-        if rise <= need or not shift or (not learned and not firing and _early(run, rise)):
+        if rise <= need or not shift or (not firing and _early(run, rise, learned=learned)):
             return None
         peak = max(float(view.smooth[low_at:].max()), view.level)
-        if not firing and not both and (rise < limits["held"] * (peak - low) or _recovers(view, low_at)):
+        enough = limits["held"] * (peak - low)
+        if not firing and not both and (comes_back(view, low_at, rise, enough) or seen_before(view, rise)):
             return None
         above = view.smooth[low_at:] > low + 0.5 * need
         onset = view.step[low_at + int(above.argmax())] if above.any() else run.step
         evidence = {"level": view.level, "low": low, "rise": rise, "needed": need, "range": reach, "noise": view.calm}
         tau, trend_z = mann_kendall(view.x[low_at:])
         climbing = tau >= limits["climb"] and trend_z >= 3 and view.level >= 0.8 * peak + 0.2 * low
-        return Reading(onset, {**evidence, "trend": tau}, sure=climbing)
+        sure = climbing or (rise >= _PLAIN * need and stays(view, low, peak))
+        return Reading(onset, {**evidence, "trend": tau}, sure=sure)
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
@@ -141,9 +152,19 @@ class Divergence:
         )
 
 
-def _share(view: View, limits: Mapping[str, float]) -> float:
-    """The share of the way down that has to be lost."""
-    return limits["lost" if view.learned and view.low <= view.curve.first else "lost_unlearned"]
+def _share(view: View, limits: Mapping[str, float], ease: float = 1.0) -> float:
+    """The share of the way down that has to be lost: all of it, where only its length beside the noise makes it one."""
+    if view.low > view.curve.first or not (view.learned or _came_down(view, ease)):
+        return limits["lost_unlearned"]
+    return limits["lost"] if view.learned else max(limits["lost"], min(1.0, limits["lost_unlearned"]))
+
+
+def _came_down(view: View, ease: float) -> bool:
+    """Whether the way down is one beside noise and wandering: its distance from zero says nothing.
+
+    `View.learned` asks for less where the way is a good part of the loss.
+    """
+    return view.low_at >= 8 * ease and view.range >= ease * max(0.6 * view.travel, 20 * view.calm)
 
 
 def _doubt(view: View, z: float, rise: float, *, learned: bool) -> float:
@@ -153,22 +174,18 @@ def _doubt(view: View, z: float, rise: float, *, learned: bool) -> float:
     learned. One that is ten times where it began has its noise from there, which is not what it began with.
     """
     if learned:
-        return min(z * view.calm, max(view.start - view.low, 0.4 * z * view.calm))
+        return min(z * view.calm, max(view.range, 0.4 * z * view.calm))
     first = abs(view.curve.first)
-    return z * view.calm * (2 if rise <= 3 * first else 0.25 if rise > 10 * first else 1)
+    return z * view.calm * (0.25 if rise > 10 * first else 1)
 
 
-def _early(run: Features, rise: float) -> bool:
-    """Whether a run that is logged by the step has hardly begun: a first transient goes up by a few times the loss."""
-    few = run.state.unit == "step" and run.descent.n < _BEGUN
-    return few and rise <= _FAR * abs(run.descent.curve.first)
+def _early(run: Features, rise: float, *, learned: bool) -> bool:
+    """Whether a run that is logged by the step has hardly begun: a first transient goes up by a few times the loss.
 
-
-def _recovers(view: View, low_at: int) -> bool:
-    """Whether the loss, not above where it began, has come down steadily since it was highest: it learns again."""
-    since = view.x[low_at + int(view.smooth[low_at:].argmax()) :]
-    tau, z = mann_kendall(since)
-    return view.level < view.start and tau <= -0.5 and z <= -2
+    A wave that has turned round once looks like a divergence of a loss that had learned, until it is flat up there.
+    """
+    few = run.state.unit == "step" and run.descent.n < (_BEGUN_LEARNED if learned else _BEGUN)
+    return few and rise <= _FAR * abs(run.descent.curve.first) and not (learned and levelled(run.descent, rise))
 
 
 def _both_above(run: Features) -> bool:

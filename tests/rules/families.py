@@ -177,6 +177,22 @@ def diverging(t: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     return base, base + 0.1
 
 
+def levelled(t: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Explodes, comes down again by most of that, and levels off far above where it had been."""
+    at = rng.uniform(0.4, 0.7)
+    up = rng.uniform(1.2, 2.5) + rng.uniform(2, 8) * np.exp(-rng.uniform(30, 100) * np.maximum(t - at, 0))
+    base = 0.3 + 2 * np.exp(-10 * t) + up * (t > at)
+    return base, base + 0.1
+
+
+def recovering(t: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """A large spike that takes up to a fifth of the run to go."""
+    at = rng.uniform(0.3, 0.6)
+    base = 0.3 + 2 * np.exp(-10 * t)
+    base = base + (t > at) * rng.uniform(1, 8) * np.exp(-rng.uniform(15, 60) * np.maximum(t - at, 0))
+    return base, base + 0.1
+
+
 def swinging(t: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     """A wave as large as the loss, from early on to the end, no progress otherwise."""
     wave = np.sin(2 * np.pi * rng.uniform(8, 16) * t + rng.uniform(0, 6))

@@ -66,8 +66,18 @@ FAMILIES: dict[str, Family] = {
         make=lambda rng: logged(rng, of.overfitting).scaled(1, 100), must={"overfitting": 0.95, "stop": 0.95}
     ),
     "diverging": Family(make=partial(logged, shape=of.diverging), must={"divergence": 0.97, "stop": 0.97}),
+    "diverging far from zero": Family(
+        make=lambda rng: logged(rng, of.diverging).scaled(1, 100), must={"divergence": 0.95, "stop": 0.95}
+    ),
+    "diverging below zero": Family(
+        make=lambda rng: logged(rng, of.diverging).scaled(1, -20), must={"divergence": 0.95, "stop": 0.95}
+    ),
+    "levelling off": Family(make=partial(logged, shape=of.levelled, **QUIET), must={"divergence": 0.9, "stop": 0.9}),
+    "recovering": Family(
+        make=partial(logged, shape=of.recovering, noise=(0.005, 0.03)), never={"divergence": 0.02}, end={"stop": 0.0}
+    ),
     "swinging": Family(
-        make=partial(logged, shape=of.swinging, **QUIET), must={"oscillation": 0.95}, end={"divergence": 0.05}
+        make=partial(logged, shape=of.swinging, **QUIET), must={"oscillation": 0.95}, end={"divergence": 0.0}
     ),
 }
 
@@ -109,6 +119,12 @@ def test_what_may_and_must_be_said_of_a_few_runs(name: str) -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_what_may_and_must_be_said_of_many_runs(name: str) -> None:
     check(name, 60)
+
+
+@pytest.mark.slow
+def test_at_most_a_tenth_of_the_waves_are_told_to_stop_before_they_have_turned_twice() -> None:
+    stops = [judged(run_of("swinging", seed)).recommendation.first_stop_step for seed in range(60)]
+    assert sum(stop is not None for stop in stops) <= 6
 
 
 def said(found: Diagnosis) -> list[tuple[str, float, float | None]]:

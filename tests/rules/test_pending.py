@@ -60,7 +60,7 @@ def test_a_condition_that_goes_away_is_no_longer_pending() -> None:
     train = np.r_[np.full(30, 1.0), np.full(3, 1.6), np.full(17, 1.0)] * np.exp(-np.arange(50) / 40)
     life = []
     for n in range(30, 50):
-        told = diagnose(np.c_[np.arange(n), train[:n]])
+        told = diagnose(np.c_[np.arange(n), train[:n]], unit="epoch")
         assert "divergence" not in {finding.rule for finding in told.findings}
         life.append("divergence" in {pending.rule for pending in told.recommendation.pending})
     assert life[0] is False and True in life and life[-1] is False

@@ -212,6 +212,33 @@ def test_a_shift_of_the_data_that_is_learned_is_no_divergence() -> None:
     assert "divergence" not in {f.rule for f in diagnose(series(train)).findings}
 
 
+def test_a_loss_that_levels_off_high_up_has_diverged_however_high_its_peak_was() -> None:
+    train = np.r_[falling(500, 0.05, 10), 2.1 + 8 * np.exp(-np.arange(300) / 8)] + 0.01 * noise(800)
+    found = next(f for f in diagnose(series(train)).findings if f.rule == "divergence")
+    assert (found.state, found.fired_step) == ("firing", 663)
+
+
+def test_a_jump_that_stays_is_told_without_waiting_for_a_tenth_of_the_run() -> None:
+    train = np.r_[falling(900, 0.05, 10), np.full(100, 5.0)] + 0.01 * noise(1000)
+    assert next(f.fired_step for f in diagnose(series(train)).findings if f.rule == "divergence") == 967
+
+
+def test_a_wave_is_no_divergence_once_one_has_come_back() -> None:
+    wave = 1 - 0.7 * np.sin(2 * np.pi * np.arange(600) / 60)
+    found = diagnose(series(wave), series(wave[::10], 10))
+    assert found.recommendation.first_stop_step is None and found.verdict == "oscillation"
+
+
+@pytest.mark.parametrize("offset", [-3.0, 10.0, 1000.0])
+def test_a_divergence_is_told_at_the_same_step_however_far_from_zero_the_loss_is(offset: float) -> None:
+    train = np.r_[falling(600), falling(600)[-1] + 0.02 * np.arange(1, 201)] + 0.05 * noise(800)
+    steps = {
+        next(f.fired_step for f in diagnose(series(curve)).findings if f.rule == "divergence")
+        for curve in (train, train + offset)
+    }
+    assert len(steps) == 1
+
+
 def test_two_losses_that_leave_their_first_values_for_good_have_diverged_however_they_swing() -> None:
     swings = 70 + 50 * np.sin(np.arange(119) / 2)
     train, val = np.append(1.4, swings), np.append(3.8, swings)
