@@ -56,9 +56,10 @@ class ProjectModel(BaseModel):
 
 
 class ProjectsModel(BaseModel):
-    """All projects."""
+    """All projects, and what holds for all of them."""
 
     projects: list[ProjectModel]
+    purge_days: float = Field(description="Days that a deleted run can be restored.")
 
 
 class AlertsModel(BaseModel):

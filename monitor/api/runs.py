@@ -94,7 +94,7 @@ def get_projects(served: Served) -> Response:
         {"name": name, "runs": runs, "keep_days": policy.kept_for(name), "thin_days": policy.thinned_after(name)}
         for name, runs in served.store.projects()
     ]
-    return json_response({"projects": projects})
+    return json_response({"projects": projects, "purge_days": policy.purge_days})
 
 
 @router.get("/runs/{ref:path}", responses={200: {"model": RunModel}})

@@ -155,9 +155,12 @@ def projects(url: str = _URL, json: bool = _JSON) -> None:
             days = ("ever" if kept is None else f"{kept:g} days", "never" if thinned is None else f"{thinned:g} days")
             table.add_row(escape(name), number(runs), *days, number(len(old)), number(len(long)))
     if json:
-        emit({"projects": data}, "", True)
+        emit({"projects": data, "purge_days": policy.purge_days}, "", True)
+    elif data:
+        out.print(table)
+        out.print(f"A deleted run can be restored for {policy.purge_days:g} days.", style="dim")
     else:
-        out.print(table if data else "No projects yet.")
+        out.print("No projects yet.")
 
 
 def copy(

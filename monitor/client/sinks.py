@@ -67,7 +67,7 @@ class EmbeddedSink:
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
-        from monitor.ingest import ingest
+        from monitor.ingest import ingest, liveness
         from monitor.ingest.engines import open_engines
         from monitor.store import Store
 
@@ -76,6 +76,7 @@ class EmbeddedSink:
         self._clock = clock
         self._engines = open_engines(settings)
         self._store = Store.open(settings.store_url)
+        liveness.check(self._store, settings, clock(), quiet=True)  # there may be no server to tell who was killed
 
     def send(self, batch: Batch) -> Reply:
         """Store a batch; see `Sink.send`."""

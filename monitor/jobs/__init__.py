@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from monitor.jobs.liveness import judge
 from monitor.jobs.scheduler import Jobs, Mirror
 
-__all__ = ["Jobs", "Mirror", "judge"]
+__all__ = ["Jobs", "Mirror"]

@@ -17,7 +17,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from monitor.alerts import Channel, Delivered, deliver
 from monitor.domain import JobHealth
 from monitor.errors import MonitorError
-from monitor.jobs import liveness
+from monitor.ingest import liveness
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.store.keeping import Kept, Policy, keep

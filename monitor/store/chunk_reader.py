@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import Connection, Row, Select, bindparam, func, literal_column, select
+from sqlalchemy import Connection, Select, bindparam, func, literal_column, select
 
 from monitor.domain import Points
 from monitor.errors import SeriesNotFound, StoreError
 from monitor.store import chunks
 from monitor.store.attempts import limits
-from monitor.store.schema import CHUNKS, SERIES, Packed
+from monitor.store.schema import CHUNKS, SERIES, SPANS, Packed
 
 RANGES: Final = {
     "step": ("first_step", "last_step"),
@@ -26,20 +26,30 @@ _FETCHED: Final = 2**20
 """Points that are fetched with one statement where all are wanted: a few MiB packed, and few answers to wait for."""
 _AT_ONCE: Final = 500
 _HUGE_PAGE: Final = 2**21
+_LAST: Final = 2**63 - 1
 
 _SERIES: Final = select(SERIES.c.series, SERIES.c.key).where(SERIES.c.run_id == bindparam("run"))
 _ONE_SERIES: Final = select(SERIES.c.series, SERIES.c.count, SERIES.c.thinned).where(
     SERIES.c.run_id == bindparam("run"), SERIES.c.key == bindparam("key")
 )
 _OF_SERIES = (CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"))
-_OVERVIEW: Final = (
-    select(
-        *(CHUNKS.c[c] for c in ("seq", "attempt", "n", "finite", "ordered", "sketch_n")),
-        *(CHUNKS.c[c] for pair in RANGES.values() for c in pair),
-    )
-    .where(*_OF_SERIES)
-    .order_by(CHUNKS.c.seq)
+_PLACED = ("seq", "attempt", "n", "ordered", "sketch_n", *(name for pair in RANGES.values() for name in pair))
+_CHUNK_ROWS = select(literal_column("0").label("level"), CHUNKS.c.finite, *(CHUNKS.c[c] for c in _PLACED)).where(
+    *_OF_SERIES
 )
+_OVERVIEW: Final = _CHUNK_ROWS.order_by(CHUNKS.c.seq)
+_WITHIN: Final = _CHUNK_ROWS.where(CHUNKS.c.seq.between(bindparam("low"), bindparam("high"))).order_by(CHUNKS.c.seq)
+_ON_LEVEL = (
+    SPANS.c.run_id == bindparam("run"), SPANS.c.series == bindparam("series"), SPANS.c.level == bindparam("on")
+)  # fmt: skip
+_TOP: Final = select(func.max(SPANS.c.level)).where(*_ON_LEVEL[:2])
+_SPANS_WITHIN: Final = (
+    select(SPANS.c.level, SPANS.c.last_seq, *(SPANS.c[c] for c in _PLACED))
+    .where(*_ON_LEVEL, SPANS.c.seq.between(bindparam("low"), bindparam("high")))
+    .order_by(SPANS.c.seq)
+)
+SPANS_FROM: Final = 2**21
+"""Points of a series from which a curve looks for spans."""
 _BLOBS: Final[dict[tuple[str, ...], Select[tuple[object, ...]]]] = {
     more: select(*(CHUNKS.c[c] for c in ("seq", "n", "steps", "vals", *more)))
     .where(*_OF_SERIES, CHUNKS.c.seq.in_(bindparam("seqs", expanding=True)))
@@ -48,15 +58,24 @@ _BLOBS: Final[dict[tuple[str, ...], Select[tuple[object, ...]]]] = {
 }
 """Statements by the columns that are read besides steps and values."""
 _HEAD: Final = func.substr(CHUNKS.c.sketch, literal_column("1"), literal_column(str(chunks.COARSE_BYTES)), type_=Packed)
+_SPAN_HEAD: Final = func.substr(
+    SPANS.c.sketch, literal_column("1"), literal_column(str(chunks.COARSE_BYTES)), type_=Packed
+)
 _FINE, _COARSE = (
-    select(CHUNKS.c.seq, sketch)
-    .where(*_OF_SERIES, CHUNKS.c.seq.in_(bindparam("seqs", expanding=True)))
-    .order_by(CHUNKS.c.seq)
+    select(CHUNKS.c.seq, sketch).where(*_OF_SERIES, CHUNKS.c.seq.in_(bindparam("seqs", expanding=True)))
     for sketch in (CHUNKS.c.sketch, _HEAD)
+)
+_SPAN_FINE, _SPAN_COARSE = (
+    select(SPANS.c.seq, sketch).where(*_ON_LEVEL, SPANS.c.seq.in_(bindparam("seqs", expanding=True)))
+    for sketch in (SPANS.c.sketch, _SPAN_HEAD)
 )
 
 Overview = Mapping[str, int]
-"""A chunk's row without its columns; the epochs in it are floats, or None."""
+"""A chunk's row without its columns, or a span's, whose `level` is not 0; the epochs in it are floats, or None."""
+
+
+class StaleSpan(Exception):
+    """A span is not what lies below it: a process of the version before, which knows no spans, has changed chunks."""
 
 
 def find_series(connection: Connection, run_id: str, key: str) -> tuple[int, int, int]:
@@ -79,6 +98,7 @@ class ChunkReader:
     Args:
         attempt: the points that this attempt logged, hidden ones too; None for the curve, on which the newest attempt's
             points win.
+        spans: True to have one row for the many chunks of a span; `below` finds what it covers.
 
     Attributes:
         rows: overviews in order of arrival; those whose points are all hidden are left out.
@@ -88,18 +108,56 @@ class ChunkReader:
         SeriesNotFound: the run has no such series.
     """
 
-    def __init__(self, connection: Connection, run_id: str, key: str, attempt: int | None = None) -> None:
+    def __init__(
+        self, connection: Connection, run_id: str, key: str, attempt: int | None = None, *, spans: bool = False
+    ) -> None:
         self._connection = connection
         series, count, thinned = find_series(connection, run_id, key)
         self.logged = (count + thinned) / count if count else 1.0
         self._place: dict[str, object] = {"run": run_id, "series": series}
-        found: list[Overview] = list(connection.execute(_OVERVIEW, self._place).mappings())  # type: ignore[arg-type]  # keys are strings
+        found = self._covering() if spans and count >= SPANS_FROM else self._ask(_OVERVIEW)
         if attempt is None:
             self._hidden_from = limits((row["attempt"], row["first_step"]) for row in found)
         else:
             self._hidden_from = {}
             found = [row for row in found if row["attempt"] == attempt]
         self.rows = [row for row in found if self._shows(row)]
+
+    def below(self, span: Overview) -> list[Overview]:
+        """What a span covers, of the level below it.
+
+        Raises:
+            StaleSpan: chunks were changed by a process that knows no spans.
+        """
+        found = self._below(span)
+        return [row for row in found if self._shows(row)]
+
+    def _below(self, span: Overview) -> list[Overview]:
+        where = {"low": span["seq"], "high": span["last_seq"]}
+        level = span["level"] - 1
+        found = self._ask(_SPANS_WITHIN, on=level, **where) if level else self._ask(_WITHIN, **where)
+        if sum(row["n"] for row in found) != span["n"]:
+            raise StaleSpan
+        return found
+
+    def _covering(self) -> list[Overview]:
+        """The series in as few rows as there are; a span that has no sketch is replaced by what it covers."""
+        top = self._connection.execute(_TOP, self._place).scalar_one()
+        found: list[Overview] = []
+        end = -1
+        for level in range(top or 0, 0, -1):
+            rows = self._ask(_SPANS_WITHIN, on=level, low=end + 1, high=_LAST)
+            found += rows
+            end = rows[-1]["last_seq"] if rows else end
+        found += self._ask(_WITHIN, low=end + 1, high=_LAST)
+        while any(row["level"] and not row["sketch_n"] for row in found):
+            found = [
+                part for row in found for part in (self._below(row) if row["level"] and not row["sketch_n"] else [row])
+            ]
+        return found
+
+    def _ask(self, statement: Select[Any], **more: int) -> list[Overview]:
+        return list(self._connection.execute(statement, {**self._place, **more}).mappings())  # type: ignore[arg-type]  # keys are strings
 
     def whole(self, row: Overview) -> bool:
         """True where no newer attempt hides any point of the chunk."""
@@ -125,23 +183,33 @@ class ChunkReader:
         return self._visible(found, rows)
 
     def sketches(self, rows: Sequence[Overview], *, times: bool, epochs: bool) -> list[Points]:
-        """The sketches of some chunks, in the order of `rows`."""
+        """The sketches of some chunks and spans, in the order of `rows`."""
         found = {
-            seq: chunks.decode_sketch(sketch, times=times, epochs=epochs) for seq, sketch in self._packed(_FINE, rows)
+            place: chunks.decode_sketch(sketch, times=times, epochs=epochs)
+            for place, sketch in self._packed(_FINE, _SPAN_FINE, rows)
         }
-        return [found[row["seq"]] for row in rows]
+        return [found[row["level"], row["seq"]] for row in rows]
 
     def coarse(self, rows: Sequence[Overview], *, times: bool, epochs: bool) -> list[Points]:
-        """The coarse sketches of some chunks, in the order of `rows`; the whole sketch of one that has no coarse."""
-        found = {seq: chunks.decode_coarse(head, epochs=epochs) for seq, head in self._packed(_COARSE, rows)}
-        whole = [row for row in rows if found[row["seq"]] is None]
+        """The coarse sketches of some chunks and spans, in the order of `rows`; the whole one where there is none."""
+        found = {
+            place: chunks.decode_coarse(head, epochs=epochs)
+            for place, head in self._packed(_COARSE, _SPAN_COARSE, rows)
+        }
+        whole = [row for row in rows if found[row["level"], row["seq"]] is None]
         instead = iter(self.sketches(whole, times=times, epochs=epochs))
-        return [next(instead) if (head := found[row["seq"]]) is None else head for row in rows]
+        return [next(instead) if (head := found[row["level"], row["seq"]]) is None else head for row in rows]
 
-    def _packed(self, statement: Select[int, bytes], rows: Sequence[Overview]) -> Iterator[Row[int, bytes]]:
-        for i in range(0, len(rows), _AT_ONCE):
-            place = {**self._place, "seqs": [row["seq"] for row in rows[i : i + _AT_ONCE]]}
-            yield from self._connection.execute(statement, place)
+    def _packed(
+        self, of_chunks: Select[int, bytes], of_spans: Select[int, bytes], rows: Sequence[Overview]
+    ) -> Iterator[tuple[tuple[int, int], bytes]]:
+        """Sketches, or their heads, by level and place."""
+        for level in {row["level"] for row in rows}:
+            seqs = [row["seq"] for row in rows if row["level"] == level]
+            for i in range(0, len(seqs), _AT_ONCE):
+                place = {**self._place, "seqs": seqs[i : i + _AT_ONCE], **({"on": level} if level else {})}
+                for seq, sketch in self._connection.execute(of_spans if level else of_chunks, place):
+                    yield (level, seq), sketch
 
     def _shows(self, row: Overview) -> bool:
         limit = self._hidden_from.get(row["attempt"])

@@ -107,7 +107,11 @@ def encode(points: Points) -> dict[str, object]:
     """The row of a chunk: summary and packed columns, without its place (run, series, seq, attempt)."""
     summary = Summary.of(points)
     epochs = points.epochs if summary.first_epoch is not None else None
-    sketch_n, sketch = _sketch(points, epochs) if summary.ordered and summary.n >= SKETCH_FROM else (0, None)
+    sketch_n, sketch = (
+        _sketch(points if epochs is not None else _no_epochs(points))
+        if summary.ordered and summary.n >= SKETCH_FROM
+        else (0, None)
+    )
     return {
         **summary.to_row(),
         "sketch_n": sketch_n,
@@ -213,7 +217,10 @@ def gap_starts(values: NDArray[np.float64]) -> NDArray[np.intp]:
 
 
 def ascending(indices: Sequence[NDArray[np.intp]]) -> NDArray[np.intp]:
-    """Indices from several arrays, each once and in order; NumPy's `unique` hashes them, which takes 20x."""
+    """Indices from several arrays, each once and in order.
+
+    NumPy's own `unique` hashes them, which takes twenty times as long.
+    """
     found = np.concatenate(indices)
     found.sort()
     keep = np.ones(len(found), np.bool_)
@@ -249,30 +256,40 @@ def _extremes(
     }
 
 
-def _sketch(points: Points, epochs: NDArray[np.float64] | None) -> tuple[int, bytes]:
+def pack_sketch(fine: Points, coarse: Points | None) -> bytes:
+    """A sketch as bytes.
+
+    Args:
+        fine: m >= 1 points that it holds.
+        coarse: those of the coarse one at its head; None for none. Kept as raw columns, since a curve reads many of
+            them and unpacking would take longer than reading.
+    """
+    blocks = [
+        codec.encode_ints(fine.steps),
+        codec.encode_floats(fine.values),
+        codec.encode_ints(fine.times),
+        b"" if fine.epochs is None else codec.encode_floats(fine.epochs),
+    ]
+    packed = _SKETCH_HEAD.pack(codec.VERSION, len(fine), *(len(b) for b in blocks[:3])) + b"".join(blocks)
+    if coarse is None:
+        return packed
+    columns = [coarse.steps.astype("<i8"), coarse.values.astype("<f8"), coarse.times.astype("<i8")]
+    if coarse.epochs is not None:
+        columns.append(coarse.epochs.astype("<f8"))
+    head = _COARSE_HEAD.pack(_COARSE_VERSION, len(columns), len(coarse))
+    return head + b"".join(column.tobytes() for column in columns) + packed
+
+
+def _sketch(points: Points) -> tuple[int, bytes]:
     n = len(points)
     size = max(BUCKET, -(-n // MAX_BUCKETS))
-    chosen = take(points, _candidates(points.values, size))
-    blocks = [
-        codec.encode_ints(chosen.steps),
-        codec.encode_floats(chosen.values),
-        codec.encode_ints(chosen.times),
-        codec.encode_floats(chosen.epochs) if epochs is not None and chosen.epochs is not None else b"",
-    ]
-    head = _SKETCH_HEAD.pack(codec.VERSION, len(chosen), *(len(b) for b in blocks[:3]))
     buckets = -(-n // size)
-    coarse = _coarse(points, epochs) if buckets >= COARSE_FROM else b""
-    return buckets, coarse + head + b"".join(blocks)
+    coarse = take(points, _candidates(points.values, -(-n // COARSE_BUCKETS))) if buckets >= COARSE_FROM else None
+    return buckets, pack_sketch(take(points, _candidates(points.values, size)), coarse)
 
 
-def _coarse(points: Points, epochs: NDArray[np.float64] | None) -> bytes:
-    """As raw columns, since a curve reads hundreds of them and unpacking would take longer than reading."""
-    chosen = take(points, _candidates(points.values, -(-len(points) // COARSE_BUCKETS)))
-    columns = [chosen.steps.astype("<i8"), chosen.values.astype("<f8"), chosen.times.astype("<i8")]
-    if epochs is not None and chosen.epochs is not None:
-        columns.append(chosen.epochs.astype("<f8"))
-    head = _COARSE_HEAD.pack(_COARSE_VERSION, len(columns), len(chosen))
-    return head + b"".join(column.tobytes() for column in columns)
+def _no_epochs(points: Points) -> Points:
+    return Points(points.steps, points.values, points.times, None)
 
 
 def _candidates(values: NDArray[np.float64], size: int) -> NDArray[np.intp]:

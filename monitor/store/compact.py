@@ -10,12 +10,13 @@ Only neighbours in order of arrival are merged, and only of one attempt; a merge
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from sqlalchemy import Integer, bindparam, select
 
-from monitor.store import chunks
+from monitor.store import chunks, spans
 from monitor.store.link import Link, Row, Statement
 from monitor.store.schema import CHUNKS, SERIES
 from monitor.store.series import SeriesState
@@ -76,15 +77,23 @@ def merge_tail(link: Link, run_id: str, state: SeriesState, size: int) -> None:
     if few:
         rows = link.ask(_NEWEST, {"run": run_id, "series": state.series, "few": few}).all()
         _merge(link, run_id, rows[::-1])
+    if not state.tails and state.next_seq >= spans.FAN:
+        spans.extend(link, run_id, state.series)
 
 
 def merge_all(link: Link, run_id: str) -> int:
-    """Merge all neighbours of a run's chunks that are not full; how many chunks that saved."""
+    """Merge all neighbours of a run's chunks that are not full, and cover them by spans; how many chunks that saved."""
     places = [tuple(row.values()) for row in link.ask(_PLACES, {"run": run_id}).all()]
-    saved = 0
+    saved, changed = 0, set()
     for series, low, high, count in _groups(places):  # type: ignore[arg-type]  # four integers
         _merge(link, run_id, link.ask(_RANGE, {"run": run_id, "series": series, "low": low, "high": high}).all())
         saved += count - 1
+        changed.add(series)
+    for number, count in Counter(place[0] for place in places).items():
+        if count >= spans.FAN:
+            if number in changed:
+                spans.forget(link, run_id, number)
+            spans.extend(link, run_id, number)
     link.tell(_NO_TAILS, {"run": run_id, "none": []})
     return saved
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from monitor.domain import Curve, Points
 from monitor.errors import WireError
-from monitor.store.chunk_reader import RANGES, ChunkReader, Overview, portions
+from monitor.store.chunk_reader import RANGES, ChunkReader, Overview, StaleSpan, portions
 from monitor.store.chunks import COARSE_BUCKETS, COARSE_FROM
 from monitor.store.reduce import reduce_curve
 from monitor.store.schema import RUNS
@@ -46,14 +46,18 @@ def read_curve(
     for name, end in (("lo", lo), ("hi", hi)):
         if end is not None and math.isnan(end):
             raise WireError(name, "must be a number, got nan")
-    chunk_reader = ChunkReader(connection, run_id, key)
     origin = 0
     if x == "relative":
         origin = connection.execute(select(RUNS.c.created_ms).where(RUNS.c.run_id == run_id)).scalar_one()
         lo, hi = (None if v is None else v * 1000 + origin for v in (lo, hi))
     axis = "wall_time" if x == "relative" else x
     low, high = -math.inf if lo is None else lo, math.inf if hi is None else hi
-    found = _CurveReader(chunk_reader, axis, low, high, width, smoothing).read()
+    try:
+        chunk_reader = ChunkReader(connection, run_id, key, spans=smoothing == 0)
+        found = _CurveReader(chunk_reader, axis, low, high, width, smoothing).read()
+    except StaleSpan:
+        chunk_reader = ChunkReader(connection, run_id, key)
+        found = _CurveReader(chunk_reader, axis, low, high, width, smoothing).read()
     xs = (found.x - origin) / 1000 if x == "relative" else found.x
     total = round(found.total * chunk_reader.logged)
     return Curve(key, x, xs, found.y, len(xs), total, found.smoothed if smoothing > 0 else None)
@@ -79,10 +83,30 @@ class _CurveReader:
         self.smoothing = smoothing
         self.first, self.last = RANGES[axis]
         self.rows = [row for row in chunk_reader.rows if row[self.first] is not None]
-        shown = [row for row in self.rows if row[self.first] <= hi and row[self.last] >= lo]
-        self.shown = shown
+        self.shown = shown = self._opened(self._seen(self.rows), self._inside)
         self.left = max(lo, min((row[self.first] for row in shown), default=0))
         self.right = min(hi, max((row[self.last] for row in shown), default=0))
+        self.shown = self._opened(shown, lambda row: self._fine_enough(row, row["sketch_n"]))
+
+    def _seen(self, rows: Iterable[Overview]) -> list[Overview]:
+        """Those of which something lies in the window."""
+        return [
+            row
+            for row in rows
+            if row[self.first] is not None and row[self.first] <= self.hi and row[self.last] >= self.lo
+        ]
+
+    def _opened(self, rows: list[Overview], enough: Callable[[Overview], bool]) -> list[Overview]:
+        """The rows, each span that is not enough replaced by what it covers."""
+        while any(row["level"] and not enough(row) for row in rows):
+            rows = self._seen(
+                part for row in rows for part in (self.chunks.below(row) if row["level"] and not enough(row) else [row])
+            )
+        return rows
+
+    def _inside(self, row: Overview) -> bool:
+        """It lies in the window as a whole, and no newer attempt hides any of it."""
+        return self.lo <= row[self.first] and row[self.last] <= self.hi and self.chunks.whole(row)
 
     def read(self) -> _Piece:
         """The curve."""
@@ -97,7 +121,7 @@ class _CurveReader:
         coarse = [
             row for row in self.shown if row["sketch_n"] >= COARSE_FROM and self._fine_enough(row, COARSE_BUCKETS)
         ]
-        taken = {row["seq"] for row in coarse}
+        taken = {row["seq"] for row in coarse}  # of rows that cover nothing twice, no two begin at one place
         fine = [row for row in self.shown if row["seq"] not in taken and self._fine_enough(row, row["sketch_n"])]
         taken.update(row["seq"] for row in fine)
         times, epochs = self.axis == "wall_time", self.axis == "epoch"
@@ -120,10 +144,9 @@ class _CurveReader:
         return pieces
 
     def _fine_enough(self, row: Overview, buckets: int) -> bool:
-        """The chunk lies in the window as a whole, and so many buckets of it are narrower than a pixel."""
-        inside = self.lo <= row[self.first] and row[self.last] <= self.hi and self.chunks.whole(row)
+        """The chunk or span lies in the window as a whole, and so many buckets of it are narrower than a pixel."""
         pixel = (self.right - self.left) / self.width
-        return inside and buckets > 0 and (row[self.last] - row[self.first]) / buckets <= pixel
+        return self._inside(row) and buckets > 0 and (row[self.last] - row[self.first]) / buckets <= pixel
 
     def _smoothed(self) -> list[_Piece]:
         """The average needs every point, but of a piece that is in order only what is shown of it is kept."""

@@ -194,6 +194,28 @@ CHUNKS: Final = Table(
     postgresql_partition_by="HASH (run_id)",
 )
 
+SPANS: Final = Table(
+    "monitor_spans",
+    METADATA,
+    _run_id(),
+    Column("series", Integer, primary_key=True),
+    Column("level", Integer, primary_key=True),  # 1: of chunks; 2: of spans of level 1; and so on
+    Column("seq", BigInteger, primary_key=True),  # of its first chunk
+    Column("last_seq", BigInteger, nullable=False),  # of its last chunk
+    Column("attempt", Integer, nullable=False),  # the highest of its chunks'
+    Column("n", BigInteger, nullable=False),
+    Column("ordered", Boolean, nullable=False),  # steps never go back within the span
+    Column("first_step", BigInteger, nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    Column("first_time", BigInteger, nullable=False),
+    Column("last_time", BigInteger, nullable=False),
+    Column("first_epoch", Double),
+    Column("last_epoch", Double),
+    Column("sketch_n", Integer, nullable=False),  # buckets of the sketch, 0 where there is none
+    Column("sketch", Packed),
+)
+"""What a curve reads of very long series: sketches of many chunks; see spans.py."""
+
 FINDINGS: Final = Table(
     "monitor_findings",
     METADATA,

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from sqlalchemy import bindparam, select
 
-from monitor.store import chunks, compact
+from monitor.store import chunks, compact, spans
 from monitor.store.append import recount
 from monitor.store.link import Link, Statement
 from monitor.store.reduce import reduce_curve
@@ -67,6 +67,7 @@ def thin_run(link: Link, run_id: str, points: int) -> tuple[int, int]:
         after = before
         if before > 2 * points:
             after = sum(_thin_chunk(link, run_id, state, at, n * points / before) for at, n in sizes)
+            spans.forget(link, run_id, state.series)
             _count_again(link, run_id, state)
         kept, left_out = kept + after, left_out + before - after
     compact.merge_all(link, run_id)

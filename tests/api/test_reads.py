@@ -109,6 +109,7 @@ def test_projects_and_alerts_are_listed(api: Api, run: Batch) -> None:
     assert isinstance(projects, dict)
     reads = {"name": "reads", "runs": 1, "keep_days": None, "thin_days": None}
     assert reads in projects["projects"]
+    assert projects["purge_days"] == 7.0
     assert isinstance(alerts, dict)
     stored: tuple[Delivery, ...] = api.store.alerts(run.run_id)
     assert [a["alert"]["dedup_key"] for a in alerts["alerts"]] == [row.alert.dedup_key for row in stored]

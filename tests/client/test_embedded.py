@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from monitor.errors import RunExists, RunNotFound, SeriesNotFound, ServerUnreach
 from monitor.ingest.engines import open_engines
 from monitor.settings import Settings
 from monitor.store import Store
+from tests.conftest import Feed
 
 
 class Served:
@@ -291,3 +293,18 @@ def test_both_sources_answer_every_question(served: Served, settings: Settings) 
 
     questions: Callable[[type], set[str]] = lambda kind: {n for n in vars(kind) if not n.startswith("_")}  # noqa: E731
     assert questions(EmbeddedSource) == questions(HttpSource) == questions(Source)
+
+
+def test_a_run_whose_process_was_killed_is_lost_when_the_next_run_begins_without_a_server(
+    settings: Settings, sqlite_url: str
+) -> None:
+    with Store.open(sqlite_url) as store:
+        killed, fresh = Feed(store, run_id="a" * 32), Feed(store, run_id="b" * 32, now_ms=time.time_ns() // 1_000_000)
+        for feed in (killed, fresh):
+            feed.start(name=feed.run_id[0], heartbeat_s=10)
+            feed.log("loss", [0], [1.0])
+        with begin(settings.model_copy(update={"database_url": sqlite_url})) as run:
+            run.log({"loss": 1.0}, step=0)
+        assert store.run(killed.run_id).status is RunStatus.LOST
+        assert store.run(fresh.run_id).status is RunStatus.RUNNING
+        assert [delivery.alert.kind for delivery in store.alerts(killed.run_id)] == ["lost"]

@@ -71,8 +71,13 @@ def judge(
     return RunStatus.STALLED if idle_s > STEPS_MISSED * _interval_s(run, points()) else None
 
 
-def check(store: LiveRuns, settings: Settings, now_ms: int, *, since_ms: int = 0) -> int:
+def check(store: LiveRuns, settings: Settings, now_ms: int, *, since_ms: int = 0, quiet: bool = False) -> int:
     """Judge every live run and write down what changed, with its alert.
+
+    Args:
+        now_ms: milliseconds since the epoch.
+        since_ms: when this process began to listen, as in `judge`.
+        quiet: True to log nothing.
 
     Returns:
         How many runs changed.
@@ -88,7 +93,8 @@ def check(store: LiveRuns, settings: Settings, now_ms: int, *, since_ms: int = 0
             continue
         alert = status_alert(run, status, now_ms=now_ms)
         if store.set_status(run.id, status, now_ms=now_ms, seen_heartbeat_ms=run.heartbeat_ms, alert=alert):
-            _log.warning("%s", alert.title)
+            if not quiet:
+                _log.warning("%s", alert.title)
             changed += 1
     return changed
 

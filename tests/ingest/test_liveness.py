@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.domain import RunInfo, RunStatus
-from monitor.jobs import judge
+from monitor.ingest.liveness import judge
 from monitor.settings import Settings
 
 SETTINGS = Settings(lost_after_s=60, stalled_after_s=600, heartbeat_s=10)
