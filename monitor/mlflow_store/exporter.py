@@ -34,6 +34,10 @@ class Changes(Protocol):
         """The run was exported as it was at this version."""
         ...
 
+    def mirrored_as(self, run_id: str, target: str, external_id: str, *, instead_of: str | None) -> str:
+        """Put down the id that a run has over there, unless another server was first; the id that is put down."""
+        ...
+
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
         """The run's series."""
         ...
@@ -75,7 +79,7 @@ class Exporter:
             page = store.changed_runs(TARGET, PAGE)
             for run, known in page:
                 try:
-                    external = self._copy(run, known, store.series(run.id), now_ms)
+                    external = self._copy(store, run, known, now_ms)
                 except MlflowRefused as error:
                     # One run that MLflow will not take must not keep the others from it. Its next change is tried.
                     _log.warning("run %s (%s) is not mirrored: %s", run.id, run.name, error)
@@ -87,9 +91,9 @@ class Exporter:
             if len(page) < PAGE:
                 return copied
 
-    def _copy(self, run: RunInfo, known: str | None, series: tuple[SeriesInfo, ...], now_ms: int) -> str | None:
+    def _copy(self, store: Changes, run: RunInfo, known: str | None, now_ms: int) -> str | None:
         """Bring the MLflow run up to date; its id, or None where somebody deleted it or its experiment."""
-        found = (self._server.run(known) if known else None) or self._find_or_create(run)
+        found = (self._server.run(known) if known else None) or self._find_or_create(store, run, known)
         if found is None or found["info"].get("lifecycle_stage") == "deleted":
             return known
         external = str(found["info"]["run_id"])
@@ -105,14 +109,15 @@ class Exporter:
             }
         self._server.log(
             external,
-            content.metrics_of(series, now_ms),
+            content.metrics_of(store.series(run.id), now_ms),
             [{"key": key, "value": value} for key, value in wanted.items() if key not in there],
             [{"key": key, "value": value} for key, value in tags.items()],
         )
         self._set_status(run, found["info"], external)
         return external
 
-    def _find_or_create(self, run: RunInfo) -> Mapping[str, Any] | None:
+    def _find_or_create(self, store: Changes, run: RunInfo, known: str | None) -> Mapping[str, Any] | None:
+        """The MLflow run, made where there is none; of two servers that both make one, the second deletes its own."""
         experiment = self._experiment(run.project)
         if experiment is None:
             return None
@@ -126,7 +131,12 @@ class Exporter:
             "tags": [{"key": "monitor.run_id", "value": run.id}],
         }
         created: dict[str, Any] = self._server.call("POST", "runs/create", data)["run"]
-        return created
+        mine = str(created["info"]["run_id"])
+        first = store.mirrored_as(run.id, TARGET, mine, instead_of=known)
+        if first == mine:
+            return created
+        self._server.call("POST", "runs/delete", {"run_id": mine})
+        return self._server.run(first)
 
     def _experiment(self, project: str) -> str | None:
         name = content.cut(project, content.MAX_EXPERIMENT)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select
 from monitor.domain import Delivery, RunInfo
 from monitor.store import rows
 from monitor.store.schema import EXPORTS, OUTBOX, RUNS
-from monitor.store.upsert import upsert
+from monitor.store.upsert import insert_once, upsert
 
 LEASE_MS: Final = 60_000
 """How long a delivery that a worker took is kept from the others."""
@@ -83,3 +83,18 @@ def exported(connection: Connection, run_id: str, target: str, version: int, ext
     """Note that a mirror has a run up to a version."""
     row = {"run_id": run_id, "target": target, "version": version, "external_id": external_id}
     connection.execute(upsert(EXPORTS, connection.dialect.name), row)
+
+
+def mirrored_as(connection: Connection, run_id: str, target: str, external_id: str, instead_of: str | None) -> str:
+    """Put down under which id a mirror has a run, unless another server was first; the id that is put down."""
+    row = and_(EXPORTS.c.run_id == run_id, EXPORTS.c.target == target)
+    known = EXPORTS.c.external_id
+    connection.execute(
+        EXPORTS.update().where(row, known.is_(None) if instead_of is None else known == instead_of),
+        {"external_id": external_id},
+    )
+    connection.execute(
+        insert_once(EXPORTS, connection.dialect.name),
+        {"run_id": run_id, "target": target, "version": 0, "external_id": external_id},
+    )
+    return str(connection.execute(select(known).where(row)).scalar_one())

@@ -125,6 +125,18 @@ class Store(Reads):
         with self._change() as connection:
             duties.exported(connection, run_id, target, version, external_id)
 
+    def mirrored_as(self, run_id: str, target: str, external_id: str, *, instead_of: str | None) -> str:
+        """Put down under which id a mirror has a run, unless another server was first.
+
+        Args:
+            instead_of: the id that was known before, None for none.
+
+        Returns:
+            The id that is put down, by this server or by another one.
+        """
+        with self._change() as connection:
+            return duties.mirrored_as(connection, run_id, target, external_id, instead_of)
+
     def delete(self, run_id: str, *, now_ms: int) -> None:
         """Hide a run from all lists; its name is free at once, its rows stay until `purge`.
 

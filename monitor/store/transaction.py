@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from monitor.domain import Alert, Finding, Points, Recommendation, RunInfo
 from monitor.roles import Role
@@ -21,7 +20,7 @@ from monitor.store import append, compact, history, rows, thin
 from monitor.store.append import Appended
 from monitor.store.link import Answer, Link, Statement
 from monitor.store.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTBOX, RUNS, SERIES, TAGS, WRITERS
-from monitor.store.upsert import upsert
+from monitor.store.upsert import insert_once, upsert
 from monitor.wire import Columns, Event
 
 _RUN: Final = RUNS.c.run_id == bindparam("run")
@@ -86,11 +85,7 @@ _FIRST: Final[dict[str, object]] = {
 
 
 _CREATE: Final = Statement(
-    lambda dialect: (
-        (sqlite.insert if dialect == "sqlite" else postgresql.insert)(RUNS)
-        .on_conflict_do_nothing()
-        .returning(RUNS.c.run_id)
-    ),
+    lambda dialect: insert_once(RUNS, dialect).returning(RUNS.c.run_id),
     ("run_id", "project", "name", "owner", "created_ms", *_FIRST),
 )
 

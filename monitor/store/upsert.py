@@ -1,4 +1,4 @@
-"""Insert or update by primary key, which each database spells its own way."""
+"""Inserts that a row may be in the way of, which each database spells its own way."""
 
 from __future__ import annotations
 
@@ -17,7 +17,17 @@ def upsert(table: Table, dialect: str) -> Insert:
         table: one whose rows are given in full.
         dialect: `sqlite` or `postgresql`.
     """
-    insert = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
+    insert = _insert(table, dialect)
     keys = [column.name for column in table.primary_key]
     others = {column.name: column for column in insert.excluded if column.name not in keys}
     return insert.on_conflict_do_update(index_elements=keys, set_=others)
+
+
+@functools.lru_cache(maxsize=64)
+def insert_once(table: Table, dialect: str) -> Insert:
+    """A statement that inserts a row, or does nothing where there is one of the same primary key."""
+    return _insert(table, dialect).on_conflict_do_nothing()
+
+
+def _insert(table: Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
+    return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)

@@ -102,5 +102,13 @@ class DictStore:
     def exported(self, run_id: str, target: str, version: int, external_id: str | None) -> None:
         self.external[run_id] = (version, external_id)
 
+    def mirrored_as(self, run_id: str, target: str, external_id: str, *, instead_of: str | None) -> str:
+        version, known = self.external.get(run_id, (-1, None))
+        if known == instead_of:
+            self.external[run_id] = (version, external_id)
+            return external_id
+        assert known is not None
+        return known
+
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
         return self.all_series[run_id]

@@ -127,6 +127,32 @@ def test_a_copy_that_was_cut_short_before_it_was_written_down_makes_no_second_ru
     assert store.external[run.id] == (1, found.info.run_id)
 
 
+def test_of_two_servers_that_mirror_a_run_at_once_the_second_deletes_the_run_it_made(
+    mlflow_uri: str, store: DictStore, mlflow_client: MlflowClient
+) -> None:
+    run = a_run()
+    store.put(run, VAL)
+    mlflow_client.create_experiment(run.project)
+
+    class Hasty(Exporter):
+        """A server that looks for the run, and while it makes one another server does the same."""
+
+        def _find_or_create(self, *arguments: Any) -> Any:
+            found = self._server.find_run
+            self._server.find_run = lambda *_: (other.sync(store, now_ms=3_000), None)[1]  # type: ignore[method-assign]  # nothing found, and then
+            try:
+                return super()._find_or_create(*arguments)
+            finally:
+                self._server.find_run = found  # type: ignore[method-assign]  # as it was
+
+    with closing(Exporter(mlflow_uri)) as other, closing(Hasty(mlflow_uri)) as hasty:
+        assert hasty.sync(store, now_ms=3_000) == 1
+
+    (found,) = find(mlflow_client, run)
+    assert store.external[run.id] == (1, found.info.run_id)
+    assert found.data.tags["monitor.verdict"] == "overfitting"
+
+
 def test_a_lost_run_ends_in_mlflow_and_runs_again_when_it_comes_back(
     exporter: Exporter, store: DictStore, mlflow_client: MlflowClient
 ) -> None:

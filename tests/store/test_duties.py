@@ -79,3 +79,12 @@ def test_a_status_change_comes_with_its_alert_or_not_at_all(feed: Feed) -> None:
         feed.run_id, RunStatus.STALLED, now_ms=NOW_MS, seen_heartbeat_ms=NOW_MS, alert=delivery.alert
     )
     assert (changed, len(feed.store.alerts())) == (True, 2)
+
+
+def test_the_first_server_to_say_so_names_a_mirrored_run(store: Store, feed: Feed) -> None:
+    assert store.mirrored_as(feed.run_id, "mlflow", "one", instead_of=None) == "one"
+    assert store.mirrored_as(feed.run_id, "mlflow", "two", instead_of=None) == "one"
+    assert [known for run, known in store.changed_runs("mlflow") if run.id == feed.run_id] == ["one"]
+    store.exported(feed.run_id, "mlflow", 3, "one")
+    assert store.mirrored_as(feed.run_id, "mlflow", "three", instead_of="one") == "three"
+    assert store.mirrored_as(feed.run_id, "mlflow", "four", instead_of="one") == "three"
