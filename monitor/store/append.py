@@ -169,7 +169,9 @@ def _count_in(link: Link, run_id: str, state: SeriesState, attempt: int, points:
         state.cut_step = summary.first_step
     state.cut_step = min(state.cut_step, summary.first_step)
     if hides and state.last_step is not None and summary.first_step <= state.last_step:
+        before = state.count
         recount(link, run_id, state)
+        state.thinned = round(state.thinned * state.count / before)  # nobody knows where the points left out had lain
     return _extend(state, points, summary)
 
 

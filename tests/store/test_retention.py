@@ -107,6 +107,7 @@ def test_an_old_run_is_thinned_to_the_same_picture_and_says_so(store: Store) -> 
     again.start(resume="must")
     again.log("val/loss", [30_000], [0.125])
     assert store.history(feed.run_id, "val/loss").steps[-1] == 30_000
+    assert store.curve(feed.run_id, "val/loss").total == pytest.approx(30_001, rel=0.05)  # a quarter is hidden now
 
 
 def test_runs_thinned_one_point_a_batch_keep_every_attempt(store: Store) -> None:
