@@ -53,8 +53,9 @@ class Overfitting:
     Where validation has hardly come down so far (less than `taught` of what training has), a rise may be the hump
     before a breakthrough: it counts when it has lasted as long as the level before it and is a tenth of what training
     has gained meanwhile. Where validation has never been below the first training loss by a quarter of what
-    training has gained since, the model may not have begun to generalise: the rise must then be a fifth of that, not on
-    its way back, and in a run that is logged by the step have lasted for eight buckets.
+    training has gained since, the model may not have begun to generalise: the rise must then be a fifth of that, half
+    where training is at its floor and validation has levelled off (grokking may come), not on its way back, and in a
+    run that is logged by the step have lasted for eight buckets.
 
     Source:
         Prechelt, Early Stopping - But When? (1998), GL and UP; Li et al., Keeping Deep Learning Models in Check
@@ -90,7 +91,8 @@ class Overfitting:
             return None
         rise = view.level - view.low
         reach = max(view.range, 0.1 * train.range)
-        if view.closed - 1 - view.low_at < limits["after"] or rise <= limits["likely_rise"] * reach:
+        since = view.closed - 1 - view.low_at
+        if since < limits["after"] or rise <= limits["likely_rise"] * reach:
             return None
         if not firing and (_untaught(view, train, limits, run.state.unit) or rise < _made_good(view)):
             return None
@@ -106,7 +108,7 @@ class Overfitting:
             least = max(limits["fall"] * grow * train.noise, 0.5 * train.climbed, 0.002 * train.range)
             apart = rise >= limits["apart"] * reach and trend[0] >= limits["steady"] and fell > -0.05 * train.range
             large = rise > limits["rise"] * reach
-            waits = memorises(view, train, run.state.unit) and not _learns_on(view, train)
+            waits = memorises(view, train, run.state.unit) and not (since >= 16 and _gains(view, train))
             risen = train.learned and (fell >= least or apart) and not waits
             risen = risen and train.closed > 1 and large and self._risen(view, limits, rise / reach, z, trend)
             pure = trend[0] >= _PURE and rise >= 4 * view.noise
@@ -197,7 +199,9 @@ def _untaught(view: View, train: View, limits: Mapping[str, float], unit: str) -
     if train.start - view.low >= _CAME * train.range:
         return rise < 0.1 * (train.level_at(view.curve.first_step) - train.level)
     fresh = unit != "epoch" and train.curve.first_step <= view.curve.first_step
-    return (fresh and since < 8) or rise < 0.2 * train.range or _returns(view)
+    before = view.level_at(view.step[-1 - since // 3])
+    least = 0.2 if _gains(view, train) or view.level - before >= 0.25 * rise else 0.5
+    return (fresh and since < 8) or rise < least * train.range or _returns(view)
 
 
 def _made_good(view: View) -> float:
@@ -232,13 +236,13 @@ def memorises(val: View, train: View, unit: str) -> bool:
     return val.range < 0.05 * train.range and apart < max(0.1 * train.range, 5 * train.roughness)
 
 
-def _learns_on(view: View, train: View) -> bool:
-    """Whether training gained a tenth of all that it gained in the last third of a long rise of validation.
+def _gains(view: View, train: View) -> bool:
+    """Whether training made a tenth of all its gain in the last third of the rise of validation.
 
     Delayed generalisation comes after training has reached its floor; what memorises on against it overfits.
     """
-    since = view.closed - 1 - view.low_at
-    return since >= 16 and train.level_at(view.step[-1 - since // 3]) - train.level >= 0.1 * train.range
+    third = (view.closed - 1 - view.low_at) // 3
+    return train.level_at(view.step[-1 - third]) - train.level >= 0.1 * train.range
 
 
 def _later(view: View) -> Floats:

@@ -15,6 +15,7 @@ from monitor.rules.config import RulesConfig
 from monitor.rules.curve import Curve
 from monitor.rules.features import Features
 from monitor.rules.forecast import forecast
+from monitor.rules.overfitting import memorises
 from monitor.rules.patience import compared
 from monitor.rules.pending import pending_of
 from monitor.rules.state import FIRING, LIKELY, TRAIN, VAL, State
@@ -95,7 +96,7 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
         if name in LOOKS and _fires(state, name):
             title = "NaN" if name == "nan" else name.replace("_", " ").capitalize()
             reason = f"{title} since {state.unit} {state.slots[name].onset:g}."
-            return Action.INVESTIGATE, reason, CONFIDENCE["look"]
+            return Action.INVESTIGATE, reason + _delayed(state, name), CONFIDENCE["look"]
     if not curve.n:
         return Action.CONTINUE, "No loss has been logged yet.", None
     outlook = _outlook(state)
@@ -108,6 +109,18 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
         f"{f'{gain:.2g}' if gain else 'nothing'}{span}."
     )
     return Action.CONTINUE, reason, CONFIDENCE["continue"]
+
+
+def _delayed(state: State, name: str) -> str:
+    """What to look for where training has learned and validation stagnates."""
+    run = Features(state, state.last_step)
+    learned = name == "stagnation" and run.val.closed and run.train.learned
+    if not learned or not memorises(run.val, run.train, state.unit):
+        return ""
+    return (
+        " The training loss has come down and the validation loss has not: look for a validation loss that begins to "
+        "fall (delayed generalisation), which weight decay and patience can bring; nothing says yet that it will."
+    )
 
 
 def _outlook(state: State) -> dict[str, float | int | str | None]:

@@ -38,8 +38,8 @@ FAMILIES: dict[str, Family] = {
     ),
     "grokking": Family(
         make=partial(logged, shape=of.grokking, **QUIET),
-        never={"nan": 0, "divergence": 0.02},
-        end={"overfitting": 0.05, "stagnation": 0.05, "stop": 0.05},
+        never={"nan": 0, "divergence": 0.02, "overfitting": 0.02, "stop": 0.02},
+        end={"stagnation": 0.05},
     ),
     "negative": Family(make=partial(logged, shape=of.negative), never={**NOTHING, "stagnation": 0.02}),
     "near zero": Family(make=of.near_zero, never={**NOTHING, "stagnation": 0.02}),

@@ -33,6 +33,14 @@ def test_validation_that_stays_above_the_untrained_level_is_overfitting_after_ei
     assert found.verdict == "overfitting" and found.recommendation.stop_step == EVAL[8]
 
 
+def test_validation_that_levels_off_a_little_above_the_untrained_level_is_looked_at_and_not_stopped() -> None:
+    train = 0.02 + 3.4 * np.exp(-STEP / 20)
+    val = 3.5 + 1.0 * (1 - np.exp(-EVAL / 150)) + 1e-5 * EVAL
+    found = diagnose(np.c_[STEP, train], np.c_[EVAL, val])
+    assert found.recommendation.action == "investigate" and found.recommendation.first_stop_step is None
+    assert "look for a validation loss that begins to fall" in found.recommendation.reason
+
+
 def test_four_evaluations_say_little_of_a_run_that_has_not_generalised_yet() -> None:
     train = 0.1 + 2 * np.exp(-STEP / 60)
     val = 2.0 + np.where(EVAL <= 100, 0.1 * (EVAL - 20) / 20, 0.4 * np.exp(-(EVAL - 100) / 50) - 1)
