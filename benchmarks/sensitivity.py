@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from multiprocessing import Pool
 from pathlib import Path
 
-from benchmarks.calibrate_rules import Run, Said, f1, judge, load, merit, report
+from benchmarks.calibrate_rules import Run, Said, f1, judge_all, load, merit, report
 from monitor.rules import RulesConfig
 from monitor.rules.registry import BUILT_IN
 
@@ -32,7 +32,7 @@ def moved(rule: str, name: str, factor: float) -> RulesConfig:
     return RulesConfig() if factor == 1 else RulesConfig.from_mapping({rule: {name: value}})
 
 
-def crossed(rule: str, runs: Sequence[Run], table: dict[float, list[Said]]) -> float:
+def crossed(rule: str, runs: Sequence[Run], table: Mapping[float, Sequence[Said]]) -> float:
     """F1 where each source is judged by the factor that is best on the other sources; ties go to the default."""
     pairs = []
     for source in {run.source for run in runs}:
@@ -55,26 +55,28 @@ def main(argv: Sequence[str] | None = None) -> None:
     runs, rows = load(args.corpus), []
     heads = ("threshold", "default", "F1 at 0.7 / 1 / 1.4", "saved", "calm stopped, at most", "best", "F1, crossed")
     print("| " + " | ".join(heads) + " |\n|" + " --- |" * len(heads))
+    specs = {rule.spec.name: rule.spec for rule in BUILT_IN}
+    names = [(rule, name) for rule in args.rule for name in specs[rule].thresholds]
+    configs = [RulesConfig(), *(moved(*one, f) for one in names for f in FACTORS[1:])]
     with Pool(args.jobs) as pool:
-        plain = pool.map(partial(judge, config=RulesConfig()), runs, chunksize=8)
-        for rule in args.rule:
-            for name, threshold in next(r.spec for r in BUILT_IN if r.spec.name == rule).thresholds.items():
-                table = {1.0: plain}
-                for f in FACTORS[1:]:
-                    table[f] = pool.map(partial(judge, config=moved(rule, name, f)), runs, chunksize=8)
-                scores = {f: f1((r.truth(rule), rule in s.firing) for r, s in zip(runs, table[f], strict=True))
-                          for f in FACTORS}  # fmt: skip
-                reports = {f: report(runs, table[f]) for f in (0.7, 1.0, 1.4)}
-                calm = max(max(r["healthy runs stopped"], r["improving runs stopped"]) for r in reports.values())
-                best = max(FACTORS, key=lambda f: merit(rule, runs, table[f]))
-                row = {"threshold": f"{rule}.{name}", "default": threshold.default, "best": best, "calm_stopped": calm,
-                       "crossed": crossed(rule, runs, table), "f1": {str(f): scores[f] for f in FACTORS},
-                       "saved": {str(f): reports[f]["overfitting runs: saved"] for f in reports}}  # fmt: skip
-                rows.append(row)
-                print(f"| {rule}.{name} | {threshold.default:g} | "
-                      + " / ".join(f"{scores[f]:.2f}" for f in (0.7, 1.0, 1.4)) + " | "
-                      + " / ".join(f"{reports[f]['overfitting runs: saved']:.3f}" for f in (0.7, 1.0, 1.4))
-                      + f" | {calm:.3f} | {best:g} | {row['crossed']:.2f} |", flush=True)  # fmt: skip
+        plain, *said = zip(*pool.map(partial(judge_all, configs=configs), runs, chunksize=4), strict=True)
+    others = len(FACTORS) - 1
+    for at, (rule, name) in enumerate(names):
+        table = dict(zip(FACTORS, (plain, *said[others * at : others * (at + 1)]), strict=True))
+        scores = {f: f1((r.truth(rule), rule in s.firing) for r, s in zip(runs, table[f], strict=True))
+                  for f in FACTORS}  # fmt: skip
+        reports = {f: report(runs, table[f]) for f in (0.7, 1.0, 1.4)}
+        calm = max(max(r["healthy runs stopped"], r["improving runs stopped"]) for r in reports.values())
+        best = max(FACTORS, key=lambda f: merit(rule, runs, table[f]))
+        default = specs[rule].thresholds[name].default
+        row = {"threshold": f"{rule}.{name}", "default": default, "best": best, "calm_stopped": calm,
+               "crossed": crossed(rule, runs, table), "f1": {str(f): scores[f] for f in FACTORS},
+               "saved": {str(f): reports[f]["overfitting runs: saved"] for f in reports}}  # fmt: skip
+        rows.append(row)
+        print(f"| {rule}.{name} | {default:g} | "
+              + " / ".join(f"{scores[f]:.2f}" for f in (0.7, 1.0, 1.4)) + " | "
+              + " / ".join(f"{reports[f]['overfitting runs: saved']:.3f}" for f in (0.7, 1.0, 1.4))
+              + f" | {calm:.3f} | {best:g} | {row['crossed']:.2f} |")  # fmt: skip
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
