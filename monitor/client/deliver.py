@@ -5,6 +5,7 @@ It ends when the process that started it does, however that comes about, and sen
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -93,11 +94,13 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)  # it ends with its parent, which may have something left to send
     if hasattr(os, "nice"):
         os.nice(_NICE)
+    gc.disable()  # until what it takes is loaded
     answers = Answers()
     deliveries: dict[int, Delivery] = {}
     for order in _orders(deliveries):
         number = order.get("id", 0)
         if order["do"] == "ship":
+            _load(embedded=order["server"] is None)
             deliveries[number] = Delivery(number, order, answers)
             deliveries[number].start()
         elif number in deliveries and order["do"] == "hurry":
@@ -106,6 +109,17 @@ def main() -> None:
             deliveries.pop(number).stop(0.0)
     _leave(deliveries)
     os._exit(0)
+
+
+def _load(*, embedded: bool) -> None:
+    """Import what shipping takes, without the garbage collector, which would look through it all again and again."""
+    import monitor.client.records
+
+    if embedded:
+        import monitor.ingest  # noqa: F401  # the sink's, loaded here
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def _orders(deliveries: Mapping[int, Delivery]) -> Iterator[Mapping[str, Any]]:
