@@ -43,7 +43,7 @@ GRID: dict[str, tuple[dict[str, tuple[float, ...]], ...]] = {
     ),
     "stagnation": ({"progress": (0.03, 0.05, 0.08), "hardly": (0.0, 0.01, 0.02), "doubt": (2, 3, 4)},),
     "oscillation": ({"factor": (1.5, 2, 3), "turns": (3, 4, 5), "jump": (0.15, 0.2, 0.3)},),
-    "spike": ({"z": (8, 12, 20), "share": (0.1, 0.2, 0.3), "tail": (0.0, 2.0, 3.0)},),
+    "spike": ({"z": (8, 12, 20), "share": (0.1, 0.2, 0.3), "tail": (0.0, 3.0), "record": (1.5, 2.5, 4.0)},),
     "convergence": ({"gain": (0.008, 0.012, 0.02), "relative": (0.2, 0.3, 0.5), "within": (0.0, 0.8, 1.2)},),
 }
 """By rule, the values of its thresholds: every combination within a group, the others of the rule at their defaults."""

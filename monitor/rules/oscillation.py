@@ -15,6 +15,9 @@ from monitor.rules.trend import turns
 
 _ADVICE: Final = "Lower the learning rate or decay it, use a larger batch, or average the weights."
 
+_ALIKE: Final = 0.25
+"""Share of all that was covered in that time that a swing must make up: one large jump does not make others swings."""
+
 
 class Oscillation:
     """Over the second half of the run the loss turns round again and again, by large swings.
@@ -27,13 +30,16 @@ class Oscillation:
     A validation loss has no batch noise: one that jumps by `jump` of its level and a tenth of its range from one
     evaluation to the next, over the second half, oscillates too.
 
+    A swing must be a quarter of all that was covered in that time: one large jump makes no swings of what follows it.
+    The validation loss of a run that overfits is not read: how it swings on its way up is not the trouble.
+
     Source:
         AutoTrainer (Zhang et al., ICSE 2021), oscillating loss; turning points as in rainflow counting (ASTM E1049).
     """
 
     spec = Spec(
         name="oscillation",
-        version=2,
+        version=3,
         severity=Severity.WARNING,
         reads=(Role.TRAIN, Role.VAL),
         patience=3,
@@ -52,6 +58,8 @@ class Oscillation:
         need = limits["turns"] - (1 if firing else 0)
         for name, view in (("validation", run.val), ("training", run.train)):
             if view.closed < 16 or (name == "training" and run.state.unit == "step" and view.n < 100):
+                continue
+            if name == "validation" and run.fires("overfitting"):
                 continue
             half = view.closed // 2
             count = _turns(view, limits, half)
@@ -93,12 +101,15 @@ def _count(view: View, limits: Mapping[str, float], start: int) -> int:
     count, swing = 0, limits["share"] * view.range
     if high - low >= swing:
         noise = 5 * middle(view.curve.noise[view.closed // 2 :]) / 0.954 / math.sqrt(view.size)
-        count = turns(x, max(swing, 0.25 * abs(sorted(x)[len(x) // 2]), noise))
+        count = turns(x, max(swing, 0.25 * abs(sorted(x)[len(x) // 2]), noise, _ALIKE * (high - low)))
     swing = math.log(limits["factor"])
     if low > 0 and math.log(high) - math.log(low) >= swing:
         ratio = middle([a / b for a, b in zip(view.curve.noise[start:], x, strict=True)])
         relative = 5 * ratio / 0.954 / math.sqrt(view.size)
-        count = max(count, turns([math.log(value) for value in x], max(swing, relative)))
+        count = max(
+            count,
+            turns([math.log(value) for value in x], max(swing, relative, _ALIKE * (math.log(high) - math.log(low)))),
+        )
     return count
 
 

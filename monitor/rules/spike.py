@@ -19,7 +19,8 @@ class Spike:
     """The largest value of a recent bucket lies far above the level before it, and the level after it does not.
 
     Fires once the loss is on its way back, which tells a spike from a shift of the level; onset is the jump itself.
-    Where every bucket has such a value, in noise with a heavy tail, few are spikes.
+    Where every bucket has such a value, in noise with a heavy tail, few are spikes: it must exceed the run's own tail,
+    the largest deviation before it (but in the first quarter of that time, where a loss falls most), `record` times.
     A jump right after the learning rate rose, as at a warm restart, is the schedule's, and no spike.
 
     Source:
@@ -28,7 +29,7 @@ class Spike:
 
     spec = Spec(
         name="spike",
-        version=2,
+        version=3,
         severity=Severity.WARNING,
         reads=(Role.TRAIN,),
         relief=1,
@@ -37,6 +38,9 @@ class Spike:
             "share": Threshold(default=0.2, low=0, high=100, doc="jump as a share of the range"),
             "tail": Threshold(
                 default=3, low=0, high=1000, doc="jump in multiples of a bucket's usual largest deviation"
+            ),
+            "record": Threshold(
+                default=2.5, low=0, high=1000, doc="jump in multiples of the largest deviation before it"
             ),
             "back": Threshold(default=0.5, low=0, high=1, doc="share of the jump that must have gone again"),
         },
@@ -58,7 +62,7 @@ class Spike:
             if need is None:
                 usual = middle(peak[view.closed // 2 :])  # how far the largest value of a bucket lies above it
                 need = max(limits["z"] * view.roughness, limits["share"] * view.range, limits["tail"] * usual)
-            if jump <= need:
+            if jump <= max(need, limits["record"] * max(peak[i // 4 : i], default=0.0)):
                 continue
             if restarted(run, view.step[max(0, i - 2)], view.step[i]):
                 continue

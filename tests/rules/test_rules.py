@@ -198,12 +198,19 @@ def test_a_plateau_is_told_through_noise_that_hides_what_its_last_fifth_gained()
 
 
 def test_fewer_runs_whose_batch_noise_has_a_heavy_tail_are_told_to_have_spikes() -> None:
-    def said(tail: float) -> int:
-        config = RulesConfig.from_mapping({"spike": {"tail": tail}})
+    def said(limits: dict[str, float]) -> int:
+        config = RulesConfig.from_mapping({"spike": limits})
         curves = (series(falling(2000, 0.2, 3) * np.exp(0.7 * noise(2000, seed))) for seed in range(20))
         return sum("spike" in {f.rule for f in diagnose(curve, config=config).findings} for curve in curves)
 
-    assert said(3) < said(0)  # 6 and 10 of 20
+    assert said({}) < said({"record": 0}) < said({"record": 0, "tail": 0})
+
+
+def test_one_large_jump_and_a_bump_after_it_are_no_oscillation() -> None:
+    t = np.arange(1200)
+    bump = 0.01 * np.exp(-(((t - 880) / 40) ** 2))
+    values = 0.02 + 0.2 * np.exp(-t / 60) + (t >= 600) * (np.exp(-(t - 600) / 30.0) - 0.018) + bump
+    assert "oscillation" not in {f.rule for f in diagnose(series(values * np.exp(0.05 * noise(1200)))).findings}
 
 
 def test_a_shift_of_the_data_that_is_learned_is_no_divergence() -> None:
