@@ -21,6 +21,7 @@ class Spike:
     Fires once the loss is on its way back, which tells a spike from a shift of the level; onset is the jump itself.
     Where every bucket has such a value, in noise with a heavy tail, few are spikes: it must exceed the run's own tail,
     the largest deviation before it (but in the first quarter of that time, where a loss falls most), `record` times.
+    It must exceed the level, or all that the loss has come down by, where that is less.
     A jump right after the learning rate rose, as at a warm restart, is the schedule's, and no spike.
 
     Source:
@@ -57,7 +58,8 @@ class Spike:
             before = sorted(x[max(0, i - 3) : i])
             base = before[len(before) // 2]
             jump = top - base
-            if jump <= abs(base) or top <= before[-1] + 0.5 * jump:
+            least = min(abs(base), view.range)  # whichever says more of the loss's size: zero may be far away
+            if jump <= least or top <= before[-1] + 0.5 * jump:
                 continue
             if need is None:
                 usual = middle(peak[view.closed // 2 :])  # how far the largest value of a bucket lies above it
@@ -69,7 +71,7 @@ class Spike:
             after = min([*x[i + 1 :], view.xs[-1]]) if view.size < 4 else min([x[i], *x[i + 1 :], view.xs[-1]])
             if after <= base + (1 - limits["back"]) * jump:
                 at = view.curve.top_at if i == view.closed - 1 else view.step[i]
-                return Reading(at, {"jump": jump, "needed": max(need, abs(base)), "level": base, "top": top})
+                return Reading(at, {"jump": jump, "needed": max(need, least), "level": base, "top": top})
         return None
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:

@@ -246,6 +246,13 @@ def test_a_divergence_is_told_at_the_same_step_however_far_from_zero_the_loss_is
     assert len(steps) == 1
 
 
+@pytest.mark.parametrize("offset", [-3.0, 10.0, 1000.0])
+def test_a_spike_is_told_at_the_same_step_however_far_from_zero_the_loss_is(offset: float) -> None:
+    found = [diagnose(series(curve)).findings for curve in (SPIKED, SPIKED + offset)]
+    assert {f.fired_step for each in found for f in each if f.rule == "spike"} == {207}
+    assert all("spike" in {f.rule for f in each} for each in found)
+
+
 def test_two_losses_that_leave_their_first_values_for_good_have_diverged_however_they_swing() -> None:
     swings = 70 + 50 * np.sin(np.arange(119) / 2)
     train, val = np.append(1.4, swings), np.append(3.8, swings)
