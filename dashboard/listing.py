@@ -161,7 +161,7 @@ def _row(run: RunInfo, spark: object, ticked: bool, now_ms: int, scored: bool) -
         f'{markup.run_link(run.id, text(run.name))}<span class="lm-dim">{text(sub)}</span>',
         markup.status(run.status),
         f'<span title="{text(run.headline)}">{markup.chip(run.verdict)}</span>',
-        markup.action(rec, live=run.status.live),
+        markup.action(rec, live=not run.status.over),
         markup.sparkline(lines.get("train", ()), lines.get("val", ())),
         words.step(run.last_step),
         words.number(rec.best_val_loss),

@@ -70,6 +70,8 @@ def status(state: RunStatus) -> str:
 
 def action(rec: Recommendation, *, live: bool) -> str:
     """The recommendation in one word, its reason as hover text; muted for a run that is over."""
+    if not live and rec.action is Action.CONTINUE:
+        return f'<span class="lm-dim" title="{text(rec.reason)}">{words.NOTHING}</span>'
     return (
         f'<span class="lm-action{f" lm-act-{rec.action}" if live else ""}" title="{text(rec.reason)}">'
         f'<i aria-hidden="true">{ACTION_MARKS[rec.action]}</i>{ACTION_WORDS[rec.action]}</span>'

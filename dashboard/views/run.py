@@ -74,7 +74,7 @@ def _header(seen: Snapshot, *, stale: bool) -> None:
         can_ask = seen.info.status.live and not seen.info.stop_requested
         if can_ask and st.button("Ask to stop", icon=":material/stop_circle:", key="ask_stop"):
             _confirm_stop(seen.info)
-    live.html(markup.banner(seen.info.recommendation, live=seen.info.status.live), key="banner")
+    live.html(markup.banner(seen.info.recommendation, live=not seen.info.status.over), key="banner")
 
 
 @st.dialog("Ask the loop to stop?")

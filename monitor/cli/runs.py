@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from monitor.domain import SET_ASIDE, RunInfo
+from monitor.domain import SET_ASIDE, Action, RunInfo
 from monitor.screen import ACTIONS, STATUSES, ago, diagnosis_text, emit, escape, number, out  # fmt: skip
 
 _SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
@@ -90,7 +90,7 @@ def _row(run: RunInfo, *, narrow: bool) -> list[str]:
         escape(f"{run.project}/{run.name}"),
         f"[{STATUSES[run.status]}]{run.status}[/]",
         run.verdict,
-        f"[{ACTIONS[rec.action]}]{rec.action}[/]",
+        "-" if run.status.over and rec.action is Action.CONTINUE else f"[{ACTIONS[rec.action]}]{rec.action}[/]",
         "-" if rec.best_step is None else number(rec.best_val_loss) + ("" if narrow else f" @ {number(rec.best_step)}"),
         number(run.last_step),
         ago(run.created_ms),

@@ -31,6 +31,11 @@ class RunStatus(StrEnum):
         """True while more points may be expected."""
         return self in (RunStatus.RUNNING, RunStatus.STALLED, RunStatus.LOST)
 
+    @property
+    def over(self) -> bool:
+        """True where nothing goes on, though a lost run may come back."""
+        return self not in (RunStatus.RUNNING, RunStatus.STALLED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:

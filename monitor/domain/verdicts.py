@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 
 from monitor.domain.plain import make, whole
@@ -180,6 +180,17 @@ class Recommendation:
     forecast: Mapping[str, float | int | str | None] = field(default_factory=dict)
     patience: Mapping[str, float | int | str | None] = field(default_factory=dict)
     pending: tuple[Pending, ...] = ()
+
+    def of_run_over(self, how: str) -> Recommendation:
+        """What a run that goes on no more was worth, where there is nothing to continue; other advice stays, as it was.
+
+        Args:
+            how: it ended, such as "finished".
+        """
+        if self.action is not Action.CONTINUE or self.best_step is None or self.best_val_loss is None:
+            return self
+        reason = f"{how.capitalize()}: the best loss was {self.best_val_loss:.4g} at step {self.best_step:g}."
+        return replace(self, reason=reason, confidence=None, forecast={}, pending=())
 
     def to_dict(self) -> dict[str, object]:
         """The recommendation as strict JSON data; whole steps are ints."""

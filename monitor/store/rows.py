@@ -17,11 +17,12 @@ FINDING_COLUMNS: Final = [FINDINGS.c[name] for name in Finding.__slots__]
 
 
 def run_info(row: RowMapping | Mapping[str, object]) -> RunInfo:
-    """A run from its row."""
+    """A run from its row; where it is over, its recommendation says what it was worth."""
+    status, advice = RunStatus(str(row["status"])), recommendation(row["recommendation"])
     return RunInfo(
         id=str(row["run_id"]),
-        status=RunStatus(str(row["status"])),
-        recommendation=recommendation(row["recommendation"]),
+        status=status,
+        recommendation=advice.of_run_over(status) if status.over else advice,
         **{name: row[name] for name in _INFO_NAMES},  # type: ignore[arg-type]  # the columns have these types
     )
 

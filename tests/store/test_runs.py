@@ -133,3 +133,30 @@ def test_unknown_runs_have_nothing(store: Store) -> None:
     assert store.findings("0" * 32) == ()
     with pytest.raises(RunNotFound):
         store.diagnosis("0" * 32)
+
+
+def test_a_run_that_is_over_says_what_it_was_worth_until_it_goes_on(store: Store) -> None:
+    feed = Feed(store)
+    feed.start()
+    values = [0.3 + math.exp(-step / 10) for step in range(12)]
+    for key in ("loss", "val_loss"):
+        feed.log(key, list(range(12)), values)
+    assert store.run(feed.run_id).recommendation.reason.startswith("Nothing speaks for stopping")
+    assert store.set_status(feed.run_id, RunStatus.LOST, now_ms=NOW_MS)
+    lost = store.run(feed.run_id).recommendation
+    assert (lost.action, lost.reason) == ("continue", "Lost: the best loss was 0.6329 at step 11.")
+    assert not lost.forecast and not lost.pending and lost.best_step == 11
+    feed.log("loss", [12], [0.55])
+    back = store.run(feed.run_id)
+    assert back.status is RunStatus.RUNNING and back.recommendation.forecast
+    feed.event("finish")
+    assert store.diagnosis(feed.run_id).recommendation.reason == "Finished: the best loss was 0.6329 at step 11."
+
+
+def test_a_run_that_was_told_to_stop_keeps_the_advice_when_it_is_over(store: Store) -> None:
+    feed = Feed(store)
+    feed.start()
+    feed.log("loss", list(range(5)), [1.0, 0.9, math.nan, math.nan, math.nan])
+    told = store.run(feed.run_id).recommendation
+    feed.event("finish")
+    assert told.action == "stop" and store.run(feed.run_id).recommendation == told
