@@ -75,7 +75,7 @@ def test_text_tells_what_is_over_and_what_patience_would_have_done(tmp_path):
 
 
 def test_text_tells_what_is_pending_and_for_how_long_it_has_been(tmp_path):
-    losses = [(1.0 if step < 30 else 1.6) * math.exp(-step / 40) for step in range(34)]
+    losses = [(1.0 if step < 30 else 50.0) * math.exp(-step / 40) for step in range(34)]
     path = tmp_path / "losses.csv"
     path.write_text("\n".join(["step,loss", *(f"{step},{loss}" for step, loss in enumerate(losses))]))
     told = " ".join(call("diagnose", path)[1].split())
