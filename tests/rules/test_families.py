@@ -74,7 +74,7 @@ FAMILIES: dict[str, Family] = {
     ),
     "levelling off": Family(make=partial(logged, shape=of.levelled, **QUIET), must={"divergence": 0.9, "stop": 0.9}),
     "recovering": Family(
-        make=partial(logged, shape=of.recovering, noise=(0.005, 0.03)), never={"divergence": 0.02}, end={"stop": 0.0}
+        make=partial(logged, shape=of.recovering, noise=(0.005, 0.03)), never={"divergence": 0.08}, end={"stop": 0.0}
     ),
     "swinging": Family(
         make=partial(logged, shape=of.swinging, **QUIET), must={"oscillation": 0.95}, end={"divergence": 0.0}
