@@ -20,7 +20,8 @@ class Spike:
 
     Fires once the loss is on its way back, which tells a spike from a shift of the level; onset is the jump itself.
     Where every bucket has such a value, in noise with a heavy tail, few are spikes: it must exceed the run's own tail,
-    the largest deviation before it (but in the first quarter of that time, where a loss falls most), `record` times.
+    the largest deviation before it, `record` times; but those of the first quarter of that time, where a loss falls
+    most, and of one bucket in sixteen, which may be spikes themselves.
     It must exceed the level, or all that the loss has come down by, where that is less.
     A jump right after the learning rate rose, as at a warm restart, is the schedule's, and no spike.
 
@@ -64,7 +65,7 @@ class Spike:
             if need is None:
                 usual = middle(peak[view.closed // 2 :])  # how far the largest value of a bucket lies above it
                 need = max(limits["z"] * view.roughness, limits["share"] * view.range, limits["tail"] * usual)
-            if jump <= max(need, limits["record"] * max(peak[i // 4 : i], default=0.0)):
+            if jump <= max(need, limits["record"] * _tail(peak[i // 4 : i])):
                 continue
             if restarted(run, view.step[max(0, i - 2)], view.step[i]):
                 continue
@@ -82,3 +83,8 @@ class Spike:
             f"back; a jump of {e['needed']:.2g} would have been enough to tell.",
             "Look at the batch at this step; clip gradients or lower the learning rate if it happens again.",
         )
+
+
+def _tail(peaks: list[float]) -> float:
+    """The largest deviation of a bucket, the most extreme sixteenth of the buckets aside; 0 without buckets."""
+    return sorted(peaks)[-1 - len(peaks) // 16] if peaks else 0.0

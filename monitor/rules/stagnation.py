@@ -16,7 +16,7 @@ class Stagnation:
     """Neither loss has come down noticeably: the model is broken, frozen, or learns far too slowly.
 
     Progress is measured against the first level, or against the noise of a point where that is larger: the level of a
-    loss near zero says nothing of its size. So this is the one rule to which an added constant matters: 1 % of a
+    loss near zero says nothing of its size. So an added constant matters here, as in `oscillation`: 1 % of a
     cross-entropy is nothing, and a curve cannot tell which constant it hides. Two things guard it. Progress
     that goes on and stands out from the noise of single points is slow learning, not stagnation, unless it is hardly
     any; and a flat curve far above the noise it began with counts only where its level could be the chance level ln(k)
