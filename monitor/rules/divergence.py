@@ -45,7 +45,7 @@ class Divergence:
     where both losses stay three times that above it, noise explains nothing.
 
     An explosion is two or three levels in a row a hundred times above all that the loss had covered; one that is not
-    finite after such a value needs no second.
+    finite after such a value needs no second. On its way down it is still one while three levels lie that far up.
 
     Source:
         AutoTrainer (Zhang et al., ICSE 2021), exploding and oscillating loss; the hold against the peak is ours.
@@ -122,14 +122,16 @@ class Divergence:
             return None
         peak = max(float(view.smooth[low_at:].max()), view.level)
         enough = limits["held"] * (peak - low)
-        if not firing and not both and (comes_back(view, low_at, rise, enough) or seen_before(view, rise)):
+        blown = min(view.xs[-3:]) > low + _HUGE * max(reach, abs(first))
+        waits = comes_back(view, low_at, rise, enough) or seen_before(view, rise)
+        if not firing and not both and not blown and waits:
             return None
         above = view.smooth[low_at:] > low + 0.5 * need
         onset = view.step[low_at + int(above.argmax())] if above.any() else run.step
         evidence = {"level": view.level, "low": low, "rise": rise, "needed": need, "range": reach, "noise": view.calm}
         tau, trend_z = mann_kendall(view.x[low_at:])
         climbing = tau >= limits["climb"] and trend_z >= 3 and view.level >= 0.8 * peak + 0.2 * low
-        sure = climbing or (rise >= _PLAIN * need and stays(view, low, peak))
+        sure = climbing or blown or (rise >= _PLAIN * need and stays(view, low, peak))
         return Reading(onset, {**evidence, "trend": tau}, sure=sure)
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:

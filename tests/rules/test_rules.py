@@ -308,6 +308,19 @@ def test_an_explosion_late_in_a_run_is_told_within_a_quarter_of_a_bucket() -> No
     assert next(f.fired_step for f in diagnose(series(train)).findings if f.rule == "divergence") <= 612
 
 
+def test_an_explosion_that_comes_down_from_far_up_is_no_spike_while_it_is_far_up() -> None:
+    loss = np.r_[np.geomspace(0.45, 0.1, 80), np.geomspace(1e11, 1e6, 20)]
+    epochs = np.arange(1.0, 101.0)
+    found = diagnose(np.c_[epochs, loss], np.c_[epochs, 1.1 * loss], unit="epoch")
+    (fired,) = [f for f in found.findings if f.rule == "divergence"]
+    assert (fired.state, found.recommendation.action) == ("firing", "stop")
+    assert fired.fired_step <= 90
+
+    back = np.r_[loss[:84], np.full(16, 0.1)]
+    found = diagnose(np.c_[epochs, back], np.c_[epochs, 1.1 * back], unit="epoch")
+    assert "divergence" not in {f.rule for f in found.findings}
+
+
 def test_one_nan_after_an_explosion_is_enough_for_a_stop() -> None:
     train = np.concatenate([falling(600) + 0.02 * noise(600), [1e6, 1e12, np.nan, 2.0]])
     stops = [
