@@ -141,12 +141,13 @@ def pending_lines(pending: Sequence[Pending]) -> list[str]:
 
 
 def recommendation_lines(rec: Recommendation) -> list[str]:
-    """The action with its reason, the best step so far, and simple patience beside it, as Rich markup."""
+    """The action, unless there is none to take any more, with its reason, and simple patience, as Rich markup."""
     best = ""
-    if rec.best_step is not None and rec.action is not Action.STOP:  # whose reason has it
+    if rec.best_step is not None and rec.action is not Action.STOP and not rec.ended:
         best = f" [dim](best {number(rec.best_val_loss)} at step {number(rec.best_step)})[/]"
     sure = "" if rec.confidence is None else f" [dim]Confidence {rec.confidence:.0%}.[/]"
-    lines = [f"[{ACTIONS[rec.action]}]{rec.action.upper()}[/] {escape(rec.reason)}{best}{sure}"]
+    action = "" if rec.ended else f"[{ACTIONS[rec.action]}]{rec.action.upper()}[/] "
+    lines = [f"{action}{escape(rec.reason)}{best}{sure}"]
     if rec.patience:
         lines.append(f"[dim]{escape(str(rec.patience['explanation']))}[/]")
     return lines

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from typing import Final
 
 from monitor.domain.plain import make, whole
+
+_WORTH: Final = ": the best loss was "
 
 
 class Action(StrEnum):
@@ -181,6 +184,11 @@ class Recommendation:
     patience: Mapping[str, float | int | str | None] = field(default_factory=dict)
     pending: tuple[Pending, ...] = ()
 
+    @property
+    def ended(self) -> bool:
+        """True where it says what a run was worth that goes on no more: there is nothing to do."""
+        return self.action is Action.CONTINUE and _WORTH in self.reason
+
     def of_run_over(self, how: str) -> Recommendation:
         """What a run that goes on no more was worth, where there is nothing to continue; other advice stays, as it was.
 
@@ -189,7 +197,7 @@ class Recommendation:
         """
         if self.action is not Action.CONTINUE or self.best_step is None or self.best_val_loss is None:
             return self
-        reason = f"{how.capitalize()}: the best loss was {self.best_val_loss:.4g} at step {self.best_step:g}."
+        reason = f"{how.capitalize()}{_WORTH}{self.best_val_loss:.4g} at step {self.best_step:g}."
         return replace(self, reason=reason, confidence=None, forecast={}, pending=())
 
     def to_dict(self) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 A change is one of more than a fifth from one point to the next; the last one is remembered. A loss that falls after a
 drop falls because of it, one that goes up after a rise does so because of that: the finding says so, with the steps.
+A rate that has not stayed for a bucket where it fell to is still falling, as at the end of a cosine, and explains
+nothing.
 
 Source:
     Loshchilov, Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts (ICLR 2017), for the jump after a restart.
@@ -46,6 +48,6 @@ def told(rule: str, onset: float, run: Features) -> tuple[dict[str, float], str]
     if rule in UPWARDS and after > before and -bucket <= late <= NEAR * (run.step - state.first_step) + bucket:
         when = f"{late:g} {state.unit}s after" if late > 0 else "when"
         return evidence, f" It began {when} the learning rate rose from {before:.3g} to {after:.3g}."
-    if rule in DOWNWARDS and after < before and onset <= at:
+    if rule in DOWNWARDS and after < before and onset <= at <= run.step - bucket:
         return evidence, f" The learning rate fell from {before:.3g} to {after:.3g} at {state.unit} {at:g}."
     return {}, ""

@@ -13,7 +13,8 @@ from monitor.rules.rule import Reading, Spec, Threshold
 class Underfitting:
     """Both losses are flat, close together, and have come down only a small part of the way to the floor.
 
-    The way is from the first level, or the loss's chance level where it is known, to the loss's floor, or zero.
+    The way is from the first level, or the loss's chance level where it is known, to the loss's floor, or zero; what
+    was covered once and lost again counts, since the model was able to.
 
     Source:
         The bias side of the bias-variance reading of learning curves; Ng, Machine Learning Yearning, ch. 20-32.
@@ -37,7 +38,7 @@ class Underfitting:
         if val.closed < 12 or train.closed < 12 or val.range <= 0 or train.range <= 0:
             return None
         floor = run.state.floor if run.state.floor == run.state.floor else 0.0
-        way = min(1.0, (train.start - train.level) / max(train.start - floor, 1e-300)) if train.level > floor else 1.0
+        way = min(1.0, (train.start - train.low) / max(train.start - floor, 1e-300)) if train.low > floor else 1.0
         flat = max(val.gain / val.range, train.gain / train.range)
         ease = 1.2 if firing else 1.0
         apart = abs(val.level - train.level)

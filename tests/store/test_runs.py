@@ -8,6 +8,7 @@ import pytest
 
 from monitor.domain import RunStatus
 from monitor.errors import RunNotFound, WireError
+from monitor.screen import recommendation_lines
 from monitor.store import Store
 from tests.conftest import NOW_MS, Feed
 
@@ -150,7 +151,10 @@ def test_a_run_that_is_over_says_what_it_was_worth_until_it_goes_on(store: Store
     back = store.run(feed.run_id)
     assert back.status is RunStatus.RUNNING and back.recommendation.forecast
     feed.event("finish")
-    assert store.diagnosis(feed.run_id).recommendation.reason == "Finished: the best loss was 0.6329 at step 11."
+    advice = store.diagnosis(feed.run_id).recommendation
+    assert advice.reason == "Finished: the best loss was 0.6329 at step 11."
+    assert advice.ended
+    assert recommendation_lines(advice)[0] == advice.reason
 
 
 def test_a_run_that_was_told_to_stop_keeps_the_advice_when_it_is_over(store: Store) -> None:
