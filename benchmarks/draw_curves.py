@@ -29,7 +29,7 @@ from monitor.rules import RulesConfig, diagnose  # noqa: E402
 from tests.rules.test_rules import CALM, FIRING, HEALTHY, Trace  # noqa: E402
 
 RULES, FAILURES = ROOT / "docs" / "rules", ROOT / "docs" / "diagnosis"
-SPLITS = ("dev", "dev-2")
+SPLITS = ("dev", "dev-2", "held")
 """What may be looked at; no run of the other halves is ever drawn."""
 FREE = ("own", "MIT", "Apache-2.0", "BSD-3-Clause")
 """Licences under which a curve may be shown."""
@@ -175,7 +175,7 @@ def page(found: Sequence[tuple[str, str, str, str]]) -> str:
     """The gallery of the failures."""
     head = (
         "# Runs that are judged wrongly\n\n"
-        f"Every run of the `{'` and `'.join(SPLITS)}` splits of the [corpus](../../benchmarks/corpus/README.md), and "
+        f"Every run of the `{'`, `'.join(SPLITS)}` splits of the [corpus](../../benchmarks/corpus/README.md), and "
         "of\nthe development corpus of [the diagnosis](../diagnosis.md) where its licence allows it, whose verdict at "
         "the\nend is wrong, or which is calm and was told of trouble, or to stop, on the way. Drawn by `python\n"
         f"benchmarks/draw_curves.py failures`, rules {RulesConfig().hash}. Red: where a rule fired that should not "

@@ -15,7 +15,7 @@ class Convergence:
     """Over the last fifth of the run the validation loss gained next to nothing of the range it has covered.
 
     Where no validation loss is logged, the training loss is read instead. A validation loss that has turned up is not
-    flat: while `overfitting` is out or likely, this is not, nor is it while `stagnation` is.
+    flat: while `overfitting` is out or likely, this is not, nor is it while `stagnation` or `oscillation` is.
 
     A gain of no more than `within` times the noise is none, if the last third has no trend (Kendall's tau over -0.35).
     Without any validation, a hundred training points are asked for where they are logged by the step.
@@ -52,7 +52,7 @@ class Convergence:
         view, state = run.judged, run.state
         if view.closed < 8 or view.range <= 0.05 * abs(view.start) or run.diverging or run.told("overfitting"):
             return None
-        if run.fires("stagnation"):
+        if run.fires("stagnation") or run.fires("oscillation"):
             return None
         if state.unit == "step" and not state.val_seen and state.train_seen < limits["points"]:
             return None

@@ -20,7 +20,8 @@ class Stagnation:
     cross-entropy is nothing, and a curve cannot tell which constant it hides. Two things guard it. Progress
     that goes on and stands out from the noise of single points is slow learning, not stagnation, unless it is hardly
     any; and a flat curve far above the noise it began with counts only where its level could be the chance level ln(k)
-    of k classes, or of the loss function, if that is known.
+    of k classes, or of the loss function, if that is known. Neither does where hardly any progress is that of training
+    alone.
 
     Progress within the noise of the levels that it lies between is none. A run that has learned and lost it again, as
     at a jump of the learning rate, has not stagnated from the start: that is left to `divergence` and `spike`.
@@ -68,7 +69,8 @@ class Stagnation:
             return self._memory(run)
         if any(_learned_before(view, rough, limit, limits["doubt"]) for view in views):
             return None
-        if any(_guarded(view, rough, progress, limits, run.state.chance) for view in views):
+        alone = progress <= limits["hardly"] and run.val in views and _doubted(run.val, limits)
+        if not alone and any(_guarded(view, rough, progress, limits, run.state.chance) for view in views):
             return None
         view = run.judged
         return Reading(
@@ -146,8 +148,8 @@ def _doubted(view: View, limits: Mapping[str, float]) -> bool:
 
 
 def _learned_before(view: View, rough: float, limit: float, doubt: float) -> bool:
-    """Whether the series has once come down by more than the limit, and than its noise then explains."""
-    return view.centres[0] - view.low > max(limit * _scale(view, rough), 2 * doubt * view.calm)
+    """Whether the series has once come down by twice the limit, and by more than its noise then explains."""
+    return view.centres[0] - view.low > max(2 * limit * _scale(view, rough), 2 * doubt * view.calm)
 
 
 def _guarded(view: View, rough: float, progress: float, limits: Mapping[str, float], chance: float) -> bool:
