@@ -46,7 +46,8 @@ class Improving:
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
         e = reading.evidence
-        return (
-            f"The loss is still falling: since {unit} {reading.onset:g} it gained {e['gain']:.1%} of the whole range.",
-            "Let it run.",
-        )
+        gain, level = float(e["gain"] or 0), float(e["level"] or 0)
+        gained = f"it gained {gain:.1%} of the whole range"
+        if gain < 0.0005:  # `relative` decided
+            gained = f"it came down by a good part, to {level:.4g}"
+        return f"The loss is still falling: since {unit} {reading.onset:g} {gained}.", "Let it run."
