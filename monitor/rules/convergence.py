@@ -82,7 +82,4 @@ class Convergence:
 
 def _trendless(view: View) -> bool:
     """Whether the last third has no trend to speak of."""
-    key = ("late trend",)
-    if key not in view.known:
-        view.known[key] = mann_kendall(view.x[-max(5, view.closed // 3) :])[0]
-    return view.known[key] > -0.35
+    return view.once(("late trend",), lambda: mann_kendall(view.x[-max(5, view.closed // 3) :])[0]) > -0.35

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Callable
 from operator import add
 from typing import Final
 
@@ -92,6 +93,12 @@ class View:
     def known(self) -> dict[tuple[object, ...], float]:
         """What rules have worked out of the closed buckets alone, by what it is and from which thresholds."""
         return {}
+
+    def once(self, key: tuple[object, ...], work: Callable[[], float]) -> float:
+        """What a rule works out of the closed buckets alone, worked out once for the same ones."""
+        if key not in self.known:
+            self.known[key] = work()
+        return self.known[key]
 
     @lazy
     def xs(self) -> list[float]:

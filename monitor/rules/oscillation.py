@@ -90,9 +90,7 @@ class Oscillation:
 def _turns(view: View, limits: Mapping[str, float], start: int) -> int:
     """Turns since bucket `start`, in the loss or in its logarithm; counted once for the same buckets."""
     key = ("turns", limits["share"], limits["factor"], start)
-    if key not in view.known:
-        view.known[key] = _count(view, limits, start)
-    return int(view.known[key])
+    return int(view.once(key, lambda: _count(view, limits, start)))
 
 
 def _count(view: View, limits: Mapping[str, float], start: int) -> int:
@@ -115,10 +113,7 @@ def _count(view: View, limits: Mapping[str, float], start: int) -> int:
 
 def _jump(view: View) -> float:
     """`_jumps`, worked out once for the same buckets."""
-    key = ("jumps",)
-    if key not in view.known:
-        view.known[key] = _jumps(view)
-    return view.known[key]
+    return view.once(("jumps",), lambda: _jumps(view))
 
 
 def _jumps(view: View) -> float:
