@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from monitor.captures import CAPTURES
+from monitor.client.secrets import hide_command, hide_text
 
 _GIT_S: Final = 5.0
-_SECRET: Final = ("token", "secret", "password", "passwd", "api-key", "api_key", "apikey")
 
 
 def captured(kinds: Collection[str] = CAPTURES) -> dict[str, object]:
@@ -30,8 +30,8 @@ def captured(kinds: Collection[str] = CAPTURES) -> dict[str, object]:
     """
     parts: Mapping[str, tuple[str, Callable[[], object]]] = {
         "git": ("git", git_state),
-        "argv": ("command", lambda: hide_secrets([sys.executable, *sys.argv])),
-        "cwd": ("command", lambda: str(Path.cwd())),
+        "argv": ("command", lambda: hide_command([sys.executable, *sys.argv])),
+        "cwd": ("command", lambda: hide_text(str(Path.cwd()))),
         "python": ("packages", platform.python_version),
         "platform": ("host", platform.platform),
         "host": ("host", platform.node),
@@ -90,22 +90,6 @@ def gpu_names() -> list[str]:
         lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
         names += [line.partition(":")[2].strip() for line in lines if line.startswith("Model:")]
     return names
-
-
-def hide_secrets(argv: list[str]) -> list[str]:
-    """A command line without what looks like a secret.
-
-    >>> hide_secrets(["train.py", "--api-key=abc", "--token", "abc", "--lr", "0.1"])
-    ['train.py', '--api-key=***', '--token', '***', '--lr', '0.1']
-    """
-    shown: list[str] = []
-    hide = False
-    for word in argv:
-        name, equals, _ = word.partition("=")
-        secret = name.startswith("-") and any(part in name.lower() for part in _SECRET)
-        shown.append("***" if hide else f"{name}=***" if secret and equals else word)
-        hide = secret and not equals
-    return shown
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -73,7 +73,7 @@ def leak(thing: object) -> None:
 
 
 def _at_exit() -> None:
-    from monitor.client.live import ending
+    from monitor.client.endings import ending
 
     error = getattr(sys, "last_value", None)
     interactive = hasattr(sys, "ps1") or "ipykernel" in sys.modules

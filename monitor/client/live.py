@@ -9,16 +9,19 @@ from __future__ import annotations
 import os
 import random
 import threading
-import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal
 
+from monitor import limits
 from monitor.client import lifetime, options
+from monitor.client.endings import ending, error_line
 from monitor.client.notices import LOGGER, Notices
-from monitor.client.values import article, flatten, number, step_number
+from monitor.client.secrets import hidden
+from monitor.client.values import SeriesTaken, article, flatten, nanoseconds, number
 from monitor.client.writer import Writer
-from monitor.domain import Action, Recommendation, Reply, RunStatus
+from monitor.domain import Action, Recommendation, Reply
+from monitor.limits import shown, text
 from monitor.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,7 +60,8 @@ class Run:
         self.name = name
         self.url: str | None = None
         self._settings = settings
-        self._start = start
+        self._notices = Notices(self.name)
+        self._start: Mapping[str, object] = self._valid("run", start) or {}
         self._open_sink = open_sink
         self._server = server
         self._rng = rng or random.Random()  # names need no secrecy
@@ -68,10 +72,10 @@ class Run:
         self._loss_known = start.get("loss") is not None
         self._finished = False
         self._lock = threading.RLock()
-        self._notices = Notices(self.name)
+        self._series = SeriesTaken()
         self._capture: threading.Thread | None = None
         self._ending: tuple[str, str | None] | None = None
-        self._writer: Writer | None = self._write(start)
+        self._writer: Writer | None = self._write(self._start)
         self._journal = self._writer.journal
         lifetime.begin(self)
 
@@ -109,7 +113,7 @@ class Run:
         try:
             self._log(data, step, epoch, time)
         except Exception as error:  # log() must not break the loop, whatever it is given
-            self._notices.count("dropped", "log()", f"{type(error).__name__}: {error}")
+            self._notices.count("dropped", "log()", f"{type(error).__name__}: {text(error)}")
 
     def log_many(
         self, steps: Iterable[int], values: Mapping[str, Sequence[Number]], *, epochs: Sequence[float] | None = None
@@ -125,9 +129,9 @@ class Run:
             from monitor.client.many import log_many
 
             writer = None if self._finished else self._own_writer()
-            log_many(self.log, None if writer is None else writer.journal, steps, values, epochs)
+            log_many(self.log, None if writer is None else writer.journal, steps, values, epochs, self._series.admit)
         except Exception as error:  # as in log()
-            self._notices.count("dropped", "log_many()", f"{type(error).__name__}: {error}")
+            self._notices.count("dropped", "log_many()", f"{type(error).__name__}: {text(error)}")
 
     def should_stop(self, wait_s: float = 0.0) -> bool:
         """True when the recommendation is to stop, or when a person asked for it.
@@ -137,7 +141,7 @@ class Run:
         Args:
             wait_s: wait up to so many seconds for the answer to what was logged so far; for loops whose steps are few.
         """
-        if wait_s > 0:
+        if not (type(wait_s) in (int, float) and wait_s <= 0):
             self.flush(wait_s)
         if self._stop and self._told_at is None and self._writer is not None:
             self._told_at = self._writer.journal.count
@@ -164,9 +168,7 @@ class Run:
             step: the step it was saved at.
             path: where it is.
         """
-        number_ = step_number(step, self._notices)
-        if number_ is not None:
-            self._event("checkpoint", {"step": number_, "path": str(path)})
+        self._event("checkpoint", {"step": step, "path": path})
 
     def alert(self, title: str, body: str = "", severity: Literal["critical", "warning", "info"] = "warning") -> None:
         """Tell whoever listens to the run's alerts.
@@ -176,8 +178,7 @@ class Run:
             body: what else there is to say.
             severity: how much it matters.
         """
-        kind = severity if severity in ("critical", "warning", "info") else "warning"
-        self._event("alert", {"title": str(title), "body": str(body), "severity": kind})
+        self._event("alert", {"title": title, "body": body, "severity": severity})
 
     def update_config(self, config: object) -> None:
         """Add to the run's configuration; values given before are replaced."""
@@ -212,20 +213,21 @@ class Run:
         try:
             return self._writer is not None and self._writer.flush(timeout_s)
         except Exception as error:  # as in log()
-            self._notices.count("dropped", "flush()", str(error))
+            self._notices.count("dropped", "flush()", text(error))
             return False
 
-    def finish(self, status: str = "finished", error: str | None = None) -> None:
+    def finish(self, status: str = "finished", error: object = None) -> None:
         """End the run; waits for unsent points as long as `finish_timeout_s` says, then leaves them to `monitor sync`.
 
         Args:
             status: "finished", "stopped" or "failed". A run that ends soon after `should_stop()` was True is "stopped"
                 by itself.
-            error: for a failed run, what went wrong, in one line.
+            error: for a failed run, what went wrong: one line, or the exception.
 
         In a signal handler that came in the middle of a `log()`, the end is noted, and the run ends with the process or
         with the next `finish()`.
         """
+        error = error_line(error)
         if self._writer is not None and self._writer.journal.interrupted():
             self._ending = self._ending or (status, error)  # a signal handler; the run ends once the write is done
             return
@@ -238,8 +240,8 @@ class Run:
                 return
             self._finished = True
         lifetime.end(self)
-        if status not in _ENDED:
-            self._notices.count("status", str(status), "is no way to end a run; finished is taken")
+        if not isinstance(status, str) or status not in _ENDED:
+            self._notices.count("status", shown(status), "is no way to end a run; finished is taken")
             status = "finished"
         writer, joined = self._writer, bool(self._start.get("join"))
         self._journal.retire()
@@ -251,7 +253,7 @@ class Run:
         if status == "stopped" and self.stop_reason:
             last["reason"] = self.stop_reason
         try:
-            writer.finish(None if joined else last, self._settings.finish_timeout_s)
+            writer.finish(None if joined else self._valid("finish", last), self._settings.finish_timeout_s)
         except Exception as problem:  # the loop is done; what is in the journal stays there
             LOGGER.warning("run %s: could not be closed: %s", self.name, problem)
 
@@ -300,16 +302,16 @@ class Run:
         if writer is None:
             return
         found = {key: number(key, value, self._notices) for key, value in flatten(data, self._notices).items()}
-        kept = {key: value for key, value in found.items() if value is not None}
+        kept = self._series.within({key: value for key, value in found.items() if value is not None}, self._notices)
         if not kept:
             return
         waiting = any(not isinstance(value, float) for value in kept.values())
         slot = writer.journal.points(
             tuple(kept),
             [value if isinstance(value, float) else 0.0 for value in kept.values()],
-            step=None if step is None else step_number(step, self._notices),
+            step=None if step is None else limits.step(step, self._notices.count),
             epoch=None if epoch is None else _float(number("epoch", epoch, self._notices)),
-            at_ns=None if time is None else _nanoseconds(number("time", time, self._notices)),
+            at_ns=None if time is None else nanoseconds(time, self._notices),
             pending=waiting,
         )
         if waiting and slot is not None:
@@ -325,7 +327,7 @@ class Run:
                 return
             self._weights = kept
             last = 0 if self._writer is None else self._writer.journal.step
-            self._event("weights", {"step": last if step is None else int(step), "weights": kept})
+            self._event("weights", {"step": last if step is None else step, "weights": kept})
 
         self._quietly("weights", write)
 
@@ -334,16 +336,26 @@ class Run:
             writer = None if self._finished else self._own_writer()
             if writer is None:
                 self._notices.count("after_finish", kind, self.id[:8])
-            elif not writer.journal.event(kind, data):
-                self._notices.count("disk_full", kind, str(data)[:80])
+                return
+            found = self._valid(kind, data)
+            if found is not None and not writer.journal.event(kind, found):
+                self._notices.count("disk_full", kind, shown(found))
 
         self._quietly(kind, write)
+
+    def _valid(self, kind: str, data: Mapping[str, object]) -> dict[str, object] | None:
+        """An event's data as the store takes it, without what looks like a secret in a configuration."""
+        found = limits.valid(kind, data, self._notices.count)
+        config = None if found is None else found.get("config")
+        if found is not None and isinstance(config, dict):
+            found["config"] = hidden(config)
+        return found
 
     def _quietly(self, what: str, call: Callable[[], None]) -> None:
         try:
             call()
         except Exception as error:  # as in log()
-            self._notices.count("dropped", what, f"{type(error).__name__}: {error}")
+            self._notices.count("dropped", what, f"{type(error).__name__}: {text(error)}")
 
     def _own_writer(self) -> Writer | None:
         """This process's writer; a child of a fork makes its own when it first logs, and joins the run."""
@@ -374,57 +386,5 @@ class Run:
         return writer.journal.count - self._told_at <= max(20, self._told_at // 20)
 
 
-class DisabledRun(Run):
-    """A run that does nothing, at no cost: `mode="disabled"`, and the silent ranks of a distributed job."""
-
-    def __init__(self, project: str, name: str) -> None:
-        self.id, self.project, self.name, self.url = "0" * 32, project, name, None
-        self._reply: Reply | None = None
-        self._stop, self._finished, self._writer = False, False, None
-        self._start: Mapping[str, object] = {}
-        self._loss_known = True
-        self._notices = Notices(name)
-
-    def log(self, *_: object, **__: object) -> None:
-        """Do nothing."""
-
-    def log_many(self, *_: object, **__: object) -> None:
-        """Do nothing."""
-
-    def flush(self, timeout_s: float = 30.0) -> bool:  # noqa: ARG002  # as in Run
-        """Do nothing; there is nothing to store."""
-        return True
-
-    def finish(self, status: str = "finished", error: str | None = None) -> None:  # noqa: ARG002  # as in Run
-        """Do nothing."""
-        self._finished = True
-        lifetime.end(self)
-
-    def _event(self, kind: str, data: Mapping[str, object]) -> None:
-        pass
-
-    def _quietly(self, what: str, call: Callable[[], None]) -> None:
-        pass
-
-
-def ending(error: BaseException | None) -> tuple[str, str | None]:
-    """The status and the error line that a loop's last exception stands for.
-
-    >>> ending(ValueError("no data")), ending(None)
-    (('failed', 'ValueError: no data'), ('finished', None))
-    """
-    if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
-        return str(RunStatus.FINISHED), None
-    if isinstance(error, KeyboardInterrupt):
-        return str(RunStatus.FAILED), "stopped by user"
-    return str(RunStatus.FAILED), traceback.format_exception_only(error)[-1].strip()[:2000]
-
-
 def _float(value: object) -> float | None:
     return value if isinstance(value, float) else None
-
-
-def _nanoseconds(seconds: object) -> int | None:
-    if not isinstance(seconds, float) or not 0 <= seconds < 4e9:
-        return None
-    return int(seconds * 1e9)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from monitor.client.block import Block
 from monitor.client.journal import Journal
 from monitor.client.segment import MAX_VALUES
-from monitor.client.values import clean
+from monitor.limits import key
 
 Number = float | int
 
@@ -22,6 +22,7 @@ def log_many(
     steps: Iterable[int],
     values: Mapping[str, Sequence[Number]],
     epochs: Sequence[float] | None,
+    admit: Callable[[Iterable[str]], bool] = lambda keys: True,  # noqa: ARG005
 ) -> None:
     """Log n records.
 
@@ -31,12 +32,14 @@ def log_many(
         steps: n steps.
         values: n numbers for each metric.
         epochs: n epochs, or None.
+        admit: says whether the run takes all of these metrics.
 
     Raises:
         ValueError: the lengths differ; what came before the shortest one's end is logged.
     """
     block = None if journal is None else Block.of(steps, values, epochs)
-    if journal is not None and block is not None and len(block) >= _WORTH and _as_they_are(block.keys):
+    whole = block is not None and len(block) >= _WORTH and _as_they_are(block.keys) and admit(block.keys)
+    if journal is not None and block is not None and whole:
         step, epoch, row = block.row(0)
         log(dict(zip(block.keys, row, strict=True)), step, epoch)
         journal.block(block.after(1))
@@ -49,7 +52,7 @@ def log_many(
 
 def _as_they_are(keys: tuple[str, ...]) -> bool:
     """True where no key has to be mended before a store takes it."""
-    return len(keys) <= MAX_VALUES and all(isinstance(key, str) and clean(key) == key for key in keys)
+    return len(keys) <= MAX_VALUES and all(isinstance(name, str) and key(name) == name for name in keys)
 
 
 def _listed(values: Iterable[Number]) -> list[Number]:

@@ -6,10 +6,13 @@ how often it happened since the last one.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
+
+from monitor.limits import text
 
 if TYPE_CHECKING:
     from monitor.domain import Counter
@@ -25,6 +28,8 @@ _TEXTS: Final[dict[Counter, str]] = {
     "disk_full": "%s: the journal cannot grow (%s); points are dropped until there is room",
     "after_finish": "%s: log() was called on a run that is finished (%s); the points were left out",
     "renamed": "%s is what %s is logged as: no store takes that name",
+    "shortened": "%s: %s is longer than what is kept, and was cut",
+    "mended": "%s: %s is not what a store takes, and was mended",
     "disk": "%s: the disk of the journal refused a write (%s)",
 }
 
@@ -47,6 +52,7 @@ class Notices:
             example: the value, shortened.
             n: how often it happened.
         """
+        key, example = text(key), text(example)
         with self._lock:
             if (name, key) not in self._said and len(self._said) >= _MOST_KEYS:
                 key = "(others)"
@@ -55,8 +61,8 @@ class Notices:
             before, shown = self._counts.get((name, key), (0, example))
             self._counts[name, key] = (before + n, shown)
         if first:
-            text = _TEXTS.get(name, "%s: %s")
-            LOGGER.warning(f"run {self._run}: {text}", repr(key), example[:80] or key)
+            with contextlib.suppress(Exception):  # a filter or a handler of the user's own may raise anything
+                LOGGER.warning(f"run %s: {_TEXTS.get(name, '%s: %s')}", self._run, repr(key), example[:80] or key)
 
     def drain(self, write: Callable[[str, dict[str, object]], bool]) -> None:
         """Write what was counted since the last time as `warning` events.

@@ -6,12 +6,14 @@ import os
 import re
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from itertools import islice
 from typing import Final, Literal, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from monitor.captures import captures
 from monitor.errors import LossError, SettingsError
+from monitor.limits import MAX_ITEMS, MAX_NAME, label, shown, text
 
 Mode = Literal["auto", "embedded", "server", "offline", "disabled"]
 Resume = Literal["never", "allow", "must"]
@@ -19,7 +21,6 @@ Ranks = Literal["first", "all"]
 Capture = bool | Iterable[str] | Mapping[str, bool]
 MODES: Final = ("auto", "embedded", "server", "offline", "disabled")
 _RUN_ID: Final = re.compile(r"[0-9a-f]{32}")
-_MOST: Final = 250
 
 
 @runtime_checkable
@@ -38,10 +39,10 @@ def name_of(what: str, value: object) -> str:
         SettingsError: it is no text, is empty, or is too long.
     """
     if not isinstance(value, str) or not value.strip():
-        raise SettingsError(what, f"must be a name, got {value!r}", f'pass {what}="..."')
-    if len(value) > _MOST or "\0" in value:
-        raise SettingsError(what, f"has {len(value)} characters", f"use at most {_MOST}")
-    return value.strip()
+        raise SettingsError(what, f"must be a name, got {shown(value)}", f'pass {what}="..."')
+    if len(value.strip()) > MAX_NAME:
+        raise SettingsError(what, f"has {len(value)} characters", f"use at most {MAX_NAME}")
+    return label(value)
 
 
 def one_of(what: str, value: str, known: Iterable[str]) -> str:
@@ -72,31 +73,37 @@ def run_id_of(value: object, resume: str) -> tuple[str, bool]:
     return text, True
 
 
-def config_of(value: object) -> dict[str, object]:
-    """A configuration as strict JSON data: a mapping, a dataclass, a namespace, or what has `to_dict`.
+def config_of(value: object) -> Mapping[object, object]:
+    """A configuration as a mapping of anything: a mapping, a dataclass, a namespace, or what has `to_dict`.
+
+    `limits.document` makes it what a run keeps.
 
     Raises:
         SettingsError: it is none of these.
     """
-    from monitor.wire import jsonable
-
-    plain: object = value
-    if value is None:
-        plain = {}
-    elif is_dataclass(value) and not isinstance(value, type):
-        plain = asdict(value)
-    elif not isinstance(value, Mapping):
-        if isinstance(value, HasDict):
-            plain = value.to_dict()
-        elif hasattr(value, "__dict__") and not callable(value):
-            plain = vars(value)
+    try:
+        plain = _members(value)
+    except Exception as error:  # a user's object may raise anything
+        raise SettingsError("config", f"cannot be read: {text(error)}", "pass config={...}") from error
     if not isinstance(plain, Mapping):
         raise SettingsError("config", f"must be a mapping, got {type(value).__name__}", "pass config={...}")
-    return {str(key): jsonable(item) for key, item in plain.items()}
+    return plain
 
 
-def tags_of(value: object) -> dict[str, str]:
-    """Tags as a mapping; a list of words is taken as tags without values.
+def _members(value: object) -> object:
+    if value is None:
+        return {}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name, None) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, HasDict):
+        return value.to_dict()
+    return vars(value) if hasattr(value, "__dict__") and not callable(value) else value
+
+
+def tags_of(value: object) -> Mapping[object, object]:
+    """Tags as a mapping of anything; a list of words is taken as tags without values.
 
     Raises:
         SettingsError: it is neither.
@@ -104,14 +111,14 @@ def tags_of(value: object) -> dict[str, str]:
     if value is None:
         return {}
     if isinstance(value, Mapping):
-        return {str(key): str(item) for key, item in value.items()}
+        return value
     if isinstance(value, Iterable) and not isinstance(value, str | bytes):
-        return {str(item): "" for item in value}
-    raise SettingsError("tags", f"must be a mapping or a list, got {value!r}", 'pass tags={"model": "resnet"}')
+        return {text(item): "" for item in islice(value, MAX_ITEMS)}
+    raise SettingsError("tags", f"must be a mapping or a list, got {shown(value)}", 'pass tags={"model": "resnet"}')
 
 
-def loss_of(value: object) -> dict[str, object] | None:
-    """What is known of the loss, as strict JSON data.
+def loss_of(value: object) -> Mapping[str, object] | Mapping[object, object] | None:
+    """What is known of the loss, as a mapping.
 
     Args:
         value: a string, which is read as `losses.parse` does, or is the loss's name; a mapping; what has `to_dict`; a
@@ -121,8 +128,6 @@ def loss_of(value: object) -> dict[str, object] | None:
         SettingsError: it is none of these.
         LossError: a string that names parameters which the loss does not have.
     """
-    from monitor.wire import jsonable
-
     if value is None:
         return None
     if isinstance(value, str):
@@ -134,8 +139,10 @@ def loss_of(value: object) -> dict[str, object] | None:
 
         value = losses.from_torch(value).to_dict()
     if not isinstance(value, Mapping):
-        raise SettingsError("loss", f"got {value!r:.80}", "pass a name, a mapping, the loss itself, or a specification")
-    return {str(key): jsonable(item) for key, item in value.items()}
+        raise SettingsError(
+            "loss", f"got {shown(value)}", "pass a name, a mapping, the loss itself, or a specification"
+        )
+    return value
 
 
 def _loss_by_name(text: str) -> dict[str, object]:

@@ -9,7 +9,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, Literal
 
 from monitor.client import lifetime, options
-from monitor.client.live import DisabledRun, Loggable, Run, ending
+from monitor.client.disabled import DisabledRun
+from monitor.client.endings import ending
+from monitor.client.live import Loggable, Run
 from monitor.client.naming import run_name
 from monitor.errors import MonitorError, RunExists, RunNotFound, SettingsError, Unauthorized, WireError
 from monitor.settings import Settings, load
@@ -128,7 +130,7 @@ def log(
     current().log(data, step, epoch, time, weights=weights)
 
 
-def finish(status: str = "finished", error: str | None = None) -> None:
+def finish(status: str = "finished", error: object = None) -> None:
     """End the current run; see `Run.finish`."""
     current().finish(status, error)
 

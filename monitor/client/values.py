@@ -8,34 +8,54 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Final
 
 from monitor.client.device import DeviceCopy, device_copy
 from monitor.client.layout import PLAIN
 from monitor.client.notices import Notices
+from monitor.limits import MAX_DEPTH, MAX_SERIES, key, shown, text
 
-_MAX_KEY: Final = 250
-"""As `wire.MAX_KEY`, which is not imported here because it brings numpy."""
+_LATEST_S: Final = 4e9
+"""Seconds since the epoch that a point may be of: up to the year 2096."""
+_MOST_VALUES: Final = 1_000_000
+"""Values of one call that are looked at."""
 
 
-def flatten(data: Mapping[object, object], notices: Notices, prefix: str = "") -> dict[str, object]:
+def flatten(data: Mapping[object, object], notices: Notices) -> dict[str, object]:
     """Nested mappings as one, keys joined by `/`; keys that no store takes are mended and counted.
 
     >>> flatten({"loss": {"l1": 1.0, "l2": 2.0}, 3: 4.0}, Notices("doc"))
     {'loss/l1': 1.0, 'loss/l2': 2.0, '3': 4.0}
     """
     flat: dict[str, object] = {}
-    for name, value in data.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, Mapping):
-            flat.update(flatten(value, notices, f"{key}/"))
-            continue
-        kept = clean(key)
-        if kept != key:
-            notices.count("renamed", kept, key)
+    for name, value in islice(_leaves(data, notices, "", ()), _MOST_VALUES):
+        kept = key(name)
+        if kept != name:
+            notices.count("renamed", kept, shown(name))
+        if kept in flat:
+            notices.count("dropped", kept, "given twice in one call; the last one is kept")
         flat[kept] = value
     return flat
+
+
+def _leaves(
+    data: Mapping[object, object], notices: Notices, prefix: str, inside: tuple[int, ...]
+) -> Iterator[tuple[str, object]]:
+    """The values of nested mappings under their joined names; `inside` are the mappings on the way, by identity."""
+    inside = (*inside, id(data))
+    for given, value in data.items():
+        name = prefix + (given if type(given) is str else text(given))
+        try:
+            if not isinstance(value, Mapping):
+                yield name, value
+            elif len(inside) <= MAX_DEPTH and id(value) not in inside:
+                yield from _leaves(value, notices, f"{name}/", inside)
+            else:
+                notices.count("dropped", key(name), f"a mapping inside itself, or inside more than {MAX_DEPTH} others")
+        except Exception as error:  # a user's mapping may raise anything; what it gave before is kept
+            notices.count("dropped", key(name), text(error))
 
 
 def number(key: str, value: object, notices: Notices) -> float | DeviceCopy | None:
@@ -49,10 +69,10 @@ def number(key: str, value: object, notices: Notices) -> float | DeviceCopy | No
     kind = type(value)
     if kind in PLAIN:
         return _plain(key, value, notices)
-    if value is None or isinstance(value, str | bytes):
-        notices.count("dropped", key, repr(value))
-        return None
     try:
+        if value is None or isinstance(value, str | bytes):
+            notices.count("dropped", key, shown(value))
+            return None
         copy = device_copy(value)
         if copy is not None:
             return copy
@@ -63,22 +83,43 @@ def number(key: str, value: object, notices: Notices) -> float | DeviceCopy | No
         _learn(kind)
         return _plain(key, result, notices)
     except Exception as error:  # a user's type may raise anything, and log() must not
-        notices.count("dropped", key, f"{_shown(value)} ({error})")
+        notices.count("dropped", key, f"{_shown(value)} ({text(error)})")
         return None
 
 
-def step_number(step: object, notices: Notices) -> int | None:
-    """The step as an int; None, with a notice, where it is none."""
-    try:
-        item = getattr(step, "item", None)
-        given = item() if callable(item) else step
-        whole = math.floor(given)  # type: ignore[arg-type]  # whatever it is, it has __floor__ or it raises
-        if whole != given:
-            notices.count("converted", "step", repr(given))
-        return min(max(int(whole), -(2**63)), 2**63 - 1)
-    except Exception:  # as above
-        notices.count("dropped", "step", _shown(step))
-        return None
+def nanoseconds(time: object, notices: Notices) -> int | None:
+    """A time in seconds as nanoseconds since the epoch; None, with a notice, where it is no time to log at."""
+    seconds = number("time", time, notices)
+    if isinstance(seconds, float) and 0 <= seconds < _LATEST_S:
+        return int(seconds * 1e9)
+    if seconds is not None:
+        notices.count("converted", "time", f"{shown(time)} s since 1970; now is taken")
+    return None
+
+
+class SeriesTaken:
+    """The series that a process has logged, up to as many as a run may have."""
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+
+    def within(self, values: dict[str, float | DeviceCopy], notices: Notices) -> dict[str, float | DeviceCopy]:
+        """The values without those of series that are too many for one run, with a notice of these."""
+        if self._keys.issuperset(values) or self.admit(values):
+            return values
+        taken = {name: value for name, value in values.items() if self.admit((name,))}
+        one = next(name for name in values if name not in taken)
+        why = f"a run has {MAX_SERIES} series at most; {shown(one)} is one more"
+        notices.count("dropped", "series", why, len(values) - len(taken))
+        return taken
+
+    def admit(self, keys: Iterable[str]) -> bool:
+        """True where the run takes all of these series; they are its own from then on."""
+        fresh = {name for name in keys if name not in self._keys}
+        if len(self._keys) + len(fresh) > MAX_SERIES:
+            return False
+        self._keys |= fresh
+        return True
 
 
 def _plain(key: str, value: object, notices: Notices) -> float:
@@ -94,12 +135,6 @@ def _learn(kind: type) -> None:
     numpy = sys.modules.get("numpy")
     if numpy is not None and issubclass(kind, numpy.integer | numpy.floating | numpy.bool_):
         PLAIN.add(kind)
-
-
-def clean(key: str) -> str:
-    """The key as a store takes it."""
-    text = key.replace("\0", "").strip()
-    return text[:_MAX_KEY] or "unnamed"
 
 
 def _shown(value: object) -> str:

@@ -137,12 +137,14 @@ class Reply:
         recommendation: the engine's, after this batch.
         stop_requested: who asked the loop to stop, None if nobody did.
         duplicate: True where the batch was already stored and nothing was done.
+        set_aside: what of the batch was mended or left out, the first of it, in words.
     """
 
     acked: int
     recommendation: Recommendation
     stop_requested: str | None = None
     duplicate: bool = False
+    set_aside: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """The reply as strict JSON data."""
@@ -151,15 +153,17 @@ class Reply:
             "recommendation": self.recommendation.to_dict(),
             "stop_requested": self.stop_requested,
             "duplicate": self.duplicate,
+            **({"set_aside": list(self.set_aside)} if self.set_aside else {}),
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> Reply:
         """The inverse of `to_dict`."""
-        rec, stop = data["recommendation"], data.get("stop_requested")
+        rec, stop, aside = data["recommendation"], data.get("stop_requested"), data.get("set_aside")
         return cls(
             acked=int(str(data["acked"])),
             duplicate=bool(data.get("duplicate")),
             stop_requested=None if stop is None else str(stop),
+            set_aside=tuple(map(str, aside)) if isinstance(aside, list) else (),
             recommendation=Recommendation.from_dict(rec) if isinstance(rec, Mapping) else Recommendation(),
         )

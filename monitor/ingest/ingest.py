@@ -1,24 +1,30 @@
 """From a batch to the store, in one transaction of one run.
 
 Points, the writer's acknowledged offset, the engine's state, changed findings, and the alerts they call for are
-committed together or not at all; a batch that was stored before changes nothing. Validation comes first: bad input is
-refused with the field named, and nothing of its batch is stored.
+committed together or not at all; a batch that was stored before changes nothing. Validation comes first: what a record
+holds is made as `monitor.limits` says, or set aside and counted among the run's warnings, and the rest of the batch is
+stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from monitor.alerts import status_alert
-from monitor.domain import Alert, Reply, RunInfo, RunStatus, Severity
-from monitor.errors import OffsetGap, RunExists, RunNotFound, WireError
+from monitor.domain import Alert, Reply, RunStatus, Severity
+from monitor.errors import OffsetGap, RunExists, RunNotFound
+from monitor.ingest.aside import Aside, counted
 from monitor.ingest.engines import Judges
-from monitor.ingest.events import RunEvent, checked, config_of, run_event, tags_of, text
+from monitor.ingest.events import RunEvent, checked, first_event, run_event
 from monitor.ingest.judge import imported, judge, said
+from monitor.limits import MAX_ALERTS, MAX_EVENTS, MAX_SERIES, MAX_TAGS, document
 from monitor.roles import Role
 from monitor.rules import Engine
 from monitor.store import Ahead, Store, Transaction, Writer
-from monitor.wire import Batch, Event
+from monitor.wire import Batch, Columns, Event
 
 
 def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int) -> Reply:
@@ -31,32 +37,32 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int) -> Reply:
             duplicate. now_ms: milliseconds since the epoch; the run's heartbeat.
 
     Returns:
-        What is stored now, and what the loop is to do.
+        What is stored now, what of the batch was set aside, and what the loop is to do.
 
     Raises:
         OffsetGap: the batch does not start where the writer's last one ended; nothing was stored.
-        WireError: an event cannot be used; nothing was stored.
+        WireError: the writer's first record is no `run` event; nothing was stored.
         RunExists: resume="never", but another writer started this run.
         RunNotFound: resume="must", but there is no such run; or the run was deleted.
         StoreError: the database refused.
     """
-    batch = checked(batch)
+    aside = Aside()
+    batch = checked(batch, aside)
     with store.write(batch.run_id, now_ms, Ahead(batch.writer, batch.keys if len(batch.points) else ())) as tx:
         if tx.deleted:
             raise RunNotFound(batch.run_id)
         told = _told(tx, engine, batch)
         writer = tx.writer(batch.writer) if tx.exists else None
-        fresh = writer is None
         if writer is None:
-            writer = _first_contact(tx, batch)
+            writer = _first_contact(tx, batch, aside)
         _beat(tx, now_ms)
         if batch.end <= writer.acked and (batch.count or batch.first < writer.acked):
             return _reply(tx, writer.acked, duplicate=True)
         if batch.first != writer.acked:
             raise OffsetGap(batch.run_id, batch.writer, expected=writer.acked, got=batch.first)
         if batch.count:
-            writer = _apply(tx, engine.of(str(tx.get("project"))), batch, writer, fresh=fresh, told=told)
-        return _reply(tx, batch.end, duplicate=False)
+            writer = _apply(tx, engine.of(str(tx.get("project"))), batch, writer, aside, told=told)
+        return _reply(tx, batch.end, aside.lines())
 
 
 def _told(tx: Transaction, engine: Judges, batch: Batch) -> bytes | None:
@@ -66,13 +72,11 @@ def _told(tx: Transaction, engine: Judges, batch: Batch) -> bytes | None:
     return said(tx, engine.of(str(tx.get("project"))))
 
 
-def _first_contact(tx: Transaction, batch: Batch) -> Writer:
+def _first_contact(tx: Transaction, batch: Batch, aside: Aside) -> Writer:
     """A writer's first batch starts the run, a new attempt of it, or joins it."""
     if batch.first != 0 or batch.count == 0:
         raise OffsetGap(batch.run_id, batch.writer, expected=0, got=batch.first)
-    first = batch.events[0] if batch.events else None
-    if first is None or first.kind != "run" or first.record != 0:
-        raise WireError("events[0]", "a writer's first record must be a run event")
+    first = first_event(batch)
     event = run_event(first.data)
     if not tx.exists:
         if event.resume == "must" and not event.join:
@@ -80,14 +84,14 @@ def _first_contact(tx: Transaction, batch: Batch) -> Writer:
         owner = None if event.join else batch.writer
         name = event.name or f"run-{batch.run_id[:8]}"
         if tx.create(project=event.project, name=name, owner=owner, created_ms=_when(first, tx)):
-            _describe(tx, event)
+            _describe(tx, event, aside)
             return tx.add_writer(batch.writer, 1, joined=event.join)
         if tx.deleted:
             raise RunNotFound(batch.run_id)
         known = tx.writer(batch.writer)  # this same batch, sent twice at once, was faster
         if known is not None:
             return known
-    return tx.add_writer(batch.writer, _enter(tx, event, batch.writer), joined=event.join)
+    return tx.add_writer(batch.writer, _enter(tx, event, batch.writer, aside), joined=event.join)
 
 
 def _when(event: Event, tx: Transaction) -> int:
@@ -95,7 +99,7 @@ def _when(event: Event, tx: Transaction) -> int:
     return min(event.time_ms, tx.now_ms) if event.time_ms > 0 else tx.now_ms
 
 
-def _enter(tx: Transaction, event: RunEvent, writer: str) -> int:
+def _enter(tx: Transaction, event: RunEvent, writer: str, aside: Aside) -> int:
     """A run that exists gets another writer; the attempt that its points belong to."""
     attempt = tx.run.attempt
     if event.join:
@@ -104,7 +108,7 @@ def _enter(tx: Transaction, event: RunEvent, writer: str) -> int:
         tx.set(owner=writer, project=event.project)
         if event.name:
             tx.set(name=event.name)
-        _describe(tx, event)
+        _describe(tx, event, aside)
         return attempt
     if event.resume == "never":
         raise RunExists(tx.run_id)
@@ -112,13 +116,13 @@ def _enter(tx: Transaction, event: RunEvent, writer: str) -> int:
     tx.set(status=str(RunStatus.RUNNING), finished_ms=None, error=None, stop_requested=None)
     if event.name:
         tx.set(name=event.name)
-    _describe(tx, event)
+    _describe(tx, event, aside)
     return attempt + 1
 
 
-def _describe(tx: Transaction, event: RunEvent) -> None:
-    tx.set(config={**_mapping(tx.get("config")), **event.config})
-    tx.merge_tags(event.tags)
+def _describe(tx: Transaction, event: RunEvent, aside: Aside) -> None:
+    _add_config(tx, "config", event.config, aside)
+    _add_tags(tx, event.tags, aside)
     for name in ("group", "loss", "heartbeat_s"):
         value = getattr(event, name)
         if value is not None:
@@ -138,31 +142,104 @@ def _run_again(tx: Transaction) -> None:
     tx.set(status=str(RunStatus.RUNNING))
 
 
-def _apply(tx: Transaction, engine: Engine, batch: Batch, writer: Writer, *, fresh: bool, told: bytes | None) -> Writer:
-    """What follows the first contact: further `run` events, points, the other events, the offset.
+def _apply(
+    tx: Transaction, engine: Engine, batch: Batch, writer: Writer, aside: Aside, *, told: bytes | None
+) -> Writer:
+    """What follows the first contact: a further `run` event, points, the other events, the offset.
 
     Args:
         told: what `_told` said before the batch.
     """
-    for event in batch.events:
-        if event.kind == "run" and not (fresh and event.record == 0):
-            found = run_event(event.data)
-            if not found.join and event.record > 0:
-                writer = Writer(_enter(tx, found, batch.writer), writer.joined, writer.acked)
-    for event in batch.events:
-        if event.kind in _FIRST:
-            _EVENTS[event.kind](tx, event, writer)
+    writer = _further_run(tx, batch, writer, aside)
+    _say(tx, batch.events, aside)
+    batch = _within_series(tx, batch, aside)
     anew = told is not None and said(tx, engine) != told
     if len(batch.points):
         _points(tx, engine, batch, writer.attempt, anew=anew)
     elif anew or any(event.kind == "weights" for event in batch.events):
         judge(tx, engine, batch, None, anew=anew)
-    for event in batch.events:
-        if event.kind not in _FIRST:
-            _EVENTS.get(event.kind, _only_keep)(tx, event, writer)
-    tx.add_events(batch.writer, batch.events)
+    _happen(tx, batch.events, writer, aside)
+    _keep(tx, batch, aside)
     tx.ack(batch.writer, writer.attempt, batch.end)
     return writer
+
+
+def _further_run(tx: Transaction, batch: Batch, writer: Writer, aside: Aside) -> Writer:
+    """A `run` event behind a writer's first record starts another attempt, one in a batch."""
+    entered = False
+    for event in batch.events:
+        if event.kind != "run" or event.record == 0 or (found := run_event(event.data)).join:
+            continue
+        if entered:
+            aside("dropped", "run", "a batch starts one attempt at most", 1)
+            continue
+        entered = True
+        writer = Writer(_enter(tx, found, batch.writer, aside), writer.joined, writer.acked)
+    return writer
+
+
+def _say(tx: Transaction, events: Sequence[Event], aside: Aside) -> None:
+    """Take in what says what the points mean, and whether they are news to anybody: before the points."""
+    config: dict[str, object] = {}
+    capture: dict[str, object] = {}
+    for event in events:
+        if event.kind == "config":
+            config.update(_mapping(event.data["config"]))
+        elif event.kind == "capture":
+            capture.update(event.data)
+        elif event.kind == "loss" and tx.get("loss") is None:  # what the user said stays
+            tx.set(loss=dict(_mapping(event.data["loss"])))
+    _add_config(tx, "config", config, aside)
+    _add_config(tx, "capture", capture, aside)
+
+
+def _happen(tx: Transaction, events: Sequence[Event], writer: Writer, aside: Aside) -> None:
+    """Take in what the other events say: behind the points."""
+    tags: dict[str, str] = {}
+    for event in events:
+        if event.kind == "tags":
+            tags.update({name: str(value) for name, value in _mapping(event.data["tags"]).items()})
+        elif event.kind == "alert":
+            _alert(tx, event, aside)
+        elif event.kind == "finish":
+            _finish(tx, event, writer)
+    _add_tags(tx, tags, aside)
+
+
+def _keep(tx: Transaction, batch: Batch, aside: Aside) -> None:
+    """Count what was set aside, and keep the events."""
+    room = max(0, MAX_EVENTS - _so_far(tx, "event_count"))
+    if len(batch.events) > room:
+        aside(
+            "dropped",
+            "events",
+            f"a run keeps {MAX_EVENTS} events; the others only take effect",
+            len(batch.events) - room,
+        )
+    told = aside.events(batch.first, tx.now_ms)
+    if any(event.kind == "warning" for event in (*batch.events, *told)):
+        tx.set(warnings=counted(_counters(tx), (*batch.events, *told)))
+    tx.add_events(batch.writer, (*batch.events, *told)[:room])
+
+
+def _within_series(tx: Transaction, batch: Batch, aside: Aside) -> Batch:
+    """The batch without the points of series that are too many for one run."""
+    have = _so_far(tx, "series_count")
+    if not len(batch.points) or have + len(batch.keys) <= MAX_SERIES:
+        return batch
+    known = tx.series_keys()
+    room = max(0, MAX_SERIES - have)
+    fresh = [i for i, key in enumerate(batch.keys) if key not in known]
+    taken = np.ones(len(batch.keys), bool)
+    taken[fresh[room:]] = False
+    kept = taken[batch.points.key]
+    if kept.all():
+        return batch
+    example = f"a run has {MAX_SERIES} series at most; {batch.keys[fresh[room]]!r:.80} is one more"
+    aside("dropped", "series", example, int(np.count_nonzero(~kept)))
+    p = batch.points
+    epoch = None if p.epoch is None else p.epoch[kept]
+    return replace(batch, points=Columns(p.key[kept], p.step[kept], p.value[kept], p.time_ms[kept], epoch))
 
 
 def _points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *, anew: bool) -> None:
@@ -176,7 +253,8 @@ def _points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *, anew
             last, before = int(batch.points.step.max()), tx.get("last_step")
             tx.set(last_step=max(last, before) if isinstance(before, int) else last)
     if done.late:
-        tx.set(warnings=_counted(tx.run, "late", done.late))
+        before = _counters(tx)
+        tx.set(warnings={**before, "late": before.get("late", 0) + done.late})
     for state in states:
         if state.judged and state.role in (Role.TRAIN, Role.VAL):
             role = state.role
@@ -185,25 +263,20 @@ def _points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *, anew
     judge(tx, engine, batch, done, anew=anew)
 
 
-def _config(tx: Transaction, event: Event, _: Writer) -> None:
-    tx.set(config={**_mapping(tx.get("config")), **config_of(event.data)})
+def _add_config(tx: Transaction, column: str, more: Mapping[str, object], aside: Aside) -> None:
+    """Merge into the configuration, or into what was captured; the whole has the bounds of one."""
+    if more:
+        known = _mapping(tx.get(column))
+        tx.set(**{column: document(dict(known) | dict(more), aside, column) if known else dict(more)})
 
 
-def _tags(tx: Transaction, event: Event, _: Writer) -> None:
-    tx.merge_tags(tags_of(event.data))
-
-
-def _loss(tx: Transaction, event: Event, _: Writer) -> None:
-    if tx.get("loss") is None:  # what the user said stays
-        tx.set(loss=dict(_mapping(event.data["loss"])))
-
-
-def _capture(tx: Transaction, event: Event, _: Writer) -> None:
-    tx.set(capture={**_mapping(tx.get("capture")), **event.data})
-
-
-def _warning(tx: Transaction, event: Event, _: Writer) -> None:
-    tx.set(warnings=_counted(tx.run, str(event.data["name"]), int(str(event.data["count"]))))
+def _add_tags(tx: Transaction, more: Mapping[str, str], aside: Aside) -> None:
+    known = _mapping(tx.get("tags")) if more else {}
+    fresh = [name for name in more if name not in known]
+    over = set(fresh[max(0, MAX_TAGS - len(known)) :])
+    if over:
+        aside("dropped", "tags", f"a run has {MAX_TAGS} tags at most", len(over))
+    tx.merge_tags({name: value for name, value in more.items() if name not in over})
 
 
 def _finish(tx: Transaction, event: Event, writer: Writer) -> None:
@@ -217,7 +290,10 @@ def _finish(tx: Transaction, event: Event, writer: Writer) -> None:
     tx.set(status=str(status), finished_ms=max(_when(event, tx), run.created_ms), error=event.data["error"])
 
 
-def _alert(tx: Transaction, event: Event, _: Writer) -> None:
+def _alert(tx: Transaction, event: Event, aside: Aside) -> None:
+    if _so_far(tx, "alert_count") >= MAX_ALERTS:
+        aside("dropped", "alert", f"a run gives {MAX_ALERTS} alerts at most", 1)
+        return
     run, title = tx.run, str(event.data["title"])
     alert = Alert(
         run_id=run.id,
@@ -230,36 +306,31 @@ def _alert(tx: Transaction, event: Event, _: Writer) -> None:
         body=str(event.data["body"]),
         step=run.last_step,
         created_ms=tx.now_ms,
-        dedup_key=f"{run.id}:alert:{text(title)}"[:250],
+        dedup_key=f"{run.id}:alert:{title}"[:250],
     )
     tx.add_alerts([alert])
-
-
-def _only_keep(tx: Transaction, event: Event, writer: Writer) -> None:
-    """Events that need no more than their row."""
-
-
-_EVENTS = {
-    "config": _config, "loss": _loss, "capture": _capture, "tags": _tags, "warning": _warning,
-    "finish": _finish, "alert": _alert,
-}  # fmt: skip
-_FIRST = ("config", "loss", "capture")
-"""Events that are taken in before the points: they say what the points mean, and whether they are news to anybody."""
-
-
-def _counted(run: RunInfo, name: str, more: int) -> dict[str, int]:
-    return {**run.warnings, name: run.warnings.get(name, 0) + more}
 
 
 def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _reply(tx: Transaction, acked: int, *, duplicate: bool) -> Reply:
+def _counters(tx: Transaction) -> dict[str, int]:
+    return {name: int(str(n)) for name, n in _mapping(tx.get("warnings")).items()}
+
+
+def _so_far(tx: Transaction, counter: str) -> int:
+    value = tx.get(counter)
+    assert isinstance(value, int)
+    return value
+
+
+def _reply(tx: Transaction, acked: int, set_aside: tuple[str, ...] = (), *, duplicate: bool = False) -> Reply:
     who = tx.get("stop_requested")
     return Reply(
         acked=acked,
         recommendation=tx.recommendation,
         stop_requested=None if who is None else str(who),
         duplicate=duplicate,
+        set_aside=set_aside,
     )

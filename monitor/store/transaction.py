@@ -47,6 +47,7 @@ _STATE: Final = Statement(select(ENGINES.c.state).where(ENGINES.c.run_id == bind
 _JUDGED: Final = Statement(
     select(SERIES.c.role, SERIES.c.key).where(SERIES.c.run_id == bindparam("run"), SERIES.c.judged)
 )
+_KEYS: Final = Statement(select(SERIES.c.key).where(SERIES.c.run_id == bindparam("run")))
 _PARTS: Final = Statement(
     select(SERIES.c.key)
     .where(SERIES.c.run_id == bindparam("run"), SERIES.c.role == bindparam("of_role"))
@@ -232,6 +233,10 @@ class Transaction:
         done = append.append_points(self._link, self.run_id, attempt, keys, columns, count, asked)
         self.set(series_count=done.series_count, compacted=False)
         return done
+
+    def series_keys(self) -> frozenset[str]:
+        """The names of all series of the run."""
+        return frozenset(str(row["key"]) for row in self._link.ask(_KEYS, self._place).all())
 
     def engine_state(self) -> bytes | None:
         """What the engine remembers of the run, None where it was never started."""

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-
-MAX_KEY: Final = 250
-"""Characters of a metric name, at most."""
-MAX_POINTS: Final = 1_000_000
-"""Points of one batch, at most."""
-EVENT_KINDS: Final = frozenset(
-    {"alert", "run", "config", "tags", "checkpoint", "finish", "warning", "weights", "capture", "loss"}
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,14 +41,14 @@ class Event:
     """Something that happened in a run besides a point.
 
     Attributes:
-        kind: one of `EVENT_KINDS`. `run` starts or joins a run: project, name, group, config, tags, loss, resume,
-            heartbeat_s, join (True: an extra writer of the current attempt). `config` and `tags` are merged.
-            `checkpoint`: step, path. `finish`: status, error. `warning`: name, key, count, example. `capture`: what was
-            recorded of the environment. `weights`: step, weights. `alert`: title, body, severity. `loss`: loss,
-            kept where the run has none.
+        kind: one of `limits.EVENT_KINDS`, or one that a newer client knows. `run` starts or joins a run: project, name,
+            group, config, tags, loss, resume, heartbeat_s, join (True: an extra writer of the current attempt).
+            `config` and `tags` are merged. `checkpoint`: step, path. `finish`: status, error. `warning`: name, key,
+            count, example. `capture`: what was recorded of the environment. `weights`: step, weights. `alert`: title,
+            body, severity. `loss`: loss, kept where the run has none.
         record: index of the event's record in the writer's journal.
         time_ms: milliseconds since the epoch.
-        data: strict JSON data, as `jsonable` makes it.
+        data: strict JSON data, as `limits.valid` makes it.
     """
 
     kind: str

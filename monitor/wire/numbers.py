@@ -7,12 +7,19 @@ from collections.abc import Mapping
 from typing import Final
 
 from monitor.errors import WireError
+from monitor.limits import number_to_json, shown, text
+
+__all__ = ["jsonable", "number_from_json", "number_to_json"]
 
 _SPECIAL: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_DEEP: Final = 100
+"""Mappings and lists inside one another; what lies deeper is left out, so that nothing is too deep for `json`."""
 
 
-def jsonable(value: object) -> object:
+def jsonable(value: object, *, depth: int = 0) -> object:
     """Turn a value into strict JSON data: non-finite floats become strings, unknown types their `str`.
+
+    What a run keeps has bounds as well, see `limits.document`; here there is none but for the nesting.
 
     >>> jsonable({"lr": float("nan"), "shape": (3, 4), 5: None})
     {'lr': 'NaN', 'shape': [3, 4], '5': None}
@@ -22,20 +29,13 @@ def jsonable(value: object) -> object:
     if isinstance(value, float):
         return number_to_json(value)
     if isinstance(value, Mapping):
-        return {str(k): jsonable(v) for k, v in value.items()}
+        return {text(k): jsonable(v, depth=depth + 1) for k, v in value.items()} if depth < _DEEP else "…"
     if isinstance(value, list | tuple | set | frozenset):
-        return [jsonable(v) for v in value]
+        return [jsonable(v, depth=depth + 1) for v in value] if depth < _DEEP else "…"
     item = getattr(value, "item", None)
-    if callable(item) and getattr(value, "ndim", None) == 0:
-        return jsonable(item())
-    return str(value)
-
-
-def number_to_json(value: float) -> float | str:
-    """A float as JSON has it: what is not finite as "NaN", "Infinity" or "-Infinity"."""
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if callable(item) and getattr(value, "ndim", None) == 0 and depth < 2 * _DEEP:
+        return jsonable(item(), depth=depth + 1)
+    return text(value)
 
 
 def number_from_json(value: object, place: str) -> float:
@@ -47,7 +47,7 @@ def number_from_json(value: object, place: str) -> float:
     if isinstance(value, str) and value in _SPECIAL:
         return _SPECIAL[value]
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise WireError(place, f'must be a number, "NaN", "Infinity" or "-Infinity", got {value!r}')
+        raise WireError(place, f'must be a number, "NaN", "Infinity" or "-Infinity", got {shown(value)}')
     try:
         return float(value)
     except OverflowError:

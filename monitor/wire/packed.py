@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from monitor.domain import Points
 from monitor.errors import WireError
-from monitor.wire.batch import MAX_POINTS, Batch, Columns
+from monitor.limits import MAX_POINTS
+from monitor.wire.batch import Batch, Columns
 from monitor.wire.checks import checked, integer
 
 MEDIA_TYPE: Final = "application/x-monitor-batch"
@@ -128,6 +129,8 @@ def _unpack_header(magic: bytes, body: bytes) -> tuple[Mapping[str, object], int
         raise WireError("body", f"starts with {found!r}, not {magic!r}: another format, or a newer version of it")
     try:
         header = json.loads(body[_HEAD.size : _HEAD.size + length])
+    except RecursionError:
+        raise WireError("header", "is nested too deeply") from None
     except ValueError as error:
         raise WireError("header", f"is not JSON: {error}") from None
     if not isinstance(header, dict):

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from monitor.domain import Curve
 from monitor.errors import WireError
-from monitor.wire.batch import MAX_POINTS, Batch, Columns
-from monitor.wire.checks import checked, integer
+from monitor.limits import MAX_POINTS, MAX_STEP, MIN_STEP, shown
+from monitor.wire.batch import Batch, Columns
+from monitor.wire.checks import checked, integer, time
 from monitor.wire.numbers import number_from_json, number_to_json
 
 
@@ -36,14 +37,14 @@ def batch_from_json(data: object) -> Batch:
             raise WireError(place, "must be an object")
         name = row.get("key")
         if not isinstance(name, str):
-            raise WireError(f"{place}.key", f"must be a string, got {name!r}")
+            raise WireError(f"{place}.key", f"must be a string, got {shown(name)}")
         epoch = row.get("epoch")
         columns.append(
             (
                 keys.setdefault(name, len(keys)),
-                integer(row, "step", -(2**63), 2**63 - 1, place),
+                integer(row, "step", MIN_STEP, MAX_STEP, place),
                 number_from_json(row.get("value"), f"{place}.value"),
-                integer(row, "time_ms", 0, 2**62, place),
+                time(row, place),
                 math.nan if epoch is None else number_from_json(epoch, f"{place}.epoch"),
             )
         )
@@ -102,19 +103,24 @@ def curve_to_json(curve: Curve) -> dict[str, object]:
 
 
 def curve_from_json(data: Mapping[str, object]) -> Curve:
-    """The inverse of `curve_to_json`."""
+    """The inverse of `curve_to_json`.
+
+    Raises:
+        WireError: the data does not follow the format; `field` names the place.
+    """
 
     def column(name: str) -> NDArray[np.float64]:
-        values = data[name]
-        assert isinstance(values, list)
+        values = data.get(name)
+        if not isinstance(values, list):
+            raise WireError(name, f"must be a list of numbers, got {shown(values)}")
         return np.array([number_from_json(v, name) for v in values], "f8")
 
     return Curve(
-        str(data["key"]),
-        str(data["x_axis"]),
+        str(data.get("key", "")),
+        str(data.get("x_axis", "")),
         column("x"),
         column("y"),
-        int(str(data["shown"])),
-        int(str(data["total"])),
+        integer(data, "shown", 0, MAX_STEP),
+        integer(data, "total", 0, MAX_STEP),
         None if data.get("smoothed") is None else column("smoothed"),
     )

@@ -84,8 +84,10 @@ def test_points_of_a_run_that_was_never_started_are_refused(api: Api) -> None:
         ({"run_id": "XYZ"}, "run_id"),
         ({"points": [{"key": "loss", "step": 1, "value": "one", "time_ms": 1}]}, "points[0].value"),
         ({"points": [{"key": "loss", "step": 1.5, "value": 1, "time_ms": 1}]}, "points[0].step"),
-        ({"points": [{"key": " ", "step": 1, "value": 1, "time_ms": 1}]}, "keys[0]"),
-        ({"events": [{"kind": "dance", "record": 0, "time_ms": 1}]}, "events[0].kind"),
+        ({"points": [{"key": [], "step": 1, "value": 1, "time_ms": 1}]}, "points[0].key"),
+        ({"events": [{"kind": "dance", "record": 0, "time_ms": 1}]}, "events[0]"),
+        ({"events": [{"kind": {}, "record": 0, "time_ms": 1}]}, "events[0].kind"),
+        ({"count": 4 * 10**18}, "count"),
         ({"first": -1}, "first"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from monitor.domain import RunStatus
 from monitor.errors import OffsetGap, RunExists, RunNotFound, WireError
 from monitor.store import Store
-from monitor.wire import Batch, Columns, Event, batch_from_json
+from monitor.wire import Batch, Columns, Event, batch_from_json, batch_to_json, decode_batch, encode_batch
 from tests.conftest import NOW_MS, Feed
 
 
@@ -83,35 +84,50 @@ def test_a_writer_that_nobody_knows_starts_at_its_first_record(store: Store) -> 
     assert store.runs().total == 0
 
 
-def test_an_event_that_cannot_be_used_keeps_the_whole_batch_out(feed: Feed) -> None:
+def test_an_event_that_cannot_be_used_is_set_aside_and_the_rest_of_the_batch_is_stored(feed: Feed) -> None:
     good = feed.batch("loss", [1], [1.0])
     bad = Event(kind="checkpoint", record=2, time_ms=NOW_MS, data={"step": "four", "path": "a.pt"})
     batch = Batch(run_id=feed.run_id, writer="w", first=1, count=2, keys=good.keys, points=good.points, events=(bad,))
-    with pytest.raises(WireError) as caught:
-        feed.send(batch)
-    assert caught.value.field == "events[0].data.step"
-    assert feed.store.series(feed.run_id) == ()
+    reply = feed.send(batch)
+    assert reply.acked == 3
+    assert [line for line in reply.set_aside if line.startswith("dropped: checkpoint: step 'four'")]
+    assert feed.store.history(feed.run_id, "loss").values.tolist() == [1.0]
+    assert feed.store.checkpoints(feed.run_id) == ()
+    assert feed.store.run(feed.run_id).warnings == {"dropped": 2}
+    told = [event.data for event in feed.store.events(feed.run_id) if event.kind == "warning"]
+    assert [(data["key"], data["count"]) for data in told] == [("checkpoint.step", 1), ("checkpoint", 1)]
+    again = feed.send(batch)
+    assert (again.duplicate, again.set_aside, feed.store.run(feed.run_id).warnings) == (True, (), {"dropped": 2})
 
 
 @pytest.mark.parametrize(
-    ("kind", "data", "field"),
+    ("kind", "data", "said"),
     [
-        ("run", {"project": 5}, "project"),
-        ("run", {"resume": "perhaps"}, "resume"),
-        ("run", {"config": [1]}, "config"),
-        ("run", {"heartbeat_s": -1}, "heartbeat_s"),
-        ("run", {"name": "n" * 251}, "name"),
-        ("finish", {"status": "running"}, "status"),
-        ("warning", {"count": 2}, "name"),
-        ("alert", {"title": " "}, "title"),
-        ("alert", {"title": "t", "severity": "bad"}, "severity"),
-        ("checkpoint", {"step": 1}, "path"),
+        ("run", {"project": 5}, "renamed: 5"),
+        ("run", {"resume": "perhaps"}, "mended: run.resume: 'perhaps'"),
+        ("run", {"config": [1]}, "dropped: config: [1] is no mapping"),
+        ("run", {"heartbeat_s": -1}, "dropped: heartbeat_s: -1"),
+        ("run", {"name": "n" * 251}, "renamed: nnn"),
+        ("finish", {"status": "running"}, "status: running: is no way to end a run"),
+        ("alert", {"title": " "}, "mended: alert.title: ' '"),
+        ("alert", {"title": "t", "severity": "bad"}, "mended: alert.severity: 'bad'"),
+        ("checkpoint", {"step": 1}, "dropped: checkpoint: step 1, path ''"),
+        ("checkpoint", {"step": 1, "path": "p", "size": 3}, "dropped: checkpoint.size: is no field of it"),
+        ("tags", {"": "x"}, "dropped: tags: a tag without a name"),
+        ("loss", {"loss": 5}, "dropped: loss: 5 is no mapping"),
+        ("weights", {"step": 3, "weights": {"kl": "half"}}, "dropped: weights.kl: 'half'"),
+        ("dance", {"step": 3}, "dropped: event: 'dance' is no kind of event"),
     ],
 )
-def test_the_field_that_is_wrong_is_named(feed: Feed, kind: str, data: dict[str, object], field: str) -> None:
-    with pytest.raises(WireError) as caught:
-        feed.event(kind, **data)
-    assert caught.value.field == f"events[0].data.{field}"
+def test_what_is_wrong_in_a_record_is_named_and_the_run_goes_on(
+    feed: Feed, kind: str, data: dict[str, object], said: str
+) -> None:
+    other = Feed(feed.store) if kind == "run" else feed
+    reply = other.event(kind, **data)
+    assert reply.acked == other.acked
+    assert any(line.startswith(said) for line in reply.set_aside), reply.set_aside
+    assert sum(feed.store.run(other.run_id).warnings.values()) == len(reply.set_aside)
+    assert other.log("loss", [1], [1.0]).set_aside == ()
 
 
 def test_a_run_starts_with_what_its_event_says(store: Store) -> None:
@@ -284,11 +300,38 @@ def test_an_alert_of_the_loop_goes_to_the_outbox(feed: Feed) -> None:
 
 def test_texts_that_a_database_would_refuse_are_mended(feed: Feed) -> None:
     feed.event("tags", **{"a\0b": "half \ud800 pair"})
-    feed.event("config", note="nul \0 and \ud800")
+    feed.event("config", note="nul \0 and \ud800", **{"\udcff": 2**70})
     feed.event("alert", title="nul \0")
+    feed.event("finish", status="failed", error="\udcff")
     run = feed.store.run(feed.run_id)
-    assert run.tags == {"a\ufffdb": "half ? pair"}
-    assert run.config == {"note": "nul \0 and \ud800"}
+    assert run.tags == {"a\ufffdb": "half \\ud800 pair"}
+    assert run.config == {"note": "nul \ufffd and \\ud800", "\\udcff": str(2**70)}
+    assert run.error == "\\udcff"
+    assert run.warnings == {"renamed": 1, "mended": 6}
+
+
+@pytest.mark.parametrize("key", ["", " ", "k" * 251, "a\0", "\udcff.png", " loss"])
+def test_points_under_a_name_that_no_database_takes_are_stored_under_another(feed: Feed, key: str) -> None:
+    reply = feed.log(key, [1, 2], [1.0, 2.0])
+    (series,) = feed.store.series(feed.run_id)
+    assert (series.count, feed.store.run(feed.run_id).warnings) == (2, {"renamed": 2})
+    assert reply.set_aside[0].startswith(f"renamed: {series.key}")
+
+
+def test_names_that_become_one_are_one_series(feed: Feed) -> None:
+    columns = Columns(np.array([0, 1], "u2"), np.arange(2), np.arange(2.0), np.full(2, NOW_MS))
+    batch = Batch(run_id=feed.run_id, writer="w", first=1, count=2, keys=("loss ", "loss"), points=columns)
+    feed.send(batch)
+    assert [(s.key, s.count) for s in feed.store.series(feed.run_id)] == [("loss", 2)]
+
+
+def test_times_of_a_clock_that_stands_before_1970_are_mended_in_both_spellings(feed: Feed) -> None:
+    columns = Columns(np.zeros(2, "u2"), np.arange(2), np.arange(2.0), np.array([-5, NOW_MS]))
+    batch = Batch(run_id=feed.run_id, writer="w", first=1, count=2, keys=("loss",), points=columns)
+    feed.send(decode_batch(encode_batch(batch)))
+    feed.send(replace(batch_from_json(batch_to_json(batch)), first=3))
+    assert sorted(feed.store.history(feed.run_id, "loss").times.tolist()) == [0, 0, NOW_MS, NOW_MS]
+    assert feed.store.run(feed.run_id).warnings["converted"] == 2
 
 
 def test_a_stop_request_reaches_the_loop(feed: Feed) -> None:

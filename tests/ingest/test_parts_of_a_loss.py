@@ -7,7 +7,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from sqlalchemy import update
 from torch import nn
@@ -15,7 +14,6 @@ from torch import nn
 from monitor import losses
 from monitor.client.run import init
 from monitor.domain import Finding
-from monitor.errors import WireError
 from monitor.ingest import rejudge
 from monitor.rules import Engine, diagnose
 from monitor.settings import load
@@ -79,9 +77,16 @@ def test_a_run_that_is_judged_anew_reads_parts_and_weights_from_the_store(feed: 
     assert feed.store.findings(feed.run_id) == found
 
 
-def test_weights_that_are_no_numbers_are_refused_with_their_place(feed: Feed) -> None:
-    with pytest.raises(WireError, match=r"weights\.kl"):
-        feed.event("weights", step=3, weights={"kl": "half"})
+def test_weights_that_are_no_numbers_are_left_out_with_their_place(feed: Feed) -> None:
+    reply = feed.event("weights", step=10**400, weights={"kl": "half", "x": math.inf, "y": 10**400, "z": 0.5})
+    assert [line.partition(":")[2].split(":")[0].strip() for line in reply.set_aside] == [
+        "weights.step",
+        "weights.kl",
+        "weights.x",
+        "weights.y",
+    ]
+    stored = [event.data for event in feed.store.events(feed.run_id) if event.kind == "weights"]
+    assert stored == [{"step": 2**63 - 1, "weights": {"z": 0.5}}]
 
 
 def train(folder: Path, reduction: str) -> tuple[str, tuple[Finding, ...]]:

@@ -1,0 +1,154 @@
+"""Hides what looks like a secret in what a run records of itself: its command line and its configuration.
+
+A value is a secret by the name before it (`--auth X`, `wandb.api_key=X`, `HF_TOKEN=X`, `{"password": "X"}`), by where
+it stands (`postgres://u:X@host`, `Authorization: Bearer X`), or by its own shape (`ghp_...`, a JWT). A plain number of
+less than eight digits and a boolean are none, so that `--max-tokens 4096` and `--key-dim 64` stay readable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+HIDDEN: Final = "***"
+
+
+def _words(found: str) -> frozenset[str]:
+    return frozenset(found.split())
+
+
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_PLAIN: Final = re.compile(r"[+-]?[0-9_.,]*(?:[eE][+-]?[0-9]{1,3})?|true|false|yes|no|on|off|none|null", re.IGNORECASE)
+_PLAIN_DIGITS: Final = 8
+
+_STRONG: Final = _words(
+    "password passwd passphrase pwd secret secrets apikey apitoken credential credentials creds authorization "
+    "privatekey secretkey accesskey authtoken accesstoken"
+)
+"""Words that make a secret of what they name."""
+_ENDS: Final = ("password", "passwd", "passphrase", "secret", "apikey")
+_PAIRED: Final = frozenset(("key", "keys", "token", "tokens"))
+_PAIRS: Final = frozenset(
+    ("api", "access", "secret", "private", "auth", "encryption", "signing", "account", "storage", "subscription", "ssh")
+)
+"""Words that make a secret of one of `_PAIRED` behind them."""
+_WEAK: Final = frozenset(("token", "pass", "pw", "auth", "cookie", "cookies", "bearer", "pat", "jwt", "dsn"))
+"""Words that make a secret where they stand last, unless a word of `_ORDINARY` stands before them."""
+_ORDINARY: Final = _words(
+    "bos eos pad unk sep cls mask image img video audio speech start end stop begin special next new prev last first "
+    "second single multi two one forward backward low high band per think text word sub label target decoder "
+    "prefix suffix middle blank eot eod eom eoc boi eoi boa eoa additional extra fim hole no use with skip num n"
+)
+_ABOUT: Final = _words(
+    "file files path paths dir directory folder name names id ids length len dim size type count env var field url uri "
+    "endpoint host user manager provider backend scheme mode method version through"
+)
+"""Last words of names that say something about a secret, and not the secret."""
+
+_ASSIGNED: Final = re.compile(r"(?P<name>[\-+~]*[A-Za-z_][\w.\-]*)=(?P<value>.*)", re.DOTALL)
+_NAMED: Final = re.compile(
+    r"""(?P<name>[A-Za-z_][\w.\-]*)["']?\s*[:=]\s*["']?(?:(?:Bearer|Basic|Token)\s+)?(?P<value>[^\s"',;&{}\[\]]+)"""
+)
+_WORDS: Final = re.compile(r"[a-z]+(?:[ _\-./:][a-z]+)*")
+"""What nobody has for a key: plain words, such as the name of a column."""
+_AUTHORITY: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*://[^\s/?#:@]*):(?P<value>[^\s/?#]+)@")
+_SCHEME: Final = re.compile(r"\b(?P<scheme>Bearer|Basic)(?P<between>\s+)(?P<value>[A-Za-z0-9._~+/\-]{8,}=*)")
+_SHAPES: Final = re.compile(
+    r"(?<![A-Za-z0-9])(?:"
+    r"gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}|glpat-[\w\-]{16,}|npm_[A-Za-z0-9]{30,}|pypi-[\w\-]{50,}"
+    r"|(?:hf|api_org)_(?=[A-Za-z0-9]*[A-Z0-9])[A-Za-z0-9]{20,}"
+    r"|sk-(?=[\w\-]*[0-9])[\w\-]{16,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w\-]{30,}|xox[abeprs]-[\w\-]{10,}"
+    r"|eyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]*"
+    r")"
+)
+_KEY_BLOCK: Final = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
+)
+
+
+def is_secret(name: str, value: str = "X") -> bool:
+    """True where this value of a setting of this name is a secret.
+
+    >>> [is_secret(name) for name in ("--key", "wandb.api_key", "HF_TOKEN", "dbPassword", "--access-key-id")]
+    [True, True, True, True, True]
+    >>> [is_secret(name) for name in ("--max-tokens", "key_dim", "tokenizer", "pad_token", "--pass-through", "author")]
+    [False, False, False, False, False, False]
+    >>> is_secret("image_key", "jpg"), is_secret("wandb_key", "a81fc"), is_secret("password", "64")
+    (False, True, False)
+    """
+    words = [word.lower() for word in _WORD.findall(name.rpartition(".")[2] or name)]
+    if not words or _is_plain(value):
+        return False
+    last, before = words[-1], words[-2] if len(words) > 1 else ""
+    for first, word in zip(["", *words], words, strict=False):
+        if word in _STRONG or word.endswith(_ENDS) or (first in _PAIRS and word in _PAIRED):
+            return last not in _ABOUT or last == "id"
+    if last == "key":
+        return len(words) == 1 or not _WORDS.fullmatch(value)
+    return last in _WEAK and before not in _ORDINARY
+
+
+def hide_text(found: str) -> str:
+    """A text without the secrets that stand in it.
+
+    >>> hide_text("curl -H 'Authorization: Bearer abcdefgh' https://u:pw@host/?password=abc&x=1")
+    "curl -H 'Authorization: Bearer ***' https://u:***@host/?password=***&x=1"
+    """
+    found = _KEY_BLOCK.sub(HIDDEN, found)
+    if "://" in found:
+        found = _AUTHORITY.sub(rf"\g<scheme>:{HIDDEN}@", found)
+    at = 0
+    while (named := _NAMED.search(found, at)) is not None:
+        at = named.start("value")
+        if is_secret(named["name"], named["value"]):
+            found = found[:at] + HIDDEN + found[named.end("value") :]
+            at += len(HIDDEN)
+    found = _SCHEME.sub(rf"\g<scheme>\g<between>{HIDDEN}", found)
+    return _SHAPES.sub(HIDDEN, found)
+
+
+def hide_command(argv: Sequence[str]) -> list[str]:
+    """A command line without its secrets.
+
+    >>> hide_command(["train.py", "--api-key=abc", "--token", "abc", "--lr", "0.1", "HF_TOKEN=abc"])
+    ['train.py', '--api-key=***', '--token', '***', '--lr', '0.1', 'HF_TOKEN=***']
+    """
+    shown: list[str] = []
+    name = ""
+    for word in argv:
+        assigned = _ASSIGNED.fullmatch(word)
+        flag = word.startswith("-") and not _is_plain(word)
+        if name and not flag and is_secret(name, word):
+            shown.append(HIDDEN)
+        elif assigned is not None and is_secret(assigned["name"], assigned["value"]):
+            shown.append(f"{assigned['name']}={HIDDEN}")
+        else:
+            shown.append(hide_text(word))
+        name = word if flag and assigned is None else ""
+    return shown
+
+
+def hidden(config: Mapping[str, object]) -> dict[str, object]:
+    """A configuration without its secrets.
+
+    >>> hidden({"hub": {"token": "abc", "url": "https://u:pw@host"}, "pad_token": "<pad>", "max_tokens": 9})
+    {'hub': {'token': '***', 'url': 'https://u:***@host'}, 'pad_token': '<pad>', 'max_tokens': 9}
+    """
+    return {name: _hidden(value, name) for name, value in config.items()}
+
+
+def _hidden(value: object, name: str) -> object:
+    if isinstance(value, Mapping):
+        within = name if is_secret(name) else ""
+        return {key: _hidden(item, within or str(key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_hidden(item, name) for item in value]
+    if isinstance(value, str):
+        return HIDDEN if is_secret(name, value) else hide_text(value)
+    return HIDDEN if isinstance(value, int | float) and is_secret(name, str(value)) else value
+
+
+def _is_plain(value: str) -> bool:
+    """True for what is no secret whatever its name: a short number, a boolean, nothing."""
+    return bool(_PLAIN.fullmatch(value)) and sum(map(str.isdigit, value)) < _PLAIN_DIGITS

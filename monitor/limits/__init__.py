@@ -1,0 +1,80 @@
+"""What a run may hold: every bound, and how what lies beyond it is made valid.
+
+The client applies these rules before it writes to its journal, the server before it stores. Both call the same
+functions, and what these return they return unchanged the second time, so that the two cannot disagree: no call of a
+training loop makes a record that the server refuses. Nothing here raises, whatever it is given, and nothing is changed
+in silence: each function takes a `Note` and tells it what it mended, cut or left out.
+
+Nothing here imports numpy, which a training process need not have.
+"""
+
+from __future__ import annotations
+
+from monitor.limits.bounds import (
+    MAX_ALERTS,
+    MAX_BATCH_EVENTS,
+    MAX_BODY,
+    MAX_CONFIG,
+    MAX_COUNTERS,
+    MAX_DEPTH,
+    MAX_ERROR,
+    MAX_EVENTS,
+    MAX_ITEMS,
+    MAX_NAME,
+    MAX_PATH,
+    MAX_POINTS,
+    MAX_RECORD,
+    MAX_SERIES,
+    MAX_SPARE,
+    MAX_STEP,
+    MAX_TAG,
+    MAX_TAGS,
+    MAX_TEXT,
+    MAX_TIME,
+    MAX_TITLE,
+    MAX_WEIGHTS,
+    MIN_STEP,
+)
+from monitor.limits.documents import document
+from monitor.limits.events import EVENT_KINDS, valid
+from monitor.limits.numbers import number_to_json, step
+from monitor.limits.texts import Note, cut, key, label, line, shown, silent, text
+
+__all__ = [
+    "EVENT_KINDS",
+    "MAX_ALERTS",
+    "MAX_BATCH_EVENTS",
+    "MAX_BODY",
+    "MAX_CONFIG",
+    "MAX_COUNTERS",
+    "MAX_DEPTH",
+    "MAX_ERROR",
+    "MAX_EVENTS",
+    "MAX_ITEMS",
+    "MAX_NAME",
+    "MAX_PATH",
+    "MAX_POINTS",
+    "MAX_RECORD",
+    "MAX_SERIES",
+    "MAX_SPARE",
+    "MAX_STEP",
+    "MAX_TAG",
+    "MAX_TAGS",
+    "MAX_TEXT",
+    "MAX_TIME",
+    "MAX_TITLE",
+    "MAX_WEIGHTS",
+    "MIN_STEP",
+    "Note",
+    "cut",
+    "document",
+    "key",
+    "label",
+    "line",
+    "number_to_json",
+    "shown",
+    "silent",
+    "step",
+    "text",
+    "valid",
+]

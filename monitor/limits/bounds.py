@@ -1,0 +1,55 @@
+"""The bounds. They are wide: a run that meets one of them has usually a mistake in it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Texts, in characters.
+MAX_NAME: Final = 250
+"""Names: of metrics, projects, runs, groups, tags and the entries of a configuration."""
+MAX_TAG: Final = 1000
+"""A tag's value."""
+MAX_TITLE: Final = 250
+"""An alert's title."""
+MAX_BODY: Final = 10_000
+"""An alert's body."""
+MAX_PATH: Final = 4096
+"""A checkpoint's path."""
+MAX_ERROR: Final = 2000
+"""What a run failed with."""
+MAX_TEXT: Final = 65_536
+"""A text in a configuration."""
+
+# A configuration; the description of a loss and what was captured of the surroundings are documents of the same kind.
+MAX_CONFIG: Final = 1_000_000
+"""Characters of a run's whole configuration as JSON."""
+MAX_ITEMS: Final = 30_000
+"""Entries of one mapping or list."""
+MAX_DEPTH: Final = 32
+"""Mappings and lists inside one another."""
+
+# A run.
+MAX_SERIES: Final = 10_000
+MAX_TAGS: Final = 1000
+MAX_EVENTS: Final = 100_000
+"""Events that are kept; those behind them still take effect."""
+MAX_ALERTS: Final = 10_000
+"""Alerts that `run.alert` gives; those of findings are not counted here."""
+MAX_WEIGHTS: Final = 1000
+"""Weights of one call."""
+MAX_COUNTERS: Final = 64
+"""Different counters of what was set aside."""
+
+# A batch.
+MAX_POINTS: Final = 1_000_000
+MAX_BATCH_EVENTS: Final = 65_536
+MAX_SPARE: Final = 65_536
+"""Records of a batch that hold neither a point nor an event and are not told of as lost."""
+MAX_RECORD: Final = 2**62
+"""Number of a record."""
+
+# Numbers.
+MIN_STEP: Final = -(2**63)
+MAX_STEP: Final = 2**63 - 1
+MAX_TIME: Final = 2**62
+"""Milliseconds since the epoch; the least is 0."""

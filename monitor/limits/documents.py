@@ -1,0 +1,189 @@
+"""A configuration as strict JSON data of bounded size: whatever is in it, whoever made it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from itertools import islice
+from typing import Final
+
+from monitor.limits.bounds import MAX_CONFIG, MAX_DEPTH, MAX_ITEMS, MAX_TEXT
+from monitor.limits.numbers import number_to_json
+from monitor.limits.texts import Note, cut, label, shown, text
+
+Data = Mapping[str, object] | Mapping[object, object]
+
+_BITS: Final = 64
+"""An integer of more bits is kept as its digits: databases and other languages have no such number."""
+_DIGITS: Final = 4096
+"""Bits up to which digits are written out; beyond, Python itself refuses sooner or later."""
+_MOST_LOOKED_AT: Final = 400_000
+_NOTHING: Final = object()
+
+
+def document(data: Data, note: Note, what: str = "config") -> dict[str, object]:
+    """A mapping as strict JSON data: text keys, 64-bit integers, non-finite floats as words, other types as text.
+
+    Dataclasses are mappings, sets and tuples lists, scalars of numpy and torch numbers. What does not fit the bounds is
+    cut or left out and counted; the small entries of the mapping are kept before the large ones.
+
+    Args:
+        data: any mapping, cyclic ones included.
+        note: told what was cut, left out or mended.
+        what: what it is, for the note.
+
+    >>> document({"lr": float("nan"), "shape": (3, 4), 5: None, "by": {"x"}}, print)
+    {'lr': 'NaN', 'shape': [3, 4], '5': None, 'by': ['x']}
+    """
+    copy = _Copy()
+    try:
+        found = copy.mapping(data, 0)
+    except Exception as error:  # a user's mapping may raise anything
+        note("dropped", what, f"{shown(data)} cannot be read: {text(error)}", 1)
+        return {}
+    if copy.left_out:
+        note("shortened", what, f"entries beyond the bounds, the first of them {shown(copy.where)}", copy.left_out)
+    if copy.mended:
+        note("mended", what, "entries that JSON or a database does not take as they are", copy.mended)
+    return found
+
+
+class _Copy:
+    """One walk over a document; what is kept is paid for with characters."""
+
+    def __init__(self) -> None:
+        self.left = MAX_CONFIG - 2
+        self.looked_at = self.left_out = self.mended = 0
+        self.where = ""
+
+    def mapping(self, data: Data, depth: int) -> dict[str, object]:
+        items = list(islice(data.items(), MAX_ITEMS + 1))
+        if len(items) > MAX_ITEMS:
+            self._leave(items.pop()[0], _length(data) - MAX_ITEMS)
+        order = sorted(items, key=lambda item: not _small(item[1])) if depth == 0 else items
+        kept: dict[str, object] = {}
+        for given, value in order:
+            if self._spent():
+                self._leave(given, 1)
+                continue
+            name = label(given)
+            self.mended += name != given and isinstance(given, str)
+            if name in kept:
+                self._leave(name, 1)
+                continue
+            before = self.left
+            self.left -= len(name) + 4
+            found = self.value(value, depth + 1, name) if self.left >= 0 else self._leave(name, 1)
+            if found is _NOTHING:
+                self.left = before
+            else:
+                kept[name] = found
+        return (
+            kept
+            if order is items
+            else {name: kept[name] for name in (label(given) for given, _ in items) if name in kept}
+        )
+
+    def value(self, value: object, depth: int, name: str) -> object:
+        self.looked_at += 1
+        kind = type(value)
+        if value is None or kind is bool:
+            return self._pay(value, 6, name)
+        if kind is str:
+            return self._text(text(value), name, value)
+        try:
+            return self._other(value, depth, name)
+        except Exception:  # a user's type may raise anything
+            self.mended += 1
+            return self._text(f"<{kind.__name__}>", name)
+
+    def _other(self, value: object, depth: int, name: str) -> object:
+        if isinstance(value, str):
+            return self._text(text(str.__str__(value)), name)
+        if isinstance(value, int | float):
+            return self._number(value, name)
+        if isinstance(value, Mapping):
+            return self._inside(lambda: self.mapping(value, depth), depth, name)
+        if isinstance(value, list | tuple | set | frozenset):
+            return self._inside(lambda: self._list(value, depth, name), depth, name)
+        return self._object(value, depth, name)
+
+    def _object(self, value: object, depth: int, name: str) -> object:
+        if is_dataclass(value) and not isinstance(value, type):
+            members: dict[object, object] = {field.name: getattr(value, field.name, None) for field in fields(value)}
+            return self._inside(lambda: self.mapping(members, depth), depth, name)
+        item = getattr(value, "item", None)
+        if callable(item) and getattr(value, "ndim", None) == 0:
+            return self.value(item(), depth + 1, name) if depth < 2 * MAX_DEPTH else self._leave(name, 1)
+        return self._text(text(value), name)
+
+    def _inside(self, walk: Callable[[], object], depth: int, name: str) -> object:
+        if depth >= MAX_DEPTH:
+            self._leave(name, 1)
+            return self._text("…", name)
+        if self.left < 4:
+            return self._leave(name, 1)
+        self.left -= 4
+        return walk()
+
+    def _list(self, values: Iterable[object], depth: int, name: str) -> list[object]:
+        kept: list[object] = []
+        items = list(islice(values, MAX_ITEMS + 1))
+        if len(items) > MAX_ITEMS:
+            items.pop()
+            self._leave(name, _length(values) - MAX_ITEMS)
+        for i, value in enumerate(items):
+            if self._spent():
+                self._leave(name, len(items) - i)
+                break
+            found = self.value(value, depth + 1, name)
+            if found is not _NOTHING:
+                kept.append(found)
+        return kept
+
+    def _number(self, value: int | float, name: str) -> object:
+        if isinstance(value, float):
+            found = number_to_json(float(value))
+            return self._pay(found, len(repr(found)) + 2, name)
+        whole = int(value)
+        if whole.bit_length() <= _BITS:
+            return self._pay(whole, len(str(whole)) + 2, name)
+        self.mended += 1
+        many = whole.bit_length() > _DIGITS
+        return self._text(f"an integer of {whole.bit_length()} bits" if many else str(whole), name)
+
+    def _text(self, found: str, name: str, given: object = None) -> object:
+        self.mended += isinstance(given, str) and found != given
+        kept = cut(found, MAX_TEXT)
+        if kept is not found:
+            self._leave(name, 1)
+        return self._pay(kept, len(kept) + 4, name)
+
+    def _pay(self, value: object, size: int, name: str) -> object:
+        if size > self.left:
+            return self._leave(name, 1)
+        self.left -= size
+        return value
+
+    def _spent(self) -> bool:
+        return self.left < 4 or self.looked_at > _MOST_LOOKED_AT
+
+    def _leave(self, name: object, n: int) -> object:
+        self.where = self.where or label(name)
+        self.left_out += n
+        return _NOTHING
+
+
+def _small(value: object) -> bool:
+    try:
+        large = isinstance(value, Mapping | list | tuple | set | frozenset)
+        return not large and not (isinstance(value, str) and len(value) > 1000)
+    except Exception:  # as above
+        return False
+
+
+def _length(values: object) -> int:
+    try:
+        return max(len(values), MAX_ITEMS + 1)  # type: ignore[arg-type]  # what has no length has at least one more
+    except Exception:  # as above
+        return MAX_ITEMS + 1

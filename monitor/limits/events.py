@@ -1,0 +1,263 @@
+"""The data of events, by kind: what the store takes, made of whatever was given."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Final
+
+from monitor.domain import RunStatus, Severity
+from monitor.limits.bounds import (
+    MAX_BODY,
+    MAX_ERROR,
+    MAX_ITEMS,
+    MAX_NAME,
+    MAX_PATH,
+    MAX_RECORD,
+    MAX_TAG,
+    MAX_TAGS,
+    MAX_TITLE,
+    MAX_WEIGHTS,
+)
+from monitor.limits.documents import document
+from monitor.limits.numbers import step
+from monitor.limits.texts import Note, cut, label, line, shown, text
+
+Data = Mapping[object, object]
+
+_RESUME: Final = ("never", "allow", "must")
+_ENDS: Final = (str(RunStatus.FINISHED), str(RunStatus.STOPPED), str(RunStatus.FAILED))
+_COUNTER: Final = 64
+"""Characters of a counter's name."""
+_HEARTBEAT_S: Final = 1e9
+_STRANGE: Final = 10
+"""Unknown fields of one event that are told of."""
+
+
+def valid(kind: str, data: object, note: Note) -> dict[str, object] | None:
+    """An event's data as it is stored, and as it stays when it is given again; None where nothing of it can be used.
+
+    Args:
+        kind: one of `EVENT_KINDS`.
+        data: a mapping; its values may be of any type.
+        note: told what was mended, cut or left out.
+
+    >>> valid("alert", {"title": " ", "body": "look", "severity": "bad"}, lambda *told: print(*told[:2]))
+    mended alert.title
+    mended alert.severity
+    {'title': 'look', 'body': 'look', 'severity': 'warning'}
+    """
+    made = _KINDS.get(kind)
+    if made is None:
+        note("dropped", "event", f"{shown(kind)} is no kind of event", 1)
+        return None
+    if not isinstance(data, Mapping):
+        note("dropped", kind, f"{shown(data)} is no mapping", 1)
+        return None
+    make, fields = made
+    try:
+        for name in islice((name for name in data if fields and name not in fields), _STRANGE):
+            note("dropped", f"{kind}.{label(name)}", "is no field of it", 1)
+        return make(data, note)
+    except Exception as error:  # a user's mapping may raise anything
+        note("dropped", kind, text(error), 1)
+        return None
+
+
+def _run(data: Data, note: Note) -> dict[str, object]:
+    loss = data.get("loss")
+    return {
+        "project": _name(data, "project", note) or "default",
+        "name": _name(data, "name", note),
+        "group": _name(data, "group", note),
+        "config": _document(data.get("config"), "config", note),
+        "tags": _tags(data.get("tags"), note),
+        "loss": None if loss is None else _document(loss, "loss", note),
+        "resume": _one_of(data.get("resume"), _RESUME, "never", "run.resume", note),
+        "heartbeat_s": _seconds(data.get("heartbeat_s"), note),
+        "join": bool(data.get("join")),
+    }
+
+
+def _config(data: Data, note: Note) -> dict[str, object]:
+    inner = data.get("config")
+    return {"config": _document(inner if isinstance(inner, Mapping) else data, "config", note)}
+
+
+def _tags_event(data: Data, note: Note) -> dict[str, object] | None:
+    inner = data.get("tags")
+    found = _tags(inner if isinstance(inner, Mapping | list) else data, note)
+    return {"tags": found} if found else None
+
+
+def _loss(data: Data, note: Note) -> dict[str, object] | None:
+    inner = data.get("loss")
+    if not isinstance(inner, Mapping):
+        note("dropped", "loss", f"{shown(inner)} is no mapping", 1)
+        return None
+    return {"loss": _document(inner, "loss", note)}
+
+
+def _capture(data: Data, note: Note) -> dict[str, object]:
+    return _document(data, "capture", note)
+
+
+def _checkpoint(data: Data, note: Note) -> dict[str, object] | None:
+    path, number = data.get("path"), step(data.get("step"), note, "checkpoint.step")
+    try:
+        path = os.fspath(path)  # type: ignore[call-overload]  # whatever is no path raises
+    except Exception:  # a user's type may raise anything
+        path = "" if path is None else path
+    found = line(path, MAX_PATH, "checkpoint.path", note)
+    if number is None or not found.strip():
+        note("dropped", "checkpoint", f"step {shown(data.get('step'))}, path {shown(path)}", 1)
+        return None
+    return {"step": number, "path": found}
+
+
+def _finish(data: Data, note: Note) -> dict[str, object]:
+    status = data.get("status")
+    known = isinstance(status, str) and status in _ENDS
+    if not known and status not in (None, ""):
+        note("status", text(status), "is no way to end a run; finished is taken", 1)
+    found: dict[str, object] = {"status": str(status) if known else _ENDS[0]}
+    for name in ("error", "reason"):
+        value = data.get(name)
+        if value is not None:
+            found[name] = line(value, MAX_ERROR, f"finish.{name}", note)
+        elif name == "error":
+            found[name] = None
+    return found
+
+
+def _warning(data: Data, _: Note) -> dict[str, object] | None:
+    """A warning is cut in silence: a warning of a warning would never end."""
+    name, count = label(data.get("name") or ""), data.get("count", 1)
+    if not name:
+        return None
+    number = count if isinstance(count, int) and not isinstance(count, bool) else 1
+    found: dict[str, object] = {"name": cut(name, _COUNTER), "count": min(max(number, 0), MAX_RECORD)}
+    if "key" in data:
+        found["key"] = label(data["key"])
+    if "example" in data:
+        found["example"] = cut(text(data["example"]), MAX_NAME)
+    return found
+
+
+def _alert(data: Data, note: Note) -> dict[str, object]:
+    body = data.get("body")
+    found = "" if body is None else line(body, MAX_BODY, "alert.body", note)
+    given = data.get("title")
+    title = "" if given is None else line(given, MAX_TITLE, "alert.title", note)
+    if not title.strip():
+        title = cut(next((row.strip() for row in found.splitlines() if row.strip()), "(no title)"), MAX_TITLE)
+        note("mended", "alert.title", shown(given), 1)
+    severity = _one_of(data.get("severity"), tuple(map(str, Severity)), str(Severity.WARNING), "alert.severity", note)
+    return {"title": title, "body": found, "severity": severity}
+
+
+def _weights(data: Data, note: Note) -> dict[str, object] | None:
+    given, number = data.get("weights"), step(data.get("step"), note, "weights.step")
+    if not isinstance(given, Mapping) or number is None:
+        note("dropped", "weights", f"step {shown(data.get('step'))}, weights {shown(given)}", 1)
+        return None
+    kept: dict[str, float] = {}
+    for name, weight in islice(given.items(), MAX_WEIGHTS):
+        found = _finite(weight)
+        if found is None:
+            note("dropped", f"weights.{label(name)}", shown(weight), 1)
+        else:
+            kept[label(name)] = found
+    if len(given) > MAX_WEIGHTS:
+        note("dropped", "weights", f"{len(given)} weights, {MAX_WEIGHTS} are kept", len(given) - MAX_WEIGHTS)
+    return {"step": number, "weights": kept}
+
+
+_RUN: Final = ("project", "name", "group", "config", "tags", "loss", "resume", "heartbeat_s", "join")
+_KINDS: Final[Mapping[str, tuple[Callable[[Data, Note], dict[str, object] | None], tuple[str, ...]]]] = {
+    "run": (_run, _RUN),
+    "config": (_config, ()),
+    "tags": (_tags_event, ()),
+    "loss": (_loss, ("loss",)),
+    "capture": (_capture, ()),
+    "checkpoint": (_checkpoint, ("step", "path")),
+    "finish": (_finish, ("status", "error", "reason")),
+    "warning": (_warning, ("name", "key", "count", "example")),
+    "alert": (_alert, ("title", "body", "severity")),
+    "weights": (_weights, ("step", "weights")),
+}
+"""What makes the data of each kind, and the fields that it has; none where all of the data is the content."""
+EVENT_KINDS: Final = frozenset(_KINDS)
+
+
+def _name(data: Data, field: str, note: Note) -> str | None:
+    value = data.get(field)
+    if value is None or value == "":
+        return None
+    found = label(value)
+    if found != value:
+        note("renamed", found, shown(value), 1)
+    return found or None
+
+
+def _document(value: object, what: str, note: Note) -> dict[str, object]:
+    if isinstance(value, Mapping):
+        return document(value, note, what)
+    if value is not None:
+        note("dropped", what, f"{shown(value)} is no mapping", 1)
+    return {}
+
+
+def _tags(value: object, note: Note) -> dict[str, str]:
+    if value is None:
+        return {}
+    try:
+        pairs = value.items() if isinstance(value, Mapping) else [(tag, "") for tag in value]  # type: ignore[attr-defined]  # or it raises
+        given = list(islice(pairs, MAX_ITEMS))
+    except Exception:  # a user's mapping may raise anything
+        note("dropped", "tags", f"{shown(value)} is no mapping", 1)
+        return {}
+    kept: dict[str, str] = {}
+    for name, tag in given:
+        found = label(name)
+        if not found or (len(kept) >= MAX_TAGS and found not in kept):
+            note(
+                "dropped",
+                "tags",
+                f"{shown(name)}; a run has {MAX_TAGS} tags at most" if found else "a tag without a name",
+                1,
+            )
+            continue
+        if found != name and isinstance(name, str):
+            note("renamed", found, shown(name), 1)
+        kept[found] = "" if tag is None else line(tag, MAX_TAG, f"tag {found}", note)
+    return kept
+
+
+def _one_of(value: object, known: tuple[str, ...], default: str, what: str, note: Note) -> str:
+    if isinstance(value, str) and value in known:
+        return str(value)
+    if value is not None and value != "":
+        note("mended", what, f"{shown(value)}; {default} is taken", 1)
+    return default
+
+
+def _seconds(value: object, note: Note) -> float | None:
+    found = _finite(value)
+    if found is not None and 0 < found < _HEARTBEAT_S:
+        return found
+    if value is not None:
+        note("dropped", "heartbeat_s", shown(value), 1)
+    return None
+
+
+def _finite(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None

@@ -1,0 +1,34 @@
+"""Steps, and floats as strict JSON has them."""
+
+from __future__ import annotations
+
+import math
+
+from monitor.limits.bounds import MAX_STEP, MIN_STEP
+from monitor.limits.texts import Note, shown
+
+
+def number_to_json(value: float) -> float | str:
+    """A float as JSON has it: what is not finite as "NaN", "Infinity" or "-Infinity"."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def step(value: object, note: Note, what: str = "step") -> int | None:
+    """The step as an int of 64 bits; None, with a note, where it is no number.
+
+    >>> step(3.0, print), step(True, print), step(10**400, lambda *told: None) == 2**63 - 1
+    (3, 1, True)
+    """
+    try:
+        item = getattr(value, "item", None)
+        given = item() if callable(item) else value
+        whole: int = math.floor(given)  # type: ignore[arg-type]  # whatever it is, it has __floor__ or it raises
+        kept = min(max(whole, MIN_STEP), MAX_STEP)
+        if kept != given:
+            note("converted", what, shown(given) if kept == whole else f"an integer of {whole.bit_length()} bits", 1)
+        return kept
+    except Exception:  # a user's type may raise anything
+        note("dropped", what, shown(value), 1)
+        return None
