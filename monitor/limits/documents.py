@@ -55,6 +55,8 @@ class _Copy:
         self.left = MAX_CONFIG - 2
         self.looked_at = self.left_out = self.mended = 0
         self.where = ""
+        self.inside: set[int] = set()
+        """The mappings and lists on the way to where the walk is, by identity."""
 
     def mapping(self, data: Data, depth: int) -> dict[str, object]:
         items = list(islice(data.items(), MAX_ITEMS + 1))
@@ -103,28 +105,32 @@ class _Copy:
         if isinstance(value, int | float):
             return self._number(value, name)
         if isinstance(value, Mapping):
-            return self._inside(lambda: self.mapping(value, depth), depth, name)
+            return self._inside(value, lambda: self.mapping(value, depth), depth, name)
         if isinstance(value, list | tuple | set | frozenset):
-            return self._inside(lambda: self._list(value, depth, name), depth, name)
+            return self._inside(value, lambda: self._list(value, depth, name), depth, name)
         return self._object(value, depth, name)
 
     def _object(self, value: object, depth: int, name: str) -> object:
         if is_dataclass(value) and not isinstance(value, type):
             members: dict[object, object] = {field.name: getattr(value, field.name, None) for field in fields(value)}
-            return self._inside(lambda: self.mapping(members, depth), depth, name)
+            return self._inside(value, lambda: self.mapping(members, depth), depth, name)
         item = getattr(value, "item", None)
         if callable(item) and getattr(value, "ndim", None) == 0:
             return self.value(item(), depth + 1, name) if depth < 2 * MAX_DEPTH else self._leave(name, 1)
         return self._text(text(value), name)
 
-    def _inside(self, walk: Callable[[], object], depth: int, name: str) -> object:
-        if depth >= MAX_DEPTH:
+    def _inside(self, value: object, walk: Callable[[], object], depth: int, name: str) -> object:
+        if depth >= MAX_DEPTH or id(value) in self.inside:
             self._leave(name, 1)
             return self._text("…", name)
         if self.left < 4:
             return self._leave(name, 1)
         self.left -= 4
-        return walk()
+        self.inside.add(id(value))
+        try:
+            return walk()
+        finally:
+            self.inside.discard(id(value))
 
     def _list(self, values: Iterable[object], depth: int, name: str) -> list[object]:
         kept: list[object] = []
