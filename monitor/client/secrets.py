@@ -48,18 +48,20 @@ _ABOUT: Final = _words(
 
 _ASSIGNED: Final = re.compile(r"(?P<name>[\-+~]*[A-Za-z_][\w.\-]*)=(?P<value>.*)", re.DOTALL)
 _NAMED: Final = re.compile(
-    r"""(?P<name>[A-Za-z_][\w.\-]*)["']?\s*[:=]\s*["']?(?:(?:Bearer|Basic|Token)\s+)?(?P<value>[^\s"',;&{}\[\]]+)"""
+    r"""(?<![\w.\-])(?P<name>[A-Za-z_][\w.\-]*)["']?\s*[:=]\s*["']?(?:(?:Bearer|Basic|Token)\s+)?"""
+    r"""(?P<value>[^\s"',;&{}\[\]]{1,64})"""
 )
+_VALUE: Final = re.compile(r"""[^\s"',;&{}\[\]]*""")
 _WORDS: Final = re.compile(r"[a-z]+(?:[ _\-./:][a-z]+)*")
 """What nobody has for a key: plain words, such as the name of a column."""
-_AUTHORITY: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*://[^\s/?#:@]*):(?P<value>[^\s/?#]+)@")
+_AUTHORITY: Final = re.compile(r"(?<![\w+.\-])(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*://[^\s/?#:@]*):(?P<value>[^\s/?#]+)@")
 _SCHEME: Final = re.compile(r"\b(?P<scheme>Bearer|Basic)(?P<between>\s+)(?P<value>[A-Za-z0-9._~+/\-]{8,}=*)")
 _SHAPES: Final = re.compile(
     r"(?<![A-Za-z0-9])(?:"
     r"gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}|glpat-[\w\-]{16,}|npm_[A-Za-z0-9]{30,}|pypi-[\w\-]{50,}"
-    r"|(?:hf|api_org)_(?=[A-Za-z0-9]*[A-Z0-9])[A-Za-z0-9]{20,}"
-    r"|sk-(?=[\w\-]*[0-9])[\w\-]{16,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w\-]{30,}|xox[abeprs]-[\w\-]{10,}"
-    r"|eyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]*"
+    r"|(?:hf|api_org)_(?=[A-Za-z0-9]{0,60}[A-Z0-9])[A-Za-z0-9]{20,}"
+    r"|sk-(?=[\w\-]{0,60}[0-9])[\w\-]{16,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w\-]{30,}|xox[abeprs]-[\w\-]{10,}"
+    r"|eyJ[\w\-]{8,300}\.[\w\-]{8,}\.[\w\-]*"
     r")"
 )
 _KEY_BLOCK: Final = re.compile(
@@ -85,7 +87,7 @@ def is_secret(name: str, value: str = "X") -> bool:
         if word in _STRONG or word.endswith(_ENDS) or (first in _PAIRS and word in _PAIRED):
             return last not in _ABOUT or last == "id"
     if last == "key":
-        return len(words) == 1 or not _WORDS.fullmatch(value)
+        return (len(words) == 1 and name.startswith("-")) or not _WORDS.fullmatch(value)
     return last in _WEAK and before not in _ORDINARY
 
 
@@ -98,12 +100,15 @@ def hide_text(found: str) -> str:
     found = _KEY_BLOCK.sub(HIDDEN, found)
     if "://" in found:
         found = _AUTHORITY.sub(rf"\g<scheme>:{HIDDEN}@", found)
-    at = 0
+    at = done = 0
+    parts: list[str] = []
     while (named := _NAMED.search(found, at)) is not None:
         at = named.start("value")
         if is_secret(named["name"], named["value"]):
-            found = found[:at] + HIDDEN + found[named.end("value") :]
-            at += len(HIDDEN)
+            end = _VALUE.match(found, at)
+            parts += [found[done:at], HIDDEN]
+            at = done = named.end("value") if end is None else end.end()
+    found = "".join([*parts, found[done:]])
     found = _SCHEME.sub(rf"\g<scheme>\g<between>{HIDDEN}", found)
     return _SHAPES.sub(HIDDEN, found)
 
