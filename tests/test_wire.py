@@ -166,6 +166,7 @@ Change = Callable[[dict[str, object]], object]
         (lambda d: d.update(events=d["events"] * 65_537), "events"),
         (lambda d: d.update(count=4 * 10**18), "count"),
         (lambda d: d.update(count=65_540), "count"),
+        (lambda d: d.update(first=2**62, count=1, events=[], points=d["points"][:1]), "count"),
         (lambda d: d["events"][0].update(record=2), "events[0].record"),
         (lambda d: d["events"][0].update(data=5), "events[0].data"),
     ],

@@ -69,7 +69,8 @@ _BODY: Final = {
 async def post_batch(request: Request, served: Served) -> Response:
     """Store a batch of one writer's records, judge it, and answer with the recommendation.
 
-    All of it is stored or nothing is. A batch that was stored before is answered as a duplicate.
+    What of its records cannot be used is set aside, counted and told of; the rest is stored. A batch that was stored
+    before is answered as a duplicate.
     """
     kind = media_type(request)
     if kind not in (wire.MEDIA_TYPE, "application/json"):

@@ -29,7 +29,7 @@ def checked(header: Mapping[str, object], points: Columns) -> Batch:
     run_id = _string(header, "run_id", _RUN_ID, "32 lower-case hex digits")
     writer = _string(header, "writer", _WRITER, "1 to 64 letters, digits, '_', '.' or '-'")
     first = integer(header, "first", 0, MAX_RECORD)
-    count = integer(header, "count", 0, MAX_RECORD)
+    count = integer(header, "count", 0, MAX_RECORD - first)
     keys = header.get("keys")
     if not isinstance(keys, list):
         raise WireError("keys", "must be a list of strings")

@@ -486,6 +486,16 @@ def test_importing_the_package_is_instant_and_brings_no_numpy() -> None:
     assert import_s("monitor") < import_s("asyncio")  # about a quarter of it
 
 
+def test_a_run_that_is_only_journalled_brings_no_numpy_either(tmp_path: Path) -> None:
+    code = (
+        "import sys, monitor; run = monitor.init('p', mode='offline', config={'lr': 1}, tags=['a'], capture=False)\n"
+        "run.log({'x': 1.0}); run.alert('a'); run.finish(); print('numpy' in sys.modules)"
+    )
+    environment = {**os.environ, "MONITOR_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == "False"
+
+
 def import_s(name: str) -> float:
     """Seconds that an import takes in a new process, the best of five."""
     code = f"import time; t = time.perf_counter(); import {name}; print(time.perf_counter() - t)"
