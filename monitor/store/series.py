@@ -112,7 +112,8 @@ class SeriesState:
         if start >= len(points):
             return
         steps = np.concatenate([steps, points.steps[start::stride]])
-        with np.errstate(over="ignore"):  # what no float32 holds becomes infinite, and is not drawn
+        # What no float32 holds becomes infinite, and is not drawn; a signalling NaN becomes a quiet one.
+        with np.errstate(over="ignore", invalid="ignore"):
             values = np.concatenate([values, points.values[start::stride].astype(np.float32)])
         while len(steps) > SPARKLINE:
             stride, steps, values = stride * 2, steps[::2], values[::2]
