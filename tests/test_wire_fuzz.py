@@ -50,7 +50,7 @@ def whole(rng: random.Random, run_id: str, first: int) -> Batch:
     keys = ("train/loss", "val/loss", "lr", "loss/kl")
     points = Columns(
         np.array([rng.randrange(4) for _ in range(n)], "u2"),
-        np.array([rng.choice([0, 1, 2, -(2**63), 2**63 - 2]) for _ in range(n)], "i8"),
+        np.array([rng.choice([0, 1, 2, -(2**63), 2**63 - 1]) for _ in range(n)], "i8"),
         np.array([rng.choice([0.5, np.nan, np.inf, 5e-324]) for _ in range(n)], "f8"),
         np.array([rng.choice([0, NOW_MS, -5, 2**62 + 1]) for _ in range(n)], "i8"),
         np.full(n, 0.5) if rng.random() < 0.5 else None,

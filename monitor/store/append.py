@@ -163,7 +163,7 @@ def _count_in(link: Link, run_id: str, state: SeriesState, attempt: int, points:
         state.tails, state.attempts = [], max(state.attempts, 2)
         return 0
     newer = attempt > state.attempt or state.attempts == 0
-    hides = state.attempts > (0 if newer else 1) and summary.first_step < (state.cut_step if not newer else 2**63 - 1)
+    hides = state.attempts > (0 if newer else 1) and (newer or summary.first_step < state.cut_step)
     if newer:
         state.attempt, state.attempts, state.tails = attempt, state.attempts + 1, []
         state.cut_step = summary.first_step

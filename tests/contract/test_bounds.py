@@ -106,6 +106,15 @@ def test_a_batch_starts_one_attempt_at_most(feed: Feed) -> None:
     assert (run.attempt, run.warnings) == (2, {"dropped": 49})
 
 
+def test_a_new_attempt_hides_a_point_at_the_last_step_there_is(feed: Feed) -> None:
+    feed.log("loss", [5, 2**63 - 1], [1.0, 2.0])
+    feed.send(events(feed, ("run", {"resume": "allow"})))
+    feed.log("loss", [2**63 - 1], [3.0])
+    (series,) = feed.store.series(feed.run_id)
+    history = feed.store.history(feed.run_id, "loss")
+    assert (series.count, history.values.tolist()) == (2, [1.0, 3.0])
+
+
 @pytest.mark.parametrize("count", [4 * 10**18, 2**62, 70_000])
 def test_a_batch_that_counts_more_records_than_it_holds_is_refused(feed: Feed, count: int) -> None:
     batch = Batch(run_id=feed.run_id, writer="w", first=1, count=count, events=events(feed, ("tags", {})).events)
