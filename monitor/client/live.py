@@ -18,7 +18,7 @@ from monitor.client import lifetime, options
 from monitor.client.endings import ending, error_line
 from monitor.client.notices import LOGGER, Notices
 from monitor.client.secrets import hidden
-from monitor.client.values import SeriesTaken, article, flatten, nanoseconds, number
+from monitor.client.values import SeriesTaken, article, flatten, nanoseconds, number, plain
 from monitor.client.writer import Writer
 from monitor.domain import Action, Recommendation, Reply
 from monitor.limits import shown, text
@@ -310,7 +310,7 @@ class Run:
             tuple(kept),
             [value if isinstance(value, float) else 0.0 for value in kept.values()],
             step=None if step is None else limits.step(step, self._notices.count),
-            epoch=None if epoch is None else _float(number("epoch", epoch, self._notices)),
+            epoch=None if epoch is None else plain("epoch", epoch, self._notices),
             at_ns=None if time is None else nanoseconds(time, self._notices),
             pending=waiting,
         )
@@ -320,14 +320,22 @@ class Run:
 
     def _log_weights(self, weights: object, step: int | None) -> None:
         def write() -> None:
-            flat = flatten(weights, self._notices).items() if isinstance(weights, Mapping) else ()
-            found = {key: _float(number(key, value, self._notices)) for key, value in flat}
-            kept = {key: value for key, value in found.items() if value is not None and value - value == 0}
+            if not isinstance(weights, Mapping):
+                self._notices.count("dropped", "weights", f"{article(weights)}, not a mapping of names to numbers")
+                return
+            kept: dict[str, float] = {}
+            for key, value in flatten(weights, self._notices).items():
+                weight = plain(key, value, self._notices)
+                if weight is not None and weight - weight == 0:
+                    kept[key] = weight
+                elif weight is not None:
+                    self._notices.count("dropped", f"weights.{key}", str(weight))
             if kept == self._weights:
                 return
             self._weights = kept
+            at = None if step is None else limits.step(step, limits.silent)  # `log()` itself says what is wrong with it
             last = 0 if self._writer is None else self._writer.journal.step
-            self._event("weights", {"step": last if step is None else step, "weights": kept})
+            self._event("weights", {"step": last if at is None else at, "weights": kept})
 
         self._quietly("weights", write)
 
@@ -384,7 +392,3 @@ class Run:
         if self._told_at is None:
             return False
         return writer.journal.count - self._told_at <= max(20, self._told_at // 20)
-
-
-def _float(value: object) -> float | None:
-    return value if isinstance(value, float) else None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from typing import Final
 
 from monitor.client.device import DeviceCopy, device_copy
@@ -30,7 +29,10 @@ def flatten(data: Mapping[object, object], notices: Notices) -> dict[str, object
     {'loss/l1': 1.0, 'loss/l2': 2.0, '3': 4.0}
     """
     flat: dict[str, object] = {}
-    for name, value in islice(_leaves(data, notices, "", ()), _MOST_VALUES):
+    for i, (name, value) in enumerate(_leaves(data, notices, "", ())):
+        if i == _MOST_VALUES:
+            notices.count("dropped", "log()", f"more than {_MOST_VALUES} values in one call")
+            break
         kept = key(name)
         if kept != name:
             notices.count("renamed", kept, shown(name))
@@ -87,10 +89,19 @@ def number(key: str, value: object, notices: Notices) -> float | DeviceCopy | No
         return None
 
 
+def plain(key: str, value: object, notices: Notices) -> float | None:
+    """The value as a float that is there at once; None, with a notice, where it is none."""
+    found = number(key, value, notices)
+    if found is None or isinstance(found, float):
+        return found
+    notices.count("dropped", key, "on a device; only metrics are waited for")
+    return None
+
+
 def nanoseconds(time: object, notices: Notices) -> int | None:
     """A time in seconds as nanoseconds since the epoch; None, with a notice, where it is no time to log at."""
-    seconds = number("time", time, notices)
-    if isinstance(seconds, float) and 0 <= seconds < _LATEST_S:
+    seconds = plain("time", time, notices)
+    if seconds is not None and 0 <= seconds < _LATEST_S:
         return int(seconds * 1e9)
     if seconds is not None:
         notices.count("converted", "time", f"{shown(time)} s since 1970; now is taken")
