@@ -12,6 +12,7 @@ from monitor.domain import Finding, Points
 from monitor.errors import RulesError, RunNotFound
 from monitor.ingest.engines import Judges
 from monitor.ingest.recent import packed, unpacked
+from monitor.limits import MAX_SERIES
 from monitor.roles import Role
 from monitor.rules import ROLE_CODES, Engine, EnginePoints, State, Update
 from monitor.rules.points import WEIGHT
@@ -64,15 +65,25 @@ def _fed(batch: Batch, states: Mapping[int, SeriesState]) -> EnginePoints:
     seen = role != 255
     role, part, step = role[seen], places[points.key[seen]], points.step[seen].astype(np.float64)
     value = points.value[seen]
-    for since, weights in reversed(weights_of(batch.events)):
-        later = np.flatnonzero(step >= since)
-        at = int(later[0]) if len(later) else len(step)
-        which = [names.setdefault(name, len(names)) for name in weights]
-        role, part = np.insert(role, at, [WEIGHT] * len(which)), np.insert(part, at, which)
-        step, value = np.insert(step, at, [since] * len(which)), np.insert(value, at, list(weights.values()))
+    told = _told(batch, names)
+    if told:
+        since, which, weights = zip(*told, strict=True)
+        at = np.searchsorted(np.maximum.accumulate(step), since) if len(step) else np.zeros(len(told), np.int64)
+        role, part = np.insert(role, at, [WEIGHT] * len(told)), np.insert(part, at, which)
+        step, value = np.insert(step, at, since), np.insert(value, at, weights)
     if not names:
         return EnginePoints(role, step, value)
     return EnginePoints(role, step, value, part, tuple(names))
+
+
+def _told(batch: Batch, names: dict[str, int]) -> list[tuple[float, int, float]]:
+    """The weights of a batch by step, each with the place of its part's name; of one step in the order of arrival."""
+    found = []
+    for since, weights in weights_of(batch.events):
+        for name, weight in weights.items():
+            if name in names or len(names) < MAX_SERIES:
+                found.append((since, names.setdefault(name, len(names)), weight))
+    return sorted(found, key=lambda each: each[0])
 
 
 def weights_of(events: Sequence[Event]) -> list[tuple[float, dict[str, float]]]:

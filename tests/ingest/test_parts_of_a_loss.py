@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import update
 from torch import nn
 
@@ -15,11 +17,14 @@ from monitor import losses
 from monitor.client.run import init
 from monitor.domain import Finding
 from monitor.ingest import rejudge
-from monitor.rules import Engine, diagnose
+from monitor.ingest.judge import _fed
+from monitor.rules import Engine, EnginePoints, diagnose
+from monitor.rules.points import WEIGHT as ROLE_WEIGHT
 from monitor.settings import load
 from monitor.store import Store
 from monitor.store.schema import ENGINES
-from monitor.wire import Batch, Columns
+from monitor.store.series import SeriesState
+from monitor.wire import Batch, Columns, Event
 from tests.conftest import NOW_MS, Feed
 
 N = 600
@@ -75,6 +80,31 @@ def test_a_run_that_is_judged_anew_reads_parts_and_weights_from_the_store(feed: 
         connection.execute(update(ENGINES).values(state=b"OLD1"))
     feed.event("weights", step=N, weights={"l2": 0.3})
     assert feed.store.findings(feed.run_id) == found
+
+
+@given(
+    st.lists(st.integers(0, 6), max_size=12),
+    st.lists(st.tuples(st.integers(-1, 7), st.dictionaries(st.sampled_from("abc"), st.floats(0, 9), min_size=1))),
+)
+def test_weights_stand_before_the_first_point_of_their_step(
+    steps: list[int], told: list[tuple[int, dict[str, float]]]
+) -> None:
+    n = len(steps)
+    points = Columns(np.zeros(n, "u2"), np.array(steps, "i8"), np.arange(float(n)), np.full(n, NOW_MS))
+    events = tuple(Event(kind="weights", record=0, time_ms=0, data={"step": s, "weights": w}) for s, w in told)
+    batch = Batch(run_id="a" * 32, writer="w", first=0, count=99, keys=("loss",), points=points, events=events)
+    state = SeriesState(series=1, key="loss", role="train", judged=True, attempt=1, cut_step=0)
+    found = _fed(batch, {0: state})
+    rows: list[tuple[float, str, float]] = [(step, "", float(i)) for i, step in enumerate(steps)]
+    for since, weights in reversed(told):
+        at = next((i for i, row in enumerate(rows) if row[0] >= since), len(rows))
+        rows[at:at] = [(since, name, weight) for name, weight in weights.items()]
+    parts = [found.names[i] if r == ROLE_WEIGHT else "" for r, i in zip(found.role, _parts(found), strict=True)]
+    assert list(zip(found.step.tolist(), parts, found.value.tolist(), strict=True)) == rows
+
+
+def _parts(found: EnginePoints) -> list[int]:
+    return [0] * len(found) if found.part is None else found.part.tolist()
 
 
 def test_weights_that_are_no_numbers_are_left_out_with_their_place(feed: Feed) -> None:
