@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.alerts import status_alert
-from monitor.domain import Alert, Reply, RunInfo, RunStatus, Severity
+from monitor.domain import Action, Alert, Reply, RunInfo, RunStatus, Severity
 from monitor.errors import OffsetGap, RunExists, RunNotFound, WireError
 from monitor.ingest.engines import Judges
 from monitor.ingest.events import RunEvent, checked, config_of, run_event, tags_of, text
-from monitor.ingest.judge import imported, judge, said
+from monitor.ingest.judge import imported, judge, judge_anew, said
 from monitor.roles import Role
 from monitor.rules import Engine
 from monitor.store import Ahead, Store, Transaction, Writer
@@ -48,7 +48,7 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int) -> Reply:
         writer = tx.writer(batch.writer) if tx.exists else None
         fresh = writer is None
         if writer is None:
-            writer = _first_contact(tx, batch)
+            writer = _first_contact(tx, engine, batch)
         _beat(tx, now_ms)
         if batch.end <= writer.acked and (batch.count or batch.first < writer.acked):
             return _reply(tx, writer.acked, duplicate=True)
@@ -66,7 +66,7 @@ def _told(tx: Transaction, engine: Judges, batch: Batch) -> bytes | None:
     return said(tx, engine.of(str(tx.get("project"))))
 
 
-def _first_contact(tx: Transaction, batch: Batch) -> Writer:
+def _first_contact(tx: Transaction, engine: Judges, batch: Batch) -> Writer:
     """A writer's first batch starts the run, a new attempt of it, or joins it."""
     if batch.first != 0 or batch.count == 0:
         raise OffsetGap(batch.run_id, batch.writer, expected=0, got=batch.first)
@@ -87,7 +87,7 @@ def _first_contact(tx: Transaction, batch: Batch) -> Writer:
         known = tx.writer(batch.writer)  # this same batch, sent twice at once, was faster
         if known is not None:
             return known
-    return tx.add_writer(batch.writer, _enter(tx, event, batch.writer), joined=event.join)
+    return tx.add_writer(batch.writer, _enter(tx, engine, event, batch.writer), joined=event.join)
 
 
 def _when(event: Event, tx: Transaction) -> int:
@@ -95,7 +95,7 @@ def _when(event: Event, tx: Transaction) -> int:
     return min(event.time_ms, tx.now_ms) if event.time_ms > 0 else tx.now_ms
 
 
-def _enter(tx: Transaction, event: RunEvent, writer: str) -> int:
+def _enter(tx: Transaction, engine: Judges, event: RunEvent, writer: str) -> int:
     """A run that exists gets another writer; the attempt that its points belong to."""
     attempt = tx.run.attempt
     if event.join:
@@ -108,11 +108,14 @@ def _enter(tx: Transaction, event: RunEvent, writer: str) -> int:
         return attempt
     if event.resume == "never":
         raise RunExists(tx.run_id)
+    last = tx.get("last_step")
     tx.set(attempt=attempt + 1, owner=writer, last_step=None)
     tx.set(status=str(RunStatus.RUNNING), finished_ms=None, error=None, stop_requested=None)
     if event.name:
         tx.set(name=event.name)
     _describe(tx, event)
+    if tx.recommendation.action is Action.STOP:  # whoever goes on all the same is not told so at once, for ever
+        judge_anew(tx, engine.of(str(tx.get("project"))), writer, attempt + 1, last)
     return attempt + 1
 
 
@@ -148,7 +151,7 @@ def _apply(tx: Transaction, engine: Engine, batch: Batch, writer: Writer, *, fre
         if event.kind == "run" and not (fresh and event.record == 0):
             found = run_event(event.data)
             if not found.join and event.record > 0:
-                writer = Writer(_enter(tx, found, batch.writer), writer.joined, writer.acked)
+                writer = Writer(_enter(tx, engine, found, batch.writer), writer.joined, writer.acked)
     for event in batch.events:
         if event.kind in _FIRST:
             _EVENTS[event.kind](tx, event, writer)
