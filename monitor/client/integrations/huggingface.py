@@ -98,8 +98,9 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
             self._obey(args, control, 0.0)
 
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Stop where the run says so, where an epoch has few steps."""
-        self._obey(args, control, 0.0)
+        """Stop where the run says so, where an epoch has few steps; one that a stop has cut short stays so."""
+        if not control.should_training_stop:
+            self._obey(args, control, 0.0)
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Stop where the run says so, after an evaluation that may have told."""

@@ -134,6 +134,10 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # as above
         """Ask after each batch."""
         self._obey(trainer, 0.0)
 
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Ask after each epoch, with which `min_epochs` may be met."""
+        self._obey(trainer, 0.0)
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ask after each validation, which may have told."""
         if _fits(trainer) and not trainer.sanity_checking:
