@@ -99,9 +99,12 @@ class OwnedRun:
 
 
 def next_step(run: Run) -> int:
-    """The step after the last one of a run that is resumed; 0 for a new run."""
-    writer = run._writer
-    return 0 if writer is None else max(0, int(writer.journal.step))
+    """The step after the last one of a run that is resumed, or that has logged already; 0 for a new run."""
+    journal = run._writer.journal if run._writer is not None else None
+    if journal is None:
+        return 0
+    logged = journal.last is not None or bool(journal.seen)
+    return max(0, int(journal.step) + logged)
 
 
 class Stop(int):

@@ -57,6 +57,9 @@ class TorchLoop:
         if model is not None:
             _losses.tell(run, lambda: _losses.of_torch_model(model))
         self.steps = next_step(run)
+        if optimizer is not None:
+            first = {k: v for k, v in optimizer.param_groups[0].items() if isinstance(v, int | float | bool)}
+            run.update_config({"optimizer": {"name": type(optimizer).__name__, **first}})
         self._model, self._optimizer = model, optimizer
         self._every = max(1, grad_norm_every)
 

@@ -2,15 +2,20 @@ from __future__ import annotations
 
 import gc
 import math
+import os
 import pickle
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from monitor.client.run import Run
+from monitor.client.run import Run, init
 from monitor.client.sinks import MemorySink
+from monitor.settings import Settings
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -101,6 +106,31 @@ class TestXGBoost:
         for key, name in (("train/loss", train), ("val/loss", val)):
             assert [v for _, v in sink.points(run.id, key)] == ([] if name is None else told[name]["logloss"])
         assert all(sink.points(run.id, f"{name}/logloss") for _, name in evals)
+
+    @pytest.mark.slow
+    def test_a_good_training_is_not_ended_because_its_auc_rises(self, settings: Settings) -> None:
+        xgboost = pytest.importorskip("xgboost")
+        from monitor import Api
+        from monitor.client.integrations.xgboost import MonitorCallback
+
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(600, 10))
+        y = (x @ rng.normal(size=10) + rng.normal(size=600) > 0).astype(int)
+        train, val = xgboost.DMatrix(x[:400], y[:400]), xgboost.DMatrix(x[400:], y[400:])
+        run = init("p", settings=settings.model_copy(update={"shipper": "thread"}))
+        told: dict[str, dict[str, list[float]]] = {}
+        xgboost.train(
+            {"objective": "binary:logistic", "eta": 0.1, "eval_metric": ["logloss", "auc"], "nthread": 1}, train, 120,
+            evals=[(train, "train"), (val, "val")], evals_result=told, verbose_eval=False,
+            callbacks=[MonitorCallback(run, wait_s=10)],
+        )  # fmt: skip
+        run.finish()
+        assert told["val"]["auc"][-1] > told["val"]["auc"][0] + 0.05
+        assert len(told["val"]["auc"]) == 120
+        with Api(settings=settings) as api:
+            view = api.run(run.id)
+            assert view.history("val/loss").values.tolist() == pytest.approx(told["val"]["logloss"])
+            assert "divergence" not in {found.rule for found in view.diagnosis().findings}
 
     def test_the_user_can_say_it(self, run: Run, sink: MemorySink) -> None:
         told = self.train(
@@ -266,7 +296,73 @@ class TestOptuna:
         assert len(pruner._trials) == 0
 
 
+RANKS = """
+import os, sys
+from pathlib import Path
+import accelerate, torch
+from monitor.client.integrations.accelerate import MonitorTracker
+from monitor.client.sinks import MemorySink
+from monitor.settings import Settings
+from monitor.client.integrations import _owned
+from monitor.client.run import init
+from monitor.settings import load
+from functools import partial
+
+folder, sink = Path(sys.argv[1]), MemorySink()
+settings = load(dir=folder / "store", capture=False, ship_interval_s=0.005)
+_owned.init = partial(init, sink=sink)
+accelerator = accelerate.Accelerator(cpu=True, log_with=MonitorTracker("mine", settings=settings))
+accelerator.init_trackers("mine", config={"lr": 0.1})
+accelerator.log({"train_loss": 1.0}, step=0)
+accelerator.end_training()
+logged = [len(sink.points(batch.run_id, "train_loss")) for batch in sink.batches[:1]]
+(folder / f"rank{os.environ['RANK']}").write_text(f"{accelerator.num_processes} {sum(logged)}")
+"""
+
+
 class TestAccelerate:
+    @pytest.mark.slow
+    def test_leaves_the_processes_to_the_accelerator(self, tmp_path: Path) -> None:
+        pytest.importorskip("accelerate")
+        script = tmp_path / "train.py"
+        script.write_text(RANKS)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
+        done = subprocess.run(
+            [*command, str(script), str(tmp_path)], timeout=240, capture_output=True, text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert [(tmp_path / f"rank{rank}").read_text() for rank in (0, 1)] == ["2 1", "2 0"]
+
+    def test_is_made_before_anything_is_known_of_processes(self, runs: list[Run], sink: MemorySink) -> None:
+        accelerate = pytest.importorskip("accelerate")
+        from monitor.client.integrations.accelerate import MonitorTracker
+
+        accelerate.state.AcceleratorState._reset_state(reset_partial_state=True)
+        tracker = MonitorTracker("mine", tags=["a"])
+        assert not accelerate.PartialState._shared_state
+        accelerator = accelerate.Accelerator(cpu=True, log_with=tracker)
+        accelerator.init_trackers("ignored")
+        assert accelerator.get_tracker("monitor", unwrap=True) is runs[0]
+        accelerator.log({"train_loss": 1.0}, step=3)
+        accelerator.end_training()
+        assert sink.points(runs[0].id, "train_loss") == [(3, 1.0)]
+        assert [event.data["status"] for event in sink.events(runs[0].id, "finish")] == ["finished"]
+
+    def test_starts_by_itself_where_accelerate_does_not_start_trackers(self, runs: list[Run], sink: MemorySink) -> None:
+        pytest.importorskip("accelerate")
+        from monitor.client.integrations.accelerate import MonitorTracker
+
+        tracker = MonitorTracker("mine")
+        tracker.store_init_configuration({"lr": 0.1})
+        tracker.log({"train_loss": 1.0}, step=0)
+        tracker.finish()
+        assert sink.points(runs[0].id, "train_loss") == [(0, 1.0)]
+        assert sink.events(runs[0].id, "config")[0].data == {"config": {"lr": 0.1}}
+
     def test_logs_what_the_accelerator_logs(self, run: Run, sink: MemorySink) -> None:
         accelerate = pytest.importorskip("accelerate")
         from monitor.client.integrations.accelerate import MonitorTracker

@@ -160,7 +160,8 @@ run = monitor.init("p", sink=sink, settings=load(dir=folder / "store", capture=F
 rows = [{"x": x, "labels": x.sum()} for x in torch.randn(640, 2)]
 arguments = transformers.TrainingArguments(
     output_dir=str(folder / "out"), max_steps=400, per_device_train_batch_size=4, logging_steps=3,
-    eval_strategy="steps", eval_steps=int(sys.argv[2]), save_strategy="no", report_to="none", disable_tqdm=True, use_cpu=True,
+    eval_strategy="steps", eval_steps=int(sys.argv[2]), save_strategy="no", report_to="none", disable_tqdm=True,
+    use_cpu=True,
 )
 trainer = transformers.Trainer(Tiny(), arguments, train_dataset=rows, eval_dataset=rows[:16],
                                callbacks=[MonitorCallback(run)])
