@@ -107,6 +107,11 @@ def next_step(run: Run) -> int:
     return max(0, int(journal.step) + logged)
 
 
+def patience_s(run: Run | None) -> float:
+    """Seconds to wait for the judgement of an evaluation: few until the receiver has answered once."""
+    return 0.2 if getattr(run, "_reply", None) is None else 1.0
+
+
 class Stop(int):
     """A True of ours in a framework's flag, so that it can be told from one that somebody else has put there."""
 

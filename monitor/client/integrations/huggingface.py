@@ -18,7 +18,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from transformers.integrations import integration_utils
 
 from monitor.client.integrations import _losses
-from monitor.client.integrations._owned import OwnedRun, RunOptions, obey, watch
+from monitor.client.integrations._owned import OwnedRun, RunOptions, obey, patience_s, watch
 from monitor.client.options import HasDict
 from monitor.client.run import Run
 
@@ -104,7 +104,7 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Stop where the run says so, after an evaluation that may have told."""
-        self._obey(args, control, 1.0)
+        self._obey(args, control, patience_s(self.run))
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Note the checkpoint."""

@@ -10,7 +10,7 @@ from typing import Unpack
 import keras
 
 from monitor.client.integrations import _losses
-from monitor.client.integrations._owned import OwnedRun, RunOptions, next_step, obey, watch
+from monitor.client.integrations._owned import OwnedRun, RunOptions, next_step, obey, patience_s, watch
 from monitor.client.run import Run
 from monitor.losses import LossSpec
 
@@ -69,7 +69,7 @@ class MonitorCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras 
         if rate is not None:
             row["lr"] = float(keras.ops.convert_to_numpy(rate))
         run.log(row, step=max(0, self._batches - 1), epoch=epoch + 1)
-        obey(self.model, "stop_training", run.should_stop(wait_s=1.0))
+        obey(self.model, "stop_training", run.should_stop(wait_s=patience_s(run)))
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """End a run that was started here."""

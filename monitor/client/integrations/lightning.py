@@ -24,7 +24,7 @@ except ImportError:
     from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 
 from monitor.client.integrations import _losses
-from monitor.client.integrations._owned import OwnedRun, RunOptions, obey
+from monitor.client.integrations._owned import OwnedRun, RunOptions, obey, patience_s
 from monitor.client.run import Run, ending
 
 
@@ -141,7 +141,7 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # as above
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ask after each validation, which may have told."""
         if _fits(trainer) and not trainer.sanity_checking:
-            self._obey(trainer, 1.0)
+            self._obey(trainer, patience_s(self._found(trainer)))
 
     def _obey(self, trainer: Trainer, wait_s: float) -> None:
         run = self._found(trainer)
