@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Final
 
@@ -67,4 +68,21 @@ def role_of(key: str) -> Role:
     return Role.UNMAPPED
 
 
+def role_of_set(name: str) -> Role | None:
+    """Whether a set of this name is trained or validated on; None where the name does not say.
+
+    >>> [str(role_of_set(name)) for name in ("train", "Training-set", "eval", "holdout_2", "test", "news")]
+    ['train', 'train', 'val', 'val', 'val', 'None']
+    """
+    words = set(re.findall("[a-z]+", name.lower()))
+    if words & _HELD_OUT:
+        return Role.VAL
+    return Role.TRAIN if words & _LEARNED_FROM else None
+
+
+_LEARNED_FROM = frozenset({"train", "training", "trainset", "dtrain", "xtrain", "tr", "learn", "fit"})
+_HELD_OUT = frozenset({
+    "val", "valid", "validate", "validation", "valset", "dval", "dvalid", "eval", "evaluation", "test", "testing",
+    "testset", "dtest", "dev", "hold", "holdout", "held", "heldout", "oof", "oob", "unseen",
+})  # fmt: skip
 _SEPARATORS = str.maketrans("/.- ", "____")

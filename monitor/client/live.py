@@ -31,6 +31,7 @@ Number = float | int
 Loggable = Mapping[str, object]
 """Metric names to numbers: Python's, numpy's, 0-d arrays and tensors, on any device; mappings nest."""
 _CAPTURE_S: Final = 2.0
+_NOTHING: Final = object()
 _ENDED: Final = ("finished", "stopped", "failed")
 
 
@@ -68,6 +69,7 @@ class Run:
         self._reply: Reply | None = None
         self._stop = False
         self._told_at: int | None = None
+        self._unanswered: object = _NOTHING
         self._weights: Mapping[str, float] = {}
         self._loss_known = start.get("loss") is not None
         self._finished = False
@@ -140,10 +142,14 @@ class Run:
 
         Args:
             wait_s: wait up to so many seconds for the answer to what was logged so far; for loops whose steps are few.
+                Where the receiver fails, or an answer has not come in time, nothing is waited for until one has come.
         """
-        if not (type(wait_s) in (int, float) and wait_s <= 0):
-            self.flush(wait_s)
-        if self._stop and self._told_at is None and self._writer is not None:
+        waits = not (type(wait_s) in (int, float) and wait_s <= 0)
+        if waits and self._unanswered is not self._reply:
+            self._unanswered = _NOTHING if self._answered(wait_s) else self._reply
+        if not self._stop:
+            self._told_at = None
+        elif self._told_at is None and self._writer is not None:
             self._told_at = self._writer.journal.count
         return self._stop
 
@@ -364,6 +370,18 @@ class Run:
             call()
         except Exception as error:  # as in log()
             self._notices.count("dropped", what, f"{type(error).__name__}: {text(error)}")
+
+    def _answered(self, wait_s: float) -> bool:
+        try:
+            return self._writer is not None and self._writer.flush(wait_s, patient=False)
+        except Exception as error:  # as in log()
+            self._notices.count("dropped", "should_stop()", text(error))
+            return False
+
+    def _rejoin(self) -> None:
+        """Let a finished run take what comes after its end, such as a test's metrics, as a writer that joins it."""
+        if self._finished:
+            self._finished, self._writer, self._capture, self._ending = False, None, None, None
 
     def _own_writer(self) -> Writer | None:
         """This process's writer; a child of a fork makes its own when it first logs, and joins the run."""

@@ -63,12 +63,13 @@ class Shipment:
         """True while there is somebody who ships."""
         raise NotImplementedError
 
-    def drain(self, target: int, timeout_s: float) -> bool:
+    def drain(self, target: int, timeout_s: float, *, patient: bool = True) -> bool:
         """Send at once, and wait until `target` records are acknowledged.
 
         Args:
             target: records.
             timeout_s: seconds to wait, at most.
+            patient: False gives up when the receiver fails for the moment.
 
         Returns:
             False where time ran out, or the receiver refused.
@@ -77,7 +78,12 @@ class Shipment:
         self.hurry(draining=True)
         with self._changed:
             self._changed.wait_for(
-                lambda: self.acked >= target or self.refused is not None or not self.alive(),
+                lambda: (
+                    self.acked >= target
+                    or self.refused is not None
+                    or not self.alive()
+                    or not (patient or self.trouble is None)
+                ),
                 max(0.0, deadline - monotonic()),
             )
         self.hurry(draining=False)

@@ -99,10 +99,17 @@ class Writer:
         if self.shipper is not None:
             self.shipper.start()
 
-    def flush(self, timeout_s: float) -> bool:
-        """Wait until all that was logged so far is stored; False where it is not in time."""
+    def flush(self, timeout_s: float, *, patient: bool = True) -> bool:
+        """Wait until all that was logged so far is stored; False where it is not in time.
+
+        Args:
+            timeout_s: seconds to wait, at most.
+            patient: False gives up as soon as the receiver fails, and does not wait for one that is known to fail.
+        """
+        if self.shipper is None or (not patient and self.shipper.trouble is not None):
+            return False
         self.devices.resolve(wait=True)
-        return self.shipper is not None and self.shipper.drain(self.journal.count, timeout_s)
+        return self.shipper.drain(self.journal.count, timeout_s, patient=patient)
 
     def finish(self, last: Mapping[str, object] | None, timeout_s: float) -> bool:
         """Write the last record, send what is left, and close.

@@ -14,12 +14,12 @@ from dataclasses import replace
 import numpy as np
 
 from monitor.alerts import status_alert
-from monitor.domain import Alert, Reply, RunStatus, Severity
+from monitor.domain import Action, Alert, Reply, RunStatus, Severity
 from monitor.errors import OffsetGap, RunExists, RunNotFound
 from monitor.ingest.aside import Aside, counted
 from monitor.ingest.engines import Judges
 from monitor.ingest.events import RunEvent, checked, first_event, run_event
-from monitor.ingest.judge import imported, judge, said
+from monitor.ingest.judge import imported, judge, judge_anew, said
 from monitor.limits import MAX_ALERTS, MAX_EVENTS, MAX_SERIES, MAX_TAGS, document
 from monitor.roles import Role
 from monitor.rules import Engine
@@ -54,7 +54,7 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int) -> Reply:
         told = _told(tx, engine, batch)
         writer = tx.writer(batch.writer) if tx.exists else None
         if writer is None:
-            writer = _first_contact(tx, batch, aside)
+            writer = _first_contact(tx, engine, batch, aside)
         _beat(tx, now_ms)
         if batch.end <= writer.acked and (batch.count or batch.first < writer.acked):
             return _reply(tx, writer.acked, duplicate=True)
@@ -72,7 +72,7 @@ def _told(tx: Transaction, engine: Judges, batch: Batch) -> bytes | None:
     return said(tx, engine.of(str(tx.get("project"))))
 
 
-def _first_contact(tx: Transaction, batch: Batch, aside: Aside) -> Writer:
+def _first_contact(tx: Transaction, engine: Judges, batch: Batch, aside: Aside) -> Writer:
     """A writer's first batch starts the run, a new attempt of it, or joins it."""
     if batch.first != 0 or batch.count == 0:
         raise OffsetGap(batch.run_id, batch.writer, expected=0, got=batch.first)
@@ -91,7 +91,7 @@ def _first_contact(tx: Transaction, batch: Batch, aside: Aside) -> Writer:
         known = tx.writer(batch.writer)  # this same batch, sent twice at once, was faster
         if known is not None:
             return known
-    return tx.add_writer(batch.writer, _enter(tx, event, batch.writer, aside), joined=event.join)
+    return tx.add_writer(batch.writer, _enter(tx, engine, event, batch.writer, aside), joined=event.join)
 
 
 def _when(event: Event, tx: Transaction) -> int:
@@ -99,7 +99,7 @@ def _when(event: Event, tx: Transaction) -> int:
     return min(event.time_ms, tx.now_ms) if event.time_ms > 0 else tx.now_ms
 
 
-def _enter(tx: Transaction, event: RunEvent, writer: str, aside: Aside) -> int:
+def _enter(tx: Transaction, engine: Judges, event: RunEvent, writer: str, aside: Aside) -> int:
     """A run that exists gets another writer; the attempt that its points belong to."""
     attempt = tx.run.attempt
     if event.join:
@@ -112,11 +112,14 @@ def _enter(tx: Transaction, event: RunEvent, writer: str, aside: Aside) -> int:
         return attempt
     if event.resume == "never":
         raise RunExists(tx.run_id)
+    last = tx.get("last_step")
     tx.set(attempt=attempt + 1, owner=writer, last_step=None)
     tx.set(status=str(RunStatus.RUNNING), finished_ms=None, error=None, stop_requested=None)
     if event.name:
         tx.set(name=event.name)
     _describe(tx, event, aside)
+    if tx.recommendation.action is Action.STOP:  # whoever goes on all the same is not told so at once, for ever
+        judge_anew(tx, engine.of(str(tx.get("project"))), writer, attempt + 1, last)
     return attempt + 1
 
 
@@ -150,7 +153,7 @@ def _apply(
     Args:
         told: what `_told` said before the batch.
     """
-    writer = _further_run(tx, batch, writer, aside)
+    writer = _further_run(tx, engine, batch, writer, aside)
     _say(tx, batch.events, aside)
     batch = _within_series(tx, batch, aside)
     anew = told is not None and said(tx, engine) != told
@@ -164,7 +167,7 @@ def _apply(
     return writer
 
 
-def _further_run(tx: Transaction, batch: Batch, writer: Writer, aside: Aside) -> Writer:
+def _further_run(tx: Transaction, engine: Engine, batch: Batch, writer: Writer, aside: Aside) -> Writer:
     """A `run` event behind a writer's first record starts another attempt, one in a batch."""
     entered = False
     for event in batch.events:
@@ -174,7 +177,7 @@ def _further_run(tx: Transaction, batch: Batch, writer: Writer, aside: Aside) ->
             aside("dropped", "run", "a batch starts one attempt at most", 1)
             continue
         entered = True
-        writer = Writer(_enter(tx, found, batch.writer, aside), writer.joined, writer.acked)
+        writer = Writer(_enter(tx, engine, found, batch.writer, aside), writer.joined, writer.acked)
     return writer
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.alerts import alerts_for
-from monitor.domain import Finding, Points
+from monitor.domain import Finding, FindingState, Points
 from monitor.errors import RulesError, RunNotFound
 from monitor.ingest.engines import Judges
 from monitor.ingest.recent import packed, unpacked
@@ -21,6 +24,9 @@ from monitor.store import Store, Transaction
 from monitor.store.append import Appended
 from monitor.store.series import SeriesState
 from monitor.wire import Batch, Event
+
+_ANEW: Final = "judged anew"
+"""Kind of the event that notes from which attempt on a run is judged."""
 
 
 def judge(tx: Transaction, engine: Engine, batch: Batch, done: Appended | None, *, anew: bool = False) -> None:
@@ -116,6 +122,41 @@ def part_name(key: str) -> str:
     return key[5:] if key.lower().startswith("loss/") else key
 
 
+def judge_anew(tx: Transaction, engine: Engine, writer: str, attempt: int, last_step: object) -> None:
+    """Judge the run from here on by what the attempt that begins logs: the one before it was told to stop.
+
+    What was found before stays as it is, and is over.
+
+    Args:
+        last_step: of the attempt before; None where it logged nothing.
+    """
+    step = float(last_step) if isinstance(last_step, int) else -math.inf
+    found = tx.findings()
+    last = max((finding.number for finding in found), default=0)
+    data = {"attempt": attempt, "findings": last}
+    tx.add_events(writer, [Event(kind=_ANEW, record=0, time_ms=tx.now_ms, data=data)])
+    tx.save_findings([_over(finding, step) for finding in found if finding.state is FindingState.FIRING])
+    state = _start(tx, engine)
+    state.numbered = float(last)
+    nothing = EnginePoints(np.empty(0, np.uint8), np.empty(0), np.empty(0))
+    _keep(tx, engine, engine.update(state, nothing), (), new=tx.engine_state() is None)
+
+
+def _over(finding: Finding, step: float) -> Finding:
+    return replace(
+        finding,
+        state=FindingState.RESOLVED,
+        resolved_step=max(finding.fired_step, step),
+        advice="Nothing to do now: another attempt has begun, which is judged by what it logs itself.",
+    )
+
+
+def _since(tx: Transaction) -> tuple[int, int]:
+    """The attempt from which on the run is judged, and the number of the last finding before it."""
+    told = tx.events(_ANEW)
+    return (int(str(told[-1].data["attempt"])), int(str(told[-1].data["findings"]))) if told else (1, 0)
+
+
 def rejudge(store: Store, engine: Judges, run_id: str, *, now_ms: int) -> None:
     """Judge a stored run anew, with the rules as they are now; its findings so far are replaced.
 
@@ -133,14 +174,19 @@ def rejudge(store: Store, engine: Judges, run_id: str, *, now_ms: int) -> None:
 def _replay(tx: Transaction, engine: Engine, events: Sequence[Event] = ()) -> None:
     """Judge the run by what is stored of it, and by events that are about to be."""
     new = tx.engine_state() is None
-    known = {(found.rule, found.onset_step) for found in tx.findings()}
-    curves = tx.judged()
+    since, last = _since(tx)
+    before = tx.findings()
+    known = {(found.rule, found.onset_step) for found in before}
+    curves = tx.judged(since)
     order = (Role.LR, Role.GRAD_NORM, Role.TRAIN, Role.VAL)
     series = {role: _rows(c) for role in order if (c := curves.get(str(role))) is not None}
-    parts = {part_name(key): _rows(points) for key, points in tx.parts().items()}
+    parts = {part_name(key): _rows(points) for key, points in tx.parts(since).items()}
     weights = weights_by_part([*tx.events("weights"), *events])
-    update = engine.update(_start(tx, engine), merge(series, parts, weights))
+    state = _start(tx, engine)
+    state.numbered = float(last)
+    update = engine.update(state, merge(series, parts, weights))
     tx.forget_findings()
+    tx.save_findings([found for found in before if found.number <= last])
     news = [found for found in update.changes if (found.rule, found.onset_step) not in known]
     _keep(tx, engine, update, news, new=new)
 

@@ -210,10 +210,14 @@ class Custom(LossSpec):
         name: what people call it.
         chance_level, initial_level, floor, ceiling: levels in the loss's unit; None where they are not known.
         unit: what one unit of the loss is.
+        game: True where a lower loss does not mean a better model, such as the value loss of reinforcement learning:
+            then only its being finite is judged.
 
     Example:
         >>> Custom("lddt", chance_level=0.8, floor=0.0).skill(0.2)
         0.75
+        >>> Custom("value", game=True).to_dict()["comparable"]
+        False
     """
 
     name: str = "custom"
@@ -223,8 +227,17 @@ class Custom(LossSpec):
     floor: float | None = None
     ceiling: float | None = None  # type: ignore[assignment]  # None is read as no ceiling
     unit: str = ""
+    game: bool = False
 
     kind: ClassVar[str] = "custom"
+
+    def skill(self, loss: float, *, elements: int | None = None) -> float | None:
+        """None in a game."""
+        return None if self.game else super(Custom, self).skill(loss, elements=elements)  # slots make another class
+
+    def to_dict(self) -> dict[str, object]:
+        """As of every loss."""
+        return {**super(Custom, self).to_dict(), "comparable": not self.game}
 
     def _check(self) -> None:
         for name in ("chance_level", "initial_level", "floor"):

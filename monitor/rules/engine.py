@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from monitor.domain import Counts, Diagnosis, Finding, Recommendation
 from monitor.losses.run_config import terms_of
 from monitor.roles import Role
+from monitor.rules import games
 from monitor.rules.config import RulesConfig, RuleSettings
 from monitor.rules.curve import BUCKET, Curve
 from monitor.rules.features import Features
@@ -133,6 +134,7 @@ class Engine:
         span = known.get("range")
         if isinstance(span, Sequence) and len(span) == 2:
             state.ceiling = _number({"high": span[1]}, "high")
+        games.read(state, known)
         terms = terms_of(config or {})
         for name in ("batch_size", "accumulation", "tokens"):
             setattr(state, name, float(getattr(terms, name) or math.nan))
@@ -332,7 +334,11 @@ class Engine:
             if settings.warmup and warming(settings, run):
                 continue
             slot = state.slots.get(name)
-            if slot is None:
+            if state.game and games.silent(state, rule, settings):
+                if slot is None:
+                    continue
+                reading = None
+            elif slot is None:
                 reading = check(run, settings.limits, False)
                 if reading is None:
                     continue
@@ -343,7 +349,7 @@ class Engine:
                     continue
             change = move(rule, settings, run, state, slot, reading, self.config.hash)
             if change is not None:
-                changes.append(change)
+                changes.append(games.doubted(state, change))
 
 
 def _late(state: State, curve: Curve, step: float) -> bool:

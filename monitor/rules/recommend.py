@@ -15,6 +15,7 @@ from monitor.rules.config import RulesConfig
 from monitor.rules.curve import Curve
 from monitor.rules.features import Features
 from monitor.rules.forecast import forecast
+from monitor.rules.games import DOUBT, GAME, doubtful
 from monitor.rules.overfitting import memorises
 from monitor.rules.patience import compared
 from monitor.rules.pending import pending_of
@@ -50,7 +51,7 @@ def settle(state: State, run: Features) -> None:
 def recommend(state: State, config: RulesConfig) -> Recommendation:
     """The advice that follows from a state."""
     curve = state.curves[VAL if state.curves[VAL].n else TRAIN]
-    rests = (curve.best_step, curve.n > 0, math.isnan(state.patience_step))
+    rests = (curve.best_step, curve.n > 0, math.isnan(state.patience_step), doubtful(state))
     last = state.advice
     if last is not None and last[0] is state.slots and last[1] is curve.x and last[2] == rests:
         return last[3]
@@ -61,25 +62,25 @@ def recommend(state: State, config: RulesConfig) -> Recommendation:
 
 def _recommend(state: State, curve: Curve, config: RulesConfig) -> Recommendation:
     action, reason, confidence = _advice(state)
-    stopping = not math.isnan(state.stop_since)
+    stopping = action is Action.STOP
     return Recommendation(
         action=action,
         first_stop_step=None if math.isnan(state.first_stop) else state.first_stop,
         stop_step=state.stop_since if stopping else None,
-        best_step=curve.best_step if curve.n else None,
-        best_val_loss=curve.best if curve.n else None,
+        best_step=curve.best_step if curve.n and not state.game else None,
+        best_val_loss=curve.best if curve.n and not state.game else None,
         reason=reason,
         confidence=confidence,
-        forecast={} if stopping or state.nan_train else _outlook(state),
-        patience=compared(state),
+        forecast={} if stopping or state.nan_train or state.game else _outlook(state),
+        patience={} if state.game else compared(state),
         pending=pending_of(state, config),
     )
 
 
 def _advice(state: State) -> tuple[Action, str, float | None]:
     curve = state.curves[VAL if state.curves[VAL].n else TRAIN]
-    if not math.isnan(state.stop_since):
-        name = next(name for name in STOPS if _stops(state, name))
+    name = next((name for name in STOPS if _stops(state, name)), None)
+    if name is not None and not math.isnan(state.stop_since):
         slot = state.slots[name]
         risen = name == "overfitting" and len(curve.x) > 0 and curve.x[-1] > curve.first
         best = (
@@ -92,13 +93,21 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
             return Action.STOP, reason, CONFIDENCE["likely"]
         reason = f"{name.capitalize()} since {state.unit} {slot.onset:g}, certain since {slot.fired:g}; {best}."
         return Action.STOP, reason, CONFIDENCE["risen" if risen else name]
+    doubted = next((name for name in STOPS if doubtful(state) and _fires(state, name)), None)
+    if doubted is not None:
+        since = f"{doubted.capitalize()} since {state.unit} {state.slots[doubted].onset:g}."
+        return Action.INVESTIGATE, since + DOUBT, None
     for name in ORDER:
         if name in LOOKS and _fires(state, name):
             title = "NaN" if name == "nan" else name.replace("_", " ").capitalize()
             reason = f"{title} since {state.unit} {state.slots[name].onset:g}."
             return Action.INVESTIGATE, reason + _delayed(state, name), CONFIDENCE["look"]
-    if not curve.n:
-        return Action.CONTINUE, "No loss has been logged yet.", None
+    if state.game or not curve.n:
+        return Action.CONTINUE, GAME if state.game else "No loss has been logged yet.", None
+    return _going_on(state)
+
+
+def _going_on(state: State) -> tuple[Action, str, float | None]:
     outlook = _outlook(state)
     if not outlook:
         return Action.CONTINUE, "Too early to tell; nothing speaks for stopping.", None
@@ -134,7 +143,7 @@ def _outlook(state: State) -> dict[str, float | int | str | None]:
 
 def _stops(state: State, name: str) -> bool:
     slot = state.slots.get(name)
-    return slot is not None and slot.phase in (FIRING, LIKELY)
+    return slot is not None and slot.phase in (FIRING, LIKELY) and not doubtful(state)
 
 
 def _fires(state: State, name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from monitor.rules.features import Features
+from monitor.rules.games import DOUBT, GAME, LEVELS, doubtful
 from monitor.rules.rule import Reading, Rule
 from monitor.rules.schedule import told
 from monitor.rules.state import FIRING, LIKELY, TRAIN, VAL, Slot, State
@@ -36,7 +37,12 @@ def verdict_of(state: State) -> str:
 
 
 def headline_of(state: State, verdict: str, config: RulesConfig) -> str:
-    """One sentence with the numbers."""
+    """One sentence with the numbers, and what speaks against acting on it."""
+    doubt = DOUBT if verdict in LEVELS and doubtful(state) else ""
+    return _headline(state, verdict, config) + doubt
+
+
+def _headline(state: State, verdict: str, config: RulesConfig) -> str:
     slot = state.slots.get(verdict)
     if slot is None:
         return _calm(state, verdict)
@@ -65,6 +71,8 @@ def _calm(state: State, verdict: str) -> str:
     seen = f"{int(state.train_seen)} training and {int(state.val_seen)} validation points"
     if verdict == "too_early":
         return f"Too early to tell: {seen} so far."
+    if state.game:
+        return f"Nothing is wrong after {seen}. {GAME}"
     which, curve = ("validation", val) if val.n else ("training", train)
     return (
         f"Nothing is wrong after {seen}: the {which} loss began at {curve.first:.4g} and was lowest at "

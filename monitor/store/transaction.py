@@ -8,6 +8,7 @@ the run come from counters in that row. What is set on the run is collected and 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -254,24 +255,28 @@ class Transaction:
         else:
             self._link.tell(_SAVE_STATE, {"run": self.run_id, "remembered": state, "rules": rules_hash})
 
-    def judged(self) -> dict[str, Points]:
-        """The curves that the engine judges, by role, with all that this transaction has stored."""
-        found = self._link.ask(_JUDGED, self._place).all()
-        return {
-            str(row["role"]): history.read_history(
-                self._link.plain, self.run_id, str(row["key"]), lo=None, hi=None, attempt=None
-            )
-            for row in found
-        }
+    def judged(self, since: int = 1) -> dict[str, Points]:
+        """The curves that the engine judges, by role, with all that this transaction has stored.
 
-    def parts(self) -> dict[str, Points]:
-        """The parts of a composite loss, by their series, in the order in which these first appeared."""
+        Args:
+            since: from where this attempt, or one after it, begins.
+        """
+        found = self._link.ask(_JUDGED, self._place).all()
+        return {str(row["role"]): self._curve(str(row["key"]), since) for row in found}
+
+    def parts(self, since: int = 1) -> dict[str, Points]:
+        """The parts of a composite loss, by their series, in the order in which these first appeared; as `judged`."""
         found = self._link.ask(_PARTS, {**self._place, "of_role": str(Role.PART)}).all()
-        keys = [str(row["key"]) for row in found]
-        return {
-            key: history.read_history(self._link.plain, self.run_id, key, lo=None, hi=None, attempt=None)
-            for key in keys
-        }
+        return {str(row["key"]): self._curve(str(row["key"]), since) for row in found}
+
+    def _curve(self, key: str, since: int) -> Points:
+        def read(lo: float | None, attempt: int | None) -> Points:
+            return history.read_history(self._link.plain, self.run_id, key, lo=lo, hi=None, attempt=attempt)
+
+        if since <= 1:
+            return read(None, None)
+        own = [read(None, attempt).steps for attempt in range(since, self.run.attempt + 1)]
+        return read(min((float(steps[0]) for steps in own if len(steps)), default=math.inf), None)
 
     def events(self, kind: str) -> tuple[Event, ...]:
         """The events of one kind that are stored, in the order of arrival."""

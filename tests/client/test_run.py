@@ -24,7 +24,7 @@ from monitor.client.options import rank_of
 from monitor.client.run import DisabledRun, Run, ending, init
 from monitor.client.sinks import MemorySink
 from monitor.client.sync import unsent
-from monitor.domain import Action, Recommendation
+from monitor.domain import Action, Recommendation, Reply
 from monitor.errors import LossError, RunExists, ServerUnreachable, SettingsError
 from monitor.settings import Settings
 from monitor.wire import Batch
@@ -250,6 +250,56 @@ class TestStopping:
         last = sink.events(run.id, "finish")[0].data
         assert last["status"] == "stopped"
         assert last["reason"] == "It overfits."
+
+    def test_one_that_is_withdrawn_makes_no_stopped_run(self, start: Start, sink: MemorySink) -> None:
+        run = start()
+        sink.recommendation = Recommendation(action=Action.STOP, stop_step=1, reason="It overfits.")
+        run.log({"loss": 1.0})
+        assert run.should_stop(wait_s=5)
+        sink.recommendation = Recommendation()
+        run.log({"loss": 1.0})
+        assert not run.should_stop(wait_s=5)
+        run.finish()
+        assert sink.events(run.id, "finish")[0].data["status"] == "finished"
+
+    def test_waits_only_while_answers_come(
+        self, start: Start, sink: MemorySink, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run = start()
+        assert run.flush(5)
+        assert run._writer is not None
+        waited: list[bool] = []
+
+        def flush(timeout_s: float, *, patient: bool = True) -> bool:
+            waited.append(patient)
+            return False
+
+        with monkeypatch.context() as patched:
+            patched.setattr(run._writer, "flush", flush)
+            for _ in range(20):
+                run.should_stop(wait_s=1.0)
+            assert waited == [False]
+            run._on_reply(Reply(acked=1, recommendation=Recommendation()))
+            for _ in range(20):
+                run.should_stop(wait_s=1.0)
+            assert waited == [False, False]
+        run.finish()
+
+    def test_a_receiver_that_fails_is_not_waited_for(self, settings: Settings) -> None:
+        def down(batch: Batch) -> None:
+            raise ServerUnreachable("here", "nobody answers")
+
+        quick = settings.model_copy(update={"finish_timeout_s": 0.1})
+        run = init("p", settings=quick, sink=MemorySink(before=down))
+        shipper = run._writer.shipper  # type: ignore[union-attr]
+        assert shipper is not None
+        shipper.first_answer(5)
+        assert shipper.trouble is not None
+        before = time.monotonic()
+        run.log({"loss": 1.0})
+        assert not run.should_stop(wait_s=600)
+        assert time.monotonic() - before < 300
+        run.finish()
 
     def test_is_told_by_a_person_within_a_heartbeat(self, start: Start, sink: MemorySink) -> None:
         run = start()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from monitor.domain import Diagnosis, RunStatus
+from monitor.domain import Action, Diagnosis, FindingState, RunStatus
 from monitor.errors import RunNotFound
 from monitor.ingest import rejudge
 from monitor.rules import Engine, RulesConfig, diagnose
@@ -144,6 +144,59 @@ def test_what_a_resumed_run_says_of_its_loss_holds_for_the_whole_run(store: Stor
         feed.log("loss", range(300, 400), [20.0 - i / 10 for i in range(100)])
     assert store.findings(told.run_id) == store.findings(known.run_id)
     assert store.run(told.run_id).verdict == store.run(known.run_id).verdict
+
+
+def again(feed: Feed, **data: object) -> Feed:
+    """A person goes on with the run, as another process."""
+    second = Feed(feed.store, run_id=feed.run_id, writer="again")
+    second.start(resume="allow", **data)
+    return second
+
+
+def rest(of: Feed, train: np.ndarray, val: np.ndarray) -> Diagnosis:
+    """Go on from step 1200."""
+    steps = 1200 + np.arange(len(train))
+    of.log("train/loss", steps.tolist(), train.tolist())
+    of.log("val/loss", steps[:: len(train) // len(val)].tolist(), val.tolist())
+    return of.store.diagnosis(of.run_id)
+
+
+@pytest.mark.parametrize("said", [{}, {"config": {"batch_size": 64}}, {"loss": {"chance_level": 2.0, "floor": 0.0}}])
+def test_a_run_that_was_told_to_stop_and_is_resumed_has_its_chance(feed: Feed, said: dict[str, object]) -> None:
+    assert cut(feed, stream(), []).recommendation.action is Action.STOP
+    feed.event("finish", status="stopped")
+    second = again(feed, **said)
+    assert second.beat().recommendation.action is Action.CONTINUE
+    (before,) = [f for f in feed.store.findings(feed.run_id) if f.rule == "overfitting"]
+    assert (before.state, before.resolved_step) == (FindingState.RESOLVED, 1199.0)
+    level = VAL[-1]
+    found = rest(second, 0.05 + 0.1 * 0.99 ** np.arange(400), level * 0.99 ** np.arange(40.0))
+    assert found.recommendation.action is not Action.STOP
+    rejudge(feed.store, Engine(), feed.run_id, now_ms=NOW_MS)
+    assert feed.store.diagnosis(feed.run_id).recommendation.action is not Action.STOP
+    assert before in feed.store.findings(feed.run_id)
+
+
+def test_a_resumed_run_that_overfits_by_itself_is_told_to_stop_again(feed: Feed) -> None:
+    cut(feed, stream(), [])
+    second = again(feed)
+    found = rest(second, TRAIN, VAL[::10])
+    assert found.recommendation.action is Action.STOP
+    assert [f.state for f in found.findings if f.rule == "overfitting"] == [FindingState.RESOLVED, FindingState.FIRING]
+    assert len({f.number for f in found.findings}) == len(found.findings)
+    rejudge(feed.store, Engine(), feed.run_id, now_ms=NOW_MS)
+    assert feed.store.diagnosis(feed.run_id).recommendation.action is Action.STOP
+
+
+def test_a_run_that_was_not_told_to_stop_goes_on_with_what_it_has_shown(feed: Feed, wanted: Diagnosis) -> None:
+    columns = stream()
+    some = Columns(*(column[:330] for column in (columns.key, columns.step, columns.value, columns.time_ms)))
+    assert cut(feed, some, []).recommendation.action is not Action.STOP
+    second = again(feed)
+    more = Columns(*(column[330:] for column in (columns.key, columns.step, columns.value, columns.time_ms)))
+    keys = ("train/loss", "val/loss")
+    second.send(Batch(run_id=feed.run_id, writer="again", first=1, count=len(more), keys=keys, points=more))
+    assert feed.store.diagnosis(feed.run_id).to_dict() == wanted.to_dict()
 
 
 def test_a_failed_run_alerts(feed: Feed) -> None:

@@ -83,7 +83,7 @@ FAMILIES: dict[str, Family] = {
 
 
 def judged(run: Run) -> Diagnosis:
-    return diagnose(run.train, run.val, lr=run.lr)
+    return diagnose(run.train, run.val, lr=run.lr, loss={"comparable": True})  # which may be below zero
 
 
 def run_of(name: str, seed: int) -> Run:

@@ -19,7 +19,7 @@ def memorised(back: float, offset: float = 0.0, evals: np.ndarray = EVAL) -> Dia
     """Training is at its floor at once; validation, first seen after 20 steps, doubles, and comes `back` or goes on."""
     train = 0.02 + 3.4 * np.exp(-STEP / 20)
     val = 5 + 6 * (1 - np.exp(-(evals - 20) / 15)) + 1e-4 * evals - back * np.maximum(evals - 60, 0) / 1000
-    return diagnose(np.c_[STEP, train + offset], np.c_[evals, val + offset])
+    return diagnose(np.c_[STEP, train + offset], np.c_[evals, val + offset], loss={"comparable": True})
 
 
 def test_validation_that_comes_down_from_a_peak_above_the_untrained_level_is_never_stopped() -> None:

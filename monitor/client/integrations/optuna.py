@@ -6,6 +6,11 @@ pruner is asked as well: that one compares trials with each other, this one judg
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
+from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
+
 import numpy as np
 import optuna
 
@@ -13,12 +18,28 @@ from monitor.domain import Action
 from monitor.roles import Role
 from monitor.rules import ROLE_CODES, Engine, EnginePoints, RulesConfig, State
 
-_MOST_TRIALS = 1000
-"""Trials whose state is kept; one that is asked for again after that is judged from its first value on."""
+_MOST_TRIALS: Final = 1000
+"""Trials of a storage whose state is kept; one that is asked for again after that is judged from its first value on."""
+_LOSS: Final = {"name": "objective", "comparable": True}
+"""The study's direction says which way is better, so an objective below zero can be judged."""
+
+
+class _Seen(NamedTuple):
+    """What the rules have seen of a trial.
+
+    Attributes:
+        values: how many of its reported values.
+        last: step and value of the last of them.
+        state: the engine's.
+    """
+
+    values: int
+    last: tuple[int, float] | None
+    state: State
 
 
 class MonitorPruner(optuna.pruners.BasePruner):  # type: ignore[misc]  # optuna is seen as untyped
-    """Prunes trials whose curve calls for a stop.
+    """Prunes trials whose curve calls for a stop; one pruner may serve many studies, at the same time too.
 
     Args:
         inner: another pruner, whose advice to prune counts as well.
@@ -31,7 +52,7 @@ class MonitorPruner(optuna.pruners.BasePruner):  # type: ignore[misc]  # optuna 
     ) -> None:
         self._inner, self._least = inner, min_reports
         self._engine = Engine(config or RulesConfig())
-        self._states: dict[int, tuple[int, State]] = {}
+        self._forget()
 
     def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
         """True where the trial is to end."""
@@ -39,15 +60,49 @@ class MonitorPruner(optuna.pruners.BasePruner):  # type: ignore[misc]  # optuna 
             return True
         reported = sorted(trial.intermediate_values.items())
         sign = -1.0 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1.0
-        seen, state = self._states.get(trial.number, (0, self._engine.start()))
-        new = reported[seen:]
+        # a database gives the numbers of deleted studies and trials to new ones: the start tells them apart
+        key = (study.study_name, trial._trial_id, trial.datetime_start)
+        seen = self._seen(study, key, reported)
+        new = reported[seen.values :]
         points = EnginePoints(
             np.full(len(new), ROLE_CODES[Role.TRAIN], np.uint8),
             np.array([step for step, _ in new], np.float64),
             np.array([sign * value for _, value in new], np.float64),
         )
-        update = self._engine.update(state, points)
-        if len(self._states) >= _MOST_TRIALS:
-            self._states.clear()
-        self._states[trial.number] = (len(reported), update.state)
+        update = self._engine.update(seen.state, points)
+        self._keep(study, key, _Seen(len(reported), reported[-1] if reported else None, update.state))
         return len(reported) >= self._least and update.recommendation.action is Action.STOP
+
+    def _seen(self, study: optuna.Study, key: object, reported: list[tuple[int, float]]) -> _Seen:
+        """What was seen of a trial; nothing, where its values are not those that were seen."""
+        with self._lock:
+            trials = self._trials.get(study._storage)
+            seen = None if trials is None else trials.get(key)
+        if seen is not None and (not seen.values or _same(reported[seen.values - 1 : seen.values], seen.last)):
+            return seen
+        return _Seen(0, None, self._engine.start(loss=_LOSS))
+
+    def _keep(self, study: optuna.Study, key: object, seen: _Seen) -> None:
+        with self._lock:
+            trials = self._trials.setdefault(study._storage, OrderedDict())
+            trials[key] = seen
+            trials.move_to_end(key)
+            while len(trials) > _MOST_TRIALS:
+                trials.popitem(last=False)
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._trials: WeakKeyDictionary[Any, OrderedDict[object, _Seen]] = WeakKeyDictionary()
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without what was seen: another process judges trials from their first value on."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_lock", "_trials")}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._forget()
+
+
+def _same(found: list[tuple[int, float]], last: tuple[int, float] | None) -> bool:
+    """Whether this is the last point that was seen; NaN is like NaN."""
+    return bool(found) and last is not None and repr(found[0]) == repr(last)

@@ -11,11 +11,12 @@ from collections.abc import Iterable
 import torch
 
 from monitor.client.integrations import _losses
+from monitor.client.integrations._owned import next_step
 from monitor.client.run import Run
 
 
 class TorchLoop:
-    """Logs the steps of a loop.
+    """Logs the steps of a loop; those of a run that is resumed follow its last one.
 
     Args:
         run: where to.
@@ -55,7 +56,10 @@ class TorchLoop:
             _losses.tell(run, lambda: _losses.of_torch(loss, model))
         if model is not None:
             _losses.tell(run, lambda: _losses.of_torch_model(model))
-        self.steps = 0
+        self.steps = next_step(run)
+        if optimizer is not None:
+            first = {k: v for k, v in optimizer.param_groups[0].items() if isinstance(v, int | float | bool)}
+            run.update_config({"optimizer": {"name": type(optimizer).__name__, **first}})
         self._model, self._optimizer = model, optimizer
         self._every = max(1, grad_norm_every)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from monitor.client.integrations import _losses
+from monitor.client.integrations._owned import next_step
 from monitor.client.run import Run
 from monitor.losses import LossSpec
 
@@ -41,9 +42,11 @@ def fit(
 ) -> _M:
     """Train until the epochs are over or the run is told to stop.
 
+    The training loss of a batch is that before the model learns from it, except for the first.
+
     Args:
         model: has `partial_fit`.
-        X: samples, (n, d).
+        X: samples, (n, d); a sparse matrix stays one.
         y: targets, (n,).
         run: where to log.
         loss: called with the model, samples and targets; lower is better, such as
@@ -58,24 +61,33 @@ def fit(
     Returns:
         The model.
     """
-    samples, targets = np.asarray(X), np.asarray(y)
+    samples, targets = _samples(X), np.asarray(y)
     rng = np.random.default_rng(seed)
-    step = 0
+    begun = step = next_step(run)
     _losses.tell(run, lambda: _loss(model, targets if classes is None else np.asarray(classes)))
     options: dict[str, object] = {} if classes is None else {"classes": np.asarray(classes)}
     for epoch in range(epochs):
-        order = rng.permutation(len(samples))
+        order = rng.permutation(len(targets))
         for start in range(0, len(order), batch_size):
             part = order[start : start + batch_size]
-            model.partial_fit(samples[part], targets[part], **options)
+            if step == begun:  # a model that has learned nothing cannot be asked yet
+                model.partial_fit(samples[part], targets[part], **options)
             run.log({"train/loss": loss(model, samples[part], targets[part])}, step=step, epoch=epoch)
+            if step > begun:
+                model.partial_fit(samples[part], targets[part], **options)
             step += 1
         if validation is not None:
-            held_x, held_y = np.asarray(validation[0]), np.asarray(validation[1])
+            held_x, held_y = _samples(validation[0]), np.asarray(validation[1])
             run.log({"val/loss": loss(model, held_x, held_y)}, step=step - 1, epoch=epoch + 1)
         if run.should_stop(wait_s):
             break
     return model
+
+
+def _samples(given: ArrayLike) -> NDArray[np.float64]:
+    """Samples that can be taken by rows: an array, or a sparse matrix as it is."""
+    rows = getattr(given, "tocsr", None)
+    return np.asarray(given) if rows is None else rows()
 
 
 def _loss(model: object, targets: NDArray[Any]) -> LossSpec | None:

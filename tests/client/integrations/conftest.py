@@ -1,11 +1,13 @@
-"""A run in memory that is told to stop at a step of the test's choosing."""
+"""Runs in memory, given or started by a callback, which are told to stop when the test says so."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from monitor.client.integrations import _owned
 from monitor.client.run import Run, init
 from monitor.client.sinks import MemorySink
 from monitor.domain import Action, Recommendation
@@ -35,3 +37,16 @@ def stop(sink: MemorySink) -> Callable[[], None]:
         sink.recommendation = Recommendation(action=Action.STOP, stop_step=1, reason="enough")
 
     return now
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch, settings: Settings, sink: MemorySink) -> list[Run]:
+    """The runs that callbacks start, in memory."""
+    made: list[Run] = []
+
+    def begin(project: str, name: str | None = None, **options: Any) -> Run:
+        made.append(init(project, name, **{**options, "settings": settings, "sink": sink}))
+        return made[-1]
+
+    monkeypatch.setattr(_owned, "init", begin)
+    return made

@@ -44,3 +44,69 @@ def test_stops_where_the_run_says_so(run, model, stop: Callable[[], None]) -> No
     history = model.fit(x, x.sum(1), epochs=200, batch_size=16, verbose=0, callbacks=[MonitorCallback(run)])
     run.finish()
     assert len(history.epoch) < 50
+
+
+class Advice:
+    """A run whose advice is what the test says, by question."""
+
+    loss_known = True
+
+    def __init__(self, *stops: bool) -> None:
+        self.stops, self._writer = list(stops), None
+
+    def log(self, *_: object, **__: object) -> None: ...
+
+    update_config = log
+
+    def should_stop(self, wait_s: float = 0.0) -> bool:
+        return self.stops.pop(0) if self.stops else False
+
+
+@pytest.mark.parametrize("theirs", [True, False])
+def test_a_stop_that_is_withdrawn_is_taken_back_and_that_of_others_is_not(model, theirs: bool) -> None:
+    keras = pytest.importorskip("keras")
+    from monitor.client.integrations.keras import MonitorCallback
+
+    class Other(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+            if theirs and epoch == 1:
+                self.model.stop_training = True
+
+    x = np.zeros((32, 2), "f4")
+    advice = Advice(False, False, False, True, False)  # advised at the last batch of the second epoch, then withdrawn
+    history = model.fit(
+        x, x.sum(1), epochs=4, batch_size=16, verbose=0,
+        callbacks=[Other(), MonitorCallback(advice)],  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert len(history.epoch) == (2 if theirs else 4)
+
+
+def test_a_server_that_is_down_is_not_waited_for_at_each_epoch(settings, model, monkeypatch) -> None:
+    from monitor.client.integrations.keras import MonitorCallback
+    from monitor.client.run import init
+
+    quick = settings.model_copy(update={"finish_timeout_s": 0.1, "shipper": "thread"})
+    run = init("p", settings=quick.model_copy(update={"server_url": "http://127.0.0.1:9"}))
+    waits = []
+    shipper = run._writer.shipper
+    drain = shipper.drain
+    monkeypatch.setattr(shipper, "drain", lambda *a, **k: waits.append(1) or drain(*a, **k))
+    x = np.zeros((32, 2), "f4")
+    model.fit(x, x.sum(1), epochs=20, batch_size=16, verbose=0, callbacks=[MonitorCallback(run)])
+    run.finish()
+    assert len(waits) <= 2  # the first, before the failure was known, and that of `finish`
+
+
+def test_a_resumed_run_goes_on_counting(settings, model) -> None:
+    from monitor import Api
+    from monitor.client.integrations.keras import MonitorCallback
+
+    place = settings.model_copy(update={"shipper": "thread"})
+    x = np.zeros((32, 2), "f4")
+    for _ in range(2):
+        callback = MonitorCallback(run_id="a" * 32, resume="allow", settings=place)
+        model.fit(x, x.sum(1), epochs=2, batch_size=16, verbose=0, callbacks=[callback])
+    with Api(settings=place) as api:
+        view = api.run("a" * 32)
+        assert view.history("train/loss").steps.tolist() == list(range(8))
+        assert (view.info.attempt, view.info.status) == (2, "finished")

@@ -56,3 +56,16 @@ def test_a_loop_ends_where_the_run_says_so(run: Run, stop: Callable[[], None]) -
     assert seen == list(range(len(seen)))
     assert 6 <= len(seen) < 20
     run.finish()
+
+
+def test_goes_on_counting_where_the_run_has_logged(run: Run, sink: MemorySink) -> None:
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
+    for _ in range(2):
+        loop = TorchLoop(run, optimizer=optimizer)
+        for _ in range(3):
+            loop.step(1.0)
+    run.finish()
+    assert [step for step, _ in sink.points(run.id, "train/loss")] == list(range(6))
+    (first, _) = (event.data["config"] for event in sink.events(run.id, "config"))
+    assert first["optimizer"]["name"] == "Adam"
+    assert first["optimizer"]["lr"] == 0.5

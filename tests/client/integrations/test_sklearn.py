@@ -44,3 +44,31 @@ def test_ends_where_the_run_says_so(run: Run, sink: MemorySink, stop: Callable[[
     run.finish()
     assert len(sink.points(run.id, "train/loss")) == 2
     assert sink.events(run.id, "finish")[0].data["status"] == "stopped"
+
+
+def test_takes_sparse_samples_and_a_second_training_goes_on_counting(run: Run, sink: MemorySink) -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    x, y = data()
+    for form in (sparse.csc_matrix, sparse.csr_array):
+        fit(
+            SGDClassifier(loss="log_loss"), form(x[:300]), y[:300], run, score,
+            validation=(form(x[300:]), y[300:]), classes=[0, 1], epochs=2, batch_size=100, wait_s=0,
+        )  # fmt: skip
+    run.finish()
+    assert [step for step, _ in sink.points(run.id, "train/loss")] == list(range(12))
+    assert [step for step, _ in sink.points(run.id, "val/loss")] == [2, 5, 8, 11]
+
+
+def test_the_training_loss_is_that_before_the_model_learns_from_the_batch(run: Run, sink: MemorySink) -> None:
+    class Model:
+        learned: frozenset[float] = frozenset()
+
+        def partial_fit(self, x: np.ndarray, y: np.ndarray) -> None:
+            self.learned |= set(x[:, 0].tolist())
+
+    def known(model: Model, x: np.ndarray, y: np.ndarray) -> float:
+        return float(np.isin(x[:, 0], list(model.learned)).mean())
+
+    fit(Model(), np.arange(40.0)[:, None], np.zeros(40), run, known, epochs=1, batch_size=10, wait_s=0)
+    run.finish()
+    assert [value for _, value in sink.points(run.id, "train/loss")] == [1.0, 0.0, 0.0, 0.0]
