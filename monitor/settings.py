@@ -156,7 +156,7 @@ class Settings(BaseSettings):
             SettingsError: it cannot be made, or something else stands there.
         """
         try:
-            self.dir.mkdir(parents=True, exist_ok=True)
+            self.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             problem = f"{self.dir} is no folder that can be made ({error.strerror})"
             raise SettingsError("dir", problem, "name another, as MONITOR_DIR or --dir") from None

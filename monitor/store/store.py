@@ -15,7 +15,7 @@ from sqlalchemy import select
 from monitor.domain import Alert, Delivery, RunInfo, RunStatus
 from monitor.errors import RunNotFound, WireError
 from monitor.store import duties, retention, runs
-from monitor.store.connect import make_engine, parse_url
+from monitor.store.connect import STATEMENT_S, make_engine, parse_url
 from monitor.store.reads import Reads
 from monitor.store.schema import RUNS
 from monitor.store.thin import LEAST
@@ -38,13 +38,13 @@ class Store(Reads):
             StoreError: the database cannot be reached, or cannot be used.
         """
         parsed = parse_url(url)
-        engine = make_engine(parsed)
+        engine = make_engine(parsed, statement_s=STATEMENT_S)
         try:
             prepare(engine, create=create)
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine, parsed)
+        return cls(engine)
 
     def live_runs(self) -> tuple[RunInfo, ...]:
         """Runs that may still send points."""
