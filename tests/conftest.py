@@ -90,6 +90,7 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     with psycopg.connect(postgres.schema_url, autocommit=True) as connection:
         connection.execute("SET lock_timeout = '20s'")
         connection.execute("DELETE FROM monitor_runs")  # the rest goes along
+        connection.execute("DELETE FROM monitor_channels")
 
 
 @pytest.fixture(scope="session")
