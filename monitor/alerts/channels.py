@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import threading
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
-from monitor.alerts.guard import Policy, Private, guard_apprise, guarded
+from monitor.alerts.guard import Policy, Private, current, guard_apprise, guarded
 from monitor.alerts.messages import Message, body_fields, inert
 from monitor.domain import Alert, Severity
 from monitor.errors import DeliveryFailed, SettingsError
@@ -100,7 +99,7 @@ class AppriseChannel:
         guard_apprise()
         self._add_fields(alert)
         kind = "success" if alert.state == "resolved" else _NOTIFY_TYPE[alert.severity]
-        with guarded(self._policy), _heard() as lines:
+        with guarded(self._policy), _heard(self._policy) as lines:
             taken = self._apprise.notify(
                 title=inert(alert.title),
                 body=inert(alert.body),
@@ -138,13 +137,13 @@ def key_of(channel: Channel) -> str:
 
 
 @contextlib.contextmanager
-def _heard() -> Iterator[list[str]]:
-    """What Apprise warns of in this thread; other channels send in others."""
+def _heard(policy: Policy) -> Iterator[list[str]]:
+    """What Apprise warns of while it sends by a policy; other channels send at the same time."""
     lines: list[str] = []
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.thread == threading.get_ident():
+            if current() is policy:
                 lines.append(record.getMessage().strip())
 
     logger, listener = logging.getLogger("apprise"), Listener(logging.WARNING)

@@ -7,6 +7,7 @@ worker at a time sends to a channel, whatever number of servers shares the store
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -92,7 +93,7 @@ def deliver(
         channel: where to send; the store knows it by `key_of`.
         clock: milliseconds since the epoch.
         channels: the keys of all channels that an alert must reach.
-        holder: a name for this worker that no other has.
+        holder: a name for this pass that no other has; made up where it is empty.
         link: the address of a run's page by the run's id.
 
     Returns:
@@ -100,6 +101,7 @@ def deliver(
         where another worker sends to this channel.
     """
     key, now_ms = key_of(channel), clock()
+    holder = holder or secrets.token_hex(16)
     if not outbox.due_deliveries(key, now_ms, 1) or not outbox.hold_channel(key, holder, now_ms):
         return Delivered()
     try:

@@ -39,7 +39,7 @@ class Policy:
         private: see `Private`.
         named: the hosts that its URL names.
         timers: what ends the connections under way.
-        refused: why the last connection was refused; None where none was.
+        refused: why the last connection was refused, or ended; None where it was neither.
     """
 
     private: Private = "named"
@@ -66,6 +66,11 @@ class Policy:
 
 
 _policy: ContextVar[Policy] = ContextVar("policy")
+
+
+def current() -> Policy | None:
+    """The policy that requests follow here."""
+    return _policy.get(None)
 
 
 @contextlib.contextmanager
@@ -153,6 +158,9 @@ def _session_class(requests: Any) -> Any:
                 if len(content) > ANSWER:
                     response.close()
                     raise requests.exceptions.ContentDecodingError(f"the answer is longer than {ANSWER} bytes")
+            policy = _policy.get(None)
+            if policy is not None and policy.refused:  # an answer that was cut may look whole
+                raise requests.exceptions.ReadTimeout(policy.refused)
             response._content, response._content_consumed = content, True
             return response
 
@@ -172,7 +180,8 @@ def _adapter_class(requests: Any) -> Any:
         if problem is not None:
             sock.close()
             raise NewConnectionError(connection, problem)
-        timer = threading.Timer(WITHIN_S, _cut, [connection])
+        connection.open = [sock]
+        timer = threading.Timer(WITHIN_S, _cut, [connection, policy])
         timer.daemon = True
         timer.start()
         policy.timers.append(timer)
@@ -185,6 +194,10 @@ def _adapter_class(requests: Any) -> Any:
     class Secure(HTTPSConnection):
         def _new_conn(self) -> Any:
             return checked(self, super()._new_conn())
+
+        def connect(self) -> None:
+            super().connect()
+            self.open: list[Any] = [self.sock]  # the one over the other, which it has taken the place of
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain
@@ -202,9 +215,11 @@ def _adapter_class(requests: Any) -> Any:
     return Adapter
 
 
-def _cut(connection: Any) -> None:
+def _cut(connection: Any, policy: Policy) -> None:
     """End a connection that takes too long, whatever it waits for."""
     import socket
 
-    with contextlib.suppress(OSError, AttributeError):
-        connection.sock.shutdown(socket.SHUT_RDWR)
+    policy.refused = f"{connection.host} did not answer within {WITHIN_S:g} s"
+    for sock in connection.open:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
-import secrets
 import sys
 import threading
 import time
@@ -71,7 +69,6 @@ class Jobs:
         self._store, self._settings, self._mirror, self._clock = store, settings, mirror, clock
         self._health: dict[str, JobHealth] = {}
         self.links: Mapping[str, str] = {}
-        self._holder = f"{os.getpid()}-{secrets.token_hex(8)}"
         self._registered = False
         self._keys = [key_of(channel) for channel in channels]
         self._since_ms = clock()
@@ -164,7 +161,7 @@ class Jobs:
             done = self._deliver_once(channel)
 
     def _deliver_once(self, channel: Channel) -> Delivered:
-        return deliver(self._store, channel, self._clock, channels=self._keys, holder=self._holder, link=self._link)
+        return deliver(self._store, channel, self._clock, channels=self._keys, link=self._link)
 
     def _link(self, run_id: str) -> str | None:
         """The run's page on the dashboard, where there is one."""

@@ -88,8 +88,8 @@ def test_a_rule_that_keeps_on_changing_is_told_twice_and_then_every_few_minutes(
     told: list[tuple[str, int]] = []
     waiting: list[Delivery] = []
     messages = 0
-    for n in range(3000):  # a change each second
-        now = NOW + n * 1000
+    for n in range(300):  # a change every ten seconds
+        now = NOW + n * 10_000
         waiting += due([finding(n // 2, resolved=n % 2 == 1, at=now)])
         for one in plan(waiting, [t for t in told if t[1] > now - HOLD_MS], now):
             messages += 1
@@ -124,7 +124,7 @@ def test_a_loop_that_raises_alerts_without_end_is_one_message() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.integers(1, 8), st.sampled_from(["nan", "spike", "lost", "stalled"]), st.booleans()), max_size=40
+        st.tuples(st.integers(1, 8), st.sampled_from(["nan", "spike", "lost", "stalled"]), st.booleans()), max_size=20
     )
 )
 def test_every_alert_is_in_one_message_at_most_and_in_one_once_it_may_be_told(
