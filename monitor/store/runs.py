@@ -37,6 +37,8 @@ MAX_WORDS: Final = 20
 """Words that are looked for at a time."""
 MAX_SEARCH: Final = 1000
 """Characters of a search."""
+_SEARCHED: Final = RUNS.c.name + " " + RUNS.c.project + " " + func.coalesce(RUNS.c.group, "")
+"""One text, as no word that is searched holds the blanks within it."""
 _HEX: Final = re.compile(r"[0-9a-f]{1,32}")
 _STORED: Final = RUNS.c.deleted_ms.is_(None)
 
@@ -138,11 +140,9 @@ def _filters(
     for column, values in ((RUNS.c.status, status), (RUNS.c.verdict, verdict)):
         if values is not None:
             found.append(column.in_([values] if isinstance(values, str) else [str(v) for v in values]))
-    # One text of all three, as no word holds the blanks between them.
-    text = RUNS.c.name + " " + RUNS.c.project + " " + func.coalesce(RUNS.c.group, "")
     for word in _words(search or ""):
         of_id = RUNS.c.run_id.startswith(word.lower()) if _HEX.fullmatch(word.lower()) else false()
-        found.append(or_(text.icontains(word, autoescape=True), of_id))
+        found.append(or_(_SEARCHED.icontains(word, autoescape=True), of_id))
     return found
 
 
