@@ -216,7 +216,7 @@ class SchemaMismatch(StoreError):
 
 
 class StoreBusy(StoreError):
-    """Another writer held the database longer than the busy timeout; try again."""
+    """Another writer held the database longer than the busy timeout, or all connections were in use; try again."""
 
-    def __init__(self, url: str, waited_s: float) -> None:
-        super().__init__(f"database {url} was locked by another writer for {waited_s:g} s; try again")
+    def __init__(self, url: str, waited_s: float, problem: str = "was locked by another writer") -> None:
+        super().__init__(f"database {url} {problem} for {waited_s:g} s; try again")

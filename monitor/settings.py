@@ -53,6 +53,11 @@ class Settings(BaseSettings):
     alert_urls: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Apprise URLs that alerts are sent to, with blanks between them or as a JSON list."
     )
+    alert_private: Literal["named", "always", "never"] = Field(
+        default="named",
+        description="Webhooks at addresses that are not public: `named`, where the URL says localhost or the address "
+        "in numbers; `always`; `never`.",
+    )
     alert_interval_s: float = Field(default=2.0, gt=0, description="Seconds between deliveries from the outbox.")
 
     heartbeat_s: float = Field(default=10.0, gt=0, description="Seconds between a client's heartbeats.")
@@ -156,7 +161,7 @@ class Settings(BaseSettings):
             SettingsError: it cannot be made, or something else stands there.
         """
         try:
-            self.dir.mkdir(parents=True, exist_ok=True)
+            self.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             problem = f"{self.dir} is no folder that can be made ({error.strerror})"
             raise SettingsError("dir", problem, "name another, as MONITOR_DIR or --dir") from None

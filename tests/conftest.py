@@ -6,7 +6,8 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,6 +90,7 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     with psycopg.connect(postgres.schema_url, autocommit=True) as connection:
         connection.execute("SET lock_timeout = '20s'")
         connection.execute("DELETE FROM monitor_runs")  # the rest goes along
+        connection.execute("DELETE FROM monitor_channels")
 
 
 @pytest.fixture(scope="session")
@@ -186,3 +188,10 @@ def feed(store: Store) -> Feed:
     found = Feed(store)
     found.start()
     return found
+
+
+def for_two_minutes(test: Callable[[], None]) -> None:
+    """Run a property with fresh examples, again and again."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        settings(max_examples=500, derandomize=False, database=None)(test)()

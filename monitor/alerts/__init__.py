@@ -6,18 +6,21 @@
 
 from __future__ import annotations
 
-from monitor.alerts.channels import AppriseChannel, Channel, MemoryChannel, open_channels
+from monitor.alerts.channels import AppriseChannel, Channel, MemoryChannel, key_of, open_channels
 from monitor.alerts.delivery import Delivered, Outbox, deliver
 from monitor.alerts.lifecycle import alerts_for, status_alert
+from monitor.alerts.messages import Message
 
 __all__ = [
     "AppriseChannel",
     "Channel",
     "Delivered",
     "MemoryChannel",
+    "Message",
     "Outbox",
     "alerts_for",
     "deliver",
+    "key_of",
     "open_channels",
     "status_alert",
 ]

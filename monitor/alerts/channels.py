@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
+from monitor.alerts.guard import Policy, Private, current, guard_apprise, guarded
+from monitor.alerts.messages import Message, body_fields, inert
 from monitor.domain import Alert, Severity
 from monitor.errors import DeliveryFailed, SettingsError
 
@@ -24,6 +28,9 @@ class Channel(Protocol):
 
     def send(self, alert: Alert) -> None:
         """Hand the alert over; return once the receiver took it.
+
+        Args:
+            alert: what the server sends is a `Message`.
 
         Raises:
             DeliveryFailed: the receiver did not take it; it may be sent again.
@@ -52,12 +59,13 @@ class AppriseChannel:
 
     Args:
         url: as <https://github.com/caronc/apprise/wiki> lists them.
+        private: which addresses that are not public it may reach over HTTP; see `guard.py`.
 
     Raises:
         SettingsError: Apprise does not know the URL, or is not installed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, private: Private = "named") -> None:
         try:
             import apprise
         except ImportError:
@@ -72,6 +80,11 @@ class AppriseChannel:
                 "see https://github.com/caronc/apprise/wiki for the spelling",
             )
         self.name: str = service.url(privacy=True).split("?", maxsplit=1)[0]
+        self.key = hashlib.sha256(url.encode()).hexdigest()[:32]
+        host = getattr(service, "host", None)
+        self._policy = Policy(private, frozenset({str(host).lower()} if host else ()))
+        self._service = service
+        self._extras = dict(getattr(service, "payload_extras", {}))
         self._apprise = apprise.Apprise()
         self._apprise.add(service)
 
@@ -83,28 +96,59 @@ class AppriseChannel:
         """
         import apprise
 
+        guard_apprise()
+        self._add_fields(alert)
         kind = "success" if alert.state == "resolved" else _NOTIFY_TYPE[alert.severity]
-        with apprise.LogCapture(level=logging.WARNING) as log:
+        with guarded(self._policy), _heard(self._policy) as lines:
             taken = self._apprise.notify(
-                title=alert.title, body=alert.body, notify_type=apprise.NotifyType(kind), body_format="text"
+                title=inert(alert.title),
+                body=inert(alert.body),
+                notify_type=apprise.NotifyType(kind),
+                body_format="text",
             )
-            said = _last_line(log.getvalue())
         if not taken:
-            raise DeliveryFailed(self.name, said or "the service did not take it")
+            said = self._policy.refused or (lines[-1] if lines else "the service did not take it")
+            raise DeliveryFailed(self.name, said)
+
+    def _add_fields(self, alert: Alert) -> None:
+        """Have a webhook's body say what it is about; fields that the URL asks for itself stay."""
+        if isinstance(alert, Message) and self._service.__class__.__name__ == "NotifyJSON":
+            self._service.payload_extras = body_fields(alert) | self._extras
 
 
 _NOTIFY_TYPE: Final = {Severity.CRITICAL: "failure", Severity.WARNING: "warning", Severity.INFO: "info"}
 
 
-def open_channels(urls: Sequence[str]) -> tuple[Channel, ...]:
+def open_channels(urls: Sequence[str], *, private: Private = "named") -> tuple[Channel, ...]:
     """One channel a URL, so that one that is down does not make the others repeat themselves.
+
+    Args:
+        private: which addresses that are not public they may reach.
 
     Raises:
         SettingsError: Apprise does not know one of them.
     """
-    return tuple(AppriseChannel(url) for url in dict.fromkeys(urls))
+    return tuple(AppriseChannel(url, private=private) for url in dict.fromkeys(urls))
 
 
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1].split(" - ", maxsplit=1)[-1] if lines else ""
+def key_of(channel: Channel) -> str:
+    """What the store knows a channel by: its `key` where it has one, else its name; at most 64 characters."""
+    return str(getattr(channel, "key", channel.name))[:64]
+
+
+@contextlib.contextmanager
+def _heard(policy: Policy) -> Iterator[list[str]]:
+    """What Apprise warns of while it sends by a policy; other channels send at the same time."""
+    lines: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if current() is policy:
+                lines.append(record.getMessage().strip())
+
+    logger, listener = logging.getLogger("apprise"), Listener(logging.WARNING)
+    logger.addHandler(listener)
+    try:
+        yield lines
+    finally:
+        logger.removeHandler(listener)

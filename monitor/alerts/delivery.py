@@ -1,17 +1,19 @@
-"""Drains the outbox: at least once, with backoff, and without telling a healthy channel twice because another is down.
+"""Drains the outbox into one channel: at least once, with backoff, and apart from every other channel.
 
-An alert leaves the outbox when every channel took it. The outbox leases what it hands out, so that several servers on
-one store do not send the same alert; one that dies while it sends lets the lease run out, and the alert goes out again.
+What a channel took is committed before anything else is sent to it, so that a restart repeats at most one message. One
+worker at a time sends to a channel, whatever number of servers shares the store; one that dies lets its hold run out.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from monitor.alerts.channels import Channel
+from monitor.alerts.channels import Channel, key_of
+from monitor.alerts.messages import HOLD_MS, Message, Planned, plan
 from monitor.domain import Delivery
 from monitor.errors import DeliveryFailed
 
@@ -21,8 +23,8 @@ LAST_RETRY_MS: Final = 15 * 60_000
 """Longest wait between two tries."""
 GIVE_UP_MS: Final = 24 * 3_600_000
 """Age at which an alert is old news: it is no longer sent, and its row says so."""
-LEASED_AT_ONCE: Final = 4
-"""Alerts taken from the outbox at a time: with a receiver that times out, still sent within the store's lease."""
+FAILURES: Final = 3
+"""Messages that fail one after the other before a pass ends: the channel is down."""
 NEVER_MS: Final = 2**62
 
 _log = logging.getLogger(__name__)
@@ -31,16 +33,32 @@ _log = logging.getLogger(__name__)
 class Outbox(Protocol):
     """What delivery needs of the store."""
 
-    def due_deliveries(self, now_ms: int, limit: int = 50) -> tuple[Delivery, ...]:
-        """Alerts to be tried now, leased to the caller."""
+    def hold_channel(self, channel: str, holder: str, now_ms: int) -> bool:
+        """Become the one who sends to a channel, or stay it for another while."""
         ...
 
-    def delivered(self, run_id: str, id: int, now_ms: int) -> None:
-        """Every channel took it."""
+    def release_channel(self, channel: str, holder: str) -> None:
+        """Let others send to it."""
         ...
 
-    def failed(self, run_id: str, id: int, next_ms: int, error: str) -> None:
-        """It is not to be tried again before `next_ms`."""
+    def due_deliveries(self, channel: str, now_ms: int, limit: int = 5000) -> tuple[Delivery, ...]:
+        """Alerts to be sent to a channel now, the oldest first."""
+        ...
+
+    def told_lately(self, channel: str, run_ids: Collection[str], since_ms: int) -> tuple[tuple[str, int], ...]:
+        """What it took of some runs since a time: each alert's `dedup_key`, and when."""
+        ...
+
+    def delivered(self, channel: str, rows: Sequence[tuple[str, int]], now_ms: int) -> None:
+        """The channel took these."""
+        ...
+
+    def settle_deliveries(self, channels: Collection[str], now_ms: int) -> None:
+        """Take out of the outbox what all channels have taken."""
+        ...
+
+    def failed(self, channel: str, rows: Sequence[tuple[str, int]], next_ms: int, error: str) -> None:
+        """The channel did not take these; not to be tried again before `next_ms`."""
         ...
 
 
@@ -49,8 +67,8 @@ class Delivered:
     """What one pass over the outbox did.
 
     Attributes:
-        sent: alerts that every channel took.
-        failed: alerts that will be tried again.
+        sent: messages that the channel took.
+        failed: messages that will be tried again.
         given_up: alerts that were too old to be worth another try.
     """
 
@@ -60,41 +78,46 @@ class Delivered:
 
 
 def deliver(
-    outbox: Outbox, channels: Sequence[Channel], now_ms: int, *, taken: dict[tuple[str, int], set[int]] | None = None
+    outbox: Outbox,
+    channel: Channel,
+    clock: Callable[[], int],
+    *,
+    channels: Collection[str] = (),
+    holder: str = "",
+    link: Callable[[str], str | None] = lambda _: None,
 ) -> Delivered:
-    """Try the alerts that are due, once each, `LEASED_AT_ONCE` of them at most; call again until nothing was done.
+    """Send a channel what is due to it, each message once; call again until nothing was done.
 
     Args:
         outbox: the store.
-        channels: where to send; with none, nothing is taken from the outbox.
-        now_ms: milliseconds since the epoch.
-        taken: channels (by index) that already took an alert that others refused, by (run, delivery). Hand the same
-            dict to the next pass, so that a retry goes to the others alone.
+        channel: where to send; the store knows it by `key_of`.
+        clock: milliseconds since the epoch.
+        channels: the keys of all channels that an alert must reach.
+        holder: a name for this pass that no other has; made up where it is empty.
+        link: the address of a run's page by the run's id.
 
     Returns:
-        How many alerts went out, failed and were given up; all zero when nothing more is due.
+        How many messages went out and failed, how many alerts were given up; all zero when nothing more is due, or
+        where another worker sends to this channel.
     """
-    if not channels:
+    key, now_ms = key_of(channel), clock()
+    holder = holder or secrets.token_hex(16)
+    if not outbox.due_deliveries(key, now_ms, 1) or not outbox.hold_channel(key, holder, now_ms):
         return Delivered()
-    memory = {} if taken is None else taken
-    sent = failed = given_up = 0
-    for delivery in outbox.due_deliveries(now_ms, LEASED_AT_ONCE):
-        run_id, row = delivery.alert.run_id, (delivery.alert.run_id, delivery.id)
-        if now_ms - delivery.alert.created_ms > GIVE_UP_MS:
-            error = f"not sent within {GIVE_UP_MS // 3_600_000} h: {delivery.error or 'there was no channel'}"
-            outbox.failed(run_id, delivery.id, NEVER_MS, error)
-            memory.pop(row, None)
-            given_up += 1
-            continue
-        problems = _send(delivery, channels, memory.setdefault(row, set()))
-        if problems:
-            outbox.failed(run_id, delivery.id, now_ms + retry_ms(delivery.attempts), "; ".join(problems)[:500])
-            failed += 1
-            continue
-        outbox.delivered(run_id, delivery.id, now_ms)
-        memory.pop(row, None)
-        sent += 1
-    return Delivered(sent=sent, failed=failed, given_up=given_up)
+    try:
+        due = outbox.due_deliveries(key, now_ms)
+        old = [row for row in due if now_ms - row.alert.created_ms > GIVE_UP_MS]
+        if old:
+            error = f"not sent within {GIVE_UP_MS // 3_600_000} h: {old[0].error or 'the channel could not be reached'}"
+            outbox.failed(key, [(row.alert.run_id, row.id) for row in old], NEVER_MS, error)
+        fresh = [row for row in due if now_ms - row.alert.created_ms <= GIVE_UP_MS]
+        told = outbox.told_lately(key, {row.alert.run_id for row in fresh}, now_ms - HOLD_MS) if fresh else ()
+        sent, failed = _send_all(outbox, channel, plan(fresh, told, now_ms, link), clock, holder)
+        if sent:
+            outbox.settle_deliveries({key, *channels}, clock())
+        return Delivered(sent=sent, failed=failed, given_up=len(old))
+    finally:
+        outbox.release_channel(key, holder)
 
 
 def retry_ms(attempts: int) -> int:
@@ -109,18 +132,30 @@ def retry_ms(attempts: int) -> int:
     return min(FIRST_RETRY_MS << min(attempts, 20), LAST_RETRY_MS)
 
 
-def _send(delivery: Delivery, channels: Sequence[Channel], taken: set[int]) -> list[str]:
-    problems = []
-    for index, channel in enumerate(channels):
-        if index in taken:
-            continue
-        try:
-            channel.send(delivery.alert)
-        except Exception as error:
-            # A channel is somebody else's code; whatever it raises, the others are still told.
-            problem = error.problem if isinstance(error, DeliveryFailed) else f"{type(error).__name__}: {error}"
-            _log.warning("alert %r was not taken by %s: %s", delivery.alert.title, channel.name, problem)
-            problems.append(f"{channel.name}: {problem}")
+def _send_all(
+    outbox: Outbox, channel: Channel, planned: Sequence[Planned], clock: Callable[[], int], holder: str
+) -> tuple[int, int]:
+    key, sent, failed, in_a_row = key_of(channel), 0, 0, 0
+    for one in planned:
+        if in_a_row == FAILURES or not outbox.hold_channel(key, holder, clock()):
+            break
+        problem = _send(channel, one.message)
+        if problem is None:
+            outbox.delivered(key, one.rows, clock())
+            sent, in_a_row = sent + 1, 0
         else:
-            taken.add(index)
-    return problems
+            outbox.failed(key, one.rows, clock() + retry_ms(one.tries), f"{channel.name}: {problem}"[:500])
+            failed, in_a_row = failed + 1, in_a_row + 1
+    return sent, failed
+
+
+def _send(channel: Channel, message: Message) -> str | None:
+    """Send one message; what went wrong, None where the channel took it."""
+    try:
+        channel.send(message)
+    except Exception as error:
+        # A channel is somebody else's code; whatever it raises, the others are still told.
+        problem = error.problem if isinstance(error, DeliveryFailed) else f"{type(error).__name__}: {error}"
+        _log.warning("alert %r was not taken by %s: %s", message.title, channel.name, problem)
+        return problem
+    return None

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from monitor.errors import FileUnreadable
 from monitor.importers.imported import ImportedRun, NotTraining, PointList, by_role
-from monitor.importers.mlflow_server import value_of
+from monitor.importers.mlflow_server import mirror_of, value_of
 
 META: Final = "meta.yaml"
 _STATUS: Final[Mapping[str, Literal["finished", "stopped", "failed"]]] = {"3": "finished", "4": "failed"}
@@ -41,11 +41,15 @@ def read_run_folder(folder: Path, shown: str) -> ImportedRun | NotTraining:
     meta = _meta(folder)
     if meta.get("lifecycle_stage") == "deleted":
         return NotTraining(shown, "was deleted in MLflow")
+    tags = _texts(folder / "tags")
+    mirrored = mirror_of(tags)
+    if mirrored is not None:
+        return NotTraining(shown, mirrored)
     points = _points(folder)
     if not len(points):
         return NotTraining(shown, "holds no metrics")
     started, finished = points.span()
-    tags, ident = _texts(folder / "tags"), meta.get("run_id") or folder.name
+    ident = meta.get("run_id") or folder.name
     return ImportedRun(
         source=shown,
         kind="mlflow",

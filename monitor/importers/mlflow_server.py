@@ -137,6 +137,9 @@ def _read(
     info, data = run.get("info", {}), run.get("data", {})
     ident = str(info.get("run_id", server.run))
     shown = f"{server.name} run {ident}"
+    mirrored = mirror_of({str(t.get("key")): str(t.get("value")) for t in data.get("tags", []) if isinstance(t, dict)})
+    if mirrored is not None:
+        return NotTraining(shown, mirrored)
     try:
         points = _points(server, ident, [str(metric["key"]) for metric in data.get("metrics", [])])
     except FileUnreadable as error:
@@ -195,6 +198,16 @@ def value_of(text: str) -> object:
     if not _NUMBER.fullmatch(text):
         return text
     return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+def mirror_of(tags: Mapping[str, str]) -> str | None:
+    """What a run is that a monitor has written into MLflow, which holds its last values alone; None for others.
+
+    >>> mirror_of({"monitor.run_id": "4f"})
+    'is the mirror of run 4f, whose history the monitor that wrote it has'
+    """
+    run_id = tags.get("monitor.run_id")
+    return None if not run_id else f"is the mirror of run {run_id}, whose history the monitor that wrote it has"
 
 
 def _number(experiment: str) -> tuple[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 import threading
@@ -14,7 +15,7 @@ from typing import Final, Protocol
 from apscheduler.executors.base import BaseExecutor, run_job
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from monitor.alerts import Channel, Delivered, deliver
+from monitor.alerts import Channel, Delivered, deliver, key_of
 from monitor.domain import JobHealth
 from monitor.errors import MonitorError
 from monitor.ingest import liveness
@@ -47,9 +48,13 @@ class Jobs:
     Args:
         store: where runs and alerts are.
         settings: the intervals.
-        channels: where alerts go; with none they stay in the outbox, where the dashboard shows them.
+        channels: where alerts go, each by a job of its own; with none they stay in the outbox, where the dashboard
+            shows them.
         mirror: copies runs to MLflow; None where there is none.
         clock: milliseconds since the epoch.
+
+    Attributes:
+        links: addresses of the parts beside the API, by part; messages link to the dashboard.
     """
 
     def __init__(
@@ -61,22 +66,19 @@ class Jobs:
         mirror: Mirror | None = None,
         clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        self._store, self._settings, self._channels, self._mirror, self._clock = (
-            store,
-            settings,
-            channels,
-            mirror,
-            clock,
-        )
+        self._store, self._settings, self._mirror, self._clock = store, settings, mirror, clock
         self._health: dict[str, JobHealth] = {}
-        self._taken: dict[tuple[str, int], set[int]] = {}
+        self.links: Mapping[str, str] = {}
+        self._registered = False
+        self._keys = [key_of(channel) for channel in channels]
         self._since_ms = clock()
         self._checked_ms = self._since_ms
         self._executor = _DaemonThreads()
         self._scheduler = BackgroundScheduler(executors={"default": self._executor}, timezone=UTC, logger=_quiet)
         self._add("liveness", self._liveness, settings.liveness_interval_s)
-        if channels:
-            self._add("delivery", self._deliver, settings.alert_interval_s)
+        for number, channel in enumerate(channels, start=1):  # a job each, so that one that hangs delays no other
+            name = "delivery" if number == 1 else f"delivery-{number}"
+            self._add(name, functools.partial(self._deliver, channel), settings.alert_interval_s)
         if mirror is not None:
             self._add("mlflow", self._sync, settings.mlflow_interval_s)
         self._add("compaction", self._compact, COMPACT_INTERVAL_S)
@@ -150,9 +152,21 @@ class Jobs:
         self._checked_ms = now
         liveness.check(self._store, self._settings, now, since_ms=self._since_ms)
 
-    def _deliver(self) -> None:
-        while deliver(self._store, self._channels, self._clock(), taken=self._taken) != Delivered():
-            pass
+    def _deliver(self, channel: Channel) -> None:
+        if not self._registered:
+            self._store.register_channels(self._keys, self._since_ms)
+            self._registered = True
+        done = Delivered(sent=1)
+        while done != Delivered() and not done.failed:
+            done = self._deliver_once(channel)
+
+    def _deliver_once(self, channel: Channel) -> Delivered:
+        return deliver(self._store, channel, self._clock, channels=self._keys, link=self._link)
+
+    def _link(self, run_id: str) -> str | None:
+        """The run's page on the dashboard, where there is one."""
+        dashboard = self.links.get("dashboard")
+        return None if dashboard is None else f"{dashboard.rstrip('/')}/run?id={run_id}"
 
     def _sync(self) -> None:
         assert self._mirror is not None

@@ -2,23 +2,30 @@
 
 The mirror never writes a point of a history: MLflow gets the last and the best value of every series as they change. A
 copy can be cut short anywhere and done again: the MLflow run is found by its tag `monitor.run_id`, params are only ever
-added, and the same metric at the same step and time is one metric.
+added, and the same metric at the same step and time is one metric. A run that cannot be copied, for whatever reason,
+keeps no other from it, and is tried again.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, Protocol
 
 from monitor.domain import RunInfo, SeriesInfo
-from monitor.errors import MlflowRefused
+from monitor.errors import MlflowRefused, ServerUnreachable, StoreError
 from monitor.mlflow_store import content
 from monitor.mlflow_store.rest import MlflowServer
 
 TARGET: Final = "mlflow"
 """What the store calls this copy."""
 PAGE: Final = 100
+FIRST_RETRY_MS: Final = 10_000
+"""Wait before a run that could not be copied is tried again; it doubles with every failure."""
+LAST_RETRY_MS: Final = 3_600_000
+"""Longest wait between two tries."""
+MOST: Final = 1000
+"""Runs that wait for another try, at most; where more fail, it is MLflow that is in trouble."""
 
 _log = logging.getLogger(__name__)
 
@@ -26,8 +33,10 @@ _log = logging.getLogger(__name__)
 class Changes(Protocol):
     """What the mirror needs of the store."""
 
-    def changed_runs(self, target: str, limit: int = 100) -> tuple[tuple[RunInfo, str | None], ...]:
-        """Runs that changed since they were exported, each with its id over there."""
+    def changed_runs(
+        self, target: str, limit: int = 100, *, without: Collection[str] = ()
+    ) -> tuple[tuple[RunInfo, str | None], ...]:
+        """Runs that changed since they were exported, each with its id over there; but for some of them."""
         ...
 
     def exported(self, run_id: str, target: str, version: int, external_id: str | None) -> None:
@@ -49,6 +58,9 @@ class Exporter:
     Args:
         tracking_uri: the server's address, http or https.
 
+    Attributes:
+        failing: how often each run that cannot be copied was tried, by id.
+
     Raises:
         SettingsError: the address is not http or https.
     """
@@ -56,6 +68,8 @@ class Exporter:
     def __init__(self, tracking_uri: str) -> None:
         self._server = MlflowServer(tracking_uri)
         self._experiments: dict[str, str] = {}
+        self.failing: dict[str, int] = {}
+        self._again_ms: dict[str, int] = {}
 
     def close(self) -> None:
         """Close the connections."""
@@ -76,7 +90,8 @@ class Exporter:
         """
         copied = 0
         while True:
-            page = store.changed_runs(TARGET, PAGE)
+            later = [run_id for run_id, at in self._again_ms.items() if at > now_ms]
+            page = store.changed_runs(TARGET, PAGE, without=later)
             for run, known in page:
                 try:
                     external = self._copy(store, run, known, now_ms)
@@ -85,11 +100,33 @@ class Exporter:
                     _log.warning("run %s (%s) is not mirrored: %s", run.id, run.name, error)
                     external = known
                     self._experiments.clear()
+                except StoreError:
+                    raise
+                except Exception as error:
+                    down = isinstance(error, ServerUnreachable) and not self._server.answers()
+                    if down or len(self._again_ms) >= MOST:
+                        raise
+                    self._put_off(run, error, now_ms)
+                    continue
                 else:
                     copied += 1
                 store.exported(run.id, TARGET, run.version, external)
+                self.failing.pop(run.id, None)
+                self._again_ms.pop(run.id, None)
             if len(page) < PAGE:
                 return copied
+
+    def _put_off(self, run: RunInfo, error: Exception, now_ms: int) -> None:
+        """Try a run again later; the others go on."""
+        tries = self.failing[run.id] = self.failing.get(run.id, 0) + 1
+        wait_ms = min(FIRST_RETRY_MS << min(tries - 1, 20), LAST_RETRY_MS)
+        self._again_ms[run.id] = now_ms + wait_ms
+        said = f"{type(error).__name__}: {error}"
+        _log.warning(
+            "run %s (%s) is not mirrored (try %d, again in %d s; %d runs are waiting): %s",
+            *(run.id, run.name, tries, wait_ms // 1000, len(self.failing), said),
+        )
+        self._experiments.clear()
 
     def _copy(self, store: Changes, run: RunInfo, known: str | None, now_ms: int) -> str | None:
         """Bring the MLflow run up to date; its id, or None where somebody deleted it or its experiment."""

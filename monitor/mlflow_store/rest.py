@@ -67,18 +67,30 @@ class MlflowServer:
             MlflowRefused: MLflow says that the call itself is wrong.
             ServerUnreachable: nobody answers, or the server is in trouble; worth another try.
         """
+        data = {name: _clean(value) for name, value in data.items()}
         try:
             given: dict[str, Any] = {"params": data} if method == "GET" else {"json": data}
             response = self._http.request(method, path, **given)
         except httpx.HTTPError as error:
             raise self._unreachable(f"{type(error).__name__} {error}".strip()) from None
         if response.is_success:
-            answer = response.json()
+            try:
+                answer = response.json()
+            except ValueError:
+                raise self._unreachable("it answers, but not as MLflow does") from None
             return answer if isinstance(answer, dict) else {}
         code, message = _error(response)
         if response.status_code >= 500 or response.status_code in (401, 403, 408, 429):
             raise self._unreachable(f"it answered {response.status_code} {code}: {message}")
         raise MlflowRefused(self.name, path, code, message)
+
+    def answers(self) -> bool:
+        """True where the server takes calls, whatever it thinks of some of them."""
+        try:
+            self.call("POST", "experiments/search", {"max_results": 1})
+        except (ServerUnreachable, MlflowRefused):
+            return False
+        return True
 
     def experiment(self, name: str) -> str | None:
         """Id of the experiment of this name, created if need be; None where it was deleted."""
@@ -138,6 +150,15 @@ def _batches(
     while metrics or params or tags:
         yield metrics[:room], params[:_NAMED], tags[:_NAMED]
         metrics, params, tags = metrics[room:], params[_NAMED:], tags[_NAMED:]
+
+
+def _clean(value: object) -> object:
+    """Data whose texts can be sent and stored: no NUL, no half of a surrogate pair."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {key: _clean(inner) for key, inner in value.items()}
+    return [_clean(inner) for inner in value] if isinstance(value, Sequence) else value
 
 
 def _error(response: httpx.Response) -> tuple[str, str]:

@@ -38,11 +38,12 @@ def create_app(settings: Settings, *, jobs_elsewhere: Callable[[], Mapping[str, 
         app = create_api(store, engines, settings, jobs=jobs_elsewhere)
         app.router.lifespan_context = _lifespan(store)
         return app
-    channels = open_channels(settings.alert_urls)
+    channels = open_channels(settings.alert_urls, private=settings.alert_private)
     mirror = Exporter(settings.mlflow_tracking_uri) if settings.mlflow_tracking_uri else None
     store = open_store(settings)
     jobs = Jobs(store, settings, channels=channels, mirror=mirror)
     app = create_api(store, engines, settings, jobs=jobs.health)
+    jobs.links = app.state.services.links
     app.router.lifespan_context = _lifespan(store, jobs, mirror)
     return app
 

@@ -38,6 +38,8 @@ Row = Mapping[str, object]
 _SKETCH_HEAD: Final = struct.Struct("<BIIII")
 _COARSE_VERSION: Final = 2
 _COARSE_HEAD: Final = struct.Struct("<BBI")
+_MOST: Final = 2**20
+"""More points than any sketch holds; a damaged one may say any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +158,26 @@ def decode_into(row: Row, out: Points, *, times: bool = True) -> None:
 
 
 def decode_sketch(data: bytes | memoryview, *, times: bool, epochs: bool) -> Points:
-    """Unpack a sketch; columns that are not asked for are zeros and None."""
+    """Unpack a sketch; columns that are not asked for are zeros and None.
+
+    Raises:
+        StoreError: a newer version, or bytes that are no sketch.
+    """
+    try:
+        return _decode_sketch(data, times=times, epochs=epochs)
+    except (struct.error, IndexError) as error:
+        raise StoreError(f"sketch of {len(data)} bytes is damaged ({error})") from error
+
+
+def _decode_sketch(data: bytes | memoryview, *, times: bool, epochs: bool) -> Points:
     if data[0] == _COARSE_VERSION:
         _, columns, m = _COARSE_HEAD.unpack_from(data)
         data = data[_COARSE_HEAD.size + 8 * columns * m :]
     version, n, size_steps, size_values, size_times = _SKETCH_HEAD.unpack_from(data)
     if version != codec.VERSION:
         raise StoreError(f"sketch of version {version}, this code reads {codec.VERSION} and {_COARSE_VERSION}")
+    if n > _MOST:
+        raise StoreError(f"sketch of {len(data)} bytes is damaged (says it holds {n} points)")
     a = _SKETCH_HEAD.size
     b, c = a + size_steps, a + size_steps + size_values
     d = c + size_times
@@ -183,10 +198,17 @@ def decode_coarse(data: bytes | memoryview, *, epochs: bool) -> Points | None:
 
     Returns:
         None where the sketch has none, as those written before there were any, or where it is longer than the data.
+
+    Raises:
+        StoreError: these bytes are no sketch.
     """
+    if not len(data) or (data[0] == _COARSE_VERSION and len(data) < _COARSE_HEAD.size):
+        raise StoreError(f"sketch of {len(data)} bytes is damaged")
     if data[0] != _COARSE_VERSION:
         return None
     _, columns, m = _COARSE_HEAD.unpack_from(data)
+    if columns not in (3, 4):
+        raise StoreError(f"sketch of {len(data)} bytes is damaged (says it holds {columns} columns)")
     if len(data) < _COARSE_HEAD.size + 8 * columns * m:
         return None
     block = np.frombuffer(data, "<i8", columns * m, _COARSE_HEAD.size).reshape(columns, m)

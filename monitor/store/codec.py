@@ -65,6 +65,15 @@ def decode_into(data: bytes | memoryview, out: NDArray[_T]) -> None:
     Raises:
         StoreError: a newer version, or bytes that do not hold n numbers.
     """
+    try:
+        _decode_into(data, out)
+    except StoreError:
+        raise
+    except (struct.error, ValueError, RuntimeError, OverflowError, MemoryError, TypeError) as error:
+        raise StoreError(f"chunk column of {len(data)} bytes is damaged ({error})") from error
+
+
+def _decode_into(data: bytes | memoryview, out: NDArray[_T]) -> None:
     if len(data) < 2 or data[0] != VERSION:
         raise StoreError(f"chunk column of version {data[0] if data else 'none'}, this code reads {VERSION}")
     encoding = data[1]

@@ -21,7 +21,7 @@ from monitor.store.version import prepare
 
 _PORTION: Final = 64
 """Rows read and written at once; a chunk's row may hold a few MiB."""
-_TABLES: Final = METADATA.sorted_tables
+_TABLES: Final = [table for table in METADATA.sorted_tables if "run_id" in table.columns]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,16 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 
-from monitor.store.connect import BUSY_TIMEOUT_S, same_process, shown, translated, writing_engine
+from monitor.errors import StoreBusy
+from monitor.store import connect as connecting
+from monitor.store.connect import PATIENCE, limit_read, reading, same_process, shown, translated, writing
 from monitor.store.link import linked
+from monitor.store.pool import READS, WAIT_S, connect
+from monitor.store.sqlite_file import check_read, check_written
 from monitor.store.transaction import Ahead, Transaction
 from monitor.store.turns import Turns
 
@@ -25,14 +30,14 @@ class Database:
     It may be used from any thread, and again in a forked child, which gets connections of its own.
     """
 
-    def __init__(self, engine: Engine, url: URL) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._sqlite = engine.dialect.name == "sqlite"
-        snapshot = {} if self._sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        self._reading = engine.execution_options(**snapshot)
-        self._linking = writing_engine(engine, url)
+        self._reading = reading(engine)
+        self._linking = writing(engine)
         self._writing = threading.Lock()
-        self._turns = Turns(Path(f"{engine.url.database}-turn"), BUSY_TIMEOUT_S) if self._sqlite else None
+        self._reads = threading.Semaphore(READS)
+        self._turns = Turns(Path(f"{engine.url.database}-turn")) if self._sqlite else None
         self._pid = os.getpid()
 
     @property
@@ -43,7 +48,6 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
-        self._linking.dispose()
         if self._turns is not None:
             self._turns.close()
 
@@ -67,43 +71,116 @@ class Database:
             StoreError: the database refused.
         """
         self._after_fork()
-        with (
-            self._one_writer(),
-            translated(self._engine.url),
-            self._linking.begin() as connection,
-            linked(connection) as link,
-        ):
-            transaction = Transaction(link, run_id, now_ms, ahead)
-            yield transaction
-            transaction.flush()
+        with translated(self._engine.url), self._one_writer() as patience_s, connect(self._linking) as connection:
+            self._hurry(connection, patience_s)
+            with connection.begin(), linked(connection) as link:
+                transaction = Transaction(link, run_id, now_ms, ahead)
+                yield transaction
+                transaction.flush()
+            self._is_kept(connection)
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[Connection]:
         self._after_fork()
-        # It ends with a commit: after a rollback psycopg gives up the statements that it has prepared.
-        with translated(self._engine.url), self._reading.begin() as connection:
-            yield connection
+        with translated(self._engine.url), self._one_reader(), connect(self._reading) as connection:
+            if self._sqlite:
+                check_read(connection)
+            with _ended(connection):
+                limit_read(connection)
+                yield connection
 
     @contextlib.contextmanager
     def _change(self) -> Iterator[Connection]:
         self._after_fork()
-        with self._one_writer(), translated(self._engine.url), self._engine.begin() as connection:
-            yield connection
+        # Through the same connections as `write`: SQLite's lock is taken at once.
+        with translated(self._engine.url), self._one_writer() as patience_s:
+            engine = self._linking if self._sqlite else self._engine
+            with connect(engine) as connection:
+                self._hurry(connection, patience_s)
+                with _undone(connection):
+                    yield connection
+                self._is_kept(connection)
+
+    def _hurry(self, connection: Connection, patience_s: float) -> None:
+        """Have a write to SQLite wait for the lock for what is left of its patience."""
+        if self._sqlite and patience_s < 0.9 * connecting.BUSY_TIMEOUT_S:
+            connection.info[PATIENCE] = max(1, int(1000 * patience_s))
+
+    def _is_kept(self, connection: Connection) -> None:
+        """Refuse to acknowledge what was committed to a file that is no longer there."""
+        if self._sqlite:
+            check_written(connection)
 
     @contextlib.contextmanager
-    def _one_writer(self) -> Iterator[None]:
-        """SQLite's writers queue here, those of this process and those of others, where waiting is fair."""
-        if self._turns is None:
+    def _one_reader(self) -> Iterator[None]:
+        if self._sqlite:
             yield
-        else:
-            with self._writing, self._turns.turn():
-                yield
+            return
+        if not self._reads.acquire(timeout=WAIT_S):
+            raise StoreBusy(self.url, WAIT_S, "had no connection free")
+        try:
+            yield
+        finally:
+            self._reads.release()
+
+    @contextlib.contextmanager
+    def _one_writer(self) -> Iterator[float]:
+        """SQLite's writers queue here, those of this process and those of others, where waiting is fair.
+
+        Yields:
+            Seconds that the write may still wait.
+
+        Raises:
+            StoreBusy: the writers before it took too long.
+        """
+        patience_s = connecting.BUSY_TIMEOUT_S
+        if self._turns is None:
+            yield patience_s
+            return
+        end = time.monotonic() + patience_s
+        if not self._writing.acquire(timeout=patience_s):
+            raise StoreBusy(self.url, patience_s)
+        try:
+            with self._turns.turn(end - time.monotonic()):
+                yield end - time.monotonic()
+        finally:
+            self._writing.release()
 
     def _after_fork(self) -> None:
         if not same_process(self._pid):
             self._engine.dispose(close=False)
-            self._linking.dispose(close=False)
             self._writing = threading.Lock()
+            self._reads = threading.Semaphore(READS)
             if self._turns is not None:
                 self._turns.close()
             self._pid = os.getpid()
+
+
+@contextlib.contextmanager
+def _ended(connection: Connection) -> Iterator[None]:
+    """A transaction that changes nothing, and so ends with a commit whatever is raised within it.
+
+    After a rollback psycopg gives up the statements that the connection has prepared, `Link`'s among them.
+    """
+    transaction = connection.begin()
+    try:
+        yield
+    except DBAPIError as error:
+        connection.invalidate(error)
+        raise
+    except BaseException:
+        transaction.commit()
+        raise
+    transaction.commit()
+
+
+@contextlib.contextmanager
+def _undone(connection: Connection) -> Iterator[None]:
+    """A transaction of SQLAlchemy's that writes; where it fails, the connection goes with what `Link` has prepared."""
+    try:
+        with connection.begin():
+            yield
+    except BaseException as error:
+        if connection.dialect.name != "sqlite" and not connection.invalidated:
+            connection.invalidate(error if isinstance(error, Exception) else None)
+        raise

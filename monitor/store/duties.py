@@ -1,61 +1,24 @@
-"""What the jobs read and write: the outbox, the runs that live, and what a mirror has not seen yet."""
+"""What the jobs read and write: the runs that live, alerts, and what a mirror has not seen yet."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from monitor.domain import Delivery, RunInfo
 from monitor.store import rows
 from monitor.store.schema import EXPORTS, OUTBOX, RUNS
 from monitor.store.upsert import insert_once, upsert
 
-LEASE_MS: Final = 60_000
-"""How long a delivery that a worker took is kept from the others."""
-
 LIVE: Final = ("running", "stalled", "lost")
-_ROW: Final = and_(OUTBOX.c.run_id == bindparam("run"), OUTBOX.c.id == bindparam("number"))
-_TAKE: Final = (
-    OUTBOX.update()
-    .where(_ROW, OUTBOX.c.next_ms == bindparam("seen"), OUTBOX.c.delivered_ms.is_(None))
-    .values(next_ms=bindparam("until"))
-)
 
 
 def live_runs(connection: Connection) -> tuple[RunInfo, ...]:
     """Runs that may still send points."""
     query = select(*rows.INFO_COLUMNS).where(RUNS.c.status.in_(LIVE), RUNS.c.deleted_ms.is_(None))
     return tuple(rows.run_info(row) for row in connection.execute(query).mappings())
-
-
-def due(connection: Connection, now_ms: int, limit: int) -> list[Delivery]:
-    """Deliveries whose time has come, the longest waiting first."""
-    query = (
-        select(OUTBOX)
-        .where(OUTBOX.c.delivered_ms.is_(None), OUTBOX.c.next_ms <= now_ms)
-        .order_by(OUTBOX.c.next_ms, OUTBOX.c.run_id, OUTBOX.c.id)
-        .limit(limit)
-    )
-    return [rows.delivery(row) for row in connection.execute(query).mappings()]
-
-
-def take(connection: Connection, found: Delivery, now_ms: int) -> bool:
-    """Lease a delivery that `due` found; False where another worker was faster."""
-    place = {"run": found.alert.run_id, "number": found.id, "seen": found.next_ms, "until": now_ms + LEASE_MS}
-    return connection.execute(_TAKE, place).rowcount == 1
-
-
-def delivered(connection: Connection, run_id: str, number: int, now_ms: int) -> None:
-    """Note that a channel took the alert."""
-    values = {"delivered_ms": now_ms, "error": None, "attempts": OUTBOX.c.attempts + 1}
-    connection.execute(OUTBOX.update().where(_ROW).values(values), {"run": run_id, "number": number})
-
-
-def failed(connection: Connection, run_id: str, number: int, next_ms: int, error: str) -> None:
-    """Note that delivery failed, and when to try again."""
-    values = {"next_ms": next_ms, "error": error, "attempts": OUTBOX.c.attempts + 1}
-    connection.execute(OUTBOX.update().where(_ROW).values(values), {"run": run_id, "number": number})
 
 
 def alerts(connection: Connection, run_id: str | None, limit: int) -> tuple[Delivery, ...]:
@@ -66,13 +29,16 @@ def alerts(connection: Connection, run_id: str | None, limit: int) -> tuple[Deli
     return tuple(rows.delivery(row) for row in connection.execute(query).mappings())
 
 
-def changed_runs(connection: Connection, target: str, limit: int) -> tuple[tuple[RunInfo, str | None], ...]:
-    """Runs whose version is above the one a mirror has, with the id they have there."""
+def changed_runs(
+    connection: Connection, target: str, limit: int, without: Collection[str]
+) -> tuple[tuple[RunInfo, str | None], ...]:
+    """Runs whose version is above the one a mirror has, with the id they have there; but for some of them."""
     mirror = and_(EXPORTS.c.run_id == RUNS.c.run_id, EXPORTS.c.target == target)
     query = (
         select(*rows.INFO_COLUMNS, EXPORTS.c.external_id)
         .select_from(RUNS.outerjoin(EXPORTS, mirror))
-        .where(RUNS.c.deleted_ms.is_(None), or_(EXPORTS.c.version.is_(None), RUNS.c.version > EXPORTS.c.version))
+        .where(RUNS.c.run_id.not_in(without), RUNS.c.deleted_ms.is_(None))
+        .where(or_(EXPORTS.c.version.is_(None), RUNS.c.version > EXPORTS.c.version))
         .order_by(func.coalesce(EXPORTS.c.version, 0), RUNS.c.created_ms)
         .limit(limit)
     )

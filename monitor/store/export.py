@@ -1,7 +1,8 @@
 """Points of runs as a file that other tools read: CSV, or Parquet where pyarrow is installed.
 
 One row a point of the curve (what no newer attempt hides): run_id, run, key, step, value, time_ms, epoch. NaN and
-infinities are written as `NaN`, `Infinity` and `-Infinity` in CSV and as such in Parquet.
+infinities are written as `NaN`, `Infinity` and `-Infinity` in CSV and as such in Parquet. In CSV a name that a
+spreadsheet would take for a formula has an apostrophe before it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from monitor.wire import number_to_json
 
 COLUMNS: Final = ("run_id", "run", "key", "step", "value", "time_ms", "epoch")
 FORMATS: Final = ("csv", "parquet")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 Write = Callable[[RunInfo, str, Points], None]
 
@@ -95,14 +97,24 @@ def _csv(path: Path) -> Iterator[Write]:
         writer.writerow(COLUMNS)
 
         def write(run: RunInfo, key: str, points: Points) -> None:
+            names = [_text(name) for name in (run.id, run.name, key)]
             epochs = points.epochs.tolist() if points.epochs is not None else [math.nan] * len(points)
             columns = zip(points.steps.tolist(), points.values.tolist(), points.times.tolist(), epochs, strict=True)
             writer.writerows(
-                (run.id, run.name, key, step, number_to_json(value), time, "" if math.isnan(epoch) else epoch)
+                (*names, step, number_to_json(value), time, "" if math.isnan(epoch) else epoch)
                 for step, value, time, epoch in columns
             )
 
         yield write
+
+
+def _text(name: str) -> str:
+    """A name that no spreadsheet works out.
+
+    >>> _text("=HYPERLINK(1)"), _text("val/loss")
+    ("'=HYPERLINK(1)", 'val/loss')
+    """
+    return f"'{name}" if name.startswith(_FORMULA) else name
 
 
 @contextlib.contextmanager

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.types import JSON, BigInteger, Boolean, Float, Integer, LargeBinary, String, TypeEngine
 
+from monitor.store.json_text import json_text
+
 if TYPE_CHECKING:
     import psycopg
     from psycopg.pq.abc import PGresult
@@ -29,7 +31,7 @@ Unpack = Callable[[bytes], object]
 
 _INT4, _INT8, _FLOAT8 = struct.Struct(">i"), struct.Struct(">q"), struct.Struct(">d")
 _PACKS: Final[Sequence[tuple[type[TypeEngine[Any]], int, Pack]]] = (
-    (JSON, 114, lambda value: json.dumps(value, separators=(",", ":")).encode()),
+    (JSON, 114, lambda value: json_text(value).encode()),
     (Boolean, 16, lambda value: b"\1" if value else b"\0"),
     (BigInteger, 20, _INT8.pack),
     (Integer, 23, _INT4.pack),

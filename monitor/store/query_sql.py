@@ -9,7 +9,24 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Double, String, and_, case, cast, func, literal, not_, or_, select, type_coerce
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Double,
+    Numeric,
+    String,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    not_,
+    or_,
+    select,
+    type_coerce,
+)
 
 from monitor.domain import RunStatus
 from monitor.errors import QueryError
@@ -172,7 +189,8 @@ class _Builder:
 
     def sqlite_config(self, rest: tuple[str, ...], value: Value) -> Column:
         path = "$" + "".join(f".{json.dumps(part)}" for part in rest)  # as the column's JSON spells its names
-        text = type_coerce(RUNS.c.config, String)
+        raw = type_coerce(RUNS.c.config, String)
+        text = case((func.json_valid(raw), raw))  # NULL where SQLite cannot read it, which would end the query
         kind, found = func.json_type(text, path), func.json_extract(text, path)
         if value is None:
             return case((kind != "null", found))
@@ -184,15 +202,61 @@ class _Builder:
 
     def postgresql_config(self, rest: tuple[str, ...], value: Value) -> Column:
         path = [literal(part) for part in rest]
-        kind = func.json_typeof(func.json_extract_path(RUNS.c.config, *path))
-        found = func.json_extract_path_text(RUNS.c.config, *path)
+        # `OFFSET 0` keeps PostgreSQL from working each out again wherever it is named.
+        read = select(_readable(RUNS.c.config).label("config")).correlate(RUNS).offset(literal_column("0")).subquery()
+        entry = (
+            select(
+                func.json_typeof(func.json_extract_path(read.c.config, *path)).label("kind"),
+                func.json_extract_path_text(read.c.config, *path).label("found"),
+            )
+            .offset(literal_column("0"))
+            .subquery()
+        )
+        kind, found = entry.c.kind, entry.c.found
+        wanted: Column = case((kind == "number", _float(found)))
         if value is None:
-            return found
-        if isinstance(value, bool):
-            return case((and_(kind == "boolean", found == "true"), True), (kind == "boolean", False))
-        if isinstance(value, str):
-            return case((kind == "string", found))
-        return case((kind == "number", cast(found, Double)))
+            wanted = found
+        elif isinstance(value, bool):
+            wanted = case((and_(kind == "boolean", found == "true"), True), (kind == "boolean", False))
+        elif isinstance(value, str):
+            wanted = case((kind == "string", found))
+        return select(wanted).scalar_subquery()
 
     def error(self, field: Field, problem: str, position: int | None = None) -> QueryError:
         return QueryError(self.query.text, field.position if position is None else position, problem)
+
+
+_HIGH: Final = r"\\u[dD][89abAB][0-9a-fA-F]{2}"
+_LOW: Final = r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_LONE: Final = f"{_HIGH}(?!{_LOW})|(?<!{_HIGH}){_LOW}"
+"""Half of a surrogate pair, as JSON writes it."""
+
+
+def _readable(column: Column) -> Column:
+    """A JSON column of PostgreSQL's without what it stores, but refuses to read: NUL and halves of surrogate pairs."""
+    text = cast(column, Text)
+    clean = func.regexp_replace(func.replace(text, r"\u0000", r"\ufffd"), _LONE, r"\\ufffd", "g")
+    suspect = or_(*(func.strpos(text, part) > 0 for part in (r"\u0000", r"\ud", r"\uD")))
+    return case((suspect, cast(clean, JSON)), else_=column)
+
+
+def _float(text: Column) -> Column:
+    """A number of PostgreSQL's JSON, of any size, as SQLite reads it: what is too large for a float64 is infinite."""
+    infinite = case((text.startswith("-"), cast("-Infinity", Double)), else_=cast("Infinity", Double))
+    exponent, length = text.regexp_match("[eE]"), func.length(text)
+    number = cast(text, Numeric)
+    size = func.abs(number)
+    return case(
+        (and_(length < 300, not_(exponent)), cast(text, Double)),
+        (and_(length < 40, text.regexp_match(r"[eE][-+]?[0-9]{1,2}$")), cast(text, Double)),
+        (
+            and_(length < 5000, or_(not_(exponent), text.regexp_match(r"[eE][-+]?[0-9]{1,4}$"))),
+            case(
+                (size > literal_column("1.7976931348623157e308"), infinite),
+                (size < literal_column("5e-324"), cast(0, Double)),
+                else_=cast(number, Double),
+            ),
+        ),
+        (text.regexp_match(r"[eE]-"), cast(0, Double)),
+        else_=infinite,
+    )

@@ -277,6 +277,27 @@ OUTBOX: Final = Table(
     Index("monitor_outbox_created", "created_ms"),
 )
 
+CHANNELS: Final = Table(
+    "monitor_channels",
+    METADATA,
+    Column("channel", String(64), primary_key=True),
+    Column("since_ms", BigInteger, nullable=False),  # when it was first configured
+    Column("holder", String(64), nullable=False),  # the worker that sends to it, until held_ms
+    Column("held_ms", BigInteger, nullable=False),
+)
+"""The channels that alerts are sent to; the one table that belongs to no run, a few rows."""
+
+DELIVERIES: Final = Table(
+    "monitor_deliveries",
+    METADATA,
+    _run_id(),
+    Column("id", Integer, primary_key=True),  # the outbox's
+    Column("channel", String(64), primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    Column("next_ms", BigInteger, nullable=False),
+    Column("taken_ms", BigInteger),
+)
+
 EXPORTS: Final = Table(
     "monitor_exports",
     METADATA,

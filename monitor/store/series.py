@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from monitor.domain import Points, SeriesInfo
+from monitor.errors import StoreError
 from monitor.roles import Role
 from monitor.store.chunks import Summary
 
@@ -155,7 +156,11 @@ def _unpack(
     if not data:
         return 1, np.empty(0, np.int64), np.empty(0, np.float32)
     n = (len(data) - _SPARK_HEAD.size) // 12
+    if len(data) < _SPARK_HEAD.size or (len(data) - _SPARK_HEAD.size) % 12:
+        raise StoreError(f"sparkline of {len(data)} bytes is damaged")
     (stride,) = _SPARK_HEAD.unpack_from(data)
+    if stride < 1:
+        raise StoreError(f"sparkline of {len(data)} bytes is damaged (says it holds every {stride}th point)")
     return (
         stride,
         np.frombuffer(data, np.int64, n, _SPARK_HEAD.size),

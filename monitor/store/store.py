@@ -8,14 +8,14 @@ the database. A store may be used from any thread, and again in a forked child, 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from sqlalchemy import select
 
 from monitor.domain import Alert, Delivery, RunInfo, RunStatus
 from monitor.errors import RunNotFound, WireError
-from monitor.store import duties, retention, runs
-from monitor.store.connect import make_engine, parse_url
+from monitor.store import duties, outbox, retention, runs
+from monitor.store.connect import STATEMENT_S, make_engine, parse_url
 from monitor.store.reads import Reads
 from monitor.store.schema import RUNS
 from monitor.store.thin import LEAST
@@ -38,13 +38,13 @@ class Store(Reads):
             StoreError: the database cannot be reached, or cannot be used.
         """
         parsed = parse_url(url)
-        engine = make_engine(parsed)
+        engine = make_engine(parsed, statement_s=STATEMENT_S)
         try:
             prepare(engine, create=create)
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine, parsed)
+        return cls(engine)
 
     def live_runs(self) -> tuple[RunInfo, ...]:
         """Runs that may still send points."""
@@ -94,31 +94,62 @@ class Store(Reads):
                 raise RunNotFound(run_id)
             tx.set(stop_requested=who[:250])
 
-    def due_deliveries(self, now_ms: int, limit: int = 50) -> tuple[Delivery, ...]:
-        """Alerts to deliver now; each is leased for a minute, so that no other worker takes it meanwhile."""
+    def register_channels(self, channels: Collection[str], now_ms: int) -> None:
+        """Take up channels that alerts are sent to; one that is new gets what happens from now on."""
+        with self._change() as connection:
+            outbox.register(connection, channels, now_ms)
+        self.settle_deliveries(channels, now_ms)
+
+    def hold_channel(self, channel: str, holder: str, now_ms: int) -> bool:
+        """Become, or stay for another `outbox.LEASE_MS`, the one who sends to a channel; False where another is."""
+        with self._change() as connection:
+            return outbox.hold(connection, channel, holder, now_ms)
+
+    def release_channel(self, channel: str, holder: str) -> None:
+        """Let others send to the channel."""
+        with self._change() as connection:
+            outbox.release(connection, channel, holder)
+
+    def due_deliveries(self, channel: str, now_ms: int, limit: int = 5000) -> tuple[Delivery, ...]:
+        """Alerts to send to a channel now, the oldest first; `attempts` counts those of this channel."""
         with self._read() as connection:
-            found = duties.due(connection, now_ms, limit)
-        return tuple(delivery for delivery in found if self._take(delivery, now_ms))
+            return outbox.due(connection, channel, now_ms, limit)
 
-    def delivered(self, run_id: str, id: int, now_ms: int) -> None:
-        """Note that a channel took the alert."""
-        with self._change() as connection:
-            duties.delivered(connection, run_id, id, now_ms)
+    def told_lately(self, channel: str, run_ids: Collection[str], since_ms: int) -> tuple[tuple[str, int], ...]:
+        """What a channel has taken of some runs since a time: each alert's `dedup_key`, and when it was taken."""
+        with self._read() as connection:
+            return outbox.told(connection, channel, run_ids, since_ms)
 
-    def failed(self, run_id: str, id: int, next_ms: int, error: str) -> None:
-        """Note that delivery failed, and when to try again."""
+    def delivered(self, channel: str, rows: Sequence[tuple[str, int]], now_ms: int) -> None:
+        """Note that a channel took alerts, by run and id."""
         with self._change() as connection:
-            duties.failed(connection, run_id, id, next_ms, error)
+            outbox.taken(connection, channel, rows, now_ms)
+
+    def settle_deliveries(self, channels: Collection[str], now_ms: int) -> None:
+        """Take alerts out of the outbox that each of these channels has taken."""
+        with self._change() as connection:
+            outbox.settle(connection, channels, now_ms)
+
+    def failed(self, channel: str, rows: Sequence[tuple[str, int]], next_ms: int, error: str) -> None:
+        """Note that a channel did not take alerts, and when to try again; `outbox.NEVER_MS` for not at all."""
+        with self._change() as connection:
+            outbox.failed(connection, channel, rows, next_ms, error)
 
     def alerts(self, run_id: str | None = None, limit: int = 100) -> tuple[Delivery, ...]:
         """The newest alerts, of one run or of all."""
         with self._read() as connection:
             return duties.alerts(connection, run_id, limit)
 
-    def changed_runs(self, target: str, limit: int = 100) -> tuple[tuple[RunInfo, str | None], ...]:
-        """Runs that a mirror has not seen in their present version, with their id there (None: not yet there)."""
+    def changed_runs(
+        self, target: str, limit: int = 100, *, without: Collection[str] = ()
+    ) -> tuple[tuple[RunInfo, str | None], ...]:
+        """Runs that a mirror has not seen in their present version, with their id there (None: not yet there).
+
+        Args:
+            without: ids of runs to leave out.
+        """
         with self._read() as connection:
-            return duties.changed_runs(connection, target, limit)
+            return duties.changed_runs(connection, target, limit, without)
 
     def exported(self, run_id: str, target: str, version: int, external_id: str | None) -> None:
         """Note that a mirror has a run up to a version."""
@@ -247,7 +278,3 @@ class Store(Reads):
             if not tx.exists:
                 return 0
             return tx.compact()
-
-    def _take(self, delivery: Delivery, now_ms: int) -> bool:
-        with self._change() as connection:
-            return duties.take(connection, delivery, now_ms)

@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, select
 
 from monitor.domain import Alert, Finding, Points, Recommendation, RunInfo
 from monitor.roles import Role
-from monitor.store import append, compact, history, rows, thin
+from monitor.store import append, compact, history, rows, sealed, thin
 from monitor.store.append import Appended
 from monitor.store.link import Answer, Link, Statement
 from monitor.store.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTBOX, RUNS, SERIES, TAGS, WRITERS
@@ -240,9 +240,9 @@ class Transaction:
         return frozenset(str(row["key"]) for row in self._link.ask(_KEYS, self._place).all())
 
     def engine_state(self) -> bytes | None:
-        """What the engine remembers of the run, None where it was never started."""
+        """What the engine remembers of the run, None where it was never started; empty where that is damaged."""
         row = (self._asked.pop("/state", None) or self._link.ask(_STATE, self._place)).first()
-        return None if row is None else bytes(row["state"])  # type: ignore[call-overload]  # a blob
+        return None if row is None else sealed.opened(bytes(row["state"]))  # type: ignore[call-overload]  # a blob
 
     def save_engine(self, state: bytes, rules_hash: str, *, new: bool) -> None:
         """Keep what the engine remembers.
@@ -250,6 +250,7 @@ class Transaction:
         Args:
             new: it remembers nothing so far.
         """
+        state = sealed.sealed(state)
         if new:
             self._link.tell(_NEW_STATE, {"run_id": self.run_id, "state": state, "rules_hash": rules_hash})
         else:

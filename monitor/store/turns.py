@@ -29,17 +29,20 @@ class Turns:
 
     Args:
         path: the lock file; made when it is first needed, never removed.
-        patience_s: seconds to wait for a turn, at most.
     """
 
-    def __init__(self, path: Path, patience_s: float) -> None:
-        self._path, self._patience_s = path, patience_s
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._fd = -1
 
     @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for this process's turn, hold it, give it back."""
-        held = self._take()
+    def turn(self, patience_s: float) -> Iterator[None]:
+        """Wait for this process's turn, hold it, give it back.
+
+        Args:
+            patience_s: seconds to wait for it, at most.
+        """
+        held = self._take(patience_s)
         try:
             yield
         finally:
@@ -53,23 +56,23 @@ class Turns:
             os.close(self._fd)
             self._fd = -1
 
-    def _take(self) -> bool:
+    def _take(self, patience_s: float) -> bool:
         if not _LOCKS:
             return False
         try:
             if self._fd < 0:
-                self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return self._wait()
+            return self._wait(patience_s)
         except OSError:
             return False
         return True
 
-    def _wait(self) -> bool:
+    def _wait(self, patience_s: float) -> bool:
         """Wait on a thread, as a wait for a lock has no time limit of its own."""
         waiter = _Waiter(self._fd)
-        if waiter.came(self._patience_s):
+        if waiter.came(patience_s):
             return True
         self._fd = -1  # the waiter closes it when its turn comes
         return False

@@ -14,7 +14,7 @@ from monitor.errors import SchemaMismatch
 from monitor.store.connect import shown, translated
 from monitor.store.schema import VERSION_TABLE
 
-NEWEST: Final = "0003"
+NEWEST: Final = "0004"
 """The version that this code uses, the newest in `migrations/`."""
 
 

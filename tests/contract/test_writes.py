@@ -294,7 +294,7 @@ def test_events_change_the_run_and_are_kept(feed: Feed) -> None:
 
 def test_an_alert_of_the_loop_goes_to_the_outbox(feed: Feed) -> None:
     feed.event("alert", title="GPU is hot", body="95 °C", severity="critical")
-    (delivery,) = feed.store.due_deliveries(NOW_MS)
+    (delivery,) = feed.store.alerts()
     assert (delivery.alert.title, delivery.alert.severity, delivery.alert.kind) == ("GPU is hot", "critical", "alert")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -86,3 +87,17 @@ def test_what_is_broken_is_named_with_its_place_and_the_rest_goes_on(mlruns: Pat
     assert (skipped.place, skipped.broken) == ("metrics/train/loss", True)
     assert "line 2 is no time, value and step" in skipped.reason
     assert [error.path for error in found if isinstance(error, FileUnreadable)] == [str(meta)]
+
+
+def test_what_a_monitor_has_mirrored_into_a_file_store_is_not_read_back(mlruns: Path, tmp_path: Path) -> None:
+    shutil.copytree(mlruns, tmp_path / "mlruns")
+    (first,) = [folder for folder in (tmp_path / "mlruns").glob("*/*") if "first" in _text(folder / "meta.yaml")]
+    (first / "tags" / "monitor.run_id").write_text("ab" * 16)
+
+    assert set(by_name(tmp_path / "mlruns")) == {"second"}
+    reasons = [f.reason for f in read_runs(tmp_path / "mlruns") if isinstance(f, NotTraining)]
+    assert f"is the mirror of run {'ab' * 16}, whose history the monitor that wrote it has" in reasons
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
+from pathlib import Path
 
 import pytest
 
 from monitor.errors import FileUnreadable
 from monitor.importers import ImportedRun, NotTraining, read_curves, read_runs
+from monitor.mlflow_store import Exporter
+from monitor.store import Store
+from tests.conftest import Feed
 
 pytestmark = pytest.mark.xdist_group("tracking")
 START = 1_700_000_000_000
@@ -82,3 +87,18 @@ def test_a_run_or_an_experiment_that_is_not_there_is_an_error(filled: tuple[str,
 def test_where_no_server_is_one_error_says_so(source: str, said: str) -> None:
     (problem,) = read_runs(source)
     assert isinstance(problem, FileUnreadable) and said in str(problem)
+
+
+def test_what_a_monitor_has_mirrored_there_is_not_read_back(tracking_uri: str, tmp_path: Path) -> None:
+    with Store.open(f"sqlite:///{tmp_path / 'm.db'}") as store:
+        feed = Feed(store)
+        feed.start(project="mirrored", name="ours")
+        feed.log("val/loss", [1, 2], [2.0, 1.0])
+        feed.event("finish")
+        with contextlib.closing(Exporter(tracking_uri)) as exporter:
+            for _ in range(3):
+                exporter.sync(store, feed.now_ms)
+                found = [item for item in read_runs(f"mlflow:{tracking_uri}") if "mirror" in str(item)]
+                (told,) = [item for item in found if feed.run_id in str(item)]
+                assert isinstance(told, NotTraining)
+                assert told.reason == f"is the mirror of run {feed.run_id}, whose history the monitor that wrote it has"

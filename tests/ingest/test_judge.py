@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from monitor.domain import Action, Diagnosis, FindingState, RunStatus
 from monitor.errors import RunNotFound
@@ -83,6 +83,20 @@ def test_a_state_of_another_version_is_replaced_by_a_replay(feed: Feed, wanted: 
     assert [f.rule for f in found.findings] == [f.rule for f in wanted.findings]
     assert found.counts.train == wanted.counts.train + 1
     assert len(feed.store.alerts(feed.run_id)) == alerts
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.6, 0.99])
+def test_a_damaged_state_is_replaced_by_a_replay(feed: Feed, wanted: Diagnosis, part: float) -> None:
+    cut(feed, stream(), [700])
+    with feed.store._change() as connection:
+        state = bytearray(connection.execute(select(ENGINES.c.state)).scalar_one())
+        state[int(part * len(state))] ^= 0x55
+        connection.execute(update(ENGINES).values(state=bytes(state)))
+    for step in (1200, 1201):
+        feed.log("train/loss", [step], [TRAIN[-1]])
+    found = feed.store.diagnosis(feed.run_id)
+    assert [f.rule for f in found.findings] == [f.rule for f in wanted.findings]
+    assert found.counts.train == wanted.counts.train + 2
 
 
 def test_a_run_is_judged_anew_with_other_rules(feed: Feed) -> None:

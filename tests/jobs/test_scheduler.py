@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitor.alerts import MemoryChannel
+from monitor.alerts import MemoryChannel, Message
 from monitor.domain import Alert, RunStatus
 from monitor.ingest import ingest
 from monitor.jobs import Jobs
@@ -15,6 +15,7 @@ from monitor.rules import Engine
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.wire import Batch, Columns, Event
+from tests.conftest import Feed
 
 RUN = "ab" * 16
 START = 1_700_000_000_000
@@ -157,11 +158,11 @@ def test_a_job_that_hangs_is_not_started_twice_and_keeps_nobody_from_closing(sto
             inside.set()
             release.wait(30)
 
-    log(store, [3.0, float("nan"), float("nan")], first=0, now_ms=time.time_ns() // 1_000_000)
-    assert store.alerts(RUN)
     jobs = Jobs(store, settings, channels=[Hanging()])
     jobs.start()
     try:
+        log(store, [3.0, float("nan"), float("nan")], first=0, now_ms=time.time_ns() // 1_000_000 + 1000)
+        assert store.alerts(RUN)
         assert inside.wait(10)
         while jobs.health()["liveness"].runs < 10:
             time.sleep(0.02)
@@ -185,3 +186,114 @@ def test_a_run_that_ended_is_compacted(store: Store, jobs: Jobs) -> None:
 
     assert store.compactable() == ()
     assert store.history(RUN, "train/loss").values.tolist() == before
+
+
+def an_alert(store: Store, clock: Clock, title: str) -> None:
+    """Have a run's loop raise an alert."""
+    feed = Feed(store, now_ms=clock.now_ms)
+    feed.start()
+    feed.event("alert", title=title)
+
+
+def pass_of(jobs: Jobs) -> None:
+    """One pass of each channel."""
+    for name in jobs.health():
+        if name.startswith("delivery"):
+            jobs.run(name)
+
+
+def test_a_channel_that_hangs_delays_no_other(store: Store, settings: Settings) -> None:
+    release, told = threading.Event(), threading.Event()
+
+    class Hanging(MemoryChannel):
+        def send(self, alert: Alert) -> None:
+            release.wait(60)
+
+    class Healthy(MemoryChannel):
+        def send(self, alert: Alert) -> None:
+            super().send(alert)
+            if len(self.sent) == 3:
+                told.set()
+
+    jobs = Jobs(store, settings, channels=[Hanging("hanging"), Healthy("healthy"), Hanging("hanging too")])
+    jobs.start()
+    try:
+        for n in range(3):
+            now = Clock()
+            now.now_ms = time.time_ns() // 1_000_000 + 1000
+            an_alert(store, now, f"alert {n}")
+        assert told.wait(30)
+    finally:
+        release.set()
+        jobs.close(5)
+
+
+def test_a_restart_repeats_nothing_that_a_channel_took(store: Store, settings: Settings, clock: Clock) -> None:
+    class Down(MemoryChannel):
+        def send(self, alert: Alert) -> None:
+            raise ConnectionError("down")
+
+    took, down = MemoryChannel("took"), Down("down")
+    for n in range(6):
+        jobs = Jobs(store, settings, channels=[took, down], clock=clock)  # as a restart makes it
+        if n == 0:
+            pass_of(jobs)
+        if n < 3:
+            an_alert(store, clock, f"alert {n}")
+        pass_of(jobs)
+        clock.now_ms += 3_600_000
+    assert [alert.title for alert in took.sent] == ["alert 0", "alert 1", "alert 2"]
+    mended = MemoryChannel("down")
+    pass_of(Jobs(store, settings, channels=[took, mended], clock=clock))
+    assert sorted(alert.title for alert in mended.sent) == ["alert 0", "alert 1", "alert 2"]
+    assert len(took.sent) == 3
+    assert all(delivery.delivered_ms == clock.now_ms for delivery in store.alerts())
+
+
+def test_two_servers_on_one_store_tell_once(store: Store, settings: Settings, clock: Clock) -> None:
+    channels = [MemoryChannel("one"), MemoryChannel("one")]
+    servers = [Jobs(store, settings, channels=[channel], clock=clock) for channel in channels]
+    for jobs in servers:
+        pass_of(jobs)
+    for n in range(4):
+        an_alert(store, clock, f"alert {n}")
+    threads = [threading.Thread(target=pass_of, args=(jobs,)) for jobs in servers for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(a.title for channel in channels for a in channel.sent) == [f"alert {n}" for n in range(4)]
+
+
+def test_a_channel_that_is_configured_later_gets_what_happens_from_then_on(
+    store: Store, settings: Settings, clock: Clock
+) -> None:
+    first, second = MemoryChannel("first"), MemoryChannel("second")
+    an_alert(store, clock, "before")
+    clock.now_ms += 1_000
+    pass_of(Jobs(store, settings, channels=[first], clock=clock))
+    an_alert(store, clock, "between")
+    clock.now_ms += 1_000
+    jobs = Jobs(store, settings, channels=[first, second], clock=clock)
+    pass_of(jobs)
+    an_alert(store, clock, "after")
+    pass_of(jobs)
+    assert [alert.title for alert in first.sent] == ["between", "after"]
+    assert [alert.title for alert in second.sent] == ["after"]
+
+
+def test_many_runs_that_are_lost_at_once_are_one_message(store: Store, settings: Settings, clock: Clock) -> None:
+    channel = MemoryChannel()
+    jobs = Jobs(store, settings, channels=[channel], clock=clock)
+    jobs.links = {"dashboard": "http://127.0.0.1:8471/"}
+    pass_of(jobs)
+    for n in range(30):
+        Feed(store, now_ms=clock.now_ms).start(name=f"run-{n}", heartbeat_s=10)
+    for _ in range(90):
+        watch(jobs, clock, 1)
+        pass_of(jobs)
+    (message,) = channel.sent
+    assert message.title.startswith("30 runs lost since ")
+    assert isinstance(message, Message)
+    assert message.link == f"http://127.0.0.1:8471/run?id={message.run_id}"
+    assert all(delivery.delivered_ms for delivery in store.alerts())

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,9 +95,13 @@ class DictStore:
         self.runs[run.id] = run
         self.all_series[run.id] = series
 
-    def changed_runs(self, target: str, limit: int = 100) -> tuple[tuple[RunInfo, str | None], ...]:
+    def changed_runs(
+        self, target: str, limit: int = 100, *, without: Collection[str] = ()
+    ) -> tuple[tuple[RunInfo, str | None], ...]:
         rows = [(run, self.external.get(run.id, (-1, None))) for run in self.runs.values()]
-        return tuple((run, known) for run, (version, known) in rows if run.version > version)[:limit]
+        return tuple((run, known) for run, (version, known) in rows if run.version > version and run.id not in without)[
+            :limit
+        ]
 
     def exported(self, run_id: str, target: str, version: int, external_id: str | None) -> None:
         self.external[run_id] = (version, external_id)

@@ -6,13 +6,16 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from monitor.domain import Action, Recommendation, RunInfo, RunStatus, SeriesInfo
 from monitor.errors import ServerUnreachable, SettingsError
 from monitor.mlflow_store import Exporter
+from monitor.mlflow_store.exporter import FIRST_RETRY_MS
 from monitor.roles import Role
 
 from .conftest import DictStore
@@ -261,16 +264,19 @@ def test_a_server_that_answers_503_is_unreachable_not_refusing(store: DictStore)
         def do_GET(self) -> None:
             self.send_error(503)
 
+        do_POST = do_GET
+
         def log_message(self, format: str, *args: object) -> None:
             pass
 
     store.put(a_run())
     with HTTPServer(("127.0.0.1", 0), Down) as server:
-        thread = threading.Thread(target=server.handle_request)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         uri = f"http://127.0.0.1:{server.server_port}"
         with closing(Exporter(uri)) as exporter, pytest.raises(ServerUnreachable, match="503"):
             exporter.sync(store, now_ms=3_000)
+        server.shutdown()
         thread.join()
     assert store.external == {}
 
@@ -278,3 +284,103 @@ def test_a_server_that_answers_503_is_unreachable_not_refusing(store: DictStore)
 def test_an_address_that_is_no_server_is_a_settings_error() -> None:
     with pytest.raises(SettingsError, match="mlflow_tracking_uri"):
         Exporter("sqlite:///mlflow.db")
+
+
+def test_texts_that_no_json_can_carry_are_mended(
+    exporter: Exporter, store: DictStore, mlflow_client: MlflowClient
+) -> None:
+    odd = a_run(
+        name="half \ud800",
+        config={"k\udfff": "v\ud800", "nul\0": "x\0y", "list": ["\ud800"]},
+        tags={"t\ud800": "\udc00", "nul": "\0"},
+        headline="\ud800",
+    )
+    store.put(odd, dataclasses.replace(VAL, key="loss\ud800"))
+    other = a_run()
+    store.put(other, VAL)
+
+    assert exporter.sync(store, now_ms=3_000) == 2
+
+    (found,) = find(mlflow_client, odd)
+    assert found.info.run_name == "half ?"
+    assert (found.data.params["k_"], found.data.params["nul_"]) == ("v?", "x\ufffdy")
+    assert len(find(mlflow_client, other)) == 1
+
+
+class Gate:
+    """Stands before a real MLflow and answers 500 to whatever speaks of some runs."""
+
+    def __init__(self, mlflow_uri: str) -> None:
+        self.refused: set[str] = set()
+        self.times = 0
+        gate = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                if any(word.encode() in body + self.path.encode() for word in gate.refused):
+                    gate.times += 1
+                    self.send_error(500)
+                    return
+                headers = {"Content-Type": self.headers.get("Content-Type", "application/json")}
+                found = httpx.request(self.command, mlflow_uri + self.path, content=body, headers=headers, timeout=30)
+                self.send_response(found.status_code)
+                self.send_header("Content-Length", str(len(found.content)))
+                self.end_headers()
+                self.wfile.write(found.content)
+
+            do_GET = do_POST
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.uri = f"http://127.0.0.1:{self.server.server_port}"
+
+
+@pytest.fixture
+def gate(mlflow_uri: str) -> Iterator[Gate]:
+    found = Gate(mlflow_uri)
+    thread = threading.Thread(target=found.server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield found
+    found.server.shutdown()
+    thread.join()
+    found.server.server_close()
+
+
+def test_a_run_that_makes_mlflow_fail_keeps_no_other_from_the_mirror_and_is_tried_again(
+    gate: Gate, store: DictStore, mlflow_client: MlflowClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = a_run(), a_run()
+    gate.refused = {bad.project}
+    store.put(bad)
+    store.put(good)
+    with closing(Exporter(gate.uri)) as exporter:
+        assert exporter.sync(store, now_ms=0) == 1
+        assert exporter.failing == {bad.id: 1}
+        tries = gate.times
+        assert exporter.sync(store, now_ms=FIRST_RETRY_MS - 1) == 0
+        assert gate.times == tries  # it waits
+        store.put(later := a_run())
+        assert exporter.sync(store, now_ms=FIRST_RETRY_MS) == 1
+        assert exporter.failing == {bad.id: 2}
+        gate.refused = set()
+        assert exporter.sync(store, now_ms=2 * FIRST_RETRY_MS) == 0
+        assert exporter.sync(store, now_ms=3 * FIRST_RETRY_MS) == 1
+        assert exporter.failing == {}
+    assert all(len(find(mlflow_client, run)) == 1 for run in (bad, good, later))
+    assert f"run {bad.id} (brave-otter) is not mirrored (try 1, again in 10 s; 1 runs are waiting)" in caplog.text
+
+
+def test_a_bug_that_one_run_meets_keeps_no_other_from_the_mirror(
+    exporter: Exporter, store: DictStore, mlflow_client: MlflowClient
+) -> None:
+    bad, good = a_run(), a_run()
+    store.put(bad)
+    store.put(good)
+    del store.all_series[bad.id]  # reading it is a KeyError
+
+    assert exporter.sync(store, now_ms=3_000) == 1
+    assert exporter.failing == {bad.id: 1}
+    assert len(find(mlflow_client, good)) == 1

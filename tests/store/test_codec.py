@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,8 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from monitor.domain import Points
 from monitor.errors import StoreError
-from monitor.store import codec
+from monitor.store import chunks, codec
+from monitor.store.series import sparkline_of
+from tests.conftest import for_two_minutes
 
 sizes = st.integers(1, 300)
 
@@ -64,3 +69,54 @@ def test_a_column_of_another_length_is_refused() -> None:
         codec.decode_floats(packed, 101)
     with pytest.raises(StoreError, match="another number of values"):
         codec.decode_floats(packed, 99)
+
+
+def columns() -> st.SearchStrategy[bytes]:
+    """Columns of every encoding."""
+    ints = arrays(np.int64, sizes, elements=st.integers(-(2**63), 2**63 - 1)).map(codec.encode_ints)
+    floats = arrays(np.float64, sizes, elements=st.floats(width=64)).map(codec.encode_floats)
+    return ints | floats | st.integers(1, 300).map(lambda n: codec.encode_ints(np.arange(n)))
+
+
+def sketches() -> st.SearchStrategy[bytes]:
+    """Sketches with and without a coarse one at their head."""
+
+    def packed(values: np.ndarray, coarse: bool) -> bytes:
+        n = len(values)
+        points = Points(np.arange(n), values, np.arange(n) * 3, values if n % 2 else None)
+        return chunks.pack_sketch(points, points if coarse else None)
+
+    return st.builds(packed, arrays(np.float64, sizes, elements=st.floats(width=64)), st.booleans())
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """Bytes that were cut, lengthened, or changed in a few places."""
+    data = bytearray(draw(columns() | sketches()))
+    for _ in range(draw(st.integers(0, 4))):
+        data[draw(st.integers(0, len(data) - 1))] = draw(st.integers(0, 255))
+    return bytes(data[: draw(st.integers(0, len(data)))] if draw(st.booleans()) else data) + draw(st.binary(max_size=9))
+
+
+def reads_or_refuses(data: bytes, n: int) -> None:
+    """Damaged bytes are read as other numbers, or refused with `StoreError`; nothing else comes of them."""
+    reads: list[Callable[[], object]] = [
+        lambda: codec.decode_ints(data, n),
+        lambda: codec.decode_floats(memoryview(data), n),
+        lambda: chunks.decode_sketch(data, times=True, epochs=True),
+        lambda: chunks.decode_coarse(data, epochs=True),
+        lambda: sparkline_of(data, 1.0, 1, 20),
+    ]
+    for read in reads:
+        with contextlib.suppress(StoreError):
+            read()
+
+
+@given(damaged(), sizes)
+def test_damaged_bytes_are_read_or_refused(data: bytes, n: int) -> None:
+    reads_or_refuses(data, n)
+
+
+@pytest.mark.slow
+def test_damaged_bytes_are_read_or_refused_for_two_minutes() -> None:
+    for_two_minutes(given(damaged(), sizes)(reads_or_refuses))

@@ -46,6 +46,14 @@ def test_a_network_file_system_is_refused_with_what_to_do(tmp_path: Path, monkey
     ("url", "problem"),
     [
         ("nonsense", "not a database URL"),
+        ("postgresql//u:secret@h/d", "what is given is not a database URL"),
+        ("postgresql://u@h:secret/d", "what is given is not a database URL"),
+        (
+            "postgresql://127.0.0.1:1/d?user=u&password=secret&connect_timeout=2",
+            r"database postgresql.*password=HIDDEN",
+        ),
+        ("postgresql://127.0.0.1:1/d?sslmode=disable&sslpassword=secret&connect_timeout=2", "database postgresql"),
+        ("mysql://h/d?passwd=secret&api_key=secret&ssl_token=secret", "mysql is not supported"),
         ("sqlite://", "needs a file"),
         ("sqlite:///:memory:", "needs a file"),
         ("mysql://u:secret@h/d", "mysql is not supported"),
@@ -70,7 +78,7 @@ def test_sqlite_is_set_up_for_blobs_and_readers(sqlite_url: str) -> None:
             for name in ("page_size", "journal_mode", "busy_timeout", "foreign_keys", "synchronous")
         }
     assert pragmas == {
-        "page_size": 32768, "journal_mode": "wal", "busy_timeout": 30_000, "foreign_keys": 1, "synchronous": 1
+        "page_size": 32768, "journal_mode": "wal", "busy_timeout": 10_000, "foreign_keys": 1, "synchronous": 1
     }  # fmt: skip
 
 

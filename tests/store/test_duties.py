@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 from monitor.domain import RunStatus
 from monitor.store import Store
-from monitor.store.duties import LEASE_MS
 from tests.conftest import NOW_MS, Feed
 
 
@@ -17,31 +14,6 @@ def test_live_runs_are_those_that_may_send_points(store: Store) -> None:
     feeds[0].event("finish")
     store.set_status(feeds[1].run_id, RunStatus.LOST, now_ms=NOW_MS)
     assert {run.id for run in store.live_runs()} == {feeds[1].run_id, feeds[2].run_id}
-
-
-def test_a_delivery_is_leased_to_one_worker(feed: Feed) -> None:
-    for i in range(6):
-        feed.event("alert", title=f"alert {i}")
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: feed.store.due_deliveries(NOW_MS), range(4)))
-    taken = [delivery.id for part in found for delivery in part]
-    assert sorted(taken) == list(range(1, 7))
-    assert feed.store.due_deliveries(NOW_MS + LEASE_MS - 1) == ()
-    assert len(feed.store.due_deliveries(NOW_MS + LEASE_MS)) == 6
-
-
-def test_a_delivery_that_failed_is_due_again_when_it_says_and_one_that_went_never(feed: Feed) -> None:
-    feed.event("alert", title="one")
-    feed.event("alert", title="two")
-    one, two = feed.store.due_deliveries(NOW_MS)
-    feed.store.delivered(feed.run_id, one.id, NOW_MS + 5)
-    feed.store.failed(feed.run_id, two.id, NOW_MS + 7, "no route")
-    assert feed.store.due_deliveries(NOW_MS + 6) == ()
-    (again,) = feed.store.due_deliveries(NOW_MS + 7)
-    assert (again.alert.title, again.attempts, again.error) == ("two", 1, "no route")
-    done = {d.alert.title: d for d in feed.store.alerts(feed.run_id)}
-    assert (done["one"].delivered_ms, done["one"].attempts) == (NOW_MS + 5, 1)
-    assert done["two"].delivered_ms is None
 
 
 def test_alerts_of_all_runs_or_of_one_the_newest_first(store: Store) -> None:

@@ -52,6 +52,8 @@ def test_the_newest_run_comes_first(store: Store, three: list[Feed]) -> None:
         ({"search": "100% speech"}, ["c_100%"]),
         ({"search": "_"}, ["c_100%"]),
         ({"search": "1111"}, ["a"]),
+        ({"search": "A vision " * 15}, ["a"]),
+        ({"search": "n v"}, ["b", "a"]),
         ({"search": "'; DROP TABLE monitor_runs; --"}, []),
     ],
 )
@@ -164,3 +166,14 @@ def test_a_run_that_was_told_to_stop_keeps_the_advice_when_it_is_over(store: Sto
     told = store.run(feed.run_id).recommendation
     feed.event("finish")
     assert told.action == "stop" and store.run(feed.run_id).recommendation == told
+
+
+@pytest.mark.parametrize("search", [" ".join(f"w{i}" for i in range(5000)), "x" * 100_000, "a " * 100_000])
+def test_a_search_of_too_many_words_is_refused_at_once(store: Store, three: list[Feed], search: str) -> None:
+    with pytest.raises(WireError, match="at most 20 words and 1000 characters") as caught:
+        store.runs(search=search)
+    assert caught.value.field == "search"
+
+
+def test_a_search_of_as_many_words_as_there_may_be_is_answered(store: Store, three: list[Feed]) -> None:
+    assert names(store, search=" ".join(f"w{i}" for i in range(20))) == []

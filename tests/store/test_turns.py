@@ -17,7 +17,7 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 def hold(path: Path, held: Event, let_go: Event) -> None:
     """Hold the turn until told to let go."""
-    with Turns(path, 30).turn():
+    with Turns(path).turn(30):
         held.set()
         let_go.wait(60)
 
@@ -27,13 +27,13 @@ def test_a_turn_is_waited_for_and_goes_with_its_process(tmp_path: Path) -> None:
     other = _SPAWN.Process(target=hold, args=(tmp_path / "turn", held, never))
     other.start()
     assert held.wait(30)
-    mine = Turns(tmp_path / "turn", 0.05)
-    assert not mine._take()
+    mine = Turns(tmp_path / "turn")
+    assert not mine._take(0.05)
     assert other.pid is not None
     os.kill(other.pid, signal.SIGKILL)
     other.join(30)
-    patient = Turns(tmp_path / "turn", 30)
-    assert patient._take()
+    patient = Turns(tmp_path / "turn")
+    assert patient._take(30)
     patient.close()
     mine.close()
 
@@ -43,8 +43,8 @@ def test_a_turn_that_was_given_up_is_given_back_when_it_comes(tmp_path: Path) ->
     other = _SPAWN.Process(target=hold, args=(tmp_path / "turn", held, let_go))
     other.start()
     assert held.wait(30)
-    impatient = Turns(tmp_path / "turn", 0.05)
-    assert not impatient._take()
+    impatient = Turns(tmp_path / "turn")
+    assert not impatient._take(0.05)
     let_go.set()
     other.join(30)
     third_held, third_go = _SPAWN.Event(), _SPAWN.Event()

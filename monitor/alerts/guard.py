@@ -1,0 +1,225 @@
+"""What Apprise may do over HTTP: no redirect, no address that was not meant, no endless answer.
+
+Apprise's plugins post with the `requests` library, which follows a redirect anywhere, reads an answer of any length,
+and waits for as long as a receiver sends a byte now and then. Here its modules get, in place of that library, one that
+does not. The library itself stays as it is for everybody else in the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import sys
+import threading
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    import requests
+
+Private = Literal["named", "always", "never"]
+"""Which addresses that are not public a channel may reach: those that its URL names, all, or none."""
+
+ANSWER: Final = 2**20
+"""Bytes of an answer that are read, at most."""
+WITHIN_S: Final = 30.0
+"""Seconds that one request may take, from the connection to the end of the answer."""
+TIMEOUT_S: Final = 10.0
+"""Seconds to wait for a connection, and for the next byte, where a plugin does not say."""
+
+
+@dataclass(slots=True)
+class Policy:
+    """What a channel may reach.
+
+    Attributes:
+        private: see `Private`.
+        named: the hosts that its URL names.
+        timers: what ends the connections under way.
+        refused: why the last connection was refused, or ended; None where it was neither.
+    """
+
+    private: Private = "named"
+    named: frozenset[str] = frozenset()
+    timers: list[threading.Timer] = field(default_factory=list)
+    refused: str | None = None
+
+    def problem(self, host: str, address: str) -> str | None:
+        """Why a connection may not be used; None where it may.
+
+        Args:
+            host: what was connected to, as the plugin wrote it.
+            address: what answered, a numeric address.
+        """
+        found = ipaddress.ip_address(address.partition("%")[0])
+        found = getattr(found, "ipv4_mapped", None) or found
+        if found.is_global and not found.is_multicast:
+            return None
+        meant = host.strip("[]").lower() in self.named and _says_where(host) and not found.is_link_local
+        if self.private == "always" or (self.private == "named" and meant):
+            return None
+        fix = "set MONITOR_ALERT_PRIVATE=always if it is meant"
+        return f"{host} is not a public address ({found}); {fix}"
+
+
+_policy: ContextVar[Policy] = ContextVar("policy")
+
+
+def current() -> Policy | None:
+    """The policy that requests follow here."""
+    return _policy.get(None)
+
+
+@contextlib.contextmanager
+def guarded(policy: Policy) -> Iterator[None]:
+    """Have the requests of this thread follow a policy; others follow the default."""
+    policy.refused = None
+    before = _policy.set(policy)
+    try:
+        yield
+    finally:
+        _policy.reset(before)
+        for timer in policy.timers:
+            timer.cancel()
+        policy.timers.clear()
+
+
+def guard_apprise() -> None:
+    """Give every module of Apprise that posts the guarded library; again for those that were loaded since."""
+    import requests
+
+    library = _library()
+    for name, module in list(sys.modules.items()):
+        if name.startswith("apprise.") and getattr(module, "requests", None) is requests:
+            module.requests = library  # type: ignore[attr-defined]  # it has one
+
+
+def _says_where(host: str) -> bool:
+    """True for an address in numbers and for this machine; other names say no more than what somebody's DNS says."""
+    host = host.strip("[]").lower()
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+_made: list[ModuleType] = []
+
+
+def _library() -> ModuleType:
+    """`requests`, whose functions send through a guarded session; made once."""
+    import requests
+
+    if _made:
+        return _made[0]
+    session = _session_class(requests)
+    library = ModuleType("requests", requests.__doc__)
+    library.__dict__.update({name: value for name, value in vars(requests).items() if not name.startswith("__")})
+
+    def request(method: str, url: str, **options: Any) -> requests.Response:
+        with session() as one:
+            found: requests.Response = one.request(method, url, **options)
+            return found
+
+    def of(method: str) -> Any:
+        return lambda url, **options: request(method, url, **options)
+
+    words = ("get", "post", "put", "patch", "delete", "head", "options")
+    library.__dict__.update({"Session": session, "session": session, "request": request, **{w: of(w) for w in words}})
+    _made.append(library)
+    return library
+
+
+def _session_class(requests: Any) -> Any:
+    adapter = _adapter_class(requests)
+
+    class Session(requests.Session):  # type: ignore[misc]  # a library without types
+        """Follows no redirect, and reads no more than `ANSWER`."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.mount("http://", adapter())
+            self.mount("https://", adapter())
+
+        def request(self, method: str, url: str, **options: Any) -> Any:
+            """Send a request; an answer that is a redirect is the answer."""
+            timeout = options.get("timeout") or TIMEOUT_S
+            options |= {"allow_redirects": False, "timeout": timeout, "stream": True}
+            response = super().request(method, url, **options)
+            content = b""
+            for part in response.iter_content(65536):
+                content += part
+                if len(content) > ANSWER:
+                    response.close()
+                    raise requests.exceptions.ContentDecodingError(f"the answer is longer than {ANSWER} bytes")
+            policy = _policy.get(None)
+            if policy is not None and policy.refused:  # an answer that was cut may look whole
+                raise requests.exceptions.ReadTimeout(policy.refused)
+            response._content, response._content_consumed = content, True
+            return response
+
+    return Session
+
+
+def _adapter_class(requests: Any) -> Any:
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+    from urllib3.exceptions import NewConnectionError
+    from urllib3.poolmanager import PoolManager
+
+    def checked(connection: Any, sock: Any) -> Any:
+        policy = _policy.get(None) or Policy()
+        problem = policy.problem(connection.host, sock.getpeername()[0])
+        policy.refused = problem
+        if problem is not None:
+            sock.close()
+            raise NewConnectionError(connection, problem)
+        connection.open = [sock]
+        timer = threading.Timer(WITHIN_S, _cut, [connection, policy])
+        timer.daemon = True
+        timer.start()
+        policy.timers.append(timer)
+        return sock
+
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> Any:
+            return checked(self, super()._new_conn())
+
+    class Secure(HTTPSConnection):
+        def _new_conn(self) -> Any:
+            return checked(self, super()._new_conn())
+
+        def connect(self) -> None:
+            super().connect()
+            self.open: list[Any] = [self.sock]  # the one over the other, which it has taken the place of
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    class Adapter(requests.adapters.HTTPAdapter):  # type: ignore[misc]  # a library without types
+        """Looks at who answers; behind a proxy of the environment that is the proxy, who decides."""
+
+        def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
+            self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **options)
+            self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+
+    return Adapter
+
+
+def _cut(connection: Any, policy: Policy) -> None:
+    """End a connection that takes too long, whatever it waits for."""
+    import socket
+
+    policy.refused = f"{connection.host} did not answer within {WITHIN_S:g} s"
+    for sock in connection.open:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,209 @@
+"""What a channel is sent: due alerts, folded so that a storm is one message; pure.
+
+- What a flapping finding did between two messages is one message with a count. After two messages about the same rule
+  of the same run the next waits until `HOLD_MS` have passed.
+- The same news of many runs is one message. That runs are lost or stalled is told when no more of them come.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from monitor.domain import Alert, Delivery, Severity
+
+HOLD_MS: Final = 5 * 60_000
+"""How long after its last message a rule of a run that keeps on changing is quiet."""
+BURST: Final = 2
+"""Alerts about one rule of one run within `HOLD_MS` that are told at once: that it fired, and that it is resolved."""
+GROUP_FROM: Final = 5
+"""Messages of the same news that become one."""
+QUIET_MS: Final = 5_000
+"""Runs are lost together: the message waits until no further run was lost for so long."""
+PATIENCE_MS: Final = 60_000
+"""But not longer than this."""
+NAMED: Final = 5
+"""Runs, or alerts, that a message about many names."""
+_TOGETHER: Final = ("lost", "stalled")
+_BAIT: Final = re.compile(r"(?<![\w@])@(?=\w)|<(?=[!@#&/a-zA-Z])")
+_ZERO_WIDTH: Final = "\u200b"
+
+Row = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message(Alert):
+    """An alert as it is sent; it may stand for many.
+
+    Attributes:
+        id: the same whenever this alert is sent again, so that a receiver can tell.
+        count: alerts that it stands for.
+        run_ids: the runs that it is about, the first hundred.
+        link: the run's page; None where there is no dashboard.
+    """
+
+    id: str
+    count: int = 1
+    run_ids: tuple[str, ...] = ()
+    link: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A message, and the rows of the outbox that are done with once it was taken.
+
+    Attributes:
+        tries: failed tries so far.
+    """
+
+    message: Message
+    rows: tuple[Row, ...]
+    tries: int
+
+
+def plan(
+    due: Sequence[Delivery],
+    told: Sequence[tuple[str, int]],
+    now_ms: int,
+    link: Callable[[str], str | None] = lambda _: None,
+) -> list[Planned]:
+    """The messages to send now; alerts that are in none of them wait.
+
+    Args:
+        due: the alerts that the channel has not taken, the oldest first.
+        told: what it took within the last `HOLD_MS`, of the runs of these: `dedup_key`, and when.
+        now_ms: milliseconds since the epoch.
+        link: the address of a run's page by the run's id.
+    """
+    lately: dict[str, list[int]] = {}
+    for key, taken_ms in told:
+        lately.setdefault(_family(key), []).append(taken_ms)
+    families: dict[str, list[Delivery]] = {}
+    for delivery in due:
+        families.setdefault(_family(delivery.alert.dedup_key), []).append(delivery)
+    groups: dict[tuple[str, str], list[list[Delivery]]] = {}
+    for family, found in families.items():
+        if len(lately.get(family, ())) < BURST or max(lately[family]) <= now_ms - HOLD_MS:
+            groups.setdefault(_news(found[-1].alert), []).append(found)
+    planned: list[Planned] = []
+    for (kind, _), members in groups.items():
+        rows = [delivery for found in members for delivery in found]
+        if kind in _TOGETHER and _still_coming(rows, now_ms):
+            continue
+        if len(members) >= GROUP_FROM:
+            planned.append(_planned(_of_many(members, link), rows))
+        else:
+            planned += [_planned(_of_one(found, link), found) for found in members]
+    return sorted(planned, key=lambda one: (one.message.created_ms, one.rows))
+
+
+def inert(text: str) -> str:
+    """A text in which no chat service finds somebody to call or a link to hide: names of runs are anybody's.
+
+    >>> inert("@everyone <!channel> <@U123> acc@5 a@b.c x < y") == (
+    ...     "@\u200beveryone <\u200b!channel> <\u200b@\u200bU123> acc@5 a@b.c x < y"
+    ... )
+    True
+    """
+    return _BAIT.sub(lambda found: found[0] + _ZERO_WIDTH, text)
+
+
+def body_fields(message: Message) -> dict[str, object]:
+    """What a webhook is sent besides title and text."""
+    return {
+        "id": message.id,
+        "dedup_key": message.dedup_key,
+        "run_id": message.run_id,
+        "run": inert(message.run_name),
+        "run_ids": list(message.run_ids),
+        "project": inert(message.project),
+        "rule": message.kind,
+        "state": message.state,
+        "severity": str(message.severity),
+        "step": message.to_dict()["step"],
+        "count": message.count,
+        "created_ms": message.created_ms,
+        "link": message.link,
+    }
+
+
+def _family(key: str) -> str:
+    """What is folded: a rule of a run in whatever state; of the loop's own alerts those of one title."""
+    parts = key.split(":", maxsplit=2)
+    return key if len(parts) < 3 or parts[1] == "alert" else f"{parts[0]}:{parts[1]}"
+
+
+def _news(alert: Alert) -> tuple[str, str]:
+    """What many runs may have in common; the loop's own alerts are grouped by run."""
+    return (alert.kind, alert.run_id if alert.kind == "alert" else alert.state)
+
+
+def _still_coming(rows: Sequence[Delivery], now_ms: int) -> bool:
+    times = [row.alert.created_ms for row in rows]
+    return max(times) > now_ms - QUIET_MS and min(times) > now_ms - PATIENCE_MS
+
+
+def _planned(message: Message, rows: Sequence[Delivery]) -> Planned:
+    places = tuple((row.alert.run_id, row.id) for row in rows)
+    return Planned(message, places, min(row.attempts for row in rows))
+
+
+def _message(first: Delivery, alert: Alert, **more: object) -> Message:
+    ident = f"{first.alert.run_id}-{first.id}"
+    values: Mapping[str, object] = {**asdict(alert), "severity": alert.severity, "id": ident, **more}
+    return Message(**values)  # type: ignore[arg-type]  # an alert's own fields
+
+
+def _of_one(found: Sequence[Delivery], link: Callable[[str], str | None]) -> Message:
+    first, last = found[0], found[-1].alert
+    message = _message(first, last, run_ids=(last.run_id,), count=len(found), link=link(last.run_id))
+    if len(found) == 1:
+        return message
+    states = [row.alert.state for row in found]
+    fired, resolved = states.count("firing"), states.count("resolved")
+    times = f"It fired {fired} and was resolved {resolved} times" if resolved else f"It was told {fired} times"
+    body = f"{last.body}\n{times} since {_clock(first.alert.created_ms)}."
+    return replace(message, title=f"{last.title}, {len(found)} changes", body=body)
+
+
+def _of_many(members: Sequence[Sequence[Delivery]], link: Callable[[str], str | None]) -> Message:
+    firsts = sorted((found[0] for found in members), key=lambda row: (row.alert.created_ms, row.alert.run_id, row.id))
+    first, alerts = firsts[0], [row.alert for row in firsts]
+    runs = list(dict.fromkeys(alert.run_id for alert in alerts))
+    projects = sorted({alert.project for alert in alerts})
+    severest = min((alert.severity for alert in alerts), key=list(Severity)[::-1].index)
+    about = first.alert.kind.replace("_", " ")
+    since = _clock(first.alert.created_ms)
+    if first.alert.kind == "alert":
+        title = f"{first.alert.run_name}: {len(alerts):,} alerts since {since}"
+        named = [alert.title for alert in alerts[:NAMED]]
+    else:
+        resolved = " resolved" if members[0][-1].alert.state == "resolved" else ""
+        news = f"{about}" if first.alert.kind in (*_TOGETHER, "failed") else f"with {about}"
+        title = f"{len(runs):,} runs {news}{resolved} since {since}"
+        named = [f"{alert.run_name} ({alert.project})" for alert in alerts[:NAMED]]
+    more = f", and {len(alerts) - NAMED:,} more" if len(alerts) > NAMED else ""
+    lines = [f"{', '.join(named)}{more}.", *(f"First: {line}" for line in first.alert.body.splitlines()[:1])]
+    return _message(
+        first,
+        first.alert,
+        severity=severest,
+        title=title,
+        body="\n".join(lines),
+        project=projects[0] if len(projects) == 1 else ", ".join(projects[:NAMED]),
+        run_name=first.alert.run_name if len(runs) == 1 else f"{len(runs):,} runs",
+        state=members[0][-1].alert.state,
+        dedup_key=f"many:{first.alert.kind}:{members[0][-1].alert.state}:{first.alert.dedup_key}",
+        count=sum(len(found) for found in members),
+        run_ids=tuple(runs[:100]),
+        link=link(first.alert.run_id),
+        step=first.alert.step if len(runs) == 1 else None,
+    )
+
+
+def _clock(time_ms: int) -> str:
+    """The time of day where the server is: "03:10"."""
+    return datetime.fromtimestamp(time_ms / 1000).astimezone().strftime("%H:%M")
