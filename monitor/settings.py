@@ -10,11 +10,13 @@ import difflib
 import ipaddress
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_origin
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as Unparsable
 
 from monitor.captures import CAPTURES, captures
 from monitor.documents import line_of, read_data, tables
@@ -22,6 +24,10 @@ from monitor.errors import FileUnreadable, SettingsError
 
 FILES: Final = ("monitor.toml", "monitor.yaml", "monitor.yml")
 """Names of the file of settings, in the order in which they are looked for."""
+NEW_TOKEN: Final = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
+"""Prints a token that nobody guesses."""
+MAX_TOKEN: Final = 1000
+"""Characters of a token; it travels in a header."""
 
 
 class Settings(BaseSettings):
@@ -30,7 +36,7 @@ class Settings(BaseSettings):
     Attributes are documented in `docs/settings.md`; a test holds that page complete.
     """
 
-    model_config = SettingsConfigDict(env_prefix="MONITOR_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="MONITOR_", extra="forbid", frozen=True, hide_input_in_errors=True)
 
     dir: Path = Field(
         default_factory=lambda: Path.home() / ".monitor", description="Folder of the embedded store and the journals."
@@ -115,7 +121,27 @@ class Settings(BaseSettings):
     def _urls(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        return json.loads(value) if value.lstrip().startswith("[") else value.split()
+        if not value.lstrip().startswith("["):
+            return value.split()
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError) as error:
+            fix = 'write ["URL", …], or URLs with blanks between them'
+            raise ValueError(f"is not a JSON list ({error}); {fix}") from None
+
+    @field_validator("token", mode="after")
+    @classmethod
+    def _token(cls, value: str | None) -> str | None:
+        """A secret that is read from a file ends in a line break, which is none of it."""
+        if value is None:
+            return None
+        token = value.strip()
+        if not token:
+            raise ValueError(f"is blank; leave it out, or set a long random text: {NEW_TOKEN}")
+        if len(token) > MAX_TOKEN or not all("!" <= c <= "~" for c in token):
+            problem = f"takes up to {MAX_TOKEN} ASCII letters, digits and signs, and no blanks"
+            raise ValueError(f"{problem}; make one: {NEW_TOKEN}")
+        return token
 
     @field_validator("dir", mode="after")
     @classmethod
@@ -148,6 +174,12 @@ class Settings(BaseSettings):
     def store_file(self) -> Path:
         """The embedded store, where no database is named."""
         return self.dir / "monitor.db"
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The file of a SQLite store, whoever named it; None where the store is another."""
+        scheme, _, path = self.store_url.partition(":///")
+        return Path(path.partition("?")[0]).expanduser().absolute() if scheme.startswith("sqlite") else None
 
     def make_dir(self) -> None:
         """Make the folder of the embedded store and the journals where it is missing.
@@ -194,12 +226,28 @@ def load(**overrides: object) -> Settings:
     try:
         settings = Settings(**(below | given))
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "?"
-        shown = f"MONITOR_{name.upper()}" if name in env and name not in given else name
-        raise SettingsError(shown, str(first["msg"]).lower(), f"got {first['input']!r}") from None
+        raise _refused(error, from_env=env - given.keys()) from None
+    except Unparsable as error:  # a table in the environment; its cause says where, and nothing of what stands there
+        name = next((n for n in env if f'"{n}"' in str(error)), "?")
+        problem = f"is not JSON: {error.__cause__}"
+        raise SettingsError(f"MONITOR_{name.upper()}", problem, "write a JSON object") from None
     settings._file = path
     return settings
+
+
+def _refused(error: ValidationError, from_env: Collection[str]) -> SettingsError:
+    """What pydantic says of the first setting that cannot be used; with its value where that can be no secret."""
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else "?"
+    shown = f"MONITOR_{name.upper()}" if name in from_env else name
+    problem = str(first["msg"]).removeprefix("Value error, ")
+    field = Settings.model_fields.get(name)
+    plain = field is not None and (field.annotation in (int, float) or get_origin(field.annotation) is Literal)
+    if not plain and first["type"] == "value_error":  # ours, and it names the fix
+        place, _, fix = problem.partition("; ")
+        return SettingsError(shown, place, fix or "see docs/settings.md")
+    fix = f"got {first['input']!r}" if plain else "see docs/settings.md"
+    return SettingsError(shown, problem[:1].lower() + problem[1:], fix)
 
 
 def _find_file(directory: object) -> Path | None:

@@ -32,6 +32,10 @@ SORT_KEYS: Final[Mapping[str, ColumnElement[Any]]] = {
     "val.best": RUNS.c.val_best,
 }
 MAX_LIMIT: Final = 1000
+MAX_SEARCH: Final = 500
+"""Characters of a search, at most."""
+MAX_WORDS: Final = 20
+"""Words of a search, at most: each is looked for in every run."""
 _STORED: Final = RUNS.c.deleted_ms.is_(None)
 
 
@@ -54,7 +58,11 @@ def list_runs(
         raise WireError("limit", f"must lie between 0 and {MAX_LIMIT}, got {limit}")
     if offset < 0:
         raise WireError("offset", f"must not be negative, got {offset}")
-    where = and_(_STORED, *_filters(project, group, status, verdict, search))
+    words = (search or "").split()
+    if len(words) > MAX_WORDS or len(search or "") > MAX_SEARCH:
+        problem = f"may have {MAX_WORDS} words and {MAX_SEARCH} characters at most, got {len(words)} words"
+        raise WireError("search", problem)
+    where = and_(_STORED, *_filters(project, group, status, verdict, words))
     sorting = _order(order)
     if query:
         parsed, dialect = parse(query), connection.dialect.name
@@ -123,7 +131,7 @@ def _filters(
     group: str | None,
     status: str | Sequence[str] | None,
     verdict: str | Sequence[str] | None,
-    search: str | None,
+    words: Sequence[str],
 ) -> list[ColumnElement[bool]]:
     found = []
     for column, value in ((RUNS.c.project, project), (RUNS.c.group, group)):
@@ -132,7 +140,7 @@ def _filters(
     for column, values in ((RUNS.c.status, status), (RUNS.c.verdict, verdict)):
         if values is not None:
             found.append(column.in_([values] if isinstance(values, str) else [str(v) for v in values]))
-    for word in (search or "").split():
+    for word in words:
         like = [c.icontains(word, autoescape=True) for c in (RUNS.c.name, RUNS.c.project, RUNS.c.group)]
         found.append(or_(*like, RUNS.c.run_id.startswith(word.lower(), autoescape=True)))
     return found
