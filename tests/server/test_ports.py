@@ -19,7 +19,7 @@ def taken() -> Iterator[int]:
 def test_an_address_that_others_reach_needs_a_token(host: str) -> None:
     with pytest.raises(SettingsError, match="MONITOR_TOKEN"):
         check_exposure(Settings(host=host))
-    with pytest.raises(SettingsError, match="has 15 characters.*take 16 or more.*secrets.token_urlsafe"):
+    with pytest.raises(SettingsError, match=r"has 15 characters.*take 16 or more.*secrets.token_urlsafe"):
         check_exposure(Settings(host=host, token="s" * 15))
     check_exposure(Settings(host=host, token="s" * 16))
 
