@@ -21,6 +21,7 @@ from pydantic_settings.exceptions import SettingsError as Unparsable
 from monitor.captures import CAPTURES, captures
 from monitor.documents import line_of, read_data, tables
 from monitor.errors import FileUnreadable, SettingsError
+from monitor.hosts import host_name
 
 FILES: Final = ("monitor.toml", "monitor.yaml", "monitor.yml")
 """Names of the file of settings, in the order in which they are looked for."""
@@ -53,6 +54,9 @@ class Settings(BaseSettings):
         default=1, ge=1, le=64, description="Processes that serve the API; more than one needs PostgreSQL, and Linux."
     )
     dashboard_port: int = Field(default=8471, ge=0, le=65535, description="Port of the dashboard.")
+    dashboard_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Public names by which a proxy reaches the dashboard, with blanks between them."
+    )
     mlflow_port: int = Field(default=8472, ge=0, le=65535, description="Port of the MLflow server.")
     mlflow_tracking_uri: str | None = Field(default=None, description="MLflow server that runs are mirrored to.")
 
@@ -116,9 +120,16 @@ class Settings(BaseSettings):
     def _captures(cls, value: object) -> tuple[str, ...]:
         return captures(value)
 
-    @field_validator("alert_urls", mode="before")
+    @field_validator("dashboard_hosts", mode="after")
     @classmethod
-    def _urls(cls, value: object) -> object:
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := next((name for name in value if not name or host_name(name) != name.lower()), None):
+            raise ValueError(f"{wrong!r} is no name of a host; write it without scheme, port and path")
+        return tuple(name.lower() for name in value)
+
+    @field_validator("alert_urls", "dashboard_hosts", mode="before")
+    @classmethod
+    def _words(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         if not value.lstrip().startswith("["):
@@ -126,7 +137,7 @@ class Settings(BaseSettings):
         try:
             return json.loads(value)
         except (ValueError, RecursionError) as error:
-            fix = 'write ["URL", …], or URLs with blanks between them'
+            fix = 'write ["…", "…"], or words with blanks between them'
             raise ValueError(f"is not a JSON list ({error}); {fix}") from None
 
     @field_validator("token", mode="after")
