@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import ipaddress
 import json
 import os
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_origin
@@ -21,7 +23,6 @@ from pydantic_settings.exceptions import SettingsError as Unparsable
 from monitor.captures import CAPTURES, captures
 from monitor.documents import line_of, read_data, tables
 from monitor.errors import FileUnreadable, SettingsError
-from monitor.hosts import host_name
 
 FILES: Final = ("monitor.toml", "monitor.yaml", "monitor.yml")
 """Names of the file of settings, in the order in which they are looked for."""
@@ -123,7 +124,7 @@ class Settings(BaseSettings):
     @field_validator("dashboard_hosts", mode="after")
     @classmethod
     def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if wrong := next((name for name in value if not name or host_name(name) != name.lower()), None):
+        if wrong := next((name for name in value if not re.fullmatch(r"[\w.-]+", name)), None):
             raise ValueError(f"{wrong!r} is no name of a host; write it without scheme, port and path")
         return tuple(name.lower() for name in value)
 
@@ -242,6 +243,8 @@ def load(**overrides: object) -> Settings:
         name = next((n for n in env if f'"{n}"' in str(error)), "?")
         problem = f"is not JSON: {error.__cause__}"
         raise SettingsError(f"MONITOR_{name.upper()}", problem, "write a JSON object") from None
+    except RecursionError:
+        raise SettingsError("MONITOR_…", "one in the environment is nested too deeply", "write a flat table") from None
     settings._file = path
     return settings
 
@@ -268,7 +271,9 @@ def _find_file(directory: object) -> Path | None:
             raise SettingsError("MONITOR_CONFIG", f"no file {named!r}", "name a monitor.toml that exists")
         return Path(named)
     folder = Path(str(directory or os.environ.get("MONITOR_DIR") or Path.home() / ".monitor")).expanduser()
-    return next((p for place in (Path(), folder) for name in FILES if (p := place / name).is_file()), None)
+    with contextlib.suppress(OSError):  # a path that cannot be one, such as one that is too long, has no file
+        return next((p for place in (Path(), folder) for name in FILES if (p := place / name).is_file()), None)
+    return None
 
 
 def _read_file(path: Path) -> dict[str, Any]:

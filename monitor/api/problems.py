@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -91,7 +92,12 @@ def of_error(error: MonitorError) -> Response:
         headers["Retry-After"] = str(_RETRY_AFTER_S[kind])
     if kind is Unauthorized:
         headers["WWW-Authenticate"] = "Bearer"
-    return problem(status, _kebab(kind.__name__), title, str(error), headers=headers, **_members(error))
+    detail = _SECRET.sub("***", str(error)) if isinstance(error, StoreError) else str(error)
+    return problem(status, _kebab(kind.__name__), title, detail, headers=headers, **_members(error))
+
+
+_SECRET: Final = re.compile(r"(?<=://)[^/\s@]*(?=@)|(?<==)(?<=pass=|word=|cret=|oken=|_key=)[^&\s;\"']+", re.IGNORECASE)
+"""What a database's words may hold that is nobody's business: a user with a password in a URL, and secrets by name."""
 
 
 def _members(error: MonitorError) -> dict[str, object]:
