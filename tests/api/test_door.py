@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -267,6 +269,33 @@ def test_writes_wait_for_their_turn_for_a_bounded_time(api: Api, monkeypatch: py
     for answer in answers:
         assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (503, "store-busy")
         assert answer.headers["retry-after"]
+
+
+def test_a_locked_sqlite_file_holds_up_one_request_and_the_others_are_told_to_come_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "PATIENCE_S", 0.3)
+    settings = Settings(dir=tmp_path)
+    with Store.open(settings.store_url) as store, served(create_api(store, Engine(), settings)) as url:
+        http = httpx.Client(base_url=url, timeout=60)
+        found = Api(http, store)
+        assert found.post(a_batch([1.0], name="locked")).status_code == 200
+        with (
+            closing(sqlite3.connect(settings.store_file, isolation_level=None)) as other,
+            ThreadPoolExecutor(6) as pool,
+        ):
+            other.execute("BEGIN IMMEDIATE")
+            asked = [pool.submit(found.post, a_batch([1.0])) for _ in range(4)]
+            asked.append(pool.submit(http.post, "/api/v1/runs/locked/stop", json={}))
+            told = [one.result() for _, one in zip(range(4), as_completed(asked), strict=False)]
+            assert http.get("/api/v1/runs").status_code == 200  # reads go on
+            other.execute("ROLLBACK")
+            (last,) = (one.result() for one in asked if one.result() not in told)
+        http.close()
+
+    assert {answer.status_code for answer in told} == {503}
+    assert all(answer.headers["retry-after"] for answer in told)
+    assert last.status_code == 200
 
 
 @pytest.mark.parametrize(

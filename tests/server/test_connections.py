@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
 import signal
 import socket
@@ -13,6 +15,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.responses import Response
 
 from monitor.server import connections, create_app
@@ -49,6 +53,7 @@ def all_of(sock: socket.socket) -> bytes:
     return found
 
 
+@pytest.mark.slow
 def test_idle_clients_cannot_use_up_the_descriptors(start_up: Start) -> None:
     up = start_up("--port", "0", "--no-dashboard", "--no-mlflow", files=300)
     place = httpx.URL(up.urls["api"])
@@ -134,6 +139,44 @@ def test_an_answer_that_is_not_taken_is_given_up(
         idle.sendall(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
         until(lambda: "nothing of an answer taken" in caplog.text)
         assert len(all_of(idle)) < 64 * 2**20
+
+
+_PARTS = (
+    b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST /api/v1/batches HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+    CHUNKED + b"2\r\n{}\r\n0\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    b"GET / HTTP/1.0\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n",
+    b"\0\r\n\r\n",
+)
+
+
+def test_whatever_clients_send_and_whenever_they_go_no_connection_is_forgotten(tmp_path: Path) -> None:
+    with bind("127.0.0.1", 0, "port") as sock:
+        address = sock.getsockname()[:2]
+        serving = Serving(create_app(Settings(dir=tmp_path)), [sock], "http://x", threading.Event())
+        kept = serving._uvicorn.config.http.connections_  # type: ignore[union-attr]  # as `Serving` made it
+
+        @settings(max_examples=60, deadline=None)
+        @given(st.lists(st.sampled_from(_PARTS), max_size=4), st.lists(st.integers(0, 400), max_size=5), st.booleans())
+        def talk(parts: list[bytes], cuts: list[int], listens: bool) -> None:
+            said = b"".join(parts)
+            with socket.create_connection(address, timeout=20) as client:
+                for begin, end in itertools.pairwise(sorted({0, *cuts, len(said)})):
+                    try:
+                        client.sendall(said[begin:end])
+                    except OSError:
+                        break
+                if listens and said:
+                    client.settimeout(0.05)
+                    with contextlib.suppress(OSError):
+                        client.recv(65536)
+
+        with serving:
+            talk()
+            until(lambda: not (kept.all or kept.heads or kept.kept or kept.stalled))
+            assert httpx.get(f"http://{address[0]}:{address[1]}/healthz").status_code == 200
 
 
 def test_where_connections_run_out_one_that_waits_gives_way_and_one_at_work_does_not(
