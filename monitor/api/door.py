@@ -69,10 +69,13 @@ class Door:
         size = int(announced) if announced.isdigit() else 0
         has_body = size > 0 or b"transfer-encoding" in headers
         limit = limit_of(scope["path"], headers)
-        refusal = self._stranger(scope, headers) or self._unwanted(scope, headers) or self._intake.no_room(size, limit)
+        refusal = (
+            self._stranger(scope, headers)
+            or self._unwanted(scope, headers, has_body)
+            or self._intake.no_room(size, limit)
+        )
         if refusal is not None:
-            # A client that asked first (100-continue) sends no body now.
-            await _refuse(refusal, receive, send, unread=has_body and b"expect" not in headers)
+            await _refuse(refusal, receive, send, unread=has_body, comes=b"expect" not in headers)
         elif has_body:
             await self._with_body(scope, receive, send, limit)
         else:
@@ -81,7 +84,7 @@ class Door:
     async def _with_body(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
         body = await self._intake.read(receive, limit)
         if isinstance(body, Response):
-            await _refuse(body, receive, send, unread=body.status_code != 408)
+            await _refuse(body, receive, send, unread=True, comes=body.status_code != 408)
         elif body is not None:
             try:
                 await self._pass(scope, _replayed(body, receive), send, counts=limit <= SMALL)
@@ -114,9 +117,9 @@ class Door:
         assert self._token is not None
         return scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), self._token)
 
-    def _unwanted(self, scope: Scope, headers: _Headers) -> Response | None:
+    def _unwanted(self, scope: Scope, headers: _Headers, has_body: bool) -> Response | None:
         """Why the request is not taken in this shape, or not now; None if it is."""
-        if scope["method"] not in _SAFE:
+        if has_body and scope["method"] not in _SAFE:
             # Neither can be sent from another site's page unless this server says so, which it never does.
             kind = media_type(headers)
             if kind not in (JSON, MEDIA_TYPE):
@@ -156,17 +159,24 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-async def _refuse(response: Response, receive: Receive, send: Send, *, unread: bool) -> None:
+async def _refuse(response: Response, receive: Receive, send: Send, *, unread: bool, comes: bool) -> None:
     """Answer, and close the connection where a body is left on it.
 
     The answer is whole at once. What the client still sends is thrown away for a moment before its end is said: a
     connection that is closed on top of unread bytes is reset, and the client may never see why.
+
+    Args:
+        response: the answer.
+        receive: of the request.
+        send: of the request.
+        unread: the request has a body, not all of which was read.
+        comes: the client sends it whatever it hears; one that asked first (100-continue) does not.
     """
-    if unread or response.status_code == 408:
+    if unread:
         response.headers["connection"] = "close"
     await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
-    await send({"type": "http.response.body", "body": bytes(response.body), "more_body": unread})
-    if not unread:
+    await send({"type": "http.response.body", "body": bytes(response.body), "more_body": unread and comes})
+    if not (unread and comes):
         return
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LINGER_S):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, select
 
 from monitor.domain import RunInfo, RunPage
 from monitor.errors import RunNotFound, WireError
@@ -32,10 +33,11 @@ SORT_KEYS: Final[Mapping[str, ColumnElement[Any]]] = {
     "val.best": RUNS.c.val_best,
 }
 MAX_LIMIT: Final = 1000
-MAX_SEARCH: Final = 500
-"""Characters of a search, at most."""
 MAX_WORDS: Final = 20
-"""Words of a search, at most: each is looked for in every run."""
+"""Words that are looked for at a time."""
+MAX_SEARCH: Final = 1000
+"""Characters of a search."""
+_HEX: Final = re.compile(r"[0-9a-f]{1,32}")
 _STORED: Final = RUNS.c.deleted_ms.is_(None)
 
 
@@ -58,11 +60,7 @@ def list_runs(
         raise WireError("limit", f"must lie between 0 and {MAX_LIMIT}, got {limit}")
     if offset < 0:
         raise WireError("offset", f"must not be negative, got {offset}")
-    words = (search or "").split()
-    if len(words) > MAX_WORDS or len(search or "") > MAX_SEARCH:
-        problem = f"may have {MAX_WORDS} words and {MAX_SEARCH} characters at most, got {len(words)} words"
-        raise WireError("search", problem)
-    where = and_(_STORED, *_filters(project, group, status, verdict, words))
+    where = and_(_STORED, *_filters(project, group, status, verdict, search))
     sorting = _order(order)
     if query:
         parsed, dialect = parse(query), connection.dialect.name
@@ -131,7 +129,7 @@ def _filters(
     group: str | None,
     status: str | Sequence[str] | None,
     verdict: str | Sequence[str] | None,
-    words: Sequence[str],
+    search: str | None,
 ) -> list[ColumnElement[bool]]:
     found = []
     for column, value in ((RUNS.c.project, project), (RUNS.c.group, group)):
@@ -140,10 +138,25 @@ def _filters(
     for column, values in ((RUNS.c.status, status), (RUNS.c.verdict, verdict)):
         if values is not None:
             found.append(column.in_([values] if isinstance(values, str) else [str(v) for v in values]))
-    for word in words:
-        like = [c.icontains(word, autoescape=True) for c in (RUNS.c.name, RUNS.c.project, RUNS.c.group)]
-        found.append(or_(*like, RUNS.c.run_id.startswith(word.lower(), autoescape=True)))
+    # One text of all three, as no word holds the blanks between them.
+    text = RUNS.c.name + " " + RUNS.c.project + " " + func.coalesce(RUNS.c.group, "")
+    for word in _words(search or ""):
+        of_id = RUNS.c.run_id.startswith(word.lower()) if _HEX.fullmatch(word.lower()) else false()
+        found.append(or_(text.icontains(word, autoescape=True), of_id))
     return found
+
+
+def _words(search: str) -> list[str]:
+    """The words of a search, each once.
+
+    Raises:
+        WireError: they are too many or too long.
+    """
+    words = list(dict.fromkeys(search.split()))
+    if len(search) > MAX_SEARCH or len(words) > MAX_WORDS:
+        said = f"{len(words)} words of together {len(search)} characters"
+        raise WireError("search", f"at most {MAX_WORDS} words and {MAX_SEARCH} characters are looked for, got {said}")
+    return words
 
 
 def _order(order: str) -> list[ColumnElement[Any]]:

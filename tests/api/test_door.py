@@ -180,6 +180,19 @@ def test_a_client_with_a_wrong_token_reads_why_though_it_sends_its_body_first(ho
     assert (answer.status_code, answer.headers["connection"]) == (401, "close")
 
 
+def test_a_client_that_asks_first_is_refused_and_cannot_go_on_as_if_its_body_had_come(house: House) -> None:
+    place = house.guarded.base_url
+    head = "POST /api/v1/batches HTTP/1.1\r\nHost: x\r\nContent-Length: 60\r\nExpect: 100-continue\r\n\r\n"
+    with socket.create_connection((place.host, place.port or 80), timeout=20) as sock:
+        sock.sendall(head.encode())
+        answer = b""
+        while part := sock.recv(65536):  # to the end: the connection is closed
+            answer += part
+
+    assert answer.startswith(b"HTTP/1.1 401")
+    assert b"connection: close" in answer
+
+
 def test_a_body_that_does_not_come_in_time_is_given_up(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -321,7 +334,7 @@ def test_a_stop_that_cannot_be_read_is_422_and_names_the_place(house: House, bod
     ("path", "field"),
     [
         (f"/runs?search={'a%20' * 5000}", "search"),
-        (f"/runs?search={'a%20' * 30}", "search"),
+        (f"/runs?search={'%20'.join(map(str, range(30)))}", "search"),
         (f"/runs?project={'a' * 300}", "project"),
         (f"/runs?query={'a' * 5000}", "query"),
         (f"/runs?nothing={'a' * 5000}", "nothing"),
@@ -334,7 +347,7 @@ def test_parameters_are_bounded_and_the_bound_is_named(house: House, path: str, 
     answer = house.local.get(f"/api/v1{path}")
 
     assert (answer.status_code, answer.json()["field"]) == (422, field)
-    assert re.search(r"at most \d+|\d+ words", answer.json()["detail"]), answer.json()["detail"]
+    assert re.search(r"at most \d+", answer.json()["detail"]), answer.json()["detail"]
 
 
 def test_a_run_is_changed_by_its_id_its_name_or_eight_digits_of_its_id_but_by_no_fewer(api: Api) -> None:
