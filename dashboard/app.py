@@ -1,6 +1,7 @@
 """The dashboard: `streamlit run dashboard/app.py`, with the flags of `dashboard.options`.
 
-`app` adds one route to Streamlit's own: Plotly's script, which `dashboard.plot` draws with.
+`app` puts a door before Streamlit, which refuses foreign names and pages, and adds one route to Streamlit's own:
+Plotly's script, which `dashboard.plot` draws with.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ if sys.path[:1] != [_ROOT]:
     sys.path.insert(0, _ROOT)
 
 import streamlit as st  # noqa: E402  # the path comes first
+from starlette.middleware import Middleware  # noqa: E402  # as above
 from starlette.routing import Route  # noqa: E402  # as above
 
+from dashboard.door import Door  # noqa: E402  # as above
 from dashboard.plot import plotly_script, plotly_url  # noqa: E402  # as above
+from monitor.settings import load  # noqa: E402  # as above
 
 
 def explain(error: Exception) -> bool:
@@ -30,6 +34,7 @@ def explain(error: Exception) -> bool:
 
 app = st.App(
     Path(__file__).resolve().with_name("main.py"),
+    middleware=[Middleware(Door, names=load().dashboard_hosts)],
     routes=[Route(plotly_url(), plotly_script, methods=["GET"])],
     on_script_error=explain,
 )

@@ -37,7 +37,11 @@ def read_data(path: Path) -> object:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise FileUnreadable(str(path), place, error.problem or "is not YAML") from None
+        problem = error.problem or "is not YAML"
+        if isinstance(error, yaml.composer.ComposerError | yaml.constructor.ConstructorError):
+            # They quote the name of an alias or a tag, which may be a password that begins with "*" or "!".
+            problem = re.sub(r"'.*'", "as it stands there", problem)
+        raise FileUnreadable(str(path), place, problem) from None
     except yaml.YAMLError as error:
         raise FileUnreadable(str(path), "", f"is not YAML ({' '.join(str(error).split())})") from None
     except (RecursionError, ValueError) as error:

@@ -6,15 +6,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import ipaddress
 import json
 import os
+import re
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_origin
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as Unparsable
 
 from monitor.captures import CAPTURES, captures
 from monitor.documents import line_of, read_data, tables
@@ -22,6 +26,10 @@ from monitor.errors import FileUnreadable, SettingsError
 
 FILES: Final = ("monitor.toml", "monitor.yaml", "monitor.yml")
 """Names of the file of settings, in the order in which they are looked for."""
+NEW_TOKEN: Final = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
+"""Prints a token that nobody guesses."""
+MAX_TOKEN: Final = 1000
+"""Characters of a token; it travels in a header."""
 
 
 class Settings(BaseSettings):
@@ -30,7 +38,7 @@ class Settings(BaseSettings):
     Attributes are documented in `docs/settings.md`; a test holds that page complete.
     """
 
-    model_config = SettingsConfigDict(env_prefix="MONITOR_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="MONITOR_", extra="forbid", frozen=True, hide_input_in_errors=True)
 
     dir: Path = Field(
         default_factory=lambda: Path.home() / ".monitor", description="Folder of the embedded store and the journals."
@@ -47,6 +55,9 @@ class Settings(BaseSettings):
         default=1, ge=1, le=64, description="Processes that serve the API; more than one needs PostgreSQL, and Linux."
     )
     dashboard_port: int = Field(default=8471, ge=0, le=65535, description="Port of the dashboard.")
+    dashboard_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Public names by which a proxy reaches the dashboard, with blanks between them."
+    )
     mlflow_port: int = Field(default=8472, ge=0, le=65535, description="Port of the MLflow server.")
     mlflow_tracking_uri: str | None = Field(default=None, description="MLflow server that runs are mirrored to.")
 
@@ -115,12 +126,39 @@ class Settings(BaseSettings):
     def _captures(cls, value: object) -> tuple[str, ...]:
         return captures(value)
 
-    @field_validator("alert_urls", mode="before")
+    @field_validator("dashboard_hosts", mode="after")
     @classmethod
-    def _urls(cls, value: object) -> object:
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := next((name for name in value if not re.fullmatch(r"[\w.-]+", name)), None):
+            raise ValueError(f"{wrong!r} is no name of a host; write it without scheme, port and path")
+        return tuple(name.lower() for name in value)
+
+    @field_validator("alert_urls", "dashboard_hosts", mode="before")
+    @classmethod
+    def _words(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        return json.loads(value) if value.lstrip().startswith("[") else value.split()
+        if not value.lstrip().startswith("["):
+            return value.split()
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError) as error:
+            fix = 'write ["…", "…"], or words with blanks between them'
+            raise ValueError(f"is not a JSON list ({error}); {fix}") from None
+
+    @field_validator("token", mode="after")
+    @classmethod
+    def _token(cls, value: str | None) -> str | None:
+        """A secret that is read from a file ends in a line break, which is none of it."""
+        if value is None:
+            return None
+        token = value.strip()
+        if not token:
+            raise ValueError(f"is blank; leave it out, or set a long random text: {NEW_TOKEN}")
+        if len(token) > MAX_TOKEN or not all("!" <= c <= "~" for c in token):
+            problem = f"takes up to {MAX_TOKEN} ASCII letters, digits and signs, and no blanks"
+            raise ValueError(f"{problem}; make one: {NEW_TOKEN}")
+        return token
 
     @field_validator("dir", mode="after")
     @classmethod
@@ -153,6 +191,12 @@ class Settings(BaseSettings):
     def store_file(self) -> Path:
         """The embedded store, where no database is named."""
         return self.dir / "monitor.db"
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The file of a SQLite store, whoever named it; None where the store is another."""
+        scheme, _, path = self.store_url.partition(":///")
+        return Path(path.partition("?")[0]).expanduser().absolute() if scheme.startswith("sqlite") else None
 
     def make_dir(self) -> None:
         """Make the folder of the embedded store and the journals where it is missing.
@@ -199,12 +243,30 @@ def load(**overrides: object) -> Settings:
     try:
         settings = Settings(**(below | given))
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "?"
-        shown = f"MONITOR_{name.upper()}" if name in env and name not in given else name
-        raise SettingsError(shown, str(first["msg"]).lower(), f"got {first['input']!r}") from None
+        raise _refused(error, from_env=env - given.keys()) from None
+    except Unparsable as error:  # a table in the environment; its cause says where, and nothing of what stands there
+        name = next((n for n in env if f'"{n}"' in str(error)), "?")
+        problem = f"is not JSON: {error.__cause__}"
+        raise SettingsError(f"MONITOR_{name.upper()}", problem, "write a JSON object") from None
+    except RecursionError:
+        raise SettingsError("MONITOR_…", "one in the environment is nested too deeply", "write a flat table") from None
     settings._file = path
     return settings
+
+
+def _refused(error: ValidationError, from_env: Collection[str]) -> SettingsError:
+    """What pydantic says of the first setting that cannot be used; with its value where that can be no secret."""
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else "?"
+    shown = f"MONITOR_{name.upper()}" if name in from_env else name
+    problem = str(first["msg"]).removeprefix("Value error, ")
+    field = Settings.model_fields.get(name)
+    plain = field is not None and (field.annotation in (int, float) or get_origin(field.annotation) is Literal)
+    if not plain and first["type"] == "value_error":  # ours, and it names the fix
+        place, _, fix = problem.partition("; ")
+        return SettingsError(shown, place, fix or "see docs/settings.md")
+    fix = f"got {first['input']!r}" if plain else "see docs/settings.md"
+    return SettingsError(shown, problem[:1].lower() + problem[1:], fix)
 
 
 def _find_file(directory: object) -> Path | None:
@@ -214,7 +276,9 @@ def _find_file(directory: object) -> Path | None:
             raise SettingsError("MONITOR_CONFIG", f"no file {named!r}", "name a monitor.toml that exists")
         return Path(named)
     folder = Path(str(directory or os.environ.get("MONITOR_DIR") or Path.home() / ".monitor")).expanduser()
-    return next((p for place in (Path(), folder) for name in FILES if (p := place / name).is_file()), None)
+    with contextlib.suppress(OSError):  # a path that cannot be one, such as one that is too long, has no file
+        return next((p for place in (Path(), folder) for name in FILES if (p := place / name).is_file()), None)
+    return None
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -93,6 +93,12 @@ def test_no_secret_stands_in_the_file(raw: dict[str, Any]) -> None:
                 assert value.startswith("${"), name
 
 
+def test_no_secret_goes_onto_a_command_line(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        words = str([service.get(part) for part in ("entrypoint", "command", "healthcheck")])
+        assert not any(secret in words for secret in SECRETS.values()), name
+
+
 def test_what_has_no_login_is_published_on_loopback_alone(services: dict[str, Any]) -> None:
     assert "ports" not in services["postgres"]
     for name in ("dashboard", "mlflow"):

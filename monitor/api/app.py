@@ -1,4 +1,4 @@
-"""The application factory: routes, errors, security and compression put together."""
+"""The application factory: the door, routes, errors and compression put together."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Final
 
 import anyio
 from fastapi import APIRouter, Depends, FastAPI
+from starlette.types import ASGIApp
 
 from monitor import __version__
 from monitor.api import batches, curves, health, problems, runs
 from monitor.api.bodies import CompressRemote
-from monitor.api.security import authorize, refuse_nul
+from monitor.api.door import Door
+from monitor.api.problems import documented
+from monitor.api.security import check_parameters, described
 from monitor.api.services import Services, no_jobs
 from monitor.domain import JobHealth
 from monitor.ingest.engines import Judges
@@ -21,6 +24,18 @@ from monitor.store import Store
 
 POSTGRES_WRITERS: Final = 8
 """Batches committed at once on PostgreSQL: enough that a commit's wait is another batch's work; the rest is the GIL."""
+
+
+_REFUSALS: Final = (401, 403, 408, 413, 415, 503)
+"""What the door may answer, whatever was asked."""
+
+
+class Guarded(FastAPI):
+    """An application behind the door, which stands outside of everything, the answer to a bug included."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The layers, the outermost of which is the door."""
+        return Door(super().build_middleware_stack(), self.state.services.settings.token)
 
 
 def wall_clock_ms() -> int:
@@ -45,11 +60,13 @@ def create_api(
         clock: milliseconds since the epoch.
         jobs: the health of the background jobs by name.
     """
-    app = FastAPI(
+    app = Guarded(
         title="lossmonitor",
         version=__version__,
         summary="Training losses in, diagnosis out.",
         openapi_tags=[{"name": n} for n in ("batches", "runs", "curves", "health")],
+        docs_url=None,  # their pages load scripts from elsewhere
+        redoc_url=None,
     )
     writers = 1 if settings.store_url.startswith("sqlite") else POSTGRES_WRITERS
     app.state.services = Services(
@@ -58,7 +75,8 @@ def create_api(
     problems.install(app)
     app.add_middleware(CompressRemote)
     app.include_router(health.probes)
-    api = APIRouter(prefix="/api/v1", dependencies=[Depends(authorize), Depends(refuse_nul)])
+    checks = [Depends(described), Depends(check_parameters)]
+    api = APIRouter(prefix="/api/v1", dependencies=checks, responses=documented(*_REFUSALS))
     for router in (batches.router, curves.router, runs.router, health.router):
         api.include_router(router)
     app.include_router(api)

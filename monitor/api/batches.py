@@ -10,15 +10,19 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from monitor import wire
-from monitor.api.bodies import json_response, media_type, read_body
-from monitor.api.problems import Refused, documented
-from monitor.api.services import Served
+from monitor.api.bodies import json_response
+from monitor.api.intake import media_type
+from monitor.api.problems import documented
+from monitor.api.services import Served, in_turn
 from monitor.domain import Reply
 from monitor.errors import WireError
 from monitor.ingest import ingest
 
 router = APIRouter(tags=["batches"])
 
+MAX_VALUES: Final = 1_500_000
+"""Numbers, texts, lists and objects in a batch as JSON, at most."""
+_BEFORE_VALUES: Final = (b"{", b"[", b",", b":")
 _SHORT: Final = 16 * 1024
 """Bytes of a body that is read at once."""
 _BODY: Final = {
@@ -63,7 +67,7 @@ _BODY: Final = {
 @router.post(
     "/batches",
     response_class=Response,
-    responses={200: {"model": Reply}, **documented(401, 404, 409, 413, 415, 422, 503)},
+    responses={200: {"model": Reply}, **documented(404, 409, 422)},
     openapi_extra=_BODY,
 )
 async def post_batch(request: Request, served: Served) -> Response:
@@ -72,21 +76,17 @@ async def post_batch(request: Request, served: Served) -> Response:
     What of its records cannot be used is set aside, counted and told of; the rest is stored. A batch that was stored
     before is answered as a duplicate.
     """
-    kind = media_type(request)
-    if kind not in (wire.MEDIA_TYPE, "application/json"):
-        raise Refused(
-            415, "media-type", f"got {kind or 'no Content-Type'}, takes {wire.MEDIA_TYPE} or application/json"
-        )
-    body = await read_body(request)
+    kind = media_type(dict(request.scope["headers"]))
+    body = await request.body()
     if len(body) <= _SHORT:
         batch = decode(body, kind)  # sooner done than a thread is woken
     else:  # reading it needs no writer's turn, so that a long JSON body does not keep the others waiting
-        batch = await anyio.to_thread.run_sync(decode, body, kind)
+        batch = await anyio.to_thread.run_sync(decode, body, kind, limiter=served.decoders)
 
     def commit() -> Reply:
         return ingest(served.store, served.engine, batch, now_ms=served.clock())
 
-    reply = await anyio.to_thread.run_sync(commit, limiter=served.writers)
+    reply = await in_turn(served, commit)
     return json_response(reply.to_dict())
 
 
@@ -98,6 +98,9 @@ def decode(body: bytes, kind: str) -> wire.Batch:
     """
     if kind == wire.MEDIA_TYPE:
         return wire.decode_batch(body)
+    values = sum(map(body.count, _BEFORE_VALUES))
+    if values > MAX_VALUES:  # each takes some 70 bytes once it is read
+        raise WireError("body", f"holds about {values} values, at most {MAX_VALUES} are taken; send smaller batches")
     try:
         data = json.loads(body)
     except RecursionError:

@@ -1,52 +1,15 @@
-"""Reading request bodies within limits, and writing strict JSON quickly."""
+"""Writing strict JSON quickly, and compressed where that is worth it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Final
 
-from fastapi import Request
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from monitor.api.problems import Refused
 from monitor.wire import POINTS_MEDIA_TYPE, jsonable
-
-MAX_BODY: Final = 64 * 2**20
-"""Bytes of a request's body, at most: a packed batch of `wire.MAX_POINTS` points takes 34 MB."""
-
-
-async def read_body(request: Request, *, limit: int = MAX_BODY) -> bytes:
-    """The whole body.
-
-    Raises:
-        Refused: it is larger than the limit, found without reading more than that; or it is compressed.
-    """
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding != "identity":
-        raise Refused(
-            415, "content-encoding", f"a body with Content-Encoding {encoding} is not taken; send it as it is"
-        )
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > limit:
-        raise Refused(
-            413, "too-large", f"the body has {announced} bytes, at most {limit} are taken; send smaller batches"
-        )
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise Refused(413, "too-large", f"the body is longer than {limit} bytes; send smaller batches")
-        parts.append(part)
-    return b"".join(parts)
-
-
-def media_type(request: Request) -> str:
-    """The media type of the body, without its parameters, in lower case; "" where none is said."""
-    return request.headers.get("content-type", "").split(";", maxsplit=1)[0].strip().lower()
 
 
 def json_response(data: Mapping[str, object] | Sequence[object], status: int = 200) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Annotated, Final, Literal
@@ -21,10 +22,13 @@ from monitor.api.problems import documented
 from monitor.api.services import Served
 from monitor.domain import Points
 
-router = APIRouter(tags=["curves"], default_response_class=Response, responses=documented(401, 404, 422, 503))
+router = APIRouter(tags=["curves"], default_response_class=Response, responses=documented(404, 422))
 
 PART_S: Final = 60.0
 """Seconds that the reader of a stream may take for a part of it, a few megabytes."""
+_PART: Final = 8192
+"""Numbers that are written as JSON at once."""
+_JSON: Final = "application/json"
 _log = logging.getLogger(__name__)
 
 _Key = Annotated[str, Query(min_length=1, max_length=wire.MAX_KEY, description="The series, such as `train/loss`.")]
@@ -85,9 +89,7 @@ def get_history(
     points = served.store.history(run.id, key, lo=lo, hi=hi, attempt=attempt)
     if wire.POINTS_MEDIA_TYPE in accept:
         return Response(wire.encode_points(points), media_type=wire.POINTS_MEDIA_TYPE, headers=headers)
-    response = json_response(points_to_json(key, points))
-    response.headers.update(headers)
-    return response
+    return StreamingResponse(iterate_in_threadpool(json_parts(key, points)), media_type=_JSON, headers=headers)
 
 
 class _Paced(StreamingResponse):
@@ -118,13 +120,21 @@ async def _to_the_end(parts: Iterator[bytes], batches: Generator[Points]) -> Asy
             await run_in_threadpool(batches.close)
 
 
-def points_to_json(key: str, points: Points) -> dict[str, object]:
-    """A series as strict JSON data, one list a column."""
-    epochs = points.epochs
-    return {
-        "key": key,
-        "steps": points.steps.tolist(),
-        "values": [wire.number_to_json(v) for v in points.values.tolist()],
-        "times": points.times.tolist(),
-        "epochs": None if epochs is None else [wire.number_to_json(v) for v in epochs.tolist()],
-    }
+def json_parts(key: str, points: Points) -> Iterator[bytes]:
+    """A series as strict JSON, one list a column, in parts: as Python's objects it would take twenty times its size."""
+    yield b'{"key":' + json.dumps(key, ensure_ascii=False).encode(errors="replace")
+    columns = {"steps": points.steps, "values": points.values, "times": points.times, "epochs": points.epochs}
+    for name, column in columns.items():
+        yield f',"{name}":'.encode()
+        if column is None:
+            yield b"null"
+            continue
+        yield b"["
+        for start in range(0, len(column), _PART):
+            part = column[start : start + _PART].tolist()
+            if column.dtype.kind == "f":
+                part = [wire.number_to_json(v) for v in part]
+            text = json.dumps(part, separators=(",", ":"), allow_nan=False)[1:-1]
+            yield ("," + text if start else text).encode()
+        yield b"]"
+    yield b"}"

@@ -12,16 +12,16 @@ from monitor import __version__, wire
 from monitor.api.bodies import json_response
 from monitor.api.models import AlertsModel, HealthModel, InfoModel, ReadyModel
 from monitor.api.problems import documented, problem
+from monitor.api.readiness import problem_of
 from monitor.api.services import Served, store_id
-from monitor.domain import Delivery
-from monitor.errors import StoreError
+from monitor.domain import Delivery, Json
 
 _log = logging.getLogger(__name__)
 
 probes = APIRouter(tags=["health"], default_response_class=Response)
 """Open without a token, as probes have none; they tell nothing of the runs."""
 
-router = APIRouter(tags=["health"], default_response_class=Response, responses=documented(401))
+router = APIRouter(tags=["health"], default_response_class=Response)
 
 
 @probes.get("/healthz", responses={200: {"model": HealthModel}})
@@ -33,17 +33,23 @@ async def healthz(served: Served) -> Response:
 
 
 @probes.get("/readyz", responses={200: {"model": ReadyModel}, **documented(503)})
-def readyz(served: Served) -> Response:
-    """The store answers. A failing background job is told, but does not make a server unready that takes points."""
-    try:
-        served.store.runs(limit=1)
-    except StoreError as error:
-        # Open to everybody, so without the error's words, which name the database's host.
-        _log.warning("not ready: %s", error)
-        return problem(503, "store-error", "The store does not answer", "the server's log says why")
-    jobs = {name: "failing" if health.failing else "ok" for name, health in served.jobs().items()}
-    status = "degraded" if "failing" in jobs.values() else "ok"
-    return json_response({"status": status, "store": served.store_kind, "jobs": jobs})
+async def readyz(served: Served) -> Response:
+    """The store takes points. A failing background job is told, but a server that takes points is ready."""
+
+    def look() -> Json | None:
+        trouble = problem_of(served.store, served.settings)
+        if trouble is not None:
+            _log.warning("not ready: %s", trouble)
+            return None
+        jobs = {name: "failing" if health.failing else "ok" for name, health in served.jobs().items()}
+        status = "degraded" if "failing" in jobs.values() else "ok"
+        return {"status": status, "store": served.store_kind, "jobs": jobs}
+
+    found = await served.readiness.ask(look)
+    if found is None:
+        # Open to everybody, so without what is wrong, which names the database's host.
+        return problem(503, "store-error", "The store takes no points", "the server's log says why")
+    return json_response(found)
 
 
 @router.get("/info", responses={200: {"model": InfoModel}})
@@ -65,8 +71,12 @@ def info(served: Served) -> Response:
     )
 
 
-@router.get("/alerts", responses={200: {"model": AlertsModel}, **documented(404, 422, 503)})
-def get_alerts(served: Served, run: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> Response:
+@router.get("/alerts", responses={200: {"model": AlertsModel}, **documented(404, 422)})
+def get_alerts(
+    served: Served,
+    run: Annotated[str | None, Query(max_length=250)] = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
+) -> Response:
     """Alerts, newest first, with where they are on their way."""
     run_id = None if run is None else served.store.run(run).id
     rows = [_delivery(row) for row in served.store.alerts(run_id, limit)]

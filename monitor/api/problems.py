@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -30,6 +31,7 @@ from monitor.errors import (
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
+_INVALID: Final = "A parameter or the body is not valid"
 _log = logging.getLogger(__name__)
 
 _TITLES: Final[Mapping[type[MonitorError], tuple[int, str]]] = {
@@ -90,7 +92,12 @@ def of_error(error: MonitorError) -> Response:
         headers["Retry-After"] = str(_RETRY_AFTER_S[kind])
     if kind is Unauthorized:
         headers["WWW-Authenticate"] = "Bearer"
-    return problem(status, _kebab(kind.__name__), title, str(error), headers=headers, **_members(error))
+    detail = _SECRET.sub("***", str(error)) if isinstance(error, StoreError) else str(error)
+    return problem(status, _kebab(kind.__name__), title, detail, headers=headers, **_members(error))
+
+
+_SECRET: Final = re.compile(r"(?<=://)[^/\s@]*(?=@)|(?<==)(?<=pass=|word=|cret=|oken=|_key=)[^&\s;\"']+", re.IGNORECASE)
+"""What a database's words may hold that is nobody's business: a user with a password in a URL, and secrets by name."""
 
 
 def _members(error: MonitorError) -> dict[str, object]:
@@ -120,8 +127,7 @@ def _invalid(_: Request, error: Exception) -> Response:
     found = [{"field": _place(e["loc"]), "detail": str(e["msg"])} for e in error.errors()]
     first = found[0] if found else {"field": "body", "detail": "is not valid"}
     detail = f"{first['field']}: {first['detail']}"
-    title = "A parameter or the body is not valid"
-    return problem(422, "invalid-request", title, detail, field=first["field"], errors=found)
+    return problem(422, "invalid-request", _INVALID, detail, field=first["field"], errors=found)
 
 
 def _place(loc: object) -> str:
@@ -131,19 +137,32 @@ def _place(loc: object) -> str:
 
 def _http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    kind = error.kind if isinstance(error, Refused) else _KINDS.get(error.status_code, "http")
-    title = _HTTP_TITLES.get(error.status_code, "The request was refused")
+    if isinstance(error, Refused):
+        return of_refusal(error)
+    if error.status_code == 400:  # FastAPI's answer to a body that is no JSON in UTF-8, or too deep, or otherwise odd
+        detail = "body: is not JSON that can be read"
+        return problem(422, "invalid-request", _INVALID, detail, field="body", errors=[])
+    kind, title = _KINDS.get(error.status_code, "http"), _HTTP_TITLES.get(error.status_code, "The request was refused")
     return problem(error.status_code, kind, title, str(error.detail), headers=error.headers)
 
 
-_KINDS: Final = {404: "no-such-route", 405: "method-not-allowed", 413: "too-large", 415: "media-type"}
+def of_refusal(refused: Refused) -> Response:
+    """The problem for a request that is refused before it reaches the rooms below."""
+    headers = {"Retry-After": "1"} if refused.status_code == 503 else None
+    title = _HTTP_TITLES[refused.status_code]
+    return problem(refused.status_code, refused.kind, title, str(refused.detail), headers=headers)
+
+
+_KINDS: Final = {404: "no-such-route", 405: "method-not-allowed"}
 _HTTP_TITLES: Final = {
-    400: "The request cannot be read",
     403: "The request was refused",
-    404: "There is nothing at this address; /docs lists what there is",
+    404: "There is nothing at this address; /openapi.json lists what there is",
     405: "This address does not take this method",
+    408: "The request came too slowly",
     413: "The body is too large",
     415: "This media type is not taken",
+    422: "The request cannot be carried out",
+    503: "The server has its hands full; try again",
 }
 
 

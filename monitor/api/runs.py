@@ -9,25 +9,35 @@ from starlette.responses import Response
 
 from monitor.api.bodies import json_response
 from monitor.api.models import ProjectsModel, RunModel, RunsModel, StopModel, StopRequest
-from monitor.api.problems import documented
-from monitor.api.services import Served
+from monitor.api.problems import Refused, documented
+from monitor.api.services import Served, in_turn
 from monitor.domain import Checkpoint, Diagnosis, Finding, RunStatus, SeriesInfo
 from monitor.store.keeping import Policy
+from monitor.store.query import MAX_LENGTH
+from monitor.store.runs import MAX_SEARCH
 from monitor.wire import Event, jsonable
 
-router = APIRouter(tags=["runs"], default_response_class=Response, responses=documented(401, 404, 422, 503))
+_Name = Annotated[str, Query(max_length=250)]
+
+router = APIRouter(tags=["runs"], default_response_class=Response, responses=documented(404, 422))
 
 
 @router.get("/runs", responses={200: {"model": RunsModel}})
 def list_runs(
     served: Served,
-    project: str | None = None,
-    group: str | None = None,
+    project: _Name | None = None,
+    group: _Name | None = None,
     status: RunStatus | None = None,
-    verdict: str | None = None,
-    search: Annotated[str | None, Query(description="Part of a run's name or the start of its id.")] = None,
-    query: Annotated[str | None, Query(description='Such as `val.best < 0.3 and tags.team = "vision"`.')] = None,
-    order: Annotated[str, Query(description='Column to sort by, "-" first for descending.')] = "-created",
+    verdict: _Name | None = None,
+    search: Annotated[
+        str | None, Query(max_length=MAX_SEARCH, description="Words of a run's name, or the start of its id.")
+    ] = None,
+    query: Annotated[
+        str | None, Query(max_length=MAX_LENGTH, description='Such as `val.best < 0.3 and tags.team = "vision"`.')
+    ] = None,
+    order: Annotated[
+        str, Query(max_length=50, description='Column to sort by, "-" first for descending.')
+    ] = "-created",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
     sparkline: Annotated[int, Query(ge=0, le=1000, description="Values of each small curve; 0 for none.")] = 0,
@@ -79,11 +89,18 @@ def get_events(served: Served, ref: str) -> Response:
 
 
 @router.post("/runs/{ref}/stop", responses={200: {"model": StopModel}})
-def post_stop(served: Served, ref: str, wanted: StopRequest) -> Response:
+async def post_stop(served: Served, ref: str, wanted: StopRequest) -> Response:
     """Ask the loop to stop; it hears of it with the reply to its next batch or heartbeat."""
-    run = served.store.run(ref)
-    served.store.request_stop(run.id, wanted.who, now_ms=served.clock())
-    return json_response({"run_id": run.id, "stop_requested": wanted.who})
+
+    def ask() -> str:
+        run = served.store.run(ref)
+        if not run.is_meant_by(ref):
+            detail = f"{ref!r} is too short to change a run by; give its id, its name, or 8 digits of its id"
+            raise Refused(422, "vague-reference", detail)
+        served.store.request_stop(run.id, wanted.who, now_ms=served.clock())
+        return run.id
+
+    return json_response({"run_id": await in_turn(served, ask), "stop_requested": wanted.who})
 
 
 @router.get("/projects", responses={200: {"model": ProjectsModel}})

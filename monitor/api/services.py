@@ -5,15 +5,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Final, TypeVar
 
 import anyio
+import anyio.to_thread
 from fastapi import Depends, Request
 
+from monitor.api.readiness import Readiness
 from monitor.domain import JobHealth
+from monitor.errors import StoreBusy
 from monitor.ingest.engines import Judges
 from monitor.settings import Settings
 from monitor.store import Store
+
+PATIENCE_S: Final = 10.0
+"""Seconds that a request waits for its turn to write, at most: its client waits no longer than for 30 in all."""
+DECODERS: Final = 2
+"""Long bodies that are read at once: more would wait for the interpreter, and each takes many times its size."""
+_Result = TypeVar("_Result")
 
 
 def no_jobs() -> Mapping[str, JobHealth]:
@@ -31,6 +40,8 @@ class Services:
         links: addresses of the parts beside the API, by part: "dashboard", "mlflow"; filled once they run.
         writers: how many batches are committed at once. One on SQLite, which has one writer: waiting here is fair and
             cheap, waiting for its lock is neither.
+        decoders: how many long bodies are read at once.
+        readiness: whether the store takes points.
     """
 
     store: Store
@@ -40,6 +51,8 @@ class Services:
     jobs: Callable[[], Mapping[str, JobHealth]] = no_jobs
     links: dict[str, str] = field(default_factory=dict)
     writers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
+    decoders: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DECODERS))
+    readiness: Readiness = field(default_factory=Readiness)
 
     @property
     def store_kind(self) -> str:
@@ -50,6 +63,27 @@ class Services:
 def store_id(settings: Settings) -> str:
     """Tells two stores apart without telling where they are: 16 hex digits of a hash of the URL."""
     return hashlib.sha256(settings.store_url.encode()).hexdigest()[:16]
+
+
+async def in_turn(served: Services, write: Callable[[], _Result]) -> _Result:
+    """Do what writes to the store on a thread, when its turn has come.
+
+    Raises:
+        StoreBusy: its turn did not come in time; nothing was done.
+    """
+    try:
+        served.writers.acquire_nowait()
+    except anyio.WouldBlock:
+        try:
+            with anyio.fail_after(PATIENCE_S):
+                await served.writers.acquire()
+        except TimeoutError:
+            raise StoreBusy(served.store.url, PATIENCE_S) from None
+    try:
+        # A thread of its own, as reads may have all the others; a turn each keeps their number.
+        return await anyio.to_thread.run_sync(write, limiter=anyio.CapacityLimiter(1))
+    finally:
+        served.writers.release()
 
 
 def services_of(request: Request) -> Services:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from monitor.domain.plain import Json, make
 from monitor.domain.verdicts import Recommendation
@@ -35,6 +36,10 @@ class RunStatus(StrEnum):
     def over(self) -> bool:
         """True where nothing goes on, though a lost run may come back."""
         return self not in (RunStatus.RUNNING, RunStatus.STALLED)
+
+
+LEAST_PREFIX: Final = 8
+"""Digits of an id that name a run to be changed, at least: as many as lists show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +78,11 @@ class RunInfo:
     stop_requested: str | None = None
     error: str | None = None
     version: int = 0
+
+    def is_meant_by(self, ref: str) -> bool:
+        """Whether a reference that found this run is clear enough to change it: its id, its name, or eight digits."""
+        given = ref.strip()
+        return given in (self.id, self.name) or (len(given) >= LEAST_PREFIX and self.id.startswith(given))
 
     def to_dict(self) -> dict[str, object]:
         """The row as strict JSON data."""

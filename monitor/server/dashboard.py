@@ -34,6 +34,7 @@ def dashboard_spec(settings: Settings, *, host: str, port: int, server_url: str 
         command=(
             *(sys.executable, "-m", "streamlit", "run", str(DASHBOARD_APP), *flags),
             *(f"--server.address={host}", f"--server.port={port}"),
+            *(f"--server.corsAllowedOrigins=https://{name}" for name in settings.dashboard_hosts),
         ),
         url=url_of(host, port),
         health="/_stcore/health",
@@ -69,6 +70,7 @@ def _environment(settings: Settings, server_url: str | None) -> Mapping[str, str
     given = {
         "MONITOR_SERVER_URL": server_url,
         "MONITOR_TOKEN": settings.token,
+        "MONITOR_DASHBOARD_HOSTS": " ".join(settings.dashboard_hosts) or None,
         "MONITOR_DATABASE_URL": None if server_url else settings.database_url,
     }
     for name, value in given.items():

@@ -5,25 +5,31 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
+from typing import Final
 
 import httpx
 
 from monitor.errors import SettingsError
-from monitor.settings import Settings
+from monitor.settings import NEW_TOKEN, Settings
+
+LEAST_TOKEN: Final = 16
+"""Characters of a token, at least, where others can try them."""
 
 
 def check_exposure(settings: Settings) -> None:
-    """Refuse an address that others can reach, unless there is a token.
+    """Refuse an address that others can reach, unless there is a token that they cannot guess.
 
     Raises:
-        SettingsError: the host is not loopback and there is no token.
+        SettingsError: the host is not loopback, and there is no token or a short one.
     """
-    if not settings.loopback and not settings.token:
-        raise SettingsError(
-            "host",
-            f"{settings.host} can be reached from other machines, and there is no token",
-            "set MONITOR_TOKEN to a long random text, or use 127.0.0.1",
-        )
+    if settings.loopback:
+        return
+    if not settings.token:
+        problem = f"{settings.host} can be reached from other machines, and there is no token"
+        raise SettingsError("host", problem, f"set MONITOR_TOKEN (make one: {NEW_TOKEN}), or use 127.0.0.1")
+    if len(settings.token) < LEAST_TOKEN:
+        problem = f"has {len(settings.token)} characters, and {settings.host} can be reached from other machines"
+        raise SettingsError("token", problem, f"take {LEAST_TOKEN} or more; make one: {NEW_TOKEN}")
 
 
 def bind(host: str, port: int, setting: str, *, shared: bool = False) -> socket.socket:

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from monitor.errors import ServerUnreachable
 from monitor.server.children import END_WITHIN_S
+from monitor.server.connections import Connections, descriptors, watched
 
 GRACEFUL_S: Final = 1
 """Seconds that requests in flight get at the end; a batch that is cut off is sent again by its client."""
@@ -30,8 +31,13 @@ class Serving:
     """
 
     def __init__(self, app: FastAPI, sockets: Sequence[socket.socket], url: str, stop: threading.Event) -> None:
+        available = descriptors()
+        spare = max(64, available // 4)  # for the database, files and what is accepted before it is counted
         config = uvicorn.Config(
             app,
+            http=watched(Connections(max(16, available - spare))),
+            ws="none",
+            backlog=min(2048, max(128, spare)),
             log_config=None,
             access_log=False,
             server_header=False,

@@ -10,6 +10,7 @@ import uuid
 import pytest
 
 from monitor import wire
+from monitor.api import intake
 from monitor.domain import Reply
 
 from .conftest import NOW_MS, Api, a_batch
@@ -143,7 +144,7 @@ def test_a_body_that_announces_too_much_is_refused_before_it_is_read(api: Api) -
 
 
 def test_a_body_without_a_length_is_refused_once_it_is_too_long(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitor.api.bodies.read_body.__kwdefaults__", {"limit": 1000})
+    monkeypatch.setitem(intake.LIMITS, ("/api/v1/batches", "application/json"), 1000)
 
     response = api.http.post(
         "/api/v1/batches", content=iter([b" " * 600, b" " * 600]), headers={"Content-Type": "application/json"}

@@ -74,6 +74,23 @@ def test_the_members_and_headers_that_a_client_acts_on_are_there(
     assert headers.items() <= dict(response.headers).items()
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        "postgresql://monitor:hunter2@db.example/monitor: connection refused",
+        "postgresql://db.example/monitor?password=hunter2&sslmode=require: no such host",
+        "postgresql://db.example/monitor?sslpassword=hunter2: no such host",
+        'invalid connection option in "user=monitor password=hunter2 host=db"',
+    ],
+)
+def test_what_a_database_says_is_told_without_its_secrets(told: str) -> None:
+    detail = json.loads(bytes(problems.of_error(errors.StoreError(f"database {told}")).body))["detail"]
+
+    assert "hunter2" not in detail
+    assert "***" in detail
+    assert "db" in detail
+
+
 def test_a_bug_is_a_500_problem_that_tells_no_internals_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     app = FastAPI()
     problems.install(app)

@@ -196,7 +196,7 @@ def test_what_no_database_could_hold_is_refused_by_name(api: Api, run: Batch, pa
 
 
 def test_the_wrong_method_is_a_problem_too(api: Api) -> None:
-    response = api.http.delete("/api/v1/runs")
+    response = api.http.request("DELETE", "/api/v1/runs", json={})
 
     assert (response.status_code, response.json()["type"]) == (405, "urn:lossmonitor:problem:method-not-allowed")
 
@@ -212,7 +212,8 @@ def test_openapi_describes_every_route(api: Api) -> None:
     described = api.http.get("/openapi.json").json()
 
     assert {"/healthz", "/readyz", "/api/v1/batches", "/api/v1/runs/{ref}/curve"} <= described["paths"].keys()
-    assert api.http.get("/docs").status_code == 200
+    # Their pages would load scripts from elsewhere.
+    assert [api.http.get(page).status_code for page in ("/docs", "/redoc")] == [404, 404]
     for path, methods in described["paths"].items():
         for method, route in methods.items():
             assert route["description"], f"{method} {path} has no description"

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from monitor import __version__
-from monitor.api import create_api
+from monitor.api import create_api, readiness
 from monitor.domain import JobHealth
 from monitor.rules import Engine
 from monitor.settings import Settings
@@ -73,7 +73,10 @@ def test_probes_need_no_token_and_tell_nothing_of_the_runs(guarded: httpx.Client
     assert guarded.get("/readyz").status_code == 200
 
 
-def test_a_probe_of_a_server_whose_database_is_gone_does_not_tell_where_it_was(tmp_path: Path) -> None:
+def test_a_probe_of_a_server_whose_database_is_gone_does_not_tell_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "FRESH_S", 0.0)
     settings = Settings(dir=tmp_path)
     with Store.open(settings.store_url) as store:
         failing = {"mlflow": JobHealth(failing=True, last_error="http://secret.example is down")}

@@ -52,8 +52,10 @@ def start_up(tmp_path: Path) -> Iterator[Start]:
     """Starts `monitor up ARGUMENTS` over this test's folder and waits until it is ready."""
     started: list[Up] = []
 
-    def start(*arguments: str, **env: str) -> Up:
+    def start(*arguments: str, files: int | None = None, **env: str) -> Up:
         command = [sys.executable, "-m", "monitor", "up", "--json", "--dir", str(tmp_path), *arguments]
+        if files is not None:  # descriptors that it may have
+            command = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh", *command]
         clean = {k: v for k, v in os.environ.items() if not k.startswith("MONITOR_")}
         process = subprocess.Popen(
             command, env={**clean, **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -19,7 +19,9 @@ def taken() -> Iterator[int]:
 def test_an_address_that_others_reach_needs_a_token(host: str) -> None:
     with pytest.raises(SettingsError, match="MONITOR_TOKEN"):
         check_exposure(Settings(host=host))
-    check_exposure(Settings(host=host, token="secret"))
+    with pytest.raises(SettingsError, match=r"has 15 characters.*take 16 or more.*secrets.token_urlsafe"):
+        check_exposure(Settings(host=host, token="s" * 15))
+    check_exposure(Settings(host=host, token="s" * 16))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.8.8.8"])

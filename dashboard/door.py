@@ -1,0 +1,73 @@
+"""Who the dashboard answers to: it has no login and acts with the server's token, so no other page may reach it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from typing import Final
+
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from monitor.hosts import SECURITY_HEADERS, host_name, local_name, same_origin
+
+_HEADERS: Final = (
+    *SECURITY_HEADERS,
+    (b"x-frame-options", b"SAMEORIGIN"),
+    (b"content-security-policy", b"frame-ancestors 'self'; object-src 'none'; base-uri 'self'; form-action 'self'"),
+)
+_log = logging.getLogger("dashboard")
+
+
+class Door:
+    """The outermost layer of the dashboard, for pages and websockets alike.
+
+    Args:
+        app: Streamlit.
+        names: public names that it answers to, besides addresses and names without a domain.
+    """
+
+    def __init__(self, app: ASGIApp, names: Collection[str]) -> None:
+        self._app = app
+        self._names = frozenset(names)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, or refuse it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            _log.warning("a request was refused: %s", refusal)
+        if scope["type"] == "http":
+            app = self._app if refusal is None else PlainTextResponse(f"{refusal}\n", 403)
+            await app(scope, receive, _hardened(send))
+        elif refusal is None:
+            await self._app(scope, receive, send)
+        else:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})  # before it is accepted: an answer of 403
+
+    def _refusal(self, scope: Scope) -> str | None:
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"] if name in (b"host", b"origin")}
+        host, origin = headers.get(b"host", ""), headers.get(b"origin")
+        name = host_name(host)
+        if not local_name(name) and name not in self._names:
+            return (
+                f"the dashboard does not answer to the name {name!r}; if it is yours, add it to MONITOR_DASHBOARD_HOSTS"
+            )
+        if origin is not None and not same_origin(origin, host, self._names):
+            return f"pages of {origin!r} may not use the dashboard; if it is yours, add it to MONITOR_DASHBOARD_HOSTS"
+        return None
+
+
+def _hardened(send: Send) -> Send:
+    """Put the headers on an answer that keep other pages from framing it, and browsers from guessing what it is."""
+
+    async def with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            there = {name.lower() for name, _ in message.get("headers", ())}
+            message["headers"] = [*message.get("headers", ()), *((n, v) for n, v in _HEADERS if n not in there)]
+        await send(message)
+
+    return with_headers

@@ -1,0 +1,226 @@
+"""Connections that wait for their clients, and for how long.
+
+uvicorn gives a client any time to say what it wants, and takes in as many clients as come, until no descriptor is left
+for the others or for the database. Here a request's head has to come in time and in bounded size, an answer has to be
+taken, and where connections run out, one that waits gives way to the one that comes. What is cut off is logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections import Counter
+from typing import Any, ClassVar, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_S: Final = 15.0
+"""Seconds for the head of a request to arrive, from the connection or the head's first byte on."""
+HEAD_BYTES: Final = 64 * 1024
+"""Bytes of a request besides its body, at most: its head, and what stands between and behind the parts of a body."""
+STALL_S: Final = 60.0
+"""Seconds that a client may take nothing of an answer that waits for it."""
+LOOK_S: Final = 1.0
+"""Seconds between looks at the connections that wait."""
+TELL_S: Final = 30.0
+"""Seconds between two lines in the log on the same matter."""
+_PLENTY: Final = 16_384
+_log = logging.getLogger(__name__)
+
+
+def descriptors() -> int:
+    """How many files and connections this process may have open; what the system allows is made use of."""
+    if sys.platform == "win32":
+        return _PLENTY
+    import resource
+
+    soft, hard = (_PLENTY if n == resource.RLIM_INFINITY else n for n in resource.getrlimit(resource.RLIMIT_NOFILE))
+    wanted = min(hard, _PLENTY)
+    if soft < wanted:
+        with contextlib.suppress(ValueError, OSError):  # macOS has further limits
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+            return wanted
+    return min(soft, _PLENTY)
+
+
+class Connections:
+    """The connections of one server, those that wait in the order in which they began to.
+
+    Args:
+        most: of them at once.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.all: set[Watched] = set()
+        self.heads: dict[Watched, float] = {}
+        """Those whose request is not known yet, with the time since when."""
+        self.kept: dict[Watched, None] = {}
+        """Those that were answered and may ask again."""
+        self.stalled: dict[Watched, tuple[float, int]] = {}
+        """Those that do not take their answer: since when, and how many bytes wait."""
+        self._looking = False
+        self._told: dict[str, float] = {}
+        self._untold: Counter[str] = Counter()
+
+    def come(self, connection: Watched) -> bool:
+        """Take a connection in; False where there is no room for it and none that could give way."""
+        if len(self.all) >= self.most:
+            waiting = next(iter(self.heads or self.kept), None)
+            if waiting is None:
+                self.tell("refused: all connections are at work")
+                return False
+            self.tell("closed while idle, to make room for others")
+            waiting.cut()
+        self.all.add(connection)
+        if not self._looking:
+            self._looking = True
+            connection.loop.call_later(LOOK_S, self._look, connection.loop)
+        return True
+
+    def gone(self, connection: Watched) -> None:
+        """A connection is closed, or as good as closed."""
+        self.all.discard(connection)
+        self.heads.pop(connection, None)
+        self.kept.pop(connection, None)
+        self.stalled.pop(connection, None)
+
+    def tell(self, what: str) -> None:
+        """Put a line into the log, but the same one only so often; the others are counted."""
+        self._untold[what] += 1
+        self._say(what)
+
+    def _say(self, what: str) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._told.get(what, -TELL_S) >= TELL_S:
+            self._told[what] = now
+            _log.warning(
+                "connections %s: %d (%d of %d are open)", what, self._untold.pop(what), len(self.all), self.most
+            )
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Cut off those that have waited for too long."""
+        now = loop.time()
+        for connection, since in list(self.heads.items()):
+            if now - since < HEAD_S:
+                break  # the others came later
+            self.tell(f"closed: no request within {HEAD_S:g} s")
+            connection.answer(b"408 Request Timeout")
+        for connection, (since, left) in list(self.stalled.items()):
+            waits = connection.transport.get_write_buffer_size()
+            if waits < left:
+                self.stalled[connection] = (now, waits)
+            elif now - since >= STALL_S:
+                self.tell(f"closed: nothing of an answer taken for {STALL_S:g} s")
+                connection.cut()
+        for what in list(self._untold):
+            self._say(what)
+        if self.all or self._untold:
+            loop.call_later(LOOK_S, self._look, loop)
+        else:
+            self._looking = False
+
+
+class Watched(HttpToolsProtocol):
+    """uvicorn's protocol, with its states told to `connections`, which a subclass names."""
+
+    connections_: ClassVar[Connections]
+    _loose = 0
+    """Bytes since the last part of a body or the end of a head; they are kept until it comes."""
+    _begun = False
+    """A part of a request is here."""
+    _refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """A client came: it waits until its first head is there."""
+        super().connection_made(transport)
+        if self.connections_.come(self):
+            self.connections_.heads[self] = self.loop.time()
+        else:
+            self.answer(b"503 Service Unavailable")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It went."""
+        self.connections_.gone(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Something of a request came."""
+        if self._refused:
+            return
+        if self.connections_.kept.pop(self, self) is None:
+            self.connections_.heads[self] = self.loop.time()
+        self._loose += len(data)
+        super().data_received(data)
+        if self._loose > HEAD_BYTES and not self._refused:
+            self.connections_.tell(f"closed: more than {HEAD_BYTES} bytes besides a body")
+            if self.cycle is None or self.cycle.response_complete:
+                self.answer(b"431 Request Header Fields Too Large")
+            else:
+                self.cut()
+
+    def on_message_begin(self) -> None:
+        """A request's first byte is here."""
+        self._begun = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head of a request is there."""
+        self._loose = 0
+        self.connections_.heads.pop(self, None)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body came."""
+        self._loose = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A request is whole."""
+        self._begun = False
+        self._loose = 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """It is answered: the client may ask again."""
+        super().on_response_complete()
+        if self.transport.is_closing() or not self.cycle.response_complete:
+            return
+        if self._begun:
+            self.connections_.heads[self] = self.loop.time()
+        else:
+            self.connections_.kept[self] = None
+
+    def pause_writing(self) -> None:
+        """The client takes its answer more slowly than it is made."""
+        super().pause_writing()
+        self.connections_.stalled[self] = (self.loop.time(), self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        super().resume_writing()
+        self.connections_.stalled.pop(self, None)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        self.connections_.tell("asked for another protocol than HTTP")
+
+    def cut(self) -> None:
+        """Close the connection now."""
+        self._refused = True
+        self.connections_.gone(self)
+        self.transport.abort()
+
+    def answer(self, status: bytes) -> None:
+        """Say why, and close the connection."""
+        self._refused = True
+        self.connections_.gone(self)
+        self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        self.transport.close()
+
+
+def watched(connections: Connections) -> type[asyncio.Protocol]:
+    """The protocol for one server's connections."""
+    members: dict[str, Any] = {"connections_": connections}
+    return type("WatchedBy", (Watched,), members)
