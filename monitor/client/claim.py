@@ -118,6 +118,20 @@ def note_of(folder: Path) -> dict[str, object]:
     return data if isinstance(data, dict) else {}
 
 
+def runs(note: Mapping[str, object]) -> bool:
+    """True where the process that left a note still runs; one on another machine is taken to."""
+    pid = note.get("pid")
+    if note.get("host") != socket.gethostname() or not isinstance(pid, int) or sys.platform == "win32":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
+
+
 def _held_here(folder: Path) -> int | None:
     """The descriptor by which this process, not its parent before a fork, holds a folder."""
     pid, fd = _held.get(folder, (0, -1))

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 Counter = Literal[
-    "late", "dropped", "converted", "renamed", "status", "after_finish", "quota", "disk_full", "disk", "lost", "thinned"
-]
+    "late", "dropped", "converted", "renamed", "refused", "status", "after_finish", "quota", "disk_full", "disk",
+    "lost", "thinned",
+]  # fmt: skip
 
 SET_ASIDE: Final[Mapping[str, str]] = {
     "late": "points came at a step before one already seen; they are stored",
     "dropped": "values or events could not be used and were left out",
     "converted": "values or steps were stored as another number than they were given as",
     "renamed": "values came under a name that no store takes; the name was mended",
+    "refused": "log() calls or events were refused for good and left out, so that the rest arrives; the events say why",
     "status": "ends of the run had a status that does not exist; finished was taken",
     "after_finish": "calls came after the run was finished; what they logged was left out",
     "quota": "log() calls were left out because the journal was near its quota; raise MONITOR_JOURNAL_QUOTA_MB",
