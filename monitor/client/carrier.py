@@ -10,6 +10,7 @@ refuses the notice as well, is waited for.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -41,6 +42,8 @@ _FAILURES: Final = 3
 """Times that a receiver fails at a batch, while it answers others, until the batch is taken for the cause."""
 _RESETS: Final = 5
 """The same for a connection that breaks off: at a single record; a larger batch is halved the second time."""
+_STEADY: Final = 32
+"""Batches of a size that worked after which a slightly larger one is tried."""
 _GAPS: Final = 3
 _NOTE: Final = "aside.json"
 _STATE: Final[Mapping[str, tuple[str, ...]]] = {"run": ("resume", "join"), "finish": ("status",)}
@@ -71,8 +74,8 @@ class Carrier:
         self._on_aside = on_aside
         self._part: Range | None = None
         self._from: Position = reader.position
-        self._asked = self._largest = self._ramp = MAX_RECORDS
-        self._worked = 0
+        self._asked = self._ramp = MAX_RECORDS
+        self._most, self._worked, self._steady = math.inf, 0.0, 0
         self._suspect = 0
         self._gaps = 0
         self._error: type[Exception] | None = None
@@ -85,10 +88,18 @@ class Carrier:
         """
         if self._part is None:
             self._from, self._asked = self.reader.position, self._size()
-            part = self.reader.read(self._asked)
+            part = self._within(self.reader.read(self._asked))
             lacks_start = part is not None and part.first == 0 and not _starts(part)
             self._part = self._with_a_start(part) if part is not None and lacks_start else part
         return self._part
+
+    def _within(self, part: Range | None) -> Range | None:
+        """A range, or the first of it that is no longer than what the receiver takes."""
+        while self._most < math.inf and part is not None and not _single(part) and _length(part) > self._most:
+            self._asked = max(1, min(part.count - 1, int(part.count * self._most / _length(part))))
+            self.reader.go_to(self._from)
+            part = self.reader.read(self._asked)
+        return part
 
     def send(self, sink: Sink, acked: int = 0) -> Reply | None:
         """Send what `load` gave, a heartbeat where it gave nothing.
@@ -116,12 +127,18 @@ class Carrier:
                 raise
             return self._refused(sink, part, error)
         if part is not None:
-            self._worked = part.count
-            if part.count >= self._largest:
-                self._largest = min(MAX_RECORDS, self._largest + self._largest // 16 + 1)
+            self._learn(part)
             self._ramp = min(MAX_RECORDS, 2 * self._ramp)
         self._stored(part, reply)
         return reply
+
+    def _learn(self, part: Range) -> None:
+        """Try a little more once in a while where a limit of the receiver's is known."""
+        if self._most < math.inf:
+            self._worked = _length(part)
+            self._steady += 1
+            if self._steady >= _STEADY:
+                self._most, self._steady = self._most * 17 / 16, 0
 
     def worth_a_try(self, error: Exception) -> bool:
         """True where sending the same again, soon, may end in something else: it counts, or the receiver was busy."""
@@ -159,8 +176,7 @@ class Carrier:
     def _size(self) -> int:
         """Records that the next batch may have."""
         left = self._suspect - self.reader.position.record
-        size = min(self._largest, self._ramp)
-        return min(size, max(1, left // 2)) if left > 0 else size
+        return min(self._ramp, max(1, left // 2)) if left > 0 else self._ramp
 
     def _refused(self, sink: Sink, part: Range, error: Exception) -> Reply | None:
         """Decide what an error says of a batch; raise it where it says nothing, or not yet."""
@@ -180,8 +196,9 @@ class Carrier:
 
     def _halve(self, part: Range, error: Exception) -> None:
         if isinstance(error, BatchTooLarge):
-            half, known = max(1, part.count // 2), self._worked
-            self._largest = known if half < known < part.count else half
+            length = _length(part)
+            self._most = self._worked if length / 2 < self._worked < length else length / 2
+            self._steady = 0
         elif isinstance(error, ServerUnreachable) and not isinstance(error, ServerFailed):
             self._ramp = max(1, part.count // 2)
         else:
@@ -199,7 +216,7 @@ class Carrier:
         try:
             reply = sink.send(batch_of(self.run_id, self.writer, part, part.first))
         except Exception as again:
-            if _patience(again, single=True) is None:
+            if type(again) is not type(error):
                 raise
             self._beat(sink, part)
             return self._set_aside(sink, part, error)
@@ -229,17 +246,14 @@ class Carrier:
                 reply = sink.send(
                     Batch(run_id=self.run_id, writer=self.writer, first=part.first, count=part.count, events=events)
                 )
+                break
             except Exception as problem:
-                if _patience(problem, single=True) is None:
+                if not isinstance(problem, WireError) and not failed(problem):
                     raise
                 if not kept:
                     raise error from problem
                 again = problem
-                continue
-            break
         self._suspect, self._ramp = 0, 1
-        if isinstance(error, BatchTooLarge):
-            self._largest = MAX_RECORDS  # the record was at fault, not how many there were
         self._stored(part, reply)
         self.more = True
         self.aside += part.count
@@ -306,6 +320,12 @@ def _patience(error: Exception, *, single: bool) -> int | None:
 def _single(part: Range) -> bool:
     """True for a range that cannot be halved: one record, or a gap, which one notice stands for."""
     return part.count == 1 or (part.lost == part.count and not len(part.points))
+
+
+def _length(part: Range) -> float:
+    """About how many bytes a batch of these records has."""
+    points = (26 if part.points.epoch is None else 34) * len(part.points)
+    return 100 + points + sum(100 + len(json.dumps(event.data, default=str)) for event in part.events)
 
 
 def _starts(part: Range) -> bool:

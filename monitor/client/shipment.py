@@ -98,9 +98,12 @@ class Shipment:
     def note(
         self, *, acked: int | None = None, refused: Exception | None = None, trouble: Exception | None = None
     ) -> None:
-        """Take down how far it is, for those who wait; `trouble` is over when it is not given."""
+        """Take down how far it is, for those who wait.
+
+        `trouble` is over when it is not given, and `refused` when something is acknowledged.
+        """
         with self._changed:
+            self.refused = refused if refused is not None or acked is not None else self.refused
             self.acked = self.acked if acked is None else acked
-            self.refused = refused or self.refused
             self.trouble = trouble
             self._changed.notify_all()

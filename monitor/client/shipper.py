@@ -134,7 +134,7 @@ class Shipper(Shipment):
 
     def _ship(self, ack: AckFile, *, heartbeat: bool) -> bool:
         """Send all that is there; True where the receiver answered at least once."""
-        if self.refused is not None:
+        if isinstance(self.refused, RunExists | RunNotFound):
             return False
         carrier = self._carrier = self._carrier or self._begin(ack)
         answered = False
@@ -164,6 +164,8 @@ class Shipper(Shipment):
         if reply is not None and carrier.aside == aside:
             self._failures = 0  # where it fails at one record after the other it is not hurried
         position, before = carrier.reader.position, ack.position
+        if reply is None and position == before:
+            return
         if position != before:
             ack.write(position)
         if position.segment != before.segment:
