@@ -8,6 +8,7 @@ what is in the file of a folder that this process holds is read through the desc
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -50,8 +51,15 @@ class Claim:
             self._write({**note_of(self.folder), "problem": problem})
 
     def _write(self, note: Mapping[str, object]) -> None:
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, json.dumps(note).encode(), 0)
+        before, data = os.pread(self._fd, os.fstat(self._fd).st_size, 0), json.dumps(note).encode()
+        try:
+            if os.pwrite(self._fd, data, 0) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:  # the disk is full: what was noted before stays
+            os.pwrite(self._fd, before, 0)
+            os.ftruncate(self._fd, len(before))
+            raise
+        os.ftruncate(self._fd, len(data))
 
     def release(self) -> None:
         """Give the folder up; a child of a fork leaves its parent's claim alone."""

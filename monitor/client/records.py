@@ -134,6 +134,10 @@ class JournalReader:
         self._files.found()
         return self._files.odd
 
+    def foreign(self) -> bool:
+        """True where a segment of another run lies among them."""
+        return self._files.foreign
+
     def drop_read(self) -> None:
         """Delete the segments that lie wholly before the position."""
         for file in self._files.found():

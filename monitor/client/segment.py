@@ -198,8 +198,8 @@ def read_head(data: bytes | mmap.mmap) -> SegmentHead | None:
 
 
 def segment_files(folder: Path) -> list[tuple[int, Path]]:
-    """The segment files of a writer's folder with the numbers that their names say, in order."""
-    return sorted((int(name[:-4]), folder / name) for name in _names(folder, SUFFIX) if name[:-4].isdecimal())
+    """The segment files of a writer's folder with the numbers that their names say, in order; -1: it says none."""
+    return sorted((_number(name.removesuffix(SUFFIX)), folder / name) for name in _names(folder, SUFFIX))
 
 
 def size_on_disk(folder: Path) -> int:
@@ -211,10 +211,14 @@ def size_on_disk(folder: Path) -> int:
     return total
 
 
+def _number(stem: str) -> int:
+    return int(stem) if stem.isascii() and stem.isdecimal() and len(stem) < 16 else -1
+
+
 def _names(folder: Path, suffix: str) -> list[str]:
     try:
         with os.scandir(folder) as entries:
-            return [entry.name for entry in entries if entry.name.endswith(suffix)]
+            return [entry.name for entry in entries if entry.name.endswith(suffix) and entry.is_file()]
     except FileNotFoundError:  # sent and deleted meanwhile
         return []
 

@@ -54,6 +54,7 @@ class Leftover:
         aside: records that were refused and left out so far.
         why_aside: why the last of them was.
         odd: what is wrong with its files, in one line; None where nothing is.
+        foreign: True where segments of another run lie in its folder, which is therefore kept.
         unreadable: True where nothing is known of it but its `problem`.
     """
 
@@ -76,6 +77,7 @@ class Leftover:
     aside: int = 0
     why_aside: str | None = None
     odd: str | None = None
+    foreign: bool = False
     unreadable: bool = False
     writing: bool = False
 
@@ -106,7 +108,9 @@ def unsent(journal_dir: Path) -> tuple[Leftover, ...]:
         journal_dir: `settings.journal_dir`. One journal that cannot be read keeps no other from being told.
     """
     found = (_look_or_say(folder) for folder in _folders(journal_dir))
-    return tuple(item for item in found if item is not None and (item.live or item.records or item.unreadable))
+    return tuple(
+        item for item in found if item is not None and (item.live or item.records or item.unreadable or item.foreign)
+    )
 
 
 def sync(
@@ -218,6 +222,9 @@ def _ship_all(
                         continue  # it is meant for another place
                     lost += _ship(item, sink, progress)
                     sent.append(_told(item))
+                    if item.foreign:
+                        left.append(replace(item, problem=f"{item.odd}; move it to a folder of its run"))
+                        continue
                     remove(folder)
                 except Exception as error:  # whatever is wrong with one journal, the others go on
                     held.say_why(_words(error))
@@ -335,6 +342,7 @@ def _look(folder: Path, *, live: bool | None) -> Leftover | None:
         aside=count,
         why_aside=why,
         odd="; ".join(reader.oddities()) or None,
+        foreign=reader.foreign(),
         writing=live and runs(note),
     )
 
