@@ -347,7 +347,7 @@ def _without_cause(event: Event, error: Exception) -> Event | None:
 
 def _notice(part: Range, what: str, why: str) -> Event:
     """The warning of a run that stands in the place of records that were set aside."""
-    counter: Counter = "refused"
+    counter: Counter = "lost" if part.lost == part.count else "refused"
     time_ms = part.events[0].time_ms if part.events else int(part.points.time_ms[0])
     data = {"name": counter, "key": what[:200], "count": part.count, "example": f"record {part.first}: {why}"[:200]}
     return Event(kind="warning", record=part.first, time_ms=max(0, time_ms), data=data)

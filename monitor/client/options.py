@@ -11,7 +11,7 @@ from typing import Final, Literal, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from monitor.captures import captures
-from monitor.client.address import shown
+from monitor.client import address
 from monitor.errors import LossError, SettingsError
 
 Mode = Literal["auto", "embedded", "server", "offline", "disabled"]
@@ -175,7 +175,7 @@ def server_of(value: str | None) -> str | None:
     except ValueError:  # the port is no number that a port can have
         reachable = False
     if not reachable:
-        raise SettingsError("server", f"{shown(value)!r} is no address", "write it as http://host:8470")
+        raise SettingsError("server", f"{address.shown(value)!r} is no address", "write it as http://host:8470")
     return value.rstrip("/")
 
 

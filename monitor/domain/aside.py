@@ -6,9 +6,19 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 Counter = Literal[
-    "late", "dropped", "converted", "renamed", "refused", "status", "after_finish", "quota", "disk_full", "disk",
-    "lost", "thinned",
-]  # fmt: skip
+    "late",
+    "dropped",
+    "converted",
+    "renamed",
+    "refused",
+    "status",
+    "after_finish",
+    "quota",
+    "disk_full",
+    "disk",
+    "lost",
+    "thinned",
+]
 
 SET_ASIDE: Final[Mapping[str, str]] = {
     "late": "points came at a step before one already seen; they are stored",

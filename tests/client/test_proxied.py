@@ -215,3 +215,39 @@ class TestAnAddressWithAPassword:
             with pytest.raises(ServerUnreachable) as failed:
                 HttpSink(address).send(Batch(run_id="a" * 32, writer="w", first=0, count=0))
             assert "s3cret" not in str(failed.value)
+
+
+PROBLEM = {"type": "urn:lossmonitor:problem:wire-error", "field": "events[0].data.title", "detail": "must be text"}
+INTERNAL = {"type": "urn:lossmonitor:problem:internal", "detail": "OverflowError while answering"}
+
+
+@pytest.mark.parametrize(
+    "poison", [(422, JSON, json.dumps(PROBLEM).encode()), (500, JSON, json.dumps(INTERNAL).encode()), (500, HTML, b"")]
+)
+@pytest.mark.parametrize("by", ["shipper", "sync"])
+def test_a_record_that_a_server_cannot_take_is_left_out_and_told(
+    settings: Settings,
+    served: Served,
+    between: Callable[..., Proxy],
+    poison: Answer,
+    by: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    proxy = between(meddle=lambda _, body: poison if b"poison" in body else None)
+    place = settings.model_copy(update={"server_url": proxy.address})
+    with init("p", mode="offline" if by == "sync" else "auto", settings=place) as run:
+        for step in range(3000):
+            run.log({"train/loss": float(step)}, step=step)
+            if step == 1700:
+                run.update_tags({"a": "poison"})
+    if by == "sync":
+        (item,) = sync(settings.journal_dir, own_destination(place)).sent
+        assert item.aside == 1
+    else:
+        assert sum("refused and left out (tags" in text for text in caplog.messages) == 1
+    with Api(served.address) as api:
+        view = api.run(run.id)
+        assert view.series()[0].count == 3000
+        assert view.info.status == "finished"
+        assert view.info.warnings == {"refused": 1}
+    assert unsent(settings.journal_dir) == ()
