@@ -83,7 +83,7 @@ def doctor(
     found = unsent(loaded.journal_dir)
     meant = {item.folder: meant_for(item, loaded.server_url) for item in found}
     places = dict.fromkeys([loaded.server_url, *meant.values()])
-    states = {shown(to) if to else loaded.store_url: _state(loaded, to) for to in places}
+    states = {shown(to or loaded.store_url): _state(loaded, to) for to in places}
     receivers = [{"receiver": where, "problem": state.problem} for where, state in states.items()]
     data = {"dir": str(loaded.dir), **receivers[0], "receivers": receivers, "journals": _rows(found)}
     lines = [f"receiver  {escape(where)}: {state.text}" for where, state in states.items()]

@@ -49,13 +49,7 @@ def understood(server: str) -> Iterator[None]:
 
 
 def error_of(server: str, status: int, body: bytes) -> MonitorError:
-    """The error that a problem response stands for.
-
-    Args:
-        server: the server's address.
-        status: HTTP status.
-        body: what it answered, `application/problem+json` if it is one of ours.
-    """
+    """The error that a refusal stands for; its body is `application/problem+json` if it is one of ours."""
     try:
         problem = json.loads(body)
     except (ValueError, RecursionError):

@@ -163,11 +163,7 @@ class Journal:
         return self._in_turn(lambda: self._append_event(body)) is not False
 
     def open_last(self, halves: int) -> None:
-        """Let the last records in where a full disk takes no more: each segment keeps room for them.
-
-        Args:
-            halves: 1 for what was counted until now; 2 for the end of the run, which needs the other half.
-        """
+        """Let the last records in where a full disk takes no more; see `Segment.open_last`."""
         with self._lock:
             self._last_halves = halves
             self._segment.open_last(halves)

@@ -127,7 +127,11 @@ class Segment:
         self.close()
 
     def open_last(self, halves: int) -> None:
-        """Let records into what is kept free for the last ones: no half of it, one, or both."""
+        """Let records into what is kept free for the last ones.
+
+        Args:
+            halves: 0: none of it; 1: for what was counted until now; 2: for the end of the run, the other half.
+        """
         size = len(self.buffer)
         self.limit = max(self.limit, size - FRAME.size - _kept_free(size) // 2 // 8 * 8 * (2 - halves))
 

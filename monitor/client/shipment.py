@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -93,7 +94,8 @@ class Shipment:
 
     def say(self, text: str, unexpected: Exception | None = None) -> None:
         """Warn whoever reads the log."""
-        LOGGER.warning("run %s: %s", self.run_id[:8], text, exc_info=unexpected)
+        with contextlib.suppress(Exception):  # a filter or a handler of the user's own may raise anything
+            LOGGER.warning("run %s: %s", self.run_id[:8], text, exc_info=unexpected)
 
     def note(
         self, *, acked: int | None = None, refused: Exception | None = None, trouble: Exception | None = None

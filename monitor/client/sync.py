@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from monitor.client.ack import AckFile, read_ack
 from monitor.client.address import shown
 from monitor.client.carrier import Carrier, aside
-from monitor.client.claim import GONE, claim, note_of, remove, runs
+from monitor.client.claim import GONE, Claim, claim, note_of, remove, runs
 from monitor.client.options import server_of
 from monitor.client.records import JournalReader
 from monitor.client.segment import segment_files, size_on_disk
@@ -201,40 +201,52 @@ def _ship_all(
     folders: list[Path], open_sink: Callable[[Leftover], Sink | None], progress: Progress | None, until: float | None
 ) -> SyncReport:
     sinks = _Sinks(open_sink)
-    sent, left, lost = [], [], 0
+    sent: list[Leftover] = []
+    left: list[Leftover] = []
+    lost = 0
     try:
         for folder in folders:
             if until is not None and monotonic() > until:
                 break
-            held = claim(folder)
+            try:
+                held = claim(folder)
+            except OSError as error:
+                left.append(_unreadable(folder, error))
+                continue
             if held is None:
                 continue
             try:
                 item = _look_or_say(folder, live=False)
-                if item is None:
-                    continue
-                if item.unreadable:
+                if item is not None and item.unreadable:
                     left.append(item)
-                    continue
-                try:
-                    sink = sinks.of(item) if item.records else None
-                    if item.records and sink is None:
-                        continue  # it is meant for another place
-                    lost += _ship(item, sink, progress)
-                    sent.append(_told(item))
-                    if item.foreign:
-                        left.append(replace(item, problem=f"{item.odd}; move it to a folder of its run"))
-                        continue
-                    remove(folder)
-                except Exception as error:  # whatever is wrong with one journal, the others go on
-                    held.say_why(_words(error))
-                    for_good = isinstance(error, WireError | RunExists | RunNotFound)
-                    left.append(replace(_told(item), problem=_words(error), refused=for_good))
+                elif item is not None and (found := _ship_claimed(item, held, sinks, progress)) is not None:
+                    lost += found.lost
+                    sent += found.sent
+                    left += found.left
             finally:
                 held.release()
     finally:
         sinks.close()
     return SyncReport(sent=tuple(sent), left=tuple(left), lost=lost)
+
+
+def _ship_claimed(item: Leftover, held: Claim, sinks: _Sinks, progress: Progress | None) -> SyncReport | None:
+    """Send one journal and delete it; None where it is meant for another place."""
+    try:
+        sink = sinks.of(item) if item.records else None
+        if item.records and sink is None:
+            return None
+        lost = _ship(item, sink, progress)
+        sent = (_told(item),)
+        if item.foreign:
+            left = (replace(item, problem=f"{item.odd}; move it to a folder of its run"),)
+            return SyncReport(sent=sent, left=left, lost=lost)
+        remove(item.folder)
+    except Exception as error:  # whatever is wrong with one journal, the others go on
+        held.say_why(_words(error))
+        for_good = isinstance(error, WireError | RunExists | RunNotFound)
+        return SyncReport(left=(replace(_told(item), problem=_words(error), refused=for_good),))
+    return SyncReport(sent=sent, lost=lost)
 
 
 def _ship(item: Leftover, sink: Sink | None, progress: Progress | None) -> int:
@@ -283,18 +295,22 @@ def _folders(journal_dir: Path) -> list[Path]:
 
 def _writers(run_folder: Path) -> list[Path]:
     found = []
-    with suppress(FileNotFoundError):  # all of it was sent meanwhile
+    try:
         for folder in run_folder.iterdir():
             if folder.name.startswith(GONE):
                 shutil.rmtree(folder, ignore_errors=True)  # who began to delete it was killed
             elif folder.is_dir():
                 found.append(folder)
+    except FileNotFoundError:  # all of it was sent meanwhile
+        pass
+    except OSError:
+        return [run_folder]  # it cannot be read, which is told where it is tried
     return sorted(found, key=_age)
 
 
 def _age(folder: Path) -> float:
-    files = segment_files(folder)
     with suppress(OSError):
+        files = segment_files(folder)
         return min((path.stat().st_ctime for _, path in files), default=folder.stat().st_ctime)
     return 0.0
 
@@ -304,10 +320,14 @@ def _look_or_say(folder: Path, *, live: bool | None = None) -> Leftover | None:
     try:
         return _look(folder, live=live)
     except Exception as error:  # whatever is wrong with one journal, the others go on
-        return Leftover(
-            folder=folder, run_id=folder.parent.name, run_name="", project="", writer=folder.name, live=bool(live),
-            records=0, points=0, size=0, problem=f"it cannot be read: {_words(error)}", unreadable=True,
-        )  # fmt: skip
+        return _unreadable(folder, error)
+
+
+def _unreadable(folder: Path, error: Exception) -> Leftover:
+    return Leftover(
+        folder=folder, run_id=folder.parent.name, run_name="", project="", writer=folder.name, live=False,
+        records=0, points=0, size=0, problem=f"it cannot be read: {_words(error)}", unreadable=True,
+    )  # fmt: skip
 
 
 def _look(folder: Path, *, live: bool | None) -> Leftover | None:

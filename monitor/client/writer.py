@@ -167,11 +167,11 @@ class Writer:
 
     def _ship_siblings(self, deadline: float) -> None:
         """Send what extra writers of this run left behind when their processes ended."""
-        if self._open_sink is None or len(list(self.folder.parent.iterdir())) < 2:
-            return
-        from monitor.client.sync import ship_run
-
         with contextlib.suppress(Exception):  # they stay for `monitor sync`
+            if self._open_sink is None or len(list(self.folder.parent.iterdir())) < 2:
+                return
+            from monitor.client.sync import ship_run
+
             ship_run(self.folder.parent, self._open_sink, until=deadline)
 
     def _say_left(self, total: int) -> None:
