@@ -91,7 +91,7 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("how", ERRORS)
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(bad=st.sets(st.integers(1, 60), max_size=4))
 def test_only_the_records_that_are_refused_are_left_out(
     tmp_path_factory: pytest.TempPathFactory, how: str, bad: set[int]

@@ -247,6 +247,6 @@ def _send_all(folder: Path) -> None:
     assert sink._acked[RUN, "good"] == good.count
 
 
-@pytest.mark.parametrize("seconds", [4, pytest.param(120, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [3, pytest.param(120, marks=pytest.mark.slow)])
 def test_whatever_happens_to_a_journal_is_survived_and_told(tmp_path: Path, seconds: int) -> None:
     assert fuzz(tmp_path, seconds, seed=random.randrange(1 << 30)) >= 5

@@ -152,7 +152,7 @@ def test_a_passing_fault_of_a_proxy_neither_ends_init_nor_loses_anything(
 ) -> None:
     falsify = False
     proxy = between(meddle=lambda *_: nonsense if falsify else None)
-    place = settings.model_copy(update={"server_url": proxy.address, "finish_timeout_s": 30.0})
+    place = settings.model_copy(update={"server_url": proxy.address, "finish_timeout_s": 30.0, "shipper": "thread"})
     with init("p", settings=place, run_id="a" * 32) as run:
         run.log({"loss": 1.0}, step=4)
     falsify = True
@@ -181,7 +181,7 @@ class TestAnAddressWithAPassword:
         away = False
         proxy = between(meddle=lambda *_: (503, HTML, b"") if away else None)
         address = proxy.address.replace("http://", "http://ada:s3cr%40t@")
-        place = settings.model_copy(update={"server_url": address, "finish_timeout_s": 0.5})
+        place = settings.model_copy(update={"server_url": address, "finish_timeout_s": 0.5, "shipper": "thread"})
         with init("p", name="r", settings=place) as run:
             run.log({"loss": 1.0})
             assert run.flush(20)
@@ -234,7 +234,7 @@ def test_a_record_that_a_server_cannot_take_is_left_out_and_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     proxy = between(meddle=lambda _, body: poison if b"poison" in body else None)
-    place = settings.model_copy(update={"server_url": proxy.address})
+    place = settings.model_copy(update={"server_url": proxy.address, "shipper": "thread"})
     with init("p", mode="offline" if by == "sync" else "auto", settings=place) as run:
         for step in range(3000):
             run.log({"train/loss": float(step)}, step=step)
