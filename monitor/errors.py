@@ -7,7 +7,8 @@ A caller can catch `MonitorError` for all of them, or the builtin that each one 
     ├── RulesError           (ValueError)       a rules file or a rule's parameter that cannot be used
     ├── LossError            (ValueError)       a loss specification or a callable that cannot be used
     ├── WireError            (ValueError)       a message that does not follow the wire format; names the field
-    │   └── QueryError                          a query over the list of runs; points at the character
+    │   ├── QueryError                          a query over the list of runs; points at the character
+    │   └── BatchTooLarge                       the receiver, or a proxy before it, takes no body of that size
     ├── OffsetGap            (ValueError)       a batch that does not start where the writer's last one ended
     ├── FileUnreadable       (ValueError)       an input file; names the file, the place and what is wrong
     ├── RunExists            (ValueError)       resume="never", but the run is there
@@ -16,6 +17,7 @@ A caller can catch `MonitorError` for all of them, or the builtin that each one 
     ├── SeriesNotFound       (LookupError)
     ├── Unauthorized         (PermissionError)  no token, or one that is not known
     ├── ServerUnreachable    (ConnectionError)
+    │   └── ServerFailed                        a server answered 500: this request is what it cannot do
     ├── DeliveryFailed       (ConnectionError)  an alert channel did not take an alert
     └── StoreError           (RuntimeError)     the database refused
         ├── SchemaMismatch                      the database is older or newer than the code
@@ -101,6 +103,18 @@ class QueryError(WireError):
         self.position = position
 
 
+class BatchTooLarge(WireError):
+    """A body is larger than the server, or a proxy before it, takes; the client sends smaller ones by itself.
+
+    Args:
+        server: the server's address.
+        problem: what was answered.
+    """
+
+    def __init__(self, server: str, problem: str) -> None:
+        super().__init__("body", f"is larger than {server} takes ({problem})")
+
+
 class OffsetGap(MonitorError, ValueError):
     """A batch does not start at the writer's acknowledged offset; send again from `expected`."""
 
@@ -184,13 +198,35 @@ class Unauthorized(MonitorError, PermissionError):
 
 
 class ServerUnreachable(MonitorError, ConnectionError):
-    """No server answers at this address: none of ours, or no MLflow."""
+    """No server answers at this address: none of ours, or no MLflow.
+
+    Attributes:
+        cut: how a request ended that had begun: "reset" where the connection broke off, "timeout" where the answer did
+            not come in time; "" where there was no connection, or there was an answer.
+    """
+
+    cut = ""
 
     def __init__(
-        self, server: str, problem: str, *, kind: str = "monitor", fix: str = "start one with `monitor up`"
+        self,
+        server: str,
+        problem: str,
+        *,
+        kind: str = "monitor",
+        fix: str = "start one with `monitor up`",
+        cut: str = "",
     ) -> None:
         super().__init__(f"no {kind} server answers at {server} ({problem}); {fix}")
         self.server = server
+        self.cut = cut
+
+
+class ServerFailed(ServerUnreachable):
+    """A server answered 500: it is there, and this request is more than it can do."""
+
+    def __init__(self, server: str, problem: str) -> None:
+        super().__init__(server, problem)
+        self.args = (f"the server at {server} failed ({problem}); its log says why",)
 
 
 class DeliveryFailed(MonitorError, ConnectionError):

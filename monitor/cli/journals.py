@@ -62,6 +62,8 @@ def _outcome(done: SyncReport, sent: list[Leftover], folder: Path) -> list[str]:
     lines = [f"sent {some(sum(item.points for item in sent), 'point')} of {some(len(sent), 'journal')}"]
     if not sent:
         lines = ["nothing was sent" if done.left else f"nothing is left to send in {escape(str(folder))}"]
+    for item in (*done.sent, *done.left):
+        lines += [f"[yellow]{escape(_title(item))}: {escape(note)}[/]" for note in _notes(item)]
     lines += [f"[yellow]left {escape(_title(item))}: {escape(item.problem or 'not sent')}[/]" for item in done.left]
     if done.lost:
         lines.append(f"[yellow]{some(done.lost, 'record')} could not be read; `monitor runs show RUN` counts them[/]")
@@ -74,18 +76,20 @@ def doctor(
     json: bool = typer.Option(False, "--json", help="Print the findings as JSON."),
 ) -> None:
     """Say what is unsent on this machine and why, and whether each server or store that it is for answers."""
+    from monitor.client.address import shown
     from monitor.client.sync import meant_for, unsent
 
     loaded = settings_.load(dir=directory, server_url=server)
     found = unsent(loaded.journal_dir)
     meant = {item.folder: meant_for(item, loaded.server_url) for item in found}
-    states = {to or loaded.store_url: _state(loaded, to) for to in dict.fromkeys([loaded.server_url, *meant.values()])}
+    places = dict.fromkeys([loaded.server_url, *meant.values()])
+    states = {shown(to or loaded.store_url): _state(loaded, to) for to in places}
     receivers = [{"receiver": where, "problem": state.problem} for where, state in states.items()]
     data = {"dir": str(loaded.dir), **receivers[0], "receivers": receivers, "journals": _rows(found)}
     lines = [f"receiver  {escape(where)}: {state.text}" for where, state in states.items()]
     lines.append(f"journals  {escape(str(loaded.journal_dir))}: {_count(found)}")
     for item in found:
-        goes = f" for {meant[item.folder] or 'the embedded store'}" if len(states) > 1 else ""
+        goes = f" for {shown(meant[item.folder] or 'the embedded store')}" if len(states) > 1 else ""
         lines.append(
             f"  {escape(_title(item))}: {some(item.points, 'point')} unsent{escape(goes)}; {_why(item, loaded)}"
         )
@@ -125,13 +129,21 @@ def _why(item: Leftover, loaded: Settings) -> str:
     why = "it was logged offline" if item.offline else "the process ended before they were sent"
     if item.problem:
         why = f"the last try failed: {item.problem}"
-    if item.live:
+    if item.live and item.writing:
         why = f"process {item.pid} runs and {'logs them offline' if item.offline else 'sends them'}"
+    elif item.live:
+        why = "its process has ended, and another one is sending what it left"
     if item.size > 0.9 * (loaded.journal_quota_mb << 20):
         why += f"; it is at its quota of {loaded.journal_quota_mb} MiB, from which on points are left out"
     if item.lost:
         why += f"; {some(item.lost, 'record')} cannot be read and will be left out"
-    return escape(why)
+    return escape("; ".join([why, *_notes(item)]))
+
+
+def _notes(item: Leftover) -> list[str]:
+    """What else there is to say of a journal: what was refused of it, and what is wrong with its files."""
+    aside = f"{some(item.aside, 'record')} refused and left out, the last one as {item.why_aside}"
+    return [*([aside] if item.aside else []), *([item.odd] if item.odd else [])]
 
 
 def _title(item: Leftover) -> str:
@@ -145,12 +157,15 @@ def _count(found: tuple[Leftover, ...]) -> str:
 
 
 def _rows(items: Iterable[Leftover]) -> list[dict[str, object]]:
+    from monitor.client.address import shown
+
     return [
         {
             "run_id": item.run_id, "run": item.run_name, "project": item.project, "writer": item.writer,
-            "server": item.server, "embedded": item.embedded, "offline": item.offline, "live": item.live,
+            "server": None if item.server is None else shown(item.server), "embedded": item.embedded,
+            "offline": item.offline, "live": item.live,
             "records": item.records, "points": item.points, "lost": item.lost, "bytes": item.size,
-            "problem": item.problem, "folder": str(item.folder),
+            "refused": item.aside, "problem": item.problem, "folder": str(item.folder),
         }
         for item in items
     ]  # fmt: skip

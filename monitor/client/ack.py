@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -37,20 +38,24 @@ class AckFile:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._generation, self.position = _newest(os.pread(self._fd, 2 * _SIZE, 0))
+        self._fd, self._generation, self.position = -1, 0, Position()
+        with suppress(OSError):  # a full disk makes no file; what it holds is a shortcut, and nothing rests on it
+            self._open()
+            self._generation, self.position = _newest(os.pread(self._fd, 2 * _SIZE, 0))
 
     def write(self, position: Position) -> None:
-        """Note that all records before `position` are stored for good.
-
-        Raises:
-            OSError: the disk refuses; the older position still stands.
-        """
+        """Note that all records before `position` are stored for good; a disk that refuses keeps the older one."""
         self._generation += 1
         body = _SLOT.pack(self._generation, position.record, position.segment, position.offset, 0, 0)
         slot = body[:-4] + zlib.crc32(body[:-4]).to_bytes(4, "little")
-        os.pwrite(self._fd, slot, _SIZE * (self._generation % 2))
+        with suppress(OSError):  # the segments before it are deleted all the same, which makes room
+            self._open()
+            os.pwrite(self._fd, slot, _SIZE * (self._generation % 2))
         self.position = position
+
+    def _open(self) -> None:
+        if self._fd < 0:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def close(self) -> None:
         """Give the file back."""

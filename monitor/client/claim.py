@@ -8,6 +8,7 @@ what is in the file of a folder that this process holds is read through the desc
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -50,8 +51,15 @@ class Claim:
             self._write({**note_of(self.folder), "problem": problem})
 
     def _write(self, note: Mapping[str, object]) -> None:
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, json.dumps(note).encode(), 0)
+        before, data = os.pread(self._fd, os.fstat(self._fd).st_size, 0), json.dumps(note).encode()
+        try:
+            if os.pwrite(self._fd, data, 0) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:  # the disk is full: what was noted before stays
+            os.pwrite(self._fd, before, 0)
+            os.ftruncate(self._fd, len(before))
+            raise
+        os.ftruncate(self._fd, len(data))
 
     def release(self) -> None:
         """Give the folder up; a child of a fork leaves its parent's claim alone."""
@@ -116,6 +124,20 @@ def note_of(folder: Path) -> dict[str, object]:
     except (OSError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}
+
+
+def runs(note: Mapping[str, object]) -> bool:
+    """True where the process that left a note still runs; one on another machine is taken to."""
+    pid = note.get("pid")
+    if note.get("host") != socket.gethostname() or not isinstance(pid, int) or sys.platform == "win32":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def _held_here(folder: Path) -> int | None:

@@ -19,6 +19,7 @@ from time import monotonic, sleep
 from typing import Any, Final
 
 from monitor.client.courier import error_to
+from monitor.client.notices import LOGGER
 from monitor.client.shipper import Shipper
 from monitor.client.sinks import Destination
 from monitor.settings import Settings
@@ -27,9 +28,13 @@ _IDLE_S: Final = 60.0
 """Seconds without anything to ship after which it leaves; the next run starts another one."""
 _LOOK_S: Final = 2.0
 """Seconds between looks whether the parent is still there, in case a child of it holds the pipe open."""
-_AFTER_S: Final = 20.0
-"""Seconds for what a parent that is gone left behind; what takes longer waits for `monitor sync`."""
+_PATIENCE_S: Final = 120.0
+"""Seconds without a record stored after which a courier whose parent is gone leaves the rest to `monitor sync`.
 
+As long as something is stored it goes on: a receiver may be slow, and what was left behind may be much.
+"""
+_AGAIN_S: Final = 2.0
+"""Seconds between tries of what failed."""
 _NICE: Final = 10
 """The training goes first where cores are few."""
 
@@ -66,6 +71,10 @@ class Delivery(Shipper):
         """Pass on a warning."""
         more = f" ({type(unexpected).__name__})" if unexpected is not None else ""
         self._answers.write({"id": self.number, "say": text + more})
+
+    def say_left(self, why: str) -> None:
+        """Tell whoever reads the error output of the parent, which is this process's too, that something is left."""
+        LOGGER.warning("run %s: not all of it is sent (%s); `monitor sync` sends the rest", self.run_id[:8], why)
 
     def _end(self, ack: Any) -> None:
         super()._end(ack)
@@ -146,15 +155,37 @@ def _orders(deliveries: Mapping[int, Delivery]) -> Iterator[Mapping[str, Any]]:
 
 def _leave(deliveries: Mapping[int, Delivery]) -> None:
     """Send what the parent left behind when it was killed; a process that ends by itself has left nothing."""
-    from monitor.client.sync import ship_run
+    for delivery in deliveries.values():
+        delivery.stop(_PATIENCE_S)
+    for delivery in deliveries.values():
+        left = _send_rest(delivery)
+        if left:
+            delivery.say_left(left)
 
-    until = monotonic() + _AFTER_S
-    for delivery in deliveries.values():
-        delivery.stop(max(0.0, until - monotonic()))
-    for delivery in deliveries.values():
-        while delivery.folder.is_dir() and monotonic() < until:
-            with suppress(Exception):  # it stays for `monitor sync`
-                report = ship_run(delivery.folder.parent, delivery.destination, until=until)
-                if report.sent or report.left:
-                    break
-            sleep(0.05)  # the kernel has closed the parent's pipe and not yet its lock
+
+def _send_rest(delivery: Delivery) -> str | None:
+    """Send the journal of a dead parent, and those of its helpers; why something is left, None where nothing is."""
+    from monitor.client.sync import Leftover, SyncReport, ship_run
+
+    stored_at, why = monotonic(), None
+
+    def progress(_: Leftover, __: int) -> None:
+        nonlocal stored_at
+        stored_at = monotonic()
+
+    while delivery.folder.is_dir():
+        if monotonic() - stored_at > _PATIENCE_S:
+            return why or "another process holds it"
+        try:
+            until = stored_at + _PATIENCE_S
+            report = ship_run(delivery.folder.parent, delivery.destination, until=until, progress=progress)
+        except Exception as error:  # it stays for `monitor sync`, if it does not pass
+            why, report = str(error), SyncReport()
+        own = [item for item in report.left if item.folder == delivery.folder]
+        if own:
+            why = own[0].problem
+            if own[0].refused:
+                return why
+        # The kernel has closed the parent's pipe and perhaps not yet its lock.
+        sleep(_AGAIN_S if report.left or why else 0.05)
+    return None

@@ -78,6 +78,7 @@ class Journal:
         self.seen: frozenset[str] = frozenset()
         self.last: Layout | None = None
         self._retired = not SAFE
+        self._last_halves = 0
         self._fast: dict[tuple[str, ...], Append] = {}
         self._layouts: dict[tuple[tuple[str, ...], bool], Layout] = {}
         self._kinds = 0
@@ -160,6 +161,12 @@ class Journal:
         stamp = time_ns()
         body = struct.pack("<q", stamp) + text
         return self._in_turn(lambda: self._append_event(body)) is not False
+
+    def open_last(self, halves: int) -> None:
+        """Let the last records in where a full disk takes no more; see `Segment.open_last`."""
+        with self._lock:
+            self._last_halves = halves
+            self._segment.open_last(halves)
 
     def resolve(self, slot: Pending, values: Sequence[float]) -> None:
         """Fill in the values of a pending record.
@@ -367,6 +374,7 @@ class Journal:
         segment, full = found
         self._supply.seal(self._segment)  # first: the fast way finds it full, and the count stands still
         segment.begin(self.run_id, self.count, time_ns())
+        segment.open_last(self._last_halves)
         self._go_slow()
         self._layouts, self._kinds, self.last = {}, 0, None
         self._segment = segment

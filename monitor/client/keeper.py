@@ -108,5 +108,10 @@ class Keeper:
             self._notices.count("disk", type(error).__name__, str(error))
 
     def finish(self) -> None:
-        """Write what is still to be said, at the end of a run."""
+        """Write what is still to be said, at the end of a run; a full disk has kept room for it."""
+        self._journal.open_last(1)
         self._note()
+
+    def finish_summed(self) -> None:
+        """Write in short what `finish` found no room for, once the end of the run is written."""
+        self._notices.drain_summed(self._journal.event)

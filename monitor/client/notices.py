@@ -70,8 +70,24 @@ class Notices:
         Args:
             write: takes an event's kind and data; False where it could not be written, and the count is kept.
         """
+        self._write(write, self._taken())
+
+    def drain_summed(self, write: Callable[[str, dict[str, object]], bool]) -> None:
+        """As `drain`, in one event for each name, where there is no room for more."""
+        summed: dict[tuple[Counter, str], tuple[int, str]] = {}
+        for (name, _), (n, example) in self._taken().items():
+            before, shown = summed.get((name, "(all)"), (0, example))
+            summed[name, "(all)"] = (before + n, shown[:40])
+        self._write(write, summed)
+
+    def _taken(self) -> dict[tuple[Counter, str], tuple[int, str]]:
         with self._lock:
             counts, self._counts = self._counts, {}
+        return counts
+
+    def _write(
+        self, write: Callable[[str, dict[str, object]], bool], counts: dict[tuple[Counter, str], tuple[int, str]]
+    ) -> None:
         for (name, key), (n, example) in counts.items():
             if not write("warning", {"name": name, "key": key, "count": n, "example": example[:200]}):
                 with self._lock:

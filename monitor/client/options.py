@@ -12,6 +12,7 @@ from typing import Final, Literal, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from monitor.captures import captures
+from monitor.client import address
 from monitor.errors import LossError, SettingsError
 from monitor.limits import MAX_ITEMS, MAX_NAME, label, shown, text
 
@@ -181,7 +182,7 @@ def server_of(value: str | None) -> str | None:
     except ValueError:  # the port is no number that a port can have
         reachable = False
     if not reachable:
-        raise SettingsError("server", f"{value!r} is no address", "write it as http://host:8470")
+        raise SettingsError("server", f"{address.shown(value)!r} is no address", "write it as http://host:8470")
     return value.rstrip("/")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
+from monitor.client.address import shown
 from monitor.client.options import server_of
 from monitor.client.source import EmbeddedSource, HttpSource, Source
 from monitor.domain import Checkpoint, Curve, Delivery, Diagnosis, Finding, Points, RunInfo, RunPage, SeriesInfo
@@ -183,7 +184,7 @@ class Api:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Api {self.server or 'embedded'}>"
+        return f"<Api {shown(self.server or 'embedded')}>"
 
 
 class RunView:

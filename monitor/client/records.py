@@ -7,12 +7,12 @@ its number, and is told as a warning of the run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from monitor.client.ack import Position
+from monitor.client.files import SegmentFiles
 from monitor.client.scan import MAX_POINTS, MAX_RECORDS, OpenSegment, Range, missing
-from monitor.client.segment import HEADER_SIZE, SegmentHead, read_head, segment_files
+from monitor.client.segment import HEADER_SIZE
 
 
 class JournalReader:
@@ -24,12 +24,17 @@ class JournalReader:
         recover: True for the journal of a dead process: pending records are lost. False for a journal that is being
             written: reading stops before a pending record, and before one that is not stored in full; one that is as it
             was the next time, and that others follow, is damaged.
+        run_id: the run that the journal is of; segments of other runs are not read. None: whatever is there.
     """
 
-    def __init__(self, folder: Path, at: Position | None = None, *, recover: bool = False) -> None:
+    def __init__(
+        self, folder: Path, at: Position | None = None, *, recover: bool = False, run_id: str | None = None
+    ) -> None:
         self.folder = folder
         self.position = at or Position()
         self._recover = recover
+        self._run_id = run_id
+        self._files = SegmentFiles(folder, run_id)
         self._stuck: Position | None = None
         self._open: OpenSegment | None = None
 
@@ -50,6 +55,7 @@ class JournalReader:
                 if gone > 0:  # the disk lost them; their numbers are taken all the same
                     why = f"they are not in the segments before segment {start.segment}"
                     return missing(first, gone, start, why, segment.head.created_ns)
+                self._pass_over(segment, first)
             part = self._take(segment, max_records, max_points)
             if part is not None and part.count:
                 return part
@@ -76,26 +82,42 @@ class JournalReader:
         self._stuck = self.position if segment.why == "damaged" else None
         return None
 
+    def _pass_over(self, segment: OpenSegment, record: int) -> None:
+        """Leave out the records of a segment whose numbers are taken: more were counted as lost than there were."""
+        while self.position.record < record:
+            part = self._take(segment, record - self.position.record, 1 << 40)
+            if part is None or not part.count:
+                self.position = Position(record, self.position.segment, self.position.offset)
+
     def _at(self, part: Range) -> Range:
         self.position = part.after
         return part
 
     def seek(self, record: int) -> bool:
-        """Go to a record; False where the journal no longer holds it, or does not yet."""
+        """Go to a record; False where the journal does not hold it yet.
+
+        Records that it no longer holds are read as lost: they were acknowledged by a receiver that has forgotten them.
+        """
         if record < self.position.record:
-            before = [head for head in _heads(self.folder) if head.first <= record]
-            if not before:
+            starts = self._files.starts()
+            if not starts:
                 return False
-            self._open = None
-            self.position = Position(before[-1].first, before[-1].number, 0)
+            first, number = next((at for at in reversed(starts) if at[0] <= record), (record, starts[0][1]))
+            self.go_to(Position(first, number, 0))
         while self.position.record < record:
             if self.read(min(MAX_RECORDS, record - self.position.record), 1 << 40) is None:
                 return False
         return self.position.record == record
 
+    def go_to(self, position: Position) -> None:
+        """Go to a position where this reader, or one before it, has been."""
+        if self._open is not None and self._open.head.number != position.segment:
+            self._open = None
+        self.position, self._stuck = position, None
+
     def remaining(self) -> tuple[int, int, int]:
         """Records, points and lost records from here to the end, found by reading them; the position stays."""
-        reader = JournalReader(self.folder, self.position, recover=self._recover)
+        reader = JournalReader(self.folder, self.position, recover=self._recover, run_id=self._run_id)
         records = points = lost = 0
         while (part := reader.read()) is not None:
             records += part.count
@@ -105,29 +127,37 @@ class JournalReader:
 
     def behind(self) -> bool:
         """True where a later segment than that of the position has begun."""
-        return any(head.number > self.position.segment for head in _heads(self.folder))
+        return any(file.begun and file.number > self.position.segment for file in self._files.found())
+
+    def oddities(self) -> tuple[str, ...]:
+        """What is wrong with the segments' names, each in a line."""
+        self._files.found()
+        return self._files.odd
+
+    def foreign(self) -> bool:
+        """True where a segment of another run lies among them."""
+        return self._files.foreign
 
     def drop_read(self) -> None:
         """Delete the segments that lie wholly before the position."""
-        for number, path in segment_files(self.folder):
-            if number >= self.position.segment:
-                break
-            path.unlink(missing_ok=True)
+        for file in self._files.found():
+            if file.number < self.position.segment:
+                file.path.unlink(missing_ok=True)
 
     def _enter(self) -> OpenSegment | None:
         """Open the segment of the position, or the next one that is there."""
-        for number, path in segment_files(self.folder):
-            if number < self.position.segment:
+        files = self._files.found()
+        for file in files:
+            if file.number < self.position.segment:
                 continue
-            self._open = OpenSegment.of(path)
-            if self._open is None and (self._recover or any(head.number > number for head in _heads(self.folder))):
-                self._open = OpenSegment.of(path, self.position.record)
+            over = self._recover or any(other.begun and other.number > file.number for other in files)
+            self._open = OpenSegment.of(file.path, file.number, self.position.record if over else None)
             if self._open is None:
                 if self._recover:
                     continue
                 return None
-            if number != self.position.segment:
-                self.position = Position(self.position.record, number, 0)
+            if file.number != self.position.segment:
+                self.position = Position(self.position.record, file.number, 0)
             return self._open
         return None
 
@@ -135,20 +165,9 @@ class JournalReader:
         """Go on behind this segment, where it has ended and another one has begun."""
         if segment.why != "end":
             return False
-        later = [number for number, _ in segment_files(self.folder) if number > segment.head.number]
+        later = [file.number for file in self._files.found() if file.number > segment.head.number]
         if not later or not (self._recover or self.behind()):
             return False
         self._open = None
         self.position = Position(self.position.record, later[0], 0)
         return True
-
-
-def _heads(folder: Path) -> Iterator[SegmentHead]:
-    for _, path in segment_files(folder):
-        try:
-            with path.open("rb") as file:
-                head = read_head(file.read(HEADER_SIZE))
-        except FileNotFoundError:  # acknowledged and deleted meanwhile
-            continue
-        if head is not None:
-            yield head

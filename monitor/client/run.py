@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final, Literal
 from monitor.client import lifetime, options
 from monitor.client.disabled import DisabledRun
 from monitor.client.endings import ending
+from monitor.client.journal import MAX_STEP
 from monitor.client.live import Loggable, Run
 from monitor.client.naming import run_name
-from monitor.errors import MonitorError, RunExists, RunNotFound, SettingsError, Unauthorized, WireError
+from monitor.errors import RunExists, RunNotFound, SettingsError, Unauthorized
 from monitor.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def init(
         SettingsError: an argument or a setting cannot be used; one line says which and what to write.
         RunExists: `run_id` is stored and `resume` is "never".
         RunNotFound: `run_id` is not stored and `resume` is "must".
+        Unauthorized: `run_id` is given and the server refuses the token.
     """
     options.one_of("mode", mode, options.MODES)
     options.one_of("resume", resume, ("never", "allow", "must"))
@@ -159,14 +161,17 @@ def _opener(settings: Settings, server: str | None, given: Sink | None) -> Calla
 
 
 def _refused_at_once(run: Run) -> None:
-    """For a run whose id was given: let a refusal be an error of `init`, where an answer comes in time."""
+    """For a run whose id was given: let a refusal of that be an error of `init`, where an answer comes in time.
+
+    Whatever else is answered may be some proxy's, and pass: the journal keeps the run meanwhile.
+    """
     writer = run._writer
     if writer is None or writer.shipper is None:
         return
     deadline = monotonic() + _FIRST_ANSWER_S
     writer.shipper.first_answer(deadline - monotonic())
     problem = writer.shipper.refused or writer.shipper.trouble
-    if isinstance(problem, RunExists | RunNotFound | WireError | Unauthorized) and not run._start.get("join"):
+    if isinstance(problem, RunExists | RunNotFound | Unauthorized) and not run._start.get("join"):
         run._finished = True
         lifetime.end(run)
         writer.discard()
@@ -179,11 +184,11 @@ def _go_on_counting(run: Run, settings: Settings, server: str | None) -> None:
 
     try:
         with Api(settings=settings.model_copy(update={"server_url": server})) as api:
-            steps = [info.last_step for info in api.run(run.id).series() if info.last_step is not None]
-    except MonitorError:
+            steps = [info.last_step for info in api.run(run.id).series() if isinstance(info.last_step, int)]
+    except Exception:  # whatever is answered, and whatever is wrong with it, the training begins
         return
     if steps and run._writer is not None:
-        run._writer.journal.step = max(steps) + 1
+        run._writer.journal.step = min(MAX_STEP, max(steps) + 1)
 
 
 def _capture(run: Run) -> None:

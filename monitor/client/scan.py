@@ -10,6 +10,7 @@ import json
 import mmap
 import os
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -88,11 +89,12 @@ class OpenSegment:
         self._known = HEADER_SIZE
 
     @classmethod
-    def of(cls, path: Path, first: int | None = None) -> OpenSegment | None:
+    def of(cls, path: Path, number: int, first: int | None = None) -> OpenSegment | None:
         """Map a segment; None where its header is not written, or not whole.
 
         Args:
             path: the segment.
+            number: its number, where its header does not say.
             first: number of its first record, where it has been begun whatever its header says.
         """
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -106,7 +108,7 @@ class OpenSegment:
             os.close(fd)
         head = read_head(buffer)
         if head is None and first is not None and np.frombuffer(buffer, "<u8").any():
-            head = SegmentHead(run_id="", number=int(path.stem), first=first, created_ns=found.st_mtime_ns)
+            head = SegmentHead(run_id="", number=number, first=first, created_ns=found.st_mtime_ns)
         return None if head is None else cls(buffer, head)
 
     def take(self, at: Position, max_records: int, max_points: int, *, recover: bool) -> Range:
@@ -198,18 +200,24 @@ class _Scan:
         if crc != zlib.crc32(data[offset + 4 : end]):
             return False
         number = int.from_bytes(data[offset + 16 : offset + 24], "little", signed=True)
-        content = json.loads(bytes(data[offset + 24 : offset + LONG_FRAME.size + length]))
+        content = _read_json(bytes(data[offset + 24 : offset + LONG_FRAME.size + length]))
         if kind == LAYOUT:
-            keys, epoch = tuple(content["keys"]), bool(content["epoch"])
-            self.segment._shapes[number] = Shape(keys, epoch, 3 + epoch + len(keys))
+            shape = _shape(content)
+            if shape is not None:  # else its points are records whose layout is lost
+                self.segment._shapes.setdefault(number, shape)
         else:
-            record = self.first + self.records
-            self.events.append(
-                Event(kind=content["kind"], record=record, time_ms=number // 1_000_000, data=content["data"])
-            )
+            self.events.append(self._event(content, number))
             self.records += 1
         self.offset = end
         return True
+
+    def _event(self, content: Mapping[str, object], time_ns: int) -> Event:
+        """The event of a record, or the warning that it is lost: it is whole, and says nothing that can be read."""
+        record, kind, data = self.first + self.records, content.get("kind"), content.get("data")
+        if isinstance(kind, str) and isinstance(data, dict):
+            return Event(kind=kind, record=record, time_ms=max(0, time_ns // 1_000_000), data=data)
+        self.lost += 1
+        return lost(record, 1, "an event cannot be read, though its checksum is right", self.segment.head.created_ns)
 
     def _pending(self, kind: int, words: int, crc: int) -> bool:
         """True for a whole record whose values are still on their way."""
@@ -303,6 +311,23 @@ def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64], stride: int) 
     return np.repeat(starts - stride * before, lengths) + stride * np.arange(int(lengths.sum()))
 
 
+def _read_json(text: bytes) -> Mapping[str, object]:
+    """The object that a record holds; empty where it holds none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _shape(content: Mapping[str, object]) -> Shape | None:
+    keys = content.get("keys")
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        return None
+    epoch = bool(content.get("epoch"))
+    return Shape(tuple(keys), epoch, 3 + epoch + len(keys))
+
+
 def missing(first: int, count: int, after: Position, why: str, time_ns: int) -> Range:
     """A range of records that cannot be read any more: they keep their numbers, and the run is told."""
     events = (lost(first, count, why, time_ns),) if count else ()
@@ -313,4 +338,4 @@ def lost(record: int, count: int, why: str, time_ns: int) -> Event:
     """The warning of a run that records of it are lost, in the place of the first of them."""
     counter: Counter = "lost"
     data = {"name": counter, "key": "journal", "count": count, "example": why}
-    return Event(kind="warning", record=record, time_ms=time_ns // 1_000_000, data=data)
+    return Event(kind="warning", record=record, time_ms=max(0, time_ns // 1_000_000), data=data)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import mmap
 import os
 import struct
@@ -43,8 +44,16 @@ END_FRAME: Final = FRAME.pack(zlib.crc32(struct.pack("<HH", END, 1)), END, 1)
 
 FIRST_BYTES: Final = 256 * 1024
 MOST_BYTES: Final = 4 * 1024 * 1024
+LAST_BYTES: Final = 8 * 1024
+"""Kept free in each segment for the end of the run and what was counted until then: a full disk takes neither."""
 AHEAD_BYTES: Final = 128 * 1024
 """How far behind the last record pages are kept writable: 3 s of a loop that logs two metrics a millisecond."""
+
+
+SUFFIX: Final = ".seg"
+SPARE: Final = ".spare"
+"""Ends the name of a segment that was made ahead of time and has no number yet."""
+_spares = itertools.count()
 
 
 @dataclass(slots=True)
@@ -52,9 +61,9 @@ class Segment:
     """One segment file, mapped for writing.
 
     Attributes:
-        number: from 0, also the file's name.
+        number: from 0, also the file's name; -1: a spare, which has none yet.
         end: offset in bytes behind the last record; space up to it is taken.
-        limit: `end` never gets beyond this, so that the end mark fits.
+        limit: `end` never gets beyond this: behind it are `LAST_BYTES`, or a part of a small segment, and the end mark.
     """
 
     path: Path
@@ -66,7 +75,7 @@ class Segment:
 
     @classmethod
     def create(cls, folder: Path, number: int, size: int) -> Segment:
-        """Allocate and map a segment whose header is not written yet.
+        """Allocate, map and name a segment whose header is not written yet.
 
         Args:
             folder: the writer's folder.
@@ -76,8 +85,19 @@ class Segment:
         Raises:
             OSError: the disk is full, or the folder cannot be written to.
         """
-        path = folder / f"{number:08d}.seg"
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        segment = cls.spare(folder, size)
+        segment.take(number)
+        return segment
+
+    @classmethod
+    def spare(cls, folder: Path, size: int) -> Segment:
+        """Allocate and map a segment that has no number yet: a file of its own, which nobody else opens or deletes.
+
+        Raises:
+            OSError: the disk is full, or the folder cannot be written to.
+        """
+        path = folder / f"{os.getpid()}-{next(_spares)}{SPARE}"
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             _allocate(fd, size)
             buffer = mmap.mmap(fd, size)
@@ -85,7 +105,35 @@ class Segment:
             os.close(fd)
             path.unlink(missing_ok=True)
             raise
-        return cls(path, number, fd, buffer, HEADER_SIZE, size - FRAME.size)
+        return cls(path, -1, fd, buffer, HEADER_SIZE, size - FRAME.size - _kept_free(size))
+
+    def take(self, number: int) -> None:
+        """Give a spare its number, under which readers find it.
+
+        Raises:
+            OSError: the folder cannot be written to; the spare is gone.
+        """
+        path = self.path.with_name(f"{number:08d}{SUFFIX}")
+        try:
+            self.path.rename(path)
+        except OSError:
+            self.discard()
+            raise
+        self.path, self.number = path, number
+
+    def discard(self) -> None:
+        """Delete a spare that is not needed."""
+        self.path.unlink(missing_ok=True)
+        self.close()
+
+    def open_last(self, halves: int) -> None:
+        """Let records into what is kept free for the last ones.
+
+        Args:
+            halves: 0: none of it; 1: for what was counted until now; 2: for the end of the run, the other half.
+        """
+        size = len(self.buffer)
+        self.limit = max(self.limit, size - FRAME.size - _kept_free(size) // 2 // 8 * 8 * (2 - halves))
 
     def populate(self, start: int = 0) -> None:
         """Fault pages in ahead of time, so that a later write finds them there; safe to call from another thread.
@@ -154,22 +202,34 @@ def read_head(data: bytes | mmap.mmap) -> SegmentHead | None:
 
 
 def segment_files(folder: Path) -> list[tuple[int, Path]]:
-    """The segment files of a writer's folder with their numbers, in order."""
-    try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if entry.name.endswith(".seg")]
-    except FileNotFoundError:  # sent and deleted meanwhile
-        return []
-    return sorted((int(name[:-4]), folder / name) for name in names if name[:-4].isdigit())
+    """The segment files of a writer's folder with the numbers that their names say, in order; -1: it says none."""
+    return sorted((_number(name.removesuffix(SUFFIX)), folder / name) for name in _names(folder, SUFFIX))
 
 
 def size_on_disk(folder: Path) -> int:
-    """Bytes of a writer's segments; one that the shipper deletes meanwhile counts as gone."""
+    """Bytes of a writer's segments, spares included; one that the shipper deletes meanwhile counts as gone."""
     total = 0
-    for _, path in segment_files(folder):
+    for name in (*_names(folder, SUFFIX), *_names(folder, SPARE)):
         with contextlib.suppress(FileNotFoundError):
-            total += path.stat().st_size
+            total += (folder / name).stat().st_size
     return total
+
+
+def _number(stem: str) -> int:
+    return int(stem) if stem.isascii() and stem.isdecimal() and len(stem) < 16 else -1
+
+
+def _names(folder: Path, suffix: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if entry.name.endswith(suffix) and entry.is_file()]
+    except FileNotFoundError:  # sent and deleted meanwhile
+        return []
+
+
+def _kept_free(size: int) -> int:
+    """Bytes of a segment that are kept free for the last records: `LAST_BYTES`, or an eighth of a small one."""
+    return min(LAST_BYTES, size // 128 * 16)
 
 
 def _allocate(fd: int, size: int) -> None:

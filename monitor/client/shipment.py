@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -99,14 +100,18 @@ class Shipment:
 
     def say(self, text: str, unexpected: Exception | None = None) -> None:
         """Warn whoever reads the log."""
-        LOGGER.warning("run %s: %s", self.run_id[:8], text, exc_info=unexpected)
+        with contextlib.suppress(Exception):  # a filter or a handler of the user's own may raise anything
+            LOGGER.warning("run %s: %s", self.run_id[:8], text, exc_info=unexpected)
 
     def note(
         self, *, acked: int | None = None, refused: Exception | None = None, trouble: Exception | None = None
     ) -> None:
-        """Take down how far it is, for those who wait; `trouble` is over when it is not given."""
+        """Take down how far it is, for those who wait.
+
+        `trouble` is over when it is not given, and `refused` when something is acknowledged.
+        """
         with self._changed:
+            self.refused = refused if refused is not None or acked is not None else self.refused
             self.acked = self.acked if acked is None else acked
-            self.refused = refused or self.refused
             self.trouble = trouble
             self._changed.notify_all()

@@ -1,7 +1,8 @@
 """The thread that takes what the journal holds to the sink, in order, until it is acknowledged.
 
-A server that is down costs nothing but disk: the shipper waits, longer each time, and goes on where it was. What the
-receiver refuses for good is said once, and stays in the journal.
+A server that is down costs nothing but disk: the shipper waits, longer each time, and goes on where it was. A record
+that the receiver refuses for good is set aside, see `carrier`. Where it refuses everything, that is said once, and what
+was logged stays in the journal.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from monitor.client.ack import AckFile, Position
+from monitor.client.ack import AckFile
 from monitor.client.shipment import Shipment
 from monitor.domain import Reply
 from monitor.errors import (
@@ -28,10 +29,8 @@ from monitor.errors import (
 )
 
 if TYPE_CHECKING:
-    from monitor.client.records import JournalReader
-    from monitor.client.scan import Range
+    from monitor.client.carrier import Carrier
     from monitor.client.sinks import Sink
-    from monitor.wire import Batch
 
 _FIRST_WAIT_S: Final = 0.25
 _MOST_WAIT_S: Final = 30.0
@@ -78,9 +77,8 @@ class Shipper(Shipment):
         self._joins = joins
         self._rng = rng or random.Random()  # jitter needs no secrecy
         self._sink: Sink | None = None
-        self._reader: JournalReader | None = None
-        self._unsent: Range | None = None
-        self._failures = self._gaps = 0
+        self._carrier: Carrier | None = None
+        self._failures = 0
         self._said: set[str] = set()
         self._awake = False
         self._draining = False
@@ -136,52 +134,42 @@ class Shipper(Shipment):
 
     def _ship(self, ack: AckFile, *, heartbeat: bool) -> bool:
         """Send all that is there; True where the receiver answered at least once."""
-        from monitor.client.records import JournalReader
-
-        if self.refused is not None:
+        if isinstance(self.refused, RunExists | RunNotFound):
             return False
-        if self._reader is None:
-            self._reader = JournalReader(self.folder, ack.position)
-            self.acked = ack.position.record
+        carrier = self._carrier = self._carrier or self._begin(ack)
         answered = False
         while not self._stopped:
-            part = self._unsent or self._reader.read()
+            part = carrier.load()
             if part is None and (answered or not heartbeat or not self.acked):
                 return answered
-            self._unsent = part
-            self._send(part, ack)
+            self._send(carrier, ack)
             answered = True
-            if part is None or (part.count < _WORTH_RECORDS and not self._reader.behind()):
+            if part is None or not (carrier.more or part.count >= _WORTH_RECORDS or carrier.reader.behind()):
                 return True  # what is logged from now on waits for its interval, or each point would be a batch
         return answered
 
-    def _send(self, part: Range | None, ack: AckFile) -> None:
-        assert self._reader is not None
-        try:
-            if self._sink is None:
-                self._sink = self._open_sink()
-            reply = self._sink.send(batch_of(self.run_id, self.writer, part, self.acked))
-        except OffsetGap as gap:
-            self._unsent = None
-            self._gaps += 1
-            if not self._reader.seek(gap.expected):
-                raise WireError("first", f"{gap}; the journal does not hold that record") from gap
-            self._arrived(ack, self._reader.position, None)
-            if self._gaps > 3:  # it cannot make up its mind; do not spin
-                raise StoreError(f"the receiver asks for another record each time: {gap}") from gap
-            return
-        self._unsent = None
-        if reply.acked > self._reader.position.record:
-            self._reader.seek(reply.acked)
-        self._failures, self._gaps = 0, 0
-        self._arrived(ack, self._reader.position, reply)
+    def _begin(self, ack: AckFile) -> Carrier:
+        from monitor.client.carrier import Carrier
+        from monitor.client.records import JournalReader
 
-    def _arrived(self, ack: AckFile, position: Position, reply: Reply | None) -> None:
-        assert self._reader is not None
-        moved = position.segment != ack.position.segment
-        ack.write(position)
-        if moved:
-            self._reader.drop_read()
+        self.acked = ack.position.record
+        reader = JournalReader(self.folder, ack.position, run_id=self.run_id)
+        return Carrier(reader, self.run_id, self.writer, lambda text: self._say(f"{text}; the rest goes on"))
+
+    def _send(self, carrier: Carrier, ack: AckFile) -> None:
+        if self._sink is None:
+            self._sink = self._open_sink()
+        aside = carrier.aside
+        reply = carrier.send(self._sink, self.acked)
+        if reply is not None and carrier.aside == aside:
+            self._failures = 0  # where it fails at one record after the other it is not hurried
+        position, before = carrier.reader.position, ack.position
+        if reply is None and position == before:
+            return
+        if position != before:
+            ack.write(position)
+        if position.segment != before.segment:
+            carrier.reader.drop_read()
         if reply is not None:
             self._on_reply(reply)
             links = getattr(self._sink, "links", None)
@@ -213,20 +201,3 @@ class Shipper(Shipment):
         if kind not in self._said:
             self._said.add(kind)
             self.say(text, unexpected)
-
-
-def batch_of(run_id: str, writer: str, part: Range | None, acked: int) -> Batch:
-    """A range of a journal as a batch; a heartbeat where there is none."""
-    from monitor.wire import Batch
-
-    if part is None:
-        return Batch(run_id=run_id, writer=writer, first=acked, count=0)
-    return Batch(
-        run_id=run_id,
-        writer=writer,
-        first=part.first,
-        count=part.count,
-        keys=part.keys,
-        points=part.points,
-        events=part.events,
-    )

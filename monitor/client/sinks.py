@@ -13,18 +13,10 @@ from dataclasses import dataclass
 from time import time_ns
 from typing import TYPE_CHECKING, Final, Protocol
 
+from monitor.client.address import credentials, shown
+from monitor.client.answers import error_of, understood
 from monitor.domain import Recommendation, Reply
-from monitor.errors import (
-    MonitorError,
-    OffsetGap,
-    RunExists,
-    RunNotFound,
-    SeriesNotFound,
-    ServerUnreachable,
-    StoreError,
-    Unauthorized,
-    WireError,
-)
+from monitor.errors import MonitorError, OffsetGap, RunExists, RunNotFound, ServerUnreachable
 from monitor.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,7 +37,9 @@ class Sink(Protocol):
         Raises:
             OffsetGap: the batch does not start where the writer's last one ended.
             ServerUnreachable: nobody answered, or not in time; the batch may have been stored all the same.
+            ServerFailed: the receiver failed at this batch; so does whoever raises anything unexpected.
             StoreError: the database refused for now.
+            BatchTooLarge: so large a batch is not taken; a smaller one may be.
             WireError: the batch is refused for good.
             RunExists: the run is there, and its writer said `resume="never"`.
             RunNotFound: the run is not there, and its writer wants to join or resume it.
@@ -124,8 +118,8 @@ class HttpSink:
         answer_s: float = _ANSWER_S,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._server = server.rstrip("/")
-        self._client = connect(self._server, token, answer_s=answer_s, transport=transport)
+        self._server = shown(server.rstrip("/"))
+        self._client = connect(server, token, answer_s=answer_s, transport=transport)
 
     def send(self, batch: Batch) -> Reply:
         """Store a batch; see `Sink.send`."""
@@ -140,9 +134,11 @@ class HttpSink:
             raise RunExists(batch.run_id) from None
         except RunNotFound:
             raise RunNotFound(batch.run_id) from None
-        if not isinstance(data, Mapping) or "acked" not in data:
-            raise ServerUnreachable(self._server, "it answers, but not as a monitor server does")
-        return Reply.from_dict(data)
+        with understood(self._server):
+            reply = Reply.from_dict(data)  # type: ignore[arg-type]  # whatever it is, `understood` tells
+            if type(reply.acked) is not int or reply.acked < batch.end:  # somebody else's answer, or an old one
+                raise ServerUnreachable(self._server, f"it acknowledges {reply.acked!r:.40} records of {batch.end}")
+        return reply
 
     def links(self) -> Mapping[str, str]:
         """Addresses of what runs beside the server, such as "dashboard"; empty where it does not say."""
@@ -161,14 +157,27 @@ class HttpSink:
 def connect(
     server: str, token: str | None, *, answer_s: float = _ANSWER_S, transport: httpx.BaseTransport | None = None
 ) -> httpx.Client:
-    """A client for a server, with its token and with time limits."""
+    """A client for a server, with its token and with time limits.
+
+    A user and a password in the address go along as Basic authentication, in the token's place; no message shows them.
+
+    Raises:
+        ServerUnreachable: nothing can be sent to such an address, or with such a token.
+    """
     import httpx
 
     headers = {"User-Agent": "lossmonitor"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
     timeout = httpx.Timeout(answer_s, connect=min(_CONNECT_S, answer_s))
-    return httpx.Client(base_url=server, headers=headers, timeout=timeout, transport=transport)
+    address = shown(server.rstrip("/"))
+    try:
+        return httpx.Client(
+            base_url=address, headers=headers, timeout=timeout, transport=transport, auth=credentials(server)
+        )
+    except (httpx.InvalidURL, ValueError) as error:
+        problem = "the token holds what no header can" if isinstance(error, UnicodeError) else str(error)
+        raise ServerUnreachable(address, problem) from None
 
 
 def request(
@@ -190,13 +199,12 @@ def request(
     server = str(client.base_url).rstrip("/")
     try:
         response = client.request(method, path, params=params, content=content, headers=headers)
-    except httpx.HTTPError as error:
-        raise ServerUnreachable(server, str(error) or type(error).__name__) from None
-    except (httpx.InvalidURL, UnicodeError) as error:
-        raise ServerUnreachable(server, str(error)) from None
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+        raise ServerUnreachable(server, str(error) or type(error).__name__, cut=_cut(error)) from None
     if response.is_success:
         if "json" in response.headers.get("Content-Type", ""):
-            return response.json()
+            with understood(server):
+                return json.loads(response.content)
         return response.content
     raise error_of(server, response.status_code, response.content)
 
@@ -222,44 +230,13 @@ def request_stream(
         raise ServerUnreachable(server, str(error) or type(error).__name__) from None
 
 
-def error_of(server: str, status: int, body: bytes) -> MonitorError:
-    """The error that a problem response stands for.
+def _cut(error: Exception) -> str:
+    """As `ServerUnreachable.cut`."""
+    import httpx
 
-    Args:
-        server: the server's address.
-        status: HTTP status.
-        body: what it answered, `application/problem+json` if it is one of ours.
-    """
-    try:
-        problem = json.loads(body)
-    except ValueError:
-        problem = {}
-    if not isinstance(problem, dict):
-        problem = {}
-    detail = str(problem.get("detail") or f"HTTP {status}")
-    kind = str(problem.get("type", "")).rpartition(":")[2]
-    run_id = str(problem.get("run_id", ""))
-    field = str(problem.get("field") or kind or "request")
-    known: dict[str, Callable[[], MonitorError]] = {
-        "offset-gap": lambda: OffsetGap(
-            run_id, "", expected=int(str(problem["expected"])), got=int(str(problem["got"]))
-        ),
-        "run-exists": lambda: RunExists(run_id),
-        "run-not-found": lambda: RunNotFound(run_id),
-        "series-not-found": lambda: SeriesNotFound(run_id, str(problem.get("key", ""))),
-        "store-busy": lambda: StoreError(detail),
-        "store-error": lambda: StoreError(detail),
-        "schema-mismatch": lambda: StoreError(detail),
-    }
-    if kind in known:
-        return known[kind]()
-    if status in (401, 403):
-        return Unauthorized(server, None if kind in ("", "unauthorized") else detail)
-    if status >= 500 or status in (408, 425, 429):
-        return ServerUnreachable(server, detail)
-    if not kind:
-        return ServerUnreachable(server, f"it answers {status}, but not as a monitor server does")
-    return WireError(field, detail.removeprefix(f"{field}: "))
+    if isinstance(error, httpx.ReadError | httpx.WriteError | httpx.RemoteProtocolError):
+        return "reset"
+    return "timeout" if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout) else ""
 
 
 class MemorySink:

@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 from urllib.parse import quote
 
+from monitor.client.address import shown
+from monitor.client.answers import understood
 from monitor.client.sinks import connect, request, request_stream
 from monitor.domain import (
     Alert,
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from monitor.wire import Event
 
 Query = Mapping[str, str | float | None]
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class Source(Protocol):
@@ -187,13 +192,25 @@ class EmbeddedSource:
                 self._opened = None
 
 
+def _answered(read: Callable[Concatenate[HttpSource, _P], _T]) -> Callable[Concatenate[HttpSource, _P], _T]:
+    """Let an answer that cannot be read be an error of the house, whatever stands in it."""
+
+    @functools.wraps(read)
+    def reading(source: HttpSource, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with understood(source._server):
+            return read(source, *args, **kwargs)
+
+    return reading
+
+
 class HttpSource:
     """A server, over its public API."""
 
     def __init__(self, server: str, token: str | None, *, transport: httpx.BaseTransport | None = None) -> None:
-        self._server = server
+        self._server = shown(server)
         self._client = connect(server, token, transport=transport)
 
+    @_answered
     def runs(self, query: Query) -> RunPage:
         from monitor.wire import number_from_json
 
@@ -209,10 +226,12 @@ class HttpSource:
         order = str(data.get("order", "-created"))
         return RunPage(items=items, total=int(str(data["total"])), sparklines=sparklines, order=order)
 
+    @_answered
     def run(self, ref: str) -> RunInfo:
         data = self._object(f"/runs/{_part(ref)}", ref=ref)
         return RunInfo.from_dict({k: v for k, v in data.items() if k in RunInfo.__slots__})
 
+    @_answered
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
         return tuple(SeriesInfo.from_dict(_mapping(row)) for row in self._list(run_id, "series"))
 
@@ -236,14 +255,17 @@ class HttpSource:
             except (ValueError, KeyError) as error:
                 raise ServerUnreachable(self._server, f"it answers, but not with points ({error})") from None
 
+    @_answered
     def curve(self, run_id: str, key: str, query: Query) -> Curve:
         from monitor.wire import curve_from_json
 
         return curve_from_json(self._object(f"/runs/{run_id}/curve", {"key": key, **query}))
 
+    @_answered
     def findings(self, run_id: str) -> tuple[Finding, ...]:
         return tuple(Finding.from_dict(_mapping(row)) for row in self._list(run_id, "findings"))
 
+    @_answered
     def diagnosis(self, run_id: str) -> Diagnosis:
         data = self._object(f"/runs/{run_id}/diagnosis")
         counts = {**_mapping(data["counts"])}
@@ -256,9 +278,11 @@ class HttpSource:
             counts=Counts(**counts),
         )
 
+    @_answered
     def checkpoints(self, run_id: str) -> tuple[Checkpoint, ...]:
         return tuple(Checkpoint(**_mapping(row)) for row in self._list(run_id, "checkpoints"))
 
+    @_answered
     def events(self, run_id: str) -> tuple[Event, ...]:
         from monitor.wire import Event
 
@@ -275,21 +299,26 @@ class HttpSource:
             headers={"Content-Type": "application/json"},
         )
 
+    @_answered
     def projects(self) -> tuple[tuple[str, int], ...]:
         rows = [_mapping(row) for row in _rows(self._object("/projects")["projects"])]
         return tuple((str(row["name"]), int(row["runs"])) for row in rows)
 
+    @_answered
     def keeping(self) -> Mapping[str, tuple[float | None, float | None]]:
         rows = [_mapping(row) for row in _rows(self._object("/projects")["projects"])]
         return {str(row["name"]): (row.get("keep_days"), row.get("thin_days")) for row in rows}
 
+    @_answered
     def alerts(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
         rows = [_mapping(row) for row in _rows(self._object("/alerts", {"run": run, "limit": limit})["alerts"])]
         return tuple(Delivery(**{**row, "alert": Alert.from_dict(_mapping(row["alert"]))}) for row in rows)
 
+    @_answered
     def channels(self) -> int:
         return int(self._object("/alerts", {"limit": 1}).get("channels", 1))
 
+    @_answered
     def health(self) -> Mapping[str, object]:
         return _mapping(request(self._client, "GET", "/healthz"))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from monitor.client.segment import FIRST_BYTES, HEADER_SIZE, MOST_BYTES, Segment, size_on_disk
+from monitor.client.segment import FIRST_BYTES, HEADER_SIZE, LAST_BYTES, MOST_BYTES, Segment, size_on_disk
 
 RETRY_S: Final = 1.0
 """Seconds between tries to allocate a segment on a disk that is full."""
@@ -41,6 +41,7 @@ class Supply:
         self._prepare_at = 0.0
         self._number = 0
         self._spares: list[tuple[Segment, bool]] = []
+        """At most one; whoever takes it out of here has it alone."""
         self._sealed: list[Segment] = []
 
     def first(self) -> Segment:
@@ -49,7 +50,9 @@ class Supply:
         Raises:
             OSError: the disk is full.
         """
-        return self._create(0, 0)
+        segment = self._create(0)
+        segment.take(0)
+        return segment
 
     def next(self, need: int) -> tuple[Segment, bool] | None:
         """The next segment, with room for so many bytes, and whether nine tenths of the quota are used.
@@ -59,36 +62,37 @@ class Supply:
         """
         if monotonic() < self.retry_at:
             return None
-        number = self._number = self._number + 1
-        while self._spares:
-            spare, full = self._spares.pop()
-            if spare.number == number and spare.limit >= HEADER_SIZE + need:
-                return spare, full
-            spare.close()  # too small, or too late: its file is taken over
         try:
-            return self._create(number, need), self._full()
+            found = self._spare(need) or (self._create(need), self._full())
+            found[0].take(self._number + 1)
         except OSError:
-            self._number -= 1
             self.retry_at = monotonic() + RETRY_S
             return None
+        self._number += 1
+        return found
+
+    def _spare(self, need: int) -> tuple[Segment, bool] | None:
+        while self._spares:
+            spare, full = self._spares.pop()
+            if spare.limit >= HEADER_SIZE + need:
+                return spare, full
+            spare.discard()
+        return None
 
     def prepare(self) -> None:
-        """Have the next segment ready; called from the keeper's thread.
+        """Have a spare segment ready; called from the keeper's thread.
 
-        A loop that is faster opens the same file meanwhile, and this mapping of it is given up. Neither waits.
+        A loop that is faster makes its own meanwhile, another file, and takes this one the next time. Neither waits.
         """
         if self._spares or monotonic() < self._prepare_at:
             return
-        number = self._number + 1
         try:
-            spare = self._create(number, 0)
+            spare = self._create(0)
         except OSError:
             self._prepare_at = monotonic() + RETRY_S
             return
         spare.populate()
         self._spares.append((spare, self._full()))
-        if self._number >= number and self._spares:
-            self._spares.pop()[0].close()
 
     def seal(self, segment: Segment) -> None:
         """Take a full segment, which is to be synced and closed."""
@@ -109,21 +113,20 @@ class Supply:
     def close(self) -> None:
         """Close what is open, and drop the spare."""
         while self._spares:
-            spare, _ = self._spares.pop()
-            spare.path.unlink(missing_ok=True)
-            spare.close()
+            self._spares.pop()[0].discard()
         for segment in self._sealed:
             segment.close()
         self._sealed = []
 
-    def _create(self, number: int, need: int) -> Segment:
-        if number and size_on_disk(self.folder) > 2 * self._quota:
+    def _create(self, need: int) -> Segment:
+        if size_on_disk(self.folder) > 2 * self._quota:
             raise OSError("the journal is at twice its quota")
-        least = -(-(need + HEADER_SIZE + 64) // 4096) * 4096
+        room = need + HEADER_SIZE + LAST_BYTES + 64
+        least = -(-room // 4096) * 4096 if need else 0
         size = max(self.next_bytes, least)
         while True:
             try:
-                segment = Segment.create(self.folder, number, size)
+                segment = Segment.spare(self.folder, size)
                 break
             except OSError:  # the disk is nearly full: take what there is
                 if size <= max(least, FIRST_BYTES // 4):

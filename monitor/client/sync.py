@@ -11,20 +11,24 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Final
 
 from monitor.client.ack import AckFile, read_ack
-from monitor.client.claim import GONE, claim, note_of, remove
+from monitor.client.address import shown
+from monitor.client.carrier import Carrier, aside
+from monitor.client.claim import GONE, Claim, claim, note_of, remove, runs
 from monitor.client.options import server_of
 from monitor.client.records import JournalReader
 from monitor.client.segment import segment_files, size_on_disk
-from monitor.client.shipper import batch_of
-from monitor.errors import MonitorError, OffsetGap, StoreError, WireError
+from monitor.errors import MonitorError, RunExists, RunNotFound, WireError
 
 if TYPE_CHECKING:
     from monitor.client.sinks import Sink
     from monitor.settings import Settings
+
+_AGAIN_S: Final = 0.25
+"""Seconds before a batch is sent again at which a receiver failed; so many more each time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,8 @@ class Leftover:
         run_id: the run's id.
         run_name: its name, "" where the journal does not say.
         writer: the writer's name.
-        live: True while its process runs and ships it itself.
+        live: True while somebody holds it: its process, or one that sends it.
+        writing: True while its process runs, as far as can be seen from here.
         records: records that are not acknowledged.
         points: points in them.
         lost: records among them that cannot be read: damaged, or without the value that was to come from a device.
@@ -45,6 +50,12 @@ class Leftover:
         embedded: True where the run has gone to the embedded store so far.
         offline: True where its process was never to send it.
         problem: why the last try to send it failed, None where there was none.
+        refused: True where that was for good.
+        aside: records that were refused and left out so far.
+        why_aside: why the last of them was.
+        odd: what is wrong with its files, in one line; None where nothing is.
+        foreign: True where segments of another run lie in its folder, which is therefore kept.
+        unreadable: True where nothing is known of it but its `problem`.
     """
 
     folder: Path
@@ -62,6 +73,13 @@ class Leftover:
     embedded: bool = False
     offline: bool = False
     problem: str | None = None
+    refused: bool = False
+    aside: int = 0
+    why_aside: str | None = None
+    odd: str | None = None
+    foreign: bool = False
+    unreadable: bool = False
+    writing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +105,12 @@ def unsent(journal_dir: Path) -> tuple[Leftover, ...]:
     """The journals in a folder that hold records which are not acknowledged, or belong to a living writer.
 
     Args:
-        journal_dir: `settings.journal_dir`.
+        journal_dir: `settings.journal_dir`. One journal that cannot be read keeps no other from being told.
     """
-    found = (_look(folder) for folder in _folders(journal_dir))
-    return tuple(item for item in found if item is not None and (item.live or item.records))
+    found = (_look_or_say(folder) for folder in _folders(journal_dir))
+    return tuple(
+        item for item in found if item is not None and (item.live or item.records or item.unreadable or item.foreign)
+    )
 
 
 def sync(
@@ -118,7 +138,10 @@ def meant_for(item: Leftover, configured: str | None) -> str | None:
         item: the journal.
         configured: the server of a run that named none.
     """
-    return item.server or (None if item.embedded else configured)
+    if item.server is None:
+        return None if item.embedded else configured
+    # A journal's note holds no password; the setting does.
+    return configured if configured is not None and shown(configured) == shown(item.server) else item.server
 
 
 def own_destination(settings: Settings, server: str | None = None) -> Callable[[Leftover], Sink]:
@@ -141,15 +164,18 @@ def own_destination(settings: Settings, server: str | None = None) -> Callable[[
     return open_sink
 
 
-def ship_run(run_folder: Path, open_sink: Callable[[], Sink], *, until: float) -> SyncReport:
+def ship_run(
+    run_folder: Path, open_sink: Callable[[], Sink], *, until: float, progress: Progress | None = None
+) -> SyncReport:
     """Send what dead writers of one run left behind.
 
     Args:
         run_folder: the run's folder under `settings.journal_dir`.
         open_sink: makes the sink.
-        until: `time.monotonic()` at which to give up.
+        until: `time.monotonic()` after which no further journal is begun.
+        progress: told how far each journal is.
     """
-    return _ship_all(_writers(run_folder), lambda _: open_sink(), None, until)
+    return _ship_all(_writers(run_folder), lambda _: open_sink(), progress, until)
 
 
 class _Sinks:
@@ -175,27 +201,28 @@ def _ship_all(
     folders: list[Path], open_sink: Callable[[Leftover], Sink | None], progress: Progress | None, until: float | None
 ) -> SyncReport:
     sinks = _Sinks(open_sink)
-    sent, left, lost = [], [], 0
+    sent: list[Leftover] = []
+    left: list[Leftover] = []
+    lost = 0
     try:
         for folder in folders:
             if until is not None and monotonic() > until:
                 break
-            held = claim(folder)
+            try:
+                held = claim(folder)
+            except OSError as error:
+                left.append(_unreadable(folder, error))
+                continue
             if held is None:
                 continue
             try:
-                item = _look(folder, live=False)
-                if item is None:
-                    continue
-                try:
-                    sink = sinks.of(item) if item.records else None
-                    if item.records and sink is None:
-                        continue  # it is meant for another place
-                    lost += _ship(item, sink, progress)
-                    sent.append(item)
-                except (MonitorError, OSError) as error:
-                    held.say_why(str(error))
-                    left.append(replace(item, problem=str(error)))
+                item = _look_or_say(folder, live=False)
+                if item is not None and item.unreadable:
+                    left.append(item)
+                elif item is not None and (found := _ship_claimed(item, held, sinks, progress)) is not None:
+                    lost += found.lost
+                    sent += found.sent
+                    left += found.left
             finally:
                 held.release()
     finally:
@@ -203,35 +230,60 @@ def _ship_all(
     return SyncReport(sent=tuple(sent), left=tuple(left), lost=lost)
 
 
-def _ship(item: Leftover, sink: Sink | None, progress: Progress | None) -> int:
-    """Send one journal whose folder is claimed, then delete it; the records that were lost."""
-    ack = AckFile(item.folder)
-    reader = JournalReader(item.folder, ack.position, recover=True)
-    done = lost = gaps = 0
+def _ship_claimed(item: Leftover, held: Claim, sinks: _Sinks, progress: Progress | None) -> SyncReport | None:
+    """Send one journal and delete it; None where it is meant for another place."""
     try:
-        while (part := reader.read()) is not None:
+        sink = sinks.of(item) if item.records else None
+        if item.records and sink is None:
+            return None
+        lost = _ship(item, sink, progress)
+        sent = (_told(item),)
+        if item.foreign:
+            left = (replace(item, problem=f"{item.odd}; move it to a folder of its run"),)
+            return SyncReport(sent=sent, left=left, lost=lost)
+        remove(item.folder)
+    except Exception as error:  # whatever is wrong with one journal, the others go on
+        held.say_why(_words(error))
+        for_good = isinstance(error, WireError | RunExists | RunNotFound)
+        return SyncReport(left=(replace(_told(item), problem=_words(error), refused=for_good),))
+    return SyncReport(sent=sent, lost=lost)
+
+
+def _ship(item: Leftover, sink: Sink | None, progress: Progress | None) -> int:
+    """Send one journal whose folder is claimed; the records that were lost."""
+    ack = AckFile(item.folder)
+    reader = JournalReader(item.folder, ack.position, recover=True, run_id=item.run_id)
+    carrier = Carrier(reader, item.run_id, item.writer)
+    done = lost = 0
+    try:
+        while (part := carrier.load()) is not None:
             assert sink is not None
             try:
-                reply = sink.send(batch_of(item.run_id, item.writer, part, part.first))
-            except OffsetGap as gap:
-                gaps += 1
-                if not reader.seek(gap.expected):
-                    raise WireError("first", f"{gap}; the journal does not hold that record") from gap
-                if gaps > 3:
-                    raise StoreError(f"the receiver asks for another record each time: {gap}") from gap
+                reply = carrier.send(sink, part.first)
+            except Exception as error:
+                if not carrier.worth_a_try(error):
+                    raise
+                sleep(_AGAIN_S * carrier.failing)
                 continue
-            gaps = 0
-            lost += part.lost
-            done += part.count
-            if reply.acked > reader.position.record:
-                reader.seek(reply.acked)
-            ack.write(reader.position)
-            if progress is not None:
-                progress(item, done)
+            if reply is not None:
+                lost += part.lost
+                done += part.count
+                ack.write(reader.position)
+                if progress is not None:
+                    progress(item, done)
     finally:
         ack.close()
-    remove(item.folder)
     return lost
+
+
+def _told(item: Leftover) -> Leftover:
+    """A journal with what was set aside of it by now."""
+    count, why = aside(item.folder)
+    return replace(item, aside=count, why_aside=why)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, MonitorError | OSError) else f"{type(error).__name__}: {error}"
 
 
 def _folders(journal_dir: Path) -> list[Path]:
@@ -243,23 +295,42 @@ def _folders(journal_dir: Path) -> list[Path]:
 
 def _writers(run_folder: Path) -> list[Path]:
     found = []
-    with suppress(FileNotFoundError):  # all of it was sent meanwhile
+    try:
         for folder in run_folder.iterdir():
             if folder.name.startswith(GONE):
                 shutil.rmtree(folder, ignore_errors=True)  # who began to delete it was killed
             elif folder.is_dir():
                 found.append(folder)
+    except FileNotFoundError:  # all of it was sent meanwhile
+        pass
+    except OSError:
+        return [run_folder]  # it cannot be read, which is told where it is tried
     return sorted(found, key=_age)
 
 
 def _age(folder: Path) -> float:
-    files = segment_files(folder)
     with suppress(OSError):
+        files = segment_files(folder)
         return min((path.stat().st_ctime for _, path in files), default=folder.stat().st_ctime)
     return 0.0
 
 
-def _look(folder: Path, *, live: bool | None = None) -> Leftover | None:
+def _look_or_say(folder: Path, *, live: bool | None = None) -> Leftover | None:
+    """What a folder holds; one that cannot be read says so instead."""
+    try:
+        return _look(folder, live=live)
+    except Exception as error:  # whatever is wrong with one journal, the others go on
+        return _unreadable(folder, error)
+
+
+def _unreadable(folder: Path, error: Exception) -> Leftover:
+    return Leftover(
+        folder=folder, run_id=folder.parent.name, run_name="", project="", writer=folder.name, live=False,
+        records=0, points=0, size=0, problem=f"it cannot be read: {_words(error)}", unreadable=True,
+    )  # fmt: skip
+
+
+def _look(folder: Path, *, live: bool | None) -> Leftover | None:
     """What a folder holds; None where it has been dealt with and deleted meanwhile."""
     if live is None:
         held = claim(folder)
@@ -268,10 +339,10 @@ def _look(folder: Path, *, live: bool | None = None) -> Leftover | None:
             held.release()
     if not folder.is_dir():
         return None
-    reader = JournalReader(folder, read_ack(folder), recover=True)
-    records, points, lost = _remaining(reader)
+    reader, (records, points, lost) = _remaining(folder)
     note = note_of(folder)
     pid, server, problem = note.get("pid"), note.get("server"), note.get("problem")
+    count, why = aside(folder)
     return Leftover(
         folder=folder,
         run_id=folder.parent.name,
@@ -288,13 +359,18 @@ def _look(folder: Path, *, live: bool | None = None) -> Leftover | None:
         embedded=note.get("embedded") is True,
         offline=note.get("offline") is True,
         problem=problem if isinstance(problem, str) else None,
+        aside=count,
+        why_aside=why,
+        odd="; ".join(reader.oddities()) or None,
+        foreign=reader.foreign(),
+        writing=live and runs(note),
     )
 
 
-def _remaining(reader: JournalReader) -> tuple[int, int, int]:
+def _remaining(folder: Path) -> tuple[JournalReader, tuple[int, int, int]]:
     """As `JournalReader.remaining`; a living writer's segments may be acknowledged and deleted meanwhile."""
     for _ in range(5):
+        reader = JournalReader(folder, read_ack(folder), recover=True, run_id=folder.parent.name)
         with suppress(FileNotFoundError):
-            return reader.remaining()
-        reader = JournalReader(reader.folder, read_ack(reader.folder), recover=True)
-    return 0, 0, 0
+            return reader, reader.remaining()
+    return reader, (0, 0, 0)

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from monitor.client import courier
+from monitor.client.address import shown
 from monitor.client.claim import claim, remove
 from monitor.client.device import DeviceQueue
 from monitor.client.journal import Journal
@@ -62,8 +63,9 @@ class Writer:
         self.folder = settings.journal_dir / run_id / self.name
         self._open_sink = open_sink
         embedded = open_sink is not None and server is None
-        note = {"project": start["project"], "run": start["name"] or "", "server": server, "embedded": embedded}
-        note["offline"] = open_sink is None
+        note: dict[str, object] = {"project": start["project"], "run": start["name"] or "", "embedded": embedded}
+        note |= {"server": None if server is None else shown(server), "offline": open_sink is None}
+        note["start"] = {key: start.get(key) for key in ("name", "group", "resume", "heartbeat_s", "join")}
         try:
             self._claim = claim(self.folder, note)
             self.journal = Journal(self.folder, run_id, quota=settings.journal_quota_mb << 20)
@@ -128,7 +130,10 @@ class Writer:
         self.keeper.finish()
         if last is not None:
             self._ship_siblings(deadline)
-            self.journal.event("finish", last)
+        self.journal.open_last(2)
+        if last is not None:
+            self._write_end(last)
+        self.keeper.finish_summed()
         total = self.journal.count
         stored = self.shipper is not None and self.shipper.drain(total, max(0.0, deadline - monotonic()))
         ended = self.shipper is None or self.shipper.stop(0.5 if not stored else 5.0)
@@ -146,6 +151,17 @@ class Writer:
             self._claim.release()
         return stored
 
+    def _write_end(self, last: Mapping[str, object]) -> None:
+        """Write the end of the run; on a full disk there is room for a short one, so its texts are cut to fit."""
+        for most in (2000, 500, 100, 0):
+            cut = {
+                key: value[:most] or None if isinstance(value, str) and key != "status" else value
+                for key, value in last.items()
+            }
+            if self.journal.event("finish", cut):
+                return
+        LOGGER.warning("run %s: its end cannot be written to %s", self.journal.run_id[:8], self.folder)
+
     def discard(self) -> None:
         """Close and delete a journal whose run was refused before it began."""
         self.keeper.stop()
@@ -158,11 +174,11 @@ class Writer:
 
     def _ship_siblings(self, deadline: float) -> None:
         """Send what extra writers of this run left behind when their processes ended."""
-        if self._open_sink is None or len(list(self.folder.parent.iterdir())) < 2:
-            return
-        from monitor.client.sync import ship_run
-
         with contextlib.suppress(Exception):  # they stay for `monitor sync`
+            if self._open_sink is None or len(list(self.folder.parent.iterdir())) < 2:
+                return
+            from monitor.client.sync import ship_run
+
             ship_run(self.folder.parent, self._open_sink, until=deadline)
 
     def _say_left(self, total: int) -> None:

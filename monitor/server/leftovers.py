@@ -44,6 +44,12 @@ def _ship(settings: Settings, url: str) -> None:
         return
     for item in report.left:
         _log.warning("journal of run %s (%s) was not sent: %s", item.run_name, item.run_id, item.problem)
+    for item in (*report.sent, *report.left):
+        if item.aside:
+            _log.warning(
+                "%d records of run %s (%s) were refused and left out, the last one as %s",
+                item.aside, item.run_name, item.run_id, item.why_aside,
+            )  # fmt: skip
     points = sum(item.points for item in report.sent)
     if points:
         _log.warning("%d points that ended processes left in their journals are stored now", points)

@@ -117,6 +117,26 @@ def test_a_server_that_refuses_the_token_does_not_count_as_one_that_answers(want
     assert "answers" in call("doctor", "--server", wants_a_token)
 
 
+def test_a_dead_process_is_not_said_to_run_while_another_one_sends_what_it_left(tmp_path):
+    script = "import monitor, os; monitor.init('vision', name='r', mode='offline').log({'loss': 1.0}); os._exit(0)"
+    subprocess.run([sys.executable, "-c", script], env=os.environ, check=True)
+    (folder,) = (tmp_path / "home" / "journal").glob("*/*")
+    held = (
+        "import sys, time; from pathlib import Path; from monitor.client.claim import claim\n"
+        "assert claim(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", held, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as sender:
+        assert sender.stdout.readline() == b"held\n"
+        out = call("doctor")
+        sender.stdin.close()
+    assert "its process has ended, and another one is sending what it left" in out
+    assert "runs and" not in out
+    with monitor.init("vision", name="alive", mode="offline") as run:
+        run.log({"loss": 1.0})
+        assert f"process {os.getpid()} runs and logs them offline" in call("doctor")
+
+
 def test_a_killed_run_at_its_quota_is_told(monkeypatch):
     monkeypatch.setenv("MONITOR_JOURNAL_QUOTA_MB", "1")
     script = (

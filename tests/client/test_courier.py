@@ -15,13 +15,16 @@ import psutil
 import pytest
 
 from monitor import errors
-from monitor.client import courier
+from monitor.client import carrier, courier, deliver
 from monitor.client.courier import CourierShipment, error_from, error_to
 from monitor.client.run import Run, init
+from monitor.client.sinks import MemorySink
 from monitor.client.sync import unsent
-from monitor.errors import MonitorError, RunExists
+from monitor.domain import Reply
+from monitor.errors import MonitorError, RunExists, StoreBusy
 from monitor.settings import Settings
 from monitor.store import Store
+from monitor.wire import Batch
 
 
 @pytest.fixture
@@ -215,3 +218,89 @@ def script(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-c", textwrap.dedent(code)], env=env, capture_output=True, text=True, timeout=60, check=False,
         start_new_session=True,
     )  # fmt: skip
+
+
+class Slow:
+    """A receiver that fails for a while, takes its time, and stores one record at a time."""
+
+    def __init__(self, failing: int) -> None:
+        self.memory, self.failing = MemorySink(), failing
+
+    def __call__(self) -> Slow:
+        return self
+
+    def send(self, batch: Batch) -> Reply:
+        self.failing -= 1
+        if self.failing >= 0:
+            raise StoreBusy("sqlite://", 5.0)
+        return self.memory.send(batch)
+
+    def close(self) -> None:
+        pass
+
+
+class Left:
+    """A journal that its parent left behind, as `deliver` knows it."""
+
+    def __init__(self, folder: Path, destination: Slow) -> None:
+        self.folder, self.destination = folder, destination
+        self.said: list[str] = []
+
+    def stop(self, _: float) -> bool:
+        return True
+
+    def say_left(self, why: str) -> None:
+        self.said.append(why)
+
+
+class TestWhatAKilledParentLeft:
+    @pytest.fixture
+    def left(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Left]:
+        monkeypatch.setattr(deliver, "_AGAIN_S", 0.01)
+
+        def make(failing: int) -> Left:
+            with init("p", mode="offline", settings=settings) as run:
+                for step in range(200):
+                    run.log({"x": 1.0}, step=step)
+            (item,) = unsent(settings.journal_dir)
+            return Left(item.folder, Slow(failing))
+
+        return make
+
+    def test_is_sent_though_the_receiver_is_busy_at_first(self, left: Callable[[int], Left]) -> None:
+        found = left(20)
+        deliver._leave({1: found})  # type: ignore[dict-item]  # what of a delivery it uses
+        assert len(found.destination.memory.batches) == 1
+        assert not found.folder.exists()
+        assert found.said == []
+
+    def test_is_given_up_and_told_where_nothing_is_stored_for_long(
+        self, left: Callable[[int], Left], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(deliver, "_PATIENCE_S", 0.3)
+        found = left(1 << 30)
+        deliver._leave({1: found})  # type: ignore[dict-item]  # as above
+        assert found.folder.exists()
+        assert found.said == ["database sqlite:// was locked by another writer for 5 s; try again"]
+
+    def test_is_not_given_up_while_something_is_stored(
+        self, left: Callable[[int], Left], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(deliver, "_PATIENCE_S", 0.3)
+        found, sent = left(0), 0
+        monkeypatch.setattr(carrier, "MAX_RECORDS", 10)  # 21 batches
+        real = found.destination.memory.send
+
+        def send(batch: Batch) -> Reply:
+            nonlocal sent
+            sent += 1
+            time.sleep(0.05)  # slow, as the receiver of this test is
+            if sent % 5 == 0:
+                raise StoreBusy("sqlite://", 5.0)
+            return real(batch)
+
+        monkeypatch.setattr(found.destination, "send", send)
+        deliver._leave({1: found})  # type: ignore[dict-item]  # as above
+        assert sent > 20
+        assert not found.folder.exists()
+        assert found.said == []

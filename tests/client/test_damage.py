@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from itertools import pairwise
 from pathlib import Path
@@ -10,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.client.journal import Journal
+from monitor.client.claim import note_of
+from monitor.client.journal import Journal, _json_record
 from monitor.client.records import JournalReader
 from monitor.client.run import init
-from monitor.client.segment import read_head, segment_files
+from monitor.client.segment import LAYOUT, read_head, segment_files
 from monitor.client.sinks import MemorySink
 from monitor.client.sync import sync, unsent
 from monitor.settings import Settings
@@ -178,3 +180,105 @@ def test_sync_and_the_doctor_name_what_is_damaged(settings: Settings) -> None:
     (warning,) = sink.events(run.id, "warning")
     assert (warning.data["name"], warning.data["count"]) == ("lost", 1)
     assert sink.events(run.id, "finish")
+
+
+class TestFilesThatAreNotWhereTheyWere:
+    def segments(self, folder: Path) -> tuple[Journal, dict[int, Path]]:
+        journal, _ = write(folder)
+        for i in range(20, 3000):
+            if not journal.append({"a": float(i), "b": 0.5}, i):
+                journal.points(("a", "b"), [float(i), 0.5], step=i)
+        journal.close()
+        return journal, {n: path for n, path in segment_files(folder) if read_head(path.read_bytes())}
+
+    @pytest.mark.parametrize("recover", [True, False])
+    def test_a_copy_under_another_number_is_not_read_and_told(self, tmp_path: Path, recover: bool) -> None:
+        _, files = self.segments(tmp_path / "w")
+        for number in (2, 99):
+            files[0].with_name(f"{number:08d}.seg").write_bytes(files[0].read_bytes())
+        reader = JournalReader(tmp_path / "w", recover=recover)
+        steps, _, lost, _ = read(reader)
+        assert reader.oddities()[0] == "00000002.seg is a copy of 00000000.seg and is not read"
+        assert len(steps) == 3000 - lost
+        assert lost == 0 or steps[-1] == 2999
+        assert lost > 0  # what was in segment 2
+
+    @pytest.mark.parametrize("recover", [True, False])
+    def test_swapped_and_renamed_ones_are_read_in_their_order(self, tmp_path: Path, recover: bool) -> None:
+        _, files = self.segments(tmp_path / "w")
+        files[0].rename(tmp_path / "w" / "held")
+        files[1].rename(files[0])
+        (tmp_path / "w" / "held").rename(files[1])
+        files[2].rename(tmp_path / "w" / "odd.seg")
+        reader = JournalReader(tmp_path / "w", recover=recover)
+        steps, _, lost, _ = read(reader)
+        assert (steps, lost) == (list(range(3000)), 0)
+        assert len(reader.oddities()) == 3
+
+    def test_one_of_another_run_is_neither_read_nor_deleted(self, settings: Settings) -> None:
+        folder = settings.journal_dir / RUN / "w"
+        journal = Journal(folder, RUN)
+        journal.event("run", {"project": "p"})
+        journal.close()
+        other = Journal(settings.journal_dir / "other", "cd" * 16)
+        other.event("run", {"project": "other"})
+        other.close()
+        (settings.journal_dir / "other" / "00000000.seg").rename(folder / "00000001.seg")
+        sink = MemorySink()
+        report = sync(settings.journal_dir, lambda _: sink)
+        assert [event.data["project"] for event in sink.events(RUN)] == ["p"]
+        assert [item.problem for item in report.left if item.foreign] == [
+            f"00000001.seg is of run {'cd' * 16} and is not read; move it to a folder of its run"
+        ]
+        assert (folder / "00000001.seg").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe", b"{", b"[]", b"7", b"{}", b'{"kind": 3, "data": {}}', b'{"kind": "tags", "data": []}', b"[" * 9999],
+)
+def test_a_whole_record_that_says_nothing_counts_as_lost(tmp_path: Path, content: bytes) -> None:
+    journal, _ = write(tmp_path / "w")
+    journal._append_event(struct.pack("<q", -5) + content)
+    journal.append({"a": 20.0, "b": 0.5}, 20) or journal.points(("a", "b"), [20.0, 0.5], step=20)
+    for recover in (True, False):
+        steps, count, lost, warnings = read(JournalReader(tmp_path / "w", recover=recover))
+        assert steps == list(range(21))
+        assert (count, lost) == (journal.count, 1)
+        assert "its checksum is right" in str(warnings[0]["example"])
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"{}", b'{"keys": "ab", "epoch": false}', b'{"keys": [1], "epoch": 0}'])
+def test_a_whole_layout_that_says_nothing_loses_its_records_and_no_others(tmp_path: Path, content: bytes) -> None:
+    journal, _ = write(tmp_path / "w")
+    layout = journal._layout(("c",), epoch=False)
+    assert layout is not None
+    journal._segment.end -= 8 * ((16 + 8 + len(b'{"keys":["c"],"epoch":false}') + 7) // 8)
+    journal._put(_json_record(LAYOUT, struct.pack("<q", layout.kind) + content), records=0)
+    journal.points(("c",), [1.0], step=500)
+    journal.points(("a", "b"), [1.0, 1.0], step=501)
+    steps, count, lost, _ = read(JournalReader(tmp_path / "w", recover=True))
+    assert steps == [*range(20), 501]
+    assert (count, lost) == (journal.count, 1)
+
+
+def test_one_journal_that_cannot_be_read_keeps_no_other_from_being_sent(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("bad", "good"):
+        with init("p", name=name, mode="offline", settings=settings) as run:
+            run.log({"x": 1.0})
+    real = JournalReader.remaining
+
+    def remaining(reader: JournalReader) -> tuple[int, int, int]:
+        if note_of(reader.folder)["run"] == "bad":
+            raise OSError("Input/output error")
+        return real(reader)
+
+    monkeypatch.setattr(JournalReader, "remaining", remaining)
+    found = {item.run_name or item.problem for item in unsent(settings.journal_dir)}
+    assert found == {"good", "it cannot be read: Input/output error"}
+    sink = MemorySink()
+    report = sync(settings.journal_dir, lambda _: sink)
+    assert [item.run_name for item in report.sent] == ["good"]
+    assert [item.problem for item in report.left] == ["it cannot be read: Input/output error"]

@@ -360,7 +360,10 @@ class TestTheDisk:
         part = again.read()
         assert part is not None
         assert part.first == 3000 or part.points.step[0] == reader.position.record
-        assert not again.seek(0)
+        assert again.seek(0)  # whoever has forgotten them is told that they are gone
+        part = again.read()
+        assert part is not None
+        assert (part.first, part.lost) == (0, part.count)
 
 
 class TestSeeking:

@@ -3,13 +3,19 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from monitor.client.ack import AckFile
+from monitor.client.claim import claim, note_of
+from monitor.client.journal import Journal
+from monitor.client.records import JournalReader
 from monitor.client.run import init
+from monitor.client.segment import Segment
 from monitor.client.sinks import MemorySink
-from monitor.client.sync import sync
+from monitor.client.sync import sync, unsent
 from monitor.errors import ServerUnreachable
 from monitor.settings import Settings
 from monitor.wire import Batch
@@ -94,3 +100,78 @@ def test_a_journal_cut_at_every_byte_of_its_last_record_gives_all_the_others(pla
         assert report.left == ()
         assert sink.points(run.id, "train/loss") == [(step, float(step)) for step in range(19)]
     assert os.path.lexists(folder)
+
+
+def test_a_segment_that_cannot_be_made_takes_no_other_along(small_disk: Path) -> None:
+    used = Segment.create(small_disk, 1, 64 * 1024)
+    with pytest.raises(OSError, match="No space left"):
+        Segment.create(small_disk, 1, 4 << 20)
+    with pytest.raises(OSError, match="No space left"):
+        Segment.spare(small_disk, 4 << 20)
+    assert used.path.stat().st_ino == os.fstat(used.fd).st_ino
+    assert [path.name for path in small_disk.iterdir()] == ["00000001.seg"]
+
+
+def counted(sink: MemorySink, run_id: str, name: str) -> int:
+    warnings = [e.data for e in sink.events(run_id, "warning")]
+    return sum(int(str(w["count"])) for w in warnings if w["name"] == name)
+
+
+@pytest.mark.parametrize("keys", [1, 400])
+def test_a_run_that_ends_on_a_full_disk_has_an_end_and_all_its_counts(
+    small_disk: Path, place: Settings, keys: int
+) -> None:
+    run = init("faults", mode="offline", settings=place.model_copy(update={"dir": small_disk}))
+    for key in range(keys):
+        run.log({f"odd/{key}": "no number"})
+    for step in range(120_000):
+        run.log({"train/loss": float(step)}, step=step)
+    assert run._writer is not None
+    dropped = run._writer.journal.dropped
+    assert dropped > 0
+    run.log({"odd": "no number"})
+    run.finish("failed", "x" * 5000)
+    sink = MemorySink()
+    assert sync(small_disk / "journal", lambda _: sink).left == ()
+    (end,) = sink.events(run.id, "finish")
+    assert end.data["status"] == "failed"
+    assert counted(sink, run.id, "disk_full") == dropped
+    assert counted(sink, run.id, "dropped") == keys + 1
+    assert len(sink.points(run.id, "train/loss")) == 120_000 - dropped
+
+
+def test_a_loop_that_is_faster_than_the_disk_has_room_accounts_for_each_step(small_disk: Path, place: Settings) -> None:
+    for trial in range(4):
+        sink = MemorySink()
+        run = init("faults", name=f"r{trial}", settings=place.model_copy(update={"dir": small_disk}), sink=sink)
+        for step in range(150_000):
+            run.log({"train/loss": float(step)}, step=step)
+        run.finish()
+        steps = [step for step, _ in sink.points(run.id, "train/loss")]
+        assert steps == sorted(set(steps))
+        assert counted(sink, run.id, "lost") == 0
+        assert len(steps) + counted(sink, run.id, "disk_full") == 150_000
+        assert sink.events(run.id, "finish")
+        assert unsent(small_disk / "journal") == ()
+
+
+def test_a_full_disk_keeps_no_segment_that_is_acknowledged_and_no_note_is_emptied(small_disk: Path) -> None:
+    held = claim(small_disk / "w", {"project": "p", "run": "r", "server": "http://s"})
+    assert held is not None
+    journal = Journal(small_disk / "w", "ab" * 16, first_bytes=16 * 1024)
+    for step in range(3000):
+        journal.points(("x",), [float(step)], step=step)
+    journal.close()
+    with (small_disk / "full").open("wb", 0) as file, suppress(OSError):
+        while file.write(b"x" * 4096):
+            pass
+    held.say_why("x" * 5000)  # it does not fit
+    assert note_of(small_disk / "w")["server"] == "http://s"
+    reader, ack = JournalReader(small_disk / "w"), AckFile(small_disk / "w")
+    while (part := reader.read(500)) is not None:
+        ack.write(part.after)
+        reader.drop_read()
+    assert ack.position.record == 3000
+    assert len(list((small_disk / "w").glob("*.seg"))) == 1
+    ack.close()
+    held.release()

@@ -1,0 +1,101 @@
+"""What an answer means: a monitor server's own, or that of whatever else stands at its address."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from monitor.errors import (
+    BatchTooLarge,
+    MonitorError,
+    OffsetGap,
+    RunExists,
+    RunNotFound,
+    SeriesNotFound,
+    ServerFailed,
+    ServerUnreachable,
+    StoreError,
+    Unauthorized,
+    WireError,
+)
+
+_NOT_OURS: Final = "it answers, but not as a monitor server does"
+_TOO_LARGE: Final = re.compile(
+    rb"(?:body|entity|payload|content|request|message|upload)[\w -]{0,24}\b(?:too (?:large|long|big)|exceed)"
+    rb"|exceeds?\b[\w ]{0,40}\b(?:content|body|payload|request|upload)[\w ]{0,12}\b(?:length|size|limit)",
+    re.IGNORECASE,
+)
+_OTHER_PART: Final = re.compile(rb"header|cookie|ur[il]", re.IGNORECASE)
+_OF_THE_MOMENT: Final = (401, 408, 425, 429, 502, 503, 504)
+"""Answers that say how a receiver is just now, whatever words come with them."""
+
+
+@contextlib.contextmanager
+def understood(server: str) -> Iterator[None]:
+    """Read an answer: one that is not what a monitor server says comes from something else at its address.
+
+    Raises:
+        ServerUnreachable: it cannot be read.
+    """
+    try:
+        yield
+    except MonitorError:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
+        raise ServerUnreachable(server, _NOT_OURS) from None
+
+
+def error_of(server: str, status: int, body: bytes) -> MonitorError:
+    """The error that a refusal stands for; its body is `application/problem+json` if it is one of ours."""
+    try:
+        problem = json.loads(body)
+    except (ValueError, RecursionError):
+        problem = {}
+    if not isinstance(problem, dict):
+        problem = {}
+    detail = str(problem.get("detail") or f"HTTP {status}")
+    kind = str(problem.get("type", "")).rpartition(":")[2]
+    run_id = str(problem.get("run_id", ""))
+    field = str(problem.get("field") or kind or "request")
+    known: dict[str, Callable[[], MonitorError]] = {
+        "offset-gap": lambda: OffsetGap(
+            run_id, "", expected=int(str(problem["expected"])), got=int(str(problem["got"]))
+        ),
+        "run-exists": lambda: RunExists(run_id),
+        "run-not-found": lambda: RunNotFound(run_id),
+        "series-not-found": lambda: SeriesNotFound(run_id, str(problem.get("key", ""))),
+        "store-busy": lambda: StoreError(detail),
+        "store-error": lambda: StoreError(detail),
+        "schema-mismatch": lambda: StoreError(detail),
+    }
+    if kind in known:
+        try:
+            return known[kind]()
+        except (ValueError, LookupError):
+            return ServerUnreachable(server, _NOT_OURS)
+    if status == 413 or (not kind and _says_too_large(status, body)):
+        return BatchTooLarge(server, detail)
+    if kind and status in (401, 403):
+        return Unauthorized(server, None if kind == "unauthorized" else detail)
+    if kind and status < 500 and status not in _OF_THE_MOMENT:
+        return WireError(field, detail.removeprefix(f"{field}: "))
+    return _unreachable(server, status, detail)
+
+
+def _unreachable(server: str, status: int, detail: str) -> ServerUnreachable:
+    if status == 500:
+        return ServerFailed(server, detail)
+    if status in (401, 403):  # a proxy's, which may pass
+        fix = "set MONITOR_TOKEN to the token that it wants, or give the user and the password in the address"
+        return ServerUnreachable(server, f"it answers {status}, but not as a monitor server does", fix=fix)
+    ours = status > 500 or status in _OF_THE_MOMENT
+    return ServerUnreachable(server, detail if ours else f"it answers {status}, but not as a monitor server does")
+
+
+def _says_too_large(status: int, body: bytes) -> bool:
+    """True for a page of some proxy that says, with whatever status, that it takes no body of that size."""
+    found = None if status in _OF_THE_MOMENT else _TOO_LARGE.search(body[:4096])
+    return found is not None and not _OTHER_PART.search(found[0])
