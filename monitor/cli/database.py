@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from monitor import settings as settings_
-from monitor.screen import emit
+from monitor.screen import emit, escape
 
 _URL = typer.Option(None, "--url", help="SQLAlchemy URL of the database; default: the one in the settings.")
 
@@ -72,4 +72,4 @@ def _report(done: str, url: str, before: str | None, json: bool) -> None:
     after = migrate.current(url)
     shown = without_password(parse_url(url))
     change = f"at schema {after}" if before == after else f"from schema {before or 'none'} to {after or 'none'}"
-    emit({"url": shown, "before": before, "after": after}, f"{done}: {shown}, {change}", json)
+    emit({"url": shown, "before": before, "after": after}, f"{done}: {escape(shown)}, {escape(change)}", json)

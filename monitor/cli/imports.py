@@ -74,7 +74,7 @@ def import_(
         for place in summary.broken:
             err.print(f"[red]broken[/]  {escape(_line(*place))}")
         for item in summary.ignored[:_SHOWN]:
-            err.print(f"[dim]ignored {escape(item.source)}: {item.reason}[/]")
+            err.print(f"[dim]ignored {escape(item.source)}: {escape(item.reason)}[/]")
         fail(f"no run could be read from {', '.join(source)}")
     emit(_data(summary), "", True) if json else _print(summary)
     if summary.damaged:
@@ -160,9 +160,9 @@ def _print(summary: _Summary) -> None:
     for run, sent in summary.stored:
         mapped = run.mapped()
         table.add_row(
-            sent.run_id[:8],
+            escape(sent.run_id[:8]),
             escape(run.name),
-            run.kind,
+            escape(run.kind),
             number(len(run.points)),
             escape(mapped.get(Role.TRAIN, "-")),
             escape(mapped.get(Role.VAL, "-")),
@@ -178,7 +178,7 @@ def _print(summary: _Summary) -> None:
     lines = [f"[red]broken[/]  {escape(_line(*place))}" for place in summary.broken]
     lines += [f"[red]broken[/]  {escape(_line(s, n.place, n.reason))}" for s, n in notes if n.broken]
     lines += [f"[dim]skipped {escape(_line(s, n.place, n.reason))}[/]" for s, n in notes if not n.broken]
-    lines += [f"[dim]ignored {escape(item.source)}: {item.reason}[/]" for item in summary.ignored]
+    lines += [f"[dim]ignored {escape(item.source)}: {escape(item.reason)}[/]" for item in summary.ignored]
     for line in lines[:_SHOWN]:
         out.print(line, soft_wrap=True)
     if len(lines) > _SHOWN:

@@ -50,7 +50,7 @@ def restore(runs: list[str] = _RUNS, url: str = _URL, json: bool = _JSON) -> Non
     with _store(url) as store:
         found = [store.restore(ref, now_ms=_now()) for ref in runs]
     data: dict[str, object] = {"restored": [run.id for run in found]}
-    emit(data, "\n".join(f"restored {escape(f'{run.project}/{run.name}')} [dim]{run.id}[/]" for run in found), json)
+    emit(data, "\n".join(f"restored {escape(f'{run.project}/{run.name}')} [dim]{escape(run.id)}[/]" for run in found), json)
 
 
 def deleted(url: str = _URL, json: bool = _JSON) -> None:
@@ -72,7 +72,7 @@ def deleted(url: str = _URL, json: bool = _JSON) -> None:
     for run, at in found:
         left = max(0.0, days - (_now() - at) / _DAY_MS)
         shown = f"{left:.1f} days" if left else "the next gc"
-        table.add_row(run.id[:8], escape(f"{run.project}/{run.name}"), ago(run.created_ms), ago(at), shown)
+        table.add_row(escape(run.id[:8]), escape(f"{run.project}/{run.name}"), ago(run.created_ms), ago(at), shown)
     out.print(table)
 
 
@@ -121,7 +121,7 @@ def gc(
 
     def say(run_id: str, kept: int, left_out: int) -> None:
         if not dry_run:
-            err.print(f"thinned {run_id}: {kept:,} of {kept + left_out:,} points kept")
+            err.print(f"thinned {escape(run_id)}: {kept:,} of {kept + left_out:,} points kept")
 
     with _store(url) as store:
         done = keep(store, policy, _now(), project=project, dry_run=dry_run, thinned=say)

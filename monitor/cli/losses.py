@@ -44,7 +44,7 @@ def profile(
     found = losses.profile(losses.load(name, **_settings(context.args, name)), kind, classes=classes, name=name)
     table = Table(box=None, show_header=False, pad_edge=False, title=f"[bold]{escape(name)}[/]", title_justify="left")
     for label, value in found.rows():
-        table.add_row(f"[dim]{label}[/]", escape(value))
+        table.add_row(f"[dim]{escape(label)}[/]", escape(value))
     if json:
         emit(found.to_dict(), "", True)
         return
