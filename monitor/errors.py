@@ -126,8 +126,7 @@ class FileUnreadable(MonitorError, ValueError):
 
     def __init__(self, path: str, place: str, problem: str) -> None:
         super().__init__(f"{path}{', ' + place if place else ''}: {problem}")
-        self.path = path
-        self.place = place
+        self.path, self.place, self.problem = path, place, problem
 
 
 class RunExists(MonitorError, ValueError):

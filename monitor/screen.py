@@ -161,8 +161,8 @@ def findings_lines(findings: Sequence[Finding]) -> list[str]:
     loud = [f for f in over if f.severity is not Severity.INFO]
     shown = {f.number for f in [*over[-_OVER:], *loud[-_OVER:]]}
     lines += [
-        f"[dim]○ {escape(f.rule)} (resolved, {f.severity}; began at {number(f.onset_step)}, fired at {number(f.fired_step)}, "
-        f"resolved at {number(f.resolved_step)})[/]"
+        f"[dim]○ {escape(f.rule)} (resolved, {f.severity}; began at {number(f.onset_step)}, "
+        f"fired at {number(f.fired_step)}, resolved at {number(f.resolved_step)})[/]"
         for f in over
         if f.number in shown
     ]

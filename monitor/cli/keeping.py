@@ -50,7 +50,11 @@ def restore(runs: list[str] = _RUNS, url: str = _URL, json: bool = _JSON) -> Non
     with _store(url) as store:
         found = [store.restore(ref, now_ms=_now()) for ref in runs]
     data: dict[str, object] = {"restored": [run.id for run in found]}
-    emit(data, "\n".join(f"restored {escape(f'{run.project}/{run.name}')} [dim]{escape(run.id)}[/]" for run in found), json)
+    emit(
+        data,
+        "\n".join(f"restored {escape(f'{run.project}/{run.name}')} [dim]{escape(run.id)}[/]" for run in found),
+        json,
+    )
 
 
 def deleted(url: str = _URL, json: bool = _JSON) -> None:

@@ -13,7 +13,7 @@ _CANDIDATES: Final = re.compile(r"[^ -~\n]")
 
 
 def inert(text: str, *, lines: bool = False) -> str:
-    r"""Text whose control characters are shown as escapes, so that it can neither command a terminal nor pose as another.
+    r"""Text whose control characters are shown as escapes: it commands no terminal and poses as no other text.
 
     Escape sequences, marks that turn the reading direction, invisible marks, lone surrogates and codes that are no
     character are shown; letters of every script stay as they are.

@@ -15,6 +15,7 @@ from monitor.importers.imported import ImportedRun, NotTraining
 from monitor.importers.mlflow_files import META, is_run, read_run_folder
 from monitor.importers.mlflow_server import is_address, read_server
 from monitor.importers.rows import looks_like_training, run_of_table
+from monitor.importers.table import NoHistory
 from monitor.importers.tensorboard import is_event_file
 from monitor.importers.tensorboard_runs import group, read_event_run
 from monitor.importers.wandb_offline import read_wandb
@@ -70,18 +71,20 @@ class Source:
                 yield self._table(self.path)
         except FileUnreadable as error:
             yield error
+        except OSError as error:  # it went away, or is not ours to read
+            yield FileUnreadable(self.shown, "", error.strerror or str(error))
 
     def _table(self, path: Path) -> Found:
         try:
             table = read_table(path)
-        except FileUnreadable as error:
-            if self.searched and path.suffix == ".json":
-                return NotTraining(self.shown, "is JSON, but no history of a training")
-            raise error
-        if self.searched and not looks_like_training(table):
-            return NotTraining(self.shown, "has no column of steps or epochs")
-        written = int(path.stat().st_mtime * 1000)
-        return run_of_table(table, place=self.place, name=self.name, written_ms=written)
+            if self.searched and not looks_like_training(table):
+                return NotTraining(self.shown, "has no column of steps or epochs")
+            written = int(path.stat().st_mtime * 1000)
+            return run_of_table(table, place=self.place, name=self.name, written_ms=written)
+        except FileUnreadable as error:  # JSON that a search finds is a log of anything, or of nothing
+            if self.searched and (isinstance(error, NoHistory) or path.suffix.lower() == ".json"):
+                return NotTraining(self.shown, f"{error.place + ': ' if error.place else ''}{error.problem}")
+            raise
 
 
 def read_runs(source: str | Path) -> Iterator[Found]:

@@ -227,6 +227,9 @@ class Custom(LossSpec):
     kind: ClassVar[str] = "custom"
 
     def _check(self) -> None:
+        for name in ("name", "unit"):
+            if not isinstance(getattr(self, name), str):
+                raise LossError(self.kind, f"{name} is {getattr(self, name)!r}", f"give {name} as text")
         for name in ("chance_level", "initial_level", "floor"):
             number(self.name, name, getattr(self, name))
         if self.ceiling is None:
