@@ -10,7 +10,7 @@ import anyio
 from fastapi import APIRouter, Depends, FastAPI
 
 from monitor import __version__
-from monitor.api import batches, curves, health, problems, runs
+from monitor.api import batches, curves, health, keeping, problems, runs
 from monitor.api.bodies import CompressRemote
 from monitor.api.security import authorize, refuse_nul
 from monitor.api.services import Services, no_jobs
@@ -59,7 +59,7 @@ def create_api(
     app.add_middleware(CompressRemote)
     app.include_router(health.probes)
     api = APIRouter(prefix="/api/v1", dependencies=[Depends(authorize), Depends(refuse_nul)])
-    for router in (batches.router, curves.router, runs.router, health.router):
+    for router in (batches.router, curves.router, keeping.router, runs.router, health.router):
         api.include_router(router)
     app.include_router(api)
     return app

@@ -50,9 +50,10 @@ def ls(
     """List runs, newest first, with verdict and recommendation."""
     from monitor.client.reader import Api
 
-    page = Api(server).runs_page(
-        project=project, status=status, verdict=verdict, search=search, query=query, order=order, limit=limit
-    )
+    with Api(server) as api:
+        page = api.runs_page(
+            project=project, status=status, verdict=verdict, search=search, query=query, order=order, limit=limit
+        )
     if json:
         emit({"total": page.total, "runs": [run.to_dict() for run in page.items]}, "", True)
         return
@@ -112,13 +113,14 @@ def show(
     """Show one run: its series, its findings with their evidence, and the recommendation."""
     from monitor.client.reader import Api
 
-    view = Api(server).run(run)
-    info, series, diagnosis = view.info, view.series(), view.diagnosis()
+    with Api(server) as api:
+        view = api.run(run)
+        info, series, diagnosis, checkpoints = view.info, view.series(), view.diagnosis(), view.checkpoints()
     if json:
         data = {
             **info.to_dict(),
             "series": [s.to_dict() for s in series],
-            "checkpoints": [c.to_dict() for c in view.checkpoints()],
+            "checkpoints": [c.to_dict() for c in checkpoints],
             "diagnosis": diagnosis.to_dict(),
         }
         emit(data, "", True)

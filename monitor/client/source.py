@@ -8,7 +8,7 @@ import contextlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 from urllib.parse import quote
 
 from monitor.client.sinks import connect, request, request_stream
@@ -93,6 +93,22 @@ class Source(Protocol):
         """By project, days that ended runs are kept and days after which they are thinned; None: for ever, never."""
         ...
 
+    def delete(self, run_id: str) -> None:
+        """Take a run out of the lists."""
+        ...
+
+    def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
+        """Runs that can be restored, and when each was deleted."""
+        ...
+
+    def restore(self, ref: str) -> RunInfo:
+        """Bring a deleted run back."""
+        ...
+
+    def purge_days(self) -> float:
+        """Days that a deleted run can be restored."""
+        ...
+
     def alerts(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
         """Alerts, newest first."""
         ...
@@ -110,6 +126,35 @@ class Source(Protocol):
         ...
 
 
+class _NoRuns:
+    """Stands for the store of this machine before the first run makes it."""
+
+    def runs(self, *, query: str | None = None, order: str = "-created", **_: object) -> RunPage:
+        from monitor.store.query import parse
+
+        if query is not None:
+            parse(query)  # wrong is wrong, with no run as with many
+        return RunPage(items=(), total=0, sparklines={}, order=order)
+
+    def projects(self) -> tuple[tuple[str, int], ...]:
+        return ()
+
+    def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
+        return ()
+
+    def alerts(self, *_: object) -> tuple[Delivery, ...]:
+        return ()
+
+    def restore(self, ref: str, **_: object) -> NoReturn:
+        raise RunNotFound(ref, deleted=True)
+
+    def run(self, ref: str, *_: object, **__: object) -> NoReturn:
+        raise RunNotFound(ref)
+
+    series = history = history_batches = curve = findings = diagnosis = checkpoints = events = run
+    delete = request_stop = run
+
+
 class EmbeddedSource:
     """The store of this machine, opened when first asked."""
 
@@ -120,11 +165,13 @@ class EmbeddedSource:
 
     @property
     def _store(self) -> Store:
+        """The store; reading never makes one."""
         with self._lock:
             if self._opened is None:
                 from monitor.store import Store
 
-                self._settings.make_dir()
+                if self._settings.database_url is None and not self._settings.store_file.exists():
+                    return cast("Store", _NoRuns())
                 self._opened = Store.open(self._settings.store_url)
             return self._opened
 
@@ -170,6 +217,18 @@ class EmbeddedSource:
         policy = Policy.of(self._settings)
         return {name: (policy.kept_for(name), policy.thinned_after(name)) for name, _ in self._store.projects()}
 
+    def delete(self, run_id: str) -> None:
+        self._store.delete(run_id, now_ms=time_ns() // 1_000_000)
+
+    def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
+        return self._store.deleted()
+
+    def restore(self, ref: str) -> RunInfo:
+        return self._store.restore(ref, now_ms=time_ns() // 1_000_000)
+
+    def purge_days(self) -> float:
+        return self._settings.purge_days
+
     def alerts(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
         return self._store.alerts(None if run is None else self._store.run(run).id, limit)
 
@@ -211,7 +270,7 @@ class HttpSource:
 
     def run(self, ref: str) -> RunInfo:
         data = self._object(f"/runs/{_part(ref)}", ref=ref)
-        return RunInfo.from_dict({k: v for k, v in data.items() if k in RunInfo.__slots__})
+        return _run_info(data)
 
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
         return tuple(SeriesInfo.from_dict(_mapping(row)) for row in self._list(run_id, "series"))
@@ -283,6 +342,22 @@ class HttpSource:
         rows = [_mapping(row) for row in _rows(self._object("/projects")["projects"])]
         return {str(row["name"]): (row.get("keep_days"), row.get("thin_days")) for row in rows}
 
+    def delete(self, run_id: str) -> None:
+        self._ask("DELETE", f"/runs/{run_id}", run_id)
+
+    def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
+        rows = [_mapping(row) for row in _rows(self._object("/deleted")["deleted"])]
+        return tuple((_run_info(row), int(row["deleted_ms"])) for row in rows)
+
+    def restore(self, ref: str) -> RunInfo:
+        try:
+            return _run_info(_mapping(self._ask("POST", f"/deleted/{_part(ref)}/restore", ref)))
+        except RunNotFound:
+            raise RunNotFound(ref, deleted=True) from None
+
+    def purge_days(self) -> float:
+        return float(self._object("/deleted")["keep_days"])
+
     def alerts(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
         rows = [_mapping(row) for row in _rows(self._object("/alerts", {"run": run, "limit": limit})["alerts"])]
         return tuple(Delivery(**{**row, "alert": Alert.from_dict(_mapping(row["alert"]))}) for row in rows)
@@ -295,6 +370,13 @@ class HttpSource:
 
     def close(self) -> None:
         self._client.close()
+
+    def _ask(self, method: str, path: str, ref: str) -> object:
+        """Change something about a run."""
+        try:
+            return request(self._client, method, f"/api/v1{path}")
+        except RunNotFound:
+            raise RunNotFound(ref) from None
 
     def _get(self, path: str, query: Query | None = None, headers: Mapping[str, str] | None = None) -> object:
         params = {k: str(v) for k, v in (query or {}).items() if v is not None}
@@ -314,6 +396,10 @@ class HttpSource:
             return _rows(self._get(f"/runs/{run_id}/{what}"))
         except RunNotFound:
             raise RunNotFound(run_id) from None
+
+
+def _run_info(data: Mapping[str, Any]) -> RunInfo:
+    return RunInfo.from_dict({name: value for name, value in data.items() if name in RunInfo.__slots__})
 
 
 def _part(ref: str) -> str:

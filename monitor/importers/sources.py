@@ -108,7 +108,7 @@ def sources(source: str | Path) -> list[Source]:
     path = Path(source)
     if path.is_dir():
         return _search(path)
-    place = str(path.resolve())
+    place = str(_real(path))
     if is_event_file(path) and path.is_file():
         return [Source(shown=shown, name=_name(path, path.parent), path=path, place=place, parts={"": [path]})]
     return [Source(shown=shown, name=_name(path, path.parent), path=path, place=_of_state(path))]
@@ -137,9 +137,7 @@ def _search(top: Path) -> list[Source]:
             elif path.suffix.lower() in _TABLES:
                 files.append(path)
     found = [
-        Source(
-            shown=str(run), name=_name(run, top), path=run, place=str(run.resolve()), parts=dict(parts), searched=True
-        )
+        Source(shown=str(run), name=_name(run, top), path=run, place=str(_real(run)), parts=dict(parts), searched=True)
         for run, parts in group(events).items()
     ]
     found += [
@@ -176,7 +174,7 @@ def _progress(path: Path) -> float:
 
 def _of_state(path: Path) -> str:
     """Where a file is; every trainer state of one training is at the same place."""
-    resolved = path.resolve()
+    resolved = _real(path)
     return str(_run_folder(resolved) / _STATE if path.name == _STATE else resolved)
 
 
@@ -190,5 +188,11 @@ def _name(path: Path, top: Path) -> str:
         path = path.parent
     elif path.suffix.lower() in _TABLES:
         path = path.with_suffix("")
-    below = path.resolve().relative_to(top.resolve()) if path.resolve().is_relative_to(top.resolve()) else Path()
-    return "/".join(below.parts)[-250:] or path.resolve().name or "run"
+    real, above = _real(path), _real(top)
+    below = real.relative_to(above) if real.is_relative_to(above) else Path()
+    return "/".join(below.parts)[-250:] or real.name or "run"
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads; one that leads in a circle leads to itself."""
+    return Path(os.path.realpath(path))

@@ -48,6 +48,10 @@ def parse_url(url: str) -> URL:
         StoreError: not a URL, or neither SQLite with a file nor PostgreSQL.
     """
     try:
+        url.encode()
+    except UnicodeEncodeError:
+        raise StoreError(f"{url!a} is not text in UTF-8; name another file") from None
+    try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
         raise StoreError(f"{url!r} is not a database URL ({error}); write sqlite:///FILE or postgresql://…") from None

@@ -25,8 +25,16 @@ WORDS = [
 ]  # fmt: skip
 
 
+def text_of(data: bytes) -> str:
+    """With lone surrogates where they are whole, as file names of odd systems have them."""
+    try:
+        return data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "replace")
+
+
 def read(data: bytes) -> None:
-    spec = parse(data.decode("utf-8", "surrogatepass") if b"\xed" in data else data.decode("utf-8", "replace"))
+    spec = parse(text_of(data))
     stored = json.dumps(spec.to_dict(), allow_nan=False)
     again = LossSpec.from_dict(json.loads(stored))
     assert again.kind == spec.kind
