@@ -69,12 +69,13 @@ def place_x(x: float, look: Look, curves: Sequence[Curve]) -> float:
 
 def relative_unit(curves: Sequence[Curve]) -> tuple[str, float]:
     """Unit in which relative times are read best, and its length in seconds."""
-    longest = max((float(np.nanmax(c.x)) for c in curves if len(c.x) and np.isfinite(c.x).any()), default=0.0)
+    longest = max((float(c.x[np.isfinite(c.x)].max()) for c in curves if np.isfinite(c.x).any()), default=0.0)
     return ("s", 1.0) if longest < 300 else ("min", 60.0) if longest < 3 * 3600 else ("h", 3600.0)
 
 
 def axis_values(x: NDArray[np.float64], look: Look, curves: Sequence[Curve]) -> NDArray[np.float64]:
-    """A curve's x on the axis in use."""
+    """A curve's x on the axis in use; what is not finite has no place on it, and is a gap."""
+    x = np.where(np.isfinite(x), x, np.nan)
     if look.x_axis == "relative":
         return x / relative_unit(curves)[1]
     return x + look.offset_ms if look.x_axis == "wall_time" else x
