@@ -50,7 +50,8 @@ def resolve_scale(curves: Sequence[Curve], scale: str) -> str:
         return "linear"
     if scale == "log":
         return "log"
-    return "log" if values.min() > 0 and values.max() / values.min() > AUTO_LOG_RATIO else "linear"
+    low, high = float(values.min()), float(values.max())
+    return "log" if low > 0 and high / low > AUTO_LOG_RATIO else "linear"
 
 
 def curve_x(x: float, look: Look, curves: Sequence[Curve]) -> float:
@@ -131,4 +132,4 @@ def _log_ticks(curves: Sequence[Curve]) -> Spec:
 def _decades(curves: Sequence[Curve]) -> float:
     """How many powers of ten the positive values span."""
     values = np.concatenate([c.y[np.isfinite(c.y) & (c.y > 0)] for c in curves])
-    return float(np.log10(values.max() / values.min())) if len(values) else 0.0
+    return float(np.log10(values.max()) - np.log10(values.min())) if len(values) else 0.0

@@ -139,13 +139,24 @@ def overlay_figure(
         colour, dash = line_of(i if places is None else places[i], look.palette)
         _add_curve(figure, curve, middle_cut(name), colour, look, scale, dash=dash, peers=all_curves)
     add_non_finite(figure, all_curves, look)
-    if len(curves) > FEW:  # beside the chart, where Plotly lets it scroll; and no box that names them all at once
+    if len(curves) > FEW:
+        _thin(figure)
+        # The legend stands beside the chart, where Plotly lets it scroll; no box names all at once.
         figure.update(
             height=HEIGHT + 80,
             hovermode="closest",
             legend={"orientation": "v", "x": 1.01, "xanchor": "left", "y": 1, "yanchor": "top", "font": {"size": 11}},
         )
     return figure
+
+
+def _thin(figure: Figure) -> None:
+    """Many curves as thin lines: without dots, and without the raw one under each that is smoothed."""
+    figure.traces = [trace for trace in figure.traces if trace.get("showlegend", True)]
+    for trace in figure.traces:
+        x, line = trace["x"], trace.get("line")
+        if isinstance(x, np.ndarray) and len(x) > 1 and isinstance(line, dict):
+            trace |= {"mode": "lines", "line": {**line, "width": 1.3}}
 
 
 def line_of(place: int, palette: Palette) -> tuple[str, str]:

@@ -63,7 +63,7 @@ class Figure:
         return json.dumps(self.to_dict(), default=_packed, allow_nan=False, separators=(",", ":"))
 
 
-_TEXTS: Final = frozenset({"text", "name", "customdata", "ticktext"})
+_TEXTS: Final = frozenset({"text", "name", "legendgroup", "customdata", "ticktext"})
 """Properties that hold what somebody wrote; Plotly reads a few HTML tags in them, links among them."""
 
 

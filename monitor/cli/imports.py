@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from monitor.client.sinks import Sink
-    from monitor.importers import ImportedRun, NotTraining, Sent, Source
+    from monitor.importers import ImportedRun, NotTraining, Sent, Source, Twins
     from monitor.settings import Settings
 
 _SHOWN = 10
@@ -92,26 +92,36 @@ def _store_all(
 ) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+    from monitor.importers import Twins
+
     bars = (TextColumn("{task.description}"), BarColumn(30), MofNCompleteColumn(), TextColumn("{task.fields[points]}"))
+    twins = Twins()
     sink = _sink(settings)
     try:
         with Progress(*bars, console=err) as progress:
             task = progress.add_task("reading", total=len(found), points="")
             for item in found:
                 progress.update(task, description=escape(item.shown[-60:]))
-                _store(item, sink, summary, project, name, progress, task)
+                _store(item, twins, sink, summary, project, name, progress, task)
                 progress.advance(task)
     finally:
         sink.close()
 
 
 def _store(
-    item: Source, sink: Sink, summary: _Summary, project: str | None, name: str | None, progress: Progress, task: TaskID
+    item: Source,
+    twins: Twins,
+    sink: Sink,
+    summary: _Summary,
+    project: str | None,
+    name: str | None,
+    progress: Progress,
+    task: TaskID,
 ) -> None:
     """Store what one source holds; a run that is refused is noted, a store that is gone ends it all."""
     from monitor.importers import ImportedRun, NotTraining, send_run
 
-    for found in item.read():
+    for found in item.read(twins):
         if isinstance(found, NotTraining):
             summary.ignored.append(found)
             continue

@@ -16,10 +16,10 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.errors import FileUnreadable
+from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.csv import read_csv
 from monitor.importers.documents import read_json
-from monitor.importers.table import EPOCH_NAMES, STEP_NAMES, Cell, NoHistory, Row, Table, listed
+from monitor.importers.table import EPOCH_NAMES, STEP_NAMES, Cell, Row, Table, listed
 from monitor.importers.tensorboard import is_event_file, read_events
 from monitor.roles import Role, role_of
 

@@ -9,11 +9,11 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from monitor.errors import FileUnreadable
+from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.curves_by_tag import read_sacred, read_scalars
 from monitor.importers.frames import read_frame
 from monitor.importers.jsonl import read_jsonl
-from monitor.importers.table import Cell, NoHistory, Row, Table, is_cell, kind_of
+from monitor.importers.table import Cell, Row, Table, is_cell, kind_of
 from monitor.roles import Role, role_of
 
 _SUMMARY: Final = "train_runtime"

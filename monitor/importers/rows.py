@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
+from monitor.errors import NoHistory
 from monitor.importers.curves import SIDE_NAMES, TORN, cell_number
 from monitor.importers.imported import ImportedRun, PointList, by_role
-from monitor.importers.table import EPOCH_NAMES, STEP_NAMES, Cell, NoHistory, Row, Table, listed
+from monitor.importers.table import EPOCH_NAMES, STEP_NAMES, Cell, Row, Table, listed
 from monitor.roles import Role, role_of
 
 _TIMES: Final = SIDE_NAMES - {"_runtime", "runtime"}

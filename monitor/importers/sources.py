@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from monitor.errors import FileUnreadable
+from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.curves import read_table
 from monitor.importers.imported import ImportedRun, NotTraining
 from monitor.importers.mlflow_files import META, is_run, read_run_folder
 from monitor.importers.mlflow_server import is_address, read_server
 from monitor.importers.rows import looks_like_training, run_of_table
-from monitor.importers.table import NoHistory
 from monitor.importers.tensorboard import is_event_file
 from monitor.importers.tensorboard_runs import group, read_event_run
+from monitor.importers.twins import Twins
 from monitor.importers.wandb_offline import read_wandb
 
 _TABLES: Final = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson"})
@@ -56,8 +56,23 @@ class Source:
         """True where it may hold several runs: a server, unless the address is that of one run."""
         return self.path is None and "runs/" not in self.shown
 
-    def read(self) -> Iterator[Found]:
-        """Its runs; one that cannot be read comes as its error."""
+    def read(self, twins: Twins | None = None) -> Iterator[Found]:
+        """Its runs; one that cannot be read comes as its error.
+
+        Args:
+            twins: what the same search has found before; a training that is among it comes as a `NotTraining`.
+        """
+        for found in self._read():
+            if twins is not None and self.searched and self.path is not None and isinstance(found, ImportedRun):
+                yield twins.told(found, self._folder())
+            else:
+                yield found
+
+    def _folder(self) -> Path:
+        assert self.path is not None
+        return self.path if self.parts or self.path.is_dir() else self.path.parent
+
+    def _read(self) -> Iterator[Found]:
         try:
             if self.path is None:
                 yield from read_server(self.shown)
@@ -96,8 +111,9 @@ def read_runs(source: str | Path) -> Iterator[Found]:
     Returns:
         Runs as they are read; for what cannot be read, the error; for what is no training, a `NotTraining`.
     """
+    twins = Twins()
     for found in sources(source):
-        yield from found.read()
+        yield from found.read(twins)
 
 
 def sources(source: str | Path) -> list[Source]:

@@ -6,32 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeGuard
 
-from monitor.errors import FileUnreadable
-
 Cell = str | float | int | bool | None
 Kind = Literal["csv", "jsonl", "keras", "trainer_state", "tensorboard", "scalars", "sacred", "pandas"]
 STEP_NAMES: Final = ("step", "global_step", "iteration", "iter", "_step", "batch", "n_iter", "update")
 EPOCH_NAMES: Final = ("epoch", "epochs")
 COUNTS: Final = frozenset((*STEP_NAMES, *EPOCH_NAMES))
 """Names of columns that count, in lower case."""
-
-
-class NoHistory(FileUnreadable):
-    """A file is whole, and holds no history of a training.
-
-    Args:
-        path: the file as the user named it.
-        problem: what it is instead.
-    """
-
-    def __init__(
-        self,
-        path: str,
-        problem: str = "is JSON, but no history of a training; expected a list of numbers for each metric, a list of "
-        "objects, or one object a line",
-        place: str = "",
-    ) -> None:
-        super().__init__(path, place, problem)
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,16 +88,28 @@ def place(tmp_path: Path) -> dict[str, str]:
     found = {key: str(folder / f"{name}{ending}") for key, (ending, _) in files.items()}
     for key, (_, text) in files.items():
         Path(found[key]).write_text(text)
-    return {**found, "folder": str(folder), "out": str(tmp_path / "out"), "home": str(tmp_path / "home"),
-            "hostile": HOSTILE, "run": "0" * 31 + "1"}  # fmt: skip
+    return {
+        **found,
+        "folder": str(folder),
+        "out": str(tmp_path / "out"),
+        "home": str(tmp_path / "home"),
+        "hostile": HOSTILE,
+        "run": "0" * 31 + "1",
+    }
 
 
 def log_hostile(run_id: str) -> None:
     """A run that has hostile text in each field that takes text."""
     with monitor.init(
-        HOSTILE, name=HOSTILE, run_id=run_id, resume="never", tags={HOSTILE: HOSTILE}, config={HOSTILE: {HOSTILE: [HOSTILE]}},
-        group=HOSTILE, settings=load(capture=()),
-    ) as run:  # fmt: skip
+        HOSTILE,
+        name=HOSTILE,
+        run_id=run_id,
+        resume="never",
+        tags={HOSTILE: HOSTILE},
+        config={HOSTILE: {HOSTILE: [HOSTILE]}},
+        group=HOSTILE,
+        settings=load(capture=()),
+    ) as run:
         for step in range(60):
             run.log({"train/loss": 1 / (step + 1), HOSTILE: 1.0, f"loss/{HOSTILE}": 2.0}, step=step)
         run.checkpoint(1, HOSTILE)
@@ -147,9 +159,21 @@ def test_nothing_is_made_where_a_server_keeps_the_runs(
 
 
 def test_reading_makes_nothing_on_an_empty_machine(called: Call, place: dict[str, str]) -> None:
-    for words in (["runs", "ls"], ["runs", "ls", "--json"], ["runs", "show", "x"], ["runs", "deleted"], ["runs", "rm", "x"],
-                  ["projects"], ["gc"], ["db", "check"], ["db", "downgrade", "base"], ["rules", "backtest"],
-                  ["runs", "restore", "x"], ["runs", "export", "x", "--to", f"{place['out']}.csv"], ["doctor"]):  # fmt: skip
+    for words in (
+        ["runs", "ls"],
+        ["runs", "ls", "--json"],
+        ["runs", "show", "x"],
+        ["runs", "deleted"],
+        ["runs", "rm", "x"],
+        ["projects"],
+        ["gc"],
+        ["db", "check"],
+        ["db", "downgrade", "base"],
+        ["rules", "backtest"],
+        ["runs", "restore", "x"],
+        ["runs", "export", "x", "--to", f"{place['out']}.csv"],
+        ["doctor"],
+    ):
         found = called(*words)
         assert found.status in (0, 2), words
         assert not Path(place["home"], "monitor.db").exists(), words
@@ -187,11 +211,16 @@ def bad_paths(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "file").write_text("x")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     return {
-        "missing": str(tmp_path / "nowhere" / "x.csv"), "below a file": str(tmp_path / "file" / "x.csv"),
-        "folder": str(tmp_path), "too long": str(tmp_path / ("n" * 300 + ".csv")), "loop": str(tmp_path / "loop"),
-        "no device": "/proc/self/mem" if sys.platform == "linux" else str(tmp_path), "empty": "",
-        "not text": "\udcff\udcfe.csv", "read-only": "/proc/version.csv",
-    }  # fmt: skip
+        "missing": str(tmp_path / "nowhere" / "x.csv"),
+        "below a file": str(tmp_path / "file" / "x.csv"),
+        "folder": str(tmp_path),
+        "too long": str(tmp_path / ("n" * 300 + ".csv")),
+        "loop": str(tmp_path / "loop"),
+        "no device": "/proc/self/mem" if sys.platform == "linux" else str(tmp_path),
+        "empty": "",
+        "not text": "\udcff\udcfe.csv",
+        "read-only": "/proc/version.csv",
+    }
 
 
 PATHS = {

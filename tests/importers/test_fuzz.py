@@ -20,18 +20,59 @@ TEXTS = {
     "json": [
         json.dumps(data)
         for data in (
-            COLUMNS, SCALARS, SACRED, *FRAMES, [{"loss": 1.0}, {"loss": 0.5, "epoch": 1}],
+            COLUMNS,
+            SCALARS,
+            SACRED,
+            *FRAMES,
+            [{"loss": 1.0}, {"loss": 0.5, "epoch": 1}],
             {"history": COLUMNS, "epoch": [1, 2, 3]},
             {"log_history": [{"step": 1, "loss": 1.0}, {"train_runtime": 1}], "global_step": 3},
         )
     ],
-}  # fmt: skip
+}
 WORDS = [
-    b"{", b"}", b"[", b"]", b"[" * 3000, b'{"a":' * 3000, b'"', b",", b":", b"null", b"true", b"NaN", b"-Infinity",
-    b"1e999", b"9" * 400, b"9" * 5000, b"-1", b"0.5", b"{}", b"[]", b'"loss"', b'"step"', b'"epoch"', b"\n", b"\r", b"\0",
-    b"\xff\xfe", b"\xed\xa0\x80", b"\\ud800", b'"steps"', b'"values"', b'"data"', b'"index"', b'"columns"', b'"schema"',
-    b"2024-01-01T00:00:00", b"9999-12-31T23:59:59-23:59", b"1_000", b";", b"\t", b'""',
-]  # fmt: skip
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"[" * 3000,
+    b'{"a":' * 3000,
+    b'"',
+    b",",
+    b":",
+    b"null",
+    b"true",
+    b"NaN",
+    b"-Infinity",
+    b"1e999",
+    b"9" * 400,
+    b"9" * 5000,
+    b"-1",
+    b"0.5",
+    b"{}",
+    b"[]",
+    b'"loss"',
+    b'"step"',
+    b'"epoch"',
+    b"\n",
+    b"\r",
+    b"\0",
+    b"\xff\xfe",
+    b"\xed\xa0\x80",
+    b"\\ud800",
+    b'"steps"',
+    b'"values"',
+    b'"data"',
+    b'"index"',
+    b'"columns"',
+    b'"schema"',
+    b"2024-01-01T00:00:00",
+    b"9999-12-31T23:59:59-23:59",
+    b"1_000",
+    b";",
+    b"\t",
+    b'""',
+]
 
 
 def check(path: Path) -> None:

@@ -11,13 +11,43 @@ from monitor.store.query import parse
 from ..fuzzing import BUDGETS, mutants, refuses_in_one_way
 
 SEEDS = [
-    b'status = "running" and val.best < 0.3 order by val.best desc', b'tags.team in ("a", "b") or not (name ~ "x")',
-    b"config.lr >= 1e-3 order by -created", b'config.model.layers = 3 and verdict != "healthy"', b"last_step > 5",
-]  # fmt: skip
+    b'status = "running" and val.best < 0.3 order by val.best desc',
+    b'tags.team in ("a", "b") or not (name ~ "x")',
+    b"config.lr >= 1e-3 order by -created",
+    b'config.model.layers = 3 and verdict != "healthy"',
+    b"last_step > 5",
+]
 WORDS = [
-    b"(", b")", b"(" * 300, b"not " * 300, b"and", b"or", b"order by", b"in (", b"=", b"<", b"~", b"!", b'"', b"'", b"%", b"_",
-    b"config.", b"tags.", b"1e999", b"-1", b"9" * 400, b"nan", b"null", b"true", b"\0", b"\xed\xa0\x80", b"\n", b"--", b";",
-]  # fmt: skip
+    b"(",
+    b")",
+    b"(" * 300,
+    b"not " * 300,
+    b"and",
+    b"or",
+    b"order by",
+    b"in (",
+    b"=",
+    b"<",
+    b"~",
+    b"!",
+    b'"',
+    b"'",
+    b"%",
+    b"_",
+    b"config.",
+    b"tags.",
+    b"1e999",
+    b"-1",
+    b"9" * 400,
+    b"nan",
+    b"null",
+    b"true",
+    b"\0",
+    b"\xed\xa0\x80",
+    b"\n",
+    b"--",
+    b";",
+]
 
 
 @pytest.mark.parametrize("seconds", BUDGETS)
