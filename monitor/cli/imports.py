@@ -70,6 +70,8 @@ def import_(
     summary = _Summary()
     if found:
         _store_all(found, loaded, summary, project, name)
+    if not summary.stored and len(summary.broken) == 1 and not summary.ignored:
+        fail(_line(*summary.broken[0]))
     if not summary.stored:
         for place in summary.broken:
             err.print(f"[red]broken[/]  {escape(_line(*place))}")

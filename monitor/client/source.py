@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, cast
 from urllib.parse import quote
 
 from monitor.client.sinks import connect, request, request_stream
@@ -26,7 +28,7 @@ from monitor.domain import (
     RunPage,
     SeriesInfo,
 )
-from monitor.errors import RunNotFound, ServerUnreachable
+from monitor.errors import RunNotFound, ServerUnreachable, StoreError
 from monitor.settings import Settings
 
 if TYPE_CHECKING:
@@ -126,6 +128,18 @@ class Source(Protocol):
         ...
 
 
+_READ_ONLY: Final = (
+    "{} cannot be written to, which SQLite needs for reading too; copy its folder and set MONITOR_DIR to the copy, or "
+    "read through a server of its owner, with MONITOR_SERVER_URL"
+)
+
+
+def _writable(file: Path) -> bool:
+    """True where a database can be opened: its locks are files beside it."""
+    ours = os.access in os.supports_effective_ids
+    return all(os.access(path, os.W_OK, effective_ids=ours) for path in (file, file.parent))
+
+
 class _NoRuns:
     """Stands for the store of this machine before the first run makes it."""
 
@@ -172,7 +186,12 @@ class EmbeddedSource:
 
                 if self._settings.database_url is None and not self._settings.store_file.exists():
                     return cast("Store", _NoRuns())
-                self._opened = Store.open(self._settings.store_url)
+                try:
+                    self._opened = Store.open(self._settings.store_url)
+                except StoreError:
+                    if self._settings.database_url is None and not _writable(self._settings.store_file):
+                        raise StoreError(_READ_ONLY.format(self._settings.store_file)) from None
+                    raise
             return self._opened
 
     def runs(self, query: Query) -> RunPage:

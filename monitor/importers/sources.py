@@ -42,6 +42,7 @@ class Source:
         path: the file or folder; None for a server.
         parts: the event files, where it is a folder of such.
         searched: a search found it; nobody named it.
+        problem: why it cannot be looked into; "" where it can.
     """
 
     shown: str
@@ -50,6 +51,7 @@ class Source:
     place: str = ""
     parts: dict[str, Sequence[Path]] = field(default_factory=dict)
     searched: bool = False
+    problem: str = ""
 
     @property
     def many(self) -> bool:
@@ -74,6 +76,8 @@ class Source:
 
     def _read(self) -> Iterator[Found]:
         try:
+            if self.problem:
+                raise FileUnreadable(self.shown, "", self.problem.lower())
             if self.path is None:
                 yield from read_server(self.shown)
             elif self.parts:
@@ -133,7 +137,12 @@ def sources(source: str | Path) -> list[Source]:
 def _search(top: Path) -> list[Source]:
     events: dict[Path, list[Path]] = {}
     files: list[Path] = []
-    for folder, folders, names in os.walk(top):
+    closed: list[Source] = []
+
+    def note(error: OSError) -> None:
+        closed.append(Source(shown=os.fsdecode(error.filename), path=Path(), problem=error.strerror or str(error)))
+
+    for folder, folders, names in os.walk(top, onerror=note):
         here = Path(folder)
         folders[:] = sorted(
             name for name in folders if not name.startswith((".", "__")) and not (here / name).is_symlink()
@@ -160,7 +169,7 @@ def _search(top: Path) -> list[Source]:
         Source(shown=_shown(path), name=_name(path, top), path=path, place=_of_state(path), searched=True)
         for path in _latest_states(files)
     ]
-    return sorted(found, key=lambda source: source.shown)
+    return sorted([*found, *closed], key=lambda source: source.shown)
 
 
 def _shown(path: Path) -> str:

@@ -16,6 +16,7 @@ from monitor.cli import app
 from monitor.domain import inert
 from monitor.settings import load
 
+from ..rights import without_rights
 from .conftest import Call, Called
 from .test_imports import serving
 
@@ -274,3 +275,18 @@ def test_a_key_that_no_run_has_leaves_the_file_alone(called: Call, tmp_path: Pat
 
 def test_the_version_is_printed_alone(called: Call) -> None:
     assert called("--version") == Called(0, f"lossmonitor {monitor.__version__}\n", "")
+
+
+def test_a_store_that_may_not_be_written_to_is_refused_with_what_to_do(called: Call, tmp_path: Path) -> None:
+    with monitor.init("p", name="baseline", settings=load(capture=())) as run:
+        run.log({"train/loss": 1.0}, step=0)
+    assert called("runs", "ls").status == 0  # loads what reading needs, which another user may not
+    home = tmp_path / "home"
+    for path in (home, *home.iterdir()):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    with without_rights(tmp_path):
+        found = called("runs", "ls")
+    home.chmod(0o755)
+    assert found.status == 2
+    assert "copy its folder and set MONITOR_DIR to the copy" in found.err
+    assert len(found.err.splitlines()) == 1

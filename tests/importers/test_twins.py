@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from monitor.errors import FileUnreadable
 from monitor.importers import ImportedRun, NotTraining, read_curves, read_runs
+
+from ..rights import without_rights
 
 TRAIN = [2 * math.exp(-i / 8) + 0.1 for i in range(40)]
 VAL = [1 + 0.6 * math.exp(-i / 4) + max(0.0, 0.03 * (i - 10)) for i in range(40)]
@@ -57,3 +60,17 @@ def test_flat_or_few_losses_are_not_taken_for_the_same(tmp_path: Path) -> None:
         csv(tmp_path / f"{name}.csv", [1.0] * 40, [1.0] * 40)
         csv(tmp_path / f"few-{name}.csv", TRAIN[:4], VAL[:4])
     assert len(runs(tmp_path)) == 4
+
+
+def test_a_folder_that_may_not_be_searched_is_told_and_the_rest_is_read(tmp_path: Path) -> None:
+    csv(tmp_path / "log.csv", TRAIN, VAL)
+    csv(tmp_path / "closed" / "log.csv", TRAIN, VAL)
+    assert len(runs(tmp_path)) == 2  # loads what reading needs, which another user may not
+    (tmp_path / "closed").chmod(0)
+    with without_rights(tmp_path):
+        found = list(read_runs(tmp_path))
+    (tmp_path / "closed").chmod(0o755)
+    assert [str(each) for each in found if isinstance(each, FileUnreadable)] == [
+        f"{tmp_path}/closed: permission denied"
+    ]
+    assert sum(isinstance(each, ImportedRun) for each in found) == 1
