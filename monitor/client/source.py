@@ -185,6 +185,9 @@ class EmbeddedSource:
                 from monitor.store import Store
 
                 if self._settings.database_url is None and not self._settings.store_file.exists():
+                    folder = self._settings.dir
+                    if not next(path for path in (folder, *folder.parents) if path.exists()).is_dir():
+                        self._settings.make_dir()  # says why it cannot be
                     return cast("Store", _NoRuns())
                 try:
                     self._opened = Store.open(self._settings.store_url)
