@@ -50,7 +50,8 @@ def resolve_scale(curves: Sequence[Curve], scale: str) -> str:
         return "linear"
     if scale == "log":
         return "log"
-    return "log" if values.min() > 0 and values.max() / values.min() > AUTO_LOG_RATIO else "linear"
+    low, high = float(values.min()), float(values.max())
+    return "log" if low > 0 and high / low > AUTO_LOG_RATIO else "linear"
 
 
 def curve_x(x: float, look: Look, curves: Sequence[Curve]) -> float:
@@ -69,12 +70,13 @@ def place_x(x: float, look: Look, curves: Sequence[Curve]) -> float:
 
 def relative_unit(curves: Sequence[Curve]) -> tuple[str, float]:
     """Unit in which relative times are read best, and its length in seconds."""
-    longest = max((float(np.nanmax(c.x)) for c in curves if len(c.x) and np.isfinite(c.x).any()), default=0.0)
+    longest = max((float(c.x[np.isfinite(c.x)].max()) for c in curves if np.isfinite(c.x).any()), default=0.0)
     return ("s", 1.0) if longest < 300 else ("min", 60.0) if longest < 3 * 3600 else ("h", 3600.0)
 
 
 def axis_values(x: NDArray[np.float64], look: Look, curves: Sequence[Curve]) -> NDArray[np.float64]:
-    """A curve's x on the axis in use."""
+    """A curve's x on the axis in use; what is not finite has no place on it, and is a gap."""
+    x = np.where(np.isfinite(x), x, np.nan)
     if look.x_axis == "relative":
         return x / relative_unit(curves)[1]
     return x + look.offset_ms if look.x_axis == "wall_time" else x
@@ -130,4 +132,4 @@ def _log_ticks(curves: Sequence[Curve]) -> Spec:
 def _decades(curves: Sequence[Curve]) -> float:
     """How many powers of ten the positive values span."""
     values = np.concatenate([c.y[np.isfinite(c.y) & (c.y > 0)] for c in curves])
-    return float(np.log10(values.max() / values.min())) if len(values) else 0.0
+    return float(np.log10(values.max()) - np.log10(values.min())) if len(values) else 0.0

@@ -38,6 +38,9 @@ SPARSE: Final = 80
 SMOOTHED: Final = 1000
 """The weight of the moving average is that from one point to the next, or from one such share of a longer curve to the
 next: an average over a few neighbours among a million points would not reach over one pixel."""
+FEW: Final = 12
+"""Runs that a legend above the chart has room for."""
+DASHES: Final = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 LANE: Final = 17
 """Height of a row of findings, pixels."""
 
@@ -68,7 +71,7 @@ class Story:
             found |= {f.onset_step, f.fired_step, f.resolved_step}
         found |= {p.onset_step for p in rec.pending}
         found |= {float(c.step) for c in self.checkpoints}
-        return tuple(sorted(s for s in found if s is not None))
+        return tuple(sorted(s for s in found if s is not None and math.isfinite(s)))
 
 
 def loss_figure(train: Curve | None, val: Curve | None, story: Story, look: Look) -> Figure:
@@ -106,7 +109,8 @@ def loss_figure(train: Curve | None, val: Curve | None, story: Story, look: Look
 
 def _ends(xs: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     """The smallest and the largest x of the curves, 0 where there is none."""
-    return (min(float(np.nanmin(x)) for x in xs), max(float(np.nanmax(x)) for x in xs)) if xs else (0.0, 0.0)
+    known = [x[np.isfinite(x)] for x in xs]
+    return (min(float(x.min()) for x in known), max(float(x.max()) for x in known)) if known else (0.0, 0.0)
 
 
 def within(references: Mapping[str, float], curves: Sequence[Curve]) -> dict[str, float]:
@@ -117,23 +121,62 @@ def within(references: Mapping[str, float], curves: Sequence[Curve]) -> dict[str
     return {name: value for name, value in references.items() if values.min() <= value <= values.max()}
 
 
-def overlay_figure(curves: Sequence[tuple[str, Curve]], look: Look, *, title: str) -> Figure:
+def overlay_figure(
+    curves: Sequence[tuple[str, Curve]], look: Look, *, title: str, places: Sequence[int] | None = None
+) -> Figure:
     """One metric of several runs on the same axes.
 
     Args:
-        curves: label and curve of each run; after eight runs the colours repeat with dashes.
+        curves: label and curve of each run.
         look: axes, colours and zoom.
         title: the metric's name.
+        places: the place of each run among those that are compared, which says its line; None: as they come.
     """
     all_curves = [curve for _, curve in curves]
     scale = resolve_scale(all_curves, look.scale)
     figure = canvas(title, look, scale, title, all_curves)
-    lines = look.palette.lines
     for i, (name, curve) in enumerate(curves):
-        dash = ("solid", "dash", "dot", "dashdot")[i // len(lines) % 4]
-        _add_curve(figure, curve, name, lines[i % len(lines)], look, scale, dash=dash, peers=all_curves)
+        colour, dash = line_of(i if places is None else places[i], look.palette)
+        _add_curve(figure, curve, middle_cut(name), colour, look, scale, dash=dash, peers=all_curves)
     add_non_finite(figure, all_curves, look)
+    if len(curves) > FEW:
+        _thin(figure)
+        # The legend stands beside the chart, where Plotly lets it scroll; no box names all at once.
+        figure.update(
+            height=HEIGHT + 80,
+            hovermode="closest",
+            legend={"orientation": "v", "x": 1.01, "xanchor": "left", "y": 1, "yanchor": "top", "font": {"size": 11}},
+        )
     return figure
+
+
+def _thin(figure: Figure) -> None:
+    """Many curves as thin lines: without dots, and without the raw one under each that is smoothed."""
+    figure.traces = [trace for trace in figure.traces if trace.get("showlegend", True)]
+    for trace in figure.traces:
+        x, line = trace["x"], trace.get("line")
+        if isinstance(x, np.ndarray) and len(x) > 1 and isinstance(line, dict):
+            trace |= {"mode": "lines", "line": {**line, "width": 1.3}}
+
+
+def line_of(place: int, palette: Palette) -> tuple[str, str]:
+    """Colour and dash of a run among others: after eight runs the colours repeat with other dashes."""
+    return palette.lines[place % len(palette.lines)], DASHES[place // len(palette.lines) % len(DASHES)]
+
+
+def middle_cut(name: str, most: int = 36) -> str:
+    """A name that is too long without its middle, since names differ at their ends.
+
+    >>> middle_cut("resnet50-cosine-seed-1", 12)
+    'resnet…eed-1'
+    """
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[len(name) - (most - 1) // 2 :]}"
+
+
+def together(curves: Sequence[Curve]) -> Curve:
+    """Several curves as one, for what a caption says of all of them."""
+    x, y = (np.concatenate([getattr(c, axis) for c in curves]) for axis in ("x", "y"))
+    return replace(curves[0], x=x, y=y, shown=sum(c.shown for c in curves), total=sum(c.total for c in curves))
 
 
 def small_figure(curve: Curve, look: Look, *, title: str) -> Figure:
@@ -181,6 +224,9 @@ def captions(curves: Sequence[tuple[str, Curve]], scale: str) -> tuple[str, ...]
             said.append(f"{name}: NaN at {words.count(gaps, 'place')} (marked ×)")
         if infinite:
             said.append(f"{name}: {words.count(infinite, 'infinite value')} (marked ▲▼ at the edge)")
+        nowhere = int((~np.isfinite(curve.x)).sum())
+        if nowhere:
+            said.append(f"{name}: {words.count(nowhere, 'point')} without a place on this axis")
         below = int((curve.y[np.isfinite(curve.y)] <= 0).sum())
         if scale == "log" and below:
             said.append(f"{name}: {words.count(below, 'value')} ≤ 0 cannot be drawn on a log axis")
@@ -229,7 +275,7 @@ def spliced(overview: Curve, detail: Curve, lo: float, hi: float) -> Curve:
         lo: left end of the window on the curve's x.
         hi: right end of it.
     """
-    left, right = overview.x < lo, overview.x > hi
+    left, right = overview.x < lo, overview.x > hi  # neither for a NaN
 
     def joined(outer: NDArray[np.float64], inner: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.concatenate([outer[left], inner, outer[right]])

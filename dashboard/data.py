@@ -151,25 +151,42 @@ def explain(error: MonitorError) -> tuple[str, str]:
 def runs_page(filters: Filters) -> RunPage:
     """One page of the list, with sparklines.
 
-    What was typed is a query where it compares or sorts something, such as `val.best < 0.3`; but runs may well be named
-    `lr=0.1`, so what cannot be read as a query is looked for in the names before it is called wrong.
-
     Raises:
         WireError: the text is no query that can be read, and no run has it in its name.
     """
+    return _either(filters, limit=PAGE_SIZE, offset=(filters.page - 1) * PAGE_SIZE, sparkline=SPARK_POINTS)
+
+
+def matching(search: str | None, limit: int) -> RunPage:
+    """The newest runs, or those that a search or a query finds, without sparklines.
+
+    Raises:
+        WireError: as `runs_page`.
+    """
+    return _either(Filters(search=search), limit=limit)
+
+
+def _either(filters: Filters, *, limit: int, offset: int = 0, sparkline: int = 0) -> RunPage:
+    """The runs that a query or a part of a name finds.
+
+    What was typed is a query where it compares or sorts something, such as `val.best < 0.3`; but runs may well be named
+    `lr=0.1`, so what cannot be read as a query is looked for in the names before it is called wrong.
+    """
     typed = filters.search
     if typed is None or not _ASKS.search(typed):
-        return _page(filters, search=typed)
+        return _page(filters, limit, offset, sparkline, search=typed)
     try:
-        return _page(filters, query=typed)
+        return _page(filters, limit, offset, sparkline, query=typed)
     except WireError:
-        named = _page(filters, search=typed)
+        named = _page(filters, limit, offset, sparkline, search=typed)
         if named.total:
             return named
         raise
 
 
-def _page(filters: Filters, *, search: str | None = None, query: str | None = None) -> RunPage:
+def _page(
+    filters: Filters, limit: int, offset: int, sparkline: int, *, search: str | None = None, query: str | None = None
+) -> RunPage:
     return api().runs_page(
         project=filters.project,
         status=filters.status,
@@ -177,9 +194,9 @@ def _page(filters: Filters, *, search: str | None = None, query: str | None = No
         search=search,
         query=query,
         order=filters.order,
-        limit=PAGE_SIZE,
-        offset=(filters.page - 1) * PAGE_SIZE,
-        sparkline=SPARK_POINTS,
+        limit=limit,
+        offset=offset,
+        sparkline=sparkline,
     )
 
 
@@ -215,7 +232,7 @@ def snapshot(ref: str) -> Snapshot:
     return Snapshot(view.info, *rest)
 
 
-@st.cache_resource(show_spinner=False, max_entries=64)
+@st.cache_resource(show_spinner=False, max_entries=512)
 def _rest(
     run_id: str,  # noqa: ARG001  # id and version are what the cache goes by
     version: int,  # noqa: ARG001
@@ -224,7 +241,7 @@ def _rest(
     return tuple(_view.series()), tuple(_view.findings()), tuple(_view.checkpoints())
 
 
-@st.cache_resource(show_spinner=False, max_entries=128)
+@st.cache_resource(show_spinner=False, max_entries=512)
 def curve(
     run_id: str,
     version: int,  # noqa: ARG001  # as above

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from dataclasses import dataclass, field
+from html import escape
+from typing import Final
 
 import numpy as np
+
+from monitor.domain import inert
 
 Spec = dict[str, object]
 """A part of a figure: names and values as Plotly's reference has them; arrays may be numpy's float64."""
@@ -49,12 +54,36 @@ class Figure:
         return int(str(self.layout["height"]))
 
     def to_dict(self) -> dict[str, object]:
-        """The whole figure."""
-        return {"data": self.traces, "layout": {**self.layout, "shapes": self.shapes, "annotations": self.annotations}}
+        """The whole figure, with every text as Plotly shows it unchanged, and without what JSON has no number for."""
+        layout = {**self.layout, "shapes": self.shapes, "annotations": self.annotations}
+        return {"data": [_shown(trace) for trace in self.traces], "layout": _shown(layout)}
 
     def to_json(self) -> str:
         """The whole figure as JSON; arrays of float64 travel packed, so that NaN stays NaN."""
         return json.dumps(self.to_dict(), default=_packed, allow_nan=False, separators=(",", ":"))
+
+
+_TEXTS: Final = frozenset({"text", "name", "legendgroup", "customdata", "ticktext"})
+"""Properties that hold what somebody wrote; Plotly reads a few HTML tags in them, links among them."""
+
+
+def _shown(part: object, key: str = "") -> object:
+    if isinstance(part, dict):
+        return {name: _shown(value, name) for name, value in part.items()}
+    if isinstance(part, list | tuple):
+        return [_shown(value, key) for value in part]
+    if isinstance(part, float) and not math.isfinite(part):
+        return None
+    return plotly_text(part) if isinstance(part, str) and key in _TEXTS else part
+
+
+def plotly_text(text: str) -> str:
+    """Text in which Plotly finds no tags: it is shown as it was written.
+
+    >>> plotly_text('<a href="x">a & b</a>')
+    '&lt;a href="x"&gt;a &amp; b&lt;/a&gt;'
+    """
+    return escape(inert(text), quote=False)
 
 
 def _packed(value: object) -> object:

@@ -92,8 +92,8 @@ def compare_bar(picked: Sequence[str]) -> str:
         return ""
     return (
         f'<div class="lm-bar" data-testid="compare-bar"><b>{words.count(len(picked), "run")} picked</b>'
-        f"{markup.link('compare', [('run', p) for p in picked], 'Compare', css='lm-button')}"
-        '<button class="lm-button" data-act="clear">Clear</button></div>'
+        f"{markup.link('compare', [('run', p) for p in picked], 'Compare', css='lm-button', ticks='run')}"
+        '<button class="lm-button" data-untick>Clear</button></div>'
     )
 
 
@@ -152,7 +152,7 @@ def _row(run: RunInfo, spark: object, ticked: bool, now_ms: int, scored: bool) -
     rec = run.recommendation
     end = run.finished_ms or (now_ms if run.status.live else run.last_point_ms) or run.created_ms
     tick = (
-        f'<input type="checkbox" data-act="pick" data-arg="{run.id}" aria-label="pick {text(run.name)} to compare"'
+        f'<input type="checkbox" data-tick="{run.id}" aria-label="pick {text(run.name)} to compare"'
         f"{' checked' if ticked else ''}>"
     )
     sub = run.project + (f" · {run.group}" if run.group else "")

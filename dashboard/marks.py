@@ -202,7 +202,7 @@ def add_checkpoints(figure: Figure, checkpoints: Sequence[Checkpoint], place: Pl
             mode="markers",
             name="checkpoint",
             marker={"symbol": "line-ns", "size": 12, "line": {"width": 1.6, "color": colours.muted}},
-            customdata=[f"step {words.step(c.step)} · {_escaped(c.path)}" for _, c in placed],
+            customdata=[f"step {words.step(c.step)} · {c.path}" for _, c in placed],
             hovertemplate="checkpoint, %{customdata}<extra></extra>",
             cliponaxis=False,
         )
@@ -229,22 +229,17 @@ def add_references(figure: Figure, references: Mapping[str, float], scale: str, 
             yref="y",
             xanchor="right",
             yanchor="bottom",
-            text=f"{_escaped(name)} {words.number(value)}",
+            text=f"{name} {words.number(value)}",
             font={"size": 12, "color": colours.muted},
             bgcolor=rgba(colours.background, 0.7),
         )
 
 
 def _text(finding: Finding) -> str:
-    text = f"{SYMBOLS[finding.severity]} {_escaped(words.label(finding.rule))} · {words.step(finding.onset_step)}"
+    text = f"{SYMBOLS[finding.severity]} {words.label(finding.rule)} · {words.step(finding.onset_step)}"
     if finding.fired_step != finding.onset_step:
         text += f" → {words.step(finding.fired_step)}"
     return text
-
-
-def _escaped(text: str) -> str:
-    """Plotly reads a few HTML tags in its texts; what users wrote is shown as written."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _band(figure: Figure, left: float, right: float, finding: Finding, colour: str) -> None:

@@ -1,6 +1,6 @@
 """Pieces of pages as HTML: chips, sparklines, findings, tables. Everything that a user wrote is escaped here.
 
-An element with `data-act` (and `data-arg`) answers clicks: `dashboard.live` reports them to the page. A link with
+A button with `data-act` (and `data-arg`) asks the page for something, through `dashboard.live`. A link with
 `data-go` leads to another page of the dashboard without a new session.
 """
 
@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from dashboard import words
-from monitor.domain import Action, Finding, FindingState, Pending, Recommendation, RunStatus, Severity
+from monitor.domain import Action, Finding, FindingState, Pending, Recommendation, RunStatus, Severity, inert
 
 MARKS: Final = {"critical": "▲", "warning": "◆", "info": "●", "good": "✓", "none": "…", "resolved": "○", "pending": "◌"}
 ACTION_WORDS: Final = {Action.CONTINUE: "Continue", Action.STOP: "Stop", Action.INVESTIGATE: "Investigate"}
@@ -26,8 +26,8 @@ ACTION_MARKS: Final = {Action.CONTINUE: "→", Action.STOP: "■", Action.INVEST
 
 
 def text(value: object) -> str:
-    """A value as escaped text, fit for an element's body and for a quoted attribute."""
-    return escape(str(value), quote=True)
+    """A value as escaped text, fit for an element's body and for a quoted attribute; control characters are shown."""
+    return escape(inert(str(value), lines=True), quote=True)
 
 
 def run_link(run_id: str, body: str, *, css: str = "") -> str:
@@ -41,7 +41,7 @@ def run_link(run_id: str, body: str, *, css: str = "") -> str:
     return link("run", [("id", run_id)], body, css=css)
 
 
-def link(page: str, query: Sequence[tuple[str, str]], body: str, *, css: str = "") -> str:
+def link(page: str, query: Sequence[tuple[str, str]], body: str, *, css: str = "", ticks: str = "") -> str:
     """A link to a page of the dashboard.
 
     Args:
@@ -49,9 +49,11 @@ def link(page: str, query: Sequence[tuple[str, str]], body: str, *, css: str = "
         query: what the page is to show.
         body: HTML, already escaped.
         css: extra classes.
+        ticks: parameter of the query that takes what is ticked in the browser when the link is clicked.
     """
     href = f"{page}?{urlencode(query)}" if query else page
-    return f'<a class="lm-link {css}" href="{text(href)}" data-go>{body}</a>'
+    picks = f' data-ticks="{text(ticks)}"' if ticks else ""
+    return f'<a class="lm-link {css}" href="{text(href)}" data-go{picks}>{body}</a>'
 
 
 def chip(verdict: str, *, severity: str | None = None) -> str:

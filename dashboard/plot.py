@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from dashboard.figure import Figure
+from dashboard.live import safe_key
 
 _PLOTLY_JS: Final = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 _FOREVER: Final = "public, max-age=31536000, immutable"
@@ -62,6 +63,7 @@ export default function ({ data, parentElement, setStateValue }) {
   figure.layout.autosize = true;
   if (box.clientWidth < NARROW && figure.layout.legend && figure.layout.showlegend !== false) {
     figure.layout.title = { text: "" };  // the legend takes its place: beside it there is no room
+    if (figure.layout.legend.orientation === "v") figure.layout.showlegend = false;  // the table below says the lines
     Object.assign(figure.layout.legend, { x: 0, xanchor: "left" });
   }
   const config = { displaylogo: false, responsive: true, displayModeBar: data.bar ? "hover" : false,
@@ -91,7 +93,7 @@ def plot(figure: Figure, *, key: str, alt: str, bar: bool = True) -> None:
     """
     mount = st.components.v2.component("monitor_plot", js=_SCRIPT, isolate_styles=False)
     data = {"figure": figure.to_json(), "alt": alt, "bar": bar, "plotly": plotly_url(versioned=True)}
-    mount(key=key, data=data, height=figure.height, on_window_change=_noticed)
+    mount(key=safe_key(key), data=data, height=figure.height, on_window_change=_noticed)
 
 
 def window(key: str, revision: str) -> tuple[float, float] | None:
@@ -101,7 +103,7 @@ def window(key: str, revision: str) -> tuple[float, float] | None:
         key: of the plot.
         revision: the figure's `uirevision`; a zoom under another one no longer holds.
     """
-    state = st.session_state.get(key)
+    state = st.session_state.get(safe_key(key))
     value = state.get("window") if state is not None else None
     if not value or value.get("revision") != revision:
         return None

@@ -55,6 +55,27 @@ def header(seen: Snapshot, now_ms: int, zone: tzinfo, *, stale: bool = False) ->
     )
 
 
+def stop_control(run: RunInfo, problem: str = "") -> str:
+    """The button that asks a live run to stop, and below it the panel that confirms it; the browser keeps both.
+
+    Args:
+        run: one that has ended, or was asked already, has no button.
+        problem: why the last request was not taken.
+    """
+    if not run.status.live or run.stop_requested:
+        return ""
+    failed = markup.notice("critical", "Not asked.", problem, testid="stop-failed") if problem else ""
+    return (
+        '<div class="lm-stop"><button class="lm-button" data-opens="stop" aria-expanded="false">■ Ask to stop</button>'
+        f'<div class="lm-panel" data-panel="stop" role="group" aria-label="ask the loop to stop" hidden>'
+        f"<p><code>run.should_stop()</code> of <b>{text(run.name)}</b> becomes true with its next batch or "
+        "heartbeat.</p>"
+        '<label>Who asks <input name="who" value="dashboard" maxlength="100"></label>'
+        '<button class="lm-button lm-primary" data-act="stop" data-field="who" data-busy="Asking the server…">'
+        f"Ask it to stop</button></div>{failed}</div>"
+    )
+
+
 def _points(seen: Snapshot) -> str:
     """How many points the run has; of a thinned one how many of those that were logged are kept."""
     count, thinned = sum(s.count for s in seen.series), seen.info.warnings.get("thinned", 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from dashboard import markup, skill, words
@@ -16,6 +16,10 @@ TRAIN_LOSS: Final = "training loss"
 VAL_LOSS: Final = "validation loss"
 DIFFERENCES: Final = 200
 """Rows of the table of differences, at most."""
+MANY: Final = 12
+"""Runs that stand beside each other; more stand below each other."""
+COLUMNS: Final = 20
+"""Keys of the configuration that are shown where runs stand below each other, at most."""
 
 
 def metrics(seen: Sequence[Snapshot]) -> tuple[str, ...]:
@@ -41,8 +45,14 @@ def labels(runs: Sequence[RunInfo]) -> tuple[str, ...]:
     return tuple(run.name if names[run.name] == 1 else f"{run.name} {run.id[:6]}" for run in runs)
 
 
-def results(seen: Sequence[Snapshot], now_ms: int) -> str:
-    """How each run stands: verdict, last and best values; the best of them is marked."""
+def results(seen: Sequence[Snapshot], now_ms: int, lines: Mapping[str, tuple[str, str]] | None = None) -> str:
+    """How each run stands: verdict, last and best values; the best of them is marked.
+
+    Args:
+        seen: the runs.
+        now_ms: milliseconds since the epoch.
+        lines: by run id the colour and the dash of its line in the chart, which is drawn before its name.
+    """
     leader = _leader(seen)
     scored = any(skill.comparable(s.info) for s in seen)
     rows = []
@@ -51,7 +61,8 @@ def results(seen: Sequence[Snapshot], now_ms: int) -> str:
         star = ' <span class="lm-chip lm-good">★ best</span>' if run.id == leader else ""
         end = run.finished_ms or (now_ms if run.status.live else run.last_point_ms) or run.created_ms
         rows.append(
-            (markup.run_link(run.id, text(label)), markup.status(run.status), markup.chip(run.verdict),
+            (f"{_line((lines or {}).get(run.id))}{markup.run_link(run.id, text(label))}",
+             markup.status(run.status), markup.chip(run.verdict),
              words.step(run.last_step), words.number(train.last if train else None),
              words.number(val.last if val else None), words.number(run.recommendation.best_val_loss) + star,
              words.step(run.recommendation.best_step), *([skill.figure(run)] if scored else []),
@@ -60,6 +71,20 @@ def results(seen: Sequence[Snapshot], now_ms: int) -> str:
     heads = ("Run", "Status", "Verdict", "Last step", "Train", "Validation", "Best loss",
              "at step", *(["Skill"] if scored else []), "Took")  # fmt: skip
     return "<h2>Results</h2>" + markup.table(heads, rows, numeric=range(3, len(heads)))
+
+
+def _line(look: tuple[str, str] | None) -> str:
+    """A piece of the run's line, as the chart draws it."""
+    if look is None:
+        return ""
+    colour, dash = look
+    return (
+        '<svg class="lm-swatch" aria-hidden="true" width="26" height="8" viewBox="0 0 26 8"><path d="M0 4H26" '
+        f'stroke="{text(colour)}" stroke-width="2.4" stroke-dasharray="{_PATTERNS.get(dash, "")}"/></svg> '
+    )
+
+
+_PATTERNS: Final = {"dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3", "longdash": "11 4", "longdashdot": "11 3 2 3"}
 
 
 def _leader(seen: Sequence[Snapshot]) -> str | None:
@@ -88,6 +113,8 @@ def differences(runs: Sequence[RunInfo]) -> str:
     if not odd:
         same = f"All {len(keys)} keys are the same." if keys else "No configuration was logged."
         return f'<h2>Configuration</h2><p class="lm-dim">{same}</p>'
+    if len(runs) > MANY:
+        return _by_run(runs, flat, odd, len(keys))
     rows = [
         (
             f"<code>{text(key)}</code>",
@@ -99,6 +126,21 @@ def differences(runs: Sequence[RunInfo]) -> str:
         f"; the first {DIFFERENCES} are shown" if len(odd) > DIFFERENCES else ""
     )
     table = markup.table(("", *labels(runs)), rows, css="lm-wrap", matrix=True)
+    return f'<h2>Configuration</h2><p class="lm-dim">{said}.</p>{table}'
+
+
+def _by_run(runs: Sequence[RunInfo], flat: Sequence[Mapping[str, object]], odd: Sequence[str], keys: int) -> str:
+    """The same with a row for each run, where there are more runs than a screen has room for beside each other."""
+    kept = odd[:COLUMNS]
+    rows = [
+        (
+            text(label),
+            *(markup.shown(c[key], limit=40) if key in c else '<span class="lm-dim">not set</span>' for key in kept),
+        )
+        for label, c in zip(labels(runs), flat, strict=True)
+    ]
+    said = f"{len(odd)} of {keys} keys differ" + (f"; the first {COLUMNS} are shown" if len(odd) > COLUMNS else "")
+    table = markup.table(("", *kept), rows, css="lm-wrap", matrix=True)
     return f'<h2>Configuration</h2><p class="lm-dim">{said}.</p>{table}'
 
 

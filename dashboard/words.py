@@ -124,10 +124,15 @@ def ago(ms: int | None, now_ms: int) -> str:
 def clock(ms: int | None, zone: tzinfo = UTC) -> str:
     """A moment as date and time of day in the reader's time zone.
 
-    >>> clock(0), clock(None)
-    ('1970-01-01 00:00:00', '–')
+    >>> clock(0), clock(None), clock(2**60)
+    ('1970-01-01 00:00:00', '–', '1,152,921,504,606,846,976 ms')
     """
-    return NOTHING if ms is None else datetime.fromtimestamp(ms / 1000, zone).strftime("%Y-%m-%d %H:%M:%S")
+    if ms is None:
+        return NOTHING
+    try:
+        return datetime.fromtimestamp(ms / 1000, zone).strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, ValueError, OSError):  # beyond the calendar
+        return f"{ms:,} ms"
 
 
 def label(verdict: str) -> str:

@@ -11,6 +11,7 @@ A caller can catch `MonitorError` for all of them, or the builtin that each one 
     │   └── BatchTooLarge                       the receiver, or a proxy before it, takes no body of that size
     ├── OffsetGap            (ValueError)       a batch that does not start where the writer's last one ended
     ├── FileUnreadable       (ValueError)       an input file; names the file, the place and what is wrong
+    │   └── NoHistory                           a file that is whole, but holds no history of a training
     ├── RunExists            (ValueError)       resume="never", but the run is there
     ├── MlflowRefused        (ValueError)       MLflow will not take a run, however often it is asked
     ├── RunNotFound          (LookupError)
@@ -140,8 +141,25 @@ class FileUnreadable(MonitorError, ValueError):
 
     def __init__(self, path: str, place: str, problem: str) -> None:
         super().__init__(f"{path}{', ' + place if place else ''}: {problem}")
-        self.path = path
-        self.place = place
+        self.path, self.place, self.problem = path, place, problem
+
+
+class NoHistory(FileUnreadable):
+    """A file is whole, and holds no history of a training.
+
+    Args:
+        path: the file as the user named it.
+        problem: what it is instead.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        problem: str = "is JSON, but no history of a training; expected a list of numbers for each metric, a list of "
+        "objects, or one object a line",
+        place: str = "",
+    ) -> None:
+        super().__init__(path, place, problem)
 
 
 class RunExists(MonitorError, ValueError):

@@ -6,18 +6,49 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NoReturn
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
-from monitor.domain import Action, Diagnosis, Finding, FindingState, Pending, Recommendation, RunStatus, Severity, whole
+from monitor.domain import (
+    Action,
+    Diagnosis,
+    Finding,
+    FindingState,
+    Pending,
+    Recommendation,
+    RunStatus,
+    Severity,
+    inert,
+    whole,
+)
 
 _PIPED = 160
 """Columns of text that does not go to a terminal."""
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED)
-err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _PIPED)
+_BRACKET, _BACKSLASH = "\ufdd0", "\ufdd1"
+"""Stand for a bracket and a backslash of somebody's text until the markup around it has been read; no text holds them,
+since they are no characters and `inert` shows them as escapes."""
+_HIDE: Final = {ord("["): _BRACKET, ord("\\"): _BACKSLASH}
+_SHOW: Final = {ord(_BRACKET): "[", ord(_BACKSLASH): "\\"}
+
+
+class Screen(Console):
+    """A console on which text has no power: control characters are shown, and what `escape` hid is brought back."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The pieces of a renderable; Rich's own control codes are pieces of their own and pass."""
+        for piece in super().render(renderable, options):
+            if piece.control:
+                yield piece
+            else:
+                yield Segment(inert(piece.text.translate(_SHOW), lines=True), piece.style)
+
+
+out = Screen(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _PIPED)
+err = Screen(stderr=True, highlight=False, emoji=False, width=None if sys.stderr.isatty() else _PIPED)
 
 _OVER = 5
 """Findings that are over which text lists, at most, and as many warnings among the older ones."""
@@ -33,14 +64,15 @@ STATUSES = {
 }
 
 
-def fail(message: str, status: int = 2) -> NoReturn:
+def fail(message: str, status: int = 2, *, lines: bool = False) -> NoReturn:
     """Print one line on standard error and exit.
 
     Args:
         message: what is wrong, where, and the fix.
         status: the exit status.
+        lines: True where the message has several lines, such as one that points at a character.
     """
-    err.print(f"[bold red]error:[/] {escape(message)}")
+    err.print(f"[bold red]error:[/] {escape(message, lines=lines)}", soft_wrap=not err.is_terminal)
     sys.exit(status)
 
 
@@ -52,9 +84,14 @@ def emit(data: object, text: object, as_json: bool) -> None:
         out.print(text, soft_wrap=isinstance(text, str) and not out.is_terminal)
 
 
-def escape(text: str) -> str:
-    """Text that Rich prints as it is, square brackets included."""
-    return text.replace("[", r"\[")
+def escape(text: object, *, lines: bool = False) -> str:
+    """Somebody's text within markup for `out` and `err`: it is printed as it is, whatever stands around it.
+
+    Args:
+        text: what somebody wrote.
+        lines: True where it may have several lines; else a line end is shown as an escape.
+    """
+    return inert(str(text), lines=lines).translate(_HIDE)
 
 
 def number(value: float | None) -> str:
@@ -107,7 +144,7 @@ def finding_lines(finding: Finding) -> str:
         if v is not None
     )
     lines = [
-        f"[{colour}]●[/] [bold]{finding.rule}[/] ({finding.state}, {finding.severity}; {steps})",
+        f"[{colour}]●[/] [bold]{escape(finding.rule)}[/] ({finding.state}, {finding.severity}; {steps})",
         f"  {escape(finding.explanation)}",
         f"  [dim]{escape(shown)}[/]",
     ]
@@ -124,8 +161,8 @@ def findings_lines(findings: Sequence[Finding]) -> list[str]:
     loud = [f for f in over if f.severity is not Severity.INFO]
     shown = {f.number for f in [*over[-_OVER:], *loud[-_OVER:]]}
     lines += [
-        f"[dim]○ {f.rule} (resolved, {f.severity}; began at {number(f.onset_step)}, fired at {number(f.fired_step)}, "
-        f"resolved at {number(f.resolved_step)})[/]"
+        f"[dim]○ {escape(f.rule)} (resolved, {f.severity}; began at {number(f.onset_step)}, "
+        f"fired at {number(f.fired_step)}, resolved at {number(f.resolved_step)})[/]"
         for f in over
         if f.number in shown
     ]
@@ -137,7 +174,7 @@ def findings_lines(findings: Sequence[Finding]) -> list[str]:
 
 def pending_lines(pending: Sequence[Pending]) -> list[str]:
     """What may come, a line each, as Rich markup."""
-    return [f"[{COLOURS[p.severity]}]…[/] [bold]{p.rule}[/] (pending) {escape(p.explanation)}" for p in pending]
+    return [f"[{COLOURS[p.severity]}]…[/] [bold]{escape(p.rule)}[/] (pending) {escape(p.explanation)}" for p in pending]
 
 
 def recommendation_lines(rec: Recommendation) -> list[str]:
@@ -157,7 +194,7 @@ def diagnosis_text(diagnosis: Diagnosis) -> str:
     """A whole diagnosis for a person, as Rich markup."""
     counts = diagnosis.counts
     lines = [
-        f"[bold]{diagnosis.verdict}[/]: {escape(diagnosis.headline)}",
+        f"[bold]{escape(diagnosis.verdict)}[/]: {escape(diagnosis.headline)}",
         *recommendation_lines(diagnosis.recommendation),
         "",
         *findings_lines(diagnosis.findings),

@@ -61,39 +61,37 @@ def _run(ref: str) -> None:
         return
     if seen.info.status.live != st.session_state.get("_alive"):
         st.rerun()
-    _header(seen, stale=reading.error is not None)
+    taken, problem = _ask_to_stop(seen.info)
+    if taken:
+        seen = data.keep(f"run {ref}", lambda: data.snapshot(ref)).value or seen
+    _header(seen, problem, stale=reading.error is not None)
     _chart(seen)
     _tabs(seen)
 
 
-def _header(seen: Snapshot, *, stale: bool) -> None:
-    left, right = st.columns([6, 1], vertical_alignment="top")
+def _header(seen: Snapshot, problem: str, *, stale: bool) -> None:
+    left, right = st.columns([6, 2], vertical_alignment="top")
     with left:
         live.html(sheet.header(seen, data.now_ms(), zone(), stale=stale), key="header")
-    with right, st.container(horizontal=True, horizontal_alignment="right"):
-        can_ask = seen.info.status.live and not seen.info.stop_requested
-        if can_ask and st.button("Ask to stop", icon=":material/stop_circle:", key="ask_stop"):
-            _confirm_stop(seen.info)
+    with right:
+        live.html(sheet.stop_control(seen.info, problem), key=_stop_key(seen.info))
     live.html(markup.banner(seen.info.recommendation, live=not seen.info.status.over), key="banner")
 
 
-@st.dialog("Ask the loop to stop?")
-def _confirm_stop(run: RunInfo) -> None:
-    """A stop is asked for only after a second click, with the name of who asks."""
-    st.markdown(f"`run.should_stop()` of **{_plain(run.name)}** becomes true with its next batch or heartbeat.")
-    who = st.text_input("Who asks", value="dashboard", max_chars=100)
-    if st.button("Ask it to stop", type="primary", key="confirm_stop"):
-        try:
-            data.api().run(run.id).request_stop(who.strip() or "dashboard")
-        except MonitorError as error:
-            st.error(str(error))
-            return
-        st.rerun()
+def _stop_key(run: RunInfo) -> str:
+    return f"stop {run.id}"
 
 
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#+-.!|$:~" else c for c in text)
+def _ask_to_stop(run: RunInfo) -> tuple[bool, str]:
+    """Ask the loop to stop where the reader wants it: whether the server has taken it, and else what it said."""
+    wanted = live.heard(_stop_key(run))
+    if wanted is None:
+        return False, ""
+    try:
+        data.api().run(run.id).request_stop(wanted.arg.strip()[:100] or "dashboard")
+    except MonitorError as error:
+        return False, " ".join(data.explain(error))
+    return True, ""
 
 
 def _chart(seen: Snapshot) -> None:
@@ -275,7 +273,7 @@ def _small(info: RunInfo, series: SeriesInfo) -> None:
     try:
         curve: Curve = data.curve(info.id, info.version, series.key, x=x_axis, width=data.SMALL_WIDTH, smoothing=0.0)
     except MonitorError as error:
-        st.caption(str(error))
+        live.html(markup.notice("warning", *data.explain(error)), key=f"no-small {series.key}")
         return
     scale = "linear" if series.role in (Role.LR, Role.UNMAPPED, Role.SYSTEM) else "auto"
     look = reader.look(x_axis, scale, revision=f"{info.id} {series.key} {x_axis}")

@@ -115,9 +115,13 @@ def _list(filters: Filters) -> None:
     if found.total == 0 and filters == Filters(order=filters.order, page=filters.page):
         _welcome()
         return
-    picked: list[str] = st.session_state.setdefault("_picked", [])
+    asked = live.heard("runs")
+    if asked is not None and asked.act == "sort":
+        st.query_params["sort"] = asked.arg
+        st.rerun()
+    picked = st.session_state["_picked"] = live.ticked("runs", st.session_state.get("_picked", []))
     table = runs_table(found, picked, data.now_ms(), stale=reading.error is not None)
-    _answer(live.html(compare_bar(picked) + table, key="runs"), picked, found)
+    live.html(compare_bar(picked) + table, key="runs", ticks=picked)
     _pages(filters, found)
 
 
@@ -166,20 +170,6 @@ def _welcome() -> None:
     with middle:
         st.code(EXAMPLE, language="python")
         st.caption("Or run `monitor demo`: five real training runs, one of each kind of trouble.")
-
-
-def _answer(act: live.Act | None, picked: list[str], found: RunPage) -> None:
-    """Do what was clicked in the table."""
-    if act is None:
-        return
-    if act.act == "pick":
-        here = {run.id for run in found.items}
-        st.session_state["_picked"] = [*(p for p in picked if p not in here), *act.arg.split()]
-    elif act.act == "clear":
-        st.session_state["_picked"] = []
-    elif act.act == "sort":
-        st.query_params["sort"] = act.arg
-    st.rerun()
 
 
 page()

@@ -46,6 +46,28 @@ class StopModel(BaseModel):
     stop_requested: str
 
 
+class RunIdModel(BaseModel):
+    """The run that something was done to."""
+
+    run_id: str
+
+
+class DeletedRunModel(BaseModel):
+    """A run that was deleted; its own fields stand beside the time."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    deleted_ms: int = Field(description="When it was deleted, milliseconds since the epoch.")
+
+
+class DeletedModel(BaseModel):
+    """The runs that can be restored."""
+
+    keep_days: float = Field(description="Days after which a deleted run is removed for good.")
+    deleted: list[DeletedRunModel]
+
+
 class ProjectModel(BaseModel):
     """A project and how many runs it has."""
 

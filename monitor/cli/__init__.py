@@ -7,18 +7,19 @@ status 2; an interrupt ends with 130.
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 
 import typer
 
 from monitor import __version__
 from monitor.cli import curves, database, imports, journals, keeping, losses, rules, runs, serve
-from monitor.errors import MonitorError
+from monitor.errors import MonitorError, QueryError
 from monitor.screen import fail
 
 app = typer.Typer(
     name="monitor",
-    help="Training monitor: streams losses into SQL, diagnoses the curve, and tells the loop when to stop.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -35,6 +36,21 @@ imports.register(app)
 keeping.register(_runs, database.register(app), app)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"lossmonitor {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version, and nothing else."
+    ),
+) -> None:
+    """Training monitor: streams losses into SQL, diagnoses the curve, and tells the loop when to stop."""
+
+
 @app.command(rich_help_panel="Other")
 def version(json: bool = typer.Option(False, "--json", help="Print as JSON.")) -> None:
     """Print the version of the package and of Python."""
@@ -46,10 +62,18 @@ def version(json: bool = typer.Option(False, "--json", help="Print as JSON.")) -
 
 def main() -> None:
     """Run the command line; the entry point of the package."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what the terminal's encoding lacks is shown as an escape
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except MonitorError as error:
-        fail(str(error))
+        fail(str(error), lines=isinstance(error, QueryError))
+    except BrokenPipeError:  # who read the output, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        fail(f"{os.fsdecode(error.filename) + ': ' if error.filename else ''}{error.strerror or error}")
     except ImportError as error:
         package = (error.name or "").split(".")[0]
         if package not in _EXTRA_OF:

@@ -137,7 +137,7 @@ class Report:
         out.print("")
         out.print(self._rules_table(labelled > 0))
         if silent := self._silent():
-            out.print(f"[dim]never fired: {', '.join(silent)}[/]")
+            out.print(f"[dim]never fired: {escape(', '.join(silent))}[/]")
         out.print("")
         out.print(self._stops_table())
         if len(self.configs) > 1:
@@ -158,7 +158,7 @@ class Report:
         for rows in zip(*self.rules, strict=True):
             if any(row.fired or row.labelled for row in rows):
                 cells = [_rule_cells(row, labelled) for row in rows]
-                table.add_row(rows[0].rule, *(_pair(column) for column in zip(*cells, strict=True)))
+                table.add_row(escape(rows[0].rule), *(_pair(column) for column in zip(*cells, strict=True)))
         return table
 
     def _silent(self) -> list[str]:
@@ -176,7 +176,7 @@ class Report:
         for rows in zip(*self.rules, strict=True):
             if any(row.fired for row in rows):
                 cells = [_stop_cells(row.stops) for row in rows]
-                table.add_row(f"first {rows[0].rule}", *cells[0])
+                table.add_row(f"first {escape(rows[0].rule)}", *cells[0])
                 for name, other in zip(self.names[1:], cells[1:], strict=True):
                     if other != cells[0]:
                         table.add_row(f"  by {escape(name)}", *other)
@@ -187,7 +187,7 @@ class Report:
         out.print(f"\n[bold]{len(self.changed):,}[/] runs changed verdict, {same:,} did not")
         for run in self.changed[:_SHOWN]:
             steps = " → ".join(number(side.stop.step) for side in run.sides)
-            verdicts = " → ".join(side.verdict for side in run.sides)
+            verdicts = " → ".join(escape(side.verdict) for side in run.sides)
             stop = f" [dim](stop at {steps})[/]" if any(side.stop.step is not None for side in run.sides) else ""
             out.print(f"  {escape(run.name)}: {verdicts}{stop}")
         if len(self.changed) > _SHOWN:

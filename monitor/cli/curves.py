@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from monitor.errors import LossError
-from monitor.screen import diagnosis_text, emit
+from monitor.screen import diagnosis_text, emit, err, escape
 
 
 def register(app: typer.Typer) -> None:
@@ -60,6 +60,8 @@ def diagnose(
         config=config,
     )
     found = replace(found, counts=replace(found.counts, unmapped=tuple(curves.unmapped)))
+    for what in curves.left_out:
+        err.print(f"[yellow]left out: {escape(what)}[/]")
     emit(found.to_dict(), diagnosis_text(found), json)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from monitor import settings as settings_
-from monitor.screen import emit
+from monitor.errors import SettingsError
+from monitor.screen import emit, escape
 
 _URL = typer.Option(None, "--url", help="SQLAlchemy URL of the database; default: the one in the settings.")
 
@@ -28,7 +29,9 @@ def upgrade(
     """Bring the database to the schema of this version; a new database is made."""
     from monitor.store import migrate
 
-    target = url or _store_url()
+    target = own_database(url, "monitor db upgrade")
+    if target == settings_.load().store_url and target.startswith("sqlite"):
+        settings_.load().make_dir()
     before = migrate.current(target)
     migrate.upgrade(target, revision)
     _report("upgraded", target, before, json)
@@ -41,8 +44,11 @@ def downgrade(
 ) -> None:
     """Take the database back to an older schema."""
     from monitor.store import migrate
+    from monitor.store.connect import parse_url
+    from monitor.store.version import refuse_missing
 
-    target = url or _store_url()
+    target = own_database(url, "monitor db downgrade")
+    refuse_missing(parse_url(target))
     before = migrate.current(target)
     migrate.downgrade(target, revision)
     _report("downgraded", target, before, json)
@@ -52,16 +58,26 @@ def check(url: str = _URL, json: bool = typer.Option(False, "--json", help="Prin
     """Say which schema the database has; exit status 2 where it is not this version's."""
     from monitor.store import Store, migrate
 
-    target = url or _store_url()
+    target = own_database(url, "monitor db check")
     Store.open(target, create=False).close()
     _report("checked", target, migrate.current(target), json)
 
 
-def _store_url() -> str:
+def own_database(url: str | None, command: str) -> str:
+    """The database that a command works on: the one that is named, else that of the settings.
+
+    Args:
+        url: as the user gave it.
+        command: what was called, for the error.
+
+    Raises:
+        SettingsError: runs go to a server, whose database is not reached from here.
+    """
     loaded = settings_.load()
-    if loaded.database_url is None:
-        loaded.make_dir()
-    return loaded.store_url
+    if url is None and loaded.database_url is None and loaded.server_url is not None:
+        problem = f"{loaded.server_url} keeps the runs, and `{command}` works on a database"
+        raise SettingsError("server_url", problem, "call it where the server runs, or name the database with --url")
+    return url or loaded.store_url
 
 
 def _report(done: str, url: str, before: str | None, json: bool) -> None:
@@ -72,4 +88,4 @@ def _report(done: str, url: str, before: str | None, json: bool) -> None:
     after = migrate.current(url)
     shown = without_password(parse_url(url))
     change = f"at schema {after}" if before == after else f"from schema {before or 'none'} to {after or 'none'}"
-    emit({"url": shown, "before": before, "after": after}, f"{done}: {shown}, {change}", json)
+    emit({"url": shown, "before": before, "after": after}, f"{done}: {escape(shown)}, {escape(change)}", json)

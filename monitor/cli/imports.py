@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from monitor.client.sinks import Sink
-    from monitor.importers import ImportedRun, NotTraining, Sent, Source
+    from monitor.importers import ImportedRun, NotTraining, Sent, Source, Twins
     from monitor.settings import Settings
 
 _SHOWN = 10
@@ -70,11 +70,13 @@ def import_(
     summary = _Summary()
     if found:
         _store_all(found, loaded, summary, project, name)
+    if not summary.stored and len(summary.broken) == 1 and not summary.ignored:
+        fail(_line(*summary.broken[0]))
     if not summary.stored:
         for place in summary.broken:
             err.print(f"[red]broken[/]  {escape(_line(*place))}")
         for item in summary.ignored[:_SHOWN]:
-            err.print(f"[dim]ignored {escape(item.source)}: {item.reason}[/]")
+            err.print(f"[dim]ignored {escape(item.source)}: {escape(item.reason)}[/]")
         fail(f"no run could be read from {', '.join(source)}")
     emit(_data(summary), "", True) if json else _print(summary)
     if summary.damaged:
@@ -92,26 +94,36 @@ def _store_all(
 ) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+    from monitor.importers import Twins
+
     bars = (TextColumn("{task.description}"), BarColumn(30), MofNCompleteColumn(), TextColumn("{task.fields[points]}"))
+    twins = Twins()
     sink = _sink(settings)
     try:
         with Progress(*bars, console=err) as progress:
             task = progress.add_task("reading", total=len(found), points="")
             for item in found:
                 progress.update(task, description=escape(item.shown[-60:]))
-                _store(item, sink, summary, project, name, progress, task)
+                _store(item, twins, sink, summary, project, name, progress, task)
                 progress.advance(task)
     finally:
         sink.close()
 
 
 def _store(
-    item: Source, sink: Sink, summary: _Summary, project: str | None, name: str | None, progress: Progress, task: TaskID
+    item: Source,
+    twins: Twins,
+    sink: Sink,
+    summary: _Summary,
+    project: str | None,
+    name: str | None,
+    progress: Progress,
+    task: TaskID,
 ) -> None:
     """Store what one source holds; a run that is refused is noted, a store that is gone ends it all."""
     from monitor.importers import ImportedRun, NotTraining, send_run
 
-    for found in item.read():
+    for found in item.read(twins):
         if isinstance(found, NotTraining):
             summary.ignored.append(found)
             continue
@@ -160,9 +172,9 @@ def _print(summary: _Summary) -> None:
     for run, sent in summary.stored:
         mapped = run.mapped()
         table.add_row(
-            sent.run_id[:8],
+            escape(sent.run_id[:8]),
             escape(run.name),
-            run.kind,
+            escape(run.kind),
             number(len(run.points)),
             escape(mapped.get(Role.TRAIN, "-")),
             escape(mapped.get(Role.VAL, "-")),
@@ -178,7 +190,7 @@ def _print(summary: _Summary) -> None:
     lines = [f"[red]broken[/]  {escape(_line(*place))}" for place in summary.broken]
     lines += [f"[red]broken[/]  {escape(_line(s, n.place, n.reason))}" for s, n in notes if n.broken]
     lines += [f"[dim]skipped {escape(_line(s, n.place, n.reason))}[/]" for s, n in notes if not n.broken]
-    lines += [f"[dim]ignored {escape(item.source)}: {item.reason}[/]" for item in summary.ignored]
+    lines += [f"[dim]ignored {escape(item.source)}: {escape(item.reason)}[/]" for item in summary.ignored]
     for line in lines[:_SHOWN]:
         out.print(line, soft_wrap=True)
     if len(lines) > _SHOWN:

@@ -1,22 +1,26 @@
-"""What is kept: `monitor runs rm|deleted|restore|export`, `monitor gc|projects`, `monitor db copy`, on the store."""
+"""What is kept: `monitor runs rm|deleted|restore|export`, `monitor projects`, `monitor gc`, `monitor db copy`."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from monitor import settings as settings_
-from monitor.screen import ago, emit, err, escape, number, out
+from monitor.cli.database import own_database
+from monitor.screen import ago, emit, err, escape, fail, number, out
 
 if TYPE_CHECKING:
-    from monitor.store import Store
+    from monitor.client.reader import Api, RunView
+    from monitor.domain import Points, RunInfo, SeriesInfo
     from monitor.store.copy import Progress as Copied
 
 _RUNS = typer.Argument(..., metavar="RUN…", help="Ids, first digits of ids, or names.", show_default=False)
 _URL = typer.Option(None, "--url", help="SQLAlchemy URL of the database; default: the one in the settings.")
+_SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
 _DAY_MS = 86_400_000
 _JSON = typer.Option(False, "--json", help="Print as JSON.")
 
@@ -32,34 +36,30 @@ def register(runs: typer.Typer, db: typer.Typer, app: typer.Typer) -> None:
     app.command(rich_help_panel="Watch")(projects)
 
 
-def rm(runs: list[str] = _RUNS, url: str = _URL, json: bool = _JSON) -> None:
+def rm(runs: list[str] = _RUNS, url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
     """Delete runs: they leave every list at once, and for good when `monitor gc` comes by after its delay."""
-    with _store(url) as store:
-        ids = [store.run(ref).id for ref in runs]
+    with _api(url, server) as api:
+        ids = [api.run(ref).id for ref in runs]
         for run_id in ids:
-            store.delete(run_id, now_ms=_now())
-    emit(
-        {"deleted": ids},
-        f"deleted {len(ids)}; `monitor runs restore ID` brings one back for {settings_.load().purge_days:g} days",
-        json,
-    )
+            api.delete(run_id)
+        days = api.purge_days()
+    emit({"deleted": ids}, f"deleted {len(ids)}; `monitor runs restore ID` brings one back for {days:g} days", json)
 
 
-def restore(runs: list[str] = _RUNS, url: str = _URL, json: bool = _JSON) -> None:
+def restore(runs: list[str] = _RUNS, url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
     """Bring deleted runs back; `monitor runs deleted` lists them."""
-    with _store(url) as store:
-        found = [store.restore(ref, now_ms=_now()) for ref in runs]
-    data: dict[str, object] = {"restored": [run.id for run in found]}
-    emit(data, "\n".join(f"restored {escape(f'{run.project}/{run.name}')} [dim]{run.id}[/]" for run in found), json)
+    with _api(url, server) as api:
+        found = [api.restore(ref) for ref in runs]
+    lines = [f"restored {escape(f'{run.project}/{run.name}')} [dim]{escape(run.id)}[/]" for run in found]
+    emit({"restored": [run.id for run in found]}, "\n".join(lines), json)
 
 
-def deleted(url: str = _URL, json: bool = _JSON) -> None:
+def deleted(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
     """List deleted runs that can still be restored, and for how long."""
     from rich.table import Table
 
-    days = settings_.load().purge_days
-    with _store(url) as store:
-        found = store.deleted()
+    with _api(url, server) as api:
+        days, found = api.purge_days(), api.deleted()
     if json:
         emit({"keep_days": days, "deleted": [{**run.to_dict(), "deleted_ms": at} for run, at in found]}, "", True)
         return
@@ -72,7 +72,7 @@ def deleted(url: str = _URL, json: bool = _JSON) -> None:
     for run, at in found:
         left = max(0.0, days - (_now() - at) / _DAY_MS)
         shown = f"{left:.1f} days" if left else "the next gc"
-        table.add_row(run.id[:8], escape(f"{run.project}/{run.name}"), ago(run.created_ms), ago(at), shown)
+        table.add_row(escape(run.id[:8]), escape(f"{run.project}/{run.name}"), ago(run.created_ms), ago(at), shown)
     out.print(table)
 
 
@@ -81,6 +81,7 @@ def export(
     to: Path = typer.Option(..., "--to", help="File to write; its ending says the format: .csv or .parquet."),
     key: list[str] = typer.Option(None, "--key", help="Series to write, may be repeated; default all."),
     url: str = _URL,
+    server: str = _SERVER,
     json: bool = _JSON,
 ) -> None:
     """Write the points of runs to a CSV or Parquet file."""
@@ -88,12 +89,31 @@ def export(
 
     from monitor.store.export import export_points
 
-    with _store(url) as store, Progress(BarColumn(30), MofNCompleteColumn(), console=err) as progress:
+    with _api(url, server) as api, Progress(BarColumn(30), MofNCompleteColumn(), console=err) as progress:
         task = progress.add_task("", total=len(runs))
         points = export_points(
-            store, runs, to, keys=key or None, progress=lambda done, _: progress.update(task, completed=done)
+            _Points(api), runs, to, keys=key or None, progress=lambda done, _: progress.update(task, completed=done)
         )
     emit({"file": str(to), "points": points}, f"wrote {number(points)} points to {escape(str(to))}", json)
+
+
+class _Points:
+    """What an export asks for, from a reader of runs."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._views: dict[str, RunView] = {}
+
+    def run(self, ref: str) -> RunInfo:
+        view = self._api.run(ref)
+        self._views[view.id] = view
+        return view.info
+
+    def series(self, run_id: str) -> Sequence[SeriesInfo]:
+        return self._views[run_id].series()
+
+    def history_batches(self, run_id: str, key: str) -> Iterator[Points]:
+        return self._views[run_id].batches(key)
 
 
 def gc(
@@ -109,6 +129,7 @@ def gc(
     json: bool = _JSON,
 ) -> None:
     """Delete and thin old runs as the settings say, or the options, and remove deleted ones for good."""
+    from monitor.store import Store
     from monitor.store.keeping import EVERY_OTHER, Policy, keep
 
     policy = Policy.of(settings_.load())
@@ -121,9 +142,9 @@ def gc(
 
     def say(run_id: str, kept: int, left_out: int) -> None:
         if not dry_run:
-            err.print(f"thinned {run_id}: {kept:,} of {kept + left_out:,} points kept")
+            err.print(f"thinned {escape(run_id)}: {kept:,} of {kept + left_out:,} points kept")
 
-    with _store(url) as store:
+    with Store.open(own_database(url, "monitor gc"), create=False) as store:
         done = keep(store, policy, _now(), project=project, dry_run=dry_run, thinned=say)
     thinned: list[dict[str, object]] = [
         {"run_id": run_id} if dry_run else {"run_id": run_id, "kept": kept, "of": kept + left_out}
@@ -135,32 +156,43 @@ def gc(
     emit(data, f"runs: {words.format(*counts)}", json)
 
 
-def projects(url: str = _URL, json: bool = _JSON) -> None:
+def projects(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
     """List the projects, how long their runs are kept, and how many are due."""
     from rich.table import Table
 
-    from monitor.store.keeping import Policy, keep
-
-    policy = Policy.of(settings_.load())
     data: list[dict[str, object]] = []
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("project", "runs", "kept for", "thinned after", "to delete", "to thin"):
+    with _api(url, server) as api:
+        found, kept, purge_days, local = api.projects(), api.keeping(), api.purge_days(), api.server is None
+    due = _due([name for name, _ in found], url) if local and found else {}
+    for column in ("project", "runs", "kept for", "thinned after", *(["to delete", "to thin"] if local else [])):
         table.add_column(column, justify="left" if column == "project" else "right")
-    with _store(url) as store:
-        for name, runs in store.projects():
-            due = keep(store, policy, _now(), project=name, dry_run=True)
-            kept, thinned, old, long = policy.kept_for(name), policy.thinned_after(name), due.deleted, due.thinned
-            row = {"name": name, "runs": runs, "keep_days": kept, "thin_days": thinned}
-            data.append({**row, "to_delete": len(old), "to_thin": len(long)})
-            days = ("ever" if kept is None else f"{kept:g} days", "never" if thinned is None else f"{thinned:g} days")
-            table.add_row(escape(name), number(runs), *days, number(len(old)), number(len(long)))
+    for name, runs in found:
+        keep_days, thin_days = kept.get(name, (None, None))
+        data.append({"name": name, "runs": runs, "keep_days": keep_days, "thin_days": thin_days, **due.get(name, {})})
+        days = (
+            "ever" if keep_days is None else f"{keep_days:g} days",
+            "never" if thin_days is None else f"{thin_days:g} days",
+        )
+        table.add_row(escape(name), number(runs), *days, *(number(count) for count in due.get(name, {}).values()))
     if json:
-        emit({"projects": data, "purge_days": policy.purge_days}, "", True)
+        emit({"projects": data, "purge_days": purge_days}, "", True)
     elif data:
         out.print(table)
-        out.print(f"A deleted run can be restored for {policy.purge_days:g} days.", style="dim")
+        out.print(f"A deleted run can be restored for {purge_days:g} days.", style="dim")
     else:
         out.print("No projects yet.")
+
+
+def _due(names: Sequence[str], url: str | None) -> dict[str, dict[str, int]]:
+    """By project, how many runs the next round would delete and thin; a server does not tell."""
+    from monitor.store import Store
+    from monitor.store.keeping import Policy, keep
+
+    loaded = settings_.load()
+    with Store.open(url or loaded.store_url, create=False) as store:
+        rounds = {name: keep(store, Policy.of(loaded), _now(), project=name, dry_run=True) for name in names}
+    return {name: {"to_delete": len(due.deleted), "to_thin": len(due.thinned)} for name, due in rounds.items()}
 
 
 def copy(
@@ -185,10 +217,17 @@ def copy(
     emit(data, f"{number(end.done)} of {number(end.total)} runs verified, {number(end.copied)} copied now", json)
 
 
-def _store(url: str | None) -> Store:
+def _api(url: str | None, server: str | None) -> Api:
+    """A reader of the database that is named, else of the server, else of the embedded store; it makes none of them."""
+    from monitor.client.reader import Api
     from monitor.store import Store
 
-    return Store.open(url or settings_.load().store_url, create=False)
+    if url is None:
+        return Api(server)
+    if server is not None:
+        fail("--url names a database and --server a server; leave one of them out")
+    Store.open(url, create=False).close()
+    return Api(settings=settings_.load().model_copy(update={"database_url": url, "server_url": None}))
 
 
 def _now() -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import math
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -32,7 +34,10 @@ def register(app: typer.Typer) -> None:
 def profile(
     context: typer.Context,
     name: str = typer.Argument(
-        ..., metavar="LOSS", help="Dotted name, such as torch.nn.HuberLoss.", show_default=False
+        ...,
+        metavar="LOSS",
+        help="Such as torch.nn.HuberLoss, mymodule.my_loss, ./file.py:my_loss or huber.",
+        show_default=False,
     ),
     kind: str = typer.Option(None, help="How it is called: regression, classification, margin, pairwise …"),
     classes: int = typer.Option(5, min=2, help="Classes, for a loss over scores."),
@@ -41,10 +46,11 @@ def profile(
     """Measure what a loss function is like; further options are its own parameters, such as --delta 1."""
     from monitor import losses
 
+    sys.path.append(str(Path.cwd()))  # a module of the current folder, as `python -m` finds it too
     found = losses.profile(losses.load(name, **_settings(context.args, name)), kind, classes=classes, name=name)
     table = Table(box=None, show_header=False, pad_edge=False, title=f"[bold]{escape(name)}[/]", title_justify="left")
     for label, value in found.rows():
-        table.add_row(f"[dim]{label}[/]", escape(value))
+        table.add_row(f"[dim]{escape(label)}[/]", escape(value))
     if json:
         emit(found.to_dict(), "", True)
         return
@@ -68,7 +74,7 @@ def _pictures(found: LossProfile) -> Table:
 
 def compare(
     names: list[str] = typer.Argument(
-        ..., metavar="LOSS…", help="Losses by name, such as mse huber.", show_default=False
+        ..., metavar="LOSS…", help="Losses by name, such as mse huber, or ./file.py:my_loss.", show_default=False
     ),
     data: str = typer.Option("digits", help="Data set of scikit-learn: digits, iris, wine, breast_cancer, diabetes."),
     seeds: int = typer.Option(5, min=2, help="Trainings of each loss."),
@@ -81,7 +87,11 @@ def compare(
     """Train the same small network under several losses and rank them, with intervals over seeds."""
     from monitor import losses
 
-    found = losses.compare(names, data, seeds, metric=metric, label_noise=label_noise, outliers=outliers, epochs=epochs)
+    sys.path.append(str(Path.cwd()))
+    wanted = [losses.load(name) if ":" in name or name.endswith(".py") else name for name in names]
+    found = losses.compare(
+        wanted, data, seeds, metric=metric, label_noise=label_noise, outliers=outliers, epochs=epochs
+    )
     emit(found.to_dict(), Markdown(found.to_markdown()), json)
 
 
@@ -123,6 +133,6 @@ def _settings(words: list[str], loss: str) -> dict[str, object]:
         text = rest.pop(0) if rest and not rest[0].startswith("--") else "True"
         try:
             settings[name[2:].replace("-", "_")] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             settings[name[2:].replace("-", "_")] = text
     return settings

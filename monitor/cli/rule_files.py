@@ -9,8 +9,8 @@ from pathlib import Path
 from monitor import settings as settings_
 from monitor.documents import line_of, read_data
 from monitor.errors import FileUnreadable, MonitorError, RulesError
-from monitor.importers.curves import EPOCH_NAMES, STEP_NAMES, Curves, curves_of, read_table
-from monitor.importers.table import Row
+from monitor.importers.curves import Curves, curves_of, read_table
+from monitor.importers.table import EPOCH_NAMES, STEP_NAMES, Row
 from monitor.ingest.engines import open_engines
 from monitor.roles import Role
 from monitor.rules import RulesConfig

@@ -60,7 +60,13 @@ def ls(
         )
         colour = COLOURS[chosen.severity]
         severity = f"[{colour}]{chosen.severity}[/]{'' if chosen.severity is spec.severity else '*'}"
-        table.add_row(spec.name, severity if chosen.enabled else "[dim]off[/]*", str(spec.version), after, limits)
+        table.add_row(
+            escape(spec.name),
+            severity if chosen.enabled else "[dim]off[/]*",
+            str(spec.version),
+            escape(after),
+            escape(limits),
+        )
     out.print(table)
     out.print(f"[dim]hash {config.hash}; * is not the default[/]")
     for broken in broken_rules():

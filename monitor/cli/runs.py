@@ -50,9 +50,10 @@ def ls(
     """List runs, newest first, with verdict and recommendation."""
     from monitor.client.reader import Api
 
-    page = Api(server).runs_page(
-        project=project, status=status, verdict=verdict, search=search, query=query, order=order, limit=limit
-    )
+    with Api(server) as api:
+        page = api.runs_page(
+            project=project, status=status, verdict=verdict, search=search, query=query, order=order, limit=limit
+        )
     if json:
         emit({"total": page.total, "runs": [run.to_dict() for run in page.items]}, "", True)
         return
@@ -69,7 +70,7 @@ def _table(runs: Sequence[RunInfo]) -> Table:
     """The runs as a table that fits the terminal; only names are cut."""
     narrow = out.width < _WIDE
     columns = _COLUMNS[:-2] if narrow else _COLUMNS
-    rows = [[Text.from_markup(cell) for cell in _row(run, narrow=narrow)[: len(columns)]] for run in runs]
+    rows = [[Text.from_markup(cell, emoji=False) for cell in _row(run, narrow=narrow)[: len(columns)]] for run in runs]
     taken = [max(len(name), *(row[i].cell_len for row in rows)) for i, (name, _) in enumerate(columns)]
     room = out.width - sum(taken) + taken[_NAME] - 2 * (len(columns) - 1)
     table = Table(box=None, header_style="dim", pad_edge=False)
@@ -86,10 +87,10 @@ def _table(runs: Sequence[RunInfo]) -> Table:
 def _row(run: RunInfo, *, narrow: bool) -> list[str]:
     rec = run.recommendation
     return [
-        run.id[:8],
+        escape(run.id[:8]),
         escape(f"{run.project}/{run.name}"),
         f"[{STATUSES[run.status]}]{run.status}[/]",
-        run.verdict,
+        escape(run.verdict),
         "-" if run.status.over and rec.action is Action.CONTINUE else f"[{ACTIONS[rec.action]}]{rec.action}[/]",
         "-" if rec.best_step is None else number(rec.best_val_loss) + ("" if narrow else f" @ {number(rec.best_step)}"),
         number(run.last_step),
@@ -112,21 +113,22 @@ def show(
     """Show one run: its series, its findings with their evidence, and the recommendation."""
     from monitor.client.reader import Api
 
-    view = Api(server).run(run)
-    info, series, diagnosis = view.info, view.series(), view.diagnosis()
+    with Api(server) as api:
+        view = api.run(run)
+        info, series, diagnosis, checkpoints = view.info, view.series(), view.diagnosis(), view.checkpoints()
     if json:
         data = {
             **info.to_dict(),
             "series": [s.to_dict() for s in series],
-            "checkpoints": [c.to_dict() for c in view.checkpoints()],
+            "checkpoints": [c.to_dict() for c in checkpoints],
             "diagnosis": diagnosis.to_dict(),
         }
         emit(data, "", True)
         return
-    out.print(f"[bold]{escape(info.project)}/{escape(info.name)}[/] [dim]{info.id}[/]")
+    out.print(f"[bold]{escape(info.project)}/{escape(info.name)}[/] [dim]{escape(info.id)}[/]")
     out.print(f"[{STATUSES[info.status]}]{info.status}[/], started {ago(info.created_ms)}, attempt {info.attempt}")
     if info.error:
-        out.print(f"[red]{escape(info.error)}[/]")
+        out.print(f"[red]{escape(info.error, lines=True)}[/]".replace("\n", "\n  "))
     for name, count in sorted(info.warnings.items()):
         out.print(f"[yellow]{escape(_aside(name, count, sum(s.count for s in series)))}[/]")
     out.print("")

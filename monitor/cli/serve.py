@@ -49,8 +49,8 @@ def up(
             return
         names = {"api": "API", "dashboard": "Dashboard", "mlflow": "MLflow"}
         for part, url in urls.items():
-            out.print(f"{names.get(part, part):<10} [bold]{url}[/]")
-        out.print(f"[dim]Log to it with MONITOR_SERVER_URL={urls['api']}; stop with Ctrl-C[/]")
+            out.print(f"{names.get(part, part):<10} [bold]{escape(url)}[/]")
+        out.print(f"[dim]Log to it with MONITOR_SERVER_URL={escape(urls['api'])}; stop with Ctrl-C[/]")
 
     serve(loaded, dashboard=dashboard, mlflow=mlflow, ready=ready)
 
@@ -89,7 +89,7 @@ def demo(
         service = Service(loaded, mlflow=mlflow, tell=lambda line: screen.print(f"[yellow]{escape(line)}[/]"))
         service.start()
     with service:
-        screen.print(f"Dashboard  [bold]{service.urls['dashboard']}[/]  (watch the runs as they train)")
+        screen.print(f"Dashboard  [bold]{escape(service.urls['dashboard'])}[/]  (watch the runs as they train)")
         result = run_demo(screen, service)
         if json:
             data = {"urls": dict(result.urls), "runs": [outcome.to_dict() for outcome in result.outcomes]}

@@ -68,6 +68,7 @@ def error_of(server: str, status: int, body: bytes) -> MonitorError:
         "run-not-found": lambda: RunNotFound(run_id),
         "series-not-found": lambda: SeriesNotFound(run_id, str(problem.get("key", ""))),
         "store-busy": lambda: StoreError(detail),
+        "overloaded": lambda: StoreError(detail),
         "store-error": lambda: StoreError(detail),
         "schema-mismatch": lambda: StoreError(detail),
     }

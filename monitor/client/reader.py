@@ -156,6 +156,38 @@ class Api:
         """
         return self._source.keeping()
 
+    def delete(self, ref: str) -> RunInfo:
+        """Take a run out of every list; it can be restored for `purge_days`.
+
+        Args:
+            ref: as in `run`.
+
+        Raises:
+            RunNotFound: there is none.
+        """
+        found = self._source.run(ref)
+        self._source.delete(found.id)
+        return found
+
+    def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
+        """The runs that can be restored and when each was deleted, milliseconds since the epoch; the latest first."""
+        return self._source.deleted()
+
+    def restore(self, ref: str) -> RunInfo:
+        """Bring a deleted run back.
+
+        Args:
+            ref: its id, a start of it that no other deleted run shares, or a name that no other has.
+
+        Raises:
+            RunNotFound: no deleted run is called so.
+        """
+        return self._source.restore(ref)
+
+    def purge_days(self) -> float:
+        """Days that a deleted run can be restored."""
+        return self._source.purge_days()
+
     def alerts(self, run: str | None = None, limit: int = 100) -> tuple[Delivery, ...]:
         """Alerts, newest first, with where they are on their way.
 

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec, Protocol, TypeVar, cast
 from urllib.parse import quote
 
 from monitor.client.address import shown
@@ -29,7 +31,7 @@ from monitor.domain import (
     RunPage,
     SeriesInfo,
 )
-from monitor.errors import RunNotFound, ServerUnreachable
+from monitor.errors import RunNotFound, ServerUnreachable, StoreError
 from monitor.settings import Settings
 
 if TYPE_CHECKING:
@@ -98,6 +100,22 @@ class Source(Protocol):
         """By project, days that ended runs are kept and days after which they are thinned; None: for ever, never."""
         ...
 
+    def delete(self, run_id: str) -> None:
+        """Take a run out of the lists."""
+        ...
+
+    def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
+        """Runs that can be restored, and when each was deleted."""
+        ...
+
+    def restore(self, ref: str) -> RunInfo:
+        """Bring a deleted run back."""
+        ...
+
+    def purge_days(self) -> float:
+        """Days that a deleted run can be restored."""
+        ...
+
     def alerts(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
         """Alerts, newest first."""
         ...
@@ -115,6 +133,47 @@ class Source(Protocol):
         ...
 
 
+_READ_ONLY: Final = (
+    "{} cannot be written to, which SQLite needs for reading too; copy its folder and set MONITOR_DIR to the copy, or "
+    "read through a server of its owner, with MONITOR_SERVER_URL"
+)
+
+
+def _writable(file: Path) -> bool:
+    """True where a database can be opened: its locks are files beside it."""
+    ours = os.access in os.supports_effective_ids
+    return all(os.access(path, os.W_OK, effective_ids=ours) for path in (file, file.parent))
+
+
+class _NoRuns:
+    """Stands for the store of this machine before the first run makes it."""
+
+    def runs(self, *, query: str | None = None, order: str = "-created", **_: object) -> RunPage:
+        from monitor.store.query import parse
+
+        if query is not None:
+            parse(query)  # wrong is wrong, with no run as with many
+        return RunPage(items=(), total=0, sparklines={}, order=order)
+
+    def projects(self) -> tuple[tuple[str, int], ...]:
+        return ()
+
+    def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
+        return ()
+
+    def alerts(self, *_: object) -> tuple[Delivery, ...]:
+        return ()
+
+    def restore(self, ref: str, **_: object) -> NoReturn:
+        raise RunNotFound(ref, deleted=True)
+
+    def run(self, ref: str, *_: object, **__: object) -> NoReturn:
+        raise RunNotFound(ref)
+
+    series = history = history_batches = curve = findings = diagnosis = checkpoints = events = run
+    delete = request_stop = run
+
+
 class EmbeddedSource:
     """The store of this machine, opened when first asked."""
 
@@ -125,12 +184,22 @@ class EmbeddedSource:
 
     @property
     def _store(self) -> Store:
+        """The store; reading never makes one."""
         with self._lock:
             if self._opened is None:
                 from monitor.store import Store
 
-                self._settings.make_dir()
-                self._opened = Store.open(self._settings.store_url)
+                if self._settings.database_url is None and not self._settings.store_file.exists():
+                    folder = self._settings.dir
+                    if not next(path for path in (folder, *folder.parents) if path.exists()).is_dir():
+                        self._settings.make_dir()  # says why it cannot be
+                    return cast("Store", _NoRuns())
+                try:
+                    self._opened = Store.open(self._settings.store_url)
+                except StoreError:
+                    if self._settings.database_url is None and not _writable(self._settings.store_file):
+                        raise StoreError(_READ_ONLY.format(self._settings.store_file)) from None
+                    raise
             return self._opened
 
     def runs(self, query: Query) -> RunPage:
@@ -174,6 +243,18 @@ class EmbeddedSource:
 
         policy = Policy.of(self._settings)
         return {name: (policy.kept_for(name), policy.thinned_after(name)) for name, _ in self._store.projects()}
+
+    def delete(self, run_id: str) -> None:
+        self._store.delete(run_id, now_ms=time_ns() // 1_000_000)
+
+    def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
+        return self._store.deleted()
+
+    def restore(self, ref: str) -> RunInfo:
+        return self._store.restore(ref, now_ms=time_ns() // 1_000_000)
+
+    def purge_days(self) -> float:
+        return self._settings.purge_days
 
     def alerts(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
         return self._store.alerts(None if run is None else self._store.run(run).id, limit)
@@ -229,7 +310,7 @@ class HttpSource:
     @_answered
     def run(self, ref: str) -> RunInfo:
         data = self._object(f"/runs/{_part(ref)}", ref=ref)
-        return RunInfo.from_dict({k: v for k, v in data.items() if k in RunInfo.__slots__})
+        return _run_info(data)
 
     @_answered
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
@@ -309,6 +390,25 @@ class HttpSource:
         rows = [_mapping(row) for row in _rows(self._object("/projects")["projects"])]
         return {str(row["name"]): (row.get("keep_days"), row.get("thin_days")) for row in rows}
 
+    def delete(self, run_id: str) -> None:
+        self._ask("DELETE", f"/runs/{run_id}", run_id)
+
+    @_answered
+    def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
+        rows = [_mapping(row) for row in _rows(self._object("/deleted")["deleted"])]
+        return tuple((_run_info(row), int(row["deleted_ms"])) for row in rows)
+
+    @_answered
+    def restore(self, ref: str) -> RunInfo:
+        try:
+            return _run_info(_mapping(self._ask("POST", f"/deleted/{_part(ref)}/restore", ref)))
+        except RunNotFound:
+            raise RunNotFound(ref, deleted=True) from None
+
+    @_answered
+    def purge_days(self) -> float:
+        return float(self._object("/deleted")["keep_days"])
+
     @_answered
     def alerts(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
         rows = [_mapping(row) for row in _rows(self._object("/alerts", {"run": run, "limit": limit})["alerts"])]
@@ -324,6 +424,13 @@ class HttpSource:
 
     def close(self) -> None:
         self._client.close()
+
+    def _ask(self, method: str, path: str, ref: str) -> object:
+        """Change something about a run."""
+        try:
+            return request(self._client, method, f"/api/v1{path}")
+        except RunNotFound:
+            raise RunNotFound(ref) from None
 
     def _get(self, path: str, query: Query | None = None, headers: Mapping[str, str] | None = None) -> object:
         params = {k: str(v) for k, v in (query or {}).items() if v is not None}
@@ -343,6 +450,10 @@ class HttpSource:
             return _rows(self._get(f"/runs/{run_id}/{what}"))
         except RunNotFound:
             raise RunNotFound(run_id) from None
+
+
+def _run_info(data: Mapping[str, Any]) -> RunInfo:
+    return RunInfo.from_dict({name: value for name, value in data.items() if name in RunInfo.__slots__})
 
 
 def _part(ref: str) -> str:

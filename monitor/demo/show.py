@@ -132,7 +132,7 @@ def verdict_panel(outcome: Outcome) -> Panel:
     """One run's verdict with its evidence and the recommendation, framed."""
     from monitor.screen import diagnosis_text, escape, out
 
-    title = f"[bold]{outcome.info.name}[/]: {escape(outcome.scenario.story)}"
+    title = f"[bold]{escape(outcome.info.name)}[/]: {escape(outcome.scenario.story)}"
     note = ""
     if outcome.steps_done < outcome.scenario.steps:
         saved = 1 - outcome.steps_done / outcome.scenario.steps

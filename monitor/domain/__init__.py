@@ -12,6 +12,7 @@ from monitor.domain.aside import SET_ASIDE, Counter
 from monitor.domain.plain import Json, whole
 from monitor.domain.runs import Checkpoint, Reply, RunInfo, RunPage, RunStatus
 from monitor.domain.series import Curve, Points, SeriesInfo
+from monitor.domain.texts import inert
 from monitor.domain.verdicts import (
     RULE_NAMES,
     Action,
@@ -48,5 +49,6 @@ __all__ = [
     "RunStatus",
     "SeriesInfo",
     "Severity",
+    "inert",
     "whole",
 ]

@@ -5,8 +5,19 @@ from monitor.importers.imported import ImportedRun, NotTraining, Skipped
 from monitor.importers.one_run import read_curves
 from monitor.importers.sending import Sent, run_id_of, send_run
 from monitor.importers.sources import Source, read_runs, sources
+from monitor.importers.twins import Twins
 
 __all__ = [
-    "Curves", "ImportedRun", "NotTraining", "Sent", "Skipped", "Source", "read_curves", "read_runs", "run_id_of",
-    "send_run", "sources",
-]  # fmt: skip
+    "Curves",
+    "ImportedRun",
+    "NotTraining",
+    "Sent",
+    "Skipped",
+    "Source",
+    "Twins",
+    "read_curves",
+    "read_runs",
+    "run_id_of",
+    "send_run",
+    "sources",
+]

@@ -63,7 +63,7 @@ def _header(path: str, row: int, cells: list[str]) -> tuple[str, ...]:
         raise FileUnreadable(path, f"row {row}", "must name the columns, such as step,train_loss,val_loss")
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise FileUnreadable(path, f"row {row}", f"names the column {twice[0]!r} twice")
+        raise FileUnreadable(path, f"row {row}", f"names the column {twice[0]!r:.60} twice")
     return tuple(names)
 
 

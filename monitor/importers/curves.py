@@ -7,7 +7,6 @@ points.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,16 +16,13 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.errors import FileUnreadable
+from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.csv import read_csv
-from monitor.importers.documents import read_document
-from monitor.importers.jsonl import read_jsonl
-from monitor.importers.table import Cell, Row, Table
+from monitor.importers.documents import read_json
+from monitor.importers.table import EPOCH_NAMES, STEP_NAMES, Cell, Row, Table, listed
 from monitor.importers.tensorboard import is_event_file, read_events
 from monitor.roles import Role, role_of
 
-STEP_NAMES: Final = ("step", "global_step", "iteration", "iter", "_step", "batch", "n_iter", "update")
-EPOCH_NAMES: Final = ("epoch", "epochs")
 SIDE_NAMES: Final = frozenset(
     {"time", "timestamp", "wall_time", "time_ms", "date", "_timestamp", "_runtime", "runtime"}
 )
@@ -46,6 +42,7 @@ _SPECIAL: Final = {
     "-1.#ind": math.nan,
     "-nan": math.nan,
 }
+TORN: Final = "is cut short; its writer was killed there"
 Series = NDArray[np.float64]
 
 
@@ -62,6 +59,7 @@ class Curves:
         parts: of a composite loss, columns named `loss/<part>`: by the part, float64 (k, 2).
         unmapped: columns of numbers that no role fits, in the file's order.
         columns: by role, the column it was taken from.
+        left_out: what the file holds beside and is not read, a phrase each.
     """
 
     train: Series
@@ -72,6 +70,7 @@ class Curves:
     parts: Mapping[str, Series] = field(default_factory=dict)
     unmapped: tuple[str, ...] = ()
     columns: Mapping[Role, str]
+    left_out: tuple[str, ...] = ()
 
 
 def read_curves(path: str | Path) -> Curves:
@@ -115,11 +114,7 @@ def read_table(path: Path) -> Table:
         raise FileUnreadable(name, "", "is empty")
     if text.lstrip()[0] not in "{[":
         return read_csv(name, text)
-    try:
-        whole = json.loads(text)
-    except (ValueError, RecursionError):
-        whole = None  # one object a line, or broken; its reader says where
-    return read_document(name, whole) or read_jsonl(name, text)
+    return read_json(name, text)
 
 
 def curves_of(table: Table) -> Curves:
@@ -142,8 +137,8 @@ def curves_of(table: Table) -> Curves:
         elif _numeric(table.rows, name):
             unmapped.append(name)
     if Role.TRAIN not in chosen and Role.VAL not in chosen:
-        known = ", ".join(table.names[:12])
-        raise FileUnreadable(table.path, "row 1" if table.header else "", f"no column of losses among: {known}")
+        known = listed(table.names)
+        raise NoHistory(table.path, f"no column of losses among: {known}", "row 1" if table.header else "")
     series = {role: _series(table, step, name) for role, name in chosen.items()}
     return Curves(
         train=series.get(Role.TRAIN, np.empty((0, 2))),
@@ -154,7 +149,14 @@ def curves_of(table: Table) -> Curves:
         parts={name[len("loss/") :]: _series(table, step, name) for name in parts},
         unmapped=tuple(unmapped),
         columns=chosen,
+        left_out=left_out_of(table),
     )
+
+
+def left_out_of(table: Table) -> tuple[str, ...]:
+    """What of a table is no cell, and where its writer was killed, a phrase each."""
+    said = [f"column {name!r:.60} {what}" for name, what in table.left_out.items()]
+    return (*said, *([f"row {table.torn} {TORN}"] if table.torn is not None else []))
 
 
 def cell_number(cell: Cell) -> float | None:
@@ -207,7 +209,9 @@ def _series(table: Table, step: str | None, name: str) -> Series:
             continue
         at = float(i) if step is None else _cell(table, row, step)
         if at is None or not math.isfinite(at):
-            raise FileUnreadable(table.path, f"row {row.number}", f"column {step!r} is blank, but {name!r} is not")
+            raise FileUnreadable(
+                table.path, f"row {row.number}", f"column {step!r:.60} is blank, but {name!r:.60} is not"
+            )
         found.append((at, value))
     return np.array(found, "f8").reshape(-1, 2)
 
@@ -216,7 +220,7 @@ def _cell(table: Table, row: Row, name: str) -> float | None:
     try:
         return cell_number(row.cells.get(name))
     except (ValueError, OverflowError) as error:
-        raise FileUnreadable(table.path, f"row {row.number}", f"column {name!r} {error}") from None
+        raise FileUnreadable(table.path, f"row {row.number}", f"column {name!r:.60} {error}") from None
 
 
 def _numeric(rows: Iterable[Row], name: str) -> bool:

@@ -10,10 +10,11 @@ from typing import Final, Literal
 
 import numpy as np
 
+from monitor.importers.table import Kind as FileKind
 from monitor.roles import Role, role_of
 from monitor.wire import MAX_KEY, Columns
 
-Kind = Literal["csv", "jsonl", "keras", "trainer_state", "tensorboard", "wandb", "mlflow"]
+Kind = FileKind | Literal["wandb", "mlflow"]
 JUDGED: Final = (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.LR)
 _ORDER: Final = {Role.LR: 0, Role.GRAD_NORM: 1, Role.TRAIN: 2, Role.VAL: 4}
 _MOST_KEYS: Final = 65_535

@@ -12,6 +12,7 @@ from monitor.importers.curves import Curves, Series
 from monitor.importers.imported import ImportedRun
 from monitor.importers.mlflow_server import is_address
 from monitor.importers.sources import read_runs
+from monitor.importers.table import listed
 from monitor.roles import Role, role_of
 
 
@@ -28,34 +29,38 @@ def read_curves(source: str | Path) -> Curves:
     """
     if not is_address(str(source)) and not Path(source).is_dir() and Path(source).suffix != ".wandb":
         return curves.read_curves(source)
-    runs, problem = [], None
+    runs, problems = [], []
     for found in read_runs(source):
         if isinstance(found, ImportedRun):
             runs.append(found)
-        elif isinstance(found, FileUnreadable) and problem is None:
-            problem = found
+        elif isinstance(found, FileUnreadable):
+            problems.append(found)
         if len(runs) > 1:
             raise FileUnreadable(
                 str(source), "", f"holds several runs, such as {runs[0].source} and {runs[1].source}; name one of them"
             )
-    if problem is not None:
-        raise problem
+    if not runs and problems:
+        raise problems[0]
     if not runs:
         raise FileUnreadable(
             str(source), "", "is a folder that holds no training" if Path(source).is_dir() else "holds no training"
         )
-    return curves_of_run(runs[0])
+    return curves_of_run(runs[0], *(str(problem) for problem in problems))
 
 
-def curves_of_run(run: ImportedRun) -> Curves:
+def curves_of_run(run: ImportedRun, *left_out: str) -> Curves:
     """The judged series of a run.
+
+    Args:
+        run: as it was read.
+        left_out: what lies beside it and could not be read, a phrase each.
 
     Raises:
         FileUnreadable: it has no losses.
     """
     chosen = dict(run.mapped())
     if Role.TRAIN not in chosen and Role.VAL not in chosen:
-        raise FileUnreadable(run.source, "", f"no series of losses among: {', '.join(run.keys[:12])}")
+        raise FileUnreadable(run.source, "", f"no series of losses among: {listed(run.keys)}")
 
     def series(role: Role) -> Series | None:
         if role not in chosen:
@@ -72,6 +77,7 @@ def curves_of_run(run: ImportedRun) -> Curves:
         parts={key[len("loss/") :]: _curve(run, key) for key in run.keys if role_of(key) is Role.PART},
         unmapped=run.unmapped(),
         columns=chosen,
+        left_out=(*(f"{note.place} {note.reason}" for note in run.skipped), *left_out),
     )
 
 

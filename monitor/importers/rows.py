@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from monitor.errors import FileUnreadable
-from monitor.importers.curves import EPOCH_NAMES, SIDE_NAMES, STEP_NAMES, cell_number
+from monitor.errors import NoHistory
+from monitor.importers.curves import SIDE_NAMES, TORN, cell_number
 from monitor.importers.imported import ImportedRun, PointList, by_role
-from monitor.importers.table import Cell, Row, Table
+from monitor.importers.table import EPOCH_NAMES, STEP_NAMES, Cell, Row, Table, listed
+from monitor.roles import Role, role_of
 
 _TIMES: Final = SIDE_NAMES - {"_runtime", "runtime"}
 _MS_FROM: Final = 1e11
@@ -48,10 +49,12 @@ def run_of_table(table: Table, *, place: str, name: str, written_ms: int) -> Imp
     for i, row in enumerate(table.rows):
         _row(row, i, axes, series, points)
     if not len(points):
-        known = ", ".join(table.names[:12])
-        raise FileUnreadable(table.path, "row 1" if table.header else "", f"no column of numbers among: {known}")
+        known = listed(table.names)
+        raise NoHistory(table.path, f"no column of numbers among: {known}", "row 1" if table.header else "")
+    for column, what in table.left_out.items():
+        points.skip(f"column {column!r:.60}", what)
     if table.torn is not None:
-        points.skip(f"row {table.torn}", "is cut short; its writer was killed there", broken=True)
+        points.skip(f"row {table.torn}", TORN, broken=True)
     started, finished = points.span()
     return ImportedRun(
         source=table.path,
@@ -70,7 +73,9 @@ def run_of_table(table: Table, *, place: str, name: str, written_ms: int) -> Imp
 
 def looks_like_training(table: Table) -> bool:
     """True where a table that nobody named, but a search found, counts steps."""
-    return table.kind in ("keras", "trainer_state") or _axes(table).counted
+    if table.kind == "pandas":  # its index counts whatever it is
+        return any(role_of(name) in (Role.TRAIN, Role.VAL) for name in table.names)
+    return table.kind in ("keras", "trainer_state", "scalars", "sacred") or _axes(table).counted
 
 
 def time_ms(cell: Cell) -> int:
@@ -152,7 +157,7 @@ def _row(row: Row, i: int, axes: _Axes, series: Sequence[str], points: PointList
         if value is None:
             continue
         if step is None or not math.isfinite(step):
-            points.skip(f"row {row.number}", f"column {axes.step!r} holds no step", broken=True)
+            points.skip(f"row {row.number}", f"column {axes.step!r:.60} holds no step", broken=True)
             return
         points.add(name, int(step), value, when, math.nan if epoch is None else epoch)
 
@@ -161,7 +166,7 @@ def _cell(row: Row, name: str, points: PointList) -> float | None:
     try:
         return _number(row.cells.get(name))
     except (ValueError, OverflowError) as error:
-        points.skip(f"row {row.number}", f"column {name!r} {error}", broken=True)
+        points.skip(f"row {row.number}", f"column {name!r:.60} {error}", broken=True)
         return None
 
 

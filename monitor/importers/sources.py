@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from monitor.errors import FileUnreadable
+from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.curves import read_table
 from monitor.importers.imported import ImportedRun, NotTraining
 from monitor.importers.mlflow_files import META, is_run, read_run_folder
@@ -17,6 +17,7 @@ from monitor.importers.mlflow_server import is_address, read_server
 from monitor.importers.rows import looks_like_training, run_of_table
 from monitor.importers.tensorboard import is_event_file
 from monitor.importers.tensorboard_runs import group, read_event_run
+from monitor.importers.twins import Twins
 from monitor.importers.wandb_offline import read_wandb
 
 _TABLES: Final = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson"})
@@ -41,6 +42,7 @@ class Source:
         path: the file or folder; None for a server.
         parts: the event files, where it is a folder of such.
         searched: a search found it; nobody named it.
+        problem: why it cannot be looked into; "" where it can.
     """
 
     shown: str
@@ -49,15 +51,33 @@ class Source:
     place: str = ""
     parts: dict[str, Sequence[Path]] = field(default_factory=dict)
     searched: bool = False
+    problem: str = ""
 
     @property
     def many(self) -> bool:
         """True where it may hold several runs: a server, unless the address is that of one run."""
         return self.path is None and "runs/" not in self.shown
 
-    def read(self) -> Iterator[Found]:
-        """Its runs; one that cannot be read comes as its error."""
+    def read(self, twins: Twins | None = None) -> Iterator[Found]:
+        """Its runs; one that cannot be read comes as its error.
+
+        Args:
+            twins: what the same search has found before; a training that is among it comes as a `NotTraining`.
+        """
+        for found in self._read():
+            if twins is not None and self.searched and self.path is not None and isinstance(found, ImportedRun):
+                yield twins.told(found, self._folder())
+            else:
+                yield found
+
+    def _folder(self) -> Path:
+        assert self.path is not None
+        return self.path if self.parts or self.path.is_dir() else self.path.parent
+
+    def _read(self) -> Iterator[Found]:
         try:
+            if self.problem:
+                raise FileUnreadable(self.shown, "", self.problem.lower())
             if self.path is None:
                 yield from read_server(self.shown)
             elif self.parts:
@@ -70,18 +90,20 @@ class Source:
                 yield self._table(self.path)
         except FileUnreadable as error:
             yield error
+        except OSError as error:  # it went away, or is not ours to read
+            yield FileUnreadable(self.shown, "", error.strerror or str(error))
 
     def _table(self, path: Path) -> Found:
         try:
             table = read_table(path)
-        except FileUnreadable as error:
-            if self.searched and path.suffix == ".json":
-                return NotTraining(self.shown, "is JSON, but no history of a training")
-            raise error
-        if self.searched and not looks_like_training(table):
-            return NotTraining(self.shown, "has no column of steps or epochs")
-        written = int(path.stat().st_mtime * 1000)
-        return run_of_table(table, place=self.place, name=self.name, written_ms=written)
+            if self.searched and not looks_like_training(table):
+                return NotTraining(self.shown, "has no column of steps or epochs")
+            written = int(path.stat().st_mtime * 1000)
+            return run_of_table(table, place=self.place, name=self.name, written_ms=written)
+        except FileUnreadable as error:  # JSON that a search finds is a log of anything, or of nothing
+            if self.searched and (isinstance(error, NoHistory) or path.suffix.lower() == ".json"):
+                return NotTraining(self.shown, f"{error.place + ': ' if error.place else ''}{error.problem}")
+            raise
 
 
 def read_runs(source: str | Path) -> Iterator[Found]:
@@ -93,8 +115,9 @@ def read_runs(source: str | Path) -> Iterator[Found]:
     Returns:
         Runs as they are read; for what cannot be read, the error; for what is no training, a `NotTraining`.
     """
+    twins = Twins()
     for found in sources(source):
-        yield from found.read()
+        yield from found.read(twins)
 
 
 def sources(source: str | Path) -> list[Source]:
@@ -105,7 +128,7 @@ def sources(source: str | Path) -> list[Source]:
     path = Path(source)
     if path.is_dir():
         return _search(path)
-    place = str(path.resolve())
+    place = str(_real(path))
     if is_event_file(path) and path.is_file():
         return [Source(shown=shown, name=_name(path, path.parent), path=path, place=place, parts={"": [path]})]
     return [Source(shown=shown, name=_name(path, path.parent), path=path, place=_of_state(path))]
@@ -114,7 +137,12 @@ def sources(source: str | Path) -> list[Source]:
 def _search(top: Path) -> list[Source]:
     events: dict[Path, list[Path]] = {}
     files: list[Path] = []
-    for folder, folders, names in os.walk(top):
+    closed: list[Source] = []
+
+    def note(error: OSError) -> None:
+        closed.append(Source(shown=os.fsdecode(error.filename), path=Path(), problem=error.strerror or str(error)))
+
+    for folder, folders, names in os.walk(top, onerror=note):
         here = Path(folder)
         folders[:] = sorted(
             name for name in folders if not name.startswith((".", "__")) and not (here / name).is_symlink()
@@ -134,16 +162,14 @@ def _search(top: Path) -> list[Source]:
             elif path.suffix.lower() in _TABLES:
                 files.append(path)
     found = [
-        Source(
-            shown=str(run), name=_name(run, top), path=run, place=str(run.resolve()), parts=dict(parts), searched=True
-        )
+        Source(shown=str(run), name=_name(run, top), path=run, place=str(_real(run)), parts=dict(parts), searched=True)
         for run, parts in group(events).items()
     ]
     found += [
         Source(shown=_shown(path), name=_name(path, top), path=path, place=_of_state(path), searched=True)
         for path in _latest_states(files)
     ]
-    return sorted(found, key=lambda source: source.shown)
+    return sorted([*found, *closed], key=lambda source: source.shown)
 
 
 def _shown(path: Path) -> str:
@@ -173,7 +199,7 @@ def _progress(path: Path) -> float:
 
 def _of_state(path: Path) -> str:
     """Where a file is; every trainer state of one training is at the same place."""
-    resolved = path.resolve()
+    resolved = _real(path)
     return str(_run_folder(resolved) / _STATE if path.name == _STATE else resolved)
 
 
@@ -187,5 +213,11 @@ def _name(path: Path, top: Path) -> str:
         path = path.parent
     elif path.suffix.lower() in _TABLES:
         path = path.with_suffix("")
-    below = path.resolve().relative_to(top.resolve()) if path.resolve().is_relative_to(top.resolve()) else Path()
-    return "/".join(below.parts)[-250:] or path.resolve().name or "run"
+    real, above = _real(path), _real(top)
+    below = real.relative_to(above) if real.is_relative_to(above) else Path()
+    return "/".join(below.parts)[-250:] or real.name or "run"
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads; one that leads in a circle leads to itself."""
+    return Path(os.path.realpath(path))

@@ -1,13 +1,14 @@
 """Folders of TensorBoard event files as runs.
 
-A folder that holds event files is a run. Two layouts spread one run over folders, and are put together again: Keras
-writes `train` and `validation` folders whose tags have the same names, and `SummaryWriter.add_scalars` writes a folder
-for each of its curves beside the event file. A training that was started again in its folder writes another file there;
-where its steps go back it is another attempt of the run.
+A folder that holds event files is a run. Some layouts spread one run over folders, and are put together again: Keras
+writes `train` and `validation` folders whose tags have the same names; beside its event file `SummaryWriter` writes a
+folder for each curve of `add_scalars`, and one for the final figures of `add_hparams`. A training that was started
+again in its folder writes another file there; where its steps go back it is another attempt of the run.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,8 @@ from monitor.errors import FileUnreadable
 from monitor.importers.imported import ImportedRun, NotTraining, PointList
 from monitor.importers.tensorboard import Scalar, scalars
 
+_HPARAMS: Final = re.compile(r"\d{9,11}\.\d+")
+"""The folder that `SummaryWriter.add_hparams` makes is called after the time."""
 SPLITS: Final = frozenset({"train", "training", "validation", "val", "valid", "eval", "test"})
 
 
@@ -31,7 +34,8 @@ def group(folders: Mapping[Path, Sequence[Path]]) -> Mapping[Path, Mapping[str, 
     runs: dict[Path, dict[str, Sequence[Path]]] = {}
     for folder, files in sorted(folders.items()):
         above = folder.parent
-        if folder.name.lower() in SPLITS or (above in folders and _of_add_scalars(folder.name, files)):
+        beside = above in folders and (_HPARAMS.fullmatch(folder.name) or _of_add_scalars(folder.name, files))
+        if folder.name.lower() in SPLITS or beside:
             runs.setdefault(above, {})[folder.name] = files
         else:
             runs.setdefault(folder, {})[""] = files
@@ -124,12 +128,12 @@ def _lone(parts: dict[str, Sequence[Path]]) -> Mapping[str, Sequence[Path]]:
 
 
 def _key(part: str, tag: str) -> str:
-    """The name of a series: of its folder and its tag.
+    """The name of a series: of its folder and its tag; the final figures of `add_hparams` have their own.
 
     >>> _key("", "loss"), _key("validation", "epoch_loss"), _key("loss_train", "loss")
     ('loss', 'validation/loss', 'loss/train')
     """
-    if not part:
+    if not part or _HPARAMS.fullmatch(part):
         return tag
     if part.lower() in SPLITS:
         return f"{part}/{tag.removeprefix('epoch_')}"

@@ -240,6 +240,9 @@ class Custom(LossSpec):
         return {**super(Custom, self).to_dict(), "comparable": not self.game}
 
     def _check(self) -> None:
+        for name in ("name", "unit"):
+            if not isinstance(getattr(self, name), str):
+                raise LossError(self.kind, f"{name} is {getattr(self, name)!r}", f"give {name} as text")
         for name in ("chance_level", "initial_level", "floor"):
             number(self.name, name, getattr(self, name))
         if self.ceiling is None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import difflib
 import re
+import warnings
 from collections.abc import Mapping
+from typing import Final
 
 from monitor.errors import LossError
 from monitor.losses.composite import Composite
@@ -33,6 +35,11 @@ _ALIASES: dict[str, str] = {
     "svm": "hinge",
     "xent": "cross_entropy",
 }
+
+
+MOST: Final = 10_000
+"""Characters of a specification, at most: Python's own parser has no bound."""
+SHOWN: Final = 100
 
 
 def _plain(name: str) -> str:
@@ -85,11 +92,22 @@ def parse(text: str) -> LossSpec:
         >>> parse("composite(data=mse(1.0), l2=0.5*custom(chance_level=2, floor=0))").chance_level
         2.0
     """
+    if len(text) > MOST:
+        raise LossError(repr(text[:40]), f"it is longer than {MOST:,} characters", "write it in Python")
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError) as error:
-        raise LossError(repr(text), "it cannot be read", "write it as cross_entropy(classes=10)") from error
-    return _read(tree, text)
+        with warnings.catch_warnings():  # Python has an opinion of odd literals, which concerns nobody here
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text.strip(), mode="eval").body
+        return _read(tree, text)
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        if isinstance(error, LossError):
+            raise
+        raise LossError(_short(text), "it cannot be read", "write it as cross_entropy(classes=10)") from error
+
+
+def _short(text: str) -> str:
+    """A text as an error shows it, in one line."""
+    return repr(text) if len(text) <= SHOWN else f"{text[:SHOWN]!r}..."
 
 
 def _read(node: ast.expr, text: str) -> LossSpec:
@@ -98,7 +116,7 @@ def _read(node: ast.expr, text: str) -> LossSpec:
     if isinstance(node, ast.Call):
         kind = kind_of(ast.unparse(node.func))
         return _composite(node, text) if kind == "composite" else make(kind, _arguments(node, kind, text))
-    raise LossError(repr(text), f"{ast.unparse(node)!r} is no loss", "write it as cross_entropy(classes=10)")
+    raise LossError(_short(text), f"{ast.unparse(node)!r} is no loss", "write it as cross_entropy(classes=10)")
 
 
 def _arguments(call: ast.Call, kind: str, text: str) -> dict[str, object]:
@@ -107,13 +125,13 @@ def _arguments(call: ast.Call, kind: str, text: str) -> dict[str, object]:
 
     names = [item.name for item in fields(REGISTRY[kind]) if not item.kw_only]
     if len(call.args) > len(names):
-        raise LossError(repr(text), f"{kind} takes {len(names)} unnamed parameters", "name the others")
+        raise LossError(_short(text), f"{kind} takes {len(names)} unnamed parameters", "name the others")
     found: dict[str, object] = {}
     for name, value in zip(names, call.args, strict=False):
         found[name] = _literal(value, text)
     for keyword in call.keywords:
         if keyword.arg is None:
-            raise LossError(repr(text), "** cannot be used here", "name every parameter")
+            raise LossError(_short(text), "** cannot be used here", "name every parameter")
         found[keyword.arg] = _literal(keyword.value, text)
     return found
 
@@ -121,8 +139,8 @@ def _arguments(call: ast.Call, kind: str, text: str) -> dict[str, object]:
 def _literal(node: ast.expr, text: str) -> object:
     try:
         value: object = ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError) as error:
-        raise LossError(repr(text), f"{ast.unparse(node)!r} is no number, word or list", "write a literal") from error
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
+        raise LossError(_short(text), f"{ast.unparse(node)!r} is no number, word or list", "write a literal") from error
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -131,13 +149,13 @@ def _composite(call: ast.Call, text: str) -> Composite:
     parts: dict[str, LossSpec] = {}
     weights: dict[str, float] = {}
     if call.args:
-        raise LossError(repr(text), "a part has no name", "write composite(data=mse(), l2=custom(floor=0))")
+        raise LossError(_short(text), "a part has no name", "write composite(data=mse(), l2=custom(floor=0))")
     for keyword in call.keywords:
         name, node = str(keyword.arg), keyword.value
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
             weight = _literal(node.left, text)
             if isinstance(weight, bool) or not isinstance(weight, (int, float)):
-                raise LossError(repr(text), f"the weight of {name} is {weight!r}", "write a number before the *")
+                raise LossError(_short(text), f"the weight of {name} is {weight!r}", "write a number before the *")
             weights[name], node = float(weight), node.right
         parts[name] = _read(node, text)
     return Composite(parts, weights=weights)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import ClassVar, TypeVar
 
 from monitor.errors import LossError
@@ -211,7 +211,18 @@ def make(kind: str, params: Mapping[str, object]) -> LossSpec:
             near = difflib.get_close_matches(key, known, 1)
             fix = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known)}"
             raise LossError(kind, f"it has no parameter {key}", fix)
-    return cls(**{key: _restore(value) for key, value in params.items()})  # type: ignore[arg-type]  # checked by _check
+    needed = [f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]
+    missing = [name for name in needed if name not in params]
+    if missing:
+        raise LossError(kind, f"it needs {' and '.join(missing)}", f"it takes {', '.join(known)}")
+    try:
+        return cls(**{key: _restore(value) for key, value in params.items()})  # type: ignore[arg-type]  # checked by _check
+    except LossError:
+        raise
+    except (TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        # Parameters of a kind that no check looks at: data from outside, which the types do not hold.
+        problem = f"its parameters cannot be used ({type(error).__name__}: {str(error)[:100]})"
+        raise LossError(kind, problem, f"it takes {', '.join(known)}") from error
 
 
 def _restore(value: object) -> object:

@@ -59,6 +59,10 @@ def parse_url(url: str) -> URL:
         StoreError: not a URL, or neither SQLite with a file nor PostgreSQL.
     """
     try:
+        url.encode()
+    except UnicodeEncodeError:
+        raise StoreError(f"{url!a} is not text in UTF-8; name another file") from None
+    try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         # What cannot be read may hold a password anywhere.

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, RowMapping, Table, select, tuple_
 from monitor.errors import StoreError
 from monitor.store.connect import make_engine, parse_url, shown, translated
 from monitor.store.schema import METADATA, RUNS
-from monitor.store.version import prepare
+from monitor.store.version import prepare, refuse_missing
 
 _PORTION: Final = 64
 """Rows read and written at once; a chunk's row may hold a few MiB."""
@@ -56,6 +56,7 @@ def copy(source: str, destination: str, *, progress: Callable[[Progress], None] 
     urls = [parse_url(url) for url in (source, destination)]
     if urls[0] == urls[1]:
         raise StoreError(f"{shown(urls[0])} cannot be copied to itself; name another database")
+    refuse_missing(urls[0])
     engines = [make_engine(url) for url in urls]
     try:
         prepare(engines[0], create=False)

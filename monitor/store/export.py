@@ -14,13 +14,12 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
-from monitor.domain import Points, RunInfo
-from monitor.errors import FileUnreadable, StoreError
-from monitor.store.reads import Reads
+from monitor.domain import Points, RunInfo, SeriesInfo
+from monitor.errors import FileUnreadable, SeriesNotFound, StoreError
 from monitor.wire import number_to_json
 
 COLUMNS: Final = ("run_id", "run", "key", "step", "value", "time_ms", "epoch")
@@ -30,8 +29,24 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 Write = Callable[[RunInfo, str, Points], None]
 
 
+class Exported(Protocol):
+    """Where the points come from: a store, or a server."""
+
+    def run(self, ref: str, /) -> RunInfo:
+        """A run by its id, a unique start of it, or a unique name."""
+        ...
+
+    def series(self, run_id: str, /) -> Sequence[SeriesInfo]:
+        """Its series."""
+        ...
+
+    def history_batches(self, run_id: str, key: str, /) -> Iterator[Points]:
+        """The points of one, some at a time."""
+        ...
+
+
 def export_points(
-    store: Reads,
+    store: Exported,
     run_refs: Sequence[str],
     path: Path,
     *,
@@ -53,26 +68,36 @@ def export_points(
 
     Raises:
         RunNotFound: one of the runs is not there; nothing is written.
-        FileUnreadable: the path has another ending.
+        SeriesNotFound: none of the runs has one of the keys; nothing is written.
+        FileUnreadable: the path has another ending, or cannot be written.
         StoreError: pyarrow is needed and not installed.
-        OSError: the file cannot be written.
     """
     kind = path.suffix.removeprefix(".").lower()
     if kind not in FORMATS:
         raise FileUnreadable(str(path), "", f"ends in {path.suffix or 'nothing'}; write .csv or .parquet")
     runs = [store.run(ref) for ref in run_refs]
+    if keys is not None:
+        known = tuple(dict.fromkeys(series.key for run in runs for series in store.series(run.id)))
+        for key in keys:
+            if key not in known:
+                raise SeriesNotFound(", ".join(run.name for run in runs[:3]), key, known)
     part = path.with_name(path.name + f".{os.getpid()}.part")
+    if path.is_dir():
+        raise FileUnreadable(str(path), "", "is a folder; name a file in it")
     try:
         with (_csv if kind == "csv" else _parquet)(part) as write:
             count = _write_all(store, runs, keys, write, progress)
         part.replace(path)
+    except OSError as error:
+        raise FileUnreadable(str(path), "", f"cannot be written ({(error.strerror or str(error)).lower()})") from None
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # its folder is not there, or cannot be searched
+            part.unlink(missing_ok=True)
     return count
 
 
 def _write_all(
-    store: Reads,
+    store: Exported,
     runs: Sequence[RunInfo],
     keys: Sequence[str] | None,
     write: Write,

@@ -19,7 +19,7 @@ from monitor.store.connect import STATEMENT_S, make_engine, parse_url
 from monitor.store.reads import Reads
 from monitor.store.schema import RUNS
 from monitor.store.thin import LEAST
-from monitor.store.version import prepare
+from monitor.store.version import prepare, refuse_missing
 
 
 class Store(Reads):
@@ -38,6 +38,8 @@ class Store(Reads):
             StoreError: the database cannot be reached, or cannot be used.
         """
         parsed = parse_url(url)
+        if not create:
+            refuse_missing(parsed)
         engine = make_engine(parsed, statement_s=STATEMENT_S)
         try:
             prepare(engine, create=create)

@@ -6,9 +6,10 @@ whose import takes a tenth of a second, is loaded where there is something to mi
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import URL, Connection, Engine, text
 
 from monitor.errors import SchemaMismatch
 from monitor.store.connect import shown, translated
@@ -24,6 +25,17 @@ def version_of(connection: Connection) -> str | None:
         return None
     found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one_or_none()
     return None if found is None else str(found)
+
+
+def refuse_missing(url: URL) -> None:
+    """Refuse a SQLite file that is not there: to connect to it would make it.
+
+    Raises:
+        SchemaMismatch: there is none.
+    """
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        where = shown(url)
+        raise SchemaMismatch(where, found=None, wanted=NEWEST, command=f"monitor db upgrade --url {where}")
 
 
 def prepare(engine: Engine, *, create: bool) -> None:

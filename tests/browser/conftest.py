@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import numpy as np
@@ -43,9 +44,9 @@ class Service:
         """A reader of the server."""
         return Api(self.api, settings=Settings(dir=self.folder))
 
-    def run(self, name: str, **more: object) -> monitor.Run:
+    def run(self, name: str, *, shipper: Literal["process", "thread"] = "process", **more: object) -> monitor.Run:
         """Start a run that is sent to the server."""
-        settings = Settings(dir=self.folder, server_url=self.api, capture=())
+        settings = Settings(dir=self.folder, server_url=self.api, capture=(), shipper=shipper)
         return monitor.init(project="browser", name=name, settings=settings, **more)  # type: ignore[arg-type]  # passed on
 
     def end(self) -> None:

@@ -160,3 +160,27 @@ def test_a_name_with_markup_in_it_is_shown_as_written(service: Service, page: Pa
         expect(page.get_by_test_id("run-name")).to_have_text(name)
         expect(page.get_by_role("cell", name="</td><script>1</script>")).to_be_visible()
     assert page.title() != "owned"
+
+
+@pytest.mark.slow
+def test_a_hundred_runs_are_compared_and_no_name_is_a_link_in_the_chart(service: Service, page: Page) -> None:
+    name = '<a href="http://evil.example">x</a> \u202eevil'
+    ids = []
+    for i in range(100):
+        with service.run(name if i == 0 else f"many-{i}", config={"seed": i}, shipper="thread") as run:
+            run.log({"train/loss": 1.0 + i}, step=0)
+            run.log({"train/loss": 0.5 + i}, step=1)
+            ids.append(run.id)
+
+    page.goto(f"{service.dashboard}/compare?" + "&".join(f"run={ref}" for ref in ids))
+
+    until(page, DRAWN, 60)
+    until(page, "new Set(document.querySelector('.lm-plot')._fullData.map((t) => t.name)).size === 100", 60)
+    expect(page.locator(".lm-plot .legendtext").first).to_have_text('<a href="http://ev…mple">x</a> \\u202eevil')
+    assert page.locator(".lm-plot a[href*=evil]").count() == 0
+    expect(page.locator("svg.lm-swatch")).to_have_count(100)
+    page.get_by_text("Choose runs").first.click()
+    page.get_by_placeholder("Find runs").fill("overfits")
+    page.get_by_placeholder("Find runs").press("Enter")
+    page.get_by_role("button", name="Add 1 run").click()
+    expect(page.locator("svg.lm-swatch")).to_have_count(101, timeout=60_000)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
+import functools
+import importlib.util
+import operator
+import pkgutil
+import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import cast
 
 import numpy as np
@@ -19,6 +25,7 @@ from monitor.losses.profiles.report import LossProfile
 from monitor.losses.profiles.subject import LossFunction, Subject, examine
 from monitor.losses.threads import one_torch_thread
 from monitor.losses.torch_modules import torch_name
+from monitor.losses.trainable import resolve
 
 DRAWN = 5.0
 """Pictures show errors from -5 to 5."""
@@ -131,39 +138,83 @@ def _drawn(line: Line) -> Mapping[str, tuple[float, ...]]:
 
 
 def load(path: str, **settings: object) -> LossFunction:
-    """A loss by its dotted name: `torch.nn.HuberLoss` with `delta=1.0`, or `mypackage.losses.my_loss`.
+    """A loss by where it is: `torch.nn.HuberLoss` with `delta=1.0`, `mypackage.losses.my_loss`, `./losses.py:my_loss`.
 
     Args:
-        path: module and attribute; a class is called with the settings, a function gets them bound.
+        path: module and attribute, or file and attribute, or the name of a loss that `compare` can train with, such as
+            `huber(0.5)`. A class is called with the settings, a function gets them bound.
         settings: parameters.
 
     Raises:
-        LossError: the module or attribute is not there, or the settings do not fit.
+        LossError: it is not there, cannot be imported, or the settings do not fit.
 
     Example:
         >>> load("math.fsum").__name__
         'fsum'
     """
-    import functools
-
-    module_name, _, attribute = path.replace(":", ".").rpartition(".")
-    if not module_name:
-        raise LossError(path, "it has no module", "write it as torch.nn.HuberLoss or mymodule.my_loss")
-    try:
-        found: object = getattr(importlib.import_module(module_name), attribute)
-    except ModuleNotFoundError as error:
-        raise LossError(path, f"there is no module {error.name}", "check the spelling, or install it") from error
-    except AttributeError as error:
-        raise LossError(path, f"{module_name} has no {attribute}", "check the spelling") from error
+    found = _found(path)
     try:
         if isinstance(found, type):
             found = found(**settings)
         elif settings:
             found = functools.partial(cast(LossFunction, found), **settings)
-    except TypeError as error:
-        raise LossError(path, str(error), "check the settings' names and values") from error
+    except Exception as error:  # whatever a foreign class raises is told in one line
+        raise LossError(path, _first_line(error), "check the settings' names and values") from error
     if not callable(found):
         raise LossError(
             path, f"it is a {type(found).__name__}", "name a function, or a class whose instances can be called"
         )
     return found
+
+
+def _found(path: str) -> object:
+    """What stands in a file, in a module, or is known by its plain name."""
+    place, colon, attribute = path.rpartition(":")
+    if path.endswith(".py") or place.endswith(".py"):
+        file = Path(place if colon else path)
+        if not colon or not attribute:
+            raise LossError(path, "it names no function of the file", f"write it as {path.rstrip(':')}:my_loss")
+        with _told(path):
+            return operator.attrgetter(attribute)(_module_of(file))
+    if ("." not in path and not colon) or "(" in path:
+        return resolve(path)[1]
+    with _told(path):
+        return pkgutil.resolve_name(path)
+
+
+@contextlib.contextmanager
+def _told(path: str) -> Iterator[None]:
+    """Whatever goes wrong while somebody's module is imported, in one line."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise LossError(path, f"there is no module {error.name}", "check the spelling, or install it") from error
+    except AttributeError as error:
+        where = getattr(error.obj, "__name__", "it")
+        raise LossError(path, f"{where} has no {error.name}", "check the spelling") from error
+    except OSError as error:
+        raise LossError(path, (error.strerror or str(error)).lower(), "name a file of Python that exists") from error
+    except (Exception, SystemExit) as error:  # what the module itself raises
+        raise LossError(path, f"importing it failed: {_first_line(error)}", "mend the module") from error
+
+
+def _module_of(file: Path) -> ModuleType:
+    """A file of Python, run as a module; what lies beside it can be imported by it."""
+    name = f"monitor_loss_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(2, "is no file of Python", str(file))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickles look their module up
+    beside = str(file.resolve().parent)
+    sys.path.append(beside)
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(beside)
+    return module
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__

@@ -1,0 +1,38 @@
+"""`/api/v1/deleted`, and deleting a run: what a person takes out of the lists, and brings back."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from monitor.api.bodies import json_response
+from monitor.api.models import DeletedModel, RunIdModel
+from monitor.api.problems import documented
+from monitor.api.services import Served
+from monitor.domain import RunInfo
+from monitor.errors import RunNotFound
+
+router = APIRouter(tags=["runs"], default_response_class=Response, responses=documented(404, 422))
+
+
+@router.delete("/runs/{run_id}", responses={200: {"model": RunIdModel}})
+def delete_run(served: Served, run_id: str) -> Response:
+    """Take a run out of every list, by its whole id; it can be restored until it is removed for good."""
+    run = served.store.run(run_id)
+    if run.id != run_id:  # the start of an id, or a name, may mean another run by now
+        raise RunNotFound(run_id)
+    served.store.delete(run.id, now_ms=served.clock())
+    return json_response({"run_id": run.id})
+
+
+@router.get("/deleted", responses={200: {"model": DeletedModel}})
+def list_deleted(served: Served) -> Response:
+    """The runs that can be restored, the latest first, and for how many days each is kept."""
+    rows = [{**run.to_dict(), "deleted_ms": at} for run, at in served.store.deleted()]
+    return json_response({"keep_days": served.settings.purge_days, "deleted": rows})
+
+
+@router.post("/deleted/{ref:path}/restore", responses={200: {"model": RunInfo}})
+def restore_run(served: Served, ref: str) -> Response:
+    """Bring a deleted run back, by its id, a unique start of it, or its name."""
+    return json_response(served.store.restore(ref, now_ms=served.clock()).to_dict())

@@ -1,0 +1,57 @@
+"""One training that wrote its losses twice into a folder, such as an event file and a CSV beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.importers.imported import ImportedRun, NotTraining
+from monitor.roles import Role
+
+_LEAST: Final = 5
+"""Points from which on two curves that are the same are no coincidence."""
+_DIGITS: Final = 2e-3
+"""Relative difference that the digits of a text file make, at most: YOLO writes five, others four."""
+
+Losses = dict[Role, NDArray[np.float64]]
+
+
+class Twins:
+    """The runs that a search has found so far, by the folder that they lie in."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, list[tuple[str, Losses]]] = {}
+
+    def told(self, run: ImportedRun, folder: Path) -> ImportedRun | NotTraining:
+        """The run, or that it is one which its folder holds already: the losses that it has are the same, all of them.
+
+        Args:
+            run: as it was read.
+            folder: in which its file lies.
+        """
+        losses = _losses(run)
+        known = self._known.setdefault(folder, [])
+        for source, others in known:
+            if losses and losses.keys() <= others.keys() and all(_same(losses[role], others[role]) for role in losses):
+                return NotTraining(run.source, f"is the training that {source} holds, which is read")
+        known.append((run.source, losses))
+        return run
+
+
+def _losses(run: ImportedRun) -> Losses:
+    """The judged losses, those long enough to be told apart and not all one value."""
+    found: Losses = {}
+    for role, key in run.mapped().items():
+        if role in (Role.TRAIN, Role.VAL):
+            at = run.points.key == run.keys.index(key)
+            values = run.points.value[at][np.argsort(run.points.step[at], kind="stable")]
+            if len(values) >= _LEAST and len(np.unique(values)) > 1:
+                found[role] = values
+    return found
+
+
+def _same(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    return len(one) == len(other) and bool(np.allclose(one, other, rtol=_DIGITS, atol=1e-12, equal_nan=True))
