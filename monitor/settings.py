@@ -262,6 +262,9 @@ def _refused(error: ValidationError, from_env: Collection[str]) -> SettingsError
     problem = str(first["msg"]).removeprefix("Value error, ")
     field = Settings.model_fields.get(name)
     plain = field is not None and (field.annotation in (int, float) or get_origin(field.annotation) is Literal)
+    plain = plain and not re.search(
+        r"[^\w.+-]", str(first["input"])
+    )  # one word, not something pasted into the wrong place
     if not plain and first["type"] == "value_error":  # ours, and it names the fix
         place, _, fix = problem.partition("; ")
         return SettingsError(shown, place, fix or "see docs/settings.md")

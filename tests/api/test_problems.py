@@ -23,6 +23,7 @@ _EXAMPLES: dict[type[MonitorError], MonitorError] = {
     errors.BatchTooLarge: errors.BatchTooLarge("http://x", "HTTP 413"),
     errors.OffsetGap: errors.OffsetGap("ab" * 16, "w", expected=3, got=7),
     errors.FileUnreadable: errors.FileUnreadable("a.csv", "row 3", "is odd"),
+    errors.NoHistory: errors.NoHistory("a.json"),
     errors.RunExists: errors.RunExists("ab" * 16),
     errors.MlflowRefused: errors.MlflowRefused("http://x", "runs/create", "INVALID_PARAMETER_VALUE", "is odd"),
     errors.RunNotFound: errors.RunNotFound("ab" * 16),

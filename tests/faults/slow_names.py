@@ -28,7 +28,7 @@ from monitor.settings import load
 from monitor.store import Store
 
 STEPS = 3000
-TOKEN = "without one a server answers to the names of this machine alone"
+TOKEN = "without-one-a-server-answers-to-the-names-of-this-machine-alone"
 
 
 def loopback_up() -> None:
