@@ -1,19 +1,22 @@
-"""What the rules read: statistics of the sketches, each computed once a check and only where a rule asks.
+"""What the rules read: each series as a practitioner reads it, described once a check.
 
-Scale and offset do not matter to any of them: levels are compared as differences, against the noise of the series and
-against the range that it has covered.
+A loss is read as shares of itself: on a logarithmic scale above its floor (zero, where no other is known). So the scale
+of a loss does not matter, its floor does. A hundredth of what the loss has come down by is added, so that what is next
+to nothing beside the whole is next to nothing: the scale is linear down there. A loss that goes below zero with an
+unknown floor is measured from as far below its lowest level as it has come down: some power is lost, no truth.
+
+Two yardsticks go with every judgement of size: `material`, how much it is as a share of the level and of what the loss
+has covered, and `surely`, how far it lies beyond the noise of the buckets and beyond what has come back before.
 
 Source:
     Noise from second differences: Gasser, Sroka, Jennen-Steinmetz, "Residual variance and residual pattern in nonlinear
-    regression" (Biometrika 1986), with the median for robustness. Trend: Mann (1945), Kendall (1975).
+    regression" (Biometrika 1986), with the median for robustness.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable
-from operator import add
 from typing import Final
 
 import numpy as np
@@ -24,184 +27,147 @@ from monitor.rules.lazy import lazy
 from monitor.rules.noise import Floats, around_mean, middle, second_differences
 from monitor.rules.parts import Parts
 from monitor.rules.state import FIRING, GRAD, LIKELY, TRAIN, VAL, VIEWS, State
-from monitor.rules.way import Way
 
-_OPEN: Final = ("xs", "level", "relative_gain")
-"""What a view reads of the open bucket too."""
+SOFT: Final = 0.01
+"""Share of what a loss has covered below which its scale is linear."""
+FALL: Final = 0.9
+"""Quantile of the levels from which a loss is said to have come down: its first transient is left out."""
+
+
+WANDERS: Final = 16
+"""Buckets from which noise that differences miss can be told from the curve."""
 
 
 class View:
-    """One series at a check.
+    """One series at a check; `x` are losses, `y` their logarithms as the module says.
 
     Attributes:
         n: finite points seen.
-        k: entries of `x`: closed buckets, and a last one for the completed quarters of the open bucket, if any.
-        x, step: (k,) centres and the last step of each.
+        closed: buckets that are complete.
+        x, step: centre and last step of each.
     """
 
-    def __init__(self, curve: Curve) -> None:
-        self.curve = curve
+    def __init__(self, curve: Curve, floor: float = math.nan) -> None:
+        self.curve, self.known_floor = curve, floor
         self.n, self.size = curve.n, curve.size
-        self.centres, self.quarters = curve.x, curve.quarters
+        self.centres, self.step, self.quarters = curve.x, curve.step, curve.quarters
         self.closed = len(curve.x)
-        self.k = self.closed
-
-    @classmethod
-    def of(cls, curve: Curve, last: View | None) -> View:
-        """The view of a curve; what an earlier view of the same closed buckets, or of all but one, knows is kept."""
-        view = cls(curve)
-        if last is None:
-            return view
-        if last.centres is curve.x:
-            kept = {name: value for name, value in vars(last).items() if name not in _OPEN}
-            view.__dict__ = kept | vars(view)
-        elif curve.x_before is last.centres and last.closed > 3:
-            view._carry(last)
-        return view
-
-    def _carry(self, last: View) -> None:
-        """Take over from the view of all buckets but the last what that bucket adds to."""
-        known, curve = vars(last), self.curve
-        if "lowest" in known:
-            self.lowest = min(last.lowest, curve.x[-1])
-        if "highest" in known:
-            self.highest = max(last.highest, curve.x[-1] + curve.peak[-1])
-        if "way" in known:
-            self.way = last.way.grown(curve.x)
-            if "calm" in vars(last) and self.low_at == last.low_at and 8 <= self.low_at + 2 <= last.closed:
-                self.calm = last.calm
 
     def renew(self, curve: Curve) -> None:
         """Go on with a later curve that has the same closed buckets."""
         self.curve, self.n = curve, curve.n
         if self.quarters is not curve.quarters:
             self.quarters = curve.quarters
-            for name in _OPEN:
+            for name in ("xs", "level", "now", "height"):
                 self.__dict__.pop(name, None)
 
     @lazy
+    def x(self) -> Floats:
+        return np.array(self.centres)
+
+    @lazy
+    def xs(self) -> list[float]:
+        """Centres of the closed buckets, and the mean of the completed quarters of the open one."""
+        quarters = self.quarters
+        return [*self.centres, sum(quarters) / len(quarters)] if quarters else self.centres
+
+    @lazy
     def lowest(self) -> float:
-        """Lowest centre of a closed bucket, of which there is one."""
         return min(self.centres)
 
     @lazy
     def highest(self) -> float:
         """Highest value in a closed bucket; minus infinity where there is none."""
-        return max(map(add, self.centres, self.curve.peak), default=-math.inf)
+        return max((x + p for x, p in zip(self.centres, self.curve.peak, strict=True)), default=-math.inf)
 
     @lazy
-    def known(self) -> dict[tuple[object, ...], float]:
-        """What rules have worked out of the closed buckets alone, by what it is and from which thresholds."""
-        return {}
-
-    def once(self, key: tuple[object, ...], work: Callable[[], float]) -> float:
-        """What a rule works out of the closed buckets alone, worked out once for the same ones."""
-        if key not in self.known:
-            self.known[key] = work()
-        return self.known[key]
+    def reach(self) -> float:
+        """What the loss has come down by: to its lowest level from the one that a tenth of the way there lay above."""
+        if not self.centres:
+            return 0.0
+        at = min(range(self.closed), key=self.centres.__getitem__)
+        ordered = sorted(self.centres[: at + 1])
+        return ordered[int(FALL * at)] - ordered[0]
 
     @lazy
-    def xs(self) -> list[float]:
-        """Centres of the closed buckets, and the mean of the completed quarters of the open one."""
-        curve = self.curve
-        if not curve.quarters:
-            return curve.x
-        return [*curve.x, sum(curve.quarters) / len(curve.quarters)]
+    def base(self) -> float:
+        """What levels are measured from."""
+        low = min(self.lowest, self.curve.first)
+        if not math.isnan(self.known_floor) and low >= self.known_floor:
+            return self.known_floor
+        return 0.0 if low >= 0 else self.lowest - max(self.reach, abs(self.lowest) * 1e-3)
+
+    def log(self, value: float) -> float:
+        """A loss on the scale of `y`."""
+        return math.log(max(value - self.base + SOFT * self.reach, 1e-300))
 
     @lazy
-    def x(self) -> Floats:
-        """Centres of the closed buckets, (closed,)."""
-        return np.array(self.curve.x)
+    def y(self) -> list[float]:
+        """The centres on a logarithmic scale."""
+        return np.log(np.maximum(self.x - (self.base - SOFT * self.reach), 1e-300)).tolist()
 
     @lazy
-    def step(self) -> list[float]:
-        """Last step of each closed bucket."""
-        return self.curve.step
-
-    @lazy
-    def way(self) -> Way:
-        """The smoothed centres, and what was met on the way along them."""
-        return Way.along(self.centres, self.start)
-
-    @lazy
-    def smooth(self) -> Floats:
-        """Running median of three, (closed,), ends as they are."""
-        return np.array(self.way.smooth)
-
-    @lazy
-    def sigma(self) -> float:
-        """Noise of a bucket's centre, from second differences of the later half; 0 where it cannot be told."""
-        return second_differences(self.centres)
-
-    @lazy
-    def wander(self) -> float:
-        """Noise of a centre around the running mean of five, over the later half: also what differences miss."""
-        return around_mean(self.centres)
+    def smooth(self) -> list[float]:
+        """Running median of three of `y`; the last is that of the last three."""
+        y = self.y
+        if len(y) < 3:
+            return y
+        inner = [sorted(y[i : i + 3])[1] for i in range(len(y) - 2)]
+        return [y[0], *inner, inner[-1] if len(y) > 3 else y[-1]]
 
     @lazy
     def noise(self) -> float:
-        """The larger of `sigma` and `wander`."""
-        return max(self.sigma, self.wander)
-
-    @lazy
-    def calm(self) -> float:
-        """The noise that the series had on its way down to its low, before whatever came after."""
-        x = self.centres[: self.low_at + 2]
-        return max(second_differences(x), around_mean(x)) if len(x) >= 8 else self.noise
+        """Noise of a bucket on the scale of `y`, over the later half."""
+        return max(second_differences(self.y), around_mean(self.y) if self.closed >= WANDERS else 0.0)
 
     @lazy
     def roughness(self) -> float:
-        """Noise of a single point, from first differences inside the later buckets."""
+        """Noise of a single point, as a loss, from first differences inside the later buckets."""
         noise = self.curve.noise
-        if not noise:
-            return 0.0
-        return middle(noise[len(noise) // 2 :]) / 0.954
-
-    @property
-    def low_at(self) -> int:
-        """Index of the lowest smoothed centre."""
-        return self.way.low_at
-
-    @property
-    def low(self) -> float:
-        """Lowest smoothed centre."""
-        return self.way.low
-
-    @property
-    def climbed(self) -> float:
-        """The largest rise above the running minimum, before the lowest centre, that was made good again."""
-        return self.way.climbed
-
-    @property
-    def travel(self) -> float:
-        """Total variation on the way down to the low, clipped at the start so that spikes do not count."""
-        return self.way.travel
+        return middle(noise[len(noise) // 2 :]) / 0.954 if noise else 0.0
 
     @lazy
-    def learned(self) -> bool:
-        """Whether the way down is a way: straight, or far longer than noise and not a wandering."""
-        if self.range <= 0:
-            return False
-        straight = self.low_at >= 5 and self.range >= max(0.95 * self.travel, 0.3 * abs(self.start))
-        if straight or self.range < 0.6 * self.travel:
-            return straight
-        return self.range >= (20 if self.range >= 0.15 * abs(self.start) else 40) * self.calm
+    def low_at(self) -> int:
+        """Index of the lowest smoothed level."""
+        return min(range(len(self.smooth)), key=self.smooth.__getitem__) if self.closed else 0
+
+    @lazy
+    def low(self) -> float:
+        return self.smooth[self.low_at]
+
+    @lazy
+    def now(self) -> float:
+        """Where the series is now on the scale of `y`: the median of its last three levels."""
+        return self.log(self.level)
 
     @lazy
     def level(self) -> float:
-        """Where the series is now: the median of the last three entries, the open bucket's among them."""
+        """The same as a loss."""
         quarters = self.quarters
         return middle([*self.centres[-2:], sum(quarters) / len(quarters)] if quarters else self.centres[-3:])
 
     @lazy
     def start(self) -> float:
         """Where the series began: its first value, or the first bucket where that is higher."""
-        return max(self.curve.first, self.curve.x[0]) if self.curve.x else self.curve.first
+        return max(self.curve.first, self.centres[0]) if self.centres else self.curve.first
 
     @lazy
     def range(self) -> float:
         """How far the series has come down: start minus low."""
-        return max(self.start - self.low, 0.0) if self.closed else 0.0
+        return max(self.start - self.loss(self.low), 0.0) if self.closed else 0.0
+
+    def loss(self, y: float) -> float:
+        """The inverse of `log`."""
+        return math.exp(y) + self.base - SOFT * self.reach
+
+    @property
+    def rise(self) -> float:
+        """How far it lies above its low, as a logarithm."""
+        return self.now - self.low
+
+    def error(self, h: int) -> float:
+        """Standard error of a difference between the mean of h buckets and a median of three."""
+        return self.noise * math.sqrt(1 / max(h, 1) + 1 / 3)
 
     @lazy
     def fifth(self) -> int:
@@ -209,21 +175,45 @@ class View:
         return max(0, round(0.8 * (self.closed - 1)))
 
     @lazy
-    def gain(self) -> float:
-        """How much lower the series is now than when its last fifth began; negative where it is higher."""
-        at = self.fifth
-        x = self.curve.x
-        return middle(x[max(0, at - 1) : at + 2]) - middle(x[-2:] if self.closed < 20 else x[-3:])
+    def line(self) -> tuple[float, float, float]:
+        """Of a straight line through the last third: its fall over the last fifth, the error of that, its scatter."""
+        y = np.array(self.y[-max(5, self.closed // 3 + 1) :])
+        n = len(y)
+        t = np.arange(n) - (n - 1) / 2
+        slope = float(t @ y) / float(t @ t)
+        rest = y - y.mean() - slope * t
+        scatter = max(math.sqrt(float(rest @ rest) / max(n - 2, 1)), 1e-9)
+        span = self.closed - 1 - self.fifth
+        return -slope * span, scatter / math.sqrt(float(t @ t)) * span, scatter
 
     @lazy
-    def relative_gain(self) -> float:
-        """The gain of the last fifth as a share of a positive loss: near zero it shows what the range hides."""
-        before = self.level + self.gain
-        return self.gain / before if self.level > 0 and before > 0 else 0.0
+    def gain(self) -> float:
+        """How much lower the series is now than when its last fifth began, as a loss; negative where it is higher."""
+        at, x = self.fifth, self.centres
+        if self.closed < 12:
+            return (x[-3] - x[-1]) / 2 * (self.closed - 1 - at) if self.closed > 3 else 0.0
+        return middle(x[max(0, at - 1) : at + 2]) - middle(x[-3:])
+
+    @lazy
+    def height(self) -> float:
+        """The level above what it is measured from: what a share of it is a share of."""
+        return math.exp(self.now)
 
     def level_at(self, step: float) -> float:
-        """The smoothed centre at a step."""
-        return self.way.smooth[min(bisect_right(self.step, step), self.closed - 1)]
+        """The smoothed level at a step, on the scale of `y`."""
+        return self.smooth[min(bisect_right(self.step, step), self.closed - 1)]
+
+    def came_back(self, height: float) -> int:
+        """For how many buckets the longest hump lasted that was as high and came back; 0 where there was none."""
+        low, up, longest = math.inf, -1, 0
+        for i, value in enumerate(self.smooth):
+            if up < 0:
+                low = min(low, value)
+                if value >= low + height:
+                    up = i
+            elif value <= low + 0.3 * height:
+                longest, up, low = max(longest, i - up), -1, value
+        return longest
 
 
 class Features:
@@ -258,7 +248,7 @@ class Features:
         if view is not None and view.centres is curve.x and state.owned & VIEWS << role:
             view.renew(curve)
             return view
-        view = View.of(curve, view)
+        view = View(curve, state.floor if role != GRAD else 0.0)
         state.views = {**state.views, role: view}
         state.owned |= VIEWS << role
         return view

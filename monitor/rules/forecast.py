@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from monitor.rules.features import View
+from monitor.rules.features import SOFT, View
 from monitor.rules.noise import Floats
 
 POWERS: Final = np.array([0.25, 0.5, 1.0, 2.0])
@@ -63,11 +63,13 @@ def forecast(view: View) -> dict[str, float | int | str | None]:
     centre, scale = float(x[-1]), float(np.abs(x - x[-1]).max())
     if scale == 0:
         scale = max(abs(centre), 1.0) * 1e-9
-    y = np.clip((view.smooth - centre) / scale, -1.0, 1.0)
-    at, spread, weight = _predict(y, max(view.noise / scale, 1e-6))
+    smooth = np.exp(view.smooth) + (view.base - SOFT * view.reach)
+    y = np.clip((smooth - centre) / scale, -1.0, 1.0)
+    noise = view.noise * (view.level - view.base + SOFT * view.reach)
+    at, spread, weight = _predict(y, max(noise / scale, 1e-6))
     expected = float(weight @ at)
     deviation = math.sqrt(float(weight @ ((at - expected) ** 2 + spread**2)))
-    best, level = view.low, float(view.smooth[-1])
+    best, level = float(smooth.min()), float(smooth[-1])
     foreseen, error = centre + scale * expected - level, scale * deviation
     kept = foreseen**2 / (foreseen**2 + (DOUBT * error) ** 2)
     loss, half = level + kept * foreseen, math.hypot(WIDEN * 1.645 * error, (1 - kept) * foreseen)

@@ -114,7 +114,7 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
 def _delayed(state: State, name: str) -> str:
     """What to look for where training has learned and validation stagnates."""
     run = Features(state, state.last_step)
-    learned = name == "stagnation" and run.val.closed and run.train.learned
+    learned = name == "stagnation" and run.val.closed and run.train.closed
     if not learned or not memorises(run.val, run.train, state.unit):
         return ""
     return (
