@@ -10,13 +10,14 @@ from monitor.rules.features import Features, View
 from monitor.rules.rule import Reading, Spec, Threshold
 
 FALL = 0.008
+WAY = 0.03
 PLAINLY = 0.25
 
 
 def falls(view: View, share: float) -> bool:
     """Whether the loss still falls: over its last fifth, by so much of its level and of its range, and surely."""
     line, error, _ = view.line
-    return line > 2 * error and view.gain > min(share * max(view.height, view.range), PLAINLY * view.height)
+    return line > 2 * error and view.gain > min(max(share * view.height, WAY * view.reach), PLAINLY * view.height)
 
 
 class Convergence:
@@ -25,7 +26,7 @@ class Convergence:
         version=5,
         severity=Severity.INFO,
         reads=(Role.TRAIN, Role.VAL),
-        relief=2,
+        relief=3,
         thresholds={
             "gain": Threshold(default=FALL, low=0, high=1, doc="share of the level gained over the last fifth"),
             "points": Threshold(

@@ -30,7 +30,7 @@ class Divergence:
         hold=0.05,
         relief=6,
         thresholds={
-            "rise": Threshold(default=0.25, low=0.02, high=100, doc="rise as a share of the lowest level"),
+            "rise": Threshold(default=0.2, low=0.02, high=100, doc="rise as a share of the lowest level"),
             "lost": Threshold(default=0.1, low=0, high=10, doc="rise as a share of what the loss has come down by"),
             "z": Threshold(default=6, low=1, high=100, doc="rise in standard errors"),
             "confirm": Threshold(default=2, low=1, high=1000, doc="non-finite training losses in a row"),
@@ -49,9 +49,11 @@ class Divergence:
             return Reading(view.step[-2], {"level": view.xs[-1], "low": view.lowest, "needed": burst}, sure=True)
         ease = 0.6 if firing else 1.0
         low_at, low, rise = view.low_at, view.low, view.rise
-        if (first := view.log(view.curve.first)) < low - math.log(NEVER):  # it has never come back to where it began
+        first = view.log(view.curve.first)
+        if first < low - math.log(NEVER) and view.level - view.curve.first > 0.5 * limits["z"] * view.roughness:
+            # it has never come back to where it began
             low_at, low, rise = 0, first, view.now - first
-        few = 30 if run.state.unit == "step" else 3
+        few = 100 if run.state.unit == "step" else 5
         points = (view.closed - low_at) * view.size
         if rise < ease * math.log1p(limits["rise"]) * (1 if firing else 1 + few / points):
             return None

@@ -95,7 +95,7 @@ class View:
         low = min(self.lowest, self.curve.first)
         if not math.isnan(self.known_floor) and low >= self.known_floor:
             return self.known_floor
-        return 0.0 if low >= 0 else self.lowest - max(self.reach, abs(self.lowest) * 1e-3)
+        return 0.0 if low >= 0 else low - max(self.start - low, -low)
 
     def log(self, value: float) -> float:
         """A loss on the scale of `y`."""

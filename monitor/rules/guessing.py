@@ -31,7 +31,7 @@ def could_guess(level: float, chance: float) -> bool:
     """
     if not math.isnan(chance):
         return abs(level - chance) <= 0.05 * abs(chance)
-    return _LEVELS[0] < level < _LEVELS[1] and _off(level, _classes(level)) <= 0.015 * level
+    return _LEVELS[0] < level < _LEVELS[1] and any(-0.015 <= level / math.log(k) - 1 <= 0.025 for k in (_classes(level), max(2, _classes(level) - 1)))
 
 
 def guessing(level: float, chance: float) -> dict[str, float | int]:

@@ -17,8 +17,7 @@ class Improving:
         version=2,
         severity=Severity.INFO,
         reads=(Role.TRAIN, Role.VAL),
-        patience=2,
-        relief=2,
+        relief=3,
         thresholds={"gain": Threshold(default=FALL, low=0, high=1, doc="share of the level gained over the last fifth")},
     )
 

@@ -27,7 +27,7 @@ class Oscillation:
         relief=4,
         thresholds={
             "swing": Threshold(default=0.25, low=0, high=100, doc="swing as a share of the level"),
-            "share": Threshold(default=0.1, low=0, high=10, doc="swing as a share of what the loss has covered"),
+            "share": Threshold(default=0.15, low=0, high=10, doc="swing as a share of what the loss has covered"),
             "turns": Threshold(default=4, low=2, high=100, doc="turns in the second half"),
         },
     )
@@ -59,7 +59,7 @@ class Oscillation:
 def _turns(view: View, limits: Mapping[str, float], start: int) -> int:
     """Turns by swings that are material on both yardsticks and more than batch noise leaves in a bucket."""
     y = view.y[start:]
-    left = 5 * _rough(view, start) / math.sqrt(view.size) if view.size > 1 else 0.0
+    left = 6 * _rough(view, start) / math.sqrt(view.size) if view.size > 1 else 0.0
     share = min(math.log1p(limits["share"] * view.reach / math.exp(middle(y))), math.log(3))
     return turns(y, max(math.log1p(limits["swing"]), share, left, 0.25 * (max(y) - min(y))))
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Mapping
 
 from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.features import Features, View
-from monitor.rules.noise import middle
 from monitor.rules.rule import Reading, Spec, Threshold
 
 
@@ -70,6 +68,12 @@ class Overfitting:
         )
 
 
+DELAY = 20
+"""Buckets since the best one after which validation that does not come down will not generalise late."""
+GUESS = 0.6
+"""Where training begins at this loss or above it may have begun at chance, ln 2 or more."""
+
+
 def memorises(val: View, train: View, unit: str) -> bool:
     """Whether validation began where training began and has never come down: no generalisation so far.
 
@@ -79,8 +83,7 @@ def memorises(val: View, train: View, unit: str) -> bool:
     Source:
         Power et al., Grokking (2022): the validation loss rises many times over before it collapses.
     """
-    before = bisect_left(train.step, val.curve.first_step)  # whole buckets of training before it
-    if unit == "epoch" or (before and train.smooth[0] - train.smooth[before - 1] > 0.3):
+    untrained = train.curve.first
+    if untrained < GUESS or val.loss(val.low) < 0.95 * untrained:
         return False
-    apart = abs(math.log(max(val.curve.first, 1e-300) / max(train.curve.first, 1e-300)))
-    return apart < 0.3 and val.low > val.log(val.curve.first) - 0.05
+    return val.closed - 1 - val.low_at < DELAY or val.line[0] > 0

@@ -8,13 +8,16 @@ from typing import Final
 
 from monitor.domain import Severity
 from monitor.roles import Role
-from monitor.rules.features import Features
-from monitor.rules.noise import middle
+from monitor.rules.features import Features, View
+from monitor.rules.noise import middle, second_differences
 from monitor.rules.rule import Reading, Spec, Threshold
 from monitor.rules.schedule import restarted
 
 LOOK_BACK: Final = 4
 """Closed buckets in which a jump is looked for."""
+
+LEAST: Final = 8
+"""Buckets before a jump that say how noisy the run is."""
 
 
 class Spike:
@@ -35,17 +38,17 @@ class Spike:
         """Holds while one of the last buckets has a jump that has come back."""
         view = run.train
         x, peak = view.centres, view.curve.peak
-        if view.closed < 6:
+        if view.closed <= LEAST:
             return None
         last = view.closed - (1 if view.size < 4 else 0)
-        for i in range(last - 1, max(2, last - 1 - LOOK_BACK), -1):
+        for i in range(last - 1, max(LEAST - 1, last - 1 - LOOK_BACK), -1):
             top, before = x[i] + peak[i], x[max(0, i - 3) : i]
             base = min(middle(before), x[i - 1])
             jump = top - base
             if jump <= limits["jump"] * abs(base) or top <= max(before) + 0.5 * jump or jump < 0.1 * view.reach:
                 continue
             usual = _usual(view, i)
-            if jump <= max(limits["z"] * view.roughness, limits["record"] * usual):
+            if jump <= max(limits["z"] * _noise(view, i), limits["record"] * usual):
                 continue
             if restarted(run, view.step[max(0, i - 2)], view.step[i]):
                 continue
@@ -65,7 +68,13 @@ class Spike:
         )
 
 
-def _usual(view, i: int) -> float:
+def _noise(view: View, i: int) -> float:
+    """Noise of a point in the ten buckets before one: what comes after may be shoulders of the jump."""
+    first = max(0, i - 10)
+    return second_differences(view.centres[first:i]) if view.size == 1 else middle(view.curve.noise[first:i]) / 0.954
+
+
+def _usual(view: View, i: int) -> float:
     """The largest jump of the buckets before, the most extreme sixteenth of them and the first quarter aside."""
     x, peak = view.centres, view.curve.peak
     jumps = sorted(x[j] + peak[j] - middle(x[max(0, j - 3) : j]) for j in range(max(1, i // 4), i))

@@ -9,6 +9,7 @@ from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.features import Features, View
 from monitor.rules.guessing import at_chance, could_guess, guessing
+from monitor.rules.noise import middle
 from monitor.rules.overfitting import memorises
 from monitor.rules.rule import Reading, Spec, Threshold
 
@@ -37,7 +38,7 @@ class Stagnation:
         limit = limits["progress"] * (1.2 if firing else 1.0)
         view = run.judged
         dead = all(_dead(one, limit) for one in views)
-        chance = not dead and could_guess(view.level, run.state.chance) and all(_flat(one) for one in views)
+        chance = not dead and could_guess(middle(view.centres[view.closed // 12 :]), run.state.chance) and all(_flat(one) for one in views)
         if chance and len(views) == 2:
             chance = abs(views[0].level - views[1].level) < 0.05 * abs(view.level)
         if not dead and not chance:
@@ -50,7 +51,7 @@ class Stagnation:
 
     def _memory(self, run: Features) -> Reading | None:
         val, train = run.val, run.train
-        if val.level < val.curve.first or run.fires("overfitting") or train.smooth[0] - train.now < 0.3:
+        if val.now < val.log(val.curve.first) - 0.05 or run.fires("overfitting") or train.smooth[0] - train.now < 0.3:
             return None
         return Reading(val.curve.first_step, {"progress": 0.0, "limit": 0.05, "first": val.start, "level": val.level, "train": train.level})
 
@@ -91,14 +92,16 @@ def _dead(view: View, limit: float) -> bool:
     y, doubt = view.y, 3 * view.error(1)
     limit = max(-math.log1p(-limit), doubt)
     gone = y[0] - view.now
-    if gone > max(0.01, doubt) and view.line[0] > 0.2 * gone * (view.closed - 1 - view.fifth) / view.closed:
+    slow = min(0.025, 0.001 * view.n)
+    if gone > max(slow, doubt) and view.line[0] > 0.2 * gone * (view.closed - 1 - view.fifth) / view.closed:
         return False
     return gone <= limit and y[0] - view.low <= 2 * limit
 
 
 def _flat(view: View) -> bool:
     """Whether a series has not moved since its first fifth."""
-    y = view.y[view.closed // 5 :]
+    y, smooth = view.y[max(1, view.closed // 12) :], view.smooth[max(1, view.closed // 12) :]
     half = len(y) // 2
-    from monitor.rules.noise import middle
-    return len(y) >= 4 and abs(middle(y[:half]) - middle(y[half:])) < max(0.01, view.error(half)) and max(view.smooth[view.closed // 5 :]) - min(view.smooth[view.closed // 5 :]) < max(0.02, 5 * view.noise)
+    if len(y) < 4 or abs(middle(y[:half]) - middle(y[half:])) >= max(0.01, view.error(half)):
+        return False
+    return max(smooth) - min(smooth) < max(0.01, 6 * view.noise)
