@@ -13,12 +13,23 @@ from monitor.rules.rule import LOUD, Quiet, Reading, Spec, Threshold
 
 _HUGE: Final = 100
 """Times all that a loss had covered from which it does not come back."""
-
-NEVER: Final = 3
-"""Times its first value that a loss which never came back to it must lie above it."""
+_NEVER: Final = math.log(3)
+"""How far above its first value a loss must stay for that value to be its low, which is a single draw."""
+_FEW: Final = {"step": 100, "epoch": 5}
+"""Points after which a rise need be only twice what it must be in the end: the sooner, the larger."""
 
 
 class Divergence:
+    """The training loss lies above its low, surely and by a good share of both its level and its way, and stays there.
+
+    It stays where it keeps six tenths of the climb and does not fall from level to level, for a while; a climb that is
+    steady needs no while, nor does an explosion, or a loss that is not finite any more. A rise like one that has come
+    back before is waited out.
+
+    Source:
+        AutoTrainer (Zhang et al., ICSE 2021), exploding and oscillating loss.
+    """
+
     spec = Spec(
         name="divergence",
         version=5,
@@ -44,37 +55,41 @@ class Divergence:
             return Reading(state.nan_train_first, {"non_finite_in_a_row": int(state.nan_train)}, sure=True)
         if view.closed < 4:
             return None
-        burst = _explosion(view)
-        if burst:
-            return Reading(view.step[-2], {"level": view.xs[-1], "low": view.lowest, "needed": burst}, sure=True)
-        ease = 0.6 if firing else 1.0
-        low_at, low, rise = view.low_at, view.low, view.rise
-        first = view.log(view.curve.first)
-        if first < low - math.log(NEVER) and view.level - view.curve.first > 0.5 * limits["z"] * view.roughness:
-            # it has never come back to where it began
-            low_at, low, rise = 0, first, view.now - first
-        few = 100 if run.state.unit == "step" else 5
-        points = (view.closed - low_at) * view.size
-        if rise < ease * math.log1p(limits["rise"]) * (1 if firing else 1 + few / points):
+        burst = _burst(view)
+        if all(level > burst for level in _latest(view)[-2:]) and view.xs[-1] >= 0.9 * view.xs[-2]:
+            evidence = {"level": view.xs[-1], "low": view.lowest, "rise": math.inf}
+            return Reading(view.step[-2], evidence, sure=True)
+        return self._lost(view, limits, firing, _FEW[state.unit])
+
+    def _lost(self, view: View, limits: Mapping[str, float], firing: bool, few: int) -> Reading | None:
+        """Holds while the rise since the low is there to stay."""
+        at, low = _low(view, limits)
+        rise, ease = view.now - low, 0.6 if firing else 1.0
+        soon = 1.0 if firing else 1 + few / ((view.closed - at) * view.size)
+        if rise < ease * soon * math.log1p(limits["rise"]) or rise < ease * limits["z"] * view.error(3):
             return None
-        lost = view.level - view.loss(low)
-        if lost < ease * limits["lost"] * view.reach or rise < ease * limits["z"] * view.error(3):
+        if view.level - view.loss(low) < ease * limits["lost"] * view.reach:
             return None
-        peak_at = max(range(low_at, view.closed), key=view.smooth.__getitem__)
-        peak = max(view.smooth[peak_at], view.now)
-        before = view.came_back(0.7 * rise)
-        since = view.closed - 1 - low_at
-        comes_back = view.now < low + 0.6 * (peak - low) or (_falling(view) and not firing)
-        if comes_back or (not firing and before and since <= 2 * before + 1):
+        smooth, peak = view.smooth, max(*view.smooth[at:], view.now)
+        if view.now < low + 0.6 * (peak - low):
             return None
-        onset = next(i for i in range(low_at, view.closed) if view.smooth[i] > low + 0.5 * rise or i == view.closed - 1)
-        climbs = since >= 4 and all(a <= b + view.noise for a, b in zip(view.smooth[-4:], view.smooth[-3:], strict=False))
-        evidence = {"level": view.level, "low": view.loss(low), "rise": rise, "needed": limits["rise"]}
+        if not firing and (_falls(view, rise) or view.seen_before(rise)):
+            return None
+        onset = next((i for i in range(at, view.closed) if smooth[i] > low + 0.5 * rise), view.closed - 1)
+        last = smooth[-4:]
+        climbs = view.closed - at > 4 and all(a <= b + view.noise for a, b in zip(last, last[1:], strict=False))
+        evidence = {"level": view.level, "low": view.loss(low), "rise": math.expm1(min(rise, 700.0))}
         return Reading(view.step[onset], evidence, sure=climbs and rise >= 2 * math.log1p(limits["rise"]))
 
     def quiet(self, run: Features, limits: Mapping[str, float], firing: bool) -> Quiet:
         """Levels that are no explosion, where the last two buckets leave nothing lost whatever comes."""
-        return LOUD
+        view = run.descent
+        if firing or run.state.nan_train or view is not run.train:
+            return LOUD
+        if view.closed < 4:
+            return Quiet()
+        rise = view.log(max(view.centres[-2:])) - _low(view, limits)[1]  # the level is the median of these and another
+        return LOUD if rise >= math.log1p(limits["rise"]) else Quiet(level=_burst(view))
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
@@ -84,26 +99,35 @@ class Divergence:
             "a warm-up helps where it began early."
         )
         if "level" not in e:
-            return (
-                f"The training loss has been non-finite since {unit} {reading.onset:g} "
-                f"({e['non_finite_in_a_row']} in a row).",
-                advice,
-            )
+            many = f"({e['non_finite_in_a_row']} in a row)"
+            return f"The training loss has been non-finite since {unit} {reading.onset:g} {many}.", advice
         return (
-            f"The training loss has been up since {unit} {reading.onset:g} and is not coming back: {e['level']:.4g} now, {e['low']:.4g} at its "
-            f"lowest.",
+            f"The training loss has been up since {unit} {reading.onset:g} and is not coming back: {e['level']:.4g} "
+            f"now, {e['low']:.4g} at its lowest level.",
             advice,
         )
 
 
-def _falling(view: View) -> bool:
+def _low(view: View, limits: Mapping[str, float]) -> tuple[int, float]:
+    """Index and level of the low; the first value, where the loss has never come back to it."""
+    first = view.log(view.curve.first)
+    if first < view.low - _NEVER and view.loss(view.low) - view.curve.first > 0.5 * limits["z"] * view.roughness:
+        return 0, first
+    return view.low_at, view.low
+
+
+def _falls(view: View, rise: float) -> bool:
+    """Whether it comes down from one of the last three levels to the next, by a good part of the rise."""
     a, b, c = view.xs[-3:]
-    return a > b > c and view.log(a) - view.log(c) > max(0.1 * view.rise, 3 * view.noise)
+    return a > b > c and view.log(a) - view.log(c) > max(0.1 * rise, 3 * view.noise)
 
 
-def _explosion(view: View) -> float:
-    """The rise that the latest levels have far exceeded, 0 where they have not."""
-    x = [*view.centres[-3:], *view.curve.quarters]
+def _latest(view: View) -> list[float]:
+    """The finest levels that are known of the end."""
+    return [*view.centres[-3:], *view.quarters]
+
+
+def _burst(view: View) -> float:
+    """The level above which a loss has exploded."""
     before = view.centres[: max(1, view.closed - 3)]
-    scale = _HUGE * max(max(before) - min(before), abs(view.curve.first))
-    return scale if len(x) > 3 and min(x[-2:]) > view.lowest + scale and x[-1] >= 0.9 * x[-2] else 0.0
+    return view.lowest + _HUGE * max(max(before) - min(before), abs(view.curve.first))

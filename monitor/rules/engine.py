@@ -20,6 +20,7 @@ from monitor.domain import Counts, Diagnosis, Finding, Recommendation
 from monitor.losses.run_config import terms_of
 from monitor.roles import Role
 from monitor.rules.config import RulesConfig, RuleSettings
+from monitor.rules.conflicts import silenced
 from monitor.rules.curve import BUCKET, Curve
 from monitor.rules.features import Features
 from monitor.rules.lifecycle import move, warming, without
@@ -333,12 +334,12 @@ class Engine:
                 continue
             slot = state.slots.get(name)
             if slot is None:
-                reading = check(run, settings.limits, False)
+                reading = None if silenced(name, state) else check(run, settings.limits, False)
                 if reading is None:
                     continue
             else:
                 firing = slot.phase == FIRING
-                reading = check(run, settings.limits, firing)
+                reading = None if silenced(name, state) else check(run, settings.limits, firing)
                 if firing and not slot.checks and reading is not None and not reading.likely:
                     continue
             change = move(rule, settings, run, state, slot, reading, self.config.hash)

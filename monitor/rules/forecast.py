@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from monitor.rules.features import SOFT, View
+from monitor.rules.features import View
 from monitor.rules.noise import Floats
 
 POWERS: Final = np.array([0.25, 0.5, 1.0, 2.0])
@@ -63,9 +63,9 @@ def forecast(view: View) -> dict[str, float | int | str | None]:
     centre, scale = float(x[-1]), float(np.abs(x - x[-1]).max())
     if scale == 0:
         scale = max(abs(centre), 1.0) * 1e-9
-    smooth = np.exp(view.smooth) + (view.base - SOFT * view.reach)
+    smooth = np.exp(view.smooth) + view.base
     y = np.clip((smooth - centre) / scale, -1.0, 1.0)
-    noise = view.noise * (view.level - view.base + SOFT * view.reach)
+    noise = view.noise * view.height
     at, spread, weight = _predict(y, max(noise / scale, 1e-6))
     expected = float(weight @ at)
     deviation = math.sqrt(float(weight @ ((at - expected) ** 2 + spread**2)))

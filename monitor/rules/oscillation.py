@@ -14,9 +14,23 @@ from monitor.rules.rule import Reading, Spec, Threshold
 from monitor.rules.trend import turns
 
 _ADVICE: Final = "Lower the learning rate or decay it, use a larger batch, or average the weights."
+_DECADES: Final = math.log(3)
+"""A swing by this factor counts, whatever it is of the way."""
+_LEFT: Final = 6
+"""Times what batch noise leaves in a bucket that a swing must exceed."""
 
 
 class Oscillation:
+    """Over the second half of the run, and still in its last third, the loss turns round again and again.
+
+    A swing counts where it is `swing` of the level and `share` of the way down, a quarter of all that was covered in
+    that time, and more than batch noise leaves in a bucket. A validation loss has no batch noise: where it jumps by as
+    much from one evaluation to the next, that is the model.
+
+    Source:
+        AutoTrainer (Zhang et al., ICSE 2021), oscillating loss; turning points as in rainflow counting (ASTM E1049).
+    """
+
     spec = Spec(
         name="oscillation",
         version=4,
@@ -27,7 +41,7 @@ class Oscillation:
         relief=4,
         thresholds={
             "swing": Threshold(default=0.25, low=0, high=100, doc="swing as a share of the level"),
-            "share": Threshold(default=0.15, low=0, high=10, doc="swing as a share of what the loss has covered"),
+            "share": Threshold(default=0.15, low=0, high=10, doc="swing as a share of what the loss has come down by"),
             "turns": Threshold(default=4, low=2, high=100, doc="turns in the second half"),
         },
     )
@@ -36,31 +50,38 @@ class Oscillation:
         """Holds while there are enough turns in either loss."""
         need = limits["turns"] - (1 if firing else 0)
         for name, view in (("validation", run.val), ("training", run.train)):
-            if view.closed < 16 or (name == "training" and run.state.unit == "step" and view.n < 100):
-                continue
-            if name == "validation" and run.fires("overfitting"):
+            few = name == "training" and run.state.unit == "step" and view.n < 100
+            if view.closed < 16 or few or (name == "validation" and run.fires("overfitting")):
                 continue
             half = view.closed // 2
             count = _turns(view, limits, half)
-            lasting = _turns(view, limits, view.closed - view.closed // 3) >= 1
-            if (count >= need and lasting) or (name == "validation" and _jumps(view, limits)):
-                evidence: dict[str, float | int | str | bool | None] = {
-                    "series": name, "turns": count, "limit": int(limits["turns"]), "level": middle(view.centres[half:]),
-                }  # fmt: skip
-                return Reading(view.step[half], evidence)
+            lasting = count >= need and _turns(view, limits, view.closed - view.closed // 3) >= 1
+            jump = _jump(view, limits) if name == "validation" else 0.0
+            if lasting or jump:
+                level = middle(view.centres[half:])
+                return Reading(view.step[half], {"series": name, "turns": count, "jump": jump, "level": level})
         return None
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
         e = reading.evidence
-        return f"The {e['series']} loss has turned round {e['turns']} times since {unit} {reading.onset:g}, by large swings around {e['level']:.3g} ({e['limit']} turns count as oscillation).", _ADVICE
+        if e["jump"]:
+            how = f"jumps by {min(float(e['jump'] or 0), 9.99):.0%} from one evaluation to the next"
+            return f"Since {unit} {reading.onset:g} the validation loss {how}, around {e['level']:.3g}.", _ADVICE
+        how = f"has turned round {e['turns']} times since {unit} {reading.onset:g}, by large swings around"
+        return f"The {e['series']} loss {how} {e['level']:.3g}.", _ADVICE
+
+
+def _share(view: View, limits: Mapping[str, float], height: float) -> float:
+    """The swing that is a good share of the way down, as a logarithm at this height."""
+    return min(math.log1p(limits["share"] * view.reach / height), _DECADES)
 
 
 def _turns(view: View, limits: Mapping[str, float], start: int) -> int:
-    """Turns by swings that are material on both yardsticks and more than batch noise leaves in a bucket."""
+    """Turns since bucket `start`."""
     y = view.y[start:]
-    left = 6 * _rough(view, start) / math.sqrt(view.size) if view.size > 1 else 0.0
-    share = min(math.log1p(limits["share"] * view.reach / math.exp(middle(y))), math.log(3))
+    left = _LEFT * _rough(view, start) / math.sqrt(view.size) if view.size > 1 else 0.0
+    share = _share(view, limits, math.exp(middle(y)))
     return turns(y, max(math.log1p(limits["swing"]), share, left, 0.25 * (max(y) - min(y))))
 
 
@@ -70,9 +91,9 @@ def _rough(view: View, start: int) -> float:
     return middle([a / b for a, b in zip(view.curve.noise[start:], heights, strict=True)]) / 0.954
 
 
-def _jumps(view: View, limits: Mapping[str, float]) -> bool:
-    """Whether a validation loss jumps from one evaluation to the next: it has no batch noise, so it is the model."""
+def _jump(view: View, limits: Mapping[str, float]) -> float:
+    """How far a validation loss jumps from one evaluation to the next, as a share; 0 where that is little."""
     rough = _rough(view, view.closed // 2)
-    if view.size == 1:
+    if view.size == 1:  # what falls from one to the next is no jump
         rough = min(rough, math.sqrt(2) * view.noise)
-    return rough >= max(limits["swing"], min(limits["share"] * view.reach / view.height, 0.7))
+    return rough if rough >= max(limits["swing"], math.expm1(_share(view, limits, view.height)) / 1.5) else 0.0

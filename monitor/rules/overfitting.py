@@ -4,14 +4,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Final
 
 from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.features import Features, View
-from monitor.rules.rule import Reading, Spec, Threshold
+from monitor.rules.rule import Evidence, Reading, Spec, Threshold
+
+_APART: Final = 0.3
+"""Rise that needs no further fall of the training loss."""
+GUESS: Final = 0.6
+"""A training loss that begins here or above may begin at chance, which is ln 2 or more."""
+_LATE: Final = 20
+"""Buckets since the best one after which a validation loss that does not come down will not generalise late."""
 
 
 class Overfitting:
+    """The validation loss lies above its best level, surely and by a good share of it, and training has not risen.
+
+    Sure: the later half of the buckets since the best one lies `z` standard errors above it, one more for every
+    tenfold of the evaluations, and no hump like it has come back. A stop needs less, `likely_z`: waiting for certainty
+    costs steps, a stop that is wrong costs what the loss would yet have gained. Soon after the best level it must be a
+    larger rise; `rise` is what it must be in the long run.
+
+    A run whose validation loss has never been below where training began memorises, and may yet generalise: that
+    counts once it has lasted, and the validation loss is not on its way down.
+
+    Source:
+        Prechelt, Early Stopping - But When? (1998); Power et al., Grokking (2022), for generalisation that is late.
+    """
+
     spec = Spec(
         name="overfitting",
         version=5,
@@ -19,71 +41,63 @@ class Overfitting:
         reads=(Role.VAL,),
         relief=3,
         thresholds={
-            "rise": Threshold(default=0.02, low=0, high=10, doc="least rise, as a share of the lowest validation loss"),
-            "z": Threshold(default=4, low=1, high=100, doc="standard errors of the level above the minimum"),
+            "rise": Threshold(default=0.02, low=0, high=10, doc="least rise, as a share of the best level"),
+            "z": Threshold(default=4, low=1, high=100, doc="rise in standard errors"),
             "likely_z": Threshold(default=2.5, low=1, high=100, doc="the same where a stop is advised already"),
         },
     )
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
-        view, train = run.val, run.train
-        if view.closed < 4 or not train.closed or run.diverging:
+        """Holds while the validation loss is up and the training loss is not."""
+        val, train = run.val, run.train
+        since = val.closed - 1 - val.low_at if val.closed >= 4 and train.closed else 0
+        if since < 2 or val.rise <= limits["rise"] * (0.5 if firing else 1 + 4 / since):
             return None
-        rise, since = view.rise, view.closed - 1 - view.low_at
-        if since < 2 or rise <= limits["rise"] * (0.5 if firing else 1 + 4 / since):
-            return None
-        best = view.step[view.low_at]
+        best = val.step[val.low_at]
         fell = train.level_at(best) - train.now
-        if not firing and (fell < -0.02 or memorises(view, train, run.state.unit)):
-            return None
-        tail = view.y[view.low_at + 1 :]
-        tail = tail[len(tail) // 2 :]
-        error = max(view.error(len(tail)), 1e-12)
-        z = (sum(tail) / len(tail) - view.low) / error
-        longer = max(0.0, math.log10(view.n / 10))
-        before = view.came_back(0.8 * rise)
-        if not firing and before and since <= 2 * before + 1:
-            return None
-        learns = fell > max(2 * train.error(3), 0.02) or rise >= 0.3
-        sure = since >= 3 and z >= limits["z"] + longer and learns
-        likely = z >= limits["likely_z"] + longer and learns
+        later = val.y[val.closed - (since + 1) // 2 :]
+        z = (math.fsum(later) / len(later) - val.low) / max(val.error(len(later)), 1e-12)
+        evidence: Evidence = {
+            "best_step": val.curve.best_step, "val_best": val.curve.best, "val_now": val.level,
+            "rise": math.expm1(val.rise), "z": min(z, 1e6), "train_fell": -math.expm1(-fell),
+        }  # fmt: skip
         if firing:
-            sure = z >= 2 and fell > -0.1
-            likely = False
-        if not sure and not likely:
+            return Reading(best, evidence) if z >= 0.5 * limits["z"] and fell > -0.1 else None
+        learns = fell > max(2 * train.error(3), 0.02) or (val.rise >= _APART and fell >= -0.02)
+        if not learns or val.seen_before(val.rise) or memorises(val, train):
             return None
-        evidence = {
-            "val_best": view.curve.best, "best_step": view.curve.best_step, "val_now": view.level, "rise": rise, "z": min(z, 1e6),
-            "z_limit": limits["z"] + longer, "train_fell": fell,
-        }
-        return Reading(best, evidence, likely=not sure)
+        longer = max(0.0, math.log10(val.n / 10))
+        sure = since >= 3 and z >= limits["z"] + longer
+        return Reading(best, evidence, likely=not sure) if z >= limits["likely_z"] + longer else None
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
+        """The sentence and the advice."""
         e = reading.evidence
+        at = f"{unit} {e['best_step']:g}"
+        fell = float(e["train_fell"] or 0)
+        while_ = f"while the training loss fell by {fell:.0%}" if fell >= 0.005 else "and the training loss is level"
         return (
-            f"The validation loss has risen by {e['rise']:.1%} from {e['val_best']:.4g} at {unit} {e['best_step']:g} to "
-            f"{e['val_now']:.4g}, while the training loss fell by {e['train_fell']:.0%}.",
-            f"Keep the checkpoint of {unit} {e['best_step']:g} and stop; to go further, add data, augmentation, "
-            "weight decay or dropout, or use a smaller model.",
+            f"The validation loss is {e['val_now']:.4g}, {times(float(e['rise'] or 0))} above its best of "
+            f"{e['val_best']:.4g} at {at}, {while_}.",
+            f"Keep the checkpoint of {at} and stop; to go further, add data, augmentation, weight decay or dropout, or "
+            "use a smaller model.",
         )
 
 
-DELAY = 20
-"""Buckets since the best one after which validation that does not come down will not generalise late."""
-GUESS = 0.6
-"""Where training begins at this loss or above it may have begun at chance, ln 2 or more."""
-
-
-def memorises(val: View, train: View, unit: str) -> bool:
-    """Whether validation began where training began and has never come down: no generalisation so far.
-
-    A first validation that was made after an epoch, or after training had come down, is not that of an untrained model:
-    its rise from there is overfitting from the first evaluation on.
-
-    Source:
-        Power et al., Grokking (2022): the validation loss rises many times over before it collapses.
-    """
+def memorises(val: View, train: View) -> bool:
+    """Whether validation has never been below where training began, so that nothing has been generalised yet."""
     untrained = train.curve.first
-    if untrained < GUESS or val.loss(val.low) < 0.95 * untrained:
+    if untrained < GUESS or val.lowest < 0.95 * untrained:
         return False
-    return val.closed - 1 - val.low_at < DELAY or val.line[0] > 0
+    return val.closed - 1 - val.low_at < _LATE or val.line[0] > 0
+
+
+def times(share: float) -> str:
+    """A share in percent; a large one as a factor.
+
+    >>> times(0.043), times(0.5), times(29.2), times(4e9)
+    ('4.3%', '50%', '29 times', 'many times')
+    """
+    if share < 10:
+        return f"{share:.1%}" if share < 0.1 else f"{share:.0%}"
+    return f"{share:.0f} times" if share < 1000 else "many times"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -13,14 +12,24 @@ from monitor.rules.noise import middle, second_differences
 from monitor.rules.rule import Reading, Spec, Threshold
 from monitor.rules.schedule import restarted
 
-LOOK_BACK: Final = 4
+_LOOK_BACK: Final = 4
 """Closed buckets in which a jump is looked for."""
-
-LEAST: Final = 8
-"""Buckets before a jump that say how noisy the run is."""
+_LEAST: Final = 8
+"""Buckets before a jump, at least, that say how noisy the run is."""
 
 
 class Spike:
+    """The largest value of a recent bucket lies far above the level before it, and the level after it does not.
+
+    Far is a share of the level and a tenth of the way down, many times the noise of a point, and `record` times the
+    run's own tail: the largest jump before it, but for the first quarter, where a loss falls most, and for one bucket
+    in sixteen, which may be spikes themselves. It fires once half of the jump has gone again. A jump right after the
+    learning rate rose, as at a warm restart, is the schedule's.
+
+    Source:
+        Tukey's fences on first differences; PaLM (Chowdhery et al., 2022), section 5.1, for loss spikes in practice.
+    """
+
     spec = Spec(
         name="spike",
         version=4,
@@ -38,24 +47,20 @@ class Spike:
         """Holds while one of the last buckets has a jump that has come back."""
         view = run.train
         x, peak = view.centres, view.curve.peak
-        if view.closed <= LEAST:
-            return None
         last = view.closed - (1 if view.size < 4 else 0)
-        for i in range(last - 1, max(LEAST - 1, last - 1 - LOOK_BACK), -1):
-            top, before = x[i] + peak[i], x[max(0, i - 3) : i]
+        for i in range(last - 1, max(_LEAST, last - _LOOK_BACK) - 1, -1):
+            top, before = x[i] + peak[i], x[i - 3 : i]
             base = min(middle(before), x[i - 1])
             jump = top - base
-            if jump <= limits["jump"] * abs(base) or top <= max(before) + 0.5 * jump or jump < 0.1 * view.reach:
+            if jump <= max(limits["jump"] * abs(base), 0.1 * view.reach) or top <= max(before) + 0.5 * jump:
                 continue
-            usual = _usual(view, i)
-            if jump <= max(limits["z"] * _noise(view, i), limits["record"] * usual):
+            if jump <= limits["z"] * _noise(view, i) or jump <= limits["record"] * _tail(view, i):
                 continue
-            if restarted(run, view.step[max(0, i - 2)], view.step[i]):
+            after = min([*(x[i + 1 :] if view.size < 4 else x[i:]), view.xs[-1]])
+            if after > base + 0.5 * jump or restarted(run, view.step[i - 2], view.step[i]):
                 continue
-            later = [*x[i + 1 :], view.xs[-1]] if view.size < 4 else [x[i], *x[i + 1 :], view.xs[-1]]
-            if min(later) <= base + 0.5 * jump:
-                at = view.curve.top_at if i == view.closed - 1 else view.step[i]
-                return Reading(at, {"jump": jump, "needed": limits["jump"] * abs(base), "level": base, "top": top, "after": min(later)})
+            at = view.curve.top_at if i == view.closed - 1 else view.step[i]
+            return Reading(at, {"level": base, "top": top, "after": after})
         return None
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
@@ -74,8 +79,8 @@ def _noise(view: View, i: int) -> float:
     return second_differences(view.centres[first:i]) if view.size == 1 else middle(view.curve.noise[first:i]) / 0.954
 
 
-def _usual(view: View, i: int) -> float:
-    """The largest jump of the buckets before, the most extreme sixteenth of them and the first quarter aside."""
+def _tail(view: View, i: int) -> float:
+    """The largest jump of a bucket before one, the most extreme sixteenth and the first quarter aside."""
     x, peak = view.centres, view.curve.peak
     jumps = sorted(x[j] + peak[j] - middle(x[max(0, j - 3) : j]) for j in range(max(1, i // 4), i))
-    return max(jumps[-1 - len(jumps) // 16], 0.0) if jumps else 0.0
+    return max(jumps[-1 - len(jumps) // 16], 0.0)

@@ -39,12 +39,12 @@ class Underfitting:
             return None
         low = train.loss(train.low)
         way = (train.start - low) / max(train.start - train.base, 1e-300)
-        flat = max(val.gain / max(val.height, 1e-300), train.gain / max(train.height, 1e-300))
+        flat = max(val.gain / val.height, train.gain / train.height)
         ease = 1.2 if firing else 1.0
         apart = abs(val.now - train.now)
         if way > limits["way"] * ease or flat > limits["gain"] * ease or apart > 0.2 * way:
             return None
-        if way < 0.05 or way <= 4 * max(val.noise, train.noise) or run.fires("stagnation"):
+        if way < 0.05 or way <= 4 * max(val.noise, train.noise):
             return None
         evidence = {"way": way, "limit": limits["way"], "gain": flat, "train": train.level, "val": val.level}
         return Reading(val.step[val.fifth], evidence)
