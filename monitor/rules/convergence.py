@@ -36,9 +36,7 @@ class Convergence:
         thresholds={
             "gain": GAIN,
             "way": WAY,
-            "points": Threshold(
-                default=100, low=1, high=1e9, doc="training points, where they are logged by the step without validation"
-            ),
+            "points": Threshold(default=100, low=1, high=1e9, doc="training steps, where there is no validation"),
         },
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Final
 
 from monitor.domain import Severity
@@ -76,8 +77,7 @@ class Divergence:
         if not firing and (_falls(view, rise) or view.seen_before(rise)):
             return None
         onset = next((i for i in range(at, view.closed) if smooth[i] > low + 0.5 * rise), view.closed - 1)
-        last = smooth[-4:]
-        climbs = view.closed - at > 4 and all(a <= b + view.noise for a, b in zip(last, last[1:], strict=False))
+        climbs = view.closed - at > 4 and all(a <= b + view.noise for a, b in pairwise(smooth[-4:]))
         evidence = {"level": view.level, "low": view.loss(low), "rise": math.expm1(min(rise, 700.0))}
         return Reading(view.step[onset], evidence, sure=climbs and rise >= 2 * math.log1p(limits["rise"]))
 

@@ -6,17 +6,22 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
+import numpy as np
+
 from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.features import Features, View
 from monitor.rules.rule import Evidence, Reading, Spec, Threshold
+from monitor.rules.trend import mann_kendall
 
 _APART: Final = 0.3
 """Rise that needs no further fall of the training loss."""
 GUESS: Final = 0.6
 """A training loss that begins here or above may begin at chance, which is ln 2 or more."""
-_LATE: Final = 20
-"""Buckets since the best one after which a validation loss that does not come down will not generalise late."""
+_PURE: Final = 0.2
+"""Share of the least rise from which a stop is advised where it has only ever gone up, beyond all doubt."""
+_LATE: Final = 30
+"""Evaluations since the best one after which a validation loss that does not come down will not generalise late."""
 
 
 class Overfitting:
@@ -51,7 +56,7 @@ class Overfitting:
         """Holds while the validation loss is up and the training loss is not."""
         val, train = run.val, run.train
         since = val.closed - 1 - val.low_at if val.closed >= 4 and train.closed else 0
-        if since < 2 or val.rise <= limits["rise"] * (0.5 if firing else 1 + 4 / since):
+        if since < 2 or val.rise <= limits["rise"] * (0.5 if firing else _PURE):
             return None
         best = val.step[val.low_at]
         fell = train.level_at(best) - train.now
@@ -64,9 +69,12 @@ class Overfitting:
         if firing:
             return Reading(best, evidence) if z >= 0.5 * limits["z"] and fell > -0.1 else None
         learns = fell > max(2 * train.error(3), 0.02) or (val.rise >= _APART and fell >= -0.02)
-        if not learns or val.seen_before(val.rise) or memorises(val, train):
+        if not learns or val.seen_before(val.rise) or memorises(val, train, run.state.unit):
             return None
         longer = max(0.0, math.log10(val.n / 10))
+        if val.rise <= limits["rise"] * (1 + 4 / since):
+            pure = z >= 2 * limits["z"] + longer and mann_kendall(np.array(val.y[val.low_at :]))[0] >= 0.9
+            return Reading(best, evidence, likely=True) if pure else None
         sure = since >= 3 and z >= limits["z"] + longer
         return Reading(best, evidence, likely=not sure) if z >= limits["likely_z"] + longer else None
 
@@ -84,12 +92,12 @@ class Overfitting:
         )
 
 
-def memorises(val: View, train: View) -> bool:
+def memorises(val: View, train: View, unit: str) -> bool:
     """Whether validation has never been below where training began, so that nothing has been generalised yet."""
     untrained = train.curve.first
-    if untrained < GUESS or val.lowest < 0.95 * untrained:
-        return False
-    return val.closed - 1 - val.low_at < _LATE or val.line[0] > 0
+    if unit == "epoch" or untrained < GUESS or val.lowest < 0.95 * untrained:
+        return False  # the first loss of an epoch is no longer that of an untrained model
+    return (val.closed - 1 - val.low_at) * val.size < _LATE or val.line[0] > 0
 
 
 def times(share: float) -> str:

@@ -114,7 +114,7 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
 def _delayed(state: State, name: str) -> str:
     """What to look for where training has learned and validation stagnates."""
     run = Features(state, state.last_step)
-    if name != "stagnation" or not (run.val.closed and run.train.closed and memorises(run.val, run.train)):
+    if name != "stagnation" or not (run.val.closed and run.train.closed and memorises(run.val, run.train, state.unit)):
         return ""
     return (
         " The training loss has come down and the validation loss has not: look for a validation loss that begins to "

@@ -54,17 +54,15 @@ class Stagnation:
         if not views:
             return None
         limit = -math.log1p(-min(limits["progress"] * (1.2 if firing else 1.0), 0.99))
-        first, chance = judged.start, run.state.chance
+        chance = run.state.chance
         if not all(_dead(view, limit) for view in views):
             if _memory(run):
-                first, train = run.val.curve.first, run.train.level
-                return Reading(
-                    run.val.curve.first_step, {"first": first, "level": judged.level, "train": train, "best": judged.lowest}
-                )
+                known = {"level": judged.level, "train": run.train.level, "best": judged.lowest}
+                return Reading(run.val.curve.first_step, known)
             if not _guesses(views, chance):
                 return None
-        evidence = {"first": first, "level": judged.level, "limit": limits["progress"], **guessing(judged.level, chance)}
-        return Reading(run.state.first_step, evidence)
+        known = {"first": judged.start, "level": judged.level, "limit": limits["progress"]}
+        return Reading(run.state.first_step, {**known, **guessing(judged.level, chance)})
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
@@ -135,4 +133,4 @@ def _memory(run: Features) -> bool:
     val, train = run.val, run.train
     if not val.closed or not train.closed or train.smooth[0] - train.now < 0.3:
         return False
-    return val.now >= val.log(val.curve.first) - 0.05 and memorises(val, train)
+    return val.now >= val.log(val.curve.first) - 0.05 and memorises(val, train, run.state.unit)
