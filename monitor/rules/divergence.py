@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Final
+
+import numpy as np
 
 from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.features import Features, View
 from monitor.rules.rule import LOUD, Quiet, Reading, Spec, Threshold
+from monitor.rules.trend import mann_kendall
 
 _HUGE: Final = 100
 """Times all that a loss had covered from which it does not come back."""
 _NEVER: Final = math.log(3)
 """How far above its first value a loss must stay for that value to be its low, which is a single draw."""
-_FEW: Final = {"step": 100, "epoch": 5}
+_FEW: Final = {"step": 150, "epoch": 5}
 """Points after which a rise need be only twice what it must be in the end: the sooner, the larger."""
 
 
@@ -38,8 +40,8 @@ class Divergence:
         reads=(Role.TRAIN,),
         urgent=True,
         counts=True,
-        patience=2,
-        hold=0.05,
+        patience=3,
+        hold=0.1,
         relief=6,
         thresholds={
             "rise": Threshold(default=0.2, low=0.02, high=100, doc="rise as a share of the lowest level"),
@@ -57,7 +59,7 @@ class Divergence:
         if view.closed < 4:
             return None
         burst = _burst(view)
-        if all(level > burst for level in _latest(view)[-2:]) and view.xs[-1] >= 0.9 * view.xs[-2]:
+        if all(level > burst for level in _latest(view)[-3:]) and view.xs[-1] >= 0.9 * view.xs[-2]:
             evidence = {"level": view.xs[-1], "low": view.lowest, "rise": math.inf}
             return Reading(view.step[-2], evidence, sure=True)
         return self._lost(view, limits, firing, _FEW[state.unit])
@@ -77,9 +79,9 @@ class Divergence:
         if not firing and (_falls(view, rise) or view.seen_before(rise)):
             return None
         onset = next((i for i in range(at, view.closed) if smooth[i] > low + 0.5 * rise), view.closed - 1)
-        climbs = view.closed - at > 4 and all(a <= b + view.noise for a, b in pairwise(smooth[-4:]))
+        tau, trend = mann_kendall(np.array(view.y[at:]))
         evidence = {"level": view.level, "low": view.loss(low), "rise": math.expm1(min(rise, 700.0))}
-        return Reading(view.step[onset], evidence, sure=climbs and rise >= 2 * math.log1p(limits["rise"]))
+        return Reading(view.step[onset], evidence, sure=tau >= 0.6 and trend >= 3)
 
     def quiet(self, run: Features, limits: Mapping[str, float], firing: bool) -> Quiet:
         """Levels that are no explosion, where the last two buckets leave nothing lost whatever comes."""

@@ -105,11 +105,8 @@ class View:
     def base(self) -> float:
         """What `log` measures from: the floor, and what makes the scale linear close to it."""
         low = min(self.lowest, self.curve.first)
-        if low >= self.floor:
-            base = self.floor
-        else:
-            base = 0.0 if low >= 0 else low - max(self.start - low, -low)
-        return base - SOFT * self.reach
+        unknown = 0.0 if low >= 0 else low - max(self.start - low, -low)
+        return (self.floor if low >= self.floor else unknown) - SOFT * self.reach
 
     def log(self, loss: float) -> float:
         """A loss on the scale of `y`."""

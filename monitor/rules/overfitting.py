@@ -18,7 +18,7 @@ _APART: Final = 0.3
 """Rise that needs no further fall of the training loss."""
 GUESS: Final = 0.6
 """A training loss that begins here or above may begin at chance, which is ln 2 or more."""
-_PURE: Final = 0.2
+_PURE: Final = 0.5
 """Share of the least rise from which a stop is advised where it has only ever gone up, beyond all doubt."""
 _LATE: Final = 30
 """Evaluations since the best one after which a validation loss that does not come down will not generalise late."""
@@ -56,7 +56,7 @@ class Overfitting:
         """Holds while the validation loss is up and the training loss is not."""
         val, train = run.val, run.train
         since = val.closed - 1 - val.low_at if val.closed >= 4 and train.closed else 0
-        if since < 2 or val.rise <= limits["rise"] * (0.5 if firing else _PURE):
+        if since < 3 or val.rise <= limits["rise"] * (0.5 if firing else _PURE):
             return None
         best = val.step[val.low_at]
         fell = train.level_at(best) - train.now
@@ -75,7 +75,7 @@ class Overfitting:
         if val.rise <= limits["rise"] * (1 + 4 / since):
             pure = z >= 2 * limits["z"] + longer and mann_kendall(np.array(val.y[val.low_at :]))[0] >= 0.9
             return Reading(best, evidence, likely=True) if pure else None
-        sure = since >= 3 and z >= limits["z"] + longer
+        sure = z >= limits["z"] + longer
         return Reading(best, evidence, likely=not sure) if z >= limits["likely_z"] + longer else None
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
