@@ -54,7 +54,7 @@ class Divergence:
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while the level stays up, or the loss is not finite."""
         state, view = run.state, run.descent
-        if state.nan_train >= limits["confirm"]:
+        if state.nan_train >= limits["confirm"] or (state.nan_train and view.closed >= 4 and _blew(view)):
             return Reading(state.nan_train_first, {"non_finite_in_a_row": int(state.nan_train)}, sure=True)
         if view.closed < 4:
             return None
@@ -127,6 +127,11 @@ def _falls(view: View, rise: float) -> bool:
 def _latest(view: View) -> list[float]:
     """The finest levels that are known of the end."""
     return [*view.centres[-3:], *view.quarters]
+
+
+def _blew(view: View) -> bool:
+    """Whether a value just before lies so far above all others that one that is not finite is no accident."""
+    return max(view.curve.top, view.curve.last) > _burst(view)
 
 
 def _burst(view: View) -> float:

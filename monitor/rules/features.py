@@ -6,7 +6,7 @@ that are next to nothing beside the whole are next to nothing. A loss that goes 
 known, is measured from as far below its lowest as it is wide or large: some power is lost, no truth.
 
 Two yardsticks go with every judgement of size. Is it sure: against the noise of the buckets (`error`), and against what
-has come back before (`came_back`). Is it material: as a share of the level (`rise`), and of the way that the loss has
+has come back before (`seen_before`). Is it material: as a share of the level (`rise`), and of the way that the loss has
 come (`reach`).
 
 Source:
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -35,6 +36,8 @@ WAY: Final = 0.9
 """Quantile of the levels on the way down from which it is measured: the first transient is left out."""
 WANDERS: Final = 16
 """Buckets from which noise that differences miss can be told from the curve itself."""
+LEARNED: Final = 0.5
+"""A fall, as a logarithm, that is no wandering."""
 _OPEN: Final = ("xs", "level", "now", "height")
 """What a view reads of the open bucket too."""
 
@@ -207,21 +210,27 @@ class View:
         """The smoothed level at a step, on the scale of `y`."""
         return self.smooth[min(bisect_right(self.step, step), self.closed - 1)]
 
-    def came_back(self, height: float) -> int:
-        """How many buckets the longest hump lasted that was so high and came back; 0 where there was none."""
-        low, up, longest = math.inf, -1, 0
-        for i, value in enumerate(self.smooth):
-            if up < 0:
-                low = min(low, value)
-                up = i if value >= low + height else -1
-            elif value <= low + 0.3 * height:
-                longest, up, low = max(longest, i - up), -1, value
-        return longest
-
     def seen_before(self, rise: float) -> bool:
-        """Whether a hump like the rise since the low has come back before, and this one has hardly lasted longer."""
-        before = self.came_back(0.75 * rise)
-        return before > 0 and self.closed - 1 - self.low_at <= 2 * before + 1
+        """Whether a hump like a rise from the low has come back before, at such levels: then it says little."""
+        low, up, enough = math.inf, False, 0.75 * rise
+        for value in self.smooth:
+            if not up:
+                low = min(low, value)
+                up = value >= low + enough
+            elif value <= low + 0.3 * enough:
+                if low <= self.low + rise:
+                    return True
+                low, up = value, False
+        return False
+
+    @lazy
+    def learned(self) -> bool:
+        """Whether the way down is one: more than a third of the level, or straight beside noise that wanders."""
+        fall = self.smooth[0] - self.low
+        if fall >= LEARNED:
+            return True
+        path = sum(abs(b - a) for a, b in pairwise(self.smooth[: self.low_at + 1]))
+        return fall >= 0.05 and fall >= 0.7 * path
 
 
 class Features:

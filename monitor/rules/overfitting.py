@@ -69,7 +69,7 @@ class Overfitting:
         if firing:
             return Reading(best, evidence) if z >= 0.5 * limits["z"] and fell > -0.1 else None
         learns = fell > max(2 * train.error(3), 0.02) or (val.rise >= _APART and fell >= -0.02)
-        if not learns or val.seen_before(val.rise) or memorises(val, train, run.state.unit):
+        if not (learns and train.learned) or val.seen_before(val.rise) or memorises(val, train, run.state.unit):
             return None
         longer = max(0.0, math.log10(val.n / 10))
         if val.rise <= limits["rise"] * (1 + 4 / since):
