@@ -16,6 +16,8 @@ from monitor.rules.trend import mann_kendall
 
 _APART: Final = 0.3
 """Rise that needs no further fall of the training loss."""
+_BEGUN: Final = 50
+"""Steps of a run that has hardly begun."""
 GUESS: Final = 0.6
 """A training loss that begins here or above may begin at chance, which is ln 2 or more."""
 _PURE: Final = 0.5
@@ -68,10 +70,14 @@ class Overfitting:
         }  # fmt: skip
         if firing:
             return Reading(best, evidence) if z >= 0.5 * limits["z"] and fell > -0.1 else None
-        learns = fell > max(2 * train.error(3), 0.02) or (val.rise >= _APART and fell >= -0.02)
-        if not (learns and train.learned) or val.seen_before(val.rise) or memorises(val, train, run.state.unit):
+        learns = fell > max(2 * train.error(3), 0.02) and not train.seen_before(fell)
+        if not (train.learned and (learns or (val.rise >= _APART and fell >= -0.02))):
             return None
-        longer = max(0.0, math.log10(val.n / 10))
+        if run.state.unit == "step" and run.step - run.state.first_step < _BEGUN:
+            return None
+        if val.seen_before(val.rise) or memorises(val, train, run.state.unit):
+            return None
+        longer = 1.5 * max(0.0, math.log10(val.n / 10))
         if val.rise <= limits["rise"] * (1 + 4 / since):
             pure = z >= 2 * limits["z"] + longer and mann_kendall(np.array(val.y[val.low_at :]))[0] >= 0.9
             return Reading(best, evidence, likely=True) if pure else None
