@@ -16,18 +16,18 @@ from monitor.rules.trend import mann_kendall
 
 _HUGE: Final = 100
 """Times all that a loss had covered from which it does not come back."""
-_NEVER: Final = math.log(3)
-"""How far above its first value a loss must stay for that value to be its low, which is a single draw."""
-_FEW: Final = {"step": 150, "epoch": 5}
+_NEVER: Final = 3
+"""Times its first value that a loss must stay above it for that value to be its low, which is a single draw."""
+_FEW: Final = {"step": 200, "epoch": 5}
 """Points after which a rise need be only twice what it must be in the end: the sooner, the larger."""
 
 
 class Divergence:
     """The training loss lies above its low, surely and by a good share of both its level and its way, and stays there.
 
-    It stays where it keeps six tenths of the climb and does not fall from level to level, for a while; a climb that is
-    steady needs no while, nor does an explosion, or a loss that is not finite any more. A rise like one that has come
-    back before is waited out.
+    It stays where it keeps six tenths of the climb and does not fall from level to level, for a while; one three times as
+    large as it must be that stays near its peak needs no while, nor does a climb that is steady, an explosion, or a loss that is not finite. A
+    rise like one that has come back before is waited out. Soon after the low it must be a larger rise.
 
     Source:
         AutoTrainer (Zhang et al., ICSE 2021), exploding and oscillating loss.
@@ -44,7 +44,7 @@ class Divergence:
         hold=0.1,
         relief=6,
         thresholds={
-            "rise": Threshold(default=0.2, low=0.02, high=100, doc="rise as a share of the lowest level"),
+            "rise": Threshold(default=0.18, low=0.02, high=100, doc="rise as a share of the lowest level"),
             "lost": Threshold(default=0.1, low=0, high=10, doc="rise as a share of what the loss has come down by"),
             "z": Threshold(default=6, low=1, high=100, doc="rise in standard errors"),
             "confirm": Threshold(default=2, low=1, high=1000, doc="non-finite training losses in a row"),
@@ -66,22 +66,26 @@ class Divergence:
 
     def _lost(self, view: View, limits: Mapping[str, float], firing: bool, few: int) -> Reading | None:
         """Holds while the rise since the low is there to stay."""
-        at, low = _low(view, limits)
+        at, low = _low(view)
         rise, ease = view.now - low, 0.6 if firing else 1.0
         soon = 1.0 if firing else 1 + few / ((view.closed - at) * view.size)
         if rise < ease * soon * math.log1p(limits["rise"]) or rise < ease * limits["z"] * view.error(3):
             return None
-        if view.level - view.loss(low) < ease * limits["lost"] * view.reach:
+        if at >= 0 and view.level - view.loss(low) < ease * limits["lost"] * view.reach:
             return None
+        at = max(at, 0)
         smooth, peak = view.smooth, max(*view.smooth[at:], view.now)
         if view.now < low + 0.6 * (peak - low):
             return None
         if not firing and (_falls(view, rise) or view.seen_before(rise)):
             return None
         onset = next((i for i in range(at, view.closed) if smooth[i] > low + 0.5 * rise), view.closed - 1)
+        last = view.xs[-3:]
+        flat = view.log(min(last)) >= low + 0.8 * (peak - low) and last[-1] >= 0.98 * last[0]
+        stays = flat and rise >= 3 * soon * math.log1p(limits["rise"])
         tau, trend = mann_kendall(np.array(view.y[at:]))
         evidence = {"level": view.level, "low": view.loss(low), "rise": math.expm1(min(rise, 700.0))}
-        return Reading(view.step[onset], evidence, sure=tau >= 0.6 and trend >= 3)
+        return Reading(view.step[onset], evidence, sure=stays or (tau >= 0.6 and trend >= 3))
 
     def quiet(self, run: Features, limits: Mapping[str, float], firing: bool) -> Quiet:
         """Levels that are no explosion, where the last two buckets leave nothing lost whatever comes."""
@@ -90,7 +94,7 @@ class Divergence:
             return LOUD
         if view.closed < 4:
             return Quiet()
-        rise = view.log(max(view.centres[-2:])) - _low(view, limits)[1]  # the level is the median of these and another
+        rise = view.log(max(view.centres[-2:])) - _low(view)[1]  # the level is the median of these and another
         return LOUD if rise >= math.log1p(limits["rise"]) else Quiet(level=_burst(view))
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
@@ -110,11 +114,11 @@ class Divergence:
         )
 
 
-def _low(view: View, limits: Mapping[str, float]) -> tuple[int, float]:
-    """Index and level of the low; the first value, where the loss has never come back to it."""
-    first = view.log(view.curve.first)
-    if first < view.low - _NEVER and view.loss(view.low) - view.curve.first > 0.5 * limits["z"] * view.roughness:
-        return 0, first
+def _low(view: View) -> tuple[int, float]:
+    """Index and level of the low; -1 and the first value, where the loss has never come back to it."""
+    first, lowest = view.curve.first - view.zero, view.lowest - view.zero
+    if lowest > _NEVER * first and lowest - first > 2 * view.roughness:
+        return -1, view.log(view.curve.first)
     return view.low_at, view.low
 
 

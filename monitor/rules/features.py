@@ -105,11 +105,17 @@ class View:
         return sorted(self.centres[: at + 1])[int(WAY * at)] - self.lowest
 
     @lazy
-    def base(self) -> float:
-        """What `log` measures from: the floor, and what makes the scale linear close to it."""
+    def zero(self) -> float:
+        """What levels are measured from: the floor, where none is known zero, or far below a loss that goes under it."""
         low = min(self.lowest, self.curve.first)
-        unknown = 0.0 if low >= 0 else low - max(self.start - low, -low)
-        return (self.floor if low >= self.floor else unknown) - SOFT * self.reach
+        if low >= self.floor:
+            return self.floor
+        return 0.0 if low >= 0 else low - max(self.start - low, -low)
+
+    @lazy
+    def base(self) -> float:
+        """What `log` measures from: `zero`, and what makes the scale linear close to it."""
+        return self.zero - SOFT * self.reach
 
     def log(self, loss: float) -> float:
         """A loss on the scale of `y`."""

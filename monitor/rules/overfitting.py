@@ -22,7 +22,7 @@ GUESS: Final = 0.6
 """A training loss that begins here or above may begin at chance, which is ln 2 or more."""
 _PURE: Final = 0.5
 """Share of the least rise from which a stop is advised where it has only ever gone up, beyond all doubt."""
-_LATE: Final = 30
+_LATE: Final = 150
 """Evaluations since the best one after which a validation loss that does not come down will not generalise late."""
 
 
@@ -34,8 +34,8 @@ class Overfitting:
     costs steps, a stop that is wrong costs what the loss would yet have gained. Soon after the best level it must be a
     larger rise; `rise` is what it must be in the long run.
 
-    A run whose validation loss has never been below where training began memorises, and may yet generalise: that
-    counts once it has lasted, and the validation loss is not on its way down.
+    A run whose validation loss has never been below where training began memorises, and may yet generalise, which
+    comes after training has reached its floor: that counts while training still gains, or once it has lasted for long.
 
     Source:
         Prechelt, Early Stopping - But When? (1998); Power et al., Grokking (2022), for generalisation that is late.
@@ -103,7 +103,11 @@ def memorises(val: View, train: View, unit: str) -> bool:
     untrained = train.curve.first
     if unit == "epoch" or untrained < GUESS or val.lowest < 0.95 * untrained:
         return False  # the first loss of an epoch is no longer that of an untrained model
-    return (val.closed - 1 - val.low_at) * val.size < _LATE or val.line[0] > 0
+    since = val.closed - 1 - val.low_at
+    if since * val.size >= _LATE:
+        return val.line[0] > 0
+    third = train.loss(train.level_at(val.step[-1 - since // 3])) - train.level
+    return since < 8 or third < 0.1 * train.range
 
 
 def times(share: float) -> str:

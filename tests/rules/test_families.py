@@ -62,16 +62,7 @@ FAMILIES: dict[str, Family] = {
         never={"nan": 0, "divergence": 0.02},
         must={"overfitting": 0.95, "stop": 0.95},
     ),
-    "overfitting far from zero": Family(
-        make=lambda rng: logged(rng, of.overfitting).scaled(1, 100), must={"overfitting": 0.95, "stop": 0.95}
-    ),
     "diverging": Family(make=partial(logged, shape=of.diverging), must={"divergence": 0.97, "stop": 0.97}),
-    "diverging far from zero": Family(
-        make=lambda rng: logged(rng, of.diverging).scaled(1, 100), must={"divergence": 0.95, "stop": 0.95}
-    ),
-    "diverging below zero": Family(
-        make=lambda rng: logged(rng, of.diverging).scaled(1, -20), must={"divergence": 0.95, "stop": 0.95}
-    ),
     "levelling off": Family(make=partial(logged, shape=of.levelled, **QUIET), must={"divergence": 0.9, "stop": 0.9}),
     "recovering": Family(
         make=partial(logged, shape=of.recovering, noise=(0.005, 0.03)), never={"divergence": 0.08}, end={"stop": 0.0}
