@@ -18,16 +18,17 @@ _HUGE: Final = 100
 """Times all that a loss had covered from which it does not come back."""
 _NEVER: Final = 3
 """Times its first value that a loss must stay above it for that value to be its low, which is a single draw."""
-_FEW: Final = {"step": 200, "epoch": 5}
+_FEW: Final = {"step": 300, "epoch": 5}
 """Points after which a rise need be only twice what it must be in the end: the sooner, the larger."""
 
 
 class Divergence:
     """The training loss lies above its low, surely and by a good share of both its level and its way, and stays there.
 
-    It stays where it keeps six tenths of the climb and does not fall from level to level, for a while; one three times as
-    large as it must be that stays near its peak needs no while, nor does a climb that is steady, an explosion, or a loss that is not finite. A
-    rise like one that has come back before is waited out. Soon after the low it must be a larger rise.
+    It stays where it keeps six tenths of the climb and does not fall from level to level, for a while. No while is
+    needed where it is three times as large as it must be and stays near its peak, where the climb is steady, where it
+    is an explosion, or not finite. A rise like one that has come back before is waited out, and soon after the low it
+    must be larger.
 
     Source:
         AutoTrainer (Zhang et al., ICSE 2021), exploding and oscillating loss.
@@ -44,7 +45,7 @@ class Divergence:
         hold=0.1,
         relief=6,
         thresholds={
-            "rise": Threshold(default=0.18, low=0.02, high=100, doc="rise as a share of the lowest level"),
+            "rise": Threshold(default=0.16, low=0.02, high=100, doc="rise as a share of the lowest level"),
             "lost": Threshold(default=0.1, low=0, high=10, doc="rise as a share of what the loss has come down by"),
             "z": Threshold(default=6, low=1, high=100, doc="rise in standard errors"),
             "confirm": Threshold(default=2, low=1, high=1000, doc="non-finite training losses in a row"),
@@ -73,12 +74,12 @@ class Divergence:
             return None
         if at >= 0 and view.level - view.loss(low) < ease * limits["lost"] * view.reach:
             return None
-        at = max(at, 0)
-        smooth, peak = view.smooth, max(*view.smooth[at:], view.now)
-        if view.now < low + 0.6 * (peak - low):
+        smooth, peak = view.smooth, max(*view.smooth[max(at, 0) :], view.now)
+        if at >= 0 and view.now < low + 0.6 * (peak - low):
             return None
         if not firing and (_falls(view, rise) or view.seen_before(rise)):
             return None
+        at = max(at, 0)
         onset = next((i for i in range(at, view.closed) if smooth[i] > low + 0.5 * rise), view.closed - 1)
         last = view.xs[-3:]
         flat = view.log(min(last)) >= low + 0.8 * (peak - low) and last[-1] >= 0.98 * last[0]

@@ -106,7 +106,7 @@ class View:
 
     @lazy
     def zero(self) -> float:
-        """What levels are measured from: the floor, where none is known zero, or far below a loss that goes under it."""
+        """What levels are measured from: the floor; zero where none is known, or far below a loss that is negative."""
         low = min(self.lowest, self.curve.first)
         if low >= self.floor:
             return self.floor

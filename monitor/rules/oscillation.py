@@ -54,7 +54,7 @@ class Oscillation:
             if view.closed < 16 or few or (name == "validation" and run.fires("overfitting")):
                 continue
             half = view.closed // 2
-            count = _turns(view, limits, half if view.learned else 0)  # where nothing was learned, all of it counts
+            count = _turns(view, limits, half)
             lasting = count >= need and _turns(view, limits, view.closed - view.closed // 3) >= 1
             jump = _jump(view, limits) if name == "validation" else 0.0
             if lasting or jump:

@@ -70,12 +70,7 @@ class Overfitting:
         }  # fmt: skip
         if firing:
             return Reading(best, evidence) if z >= 0.5 * limits["z"] and fell > -0.1 else None
-        learns = fell > max(2 * train.error(3), 0.02) and not train.seen_before(fell)
-        if not (train.learned and (learns or (val.rise >= _APART and fell >= -0.02))):
-            return None
-        if run.state.unit == "step" and run.step - run.state.first_step < _BEGUN:
-            return None
-        if val.seen_before(val.rise) or memorises(val, train, run.state.unit):
+        if not _learns(val, train, fell) or val.seen_before(val.rise) or _early(run):
             return None
         longer = 1.5 * max(0.0, math.log10(val.n / 10))
         if val.rise <= limits["rise"] * (1 + 4 / since):
@@ -98,10 +93,22 @@ class Overfitting:
         )
 
 
+def _learns(val: View, train: View, fell: float) -> bool:
+    """Whether training has learned and goes on, or has at least not risen where the rise is large."""
+    goes_on = fell > max(2 * train.error(3), 0.02) and not train.seen_before(fell)
+    return train.learned and (goes_on or (val.rise >= _APART and fell >= -0.02))
+
+
+def _early(run: Features) -> bool:
+    """Whether the run has hardly begun, or has not begun to generalise."""
+    begun = run.state.unit == "epoch" or run.step - run.state.first_step >= _BEGUN
+    return not begun or memorises(run.val, run.train, run.state.unit)
+
+
 def memorises(val: View, train: View, unit: str) -> bool:
     """Whether validation has never been below where training began, so that nothing has been generalised yet."""
     untrained = train.curve.first
-    if unit == "epoch" or untrained < GUESS or val.lowest < 0.95 * untrained:
+    if unit == "epoch" or untrained < GUESS or val.loss(val.low) < 0.95 * untrained:
         return False  # the first loss of an epoch is no longer that of an untrained model
     since = val.closed - 1 - val.low_at
     if since * val.size >= _LATE:
