@@ -21,6 +21,7 @@ from monitor.domain.verdicts import (
     FindingState,
     Pending,
     Recommendation,
+    Regime,
     Severity,
 )
 
@@ -42,6 +43,7 @@ __all__ = [
     "Pending",
     "Points",
     "Recommendation",
+    "Regime",
     "Reply",
     "RunInfo",
     "RunPage",

@@ -29,6 +29,7 @@ from monitor.rules.parts import of_spec
 from monitor.rules.patience import resume, wait
 from monitor.rules.points import ROLE_CODES, EnginePoints
 from monitor.rules.recommend import recommend, settle
+from monitor.rules.regimes import regimes_of
 from monitor.rules.rows import take_point, take_rows
 from monitor.rules.rule import LOUD, Foreseeing, Quiet, Reading, Rule
 from monitor.rules.spans import AHEAD, MANY, finite, in_order, lanes_of, learning_rate, take_in_order
@@ -178,6 +179,7 @@ class Engine:
             findings=tuple(latest[number] for number in sorted(latest)),
             recommendation=recommend(state, self.config),
             counts=state.counts,
+            regimes=regimes_of(Features(state, state.last_step)),
         )
 
     def _with_parts(self, state: State, points: EnginePoints, changes: list[Finding]) -> None:
