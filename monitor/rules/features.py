@@ -236,7 +236,7 @@ class View:
         if fall >= LEARNED:
             return True
         path = sum(abs(b - a) for a, b in pairwise(self.smooth[: self.low_at + 1]))
-        return fall >= max(0.05, 8 * self.noise) and fall >= (0.7 + 1 / max(self.low_at, 4)) * path
+        return fall >= max(0.1, 10 * self.noise) and fall >= (0.7 + 1 / max(self.low_at, 4)) * path
 
 
 class Features:
