@@ -30,29 +30,22 @@ from benchmarks.judge_many import ManyEngines
 from monitor.domain import RULE_NAMES, Finding
 from monitor.roles import Role
 from monitor.rules import RulesConfig, diagnose
+from monitor.rules.conflicts import SILENCED_BY
 from monitor.rules.registry import BUILT_IN
 from monitor.rules.replay import merge
 
 GRID: dict[str, tuple[dict[str, tuple[float, ...]], ...]] = {
     "nan": ({"confirm": (2,)},),
-    "divergence": ({"z": (12, 20, 30), "lost": (0.3, 0.4, 0.5)},),
-    "overfitting": (
-        {"z": (4, 6, 9), "trend_z": (2.0, 2.4, 3.0), "rise": (0.005, 0.015, 0.03)},
-        {"likely_z": (1.4, 1.6, 2.0), "likely_tau": (0.75, 0.8, 0.9), "likely_rise": (0.002, 0.003, 0.005)},
-        {"taught": (0.05, 0.1, 0.2), "fall": (1, 2, 3)},
-    ),
-    "stagnation": ({"progress": (0.03, 0.05, 0.08), "hardly": (0.0, 0.01, 0.02), "doubt": (2, 3, 4)},),
-    "oscillation": ({"factor": (1.5, 2, 3), "turns": (3, 4, 5), "jump": (0.15, 0.2, 0.3)},),
-    "spike": ({"z": (8, 12, 20), "share": (0.1, 0.2, 0.3), "tail": (0.0, 3.0), "record": (1.5, 2.5, 4.0)},),
-    "convergence": ({"gain": (0.008, 0.012, 0.02), "relative": (0.2, 0.3, 0.5), "within": (0.0, 0.8, 1.2)},),
+    "divergence": ({"rise": (0.1, 0.16, 0.25), "lost": (0.05, 0.1, 0.2), "z": (4, 6, 9)},),
+    "overfitting": ({"rise": (0.01, 0.02, 0.04), "z": (3, 4, 6), "likely_z": (2.0, 2.5, 3.5)},),
+    "stagnation": ({"progress": (0.03, 0.05, 0.08)},),
+    "oscillation": ({"swing": (0.15, 0.25, 0.4), "share": (0.1, 0.15, 0.2), "turns": (3, 4, 5)},),
+    "spike": ({"jump": (0.1, 0.15, 0.3), "z": (8, 12, 20), "record": (2.0, 3.0, 5.0)},),
+    "convergence": ({"gain": (0.004, 0.008, 0.016), "way": (0.015, 0.03, 0.06)},),
 }
 """By rule, the values of its thresholds: every combination within a group, the others of the rule at their defaults."""
-NEEDS = {
-    "convergence": ("divergence", "stagnation"),
-    "improving": ("divergence", "convergence"),
-    "overfitting": ("divergence",),
-}
-"""Rules that another one asks whether they are out."""
+NEEDS = SILENCED_BY
+"""Rules that silence another one while they are out."""
 CALM = {"healthy", "convergence", "improving"}
 CRITICAL = {"nan", "divergence", "overfitting"}
 

@@ -19,6 +19,7 @@ from monitor.domain import (
     FindingState,
     Pending,
     Recommendation,
+    Regime,
     RunStatus,
     Severity,
     inert,
@@ -190,12 +191,19 @@ def recommendation_lines(rec: Recommendation) -> list[str]:
     return lines
 
 
+def course_lines(regimes: Sequence[Regime]) -> list[str]:
+    """What each curve did, in a line."""
+    told = {regime.series: [str(each) for each in regimes if each.series == regime.series] for regime in regimes}
+    return [f"[dim]{name}:[/] {escape(', '.join(parts))}" for name, parts in told.items()]
+
+
 def diagnosis_text(diagnosis: Diagnosis) -> str:
     """A whole diagnosis for a person, as Rich markup."""
     counts = diagnosis.counts
     lines = [
         f"[bold]{escape(diagnosis.verdict)}[/]: {escape(diagnosis.headline)}",
         *recommendation_lines(diagnosis.recommendation),
+        *course_lines(diagnosis.regimes),
         "",
         *findings_lines(diagnosis.findings),
         *pending_lines(diagnosis.recommendation.pending),

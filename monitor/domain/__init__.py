@@ -22,6 +22,7 @@ from monitor.domain.verdicts import (
     FindingState,
     Pending,
     Recommendation,
+    Regime,
     Severity,
 )
 
@@ -43,6 +44,7 @@ __all__ = [
     "Pending",
     "Points",
     "Recommendation",
+    "Regime",
     "Reply",
     "RunInfo",
     "RunPage",

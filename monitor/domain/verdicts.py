@@ -249,6 +249,38 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Regime:
+    """One stretch of a curve, as a person would tell it.
+
+    Attributes:
+        series: "training" or "validation".
+        kind: "fall", "slow fall", "flat" or "rise".
+        begin, end: steps.
+        start, stop: smoothed loss at both.
+    """
+
+    series: str
+    kind: str
+    begin: float
+    end: float
+    start: float
+    stop: float
+
+    def to_dict(self) -> dict[str, object]:
+        """The regime as strict JSON data; whole steps are ints."""
+        levels = {name: float(f"{getattr(self, name):.6g}") for name in ("start", "stop")}
+        steps = {"begin": whole(self.begin), "end": whole(self.end)}
+        return {"series": self.series, "kind": self.kind, **steps, **levels}
+
+    def __str__(self) -> str:
+        """As in "falls slowly from 0.52 to 0.48 until 900"."""
+        if self.kind == "flat":
+            return f"flat at {self.stop:.3g} until {self.end:g}"
+        how = {"fall": "falls", "slow fall": "falls slowly", "rise": "rises"}[self.kind]
+        return f"{how} from {self.start:.3g} to {self.stop:.3g} until {self.end:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
     """The whole judgement on a run; `to_dict` is the contract that `monitor diagnose --json` prints.
 
@@ -256,6 +288,7 @@ class Diagnosis:
         verdict: the finding that matters most, a rule's name, also where it is only likely and a stop is advised;
             "healthy" where there is none, "too_early" where there are too few points to tell.
         headline: one sentence with the numbers.
+        regimes: what the curves did, stretch by stretch; empty where the diagnosis was read from a store.
     """
 
     verdict: str
@@ -263,6 +296,7 @@ class Diagnosis:
     findings: tuple[Finding, ...]
     recommendation: Recommendation
     counts: Counts
+    regimes: tuple[Regime, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """The diagnosis as strict JSON data, schema 1."""
@@ -273,4 +307,5 @@ class Diagnosis:
             "findings": [finding.to_dict() for finding in self.findings],
             "recommendation": self.recommendation.to_dict(),
             "counts": self.counts.to_dict(),
+            "regimes": [regime.to_dict() for regime in self.regimes],
         }

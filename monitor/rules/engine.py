@@ -21,6 +21,7 @@ from monitor.losses.run_config import terms_of
 from monitor.roles import Role
 from monitor.rules import games
 from monitor.rules.config import RulesConfig, RuleSettings
+from monitor.rules.conflicts import silenced
 from monitor.rules.curve import BUCKET, Curve
 from monitor.rules.features import Features
 from monitor.rules.lifecycle import move, warming, without
@@ -29,6 +30,7 @@ from monitor.rules.parts import of_spec
 from monitor.rules.patience import resume, wait
 from monitor.rules.points import ROLE_CODES, EnginePoints
 from monitor.rules.recommend import recommend, settle
+from monitor.rules.regimes import regimes_of
 from monitor.rules.rows import take_point, take_rows
 from monitor.rules.rule import LOUD, Foreseeing, Quiet, Reading, Rule
 from monitor.rules.spans import AHEAD, MANY, finite, in_order, lanes_of, learning_rate, take_in_order
@@ -179,6 +181,7 @@ class Engine:
             findings=tuple(latest[number] for number in sorted(latest)),
             recommendation=recommend(state, self.config),
             counts=state.counts,
+            regimes=regimes_of(Features(state, state.last_step)),
         )
 
     def _with_parts(self, state: State, points: EnginePoints, changes: list[Finding]) -> None:
@@ -339,12 +342,12 @@ class Engine:
                     continue
                 reading = None
             elif slot is None:
-                reading = check(run, settings.limits, False)
+                reading = None if silenced(name, state) else check(run, settings.limits, False)
                 if reading is None:
                     continue
             else:
                 firing = slot.phase == FIRING
-                reading = check(run, settings.limits, firing)
+                reading = None if silenced(name, state) else check(run, settings.limits, firing)
                 if firing and not slot.checks and reading is not None and not reading.likely:
                     continue
             change = move(rule, settings, run, state, slot, reading, self.config.hash)

@@ -1,75 +1,61 @@
-"""What the rules read: statistics of the sketches, each computed once a check and only where a rule asks.
+"""What the rules read: each series described once a check, as a practitioner reads it.
 
-Scale and offset do not matter to any of them: levels are compared as differences, against the noise of the series and
-against the range that it has covered.
+A loss is read as shares of itself: `y` is its logarithm, above its floor (zero, where no other is known). So the scale
+of a loss does not matter and its floor does. A hundredth of what the loss has come down by is added, so that levels
+that are next to nothing beside the whole are next to nothing. A loss that goes below zero, and whose floor is not
+known, is measured from as far below its lowest as it is wide or large: some power is lost, no truth.
+
+Two yardsticks go with every judgement of size. Is it sure: against the noise of the buckets (`error`), and against what
+has come back before (`seen_before`). Is it material: as a share of the level (`rise`), and of the way that the loss has
+come (`reach`).
 
 Source:
     Noise from second differences: Gasser, Sroka, Jennen-Steinmetz, "Residual variance and residual pattern in nonlinear
-    regression" (Biometrika 1986), with the median for robustness. Trend: Mann (1945), Kendall (1975).
+    regression" (Biometrika 1986), with the median for robustness. Humps as in rainflow counting (ASTM E1049).
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable
-from operator import add
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
-from monitor.rules.composition import Composition
+from monitor.rules.composition import Composition, smooth
 from monitor.rules.curve import Curve
 from monitor.rules.lazy import lazy
 from monitor.rules.noise import Floats, around_mean, middle, second_differences
 from monitor.rules.parts import Parts
-from monitor.rules.state import FIRING, GRAD, LIKELY, TRAIN, VAL, VIEWS, State
-from monitor.rules.way import Way
+from monitor.rules.state import FIRING, GRAD, TRAIN, VAL, VIEWS, State
 
-_OPEN: Final = ("xs", "level", "relative_gain")
+SOFT: Final = 0.01
+"""Share of what a loss has come down by, below which its scale is linear."""
+WAY: Final = 0.9
+"""Quantile of the levels on the way down from which it is measured: the first transient is left out."""
+WANDERS: Final = 16
+"""Buckets from which noise that differences miss can be told from the curve itself."""
+LEARNED: Final = 0.5
+"""A fall, as a logarithm, that is no wandering."""
+_OPEN: Final = ("xs", "level", "now", "height")
 """What a view reads of the open bucket too."""
 
 
 class View:
-    """One series at a check.
+    """One series at a check. Losses are in `x`, their logarithms in `y`; both have an entry for each closed bucket.
 
     Attributes:
-        n: finite points seen.
-        k: entries of `x`: closed buckets, and a last one for the completed quarters of the open bucket, if any.
-        x, step: (k,) centres and the last step of each.
+        n: finite points seen; `size` of them are in a bucket.
+        closed: buckets that are complete.
+        step: last step of each.
     """
 
-    def __init__(self, curve: Curve) -> None:
-        self.curve = curve
+    def __init__(self, curve: Curve, floor: float = math.nan) -> None:
+        self.curve, self.floor = curve, floor
         self.n, self.size = curve.n, curve.size
-        self.centres, self.quarters = curve.x, curve.quarters
+        self.centres, self.step, self.quarters = curve.x, curve.step, curve.quarters
         self.closed = len(curve.x)
-        self.k = self.closed
-
-    @classmethod
-    def of(cls, curve: Curve, last: View | None) -> View:
-        """The view of a curve; what an earlier view of the same closed buckets, or of all but one, knows is kept."""
-        view = cls(curve)
-        if last is None:
-            return view
-        if last.centres is curve.x:
-            kept = {name: value for name, value in vars(last).items() if name not in _OPEN}
-            view.__dict__ = kept | vars(view)
-        elif curve.x_before is last.centres and last.closed > 3:
-            view._carry(last)
-        return view
-
-    def _carry(self, last: View) -> None:
-        """Take over from the view of all buckets but the last what that bucket adds to."""
-        known, curve = vars(last), self.curve
-        if "lowest" in known:
-            self.lowest = min(last.lowest, curve.x[-1])
-        if "highest" in known:
-            self.highest = max(last.highest, curve.x[-1] + curve.peak[-1])
-        if "way" in known:
-            self.way = last.way.grown(curve.x)
-            if "calm" in vars(last) and self.low_at == last.low_at and 8 <= self.low_at + 2 <= last.closed:
-                self.calm = last.calm
 
     def renew(self, curve: Curve) -> None:
         """Go on with a later curve that has the same closed buckets."""
@@ -80,6 +66,17 @@ class View:
                 self.__dict__.pop(name, None)
 
     @lazy
+    def x(self) -> Floats:
+        """Centres of the closed buckets."""
+        return np.array(self.centres)
+
+    @lazy
+    def xs(self) -> list[float]:
+        """The centres, and the mean of the completed quarters of the open bucket."""
+        quarters = self.quarters
+        return [*self.centres, sum(quarters) / len(quarters)] if quarters else self.centres
+
+    @lazy
     def lowest(self) -> float:
         """Lowest centre of a closed bucket, of which there is one."""
         return min(self.centres)
@@ -87,121 +84,107 @@ class View:
     @lazy
     def highest(self) -> float:
         """Highest value in a closed bucket; minus infinity where there is none."""
-        return max(map(add, self.centres, self.curve.peak), default=-math.inf)
-
-    @lazy
-    def known(self) -> dict[tuple[object, ...], float]:
-        """What rules have worked out of the closed buckets alone, by what it is and from which thresholds."""
-        return {}
-
-    def once(self, key: tuple[object, ...], work: Callable[[], float]) -> float:
-        """What a rule works out of the closed buckets alone, worked out once for the same ones."""
-        if key not in self.known:
-            self.known[key] = work()
-        return self.known[key]
-
-    @lazy
-    def xs(self) -> list[float]:
-        """Centres of the closed buckets, and the mean of the completed quarters of the open one."""
-        curve = self.curve
-        if not curve.quarters:
-            return curve.x
-        return [*curve.x, sum(curve.quarters) / len(curve.quarters)]
-
-    @lazy
-    def x(self) -> Floats:
-        """Centres of the closed buckets, (closed,)."""
-        return np.array(self.curve.x)
-
-    @lazy
-    def step(self) -> list[float]:
-        """Last step of each closed bucket."""
-        return self.curve.step
-
-    @lazy
-    def way(self) -> Way:
-        """The smoothed centres, and what was met on the way along them."""
-        return Way.along(self.centres, self.start)
-
-    @lazy
-    def smooth(self) -> Floats:
-        """Running median of three, (closed,), ends as they are."""
-        return np.array(self.way.smooth)
-
-    @lazy
-    def sigma(self) -> float:
-        """Noise of a bucket's centre, from second differences of the later half; 0 where it cannot be told."""
-        return second_differences(self.centres)
-
-    @lazy
-    def wander(self) -> float:
-        """Noise of a centre around the running mean of five, over the later half: also what differences miss."""
-        return around_mean(self.centres)
-
-    @lazy
-    def noise(self) -> float:
-        """The larger of `sigma` and `wander`."""
-        return max(self.sigma, self.wander)
-
-    @lazy
-    def calm(self) -> float:
-        """The noise that the series had on its way down to its low, before whatever came after."""
-        x = self.centres[: self.low_at + 2]
-        return max(second_differences(x), around_mean(x)) if len(x) >= 8 else self.noise
-
-    @lazy
-    def roughness(self) -> float:
-        """Noise of a single point, from first differences inside the later buckets."""
-        noise = self.curve.noise
-        if not noise:
-            return 0.0
-        return middle(noise[len(noise) // 2 :]) / 0.954
-
-    @property
-    def low_at(self) -> int:
-        """Index of the lowest smoothed centre."""
-        return self.way.low_at
-
-    @property
-    def low(self) -> float:
-        """Lowest smoothed centre."""
-        return self.way.low
-
-    @property
-    def climbed(self) -> float:
-        """The largest rise above the running minimum, before the lowest centre, that was made good again."""
-        return self.way.climbed
-
-    @property
-    def travel(self) -> float:
-        """Total variation on the way down to the low, clipped at the start so that spikes do not count."""
-        return self.way.travel
-
-    @lazy
-    def learned(self) -> bool:
-        """Whether the way down is a way: straight, or far longer than noise and not a wandering."""
-        if self.range <= 0:
-            return False
-        straight = self.low_at >= 5 and self.range >= max(0.95 * self.travel, 0.3 * abs(self.start))
-        if straight or self.range < 0.6 * self.travel:
-            return straight
-        return self.range >= (20 if self.range >= 0.15 * abs(self.start) else 40) * self.calm
-
-    @lazy
-    def level(self) -> float:
-        """Where the series is now: the median of the last three entries, the open bucket's among them."""
-        quarters = self.quarters
-        return middle([*self.centres[-2:], sum(quarters) / len(quarters)] if quarters else self.centres[-3:])
+        return float((self.x + np.array(self.curve.peak)).max()) if self.closed else -math.inf
 
     @lazy
     def start(self) -> float:
         """Where the series began: its first value, or the first bucket where that is higher."""
-        return max(self.curve.first, self.curve.x[0]) if self.curve.x else self.curve.first
+        return max(self.curve.first, self.centres[0]) if self.centres else self.curve.first
 
     @lazy
     def range(self) -> float:
-        """How far the series has come down: start minus low."""
-        return max(self.start - self.low, 0.0) if self.closed else 0.0
+        """All that the series has come down by, its first transient included."""
+        return max(self.start - self.lowest, 0.0) if self.closed else 0.0
+
+    @lazy
+    def reach(self) -> float:
+        """What the series has come down by, from the level that a tenth of the way there lay above."""
+        if not self.closed:
+            return 0.0
+        at = self.centres.index(self.lowest)
+        return sorted(self.centres[: at + 1])[int(WAY * at)] - self.lowest
+
+    @lazy
+    def zero(self) -> float:
+        """What levels are measured from: the floor; zero where none is known, or far below a loss that is negative."""
+        low = min(self.lowest, self.curve.first)
+        if low >= self.floor:
+            return self.floor
+        return 0.0 if low >= 0 else low - max(self.start - low, -low)
+
+    @lazy
+    def base(self) -> float:
+        """What `log` measures from: `zero`, and what makes the scale linear close to it."""
+        return self.zero - SOFT * self.reach
+
+    def log(self, loss: float) -> float:
+        """A loss on the scale of `y`."""
+        return math.log(max(loss - self.base, 1e-300))
+
+    def loss(self, y: float) -> float:
+        """The inverse of `log`."""
+        return math.exp(y) + self.base
+
+    @lazy
+    def y(self) -> list[float]:
+        """The centres on a logarithmic scale."""
+        found: list[float] = np.log(np.maximum(self.x - self.base, 1e-300)).tolist()
+        return found
+
+    @lazy
+    def smooth(self) -> list[float]:
+        """Running median of three of `y`; the last two are that of the last three."""
+        found: list[float] = smooth(np.array(self.y)).tolist()
+        if len(found) > 3:
+            found[-1] = found[-2]
+        return found
+
+    @lazy
+    def noise(self) -> float:
+        """Noise of a bucket on the scale of `y`, over the later half."""
+        wander = around_mean(self.y) if self.closed >= WANDERS else 0.0
+        return max(second_differences(self.y), wander)
+
+    def error(self, h: int) -> float:
+        """Standard error of the mean of `h` buckets beside a median of three."""
+        return self.noise * math.sqrt(1 / max(h, 1) + 1 / 3)
+
+    @lazy
+    def roughness(self) -> float:
+        """Noise of a single point, as a loss, from first differences inside the later buckets."""
+        noise = self.curve.noise
+        return middle(noise[len(noise) // 2 :]) / 0.954 if noise else 0.0
+
+    @lazy
+    def low(self) -> float:
+        """Lowest smoothed level, on the scale of `y`."""
+        return min(self.smooth)
+
+    @lazy
+    def low_at(self) -> int:
+        """Its index."""
+        return self.smooth.index(self.low)
+
+    @lazy
+    def level(self) -> float:
+        """Where the series is now: the median of its last three levels, the open bucket's among them."""
+        quarters = self.quarters
+        return middle([*self.centres[-2:], sum(quarters) / len(quarters)] if quarters else self.centres[-3:])
+
+    @lazy
+    def now(self) -> float:
+        """The same on the scale of `y`."""
+        return self.log(self.level)
+
+    @lazy
+    def height(self) -> float:
+        """The level above what it is measured from: what a share of it is a share of."""
+        return max(self.level - self.base, 1e-300)
+
+    @property
+    def rise(self) -> float:
+        """How far the series lies above its low, as a logarithm."""
+        return self.now - self.low
 
     @lazy
     def fifth(self) -> int:
@@ -210,20 +193,50 @@ class View:
 
     @lazy
     def gain(self) -> float:
-        """How much lower the series is now than when its last fifth began; negative where it is higher."""
-        at = self.fifth
-        x = self.curve.x
-        return middle(x[max(0, at - 1) : at + 2]) - middle(x[-2:] if self.closed < 20 else x[-3:])
+        """How much lower the series is now than when its last fifth began, as a loss; negative where it is higher."""
+        at, x = self.fifth, self.centres
+        if self.closed < 12:
+            return (x[-3] - x[-1]) / 2 * (self.closed - 1 - at) if self.closed > 3 else 0.0
+        return middle(x[max(0, at - 1) : at + 2]) - middle(x[-3:])
 
     @lazy
-    def relative_gain(self) -> float:
-        """The gain of the last fifth as a share of a positive loss: near zero it shows what the range hides."""
-        before = self.level + self.gain
-        return self.gain / before if self.level > 0 and before > 0 else 0.0
+    def line(self) -> tuple[float, float]:
+        """The fall over the last fifth of a straight line through the last third of `y`, and its standard error."""
+        n = min(self.closed, max(5, self.closed // 3 + 1))
+        if n < 3:
+            return 0.0, 0.0
+        y, t = np.array(self.y[-n:]), np.arange(n) - (n - 1) / 2
+        spread = n * (n * n - 1) / 12
+        slope = float(t @ y) / spread
+        rest = y - y.mean() - slope * t
+        span = self.closed - 1 - self.fifth
+        return -slope * span, math.sqrt(max(float(rest @ rest) / (n - 2), 1e-18) / spread) * span
 
     def level_at(self, step: float) -> float:
-        """The smoothed centre at a step."""
-        return self.way.smooth[min(bisect_right(self.step, step), self.closed - 1)]
+        """The smoothed level at a step, on the scale of `y`."""
+        return self.smooth[min(bisect_right(self.step, step), self.closed - 1)]
+
+    def seen_before(self, rise: float) -> bool:
+        """Whether a hump like a rise from the low has come back before, at such levels: then it says little."""
+        low, up, enough = math.inf, False, 0.75 * rise
+        for value in self.smooth:
+            if not up:
+                low = min(low, value)
+                up = value >= low + enough
+            elif value <= low + 0.3 * enough:
+                if low <= self.low + rise:
+                    return True
+                low, up = value, False
+        return False
+
+    @lazy
+    def learned(self) -> bool:
+        """Whether the way down is one: more than a third of the level, or straight beside noise that wanders."""
+        fall = self.smooth[0] - self.low
+        if fall >= LEARNED:
+            return True
+        path = sum(abs(b - a) for a, b in pairwise(self.smooth[: self.low_at + 1]))
+        return fall >= max(0.1, 10 * self.noise) and fall >= (0.7 + 1 / max(self.low_at, 4)) * path
 
 
 class Features:
@@ -258,7 +271,7 @@ class Features:
         if view is not None and view.centres is curve.x and state.owned & VIEWS << role:
             view.renew(curve)
             return view
-        view = View.of(curve, view)
+        view = View(curve, state.floor if role != GRAD else 0.0)
         state.views = {**state.views, role: view}
         state.owned |= VIEWS << role
         return view
@@ -268,20 +281,10 @@ class Features:
         """The parts of a composite loss; none where none were logged."""
         return Composition(self.state.parts or Parts())
 
-    @property
-    def diverging(self) -> bool:
-        """Whether divergence is out, or the loss is not finite now: what else could be said would mislead."""
-        return self.fires("divergence") or self.state.nan_train > 0
-
     def fires(self, name: str) -> bool:
         """Whether a rule's finding is out."""
         slot = self.state.slots.get(name)
         return slot is not None and slot.phase == FIRING
-
-    def told(self, name: str) -> bool:
-        """Whether a rule's finding is out, or likely."""
-        slot = self.state.slots.get(name)
-        return slot is not None and slot.phase in (FIRING, LIKELY)
 
     @lazy
     def judged(self) -> View:

@@ -45,7 +45,8 @@ def forecast(view: View) -> dict[str, float | int | str | None]:
     Returns:
         `steps` ahead of `from_step`, the end of the last bucket, whose smoothed `level` is the loss now; the `expected`
         loss there with a 90 % interval `low` to `high`, and the `gain` over the best level so far with `gain_low`
-        and `gain_high` (never below 0: the best step can be kept); empty where there are too few buckets.
+        and `gain_high` (never below 0: the best step can be kept; never more than is left to the floor);
+        empty where there are too few buckets.
 
     Example:
         >>> from monitor.rules.curve import Curve
@@ -63,12 +64,15 @@ def forecast(view: View) -> dict[str, float | int | str | None]:
     centre, scale = float(x[-1]), float(np.abs(x - x[-1]).max())
     if scale == 0:
         scale = max(abs(centre), 1.0) * 1e-9
-    y = np.clip((view.smooth - centre) / scale, -1.0, 1.0)
-    at, spread, weight = _predict(y, max(view.noise / scale, 1e-6))
+    smooth = np.exp(view.smooth) + view.base
+    y = np.clip((smooth - centre) / scale, -1.0, 1.0)
+    noise = view.noise * view.height
+    at, spread, weight = _predict(y, max(noise / scale, 1e-6))
     expected = float(weight @ at)
     deviation = math.sqrt(float(weight @ ((at - expected) ** 2 + spread**2)))
-    best, level = view.low, float(view.smooth[-1])
+    best, level = float(smooth.min()), float(smooth[-1])
     foreseen, error = centre + scale * expected - level, scale * deviation
+    left = max(best - view.zero, 0.0)
     kept = foreseen**2 / (foreseen**2 + (DOUBT * error) ** 2)
     loss, half = level + kept * foreseen, math.hypot(WIDEN * 1.645 * error, (1 - kept) * foreseen)
     return {
@@ -78,9 +82,9 @@ def forecast(view: View) -> dict[str, float | int | str | None]:
         "expected": loss,
         "low": loss - half,
         "high": loss + half,
-        "gain": max(best - loss, 0.0),
-        "gain_low": max(best - loss - half, 0.0),
-        "gain_high": max(best - loss + half, 0.0),
+        "gain": min(max(best - loss, 0.0), left),
+        "gain_low": min(max(best - loss - half, 0.0), left),
+        "gain_high": min(max(best - loss + half, 0.0), left),
         "buckets_since_best": k - 1 - view.low_at,
     }
 

@@ -31,7 +31,10 @@ def could_guess(level: float, chance: float) -> bool:
     """
     if not math.isnan(chance):
         return abs(level - chance) <= 0.05 * abs(chance)
-    return _LEVELS[0] < level < _LEVELS[1] and _off(level, _classes(level)) <= 0.015 * level
+    if not _LEVELS[0] < level < _LEVELS[1]:
+        return False
+    below = max(2, math.floor(math.exp(level)))  # what guesses badly is a little worse than guessing
+    return _off(level, _classes(level)) <= 0.015 * level or level <= 1.025 * math.log(below)
 
 
 def guessing(level: float, chance: float) -> dict[str, float | int]:

@@ -31,7 +31,7 @@ def second_differences(x: list[float]) -> float:
         return 0.0
     half = x[min(len(x) // 2, max(len(x) - 10, 0)) :]
     gaps = [abs(c - 2 * b + a) for a, b, c in zip(half, half[1:], half[2:], strict=False)]
-    return max(1.4826 * middle(gaps), 0.75 * math.fsum(gaps) / len(gaps)) / math.sqrt(6)
+    return 1.4826 * middle(gaps) / math.sqrt(6)
 
 
 def around_mean(x: list[float]) -> float:

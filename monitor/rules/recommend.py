@@ -8,6 +8,7 @@ a run that merely waits harms nothing but the bill.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Final
 
 from monitor.domain import Action, Recommendation
@@ -30,7 +31,7 @@ LOOKS: Final = frozenset({
 })  # fmt: skip
 """Rules whose firing asks for a look at the run; the reason names the one that the verdict puts first."""
 CONFIDENCE: Final = {
-    "divergence": 0.95, "overfitting": 0.95, "risen": 0.7, "likely": 0.84, "look": 0.75, "continue": 0.93,
+    "divergence": 0.9, "overfitting": 0.84, "risen": 0.7, "likely": 0.7, "look": 0.6, "continue": 0.9,
 }  # fmt: skip
 """Lower end (95 %) of the share of such advice that was right on labelled curves; see `docs/diagnosis.md`. `risen` is
 an overfitting run whose validation loss is above its start, where delayed generalisation is likeliest; `likely` a stop
@@ -110,21 +111,28 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
 def _going_on(state: State) -> tuple[Action, str, float | None]:
     outlook = _outlook(state)
     if not outlook:
-        return Action.CONTINUE, "Too early to tell; nothing speaks for stopping.", None
+        return Action.CONTINUE, "Too early to tell; no reason to stop.", None
+    return Action.CONTINUE, _going_on(state, outlook), CONFIDENCE["continue"]
+
+
+def _going_on(state: State, outlook: Mapping[str, float | int | str | None]) -> str:
+    """What going on is expected to bring, in words that do not contradict what fires."""
     gain, low, high = (float(outlook[key] or 0) for key in ("gain", "gain_low", "gain_high"))
     span = f" (90 %: {low:.2g} to {high:.2g})" if high else ""
-    reason = (
-        f"Nothing speaks for stopping; {outlook['steps']:.0f} more {state.unit}s are expected to gain "
-        f"{f'{gain:.2g}' if gain else 'nothing'}{span}."
-    )
-    return Action.CONTINUE, reason, CONFIDENCE["continue"]
+    ahead = f"{outlook['steps']:.0f} {state.unit}s"
+    if _fires(state, "convergence"):
+        return f"The loss is flat: over the next {ahead}, {f'{gain:.2g}' if gain else 'nothing'} is to be gained{span}."
+    if gain:
+        return f"No reason to stop: about {gain:.2g} lower is expected over the next {ahead}{span}."
+    if _fires(state, "improving"):
+        return "No reason to stop: the loss is still falling."
+    return f"No reason to stop, though nothing is expected to be gained over the next {ahead}{span}."
 
 
 def _delayed(state: State, name: str) -> str:
     """What to look for where training has learned and validation stagnates."""
     run = Features(state, state.last_step)
-    learned = name == "stagnation" and run.val.closed and run.train.learned
-    if not learned or not memorises(run.val, run.train, state.unit):
+    if name != "stagnation" or not (run.val.closed and run.train.closed and memorises(run.val, run.train, state.unit)):
         return ""
     return (
         " The training loss has come down and the validation loss has not: look for a validation loss that begins to "

@@ -43,7 +43,7 @@ class RisingPart:
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while the part is up and the total is down."""
         seen = run.parts
-        if len(seen.names) < 2 or seen.n < limits["rows"] or seen.k < 6 or run.diverging:
+        if len(seen.names) < 2 or seen.n < limits["rows"] or seen.k < 6 or run.fires("divergence"):
             return None
         total = seen.total
         worst: tuple[float, int, Evidence] | None = None

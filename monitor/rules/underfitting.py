@@ -37,14 +37,14 @@ class Underfitting:
         val, train = run.val, run.train
         if val.closed < 12 or train.closed < 12 or val.range <= 0 or train.range <= 0:
             return None
-        floor = run.state.floor if run.state.floor == run.state.floor else 0.0
-        way = min(1.0, (train.start - train.low) / max(train.start - floor, 1e-300)) if train.low > floor else 1.0
-        flat = max(val.gain / val.range, train.gain / train.range)
+        low = train.loss(train.low)
+        way = (train.start - low) / max(train.start - train.base, 1e-300)
+        flat = max(val.gain / val.height, train.gain / train.height)
         ease = 1.2 if firing else 1.0
-        apart = abs(val.level - train.level)
-        if way > limits["way"] * ease or flat > limits["gain"] * ease or apart > 0.2 * max(val.range, train.range):
+        apart = abs(val.now - train.now)
+        if way > limits["way"] * ease or flat > limits["gain"] * ease or apart > 0.2 * way:
             return None
-        if way < 0.05 or val.range <= 4 * val.sigma or train.range <= 4 * train.sigma:
+        if way < 0.05 or way <= 4 * max(val.noise, train.noise):
             return None
         evidence = {"way": way, "limit": limits["way"], "gain": flat, "train": train.level, "val": val.level}
         return Reading(val.step[val.fifth], evidence)

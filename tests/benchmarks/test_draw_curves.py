@@ -10,13 +10,9 @@ from math import inf, nan
 import numpy as np
 import pytest
 
-from benchmarks import score_corpus
-from benchmarks.calibrate_rules import judge
-from benchmarks.corpus.runs import load
 from benchmarks.curve_svg import Line, Mark, Panel, svg
-from benchmarks.draw_curves import FAILURES, RULES, SPLITS, rule_picture, said
+from benchmarks.draw_curves import RULES, rule_picture
 from monitor.domain import RULE_NAMES
-from monitor.rules import RulesConfig
 
 NUMBER = re.compile(r"-?\d+\.\d")
 
@@ -24,7 +20,7 @@ NUMBER = re.compile(r"-?\d+\.\d")
 @pytest.mark.parametrize("rule", RULE_NAMES)
 def test_the_picture_of_a_rule_is_what_its_traces_draw_now(rule: str) -> None:
     kept, drawn = (RULES / f"{rule}.svg").read_text(encoding="utf-8"), rule_picture(rule)
-    again = "run `python benchmarks/draw_curves.py rules`"
+    again = "run `python benchmarks/draw_curves.py`"
     assert NUMBER.sub("", kept) == NUMBER.sub("", drawn), again
     # A tenth of a pixel is left to the exponential function of another machine.
     pairs = zip(NUMBER.findall(kept), NUMBER.findall(drawn), strict=True)
@@ -36,21 +32,6 @@ def test_every_picture_is_on_its_page_and_every_page_has_its_pictures() -> None:
     sections = re.split(r"^## `", page, flags=re.M)[1:]
     assert [re.findall(r"\]\(rules/(\w+)\.svg\)", section) for section in sections] == [[name] for name in RULE_NAMES]
     assert {path.stem for path in RULES.glob("*.svg")} == set(RULE_NAMES)
-    failures = re.findall(r"\]\(([\w-]+)\.svg\)", (FAILURES / "README.md").read_text(encoding="utf-8"))
-    assert sorted(failures) == sorted(path.stem for path in FAILURES.glob("*.svg"))
-
-
-def test_every_run_that_the_rules_of_now_judge_wrongly_is_drawn_as_it_is_told() -> None:
-    text = (FAILURES / "README.md").read_text(encoding="utf-8")
-    drawn = dict(re.findall(r"^## ([^\n(]+)\n\n(.+)\.$", text, re.M))
-    runs = [run for split in SPLITS for run in load(split) if run.confidence == "high"]
-    fresh = f"rules {RulesConfig().hash}." in text
-    for run in (run for run in runs if run.run_id in drawn or not fresh):
-        wrong = ", ".join(said(score_corpus.wrong(run, judge(run, RulesConfig()))))
-        assert not wrong or run.run_id in drawn, (
-            f"{run.run_id}, {wrong}: run `python benchmarks/draw_curves.py failures`"
-        )
-        assert not fresh or wrong == drawn[run.run_id]
 
 
 def test_a_picture_of_any_curve_stays_inside_its_frame_and_marks_what_is_not_finite() -> None:

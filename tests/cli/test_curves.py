@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from monitor.cli import app, main
 from monitor.errors import LossError
 
-KEYS = {"schema", "verdict", "headline", "findings", "recommendation", "counts"}
+KEYS = {"schema", "verdict", "headline", "findings", "recommendation", "counts", "regimes"}
 FINDING_KEYS = {
     "rule", "version", "state", "severity", "onset_step", "fired_step", "resolved_step", "evidence", "explanation",
     "advice",
@@ -75,7 +75,7 @@ def test_text_tells_what_is_over_and_what_patience_would_have_done(tmp_path):
 
 
 def test_text_tells_what_is_pending_and_for_how_long_it_has_been(tmp_path):
-    losses = [(1.0 if step < 30 else 50.0) * math.exp(-step / 40) for step in range(34)]
+    losses = [(1.0 if step < 300 else 3.0) * math.exp(-step / 400) for step in range(340)]
     path = tmp_path / "losses.csv"
     path.write_text("\n".join(["step,loss", *(f"{step},{loss}" for step, loss in enumerate(losses))]))
     told = " ".join(call("diagnose", path)[1].split())

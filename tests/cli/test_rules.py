@@ -51,7 +51,7 @@ def call(*args: object) -> tuple[int, str]:
 
 def test_ls_shows_what_the_settings_change_and_the_hash(folder):
     (folder / "monitor.toml").write_text(
-        '[rules.overfitting]\nrise = 0.02\nseverity = "warning"\npatience = 5\nunit = "evals"\n[rules.spike]\n'
+        '[rules.overfitting]\nrise = 0.03\nseverity = "warning"\npatience = 5\nunit = "evals"\n[rules.spike]\n'
         "enabled = false\n"
     )
     status, out = call("ls", "--json")
@@ -59,12 +59,12 @@ def test_ls_shows_what_the_settings_change_and_the_hash(folder):
     rules = {row["rule"]: row for row in data["rules"]}
     assert status == 0
     assert data["hash"] != RulesConfig().hash
-    assert rules["overfitting"]["thresholds"]["rise"]["value"] == 0.02
-    assert rules["overfitting"]["thresholds"]["rise"]["default"] == 0.015
+    assert rules["overfitting"]["thresholds"]["rise"]["value"] == 0.03
+    assert rules["overfitting"]["thresholds"]["rise"]["default"] == 0.02
     assert (rules["overfitting"]["severity"], rules["overfitting"]["patience"]) == ("warning", 5)
     assert (rules["spike"]["enabled"], rules["nan"]["enabled"]) == (False, True)
     text = call("ls")[1]
-    assert "rise=0.02*" in text and "5 evals*" in text and "warning*" in text and data["hash"] in text
+    assert "rise=0.03*" in text and "5 evals*" in text and "warning*" in text and data["hash"] in text
     assert call("ls", "--rules", _file(folder, "rules.yaml", "{}"))[1].count(RulesConfig().hash) == 1
 
 

@@ -28,7 +28,7 @@ def overfit(feed: Feed, until: int = len(STEPS), start: int = 0) -> list[Finding
 
 
 def test_projects_are_judged_by_their_own_rules(store: Store) -> None:
-    own = {"calm": {"rules": {"overfitting": False}}, "strict": {"rules": {"overfitting": {"large": 0.2}}}}
+    own = {"calm": {"rules": {"overfitting": False}}, "strict": {"rules": {"overfitting": {"rise": 0.03}}}}
     engines = Engines({"overfitting": {"severity": "warning"}}, own)
     found = {}
     for project in ("calm", "strict", "any"):

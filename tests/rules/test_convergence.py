@@ -19,9 +19,14 @@ def steps(values: np.ndarray, every: int = 1) -> np.ndarray:
 
 def test_the_sentence_says_what_decided() -> None:
     fell = 0.3 + 2 * np.exp(-np.arange(60) / 3)
-    assert "gained nothing (a gain up to" in diagnose(steps(fell), steps(fell), unit="epoch").headline
-    hidden = diagnose(steps(fell), steps(fell + 0.1 * noise(60, 6)), unit="epoch").headline
-    assert hidden.endswith("of the range of 2.19 (no more than the noise of 0.091, and without a trend).")
+    headline = diagnose(steps(fell), steps(fell), unit="epoch").headline
+    assert headline.endswith("at 0.3: over the last fifth of the run it gained nothing.")
+
+
+def test_a_loss_that_falls_by_a_third_of_its_level_has_not_converged_however_far_it_came() -> None:
+    epoch = np.arange(1.0, 301.0)
+    level = 5e4 * np.exp(-epoch / 3) + 1000 * np.exp(-epoch / 70)
+    assert diagnose(np.c_[epoch, level], np.c_[epoch, level], unit="epoch").verdict == "improving"
 
 
 def test_a_training_loss_alone_is_not_called_flat_within_its_first_hundred_steps() -> None:

@@ -142,15 +142,10 @@ def test_a_loss_in_other_units_gets_the_same_verdicts(stream: EnginePoints, scal
     assert _outline(stream, stream.value * scale) == plain
 
 
-@pytest.mark.parametrize("offset", [-40.0, 3.0, 300.0])
 @pytest.mark.parametrize("family", ["falling", "u_turn", "diverging"])
-def test_an_added_constant_changes_no_critical_verdict_and_no_stop(family: str, offset: float) -> None:
+def test_a_loss_in_another_unit_is_judged_alike(family: str) -> None:
     stream = points(family, 1200, 20, 1)
-    critical = {"nan", "divergence", "overfitting"}
-    plain = [row for row in _outline(stream, stream.value) if row[0] in critical]
-    moved = [row for row in _outline(stream, stream.value + offset) if row[0] in critical]
-    assert moved == plain
-    assert bool(plain) == (family != "falling")
+    assert _outline(stream, stream.value * 1e4) == _outline(stream, stream.value)
 
 
 def _outline(stream: EnginePoints, values: np.ndarray) -> list[tuple[object, ...]]:

@@ -48,7 +48,7 @@ FAMILIES: dict[str, Family] = {
     ),
     "data shift": Family(
         make=partial(logged, shape=of.shifted),
-        never={"nan": 0, "divergence": 0.05, "overfitting": 0.05, "oscillation": 0.02, "stop": 0.1},
+        never={"nan": 0, "divergence": 0.05, "overfitting": 0.12, "oscillation": 0.02, "stop": 0.15},
         end={"spike": 0.02, "stop": 0.0},
     ),
     "resumed": Family(make=of.resumed, never=NOTHING),
@@ -62,16 +62,7 @@ FAMILIES: dict[str, Family] = {
         never={"nan": 0, "divergence": 0.02},
         must={"overfitting": 0.95, "stop": 0.95},
     ),
-    "overfitting far from zero": Family(
-        make=lambda rng: logged(rng, of.overfitting).scaled(1, 100), must={"overfitting": 0.95, "stop": 0.95}
-    ),
     "diverging": Family(make=partial(logged, shape=of.diverging), must={"divergence": 0.97, "stop": 0.97}),
-    "diverging far from zero": Family(
-        make=lambda rng: logged(rng, of.diverging).scaled(1, 100), must={"divergence": 0.95, "stop": 0.95}
-    ),
-    "diverging below zero": Family(
-        make=lambda rng: logged(rng, of.diverging).scaled(1, -20), must={"divergence": 0.95, "stop": 0.95}
-    ),
     "levelling off": Family(make=partial(logged, shape=of.levelled, **QUIET), must={"divergence": 0.9, "stop": 0.9}),
     "recovering": Family(
         make=partial(logged, shape=of.recovering, noise=(0.005, 0.03)), never={"divergence": 0.08}, end={"stop": 0.0}
@@ -122,9 +113,9 @@ def test_what_may_and_must_be_said_of_many_runs(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_at_most_a_tenth_of_the_waves_are_told_to_stop_before_they_have_turned_twice() -> None:
-    stops = [judged(run_of("swinging", seed)).recommendation.first_stop_step for seed in range(60)]
-    assert sum(stop is not None for stop in stops) <= 6
+def test_a_wave_that_has_turned_twice_is_not_told_to_stop() -> None:
+    actions = [judged(run_of("swinging", seed)).recommendation.action for seed in range(60)]
+    assert sum(action == "stop" for action in actions) == 0
 
 
 def said(found: Diagnosis) -> list[tuple[str, float, float | None]]:

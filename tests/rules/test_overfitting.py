@@ -28,17 +28,11 @@ def test_validation_that_comes_down_from_a_peak_above_the_untrained_level_is_nev
     assert found.recommendation.first_stop_step is None
 
 
-def test_validation_that_stays_above_the_untrained_level_is_overfitting_after_eight_more_evaluations() -> None:
+def test_validation_that_stays_above_the_untrained_level_is_looked_at_for_long_before_it_is_overfitting() -> None:
     found = memorised(back=0.0)
-    assert found.verdict == "overfitting" and found.recommendation.stop_step == EVAL[8]
-
-
-def test_validation_that_levels_off_a_little_above_the_untrained_level_is_looked_at_and_not_stopped() -> None:
-    train = 0.02 + 3.4 * np.exp(-STEP / 20)
-    val = 3.5 + 1.0 * (1 - np.exp(-EVAL / 150)) + 1e-5 * EVAL
-    found = diagnose(np.c_[STEP, train], np.c_[EVAL, val])
     assert found.recommendation.action == "investigate" and found.recommendation.first_stop_step is None
     assert "look for a validation loss that begins to fall" in found.recommendation.reason
+    assert memorised(back=0.0, evals=np.arange(20.0, 2000.0, 10)).verdict == "overfitting"
 
 
 def test_four_evaluations_say_little_of_a_run_that_has_not_generalised_yet() -> None:
@@ -49,19 +43,10 @@ def test_four_evaluations_say_little_of_a_run_that_has_not_generalised_yet() -> 
     assert found.recommendation.first_stop_step is None
 
 
-@pytest.mark.parametrize("back", [0.0, 1.0, 8.0])
-@pytest.mark.parametrize("offset", [1024.0, -16.0])
-def test_an_added_constant_changes_nothing_where_validation_has_hardly_come_down(back: float, offset: float) -> None:
-    there, here = memorised(back, offset), memorised(back)
-    assert there.recommendation.first_stop_step == here.recommendation.first_stop_step
-    fired = [[f.fired_step for f in found.findings if f.rule == "overfitting"] for found in (there, here)]
-    assert fired[0] == fired[1]
-
-
 def test_memorising_on_against_a_rising_validation_loss_is_overfitting_and_not_delayed_generalisation() -> None:
     step = np.arange(0.0, 150)
     found = diagnose(np.c_[step, 0.05 + 0.63 * np.exp(-step / 35)], np.c_[step, 0.69 + 0.0018 * step])
-    assert found.verdict == "overfitting" and found.recommendation.first_stop_step == 61
+    assert found.verdict == "overfitting" and found.recommendation.first_stop_step == 50
     floor = diagnose(np.c_[step, 0.05 + 0.63 * np.exp(-step / 4)], np.c_[step, 0.69 + 0.0018 * step])
     assert floor.verdict == "stagnation" and floor.recommendation.first_stop_step is None
 

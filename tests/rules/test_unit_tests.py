@@ -154,7 +154,7 @@ def test_what_cannot_be_used_is_named_with_its_place_and_the_nearest_valid_key(t
 def test_a_file_without_tests_or_with_one_name_twice_is_refused():
     assert "is empty" in refused()
     assert "used twice" in refused(GOOD, GOOD)
-    assert "'steady'" in refused(GOOD, rules={"overfitting": {"stedy": 1}})
+    assert "'rise'" in refused(GOOD, rules={"overfitting": {"rize": 1}})
 
 
 def test_noise_differs_between_series_of_one_seed_and_is_the_same_each_time():
