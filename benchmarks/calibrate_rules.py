@@ -107,7 +107,9 @@ def _run(row: Mapping[str, Any]) -> Run:
 
 def judge(run: Run, config: RulesConfig) -> Said:
     """The verdict at the end: what fires, and a spike or a NaN in any state."""
-    found = diagnose(run.train, run.val, unit=run.unit, lr=run.lr, grad_norm=run.grad_norm, config=config)
+    # Whoever trained these says what the loss is; without that, a loss below zero ends no training.
+    loss = {"comparable": True}
+    found = diagnose(run.train, run.val, unit=run.unit, lr=run.lr, grad_norm=run.grad_norm, config=config, loss=loss)
     return _said(found.findings, found.recommendation.first_stop_step)
 
 

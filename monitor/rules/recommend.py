@@ -112,10 +112,10 @@ def _going_on(state: State) -> tuple[Action, str, float | None]:
     outlook = _outlook(state)
     if not outlook:
         return Action.CONTINUE, "Too early to tell; no reason to stop.", None
-    return Action.CONTINUE, _going_on(state, outlook), CONFIDENCE["continue"]
+    return Action.CONTINUE, _prospect(state, outlook), CONFIDENCE["continue"]
 
 
-def _going_on(state: State, outlook: Mapping[str, float | int | str | None]) -> str:
+def _prospect(state: State, outlook: Mapping[str, float | int | str | None]) -> str:
     """What going on is expected to bring, in words that do not contradict what fires."""
     gain, low, high = (float(outlook[key] or 0) for key in ("gain", "gain_low", "gain_high"))
     span = f" (90 %: {low:.2g} to {high:.2g})" if high else ""
