@@ -31,9 +31,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from bench_store import NOW, Floor, Run, Table, columns, loss, postgres, timed
 
 import monitor
-from monitor.client.sinks import HttpSink
 from monitor.rules import Engine
 from monitor.settings import load
+from monitor.shipping.sinks import HttpSink
 from monitor.store import Store
 from monitor.wire import Batch, Event
 

@@ -104,7 +104,7 @@ class Ours:
         self.run.log(row, step=step)
 
     def finish(self) -> None:
-        from monitor.client import courier
+        from monitor.shipping import courier
 
         self.run.finish()
         courier.close(30)  # waited for, so that its CPU time is known

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from monitor.ingest.recent import packed
+from monitor.ingest.state_cache import packed
 from monitor.rules import Engine, EnginePoints, State, Update
 
 BATCH = 1000

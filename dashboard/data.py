@@ -22,7 +22,7 @@ from monitor.errors import MonitorError, RunNotFound, ServerUnreachable, StoreBu
 from monitor.roles import Role
 
 if TYPE_CHECKING:
-    from monitor.client.reader import RunView
+    from monitor.reader.api import RunView
     from monitor.wire import Event
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ import streamlit as st
 from monitor import losses
 from monitor.errors import LossError
 from monitor.losses import Advice, LossProfile, LossSpec
-from monitor.losses.candidates import CHOICES, Choice
+from monitor.losses.comparison.candidates import CHOICES, Choice
 from monitor.losses.profiles.kinds import CLASSES, TORCH_KINDS
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def specified(written: str) -> tuple[LossProfile | None, str]:
     spec = losses.parse(written)
     if not has_torch():
         return None, "A specification is measured through torch, which is not installed here."
-    from monitor.losses.trainable import TASKS as TRAINABLE
-    from monitor.losses.trainable import resolve
+    from monitor.losses.comparison.trainable import TASKS as TRAINABLE
+    from monitor.losses.comparison.trainable import resolve
 
     if spec.kind in TRAINABLE:
         _, fn, kind = resolve(spec)

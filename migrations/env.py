@@ -1,8 +1,8 @@
-"""Runs the migrations on the connection that `monitor.store.migrate` hands over, inside its transaction."""
+"""Runs the migrations on the connection that `monitor.store.sql.migrate` hands over, inside its transaction."""
 
 from alembic import context
 
-from monitor.store.schema import METADATA, VERSION_TABLE
+from monitor.store.sql.schema import METADATA, VERSION_TABLE
 
 context.configure(
     connection=context.config.attributes["connection"],

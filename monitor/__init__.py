@@ -16,22 +16,22 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from monitor import losses as losses
-    from monitor.client.reader import Api as Api
-    from monitor.client.run import Run as Run
-    from monitor.client.run import alert as alert
-    from monitor.client.run import finish as finish
-    from monitor.client.run import init as init
-    from monitor.client.run import log as log
+    from monitor.reader.api import Api as Api
     from monitor.rules import diagnose as diagnose
+    from monitor.run.start import Run as Run
+    from monitor.run.start import alert as alert
+    from monitor.run.start import finish as finish
+    from monitor.run.start import init as init
+    from monitor.run.start import log as log
 
 _WHERE = {
-    "Api": "monitor.client.reader",
-    "Run": "monitor.client.run",
-    "alert": "monitor.client.run",
+    "Api": "monitor.reader.api",
+    "Run": "monitor.run.start",
+    "alert": "monitor.run.start",
     "diagnose": "monitor.rules",
-    "finish": "monitor.client.run",
-    "init": "monitor.client.run",
-    "log": "monitor.client.run",
+    "finish": "monitor.run.start",
+    "init": "monitor.run.start",
+    "log": "monitor.run.start",
 }
 
 __all__ = ["Api", "Run", "__version__", "alert", "diagnose", "finish", "init", "log", "losses"]

@@ -19,7 +19,8 @@ from hypothesis import HealthCheck, settings
 from monitor.domain import Reply
 from monitor.ingest import ingest
 from monitor.rules import Engine
-from monitor.store import Store, migrate
+from monitor.store import Store
+from monitor.store.sql import migrate
 from monitor.wire import Batch, Columns, Event
 
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)

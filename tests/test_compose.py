@@ -196,7 +196,7 @@ def test_the_commands_of_the_file_make_a_working_stack(stack: Stack) -> None:
     headers = {"Authorization": f"Bearer {SECRETS['MONITOR_TOKEN']}"}
     assert httpx.get(f"{url}/api/v1/runs").status_code == 401
 
-    from monitor.client.sinks import HttpSink
+    from monitor.shipping.sinks import HttpSink
 
     sink = HttpSink(url, SECRETS["MONITOR_TOKEN"])
     sink.send(a_batch(uuid.uuid4().hex, [3.0, 2.0, 1.0], first=0, name="composed"))

@@ -12,9 +12,9 @@ from monitor.api.models import ProjectsModel, RunModel, RunsModel, StopModel, St
 from monitor.api.problems import Refused, documented
 from monitor.api.services import Served, in_turn
 from monitor.domain import Checkpoint, Diagnosis, Finding, RunStatus, SeriesInfo
-from monitor.store.keeping import Policy
-from monitor.store.query import MAX_LENGTH
-from monitor.store.runs import MAX_SEARCH
+from monitor.store.retention import Policy
+from monitor.store.runs.query import MAX_LENGTH
+from monitor.store.runs.run_list import MAX_SEARCH
 from monitor.wire import Event, jsonable
 
 _Name = Annotated[str, Query(max_length=250)]

@@ -27,7 +27,7 @@ def upgrade(
     json: bool = typer.Option(False, "--json", help="Print as JSON."),
 ) -> None:
     """Bring the database to the schema of this version; a new database is made."""
-    from monitor.store import migrate
+    from monitor.store.sql import migrate
 
     target = own_database(url, "monitor db upgrade")
     if target == settings_.load().store_url and target.startswith("sqlite"):
@@ -43,9 +43,9 @@ def downgrade(
     json: bool = typer.Option(False, "--json", help="Print as JSON."),
 ) -> None:
     """Take the database back to an older schema."""
-    from monitor.store import migrate
-    from monitor.store.connect import parse_url
-    from monitor.store.version import refuse_missing
+    from monitor.store.sql import migrate
+    from monitor.store.sql.connect import parse_url
+    from monitor.store.sql.version import refuse_missing
 
     target = own_database(url, "monitor db downgrade")
     refuse_missing(parse_url(target))
@@ -56,7 +56,8 @@ def downgrade(
 
 def check(url: str = _URL, json: bool = typer.Option(False, "--json", help="Print as JSON.")) -> None:
     """Say which schema the database has; exit status 2 where it is not this version's."""
-    from monitor.store import Store, migrate
+    from monitor.store import Store
+    from monitor.store.sql import migrate
 
     target = own_database(url, "monitor db check")
     Store.open(target, create=False).close()
@@ -81,9 +82,9 @@ def own_database(url: str | None, command: str) -> str:
 
 
 def _report(done: str, url: str, before: str | None, json: bool) -> None:
-    from monitor.store import migrate
-    from monitor.store.connect import parse_url
-    from monitor.store.connect import shown as without_password
+    from monitor.store.sql import migrate
+    from monitor.store.sql.connect import parse_url
+    from monitor.store.sql.connect import shown as without_password
 
     after = migrate.current(url)
     shown = without_password(parse_url(url))

@@ -18,9 +18,9 @@ from monitor.screen import emit, err, escape, fail, number, out
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from monitor.client.sinks import Sink
     from monitor.importers import ImportedRun, NotTraining, Sent, Source, Twins
     from monitor.settings import Settings
+    from monitor.shipping.sinks import Sink
 
 _SHOWN = 10
 """Skipped things that text lists by name, at most; `--json` has all."""
@@ -157,7 +157,7 @@ def _line(source: str, place: str, problem: str) -> str:
 
 
 def _sink(settings: Settings) -> Sink:
-    from monitor.client.sinks import EmbeddedSink, HttpSink
+    from monitor.shipping.sinks import EmbeddedSink, HttpSink
 
     if settings.server_url:
         return HttpSink(settings.server_url, settings.token)

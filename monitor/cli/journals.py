@@ -13,8 +13,8 @@ from monitor.screen import emit, err, escape, some
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from monitor.client.sync import Leftover, SyncReport
     from monitor.settings import Settings
+    from monitor.shipping.sync import Leftover, SyncReport
 
 _FOLDER = typer.Argument(None, metavar="[DIR]", help="Folder of the store and the journals; default MONITOR_DIR.")
 _SERVER = typer.Option(
@@ -36,8 +36,8 @@ def sync(
     """Send the points that ended processes left in their journals, and delete the journals that are stored."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from monitor.client.sync import own_destination, unsent
-    from monitor.client.sync import sync as ship
+    from monitor.shipping.sync import own_destination, unsent
+    from monitor.shipping.sync import sync as ship
 
     loaded = settings_.load(dir=directory, server_url=server)
     open_sink = own_destination(loaded, server)
@@ -76,8 +76,8 @@ def doctor(
     json: bool = typer.Option(False, "--json", help="Print the findings as JSON."),
 ) -> None:
     """Say what is unsent on this machine and why, and whether each server or store that it is for answers."""
-    from monitor.client.address import shown
-    from monitor.client.sync import meant_for, unsent
+    from monitor.http.address import shown
+    from monitor.shipping.sync import meant_for, unsent
 
     loaded = settings_.load(dir=directory, server_url=server)
     found = unsent(loaded.journal_dir)
@@ -109,8 +109,8 @@ class _State(NamedTuple):
 
 def _state(loaded: Settings, server: str | None) -> _State:
     """Ask a server, or the embedded store where it has been made, for something that needs the token."""
-    from monitor.client.reader import Api
     from monitor.errors import MonitorError
+    from monitor.reader.api import Api
 
     own = not loaded.database_url and (loaded.dir.is_dir() or not loaded.dir.exists())
     if server is None and own and not loaded.store_file.exists():
@@ -157,7 +157,7 @@ def _count(found: tuple[Leftover, ...]) -> str:
 
 
 def _rows(items: Iterable[Leftover]) -> list[dict[str, object]]:
-    from monitor.client.address import shown
+    from monitor.http.address import shown
 
     return [
         {

@@ -14,8 +14,8 @@ from monitor.cli.database import own_database
 from monitor.screen import ago, emit, err, escape, fail, number, out
 
 if TYPE_CHECKING:
-    from monitor.client.reader import Api, RunView
     from monitor.domain import Points, RunInfo, SeriesInfo
+    from monitor.reader.api import Api, RunView
     from monitor.store.copy import Progress as Copied
 
 _RUNS = typer.Argument(..., metavar="RUN…", help="Ids, first digits of ids, or names.", show_default=False)
@@ -130,7 +130,7 @@ def gc(
 ) -> None:
     """Delete and thin old runs as the settings say, or the options, and remove deleted ones for good."""
     from monitor.store import Store
-    from monitor.store.keeping import EVERY_OTHER, Policy, keep
+    from monitor.store.retention import EVERY_OTHER, Policy, keep
 
     policy = Policy.of(settings_.load())
     policy = Policy(
@@ -187,7 +187,7 @@ def projects(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None
 def _due(names: Sequence[str], url: str | None) -> dict[str, dict[str, int]]:
     """By project, how many runs the next round would delete and thin; a server does not tell."""
     from monitor.store import Store
-    from monitor.store.keeping import Policy, keep
+    from monitor.store.retention import Policy, keep
 
     loaded = settings_.load()
     with Store.open(url or loaded.store_url, create=False) as store:
@@ -219,7 +219,7 @@ def copy(
 
 def _api(url: str | None, server: str | None) -> Api:
     """A reader of the database that is named, else of the server, else of the embedded store; it makes none of them."""
-    from monitor.client.reader import Api
+    from monitor.reader.api import Api
     from monitor.store import Store
 
     if url is None:

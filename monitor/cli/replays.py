@@ -18,10 +18,10 @@ from typing import Final
 import numpy as np
 
 from monitor.cli.rule_files import role_series
-from monitor.client.reader import Api
 from monitor.errors import FileUnreadable, MonitorError
 from monitor.importers.curves import read_curves, read_table
 from monitor.ingest.judge import part_name, weights_by_part
+from monitor.reader.api import Api
 from monitor.roles import Role
 from monitor.rules import RulesConfig
 from monitor.rules.backtest import Case, Replayed, labels_of, replay

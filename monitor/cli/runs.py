@@ -48,7 +48,7 @@ def ls(
     json: bool = _JSON,
 ) -> None:
     """List runs, newest first, with verdict and recommendation."""
-    from monitor.client.reader import Api
+    from monitor.reader.api import Api
 
     with Api(server) as api:
         page = api.runs_page(
@@ -111,7 +111,7 @@ def show(
     json: bool = _JSON,
 ) -> None:
     """Show one run: its series, its findings with their evidence, and the recommendation."""
-    from monitor.client.reader import Api
+    from monitor.reader.api import Api
 
     with Api(server) as api:
         view = api.run(run)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-    from monitor.client.run import Run
     from monitor.losses import LossSpec
+    from monitor.run.start import Run
 
 Schedule = Callable[[float], float]
 """Learning rate at a share of the run, 0 to 1."""

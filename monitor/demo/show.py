@@ -58,7 +58,7 @@ def run_demo(console: Console, service: Service) -> DemoResult:
     Raises:
         ExceptionGroup: a training loop failed.
     """
-    from monitor.client.reader import Api
+    from monitor.reader.api import Api
 
     with console.status("Loading torch and the digits"):
         import torch
@@ -102,7 +102,7 @@ def _one(
     finished: dict[str, tuple[str, int]],
     errors: list[Exception],
 ) -> None:
-    from monitor.client.run import init
+    from monitor.run.start import init
 
     task = progress.add_task(scenario.name, total=scenario.steps, note="")
     try:

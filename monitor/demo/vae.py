@@ -11,7 +11,7 @@ from monitor.losses import Composite, Custom
 if TYPE_CHECKING:
     import torch
 
-    from monitor.client.run import Run
+    from monitor.run.start import Run
 
 LATENT: Final = 8
 LOSS: Final = Composite({"recon": Custom(floor=0.0), "kl": Custom(floor=0.0)})

@@ -14,15 +14,15 @@ from monitor.alerts import alerts_for
 from monitor.domain import Finding, FindingState, Points
 from monitor.errors import RulesError, RunNotFound
 from monitor.ingest.engines import Judges
-from monitor.ingest.recent import packed, unpacked
+from monitor.ingest.state_cache import packed, unpacked
 from monitor.limits import MAX_SERIES
 from monitor.roles import Role
 from monitor.rules import ROLE_CODES, Engine, EnginePoints, State, Update
 from monitor.rules.points import WEIGHT
 from monitor.rules.replay import merge
 from monitor.store import Store, Transaction
-from monitor.store.append import Appended
-from monitor.store.series import SeriesState
+from monitor.store.points.append import Appended
+from monitor.store.points.series import SeriesState
 from monitor.wire import Batch, Event
 
 _ANEW: Final = "judged anew"

@@ -21,7 +21,7 @@ from monitor.errors import MonitorError
 from monitor.ingest import liveness
 from monitor.settings import Settings
 from monitor.store import Store
-from monitor.store.keeping import Kept, Policy, keep
+from monitor.store.retention import Kept, Policy, keep
 
 COMPACT_INTERVAL_S: Final = 30.0
 """Seconds between looks for runs that ended and whose chunks can be merged."""

@@ -19,25 +19,25 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from monitor.losses.checks import InitialLoss, check_initial, impossible, skill
-from monitor.losses.classification import BinaryCrossEntropy, CrossEntropy, LanguageModel
-from monitor.losses.composite import Adversarial, Composite, Custom
-from monitor.losses.likelihood import GaussianNLL, KLDivergence, PoissonNLL
-from monitor.losses.margin import Hinge, MarginRanking, MultiLabelMargin, MultiMargin
-from monitor.losses.metric import Contrastive, CosineEmbedding, InfoNCE, Triplet
-from monitor.losses.overlap import Dice, Focal, IoU
-from monitor.losses.parsing import kind_of, parse, spec_of
-from monitor.losses.regression import MAE, MSE, Huber, Quantile, SmoothL1
-from monitor.losses.sequence import CTC
-from monitor.losses.spec import REGISTRY, LossSpec
-from monitor.losses.torch_modules import from_torch, torch_name
+from monitor.losses.specs.checks import InitialLoss, check_initial, impossible, skill
+from monitor.losses.specs.classification import BinaryCrossEntropy, CrossEntropy, LanguageModel
+from monitor.losses.specs.composite import Adversarial, Composite, Custom
+from monitor.losses.specs.likelihood import GaussianNLL, KLDivergence, PoissonNLL
+from monitor.losses.specs.margin import Hinge, MarginRanking, MultiLabelMargin, MultiMargin
+from monitor.losses.specs.metric import Contrastive, CosineEmbedding, InfoNCE, Triplet
+from monitor.losses.specs.overlap import Dice, Focal, IoU
+from monitor.losses.specs.parsing import kind_of, parse, spec_of
+from monitor.losses.specs.regression import MAE, MSE, Huber, Quantile, SmoothL1
+from monitor.losses.specs.sequence import CTC
+from monitor.losses.specs.spec import REGISTRY, LossSpec
+from monitor.losses.specs.torch_modules import from_torch, torch_name
 
 if TYPE_CHECKING:
-    from monitor.losses.advice import Advice as Advice
-    from monitor.losses.advice import Candidate as Candidate
-    from monitor.losses.advice import advise as advise
-    from monitor.losses.comparison import Comparison as Comparison
-    from monitor.losses.comparison import compare as compare
+    from monitor.losses.comparison.advice import Advice as Advice
+    from monitor.losses.comparison.advice import Candidate as Candidate
+    from monitor.losses.comparison.advice import advise as advise
+    from monitor.losses.comparison.compare import Comparison as Comparison
+    from monitor.losses.comparison.compare import compare as compare
     from monitor.losses.profiles.measure import load as load
     from monitor.losses.profiles.measure import profile as profile
     from monitor.losses.profiles.report import LossProfile as LossProfile
@@ -45,12 +45,12 @@ if TYPE_CHECKING:
 from_dict = LossSpec.from_dict
 
 _WHERE = {
-    "Advice": "advice",
-    "Candidate": "advice",
-    "Comparison": "comparison",
+    "Advice": "comparison.advice",
+    "Candidate": "comparison.advice",
+    "Comparison": "comparison.compare",
     "LossProfile": "profiles.report",
-    "advise": "advice",
-    "compare": "comparison",
+    "advise": "comparison.advice",
+    "compare": "comparison.compare",
     "load": "profiles.measure",
     "profile": "profiles.measure",
 }

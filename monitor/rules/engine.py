@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.domain import Counts, Diagnosis, Finding, Recommendation
-from monitor.losses.run_config import terms_of
+from monitor.losses.specs.run_config import terms_of
 from monitor.roles import Role
 from monitor.rules import games
 from monitor.rules.config import RulesConfig, RuleSettings

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from monitor.domain import Severity
-from monitor.losses.checks import impossible
+from monitor.losses.specs.checks import impossible
 from monitor.roles import Role
 from monitor.rules.features import Features, View
 from monitor.rules.rule import LOUD, Evidence, Quiet, Reading, Spec

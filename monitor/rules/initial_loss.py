@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Final
 
 from monitor.domain import Severity
-from monitor.losses.checks import InitialLoss as Start
-from monitor.losses.checks import check_initial
+from monitor.losses.specs.checks import InitialLoss as Start
+from monitor.losses.specs.checks import check_initial
 from monitor.roles import Role
 from monitor.rules.features import Features
 from monitor.rules.rule import Evidence, Reading, Spec, Threshold

@@ -16,7 +16,8 @@ from monitor.ingest.engines import open_engines
 from monitor.jobs import Jobs
 from monitor.mlflow_store import Exporter
 from monitor.settings import Settings
-from monitor.store import Store, migrate
+from monitor.store import Store
+from monitor.store.sql import migrate
 
 
 def create_app(settings: Settings, *, jobs_elsewhere: Callable[[], Mapping[str, JobHealth]] | None = None) -> FastAPI:

@@ -6,10 +6,10 @@ import logging
 import threading
 from urllib.parse import urlsplit
 
-from monitor.client.sinks import HttpSink, Sink
-from monitor.client.sync import Leftover, sync
 from monitor.errors import MonitorError
 from monitor.settings import Settings
+from monitor.shipping.sinks import HttpSink, Sink
+from monitor.shipping.sync import Leftover, sync
 
 _log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from typing import Final
 from sqlalchemy import Connection, Engine, RowMapping, Table, select, tuple_
 
 from monitor.errors import StoreError
-from monitor.store.connect import make_engine, parse_url, shown, translated
-from monitor.store.schema import METADATA, RUNS
-from monitor.store.version import prepare, refuse_missing
+from monitor.store.sql.connect import make_engine, parse_url, shown, translated
+from monitor.store.sql.schema import METADATA, RUNS
+from monitor.store.sql.version import prepare, refuse_missing
 
 _PORTION: Final = 64
 """Rows read and written at once; a chunk's row may hold a few MiB."""

@@ -15,13 +15,13 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from monitor.errors import StoreBusy
-from monitor.store import connect as connecting
-from monitor.store.connect import PATIENCE, limit_read, reading, same_process, shown, translated, writing
-from monitor.store.link import linked
-from monitor.store.pool import READS, WAIT_S, connect
-from monitor.store.sqlite_file import check_read, check_written
+from monitor.store.sql import connect as connecting
+from monitor.store.sql.connect import PATIENCE, limit_read, reading, same_process, shown, translated, writing
+from monitor.store.sql.link import linked
+from monitor.store.sql.lock import Turns
+from monitor.store.sql.pool import READS, WAIT_S, connect
+from monitor.store.sql.sqlite_file import check_read, check_written
 from monitor.store.transaction import Ahead, Transaction
-from monitor.store.turns import Turns
 
 
 class Database:

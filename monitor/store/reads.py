@@ -8,12 +8,13 @@ from sqlalchemy import select
 
 from monitor.domain import Checkpoint, Counts, Curve, Diagnosis, Finding, Points, RunInfo, RunPage, SeriesInfo
 from monitor.roles import Role
-from monitor.store import curves, history, rows, runs
-from monitor.store.append import JUDGED
-from monitor.store.chunk_reader import PORTION
 from monitor.store.database import Database
-from monitor.store.schema import CHECKPOINTS, EVENTS, FINDINGS, RUNS, SERIES
-from monitor.store.series import NAMES, SeriesState
+from monitor.store.points import curves, history
+from monitor.store.points.append import JUDGED
+from monitor.store.points.chunk_reader import PORTION
+from monitor.store.points.series import NAMES, SeriesState
+from monitor.store.runs import rows, run_list
+from monitor.store.sql.schema import CHECKPOINTS, EVENTS, FINDINGS, RUNS, SERIES
 from monitor.wire import Event
 
 
@@ -43,14 +44,15 @@ class Reads(Database):
             order: a key of `runs.SORT_KEYS`, with `-` for the highest first; runs without a value come last.
             limit: 0 to 1000.
             sparkline: values of each curve to send along, 0 for none; at most 64 are kept.
-            query: in the language of `monitor.store.query`; holds besides the other filters, and its order comes first.
+            query: in the language of `monitor.store.runs.query`; holds besides the other filters, and its order
+                comes first.
 
         Raises:
             QueryError: the query cannot be read; it points at the character.
             WireError: an argument cannot be used; `field` names it.
         """
         with self._read() as connection:
-            return runs.list_runs(
+            return run_list.list_runs(
                 connection,
                 project=project,
                 group=group,
@@ -71,12 +73,12 @@ class Reads(Database):
             RunNotFound: none, or several.
         """
         with self._read() as connection:
-            return runs.find_run(connection, ref)
+            return run_list.find_run(connection, ref)
 
     def projects(self) -> tuple[tuple[str, int], ...]:
         """Projects by name, with how many runs they hold."""
         with self._read() as connection:
-            return runs.list_projects(connection)
+            return run_list.list_projects(connection)
 
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
         """The series of a run, in the order in which they first appeared."""
@@ -159,7 +161,7 @@ class Reads(Database):
             RunNotFound: no run has this id.
         """
         with self._read() as connection:
-            runs.find_run(connection, run_id)
+            run_list.find_run(connection, run_id)
             data = connection.execute(select(RUNS.c.counts).where(RUNS.c.run_id == run_id)).scalar_one()
         judged = {str(role) for role in JUDGED} | {str(Role.UNMAPPED)}
         unmapped = tuple(s.key for s in self._series(run_id) if not s.judged and s.role in judged)

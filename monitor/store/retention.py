@@ -1,51 +1,141 @@
-"""Which runs are old enough to be deleted, thinned, or purged once they are deleted; `purge` removes for good."""
+"""How long runs are kept: the policy of a store, project by project, and one round of carrying it out.
+
+A round deletes the runs that ended too long ago, thins the curves of those that ended long enough ago, where a project
+asked for that, and removes for good what was deleted long enough ago. What a round was broken off in, the next does.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, exists, select
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
-from monitor.store.duties import LIVE
-from monitor.store.schema import RUNS, SERIES
+from monitor.settings import Settings
+from monitor.store.store import Store
+
+EVERY_OTHER: Final = "*"
+"""Stands for the projects that are not named."""
+_DAY_MS: Final = 86_400_000
 
 
-def retired(connection: Connection, project: str | None, before_ms: int, limit: int) -> tuple[str, ...]:
-    """Runs that ended before a time and are not deleted yet, the oldest first.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How long runs are kept.
+
+    Attributes:
+        keep_days: by project, days after its end at which a run is deleted; projects without an entry keep all.
+        thin_days: by project, days after its end at which a run's curves are thinned; without an entry never.
+        thin_points: about how many points of a series are kept then, >= 500.
+        purge_days: days that a deleted run can be restored.
+    """
+
+    keep_days: Mapping[str, float] = field(default_factory=dict)
+    thin_days: Mapping[str, float] = field(default_factory=dict)
+    thin_points: int = 4000
+    purge_days: float = 7.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Policy:
+        """The policy in the settings."""
+        return cls(
+            keep_days=settings.retention_days,
+            thin_days=settings.downsample_days,
+            thin_points=settings.downsample_points,
+            purge_days=settings.purge_days,
+        )
+
+    def kept_for(self, project: str) -> float | None:
+        """Days that a run of a project is kept after its end, None for ever."""
+        return self.keep_days.get(project, self.keep_days.get(EVERY_OTHER))
+
+    def thinned_after(self, project: str) -> float | None:
+        """Days after its end at which a run of a project is thinned, None for never."""
+        return self.thin_days.get(project, self.thin_days.get(EVERY_OTHER))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What one round did, or would do.
+
+    Attributes:
+        deleted: runs that can be restored until they are purged.
+        thinned: (run, points kept, points left out); of a dry run both are 0.
+        purged: runs that are gone for good.
+    """
+
+    deleted: tuple[str, ...] = ()
+    thinned: tuple[tuple[str, int, int], ...] = ()
+    purged: tuple[str, ...] = ()
+
+
+def keep(
+    store: Store,
+    policy: Policy,
+    now_ms: int,
+    *,
+    project: str | None = None,
+    dry_run: bool = False,
+    thinned: Callable[[str, int, int], None] | None = None,
+) -> Kept:
+    """Carry a policy out once.
 
     Args:
-        project: of this project alone; None for all.
-        before_ms: milliseconds since the epoch.
+        now_ms: milliseconds since the epoch.
+        project: delete and thin runs of this project alone; None for all.
+        dry_run: look, and change nothing.
+        thinned: called after each thinned run with (run, points kept, points left out).
+
+    Raises:
+        StoreError: the database refused; what was done before that stays done.
     """
-    query = (
-        select(RUNS.c.run_id)
-        .where(RUNS.c.deleted_ms.is_(None), RUNS.c.status.not_in(LIVE), RUNS.c.finished_ms < before_ms)
-        .order_by(RUNS.c.finished_ms)
-        .limit(limit)
+    deleted: list[str] = []
+    thin: list[tuple[str, int, int]] = []
+    for name, _ in store.projects():
+        if project not in (None, name):
+            continue
+        days = policy.kept_for(name)
+        if days is not None:
+            deleted += _retire(store, name, _before(now_ms, days), now_ms, dry_run)
+        days = policy.thinned_after(name)
+        if days is not None:
+            for found in _thin(store, policy, name, _before(now_ms, days), now_ms, dry_run, set(deleted)):
+                thin.append(found)
+                if thinned is not None:
+                    thinned(*found)
+    return Kept(
+        deleted=tuple(deleted),
+        thinned=tuple(thin),
+        purged=tuple(_purge(store, _before(now_ms, policy.purge_days), dry_run)),
     )
-    if project is not None:
-        query = query.where(RUNS.c.project == project)
-    return tuple(connection.execute(query).scalars())
 
 
-def thinnable(connection: Connection, project: str | None, before_ms: int, points: int) -> tuple[str, ...]:
-    """Runs that ended before a time and have a series of more than twice so many points, the oldest first."""
-    long = exists().where(SERIES.c.run_id == RUNS.c.run_id, SERIES.c.count > 2 * points)
-    query = (
-        select(RUNS.c.run_id)
-        .where(RUNS.c.deleted_ms.is_(None), RUNS.c.status.not_in(LIVE), RUNS.c.finished_ms < before_ms, long)
-        .order_by(RUNS.c.finished_ms)
-    )
-    if project is not None:
-        query = query.where(RUNS.c.project == project)
-    return tuple(connection.execute(query).scalars())
+def _before(now_ms: int, days: float) -> int:
+    """The time that is so many days ago, itself included."""
+    return now_ms - int(days * _DAY_MS) + 1
 
 
-def purgeable(connection: Connection, before_ms: int, limit: int) -> tuple[str, ...]:
-    """Runs that were deleted before a time, the oldest first."""
-    query = select(RUNS.c.run_id).where(RUNS.c.deleted_ms < before_ms).order_by(RUNS.c.deleted_ms).limit(limit)
-    return tuple(connection.execute(query).scalars())
+def _retire(store: Store, project: str, before_ms: int, now_ms: int, dry_run: bool) -> list[str]:
+    if dry_run:
+        return list(store.retirable(before_ms=before_ms, project=project))
+    done: list[str] = []
+    while found := store.retire(before_ms=before_ms, now_ms=now_ms, project=project):
+        done += found
+    return done
 
 
-def purge(connection: Connection, run_id: str, before_ms: int) -> bool:
-    """Delete a run with all of its rows, unless it was restored meanwhile."""
-    where = (RUNS.c.run_id == run_id, RUNS.c.deleted_ms < before_ms)
-    return connection.execute(RUNS.delete().where(*where)).rowcount == 1
+def _thin(
+    store: Store, policy: Policy, project: str, before_ms: int, now_ms: int, dry_run: bool, gone: set[str]
+) -> list[tuple[str, int, int]]:
+    if dry_run:
+        found = store.thinnable(before_ms=before_ms, points=policy.thin_points, project=project)
+        return [(run_id, 0, 0) for run_id in found if run_id not in gone]
+    return list(store.thin(before_ms=before_ms, points=policy.thin_points, now_ms=now_ms, project=project))
+
+
+def _purge(store: Store, before_ms: int, dry_run: bool) -> list[str]:
+    if dry_run:
+        return list(store.purgeable(before_ms=before_ms))
+    done: list[str] = []
+    while found := store.purge(before_ms=before_ms):
+        done += found
+    return done

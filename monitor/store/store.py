@@ -14,12 +14,12 @@ from sqlalchemy import select
 
 from monitor.domain import Alert, Delivery, RunInfo, RunStatus
 from monitor.errors import RunNotFound, WireError
-from monitor.store import duties, outbox, retention, runs
-from monitor.store.connect import STATEMENT_S, make_engine, parse_url
+from monitor.store.points.downsampling import LEAST
 from monitor.store.reads import Reads
-from monitor.store.schema import RUNS
-from monitor.store.thin import LEAST
-from monitor.store.version import prepare, refuse_missing
+from monitor.store.runs import expired, outbox, run_list, work
+from monitor.store.sql.connect import STATEMENT_S, make_engine, parse_url
+from monitor.store.sql.schema import RUNS
+from monitor.store.sql.version import prepare, refuse_missing
 
 
 class Store(Reads):
@@ -51,7 +51,7 @@ class Store(Reads):
     def live_runs(self) -> tuple[RunInfo, ...]:
         """Runs that may still send points."""
         with self._read() as connection:
-            return duties.live_runs(connection)
+            return work.live_runs(connection)
 
     def set_status(
         self,
@@ -140,7 +140,7 @@ class Store(Reads):
     def alerts(self, run_id: str | None = None, limit: int = 100) -> tuple[Delivery, ...]:
         """The newest alerts, of one run or of all."""
         with self._read() as connection:
-            return duties.alerts(connection, run_id, limit)
+            return work.alerts(connection, run_id, limit)
 
     def changed_runs(
         self, target: str, limit: int = 100, *, without: Collection[str] = ()
@@ -151,12 +151,12 @@ class Store(Reads):
             without: ids of runs to leave out.
         """
         with self._read() as connection:
-            return duties.changed_runs(connection, target, limit, without)
+            return work.changed_runs(connection, target, limit, without)
 
     def exported(self, run_id: str, target: str, version: int, external_id: str | None) -> None:
         """Note that a mirror has a run up to a version."""
         with self._change() as connection:
-            duties.exported(connection, run_id, target, version, external_id)
+            work.exported(connection, run_id, target, version, external_id)
 
     def mirrored_as(self, run_id: str, target: str, external_id: str, *, instead_of: str | None) -> str:
         """Put down under which id a mirror has a run, unless another server was first.
@@ -168,7 +168,7 @@ class Store(Reads):
             The id that is put down, by this server or by another one.
         """
         with self._change() as connection:
-            return duties.mirrored_as(connection, run_id, target, external_id, instead_of)
+            return work.mirrored_as(connection, run_id, target, external_id, instead_of)
 
     def delete(self, run_id: str, *, now_ms: int) -> None:
         """Hide a run from all lists; its name is free at once, its rows stay until `purge`.
@@ -184,7 +184,7 @@ class Store(Reads):
     def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
         """The runs that `restore` can bring back with when they were deleted, ms since the epoch; the latest first."""
         with self._read() as connection:
-            return runs.list_deleted(connection)
+            return run_list.list_deleted(connection)
 
     def restore(self, ref: str, *, now_ms: int) -> RunInfo:
         """Bring a deleted run back that was not purged yet.
@@ -197,7 +197,7 @@ class Store(Reads):
             RunNotFound: no deleted run is called so, or several are.
         """
         with self._read() as connection:
-            found = runs.find_run(connection, ref, deleted=True)
+            found = run_list.find_run(connection, ref, deleted=True)
         with self.write(found.id, now_ms) as tx:
             if not tx.deleted:
                 raise RunNotFound(ref, deleted=True)
@@ -207,17 +207,17 @@ class Store(Reads):
     def retirable(self, *, before_ms: int, project: str | None = None, limit: int = 100_000) -> tuple[str, ...]:
         """The runs that `retire` would delete, the oldest first."""
         with self._read() as connection:
-            return retention.retired(connection, project, before_ms, limit)
+            return expired.retired(connection, project, before_ms, limit)
 
     def purgeable(self, *, before_ms: int, limit: int = 100_000) -> tuple[str, ...]:
         """The runs that `purge` would remove, the oldest first."""
         with self._read() as connection:
-            return retention.purgeable(connection, before_ms, limit)
+            return expired.purgeable(connection, before_ms, limit)
 
     def thinnable(self, *, before_ms: int, points: int, project: str | None = None) -> tuple[str, ...]:
         """The runs that `thin` would look at, the oldest first."""
         with self._read() as connection:
-            return retention.thinnable(connection, project, before_ms, points)
+            return expired.thinnable(connection, project, before_ms, points)
 
     def retire(self, *, before_ms: int, now_ms: int, project: str | None = None, limit: int = 1000) -> tuple[str, ...]:
         """Delete runs that ended before a time, of one project or of all; the ids of those deleted now.
@@ -239,7 +239,7 @@ class Store(Reads):
 
     def _purge(self, run_id: str, before_ms: int) -> bool:
         with self._change() as connection:
-            return retention.purge(connection, run_id, before_ms)
+            return expired.purge(connection, run_id, before_ms)
 
     def thin(
         self, *, before_ms: int, points: int, now_ms: int, project: str | None = None
@@ -269,7 +269,7 @@ class Store(Reads):
 
     def compactable(self, limit: int = 100) -> tuple[str, ...]:
         """Runs that have ended and whose chunks were not merged for good yet."""
-        ended = RUNS.c.status.not_in(duties.LIVE)
+        ended = RUNS.c.status.not_in(work.LIVE)
         query = select(RUNS.c.run_id).where(ended, RUNS.c.compacted.is_(False)).limit(limit)
         with self._read() as connection:
             return tuple(connection.execute(query).scalars())

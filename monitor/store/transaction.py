@@ -17,11 +17,12 @@ from sqlalchemy import bindparam, select
 
 from monitor.domain import Alert, Finding, Points, Recommendation, RunInfo
 from monitor.roles import Role
-from monitor.store import append, compact, history, rows, sealed, thin
-from monitor.store.append import Appended
-from monitor.store.link import Answer, Link, Statement
-from monitor.store.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTBOX, RUNS, SERIES, TAGS, WRITERS
-from monitor.store.upsert import insert_once, upsert
+from monitor.store.points import append, compact, downsampling, history
+from monitor.store.points.append import Appended
+from monitor.store.runs import rows, sealed
+from monitor.store.sql.link import Answer, Link, Statement
+from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTBOX, RUNS, SERIES, TAGS, WRITERS
+from monitor.store.sql.upsert import insert_once, upsert
 from monitor.wire import Columns, Event
 
 _RUN: Final = RUNS.c.run_id == bindparam("run")
@@ -370,7 +371,7 @@ class Transaction:
 
     def thin(self, points: int) -> tuple[int, int]:
         """Keep about so many points of every series; how many points are kept, and how many were left out."""
-        kept, left_out = thin.thin_run(self._link, self.run_id, points)
+        kept, left_out = downsampling.thin_run(self._link, self.run_id, points)
         if left_out:
             warnings = self.run.warnings
             self.set(compacted=True, warnings={**warnings, "thinned": warnings.get("thinned", 0) + left_out})

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from monitor.cli import app
-from monitor.client.reader import Api
+from monitor.reader.api import Api
 
 ROWS = "".join(f"{i},{2 / (1 + i / 100)},{2.1 / (1 + i / 100) if i % 10 == 0 else ''},0.5\n" for i in range(300))
 CSV = f"step,train_loss,val_loss,accuracy\n{ROWS}"

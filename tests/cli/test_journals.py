@@ -122,7 +122,7 @@ def test_a_dead_process_is_not_said_to_run_while_another_one_sends_what_it_left(
     subprocess.run([sys.executable, "-c", script], env=os.environ, check=True)
     (folder,) = (tmp_path / "home" / "journal").glob("*/*")
     held = (
-        "import sys, time; from pathlib import Path; from monitor.client.claim import claim\n"
+        "import sys, time; from pathlib import Path; from monitor.journal.claim import claim\n"
         "assert claim(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", held, str(folder)]

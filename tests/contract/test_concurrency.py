@@ -11,8 +11,8 @@ from sqlalchemy import event
 
 from monitor.rules import Engine
 from monitor.store import Store
-from monitor.store.link import Answer, Link, Statement, Values
-from monitor.store.schema import CHANNELS, METADATA
+from monitor.store.sql.link import Answer, Link, Statement, Values
+from monitor.store.sql.schema import CHANNELS, METADATA
 from monitor.wire import Batch, Columns
 from tests.conftest import NOW_MS, Feed
 

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import text
 
 from monitor.errors import RunNotFound, StoreBusy, StoreError
-from monitor.store import Store, pool
+from monitor.store import Store
+from monitor.store.sql import pool
 from tests.conftest import Feed, PostgresServer
 
 pytestmark = pytest.mark.postgres

@@ -11,8 +11,8 @@ from sqlalchemy import create_engine, text
 
 from monitor.errors import SchemaMismatch, StoreError
 from monitor.store import Store
-from monitor.store.connect import parse_url
 from monitor.store.copy import Progress, copy
+from monitor.store.sql.connect import parse_url
 from tests.conftest import Feed, PostgresServer
 
 

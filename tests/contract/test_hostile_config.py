@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from monitor.store import Store
-from monitor.store.json_text import json_text
+from monitor.store.sql.json_text import json_text
 from tests.conftest import NOW_MS, Feed
 
 HOSTILE = {

@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg
 import pytest
 
-from monitor.store import Store, migrate
+from monitor.store import Store
+from monitor.store.sql import migrate
 from tests.conftest import Feed, PostgresServer
 from tests.contract.test_concurrency import *  # noqa: F403  # collected again here, with this file's `store_url`
 from tests.contract.test_model import *  # noqa: F403  # likewise

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from monitor.api import create_api
-from monitor.client.reader import Api, RunView
 from monitor.domain import RunInfo, RunStatus
 from monitor.errors import RunNotFound, SeriesNotFound, ServerUnreachable, WireError
+from monitor.reader.api import Api, RunView
 from monitor.rules import Engine
 from monitor.settings import load
 from monitor.store import Store

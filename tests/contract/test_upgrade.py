@@ -18,7 +18,8 @@ import pytest
 from monitor.api import create_api
 from monitor.rules import Engine
 from monitor.settings import Settings
-from monitor.store import Store, migrate
+from monitor.store import Store
+from monitor.store.sql import migrate
 from tests.api.conftest import served
 from tests.conftest import Feed, PostgresServer
 from tests.upgrade_assets.make import describe

@@ -51,7 +51,7 @@ def test_pages_read_through_the_reader_alone() -> None:
         "monitor.hosts",
         "monitor.roles",
         "monitor.wire",
-        "monitor.client.reader",
+        "monitor.reader.api",
     }
     for path in DASHBOARD.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -13,8 +13,8 @@ import time
 import psutil
 import pytest
 
-from monitor.client.reader import Api
 from monitor.demo.show import SHOWN
+from monitor.reader.api import Api
 
 pytestmark = pytest.mark.xdist_group("demo")
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.client.sync import own_destination, sync, unsent
 from monitor.settings import Settings, load
+from monitor.shipping.sync import own_destination, sync, unsent
 from monitor.store import Store
 
 _files = itertools.count()

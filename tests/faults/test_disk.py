@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from monitor.client.ack import AckFile
-from monitor.client.claim import claim, note_of
-from monitor.client.journal import Journal
-from monitor.client.records import JournalReader
-from monitor.client.run import init
-from monitor.client.segment import Segment
-from monitor.client.sinks import MemorySink
-from monitor.client.sync import sync, unsent
 from monitor.errors import ServerUnreachable
+from monitor.journal.ack import AckFile
+from monitor.journal.claim import claim, note_of
+from monitor.journal.read.records import JournalReader
+from monitor.journal.segment import Segment
+from monitor.journal.write.journal import Journal
+from monitor.run.start import init
 from monitor.settings import Settings
+from monitor.shipping.sinks import MemorySink
+from monitor.shipping.sync import sync, unsent
 from monitor.wire import Batch
 from tests.faults.conftest import Victim
 

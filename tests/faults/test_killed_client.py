@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from monitor.client.sync import unsent
 from monitor.domain import RunStatus
 from monitor.settings import Settings
+from monitor.shipping.sync import unsent
 from monitor.store import Store
 from tests.faults.conftest import Child, Victim, check, recover, until
 

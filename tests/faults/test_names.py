@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from monitor.client.sinks import MemorySink
-from monitor.client.sync import sync, unsent
 from monitor.settings import load
+from monitor.shipping.sinks import MemorySink
+from monitor.shipping.sync import sync, unsent
 from monitor.store import Store
 from tests.faults.conftest import check, until
 from tests.faults.slow_names import STEPS

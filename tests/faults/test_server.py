@@ -8,10 +8,10 @@ import time
 import httpx
 import pytest
 
-from monitor.client.run import init
-from monitor.client.sinks import MemorySink
-from monitor.client.sync import sync
+from monitor.run.start import init
 from monitor.settings import Settings
+from monitor.shipping.sinks import MemorySink
+from monitor.shipping.sync import sync
 from monitor.store import Store
 from tests.faults.conftest import Child, Victim, check, until
 

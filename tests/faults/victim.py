@@ -19,10 +19,10 @@ from typing import Any
 import uvicorn
 
 from monitor.api import create_api
-from monitor.client.run import init
-from monitor.client.sync import own_destination, sync
 from monitor.rules import Engine
+from monitor.run.start import init
 from monitor.settings import Settings, load
+from monitor.shipping.sync import own_destination, sync
 from monitor.store import Store
 
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.client.sinks import MemorySink
 from monitor.errors import OffsetGap, ServerUnreachable
 from monitor.importers import ImportedRun, read_runs, run_id_of, send_run, sending
 from monitor.ingest import ingest
 from monitor.rules import Engine
+from monitor.shipping.sinks import MemorySink
 from monitor.store import Store
 from monitor.wire import Batch
 

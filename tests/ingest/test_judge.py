@@ -17,7 +17,7 @@ from monitor.errors import RunNotFound
 from monitor.ingest import rejudge
 from monitor.rules import Engine, RulesConfig, diagnose
 from monitor.store import Store
-from monitor.store.schema import ENGINES
+from monitor.store.sql.schema import ENGINES
 from monitor.wire import Batch, Columns, Event
 from tests.conftest import NOW_MS, Feed
 

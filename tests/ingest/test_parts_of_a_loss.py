@@ -14,16 +14,16 @@ from sqlalchemy import update
 from torch import nn
 
 from monitor import losses
-from monitor.client.run import init
 from monitor.domain import Finding
 from monitor.ingest import rejudge
 from monitor.ingest.judge import _fed
 from monitor.rules import Engine, EnginePoints, diagnose
 from monitor.rules.points import WEIGHT as ROLE_WEIGHT
+from monitor.run.start import init
 from monitor.settings import load
 from monitor.store import Store
-from monitor.store.schema import ENGINES
-from monitor.store.series import SeriesState
+from monitor.store.points.series import SeriesState
+from monitor.store.sql.schema import ENGINES
 from monitor.wire import Batch, Columns, Event
 from tests.conftest import NOW_MS, Feed
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monitor.errors import RulesError
-from monitor.ingest.recent import MOST, packed, unpacked
+from monitor.ingest.state_cache import MOST, packed, unpacked
 from monitor.rules import Engine, EnginePoints, State
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from monitor import losses
 from monitor.errors import LossError
-from monitor.losses import candidates
-from monitor.losses.comparison import interval
+from monitor.losses.comparison import candidates
+from monitor.losses.comparison.compare import interval
 
 
 def names(advice: losses.Advice) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from monitor.errors import LossError
 from monitor.losses import parse
-from monitor.losses.spec import LossSpec
+from monitor.losses.specs.spec import LossSpec
 
 from ..fuzzing import BUDGETS, mutants, refuses_in_one_way
 

@@ -12,8 +12,9 @@ from monitor.errors import RulesError, SchemaMismatch, SettingsError, StoreError
 from monitor.server import create_app
 from monitor.server.app import open_store
 from monitor.settings import Settings
-from monitor.store import Store, migrate
-from monitor.store.schema import VERSION_TABLE
+from monitor.store import Store
+from monitor.store.sql import migrate
+from monitor.store.sql.schema import VERSION_TABLE
 
 
 def test_a_new_embedded_store_is_made_with_its_folder(tmp_path: Path) -> None:

@@ -3,10 +3,10 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from monitor.client.run import init
-from monitor.client.sync import unsent
+from monitor.run.start import init
 from monitor.server.leftovers import ship_in_background
 from monitor.settings import Settings, load
+from monitor.shipping.sync import unsent
 
 
 def leave(settings: Settings, server: str | None) -> str:

@@ -14,8 +14,8 @@ from hypothesis.extra.numpy import arrays
 
 from monitor.domain import Points
 from monitor.errors import StoreError
-from monitor.store import chunks, codec
-from monitor.store.series import sparkline_of
+from monitor.store.points import chunks, codec
+from monitor.store.points.series import sparkline_of
 from tests.conftest import for_two_minutes
 
 sizes = st.integers(1, 300)

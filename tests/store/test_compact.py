@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
 
 from monitor.store import Store
-from monitor.store.compact import BOUNDS, FULL, plan_merge
+from monitor.store.points.compact import BOUNDS, FULL, plan_merge
 from tests.conftest import NOW_MS, Feed
 
 batches = st.lists(st.one_of(st.integers(1, 3), st.integers(1, 5_000), st.integers(1, 10**6)), min_size=1, max_size=300)

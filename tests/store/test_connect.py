@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from monitor.errors import StoreBusy, StoreError
-from monitor.store import Store, connect
-from monitor.store.connect import is_network_file_system, parse_url
+from monitor.store import Store
+from monitor.store.sql import connect
+from monitor.store.sql.connect import is_network_file_system, parse_url
 from tests.conftest import NOW_MS, Feed
 
 MOUNTS = """\

@@ -13,8 +13,9 @@ from sqlalchemy import select
 
 from monitor.domain import Points
 from monitor.errors import SeriesNotFound, WireError
-from monitor.store import Store, chunks
-from monitor.store.schema import CHUNKS
+from monitor.store import Store
+from monitor.store.points import chunks
+from monitor.store.sql.schema import CHUNKS
 from tests.conftest import NOW_MS, Feed
 
 N = 150_000

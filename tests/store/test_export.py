@@ -12,8 +12,8 @@ import pytest
 
 from monitor.errors import FileUnreadable, RunNotFound
 from monitor.store import Store
-from monitor.store.chunk_reader import PORTION
 from monitor.store.export import COLUMNS, export_points
+from monitor.store.points.chunk_reader import PORTION
 from tests.conftest import NOW_MS, Feed
 
 VALUES = [0.1, math.nan, math.inf, -math.inf, 1e-300]

@@ -9,7 +9,7 @@ from monitor.errors import RunNotFound
 from monitor.jobs import Jobs
 from monitor.settings import Settings
 from monitor.store import Store
-from monitor.store.keeping import Kept, Policy, keep
+from monitor.store.retention import Kept, Policy, keep
 from tests.conftest import NOW_MS, Feed
 
 DAY_MS = 86_400_000

@@ -10,9 +10,9 @@ from sqlalchemy import bindparam, select
 
 from monitor.errors import OffsetGap, RunNotFound, StoreError
 from monitor.store import Store
-from monitor.store.link import Statement
-from monitor.store.pipeline import Pipeline
-from monitor.store.schema import TAGS
+from monitor.store.sql.link import Statement
+from monitor.store.sql.pipeline import Pipeline
+from monitor.store.sql.schema import TAGS
 from tests.conftest import NOW_MS, Feed, PostgresServer
 
 _TAG = Statement(TAGS.insert(), TAGS.c.keys())

@@ -14,10 +14,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
 from monitor.errors import SchemaMismatch, StoreError
-from monitor.store import Store, migrate
-from monitor.store.connect import parse_url
-from monitor.store.schema import METADATA, VERSION_TABLE
-from monitor.store.version import NEWEST
+from monitor.store import Store
+from monitor.store.sql import migrate
+from monitor.store.sql.connect import parse_url
+from monitor.store.sql.schema import METADATA, VERSION_TABLE
+from monitor.store.sql.version import NEWEST
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlalchemy import delete
 
 from monitor.store import Store
-from monitor.store.outbox import LEASE_MS, NEVER_MS
-from monitor.store.schema import CHANNELS
+from monitor.store.runs.outbox import LEASE_MS, NEVER_MS
+from monitor.store.sql.schema import CHANNELS
 from tests.conftest import NOW_MS, Feed
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from monitor.errors import QueryError
 from monitor.store import Store
-from monitor.store.query import Comparison, Field, Group, Not, parse
+from monitor.store.runs.query import Comparison, Field, Group, Not, parse
 from tests.conftest import NOW_MS, Feed
 
 

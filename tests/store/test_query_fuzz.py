@@ -6,7 +6,7 @@ import pytest
 
 from monitor.errors import QueryError
 from monitor.store import Store
-from monitor.store.query import parse
+from monitor.store.runs.query import parse
 
 from ..fuzzing import BUDGETS, mutants, refuses_in_one_way
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from monitor.store.reduce import reduce_curve
+from monitor.store.points.reduce import reduce_curve
 
 curves = arrays(
     np.float64,

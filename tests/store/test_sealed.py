@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.store.sealed import opened, sealed
+from monitor.store.runs.sealed import opened, sealed
 from tests.conftest import for_two_minutes
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from monitor.store.smoothing import Average, reach
+from monitor.store.points.smoothing import Average, reach
 
 series = arrays(
     np.float64,

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import func, select
 
 from monitor.domain import Curve
-from monitor.store import Store, chunk_reader, compact
-from monitor.store.schema import CHUNKS, SPANS
+from monitor.store import Store
+from monitor.store.points import chunk_reader, compact
+from monitor.store.sql.schema import CHUNKS, SPANS
 from tests.conftest import NOW_MS, Feed
 
 FULL = 4096

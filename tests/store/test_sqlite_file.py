@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import text
 
 from monitor.errors import StoreBusy, StoreError
-from monitor.store import Store, connect
+from monitor.store import Store
+from monitor.store.sql import connect
 from tests.conftest import NOW_MS, Feed
 
 

@@ -9,7 +9,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from monitor.store import Store
-from monitor.store.turns import Turns
+from monitor.store.sql.lock import Turns
 from tests.conftest import Feed
 
 _SPAWN = multiprocessing.get_context("spawn")

@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.bench_store import postgres
-from monitor.store import Store, migrate
+from monitor.store import Store
 from monitor.store.copy import copy
+from monitor.store.sql import migrate
 from tests.conftest import Feed
 
 HERE = Path(__file__).parent

@@ -18,14 +18,14 @@ from typing import cast
 import numpy as np
 
 from monitor.errors import LossError
+from monitor.losses.comparison.threads import one_torch_thread
+from monitor.losses.comparison.trainable import resolve
 from monitor.losses.profiles import border, convexity, cost, equivariance, influence, kinks, precision, steepness
 from monitor.losses.profiles.kinds import CLASSES, TORCH_KINDS, kind_named
 from monitor.losses.profiles.lines import Line, trace
 from monitor.losses.profiles.report import LossProfile
 from monitor.losses.profiles.subject import LossFunction, Subject, examine
-from monitor.losses.threads import one_torch_thread
-from monitor.losses.torch_modules import torch_name
-from monitor.losses.trainable import resolve
+from monitor.losses.specs.torch_modules import torch_name
 
 DRAWN = 5.0
 """Pictures show errors from -5 to 5."""

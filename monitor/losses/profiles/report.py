@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from monitor.losses.parameters import plain
+from monitor.losses.specs.parameters import plain
 
 Evidence = Mapping[str, object]
 

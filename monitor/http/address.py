@@ -1,0 +1,51 @@
+"""A server's address: what of it may be shown, and what of it is a secret."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from monitor.errors import SettingsError
+
+_SECRET: Final = re.compile(r"^((?:[a-z][a-z0-9+.-]*:)?//)?(?:[^/?#]*|[^/?#]*:[^/?#]*[^0-9/?#].*)@", re.IGNORECASE)
+"""What stands before the host. A password with a "/" in it is no valid address, and a secret all the same."""
+
+
+def shown(address: str) -> str:
+    """An address as it may be shown and written down: without the user and the password.
+
+    >>> shown("https://ada:s3cret@host:8470/monitor"), shown("http://host:8470/a@b"), shown("ada:s3/cret@host")
+    ('https://host:8470/monitor', 'http://host:8470/a@b', 'host')
+    """
+    return _SECRET.sub(lambda found: found[1] or "", address, count=1)
+
+
+def credentials(address: str) -> tuple[str, str] | None:
+    """The user and the password of an address; None where it names none.
+
+    >>> credentials("https://ada:s3%40cret@host"), credentials("https://host")
+    (('ada', 's3@cret'), None)
+    """
+    found = _SECRET.match(address)
+    if found is None:
+        return None
+    user, _, password = found[0][len(found[1] or "") : -1].partition(":")
+    return unquote(user), unquote(password)
+
+
+def server_of(value: str | None) -> str | None:
+    """A server's address, None where none is given.
+
+    Raises:
+        SettingsError: it is no address.
+    """
+    if value is None:
+        return None
+    try:
+        reachable = re.match(r"https?://[^/\s]+", value) and urlsplit(value).port != 0
+    except ValueError:  # the port is no number that a port can have
+        reachable = False
+    if not reachable:
+        raise SettingsError("server", f"{shown(value)!r} is no address", "write it as http://host:8470")
+    return value.rstrip("/")

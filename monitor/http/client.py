@@ -1,0 +1,102 @@
+"""One HTTP client for all that talk to a server: the sink that sends, and the reader that asks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING, Final
+
+from monitor.errors import ServerUnreachable
+from monitor.http.address import credentials, shown
+from monitor.http.answers import error_of, understood
+
+if TYPE_CHECKING:
+    import httpx
+
+_CONNECT_S: Final = 5.0
+ANSWER_S: Final = 30.0
+
+
+def connect(
+    server: str, token: str | None, *, answer_s: float = ANSWER_S, transport: httpx.BaseTransport | None = None
+) -> httpx.Client:
+    """A client for a server, with its token and with time limits.
+
+    A user and a password in the address go along as Basic authentication, in the token's place; no message shows them.
+
+    Raises:
+        ServerUnreachable: nothing can be sent to such an address, or with such a token.
+    """
+    import httpx
+
+    headers = {"User-Agent": "lossmonitor"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    timeout = httpx.Timeout(answer_s, connect=min(_CONNECT_S, answer_s))
+    address = shown(server.rstrip("/"))
+    try:
+        return httpx.Client(
+            base_url=address, headers=headers, timeout=timeout, transport=transport, auth=credentials(server)
+        )
+    except (httpx.InvalidURL, ValueError) as error:
+        problem = "the token holds what no header can" if isinstance(error, UnicodeError) else str(error)
+        raise ServerUnreachable(address, problem) from None
+
+
+def request(
+    client: httpx.Client,
+    method: str,
+    path: str,
+    *,
+    params: Mapping[str, str] | None = None,
+    content: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> object:
+    """Ask a server; the answer's JSON, or its bytes where it is none.
+
+    Raises:
+        MonitorError: what the server refused with, or `ServerUnreachable`.
+    """
+    import httpx
+
+    server = str(client.base_url).rstrip("/")
+    try:
+        response = client.request(method, path, params=params, content=content, headers=headers)
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+        raise ServerUnreachable(server, str(error) or type(error).__name__, cut=_cut(error)) from None
+    if response.is_success:
+        if "json" in response.headers.get("Content-Type", ""):
+            with understood(server):
+                return json.loads(response.content)
+        return response.content
+    raise error_of(server, response.status_code, response.content)
+
+
+def request_stream(
+    client: httpx.Client, path: str, *, params: Mapping[str, str], headers: Mapping[str, str]
+) -> Generator[bytes]:
+    """Ask a server for something long; its bytes as they come.
+
+    Raises:
+        MonitorError: as `request` does, when the first bytes are asked for; `ServerUnreachable` also where the answer
+            breaks off.
+    """
+    import httpx
+
+    server = str(client.base_url).rstrip("/")
+    try:
+        with client.stream("GET", path, params=params, headers=headers) as response:
+            if not response.is_success:
+                raise error_of(server, response.status_code, response.read())
+            yield from response.iter_bytes()
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+        raise ServerUnreachable(server, str(error) or type(error).__name__) from None
+
+
+def _cut(error: Exception) -> str:
+    """As `ServerUnreachable.cut`."""
+    import httpx
+
+    if isinstance(error, httpx.ReadError | httpx.WriteError | httpx.RemoteProtocolError):
+        return "reset"
+    return "timeout" if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout) else ""

@@ -1,0 +1,101 @@
+"""What of a boosting round is judged: which set is trained on, which validates, and which metric is the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from monitor.directions import rises
+from monitor.integrations import _losses
+from monitor.roles import Role, role_of_set
+from monitor.run.start import Run
+
+
+class Value(NamedTuple):
+    """One metric of one set after a round.
+
+    Attributes:
+        name: the set's name.
+        metric: the metric's name.
+        value: its value.
+        rises: whether it rises when things go well, as the framework says; None where it does not say.
+    """
+
+    name: str
+    metric: str
+    value: float
+    rises: bool | None = None
+
+
+class Judged(NamedTuple):
+    """What is judged, as the user says it; None: as the names say.
+
+    Attributes:
+        train_name: the set that is trained on.
+        val_name: the set that validates; by default the first that is not trained on.
+        metric: the metric that is taken for the loss.
+        higher_is_better: whether that one rises when things go well; its negative is then the loss.
+    """
+
+    train_name: str | None = None
+    val_name: str | None = None
+    metric: str | None = None
+    higher_is_better: bool | None = None
+
+    def row(self, values: Sequence[Value], trained: Collection[str] = ()) -> tuple[dict[str, object], Value | None]:
+        """What to log of a round, and the value that was taken for the loss.
+
+        Args:
+            values: of every metric and set, the metrics that are rather taken first.
+            trained: sets that are the training data, whatever their names say.
+
+        >>> values = [Value("train", "auc", 0.9), Value("train", "rmse", 0.2), Value("held out", "rmse", 0.3)]
+        >>> Judged().row(values)[0]  # doctest: +NORMALIZE_WHITESPACE
+        {'train/auc': 0.9, 'train/rmse': 0.2, 'held out/rmse': 0.3, 'train/loss': 0.2, 'val/loss': 0.3}
+        >>> Judged().row([Value("valid_0", "auc", 0.9)])[0]
+        {'valid_0/auc': 0.9, 'val/loss': -0.9}
+        """
+        row: dict[str, object] = {f"{value.name}/{value.metric}": value.value for value in values}
+        names = list(dict.fromkeys(value.name for value in values))
+        train = next((name for name in names if self._learns_from(name, trained)), None)
+        held_out = [name for name in names if not self._learns_from(name, trained)]
+        val = self.val_name if self.val_name is not None else next(iter(held_out), None)
+        loss: Value | None = None
+        for name, key in ((train, "train/loss"), (val, "val/loss")):
+            chosen = self._loss([value for value in values if value.name == name])
+            if chosen is not None:
+                row[key] = -chosen.value if self._turned(chosen) else chosen.value
+                loss = loss or chosen
+        return row, loss
+
+    def tell(self, run: Run, loss: Value | None, classes: int | None) -> None:
+        """Let the run know what its loss is, where it was not told."""
+        if loss is None or run.loss_known:
+            return
+        if self._turned(loss):
+            run.update_loss({"name": f"-{loss.metric}", "comparable": True})
+        else:
+            _losses.tell(run, lambda: _losses.named(loss.metric, classes))
+
+    def _learns_from(self, name: str, trained: Collection[str]) -> bool:
+        if name == self.val_name:
+            return False
+        if self.train_name is not None:
+            return name == self.train_name
+        return name in trained or role_of_set(name) is Role.TRAIN
+
+    def _loss(self, values: Sequence[Value]) -> Value | None:
+        """Of a set's metrics the one that is told; else the first that falls, that may fall, or that rises."""
+        if self.metric is not None:
+            return next((value for value in values if value.metric == self.metric), None)
+        ranks = {False: 0, None: 1, True: 2}
+        return min(values, key=lambda value: (value.metric != "loss", ranks[_rises(value)]), default=None)
+
+    def _turned(self, value: Value) -> bool:
+        if self.higher_is_better is not None and value.metric == (self.metric or value.metric):
+            return self.higher_is_better
+        return bool(_rises(value))
+
+
+def _rises(value: Value) -> bool | None:
+    return rises(value.metric) if value.rises is None else value.rises

@@ -1,0 +1,146 @@
+"""Hugging Face `Trainer`: a callback, and an entry for `report_to="monitor"`.
+
+`Trainer(callbacks=[MonitorCallback(project="mine")])`, or `register()` once and
+`TrainingArguments(report_to="monitor")`.
+"""
+
+# ruff: noqa: ARG002  # the framework gives the arguments of its hooks
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Unpack
+
+import torch
+from accelerate.utils import broadcast
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.integrations import integration_utils
+
+from monitor.integrations import _losses
+from monitor.integrations._owned import OwnedRun, RunOptions, obey, patience_s, watch
+from monitor.run.options import HasDict
+from monitor.run.start import Run
+
+_NAMES = {"loss": "train/loss", "eval_loss": "val/loss", "grad_norm": "grad_norm", "learning_rate": "lr"}
+_TOTALS = frozenset({"total_flos", "train_loss", "train_runtime", "train_samples_per_second", "train_steps_per_second"})
+_PROJECT = "huggingface"
+_EVERY = 10
+"""Steps between two at which the ranks of a distributed training are told alike; each waits for the others."""
+
+
+class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is seen as untyped
+    """Logs what the trainer reports, notes its checkpoints, and stops it on all ranks when the run says so.
+
+    Args:
+        run: a run that the caller ends; None: one is started for each training.
+        project: the project of a run that is started here; None: that of the training arguments.
+        val_name: of several evaluation sets, the one that is judged as validation; None: the first. All are stored.
+        **options: as in `monitor.init`, for a run that is started here; the name is the arguments' `run_name` where
+            none is given.
+    """
+
+    def __init__(
+        self,
+        run: Run | None = None,
+        *,
+        project: str | None = None,
+        val_name: str | None = None,
+        **options: Unpack[RunOptions],
+    ) -> None:
+        self._held = OwnedRun(run, project=_PROJECT, **options)
+        self._project, self._val_name = project, val_name
+        self._val: str | None = val_name
+        self._training = False
+
+    @property
+    def run(self) -> Run | None:
+        """The run, None outside a training where none was given."""
+        return self._held.run
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
+        """Start the run, on the process that the trainer logs on."""
+        self._training, self._val = True, self._val_name
+        if not state.is_world_process_zero:
+            return
+        config: dict[str, object] = dict(args.to_sanitized_dict())
+        model_config = getattr(kwargs.get("model"), "config", None)
+        if isinstance(model_config, HasDict):
+            config["model"] = model_config.to_dict()
+        name, project = getattr(args, "run_name", None), self._project or getattr(args, "project", None)
+        if name == args.output_dir:  # what older versions put there where nothing was given
+            name = None
+        run, model = self._held.start(config, project=project, name=name), kwargs.get("model")
+        _losses.tell(run, lambda: _losses.of_transformer(model, float(args.label_smoothing_factor)))
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, object] | None = None,
+        **_: object,
+    ) -> None:
+        """Log what the trainer reports, also of an evaluation after the training."""
+        run = self._held.rejoin() if state.is_world_process_zero else self.run
+        if run is None or not logs:
+            return
+        row = {self._key(k, logs): v for k, v in logs.items() if isinstance(v, int | float) and k not in _TOTALS}
+        epoch = row.pop("epoch", None)
+        if row:
+            run.log(row, step=state.global_step, epoch=None if epoch is None else float(epoch))
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """Stop where the run says so."""
+        if args.world_size == 1 or state.global_step % _EVERY == 0:
+            self._obey(args, control, 0.0)
+
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """Stop where the run says so, where an epoch has few steps; one that a stop has cut short stays so."""
+        if not control.should_training_stop:
+            self._obey(args, control, 0.0)
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """Stop where the run says so, after an evaluation that may have told."""
+        self._obey(args, control, patience_s(self.run))
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """Note the checkpoint."""
+        if self.run is not None:
+            self.run.checkpoint(state.global_step, Path(str(args.output_dir)) / f"checkpoint-{state.global_step}")
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """End a run that was started here."""
+        self._training = False
+        self._held.end()
+
+    def _obey(self, args: TrainingArguments, control: TrainerControl, wait_s: float) -> None:
+        """Set the trainer's flag as the run says; only in hooks that every rank comes to, and in a training."""
+        if not self._training:
+            return
+        stop = self.run is not None and self.run.should_stop(wait_s)
+        if args.world_size > 1:  # a rank that stops alone leaves the others waiting for its gradients
+            stop = bool(broadcast(torch.tensor(float(stop), device=args.device)).item())
+        obey(control, "should_training_stop", stop)
+
+    def _key(self, key: str, logs: Mapping[str, object]) -> str:
+        """The name under which a value is logged; `eval_<set>_...` where there are several evaluation sets."""
+        if key in _NAMES:
+            return _NAMES[key]
+        timed = next((k for k in logs if k.startswith("eval_") and k.endswith("_runtime")), "")
+        name = timed.removeprefix("eval_").removesuffix("_runtime")
+        if timed in ("", "eval_runtime") or not key.startswith(f"eval_{name}_"):
+            return key
+        self._val = self._val or name
+        metric = key.removeprefix(f"eval_{name}_")
+        return "val/loss" if metric == "loss" and name == self._val else f"val/{name}/{metric}"
+
+
+def register() -> None:
+    """Make `TrainingArguments(report_to="monitor")` known to this process."""
+    integration_utils.INTEGRATION_TO_CALLBACK["monitor"] = MonitorCallback
+
+
+watch(Trainer, "train")

@@ -1,0 +1,89 @@
+"""Keras 3, on any backend: a callback for `model.fit`."""
+
+# ruff: noqa: ARG002  # the framework gives the arguments of its hooks
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Unpack
+
+import keras
+
+from monitor.integrations import _losses
+from monitor.integrations._owned import OwnedRun, RunOptions, next_step, obey, patience_s, watch
+from monitor.losses import LossSpec
+from monitor.run.start import Run
+
+
+class MonitorCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras is seen as untyped
+    """Logs batches and epochs, and stops the training when the run says so, for as long as it says so.
+
+    Args:
+        run: a run that the caller ends; None: one is started for each `fit`.
+        project: the project of a run that is started here.
+        every: batches between points of the training loss, >= 1. Keras gives the mean since the epoch's start.
+        **options: as in `monitor.init`, for a run that is started here.
+    """
+
+    def __init__(
+        self, run: Run | None = None, *, project: str = "keras", every: int = 1, **options: Unpack[RunOptions]
+    ) -> None:
+        super().__init__()
+        self._held = OwnedRun(run, project=project, **options)
+        self._every = max(1, every)
+        self._batches = 0
+
+    @property
+    def run(self) -> Run | None:
+        """The run, None outside a training where none was given."""
+        return self._held.run
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Start the run."""
+        config: dict[str, object] = dict(self.params or {})
+        optimizer = getattr(self.model, "optimizer", None)
+        if optimizer is not None:
+            config["optimizer"] = type(optimizer).__name__
+        run = self._held.start(config)
+        if self._held.owned or not self._batches:  # a further `fit` of a run that was given goes on counting
+            self._batches = next_step(run)
+        _losses.tell(run, lambda: _loss(self.model))
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Log the training loss of a batch."""
+        run = self.run
+        if run is not None and logs and self._batches % self._every == 0:
+            run.log({f"train/{key}": value for key, value in logs.items()}, step=self._batches)
+        self._batches += 1
+        if run is not None:
+            obey(self.model, "stop_training", run.should_stop())
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Log what was validated at the end of an epoch."""
+        run = self.run
+        if run is None:
+            return
+        found = {key: value for key, value in (logs or {}).items() if key.startswith("val_")}
+        row: dict[str, object] = {f"val/{key.removeprefix('val_')}": value for key, value in found.items()}
+        rate = getattr(getattr(self.model, "optimizer", None), "learning_rate", None)
+        if rate is not None:
+            row["lr"] = float(keras.ops.convert_to_numpy(rate))
+        run.log(row, step=max(0, self._batches - 1), epoch=epoch + 1)
+        obey(self.model, "stop_training", run.should_stop(wait_s=patience_s(run)))
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """End a run that was started here."""
+        self._held.end()
+
+
+def _loss(model: keras.Model) -> LossSpec | None:
+    """The loss that a model was compiled with, where it has one output."""
+    loss = model.loss
+    if not isinstance(loss, str):
+        loss = getattr(loss, "__name__", None) or type(loss).__name__
+    shape = model.output_shape
+    classes = shape[-1] if isinstance(shape, tuple) and isinstance(shape[-1], int) else None
+    return _losses.named(loss, classes)
+
+
+watch(keras.Model, "fit")

@@ -1,0 +1,173 @@
+"""Lightning: a logger, and a callback that stops the trainer and notes its checkpoints.
+
+`Trainer(logger=MonitorLogger("mine"), callbacks=[MonitorCallback()])`. Either package name works.
+"""
+
+# ruff: noqa: ARG002  # the framework gives the arguments of its hooks
+
+from __future__ import annotations
+
+import sys
+import weakref
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Unpack
+
+try:
+    from lightning.pytorch import Callback, LightningModule, Trainer
+    from lightning.pytorch.loggers import Logger
+    from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
+except ImportError:
+    from pytorch_lightning import Callback, LightningModule, Trainer
+    from pytorch_lightning.loggers import Logger
+    from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
+
+from monitor.integrations import _losses
+from monitor.integrations._owned import OwnedRun, RunOptions, obey, patience_s
+from monitor.run.start import Run, ending
+
+
+class MonitorLogger(Logger):  # type: ignore[misc]  # lightning is seen as untyped
+    """Logs what `self.log` reports.
+
+    A run that is started here begins with the first thing that is logged, and ends with `fit`. What is validated before
+    and tested after belongs to it; another `fit` begins another one.
+
+    Args:
+        project: the project of a run that is started here.
+        run: a run that the caller ends; None: one is started.
+        **options: as in `monitor.init`, for a run that is started here.
+    """
+
+    def __init__(self, project: str = "lightning", run: Run | None = None, **options: Unpack[RunOptions]) -> None:
+        super().__init__()
+        self._project = project
+        self._held = OwnedRun(run, project=project, **options)
+        self._saved: set[str] = set()
+        self._hparams: Mapping[str, object] = {}
+        self._trainer: weakref.ref[Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """The project."""
+        return self._project
+
+    @property
+    def version(self) -> str:
+        """The run's name."""
+        return self.experiment.name
+
+    @property
+    def experiment(self) -> Run:
+        """The run; the one that `fit` ended, until there is another."""
+        return self._held.rejoin() or self._held.begin()
+
+    @rank_zero_only  # type: ignore[untyped-decorator]  # as above
+    def log_hyperparams(self, params: Mapping[str, object] | Namespace, *_: object, **__: object) -> None:
+        """Add to the run's configuration."""
+        found = dict(vars(params) if isinstance(params, Namespace) else params)
+        if self._held.run is None or not self._held.ended:
+            self._held.begin(found)
+        else:
+            self._hparams = found  # for the training that may begin now
+
+    @rank_zero_only  # type: ignore[untyped-decorator]  # as above
+    def log_graph(self, model: LightningModule, *_: object) -> None:
+        """Lightning calls this where a fit, a validation or a test begins: a further fit gets a run of its own."""
+        self._trainer = weakref.ref(model.trainer)
+        if self._held.ended and _fits(model.trainer):
+            self._held.start(self._hparams)
+            self._saved.clear()
+        self._hparams = {}
+
+    @rank_zero_only  # type: ignore[untyped-decorator]  # as above
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log metrics at a step."""
+        row: dict[str, object] = dict(metrics)
+        epoch = row.pop("epoch", None)
+        self.experiment.log(row, step=step, epoch=epoch if isinstance(epoch, int | float) else None)
+
+    @rank_zero_only  # type: ignore[untyped-decorator]  # as above
+    def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
+        """Note the checkpoints that the trainer saved."""
+        found = {str(checkpoint_callback.best_model_path), str(checkpoint_callback.last_model_path)}
+        found |= {str(path) for path in getattr(checkpoint_callback, "best_k_models", {})}
+        step = int(getattr(checkpoint_callback, "_last_global_step_saved", 0))
+        for path in sorted(found - self._saved - {""}):
+            self.experiment.checkpoint(step, Path(path))
+            self._saved.add(path)
+
+    @rank_zero_only  # type: ignore[untyped-decorator]  # as above
+    def finalize(self, status: str) -> None:
+        """End a run that was started here, after a fit or a failure."""
+        if status not in ("success", "finished"):
+            error = sys.exception()  # Lightning calls this while it handles one
+            self._held.end(*(("failed", None) if error is None else ending(error)))
+        elif self._held.ended or self._trainer is None or _fits(self._trainer()):
+            self._held.end()
+
+
+class MonitorCallback(Callback):  # type: ignore[misc]  # as above
+    """Stops the trainer on all ranks when the run of its `MonitorLogger`, or a given run, says so.
+
+    The trainer is told once it may stop (`min_epochs`, `min_steps`), and told otherwise where the advice is withdrawn.
+
+    Args:
+        run: the run to ask; None: that of the trainer's `MonitorLogger`.
+    """
+
+    def __init__(self, run: Run | None = None) -> None:
+        self._run = run
+        self._others: list[object] = []
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let the run know the loss that the module keeps, such as `self.criterion`."""
+        if self._run is None and _logger(trainer) is None:
+            rank_zero_warn(
+                "MonitorCallback has no run to ask and does nothing: give the Trainer logger=MonitorLogger('mine'), or "
+                "the callback a run, MonitorCallback(run)"
+            )
+        _losses.tell(self._found(trainer), lambda: _losses.of_torch_model(pl_module))
+
+    def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
+        """Ask after each batch."""
+        self._obey(trainer, 0.0)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Ask after each epoch, with which `min_epochs` may be met."""
+        self._obey(trainer, 0.0)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Ask after each validation, which may have told."""
+        if _fits(trainer) and not trainer.sanity_checking:
+            self._obey(trainer, patience_s(self._found(trainer)))
+
+    def _obey(self, trainer: Trainer, wait_s: float) -> None:
+        run = self._found(trainer)
+        stop = run is not None and run.should_stop(wait_s)
+        if trainer.world_size > 1:
+            stop = bool(trainer.strategy.broadcast(stop))
+        if stop and not getattr(trainer.fit_loop, "_can_stop_early", True):
+            stop = False
+        # Lightning's own early stopping leaves a flag that is set as it is, and keeps the epoch in which it set it
+        others = [getattr(callback, "stopped_epoch", 0) for callback in trainer.callbacks]
+        if stop and not trainer.should_stop:
+            self._others = others
+        if stop or others == self._others:
+            obey(trainer, "should_stop", stop)
+
+    def _found(self, trainer: Trainer) -> Run | None:
+        if self._run is not None:
+            return self._run
+        logger = _logger(trainer)
+        return logger._held.run if logger is not None and trainer.is_global_zero else None
+
+
+def _logger(trainer: Trainer) -> MonitorLogger | None:
+    return next((logger for logger in trainer.loggers if isinstance(logger, MonitorLogger)), None)
+
+
+def _fits(trainer: Any) -> bool:
+    """Whether a trainer is in `fit`, rather than in a validation, a test or a prediction of its own."""
+    return trainer is None or trainer.state.fn is None or str(getattr(trainer.state.fn, "value", "")) == "fit"

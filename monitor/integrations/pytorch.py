@@ -1,0 +1,125 @@
+"""A training loop written by hand in PyTorch: loss, gradient norm and learning rates, without waiting for the GPU.
+
+What is logged stays on its device until it is there by itself: neither the loss nor the norm is waited for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import torch
+
+from monitor.integrations import _losses
+from monitor.integrations._owned import next_step
+from monitor.run.start import Run
+
+
+class TorchLoop:
+    """Logs the steps of a loop; those of a run that is resumed follow its last one.
+
+    Args:
+        run: where to.
+        model: whose gradients are measured; None: none are.
+        optimizer: whose learning rates are logged; None: none are.
+        grad_norm_every: steps between measurements of the gradient norm, >= 1; each reads every gradient once.
+        loss: the loss, such as `torch.nn.CrossEntropyLoss()`, where the run was not told; None: the model's `criterion`
+            or `loss_fn`, if it has one. Its classes are the model's `num_classes`, or the width of its last layer.
+
+    Example:
+        >>> from monitor.run.start import init
+        >>> model = torch.nn.Linear(2, 1)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> loop = TorchLoop(init("docs", mode="disabled"), model, optimizer)
+        >>> for _ in range(3):
+        ...     loss = model(torch.ones(4, 2)).square().mean()
+        ...     loss.backward()
+        ...     optimizer.step()
+        ...     if loop.step(loss):
+        ...         break
+        ...     optimizer.zero_grad()
+        >>> loop.steps
+        3
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        model: torch.nn.Module | None = None,
+        optimizer: torch.optim.Optimizer | None = None,
+        *,
+        grad_norm_every: int = 10,
+        loss: object = None,
+    ) -> None:
+        self.run = run
+        if loss is not None:
+            _losses.tell(run, lambda: _losses.of_torch(loss, model))
+        if model is not None:
+            _losses.tell(run, lambda: _losses.of_torch_model(model))
+        self.steps = next_step(run)
+        if optimizer is not None:
+            first = {k: v for k, v in optimizer.param_groups[0].items() if isinstance(v, int | float | bool)}
+            run.update_config({"optimizer": {"name": type(optimizer).__name__, **first}})
+        self._model, self._optimizer = model, optimizer
+        self._every = max(1, grad_norm_every)
+
+    def step(self, loss: torch.Tensor | float, **more: torch.Tensor | float) -> bool:
+        """Log a training step; call it before `zero_grad`.
+
+        Args:
+            loss: the training loss, a 0-d tensor on any device.
+            **more: further metrics of this step.
+
+        Returns:
+            True where the loop is to stop.
+        """
+        row: dict[str, object] = {"train/loss": _detached(loss), **{k: _detached(v) for k, v in more.items()}}
+        if self._optimizer is not None:
+            groups = self._optimizer.param_groups
+            row |= {"lr" if i == 0 else f"lr/group{i}": group["lr"] for i, group in enumerate(groups)}
+        if self._model is not None and self.steps % self._every == 0:
+            norm = grad_norm(self._model.parameters())
+            if norm is not None:
+                row["grad_norm"] = norm
+        self.run.log(row, step=self.steps)
+        self.steps += 1
+        return self.run.should_stop()
+
+    def validate(self, loss: torch.Tensor | float, *, wait_s: float = 0.0, **more: torch.Tensor | float) -> bool:
+        """Log a validation loss at the step that was logged last.
+
+        Args:
+            loss: the validation loss.
+            wait_s: wait so long at most for the judgement that includes it.
+            **more: further metrics of this validation.
+
+        Returns:
+            True where the loop is to stop.
+        """
+        row = {"val/loss": _detached(loss), **{k: _detached(v) for k, v in more.items()}}
+        self.run.log(row, step=max(0, self.steps - 1))
+        return self.run.should_stop(wait_s)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the model's and the optimizer's state, and note the checkpoint."""
+        state = {
+            "model": self._model.state_dict() if self._model is not None else None,
+            "optimizer": self._optimizer.state_dict() if self._optimizer is not None else None,
+            "step": self.steps,
+        }
+        torch.save(state, path)
+        self.run.checkpoint(max(0, self.steps - 1), path)
+
+
+def grad_norm(parameters: Iterable[torch.nn.Parameter]) -> torch.Tensor | None:
+    """The 2-norm of all gradients as a 0-d tensor on their device; None where there is none."""
+    grads = [p.grad.detach() for p in parameters if p.grad is not None]
+    if not grads:
+        return None
+    first = grads[0].device
+    norms = torch._foreach_norm(grads) if all(g.device == first for g in grads) else [g.norm() for g in grads]
+    return torch.stack([norm.to(first) for norm in norms]).norm()
+
+
+def _detached(value: torch.Tensor | float) -> object:
+    return value.detach() if isinstance(value, torch.Tensor) else value

@@ -1,0 +1,96 @@
+"""Which file holds which segment of a journal: what its header says counts, its name only where that is not whole.
+
+Files that were renamed, swapped or copied are read in the order in which they were written, each segment once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from monitor.journal.segment import HEADER_SIZE, SegmentHead, read_head, segment_files
+
+
+class SegmentFile(NamedTuple):
+    """A segment and the file that holds it."""
+
+    number: int
+    path: Path
+    head: SegmentHead | None
+
+    @property
+    def begun(self) -> bool:
+        """True where its header is whole."""
+        return self.head is not None
+
+
+class SegmentFiles:
+    """The segments of a writer's folder, looked for anew at each call.
+
+    Args:
+        folder: the writer's folder.
+        run_id: the run that they are of; None: of whatever run.
+
+    Attributes:
+        odd: what was wrong when they were looked for last, each in a line.
+        foreign: True where one of another run was met, which is not to be deleted with these.
+    """
+
+    def __init__(self, folder: Path, run_id: str | None = None) -> None:
+        self._folder, self._run_id = folder, run_id
+        self._heads: dict[Path, SegmentHead] = {}
+        self.odd: tuple[str, ...] = ()
+        self.foreign = False
+
+    def found(self) -> list[SegmentFile]:
+        """The segments, in order."""
+        named = segment_files(self._folder)
+        heads = {path: head for _, path in named if (head := self._head(path)) is not None}
+        self._heads = heads  # what was whole once stays so; what is gone is forgotten
+        odd: list[str] = []
+        by_number: dict[int, SegmentFile] = {}
+        for name, path in sorted(named, key=lambda at: at[1] not in heads or heads[at[1]].number != at[0]):
+            head = heads.get(path)
+            if head is None:
+                continue
+            if self._run_id not in (None, head.run_id):
+                odd.append(f"{path.name} is of run {head.run_id} and is not read")
+                self.foreign = True
+            elif head.number in by_number:
+                odd.append(f"{path.name} is a copy of {by_number[head.number].path.name} and is not read")
+            else:
+                by_number[head.number] = SegmentFile(head.number, path, head)
+                if head.number != name:
+                    odd.append(f"{path.name} holds segment {head.number} and is read as that")
+        free = [name for name, _ in named if name not in by_number and name >= 0]
+        for name, path in named:
+            if path in heads:
+                continue
+            if name < 0 or not free:
+                odd.append(
+                    f"{path.name} says neither by its header nor by its name which segment it is, and is not read"
+                )
+                continue
+            number = name if name in free else free[0]
+            free.remove(number)
+            by_number[number] = SegmentFile(number, path, None)
+        self.odd = tuple(sorted(odd))
+        return [by_number[number] for number in sorted(by_number)]
+
+    def starts(self) -> list[tuple[int, int]]:
+        """The first record and the number of each segment of which that is known, in order."""
+        return [
+            (0 if file.head is None else file.head.first, file.number)
+            for file in self.found()
+            if file.head is not None or file.number == 0
+        ]
+
+    def _head(self, path: Path) -> SegmentHead | None:
+        known = self._heads.get(path)
+        if known is not None:
+            return known
+        try:
+            with path.open("rb") as file:
+                return read_head(file.read(HEADER_SIZE))
+        except FileNotFoundError:  # acknowledged and deleted meanwhile
+            return None

@@ -1,0 +1,247 @@
+"""The files a journal is made of, and their bytes; `docs/formats/journal.md` draws them.
+
+A segment is a file of fixed length, mapped into memory and filled from the front. Its blocks are allocated before the
+first byte is written, so that a full disk is an `OSError` here and never a signal later on. What has been stored into
+the mapping belongs to the kernel: a process that is killed loses none of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import mmap
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from monitor.journal.pages import populate, sync_pages
+
+MAGIC: Final = b"LMJ1"
+HEADER: Final = struct.Struct("<4sI16sQQQ16x")
+"""Magic, CRC-32 of what follows, run id, segment number, number of the first record, creation time in ns."""
+HEADER_SIZE: Final = 64
+FRAME: Final = struct.Struct("<IHH")
+"""CRC-32 of the record from byte 4 to its end, kind, length in 8-byte words."""
+LONG_FRAME: Final = struct.Struct("<IHHII")
+"""The same for JSON records: their length in words is 0; their length in bytes follows, then 4 unused bytes. The body
+is an int64 (an event's time in ns, a layout's kind), then JSON."""
+
+EMPTY: Final = 0
+LAYOUT: Final = 1
+EVENT: Final = 2
+END: Final = 3
+FIRST_POINTS: Final = 16
+PENDING: Final = 0x8000
+"""Flag in the kind of a record whose values are still on their way from a device."""
+MAX_LAYOUTS: Final = PENDING - FIRST_POINTS - 1
+MAX_VALUES: Final = 60_000
+"""Metrics of one record, at most: its length must fit 65,535 words."""
+END_FRAME: Final = FRAME.pack(zlib.crc32(struct.pack("<HH", END, 1)), END, 1)
+
+FIRST_BYTES: Final = 256 * 1024
+MOST_BYTES: Final = 4 * 1024 * 1024
+LAST_BYTES: Final = 8 * 1024
+"""Kept free in each segment for the end of the run and what was counted until then: a full disk takes neither."""
+AHEAD_BYTES: Final = 128 * 1024
+"""How far behind the last record pages are kept writable: 3 s of a loop that logs two metrics a millisecond."""
+
+
+SUFFIX: Final = ".seg"
+SPARE: Final = ".spare"
+"""Ends the name of a segment that was made ahead of time and has no number yet."""
+_spares = itertools.count()
+
+
+@dataclass(slots=True)
+class Segment:
+    """One segment file, mapped for writing.
+
+    Attributes:
+        number: from 0, also the file's name; -1: a spare, which has none yet.
+        end: offset in bytes behind the last record; space up to it is taken.
+        limit: `end` never gets beyond this: behind it are `LAST_BYTES`, or a part of a small segment, and the end mark.
+    """
+
+    path: Path
+    number: int
+    fd: int
+    buffer: mmap.mmap
+    end: int
+    limit: int
+
+    @classmethod
+    def create(cls, folder: Path, number: int, size: int) -> Segment:
+        """Allocate, map and name a segment whose header is not written yet.
+
+        Args:
+            folder: the writer's folder.
+            number: the segment's number.
+            size: length in bytes.
+
+        Raises:
+            OSError: the disk is full, or the folder cannot be written to.
+        """
+        segment = cls.spare(folder, size)
+        segment.take(number)
+        return segment
+
+    @classmethod
+    def spare(cls, folder: Path, size: int) -> Segment:
+        """Allocate and map a segment that has no number yet: a file of its own, which nobody else opens or deletes.
+
+        Raises:
+            OSError: the disk is full, or the folder cannot be written to.
+        """
+        path = folder / f"{os.getpid()}-{next(_spares)}{SPARE}"
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            _allocate(fd, size)
+            buffer = mmap.mmap(fd, size)
+        except OSError:
+            os.close(fd)
+            path.unlink(missing_ok=True)
+            raise
+        return cls(path, -1, fd, buffer, HEADER_SIZE, size - FRAME.size - _kept_free(size))
+
+    def take(self, number: int) -> None:
+        """Give a spare its number, under which readers find it.
+
+        Raises:
+            OSError: the folder cannot be written to; the spare is gone.
+        """
+        path = self.path.with_name(f"{number:08d}{SUFFIX}")
+        try:
+            self.path.rename(path)
+        except OSError:
+            self.discard()
+            raise
+        self.path, self.number = path, number
+
+    def discard(self) -> None:
+        """Delete a spare that is not needed."""
+        self.path.unlink(missing_ok=True)
+        self.close()
+
+    def open_last(self, halves: int) -> None:
+        """Let records into what is kept free for the last ones.
+
+        Args:
+            halves: 0: none of it; 1: for what was counted until now; 2: for the end of the run, the other half.
+        """
+        size = len(self.buffer)
+        self.limit = max(self.limit, size - FRAME.size - _kept_free(size) // 2 // 8 * 8 * (2 - halves))
+
+    def populate(self, start: int = 0) -> None:
+        """Fault pages in ahead of time, so that a later write finds them there; safe to call from another thread.
+
+        Args:
+            start: offset from which on they are wanted: the next `AHEAD_BYTES`; 0: all of them.
+        """
+        populate(self.buffer, start, start + AHEAD_BYTES if start else len(self.buffer))
+
+    def begin(self, run_id: str, first: int, now_ns: int) -> None:
+        """Write the header: from now on the segment counts.
+
+        Args:
+            run_id: 32 hex digits.
+            first: number of the first record that will be written to it.
+            now_ns: nanoseconds since the epoch.
+        """
+        body = HEADER.pack(MAGIC, 0, bytes.fromhex(run_id), self.number, first, now_ns)
+        self.buffer[:HEADER_SIZE] = body[:4] + zlib.crc32(body[8:]).to_bytes(4, "little") + body[8:]
+
+    def seal(self) -> None:
+        """Mark the end, which tells a reader to go on in the next segment."""
+        end, self.end = self.end, self.limit + 1
+        self.buffer[end : end + len(END_FRAME)] = END_FRAME
+
+    def sync(self) -> None:
+        """Write the segment's dirty pages to the disk; safe to call from another thread."""
+        os.fsync(self.fd)
+
+    def sync_up_to(self, end: int) -> None:
+        """Write the pages before an offset to the disk; safe to call from another thread.
+
+        A page that was written to the disk is write-protected until it is stored to again, and that store waits for
+        the file system's journal if it is busy. Pages that the loop is still filling are therefore better left alone.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        sync_pages(self.buffer, end)
+
+    def close(self) -> None:
+        """Give the file back; the mapping goes with its last user."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentHead:
+    """What a segment's header says."""
+
+    run_id: str
+    number: int
+    first: int
+    created_ns: int
+
+
+def read_head(data: bytes | mmap.mmap) -> SegmentHead | None:
+    """The header of a segment, or None where none was written, or not in full."""
+    if len(data) < HEADER_SIZE:
+        return None
+    magic, crc, run_id, number, first, created_ns = HEADER.unpack_from(data)
+    if magic != MAGIC or crc != zlib.crc32(data[8:HEADER_SIZE]):
+        return None
+    return SegmentHead(run_id=run_id.hex(), number=number, first=first, created_ns=created_ns)
+
+
+def segment_files(folder: Path) -> list[tuple[int, Path]]:
+    """The segment files of a writer's folder with the numbers that their names say, in order; -1: it says none."""
+    return sorted((_number(name.removesuffix(SUFFIX)), folder / name) for name in _names(folder, SUFFIX))
+
+
+def size_on_disk(folder: Path) -> int:
+    """Bytes of a writer's segments, spares included; one that the shipper deletes meanwhile counts as gone."""
+    total = 0
+    for name in (*_names(folder, SUFFIX), *_names(folder, SPARE)):
+        with contextlib.suppress(FileNotFoundError):
+            total += (folder / name).stat().st_size
+    return total
+
+
+def _number(stem: str) -> int:
+    return int(stem) if stem.isascii() and stem.isdecimal() and len(stem) < 16 else -1
+
+
+def _names(folder: Path, suffix: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if entry.name.endswith(suffix) and entry.is_file()]
+    except FileNotFoundError:  # sent and deleted meanwhile
+        return []
+
+
+def _kept_free(size: int) -> int:
+    """Bytes of a segment that are kept free for the last records: `LAST_BYTES`, or an eighth of a small one."""
+    return min(LAST_BYTES, size // 128 * 16)
+
+
+def _allocate(fd: int, size: int) -> None:
+    """Give the file its length with blocks behind it; a hole would kill the process when the disk is full."""
+    allocate = getattr(os, "posix_fallocate", None)
+    if allocate is not None:
+        try:
+            allocate(fd, 0, size)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                raise
+    zeros = b"\0" * 65536
+    for start in range(0, size, len(zeros)):
+        os.pwrite(fd, zeros[: size - start], start)

@@ -1,0 +1,1 @@
+"""Which loss to take: train small models under several losses, or reason from measured profiles."""

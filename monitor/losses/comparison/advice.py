@@ -1,0 +1,274 @@
+"""Which loss to take for a task, reasoned from profiles that are measured when asked."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from monitor.errors import LossError
+from monitor.losses.comparison.candidates import CHOICES, Choice
+from monitor.losses.profiles.kinds import kind_named
+from monitor.losses.profiles.measure import profile
+from monitor.losses.profiles.report import LossProfile
+from monitor.losses.specs.parameters import fraction, number, whole
+
+SAMPLES = 150
+"""Chords tried per candidate; the slices find what matters here."""
+SKEWED = 3.0
+"""An imbalance from this on is spoken about."""
+EASY, HARD = -3.0, 1.0
+"""Errors of a well classified majority example and of a rare example that is still wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A loss and why it is placed where it is.
+
+    Attributes:
+        loss: its name.
+        score: points by the measured properties that the task asks for; higher is better. Only the order matters.
+        torch: how to have it in torch.
+        pros, cons: sentences, each resting on a measured number.
+    """
+
+    loss: str
+    score: float
+    torch: str
+    pros: tuple[str, ...]
+    cons: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """The candidate as strict JSON data."""
+        return {**asdict(self), "pros": list(self.pros), "cons": list(self.cons)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """The candidates for a task, best first, and what to do besides choosing a loss."""
+
+    task: str
+    candidates: tuple[Candidate, ...]
+    remarks: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """The advice as strict JSON data."""
+        return {
+            "task": self.task,
+            "candidates": [item.to_dict() for item in self.candidates],
+            "remarks": list(self.remarks),
+        }
+
+    def to_markdown(self) -> str:
+        """The advice as Markdown."""
+        lines = [f"## Losses for {self.task}", ""]
+        for rank, item in enumerate(self.candidates, 1):
+            lines += [f"{rank}. **{item.loss}** (`{item.torch}`)"]
+            lines += [f"   - for: {text}" for text in item.pros] + [f"   - against: {text}" for text in item.cons]
+        return "\n".join([*lines, "", *[f"- {text}" for text in self.remarks], ""])
+
+
+@functools.cache
+def measured(task: str) -> tuple[tuple[Choice, LossProfile], ...]:
+    """The profile of every candidate of a task; measured once in a process."""
+    return tuple(
+        (
+            item,
+            profile(item.fn, item.kind, name=item.name, rng=np.random.default_rng(0), samples=SAMPLES, backend="numpy"),
+        )
+        for item in CHOICES[task]
+    )
+
+
+def advise(
+    task: str,
+    classes: int | None = None,
+    *,
+    imbalance: float = 1.0,
+    outliers: bool = False,
+    label_noise: float = 0.0,
+    half_precision: bool = False,
+) -> Advice:
+    """Candidate losses with reasons, from measured profiles.
+
+    Args:
+        task: "regression", "classification", "binary", "segmentation", "metric" or "counts".
+        classes: number of classes, >= 2; a classification of two classes counts as "binary".
+        imbalance: examples of the most frequent class for one of the rarest, >= 1.
+        outliers: some targets, or some examples, are far off.
+        label_noise: share of wrong labels, 0 to 1.
+        half_precision: the loss is computed in float16.
+
+    Raises:
+        LossError: an unknown task, or a number that cannot be.
+
+    Example:
+        >>> advise("regression", outliers=True).candidates[-1].loss
+        'mse'
+    """
+    if task not in CHOICES:
+        near = difflib.get_close_matches(task, CHOICES, 1)
+        fix = f"did you mean {near[0]}?" if near else f"write one of {', '.join(CHOICES)}"
+        raise LossError(f"task={task!r}", "no such task", fix)
+    whole("advise", "classes", classes, at_least=2)
+    number("advise", "imbalance", imbalance, at_least=1)
+    fraction("advise", "label_noise", label_noise)
+    used = "binary" if task == "classification" and classes == 2 else task
+    wants = _Wants(task=used, outliers=outliers, noise=label_noise, imbalance=imbalance, half=half_precision)
+    found = [
+        _judge(choice, item, wants) for choice, item in measured(used) if imbalance >= SKEWED or not choice.weighted
+    ]
+    found.sort(key=lambda item: -item.score)
+    return Advice(task=used, candidates=tuple(found), remarks=_remarks(used, classes, wants))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wants:
+    task: str
+    outliers: bool
+    noise: float
+    imbalance: float
+    half: bool
+
+
+def _judge(choice: Choice, item: LossProfile, wants: _Wants) -> Candidate:
+    """Points for each property that the task asks for, each with its sentence."""
+    pros: list[str] = []
+    cons: list[str] = []
+    score = 0.0
+    parts = [_training(item), _robust(item, wants), _balance(choice, wants), _half(item, wants)]
+    for points, for_it, against in parts:
+        score += points
+        pros += for_it
+        cons += against
+    if not choice.probabilities:
+        score -= 0.75
+        cons.append("its scores are not probabilities")
+    if choice.note:
+        cons.append(choice.note)
+    return Candidate(loss=choice.name, score=round(score, 3), torch=choice.torch, pros=tuple(pros), cons=tuple(cons))
+
+
+_Part = tuple[float, list[str], list[str]]
+
+
+def _training(item: LossProfile) -> _Part:
+    """Convexity, smoothness, and what happens to the gradient of a far error."""
+    points, pros, cons = 0.0, [], []
+    if item.convex:
+        points += 0.75
+        pros.append(f"convex in the prediction: no violation in {item.evidence['convex']['chords']} chords")
+    else:
+        cons.append("not convex in the prediction")
+    if item.differentiable:
+        points += 0.25
+    else:
+        cons.append(f"a kink at error {', '.join(f'{place:g}' for place in item.kinks)}")
+    near = _slope_at(item, 1.0)
+    far = _slope_at(item, 5.0)
+    if near > 0 and far / near < 0.3:
+        points -= 0.5
+        cons.append(f"the gradient at error 5 is {far / near:.2g} of that at error 1: a bad start learns slowly")
+    elif near > 0:
+        points += 0.25
+    return points, pros, cons
+
+
+def _robust(item: LossProfile, wants: _Wants) -> _Part:
+    """Outliers and wrong labels."""
+    if not wants.outliers and not wants.noise:
+        if wants.task == "regression" and item.outlier_influence is not None and item.outlier_influence > 0.9:
+            return 0.75, ["uses every error fully: the best there is for targets with normal noise"], []
+        return 0.0, [], []
+    influence = item.outlier_influence
+    if influence is None:
+        share = item.evidence["outlier_influence"]["gradient_share"]
+        influence = float(share) if isinstance(share, float) else 1.0
+        said = f"one error of 100 among 40 usual ones holds {100 * influence:.2g} % of the gradient"
+    elif item.kind in ("regression", "count"):
+        said = f"one far outlier among 41 moves the best constant by {100 * influence:.2g} % of the mean's shift"
+    else:
+        said = f"one wrong example among 41 costs {100 * influence:.0f} % of a linear score's slope"
+    outliers, noise = 2.0 * wants.outliers, 6.0 * wants.noise
+    points = (outliers + noise) * (0.5 - influence)
+    if item.border_growth in ("bounded", "logarithmic"):
+        points += 0.25 * outliers + 0.5 * noise
+    return points, ([said] if influence < 0.5 else []), ([said] if influence >= 0.5 else [])
+
+
+def _balance(choice: Choice, wants: _Wants) -> _Part:
+    """The rare class's share of the gradient once the frequent class is mostly right."""
+    if wants.imbalance < SKEWED or choice.kind not in ("classification", "binary"):
+        return 0.0, [], []
+    share = rare_share(choice, wants.imbalance)
+    said = (
+        f"at {wants.imbalance:g}:1, with the frequent class right by {-EASY:g}, "
+        f"a rare example that is wrong by {HARD:g} holds {100 * share:.0f} % of the gradient"
+    )
+    return 2.0 * share, ([said] if share >= 0.3 else []), ([said] if share < 0.3 else [])
+
+
+def rare_share(choice: Choice, imbalance: float) -> float:
+    """The share of a batch's gradient that one rare, wrong example holds among easy ones of the frequent class.
+
+    Measured on a real batch, so that losses which couple its examples (Dice) are judged by what they do.
+
+    Args:
+        choice: the loss; a weighted one counts the rare class `imbalance` times.
+        imbalance: frequent examples for one rare one, >= 1.
+    """
+    kind = kind_named(choice.kind)
+    count = min(round(imbalance), 400)
+    rare, frequent = kind.slices[0], kind.slices[-1]
+    fixed = tuple(
+        np.concatenate([one, np.repeat(other, count, 0)]) for one, other in zip(rare.fixed, frequent.fixed, strict=True)
+    )
+
+    def loss(first: float, second: float) -> float:
+        rows = [rare.z(first), frequent.z(second), *[frequent.z(EASY)] * (count - 1)]
+        return float(str(choice.fn(*kind.arguments(np.stack(rows), fixed))))
+
+    step = 1e-4
+    own = abs(loss(HARD + step, EASY) - loss(HARD - step, EASY)) * (imbalance if choice.weighted else 1.0)
+    others = abs(loss(HARD, EASY + step) - loss(HARD, EASY - step)) * imbalance
+    return own / (own + others) if own + others > 0 else 0.0
+
+
+def _half(item: LossProfile, wants: _Wants) -> _Part:
+    if not wants.half:
+        return 0.0, [], []
+    if "float16" in item.stable_in:
+        return 0.5, ["right in float16 for errors up to 1000"], []
+    return -0.5, [], ["overflows or loses precision in float16 for errors up to 1000; compute it in float32"]
+
+
+def _slope_at(item: LossProfile, error: float) -> float:
+    """The size of the slope at an error within the drawn curve, by central difference."""
+    curve: Mapping[str, tuple[float, ...]] = next(iter(item.curve.values()))
+    errors, losses = np.asarray(curve["error"]), np.asarray(curve["loss"])
+    step = 0.1
+    low, high = np.interp([min(error, 4.9) - step, min(error, 4.9) + step], errors, losses)
+    return abs(float(high - low)) / (2 * step)
+
+
+def _remarks(task: str, classes: int | None, wants: _Wants) -> tuple[str, ...]:
+    found = []
+    if wants.imbalance >= SKEWED:
+        found.append(
+            f"At {wants.imbalance:g}:1 give the loss class weights (or pos_weight) or sample evenly; judge by balanced "
+            "accuracy or the area under the precision-recall curve, not by accuracy."
+        )
+        found.append("Pass the class shares to the specification (priors=..., positive_rate=...): they lower chance.")
+    if wants.noise:
+        found.append(f"With {100 * wants.noise:g} % wrong labels stop early: the wrong ones are learned last.")
+    if wants.outliers and task == "regression":
+        found.append("Look at the outliers before choosing: a robust loss hides errors in the data.")
+    if classes is not None and classes > 1000:
+        found.append(f"With {classes} classes a fresh network scores ln {classes} = {np.log(classes):.2f}.")
+    if wants.half:
+        found.append("Under mixed precision keep the loss itself in float32; autocast does so for torch's own losses.")
+    found.append("Ask `monitor losses compare` to train the first two or three on your own data.")
+    return tuple(found)

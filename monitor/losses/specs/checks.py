@@ -1,0 +1,242 @@
+"""Is this number possible, and does a run start where it should? Plain functions on a specification's dictionary.
+
+They take what `LossSpec.to_dict()` gives and a run stores, so that a reader needs no specification object.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from monitor.losses.specs.spec import LossSpec, skill_between
+
+NEAR: tuple[float, float] = (0.6, 1.6)
+"""Ratios of first loss to expected loss that count as a usual start. Torch's default initialisation lies within 0.9 to
+1.2 of it (tests/losses/test_real_models.py); batch noise and the first steps' learning take the rest."""
+MULTIPLE_TOLERANCE = 0.2
+"""A ratio within a factor of 1.2 of a known multiple is named as that multiple."""
+FIRST = 3
+"""How many first losses are looked at; their median is what counts."""
+SLACK = 1e-3
+"""How far below its floor a loss may lie through rounding, as a share of the chance level; bfloat16 has 3 digits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitialLoss:
+    """What the first losses say.
+
+    Attributes:
+        verdict: "near_chance", "far_above", "far_below", or "unknown" where the specification has no level.
+        ratio: first loss over expected loss; None where it has no meaning.
+        cause: "sum_reduction", "unscaled_accumulation", "token_sum", "divided_twice", "bad_initialisation",
+            "leakage_or_pretrained", or None.
+        multiple: the known number that the ratio matches; None where it matches none.
+        explanation: one or two sentences with the numbers.
+    """
+
+    verdict: str
+    ratio: float | None
+    cause: str | None
+    multiple: float | None
+    explanation: str
+
+    def to_dict(self) -> dict[str, object]:
+        """The same as strict JSON data."""
+        return asdict(self)
+
+
+def _level(spec: Mapping[str, object] | LossSpec, key: str) -> float | None:
+    """A number out of the dictionary; None where it is missing or no finite number."""
+    value = getattr(spec, key, None) if isinstance(spec, LossSpec) else spec.get(key)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _text(spec: Mapping[str, object] | LossSpec, key: str, default: str) -> str:
+    value = getattr(spec, key, None) if isinstance(spec, LossSpec) else spec.get(key)
+    return value if isinstance(value, str) and value else default
+
+
+def skill(spec: Mapping[str, object] | LossSpec, loss: float) -> float | None:
+    """`1 - (loss - floor) / (chance - floor)` from a stored dictionary; None where it is not defined.
+
+    Example:
+        >>> skill({"name": "mine", "chance_level": 2.0, "floor": 0.0}, 0.5)
+        0.75
+    """
+    chance, floor = _level(spec, "chance_level"), _level(spec, "floor")
+    comparable = getattr(spec, "comparable", True) if isinstance(spec, LossSpec) else spec.get("comparable", True)
+    if chance is None or floor is None or comparable is False or _text(spec, "reduction", "mean") == "sum":
+        return None
+    return skill_between(loss, chance, floor)
+
+
+def impossible(spec: Mapping[str, object] | LossSpec, value: float) -> str | None:
+    """Why no model can score this value, or None where it can.
+
+    A NaN or an infinity is not judged here; that is the `nan` rule's task.
+
+    Args:
+        spec: a specification or its dictionary.
+        value: a logged loss.
+
+    Example:
+        >>> impossible({"name": "cross_entropy", "floor": 0.0, "chance_level": 2.3}, -0.4)
+        'cross_entropy cannot be -0.4: it is never negative. Look at the sign, or at what is logged under this name.'
+    """
+    if not math.isfinite(value):
+        return None
+    name, floor = _text(spec, "name", "the loss"), _level(spec, "floor")
+    summed = _text(spec, "reduction", "mean") == "sum"
+    slack = SLACK * max(abs(_level(spec, "chance_level") or 1.0), abs(floor or 0.0))
+    if floor is not None and value < floor - slack and not (summed and floor < 0):
+        if floor == 0:
+            return (
+                f"{name} cannot be {value:.4g}: it is never negative. "
+                "Look at the sign, or at what is logged under this name."
+            )
+        return (
+            f"{name} cannot be {value:.4g}: with these settings nothing scores below its floor of {floor:.4g}. "
+            "The metric is computed otherwise (without smoothing, in another unit, or divided once too often)."
+        )
+    ceiling = getattr(spec, "ceiling", None) if isinstance(spec, LossSpec) else _ceiling(spec)
+    if ceiling is not None and math.isfinite(ceiling) and not summed and value > ceiling + slack:
+        return (
+            f"{name} cannot be {value:.4g}: nothing scores above {ceiling:.4g}. "
+            "It may be summed over the batch, or given raw scores where probabilities belong."
+        )
+    return None
+
+
+def _ceiling(spec: Mapping[str, object]) -> float | None:
+    pair = spec.get("range")
+    if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
+        return None
+    high = pair[1]
+    return float(high) if isinstance(high, (int, float)) and not isinstance(high, bool) else None
+
+
+def check_initial(
+    spec: Mapping[str, object] | LossSpec,
+    first_losses: Sequence[float],
+    batch_size: int | None = None,
+    accumulation: int | None = None,
+    tokens: int | None = None,
+) -> InitialLoss:
+    """Compare a run's first losses with what a fresh network scores.
+
+    Args:
+        spec: a specification or its dictionary; `initial_level` is expected, or `chance_level` where it is missing.
+        first_losses: the first training losses one per step; the median of the first three finite ones counts.
+        batch_size: examples a step, where known; a ratio near it means that the loss is summed.
+        accumulation: batches per optimiser step; a ratio near it means that the loss is not divided by it.
+        tokens: tokens (or elements) a step, or per example.
+
+    Example:
+        >>> from monitor.losses import CrossEntropy
+        >>> check_initial(CrossEntropy(classes=10).to_dict(), [147.9, 146.2, 144.8], batch_size=64).cause
+        'sum_reduction'
+    """
+    expected = _level(spec, "initial_level")
+    expected = _level(spec, "chance_level") if expected is None else expected
+    found = [value for value in first_losses if math.isfinite(value)][:FIRST]
+    name = _text(spec, "name", "the loss")
+    if expected is None or not found:
+        what = "has no known initial level" if expected is None else "has no finite value yet"
+        return InitialLoss(verdict="unknown", ratio=None, cause=None, multiple=None, explanation=f"{name} {what}.")
+    first = statistics.median(found)
+    if expected <= 1e-9 or first <= 0:
+        return _by_difference(name, first, expected)
+    ratio = min(first / expected, 1e300)
+    said = f"{name} starts at {first:.4g}, {ratio:.3g} times the {expected:.4g} of a fresh network"
+    formula = _text(spec, "chance_formula", "")
+    if formula and _level(spec, "chance_level") == expected:
+        said += f" ({formula})"
+    multiples = _multiples(batch_size, accumulation, tokens)
+    if NEAR[0] <= ratio <= NEAR[1]:
+        return InitialLoss(verdict="near_chance", ratio=ratio, cause=None, multiple=None, explanation=said + ".")
+    if ratio > NEAR[1]:
+        return _above(said, ratio, multiples, summed=_text(spec, "reduction", "mean") == "sum")
+    return _below(said, ratio, multiples)
+
+
+def _by_difference(name: str, first: float, expected: float) -> InitialLoss:
+    """Levels at or below zero have no ratio; only a start close to the level can be told."""
+    near = abs(first - expected) <= 0.5 * max(1.0, abs(expected))
+    return InitialLoss(
+        verdict="near_chance" if near else "unknown",
+        ratio=None,
+        cause=None,
+        multiple=None,
+        explanation=f"{name} starts at {first:.4g}; a fresh network scores {expected:.4g}, which has no useful ratio.",
+    )
+
+
+def _multiples(batch: int | None, accumulation: int | None, tokens: int | None) -> dict[str, tuple[str, float]]:
+    """Each factor that a wrong reduction brings, by what a person calls it: (cause, factor)."""
+    found: dict[str, tuple[str, float]] = {}
+    if batch and batch > 1:
+        found[f"the batch size {batch}"] = ("sum_reduction", float(batch))
+    if accumulation and accumulation > 1:
+        found[f"the {accumulation} accumulation steps"] = ("unscaled_accumulation", float(accumulation))
+    if tokens and tokens > 1:
+        found[f"the {tokens} tokens"] = ("token_sum", float(tokens))
+    if batch and tokens and batch > 1 and tokens > 1:
+        found[f"batch size {batch} x {tokens} tokens"] = ("token_sum", float(batch * tokens))
+    if batch and accumulation and batch > 1 and accumulation > 1:
+        found[f"batch size {batch} x {accumulation} accumulation steps"] = (
+            "sum_reduction",
+            float(batch * accumulation),
+        )
+    return found
+
+
+_FIX = {
+    "sum_reduction": 'The loss is summed: use reduction="mean", or divide by the number of examples.',
+    "unscaled_accumulation": "Divide the loss by the accumulation steps, or log the mean of the batches.",
+    "token_sum": "The loss is summed over tokens: divide by the number of tokens that count.",
+}
+
+
+def _nearest(ratio: float, multiples: Mapping[str, tuple[str, float]]) -> list[tuple[str, str, float]]:
+    """Multiples within tolerance of the ratio, nearest first; those equally near stay together."""
+    off = [(abs(math.log(ratio / factor)), label, cause, factor) for label, (cause, factor) in multiples.items()]
+    close = sorted((item for item in off if item[0] <= MULTIPLE_TOLERANCE), key=lambda item: item[0])
+    return [(label, cause, factor) for gap, label, cause, factor in close if gap <= close[0][0] + 1e-9]
+
+
+def _above(said: str, ratio: float, multiples: Mapping[str, tuple[str, float]], *, summed: bool) -> InitialLoss:
+    close = _nearest(ratio, multiples)
+    if close:
+        label, cause, factor = " or ".join(item[0] for item in close), close[0][1], close[0][2]
+        why = f"{said}: that is {label}. {_FIX[cause]}"
+        return InitialLoss(verdict="far_above", ratio=ratio, cause=cause, multiple=factor, explanation=why)
+    if summed:
+        why = f'{said}: the loss is built with reduction="sum", so it grows with the batch. {_FIX["sum_reduction"]}'
+        return InitialLoss(verdict="far_above", ratio=ratio, cause="sum_reduction", multiple=None, explanation=why)
+    power = 2.0 ** round(math.log2(ratio))
+    why = said + ": the outputs are too large at the start (initialisation, unscaled inputs or targets)."
+    if power >= 8 and not multiples and abs(math.log(ratio / power)) <= 0.1:
+        why = (
+            said
+            + f': close to {power:.0f}, so check for reduction="sum" over a batch of that size; otherwise'
+            + (" the outputs are too large at the start.")
+        )
+    return InitialLoss(verdict="far_above", ratio=ratio, cause="bad_initialisation", multiple=None, explanation=why)
+
+
+def _below(said: str, ratio: float, multiples: Mapping[str, tuple[str, float]]) -> InitialLoss:
+    close = _nearest(1 / ratio, multiples) if ratio > 1e-12 else []
+    if close:
+        why = f"{said}: it looks divided by {close[0][0]} once too often."
+        return InitialLoss(
+            verdict="far_below", ratio=ratio, cause="divided_twice", multiple=1 / close[0][2], explanation=why
+        )
+    why = (
+        f"{said}: either the model is pretrained (then all is well), the first value is an average over many steps, "
+        "or the target leaks into the input."
+    )
+    return InitialLoss(verdict="far_below", ratio=ratio, cause="leakage_or_pretrained", multiple=None, explanation=why)

@@ -1,0 +1,317 @@
+"""Losses over classes: cross-entropy, its binary form, and language models."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from monitor.errors import LossError
+from monitor.losses.specs.parameters import fraction, number, one_of, weights, whole
+from monitor.losses.specs.spec import LossSpec, register
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+def entropy(masses: Sequence[float]) -> float:
+    """`-sum m ln(m / M)` over masses of total M, in nats: the lowest cross-entropy against them by one distribution.
+
+    Source: Gibbs' inequality; Cover and Thomas, Elements of Information Theory, theorem 2.6.3.
+
+    Example:
+        >>> round(entropy([0.5, 0.5]), 6)
+        0.693147
+    """
+    total = sum(masses)
+    return -sum(mass * math.log(mass / total) for mass in masses if mass > 0)
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class CrossEntropy(LossSpec):
+    """Softmax cross-entropy between logits and class labels, in nats.
+
+    With equal logits every class gets probability 1/C and every example costs ln C. The best constant prediction is the
+    distribution of the (weighted, smoothed) targets, so chance is its entropy. Smoothing by s moves the target to
+    `1 - s + s/C` for the label and `s/C` for the others; the floor is that target's own entropy, above zero.
+    Class weights act as torch does it: the weighted sum is divided by the labels' weights, and the smoothed part
+    is weighted by each class.
+
+    Args:
+        classes: number of classes, >= 2; None where it is not known, then chance is None too.
+        class_weights: one weight per class, >= 0.
+        priors: share of each class among the labels; any positive scale. Taken as equal where it is not given.
+        label_smoothing: 0 to 1.
+        ignore_index: the label that does not count.
+
+    Source: torch.nn.CrossEntropyLoss' documentation for weights; Szegedy et al. 2016, arXiv:1512.00567, section 7 for
+    smoothing.
+
+    Example:
+        >>> round(CrossEntropy(classes=10).chance_level, 3)
+        2.303
+        >>> round(CrossEntropy(classes=10, label_smoothing=0.1).floor, 3)
+        0.5
+    """
+
+    classes: int | None = None
+    _: KW_ONLY
+    class_weights: tuple[float, ...] | None = None
+    priors: tuple[float, ...] | None = None
+    label_smoothing: float = 0.0
+    ignore_index: int | None = None
+
+    kind: ClassVar[str] = "cross_entropy"
+
+    def _check(self) -> None:
+        for name in ("class_weights", "priors"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, tuple(float(item) for item in value))
+                if self.classes is None:
+                    object.__setattr__(self, "classes", len(value))
+        whole(self.kind, "classes", self.classes, at_least=2)
+        weights(self.kind, "class_weights", self.class_weights, self.classes)
+        weights(self.kind, "priors", self.priors, self.classes)
+        fraction(self.kind, "label_smoothing", self.label_smoothing)
+
+    @classmethod
+    def from_targets(cls, targets: ArrayLike, *, classes: int | None = None, ignore_index: int = -100) -> CrossEntropy:
+        """The specification with the priors counted from labels.
+
+        Args:
+            targets: integer labels of any shape.
+            classes: number of classes; the highest label plus one where it is not given.
+            ignore_index: labels not to count.
+        """
+        import numpy as np
+
+        labels = np.asarray(targets).ravel()
+        labels = labels[labels != ignore_index]
+        if labels.size == 0 or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
+            raise LossError(cls.kind, "the targets are not class labels", "give integers from 0 on")
+        counts = np.bincount(labels, minlength=classes or 2)
+        return cls(classes=len(counts), priors=tuple((counts / counts.sum()).tolist()))
+
+    def _prior(self) -> tuple[float, ...]:
+        """The share of each class, summing to 1; equal where it is not known."""
+        count = self.classes or 0
+        given = self.priors or (1.0,) * count
+        return tuple(item / sum(given) for item in given)
+
+    def _masses(self, label: int) -> list[float]:
+        """What the loss puts on each class's negative log-probability for an example of this label."""
+        count, smooth = self.classes or 0, self.label_smoothing
+        weight = self.class_weights or (1.0,) * count
+        masses = [smooth / count * weight[other] for other in range(count)]
+        masses[label] += (1 - smooth) * weight[label]
+        return masses
+
+    def _expected(self) -> tuple[list[float], float]:
+        """Masses averaged over the priors, and what the reduction divides by per example."""
+        count = self.classes or 0
+        if not self.label_smoothing and not self.class_weights:
+            return list(self._prior()), 1.0
+        prior = self._prior()
+        weight = self.class_weights or (1.0,) * count
+        smooth = self.label_smoothing
+        masses = [w * ((1 - smooth) * p + smooth / count) for p, w in zip(prior, weight, strict=True)]
+        divisor = sum(p * w for p, w in zip(prior, weight, strict=True)) if self.reduction == "mean" else 1.0
+        return masses, divisor
+
+    @property
+    def chance_level(self) -> float | None:
+        """Entropy of the expected target."""
+        if self.classes is None:
+            return None
+        if self.priors is None and self.class_weights is None:
+            return math.log(self.classes)
+        masses, divisor = self._expected()
+        return entropy(masses) / divisor
+
+    @property
+    def initial_level(self) -> float | None:
+        """All logits equal: ln C for every example."""
+        if self.classes is None:
+            return None
+        if self.class_weights is None:
+            return math.log(self.classes)
+        masses, divisor = self._expected()
+        return sum(masses) / divisor * math.log(self.classes)
+
+    @property
+    def floor(self) -> float:
+        """The lowest entropy of any one label's smoothed target; 0 without smoothing."""
+        if self.classes is None or not self.label_smoothing:
+            return 0.0
+        weight = self.class_weights or (1.0,) * self.classes
+        labels = range(self.classes) if self.class_weights else range(1)
+        divide = self.reduction == "mean"
+        return min(entropy(self._masses(i)) / (weight[i] if divide else 1.0) for i in labels if weight[i] > 0)
+
+    @property
+    def chance_formula(self) -> str:
+        """`ln C`, or the entropy in words."""
+        if self.classes is None:
+            return ""
+        if self.priors is None and (self.class_weights is None or not self.label_smoothing):
+            if self.class_weights is None:
+                return f"ln {self.classes}"
+            return "entropy of the class weights"
+        return "entropy of the class priors"
+
+    def _traps(self) -> tuple[str, ...]:
+        found = []
+        if self.priors is not None and max(self._prior()) > 2 * min(self._prior()):
+            found.append(
+                f"The classes are not balanced: predicting their shares scores {self.chance_level:.3g}, below the "
+                f"{self.initial_level:.3g} of equal logits, without looking at the input."
+            )
+        if self.label_smoothing:
+            found.append(
+                f"Label smoothing raises the floor to {self.floor:.3g}; validation without smoothing has floor 0."
+            )
+        if self.class_weights is not None:
+            found.append("Class weights change the loss's scale; compare runs by skill, not by loss.")
+        if self.classes is None:
+            found.append("The number of classes is not known; pass classes=... so that the chance level can be told.")
+        found.append("A pretrained start lies below ln C from the first step.")
+        return tuple(found)
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class BinaryCrossEntropy(LossSpec):
+    """Binary cross-entropy, one or many independent labels, in nats.
+
+    A zero logit means probability 1/2 and costs ln 2, times `pos_weight` for a positive. The best constant is
+    `q = wp / (wp + 1 - p)` for positive rate p and weight w, which costs `(wp + 1 - p) H(q)`.
+
+    Args:
+        pos_weight: weight of a positive example, > 0; one for each label where they differ.
+        positive_rate: share of positives, strictly between 0 and 1. Where it is not given, the rate that `pos_weight`
+            balances is taken: `1 / (1 + pos_weight)`, 1/2 for weight 1.
+
+    Source: torch.nn.BCEWithLogitsLoss' documentation; the optimum by setting the derivative in q to zero.
+
+    Example:
+        >>> round(BinaryCrossEntropy().chance_level, 3)
+        0.693
+        >>> round(BinaryCrossEntropy(positive_rate=0.01).chance_level, 3)
+        0.056
+    """
+
+    pos_weight: float | tuple[float, ...] = 1.0
+    _: KW_ONLY
+    positive_rate: float | None = None
+
+    kind: ClassVar[str] = "binary_cross_entropy"
+
+    def _check(self) -> None:
+        for item in self._weights():
+            number(self.kind, "pos_weight", item, above=0)
+        fraction(self.kind, "positive_rate", self.positive_rate, open_ends=True)
+
+    @classmethod
+    def from_targets(cls, targets: ArrayLike, *, pos_weight: float = 1.0) -> BinaryCrossEntropy:
+        """The specification with the positive rate read from targets of 0 and 1, any shape."""
+        import numpy as np
+
+        values = np.asarray(targets, dtype=np.float64)
+        if values.size == 0 or not 0 < float(values.mean()) < 1:
+            raise LossError(cls.kind, "the targets are not both 0 and 1", "give targets of both classes")
+        return cls(pos_weight, positive_rate=float(values.mean()))
+
+    def _weights(self) -> tuple[float, ...]:
+        return self.pos_weight if isinstance(self.pos_weight, tuple) else (self.pos_weight,)
+
+    def _masses(self, weight: float) -> tuple[float, float]:
+        rate = self.positive_rate if self.positive_rate is not None else 1 / (1 + weight)
+        return weight * rate, 1 - rate
+
+    @property
+    def chance_level(self) -> float:
+        """Weighted entropy of the positive rate, averaged over labels."""
+        return sum(entropy(self._masses(item)) for item in self._weights()) / len(self._weights())
+
+    @property
+    def initial_level(self) -> float:
+        """A zero logit everywhere."""
+        return sum(sum(self._masses(item)) for item in self._weights()) / len(self._weights()) * math.log(2)
+
+    @property
+    def chance_formula(self) -> str:
+        """`ln 2`, or the entropy in words."""
+        plain = set(self._weights()) == {1} and self.positive_rate in (None, 0.5)
+        return "ln 2" if plain else "weighted entropy of the positive rate"
+
+    def _traps(self) -> tuple[str, ...]:
+        found = []
+        if self.positive_rate is not None and not 1 / 3 < self.positive_rate < 2 / 3:
+            found.append(
+                f"With {100 * self.positive_rate:.3g} % positives a loss of {self.chance_level:.3g} is chance."
+            )
+        if set(self._weights()) != {1}:
+            found.append("pos_weight scales the loss and shifts the predicted probabilities; compare runs by skill.")
+        if self.positive_rate is None:
+            found.append(
+                "The positive rate is not known and was taken as balanced; pass positive_rate=... to be exact."
+            )
+        found.append("Soft targets raise the floor above 0.")
+        return tuple(found)
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class LanguageModel(LossSpec):
+    """Cross-entropy per token of a language model.
+
+    Equal logits over V tokens cost ln V nats, log2 V bits, perplexity V. No text reaches the floor of 0 (perplexity 1).
+
+    Args:
+        vocab: number of tokens, >= 2.
+        unit: "nats", "bits" or "perplexity".
+
+    Source: Jurafsky and Martin, Speech and Language Processing, chapter on n-gram models (perplexity).
+
+    Example:
+        >>> round(LanguageModel(50257).chance_level, 2)
+        10.82
+        >>> LanguageModel(1024, unit="bits").chance_level
+        10.0
+    """
+
+    vocab: int
+    _: KW_ONLY
+    unit: str = "nats"
+
+    kind: ClassVar[str] = "language_model"
+
+    def _check(self) -> None:
+        whole(self.kind, "vocab", self.vocab, at_least=2)
+        one_of(self.kind, "unit", self.unit, ("nats", "bits", "perplexity"))
+
+    @property
+    def chance_level(self) -> float:
+        """All tokens alike."""
+        return {"nats": math.log(self.vocab), "bits": math.log2(self.vocab)}.get(self.unit, float(self.vocab))
+
+    @property
+    def floor(self) -> float:
+        """A certain and right prediction; perplexity has it at 1."""
+        return 1.0 if self.unit == "perplexity" else 0.0
+
+    @property
+    def chance_formula(self) -> str:
+        """`ln V`, `log2 V` or `V`."""
+        return {"nats": "ln ", "bits": "log2 "}.get(self.unit, "") + str(self.vocab)
+
+    def _traps(self) -> tuple[str, ...]:
+        return (
+            "Losses of models with different tokenizers cannot be compared; convert to bits per byte.",
+            "Token frequencies alone are worth some nats, so the first drop from ln(vocab) is not understanding.",
+            "A pretrained start lies far below ln(vocab).",
+            "A loss summed over tokens, or averaged over padding too, is on another scale.",
+        )

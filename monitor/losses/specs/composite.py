@@ -1,0 +1,254 @@
+"""Losses that two networks play for, losses made of parts, and losses nobody has named."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from types import MappingProxyType
+from typing import ClassVar
+
+from monitor.errors import LossError
+from monitor.losses.specs.parameters import number, one_of
+from monitor.losses.specs.spec import LossSpec, register
+
+LN2 = math.log(2)
+
+_EQUILIBRIUM: Mapping[tuple[str, str], tuple[float, float | None]] = MappingProxyType(
+    {
+        ("gan", "discriminator"): (2 * LN2, 0.0),
+        ("gan", "generator"): (LN2, 0.0),
+        ("minimax", "discriminator"): (2 * LN2, 0.0),
+        ("minimax", "generator"): (-LN2, None),
+        ("lsgan", "discriminator"): (0.25, 0.0),
+        ("lsgan", "generator"): (0.125, 0.0),
+        ("hinge", "discriminator"): (2.0, 0.0),
+        ("hinge", "generator"): (0.0, None),
+        ("wgan", "discriminator"): (0.0, None),
+        ("wgan", "generator"): (0.0, None),
+    }
+)
+"""Game and side to (loss where the discriminator cannot tell, floor)."""
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class Adversarial(LossSpec):
+    """One side of an adversarial game; the discriminator's loss is the sum over real and generated samples.
+
+    At equilibrium the discriminator answers 1/2 to everything: `-ln 1/2 - ln 1/2 = 2 ln 2` for it, `-ln 1/2 = ln 2` for
+    a non-saturating generator ("gan"), `ln(1 - 1/2)` for a minimax one. Least squares with labels 0 and 1 and halves:
+    `(1/2)(1/4) + (1/2)(1/4) = 1/4` and 1/8. Hinge: `max(0, 1 - 0) + max(0, 1 + 0) = 2`. Wasserstein: 0.
+
+    Args:
+        game: "gan", "minimax", "lsgan", "hinge" or "wgan".
+        side: "discriminator" or "generator".
+
+    Source: Goodfellow et al. 2014, arXiv:1406.2661; Mao et al. 2017, arXiv:1611.04076; Miyato et al. 2018,
+    arXiv:1802.05957; Arjovsky et al. 2017, arXiv:1701.07875.
+
+    Example:
+        >>> round(Adversarial().chance_level, 4)
+        1.3863
+        >>> Adversarial().skill(0.0) is None
+        True
+    """
+
+    game: str = "gan"
+    _: KW_ONLY
+    side: str = "discriminator"
+
+    kind: ClassVar[str] = "adversarial"
+    comparable: ClassVar[bool] = False
+
+    def _check(self) -> None:
+        one_of(self.kind, "game", self.game, ("gan", "minimax", "lsgan", "hinge", "wgan"))
+        one_of(self.kind, "side", self.side, ("discriminator", "generator"))
+
+    @property
+    def chance_level(self) -> float:
+        """The discriminator cannot tell real from generated."""
+        return _EQUILIBRIUM[self.game, self.side][0]
+
+    @property
+    def floor(self) -> float | None:
+        """This side has won completely."""
+        return _EQUILIBRIUM[self.game, self.side][1]
+
+    @property
+    def ceiling(self) -> float:
+        """A minimax generator cannot lose more than nothing."""
+        return 0.0 if (self.game, self.side) == ("minimax", "generator") else math.inf
+
+    @property
+    def unit(self) -> str:
+        """Nats for the logarithmic games."""
+        return "nats" if self.game in ("gan", "minimax") else "score units"
+
+    @property
+    def chance_formula(self) -> str:
+        """The equilibrium."""
+        return f"equilibrium of the {self.game} game"
+
+    def _traps(self) -> tuple[str, ...]:
+        return (
+            "The loss measures the balance of two networks, not quality; there is no skill score.",
+            "A discriminator near its floor has won: the generator's gradient vanishes.",
+            "A loss at the equilibrium is the aim, not a plateau.",
+        )
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class Composite(LossSpec):
+    """A weighted sum of named parts.
+
+    The chance level is the weighted sum of the parts' where all are known. The floor is the weighted sum of the parts'
+    floors: nothing scores below it, and it is reached only where one prediction is perfect for all parts at once.
+
+    Args:
+        parts: specification by name; a penalty is a `Custom(floor=0)`.
+        weights: factor by name, >= 0; 1 where none is given.
+
+    Source: linearity of the mean; `min (f + g) >= min f + min g`.
+
+    Example:
+        >>> from monitor.losses import MSE, BinaryCrossEntropy
+        >>> both = Composite({"depth": MSE(1.0), "lane": BinaryCrossEntropy()}, weights={"lane": 2.0})
+        >>> round(both.chance_level, 4)
+        2.3863
+    """
+
+    parts: Mapping[str, LossSpec] = field(hash=False)
+    _: KW_ONLY
+    weights: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    kind: ClassVar[str] = "composite"
+
+    def _check(self) -> None:
+        if not isinstance(self.parts, Mapping) or not self.parts:
+            raise LossError(self.kind, "it has no parts", 'give {"name": specification, ...}')
+        for name, part in self.parts.items():
+            if not isinstance(part, LossSpec):
+                raise LossError(self.kind, f"part {name} is a {type(part).__name__}", "give a loss specification")
+        for name, weight in self.weights.items():
+            if name not in self.parts:
+                raise LossError(self.kind, f"weights names {name}", f"its parts are {', '.join(self.parts)}")
+            number(self.kind, f"weights[{name}]", weight, at_least=0)
+        object.__setattr__(self, "parts", dict(self.parts))
+        object.__setattr__(self, "weights", dict(self.weights))
+
+    def weight(self, part: str) -> float:
+        """The factor of one part."""
+        return self.weights.get(part, 1.0)
+
+    def _total(self, level: str) -> float | None:
+        total = 0.0
+        for name, part in self.parts.items():
+            value: float | None = getattr(part, level)
+            if value is None and self.weight(name):
+                return None
+            total += self.weight(name) * (value or 0.0)
+        return total
+
+    @property
+    def chance_level(self) -> float | None:
+        """Every part at chance."""
+        return self._total("chance_level")
+
+    @property
+    def initial_level(self) -> float | None:
+        """Every part as a fresh network has it."""
+        return self._total("initial_level")
+
+    @property
+    def floor(self) -> float | None:
+        """Every part at its floor."""
+        return self._total("floor")
+
+    @property
+    def ceiling(self) -> float:
+        """Every part at its ceiling."""
+        return sum(self.weight(name) * part.ceiling for name, part in self.parts.items() if self.weight(name))
+
+    @property
+    def unit(self) -> str:
+        """The parts' unit where they share one."""
+        units = {part.unit for part in self.parts.values()}
+        return units.pop() if len(units) == 1 else "mixed"
+
+    @property
+    def chance_formula(self) -> str:
+        """The weighted sum, written out."""
+        if self.chance_level is None:
+            return ""
+        return " + ".join(
+            (f"{self.weight(name):g} " if self.weight(name) != 1 else "") + f"{name} ({part.chance_formula or '?'})"
+            for name, part in self.parts.items()
+        )
+
+    def params(self) -> dict[str, object]:
+        """Parts as their own dictionaries."""
+        return {
+            "parts": {name: part.to_dict() for name, part in self.parts.items()},
+            "weights": dict(self.weights),
+            "reduction": self.reduction,
+        }
+
+    def _traps(self) -> tuple[str, ...]:
+        inner = [f"{name}: {trap}" for name, part in self.parts.items() for trap in part.traps[:1]]
+        scale = "A part with large values can hide the others; log the parts (loss/name) and look at their shares."
+        return (scale, "Changing a weight during the run moves the loss without any learning.", *inner)
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class Custom(LossSpec):
+    """A loss of the user's own, with whatever levels are known.
+
+    Args:
+        name: what people call it.
+        chance_level, initial_level, floor, ceiling: levels in the loss's unit; None where they are not known.
+        unit: what one unit of the loss is.
+        game: True where a lower loss does not mean a better model, such as the value loss of reinforcement learning:
+            then only its being finite is judged.
+
+    Example:
+        >>> Custom("lddt", chance_level=0.8, floor=0.0).skill(0.2)
+        0.75
+        >>> Custom("value", game=True).to_dict()["comparable"]
+        False
+    """
+
+    name: str = "custom"
+    _: KW_ONLY
+    chance_level: float | None = None
+    initial_level: float | None = None
+    floor: float | None = None
+    ceiling: float | None = None  # type: ignore[assignment]  # None is read as no ceiling
+    unit: str = ""
+    game: bool = False
+
+    kind: ClassVar[str] = "custom"
+
+    def skill(self, loss: float, *, elements: int | None = None) -> float | None:
+        """None in a game."""
+        return None if self.game else super(Custom, self).skill(loss, elements=elements)  # slots make another class
+
+    def to_dict(self) -> dict[str, object]:
+        """As of every loss."""
+        return {**super(Custom, self).to_dict(), "comparable": not self.game}
+
+    def _check(self) -> None:
+        for name in ("name", "unit"):
+            if not isinstance(getattr(self, name), str):
+                raise LossError(self.kind, f"{name} is {getattr(self, name)!r}", f"give {name} as text")
+        for name in ("chance_level", "initial_level", "floor"):
+            number(self.name, name, getattr(self, name))
+        if self.ceiling is None:
+            object.__setattr__(self, "ceiling", math.inf)
+        if self.initial_level is None and self.chance_level is not None:
+            object.__setattr__(self, "initial_level", self.chance_level)
+        if self.chance_level is not None and self.floor is not None and self.chance_level < self.floor:
+            problem = f"chance_level {self.chance_level:g} is below floor {self.floor:g}"
+            raise LossError(self.name, problem, "give the floor as the lowest loss there can be")

@@ -1,0 +1,256 @@
+"""Metric learning: embeddings of like things near, of unlike things far."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
+
+from monitor.losses.specs.parameters import fraction, number, one_of, whole
+from monitor.losses.specs.spec import LossSpec, register
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class Contrastive(LossSpec):
+    """Contrastive loss of a pair at distance d: `d**p` for a like pair, `max(0, m - d)**p` for an unlike one.
+
+    With positive rate r, one distance for all pairs costs at best `r (1 - r) m**2` (p = 2, at `d = (1 - r) m`) or
+    `min(r, 1 - r) m` (p = 1, on a kink). Embeddings that have collapsed to a point cost `(1 - r) m**p`. What a fresh
+    network costs depends on the scale of its embeddings, so there is no initial level.
+
+    Args:
+        margin: m, in units of distance, > 0.
+        positive_rate: share of like pairs, strictly between 0 and 1; taken as 1/2 where it is not given.
+        p: exponent, 2 as in the paper, 1 as in torch.nn.HingeEmbeddingLoss.
+
+    Source: Hadsell, Chopra and LeCun 2006, doi:10.1109/CVPR.2006.100; minimised by hand over d.
+
+    Example:
+        >>> Contrastive(1.0).chance_level
+        0.25
+    """
+
+    margin: float = 1.0
+    _: KW_ONLY
+    positive_rate: float | None = None
+    p: int = 2
+
+    kind: ClassVar[str] = "contrastive"
+
+    def _check(self) -> None:
+        number(self.kind, "margin", self.margin, above=0)
+        fraction(self.kind, "positive_rate", self.positive_rate, open_ends=True)
+        one_of(self.kind, "p", str(self.p), ("1", "2"))
+
+    @property
+    def _rate(self) -> float:
+        return 0.5 if self.positive_rate is None else self.positive_rate
+
+    @property
+    def chance_level(self) -> float:
+        """One distance for every pair."""
+        if self.p == 2:
+            return self._rate * (1 - self._rate) * self.margin**2
+        return min(self._rate, 1 - self._rate) * self.margin
+
+    @property
+    def initial_level(self) -> float | None:
+        """Not known: it depends on the scale of the embeddings."""
+        return None
+
+    @property
+    def collapsed_level(self) -> float:
+        """All embeddings at one point."""
+        return (1 - self._rate) * self.margin**self.p
+
+    @property
+    def unit(self) -> str:
+        """Distances."""
+        return "squared distance" if self.p == 2 else "distance"
+
+    @property
+    def chance_formula(self) -> str:
+        """In terms of the rate of like pairs."""
+        return "r (1 - r) margin^2" if self.p == 2 else "min(r, 1 - r) margin"
+
+    def _traps(self) -> tuple[str, ...]:
+        return (
+            f"A loss that stays at {self.collapsed_level:.3g} means that all embeddings have collapsed to one point.",
+            "Mining hard pairs raises the loss while the model improves.",
+        )
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class CosineEmbedding(LossSpec):
+    """Cosine loss of a pair: `1 - cos` for a like pair, `max(0, cos - m)` for an unlike one.
+
+    Random embeddings in many dimensions have cosine near 0 and cost `r + (1 - r) max(0, -m)`. One cosine for all pairs
+    costs at best `(1 - m) min(r, 1 - r)`, at cos = m or 1.
+
+    Args:
+        margin: m, -1 to 1.
+        positive_rate: share of like pairs r, strictly between 0 and 1; taken as 1/2 where it is not given.
+
+    Source: torch.nn.CosineEmbeddingLoss' documentation; minimised by hand over the cosine.
+
+    Example:
+        >>> CosineEmbedding(0.0).chance_level
+        0.5
+    """
+
+    margin: float = 0.0
+    _: KW_ONLY
+    positive_rate: float | None = None
+
+    kind: ClassVar[str] = "cosine_embedding"
+
+    def _check(self) -> None:
+        number(self.kind, "margin", self.margin)
+        fraction(self.kind, "margin", abs(self.margin))
+        fraction(self.kind, "positive_rate", self.positive_rate, open_ends=True)
+
+    @property
+    def _rate(self) -> float:
+        return 0.5 if self.positive_rate is None else self.positive_rate
+
+    @property
+    def chance_level(self) -> float:
+        """One cosine for every pair."""
+        return (1 - self.margin) * min(self._rate, 1 - self._rate)
+
+    @property
+    def initial_level(self) -> float:
+        """Cosines of 0, as random embeddings have them in many dimensions."""
+        return self._rate + (1 - self._rate) * max(0.0, -self.margin)
+
+    @property
+    def ceiling(self) -> float:
+        """Like pairs opposite."""
+        return 2.0
+
+    @property
+    def unit(self) -> str:
+        """Cosine distance."""
+        return "1"
+
+    @property
+    def chance_formula(self) -> str:
+        """In terms of the margin and the rate of like pairs."""
+        return "(1 - margin) min(r, 1 - r)"
+
+    def _traps(self) -> tuple[str, ...]:
+        return (
+            "Embeddings after a ReLU have positive cosines only, so they start below the random level for like pairs.",
+        )
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class InfoNCE(LossSpec):
+    """Contrastive cross-entropy of one positive among N candidates, logits divided by a temperature t.
+
+    Equal similarities cost ln N. With cosine similarities the logits lie within 1/t of 0, so nothing scores below
+    `ln(1 + (N - 1) exp(-2 / t))`, the positive at cosine 1 and every other candidate at -1; where the positive has no
+    room to be certain, the floor is far above 0.
+
+    Args:
+        candidates: N, the positive included, >= 2; for in-batch negatives the batch size (SimCLR: 2 batch - 1).
+        temperature: t, > 0.
+        normalized: similarities are cosines; otherwise the floor is 0.
+
+    Source: van den Oord et al. 2018, arXiv:1807.03748, equation 4; the bound by inserting the extreme cosines.
+
+    Example:
+        >>> round(InfoNCE(256, temperature=0.1).chance_level, 3)
+        5.545
+        >>> round(InfoNCE(2, temperature=1.0).floor, 4)
+        0.1269
+    """
+
+    candidates: int | None = None
+    _: KW_ONLY
+    temperature: float = 0.1
+    normalized: bool = True
+
+    kind: ClassVar[str] = "info_nce"
+
+    def _check(self) -> None:
+        whole(self.kind, "candidates", self.candidates, at_least=2)
+        number(self.kind, "temperature", self.temperature, above=0)
+
+    @property
+    def chance_level(self) -> float | None:
+        """Equal similarities."""
+        return None if self.candidates is None else math.log(self.candidates)
+
+    @property
+    def floor(self) -> float:
+        """Extreme cosines."""
+        if self.candidates is None or not self.normalized:
+            return 0.0
+        return math.log1p((self.candidates - 1) * math.exp(-2 / self.temperature))
+
+    @property
+    def chance_formula(self) -> str:
+        """`ln N`."""
+        return "" if self.candidates is None else f"ln {self.candidates}"
+
+    def _traps(self) -> tuple[str, ...]:
+        return (
+            "ln(candidates) grows with the batch: runs with different batch sizes can only be compared by skill.",
+            "Random embeddings start above ln(candidates) at low temperature, by about 1 / (2 dims temperature^2).",
+            "A loss at ln(candidates) for long means collapsed embeddings.",
+        )
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class Triplet(LossSpec):
+    """Triplet loss `max(0, d(a, p) - d(a, n) + m)`; equal distances, and collapsed embeddings, cost the margin m.
+
+    Random embeddings cost at least m on average (Jensen's inequality: the hinge is convex, the distances alike).
+
+    Args:
+        margin: m, in units of distance, > 0.
+
+    Source: Schroff et al. 2015, arXiv:1503.03832.
+
+    Example:
+        >>> Triplet(0.2).chance_level
+        0.2
+    """
+
+    margin: float = 1.0
+
+    kind: ClassVar[str] = "triplet"
+
+    def _check(self) -> None:
+        number(self.kind, "margin", self.margin, above=0)
+
+    @property
+    def chance_level(self) -> float:
+        """Equal distances."""
+        return self.margin
+
+    @property
+    def initial_level(self) -> float | None:
+        """Not known: it depends on the scale of the embeddings, and is at least the margin."""
+        return None
+
+    @property
+    def unit(self) -> str:
+        """Distances."""
+        return "distance"
+
+    @property
+    def chance_formula(self) -> str:
+        """The margin itself."""
+        return "margin"
+
+    def _traps(self) -> tuple[str, ...]:
+        return (
+            f"A loss that stays at {self.margin:g}, the margin, means that all embeddings have collapsed to one point.",
+            "Mining hard triplets keeps the loss near the margin while the model improves.",
+        )

@@ -1,0 +1,346 @@
+"""Losses over real targets: squared, absolute, Huber's and the quantile loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from statistics import NormalDist
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from monitor.errors import LossError
+from monitor.losses.specs.parameters import fraction, number
+from monitor.losses.specs.spec import LossSpec, register
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+_R = TypeVar("_R", bound="_Residual")
+
+MEAN_TRAP = "Targets whose mean is far from 0 start a fresh network far above chance; centre them."
+SCALE_TRAP = "The number is in the targets' unit: rescaling them rescales the loss; compare runs by skill."
+
+
+def target_array(kind: str, targets: ArrayLike) -> NDArray[np.float64]:
+    """Targets as a flat float64 array; refuses empty and non-finite ones."""
+    import numpy as np
+
+    values = np.asarray(targets, dtype=np.float64).ravel()
+    if values.size == 0 or not np.isfinite(values).all():
+        raise LossError(kind, "the targets are empty or not finite", "give finite numbers, NaN rows taken out")
+    return values
+
+
+def golden(function: Callable[[float], float], low: float, high: float, *, rounds: int = 80) -> float:
+    """The minimiser of a unimodal function on an interval.
+
+    Source: golden-section search; Kiefer 1953, doi:10.1090/S0002-9939-1953-0055639-3.
+
+    Example:
+        >>> round(golden(lambda x: (x - 0.3) ** 2, -1, 2), 6)
+        0.3
+    """
+    ratio = (math.sqrt(5) - 1) / 2
+    left, right = high - ratio * (high - low), low + ratio * (high - low)
+    f_left, f_right = function(left), function(right)
+    for _ in range(rounds):
+        if f_left <= f_right:
+            high, right, f_right = right, left, f_left
+            left = high - ratio * (high - low)
+            f_left = function(left)
+        else:
+            low, left, f_left = left, right, f_right
+            right = low + ratio * (high - low)
+            f_right = function(right)
+    return (low + high) / 2
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class MSE(LossSpec):
+    """Mean squared error. The best constant is the targets' mean and costs their variance; zero costs `var + mean**2`.
+
+    Args:
+        target_variance: variance of the targets as the network sees them, > 0 (1 where they are standardised).
+        target_mean: their mean; taken as 0 where it is not given.
+
+    Source: bias-variance decomposition, `E(y - c)^2 = var(y) + (E y - c)^2`.
+
+    Example:
+        >>> MSE(target_variance=4.0, target_mean=3.0).chance_level, MSE(4.0, target_mean=3.0).initial_level
+        (4.0, 13.0)
+    """
+
+    target_variance: float | None = None
+    _: KW_ONLY
+    target_mean: float | None = None
+
+    kind: ClassVar[str] = "mse"
+
+    def _check(self) -> None:
+        number(self.kind, "target_variance", self.target_variance, above=0)
+        number(self.kind, "target_mean", self.target_mean)
+
+    @classmethod
+    def from_targets(cls, targets: ArrayLike) -> MSE:
+        """The specification with variance and mean measured; targets of any shape, each column with its own mean."""
+        import numpy as np
+
+        target_array(cls.kind, targets)
+        values = np.asarray(targets, dtype=np.float64)
+        mean_square = float((values**2).mean())
+        variance = float(values.var(axis=0).mean())
+        return cls(variance, target_mean=math.sqrt(max(0.0, mean_square - variance)))
+
+    @property
+    def chance_level(self) -> float | None:
+        """The variance of the targets."""
+        return self.target_variance
+
+    @property
+    def initial_level(self) -> float | None:
+        """Predicting 0 everywhere."""
+        return None if self.target_variance is None else self.target_variance + (self.target_mean or 0.0) ** 2
+
+    @property
+    def unit(self) -> str:
+        """Squared target units."""
+        return "squared target units"
+
+    @property
+    def chance_formula(self) -> str:
+        """The variance in words."""
+        return "" if self.target_variance is None else "variance of the targets"
+
+    def _traps(self) -> tuple[str, ...]:
+        outliers = "One target 10 times too large weighs as much as 100 ordinary ones."
+        return (SCALE_TRAP, outliers) + (() if self.target_mean is not None else (MEAN_TRAP,))
+
+
+@dataclass(frozen=True, slots=True)
+class _Residual(LossSpec):
+    """A loss of the residual alone. The levels come from data (`from_targets`), or from a normal target's spread.
+
+    Args:
+        target_std: standard deviation of targets that are about normal around 0, > 0.
+        constant_loss: loss of the best constant, measured; goes before `target_std`.
+        zero_loss: loss of predicting 0 everywhere, measured.
+    """
+
+    _: KW_ONLY
+    target_std: float | None = None
+    constant_loss: float | None = None
+    zero_loss: float | None = None
+
+    def _check(self) -> None:
+        self._check_own()
+        number(self.kind, "target_std", self.target_std, above=0)
+        number(self.kind, "constant_loss", self.constant_loss, at_least=0)
+        number(self.kind, "zero_loss", self.zero_loss, at_least=0)
+
+    def _check_own(self) -> None:
+        """Refuse the family's own parameters."""
+
+    def element(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The loss of each residual, prediction minus target; shape (n,) to (n,)."""
+        raise NotImplementedError
+
+    def _normal(self, std: float) -> float:
+        """Loss of the best constant for normal targets of this spread."""
+        raise NotImplementedError
+
+    def with_targets(self: _R, targets: ArrayLike) -> _R:
+        """The same specification, its levels measured on these targets.
+
+        Example:
+            >>> MAE().with_targets([0.0, 0.0, 3.0, 9.0]).chance_level
+            3.0
+        """
+        from dataclasses import replace
+
+        values = target_array(self.kind, targets)
+
+        def cost(constant: float) -> float:
+            return float(self.element(constant - values).mean())
+
+        best = golden(cost, float(values.min()), float(values.max()))
+        return replace(self, constant_loss=cost(best), zero_loss=cost(0.0))
+
+    @property
+    def chance_level(self) -> float | None:
+        """Loss of the best constant, measured or for normal targets."""
+        if self.constant_loss is not None:
+            return self.constant_loss
+        return None if self.target_std is None else self._normal(self.target_std)
+
+    @property
+    def initial_level(self) -> float | None:
+        """Loss of predicting 0, measured or for normal targets around 0."""
+        return self.zero_loss if self.zero_loss is not None else self._at_zero()
+
+    def _at_zero(self) -> float | None:
+        """For normal targets around 0 the best constant is 0 where the loss is symmetric."""
+        return self.chance_level
+
+    @property
+    def unit(self) -> str:
+        """Target units, unless a family says otherwise."""
+        return "target units"
+
+    @property
+    def chance_formula(self) -> str:
+        """Where the level comes from, in words."""
+        if self.constant_loss is not None:
+            return "best constant on the targets"
+        return "" if self.target_std is None else "best constant for normal targets"
+
+    def _traps(self) -> tuple[str, ...]:
+        return (SCALE_TRAP,) + (() if self.zero_loss is not None else (MEAN_TRAP,))
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class MAE(_Residual):
+    """Mean absolute error. The best constant is the median; for normal targets it costs `std * sqrt(2 / pi)`.
+
+    Source: the mean of a half-normal distribution.
+
+    Example:
+        >>> round(MAE(target_std=1.0).chance_level, 4)
+        0.7979
+    """
+
+    kind: ClassVar[str] = "mae"
+
+    def element(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
+        """`|r|`."""
+        import numpy as np
+
+        return np.abs(residual)
+
+    def _normal(self, std: float) -> float:
+        return std * math.sqrt(2 / math.pi)
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class Huber(_Residual):
+    """Huber's loss: `r**2 / 2` up to delta, `delta * (|r| - delta / 2)` beyond.
+
+    For normal targets with `a = delta / std`, P and p the normal distribution and density, the best constant costs
+    `std**2 (P(a) - 1/2 - a p(a)) + 2 delta std p(a) - delta**2 (1 - P(a))`, by integrating the two pieces.
+
+    Args:
+        delta: where the square turns into a line, in target units, > 0.
+
+    Source: Huber 1964, doi:10.1214/aoms/1177703732.
+
+    Example:
+        >>> round(Huber(1.0, target_std=1.0).chance_level, 4)
+        0.4247
+        >>> round(Huber(100.0, target_std=1.0).chance_level, 4)
+        0.5
+    """
+
+    delta: float = 1.0
+
+    kind: ClassVar[str] = "huber"
+
+    def _check_own(self) -> None:
+        number(self.kind, "delta", self.delta, above=0)
+
+    def element(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Quadratic within delta, linear beyond."""
+        import numpy as np
+
+        size = np.abs(residual)
+        return np.where(size <= self.delta, 0.5 * size**2, self.delta * (size - 0.5 * self.delta))
+
+    def _normal(self, std: float) -> float:
+        normal, ratio = NormalDist(), self.delta / std
+        inside = std**2 * (normal.cdf(ratio) - 0.5 - ratio * normal.pdf(ratio))
+        tail = 1 - normal.cdf(ratio)
+        return inside + 2 * self.delta * std * normal.pdf(ratio) - self.delta**2 * tail
+
+    def _traps(self) -> tuple[str, ...]:
+        scale = f"delta is in target units: errors below {self.delta:g} count squared, larger ones count linearly."
+        return (scale, *_Residual._traps(self))
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class SmoothL1(_Residual):
+    """torch's smooth L1: Huber's loss divided by its delta, here called beta; beta 0 is the absolute error.
+
+    Args:
+        beta: where the square turns into a line, in target units, >= 0.
+
+    Source: Girshick 2015, arXiv:1504.08083; torch.nn.SmoothL1Loss.
+
+    Example:
+        >>> SmoothL1(2.0, target_std=1.0).chance_level == Huber(2.0, target_std=1.0).chance_level / 2
+        True
+    """
+
+    beta: float = 1.0
+
+    kind: ClassVar[str] = "smooth_l1"
+
+    def _check_own(self) -> None:
+        number(self.kind, "beta", self.beta, at_least=0)
+
+    def element(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Huber's loss over beta."""
+        if self.beta == 0:
+            return MAE().element(residual)
+        return Huber(self.beta).element(residual) / self.beta
+
+    def _normal(self, std: float) -> float:
+        return MAE(target_std=std)._normal(std) if self.beta == 0 else Huber(self.beta)._normal(std) / self.beta
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class Quantile(_Residual):
+    """The pinball loss: `q * (y - f)` where the prediction is too low, `(1 - q) * (f - y)` where it is too high.
+
+    The best constant is the q-quantile; for normal targets it costs `std * p(P^-1(q))`, and 0 costs `std * p(0)`.
+
+    Args:
+        q: the quantile that is predicted, strictly between 0 and 1.
+
+    Source: Koenker and Bassett 1978, doi:10.2307/1913643.
+
+    Example:
+        >>> round(Quantile(0.5, target_std=1.0).chance_level, 4)
+        0.3989
+        >>> round(Quantile(0.9, target_std=1.0).chance_level, 4)
+        0.1755
+    """
+
+    q: float = 0.5
+
+    kind: ClassVar[str] = "quantile"
+
+    def _check_own(self) -> None:
+        fraction(self.kind, "q", self.q, open_ends=True)
+
+    def element(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Residual is prediction minus target."""
+        import numpy as np
+
+        return np.maximum(-self.q * residual, (1 - self.q) * residual)
+
+    def _normal(self, std: float) -> float:
+        normal = NormalDist()
+        return std * normal.pdf(normal.inv_cdf(self.q))
+
+    def _at_zero(self) -> float | None:
+        if self.constant_loss is not None or self.target_std is None:
+            return self.chance_level
+        return self.target_std * NormalDist().pdf(0.0)
+
+    def _traps(self) -> tuple[str, ...]:
+        median = "At q = 0.5 the loss is half the mean absolute error."
+        return (median, *_Residual._traps(self))

@@ -1,0 +1,1 @@
+"""`Api`: reads runs over HTTP or from the embedded store, with the same answers."""

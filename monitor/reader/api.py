@@ -1,0 +1,331 @@
+"""Reads runs back: `Api` and `RunView`, over HTTP or from the embedded store, with the same answers.
+
+Where it reads from: an explicit server, else `MONITOR_SERVER_URL`, else the embedded store of `MONITOR_DIR`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Literal
+
+from monitor.domain import Checkpoint, Curve, Delivery, Diagnosis, Finding, Points, RunInfo, RunPage, SeriesInfo
+from monitor.http.address import server_of, shown
+from monitor.reader.source import EmbeddedSource, HttpSource, Source
+from monitor.settings import Settings, load
+
+if TYPE_CHECKING:
+    import httpx
+
+    from monitor.wire import Event
+
+XAxis = Literal["step", "epoch", "wall_time", "relative"]
+
+
+class Api:
+    """A reader of runs; cheap to make, connects when first asked.
+
+    Args:
+        server: the server's address; None: `MONITOR_SERVER_URL`, else the embedded store.
+        token: bearer token; None: `MONITOR_TOKEN`.
+        settings: settings to use instead of those of the environment.
+        transport: for tests, what httpx sends through.
+
+    Raises:
+        SettingsError: the address or a setting cannot be used.
+
+    Example:
+        >>> import tempfile
+        >>> from monitor.settings import load
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with Api(settings=load(dir=folder)) as api:
+        ...         api.runs()
+        []
+    """
+
+    def __init__(
+        self,
+        server: str | None = None,
+        *,
+        token: str | None = None,
+        settings: Settings | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        chosen = settings or load()
+        self.server = server_of(server or chosen.server_url)
+        self._source: Source
+        if self.server is not None:
+            self._source = HttpSource(self.server, token or chosen.token, transport=transport)
+        else:
+            self._source = EmbeddedSource(chosen)
+
+    def runs_page(
+        self,
+        *,
+        project: str | None = None,
+        group: str | None = None,
+        status: str | None = None,
+        verdict: str | None = None,
+        search: str | None = None,
+        query: str | None = None,
+        order: str = "-created",
+        limit: int = 100,
+        offset: int = 0,
+        sparkline: int = 0,
+    ) -> RunPage:
+        """One page of runs.
+
+        Args:
+            project: only runs of this project.
+            group: only runs of this group.
+            status: only runs of this status.
+            verdict: only runs of this verdict.
+            search: part of a name, or the start of an id.
+            query: such as `val.best < 0.3 and tags.team = "vision" order by val.best`; see `docs/store.md`.
+            order: column to sort by, "-" first for descending.
+            limit: runs, at most.
+            offset: runs to leave out at the front.
+            sparkline: values of each run's small curves; 0 for none.
+
+        Raises:
+            WireError: the query cannot be read; the message points at the character.
+            MonitorError: the server or the store cannot be read.
+        """
+        return self._source.runs(
+            {
+                "project": project,
+                "group": group,
+                "status": status,
+                "verdict": verdict,
+                "search": search,
+                "query": query,
+                "order": order,
+                "limit": limit,
+                "offset": offset,
+                "sparkline": sparkline,
+            }
+        )
+
+    def runs(
+        self,
+        query: str | None = None,
+        *,
+        project: str | None = None,
+        group: str | None = None,
+        status: str | None = None,
+        verdict: str | None = None,
+        order: str = "-created",
+        limit: int = 100,
+    ) -> list[RunView]:
+        """Runs as views.
+
+        Args:
+            query: such as `status = "running" and val.best < 0.3 order by val.best`; see `docs/store.md`.
+            project: as in `runs_page`, like the rest.
+
+        Raises:
+            WireError: the query cannot be read; the message points at the character.
+            MonitorError: the server or the store cannot be read.
+        """
+        page = self.runs_page(
+            project=project, group=group, status=status, verdict=verdict, query=query, order=order, limit=limit
+        )
+        return [RunView(self._source, info) for info in page.items]
+
+    def run(self, ref: str) -> RunView:
+        """One run.
+
+        Args:
+            ref: its id, a unique start of it, or its name where that is unique.
+
+        Raises:
+            RunNotFound: there is none.
+        """
+        return RunView(self._source, self._source.run(ref))
+
+    def projects(self) -> tuple[tuple[str, int], ...]:
+        """The projects and how many runs each has."""
+        return self._source.projects()
+
+    def keeping(self) -> Mapping[str, tuple[float | None, float | None]]:
+        """How long the ended runs of each project are kept, as its server's settings say.
+
+        Returns:
+            By project the days after its end at which a run is deleted, None for never, and at which its curves are
+            thinned, None for never.
+        """
+        return self._source.keeping()
+
+    def delete(self, ref: str) -> RunInfo:
+        """Take a run out of every list; it can be restored for `purge_days`.
+
+        Args:
+            ref: as in `run`.
+
+        Raises:
+            RunNotFound: there is none.
+        """
+        found = self._source.run(ref)
+        self._source.delete(found.id)
+        return found
+
+    def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
+        """The runs that can be restored and when each was deleted, milliseconds since the epoch; the latest first."""
+        return self._source.deleted()
+
+    def restore(self, ref: str) -> RunInfo:
+        """Bring a deleted run back.
+
+        Args:
+            ref: its id, a start of it that no other deleted run shares, or a name that no other has.
+
+        Raises:
+            RunNotFound: no deleted run is called so.
+        """
+        return self._source.restore(ref)
+
+    def purge_days(self) -> float:
+        """Days that a deleted run can be restored."""
+        return self._source.purge_days()
+
+    def alerts(self, run: str | None = None, limit: int = 100) -> tuple[Delivery, ...]:
+        """Alerts, newest first, with where they are on their way.
+
+        Args:
+            run: only those of this run.
+            limit: alerts, at most.
+        """
+        return self._source.alerts(run, limit)
+
+    def alert_channels(self) -> int:
+        """To how many places the server sends alerts; with none they wait in the outbox."""
+        return self._source.channels()
+
+    def health(self) -> Mapping[str, object]:
+        """How the server, or the embedded store, is."""
+        return self._source.health()
+
+    def close(self) -> None:
+        """Give connections back."""
+        self._source.close()
+
+    def __enter__(self) -> Api:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Api {shown(self.server or 'embedded')}>"
+
+
+class RunView:
+    """One run as a reader sees it; each call reads anew.
+
+    Attributes:
+        info: the run as it was when the view was made; `refresh` reads it again.
+    """
+
+    def __init__(self, source: Source, info: RunInfo) -> None:
+        self._source = source
+        self.info = info
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.info.id
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.info.name
+
+    def refresh(self) -> RunInfo:
+        """Read `info` again."""
+        self.info = self._source.run(self.id)
+        return self.info
+
+    def series(self) -> tuple[SeriesInfo, ...]:
+        """The run's series with their counts, last values and extremes."""
+        return self._source.series(self.id)
+
+    def history(self, key: str, *, lo: int | None = None, hi: int | None = None, attempt: int | None = None) -> Points:
+        """Every point of a series, in the order of their steps.
+
+        Args:
+            key: the series.
+            lo: first step.
+            hi: last step, inclusive.
+            attempt: points of this attempt alone; None: the newest where attempts overlap.
+
+        Raises:
+            SeriesNotFound: the run has no such series.
+        """
+        return self._source.history(self.id, key, lo, hi, attempt)
+
+    def batches(
+        self, key: str, *, lo: int | None = None, hi: int | None = None, attempt: int | None = None
+    ) -> Iterator[Points]:
+        """What `history` reads, some at a time, for series that do not fit into memory.
+
+        A server streams them as Arrow where pyarrow is installed here; without it everything comes at once. The read
+        transaction lasts until the last batch was taken: do not keep it waiting.
+
+        Args:
+            key: the series, and so on as in `history`.
+
+        Raises:
+            SeriesNotFound: when the first batch is asked for; the run has no such series.
+        """
+        return self._source.batches(self.id, key, lo, hi, attempt)
+
+    def curve(
+        self,
+        key: str,
+        *,
+        width: int = 2000,
+        x: XAxis = "step",
+        lo: float | None = None,
+        hi: float | None = None,
+        smoothing: float = 0.0,
+    ) -> Curve:
+        """A series reduced to what a screen shows.
+
+        Args:
+            key: the series.
+            width: pixels that it is drawn on.
+            x: the axis: steps, epochs, milliseconds since the epoch, or seconds since the run's start.
+            lo: left end of the window, on the x axis.
+            hi: right end.
+            smoothing: weight of the moving average, in [0, 1).
+
+        Raises:
+            SeriesNotFound: the run has no such series.
+        """
+        return self._source.curve(self.id, key, {"x": x, "lo": lo, "hi": hi, "width": width, "smoothing": smoothing})
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What the rules found, firing and resolved."""
+        return self._source.findings(self.id)
+
+    def diagnosis(self) -> Diagnosis:
+        """The whole judgement."""
+        return self._source.diagnosis(self.id)
+
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """The files that the loop saved."""
+        return self._source.checkpoints(self.id)
+
+    def events(self) -> tuple[Event, ...]:
+        """What happened in the run besides points, in order."""
+        return self._source.events(self.id)
+
+    def request_stop(self, who: str) -> None:
+        """Ask the loop to stop; it hears of it with its next batch or heartbeat.
+
+        Args:
+            who: who asks, shown to the loop's owner.
+        """
+        self._source.request_stop(self.id, who)
+
+    def __repr__(self) -> str:
+        return f"<RunView {self.info.project}/{self.info.name} {self.id[:8]} {self.info.verdict}>"

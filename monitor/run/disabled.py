@@ -1,0 +1,45 @@
+"""`DisabledRun`: the same calls, and nothing comes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from monitor.domain import Reply
+from monitor.journal.notices import Notices
+from monitor.run import lifetime
+from monitor.run.run import Run
+
+
+class DisabledRun(Run):
+    """A run that does nothing, at no cost: `mode="disabled"`, and the silent ranks of a distributed job."""
+
+    def __init__(self, project: str, name: str) -> None:
+        self.id, self.project, self.name, self.url = "0" * 32, project, name, None
+        self._reply: Reply | None = None
+        self._stop, self._finished, self._writer = False, False, None
+        self._told_at: int | None = None
+        self._unanswered: object = None
+        self._start: Mapping[str, object] = {}
+        self._loss_known = True
+        self._notices = Notices(name)
+
+    def log(self, *_: object, **__: object) -> None:
+        """Do nothing."""
+
+    def log_many(self, *_: object, **__: object) -> None:
+        """Do nothing."""
+
+    def flush(self, timeout_s: float = 30.0) -> bool:  # noqa: ARG002  # as in Run
+        """Do nothing; there is nothing to store."""
+        return True
+
+    def finish(self, status: str = "finished", error: object = None) -> None:  # noqa: ARG002  # as in Run
+        """Do nothing."""
+        self._finished = True
+        lifetime.end(self)
+
+    def _event(self, kind: str, data: Mapping[str, object]) -> None:
+        pass
+
+    def _quietly(self, what: str, call: Callable[[], None]) -> None:
+        pass

@@ -1,0 +1,185 @@
+"""Checks what `init` is given, so that it fails at once and with one clear line."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from itertools import islice
+from typing import Final, Literal, Protocol, runtime_checkable
+
+from monitor.captures import captures
+from monitor.errors import LossError, SettingsError
+from monitor.limits import MAX_ITEMS, MAX_NAME, label, shown, text
+
+Mode = Literal["auto", "embedded", "server", "offline", "disabled"]
+Resume = Literal["never", "allow", "must"]
+Ranks = Literal["first", "all"]
+Capture = bool | Iterable[str] | Mapping[str, bool]
+MODES: Final = ("auto", "embedded", "server", "offline", "disabled")
+_RUN_ID: Final = re.compile(r"[0-9a-f]{32}")
+
+
+@runtime_checkable
+class HasDict(Protocol):
+    """A configuration or a loss specification that can say what it is."""
+
+    def to_dict(self) -> dict[str, object]:
+        """The object as plain data."""
+        ...
+
+
+def name_of(what: str, value: object) -> str:
+    """A project's, group's or run's name.
+
+    Raises:
+        SettingsError: it is no text, is empty, or is too long.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise SettingsError(what, f"must be a name, got {shown(value)}", f'pass {what}="..."')
+    if len(value.strip()) > MAX_NAME:
+        raise SettingsError(what, f"has {len(value)} characters", f"use at most {MAX_NAME}")
+    return label(value)
+
+
+def one_of(what: str, value: str, known: Iterable[str]) -> str:
+    """A value out of a few.
+
+    Raises:
+        SettingsError: it is none of them.
+    """
+    if value not in known:
+        raise SettingsError(what, f"{value!r} is not known", f"use one of {', '.join(known)}")
+    return value
+
+
+def run_id_of(value: object, resume: str) -> tuple[str, bool]:
+    """The run's id and whether it was given; `MONITOR_RUN_ID` gives one as well.
+
+    Raises:
+        SettingsError: it is not 32 hex digits, or resume="must" has none to resume.
+    """
+    given = value if value is not None else os.environ.get("MONITOR_RUN_ID")
+    if given is None:
+        if resume == "must":
+            raise SettingsError("run_id", 'resume="must" needs the run to resume', "pass run_id=...")
+        return uuid.uuid4().hex, False
+    text = str(given).replace("-", "").lower()
+    if not _RUN_ID.fullmatch(text):
+        raise SettingsError("run_id", f"{given!r} is no run id", "pass 32 hex digits, such as uuid.uuid4().hex")
+    return text, True
+
+
+def config_of(value: object) -> Mapping[object, object]:
+    """A configuration as a mapping of anything: a mapping, a dataclass, a namespace, or what has `to_dict`.
+
+    `limits.document` makes it what a run keeps.
+
+    Raises:
+        SettingsError: it is none of these.
+    """
+    try:
+        plain = _members(value)
+    except Exception as error:  # a user's object may raise anything
+        raise SettingsError("config", f"cannot be read: {text(error)}", "pass config={...}") from error
+    if not isinstance(plain, Mapping):
+        raise SettingsError("config", f"must be a mapping, got {type(value).__name__}", "pass config={...}")
+    return plain
+
+
+def _members(value: object) -> object:
+    if value is None:
+        return {}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name, None) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, HasDict):
+        return value.to_dict()
+    return vars(value) if hasattr(value, "__dict__") and not callable(value) else value
+
+
+def tags_of(value: object) -> Mapping[object, object]:
+    """Tags as a mapping of anything; a list of words is taken as tags without values.
+
+    Raises:
+        SettingsError: it is neither.
+    """
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        return {text(item): "" for item in islice(value, MAX_ITEMS)}
+    raise SettingsError("tags", f"must be a mapping or a list, got {shown(value)}", 'pass tags={"model": "resnet"}')
+
+
+def loss_of(value: object) -> Mapping[str, object] | Mapping[object, object] | None:
+    """What is known of the loss, as a mapping.
+
+    Args:
+        value: a string, which is read as `losses.parse` does, or is the loss's name; a mapping; what has `to_dict`; a
+            module, class or function of torch, whose settings are read; or any callable, whose name is taken.
+
+    Raises:
+        SettingsError: it is none of these.
+        LossError: a string that names parameters which the loss does not have.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return _loss_by_name(name_of("loss", value))
+    if not isinstance(value, Mapping) and isinstance(value, HasDict) and not isinstance(value, type):
+        value = value.to_dict()
+    elif callable(value):
+        from monitor import losses
+
+        value = losses.from_torch(value).to_dict()
+    if not isinstance(value, Mapping):
+        raise SettingsError(
+            "loss", f"got {shown(value)}", "pass a name, a mapping, the loss itself, or a specification"
+        )
+    return value
+
+
+def _loss_by_name(text: str) -> dict[str, object]:
+    from monitor import losses
+
+    try:
+        return dict(losses.parse(text).to_dict())
+    except LossError:
+        if "(" in text:
+            raise
+        return {"name": text}  # a loss of the user's own
+
+
+def capture_of(value: object) -> tuple[str, ...]:
+    """What to record of the surroundings.
+
+    Raises:
+        SettingsError: it names what is no capture.
+    """
+    try:
+        return captures(value)
+    except ValueError as error:
+        raise SettingsError("capture", str(error), 'pass capture=False, or capture={"git": False}') from None
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """Where this process stands among those of one training job."""
+
+    number: int = 0
+    of: int = 1
+
+
+def rank_of(environment: Mapping[str, str]) -> Rank:
+    """The rank that `torchrun` and its like put into the environment; 0 of 1 where there is none."""
+    for name in ("RANK", "LOCAL_RANK"):
+        text = environment.get(name, "")
+        if text.isdigit():
+            world = environment.get("WORLD_SIZE", "")
+            return Rank(int(text), int(world) if world.isdigit() else int(text) + 1)
+    return Rank()

@@ -1,0 +1,412 @@
+"""`Run` as the process that trains it sees it.
+
+Nothing here raises, waits for a network, or waits for a database. `log()` writes to the journal and returns; the rest
+happens in two threads of the writer.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Literal
+
+from monitor import limits
+from monitor.domain import Action, Recommendation, Reply
+from monitor.journal.notices import LOGGER, Notices
+from monitor.limits import shown, text
+from monitor.run import lifetime, options
+from monitor.run.endings import ending, error_line
+from monitor.run.secrets import hidden
+from monitor.run.values import SeriesTaken, article, flatten, nanoseconds, number, plain
+from monitor.run.writer import Writer
+from monitor.settings import Settings
+
+if TYPE_CHECKING:
+    from monitor.shipping.sinks import Sink
+
+Number = float | int
+Loggable = Mapping[str, object]
+"""Metric names to numbers: Python's, numpy's, 0-d arrays and tensors, on any device; mappings nest."""
+_CAPTURE_S: Final = 2.0
+_NOTHING: Final = object()
+_ENDED: Final = ("finished", "stopped", "failed")
+
+
+class Run:
+    """One run, as the process that trains it sees it. Made by `init`.
+
+    Attributes:
+        id: 32 hex digits.
+        name: the run's name.
+        project: the project it belongs to.
+        url: the run's page on the dashboard, once the server has said where that is; None in the embedded store.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        run_id: str,
+        name: str,
+        start: Mapping[str, object],
+        open_sink: Callable[[], Sink] | None,
+        server: str | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.id = run_id
+        self.project = str(start["project"])
+        self.name = name
+        self.url: str | None = None
+        self._settings = settings
+        self._notices = Notices(self.name)
+        self._start: Mapping[str, object] = self._valid("run", start) or {}
+        self._open_sink = open_sink
+        self._server = server
+        self._rng = rng or random.Random()  # names need no secrecy
+        self._reply: Reply | None = None
+        self._stop = False
+        self._told_at: int | None = None
+        self._unanswered: object = _NOTHING
+        self._weights: Mapping[str, float] = {}
+        self._loss_known = start.get("loss") is not None
+        self._finished = False
+        self._lock = threading.RLock()
+        self._series = SeriesTaken()
+        self._capture: threading.Thread | None = None
+        self._ending: tuple[str, str | None] | None = None
+        self._writer: Writer | None = self._write(self._start)
+        self._journal = self._writer.journal
+        lifetime.begin(self)
+
+    def log(
+        self,
+        data: Loggable,
+        step: int | None = None,
+        epoch: float | None = None,
+        time: float | None = None,
+        *,
+        weights: Loggable | None = None,
+    ) -> None:
+        """Log metrics; when this returns, they survive the death of the process.
+
+        Never raises, and never waits for a network or a database. What is no number is left out, counted, and named
+        once in a warning; the rest of the call is kept.
+
+        Args:
+            data: metric names to numbers; nested mappings are joined by `/`.
+            step: the step; None: a new one whenever a metric comes again.
+            epoch: the epoch, may be fractional.
+            time: seconds since the epoch; None: now.
+            weights: what each part of a composite loss (`loss/<name>`) is multiplied with in the total, by the part's
+                name; recorded when it differs from the last one.
+        """
+        if weights is not None:
+            self._log_weights(weights, step)
+        try:
+            if epoch is None and time is None:
+                append = self._journal.append
+                if append(data, step) or self._journal.try_points(data, step):
+                    return
+        except Exception:  # the slow way finds out what it is, and says so
+            pass
+        try:
+            self._log(data, step, epoch, time)
+        except Exception as error:  # log() must not break the loop, whatever it is given
+            self._notices.count("dropped", "log()", f"{type(error).__name__}: {text(error)}")
+
+    def log_many(
+        self, steps: Iterable[int], values: Mapping[str, Sequence[Number]], *, epochs: Sequence[float] | None = None
+    ) -> None:
+        """Log whole series at once, such as an array of losses that is already there.
+
+        Args:
+            steps: n steps.
+            values: metric names to n numbers each, as arrays or sequences.
+            epochs: n epochs.
+        """
+        try:
+            from monitor.run.many import log_many
+
+            writer = None if self._finished else self._own_writer()
+            log_many(self.log, None if writer is None else writer.journal, steps, values, epochs, self._series.admit)
+        except Exception as error:  # as in log()
+            self._notices.count("dropped", "log_many()", f"{type(error).__name__}: {text(error)}")
+
+    def should_stop(self, wait_s: float = 0.0) -> bool:
+        """True when the recommendation is to stop, or when a person asked for it.
+
+        Costs nothing: it reads the newest answer, which is about half a second old.
+
+        Args:
+            wait_s: wait up to so many seconds for the answer to what was logged so far; for loops whose steps are few.
+                Where the receiver fails, or an answer has not come in time, nothing is waited for until one has come.
+        """
+        waits = not (type(wait_s) in (int, float) and wait_s <= 0)
+        if waits and self._unanswered is not self._reply:
+            self._unanswered = _NOTHING if self._answered(wait_s) else self._reply
+        if not self._stop:
+            self._told_at = None
+        elif self._told_at is None and self._writer is not None:
+            self._told_at = self._writer.journal.count
+        return self._stop
+
+    @property
+    def recommendation(self) -> Recommendation:
+        """The newest recommendation; `continue` before the first answer."""
+        return self._reply.recommendation if self._reply is not None else Recommendation()
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why `should_stop` is True, in one sentence; None while it is not."""
+        if self._reply is None or not self._stop:
+            return None
+        if self._reply.stop_requested is not None:
+            return f"{self._reply.stop_requested} asked the run to stop."
+        return self._reply.recommendation.reason
+
+    def checkpoint(self, step: int, path: str | os.PathLike[str]) -> None:
+        """Note that the loop saved a checkpoint, so that the best step can be gone back to.
+
+        Args:
+            step: the step it was saved at.
+            path: where it is.
+        """
+        self._event("checkpoint", {"step": step, "path": path})
+
+    def alert(self, title: str, body: str = "", severity: Literal["critical", "warning", "info"] = "warning") -> None:
+        """Tell whoever listens to the run's alerts.
+
+        Args:
+            title: one line.
+            body: what else there is to say.
+            severity: how much it matters.
+        """
+        self._event("alert", {"title": title, "body": body, "severity": severity})
+
+    def update_config(self, config: object) -> None:
+        """Add to the run's configuration; values given before are replaced."""
+        self._quietly("update_config()", lambda: self._event("config", {"config": options.config_of(config)}))
+
+    @property
+    def loss_known(self) -> bool:
+        """True where `init` was told the loss, or `update_loss` has been called."""
+        return self._loss_known
+
+    def update_loss(self, loss: object) -> None:
+        """Say what is known of the loss, as `init(loss=...)` does; what a run knows already stays.
+
+        Args:
+            loss: as for `init`.
+        """
+
+        def write() -> None:
+            found = options.loss_of(loss)
+            if found is not None and not self._loss_known:
+                self._loss_known = True
+                self._event("loss", {"loss": found})
+
+        self._quietly("update_loss()", write)
+
+    def update_tags(self, tags: object) -> None:
+        """Add tags to the run."""
+        self._quietly("update_tags()", lambda: self._event("tags", {"tags": options.tags_of(tags)}))
+
+    def flush(self, timeout_s: float = 30.0) -> bool:
+        """Wait until all that was logged so far is stored and judged; False where it is not in time."""
+        try:
+            return self._writer is not None and self._writer.flush(timeout_s)
+        except Exception as error:  # as in log()
+            self._notices.count("dropped", "flush()", text(error))
+            return False
+
+    def finish(self, status: str = "finished", error: object = None) -> None:
+        """End the run; waits for unsent points as long as `finish_timeout_s` says, then leaves them to `monitor sync`.
+
+        Args:
+            status: "finished", "stopped" or "failed". A run that ends soon after `should_stop()` was True is "stopped"
+                by itself.
+            error: for a failed run, what went wrong: one line, or the exception.
+
+        In a signal handler that came in the middle of a `log()`, the end is noted, and the run ends with the process or
+        with the next `finish()`.
+        """
+        error = error_line(error)
+        if self._writer is not None and self._writer.journal.interrupted():
+            self._ending = self._ending or (status, error)  # a signal handler; the run ends once the write is done
+            return
+        if self._ending is not None:
+            status, error = self._ending
+        if self._capture is not None:  # a run that ends at once still says where it ran
+            self._capture.join(_CAPTURE_S)
+        with self._lock:
+            if self._finished:
+                return
+            self._finished = True
+        lifetime.end(self)
+        if not isinstance(status, str) or status not in _ENDED:
+            self._notices.count("status", shown(status), "is no way to end a run; finished is taken")
+            status = "finished"
+        writer, joined = self._writer, bool(self._start.get("join"))
+        self._journal.retire()
+        if writer is None:
+            return
+        if status == "finished" and self._obeyed(writer):
+            status = "stopped"
+        last: dict[str, object] = {"status": status, "error": error}
+        if status == "stopped" and self.stop_reason:
+            last["reason"] = self.stop_reason
+        try:
+            writer.finish(None if joined else self._valid("finish", last), self._settings.finish_timeout_s)
+        except Exception as problem:  # the loop is done; what is in the journal stays there
+            LOGGER.warning("run %s: could not be closed: %s", self.name, problem)
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish(*ending(error))
+
+    def __repr__(self) -> str:
+        return f"<Run {self.project}/{self.name} {self.id[:8]}{' finished' if self._finished else ''}>"
+
+    # What follows is not on the fast way.
+
+    def _write(self, start: Mapping[str, object]) -> Writer:
+        return Writer(
+            self._settings,
+            self.id,
+            start,
+            self._notices,
+            open_sink=self._open_sink,
+            server=self._server,
+            on_reply=self._on_reply,
+            on_links=self._on_links,
+            rng=self._rng,
+        )
+
+    def _on_reply(self, reply: Reply) -> None:
+        self._reply = reply
+        self._stop = reply.recommendation.action is Action.STOP or reply.stop_requested is not None
+
+    def _on_links(self, links: Mapping[str, str]) -> None:
+        if "dashboard" in links:
+            self.url = f"{links['dashboard'].rstrip('/')}/run?id={self.id}"
+
+    def _log(self, data: object, step: object, epoch: object, time: object) -> None:
+        if self._finished:
+            self._notices.count("after_finish", "log()", self.id[:8])
+            return
+        if not isinstance(data, Mapping):
+            self._notices.count("dropped", "log()", f"{article(data)}, not a mapping of names to numbers")
+            return
+        writer = self._own_writer()
+        if writer is None:
+            return
+        found = {key: number(key, value, self._notices) for key, value in flatten(data, self._notices).items()}
+        kept = self._series.within({key: value for key, value in found.items() if value is not None}, self._notices)
+        if not kept:
+            return
+        waiting = any(not isinstance(value, float) for value in kept.values())
+        slot = writer.journal.points(
+            tuple(kept),
+            [value if isinstance(value, float) else 0.0 for value in kept.values()],
+            step=None if step is None else limits.step(step, self._notices.count),
+            epoch=None if epoch is None else plain("epoch", epoch, self._notices),
+            at_ns=None if time is None else nanoseconds(time, self._notices),
+            pending=waiting,
+        )
+        if waiting and slot is not None:
+            writer.devices.add(slot, list(kept.values()))
+            writer.keeper.hurry()
+
+    def _log_weights(self, weights: object, step: int | None) -> None:
+        def write() -> None:
+            if not isinstance(weights, Mapping):
+                self._notices.count("dropped", "weights", f"{article(weights)}, not a mapping of names to numbers")
+                return
+            kept: dict[str, float] = {}
+            for key, value in flatten(weights, self._notices).items():
+                weight = plain(key, value, self._notices)
+                if weight is not None and weight - weight == 0:
+                    kept[key] = weight
+                elif weight is not None:
+                    self._notices.count("dropped", f"weights.{key}", str(weight))
+            if kept == self._weights:
+                return
+            self._weights = kept
+            at = None if step is None else limits.step(step, limits.silent)  # `log()` itself says what is wrong with it
+            last = 0 if self._writer is None else self._writer.journal.step
+            self._event("weights", {"step": last if at is None else at, "weights": kept})
+
+        self._quietly("weights", write)
+
+    def _event(self, kind: str, data: Mapping[str, object]) -> None:
+        def write() -> None:
+            writer = None if self._finished else self._own_writer()
+            if writer is None:
+                self._notices.count("after_finish", kind, self.id[:8])
+                return
+            found = self._valid(kind, data)
+            if found is not None and not writer.journal.event(kind, found):
+                self._notices.count("disk_full", kind, shown(found))
+
+        self._quietly(kind, write)
+
+    def _valid(self, kind: str, data: Mapping[str, object]) -> dict[str, object] | None:
+        """An event's data as the store takes it, without what looks like a secret in a configuration."""
+        found = limits.valid(kind, data, self._notices.count)
+        config = None if found is None else found.get("config")
+        if found is not None and isinstance(config, dict):
+            found["config"] = hidden(config)
+        return found
+
+    def _quietly(self, what: str, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:  # as in log()
+            self._notices.count("dropped", what, f"{type(error).__name__}: {text(error)}")
+
+    def _answered(self, wait_s: float) -> bool:
+        try:
+            return self._writer is not None and self._writer.flush(wait_s, patient=False)
+        except Exception as error:  # as in log()
+            self._notices.count("dropped", "should_stop()", text(error))
+            return False
+
+    def _rejoin(self) -> None:
+        """Let a finished run take what comes after its end, such as a test's metrics, as a writer that joins it."""
+        if self._finished:
+            self._finished, self._writer, self._capture, self._ending = False, None, None, None
+
+    def _own_writer(self) -> Writer | None:
+        """This process's writer; a child of a fork makes its own when it first logs, and joins the run."""
+        if self._writer is not None or self._finished:
+            return self._writer
+        with self._lock:
+            if self._writer is None:
+                self._start = {**self._start, "join": True}
+                self._writer = self._write(self._start)
+                self._journal = self._writer.journal
+                lifetime.begin(self)
+        return self._writer
+
+    def _forked(self) -> None:
+        """Called in the child of a fork: what the parent's threads and files do is none of its business."""
+        lifetime.leak(self._writer)
+        self._writer = self._capture = None
+        self._settings = self._settings.model_copy(update={"shipper": "thread"})  # a worker gets no process of its own
+        self._journal.retire()
+        self._lock = threading.RLock()
+        self._notices = Notices(self.name)
+        self._told_at = None
+
+    def _obeyed(self, writer: Writer) -> bool:
+        """True where the loop ended because of `should_stop`: little was logged after it first said so."""
+        if self._told_at is None:
+            return False
+        return writer.journal.count - self._told_at <= max(20, self._told_at // 20)

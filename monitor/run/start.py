@@ -1,0 +1,201 @@
+"""`init`, and `log`, `finish` and `alert` for the run that it returned last."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Literal
+
+from monitor.errors import RunExists, RunNotFound, SettingsError, Unauthorized
+from monitor.http.address import server_of
+from monitor.journal.write.journal import MAX_STEP
+from monitor.run import lifetime, options
+from monitor.run.disabled import DisabledRun
+from monitor.run.endings import ending
+from monitor.run.naming import run_name
+from monitor.run.run import Loggable, Run
+from monitor.settings import Settings, load
+
+if TYPE_CHECKING:
+    from monitor.shipping.sinks import Sink
+
+_FIRST_ANSWER_S: Final = 5.0
+
+
+def init(
+    project: str,
+    name: str | None = None,
+    config: object = None,
+    tags: object = None,
+    group: str | None = None,
+    loss: object = None,
+    mode: options.Mode = "auto",
+    server: str | None = None,
+    run_id: str | None = None,
+    resume: options.Resume = "never",
+    *,
+    ranks: options.Ranks = "first",
+    capture: options.Capture | None = None,
+    settings: Settings | None = None,
+    sink: Sink | None = None,
+) -> Run:
+    """Start a run, or go on with one.
+
+    Args:
+        project: the project it belongs to.
+        name: the run's name; None: a readable one, such as `brisk-otter-7`.
+        config: hyperparameters: a mapping, a dataclass, a namespace, or an object with `to_dict`.
+        tags: a mapping, or a list of words.
+        group: runs of one group are compared, such as the seeds of one experiment.
+        loss: what is known of the loss: a name, a mapping, one of `monitor.losses`, or the loss itself, such as
+            `torch.nn.CrossEntropyLoss(label_smoothing=0.1)`, whose settings are read.
+        mode: "auto": the server if one is configured, else the embedded store; "embedded", "server"; "offline": only
+            the journal, for `monitor sync`; "disabled": nothing at all.
+        server: the server's address; by default `MONITOR_SERVER_URL`.
+        run_id: 32 hex digits, for a run that is resumed or shared; by default a new id.
+        resume: "never": the run must be new; "allow": go on where it exists; "must": it must exist.
+        ranks: in a distributed job, "first": only rank 0 logs, the others are silent; "all": the others join the run.
+        capture: what to record of the surroundings: True, False, some of the names `git`, `command`, `packages`,
+            `host`, `gpus` and `system`, or such names mapped to True or False; by default `MONITOR_CAPTURE`, or all.
+        settings: settings to use instead of those of the environment.
+        sink: where to send to instead, such as a `MemorySink` in a test.
+
+    Returns:
+        The run. A server that is down is no error: points wait in the journal.
+
+    Raises:
+        SettingsError: an argument or a setting cannot be used; one line says which and what to write.
+        RunExists: `run_id` is stored and `resume` is "never".
+        RunNotFound: `run_id` is not stored and `resume` is "must".
+        Unauthorized: `run_id` is given and the server refuses the token.
+    """
+    options.one_of("mode", mode, options.MODES)
+    options.one_of("resume", resume, ("never", "allow", "must"))
+    options.one_of("ranks", ranks, ("first", "all"))
+    project = options.name_of("project", project)
+    rng = random.Random()  # names need no secrecy
+    shown = run_name(rng) if name is None else options.name_of("name", name)
+    known = name is None and resume != "never"  # the run has a name by now, which is to stay
+    rank = options.rank_of(os.environ)
+    if mode == "disabled" or (rank.number and ranks == "first"):
+        return lifetime.make_current(DisabledRun(project, shown))
+    ident, given = options.run_id_of(run_id, resume)
+    shown = f"run-{ident[:8]}" if known else shown
+    if rank.of > 1 and ranks == "all" and not given:
+        raise SettingsError("run_id", 'ranks="all" needs one run id for all ranks', "pass run_id or MONITOR_RUN_ID")
+    chosen = settings or load(server_url=server_of(server))
+    if mode == "server" and chosen.server_url is None:
+        raise SettingsError("server", 'mode="server" needs an address', "pass server= or set MONITOR_SERVER_URL")
+    server_of(chosen.server_url)
+    if capture is not None:
+        chosen = chosen.model_copy(update={"capture": options.capture_of(capture)})
+    start: dict[str, object] = {
+        "project": project,
+        "name": None if known else shown,
+        "group": None if group is None else options.name_of("group", group),
+        "config": options.config_of(config),
+        "tags": options.tags_of(tags),
+        "loss": options.loss_of(loss),
+        "resume": resume,
+        "heartbeat_s": chosen.heartbeat_s,
+        "join": bool(rank.number),
+    }
+    remote = chosen.server_url if mode in ("auto", "server", "offline") else None
+    run = Run(
+        settings=chosen,
+        run_id=ident,
+        name=shown,
+        start=start,
+        open_sink=None if mode == "offline" else _opener(chosen, remote, sink),
+        server=remote,
+        rng=rng,
+    )
+    if given and mode != "offline":
+        _refused_at_once(run)
+        if resume != "never" and sink is None:
+            _go_on_counting(run, chosen, remote)
+    if set(chosen.capture) - {"system"}:
+        run._capture = lifetime.in_background(lambda: _capture(run))
+    return lifetime.make_current(run)
+
+
+def log(
+    data: Loggable,
+    step: int | None = None,
+    epoch: float | None = None,
+    time: float | None = None,
+    *,
+    weights: Loggable | None = None,
+) -> None:
+    """Log metrics to the current run, the one that `init` returned last; see `Run.log`."""
+    current().log(data, step, epoch, time, weights=weights)
+
+
+def finish(status: str = "finished", error: object = None) -> None:
+    """End the current run; see `Run.finish`."""
+    current().finish(status, error)
+
+
+def alert(title: str, body: str = "", severity: Literal["critical", "warning", "info"] = "warning") -> None:
+    """Tell whoever listens to the current run's alerts; see `Run.alert`."""
+    current().alert(title, body, severity)
+
+
+def current() -> Run:
+    """The run that `init` returned last and that is not finished.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    run = lifetime.current_run()
+    if not isinstance(run, Run):
+        raise SettingsError("run", "no run is active", 'call monitor.init("my-project") first')
+    return run
+
+
+def _opener(settings: Settings, server: str | None, given: Sink | None) -> Callable[[], Sink]:
+    from monitor.shipping.sinks import Destination
+
+    return Destination(settings, server) if given is None else lambda: given
+
+
+def _refused_at_once(run: Run) -> None:
+    """For a run whose id was given: let a refusal of that be an error of `init`, where an answer comes in time.
+
+    Whatever else is answered may be some proxy's, and pass: the journal keeps the run meanwhile.
+    """
+    writer = run._writer
+    if writer is None or writer.shipper is None:
+        return
+    deadline = monotonic() + _FIRST_ANSWER_S
+    writer.shipper.first_answer(deadline - monotonic())
+    problem = writer.shipper.refused or writer.shipper.trouble
+    if isinstance(problem, RunExists | RunNotFound | Unauthorized) and not run._start.get("join"):
+        run._finished = True
+        lifetime.end(run)
+        writer.discard()
+        raise problem
+
+
+def _go_on_counting(run: Run, settings: Settings, server: str | None) -> None:
+    """Let automatic steps of a resumed run follow its last one, where that can be read."""
+    from monitor.reader.api import Api
+
+    try:
+        with Api(settings=settings.model_copy(update={"server_url": server})) as api:
+            steps = [info.last_step for info in api.run(run.id).series() if isinstance(info.last_step, int)]
+    except Exception:  # whatever is answered, and whatever is wrong with it, the training begins
+        return
+    if steps and run._writer is not None:
+        run._writer.journal.step = min(MAX_STEP, max(steps) + 1)
+
+
+def _capture(run: Run) -> None:
+    from monitor.run.capture import captured
+
+    run._event("capture", captured(run._settings.capture))
+
+
+__all__ = ["DisabledRun", "Run", "alert", "current", "ending", "finish", "init", "log"]

@@ -1,0 +1,321 @@
+"""The process that ships this process's journals, so that training shares no interpreter with the store and the rules.
+
+A thread that decodes batches, judges curves and talks to a database takes the interpreter's lock for milliseconds at a
+time, and `log()` stands still meanwhile. The journal is a file that any process can read, so another one does all
+that: `deliver.main`. It is told what to ship in lines of JSON and answers in lines of JSON. One courier serves all runs
+of its process. If it dies, another one is started, and goes on where the journal says. It outlives a process that is
+killed by as long as it takes to send what that one had logged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import sleep
+from typing import IO, Any, Final
+
+from monitor import errors
+from monitor.domain import Reply
+from monitor.shipping.shipment import Shipment
+from monitor.shipping.shipper import Shipper
+from monitor.shipping.sinks import Destination
+
+_START: Final = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from monitor.shipping.deliver import main; main()"
+)
+_TRIES: Final = 3
+"""Couriers that may die without having said a word before threads of this process take over."""
+_ENV: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+class Courier:
+    """This process's courier; it is started with the first shipment."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._shipments: dict[int, CourierShipment] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread: threading.Thread | None = None
+        self._next = 0
+        self._closed = False
+
+    def ship(self, shipment: CourierShipment) -> int:
+        """Take a shipment; the number it is spoken of by."""
+        with self._lock:
+            self._next += 1
+            number = self._next
+            self._shipments[number] = shipment
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="monitor-courier", daemon=True)
+                self._thread.start()
+            else:
+                self._tell({"do": "ship", "id": number, **shipment.order()})
+        return number
+
+    def tell(self, message: Mapping[str, object]) -> None:
+        """Send a message, if there is a courier who hears it; one that is started later is told what matters."""
+        with self._lock:
+            self._tell(message)
+
+    def drop(self, number: int) -> None:
+        """Forget a shipment."""
+        with self._lock:
+            self._shipments.pop(number, None)
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Let it go when the process ends; it leaves at once where there is nothing to ship."""
+        with self._lock:
+            self._closed = True
+            process = self._process
+        if process is not None:
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                _pipe(process.stdin).close()
+                process.wait(timeout_s)
+            process.returncode = process.returncode or 0  # it may still be sending; nobody waits for it
+
+    def forget(self) -> None:
+        """In the child of a fork: this end of the pipes is the parent's alone, or it would never be seen to close."""
+        if self._process is not None:
+            for pipe in (self._process.stdin, self._process.stdout):
+                os.close(_pipe(pipe).fileno())
+
+    def _tell(self, message: Mapping[str, object]) -> None:
+        if self._process is None:
+            return
+        with contextlib.suppress(OSError, ValueError):  # it is dead; the thread will notice
+            pipe = _pipe(self._process.stdin)
+            pipe.write(json.dumps(message).encode() + b"\n")
+            pipe.flush()
+
+    def _run(self) -> None:
+        failures = 0
+        while failures < _TRIES:
+            heard = False
+            try:
+                process = self._begin()
+                for line in _pipe(process.stdout):
+                    heard = True
+                    self._heard(json.loads(line))
+            except (OSError, ValueError):
+                heard = False
+            failures = 0 if heard else failures + 1
+            with self._lock:
+                ended, self._process = self._process, None
+                if ended is not None:
+                    with contextlib.suppress(OSError):
+                        _pipe(ended.stdin).close()
+                    _pipe(ended.stdout).close()
+                    ended.wait()
+                if self._closed or not self._shipments:
+                    self._thread = None
+                    return
+            sleep(0.1 * failures)
+        self._give_up()
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        path = [entry or str(Path.cwd()) for entry in sys.path]
+        process = subprocess.Popen(
+            [sys.executable, "-c", _START, json.dumps(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **_ENV},
+            process_group=0 if sys.platform != "win32" else None,  # Ctrl-C is meant for the training
+        )
+        with self._lock:
+            self._process = process
+            self._tell({"do": "begin", "parent": os.getpid()})
+            for number, shipment in self._shipments.items():
+                self._tell({"do": "ship", "id": number, **shipment.order()})
+        return process
+
+    def _heard(self, message: Mapping[str, Any]) -> None:
+        shipment = self._shipments.get(message["id"])
+        if shipment is not None:
+            shipment.heard(message)
+
+    def _give_up(self) -> None:
+        with self._lock:
+            left, self._shipments = list(self._shipments.values()), {}
+            self._thread = None
+        for shipment in left:
+            shipment.fall_back()
+
+
+class CourierShipment(Shipment):
+    """One writer's journal, shipped by the courier.
+
+    Args:
+        folder: the writer's folder.
+        run_id: 32 hex digits.
+        writer: the writer's name.
+        destination: where to.
+        joins: True for an extra writer, who waits for the run to appear.
+        on_reply: called with each reply, in the courier's thread.
+        on_links: called once, after the first reply, with the addresses of what runs beside the server.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        run_id: str,
+        writer: str,
+        destination: Destination,
+        *,
+        on_reply: Callable[[Reply], None],
+        on_links: Callable[[Mapping[str, str]], None] | None = None,
+        joins: bool = False,
+    ) -> None:
+        super().__init__(folder, run_id, writer, on_reply=on_reply, on_links=on_links)
+        self._destination, self._joins = destination, joins
+        self._courier = courier()
+        self._number = 0
+        self._draining = False
+        self._ended = False
+        self._local: Shipper | None = None
+
+    def order(self) -> dict[str, object]:
+        """What the courier has to know to ship it."""
+        settings = self._destination.settings
+        return {
+            "folder": str(self.folder), "run_id": self.run_id, "writer": self.writer, "joins": self._joins,
+            "server": self._destination.server, "settings": settings.model_dump(mode="json"),
+            "draining": self._draining,
+        }  # fmt: skip
+
+    def start(self) -> None:
+        """Hand it to the courier."""
+        self._number = self._courier.ship(self)
+
+    def alive(self) -> bool:
+        """True until it has been stopped."""
+        return not self._ended if self._local is None else self._local.alive()
+
+    def hurry(self, *, draining: bool) -> None:
+        """Send what is there now; see `Shipment.hurry`."""
+        self._draining = draining
+        if self._local is not None:
+            self._local.hurry(draining=draining)
+        else:
+            self._courier.tell({"do": "hurry", "id": self._number, "draining": draining})
+
+    def stop(self, timeout_s: float = 2.0) -> bool:
+        """End; False where the courier is still in a call that does not return."""
+        if self._local is not None:
+            return self._local.stop(timeout_s)
+        self._courier.tell({"do": "stop", "id": self._number})
+        with self._changed:
+            ended = self._changed.wait_for(lambda: self._ended or self._local is not None, timeout_s)
+        self._courier.drop(self._number)
+        return ended if self._local is None else self._local.stop(timeout_s)
+
+    def heard(self, message: Mapping[str, Any]) -> None:
+        """Take down what the courier says of it."""
+        if "say" in message:
+            self.say(str(message["say"]))
+        if "reply" in message:
+            self._on_reply(Reply.from_dict(message["reply"]))
+        if "links" in message and self._on_links is not None:
+            self._on_links(message["links"])
+        if "acked" in message:
+            self.note(
+                acked=int(message["acked"]),
+                refused=error_from(message.get("refused")),
+                trouble=error_from(message.get("trouble")),
+            )
+        if message.get("ended"):
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+    def fall_back(self) -> None:
+        """Ship from a thread of this process, because no courier can be had."""
+        self.say("the process that ships the journal cannot be started; a thread of this one does it")
+        settings = self._destination.settings
+        local = _Local(self, self._destination, settings.ship_interval_s, settings.heartbeat_s, joins=self._joins)
+        local.start()
+        with self._changed:
+            self._local = local
+            self._changed.notify_all()
+        local.hurry(draining=self._draining)
+
+
+class _Local(Shipper):
+    """A shipper that tells what it notes to the shipment it stands in for."""
+
+    def __init__(
+        self, outer: CourierShipment, destination: Destination, interval_s: float, heartbeat_s: float, *, joins: bool
+    ) -> None:
+        super().__init__(
+            outer.folder, outer.run_id, outer.writer, destination, interval_s=interval_s, heartbeat_s=heartbeat_s,
+            on_reply=outer._on_reply, on_links=outer._on_links, joins=joins,
+        )  # fmt: skip
+        self._outer = outer
+
+    def note(
+        self, *, acked: int | None = None, refused: Exception | None = None, trouble: Exception | None = None
+    ) -> None:
+        """Take down how far it is, in both."""
+        super().note(acked=acked, refused=refused, trouble=trouble)
+        self._outer.note(acked=acked, refused=refused, trouble=trouble)
+
+
+def error_to(error: Exception | None) -> dict[str, str] | None:
+    """An error as plain data."""
+    return None if error is None else {"kind": type(error).__name__, "text": str(error)}
+
+
+def error_from(data: Mapping[str, str] | None) -> Exception | None:
+    """The error that plain data stand for: of the same class where it is one of ours, with the same text.
+
+    >>> error_from(error_to(errors.RunNotFound("abc")))
+    RunNotFound("no run 'abc'; `monitor runs ls` lists the runs there are")
+    """
+    if data is None:
+        return None
+    kind = getattr(errors, data["kind"], None)
+    if not isinstance(kind, type) or not issubclass(kind, errors.MonitorError):
+        return errors.MonitorError(f"{data['kind']}: {data['text']}")
+    error = kind.__new__(kind)
+    Exception.__init__(error, data["text"])
+    return error
+
+
+def possible() -> bool:
+    """True where this process can start another one of its kind."""
+    return bool(sys.executable) and not getattr(sys, "frozen", False) and sys.platform != "emscripten"
+
+
+_one: list[Courier] = []
+
+
+def courier() -> Courier:
+    """This process's courier."""
+    if not _one:
+        _one.append(Courier())
+    return _one[0]
+
+
+def close(timeout_s: float = 2.0) -> None:
+    """Let this process's courier go, at its end."""
+    if _one:
+        _one.pop().close(timeout_s)
+
+
+def forget() -> Courier | None:
+    """In the child of a fork: the courier is the parent's."""
+    if not _one:
+        return None
+    found = _one.pop()
+    found.forget()
+    return found
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None
+    return pipe

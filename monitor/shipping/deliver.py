@@ -1,0 +1,191 @@
+"""What the courier's process does: ship the journals it is told to, and say how far it is.
+
+It ends when the process that started it does, however that comes about, and sends what was left behind before.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any, Final
+
+from monitor.journal.notices import LOGGER
+from monitor.settings import Settings
+from monitor.shipping.courier import error_to
+from monitor.shipping.shipper import Shipper
+from monitor.shipping.sinks import Destination
+
+_IDLE_S: Final = 60.0
+"""Seconds without anything to ship after which it leaves; the next run starts another one."""
+_LOOK_S: Final = 2.0
+"""Seconds between looks whether the parent is still there, in case a child of it holds the pipe open."""
+_PATIENCE_S: Final = 120.0
+"""Seconds without a record stored after which a courier whose parent is gone leaves the rest to `monitor sync`.
+
+As long as something is stored it goes on: a receiver may be slow, and what was left behind may be much.
+"""
+_AGAIN_S: Final = 2.0
+"""Seconds between tries of what failed."""
+_NICE: Final = 10
+"""The training goes first where cores are few."""
+
+
+class Delivery(Shipper):
+    """A shipper that writes down for another process what it does."""
+
+    def __init__(self, number: int, order: Mapping[str, Any], answers: Answers) -> None:
+        settings = Settings(**order["settings"])
+        self.destination = Destination(settings, order["server"])
+        super().__init__(
+            Path(order["folder"]),
+            order["run_id"],
+            order["writer"],
+            self.destination,
+            interval_s=settings.ship_interval_s,
+            heartbeat_s=settings.heartbeat_s,
+            on_reply=lambda reply: answers.write({"id": number, "reply": reply.to_dict()}),
+            on_links=lambda links: answers.write({"id": number, "links": dict(links)}),
+            joins=order["joins"],
+        )
+        self.number, self._answers = number, answers
+        self.hurry(draining=order["draining"])
+
+    def note(
+        self, *, acked: int | None = None, refused: Exception | None = None, trouble: Exception | None = None
+    ) -> None:
+        """Pass on how far it is."""
+        super().note(acked=acked, refused=refused, trouble=trouble)
+        found = {"acked": self.acked, "refused": error_to(self.refused), "trouble": error_to(trouble)}
+        self._answers.write({"id": self.number, **found})
+
+    def say(self, text: str, unexpected: Exception | None = None) -> None:
+        """Pass on a warning."""
+        more = f" ({type(unexpected).__name__})" if unexpected is not None else ""
+        self._answers.write({"id": self.number, "say": text + more})
+
+    def say_left(self, why: str) -> None:
+        """Tell whoever reads the error output of the parent, which is this process's too, that something is left."""
+        LOGGER.warning("run %s: not all of it is sent (%s); `monitor sync` sends the rest", self.run_id[:8], why)
+
+    def _end(self, ack: Any) -> None:
+        super()._end(ack)
+        self._answers.write({"id": self.number, "ended": True})
+
+
+class Answers:
+    """The pipe to the parent; whatever else is printed in this process goes to its error output."""
+
+    def __init__(self) -> None:
+        self._fd = os.dup(1)
+        os.dup2(2, 1)
+        self._lock = threading.Lock()
+
+    def write(self, message: Mapping[str, object]) -> None:
+        """Write a message; nobody may be there to read it any more."""
+        data = json.dumps(message).encode() + b"\n"
+        with self._lock, suppress(OSError):
+            while data:
+                data = data[os.write(self._fd, data) :]
+
+
+def main() -> None:
+    """Ship until the parent is gone, or has had nothing to ship for a while."""
+    for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        signal.signal(number, signal.SIG_IGN)  # it ends with its parent, which may have something left to send
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
+    gc.disable()  # until what it takes is loaded
+    answers = Answers()
+    deliveries: dict[int, Delivery] = {}
+    for order in _orders(deliveries):
+        number = order.get("id", 0)
+        if order["do"] == "ship":
+            _load(embedded=order["server"] is None)
+            deliveries[number] = Delivery(number, order, answers)
+            deliveries[number].start()
+        elif number in deliveries and order["do"] == "hurry":
+            deliveries[number].hurry(draining=order["draining"])
+        elif number in deliveries and order["do"] == "stop":
+            deliveries.pop(number).stop(0.0)
+    _leave(deliveries)
+    os._exit(0)
+
+
+def _load(*, embedded: bool) -> None:
+    """Import what shipping takes, without the garbage collector, which would look through it all again and again."""
+    import monitor.journal.read.records
+
+    if embedded:
+        import monitor.ingest  # noqa: F401  # the sink's, loaded here
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
+
+
+def _orders(deliveries: Mapping[int, Delivery]) -> Iterator[Mapping[str, Any]]:
+    """What the parent says, until it has gone, or has been silent for long."""
+    held, parent, heard = b"", 0, monotonic()
+    while True:
+        if sys.platform != "win32" and not select.select([0], [], [], _LOOK_S)[0]:
+            idle = not deliveries and monotonic() - heard > _IDLE_S
+            if idle or (parent and os.getppid() != parent):
+                return
+            continue
+        data = os.read(0, 1 << 16)
+        if not data:
+            return
+        heard = monotonic()
+        *lines, held = (held + data).split(b"\n")
+        for line in lines:
+            order = json.loads(line)
+            if order["do"] == "begin":
+                parent = order["parent"]
+            else:
+                yield order
+
+
+def _leave(deliveries: Mapping[int, Delivery]) -> None:
+    """Send what the parent left behind when it was killed; a process that ends by itself has left nothing."""
+    for delivery in deliveries.values():
+        delivery.stop(_PATIENCE_S)
+    for delivery in deliveries.values():
+        left = _send_rest(delivery)
+        if left:
+            delivery.say_left(left)
+
+
+def _send_rest(delivery: Delivery) -> str | None:
+    """Send the journal of a dead parent, and those of its helpers; why something is left, None where nothing is."""
+    from monitor.shipping.sync import Leftover, SyncReport, ship_run
+
+    stored_at, why = monotonic(), None
+
+    def progress(_: Leftover, __: int) -> None:
+        nonlocal stored_at
+        stored_at = monotonic()
+
+    while delivery.folder.is_dir():
+        if monotonic() - stored_at > _PATIENCE_S:
+            return why or "another process holds it"
+        try:
+            until = stored_at + _PATIENCE_S
+            report = ship_run(delivery.folder.parent, delivery.destination, until=until, progress=progress)
+        except Exception as error:  # it stays for `monitor sync`, if it does not pass
+            why, report = str(error), SyncReport()
+        own = [item for item in report.left if item.folder == delivery.folder]
+        if own:
+            why = own[0].problem
+            if own[0].refused:
+                return why
+        # The kernel has closed the parent's pipe and perhaps not yet its lock.
+        sleep(_AGAIN_S if report.left or why else 0.05)
+    return None

@@ -1,0 +1,203 @@
+"""The thread that takes what the journal holds to the sink, in order, until it is acknowledged.
+
+A server that is down costs nothing but disk: the shipper waits, longer each time, and goes on where it was. A record
+that the receiver refuses for good is set aside, see `carrier`. Where it refuses everything, that is said once, and what
+was logged stays in the journal.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from monitor.domain import Reply
+from monitor.errors import (
+    OffsetGap,
+    RunExists,
+    RunNotFound,
+    SchemaMismatch,
+    ServerUnreachable,
+    StoreError,
+    Unauthorized,
+    WireError,
+)
+from monitor.journal.ack import AckFile
+from monitor.shipping.shipment import Shipment
+
+if TYPE_CHECKING:
+    from monitor.shipping.carrier import Carrier
+    from monitor.shipping.sinks import Sink
+
+_FIRST_WAIT_S: Final = 0.25
+_MOST_WAIT_S: Final = 30.0
+_SLOW_WAIT_S: Final = 60.0
+"""Between tries after a refusal that a person has to mend: a token, a schema."""
+_DRAIN_WAIT_S: Final = 0.5
+_WORTH_RECORDS: Final = 5000
+"""A batch of so many records is followed by the next one at once."""
+
+
+class Shipper(Shipment):
+    """Ships one writer's journal from a thread.
+
+    Args:
+        folder: the writer's folder.
+        run_id: 32 hex digits.
+        writer: the writer's name.
+        open_sink: makes the sink, in the shipper's thread; may raise what `Sink.send` may.
+        interval_s: seconds between batches.
+        heartbeat_s: seconds between signs of life where there is nothing to send.
+        on_reply: called with each reply, in the shipper's thread.
+        on_links: called once, after the first reply, with the addresses of what runs beside the server.
+        joins: True for an extra writer, who waits for the run to appear.
+        rng: spreads the retries of many clients.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        run_id: str,
+        writer: str,
+        open_sink: Callable[[], Sink],
+        *,
+        interval_s: float,
+        heartbeat_s: float,
+        on_reply: Callable[[Reply], None],
+        on_links: Callable[[Mapping[str, str]], None] | None = None,
+        joins: bool = False,
+        rng: random.Random | None = None,
+    ) -> None:
+        super().__init__(folder, run_id, writer, on_reply=on_reply, on_links=on_links)
+        self._open_sink = open_sink
+        self._interval_s, self._heartbeat_s = interval_s, heartbeat_s
+        self._joins = joins
+        self._rng = rng or random.Random()  # jitter needs no secrecy
+        self._sink: Sink | None = None
+        self._carrier: Carrier | None = None
+        self._failures = 0
+        self._said: set[str] = set()
+        self._awake = False
+        self._draining = False
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name=f"monitor-shipper-{run_id[:8]}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to ship."""
+        self._thread.start()
+
+    def alive(self) -> bool:
+        """True while the thread runs."""
+        return self._thread.is_alive()
+
+    def hurry(self, *, draining: bool) -> None:
+        """Send what is there now; see `Shipment.hurry`."""
+        with self._changed:
+            self._awake = self._awake or draining or not self._draining
+            self._draining = draining
+            self._changed.notify_all()
+
+    def stop(self, timeout_s: float = 2.0) -> bool:
+        """End the thread; False where it is still in a call that does not return."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        beat = monotonic()
+        ack = None
+        while not self._stopped:
+            try:
+                if ack is None:
+                    ack = AckFile(self.folder)
+                if self._ship(ack, heartbeat=monotonic() - beat >= self._heartbeat_s):
+                    beat = monotonic()
+                wait = self._interval_s
+            except Exception as error:  # the thread must outlive whatever a sink or a disk comes up with
+                wait = self._failed(error)
+            with self._changed:
+                self._changed.wait_for(lambda: self._awake or self._stopped, wait)
+                self._awake = False
+        self._end(ack)
+
+    def _end(self, ack: AckFile | None) -> None:
+        if ack is not None:
+            ack.close()
+        if self._sink is not None:
+            self._sink.close()
+
+    def _ship(self, ack: AckFile, *, heartbeat: bool) -> bool:
+        """Send all that is there; True where the receiver answered at least once."""
+        if isinstance(self.refused, RunExists | RunNotFound):
+            return False
+        carrier = self._carrier = self._carrier or self._begin(ack)
+        answered = False
+        while not self._stopped:
+            part = carrier.load()
+            if part is None and (answered or not heartbeat or not self.acked):
+                return answered
+            self._send(carrier, ack)
+            answered = True
+            if part is None or not (carrier.more or part.count >= _WORTH_RECORDS or carrier.reader.behind()):
+                return True  # what is logged from now on waits for its interval, or each point would be a batch
+        return answered
+
+    def _begin(self, ack: AckFile) -> Carrier:
+        from monitor.journal.read.records import JournalReader
+        from monitor.shipping.carrier import Carrier
+
+        self.acked = ack.position.record
+        reader = JournalReader(self.folder, ack.position, run_id=self.run_id)
+        return Carrier(reader, self.run_id, self.writer, lambda text: self._say(f"{text}; the rest goes on"))
+
+    def _send(self, carrier: Carrier, ack: AckFile) -> None:
+        if self._sink is None:
+            self._sink = self._open_sink()
+        aside = carrier.aside
+        reply = carrier.send(self._sink, self.acked)
+        if reply is not None and carrier.aside == aside:
+            self._failures = 0  # where it fails at one record after the other it is not hurried
+        position, before = carrier.reader.position, ack.position
+        if reply is None and position == before:
+            return
+        if position != before:
+            ack.write(position)
+        if position.segment != before.segment:
+            carrier.reader.drop_read()
+        if reply is not None:
+            self._on_reply(reply)
+            links = getattr(self._sink, "links", None)
+            if self._on_links is not None and links is not None:
+                self._on_links(links())
+            self._on_links = None
+        self.note(acked=position.record)
+
+    def _failed(self, error: Exception) -> float:
+        """Note a failure; the seconds to wait before the next try."""
+        waits_for_run = self._joins and isinstance(error, RunNotFound)
+        if isinstance(error, WireError | RunExists | RunNotFound | OffsetGap) and not waits_for_run:
+            self._say(f"refused: {error}; what was logged stays in {self.folder}")
+            self.note(refused=error)
+            return _SLOW_WAIT_S
+        self._failures += 1
+        known = isinstance(error, ServerUnreachable | StoreError | Unauthorized | OSError)
+        self._say(f"{error}; logging goes on, points wait in {self.folder}", None if known else error)
+        self.note(trouble=error)
+        if isinstance(error, Unauthorized | SchemaMismatch):
+            most = _SLOW_WAIT_S
+        else:
+            most = _DRAIN_WAIT_S if self._draining else _MOST_WAIT_S
+        wait = min(most, _FIRST_WAIT_S * 2.0 ** min(self._failures - 1, 16))
+        return wait * self._rng.uniform(0.5, 1.5)
+
+    def _say(self, text: str, unexpected: Exception | None = None) -> None:
+        kind = text[:60]
+        if kind not in self._said:
+            self._said.add(kind)
+            self.say(text, unexpected)

@@ -1,0 +1,216 @@
+"""Where batches go: the embedded store in this process, a server over HTTP, or memory.
+
+A sink does one thing: it takes a batch and answers with a `Reply`, or raises. Retries, backoff and the order of batches
+belong to the shipper. A batch may be sent again after any error; the receiver knows by its offset what it has.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import time_ns
+from typing import TYPE_CHECKING, Protocol
+
+from monitor.domain import Recommendation, Reply
+from monitor.errors import MonitorError, OffsetGap, RunExists, RunNotFound, ServerUnreachable
+from monitor.http.address import shown
+from monitor.http.answers import understood
+from monitor.http.client import ANSWER_S, connect, request
+from monitor.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
+
+    from monitor.wire import Batch, Event
+
+
+class Sink(Protocol):
+    """Takes batches of one or more writers, one call at a time."""
+
+    def send(self, batch: Batch) -> Reply:
+        """Store a batch, or a heartbeat.
+
+        Raises:
+            OffsetGap: the batch does not start where the writer's last one ended.
+            ServerUnreachable: nobody answered, or not in time; the batch may have been stored all the same.
+            ServerFailed: the receiver failed at this batch; so does whoever raises anything unexpected.
+            StoreError: the database refused for now.
+            BatchTooLarge: so large a batch is not taken; a smaller one may be.
+            WireError: the batch is refused for good.
+            RunExists: the run is there, and its writer said `resume="never"`.
+            RunNotFound: the run is not there, and its writer wants to join or resume it.
+            Unauthorized: the token is not known.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give connections back."""
+        ...
+
+
+class EmbeddedSink:
+    """The store in this process: the same `ingest` that the server calls.
+
+    Args:
+        settings: names the database and the rules.
+        clock: milliseconds since the epoch.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
+        from monitor.ingest import ingest, liveness
+        from monitor.ingest.engines import open_engines
+        from monitor.store import Store
+
+        settings.make_dir()
+        self._ingest = ingest
+        self._clock = clock
+        self._engines = open_engines(settings)
+        self._store = Store.open(settings.store_url)
+        liveness.check(self._store, settings, clock(), quiet=True)  # there may be no server to tell who was killed
+
+    def send(self, batch: Batch) -> Reply:
+        """Store a batch; see `Sink.send`."""
+        return self._ingest(self._store, self._engines, batch, now_ms=self._clock())
+
+    def close(self) -> None:
+        """Close the database."""
+        self._store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a run goes, as plain data: called, it makes the sink, in this process or in another.
+
+    Attributes:
+        settings: names the embedded store, the rules and the token.
+        server: the server's address; None: the embedded store.
+    """
+
+    settings: Settings
+    server: str | None = None
+
+    def __call__(self) -> Sink:
+        """Make the sink."""
+        if self.server is not None:
+            return HttpSink(self.server, self.settings.token)
+        return EmbeddedSink(self.settings, lambda: time_ns() // 1_000_000)
+
+
+class HttpSink:
+    """A server's `/api/v1/batches`, over one connection that is kept.
+
+    Args:
+        server: the server's address.
+        token: bearer token, None where the server wants none.
+        answer_s: seconds to wait for an answer, at most.
+        transport: for tests, what httpx sends through.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        token: str | None = None,
+        *,
+        answer_s: float = ANSWER_S,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._server = shown(server.rstrip("/"))
+        self._client = connect(server, token, answer_s=answer_s, transport=transport)
+
+    def send(self, batch: Batch) -> Reply:
+        """Store a batch; see `Sink.send`."""
+        from monitor.wire import MEDIA_TYPE, encode_batch
+
+        headers = {"Content-Type": MEDIA_TYPE}
+        try:
+            data = request(self._client, "POST", "/api/v1/batches", content=encode_batch(batch), headers=headers)
+        except OffsetGap as gap:
+            raise OffsetGap(batch.run_id, batch.writer, expected=gap.expected, got=batch.first) from None
+        except RunExists:
+            raise RunExists(batch.run_id) from None
+        except RunNotFound:
+            raise RunNotFound(batch.run_id) from None
+        with understood(self._server):
+            reply = Reply.from_dict(data)  # type: ignore[arg-type]  # whatever it is, `understood` tells
+            if type(reply.acked) is not int or reply.acked < batch.end:  # somebody else's answer, or an old one
+                raise ServerUnreachable(self._server, f"it acknowledges {reply.acked!r:.40} records of {batch.end}")
+        return reply
+
+    def links(self) -> Mapping[str, str]:
+        """Addresses of what runs beside the server, such as "dashboard"; empty where it does not say."""
+        try:
+            data = request(self._client, "GET", "/api/v1/info")
+        except MonitorError:
+            return {}
+        links = data.get("links") if isinstance(data, Mapping) else None
+        return {str(name): str(link) for name, link in links.items()} if isinstance(links, Mapping) else {}
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+
+class MemorySink:
+    """A receiver in memory that keeps the contract to the letter; for tests of what people build on the SDK.
+
+    Args:
+        before: called with each batch before it is taken; what it raises is what `send` raises.
+        after: called when a batch has been taken, before the answer; raising here is a lost answer.
+
+    Attributes:
+        recommendation: what replies carry.
+        stop_requested: who asks the loop to stop.
+        batches: all that were taken, heartbeats too.
+    """
+
+    def __init__(
+        self, before: Callable[[Batch], None] | None = None, after: Callable[[Batch], None] | None = None
+    ) -> None:
+        self.recommendation = Recommendation()
+        self.stop_requested: str | None = None
+        self.batches: list[Batch] = []
+        self._before, self._after = before, after
+        self._acked: dict[tuple[str, str], int] = {}
+        self._changed = threading.Condition()
+
+    def send(self, batch: Batch) -> Reply:
+        """Take a batch; see `Sink.send`."""
+        if self._before is not None:
+            self._before(batch)
+        with self._changed:
+            acked = self._acked.get((batch.run_id, batch.writer), 0)
+            duplicate = bool(batch.count) and batch.end <= acked
+            if not duplicate:
+                if batch.first != acked:
+                    raise OffsetGap(batch.run_id, batch.writer, expected=acked, got=batch.first)
+                acked = self._acked[batch.run_id, batch.writer] = batch.end
+                self.batches.append(batch)
+                self._changed.notify_all()
+        if self._after is not None:
+            self._after(batch)
+        return Reply(
+            acked=acked, recommendation=self.recommendation, stop_requested=self.stop_requested, duplicate=duplicate
+        )
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def wait_for(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until a condition over what was taken holds; False where it did not in time."""
+        with self._changed:
+            return self._changed.wait_for(condition, timeout_s)
+
+    def points(self, run_id: str, key: str) -> list[tuple[int, float]]:
+        """Steps and values of a series, in the order in which they were taken."""
+        rows: list[tuple[int, float]] = []
+        for batch in self.batches:
+            if batch.run_id == run_id and key in batch.keys:
+                chosen = batch.points.key == batch.keys.index(key)
+                rows += zip(batch.points.step[chosen].tolist(), batch.points.value[chosen].tolist(), strict=True)
+        return rows
+
+    def events(self, run_id: str, kind: str | None = None) -> list[Event]:
+        """Events of a run, of one kind or of all."""
+        found = [e for batch in self.batches if batch.run_id == run_id for e in batch.events]
+        return [e for e in found if kind is None or e.kind == kind]

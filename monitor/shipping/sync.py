@@ -1,0 +1,375 @@
+"""Journals that their processes left behind: what is unsent, and sending it.
+
+A journal is left behind by `kill -9`, by a server that was down when the run ended, and by `mode="offline"`. Folders
+whose writer still lives are never touched.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Final
+
+from monitor.errors import MonitorError, RunExists, RunNotFound, WireError
+from monitor.http.address import server_of, shown
+from monitor.journal.ack import AckFile, read_ack
+from monitor.journal.claim import GONE, Claim, claim, note_of, remove, runs
+from monitor.journal.read.records import JournalReader
+from monitor.journal.segment import segment_files, size_on_disk
+from monitor.shipping.carrier import Carrier, aside
+
+if TYPE_CHECKING:
+    from monitor.settings import Settings
+    from monitor.shipping.sinks import Sink
+
+_AGAIN_S: Final = 0.25
+"""Seconds before a batch is sent again at which a receiver failed; so many more each time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """One writer's journal on this machine.
+
+    Attributes:
+        run_id: the run's id.
+        run_name: its name, "" where the journal does not say.
+        writer: the writer's name.
+        live: True while somebody holds it: its process, or one that sends it.
+        writing: True while its process runs, as far as can be seen from here.
+        records: records that are not acknowledged.
+        points: points in them.
+        lost: records among them that cannot be read: damaged, or without the value that was to come from a device.
+        size: bytes on disk.
+        pid: the writer's process.
+        server: the server that its run is meant for; None: the embedded store, or whoever asks.
+        embedded: True where the run has gone to the embedded store so far.
+        offline: True where its process was never to send it.
+        problem: why the last try to send it failed, None where there was none.
+        refused: True where that was for good.
+        aside: records that were refused and left out so far.
+        why_aside: why the last of them was.
+        odd: what is wrong with its files, in one line; None where nothing is.
+        foreign: True where segments of another run lie in its folder, which is therefore kept.
+        unreadable: True where nothing is known of it but its `problem`.
+    """
+
+    folder: Path
+    run_id: str
+    run_name: str
+    project: str
+    writer: str
+    live: bool
+    records: int
+    points: int
+    size: int
+    lost: int = 0
+    pid: int | None = None
+    server: str | None = None
+    embedded: bool = False
+    offline: bool = False
+    problem: str | None = None
+    refused: bool = False
+    aside: int = 0
+    why_aside: str | None = None
+    odd: str | None = None
+    foreign: bool = False
+    unreadable: bool = False
+    writing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncReport:
+    """What `sync` did.
+
+    Attributes:
+        sent: journals that are stored in full now, and deleted here.
+        left: journals that are still here, each with its `problem`.
+        lost: records whose values a crash took before they came from a device, or that the disk lost.
+    """
+
+    sent: tuple[Leftover, ...] = ()
+    left: tuple[Leftover, ...] = ()
+    lost: int = 0
+
+
+Progress = Callable[[Leftover, int], None]
+"""Called with a journal and how many of its records have been sent."""
+
+
+def unsent(journal_dir: Path) -> tuple[Leftover, ...]:
+    """The journals in a folder that hold records which are not acknowledged, or belong to a living writer.
+
+    Args:
+        journal_dir: `settings.journal_dir`. One journal that cannot be read keeps no other from being told.
+    """
+    found = (_look_or_say(folder) for folder in _folders(journal_dir))
+    return tuple(
+        item for item in found if item is not None and (item.live or item.records or item.unreadable or item.foreign)
+    )
+
+
+def sync(
+    journal_dir: Path, open_sink: Callable[[Leftover], Sink | None], progress: Progress | None = None
+) -> SyncReport:
+    """Send the journals of dead processes, oldest first, and delete what is stored.
+
+    Args:
+        journal_dir: `settings.journal_dir`.
+        open_sink: makes the sink for a journal, only where it has something to send and its destination is another one
+            than that of the journal before it; None: that journal is not to be sent from here.
+        progress: told how far each journal is.
+
+    Returns:
+        What was sent and what was left. Nothing is raised for a journal that is refused, or whose destination cannot
+        be reached; the others go on.
+    """
+    return _ship_all(_folders(journal_dir), open_sink, progress, None)
+
+
+def meant_for(item: Leftover, configured: str | None) -> str | None:
+    """The server that a journal is meant for, None for the embedded store.
+
+    Args:
+        item: the journal.
+        configured: the server of a run that named none.
+    """
+    if item.server is None:
+        return None if item.embedded else configured
+    # A journal's note holds no password; the setting does.
+    return configured if configured is not None and shown(configured) == shown(item.server) else item.server
+
+
+def own_destination(settings: Settings, server: str | None = None) -> Callable[[Leftover], Sink]:
+    """Let each journal go where its run was meant to go.
+
+    Args:
+        settings: say where a run goes that named no server.
+        server: where all of them are to go instead.
+
+    Raises:
+        SettingsError: an address cannot be used.
+    """
+    instead, configured = server_of(server), server_of(settings.server_url)
+
+    def open_sink(item: Leftover) -> Sink:
+        from monitor.shipping.sinks import Destination
+
+        return Destination(settings, instead or meant_for(item, configured))()
+
+    return open_sink
+
+
+def ship_run(
+    run_folder: Path, open_sink: Callable[[], Sink], *, until: float, progress: Progress | None = None
+) -> SyncReport:
+    """Send what dead writers of one run left behind.
+
+    Args:
+        run_folder: the run's folder under `settings.journal_dir`.
+        open_sink: makes the sink.
+        until: `time.monotonic()` after which no further journal is begun.
+        progress: told how far each journal is.
+    """
+    return _ship_all(_writers(run_folder), lambda _: open_sink(), progress, until)
+
+
+class _Sinks:
+    """One sink for each destination that is met."""
+
+    def __init__(self, open_sink: Callable[[Leftover], Sink | None]) -> None:
+        self._open = open_sink
+        self._made: dict[tuple[str | None, bool], Sink | None] = {}
+
+    def of(self, item: Leftover) -> Sink | None:
+        place = item.server, item.embedded
+        if place not in self._made:
+            self._made[place] = self._open(item)
+        return self._made[place]
+
+    def close(self) -> None:
+        for sink in self._made.values():
+            if sink is not None:
+                sink.close()
+
+
+def _ship_all(
+    folders: list[Path], open_sink: Callable[[Leftover], Sink | None], progress: Progress | None, until: float | None
+) -> SyncReport:
+    sinks = _Sinks(open_sink)
+    sent: list[Leftover] = []
+    left: list[Leftover] = []
+    lost = 0
+    try:
+        for folder in folders:
+            if until is not None and monotonic() > until:
+                break
+            try:
+                held = claim(folder)
+            except OSError as error:
+                left.append(_unreadable(folder, error))
+                continue
+            if held is None:
+                continue
+            try:
+                item = _look_or_say(folder, live=False)
+                if item is not None and item.unreadable:
+                    left.append(item)
+                elif item is not None and (found := _ship_claimed(item, held, sinks, progress)) is not None:
+                    lost += found.lost
+                    sent += found.sent
+                    left += found.left
+            finally:
+                held.release()
+    finally:
+        sinks.close()
+    return SyncReport(sent=tuple(sent), left=tuple(left), lost=lost)
+
+
+def _ship_claimed(item: Leftover, held: Claim, sinks: _Sinks, progress: Progress | None) -> SyncReport | None:
+    """Send one journal and delete it; None where it is meant for another place."""
+    try:
+        sink = sinks.of(item) if item.records else None
+        if item.records and sink is None:
+            return None
+        lost = _ship(item, sink, progress)
+        sent = (_told(item),)
+        if item.foreign:
+            left = (replace(item, problem=f"{item.odd}; move it to a folder of its run"),)
+            return SyncReport(sent=sent, left=left, lost=lost)
+        remove(item.folder)
+    except Exception as error:  # whatever is wrong with one journal, the others go on
+        held.say_why(_words(error))
+        for_good = isinstance(error, WireError | RunExists | RunNotFound)
+        return SyncReport(left=(replace(_told(item), problem=_words(error), refused=for_good),))
+    return SyncReport(sent=sent, lost=lost)
+
+
+def _ship(item: Leftover, sink: Sink | None, progress: Progress | None) -> int:
+    """Send one journal whose folder is claimed; the records that were lost."""
+    ack = AckFile(item.folder)
+    reader = JournalReader(item.folder, ack.position, recover=True, run_id=item.run_id)
+    carrier = Carrier(reader, item.run_id, item.writer)
+    done = lost = 0
+    try:
+        while (part := carrier.load()) is not None:
+            assert sink is not None
+            try:
+                reply = carrier.send(sink, part.first)
+            except Exception as error:
+                if not carrier.worth_a_try(error):
+                    raise
+                sleep(_AGAIN_S * carrier.failing)
+                continue
+            if reply is not None:
+                lost += part.lost
+                done += part.count
+                ack.write(reader.position)
+                if progress is not None:
+                    progress(item, done)
+    finally:
+        ack.close()
+    return lost
+
+
+def _told(item: Leftover) -> Leftover:
+    """A journal with what was set aside of it by now."""
+    count, why = aside(item.folder)
+    return replace(item, aside=count, why_aside=why)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, MonitorError | OSError) else f"{type(error).__name__}: {error}"
+
+
+def _folders(journal_dir: Path) -> list[Path]:
+    if not journal_dir.is_dir():
+        return []
+    found = [folder for run in journal_dir.iterdir() if run.is_dir() for folder in _writers(run)]
+    return sorted(found, key=_age)
+
+
+def _writers(run_folder: Path) -> list[Path]:
+    found = []
+    try:
+        for folder in run_folder.iterdir():
+            if folder.name.startswith(GONE):
+                shutil.rmtree(folder, ignore_errors=True)  # who began to delete it was killed
+            elif folder.is_dir():
+                found.append(folder)
+    except FileNotFoundError:  # all of it was sent meanwhile
+        pass
+    except OSError:
+        return [run_folder]  # it cannot be read, which is told where it is tried
+    return sorted(found, key=_age)
+
+
+def _age(folder: Path) -> float:
+    with suppress(OSError):
+        files = segment_files(folder)
+        return min((path.stat().st_ctime for _, path in files), default=folder.stat().st_ctime)
+    return 0.0
+
+
+def _look_or_say(folder: Path, *, live: bool | None = None) -> Leftover | None:
+    """What a folder holds; one that cannot be read says so instead."""
+    try:
+        return _look(folder, live=live)
+    except Exception as error:  # whatever is wrong with one journal, the others go on
+        return _unreadable(folder, error)
+
+
+def _unreadable(folder: Path, error: Exception) -> Leftover:
+    return Leftover(
+        folder=folder, run_id=folder.parent.name, run_name="", project="", writer=folder.name, live=False,
+        records=0, points=0, size=0, problem=f"it cannot be read: {_words(error)}", unreadable=True,
+    )  # fmt: skip
+
+
+def _look(folder: Path, *, live: bool | None) -> Leftover | None:
+    """What a folder holds; None where it has been dealt with and deleted meanwhile."""
+    if live is None:
+        held = claim(folder)
+        live = held is None
+        if held is not None:
+            held.release()
+    if not folder.is_dir():
+        return None
+    reader, (records, points, lost) = _remaining(folder)
+    note = note_of(folder)
+    pid, server, problem = note.get("pid"), note.get("server"), note.get("problem")
+    count, why = aside(folder)
+    return Leftover(
+        folder=folder,
+        run_id=folder.parent.name,
+        run_name=str(note.get("run", "")),
+        project=str(note.get("project", "")),
+        writer=folder.name,
+        live=live,
+        records=records,
+        points=points,
+        lost=lost,
+        size=size_on_disk(folder),
+        pid=pid if isinstance(pid, int) else None,
+        server=server if isinstance(server, str) else None,
+        embedded=note.get("embedded") is True,
+        offline=note.get("offline") is True,
+        problem=problem if isinstance(problem, str) else None,
+        aside=count,
+        why_aside=why,
+        odd="; ".join(reader.oddities()) or None,
+        foreign=reader.foreign(),
+        writing=live and runs(note),
+    )
+
+
+def _remaining(folder: Path) -> tuple[JournalReader, tuple[int, int, int]]:
+    """As `JournalReader.remaining`; a living writer's segments may be acknowledged and deleted meanwhile."""
+    for _ in range(5):
+        reader = JournalReader(folder, read_ack(folder), recover=True, run_id=folder.parent.name)
+        with suppress(FileNotFoundError):
+            return reader, reader.remaining()
+    return reader, (0, 0, 0)

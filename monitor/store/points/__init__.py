@@ -1,0 +1,1 @@
+"""Points of series as packed chunks: writing, reading, curves, smoothing, downsampling."""

@@ -1,0 +1,120 @@
+"""Chunks that came small are merged, so that a run logged one point at a time ends as compact as one logged in bulk.
+
+Chunks belong to size classes (under 64 points, 2,048, 32,768, 2^18). Where the newest chunks of a class and the smaller
+ones after them together reach the class's bound, they become one chunk of the next class: every point is rewritten four
+times at most, however long the series grows. A series keeps the sizes of its newest unfinished chunks (`tails`), so
+that a write need not look. When a run has ended, `merge_all` joins what is left.
+
+Only neighbours in order of arrival are merged, and only of one attempt; a merged chunk takes the place of its first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from sqlalchemy import Integer, bindparam, select
+
+from monitor.store.points import chunks, spans
+from monitor.store.points.series import SeriesState
+from monitor.store.sql.link import Link, Row, Statement
+from monitor.store.sql.schema import CHUNKS, SERIES
+
+BOUNDS: Final = (64, 2048, 32_768, 2**18)
+FULL: Final = BOUNDS[-1]
+
+_SERIES: Final = (CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"))
+_BETWEEN: Final = CHUNKS.c.seq.between(bindparam("low"), bindparam("high"))
+_NEWEST: Final = Statement(
+    select(CHUNKS).where(*_SERIES).order_by(CHUNKS.c.seq.desc()).limit(bindparam("few", type_=Integer))
+)
+_RANGE: Final = Statement(select(CHUNKS).where(*_SERIES, _BETWEEN).order_by(CHUNKS.c.seq))
+_DELETE: Final = Statement(CHUNKS.delete().where(*_SERIES, _BETWEEN))
+_INSERT: Final = Statement(CHUNKS.insert(), CHUNKS.c.keys())
+_PLACES: Final = Statement(
+    select(CHUNKS.c.series, CHUNKS.c.seq, CHUNKS.c.attempt, CHUNKS.c.n)
+    .where(CHUNKS.c.run_id == bindparam("run"))
+    .order_by(CHUNKS.c.series, CHUNKS.c.seq)
+)
+_NO_TAILS: Final = Statement(
+    SERIES.update()
+    .where(SERIES.c.run_id == bindparam("run"))
+    .values(tails=bindparam("none", type_=SERIES.c.tails.type))
+)
+
+
+def plan_merge(sizes: Sequence[int]) -> tuple[int, list[int]]:
+    """What to merge at the end of a series.
+
+    Args:
+        sizes: points of the newest unfinished chunks, oldest first.
+
+    Returns:
+        How many of the newest chunks become one (0: none), and the sizes afterwards.
+
+    >>> plan_merge([64, 1, 62, 1])
+    (3, [64, 64])
+    """
+    merged, after = 0, list(sizes)
+    for bound in BOUNDS:
+        start, total = len(after), 0
+        while start and after[start - 1] < bound:
+            start -= 1
+            total += after[start]
+        if total >= bound and len(after) - start > 1:
+            merged += len(after) - start - (1 if merged else 0)
+            after[start:] = [total]
+    unfinished = len(after)
+    while unfinished and after[unfinished - 1] < FULL:
+        unfinished -= 1
+    return merged, after[unfinished:]
+
+
+def merge_tail(link: Link, run_id: str, state: SeriesState, size: int) -> None:
+    """Take note of a chunk that was just stored at the end of a series, and merge where that is due."""
+    few, state.tails = plan_merge([*state.tails, size])
+    if few:
+        rows = link.ask(_NEWEST, {"run": run_id, "series": state.series, "few": few}).all()
+        _merge(link, run_id, rows[::-1])
+    if not state.tails and state.next_seq >= spans.FAN:
+        spans.extend(link, run_id, state.series)
+
+
+def merge_all(link: Link, run_id: str) -> int:
+    """Merge all neighbours of a run's chunks that are not full, and cover them by spans; how many chunks that saved."""
+    places = [tuple(row.values()) for row in link.ask(_PLACES, {"run": run_id}).all()]
+    saved, changed = 0, set()
+    for series, low, high, count in _groups(places):  # type: ignore[arg-type]  # four integers
+        _merge(link, run_id, link.ask(_RANGE, {"run": run_id, "series": series, "low": low, "high": high}).all())
+        saved += count - 1
+        changed.add(series)
+    for number, count in Counter(place[0] for place in places).items():
+        if count >= spans.FAN:
+            if number in changed:
+                spans.forget(link, run_id, number)
+            spans.extend(link, run_id, number)
+    link.tell(_NO_TAILS, {"run": run_id, "none": []})
+    return saved
+
+
+def _merge(link: Link, run_id: str, rows: Sequence[Row]) -> None:
+    first, last = rows[0], rows[-1]
+    row = chunks.encode(chunks.decode(rows))
+    link.tell(_DELETE, {"run": run_id, "series": first["series"], "low": first["seq"], "high": last["seq"]})
+    link.tell(_INSERT, {**row, **{name: first[name] for name in ("run_id", "series", "seq", "attempt")}})
+
+
+def _groups(places: Sequence[tuple[int, int, int, int]]) -> Iterator[tuple[int, int, int, int]]:
+    """Neighbours worth merging: (series, first seq, last seq, chunks), under `FULL` points before the last."""
+    group: list[tuple[int, int, int, int]] = []
+    total = 0
+    for place in [*places, (-1, 0, 0, 0)]:
+        series, _, attempt, n = place
+        fits = group and group[0][0] == series and group[0][2] == attempt and total < FULL and n < FULL
+        if not fits:
+            if len(group) > 1:
+                yield group[0][0], group[0][1], group[-1][1], len(group)
+            group, total = [], 0
+        group.append(place)
+        total += n

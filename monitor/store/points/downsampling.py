@@ -1,0 +1,100 @@
+"""Curves of old runs, thinned when somebody asks for it: fewer points, the same picture.
+
+Every chunk keeps what a screen of its share of pixels would show of it: the lowest and the highest point of every
+pixel, the first of a gap, and both ends. So the best value of a series, its extremes and its last value stay, with
+their steps. It cannot be undone, and the run says how many points were left out (`warnings["thinned"]`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from sqlalchemy import bindparam, select
+
+from monitor.store.points import chunks, compact, spans
+from monitor.store.points.append import recount
+from monitor.store.points.reduce import reduce_curve
+from monitor.store.points.series import NAMES, SeriesState
+from monitor.store.sql.link import Link, Statement
+from monitor.store.sql.schema import CHUNKS, SERIES
+
+LEAST: Final = 500
+"""Points a series that may be asked for, at least; fewer would not draw a curve."""
+_A_PIXEL: Final = 4
+
+_STATES: Final = Statement(
+    select(*(SERIES.c[name] for name in NAMES)).where(SERIES.c.run_id == bindparam("run")).order_by(SERIES.c.series)
+)
+_SIZES: Final = Statement(
+    select(CHUNKS.c.seq, CHUNKS.c.n)
+    .where(CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"))
+    .order_by(CHUNKS.c.seq)
+)
+_CHUNK: Final = Statement(
+    select(CHUNKS).where(
+        CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"), CHUNKS.c.seq == bindparam("at")
+    )
+)
+_DELETE: Final = Statement(
+    CHUNKS.delete().where(
+        CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"), CHUNKS.c.seq == bindparam("at")
+    )
+)
+_INSERT: Final = Statement(CHUNKS.insert(), CHUNKS.c.keys())
+_COUNTED: Final = Statement(
+    SERIES.update()
+    .where(SERIES.c.run_id == bindparam("run"), SERIES.c.series == bindparam("in_series"))
+    .values({name: bindparam(name) for name in ("count", "nan_count", "inf_count", "thinned")})
+)
+
+
+def thin_run(link: Link, run_id: str, points: int) -> tuple[int, int]:
+    """Thin the series that have more than twice so many points; memory is that of one chunk.
+
+    Args:
+        points: about how many of each series to keep.
+
+    Returns:
+        Points kept and points left out, of all series and attempts.
+    """
+    compact.merge_all(link, run_id)
+    kept = left_out = 0
+    for values in link.ask(_STATES, {"run": run_id}).all():
+        state = SeriesState.from_row(values)
+        sizes = [(row["seq"], int(str(row["n"]))) for row in link.ask(_SIZES, _place(run_id, state)).all()]
+        before = sum(n for _, n in sizes)
+        after = before
+        if before > 2 * points:
+            after = sum(_thin_chunk(link, run_id, state, at, n * points / before) for at, n in sizes)
+            spans.forget(link, run_id, state.series)
+            _count_again(link, run_id, state)
+        kept, left_out = kept + after, left_out + before - after
+    compact.merge_all(link, run_id)
+    return kept, left_out
+
+
+def _thin_chunk(link: Link, run_id: str, state: SeriesState, at: object, share: float) -> int:
+    place = {**_place(run_id, state), "at": at}
+    rows = link.ask(_CHUNK, place).all()
+    points = chunks.decode(rows)
+    width = max(1, round(share / _A_PIXEL))
+    index = reduce_curve(np.arange(float(len(points))), points.values, width)
+    if len(index) < len(points):
+        link.tell(_DELETE, place)
+        same = {name: rows[0][name] for name in ("run_id", "series", "seq", "attempt")}
+        link.tell(_INSERT, {**chunks.encode(chunks.take(points, index)), **same})
+    return len(index)
+
+
+def _count_again(link: Link, run_id: str, state: SeriesState) -> None:
+    """The counts alone: extremes and the last value are as they were, and the sparkline shows the whole run."""
+    before = state.count
+    recount(link, run_id, state)
+    state.thinned += before - state.count
+    counts = {name: getattr(state, name) for name in ("count", "nan_count", "inf_count", "thinned")}
+    link.tell(_COUNTED, {"run": run_id, "in_series": state.series, **counts})
+
+
+def _place(run_id: str, state: SeriesState) -> dict[str, object]:
+    return {"run": run_id, "series": state.series}

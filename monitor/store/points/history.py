@@ -1,0 +1,107 @@
+"""All points of a series: at once into arrays, or batch by batch in memory that does not grow with the series."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from sqlalchemy import Connection
+
+from monitor.domain import Points
+from monitor.store.points import chunks
+from monitor.store.points.chunk_reader import PORTION, ChunkReader, Overview, portions
+
+_LEAST, _MOST = -(2.0**63), 2.0**63 - 1
+"""The range of int64, as floats; no step lies outside."""
+
+
+def read_history(
+    connection: Connection, run_id: str, key: str, *, lo: float | None, hi: float | None, attempt: int | None
+) -> Points:
+    """The points of a series with lo <= step <= hi, in the order of their steps, those of equal step as they arrived.
+
+    Args:
+        attempt: the points of this attempt alone, hidden ones too; None for the curve.
+
+    Raises:
+        SeriesNotFound: the run has no such series.
+    """
+    reader = ChunkReader(connection, run_id, key, attempt)
+    points = reader.points(_within(reader.rows, lo, hi), times=True, epochs=True)
+    return _cut(_in_order(points), lo, hi)
+
+
+def stream_history(
+    connection: Connection,
+    run_id: str,
+    key: str,
+    *,
+    lo: float | None,
+    hi: float | None,
+    attempt: int | None,
+    size: int = PORTION,
+) -> Iterator[Points]:
+    """The same points in the same order, in batches of 1 to `size` points, all of them with epochs or none.
+
+    Chunks are taken up by their lowest step; what lies below the lowest step of all that are left is handed out. Memory
+    is that of a few batches, and of the chunks that overlap in step.
+
+    Raises:
+        SeriesNotFound: the run has no such series.
+    """
+    reader = ChunkReader(connection, run_id, key, attempt)
+    rows = sorted(_within(reader.rows, lo, hi), key=lambda row: (row["first_step"], row["seq"]))
+    epochs = any(row["first_epoch"] is not None for row in rows)
+    held: list[tuple[int, Points]] = []
+    for some in portions(rows, size):
+        if sum(len(points) for _, points in held) >= size:
+            cuts = [_first(points, some[0]["first_step"]) for _, points in held]
+            ready = [(seq, chunks.take(p, slice(0, cut))) for (seq, p), cut in zip(held, cuts, strict=True)]
+            rest = [(seq, chunks.take(p, slice(cut, None))) for (seq, p), cut in zip(held, cuts, strict=True)]
+            yield from _batches(ready, lo, hi, size)
+            held = [part for part in rest if len(part[1])]
+        held += [(row["seq"], _of_chunk(reader, row, epochs)) for row in some]
+    yield from _batches(held, lo, hi, size)
+
+
+def _within(rows: Sequence[Overview], lo: float | None, hi: float | None) -> list[Overview]:
+    low, high = -math.inf if lo is None else lo, math.inf if hi is None else hi
+    return [row for row in rows if row["first_step"] <= high and row["last_step"] >= low]
+
+
+def _of_chunk(reader: ChunkReader, row: Overview, epochs: bool) -> Points:
+    points = _in_order(reader.points([row], times=True, epochs=epochs))
+    if epochs and points.epochs is None:  # others have some, and all batches are to have the same columns
+        return Points(points.steps, points.values, points.times, np.full(len(points), np.nan))
+    return points
+
+
+def _first(points: Points, step: int) -> int:
+    """Index of the first point at or above a step; a whole number, so that no step is rounded to a float."""
+    return int(np.searchsorted(points.steps, np.int64(step)))
+
+
+def _batches(parts: Sequence[tuple[int, Points]], lo: float | None, hi: float | None, size: int) -> Iterator[Points]:
+    """What the parts hold in the window, sorted, and cut into batches; parts arrived in the order of their numbers."""
+    found = [points for _, points in sorted(parts, key=lambda part: part[0]) if len(points)]
+    if not found:
+        return
+    points = _cut(_in_order(Points.join(found)), lo, hi)
+    for start in range(0, len(points), size):
+        yield chunks.take(points, slice(start, start + size))
+
+
+def _cut(points: Points, lo: float | None, hi: float | None) -> Points:
+    if lo is None and hi is None:
+        return points
+    start = 0 if lo is None or lo < _LEAST else len(points) if lo > _MOST else _first(points, math.ceil(lo))
+    end = len(points) if hi is None or hi >= _MOST else 0 if hi < _LEAST else _first(points, math.floor(hi) + 1)
+    return chunks.take(points, slice(start, end))
+
+
+def _in_order(points: Points) -> Points:
+    steps = points.steps
+    if (steps[1:] >= steps[:-1]).all():
+        return points
+    return chunks.take(points, np.argsort(steps, kind="stable"))

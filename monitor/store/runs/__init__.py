@@ -1,0 +1,1 @@
+"""Runs as rows: the run list and its query language, findings, the outbox, export and retention."""

@@ -1,0 +1,51 @@
+"""Which runs are old enough to be deleted, thinned, or purged once they are deleted; `purge` removes for good."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, exists, select
+
+from monitor.store.runs.work import LIVE
+from monitor.store.sql.schema import RUNS, SERIES
+
+
+def retired(connection: Connection, project: str | None, before_ms: int, limit: int) -> tuple[str, ...]:
+    """Runs that ended before a time and are not deleted yet, the oldest first.
+
+    Args:
+        project: of this project alone; None for all.
+        before_ms: milliseconds since the epoch.
+    """
+    query = (
+        select(RUNS.c.run_id)
+        .where(RUNS.c.deleted_ms.is_(None), RUNS.c.status.not_in(LIVE), RUNS.c.finished_ms < before_ms)
+        .order_by(RUNS.c.finished_ms)
+        .limit(limit)
+    )
+    if project is not None:
+        query = query.where(RUNS.c.project == project)
+    return tuple(connection.execute(query).scalars())
+
+
+def thinnable(connection: Connection, project: str | None, before_ms: int, points: int) -> tuple[str, ...]:
+    """Runs that ended before a time and have a series of more than twice so many points, the oldest first."""
+    long = exists().where(SERIES.c.run_id == RUNS.c.run_id, SERIES.c.count > 2 * points)
+    query = (
+        select(RUNS.c.run_id)
+        .where(RUNS.c.deleted_ms.is_(None), RUNS.c.status.not_in(LIVE), RUNS.c.finished_ms < before_ms, long)
+        .order_by(RUNS.c.finished_ms)
+    )
+    if project is not None:
+        query = query.where(RUNS.c.project == project)
+    return tuple(connection.execute(query).scalars())
+
+
+def purgeable(connection: Connection, before_ms: int, limit: int) -> tuple[str, ...]:
+    """Runs that were deleted before a time, the oldest first."""
+    query = select(RUNS.c.run_id).where(RUNS.c.deleted_ms < before_ms).order_by(RUNS.c.deleted_ms).limit(limit)
+    return tuple(connection.execute(query).scalars())
+
+
+def purge(connection: Connection, run_id: str, before_ms: int) -> bool:
+    """Delete a run with all of its rows, unless it was restored meanwhile."""
+    where = (RUNS.c.run_id == run_id, RUNS.c.deleted_ms < before_ms)
+    return connection.execute(RUNS.delete().where(*where)).rowcount == 1

@@ -1,0 +1,184 @@
+"""The list of runs: filtered, sorted and cut into pages in SQL."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, select
+
+from monitor.domain import RunInfo, RunPage
+from monitor.errors import RunNotFound, WireError
+from monitor.store.points.series import sparkline_of
+from monitor.store.runs import query_sql, rows
+from monitor.store.runs.query import parse
+from monitor.store.sql.schema import RUNS, SERIES
+
+SORT_KEYS: Final[Mapping[str, ColumnElement[Any]]] = {
+    "created": RUNS.c.created_ms,
+    "name": RUNS.c.name,
+    "project": RUNS.c.project,
+    "group": RUNS.c.group,
+    "status": RUNS.c.status,
+    "verdict": RUNS.c.verdict,
+    "action": RUNS.c.action,
+    "last_step": RUNS.c.last_step,
+    "heartbeat": RUNS.c.heartbeat_ms,
+    "finished": RUNS.c.finished_ms,
+    "train.last": RUNS.c.train_last,
+    "train.best": RUNS.c.train_best,
+    "val.last": RUNS.c.val_last,
+    "val.best": RUNS.c.val_best,
+}
+MAX_LIMIT: Final = 1000
+MAX_WORDS: Final = 20
+"""Words that are looked for at a time."""
+MAX_SEARCH: Final = 1000
+"""Characters of a search."""
+_SEARCHED: Final = RUNS.c.name + " " + RUNS.c.project + " " + func.coalesce(RUNS.c.group, "")
+"""One text, as no word that is searched holds the blanks within it."""
+_HEX: Final = re.compile(r"[0-9a-f]{1,32}")
+_STORED: Final = RUNS.c.deleted_ms.is_(None)
+
+
+def list_runs(
+    connection: Connection,
+    *,
+    project: str | None,
+    group: str | None,
+    status: str | Sequence[str] | None,
+    verdict: str | Sequence[str] | None,
+    search: str | None,
+    order: str,
+    limit: int,
+    offset: int,
+    sparkline: int,
+    query: str | None,
+) -> RunPage:
+    """One page of the list; see `Store.runs`."""
+    if not 0 <= limit <= MAX_LIMIT:
+        raise WireError("limit", f"must lie between 0 and {MAX_LIMIT}, got {limit}")
+    if offset < 0:
+        raise WireError("offset", f"must not be negative, got {offset}")
+    where = and_(_STORED, *_filters(project, group, status, verdict, search))
+    sorting = _order(order)
+    if query:
+        parsed, dialect = parse(query), connection.dialect.name
+        asked = query_sql.condition(parsed, dialect)
+        where = where if asked is None else and_(where, asked)
+        sorting = [*query_sql.order(parsed, dialect), *sorting]
+        if parsed.order:
+            first, down = parsed.order[0]
+            order = f"{'-' if down else ''}{first.name}"
+    total = connection.execute(select(func.count()).select_from(RUNS).where(where)).scalar_one()
+    page = select(RUNS.c.run_id).where(where).order_by(*sorting).limit(limit).offset(offset)
+    items = _of_ids(connection, connection.execute(page).scalars().all())
+    sparklines = _sparklines(connection, [run.id for run in items], sparkline) if sparkline and items else {}
+    return RunPage(items=items, total=total, sparklines=sparklines, order=order)
+
+
+def _of_ids(connection: Connection, run_ids: Sequence[str]) -> tuple[RunInfo, ...]:
+    """Runs by their ids, in that order; read after the ids, so that the database sorts no wide rows."""
+    query = select(*rows.INFO_COLUMNS).where(RUNS.c.run_id.in_(run_ids))
+    found = {row["run_id"]: rows.run_info(row) for row in connection.execute(query).mappings()} if run_ids else {}
+    return tuple(found[run_id] for run_id in run_ids)
+
+
+def list_deleted(connection: Connection) -> tuple[tuple[RunInfo, int], ...]:
+    """The deleted runs that were not purged yet with when they were deleted, the latest first."""
+    query = select(*rows.INFO_COLUMNS, RUNS.c.deleted_ms).where(~_STORED)
+    found = connection.execute(query.order_by(RUNS.c.deleted_ms.desc(), RUNS.c.run_id)).mappings()
+    return tuple((rows.run_info(row), row["deleted_ms"]) for row in found)
+
+
+def find_run(connection: Connection, ref: str, *, deleted: bool = False) -> RunInfo:
+    """A run by its id, a prefix of it that no other run shares, or a name that no other run has.
+
+    Args:
+        ref: what the user wrote.
+        deleted: True: among the deleted runs, else among the others.
+
+    Raises:
+        RunNotFound: none, or several.
+    """
+    query = select(*rows.INFO_COLUMNS).where(~_STORED if deleted else _STORED)
+    ref = ref.strip()
+    exact = connection.execute(query.where(RUNS.c.run_id == ref)).mappings().one_or_none()
+    if exact is not None:
+        return rows.run_info(exact)
+    attempts = [RUNS.c.name == ref]
+    if 0 < len(ref) < 32 and not set(ref) - set("0123456789abcdef"):
+        attempts.append(RUNS.c.run_id.between(ref, ref + "g"))
+    for where in attempts:
+        found = connection.execute(query.where(where).limit(2)).mappings().all()
+        if len(found) == 1:
+            return rows.run_info(found[0])
+        if found:
+            raise RunNotFound(f"{ref} (several runs are called so; give an id)", deleted=deleted)
+    raise RunNotFound(ref, deleted=deleted)
+
+
+def list_projects(connection: Connection) -> tuple[tuple[str, int], ...]:
+    """Projects by name, with how many runs they hold."""
+    query = select(RUNS.c.project, func.count()).where(_STORED).group_by(RUNS.c.project).order_by(RUNS.c.project)
+    return tuple((project, count) for project, count in connection.execute(query))
+
+
+def _filters(
+    project: str | None,
+    group: str | None,
+    status: str | Sequence[str] | None,
+    verdict: str | Sequence[str] | None,
+    search: str | None,
+) -> list[ColumnElement[bool]]:
+    found = []
+    for column, value in ((RUNS.c.project, project), (RUNS.c.group, group)):
+        if value is not None:
+            found.append(column == value)
+    for column, values in ((RUNS.c.status, status), (RUNS.c.verdict, verdict)):
+        if values is not None:
+            found.append(column.in_([values] if isinstance(values, str) else [str(v) for v in values]))
+    for word in _words(search or ""):
+        of_id = RUNS.c.run_id.startswith(word.lower()) if _HEX.fullmatch(word.lower()) else false()
+        found.append(or_(_SEARCHED.icontains(word, autoescape=True), of_id))
+    return found
+
+
+def _words(search: str) -> list[str]:
+    """The words of a search, each once.
+
+    Raises:
+        WireError: they are too many or too long.
+    """
+    words = list(dict.fromkeys(search.split()))
+    if len(search) > MAX_SEARCH or len(words) > MAX_WORDS:
+        said = f"{len(words)} words of together {len(search)} characters"
+        raise WireError("search", f"at most {MAX_WORDS} words and {MAX_SEARCH} characters are looked for, got {said}")
+    return words
+
+
+def _order(order: str) -> list[ColumnElement[Any]]:
+    name = order.removeprefix("-")
+    column = SORT_KEYS.get(name)
+    if column is None:
+        near = difflib.get_close_matches(name, SORT_KEYS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(SORT_KEYS)}"
+        raise WireError("order", f"cannot sort by {name!r}; {hint}")
+    down = order.startswith("-")
+    keys: list[ColumnElement[Any]] = [] if name in _NEVER_NULL else [column.is_(None)]
+    return [*keys, column.desc() if down else column.asc(), RUNS.c.run_id.desc() if down else RUNS.c.run_id.asc()]
+
+
+_NEVER_NULL: Final = frozenset({"created", "name", "project", "status", "verdict", "action"})
+
+
+def _sparklines(connection: Connection, run_ids: Sequence[str], width: int) -> dict[str, dict[str, tuple[float, ...]]]:
+    query = select(SERIES.c.run_id, SERIES.c.role, SERIES.c.sparkline, SERIES.c.last, SERIES.c.last_finite_step).where(
+        SERIES.c.run_id.in_(run_ids), SERIES.c.judged, SERIES.c.role.in_(("train", "val"))
+    )
+    found: dict[str, dict[str, tuple[float, ...]]] = {run_id: {} for run_id in run_ids}
+    for row in connection.execute(query):
+        found[row.run_id][row.role] = sparkline_of(row.sparkline, row.last, row.last_finite_step, max(2, width))
+    return found

@@ -1,0 +1,1 @@
+"""Connections, tables, migrations and locks: what every statement goes through."""

@@ -1,0 +1,322 @@
+"""Engines: one code path for SQLite and PostgreSQL, each set up for short transactions and large blobs.
+
+SQLite runs in WAL mode with 32 KiB pages, a busy timeout, and `synchronous=NORMAL`: a process that is killed loses
+nothing, a power cut at most the last commits, which the writers' journals still hold; `sqlite_file.py` watches over the
+file itself. PostgreSQL is spoken to through one pool a process (`pool.py`), by psycopg 3 in its binary format, without
+session state, so that any PgBouncer may pool transactions. Statements are prepared, and limited in time once for all,
+where the server itself is at the other end, which saves a millisecond a write; a pooler of transactions gives itself
+away by the process number that it hands out. `?prepare_threshold=5` in the URL prepares in any case.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+
+from monitor.errors import StoreBusy, StoreError
+from monitor.store.sql.json_text import json_text
+from monitor.store.sql.pool import CONNECTIONS, WAIT_S, Pool, check_alive
+from monitor.store.sql.sqlite_file import SqliteFile, start_clock
+
+if TYPE_CHECKING:
+    import psycopg
+
+PAGE_SIZE: Final = 32 * 1024
+BUSY_TIMEOUT_S: Final = 10.0
+"""Seconds that a write waits for other writers of a SQLite file, all its waits together."""
+STATEMENT_S: Final = 30.0
+"""Seconds that one statement of a store may take; those of migrations and copies may take longer."""
+PATIENCE: Final = "patience_ms"
+"""In a connection's `info`: milliseconds that its next write waits for SQLite's lock, where it has waited already."""
+_LIMIT: Final = "limit_read"
+PREPARE_FROM: Final = 3
+"""A statement is prepared when a connection has run it so many times."""
+_NETWORK: Final = frozenset(
+    {"9p", "afs", "beegfs", "ceph", "cifs", "davfs", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "gpfs", "lustre"}
+    | {"ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
+)
+"""File systems on which SQLite's WAL cannot work: it needs shared memory between the processes."""
+
+
+def parse_url(url: str) -> URL:
+    """Read a database URL; `postgresql://` and `postgres://` mean psycopg 3.
+
+    Raises:
+        StoreError: not a URL, or neither SQLite with a file nor PostgreSQL.
+    """
+    try:
+        url.encode()
+    except UnicodeEncodeError:
+        raise StoreError(f"{url!a} is not text in UTF-8; name another file") from None
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        # What cannot be read may hold a password anywhere.
+        given = repr(url) if re.fullmatch(r"[\w./\\-]*", url) else "what is given"
+        raise StoreError(f"{given} is not a database URL; write sqlite:///FILE or postgresql://…") from None
+    backend = parsed.get_backend_name()
+    if backend in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
+        raise StoreError(f"{shown(parsed)}: {backend} is not supported; write sqlite:///FILE or postgresql://…")
+    if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
+        raise StoreError(f"{shown(parsed)}: the store needs a file that several connections share; name one")
+    return parsed.set(drivername="sqlite+pysqlite", database=str(Path(parsed.database).expanduser().absolute()))
+
+
+def shown(url: URL) -> str:
+    """The URL as messages show it: without anything secret, and as people write it."""
+    query = {name: "HIDDEN" if _SECRET.search(name) else value for name, value in url.query.items()}
+    return url.set(drivername=url.get_backend_name(), query=query).render_as_string(hide_password=True)
+
+
+_SECRET: Final = re.compile(r"pass|secret|token|credential|key", re.IGNORECASE)
+"""Parameters of a URL whose values nobody is shown, such as `password` and `sslpassword`."""
+
+
+def make_engine(url: URL, *, statement_s: float | None = None) -> Engine:
+    """An engine with its pool; connects when first used.
+
+    Args:
+        url: as `parse_url` gives it.
+        statement_s: seconds that a statement may take; None for any time.
+
+    Raises:
+        StoreError: the SQLite file would lie on a network file system, or psycopg is not installed.
+    """
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_engine(url, statement_s)
+    given = str(url.query.get("prepare_threshold", ""))
+    prepare = int(given) if given.isdigit() else None
+    try:
+        engine = create_engine(
+            url.difference_update_query(["prepare_threshold"]),
+            poolclass=Pool,
+            pool_size=CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=WAIT_S,
+            pool_use_lifo=True,
+            connect_args={"prepare_threshold": prepare},
+            json_serializer=json_text,
+        )
+    except ModuleNotFoundError:
+        raise StoreError(f"{shown(url)} needs psycopg; pip install 'lossmonitor[server]'") from None
+    event.listen(engine, "connect", _set_up_postgresql)
+    event.listen(engine, "connect", functools.partial(_set_up_session, prepare is None, statement_s))
+    event.listen(engine, "checkout", check_alive)
+    return engine
+
+
+def reading(engine: Engine) -> Engine:
+    """The engine's connections, for reads of one state of the database."""
+    if engine.dialect.name == "sqlite":
+        return engine
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def writing(engine: Engine) -> Engine:
+    """The engine's connections, for `Link`; on PostgreSQL it says BEGIN and COMMIT itself."""
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(write=True)
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+@contextlib.contextmanager
+def translated(url: URL) -> Iterator[None]:
+    """Turn the driver's errors into ours.
+
+    Raises:
+        StoreBusy: SQLite stayed locked for the whole busy timeout, or no connection became free in time.
+        StoreError: anything else that the database refused.
+    """
+    try:
+        yield
+    except PoolTimeout:
+        raise StoreBusy(shown(url), WAIT_S, "had no connection free") from None
+    except DBAPIError as error:
+        raise _ours(url, error.orig or error) from error
+    except Exception as error:
+        if not _of_driver(error):
+            raise
+        raise _ours(url, error) from error
+
+
+def _of_driver(error: BaseException) -> bool:
+    psycopg = sys.modules.get("psycopg")
+    return isinstance(error, sqlite3.Error) or (psycopg is not None and isinstance(error, psycopg.Error))
+
+
+def _ours(url: URL, error: BaseException) -> StoreError:
+    text = str(error).strip()
+    if isinstance(error, sqlite3.OperationalError) and ("locked" in text or "busy" in text):
+        return StoreBusy(shown(url), BUSY_TIMEOUT_S)
+    if text == "interrupted" or getattr(error, "sqlstate", None) == "57014":  # query_canceled
+        return StoreError(f"database {shown(url)}: a statement took too long and was ended; ask for less at once")
+    return StoreError(f"database {shown(url)}: {text.splitlines()[0] if text else type(error).__name__}")
+
+
+def is_network_file_system(path: Path, mounts: str) -> str | None:
+    """The kind of network file system that a path lies on, None for a local one.
+
+    Args:
+        path: absolute; it need not exist yet.
+        mounts: text of `/proc/mounts`.
+    """
+    best, kind = "", ""
+    for line in mounts.splitlines():
+        fields = line.split(" ")
+        if len(fields) < 3:
+            continue
+        point = fields[1].replace("\\040", " ")
+        inside = str(path) == point or str(path).startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, fields[2]
+    return kind if kind in _NETWORK else None
+
+
+def _sqlite_engine(url: URL, statement_s: float | None) -> Engine:
+    path = Path(str(url.database))
+    kind = is_network_file_system(path, _mounts())
+    if kind:
+        raise StoreError(
+            f"{path} lies on a network file system ({kind}), where SQLite's locks and shared memory do not work; "
+            "set MONITOR_DIR to a local folder, or MONITOR_DATABASE_URL to a PostgreSQL database"
+        )
+    file = SqliteFile(path)
+    engine = create_engine(
+        url,
+        creator=lambda: file.connect(BUSY_TIMEOUT_S, statement_s),
+        json_serializer=json_text,
+        poolclass=QueuePool,
+        pool_timeout=WAIT_S,
+    )
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    if statement_s is not None:
+        event.listen(engine, "before_cursor_execute", start_clock)
+    return engine
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A write takes the lock at once, so that two writers never start as readers and then refuse each other."""
+    if not connection.get_execution_options().get("write", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    usual = int(BUSY_TIMEOUT_S * 1000)
+    wanted = connection.info.pop(PATIENCE, usual)
+    if connection.info.get("busy_ms", usual) != wanted:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {wanted}")
+        connection.info["busy_ms"] = wanted
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _mounts() -> str:
+    try:
+        return Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _set_up_sqlite(connection: object, _: ConnectionPoolEntry) -> None:
+    raw = cast(sqlite3.Connection, connection)
+    raw.isolation_level = None  # we say BEGIN ourselves, so that reads of several statements see one state
+    cursor = raw.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
+    if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        cursor.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        _switch_to_wal(cursor)
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA cache_size = -65536")
+    cursor.execute("PRAGMA mmap_size = 1073741824")
+    cursor.close()
+
+
+def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
+    """SQLite does not wait for the lock it needs here, so wait for it."""
+    give_up = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+
+
+def _set_up_postgresql(connection: object, _: ConnectionPoolEntry) -> None:
+    from psycopg import Cursor, pq
+    from psycopg.adapt import Buffer, Loader
+    from psycopg.rows import RowFactory, tuple_row
+
+    class View(Loader):
+        """Gives a view of the answer; most blobs are unpacked and forgotten, and need not be copied for that."""
+
+        format = pq.Format.BINARY
+
+        def load(self, data: Buffer) -> Buffer:
+            return data
+
+    class BinaryCursor(Cursor[tuple[object, ...]]):
+        """Blobs come as bytes, not as hexadecimal text."""
+
+        def __init__(
+            self,
+            connection: psycopg.Connection[tuple[object, ...]],
+            *,
+            row_factory: RowFactory[tuple[object, ...]] | None = None,
+        ) -> None:
+            super().__init__(connection, row_factory=row_factory or tuple_row)
+            self.format = pq.Format.BINARY
+
+    raw = cast("psycopg.Connection[tuple[object, ...]]", connection)
+    raw.cursor_factory = BinaryCursor
+    raw.adapters.register_loader("bytea", View)
+
+
+def _set_up_session(prepare: bool, statement_s: float | None, connection: object, entry: ConnectionPoolEntry) -> None:
+    """Prepare statements and limit their time, unless somebody stands in between.
+
+    There the next transaction may reach another server process, so that each read sets its limit itself.
+    """
+    raw = cast("psycopg.Connection[tuple[object, ...]]", connection)
+    found = raw.execute("SELECT pg_backend_pid(), current_setting('statement_timeout')").fetchone()
+    raw.commit()
+    direct = found is not None and found[0] == raw.info.backend_pid
+    if direct and prepare:
+        raw.prepare_threshold = PREPARE_FROM
+    if statement_s is None or (found is not None and found[1] != "0"):  # the operator's own limit stands
+        return
+    limit = f"statement_timeout = {int(statement_s * 1000)}"
+    if direct:
+        raw.execute(f"SET {limit}".encode())
+        raw.commit()
+    else:
+        entry.info[_LIMIT] = f"SET LOCAL {limit}"
+
+
+def limit_read(connection: Connection) -> None:
+    """Limit the time of the statements of a read that has begun, where its session does not."""
+    statement = connection.info.get(_LIMIT)
+    if statement is not None:
+        connection.exec_driver_sql(statement)
+
+
+def same_process(pid: int) -> bool:
+    """False in a child that a fork made: it must not use its parent's connections."""
+    return os.getpid() == pid

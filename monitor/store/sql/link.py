@@ -1,0 +1,201 @@
+"""What a write transaction speaks through: statements compiled once, run on the driver's own cursor.
+
+SQLAlchemy writes the statements, for both databases from one definition, and converts the values. Running them through
+its connection would cost more than most of them take, so they are compiled once for each database and handed to the
+driver. On PostgreSQL they travel in a pipeline (`pipeline.py`): `tell` does not wait for an answer, `ask` waits when
+its answer is first read, so that a write of any number of statements waits for two answers, that of its
+reads and that of its commit. What an earlier statement failed with is raised by then, and nothing is committed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, cast
+
+from sqlalchemy import ClauseElement, Connection, Dialect, Float
+from sqlalchemy.types import TypeEngine
+
+from monitor.store.sql.pipeline import Pipeline, packing
+
+Values = Mapping[str, object]
+Row = dict[str, object]
+Convert = Callable[[Any], Any]
+
+_NOTHING: Final[Values] = {}
+
+
+class Statement:
+    """A statement for both databases.
+
+    Args:
+        clause: made with SQLAlchemy; or a function that makes it, given `sqlite` or `postgresql`. Every value is a
+            `bindparam`.
+        columns: for an insert, the columns that its rows have.
+    """
+
+    def __init__(self, clause: ClauseElement | Callable[[str], ClauseElement], columns: Sequence[str] = ()) -> None:
+        self._clause = clause
+        self._columns = list(columns) or None
+        self._made: dict[str, Compiled] = {}
+
+    def on(self, dialect: Dialect) -> Compiled:
+        """The statement as this database takes it."""
+        made = self._made.get(dialect.name)
+        if made is None:
+            clause = self._clause if isinstance(self._clause, ClauseElement) else self._clause(dialect.name)
+            made = self._made[dialect.name] = Compiled(clause, dialect, self._columns)
+        return made
+
+
+class Compiled:
+    """A statement's text for one database, and how its values go in and out."""
+
+    def __init__(self, clause: ClauseElement, dialect: Dialect, columns: list[str] | None) -> None:
+        compiled: Any = clause.compile(dialect=dialect, column_keys=columns)
+        binds = {name: bind for bind, name in compiled.bind_names.items()}
+        self._names = [name for name, bind in binds.items() if bind.required]
+        self._constants = {name: bind.effective_value for name, bind in binds.items() if not bind.required}
+        found = list(getattr(clause, "exported_columns", ()))
+        self.returns = [column.key for column in found]
+        self._order: list[str] = compiled.positiontup if compiled.positional else list(binds)
+        self.text: str = compiled.string
+        self.oids: list[int] = []
+        self._in: list[tuple[int, Convert]] = []
+        self._out: list[tuple[int, Convert]] = []
+        if dialect.name == "postgresql":
+            self.text %= {name: f"${i}" for i, name in enumerate(self._order, 1)}
+            packs = [packing(binds[name].type) for name in self._order]
+            self.oids = [oid for oid, _ in packs]
+            self._in = [(i, _unless_none(pack)) for i, (_, pack) in enumerate(packs)]
+        else:
+            converters = (binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in self._order)
+            self._in = [(i, to) for i, to in enumerate(converters) if to is not None]
+            readers = (_reader(column.type, dialect) for column in found)
+            self._out = [(i, read) for i, read in enumerate(readers) if read is not None]
+        self.sent = self.text.encode()
+
+    def bound(self, values: Values) -> list[Any]:
+        """Values as the driver takes them."""
+        constants = self._constants
+        ready: list[Any] = [constants[name] if name in constants else values[name] for name in self._order]
+        for i, convert in self._in:
+            ready[i] = convert(ready[i])
+        return ready
+
+    def row(self, found: Sequence[object]) -> Row:
+        """A row of the answer, by column."""
+        if self._out:
+            found = list(found)
+            for i, convert in self._out:
+                found[i] = convert(found[i])
+        return dict(zip(self.returns, found, strict=True))
+
+
+def _unless_none(pack: Convert) -> Convert:
+    return lambda value: None if value is None else pack(value)
+
+
+def _reader(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    """What turns SQLite's value into Python's; floats come as they are."""
+    return None if isinstance(kind, Float) else kind.dialect_impl(dialect).result_processor(dialect, None)
+
+
+class Answer:
+    """The rows that a statement found; waited for when they are first read."""
+
+    def __init__(self, cursor: Any, made: Compiled) -> None:
+        self._cursor, self._made = cursor, made
+
+    def all(self) -> list[Row]:
+        """All rows."""
+        return [self._made.row(found) for found in self._cursor.fetchall()]
+
+    def first(self) -> Row | None:
+        """The first row, None where there is none."""
+        found = self._cursor.fetchone()
+        return None if found is None else self._made.row(found)
+
+
+class Link:
+    """The connection of one write transaction; made by `linked`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.dialect = connection.dialect
+        self._connection = connection
+        self._raw = cast(Any, connection.connection.driver_connection)
+        self._cursors: list[Any] = []
+        self._pipeline: Pipeline | None = None
+        if self.dialect.name == "postgresql":
+            self._pipeline = connection.info.get("pipeline") or Pipeline(self._raw)
+            connection.info["pipeline"] = self._pipeline  # what it has prepared lasts as long as the connection
+
+    def ask(self, statement: Statement, values: Values = _NOTHING) -> Answer:
+        """Run a statement that finds rows."""
+        made = statement.on(self.dialect)
+        return Answer(self._run(made, values), made)
+
+    def tell(self, statement: Statement, *rows: Values) -> None:
+        """Run a statement that changes rows, once for each mapping of values."""
+        made = statement.on(self.dialect)
+        if self._pipeline is not None or len(rows) == 1:
+            for row in rows:
+                self._run(made, row)
+        else:
+            self._raw.executemany(made.text, [made.bound(row) for row in rows])
+
+    @property
+    def plain(self) -> Connection:
+        """The SQLAlchemy connection, for reads that are shared with readers; what was told is done by then."""
+        if self._pipeline is not None:
+            self._pipeline.settle()
+        return self._connection
+
+    def _run(self, made: Compiled, values: Values) -> Any:
+        if self._pipeline is None:
+            self._cursors.append(cursor := self._raw.cursor())
+            return cursor.execute(made.text, made.bound(values))
+        return self._pipeline.send(made.sent, made.oids, made.bound(values))
+
+    @property
+    def _quiet(self) -> bool:
+        return self._pipeline is None or self._pipeline.quiet
+
+    def _forget(self) -> None:
+        """Close all answers: as long as somebody keeps the error, SQLite would hold its locks for an unread one."""
+        for cursor in self._cursors:
+            cursor.close()
+
+    def _begin(self) -> None:
+        if self._pipeline is not None:
+            self._pipeline.send(b"BEGIN")
+
+    def _end(self, word: bytes) -> None:
+        if self._pipeline is not None:
+            self._pipeline.send(word)
+            self._pipeline.settle()
+
+
+@contextlib.contextmanager
+def linked(connection: Connection) -> Iterator[Link]:
+    """A transaction on a connection in which SQLAlchemy has begun one: on SQLite a real one, on PostgreSQL in name.
+
+    Psycopg waits for the answer to a BEGIN of its own; here BEGIN and COMMIT are statements like others.
+    """
+    link = Link(connection)
+    try:
+        link._begin()
+        yield link
+        link._end(b"COMMIT")
+    except BaseException as error:
+        link._forget()
+        driver = cast("Any", connection.dialect.loaded_dbapi)
+        known = isinstance(error, driver.Error)
+        if not known and isinstance(error, Exception):
+            with contextlib.suppress(driver.Error):
+                link._end(b"ROLLBACK")
+        if known or not link._quiet:  # the connection may be gone, or know statements that no longer hold
+            connection.invalidate(error)
+            if known and connection.dialect.is_disconnect(cast("Any", error), link._raw, None):
+                connection.engine.dispose()  # those in the pool are as dead
+        raise
