@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +97,13 @@ class Composition:
         """Whether a part was switched off: its weight now is next to nothing of what it was."""
         now = abs(self.parts.parts[i].weight)
         return now == 0 or now < FADED * self.most[i]
+
+    def reweighted(self, step: float) -> float:
+        """How much higher the total would have been at a step with the weights of now: what a schedule added since."""
+        if not self.k:
+            return 0.0
+        at = min(bisect_left(self.step, step), self.k - 1)
+        return float(np.nansum((self.weights[-1] - self.weights[at]) * self.raw[at]))
 
     def level(self, i: int) -> float:
         """Where a part is now: the median of its last three means."""

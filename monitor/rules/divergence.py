@@ -20,6 +20,8 @@ _NEVER: Final = 3
 """Times its first value that a loss must stay above it for that value to be its low, which is a single draw."""
 _FEW: Final = {"step": 300, "epoch": 5}
 """Points after which a rise need be only twice what it must be in the end: the sooner, the larger."""
+_WAVE: Final = 0.4
+"""Share of a rise that a hump must have had which came back, so that this may be the next wave, a larger one."""
 
 
 class Divergence:
@@ -63,11 +65,13 @@ class Divergence:
         if all(level > burst for level in _latest(view)[-3:]) and view.xs[-1] >= 0.9 * view.xs[-2]:
             evidence = {"level": view.xs[-1], "low": view.lowest, "rise": math.inf}
             return Reading(view.step[-2], evidence, sure=True)
-        return self._lost(view, limits, firing, _FEW[state.unit])
+        return self._lost(run, view, limits, firing)
 
-    def _lost(self, view: View, limits: Mapping[str, float], firing: bool, few: int) -> Reading | None:
-        """Holds while the rise since the low is there to stay."""
-        at, low = _low(view)
+    def _lost(self, run: Features, view: View, limits: Mapping[str, float], firing: bool) -> Reading | None:
+        """Holds while the rise since the low is there to stay, and is not what the weights of the parts added."""
+        (at, low), few = _low(view), _FEW[run.state.unit]
+        if at >= 0 and run.state.parts is not None:
+            low = view.log(view.loss(low) + max(run.parts.reweighted(view.step[at]), 0.0))
         rise, ease = view.now - low, 0.6 if firing else 1.0
         soon = 1.0 if firing else 1 + few / ((view.closed - at) * view.size)
         if rise < ease * soon * math.log1p(limits["rise"]) or rise < ease * limits["z"] * view.error(3):
@@ -77,7 +81,7 @@ class Divergence:
         smooth, peak = view.smooth, max(*view.smooth[max(at, 0) :], view.now)
         if at >= 0 and view.now < low + 0.6 * (peak - low):
             return None
-        if not firing and (_falls(view, rise) or view.seen_before(rise)):
+        if not firing and (_falls(view, rise) or view.seen_before(rise, _WAVE)):
             return None
         at = max(at, 0)
         onset = next((i for i in range(at, view.closed) if smooth[i] > low + 0.5 * rise), view.closed - 1)

@@ -216,9 +216,9 @@ class View:
         """The smoothed level at a step, on the scale of `y`."""
         return self.smooth[min(bisect_right(self.step, step), self.closed - 1)]
 
-    def seen_before(self, rise: float) -> bool:
-        """Whether a hump like a rise from the low has come back before, at such levels: then it says little."""
-        low, up, enough = math.inf, False, 0.75 * rise
+    def seen_before(self, rise: float, share: float = 0.75) -> bool:
+        """Whether a hump of this share of a rise from the low has come back before, at such levels: it says little."""
+        low, up, enough = math.inf, False, share * rise
         for value in self.smooth:
             if not up:
                 low = min(low, value)
@@ -227,7 +227,9 @@ class View:
                 if low <= self.low + rise:
                     return True
                 low, up = value, False
-        return False
+        # What a median of three does not see: single levels that jumped as high and came back, more than once.
+        y = self.y
+        return sum(b - max(a, c) >= enough for a, b, c in zip(y, y[1:], y[2:], strict=False)) > 1
 
     @lazy
     def learned(self) -> bool:
