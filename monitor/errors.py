@@ -99,7 +99,10 @@ class QueryError(WireError):
     """
 
     def __init__(self, text: str, position: int, problem: str) -> None:
-        super().__init__("query", f"character {position + 1}: {problem}\n  {text}\n  {' ' * position}^")
+        # A long query is shown around the place, so that the error fits a screen.
+        first = max(0, position - 60) if len(text) > 120 else 0
+        seen = text[first : first + 120]
+        super().__init__("query", f"character {position + 1}: {problem}\n  {seen}\n  {' ' * (position - first)}^")
         self.text = text
         self.position = position
 

@@ -194,5 +194,6 @@ def feed(store: Store) -> Feed:
 def for_two_minutes(test: Callable[[], None]) -> None:
     """Run a property with fresh examples, again and again."""
     end = time.monotonic() + 120
+    again = settings(max_examples=500, derandomize=False, database=None)(test)
     while time.monotonic() < end:
-        settings(max_examples=500, derandomize=False, database=None)(test)()
+        again()

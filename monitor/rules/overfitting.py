@@ -62,6 +62,7 @@ class Overfitting:
             return None
         best = val.step[val.low_at]
         fell = train.level_at(best) - train.now
+        best = max(best, val.curve.best_step)  # it does not begin before the step that its sentence calls the best
         later = val.y[val.closed - (since + 1) // 2 :]
         z = (math.fsum(later) / len(later) - val.low) / max(val.error(len(later)), 1e-12)
         evidence: Evidence = {

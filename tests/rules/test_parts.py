@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from monitor import losses
@@ -99,6 +99,8 @@ def test_parts_and_weights_in_any_batching_and_through_any_restart_give_the_same
 def test_parts_change_nothing_about_what_the_curves_say(points: EnginePoints) -> None:
     curves = points.role < PART
     plain = ENGINE.update(ENGINE.start(), EnginePoints(points.role[curves], points.step[curves], points.value[curves]))
+    # A rise of the total that the weights of its parts explain is no divergence, so only parts can take one back.
+    assume("divergence" not in {f.rule for f in plain.changes} | {p.rule for p in plain.recommendation.pending})
     with_parts = ENGINE.update(ENGINE.start(), points)
     of_parts = {f.rule for f in with_parts.changes} - {f.rule for f in plain.changes}
     outline = [(f.rule, str(f.state), f.onset_step, f.fired_step) for f in with_parts.changes if f.rule not in of_parts]

@@ -45,7 +45,7 @@ def test_what_is_likely_is_told_as_such_before_it_is_certain() -> None:
     val = [1.7, 1.4, 1.2, 1.1, 1.05, 1.03, 1.07, 1.06, 1.09, 1.1, 1.2]
     told = diagnose(np.c_[np.arange(11), train], np.c_[np.arange(11), val], unit="epoch").recommendation
     assert told.action == "stop" and [(p.rule, p.likely) for p in told.pending] == [("overfitting", True)]
-    assert told.pending[0].explanation == "Overfitting is likely since epoch 4, but not certain."
+    assert told.pending[0].explanation == "Overfitting is likely since epoch 5, but not certain."
 
 
 @pytest.mark.parametrize("unit", ["checks", "steps", "evals", "epochs"])

@@ -299,7 +299,7 @@ def test_a_stop_is_advised_while_overfitting_is_only_likely_and_nothing_is_accus
     found = diagnose(FEW[:11], TURNS[:11], unit="epoch")
     assert "overfitting" not in {finding.rule for finding in found.findings}
     assert found.recommendation.first_stop_step == found.recommendation.stop_step == 10
-    assert found.recommendation.best_step == 5 and "likely since epoch 4" in found.recommendation.reason
+    assert found.recommendation.best_step == 5 and "likely since epoch 5" in found.recommendation.reason
     assert found.verdict == "overfitting" and found.headline.startswith("Overfitting is likely: the validation loss is")
     certain = diagnose(FEW, TURNS, unit="epoch")
     assert certain.verdict == "overfitting" and certain.recommendation.stop_step == 10

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from monitor.errors import LossError
 
@@ -33,12 +34,18 @@ def number(
         raise LossError(loss, f"{name} is {value!r}", f"give {name} {wanted}, or leave it out")
 
 
+MOST: Final = 10_000_000
+"""The largest whole parameter: no loss has more classes, and one number a class still fits into memory."""
+
+
 def whole(loss: str, name: str, value: int | None, *, at_least: int) -> None:
-    """Refuse a parameter that is not a whole number of at least `at_least`; None passes."""
+    """Refuse a parameter that is not a whole number from `at_least` to `MOST`; None passes."""
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
         raise LossError(loss, f"{name} is {value!r}", f"give {name} a whole number of at least {at_least}")
+    if value > MOST:
+        raise LossError(loss, f"{name} is too large", f"give {name} a whole number of at most {MOST:,}")
 
 
 def fraction(loss: str, name: str, value: float | None, *, open_ends: bool = False) -> None:
