@@ -71,7 +71,7 @@ class LossError(MonitorError, ValueError):
     """A loss specification, or a callable given as a loss, cannot be used."""
 
     def __init__(self, loss: str, problem: str, fix: str) -> None:
-        super().__init__(f"loss {loss}: {problem}; {fix}")
+        super().__init__(f"loss {_short(loss)}: {_short(problem)}; {fix}")
         self.loss = loss
 
 
@@ -277,3 +277,8 @@ class StoreBusy(StoreError):
 
     def __init__(self, url: str, waited_s: float, problem: str = "was locked by another writer") -> None:
         super().__init__(f"database {url} {problem} for {waited_s:g} s; try again")
+
+
+def _short(text: str, most: int = 400) -> str:
+    """A text that quotes what was given, cut in the middle where that was long, so that an error fits a screen."""
+    return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"
