@@ -146,10 +146,14 @@ class CrossEntropy(LossSpec):
         """The lowest entropy of any one label's smoothed target; 0 without smoothing."""
         if self.classes is None or not self.label_smoothing:
             return 0.0
-        weight = self.class_weights or (1.0,) * self.classes
-        labels = range(self.classes) if self.class_weights else range(1)
+        weight = self.class_weights
+        if not weight:  # all labels alike: one mass for the label and one for each other class, however many there are
+            other = self.label_smoothing / self.classes
+            own = 1 - self.label_smoothing + other
+            rest = (self.classes - 1) * other * math.log(other) if other > 0 else 0.0
+            return -(own * math.log(own)) - rest
         divide = self.reduction == "mean"
-        return min(entropy(self._masses(i)) / (weight[i] if divide else 1.0) for i in labels if weight[i] > 0)
+        return min(entropy(self._masses(i)) / (w if divide else 1.0) for i, w in enumerate(weight) if w > 0)
 
     @property
     def chance_formula(self) -> str:

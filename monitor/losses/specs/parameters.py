@@ -34,8 +34,8 @@ def number(
         raise LossError(loss, f"{name} is {value!r}", f"give {name} {wanted}, or leave it out")
 
 
-MOST: Final = 10_000_000
-"""The largest whole parameter: no loss has more classes, and one number a class still fits into memory."""
+MOST: Final = 1_000_000_000_000
+"""The largest whole parameter: no loss has more classes, and arithmetic with it is exact."""
 
 
 def whole(loss: str, name: str, value: int | None, *, at_least: int) -> None:
