@@ -67,7 +67,7 @@ class Overfitting:
         z = (math.fsum(later) / len(later) - val.low) / max(val.error(len(later)), 1e-12)
         evidence: Evidence = {
             "best_step": val.curve.best_step, "val_best": val.curve.best, "val_now": val.level,
-            "rise": math.expm1(val.rise), "z": min(z, 1e6), "train_fell": -math.expm1(-fell),
+            "rise": math.expm1(min(val.rise, 700.0)), "z": min(z, 1e6), "train_fell": -math.expm1(min(-fell, 700.0)),
         }  # fmt: skip
         if firing:
             return Reading(best, evidence) if z >= 0.5 * limits["z"] and fell > -0.1 else None
