@@ -101,10 +101,9 @@ class CrossEntropy(LossSpec):
         given = self.priors or (1.0,) * count
         return tuple(item / sum(given) for item in given)
 
-    def _masses(self, label: int) -> list[float]:
-        """What the loss puts on each class's negative log-probability for an example of this label."""
-        count, smooth = self.classes or 0, self.label_smoothing
-        weight = self.class_weights or (1.0,) * count
+    def _masses(self, label: int, weight: Sequence[float]) -> list[float]:
+        """What the loss, with these class weights, puts on each class's negative log-probability for this label."""
+        count, smooth = len(weight), self.label_smoothing
         masses = [smooth / count * weight[other] for other in range(count)]
         masses[label] += (1 - smooth) * weight[label]
         return masses
@@ -153,7 +152,7 @@ class CrossEntropy(LossSpec):
             rest = (self.classes - 1) * other * math.log(other) if other > 0 else 0.0
             return -(own * math.log(own)) - rest
         divide = self.reduction == "mean"
-        return min(entropy(self._masses(i)) / (w if divide else 1.0) for i, w in enumerate(weight) if w > 0)
+        return min(entropy(self._masses(i, weight)) / (w if divide else 1.0) for i, w in enumerate(weight) if w > 0)
 
     @property
     def chance_formula(self) -> str:
