@@ -84,6 +84,11 @@ class RunInfo:
         given = ref.strip()
         return given in (self.id, self.name) or (len(given) >= LEAST_PREFIX and self.id.startswith(given))
 
+    def took_ms(self, now_ms: int) -> int:
+        """Milliseconds from its start to its end, to now while it lives, or to its last point where no end is known."""
+        end = self.finished_ms or (now_ms if self.status.live else self.last_point_ms) or self.created_ms
+        return end - self.created_ms
+
     def to_dict(self) -> dict[str, object]:
         """The row as strict JSON data."""
         d = {name: getattr(self, name) for name in self.__slots__}

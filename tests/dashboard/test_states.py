@@ -116,7 +116,7 @@ def test_a_run_that_is_not_there_and_a_page_without_one_say_so(show: Show) -> No
 def test_a_comparison_of_runs_with_and_without_points(embedded: Store, show: Show) -> None:
     one, two = logged(embedded, "one", [3.0, 2.0], config={"lr": 1}), logged(embedded, "two", [], config={"lr": 2})
     app = AppTest.from_file(str(MAIN), default_timeout=30).run()
-    app.switch_page("views/compare.py")
+    app.switch_page("comparison.py")
     app.query_params["run"] = [one.run_id, two.run_id]
     app.run()
     assert not app.exception

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, select
 
-from monitor.domain import RunInfo, RunPage
+from monitor.domain import RunInfo, RunPage, RunQuery
 from monitor.errors import RunNotFound, WireError
 from monitor.store.points.series import sparkline_of
 from monitor.store.runs import query_sql, rows
@@ -43,29 +43,16 @@ _HEX: Final = re.compile(r"[0-9a-f]{1,32}")
 _STORED: Final = RUNS.c.deleted_ms.is_(None)
 
 
-def list_runs(
-    connection: Connection,
-    *,
-    project: str | None,
-    group: str | None,
-    status: str | Sequence[str] | None,
-    verdict: str | Sequence[str] | None,
-    search: str | None,
-    order: str,
-    limit: int,
-    offset: int,
-    sparkline: int,
-    query: str | None,
-) -> RunPage:
+def list_runs(connection: Connection, wanted: RunQuery) -> RunPage:
     """One page of the list; see `Store.runs`."""
-    if not 0 <= limit <= MAX_LIMIT:
-        raise WireError("limit", f"must lie between 0 and {MAX_LIMIT}, got {limit}")
-    if offset < 0:
-        raise WireError("offset", f"must not be negative, got {offset}")
-    where = and_(_STORED, *_filters(project, group, status, verdict, search))
-    sorting = _order(order)
-    if query:
-        parsed, dialect = parse(query), connection.dialect.name
+    if not 0 <= wanted.limit <= MAX_LIMIT:
+        raise WireError("limit", f"must lie between 0 and {MAX_LIMIT}, got {wanted.limit}")
+    if wanted.offset < 0:
+        raise WireError("offset", f"must not be negative, got {wanted.offset}")
+    where = and_(_STORED, *_filters(wanted))
+    order, sorting = wanted.order, _order(wanted.order)
+    if wanted.query:
+        parsed, dialect = parse(wanted.query), connection.dialect.name
         asked = query_sql.condition(parsed, dialect)
         where = where if asked is None else and_(where, asked)
         sorting = [*query_sql.order(parsed, dialect), *sorting]
@@ -73,9 +60,10 @@ def list_runs(
             first, down = parsed.order[0]
             order = f"{'-' if down else ''}{first.name}"
     total = connection.execute(select(func.count()).select_from(RUNS).where(where)).scalar_one()
-    page = select(RUNS.c.run_id).where(where).order_by(*sorting).limit(limit).offset(offset)
+    page = select(RUNS.c.run_id).where(where).order_by(*sorting).limit(wanted.limit).offset(wanted.offset)
     items = _of_ids(connection, connection.execute(page).scalars().all())
-    sparklines = _sparklines(connection, [run.id for run in items], sparkline) if sparkline and items else {}
+    width = wanted.sparkline
+    sparklines = _sparklines(connection, [run.id for run in items], width) if width and items else {}
     return RunPage(items=items, total=total, sparklines=sparklines, order=order)
 
 
@@ -126,21 +114,15 @@ def list_projects(connection: Connection) -> tuple[tuple[str, int], ...]:
     return tuple((project, count) for project, count in connection.execute(query))
 
 
-def _filters(
-    project: str | None,
-    group: str | None,
-    status: str | Sequence[str] | None,
-    verdict: str | Sequence[str] | None,
-    search: str | None,
-) -> list[ColumnElement[bool]]:
+def _filters(wanted: RunQuery) -> list[ColumnElement[bool]]:
     found = []
-    for column, value in ((RUNS.c.project, project), (RUNS.c.group, group)):
+    for column, value in ((RUNS.c.project, wanted.project), (RUNS.c.group, wanted.group)):
         if value is not None:
             found.append(column == value)
-    for column, values in ((RUNS.c.status, status), (RUNS.c.verdict, verdict)):
+    for column, values in ((RUNS.c.status, wanted.status), (RUNS.c.verdict, wanted.verdict)):
         if values is not None:
             found.append(column.in_([values] if isinstance(values, str) else [str(v) for v in values]))
-    for word in _words(search or ""):
+    for word in _words(wanted.search or ""):
         of_id = RUNS.c.run_id.startswith(word.lower()) if _HEX.fullmatch(word.lower()) else false()
         found.append(or_(_SEARCHED.icontains(word, autoescape=True), of_id))
     return found

@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from dashboard import markup, skill, words
-from dashboard.data import Snapshot
-from dashboard.markup import text
-from monitor.domain import RunInfo, SeriesInfo
+from markupsafe import Markup
+
+from dashboard import skill
+from dashboard.markup import pieces
+from dashboard.markup.templates import fill
+from monitor.domain import RunInfo, RunSnapshot, SeriesInfo
+from monitor.domain.formats import duration, number, step
 from monitor.roles import Role
 
 TRAIN_LOSS: Final = "training loss"
@@ -18,11 +21,12 @@ DIFFERENCES: Final = 200
 """Rows of the table of differences, at most."""
 MANY: Final = 12
 """Runs that stand beside each other; more stand below each other."""
+_PAGE: Final = "comparison"
 COLUMNS: Final = 20
 """Keys of the configuration that are shown where runs stand below each other, at most."""
 
 
-def metrics(seen: Sequence[Snapshot]) -> tuple[str, ...]:
+def metrics(seen: Sequence[RunSnapshot]) -> tuple[str, ...]:
     """What can be overlaid: the two losses, whatever each run calls them, then the keys that most runs have."""
     found = [
         name for name, role in ((VAL_LOSS, Role.VAL), (TRAIN_LOSS, Role.TRAIN)) if any(s.judged(role) for s in seen)
@@ -31,7 +35,7 @@ def metrics(seen: Sequence[Snapshot]) -> tuple[str, ...]:
     return (*found, *(key for key, _ in sorted(keys.items(), key=lambda kn: (-kn[1], kn[0]))))
 
 
-def series_for(snapshot: Snapshot, metric: str) -> SeriesInfo | None:
+def series_for(snapshot: RunSnapshot, metric: str) -> SeriesInfo | None:
     """The run's series for a metric of `metrics`, None where it has none."""
     roles = {TRAIN_LOSS: Role.TRAIN, VAL_LOSS: Role.VAL}
     if metric in roles:
@@ -45,7 +49,7 @@ def labels(runs: Sequence[RunInfo]) -> tuple[str, ...]:
     return tuple(run.name if names[run.name] == 1 else f"{run.name} {run.id[:6]}" for run in runs)
 
 
-def results(seen: Sequence[Snapshot], now_ms: int, lines: Mapping[str, tuple[str, str]] | None = None) -> str:
+def results(seen: Sequence[RunSnapshot], now_ms: int, lines: Mapping[str, tuple[str, str]] | None = None) -> Markup:
     """How each run stands: verdict, last and best values; the best of them is marked.
 
     Args:
@@ -58,36 +62,28 @@ def results(seen: Sequence[Snapshot], now_ms: int, lines: Mapping[str, tuple[str
     rows = []
     for label, snapshot in zip(labels([s.info for s in seen]), seen, strict=True):
         run, train, val = snapshot.info, snapshot.judged(Role.TRAIN), snapshot.judged(Role.VAL)
-        star = ' <span class="lm-chip lm-good">★ best</span>' if run.id == leader else ""
-        end = run.finished_ms or (now_ms if run.status.live else run.last_point_ms) or run.created_ms
         rows.append(
-            (f"{_line((lines or {}).get(run.id))}{markup.run_link(run.id, text(label))}",
-             markup.status(run.status), markup.chip(run.verdict),
-             words.step(run.last_step), words.number(train.last if train else None),
-             words.number(val.last if val else None), words.number(run.recommendation.best_val_loss) + star,
-             words.step(run.recommendation.best_step), *([skill.figure(run)] if scored else []),
-             words.duration(end - run.created_ms))
+            (_name(run, label, (lines or {}).get(run.id)), pieces.status(run.status), pieces.chip(run.verdict),
+             step(run.last_step), number(train.last if train else None), number(val.last if val else None),
+             fill(_PAGE, "best", value=run.recommendation.best_val_loss, leads=run.id == leader),
+             step(run.recommendation.best_step), *([pieces.score(run)] if scored else []),
+             duration(run.took_ms(now_ms)))
         )  # fmt: skip
     heads = ("Run", "Status", "Verdict", "Last step", "Train", "Validation", "Best loss",
              "at step", *(["Skill"] if scored else []), "Took")  # fmt: skip
-    return "<h2>Results</h2>" + markup.table(heads, rows, numeric=range(3, len(heads)))
+    return pieces.heading("Results") + pieces.table(heads, rows, numeric=range(3, len(heads)))
 
 
-def _line(look: tuple[str, str] | None) -> str:
-    """A piece of the run's line, as the chart draws it."""
-    if look is None:
-        return ""
-    colour, dash = look
-    return (
-        '<svg class="lm-swatch" aria-hidden="true" width="26" height="8" viewBox="0 0 26 8"><path d="M0 4H26" '
-        f'stroke="{text(colour)}" stroke-width="2.4" stroke-dasharray="{_PATTERNS.get(dash, "")}"/></svg> '
-    )
+def _name(run: RunInfo, label: str, line: tuple[str, str] | None) -> Markup:
+    """A run's name, after a piece of its line."""
+    drawn = None if line is None else (line[0], _PATTERNS.get(line[1], ""))
+    return fill(_PAGE, "name", run=run, label=label, line=drawn)
 
 
 _PATTERNS: Final = {"dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3", "longdash": "11 4", "longdashdot": "11 3 2 3"}
 
 
-def _leader(seen: Sequence[Snapshot]) -> str | None:
+def _leader(seen: Sequence[RunSnapshot]) -> str | None:
     """The id of the best run: by skill where losses of different kinds are compared, by its loss otherwise.
 
     None where there is nothing to compare: a single run, or different losses of which one has no skill score.
@@ -105,43 +101,40 @@ def _leader(seen: Sequence[Snapshot]) -> str | None:
     return max(scores, key=scores.__getitem__) if scores and len(seen) > 1 else None
 
 
-def differences(runs: Sequence[RunInfo]) -> str:
+def differences(runs: Sequence[RunInfo]) -> Markup:
     """A row for each configuration key whose value is not the same in all runs."""
-    flat = [markup.flat(run.config) for run in runs]
+    flat = [pieces.flat(run.config) for run in runs]
     keys = sorted({key for config in flat for key in config})
     odd = [key for key in keys if len({repr(config.get(key, _Absent)) for config in flat}) > 1]
     if not odd:
         same = f"All {len(keys)} keys are the same." if keys else "No configuration was logged."
-        return f'<h2>Configuration</h2><p class="lm-dim">{same}</p>'
-    if len(runs) > MANY:
-        return _by_run(runs, flat, odd, len(keys))
-    rows = [
-        (
-            f"<code>{text(key)}</code>",
-            *(markup.shown(c[key]) if key in c else '<span class="lm-dim">not set</span>' for c in flat),
-        )
-        for key in odd[:DIFFERENCES]
-    ]
-    said = f"{len(odd)} of {len(keys)} keys differ" + (
-        f"; the first {DIFFERENCES} are shown" if len(odd) > DIFFERENCES else ""
-    )
-    table = markup.table(("", *labels(runs)), rows, css="lm-wrap", matrix=True)
-    return f'<h2>Configuration</h2><p class="lm-dim">{said}.</p>{table}'
+        return fill(_PAGE, "differences", said=same, table="")
+    many = len(runs) > MANY
+    kept = odd[: COLUMNS if many else DIFFERENCES]
+    table = _by_run(runs, flat, kept) if many else _by_key(runs, flat, kept)
+    first = f"; the first {len(kept)} are shown" if len(odd) > len(kept) else ""
+    return fill(_PAGE, "differences", said=f"{len(odd)} of {len(keys)} keys differ{first}.", table=table)
 
 
-def _by_run(runs: Sequence[RunInfo], flat: Sequence[Mapping[str, object]], odd: Sequence[str], keys: int) -> str:
-    """The same with a row for each run, where there are more runs than a screen has room for beside each other."""
-    kept = odd[:COLUMNS]
-    rows = [
-        (
-            text(label),
-            *(markup.shown(c[key], limit=40) if key in c else '<span class="lm-dim">not set</span>' for key in kept),
-        )
-        for label, c in zip(labels(runs), flat, strict=True)
-    ]
-    said = f"{len(odd)} of {keys} keys differ" + (f"; the first {COLUMNS} are shown" if len(odd) > COLUMNS else "")
-    table = markup.table(("", *kept), rows, css="lm-wrap", matrix=True)
-    return f'<h2>Configuration</h2><p class="lm-dim">{said}.</p>{table}'
+def _by_key(runs: Sequence[RunInfo], flat: Sequence[Mapping[str, object]], kept: Sequence[str]) -> Markup:
+    """A row for each key, with the runs beside each other."""
+    rows = [(pieces.code(key), *(_value(c, key) for c in flat)) for key in kept]
+    return pieces.table(("", *labels(runs)), rows, css="lm-wrap", matrix=True)
+
+
+def _by_run(runs: Sequence[RunInfo], flat: Sequence[Mapping[str, object]], kept: Sequence[str]) -> Markup:
+    """A row for each run, where there are more runs than a screen has room for beside each other."""
+    rows = [(label, *(_value(c, key, 40) for key in kept)) for label, c in zip(labels(runs), flat, strict=True)]
+    return pieces.table(("", *kept), rows, css="lm-wrap", matrix=True)
+
+
+def _value(config: Mapping[str, object], key: str, limit: int = 120) -> pieces.Cell:
+    return pieces.shown(config[key], limit=limit) if key in config else pieces.dim("not set")
+
+
+def found(said: str) -> Markup:
+    """How many of the runs that a search finds are offered."""
+    return fill(_PAGE, "found", said=said)
 
 
 class _Absent:

@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.figure import Figure, Spec
+from dashboard.charts.figure import Figure, Spec
 from dashboard.theme import FONT, Palette
 from monitor.domain import Curve
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 import streamlit as st
+from markupsafe import Markup
 
-from dashboard import knowledge, live, markup, measuring, profile_figure, reader
+from dashboard import live, measuring, viewer
+from dashboard.charts import profile
+from dashboard.markup import losses_page, pieces
 from dashboard.plot import plot
 from monitor import losses
 from monitor.errors import LossError
@@ -18,14 +21,14 @@ EXAMPLE: Final = "cross_entropy(classes=10, label_smoothing=0.1)"
 
 def page() -> None:
     """Draw the page; what cannot be read or measured is one line."""
-    live.html('<div class="lm-head"><h1>Losses</h1></div>', key="head")
+    live.html(pieces.head("Losses"), key="head")
     chosen = st.segmented_control(
         "View", _VIEWS, default=_VIEWS[0], required=True, key="view", bind="query-params", label_visibility="collapsed"
     )
     try:
         {"Profile": _profile, "Specification": _specification, "Advice": _advice}[chosen or _VIEWS[0]]()
     except LossError as error:
-        live.html(markup.notice("warning", "This loss cannot be shown.", str(error), testid="loss-error"), key="error")
+        live.html(pieces.notice("warning", "This loss cannot be shown.", str(error), testid="loss-error"), key="error")
 
 
 def _profile() -> None:
@@ -36,7 +39,7 @@ def _profile() -> None:
     found, spec = measuring.named(name or names[start])
     _measured(found)
     if spec is not None:
-        live.html(knowledge.levels(spec), key="levels")
+        live.html(losses_page.levels(spec), key="levels")
 
 
 def _specification() -> None:
@@ -47,10 +50,10 @@ def _specification() -> None:
     with right:
         value = st.number_input("A logged loss", value=None, format="%g", placeholder="optional", key="value")
     spec = losses.parse(written or "")
-    body = knowledge.judged(spec, float(value)) if value is not None else ""
-    live.html(body + knowledge.levels(spec), key="levels")
+    body = losses_page.judged(spec, float(value)) if value is not None else Markup("")
+    live.html(body + losses_page.levels(spec), key="levels")
     found, said = measuring.specified(written)
-    live.html(f'<p class="lm-dim" data-testid="measured-as">{markup.text(said)}</p>', key="measured-as")
+    live.html(losses_page.measured_as(said), key="measured-as")
     if found is not None:
         _measured(found)
 
@@ -58,14 +61,13 @@ def _specification() -> None:
 def _measured(found: LossProfile) -> None:
     """Picture and table side by side, the sentences below."""
     left, right = st.columns([3, 2], gap="large")
-    look = reader.look("step", "linear", revision=found.name)
+    look = viewer.look("step", "linear", revision=found.name)
     with left:
-        plot(profile_figure.profile_figure(found, look), key="profile_chart", alt=f"{found.name} over the error")
-        said = "".join(f"<span>{markup.text(part)}</span>" for part in profile_figure.captions(found))
-        live.html(f'<div class="lm-caption">{said}</div>', key="profile_caption")
+        plot(profile.profile_figure(found, look), key="profile_chart", alt=f"{found.name} over the error")
+        live.html(pieces.caption(profile.captions(found)), key="profile_caption")
     with right:
-        live.html(knowledge.profile(found), key="profile")
-    live.html(knowledge.sentences(found), key="sentences")
+        live.html(losses_page.profile(found), key="profile")
+    live.html(losses_page.sentences(found), key="sentences")
 
 
 def _advice() -> None:
@@ -81,7 +83,8 @@ def _advice() -> None:
     found = measuring.advised(
         task, None if classes is None else int(classes), float(imbalance), outliers, float(noise) / 100, half
     )
-    live.html(knowledge.advice(found), key="advice")
+    live.html(losses_page.advice(found), key="advice")
 
 
-page()
+if __name__ == "__main__":
+    page()

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
 import streamlit as st
+from markupsafe import Markup
 
-from dashboard import axes, charts, data, live, markup, parts_tab, plot, reader, sheet, skill, words
-from dashboard.axes import AXES, Look, XAxis
-from dashboard.charts import Story
-from dashboard.data import Reading, Snapshot
-from dashboard.reader import zone
-from monitor.domain import Curve, RunInfo, SeriesInfo
+from dashboard import data, live, plot, skill, viewer
+from dashboard.charts.captions import captions, forecast_caption
+from dashboard.charts import axes, loss, overlay
+from dashboard.charts.axes import AXES, Look, XAxis
+from dashboard.charts.curves import spliced, weight_of
+from dashboard.charts.loss import Story
+from dashboard.data import Reading
+from dashboard.markup import pieces, run_page
+from dashboard.markup.pieces import notice
+from dashboard.pages import parts_tab
+from dashboard.viewer import zone
+from monitor.domain import Curve, RunInfo, RunSnapshot, SeriesInfo
+from monitor.domain.formats import clock, step
 from monitor.errors import MonitorError, RunNotFound
 from monitor.roles import Role
 
@@ -27,16 +35,16 @@ _TABS: Final = ("Findings", "More series", "Config", "Tags", "Series", "Checkpoi
 _PARTS: Final = "Parts"
 
 
-_BACK: Final = markup.link(".", (), "← All runs")
+_BACK: Final = pieces.link(".", (), "← All runs")
 
 
 def page() -> None:
     """Draw the run that `?id=` names; all of it refreshes by itself."""
     ref = st.query_params.get("id", "")
     if not ref:
-        live.html(markup.notice("info", "No run is named.", "Pick one from the list.") + _BACK, key="nothing")
+        live.html(notice("info", "No run is named.", "Pick one from the list.") + _BACK, key="nothing")
         return
-    known: Reading[Snapshot] | None = st.session_state.get("_kept", {}).get(f"run {ref}")
+    known: Reading[RunSnapshot] | None = st.session_state.get("_kept", {}).get(f"run {ref}")
     alive = known is None or known.value is None or known.value.info.status.live
     st.session_state["_alive"] = alive
     st.fragment(_run, run_every=LIVE_REFRESH_S if alive else QUIET_REFRESH_S)(ref)
@@ -47,14 +55,14 @@ def _run(ref: str) -> None:
     try:
         reading = data.keep(f"run {ref}", lambda: data.snapshot(ref))
     except RunNotFound as error:
-        gone = markup.notice("warning", "This run is not here.", str(error), testid="missing")
+        gone = notice("warning", "This run is not here.", str(error), testid="missing")
         live.html(gone + _BACK, key="missing")
         return
-    seen: Snapshot | None = reading.value
+    seen: RunSnapshot | None = reading.value
     if reading.error is not None:
         title, body = data.explain(reading.error)
-        since = f" What is shown was read at {words.clock(reading.read_ms, zone())}." if seen else ""
-        live.html(markup.notice("warning", title, body + since, testid="unreachable"), key="unreachable")
+        since = f" What is shown was read at {clock(reading.read_ms, zone())}." if seen else ""
+        live.html(notice("warning", title, body + since, testid="unreachable"), key="unreachable")
     if seen is None:
         if reading.error is None:
             st.skeleton(height=400)
@@ -69,13 +77,13 @@ def _run(ref: str) -> None:
     _tabs(seen)
 
 
-def _header(seen: Snapshot, problem: str, *, stale: bool) -> None:
+def _header(seen: RunSnapshot, problem: str, *, stale: bool) -> None:
     left, right = st.columns([6, 2], vertical_alignment="top")
     with left:
-        live.html(sheet.header(seen, data.now_ms(), zone(), stale=stale), key="header")
+        live.html(run_page.header(seen, data.now_ms(), zone(), stale=stale), key="header")
     with right:
-        live.html(sheet.stop_control(seen.info, problem), key=_stop_key(seen.info))
-    live.html(markup.banner(seen.info.recommendation, live=not seen.info.status.over), key="banner")
+        live.html(run_page.stop_control(seen.info, problem), key=_stop_key(seen.info))
+    live.html(pieces.banner(seen.info.recommendation, live=not seen.info.status.over), key="banner")
 
 
 def _stop_key(run: RunInfo) -> str:
@@ -88,66 +96,66 @@ def _ask_to_stop(run: RunInfo) -> tuple[bool, str]:
     if wanted is None:
         return False, ""
     try:
-        data.api().run(run.id).request_stop(wanted.arg.strip()[:100] or "dashboard")
+        data.api().view(run).request_stop(wanted.arg.strip()[:100] or "dashboard")
     except MonitorError as error:
         return False, " ".join(data.explain(error))
     return True, ""
 
 
-def _chart(seen: Snapshot) -> None:
+def _chart(seen: RunSnapshot) -> None:
     """The large chart under its controls, with an honest caption."""
     smoothing, scale, x_axis, y_axis, ahead = _controls(seen)
     scale = "linear" if y_axis == "skill" else scale
-    look = reader.look(x_axis, scale, revision=f"{seen.info.id} {x_axis} {scale} {y_axis}", quantity=y_axis)
+    look = viewer.look(x_axis, scale, revision=f"{seen.info.id} {x_axis} {scale} {y_axis}", quantity=y_axis)
     try:
         curves = _curves(seen, x_axis, smoothing)
         if not curves:
-            live.html(sheet.no_curves(seen), key="no-curves")
+            live.html(run_page.no_curves(seen), key="no-curves")
             return
         drawn, notes = _in_detail(seen, curves, look, smoothing)
         story = _story(seen, x_axis, ahead=ahead)
     except MonitorError as error:
-        live.html(markup.notice("warning", *data.explain(error), testid="unreachable"), key="no-curve")
+        live.html(notice("warning", *data.explain(error), testid="unreachable"), key="no-curve")
         return
     if y_axis == "skill":
         drawn = {role: skill.of_curve(curve, seen.info) for role, curve in drawn.items()}
         story = skill.of_story(story, seen.info)
-    figure = charts.loss_figure(drawn.get(Role.TRAIN), drawn.get(Role.VAL), story, look)
+    figure = loss.loss_figure(drawn.get(Role.TRAIN), drawn.get(Role.VAL), story, look)
     if y_axis == "skill":
         notes = (*notes, *skill.limit(figure, list(drawn.values())))
-    plot.plot(figure, key=_CHART, alt=sheet.describe(seen))
+    plot.plot(figure, key=_CHART, alt=run_page.describe(seen))
     named = [(_NAMES[role], c) for role, c in drawn.items()]
-    said = charts.captions(named, axes.resolve_scale(list(drawn.values()), scale))
-    said = (*said, *notes, *charts.forecast_caption(story.recommendation))
-    live.html(sheet.caption(list(drawn.values()), story.references, seen, said), key="caption")
+    said = captions(named, axes.resolve_scale(list(drawn.values()), scale))
+    said = (*said, *notes, *forecast_caption(story.recommendation))
+    live.html(run_page.caption(list(drawn.values()), story.references, seen, said), key="caption")
 
 
 _CHART: Final = "loss_chart"
 _NAMES: Final = {Role.TRAIN: "train", Role.VAL: "validation"}
 
 
-def _curves(seen: Snapshot, x_axis: XAxis, smoothing: float) -> dict[Role, Curve]:
-    """The judged losses, each reduced to the chart's pixels."""
-    found = {}
-    for role in _NAMES:
-        series = seen.judged(role)
-        if series is not None:
-            found[role] = _read(seen.info, series, x_axis, smoothing)
-    return found
+def _curves(seen: RunSnapshot, x_axis: XAxis, smoothing: float) -> dict[Role, Curve]:
+    """The judged losses, each reduced to the chart's pixels, in one request."""
+    return _read(seen.info, seen.main(), x_axis, smoothing)
 
 
 def _read(
-    info: RunInfo, series: SeriesInfo, x_axis: XAxis, smoothing: float, lo: float | None = None, hi: float | None = None
-) -> Curve:
-    noisy = series.role is Role.TRAIN  # a validation is read point by point
-    weight = charts.weight_of(smoothing, series.count) if noisy else 0.0
-    return data.curve(
-        info.id, info.version, series.key, x=x_axis, width=data.CURVE_WIDTH, smoothing=weight, lo=lo, hi=hi
-    )
+    info: RunInfo,
+    series: Mapping[Role, SeriesInfo],
+    x_axis: XAxis,
+    smoothing: float,
+    lo: float | None = None,
+    hi: float | None = None,
+) -> dict[Role, Curve]:
+    wanted = [
+        (info, s.key, weight_of(smoothing, s.count) if role is Role.TRAIN else 0.0)  # others are read point by point
+        for role, s in series.items()
+    ]
+    return dict(zip(series, data.curves(wanted, x=x_axis, width=data.CURVE_WIDTH, lo=lo, hi=hi), strict=True))
 
 
 def _in_detail(
-    seen: Snapshot, curves: dict[Role, Curve], look: Look, smoothing: float
+    seen: RunSnapshot, curves: dict[Role, Curve], look: Look, smoothing: float
 ) -> tuple[dict[Role, Curve], tuple[str, ...]]:
     """The curves with the window that the reader zoomed to read anew, and what to say of it."""
     zoomed = plot.window(_CHART, look.revision)
@@ -155,18 +163,14 @@ def _in_detail(
         return curves, ()
     whole = list(curves.values())
     lo, hi = (axes.curve_x(x, look, whole) for x in zoomed)
-    drawn, notes = dict(curves), []
-    for role, curve in curves.items():
-        series = seen.judged(role)
-        if series is None or curve.shown == curve.total:
-            continue
-        detail = _read(seen.info, series, look.x_axis, smoothing, lo, hi)
-        drawn[role] = charts.spliced(curve, detail, lo, hi)
-        notes.append(f"{_NAMES[role]} in view: {detail.shown:,} of {detail.total:,} points")
+    reduced = {role: s for role, s in seen.main().items() if curves[role].shown < curves[role].total}
+    detailed = _read(seen.info, reduced, look.x_axis, smoothing, lo, hi)
+    drawn = curves | {role: spliced(curves[role], detail, lo, hi) for role, detail in detailed.items()}
+    notes = [f"{_NAMES[role]} in view: {d.shown:,} of {d.total:,} points" for role, d in detailed.items()]
     return drawn, tuple(notes)
 
 
-def _controls(seen: Snapshot) -> tuple[float, str, XAxis, str, bool]:
+def _controls(seen: RunSnapshot) -> tuple[float, str, XAxis, str, bool]:
     """Smoothing, scale, both axes, each kept in the URL, and the forecast.
 
     Skill is offered where the run's loss has one, the forecast where there is one, and drawn unasked while a run lives.
@@ -203,42 +207,33 @@ _FORECAST: Final = (
 _ACROSS: Final[dict[XAxis, str]] = {"step": "step", "epoch": "epoch", "relative": "elapsed", "wall_time": "clock"}
 
 
-def _story(seen: Snapshot, x_axis: XAxis, *, ahead: bool) -> Story:
+def _story(seen: RunSnapshot, x_axis: XAxis, *, ahead: bool) -> Story:
     info = seen.info
     told = info.recommendation
-    told = replace(told, forecast=told.forecast if ahead else {}, pending=sheet.to_come(info))
+    told = replace(told, forecast=told.forecast if ahead else {}, pending=run_page.to_come(info))
     story = Story(
         findings=seen.findings,
         recommendation=told,
         checkpoints=seen.checkpoints,
-        references=sheet.references(info),
+        references=run_page.references(info),
         verdict=info.verdict,
     )
     if x_axis == "step":
         return story
-    keys = [s.key for role in (Role.TRAIN, Role.VAL) if (s := seen.judged(role)) is not None]
-    positions = {step: x for step in story.steps() if (x := _position(info, keys, step, x_axis)) is not None}
-    return replace(story, positions=positions)
+    keys = [s.key for s in seen.main().values()]
+    return replace(story, positions=data.positions(info, keys, story.steps(), x=x_axis))
 
 
-def _position(info: RunInfo, keys: list[str], step: float, x_axis: XAxis) -> float | None:
-    for key in keys:
-        x = data.position(info.id, info.attempt, key, step, x=x_axis, created_ms=info.created_ms)
-        if x is not None:
-            return x
-    return None
-
-
-def _tabs(seen: Snapshot) -> None:
+def _tabs(seen: RunSnapshot) -> None:
     """The rest, read when its tab is open."""
-    bodies: dict[str, Callable[[Snapshot], None]] = {
-        "Findings": lambda s: _show(sheet.findings(s), "findings"),
+    bodies: dict[str, Callable[[RunSnapshot], None]] = {
+        "Findings": lambda s: _show(run_page.findings(s), "findings"),
         _PARTS: parts_tab.show,
         "More series": _more_series,
-        "Config": lambda s: _show(sheet.config(s.info), "config"),
-        "Tags": lambda s: _show(sheet.tags(s.info), "tags"),
-        "Series": lambda s: _show(sheet.series(s), "series"),
-        "Checkpoints": lambda s: _show(sheet.checkpoints(s, data.now_ms()), "checkpoints"),
+        "Config": lambda s: _show(run_page.config(s.info), "config"),
+        "Tags": lambda s: _show(run_page.tags(s.info), "tags"),
+        "Series": lambda s: _show(run_page.series(s), "series"),
+        "Checkpoints": lambda s: _show(run_page.checkpoints(s, data.now_ms()), "checkpoints"),
         "Events": _events,
     }
     tabs = (_TABS[0], _PARTS, *_TABS[1:]) if seen.of_role(Role.PART) else _TABS
@@ -248,49 +243,48 @@ def _tabs(seen: Snapshot) -> None:
     bodies[chosen or _TABS[0]](seen)
 
 
-def _show(body: str, key: str) -> None:
+def _show(body: Markup, key: str) -> None:
     live.html(body, key=key)
 
 
-def _more_series(seen: Snapshot) -> None:
+def _more_series(seen: RunSnapshot) -> None:
     """Small charts of every other series: gradient norm, learning rate, parts, unmapped, the machine."""
-    others = sheet.by_interest(seen.others())
+    others = run_page.by_interest(seen.others())
     if not others:
-        _show('<p class="lm-dim">Nothing but the losses was logged.</p>', "no-series")
+        _show(pieces.quiet("Nothing but the losses was logged."), "no-series")
         return
     shown = others if st.session_state.get("all_series") else others[:_SMALL_LIMIT]
+    chosen = st.session_state.get("x")
+    x_axis: XAxis = chosen if chosen in AXES else "step"
+    try:
+        curves = data.curves([(seen.info, s.key, 0.0) for s in shown], x=x_axis, width=data.SMALL_WIDTH)
+    except MonitorError as error:
+        live.html(notice("warning", *data.explain(error)), key="no-small")
+        return
     columns = st.columns(3)
-    for i, series in enumerate(shown):
+    for i, (series, curve) in enumerate(zip(shown, curves, strict=True)):
         with columns[i % 3]:
-            _small(seen.info, series)
+            _small(seen.info, series, curve, x_axis)
     if len(others) > _SMALL_LIMIT:
         st.toggle(f"Show all {len(others)} series", key="all_series")
 
 
-def _small(info: RunInfo, series: SeriesInfo) -> None:
-    chosen = st.session_state.get("x")
-    x_axis: XAxis = chosen if chosen in AXES else "step"
-    try:
-        curve: Curve = data.curve(info.id, info.version, series.key, x=x_axis, width=data.SMALL_WIDTH, smoothing=0.0)
-    except MonitorError as error:
-        live.html(markup.notice("warning", *data.explain(error)), key=f"no-small {series.key}")
-        return
+def _small(info: RunInfo, series: SeriesInfo, curve: Curve, x_axis: XAxis) -> None:
     scale = "linear" if series.role in (Role.LR, Role.UNMAPPED, Role.SYSTEM) else "auto"
-    look = reader.look(x_axis, scale, revision=f"{info.id} {series.key} {x_axis}")
+    look = viewer.look(x_axis, scale, revision=f"{info.id} {series.key} {x_axis}")
     note = " (unmapped)" if series.role is Role.UNMAPPED else ""
-    figure = charts.small_figure(curve, look, title=f"{series.key}{note}")
-    plot.plot(
-        figure, key=f"small {series.key}", alt=f"{series.key} up to step {words.step(series.last_step)}", bar=False
-    )
+    figure = overlay.small_figure(curve, look, title=f"{series.key}{note}")
+    plot.plot(figure, key=f"small {series.key}", alt=f"{series.key} up to step {step(series.last_step)}", bar=False)
 
 
-def _events(seen: Snapshot) -> None:
+def _events(seen: RunSnapshot) -> None:
     try:
-        events = data.events(seen.info.id, seen.info.version)
+        events = data.events(seen.info)
     except MonitorError as error:
-        live.html(markup.notice("warning", *data.explain(error)), key="no-events")
+        live.html(notice("warning", *data.explain(error)), key="no-events")
         return
-    _show(sheet.events(seen, events, zone()), "events")
+    _show(run_page.events(seen, events, zone()), "events")
 
 
-page()
+if __name__ == "__main__":
+    page()

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from dashboard import words
-from dashboard.figure import Figure
+from dashboard.charts.figure import Figure
 from dashboard.theme import Palette, rgba
 from monitor.domain import Checkpoint, Finding, FindingState, Pending, Recommendation, Severity
+from monitor.domain.formats import number, step
 
 Place = Callable[[float | None], float | None]
 
@@ -174,7 +175,7 @@ def add_best(figure: Figure, rec: Recommendation, place: Place, span: Span, scal
         yanchor="bottom",
         xanchor="right" if span.share(x) > 0.85 else "left" if span.share(x) < 0.15 else "center",
         yshift=10,
-        text=f"best {words.number(loss)} · step {words.step(rec.best_step)}",
+        text=f"best {number(loss)} · step {step(rec.best_step)}",
         font={"size": 12, "color": colours.good},
         bgcolor=rgba(colours.background, 0.85),
     )
@@ -187,7 +188,7 @@ def add_stop(figure: Figure, rec: Recommendation, place: Place, span: Span, row:
         return
     withdrawn = ", withdrawn" if rec.stop_step is None else ""
     _line(figure, x, colours.text, dash="dot", width=1.4)
-    text = f"■ stop advised · {words.step(rec.first_stop_step)}{withdrawn}"
+    text = f"■ stop advised · {step(rec.first_stop_step)}{withdrawn}"
     _label(figure, x, span, row, text, colours.text, colours)
 
 
@@ -202,7 +203,7 @@ def add_checkpoints(figure: Figure, checkpoints: Sequence[Checkpoint], place: Pl
             mode="markers",
             name="checkpoint",
             marker={"symbol": "line-ns", "size": 12, "line": {"width": 1.6, "color": colours.muted}},
-            customdata=[f"step {words.step(c.step)} · {c.path}" for _, c in placed],
+            customdata=[f"step {step(c.step)} · {c.path}" for _, c in placed],
             hovertemplate="checkpoint, %{customdata}<extra></extra>",
             cliponaxis=False,
         )
@@ -229,16 +230,16 @@ def add_references(figure: Figure, references: Mapping[str, float], scale: str, 
             yref="y",
             xanchor="right",
             yanchor="bottom",
-            text=f"{name} {words.number(value)}",
+            text=f"{name} {number(value)}",
             font={"size": 12, "color": colours.muted},
             bgcolor=rgba(colours.background, 0.7),
         )
 
 
 def _text(finding: Finding) -> str:
-    text = f"{SYMBOLS[finding.severity]} {words.label(finding.rule)} · {words.step(finding.onset_step)}"
+    text = f"{SYMBOLS[finding.severity]} {words.label(finding.rule)} · {step(finding.onset_step)}"
     if finding.fired_step != finding.onset_step:
-        text += f" → {words.step(finding.fired_step)}"
+        text += f" → {step(finding.fired_step)}"
     return text
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
-from dashboard.axes import Look, XAxis
+from dashboard.charts.axes import Look, XAxis
 from dashboard.theme import palette
 
 

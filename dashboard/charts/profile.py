@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.axes import Look, canvas
-from dashboard.figure import Figure
+from dashboard.charts.axes import Look, canvas
+from dashboard.charts.figure import Figure
 from monitor.losses.profiles.report import LossProfile
 
 Array = NDArray[np.float64]

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Final
 
 import streamlit as st
+from markupsafe import Markup
 
-from dashboard import data, live, markup, words
-from dashboard.data import Filters, Overview
-from dashboard.listing import EXAMPLE, SORTED_BY, attention_strip, compare_bar, counts_line, keeping_line, runs_table
-from monitor.domain import RULE_NAMES, RunPage, RunStatus
+from dashboard import data, live, words
+from dashboard.data import Overview
+from dashboard.markup import pieces, run_list
+from monitor.domain import RULE_NAMES, RunPage, RunQuery, RunStatus
+from monitor.domain.formats import count
 from monitor.errors import WireError
 
 REFRESH_S: Final = 2.0
@@ -28,8 +30,8 @@ def page() -> None:
     st.fragment(_list, run_every=REFRESH_S)(filters)
 
 
-def _filter_row() -> Filters:
-    """The filters, each kept in the URL under its key."""
+def _filter_row() -> RunQuery:
+    """What the list is asked for; each filter is kept in the URL under its key."""
     project = st.session_state.get("project") or st.query_params.get("project")
     names = _projects()
     if project and project not in names:
@@ -50,9 +52,12 @@ def _filter_row() -> Filters:
             label_visibility="collapsed",
         )
     order = st.query_params.get("sort", DEFAULT_ORDER)
-    if order.removeprefix("-") not in SORTED_BY:
+    if order.removeprefix("-") not in run_list.SORTED_BY:
         order = DEFAULT_ORDER
-    return Filters(project=chosen, status=status, verdict=verdict, search=(search or "").strip() or None, order=order)
+    return RunQuery(
+        project=chosen, status=status, verdict=verdict, search=(search or "").strip() or None, order=order,
+        limit=data.PAGE_SIZE, sparkline=data.SPARK_POINTS,
+    )  # fmt: skip
 
 
 def _choice(
@@ -76,43 +81,41 @@ def _projects() -> tuple[str, ...]:
     return reading.value or ()
 
 
-def _kept_for(project: str | None) -> str:
+def _kept_for(project: str | None) -> Markup:
     """How long the chosen project's runs are kept; nothing where all are, or the server does not answer."""
     if project is None:
-        return ""
+        return Markup("")
     kept = data.keep("keeping", lambda: data.api().keeping()).value or {}
-    return keeping_line(*kept.get(project, (None, None)))
+    return run_list.keeping_line(*kept.get(project, (None, None)))
 
 
 def _overview(project: str | None) -> None:
     """The head: counts, and the runs that need a person now."""
     reading = data.keep(f"overview {project}", lambda: data.overview(project))
     seen: Overview | None = reading.value
-    body = ['<div class="lm-head"><h1>Runs</h1>', counts_line(seen), _kept_for(project), "</div>"]
+    problem = Markup("")
     if reading.error is not None:
-        body.append(markup.notice("warning", *data.explain(reading.error), testid="unreachable"))
-    elif seen is not None:
-        body.append(attention_strip(seen.needy, data.now_ms()))
-    live.html("".join(body), key="overview")
+        problem = pieces.notice("warning", *data.explain(reading.error), testid="unreachable")
+    live.html(run_list.overview(seen, _kept_for(project), problem, data.now_ms()), key="overview")
 
 
-def _list(filters: Filters) -> None:
+def _list(filters: RunQuery) -> None:
     """The table of runs with its pages."""
-    filters = _on_page(filters)
-    reading = data.keep(f"runs {filters}", lambda: data.runs_page(filters))
+    wanted = _on_page(filters)
+    reading = data.keep(f"runs {wanted}", lambda: data.runs_page(wanted))
     found: RunPage | None = reading.value
     if found is not None and not found.items and found.total:  # the address names a page beyond the last one
-        filters = replace(filters, page=-(-found.total // data.PAGE_SIZE))
-        st.session_state["_page"] = filters.page
-        reading = data.keep(f"runs {filters}", lambda: data.runs_page(filters))
+        st.session_state["_page"] = -(-found.total // data.PAGE_SIZE)
+        wanted = replace(filters, offset=(st.session_state["_page"] - 1) * data.PAGE_SIZE)
+        reading = data.keep(f"runs {wanted}", lambda: data.runs_page(wanted))
         found = reading.value
     if found is None:
         if reading.error is None:
             st.skeleton(height=320)
         elif isinstance(reading.error, WireError):
-            live.html(markup.notice("warning", *data.explain(reading.error), testid="query-error"), key="runs")
+            live.html(pieces.notice("warning", *data.explain(reading.error), testid="query-error"), key="runs")
         return
-    if found.total == 0 and filters == Filters(order=filters.order, page=filters.page):
+    if found.total == 0 and not wanted.filters:
         _welcome()
         return
     asked = live.heard("runs")
@@ -120,39 +123,40 @@ def _list(filters: Filters) -> None:
         st.query_params["sort"] = asked.arg
         st.rerun()
     picked = st.session_state["_picked"] = live.ticked("runs", st.session_state.get("_picked", []))
-    table = runs_table(found, picked, data.now_ms(), stale=reading.error is not None)
-    live.html(compare_bar(picked) + table, key="runs", ticks=picked)
-    _pages(filters, found)
+    table = run_list.runs_table(found, picked, data.now_ms(), stale=reading.error is not None)
+    live.html(run_list.compare_bar(picked) + table, key="runs", ticks=picked)
+    _pages(filters, found, wanted.offset // data.PAGE_SIZE + 1)
 
 
-def _on_page(filters: Filters) -> Filters:
+def _on_page(filters: RunQuery) -> RunQuery:
     """The filters on the page that the reader is at: the address' own at first, the first one under other filters."""
     state = st.session_state
     asked = _whole(st.query_params.get("page")) if "_paged_for" not in state else 1
     if state.get("_paged_for") != filters:
         state["_paged_for"] = filters
         state["_page"] = asked
-    return replace(filters, page=int(state.get(_key(filters)) or state["_page"]))
+    page = int(state.get(_key(filters)) or state["_page"])
+    return replace(filters, offset=(page - 1) * data.PAGE_SIZE)
 
 
-def _key(filters: Filters) -> str:
+def _key(filters: RunQuery) -> str:
     """The page's widget; other filters get another one, which starts anew."""
-    return f"page of {replace(filters, page=1)}"
+    return f"page of {filters}"
 
 
-def _pages(filters: Filters, found: RunPage) -> None:
+def _pages(filters: RunQuery, found: RunPage, page: int) -> None:
     """What part of the list this is, and the way to the others; the page is kept in the URL."""
     n_pages = -(-found.total // data.PAGE_SIZE)
-    if filters.page > 1:
-        st.query_params["page"] = str(filters.page)
+    if page > 1:
+        st.query_params["page"] = str(page)
     elif "page" in st.query_params:
         del st.query_params["page"]
     if n_pages < 2:
         return
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        first = (filters.page - 1) * data.PAGE_SIZE
-        st.caption(f"{first + 1:,} to {first + len(found.items):,} of {words.count(found.total, 'run')}")
-        st.pagination(n_pages, default=min(filters.page, n_pages), key=_key(filters), width=360)
+        first = (page - 1) * data.PAGE_SIZE
+        st.caption(f"{first + 1:,} to {first + len(found.items):,} of {count(found.total, 'run')}")
+        st.pagination(n_pages, default=min(page, n_pages), key=_key(filters), width=360)
 
 
 def _whole(value: str | None) -> int:
@@ -161,15 +165,12 @@ def _whole(value: str | None) -> int:
 
 def _welcome() -> None:
     """What a newcomer sees: five lines that make the first run appear."""
-    live.html(
-        '<div class="lm-empty" data-testid="welcome"><h1>No runs yet</h1><p>This page fills by itself as soon as a '
-        "training loop logs. These five lines are a whole integration:</p></div>",
-        key="welcome",
-    )
+    live.html(run_list.welcome(), key="welcome")
     _, middle, _ = st.columns([1, 3, 1])
     with middle:
-        st.code(EXAMPLE, language="python")
+        st.code(run_list.EXAMPLE, language="python")
         st.caption("Or run `monitor demo`: five real training runs, one of each kind of trouble.")
 
 
-page()
+if __name__ == "__main__":
+    page()
