@@ -10,9 +10,9 @@ import streamlit as st
 from markupsafe import Markup
 
 from dashboard import data, live, plot, skill, viewer
-from dashboard.charts.captions import captions, forecast_caption
 from dashboard.charts import axes, loss, overlay
 from dashboard.charts.axes import AXES, Look, XAxis
+from dashboard.charts.captions import captions, forecast_caption
 from dashboard.charts.curves import spliced, weight_of
 from dashboard.charts.loss import Story
 from dashboard.data import Reading

@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 from playwright.sync_api import Page, expect
 
-from dashboard import words
+from monitor.domain.formats import number
+from monitor.domain.formats import step as said
 
 from .conftest import Service, elapsed, until
 
@@ -50,7 +51,7 @@ def test_a_point_is_on_the_open_page_within_three_seconds_of_being_logged(servic
         for step in (1_234, 2_345, 3_456):
             begin = time.monotonic()
             run.log({"train/loss": 0.5}, step=step)
-            expect(page.get_by_test_id("last-step")).to_have_text(f"step {words.step(step)}")
+            expect(page.get_by_test_id("last-step")).to_have_text(f"step {said(step)}")
             until(page, drawn_to(step))
             waits.append(elapsed(begin))
     print(f"seconds from log() to the picture: {', '.join(f'{w:.2f}' for w in waits)}")
@@ -65,11 +66,11 @@ def test_the_run_page_shows_where_the_trouble_began_and_the_best_step(service: S
 
     page.goto(f"{service.dashboard}/run?id=overfits")
 
-    label = f"overfitting · {words.step(found.onset_step)} → {words.step(found.fired_step)}"
+    label = f"overfitting · {said(found.onset_step)} → {said(found.fired_step)}"
     expect(page.locator(".lm-plot .annotation-text", has_text=label)).to_be_visible(timeout=20_000)
-    star = f"best {words.number(best.best_val_loss)} · step {words.step(best.best_step)}"
+    star = f"best {number(best.best_val_loss)} · step {said(best.best_step)}"
     expect(page.locator(".lm-plot .annotation-text", has_text=star)).to_be_visible()
-    expect(page.get_by_test_id("best-step")).to_have_text(words.step(best.best_step))
+    expect(page.get_by_test_id("best-step")).to_have_text(said(best.best_step))
     card = page.get_by_test_id("finding").filter(has_text="overfitting")
     expect(card).to_contain_text(found.explanation[:60])
 
