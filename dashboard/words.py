@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from monitor.domain import Action, RunStatus, Severity
+from monitor.domain import Action, RunInfo, RunStatus, Severity
 
 MARKS: Final = {"critical": "▲", "warning": "◆", "info": "●", "good": "✓", "none": "…", "resolved": "○", "pending": "◌"}
 """A mark for each kind of chip and notice, so that none is told by colour alone."""
@@ -69,3 +69,9 @@ def severity_of(verdict: str) -> str:
     if verdict in ("healthy", "improving", "convergence"):
         return "good"
     return "none" if verdict == "too_early" else str(VERDICT_SEVERITY.get(verdict, Severity.WARNING))
+
+
+def kind_of(run: RunInfo) -> str:
+    """Class of a run's verdict chip: what `severity_of` says, but nothing that failed is good."""
+    kind = severity_of(run.verdict)
+    return "resolved" if kind == "good" and run.status is RunStatus.FAILED else kind

@@ -63,7 +63,7 @@ def results(seen: Sequence[RunSnapshot], now_ms: int, lines: Mapping[str, tuple[
     for label, snapshot in zip(labels([s.info for s in seen]), seen, strict=True):
         run, train, val = snapshot.info, snapshot.judged(Role.TRAIN), snapshot.judged(Role.VAL)
         rows.append(
-            (_name(run, label, (lines or {}).get(run.id)), pieces.status(run.status), pieces.chip(run.verdict),
+            (_name(run, label, (lines or {}).get(run.id)), pieces.status(run.status), pieces.verdict(run),
              step(run.last_step), number(train.last if train else None), number(val.last if val else None),
              fill(_PAGE, "best", value=run.recommendation.best_val_loss, leads=run.id == leader),
              step(run.recommendation.best_step), *([pieces.score(run)] if scored else []),

@@ -10,14 +10,12 @@ from markupsafe import Markup
 
 from dashboard import skill, words
 from dashboard.markup.templates import fill
-from monitor.domain import Finding, FindingState, Pending, Recommendation, RunInfo, RunStatus, Severity
+from monitor.domain import Action, Finding, FindingState, Pending, Recommendation, RunInfo, RunStatus, Severity
 from monitor.domain.formats import NOTHING, number, plain, step
 
 Cell = str | Markup
 """Text, which is escaped, or HTML."""
 _PIECES: Final = "pieces"
-_WIDE: Final = 50
-"""A sparkline is logarithmic where its largest value is this many times its smallest."""
 
 
 def run_link(run_id: str, body: Cell) -> Markup:
@@ -44,6 +42,11 @@ def link(page: str, query: Sequence[tuple[str, str]], body: Cell) -> Markup:
 def chip(verdict: str, *, severity: str = "") -> Markup:
     """A verdict as a coloured chip with a mark for its severity."""
     return fill(_PIECES, "chip", verdict=verdict, kind=severity)
+
+
+def verdict(run: RunInfo) -> Markup:
+    """A run's verdict as a chip."""
+    return chip(run.verdict, severity=words.kind_of(run))
 
 
 def badge(kind: str, said: str, mark: str = "") -> Markup:
@@ -97,7 +100,7 @@ def caption(parts: Sequence[str], *, testid: str = "") -> Markup:
 
 
 def sparkline(train: Sequence[float], val: Sequence[float], *, width: int = 132, height: int = 30) -> Markup:
-    """Train and validation as two small lines on one scale; logarithmic where the values range widely.
+    """Train and validation as two small lines on one linear scale.
 
     A NaN is a gap. Returns a dash where there is no finite value.
     """
@@ -105,10 +108,7 @@ def sparkline(train: Sequence[float], val: Sequence[float], *, width: int = 132,
     if not finite:
         return dim(NOTHING)
     low, high = min(finite), max(finite)
-    log = low > 0 and high / low > _WIDE
-    if log:
-        low, high = math.log(low), math.log(high)
-    span = (high - low) or 1.0
+    span = (high / 2 - low / 2) or 1.0  # halves, since the difference of two floats may be beyond them
 
     def path(values: Sequence[float]) -> str:
         parts, pen = [], "M"
@@ -117,7 +117,7 @@ def sparkline(train: Sequence[float], val: Sequence[float], *, width: int = 132,
                 pen = "M"
                 continue
             x = 2 + (width - 4) * (i / (len(values) - 1) if len(values) > 1 else 0.5)
-            y = height - 3 - (height - 6) * (((math.log(value) if log else value) - low) / span)
+            y = height - 3 - (height - 6) * ((value / 2 - low / 2) / span)
             parts.append(f"{pen}{x:.1f} {y:.1f}")
             pen = "L"
         if len(parts) == 1:
@@ -125,12 +125,18 @@ def sparkline(train: Sequence[float], val: Sequence[float], *, width: int = 132,
         return "".join(parts)
 
     lines = [(css, drawn) for css, values in (("lm-sp-train", train), ("lm-sp-val", val)) if (drawn := path(values))]
-    said = f"loss between {number(min(finite))} and {number(max(finite))}" + (", log scale" if log else "")
+    said = f"loss between {number(low)} and {number(high)}"
     return fill(_PIECES, "sparkline", lines=lines, said=said, width=width, height=height)
 
 
-def banner(rec: Recommendation, *, live: bool) -> Markup:
-    """The recommendation with its reason and what it rests on; of a run that is over it is told in the past."""
+def banner(rec: Recommendation, *, live: bool, tone: str = "") -> Markup:
+    """The recommendation with its reason and what it rests on; of a run that is over it is told in the past.
+
+    Args:
+        rec: the recommendation.
+        live: whether the run may go on.
+        tone: "none" where "no reason to stop" is not good news, since the run failed or is too young to be judged.
+    """
     facts = []
     if rec.best_step is not None:
         facts.append(("best step", step(rec.best_step), "best-step"))
@@ -146,7 +152,16 @@ def banner(rec: Recommendation, *, live: bool) -> Markup:
     if live:
         notes += [pending.explanation for pending in rec.pending if pending.severity is not Severity.INFO][:2]
     said = (words.ACTION_WORDS if live else words.PAST_WORDS)[rec.action]
-    return fill(_PIECES, "banner", rec=rec, said=said, facts=facts, notes=notes, over=not live)
+    tone = tone if tone and rec.action is Action.CONTINUE else str(rec.action)
+    mark = "…" if tone == "none" else words.ACTION_MARKS[rec.action]
+    return fill(
+        _PIECES, "banner", reason=rec.reason, tone=tone, mark=mark, said=said, facts=facts, notes=notes, over=not live
+    )
+
+
+def not_judged(said: str, reason: str) -> Markup:
+    """What stands in the banner's place where the rules have nothing to judge."""
+    return fill(_PIECES, "banner", reason=reason, tone="none", mark="…", said=said, facts=(), notes=(), over=False)
 
 
 def _outlook(forecast: Mapping[str, float | int | str | None]) -> list[tuple[str, str, str]]:

@@ -13,7 +13,7 @@ from dashboard.data import Overview
 from dashboard.markup import pieces
 from dashboard.markup.templates import fill
 from monitor.domain import RunInfo, RunPage, RunStatus
-from monitor.domain.formats import ago, clock, duration, number, step
+from monitor.domain.formats import ago, clock, duration, number, plain, step
 
 EXAMPLE: Final = """\
 import monitor
@@ -132,6 +132,10 @@ def runs_table(page: RunPage, picked: Sequence[str], now_ms: int, *, stale: bool
     by = page.order.removeprefix("-")
     way = "falling" if page.order != by else "rising"
     note = "" if by in SORTED_BY else f"Sorted by {by}, {way}, as the query says."
+    if page.sorted_by and by not in SORTED_BY:
+        columns.insert(-2, Column(by, "", "lm-num"))
+        for run, cells in rows:
+            cells.setdefault(by, _sorted_value(by, page.sorted_by.get(run.id), now_ms))
     return fill(_LIST, "table", columns=columns, rows=rows, order=page.order, note=note, stale=stale)
 
 
@@ -142,7 +146,7 @@ def _cells(run: RunInfo, spark: Mapping[str, Sequence[float]], ticked: bool, now
         "": fill(_LIST, "tick", run=run, ticked=ticked),
         "Run": fill(_LIST, "name", run=run),
         "Status": pieces.status(run.status),
-        "Verdict": pieces.hover(pieces.chip(run.verdict), run.headline),
+        "Verdict": pieces.hover(pieces.verdict(run), run.headline),
         "Do": pieces.action(rec, live=not run.status.over),
         "Loss": pieces.sparkline(spark.get("train", ()), spark.get("val", ())),
         "Last step": step(run.last_step),
@@ -152,6 +156,18 @@ def _cells(run: RunInfo, spark: Mapping[str, Sequence[float]], ticked: bool, now
         "Started": pieces.hover(ago(run.created_ms, now_ms), f"{clock(run.created_ms)} UTC"),
         "Took": duration(run.took_ms(now_ms)),
     }
+
+
+def _sorted_value(field: str, value: str | int | float | None, now_ms: int) -> str:
+    """The value that a run is sorted by, as a cell."""
+    if field in ("heartbeat", "finished", "last_point") and isinstance(value, int):
+        return ago(value, now_ms)
+    return plain(value)
+
+
+def matches(total: int) -> Markup:
+    """How many runs the filters leave."""
+    return fill(_LIST, "matches", total=total)
 
 
 def welcome() -> Markup:

@@ -41,6 +41,10 @@ _ROLE_WORDS: Final = {
 }
 _INTEREST: Final = (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.LR, Role.PART, Role.UNMAPPED, Role.SYSTEM)
 EVENT_LIMIT: Final = 200
+NOT_A_LOSS: Final = (
+    "No series is taken for a loss, so the rules have nothing to judge and no advice to give. "
+    "A loss is found by its name, such as train/loss or val_loss."
+)
 _PAGE: Final = "run_page"
 _NOTHING: Final = Markup("")
 
@@ -61,7 +65,22 @@ def header(seen: RunSnapshot, now_ms: int, zone: tzinfo, *, stale: bool = False)
         facts.insert(3, ("skill", fill(_PAGE, "score", found=pieces.score(run))))
     if run.attempt > 1:
         facts.append(("attempt", str(run.attempt)))
-    return fill(_PAGE, "header", run=run, facts=facts, notes=_notes(run, now_ms), stale=stale)
+    verdict = pieces.verdict(run) if seen.series or run.verdict != "too_early" else badge("none", "nothing logged yet")
+    if seen.series and not seen.main():
+        verdict = badge("none", "not judged")
+    return fill(_PAGE, "header", run=run, verdict=verdict, facts=facts, notes=_notes(run, now_ms), stale=stale)
+
+
+def advice(seen: RunSnapshot) -> Markup:
+    """What is advised and why; that there is nothing to judge, where no series is taken for a loss."""
+    run, judged = seen.info, bool(seen.main())
+    if not judged and seen.series:
+        return pieces.not_judged("Not judged", NOT_A_LOSS)
+    if not judged:
+        over = "The run ended before its first point." if not run.status.live else "No point has arrived yet."
+        return pieces.not_judged("Nothing to judge", over)
+    tone = "none" if run.verdict == "too_early" or run.status is RunStatus.FAILED else ""
+    return pieces.banner(run.recommendation, live=not run.status.over, tone=tone)
 
 
 def stop_control(run: RunInfo, problem: str = "") -> Markup:
@@ -120,10 +139,8 @@ def describe(seen: RunSnapshot) -> str:
 def no_curves(seen: RunSnapshot) -> Markup:
     """What stands where the chart would be."""
     if seen.series:
-        names = ", ".join(s.key for s in seen.series[:6])
-        body = (
-            f"Stored and shown under More series: {names}. A loss is found by its name, such as train/loss or val_loss."
-        )
+        names = ", ".join(s.key for s in seen.series[:6]) + (", …" if len(seen.series) > 6 else "")
+        body = f"Stored, and shown under More series: {names}."
         return notice("info", "No series is taken for a loss.", body, testid="no-loss")
     said = ("No point has arrived yet.", "The chart appears with the first one.")
     if not seen.info.status.live:

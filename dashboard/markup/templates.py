@@ -51,6 +51,7 @@ def _environment() -> Environment:
         "MARKS": words.MARKS,
         "ACTION_MARKS": words.ACTION_MARKS,
         "ACTION_WORDS": words.ACTION_WORDS,
+        "PAST_WORDS": words.PAST_WORDS,
         "STATUS_MEANING": words.STATUS_MEANING,
         "NOTHING": formats.NOTHING,
     }

@@ -124,7 +124,9 @@ def _list(filters: RunQuery) -> None:
         st.rerun()
     picked = st.session_state["_picked"] = live.ticked("runs", st.session_state.get("_picked", []))
     table = run_list.runs_table(found, picked, data.now_ms(), stale=reading.error is not None)
-    live.html(run_list.compare_bar(picked) + table, key="runs", ticks=picked)
+    narrowed = replace(filters, project=None).filters and found.items
+    said = run_list.matches(found.total) if narrowed else Markup("")
+    live.html(run_list.compare_bar(picked) + said + table, key="runs", ticks=picked)
     _pages(filters, found, wanted.offset // data.PAGE_SIZE + 1)
 
 

@@ -30,7 +30,8 @@ QUIET_REFRESH_S: Final = 5.0
 DEFAULT_SMOOTHING: Final = 0.6
 """Weight of the moving average; the raw curve stays visible under it."""
 _SMALL_LIMIT: Final = 12
-_TABS: Final = ("Findings", "More series", "Config", "Tags", "Series", "Checkpoints", "Events")
+_MORE: Final = "More series"
+_TABS: Final = ("Findings", _MORE, "Config", "Tags", "Series", "Checkpoints", "Events")
 """Tabs of every run; one whose loss has parts has `_PARTS` as its second."""
 _PARTS: Final = "Parts"
 
@@ -83,7 +84,7 @@ def _header(seen: RunSnapshot, problem: str, *, stale: bool) -> None:
         live.html(run_page.header(seen, data.now_ms(), zone(), stale=stale), key="header")
     with right:
         live.html(run_page.stop_control(seen.info, problem), key=_stop_key(seen.info))
-    live.html(pieces.banner(seen.info.recommendation, live=not seen.info.status.over), key="banner")
+    live.html(run_page.advice(seen), key="banner")
 
 
 def _stop_key(run: RunInfo) -> str:
@@ -229,7 +230,7 @@ def _tabs(seen: RunSnapshot) -> None:
     bodies: dict[str, Callable[[RunSnapshot], None]] = {
         "Findings": lambda s: _show(run_page.findings(s), "findings"),
         _PARTS: parts_tab.show,
-        "More series": _more_series,
+        _MORE: _more_series,
         "Config": lambda s: _show(run_page.config(s.info), "config"),
         "Tags": lambda s: _show(run_page.tags(s.info), "tags"),
         "Series": lambda s: _show(run_page.series(s), "series"),
@@ -237,10 +238,11 @@ def _tabs(seen: RunSnapshot) -> None:
         "Events": _events,
     }
     tabs = (_TABS[0], _PARTS, *_TABS[1:]) if seen.of_role(Role.PART) else _TABS
+    first = _MORE if seen.series and not seen.main() else _TABS[0]
     chosen = st.segmented_control(
-        "Details", tabs, default=_TABS[0], required=True, key="tab", bind="query-params", label_visibility="collapsed"
+        "Details", tabs, default=first, required=True, key="tab", bind="query-params", label_visibility="collapsed"
     )
-    bodies[chosen or _TABS[0]](seen)
+    bodies[chosen or first](seen)
 
 
 def _show(body: Markup, key: str) -> None:

@@ -43,6 +43,9 @@ class RunsModel(BaseModel):
     order: str = Field(description='What they are sorted by first, "-" in front for descending; a query may say.')
     runs: list[RunInfo]
     sparklines: dict[str, dict[str, list[float | str]]] = Field(description="Values by run id and role.")
+    sorted_by: dict[str, float | str | None] = Field(
+        description="By run id the value that it is sorted by, where a query says by what."
+    )
 
 
 class RunModel(BaseModel):

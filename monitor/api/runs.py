@@ -28,6 +28,7 @@ def list_runs(served: Served, wanted: Annotated[RunParameters, Query()]) -> Resp
             "order": page.order,
             "runs": [run.to_dict() for run in page.items],
             "sparklines": jsonable(page.sparklines),
+            "sorted_by": jsonable(page.sorted_by),
         }
     )
 

@@ -135,12 +135,14 @@ class RunPage:
         total: runs that the filters leave, on all pages.
         sparklines: by run id and role ("train", "val"), a few dozen values of the curve; empty unless asked for.
         order: what the runs are sorted by first, "-" in front for descending: a query's own order where it has one.
+        sorted_by: by run id the value that it is sorted by, where a query says by what.
     """
 
     items: tuple[RunInfo, ...]
     total: int
     sparklines: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
     order: str = "-created"
+    sorted_by: Mapping[str, str | int | float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

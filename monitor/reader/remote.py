@@ -79,8 +79,8 @@ class HttpSource:
             for run_id, roles in _mapping(data.get("sparklines", {})).items()
         }
         items = tuple(RunInfo.from_dict(_mapping(row)) for row in _rows(data["runs"]))
-        order = str(data.get("order", "-created"))
-        return RunPage(items=items, total=int(str(data["total"])), sparklines=sparklines, order=order)
+        order, values = str(data.get("order", "-created")), _mapping(data.get("sorted_by", {}))
+        return RunPage(items=items, total=int(str(data["total"])), sparklines=sparklines, order=order, sorted_by=values)
 
     @_answered
     def run(self, ref: str) -> RunInfo:

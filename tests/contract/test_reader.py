@@ -234,3 +234,13 @@ def test_a_list_is_asked_for_with_one_set_of_filters(api: Api) -> None:
 
 def test_a_view_of_a_known_run_asks_for_nothing(api: Api, run: RunView) -> None:
     assert api.view(run.info).history("val/loss").values.tolist() == [0.5, 0.25]
+
+
+def test_a_list_tells_the_values_that_a_query_sorts_by(api: Api, full: Feed) -> None:
+    for i, config in enumerate(({"lr": 0.25}, {"lr": 3}, {})):
+        Feed(full.store, run_id=f"{i}" * 32).start(name=f"r{i}", project="sorted", config=config)
+    page = api.runs_page(query="order by config.lr desc", project="sorted")
+    assert [page.sorted_by[run.id] for run in page.items] == [3, 0.25, None]
+    assert api.runs_page(project="sorted").sorted_by == {}
+    long = api.runs_page(query='order by metric."val/loss".last', project="reads")
+    assert long.sorted_by == {long.items[0].id: 0.25}

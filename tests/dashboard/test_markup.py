@@ -281,3 +281,62 @@ def test_how_long_a_projects_runs_are_kept_stands_over_its_list(
     assert "Ended runs are thinned after 1 day and deleted after 30 days" in show(project="p")
     assert 'data-testid="keeping"' not in show(project="q")
     assert 'data-testid="keeping"' not in show()
+
+
+def test_a_run_without_a_loss_is_not_said_to_be_fine() -> None:
+    for seen in (snapshot(("accuracy",)), snapshot(("accuracy",), status=RunStatus.FINISHED)):
+        advice = run_page.advice(seen)
+        assert "Not judged" in advice and "lm-act-none" in advice
+        assert "o reason to stop" not in advice and "lm-act-continue" not in advice
+        assert "not judged" in run_page.header(seen, NOW_MS, UTC)
+    assert "Nothing to judge" in run_page.advice(snapshot(()))
+    assert "lm-act-none" in run_page.advice(snapshot())  # too early to tell
+    assert "lm-act-continue" in run_page.advice(snapshot(verdict="healthy"))
+
+
+def test_what_failed_is_never_green() -> None:
+    seen = snapshot(verdict="improving", status=RunStatus.FAILED)
+    page = RunPage(items=(seen.info,), total=1)
+    bodies = (
+        run_page.header(seen, NOW_MS, UTC), run_page.advice(seen), run_list.runs_table(page, (), NOW_MS),
+        comparison.results([seen], NOW_MS),
+    )  # fmt: skip
+    for body in bodies:
+        assert "lm-good" not in body and "lm-act-continue" not in body
+    assert "lm-good" in run_list.runs_table(RunPage(items=(a_run(verdict="improving"),), total=1), (), NOW_MS)
+
+
+def test_a_run_that_is_over_is_not_told_what_to_do() -> None:
+    told = Recommendation(action=Action.STOP, reason="It overfits.")
+    over = run_list.runs_table(
+        RunPage(items=(a_run(recommendation=told, status=RunStatus.FINISHED),), total=1), (), NOW_MS
+    )
+    assert "Stop was advised" in over and "</i>Stop<" not in over
+    assert "</i>Stop<" in run_list.runs_table(RunPage(items=(a_run(recommendation=told),), total=1), (), NOW_MS)
+
+
+def test_what_a_query_sorts_by_is_a_column(embedded: Store, show: Show) -> None:
+    for name, rate in (("a", 0.25), ("b", 0.125)):
+        logged(embedded, name, [1.0], config={"lr": rate})
+    logged(embedded, "c", [1.0])
+    table = run_list.runs_table(embedded.runs(query="order by config.lr"), (), NOW_MS)
+    assert ">config.lr</th>" in table
+    assert table.index(">0.125</td>") < table.index(">0.25</td>") < table.index('data-head="config.lr">–</td>')
+    assert ">0.125</td>" in show(q="order by config.lr")
+    assert "UTC" in run_list.runs_table(embedded.runs(query="order by created"), (), NOW_MS)
+
+
+def test_a_narrowed_list_says_how_many_runs_are_left(embedded: Store, show: Show) -> None:
+    for i in range(3):
+        logged(embedded, f"run {i}", [1.0], project="p")
+    assert "2 runs match these filters." in show(q='name in ("run 0", "run 1")')
+    assert "1 run matches these filters." in show(q="run 2", project="p")
+    assert 'data-testid="matches"' not in show(project="p")
+
+
+@given(st.lists(st.floats(), min_size=2, max_size=40))
+def test_a_sparkline_is_drawn_within_its_frame_whatever_the_range(values: list[float]) -> None:
+    svg = pieces.sparkline(values, ())
+    assert not re.search(r' d="[^"]*(nan|inf)', svg)
+    ys = [float(y) for y in re.findall(r"[ML][-\d.]+ ([-\d.]+)", svg)]
+    assert all(0 <= y <= 30 for y in ys)

@@ -50,21 +50,25 @@ def list_runs(connection: Connection, wanted: RunQuery) -> RunPage:
     if wanted.offset < 0:
         raise WireError("offset", f"must not be negative, got {wanted.offset}")
     where = and_(_STORED, *_filters(wanted))
-    order, sorting = wanted.order, _order(wanted.order)
+    order, sorting, value = wanted.order, _order(wanted.order), None
     if wanted.query:
         parsed, dialect = parse(wanted.query), connection.dialect.name
         asked = query_sql.condition(parsed, dialect)
         where = where if asked is None else and_(where, asked)
         sorting = [*query_sql.order(parsed, dialect), *sorting]
+        value = query_sql.sorted_value(parsed, dialect)
         if parsed.order:
             first, down = parsed.order[0]
             order = f"{'-' if down else ''}{first.name}"
     total = connection.execute(select(func.count()).select_from(RUNS).where(where)).scalar_one()
-    page = select(RUNS.c.run_id).where(where).order_by(*sorting).limit(wanted.limit).offset(wanted.offset)
-    items = _of_ids(connection, connection.execute(page).scalars().all())
+    columns = (RUNS.c.run_id,) if value is None else (RUNS.c.run_id, value)
+    page = select(*columns).where(where).order_by(*sorting).limit(wanted.limit).offset(wanted.offset)
+    found = connection.execute(page).all()
+    items = _of_ids(connection, [row[0] for row in found])
+    values = {} if value is None else {row[0]: row[1] for row in found}
     width = wanted.sparkline
     sparklines = _sparklines(connection, [run.id for run in items], width) if width and items else {}
-    return RunPage(items=items, total=total, sparklines=sparklines, order=order)
+    return RunPage(items=items, total=total, sparklines=sparklines, order=order, sorted_by=values)
 
 
 def _of_ids(connection: Connection, run_ids: Sequence[str]) -> tuple[RunInfo, ...]:
