@@ -41,6 +41,8 @@ _ROLE_WORDS: Final = {
 }
 _INTEREST: Final = (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.LR, Role.PART, Role.UNMAPPED, Role.SYSTEM)
 EVENT_LIMIT: Final = 200
+CAPTURED: Final = "capture"
+"""The kind of the events that say what a run ran in; they have a tab of their own."""
 NOT_A_LOSS: Final = (
     "No series is taken for a loss, so the rules have nothing to judge and no advice to give. "
     "A loss is found by its name, such as train/loss or val_loss."
@@ -214,6 +216,32 @@ def by_interest(series: Sequence[SeriesInfo]) -> tuple[SeriesInfo, ...]:
     return tuple(sorted(series, key=lambda s: (_INTEREST.index(s.role), s.key)))
 
 
+def matching(series: Sequence[SeriesInfo], search: str) -> tuple[SeriesInfo, ...]:
+    """The series whose name holds every word of a search, whatever its case."""
+    wanted = search.lower().split()
+    return tuple(s for s in series if all(word in s.key.lower() for word in wanted))
+
+
+def environment(happened: Sequence[Event]) -> Markup:
+    """What the run ran in, as its newest attempt captured it: command, commit, machine; then the packages."""
+    captured = [event.data for event in happened if event.kind == CAPTURED]
+    if not captured:
+        return quiet("Nothing of the environment was captured.")
+    packages = captured[-1].get("packages")
+    about = {k: v for k, v in captured[-1].items() if k != "packages"}
+    rows = [(code(k), shown(_listed(v), limit=400)) for k, v in flat(about).items() if v not in (None, "", [])]
+    body = [table(("", "captured"), rows, css="lm-wrap")]
+    if isinstance(packages, Mapping) and packages:
+        versions = [(code(name), str(version)) for name, version in packages.items()]
+        body += [heading(f"Packages ({len(versions)})"), table(("package", "version"), versions, css="lm-wrap")]
+    return joined(body)
+
+
+def _listed(value: object) -> object:
+    """A list as its items, one after the other."""
+    return " ".join(str(each) for each in value) if isinstance(value, list | tuple) else value
+
+
 def series(seen: RunSnapshot) -> Markup:
     """Every series with its extremes, and what the rules take it for."""
     judged = {s.key for role in Role if (s := seen.judged(role)) is not None}
@@ -255,7 +283,7 @@ def events(seen: RunSnapshot, happened: Sequence[Event], zone: tzinfo) -> Markup
     rows = [(k, f"{n:,}", SET_ASIDE.get(k, "")) for k, n in sorted(seen.info.warnings.items()) if n]
     if rows:
         body += [heading("What was not taken as it came"), table(("", "count", "meaning"), rows, numeric=(1,))]
-    newest = list(happened)[::-1]
+    newest = [event for event in happened if event.kind != CAPTURED][::-1]
     lines = [(clock(h.time_ms, zone), h.kind, shown(_said(h.data), limit=400)) for h in newest[:EVENT_LIMIT]]
     if lines:
         more = f" ({EVENT_LIMIT} of {len(newest):,})" if len(newest) > EVENT_LIMIT else ""

@@ -19,6 +19,7 @@ from dashboard.data import Reading
 from dashboard.markup import pieces, run_page
 from dashboard.markup.pieces import notice
 from dashboard.pages import parts_tab
+from dashboard.plot import Zoom
 from dashboard.viewer import zone
 from monitor.domain import Curve, RunInfo, RunSnapshot, SeriesInfo
 from monitor.domain.formats import clock, step
@@ -31,7 +32,7 @@ DEFAULT_SMOOTHING: Final = 0.6
 """Weight of the moving average; the raw curve stays visible under it."""
 _SMALL_LIMIT: Final = 12
 _MORE: Final = "More series"
-_TABS: Final = ("Findings", _MORE, "Config", "Tags", "Series", "Checkpoints", "Events")
+_TABS: Final = ("Findings", _MORE, "Config", "Environment", "Tags", "Series", "Checkpoints", "Events")
 """Tabs of every run; one whose loss has parts has `_PARTS` as its second."""
 _PARTS: Final = "Parts"
 
@@ -105,15 +106,17 @@ def _ask_to_stop(run: RunInfo) -> tuple[bool, str]:
 
 def _chart(seen: RunSnapshot) -> None:
     """The large chart under its controls, with an honest caption."""
-    smoothing, scale, x_axis, y_axis, ahead = _controls(seen)
+    smoothing, scale, x_axis, y_axis, ahead, ignoring = _controls(seen)
     scale = "linear" if y_axis == "skill" else scale
-    look = viewer.look(x_axis, scale, revision=f"{seen.info.id} {x_axis} {scale} {y_axis}", quantity=y_axis)
+    zoom = plot.zoom(_CHART, f"{seen.info.id} {x_axis} {scale} {y_axis}", st.query_params.get("zoom", ""))
+    _write(zoom)
+    look = viewer.look(x_axis, scale, revision=zoom.revision, quantity=y_axis)
     try:
         curves = _curves(seen, x_axis, smoothing)
         if not curves:
             live.html(run_page.no_curves(seen), key="no-curves")
             return
-        drawn, notes = _in_detail(seen, curves, look, smoothing)
+        drawn, notes = _in_detail(seen, curves, look, smoothing, zoom)
         story = _story(seen, x_axis, ahead=ahead)
     except MonitorError as error:
         live.html(notice("warning", *data.explain(error), testid="unreachable"), key="no-curve")
@@ -124,6 +127,7 @@ def _chart(seen: RunSnapshot) -> None:
     figure = loss.loss_figure(drawn.get(Role.TRAIN), drawn.get(Role.VAL), story, look)
     if y_axis == "skill":
         notes = (*notes, *skill.limit(figure, list(drawn.values())))
+    figure.update(meta={"window": zoom.asked, "ignoring": ignoring})
     plot.plot(figure, key=_CHART, alt=run_page.describe(seen))
     named = [(_NAMES[role], c) for role, c in drawn.items()]
     said = captions(named, axes.resolve_scale(list(drawn.values()), scale))
@@ -156,14 +160,13 @@ def _read(
 
 
 def _in_detail(
-    seen: RunSnapshot, curves: dict[Role, Curve], look: Look, smoothing: float
+    seen: RunSnapshot, curves: dict[Role, Curve], look: Look, smoothing: float, zoom: Zoom
 ) -> tuple[dict[Role, Curve], tuple[str, ...]]:
     """The curves with the window that the reader zoomed to read anew, and what to say of it."""
-    zoomed = plot.window(_CHART, look.revision)
-    if zoomed is None:
+    if zoom.span is None:
         return curves, ()
     whole = list(curves.values())
-    lo, hi = (axes.curve_x(x, look, whole) for x in zoomed)
+    lo, hi = (axes.curve_x(x, look, whole) for x in zoom.span)
     reduced = {role: s for role, s in seen.main().items() if curves[role].shown < curves[role].total}
     detailed = _read(seen.info, reduced, look.x_axis, smoothing, lo, hi)
     drawn = curves | {role: spliced(curves[role], detail, lo, hi) for role, detail in detailed.items()}
@@ -171,8 +174,17 @@ def _in_detail(
     return drawn, tuple(notes)
 
 
-def _controls(seen: RunSnapshot) -> tuple[float, str, XAxis, str, bool]:
-    """Smoothing, scale, both axes, each kept in the URL, and the forecast.
+def _write(zoom: Zoom) -> None:
+    """Keep the reader's zoom in the address."""
+    if zoom.written:
+        if st.query_params.get("zoom") != zoom.written:
+            st.query_params["zoom"] = zoom.written
+    elif "zoom" in st.query_params:
+        del st.query_params["zoom"]
+
+
+def _controls(seen: RunSnapshot) -> tuple[float, str, XAxis, str, bool, bool]:
+    """Smoothing, scale, both axes and whether outliers are ignored, each kept in the URL, and the forecast.
 
     Skill is offered where the run's loss has one, the forecast where there is one, and drawn unasked while a run lives.
     """
@@ -197,11 +209,17 @@ def _controls(seen: RunSnapshot) -> tuple[float, str, XAxis, str, bool]:
         )  # fmt: skip
         if seen.info.recommendation.forecast and x_axis == "step" and y_axis == "loss":
             ahead = st.toggle("Forecast", value=live_run, key=f"forecast {live_run}", help=_FORECAST)
-    return float(smoothing), scale, x_axis, y_axis, ahead
+        ignoring = st.toggle("Ignore outliers", key="outliers", bind="query-params", help=_OUTLIERS)
+    return float(smoothing), scale, x_axis, y_axis, ahead, ignoring
 
 
 _FORECAST: Final = (
     "Where the validation loss is expected to go if the run went on for half as long again, with a 90 % interval."
+)
+
+
+_OUTLIERS: Final = (
+    "The loss axis leaves out the highest and the lowest 2 % of what is in view, and says how many values."
 )
 
 
@@ -232,6 +250,7 @@ def _tabs(seen: RunSnapshot) -> None:
         _PARTS: parts_tab.show,
         _MORE: _more_series,
         "Config": lambda s: _show(run_page.config(s.info), "config"),
+        "Environment": _environment,
         "Tags": lambda s: _show(run_page.tags(s.info), "tags"),
         "Series": lambda s: _show(run_page.series(s), "series"),
         "Checkpoints": lambda s: _show(run_page.checkpoints(s, data.now_ms()), "checkpoints"),
@@ -255,7 +274,17 @@ def _more_series(seen: RunSnapshot) -> None:
     if not others:
         _show(pieces.quiet("Nothing but the losses was logged."), "no-series")
         return
-    shown = others if st.session_state.get("all_series") else others[:_SMALL_LIMIT]
+    search = ""
+    if len(others) > _SMALL_LIMIT:
+        search = st.text_input(
+            "Find series", key="series", bind="query-params", placeholder=f"Find one of {len(others)} series",
+            label_visibility="collapsed", width=420,
+        )  # fmt: skip
+    found = run_page.matching(others, search or "")
+    if not found:
+        _show(pieces.quiet("No series has this in its name."), "no-series")
+        return
+    shown = found if st.session_state.get("all_series") else found[:_SMALL_LIMIT]
     chosen = st.session_state.get("x")
     x_axis: XAxis = chosen if chosen in AXES else "step"
     try:
@@ -267,8 +296,8 @@ def _more_series(seen: RunSnapshot) -> None:
     for i, (series, curve) in enumerate(zip(shown, curves, strict=True)):
         with columns[i % 3]:
             _small(seen.info, series, curve, x_axis)
-    if len(others) > _SMALL_LIMIT:
-        st.toggle(f"Show all {len(others)} series", key="all_series")
+    if len(found) > _SMALL_LIMIT:
+        st.toggle(f"Show all {len(found)} series", key="all_series")
 
 
 def _small(info: RunInfo, series: SeriesInfo, curve: Curve, x_axis: XAxis) -> None:
@@ -277,6 +306,15 @@ def _small(info: RunInfo, series: SeriesInfo, curve: Curve, x_axis: XAxis) -> No
     note = " (unmapped)" if series.role is Role.UNMAPPED else ""
     figure = overlay.small_figure(curve, look, title=f"{series.key}{note}")
     plot.plot(figure, key=f"small {series.key}", alt=f"{series.key} up to step {step(series.last_step)}", bar=False)
+
+
+def _environment(seen: RunSnapshot) -> None:
+    try:
+        events = data.events(seen.info)
+    except MonitorError as error:
+        live.html(notice("warning", *data.explain(error)), key="no-environment")
+        return
+    _show(run_page.environment(events), "environment")
 
 
 def _events(seen: RunSnapshot) -> None:

@@ -97,6 +97,45 @@ def test_zoom_survives_new_points(service: Service, page: Page) -> None:
         assert page.evaluate("document.querySelector('.lm-plot').layout.xaxis.range") == before
 
 
+LAYOUT = "document.querySelector('.lm-plot').layout"
+
+
+def test_a_drag_fits_the_loss_axis_and_stands_in_the_address(service: Service, page: Page) -> None:
+    page.goto(f"{service.dashboard}/run?id=overfits&scale=linear")
+    until(page, DRAWN, 30)
+    box = page.locator(".lm-plot .nsewdrag").first.bounding_box()
+    assert box
+    high = page.evaluate(f"{LAYOUT}.yaxis.range[1]")
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 61, steps=5)
+    page.mouse.up()
+    until(page, f"{LAYOUT}.xaxis.autorange === false && {LAYOUT}.yaxis.range[1] < {high} - 0.5")
+    page.wait_for_url(re.compile("zoom="))
+    left, right = page.evaluate(f"{LAYOUT}.xaxis.range")
+
+    page.reload()
+
+    until(page, DRAWN, 30)
+    until(page, f"Math.abs({LAYOUT}.xaxis.range[0] - {left}) < 1 && Math.abs({LAYOUT}.xaxis.range[1] - {right}) < 1")
+    until(page, f"{LAYOUT}.yaxis.range[1] < {high} - 0.5")
+    page.mouse.dblclick(box["x"] + 200, box["y"] + 80)
+    until(page, f"{LAYOUT}.xaxis.range[0] <= 0")
+    until(page, "!location.search.includes('zoom=')")
+
+
+def test_outliers_can_be_ignored_and_are_counted(service: Service, page: Page) -> None:
+    with service.run("spiky") as run:
+        for step in range(400):
+            run.log({"train/loss": 500.0 if step == 200 else 1.0 + step / 1000}, step=step)
+    page.goto(f"{service.dashboard}/run?id={run.id}&scale=linear&smooth=0")
+    until(page, DRAWN, 30)
+    until(page, f"{LAYOUT}.yaxis.range[1] > 400")
+    page.get_by_text("Ignore outliers").click()
+    until(page, f"{LAYOUT}.yaxis.range[1] < 2")
+    expect(page.locator(".lm-clipped")).to_have_text("1 clipped")
+
+
 def test_filters_are_in_the_address_and_the_back_button_restores_them(service: Service, page: Page) -> None:
     page.goto(f"{service.dashboard}/?verdict=overfitting&sort=name")
     expect(page.get_by_test_id("run-row")).to_have_count(1)

@@ -340,3 +340,21 @@ def test_a_sparkline_is_drawn_within_its_frame_whatever_the_range(values: list[f
     assert not re.search(r' d="[^"]*(nan|inf)', svg)
     ys = [float(y) for y in re.findall(r"[ML][-\d.]+ ([-\d.]+)", svg)]
     assert all(0 <= y <= 30 for y in ys)
+
+
+def test_series_are_found_by_the_words_of_their_names() -> None:
+    keys = ("layer1/Grad", "layer2/grad", "layer2/act")
+    found = run_page.matching(snapshot(keys).series, "grad LAYER2")
+    assert [s.key for s in found] == ["layer2/grad"]
+    assert len(run_page.matching(snapshot(keys).series, " ")) == 3
+
+
+def test_the_environment_has_a_tab_of_its_own(embedded: Store, show: Show) -> None:
+    feed = logged(embedded, "one", [1.0])
+    feed.event(
+        "capture", git={"commit": "abc", "dirty": True}, argv=["train.py", "--lr", "<1>"], packages={"torch": "2.1"}
+    )
+    body = show("run", id=feed.run_id, tab="Environment")
+    for piece in ("git.commit", "abc", "train.py --lr &lt;1&gt;", "Packages (1)", "torch", "2.1"):
+        assert piece in body
+    assert "git.commit" not in show("run", id=feed.run_id, tab="Events")

@@ -89,14 +89,17 @@ def test_a_runs_page_shows_whatever_was_logged(
         assert said in body
 
 
-@pytest.mark.parametrize("tab", ["Findings", "More series", "Config", "Tags", "Series", "Checkpoints", "Events"])
+@pytest.mark.parametrize(
+    "tab", ["Findings", "More series", "Config", "Environment", "Tags", "Series", "Checkpoints", "Events"]
+)
 def test_every_tab_opens(embedded: Store, show: Show, tab: str) -> None:
     feed = logged(embedded, "full", [3.0, 2.0], [3.0], config={"lr": 0.1}, tags={"team": "vision"})
     feed.log("accuracy", [0], [0.5])
     feed.event("checkpoint", step=1, path="one.pt")
     feed.event("warning", name="converted", key="acc", count=2, example="'0.5'")
     wanted = {
-        "Findings": "found nothing", "More series": "accuracy (unmapped)", "Config": "<code>lr</code>",
+        "Findings": "found nothing", "Environment": "Nothing of the environment was captured.",
+         "More series": "accuracy (unmapped)", "Config": "<code>lr</code>",
         "Tags": "vision", "Series": "unmapped", "Checkpoints": "one.pt", "Events": "converted",
     }  # fmt: skip
     assert wanted[tab] in show("run", id=feed.run_id, tab=tab)
