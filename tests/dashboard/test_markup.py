@@ -17,6 +17,7 @@ from monitor.domain import (
     Action,
     Counter,
     FindingState,
+    Patience,
     Pending,
     Recommendation,
     RunPage,
@@ -34,7 +35,7 @@ def test_what_users_wrote_is_escaped_everywhere() -> None:
     run = a_run(
         name=NASTY, project=NASTY, group=NASTY, headline=NASTY, error=NASTY, stop_requested=NASTY,
         config={NASTY: {NASTY: NASTY}}, tags={NASTY: NASTY}, loss={NASTY: NASTY},
-        recommendation=Recommendation(reason=NASTY, forecast={NASTY: NASTY}),
+        recommendation=Recommendation(reason=NASTY),
     )  # fmt: skip
     nasty = finding(NASTY, explanation=NASTY, advice=NASTY, evidence={NASTY: NASTY})
     seen = snapshot((NASTY,), findings=(nasty,), name=NASTY)
@@ -110,7 +111,14 @@ def test_a_banner_sets_patience_beside_the_advice_and_says_what_may_come_while_a
     )  # fmt: skip
     good = replace(may_come, severity=Severity.INFO, explanation="Convergence is pending.")
     rec = Recommendation(
-        pending=(may_come, good), patience={"explanation": "Patience 10 would have stopped at step 340."}
+        pending=(may_come, good),
+        patience=Patience(
+            evals=10,
+            stop_step=340.0,
+            best_loss=0.5,
+            missed=0.0,
+            explanation="Patience 10 would have stopped at step 340.",
+        ),
     )
 
     live, over = markup.banner(rec, live=True), markup.banner(rec, live=False)
