@@ -17,6 +17,7 @@ from monitor.domain import (
     Action,
     Counter,
     FindingState,
+    Forecast,
     Patience,
     Pending,
     Recommendation,
@@ -233,7 +234,10 @@ def test_a_cell_carries_its_columns_title_where_a_row_stands_as_a_block_on_a_nar
 
 
 def test_a_forecast_ends_at_a_whole_step() -> None:
-    told = {"from_step": 775.0, "steps": 387.5, "level": 0.4, "expected": 0.39, "low": 0.2, "high": 0.6}
+    told = Forecast(
+        steps=387.5, from_step=775.0, level=0.4, expected=0.39, low=0.2, high=0.6, gain=0.01, gain_low=0.0,
+        gain_high=0.2, buckets_since_best=0,
+    )  # fmt: skip
     rec = Recommendation(forecast=told)
     assert "in 388 more steps" in markup.banner(rec, live=True)
     assert charts.forecast_caption(rec) == ("forecast: 0.39 at step 1,163, 90 % between 0.2 and 0.6",)
