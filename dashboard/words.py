@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from monitor.domain import Action, RunInfo, RunStatus, Severity
+from monitor.rules import spec_of
 
 MARKS: Final = {"critical": "▲", "warning": "◆", "info": "●", "good": "✓", "none": "…", "resolved": "○", "pending": "◌"}
 """A mark for each kind of chip and notice, so that none is told by colour alone."""
@@ -15,31 +16,6 @@ PAST_WORDS: Final = {
     Action.INVESTIGATE: "Worth a look",
 }
 ACTION_MARKS: Final = {Action.CONTINUE: "→", Action.STOP: "■", Action.INVESTIGATE: "?"}
-
-VERDICT_SEVERITY: Final[dict[str, Severity]] = {
-    "nan": Severity.CRITICAL,
-    "divergence": Severity.CRITICAL,
-    "overfitting": Severity.CRITICAL,
-    "gradient_explosion": Severity.WARNING,
-    "spike": Severity.WARNING,
-    "oscillation": Severity.WARNING,
-    "stagnation": Severity.WARNING,
-    "underfitting": Severity.WARNING,
-    "gradient_vanishing": Severity.WARNING,
-    "initial_loss": Severity.WARNING,
-    "impossible_loss": Severity.WARNING,
-    "dominant_part": Severity.WARNING,
-    "vanishing_part": Severity.WARNING,
-    "rising_part": Severity.WARNING,
-    "conflicting_parts": Severity.WARNING,
-    "growing_penalty": Severity.WARNING,
-    "metric_missing": Severity.WARNING,
-    "convergence": Severity.INFO,
-    "improving": Severity.INFO,
-    "low_start": Severity.INFO,
-    "parts_sum": Severity.INFO,
-}
-"""How much a verdict matters in the list of runs, where the findings themselves are not read."""
 
 STATUS_MEANING: Final[dict[RunStatus, str]] = {
     RunStatus.RUNNING: "The client's heartbeat arrives and its steps go on.",
@@ -68,7 +44,8 @@ def severity_of(verdict: str) -> str:
     """
     if verdict in ("healthy", "improving", "convergence"):
         return "good"
-    return "none" if verdict == "too_early" else str(VERDICT_SEVERITY.get(verdict, Severity.WARNING))
+    spec = spec_of(verdict)
+    return "none" if verdict == "too_early" else str(Severity.WARNING if spec is None else spec.severity)
 
 
 def kind_of(run: RunInfo) -> str:

@@ -10,7 +10,17 @@ from markupsafe import Markup
 
 from dashboard import skill, words
 from dashboard.markup.templates import fill
-from monitor.domain import Action, Finding, FindingState, Pending, Recommendation, RunInfo, RunStatus, Severity
+from monitor.domain import (
+    Action,
+    Finding,
+    FindingState,
+    Forecast,
+    Pending,
+    Recommendation,
+    RunInfo,
+    RunStatus,
+    Severity,
+)
 from monitor.domain.formats import NOTHING, number, plain, step
 
 Cell = str | Markup
@@ -148,7 +158,7 @@ def banner(rec: Recommendation, *, live: bool, tone: str = "") -> Markup:
     if rec.confidence is not None:
         facts.append(("confidence", f"{rec.confidence:.0%}", "confidence"))
     facts += _outlook(rec.forecast)
-    notes = [str(rec.patience["explanation"])] if rec.patience else []
+    notes = [rec.patience.explanation] if rec.patience else []
     if live:
         notes += [pending.explanation for pending in rec.pending if pending.severity is not Severity.INFO][:2]
     said = (words.ACTION_WORDS if live else words.PAST_WORDS)[rec.action]
@@ -164,18 +174,12 @@ def not_judged(said: str, reason: str) -> Markup:
     return fill(_PIECES, "banner", reason=reason, tone="none", mark="…", said=said, facts=(), notes=(), over=False)
 
 
-def _outlook(forecast: Mapping[str, float | int | str | None]) -> list[tuple[str, str, str]]:
+def _outlook(forecast: Forecast | None) -> list[tuple[str, str, str]]:
     """What continuing would bring, as label, value and test id: the expected loss with its interval."""
-    steps, expected, low, high = (forecast.get(name) for name in ("steps", "expected", "low", "high"))
-    if not all(isinstance(value, int | float) for value in (steps, expected, low, high)):
+    if forecast is None:
         return []
-    return [
-        (
-            f"in {step(math.ceil(float(steps or 0)))} more steps",
-            f"{number(float(expected or 0), 3)} ({number(float(low or 0), 2)} to {number(float(high or 0), 2)})",
-            "forecast",
-        )
-    ]
+    expected = f"{number(forecast.expected, 3)} ({number(forecast.low, 2)} to {number(forecast.high, 2)})"
+    return [(f"in {step(math.ceil(forecast.steps))} more steps", expected, "forecast")]
 
 
 def pending_table(pending: Sequence[Pending]) -> Markup:

@@ -12,9 +12,10 @@ from markupsafe import Markup
 from dashboard import data, live, words
 from dashboard.data import Overview
 from dashboard.markup import pieces, run_list
-from monitor.domain import RULE_NAMES, RunPage, RunQuery, RunStatus
+from monitor.domain import RunPage, RunQuery, RunStatus
 from monitor.domain.formats import count
 from monitor.errors import WireError
+from monitor.rules import RULE_NAMES
 
 REFRESH_S: Final = 2.0
 DEFAULT_ORDER: Final = "-created"

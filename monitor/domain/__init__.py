@@ -16,12 +16,13 @@ from monitor.domain.series import Curve, Points, SeriesInfo
 from monitor.domain.snapshot import MAIN_ROLES, CurveOf, RunSnapshot
 from monitor.domain.texts import inert
 from monitor.domain.verdicts import (
-    RULE_NAMES,
     Action,
     Counts,
     Diagnosis,
     Finding,
     FindingState,
+    Forecast,
+    Patience,
     Pending,
     Recommendation,
     Regime,
@@ -30,7 +31,6 @@ from monitor.domain.verdicts import (
 
 __all__ = [
     "MAIN_ROLES",
-    "RULE_NAMES",
     "SET_ASIDE",
     "Action",
     "Alert",
@@ -43,8 +43,10 @@ __all__ = [
     "Diagnosis",
     "Finding",
     "FindingState",
+    "Forecast",
     "JobHealth",
     "Json",
+    "Patience",
     "Pending",
     "Points",
     "Recommendation",
