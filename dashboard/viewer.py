@@ -9,6 +9,12 @@ import streamlit as st
 
 from dashboard.charts.axes import Look, XAxis
 from dashboard.theme import palette
+from monitor.domain import inert
+
+
+def title(name: str) -> None:
+    """Name the browser's tab, so that several open pages can be told apart."""
+    st.set_page_config(page_title=f"{inert(name)} · monitor")
 
 
 def zone() -> tzinfo:

@@ -6,10 +6,9 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, live
+from dashboard import data, live, viewer
 from dashboard.markup import alerts, pieces
 from dashboard.markup.templates import joined
-from dashboard.viewer import zone
 
 REFRESH_S: Final = 3.0
 LIMIT: Final = 200
@@ -17,6 +16,7 @@ LIMIT: Final = 200
 
 def page() -> None:
     """Draw the page; it refreshes by itself."""
+    viewer.title("Alerts")
     st.fragment(_alerts, run_every=REFRESH_S)()
 
 
@@ -30,7 +30,7 @@ def _alerts() -> None:
         body.append(pieces.notice("info", "These are sent to nobody.", alerts.HOW, testid="no-channel"))
     if reading.value is not None:
         stale = reading.error is not None
-        body.append(alerts.alerts(reading.value, data.now_ms(), zone(), sent=sent, stale=stale))
+        body.append(alerts.alerts(reading.value, data.now_ms(), viewer.zone(), sent=sent, stale=stale))
     live.html(joined(body), key="alerts")
 
 

@@ -29,6 +29,7 @@ FOUND: Final = 200
 
 def page() -> None:
     """Draw the page; `?run=` names each run once."""
+    viewer.title("Compare")
     live.html(pieces.head("Compare"), key="head")
     refs = _pick()
     if not refs:

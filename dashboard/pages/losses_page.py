@@ -21,6 +21,7 @@ EXAMPLE: Final = "cross_entropy(classes=10, label_smoothing=0.1)"
 
 def page() -> None:
     """Draw the page; what cannot be read or measured is one line."""
+    viewer.title("Losses")
     live.html(pieces.head("Losses"), key="head")
     chosen = st.segmented_control(
         "View", _VIEWS, default=_VIEWS[0], required=True, key="view", bind="query-params", label_visibility="collapsed"

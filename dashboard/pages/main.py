@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.assets import LOGO, STYLE_SHEET
 
-st.set_page_config(page_title="monitor", page_icon=str(LOGO), layout="wide", initial_sidebar_state="collapsed")
+st.set_page_config(page_icon=str(LOGO), layout="wide", initial_sidebar_state="collapsed")
 st.html(STYLE_SHEET)
 st.logo(str(LOGO), size="large")
 st.navigation(

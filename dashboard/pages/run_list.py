@@ -9,7 +9,7 @@ from typing import Final
 import streamlit as st
 from markupsafe import Markup
 
-from dashboard import data, live, words
+from dashboard import data, live, viewer, words
 from dashboard.data import Overview
 from dashboard.markup import pieces, run_list
 from monitor.domain import RunPage, RunQuery, RunStatus
@@ -24,8 +24,10 @@ _VERDICTS: Final = ("healthy", "too_early", *RULE_NAMES)
 
 def page() -> None:
     """Draw the page; what changes by itself is in one fragment."""
+    viewer.title("Runs")
     head = st.container()
-    filters = _filter_row()
+    with st.container(key="filters"):
+        filters = _filter_row()
     with head:
         st.fragment(_overview, run_every=REFRESH_S)(filters.project)
     st.fragment(_list, run_every=REFRESH_S)(filters)

@@ -71,6 +71,7 @@ def _run(ref: str) -> None:
         return
     if seen.info.status.live != st.session_state.get("_alive"):
         st.rerun()
+    viewer.title(seen.info.name)
     taken, problem = _ask_to_stop(seen.info)
     if taken:
         seen = data.keep(f"run {ref}", lambda: data.snapshot(ref)).value or seen
@@ -106,16 +107,22 @@ def _ask_to_stop(run: RunInfo) -> tuple[bool, str]:
 
 def _chart(seen: RunSnapshot) -> None:
     """The large chart under its controls, with an honest caption."""
-    smoothing, scale, x_axis, y_axis, ahead, ignoring = _controls(seen)
+    if not seen.main():
+        live.html(run_page.no_curves(seen), key="no-curves")
+        return
+    with st.container(key="chart"):
+        _curves_and_marks(seen)
+
+
+def _curves_and_marks(seen: RunSnapshot) -> None:
+    with st.container(key="chart_controls"):
+        smoothing, scale, x_axis, y_axis, ahead, ignoring = _controls(seen)
     scale = "linear" if y_axis == "skill" else scale
     zoom = plot.zoom(_CHART, f"{seen.info.id} {x_axis} {scale} {y_axis}", st.query_params.get("zoom", ""))
     _write(zoom)
     look = viewer.look(x_axis, scale, revision=zoom.revision, quantity=y_axis)
     try:
         curves = _curves(seen, x_axis, smoothing)
-        if not curves:
-            live.html(run_page.no_curves(seen), key="no-curves")
-            return
         drawn, notes = _in_detail(seen, curves, look, smoothing, zoom)
         story = _story(seen, x_axis, ahead=ahead)
     except MonitorError as error:
@@ -297,7 +304,7 @@ def _more_series(seen: RunSnapshot) -> None:
         with columns[i % 3]:
             _small(seen.info, series, curve, x_axis)
     if len(found) > _SMALL_LIMIT:
-        st.toggle(f"Show all {len(found)} series", key="all_series")
+        st.toggle(f"Show all {len(found)} series", key="all_series", bind="query-params")
 
 
 def _small(info: RunInfo, series: SeriesInfo, curve: Curve, x_axis: XAxis) -> None:

@@ -163,6 +163,32 @@ def test_nothing_needs_sideways_scrolling_on_a_phone(service: Service, page: Pag
     until(page, f"{parts}.every((e) => e.scrollWidth <= e.clientWidth + 1)")  # styles may come after the rows
 
 
+def test_on_a_phone_the_chart_comes_before_its_controls_and_the_first_run_is_on_the_screen(
+    service: Service, page: Page
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{service.dashboard}/run?id=overfits")
+    until(page, DRAWN, 30)
+    chart, slider = page.locator(".lm-plot").first, page.get_by_text("Smooth the training loss")
+    chart_box, slider_box = chart.bounding_box(), slider.bounding_box()
+    assert chart_box and slider_box and chart_box["y"] < 844 and chart_box["y"] < slider_box["y"]
+    page.goto(f"{service.dashboard}/?sort=name")
+    row = page.get_by_test_id("run-row").first
+    expect(row).to_be_visible(timeout=20_000)
+    row_box = row.bounding_box()
+    assert row_box and row_box["y"] < 422
+
+
+def test_every_page_names_its_tab_and_streamlit_does_not_show_through(service: Service, page: Page) -> None:
+    for path, title in (("/", "Runs"), ("/compare", "Compare"), ("/alerts", "Alerts"), ("/run?id=learns", "learns")):
+        page.goto(f"{service.dashboard}{path}")
+        expect(page).to_have_title(f"{title} · monitor", timeout=20_000)
+    expect(page.get_by_test_id("stStatusWidget")).to_be_hidden()
+    page.get_by_test_id("stMainMenuButton").click()
+    expect(page.get_by_test_id("stMainMenuList")).to_be_visible()
+    expect(page.get_by_text("Made with")).to_be_hidden()
+
+
 def test_picked_runs_are_compared(service: Service, page: Page) -> None:
     page.goto(f"{service.dashboard}/?sort=name")
     for name in ("learns", "overfits"):
