@@ -30,6 +30,29 @@ def head(deliveries: Sequence[Delivery], *, sent: bool) -> Markup:
     return fill(_PAGE, "head", delivered=delivered, waiting=len(waiting) - failing, failing=failing, sent=sent)
 
 
+STATES: Final = ("firing", "resolved", "not delivered")
+"""What a list of alerts can be narrowed to."""
+
+
+def matching(deliveries: Sequence[Delivery], state: str | None, kind: str | None) -> tuple[Delivery, ...]:
+    """The messages of a state and a kind, the newest first; None is any.
+
+    A message says what held when it was written: it counts as firing as long as the newest message of its condition
+    says so.
+    """
+    newest = sorted(deliveries, key=lambda d: -d.alert.created_ms)
+    now: dict[str, str] = {}
+    for each in newest:
+        now.setdefault(each.alert.dedup_key, each.alert.state)
+
+    def shown(each: Delivery) -> bool:
+        if state == "not delivered":
+            return each.delivered_ms is None
+        return state in (None, each.alert.state) and (state != "firing" or now[each.alert.dedup_key] == "firing")
+
+    return tuple(each for each in newest if shown(each) and kind in (None, each.alert.kind))
+
+
 def alerts(deliveries: Sequence[Delivery], now_ms: int, zone: tzinfo, *, sent: bool, stale: bool) -> Markup:
     """A row for each message, the newest first.
 

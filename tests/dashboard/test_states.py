@@ -143,3 +143,11 @@ def test_alerts_wait_where_there_is_a_channel(embedded: Store, show: Show, monke
     assert "waiting" in body
     assert "These are sent to nobody." not in body
     assert "Numbers: " not in body
+
+
+def test_a_list_of_alerts_is_filtered_and_comes_in_pages(embedded: Store, show: Show) -> None:
+    for i in range(60):
+        logged(embedded, f"breaks {i}", [1.0, 0.9, 0.8, math.nan, math.nan, math.nan])
+    assert "1 to 50 of 120 alerts" in show("alerts")
+    assert "1 to 50 of 60 alerts" in show("alerts", state="firing", kind="NaN")
+    assert "No alert matches these filters." in show("alerts", state="resolved")
