@@ -31,7 +31,10 @@ class _Compact(FileSystemLoader):
 
 def _written(value: object) -> object:
     """A value as it is written, before it is escaped: control characters are shown, since HTML would obey some."""
-    return value if isinstance(value, Markup) else inert(str(value), lines=True)
+    if isinstance(value, Markup):
+        return value
+    text = str(value)
+    return text if text.isascii() and text.isprintable() else inert(text, lines=True)  # most of them are
 
 
 @cache
