@@ -21,7 +21,7 @@ from monitor.importers.csv import read_csv
 from monitor.importers.documents import read_json
 from monitor.importers.table import EPOCH_NAMES, STEP_NAMES, Cell, Row, Table, listed
 from monitor.importers.tensorboard import is_event_file, read_events
-from monitor.roles import Role, role_of
+from monitor.roles import Role, read
 
 SIDE_NAMES: Final = frozenset(
     {"time", "timestamp", "wall_time", "time_ms", "date", "_timestamp", "_runtime", "runtime"}
@@ -124,18 +124,12 @@ def curves_of(table: Table) -> Curves:
         FileUnreadable: there is no column of losses, or a cell is no number.
     """
     step, unit = _step_column(table.names)
-    chosen: dict[Role, str] = {}
-    unmapped, parts = [], []
-    for name in table.names:
-        role = role_of(name)
-        if name == step or name.lower() in (*STEP_NAMES, *EPOCH_NAMES, *SIDE_NAMES):
-            continue
-        if role in (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.LR) and role not in chosen:
-            chosen[role] = name
-        elif role is Role.PART:
-            parts.append(name)
-        elif _numeric(table.rows, name):
-            unmapped.append(name)
+    aside = {step, *(name for name in table.names if name.lower() in (*STEP_NAMES, *EPOCH_NAMES, *SIDE_NAMES))}
+    reading = read(name for name in table.names if name not in aside and _numeric(table.rows, name))
+    chosen = reading.judged
+    parts = [name for name, role in reading.roles.items() if role is Role.PART]
+    judged = {*chosen.values(), *parts}
+    unmapped = [name for name in reading.roles if name not in judged]
     if Role.TRAIN not in chosen and Role.VAL not in chosen:
         known = listed(table.names)
         raise NoHistory(table.path, f"no column of losses among: {known}", "row 1" if table.header else "")
