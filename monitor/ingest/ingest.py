@@ -131,6 +131,8 @@ def _describe(tx: Transaction, event: RunEvent, aside: Aside) -> None:
         value = getattr(event, name)
         if value is not None:
             tx.set(**{name: value})
+    if event.roles:
+        tx.say(event.roles)
 
 
 def _beat(tx: Transaction, now_ms: int) -> None:

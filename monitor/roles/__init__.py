@@ -6,12 +6,30 @@ together, `said` is what the user says of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from monitor.roles.name import group_of
 from monitor.roles.reading import Reading, read
 from monitor.roles.role import JUDGED_PARTS, Role
 from monitor.roles.said import NOTHING, Said, find, said_of
 
-__all__ = ["JUDGED_PARTS", "NOTHING", "Reading", "Role", "Said", "find", "read", "role_of", "role_of_set", "said_of"]
+GAME: Final[Mapping[str, object]] = {"comparable": False}
+"""What is known of a loss that is one side of a game by its name, as a run would say it."""
+
+__all__ = [
+    "GAME",
+    "JUDGED_PARTS",
+    "NOTHING",
+    "Reading",
+    "Role",
+    "Said",
+    "find",
+    "read",
+    "role_of",
+    "role_of_set",
+    "said_of",
+]
 
 
 def role_of(key: str) -> Role:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import bindparam, select
@@ -234,9 +234,12 @@ class Transaction:
         count, asked = self._count("series_count"), self._asked.pop("/series", None)
         done = append.append_points(self._link, self.run_id, attempt, keys, columns, count, asked, self._said)
         self.set(series_count=done.series_count, compacted=False)
-        if done.reading is not None:
-            self._keep(done.reading, anew=done.moved)
-        return done
+        if done.reading is None:
+            return done
+        before = self.get("reading")
+        game = bool(isinstance(before, Mapping) and before.get("game"))
+        self._keep(done.reading, anew=done.moved)
+        return replace(done, moved=done.moved or game != done.reading.game)
 
     def say(self, roles: Mapping[str, str]) -> bool:
         """Keep what the user says of the series' names; whether what is judged of the stored ones changes by it."""

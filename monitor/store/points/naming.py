@@ -1,4 +1,4 @@
-"""The names of a run's series, read together whenever there is a new one: which role each has, which ones are judged."""
+"""The names of a run's series, read together whenever there is a new one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from monitor.store.points.series import SeriesState
 from monitor.store.sql.link import Link, Row, Statement
 from monitor.store.sql.schema import SERIES
 
-JUDGED: Final = (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.LR)
+JUDGED: Final = (Role.TRAIN, Role.VAL, Role.GOAL, Role.GRAD_NORM, Role.LR)
 """Roles that the engine judges by one series each."""
-SUMMARISED: Final = (Role.TRAIN, Role.VAL)
+SUMMARISED: Final = (Role.TRAIN, Role.VAL, Role.GOAL)
 """Roles whose last and best values stand in the run's row."""
 
 _NAMES: Final = Statement(
