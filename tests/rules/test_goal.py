@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -93,7 +95,7 @@ def test_the_findings_do_not_depend_on_the_batching(seed: int, cuts: list[int]) 
     whole = engine.update(engine.start(), points)
     state, changes = engine.start(), []
     edges = sorted({0, len(points), *(cut for cut in cuts if cut < len(points))})
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in pairwise(edges):
         update = engine.update(State.from_bytes(state.to_bytes()), points.at(slice(begin, end)))
         state = update.state
         changes += update.changes

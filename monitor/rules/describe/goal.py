@@ -7,7 +7,6 @@ way that it has come since it began.
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import numpy as np
 
@@ -90,8 +89,6 @@ class GoalView:
 
     @lazy
     def swing(self) -> float:
-        """The usual change from one bucket to the next, over the later half, without the trend."""
-        later = self.x[self.closed // 2 :]
-        moves = [b - a for a, b in pairwise(later)]
-        trend = middle(moves)
-        return middle([abs(move - trend) for move in moves])
+        """The usual change from one point to the next, over the later half."""
+        noise = self.curve.noise
+        return middle(noise[len(noise) // 2 :])

@@ -11,7 +11,7 @@ from monitor.rules.rule import Reading, Spec, Threshold
 
 
 class GoalUnstable:
-    """The usual swing from one check to the next is a good part of all that was gained.
+    """The usual swing from one evaluation to the next is a good part of all that was gained.
 
     A reward that wanders is no failure, so nothing is said where the run follows a policy or plays a game.
 
@@ -36,7 +36,9 @@ class GoalUnstable:
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while the swings are wide, and something was gained."""
         goal = run.goal
-        if goal is None or run.policy or goal.closed < limits["checks"] or not goal.gained:
+        if goal is None or run.policy or goal.closed < limits["checks"]:
+            return None
+        if goal.smooth[0] - goal.low <= 2 * goal.noise:  # nothing was gained: a plateau
             return None
         if goal.swing <= limits["swing"] * goal.way * (0.7 if firing else 1.0):
             return None
@@ -48,7 +50,7 @@ class GoalUnstable:
         e = reading.evidence
         swing, way = float(e["swing"] or 0), float(e["way"] or 0)
         return (
-            f"{e['goal']} swings by {swing:.3g} from one check to the next since {unit} {reading.onset:g}, beside "
+            f"{e['goal']} swings by {swing:.3g} from one point to the next since {unit} {reading.onset:g}, beside "
             f"{way:.3g} that was gained in all: its best value is luck in part.",
             "Evaluate on more examples, average the weights, or lower the learning rate; judge by an average, not "
             "by the best.",
