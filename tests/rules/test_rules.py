@@ -101,6 +101,7 @@ HIGH = series(2.0 + 0.3 * np.exp(-np.arange(400) / 30) + 0.01 * noise(400))
 HIGH_VAL = series(2.01 + 0.3 * np.exp(-np.arange(80) / 6) + 0.002 * noise(80, 1), 5)
 E = np.arange(200)
 LEARNS = 0.9 - 0.8 * np.exp(-E / 15) + 0.005 * noise(200, 5)
+SINKS = LEARNS - 0.002 * np.maximum(0, E - 60)
 
 FIRING = {
     "nan": Trace(train=series(BROKEN), fired=100, onset=100),
@@ -133,7 +134,7 @@ FIRING = {
     "conflicting_parts": composite({"box": DATA + SWAY, "mask": 1.5 - SWAY + ROUGH}, fired=383, onset=95),
     "growing_penalty": composite({"data": DATA, "l2": np.exp(T / 150)}, w_l2=np.full(600, 0.2), fired=415, onset=287),
     "parts_sum": composite({"data": DATA, "kl": KL}, total=DATA + 0.1 * KL, fired=4, onset=0),
-    "goal_decline": Trace(train=HEALTHY.train, goal=series(LEARNS - 0.002 * np.maximum(0, E - 60)), fired=143, onset=63),
+    "goal_decline": Trace(train=HEALTHY.train, goal=series(SINKS), fired=143, onset=63),
     "goal_plateau": Trace(train=HEALTHY.train, goal=series(LEARNS), fired=135, onset=63),
     "goal_unstable": Trace(train=HEALTHY.train, goal=series(LEARNS + 0.5 * noise(200)), fired=23, onset=11),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The engine's memory of one run: plain data, at most 4.5 KiB packed, whatever the run's length.
+"""The engine's memory of one run: plain data, at most 5.25 KiB packed, whatever the run's length.
 
 The lists of a state are replaced, never changed in place, so that forking one copies only a few references.
 """
@@ -172,7 +172,7 @@ class State:
         )
 
     def to_bytes(self) -> bytes:
-        """Packed; <= 4608 bytes."""
+        """Packed; <= 5376 bytes."""
         flags = (self.unit == "epoch") | (self.parts is not None) << 1 | self.game << 2 | self.known << 3
         flags |= (self.goal is not None) << 4
         head = _HEAD.pack(MAGIC, len(self.slots), flags, *_numbers(self.__dict__))
