@@ -130,5 +130,5 @@ def test_an_offline_wandb_run_is_judged(tmp_path: Path, formats) -> None:
     curves = read_curves(path)
     assert curves.train.tolist() == [[0, 3], [1, 2], [2, 1]]
     assert curves.columns[Role.GOAL] == "acc"
-    with pytest.raises(FileUnreadable, match="no series of losses among: acc"):
-        read_curves(formats.wandb(path, [formats.history(0, acc="1")]))
+    with pytest.raises(FileUnreadable, match="no series of losses among: widgets"):
+        read_curves(formats.wandb(path, [formats.history(0, widgets="1")]))
