@@ -21,9 +21,11 @@ from monitor.wire import Columns
 
 OWN: Final = "monitor."
 """What the names of our tags and metrics in MLflow begin with."""
+IMPORTED: Final = f"{OWN}imported_as"
+"""The tag of a run that was imported from here."""
 SEVERITY, SKILL, BEST = f"{OWN}severity", f"{OWN}skill", "best/val_loss"
-OVERRIDES: Final = frozenset({f"{OWN}goal", f"{OWN}train", f"{OWN}val"})
-"""Tags by which a user says what a series is; they are the user's, not ours."""
+USERS: Final = frozenset({f"{OWN}goal", f"{OWN}train", f"{OWN}val", f"{OWN}stop"})
+"""Tags by which a user says what a series is, or asks for a stop; no monitor writes them."""
 _STATUS: Final[Mapping[str, Literal["finished", "stopped", "failed"]]] = {"FINISHED": "finished", "FAILED": "failed"}
 _NUMBER: Final = re.compile(r"-?(0|[1-9]\d{0,17})(\.\d+)?([eE][+-]?\d{1,3})?")
 _INFINITE: Final = float(np.finfo(np.float64).max)
@@ -126,13 +128,20 @@ def value_of(text: str) -> object:
 
 
 def mirror_of(tags: Mapping[str, str]) -> str | None:
-    """What a run is that a monitor has written into MLflow; None for others.
+    """What a run is that a monitor has already; None for others.
+
+    A run that a monitor has imported from here carries its verdict too, but may have grown since.
 
     >>> mirror_of({"monitor.run_id": "4f"})
     'is the mirror of run 4f, whose history the monitor that wrote it has'
+    >>> mirror_of({"monitor.verdict": "nan"}), mirror_of({"monitor.verdict": "nan", "monitor.imported_as": "4f"})
+    ('was logged to a monitor that serves MLflow, which has it', None)
     """
     run_id = tags.get(f"{OWN}run_id")
-    return None if not run_id else f"is the mirror of run {run_id}, whose history the monitor that wrote it has"
+    if run_id:
+        return f"is the mirror of run {run_id}, whose history the monitor that wrote it has"
+    served = f"{OWN}verdict" in tags and IMPORTED not in tags
+    return "was logged to a monitor that serves MLflow, which has it" if served else None
 
 
 def is_ours(name: str) -> bool:
@@ -141,7 +150,7 @@ def is_ours(name: str) -> bool:
     >>> is_ours("monitor.verdict"), is_ours("monitor.goal"), is_ours("team")
     (True, False, False)
     """
-    return name.startswith(OWN) and name not in OVERRIDES
+    return name.startswith(OWN) and name not in USERS
 
 
 def _is_marking(name: str) -> bool:

@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import Final
 
 from monitor.domain import Checkpoint, Finding, FindingState, RunInfo, RunStatus, Severity, whole
-from monitor.importers.mlflow_runs import BEST, OWN, SEVERITY, SKILL, is_ours
+from monitor.importers.mlflow_runs import BEST, IMPORTED, OWN, SEVERITY, SKILL, is_ours
 from monitor.losses import skill
 from monitor.mlflow_store.names import MAX_PARAM, MAX_TAG, cut, free, safe_key
 from monitor.run.endings import INTERRUPTED
@@ -125,7 +125,7 @@ def tags_of(subject: Subject) -> dict[str, str]:
 def marks_of(subject: Subject) -> dict[str, str]:
     """The verdict as tags of a run that MLflow had first, and that was imported from there: it is not a mirror."""
     found = {name: text for name, text in verdict_tags(subject).items() if name != RUN_ID}
-    return found | {f"{OWN}imported_as": subject.run.id}
+    return found | {IMPORTED: subject.run.id}
 
 
 def verdict_tags(subject: Subject) -> dict[str, str]:
