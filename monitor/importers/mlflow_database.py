@@ -22,9 +22,9 @@ def read_database(url: str) -> Iterator[ImportedRun | FileUnreadable | NotTraini
     """
     with MlflowTables(url) as tables:
         for experiment, name, deleted in tables.experiments():
-            names: dict[str, str] = {}
-            for row in tables.runs(experiment):
-                names[str(row["id"])] = str(row["name"] or "")
+            rows = tables.runs(experiment)
+            names = {str(row["id"]): str(row["name"] or "") for row in rows}
+            for row in rows:
                 try:
                     yield _read(tables, row, names, name, deleted)
                 except FileUnreadable as error:

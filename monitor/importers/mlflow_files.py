@@ -66,8 +66,12 @@ def read_run_folder(folder: Path, shown: str) -> ImportedRun | NotTraining:
         parent=_parent(folder, tags.get("mlflow.parentRunId")),
         datasets=len(list(inputs.iterdir())) if inputs.is_dir() else 0,
     )
+    left_out = run.left_out()
+    if left_out is not None:
+        return left_out
     notes = PointList()
-    return run.left_out() or run.imported(_histories(folder / "metrics", notes), tuple(notes.skipped.values()))
+    histories = list(_histories(folder / "metrics", notes))
+    return run.imported(histories, tuple(notes.skipped.values()))
 
 
 def _histories(top: Path, notes: PointList) -> Iterator[History]:

@@ -38,13 +38,11 @@ def read_server(source: str) -> Iterator[ImportedRun | FileUnreadable | NotTrain
     try:
         if server.run is not None:
             found = server.get("runs/get", {"run_id": server.run}).get("run")
-            yield _read(server, found, server.named(_text(found, "info", "experiment_id")), {})
+            yield _read(server, found, server.named(_text(found, "info", "experiment_id")))
             return
-        names: dict[str, str] = {}
         for experiment in sorted(server.experiments(), key=lambda e: _number(e.id)):
             for run in server.runs(experiment.id):
-                names[_text(run, "info", "run_id")] = _text(run, "info", "run_name")
-                yield _read(server, run, experiment, names)
+                yield _read(server, run, experiment)
     finally:
         server.close()
 
@@ -68,6 +66,7 @@ class _Server:
         self.name = str(url.copy_with(username=None, password=None, query=None)).rstrip("/")
         experiment, run = re.search(r"experiments/(\w+)", page), re.search(r"runs/(\w+)", page)
         self.experiment, self.run = experiment and experiment[1], run and run[1]
+        self._names: dict[str, str] = {}
         user, token = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_TOKEN")
         self._http = httpx.Client(
             base_url=str(url.copy_with(query=None)).rstrip("/") + "/api/2.0/mlflow/",
@@ -100,6 +99,16 @@ class _Server:
             return _experiment(self.get("experiments/get", {"experiment_id": experiment})["experiment"])
         except (FileUnreadable, KeyError, TypeError):
             return _Experiment(experiment, None, False)
+
+    def name_of(self, run_id: str) -> str:
+        """The name of a run that others are nested in; its id where that cannot be had."""
+        if run_id not in self._names:
+            try:
+                found = self.get("runs/get", {"run_id": run_id}).get("run")
+            except FileUnreadable:
+                found = None
+            self._names[run_id] = _text(found, "info", "run_name") or run_id
+        return self._names[run_id]
 
     def runs(self, experiment: str) -> Iterator[dict[str, Any]]:
         order = {"order_by": ["attributes.start_time ASC"], "run_view_type": "ALL"}
@@ -141,13 +150,11 @@ class _Server:
         return data
 
 
-def _read(
-    server: _Server, given: object, experiment: _Experiment, names: Mapping[str, str]
-) -> ImportedRun | FileUnreadable | NotTraining:
+def _read(server: _Server, given: object, experiment: _Experiment) -> ImportedRun | FileUnreadable | NotTraining:
     shown = f"{server.name} run {_text(given, 'info', 'run_id') or server.run}"
     try:
         assert isinstance(given, dict)
-        run = _run(given, shown, experiment, names)
+        run = _run(server, given, shown, experiment)
         keys = [str(metric["key"]) for metric in given.get("data", {}).get("metrics", [])]
         return run.left_out() or run.imported([server.history(run.id, key) for key in keys])
     except FileUnreadable as error:
@@ -156,7 +163,7 @@ def _read(
         return FileUnreadable(shown, "", f"answers, but not as MLflow does: {type(error).__name__} {error}")
 
 
-def _run(given: Mapping[str, Any], shown: str, experiment: _Experiment, names: Mapping[str, str]) -> MlflowRun:
+def _run(server: _Server, given: Mapping[str, Any], shown: str, experiment: _Experiment) -> MlflowRun:
     info, data = given["info"], given.get("data", {})
     tags = {str(tag["key"]): str(tag.get("value", "")) for tag in data.get("tags", [])}
     parent = tags.get("mlflow.parentRunId")
@@ -171,7 +178,7 @@ def _run(given: Mapping[str, Any], shown: str, experiment: _Experiment, names: M
         finished_ms=int(info.get("end_time") or 0) or None,
         params={str(p["key"]): str(p.get("value", "")) for p in data.get("params", [])},
         tags=tags,
-        parent=parent and (names.get(parent) or parent),
+        parent=parent and server.name_of(parent),
         datasets=len(given.get("inputs", {}).get("dataset_inputs", [])),
     )
 
