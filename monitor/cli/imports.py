@@ -151,7 +151,7 @@ def _store(
         before = sum(len(run.points) for run, _ in summary.stored)
 
         def report(done: int, before: int = before) -> None:
-            runs = len(summary.stored) + len(summary.ignored)
+            runs = len(summary.stored) + len(summary.ignored) + 1
             progress.update(task, points=f"{runs:,} runs, {before + done:,} points")
 
         try:
