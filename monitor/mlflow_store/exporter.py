@@ -140,9 +140,9 @@ class Exporter:
             return _Turn(store=store, run=run, known=known, now_ms=now_ms, page=link(run.id), more=more)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            copied = sum(pool.map(self._try, [turn(run, known) for run, known in changed if run.status.live]))
+            copied = sum(pool.map(self._try, [turn(run, known) for run, known in changed if not run.status.over]))
         # Of the runs that are over, a long one takes turns with the others.
-        over = [row for row in changed if not row[0].status.live]
+        over = [row for row in changed if row[0].status.over]
         for run, known in sorted(over, key=lambda row: self._visits.get(row[0].id, 0)):
             if copied and not more():
                 break

@@ -147,7 +147,7 @@ class Store(Reads):
     ) -> tuple[tuple[RunInfo, str | None], ...]:
         """Runs that a mirror has not seen in their present version, with their id there (None: not yet there).
 
-        The live ones come first.
+        Those that go on come first.
 
         Args:
             without: ids of runs to leave out.

@@ -18,10 +18,10 @@ from monitor.domain import Points, RunInfo
 from monitor.store.points import chunks
 from monitor.store.points.attempts import limits
 from monitor.store.runs import rows
-from monitor.store.runs.work import LIVE
 from monitor.store.sql.schema import CHUNKS, EXPORTED_POINTS, EXPORTS, RUNS, SERIES
 from monitor.store.sql.upsert import insert_once, upsert
 
+_GOING_ON: Final = ("running", "stalled")
 _PLACES: Final = ("seq", "attempt", "n", "first_step")
 _DONE: Final = EXPORTED_POINTS.c
 
@@ -50,14 +50,16 @@ class Arrived:
 def changed_runs(
     connection: Connection, target: str, limit: int, without: Collection[str]
 ) -> tuple[tuple[RunInfo, str | None], ...]:
-    """Runs whose version is above the one a mirror has, with the id they have there; the live ones first."""
+    """Runs whose version is above the one a mirror has, with the id they have there; those that go on first."""
     there = and_(EXPORTS.c.run_id == RUNS.c.run_id, EXPORTS.c.target == target)
     query = (
         select(*rows.INFO_COLUMNS, EXPORTS.c.external_id)
         .select_from(RUNS.outerjoin(EXPORTS, there))
         .where(RUNS.c.run_id.not_in(without), RUNS.c.deleted_ms.is_(None))
         .where(or_(EXPORTS.c.version.is_(None), RUNS.c.version > EXPORTS.c.version))
-        .order_by(case((RUNS.c.status.in_(LIVE), 0), else_=1), func.coalesce(EXPORTS.c.version, 0), RUNS.c.created_ms)
+        .order_by(
+            case((RUNS.c.status.in_(_GOING_ON), 0), else_=1), func.coalesce(EXPORTS.c.version, 0), RUNS.c.created_ms
+        )
         .limit(limit)
     )
     return tuple((rows.run_info(row), row["external_id"]) for row in connection.execute(query).mappings())
