@@ -91,6 +91,18 @@ def mirrored_as(connection: Connection, run_id: str, target: str, external_id: s
     return str(connection.execute(select(known).where(row)).scalar_one())
 
 
+def newest_ids(connection: Connection, target: str, limit: int) -> tuple[str, ...]:
+    """The ids over there of the runs that a mirror has, the newest runs first."""
+    query = select(EXPORTS.c.external_id).join(RUNS, RUNS.c.run_id == EXPORTS.c.run_id)
+    query = query.where(EXPORTS.c.target == target, EXPORTS.c.external_id.is_not(None))
+    return tuple(connection.execute(query.order_by(RUNS.c.created_ms.desc()).limit(limit)).scalars())
+
+
+def start_again(connection: Connection, target: str) -> None:
+    """Take every run for one that has changed since it was exported."""
+    connection.execute(EXPORTS.update().where(EXPORTS.c.target == target), {"version": 0})
+
+
 def arrived(connection: Connection, run_id: str, target: str, most: int) -> Iterator[Arrived]:
     """The points that a mirror has not got yet, series by series.
 
