@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Unpack
 
@@ -26,8 +26,8 @@ from monitor.domain import (
 from monitor.roles import Role
 from monitor.store.database import Database
 from monitor.store.points import curves, history
-from monitor.store.points.append import JUDGED
 from monitor.store.points.chunk_reader import PORTION
+from monitor.store.points.naming import JUDGED
 from monitor.store.points.positions import read_positions
 from monitor.store.points.series import NAMES, SeriesState
 from monitor.store.runs import rows, run_list
@@ -234,6 +234,13 @@ class Reads(Database):
         """The files that the loop saved, in the order in which it said so."""
         with self._read() as connection:
             return _checkpoints(connection, run_id)
+
+    def capture(self, run_id: str) -> Mapping[str, object]:
+        """What was recorded of a run's surroundings; empty where nothing was."""
+        query = select(RUNS.c.capture).where(RUNS.c.run_id == run_id)
+        with self._read() as connection:
+            found = connection.execute(query).scalar_one_or_none()
+        return found if isinstance(found, Mapping) else {}
 
     def events(self, run_id: str) -> tuple[Event, ...]:
         """Everything that happened in a run besides points, in the order of arrival."""
