@@ -189,7 +189,7 @@ def test_the_last_step_stands_in_a_node_of_its_own() -> None:
 
 
 def test_unmapped_and_unjudged_series_are_shown_as_such() -> None:
-    body = run_page.series(snapshot(("train/loss", "loss", "accuracy")))
+    body = run_page.series(snapshot(("train/loss", "loss", "tokens_seen")))
     assert "training loss, not judged" in body
     assert ">unmapped<" in body
 
