@@ -39,27 +39,18 @@ def diagnose(
     the like; loss/<part> for the parts of a composite loss. Columns that are not recognised are named, not dropped
     silently.
     """
-    from dataclasses import replace
-
     from monitor.cli.rule_files import effective_rules
-    from monitor.importers import read_curves
-    from monitor.rules import diagnose as judge
+    from monitor.importers import judge, read_curves
 
     config = effective_rules(rules, project)
     curves = read_curves(file)
-    spec = _loss(loss) if loss else None
     found = judge(
-        curves.train,
-        curves.val,
-        unit=unit or curves.unit,
-        loss=spec,
-        grad_norm=curves.grad_norm,
-        lr=curves.lr,
-        parts=curves.parts,
-        weights=dict(_weight(text, curves.parts) for text in weight),
+        curves.run,
         config=config,
+        loss=_loss(loss) if loss else None,
+        unit=unit,
+        weights=dict(_weight(text, curves.parts) for text in weight),
     )
-    found = replace(found, counts=replace(found.counts, unmapped=tuple(curves.unmapped)))
     for what in curves.left_out:
         err.print(f"[yellow]left out: {escape(what)}[/]")
     emit(found.to_dict(), diagnosis_text(found), json)
