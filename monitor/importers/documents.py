@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Final
 
@@ -43,16 +44,14 @@ def read_json(path: str, text: str) -> Table:
         table = _of_list(path, list(enumerate(one, 1)))
     elif isinstance(one, Mapping):
         table = _of_document(path, one)
-        if table is None and text.count("\n") == text.rstrip().count("\n") + 1 and PurePath(path).suffix != ".json":
-            table = _of_list(path, values)  # the first line of a log
+        row = bool(broken) or (PurePath(path).suffix != ".json" and "\n" not in text.strip())
+        if table is None and row:  # the first line of a log
+            table = _of_list(path, values)
     else:
         table = _of_list(path, values)
     if table is None:
         raise NoHistory(path)
-    notes = (*table.notes, *broken)
-    return Table(
-        path=path, names=table.names, rows=table.rows, kind=table.kind, config=table.config, notes=notes
-    )  # fmt: skip
+    return replace(table, notes=(*table.notes, *broken))
 
 
 def _of_list(path: str, values: Values) -> Table | None:

@@ -18,7 +18,7 @@ from monitor.domain import Action, Diagnosis, Finding
 from monitor.importers.imported import JUDGED, ImportedRun
 from monitor.roles import Role, role_of
 from monitor.rules import ROLE_CODES, Engine, EnginePoints, RulesConfig, State
-from monitor.rules.points import WEIGHT
+from monitor.rules.sketch.points import WEIGHT
 
 _OTHER: Final = 255
 

@@ -73,7 +73,8 @@ def _series(table: Table, axes: Axes, points: PointList) -> list[str]:
             continue
         kinds = [_kind(row.cells.get(name)) for row in table.rows]
         numbers, texts = kinds.count("number"), kinds.count("text")
-        if numbers and numbers >= texts:
+        loss = role_of(name) in (Role.TRAIN, Role.VAL)
+        if (numbers and numbers >= texts) or (texts and loss):  # each broken cell of a loss is named
             found.append(name)
         elif texts:
             points.skip(f"column {name!r:.60}", "holds text")

@@ -99,15 +99,15 @@ def test_the_same_again_changes_nothing(folder: Path, monkeypatch: pytest.Monkey
 
 
 def test_what_is_broken_is_named_with_its_place_and_the_rest_goes_on(folder: Path) -> None:
-    (folder / "bad.csv").write_text("step,loss\n0,1\n1,2,3\n")
+    (folder / "bad.csv").write_text("step,loss\n0,1,2\n1,2,3\n")
     (folder / "cell.csv").write_text("step,loss\n0,1\n1,oops\n")
     result = call(folder)
     assert result.exit_code == 1
-    assert "bad.csv, row 3: has 3 cells, the header has 2" in result.stdout
-    assert "cell.csv, row 3: column 'loss' is no number: 'oops'" in result.stdout
+    assert "bad.csv, row 2: has 3 cells, the header has 2" in result.stdout
+    assert "cell.csv, row 3: column 'loss' is not a number: 'oops'" in result.stdout
     data = json.loads(call(folder, "--json").stdout)
     assert [run["name"] for run in data["runs"]] == ["cell", "seed0", "seed1"]
-    assert data["broken"][0]["place"] == "row 3"
+    assert data["broken"][0]["place"] == "row 2"
 
 
 def test_where_nothing_can_be_read_the_exit_status_is_2(tmp_path: Path) -> None:
