@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Final
@@ -13,6 +15,9 @@ from monitor.errors import FileUnreadable
 from monitor.importers.table import INDEX, TORN, Row, Skipped, Table
 
 _SEPARATORS: Final = (",", ";", "\t", "|")
+_COMMENT: Final = re.compile(r"^#.*$", re.MULTILINE)
+_MOST: Final = 20
+"""Rows with the same fault that are named one by one."""
 _INDEX: Final = frozenset({"", "unnamed: 0", "index"})
 """What heads the index of a data frame in CSV: nothing, or what pandas makes of nothing."""
 
@@ -95,13 +100,17 @@ def read_csv(path: str, text: str) -> Table:
         FileUnreadable: there is no header or no row, or most rows have another number of cells than the header.
     """
     lines = text.splitlines()
-    start = next((line for line in lines if line.strip() and not line.startswith("#")), None)
-    if start is None:
+    at = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), None)
+    if at is None:
         raise FileUnreadable(path, "", "holds nothing but comments")
+    if at and _heads(lines[at - 1], lines[at]):
+        lines[at - 1] = lines[at - 1].lstrip("# ")
+        at, text = at - 1, "\n".join(lines) + "\n"
+    start = lines[at]
     table, ended = _Reader(path), text.endswith(("\n", "\r"))
     try:
         for begun, line, cells in _cells(text, lines, start):
-            if any(cell.strip() for cell in cells) and not cells[0].startswith("#"):
+            if any(cell.strip() for cell in cells):
                 table.take(begun, cells, torn=line == len(lines) and not ended)
     except csv.Error as error:
         raise FileUnreadable(path, f"row {_row_of(error)}", str(error.args[0])) from None
@@ -112,20 +121,36 @@ def read_csv(path: str, text: str) -> Table:
         raise FileUnreadable(path, "", "has a header but no rows")
     return Table(
         path=path, names=tuple(table.names), rows=tuple(table.rows), header=True, config=_comments(lines),
-        notes=tuple(table.notes),
+        notes=_few(table.notes),
     )  # fmt: skip
+
+
+def _few(notes: list[Skipped]) -> tuple[Skipped, ...]:
+    """Notes without the many that say the same of further rows; those are counted."""
+    many = Counter(note.reason for note in notes)
+    seen: Counter[str] = Counter()
+    kept = []
+    for note in notes:
+        seen[note.reason] += 1
+        left = many[note.reason] - _MOST
+        if seen[note.reason] <= _MOST:
+            kept.append(note)
+        elif seen[note.reason] == _MOST + 1:
+            kept.append(Skipped(place=f"{left} more rows", reason=note.reason, broken=note.broken))
+    return tuple(kept)
 
 
 def _cells(text: str, lines: list[str], start: str) -> Iterator[tuple[int, int, list[str]]]:
     """Each row's first and last line, and its cells."""
     separator = max(_SEPARATORS, key=start.count)
     if separator not in start and len(start.split()) > 1:
-        for number, words in enumerate(lines, 1):
-            yield number, number, words.split() or [""]
+        for number, words in enumerate(_COMMENT.sub("", line) for line in lines):
+            yield number + 1, number + 1, words.split() or [""]
         return
     if separator == "|":  # a table of Markdown has a bar at both ends, and a row of dashes below its header
         rows = (line for line in lines if set(line) - set("|-: \t"))
         text = "\n".join(line.strip().strip("|") for line in rows)
+    text = _COMMENT.sub("", text)  # the reader takes quotes in them for cells
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
     line = 0
     try:
@@ -134,6 +159,13 @@ def _cells(text: str, lines: list[str], start: str) -> Iterator[tuple[int, int, 
             yield begun, line, cells or [""]
     except csv.Error as error:
         raise csv.Error(str(error), reader.line_num) from None
+
+
+def _heads(comment: str, row: str) -> bool:
+    """Whether a comment names the columns of the numbers below it, as `numpy.savetxt(header=...)` writes them."""
+    separator = next((each for each in _SEPARATORS if each in row), None)
+    numbers, names = row.split(separator), comment.lstrip("# ").split(separator)
+    return len(names) == len(numbers) and all(map(_is_number, numbers)) and not any(map(_is_number, names))
 
 
 def _row_of(error: csv.Error) -> int:

@@ -11,7 +11,7 @@ from monitor.directions import rises
 from monitor.errors import NoHistory
 from monitor.importers.axes import Axes, axes_of
 from monitor.importers.imported import ImportedRun, PointList, by_role
-from monitor.importers.table import Cell, Row, Skipped, Table, cell_number, listed
+from monitor.importers.table import INDEX, Cell, Row, Skipped, Table, cell_number, listed
 from monitor.importers.times import time_ms
 from monitor.roles import Role, role_of
 
@@ -53,9 +53,10 @@ def run_of_table(table: Table, *, place: str, name: str, written_ms: int) -> Imp
 
 def looks_like_training(table: Table) -> bool:
     """True where a table that nobody named, but a search found, holds curves of a training."""
-    if any(role_of(name) in (Role.TRAIN, Role.VAL) or rises(name) is not None for name in table.names):
+    if any(role_of(name) in (Role.TRAIN, Role.VAL) for name in table.names):
         return True
-    return table.kind == "csv" and axes_of(table).counted
+    counted = INDEX in table.names or axes_of(table).counted
+    return counted and (table.kind == "csv" or any(rises(name) is not None for name in table.names))
 
 
 def _epochs(table: Table, axes: Axes) -> list[float]:
