@@ -15,7 +15,8 @@ from monitor.errors import FileUnreadable
 from monitor.importers.table import INDEX, TORN, Row, Skipped, Table
 
 _SEPARATORS: Final = (",", ";", "\t", "|")
-_COMMENT: Final = re.compile(r"^#.*$", re.MULTILINE)
+_TOP: Final = re.compile(r"\A(?:[ \t]*(?:#.*)?\r?\n)*")
+"""Comments above the header."""
 _MOST: Final = 20
 """Rows with the same fault that are named one by one."""
 _INDEX: Final = frozenset({"", "unnamed: 0", "index"})
@@ -110,7 +111,7 @@ def read_csv(path: str, text: str) -> Table:
     table, ended = _Reader(path), text.endswith(("\n", "\r"))
     try:
         for begun, line, cells in _cells(text, lines, start):
-            if any(cell.strip() for cell in cells):
+            if any(cell.strip() for cell in cells) and not cells[0].startswith("#"):
                 table.take(begun, cells, torn=line == len(lines) and not ended)
     except csv.Error as error:
         raise FileUnreadable(path, f"row {_row_of(error)}", str(error.args[0])) from None
@@ -144,13 +145,13 @@ def _cells(text: str, lines: list[str], start: str) -> Iterator[tuple[int, int, 
     """Each row's first and last line, and its cells."""
     separator = max(_SEPARATORS, key=start.count)
     if separator not in start and len(start.split()) > 1:
-        for number, words in enumerate(_COMMENT.sub("", line) for line in lines):
-            yield number + 1, number + 1, words.split() or [""]
+        for number, words in enumerate(lines, 1):
+            yield number, number, words.split() or [""]
         return
     if separator == "|":  # a table of Markdown has a bar at both ends, and a row of dashes below its header
         rows = (line for line in lines if set(line) - set("|-: \t"))
         text = "\n".join(line.strip().strip("|") for line in rows)
-    text = _COMMENT.sub("", text)  # the reader takes quotes in them for cells
+    text = _TOP.sub(lambda found: "\n" * found[0].count("\n"), text)  # it may hold quotes, which are no cells
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
     line = 0
     try:

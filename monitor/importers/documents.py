@@ -164,7 +164,7 @@ def _is_of_runs(data: Mapping[object, object]) -> bool:
         return False
     return all(
         isinstance(inner, Mapping)
-        and any(_is_loss(str(name)) and isinstance(column, list) and column for name, column in inner.items())
+        and any(_is_loss(name) and isinstance(column, list) and column for name, column in flat(inner))
         for inner in data.values()
     )
 

@@ -167,8 +167,18 @@ def _refuse_summaries(table: Table, by_name: dict[str, str]) -> None:
 
 def _is_long(table: Table) -> bool:
     """Whether each row is a point, with its metric's name in a column."""
-    names = {plain(name.rsplit("/", 1)[-1]) for name in table.names}
-    return bool(names & _METRICS) and bool(names & _VALUES)
+    return _metric_and_value(table) is not None
+
+
+def _metric_and_value(table: Table) -> tuple[str, str] | None:
+    """The columns of the metric's name and of its value; None where a row is not a point."""
+    plainly = {name: plain(name.rsplit("/", 1)[-1]) for name in table.names}
+    metrics = [name for name, known in plainly.items() if known in _METRICS]
+    values = [name for name, known in plainly.items() if known in _VALUES]
+    if len(metrics) != 1 or len(values) != 1:
+        return None
+    names = [str(row.cells.get(metrics[0])) for row in table.rows]
+    return (metrics[0], values[0]) if len(set(names)) < len(names) or len(names) == 1 else None
 
 
 def _counts_up(table: Table, name: str) -> bool:
@@ -195,11 +205,10 @@ def _one_curve(table: Table) -> Table:
 
 def _wide(table: Table) -> Table:
     """A table with a row for each point as one with a column for each metric."""
-    metrics = [name for name in table.names if plain(name.rsplit("/", 1)[-1]) in _METRICS]
-    values = [name for name in table.names if plain(name.rsplit("/", 1)[-1]) in _VALUES]
-    if len(metrics) != 1 or len(values) != 1 or metrics == values:
+    columns = _metric_and_value(table)
+    if columns is None:
         return table
-    (metric,), (value,) = metrics, values
+    metric, value = columns
     kept = [name for name in table.names if name not in (metric, value)]
     found: dict[str, None] = {}
     rows = []
