@@ -72,6 +72,10 @@ class ImportedRun:
                 found.setdefault(role, key)
         return found
 
+    def parts(self) -> tuple[str, ...]:
+        """Series that are parts of a composite loss."""
+        return tuple(key for key in self.keys if role_of(key) is Role.PART)
+
     def unmapped(self) -> tuple[str, ...]:
         """Series that are stored and shown but not judged, without the machine's own measurements."""
         judged = set(self.mapped().values())

@@ -9,6 +9,7 @@ from typing import Final
 from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.csv import read_csv
 from monitor.importers.documents import read_json
+from monitor.importers.embedded import read_embedded
 from monitor.importers.table import Table
 
 _MAGIC: Final = (
@@ -37,7 +38,7 @@ def read_table(path: Path) -> Table:
     if not text.strip():
         raise FileUnreadable(name, "", "is empty")
     if text.lstrip()[0] not in "{[":
-        return read_csv(name, text)
+        return read_embedded(name, text) or read_csv(name, text)
     return read_json(name, text)
 
 
