@@ -139,7 +139,7 @@ def _history(path: str, data: Mapping[object, object]) -> Table | None:
     ]
     kept = {name: column for name, column in lists.items() if any(c is not None and is_cell(c) for c in column)}
     if not any(is_number(cell) for column in kept.values() for cell in column):
-        raise NoHistory(path)
+        return None
     epochs = data.get("epoch")
     if isinstance(inner, Mapping) and isinstance(epochs, list) and len(epochs) == length:
         kept.setdefault("epoch", epochs)
