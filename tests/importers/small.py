@@ -123,6 +123,18 @@ FORMATS: Final[dict[str, Write]] = {
     "llama-factory": text("trainer_log.jsonl", *map(json.dumps, objects(
         lambda i: {"current_steps": 10 * i + 10, "total_steps": 400, "loss": TRAIN[i], "epoch": i / 8},
         lambda i: {"current_steps": 10 * i + 10, "total_steps": 400, "eval_loss": VAL[i], "epoch": i / 8}))),
+    "ms-swift": text("logging.jsonl", *map(json.dumps, objects(
+        lambda i: {"loss": TRAIN[i], "global_step/max_steps": f"{i + 1}/{N}", "percentage": f"{2.5 * (i + 1)}%"},
+        lambda i: {"eval_loss": VAL[i], "global_step/max_steps": f"{i + 1}/{N}"}))),
+    "comet": data("metrics.json", objects(
+        *(lambda i, name=name, column=column: {"metricName": name, "metricValue": str(column[i]), "step": i + 1,
+                                               "timestamp": 1_700_000_000_000 + i, "runContext": None}
+          for name, column in (("train_loss", TRAIN), ("val_loss", VAL))))),
+    "rllib": text("result.json", *map(json.dumps, objects(
+        lambda i: {"training_iteration": i + 1, "timesteps_total": 4000 * (i + 1), "hist_stats": {"r": [1.0, 2.0]},
+                   "train_loss": TRAIN[i], "val_loss": VAL[i], "date": "2024-01-01_10-00-00"}))),
+    "spinning up": text("progress.txt", *rows("Epoch\tAverageEpRet\tTotalEnvInteracts\ttrain_loss\tval_loss",
+                                              "{i}\t1.0\t{i}000\t{t}\t{v}")),
     "mmengine": text("scalars.json", *map(json.dumps, objects(
         lambda i: {"loss": TRAIN[i], "lr": 0.1, "epoch": i + 1, "iter": 50 * i + 50, "step": 50 * i + 50},
         lambda i: {"val_loss": VAL[i], "step": i + 1}))),
