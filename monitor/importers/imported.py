@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.importers.attempts import begins
+from monitor.importers.scales import on_one_scale
 from monitor.importers.table import Skipped
 from monitor.roles import Role, role_of
 from monitor.wire import MAX_KEY, Columns
@@ -159,6 +160,9 @@ class PointList:
         """
         started, finished = self.span()
         points = self.columns(written_ms)
+        attempts = begins(points.key, points.step) if attempts is None else attempts
+        if not attempts:
+            points = self._on_one_scale(points)
         return ImportedRun(
             source=source,
             kind=kind,
@@ -169,11 +173,23 @@ class PointList:
             finished_ms=finished,
             keys=self.keys,
             points=points,
-            attempts=begins(points.key, points.step) if attempts is None else attempts,
+            attempts=attempts,
             unit=unit or _unit_of(self.keys, points),
             steps=steps,
             skipped=tuple(self.skipped.values()),
         )
+
+    def _on_one_scale(self, points: Columns) -> Columns:
+        """The points, those of series that count epochs at the steps of the training."""
+        train = next((i for i, key in enumerate(self.keys) if role_of(key) is Role.TRAIN), None)
+        if train is None:
+            return points
+        steps, moved = on_one_scale(points, train)
+        for i in moved:
+            self.skip(
+                f"series {self.keys[i]!r:.60}", f"counts epochs; it stands at the steps of {self.keys[train]!r:.60}"
+            )
+        return replace(points, step=steps) if moved else points
 
     def columns(self, time_ms: int) -> Columns:
         """The points.

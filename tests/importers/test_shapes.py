@@ -195,3 +195,20 @@ def test_any_json_is_read_or_refused_in_one_line(
                 assert "\n" not in str(found)
         with suppress(FileUnreadable):
             read_curves(source)
+
+
+def test_a_validation_that_counts_epochs_stands_at_the_steps_of_the_training(tmp_path: Path) -> None:
+    lines = []
+    for epoch in range(4):
+        lines += [json.dumps({"step": 50 * epoch + i, "train_loss": 1.0}) for i in range(50)]
+        lines += [json.dumps({"step": epoch, "val_loss": 1.0, "val_acc": 0.5})]
+    (run,) = runs(text("log.jsonl", *lines)(tmp_path))
+    assert [step for step, _ in series(run, "val_loss")] == [49, 99, 149, 199]
+    assert [step for step, _ in series(run, "val_acc")] == [49, 99, 149, 199]
+    assert "series 'val_loss'" in [note.place for note in run.skipped]
+
+
+def test_a_validation_of_the_first_steps_alone_stays_where_it_is(tmp_path: Path) -> None:
+    lines = [json.dumps({"step": i, "train_loss": 1.0, **({"val_loss": 1.0} if i < 4 else {})}) for i in range(200)]
+    (run,) = runs(text("log.jsonl", *lines)(tmp_path))
+    assert [step for step, _ in series(run, "val_loss")] == [0, 1, 2, 3]
