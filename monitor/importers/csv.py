@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Final
 
-from monitor.errors import FileUnreadable
+from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.table import INDEX, TORN, Row, Skipped, Table
 
 _SEPARATORS: Final = (",", ";", "\t", "|")
@@ -65,8 +65,8 @@ class _Reader:
             self.header = (PurePath(self.path).stem,)
             self.rows.append(Row(line, {self.header[0]: names[0]}))
         elif all(map(_is_number, names)):
-            raise FileUnreadable(
-                self.path, f"row {line}", "must name the columns, such as step,train_loss,val_loss, not hold numbers"
+            raise NoHistory(
+                self.path, "must name the columns, such as step,train_loss,val_loss, not hold numbers", f"row {line}"
             )
         else:
             self.header = self._unique(line, names)
@@ -103,7 +103,7 @@ def read_csv(path: str, text: str) -> Table:
     lines = text.splitlines()
     at = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), None)
     if at is None:
-        raise FileUnreadable(path, "", "holds nothing but comments")
+        raise NoHistory(path, "holds nothing but comments")
     if at and _heads(lines[at - 1], lines[at]):
         lines[at - 1] = lines[at - 1].lstrip("# ")
         at, text = at - 1, "\n".join(lines) + "\n"
@@ -119,7 +119,7 @@ def read_csv(path: str, text: str) -> Table:
     if len(broken) > len(table.rows):
         raise FileUnreadable(path, broken[0].place, broken[0].reason)
     if not table.rows:
-        raise FileUnreadable(path, "", "has a header but no rows")
+        raise NoHistory(path, "has a header but no rows")
     return Table(
         path=path, names=tuple(table.names), rows=tuple(table.rows), header=True, config=_comments(lines),
         notes=_few(table.notes),

@@ -32,6 +32,7 @@ class ImportedRun:
         kind: what it is, such as "csv" or "wandb".
         origin: what stays the same when the source is read again; the run's id comes from it.
         name: the run's name at its source, or its path below the folder that was named.
+        part: which run of its file it is, "" where the file holds just one.
         project: the project at the source, None where it knows none.
         config: parameters, as plain data.
         status: "finished", "stopped" or "failed".
@@ -49,6 +50,7 @@ class ImportedRun:
     kind: str
     origin: str
     name: str
+    part: str = ""
     project: str | None = None
     group: str | None = None
     config: Mapping[str, object] = field(default_factory=dict)
@@ -149,6 +151,7 @@ class PointList:
         config: Mapping[str, object],
         unit: Literal["step", "epoch"] | None,
         steps: str = "",
+        part: str = "",
         attempts: tuple[int, ...] | None = None,
     ) -> ImportedRun:
         """The points as the run of a file.
@@ -168,6 +171,7 @@ class PointList:
             kind=kind,
             origin=origin,
             name=name,
+            part=part,
             config=config,
             started_ms=started,
             finished_ms=finished,

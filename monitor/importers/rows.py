@@ -48,6 +48,7 @@ def run_of_table(table: Table, *, place: str, name: str, written_ms: int) -> Imp
         written_ms=written_ms,
         unit=axes.unit,
         steps=axes.said,
+        part=table.run,
     )
 
 
@@ -55,8 +56,9 @@ def looks_like_training(table: Table) -> bool:
     """True where a table that nobody named, but a search found, holds curves of a training."""
     if any(role_of(name) in (Role.TRAIN, Role.VAL) for name in table.names):
         return True
-    counted = INDEX in table.names or axes_of(table).counted
-    return counted and (table.kind == "csv" or any(rises(name) is not None for name in table.names))
+    if axes_of(table).counted:
+        return table.kind == "csv" or any(rises(name) is not None for name in table.names)
+    return table.kind != "csv" and INDEX in table.names and any(rises(name) is not None for name in table.names)
 
 
 def _epochs(table: Table, axes: Axes) -> list[float]:
