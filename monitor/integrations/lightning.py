@@ -11,7 +11,6 @@ import sys
 import weakref
 from argparse import Namespace
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Unpack
 
 try:
@@ -24,7 +23,7 @@ except ImportError:
     from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 
 from monitor.integrations import _losses
-from monitor.integrations._owned import OwnedRun, RunOptions, obey, patience_s
+from monitor.integrations._owned import Checkpoints, OwnedRun, RunOptions, obey, patience_s
 from monitor.run.start import Run, ending
 
 
@@ -44,7 +43,7 @@ class MonitorLogger(Logger):  # type: ignore[misc]  # lightning is seen as untyp
         super().__init__()
         self._project = project
         self._held = OwnedRun(run, project=project, **options)
-        self._saved: set[str] = set()
+        self._checkpoints = Checkpoints()
         self._hparams: Mapping[str, object] = {}
         self._trainer: weakref.ref[Any] | None = None
 
@@ -78,7 +77,7 @@ class MonitorLogger(Logger):  # type: ignore[misc]  # lightning is seen as untyp
         self._trainer = weakref.ref(model.trainer)
         if self._held.ended and _fits(model.trainer):
             self._held.start(self._hparams)
-            self._saved.clear()
+            self._checkpoints.clear()
         self._hparams = {}
 
     @rank_zero_only  # type: ignore[untyped-decorator]  # as above
@@ -94,13 +93,13 @@ class MonitorLogger(Logger):  # type: ignore[misc]  # lightning is seen as untyp
         found = {str(checkpoint_callback.best_model_path), str(checkpoint_callback.last_model_path)}
         found |= {str(path) for path in getattr(checkpoint_callback, "best_k_models", {})}
         step = int(getattr(checkpoint_callback, "_last_global_step_saved", 0))
-        for path in sorted(found - self._saved - {""}):
-            self.experiment.checkpoint(step, Path(path))
-            self._saved.add(path)
+        self._checkpoints.saved(self.experiment, step, *sorted(found))
 
     @rank_zero_only  # type: ignore[untyped-decorator]  # as above
     def finalize(self, status: str) -> None:
         """End a run that was started here, after a fit or a failure."""
+        if not self._held.ended:
+            self._checkpoints.saved(self._held.run, 0)  # Lightning deletes one after it has told of another
         if status not in ("success", "finished"):
             error = sys.exception()  # Lightning calls this while it handles one
             self._held.end(*(("failed", None) if error is None else ending(error)))
