@@ -231,6 +231,8 @@ def watch(owner: type | ModuleType, name: str, *, before: Callable[..., None] | 
             return original(*args, **kwargs)
         except BaseException as error:
             how = ending(error)
+            if str(how[1]).endswith("\nKeyboardInterrupt"):  # CatBoost makes an error of its own of one
+                how = ending(KeyboardInterrupt())
             raise
         finally:
             _trainings.open.pop()

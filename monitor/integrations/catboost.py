@@ -44,6 +44,7 @@ class MonitorCallback:
         self._judged = Judged("learn", val_name, metric, higher_is_better)
         self._wait_s = wait_s
         self._config: dict[str, object] = {}
+        self._custom: frozenset[str] = frozenset()
         self._first = 0
         self._counts: dict[tuple[str, str], int] = {}
 
@@ -55,12 +56,15 @@ class MonitorCallback:
     def after_iteration(self, info: Any) -> bool:
         """Log an iteration; False ends the training."""
         run = self._held.run or self._held.start(self._config)
-        values = []
+        values: list[Value] = []
         for name, metrics in (info.metrics or {}).items():
             for metric, history in metrics.items():
                 if self._counts.get((name, metric)) != len(history):  # `metric_period` leaves some out
                     self._counts[name, metric] = len(history)
                     values.append(Value(name, metric, history[-1]))
+        values.sort(
+            key=lambda value: value.metric.partition(":")[0] in self._custom
+        )  # what is minimised is no custom one
         row, loss = self._judged.row(values)
         if info.iteration == 1:
             self._judged.tell(run, loss, None)
@@ -71,6 +75,9 @@ class MonitorCallback:
         """Start the run of a training whose parameters are known."""
         self._counts = {}
         self._config = dict(model.get_params())
+        custom = self._config.get("custom_metric") or ()
+        named = [custom] if isinstance(custom, str) else list(custom) if isinstance(custom, list | tuple) else []
+        self._custom = frozenset(str(name).partition(":")[0] for name in named)
         run = self._held.start(self._config)
         trees = 0 if init_model is None else int(getattr(init_model, "tree_count_", None) or 0)
         self._first = trees or next_step(run)

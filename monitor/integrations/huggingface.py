@@ -18,7 +18,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from transformers.integrations import integration_utils
 
 from monitor.integrations import _losses
-from monitor.integrations._owned import Checkpoints, OwnedRun, RunOptions, obey, patience_s, watch
+from monitor.integrations._owned import Checkpoints, OwnedRun, RunOptions, next_step, obey, patience_s, watch
 from monitor.losses import Custom, LossSpec, parse
 from monitor.run.options import HasDict
 from monitor.run.start import Run
@@ -53,6 +53,7 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
         self._project, self._val_name = project, val_name
         self._val: str | None = val_name
         self._training = False
+        self._first = 0
         self._checkpoints = Checkpoints()
 
     @property
@@ -76,6 +77,8 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
         if name == args.output_dir:  # what older versions put there where nothing was given
             name = None
         run, model = self._held.start(config, project=project, name=name), kwargs.get("model")
+        if state.global_step == 0:  # a trainer that resumes from a checkpoint counts by itself
+            self._first = max(0, next_step(run) - 1)
         _losses.tell(run, lambda: _loss(args, model))
 
     def on_log(
@@ -94,7 +97,7 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
         row = {self._key(k, logs): v for k, v in logs.items() if isinstance(v, int | float) and k not in _TOTALS}
         epoch = row.pop("epoch", None)
         if row:
-            run.log(row, step=state.global_step, epoch=None if epoch is None else float(epoch))
+            run.log(row, step=self._first + state.global_step, epoch=None if epoch is None else float(epoch))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Stop where the run says so."""
@@ -113,12 +116,12 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Note the checkpoint, and those that `save_total_limit` has deleted for it."""
         path = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
-        self._checkpoints.saved(self.run, state.global_step, path)
+        self._checkpoints.saved(self.run, self._first + state.global_step, path)
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """End a run that was started here."""
         self._training = False
-        self._checkpoints.saved(self.run, state.global_step)  # the trainer deletes old ones last of all
+        self._checkpoints.saved(self.run, self._first + state.global_step)  # the trainer deletes old ones last of all
         self._held.end()
 
     def _obey(self, args: TrainingArguments, control: TrainerControl, wait_s: float) -> None:

@@ -23,7 +23,7 @@ except ImportError:
     from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 
 from monitor.integrations import _losses
-from monitor.integrations._owned import Checkpoints, OwnedRun, RunOptions, obey, patience_s
+from monitor.integrations._owned import Checkpoints, OwnedRun, RunOptions, next_step, obey, patience_s
 from monitor.run.start import Run, ending
 
 
@@ -46,6 +46,10 @@ class MonitorLogger(Logger):  # type: ignore[misc]  # lightning is seen as untyp
         self._checkpoints = Checkpoints()
         self._hparams: Mapping[str, object] = {}
         self._trainer: weakref.ref[Any] | None = None
+        self._first = 0
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_trainer": None}
 
     @property
     def name(self) -> str:
@@ -79,20 +83,23 @@ class MonitorLogger(Logger):  # type: ignore[misc]  # lightning is seen as untyp
             self._held.start(self._hparams)
             self._checkpoints.clear()
         self._hparams = {}
+        if _fits(model.trainer) and model.trainer.global_step == 0 and model.trainer.ckpt_path is None:
+            self._first = next_step(self.experiment)  # a trainer that goes on, or from a checkpoint, counts by itself
 
     @rank_zero_only  # type: ignore[untyped-decorator]  # as above
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log metrics at a step."""
         row: dict[str, object] = dict(metrics)
         epoch = row.pop("epoch", None)
-        self.experiment.log(row, step=step, epoch=epoch if isinstance(epoch, int | float) else None)
+        at = None if step is None else self._first + step
+        self.experiment.log(row, step=at, epoch=epoch if isinstance(epoch, int | float) else None)
 
     @rank_zero_only  # type: ignore[untyped-decorator]  # as above
     def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
         """Note the checkpoints that the trainer saved."""
         found = {str(checkpoint_callback.best_model_path), str(checkpoint_callback.last_model_path)}
         found |= {str(path) for path in getattr(checkpoint_callback, "best_k_models", {})}
-        step = int(getattr(checkpoint_callback, "_last_global_step_saved", 0))
+        step = self._first + int(getattr(checkpoint_callback, "_last_global_step_saved", 0))
         self._checkpoints.saved(self.experiment, step, *sorted(found))
 
     @rank_zero_only  # type: ignore[untyped-decorator]  # as above

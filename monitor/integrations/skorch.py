@@ -104,7 +104,7 @@ def _files(net: NeuralNet) -> list[str]:
 
 def _config(net: NeuralNet) -> dict[str, object]:
     """The parameters of a net, without its callbacks and what they are made of."""
-    return {k: v for k, v in net.get_params(deep=False).items() if not k.startswith("callbacks")}
+    return {k: v for k, v in net.get_params(deep=False).items() if not k.startswith(("_", "callbacks"))}
 
 
 def _watch_interrupts() -> None:

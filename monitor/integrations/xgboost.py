@@ -15,7 +15,7 @@ from typing import Any, Unpack
 import xgboost
 
 from monitor.integrations._boosting import Judged, Value
-from monitor.integrations._owned import OwnedRun, RunOptions, watch
+from monitor.integrations._owned import OwnedRun, RunOptions, next_step, watch
 from monitor.roles import role_of_set
 from monitor.run.start import Run
 
@@ -64,9 +64,10 @@ class MonitorCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc] 
 
     def before_training(self, model: Any) -> Any:
         """Start the run."""
-        self._held.start(self._config)
+        run = self._held.start(self._config)
         self._config = {}
-        self._rounds = int(model.num_boosted_rounds()) if hasattr(model, "num_boosted_rounds") else 0
+        boosted = int(model.num_boosted_rounds()) if hasattr(model, "num_boosted_rounds") else 0
+        self._rounds = boosted or next_step(run)  # more rounds of a model go on counting, and so does a run
         return model
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, Sequence[Any]]]) -> bool:

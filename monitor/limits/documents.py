@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
@@ -23,6 +24,8 @@ _DIGITS: Final = 4096
 """Bits up to which digits are written out; beyond, Python itself refuses sooner or later."""
 _MOST_LOOKED_AT: Final = 400_000
 _BYTES: Final = (bytes, bytearray, memoryview)
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
+"""Where an object is in memory, which its text often says and which is another one each time."""
 _NOTHING: Final = object()
 
 
@@ -124,7 +127,7 @@ class _Copy:
             return self._inside(value, lambda: self.value(found, depth + 1, name), depth, name)
         if hasattr(value, "__qualname__") or type(value).__repr__ is object.__repr__:
             return self._text(_named(value), name)
-        return self._text(text(value), name)
+        return self._text(_ADDRESS.sub("", text(value)), name)
 
     def _inside(self, value: object, walk: Callable[[], object], depth: int, name: str) -> object:
         if depth >= MAX_DEPTH or id(value) in self.inside:
