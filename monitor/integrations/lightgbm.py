@@ -62,7 +62,8 @@ class MonitorCallback:
             EarlyStopException: the run is told to stop; LightGBM ends the training there.
         """
         first = env.iteration == env.begin_iteration
-        run = self._held.start(dict(env.params)) if first else self._held.begin()
+        config = {"num_boost_round": env.end_iteration - env.begin_iteration, **env.params}
+        run = self._held.start(config) if first else self._held.begin()
         results = list(env.evaluation_result_list or [])
         trained = getattr(env.model, "_train_data_name", None)
         row, loss = self._judged.row(

@@ -23,6 +23,7 @@ class TorchLoop:
         model: whose gradients are measured; None: none are.
         optimizer: whose learning rates are logged; None: none are.
         grad_norm_every: steps between measurements of the gradient norm, >= 1; each reads every gradient once.
+        config: hyperparameters to add to the run's; the optimizer's settings are there by themselves.
         loss: the loss, such as `torch.nn.CrossEntropyLoss()`, where the run was not told; None: the model's `criterion`
             or `loss_fn`, if it has one. Its classes are the model's `num_classes`, or the width of its last layer.
 
@@ -50,8 +51,11 @@ class TorchLoop:
         *,
         grad_norm_every: int = 10,
         loss: object = None,
+        config: object = None,
     ) -> None:
         self.run = run
+        if config is not None:
+            run.update_config(config)
         if loss is not None:
             _losses.tell(run, lambda: _losses.of_torch(loss, model))
         if model is not None:
@@ -109,6 +113,15 @@ class TorchLoop:
         }
         torch.save(state, path)
         self.run.checkpoint(max(0, self.steps - 1), path)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Go on from what `save` wrote: the model's and the optimizer's state, and the step."""
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if self._model is not None and state["model"] is not None:
+            self._model.load_state_dict(state["model"])
+        if self._optimizer is not None and state["optimizer"] is not None:
+            self._optimizer.load_state_dict(state["optimizer"])
+        self.steps = int(state["step"])
 
 
 def grad_norm(parameters: Iterable[torch.nn.Parameter]) -> torch.Tensor | None:

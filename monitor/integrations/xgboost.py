@@ -86,10 +86,11 @@ class MonitorCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc] 
         self._held.end()
         return model
 
-    def _about(self, params: object, trained: Collection[str]) -> None:
+    def _about(self, params: object, rounds: int, trained: Collection[str]) -> None:
         """Take down what the training that begins says of itself."""
         self._trained = trained
-        self._config = dict(params) if isinstance(params, Mapping) else {}
+        given = params.items() if isinstance(params, Mapping) else params
+        self._config = {"num_boost_round": rounds, **{str(k): v for k, v in given or ()}}  # type: ignore[attr-defined]  # pairs
 
 
 def _newest(evals_log: Mapping[str, Mapping[str, Sequence[Any]]]) -> list[Value]:
@@ -108,13 +109,13 @@ def _classes(model: Any) -> int | None:
         return None
 
 
-def _told(params: object = None, dtrain: object = None, *_: object, **options: Any) -> None:
+def _told(params: object = None, dtrain: object = None, num_boost_round: int = 10, *_: object, **options: Any) -> None:
     """Before a training: tell its callbacks the parameters, and the sets that are the training matrix."""
     sets = [str(name) for matrix, name in options.get("evals") or () if matrix is dtrain]
     trained = {name for name in sets if _NUMBERED.fullmatch(name) or role_of_set(name) is None}
     for callback in options.get("callbacks") or ():
         if isinstance(callback, MonitorCallback):
-            callback._about(params, trained)
+            callback._about(params, num_boost_round, trained)
 
 
 for _place in (xgboost, xgboost.training, xgboost.sklearn):
