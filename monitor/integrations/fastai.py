@@ -9,6 +9,7 @@ from fastai.learner import Callback, Learner, Recorder
 
 from monitor.integrations import _losses
 from monitor.integrations._owned import Checkpoints, OwnedRun, RunOptions, next_step, patience_s, watch
+from monitor.integrations._ranks import agreed
 from monitor.run.start import Run
 
 
@@ -63,7 +64,7 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # fastai is seen as unty
         if self._batches % self._every == 0:
             run.log({"train/loss": self.learn.loss.detach(), "lr": self.learn.opt.hypers[-1]["lr"]}, step=self._batches)
         self._batches += 1
-        if run.should_stop():
+        if agreed(run.should_stop(), self._batches):
             raise CancelFitException
 
     def after_epoch(self) -> None:
@@ -77,7 +78,7 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # fastai is seen as unty
             if name not in ("time", "train_loss") and value is not None:
                 row[f"val/{name.removeprefix('valid_')}"] = value
         run.log(row, step=max(0, self._batches - 1), epoch=self._epochs)
-        if run.should_stop(patience_s(run)):
+        if agreed(run.should_stop(patience_s(run))):
             raise CancelFitException
 
     def before_epoch(self) -> None:

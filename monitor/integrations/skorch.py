@@ -16,6 +16,7 @@ from skorch.callbacks import Callback, Checkpoint
 
 from monitor.integrations import _losses
 from monitor.integrations._owned import Checkpoints, OwnedRun, RunOptions, next_step, patience_s, watch
+from monitor.integrations._ranks import agreed
 from monitor.run.start import Run, ending
 
 
@@ -67,7 +68,7 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # skorch is seen as unty
             run.log({"train/loss": loss if loss is not None else net.history[-1, "batches", -1, "train_loss"]},
                     step=self._batches)  # fmt: skip
         self._batches += 1
-        if run.should_stop():
+        if agreed(run.should_stop(), self._batches):
             raise KeyboardInterrupt  # skorch's way to end a training
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: object) -> None:
@@ -84,7 +85,7 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # skorch is seen as unty
         step = max(0, self._batches - 1)
         run.log(row, step=step, epoch=last["epoch"])
         self._checkpoints.saved(run, step, *_files(net))
-        if run.should_stop(patience_s(run)):
+        if agreed(run.should_stop(patience_s(run))):
             raise KeyboardInterrupt
 
     def on_train_end(self, net: NeuralNet, **kwargs: object) -> None:
