@@ -63,7 +63,7 @@ batches = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batc
 wrapped = torch.nn.parallel.DistributedDataParallel(model)
 learn = Learner(DataLoaders(batches, batches), wrapped, loss_func=torch.nn.MSELoss(), lr=0.1)
 held = MonitorCallback(run)
-with learn.no_logging(), learn.no_bar():
+with learn.no_logging():
     learn.fit(500, cbs=held)
 steps = held._batches
 """
