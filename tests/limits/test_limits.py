@@ -199,6 +199,11 @@ class Says:
         return self.held
 
 
+class Somewhere:
+    def __repr__(self) -> str:
+        return f"<Somewhere object at {id(self):#x}>"
+
+
 class Endless:
     def to_dict(self) -> dict[str, object]:
         return {"again": Endless()}
@@ -226,6 +231,7 @@ class Endless:
         (math.prod, "math.prod"),
         (Says(5), f"{__name__}.Says"),
         (b"x", "x"),
+        (Somewhere(), "<Somewhere object>"),
     ],
 )
 def test_a_document_takes_objects_as_data_at_any_depth(given: object, kept: object) -> None:
