@@ -22,6 +22,9 @@ class RunOptions(TypedDict, total=False):
     tags: object
     group: str | None
     loss: object
+    train: str | None
+    val: str | None
+    goal: str | None
     mode: Mode
     server: str | None
     run_id: str | None

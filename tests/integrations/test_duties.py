@@ -12,7 +12,7 @@ import pytest
 
 from monitor.domain import Action, Recommendation
 from monitor.reader.api import Api
-from monitor.roles import Role, role_of
+from monitor.roles import Role, read
 from monitor.run.start import Run, init
 from monitor.settings import Settings
 from monitor.shipping.sinks import MemorySink
@@ -49,7 +49,8 @@ def series(sink: MemorySink, run: Run) -> dict[str, list[tuple[int, float]]]:
 
 
 def of_role(found: dict[str, list[tuple[int, float]]], role: Role) -> list[list[tuple[int, float]]]:
-    return [points for key, points in found.items() if role_of(key) is role]
+    roles = read(tuple(found)).roles
+    return [points for key, points in found.items() if roles[key] is role]
 
 
 def test_losses_have_their_roles_and_steps_and_every_set_is_kept(
@@ -148,7 +149,7 @@ def test_a_run_is_resumed_at_the_step_after_its_last(framework: Framework, plan:
         framework.train(framework.make(run_id="a" * 32, resume="allow", settings=place), plan)
     with Api(settings=place) as api:
         view = api.run("a" * 32)
-        (key,) = (s.key for s in view.series() if role_of(s.key) is Role.TRAIN)
+        (key,) = (s.key for s in view.series() if s.role is Role.TRAIN)
         steps = view.history(key).steps.tolist()
         assert (view.info.attempt, view.info.status) == (2, "finished")
     assert len(steps) >= 2 * (plan.epochs - 1) * framework.steps
