@@ -105,7 +105,7 @@ class MonitorLogger:
         row: dict[str, object] = {}
         for metric, value in evaluator.state.metrics.items():
             # the loss over the whole training set is another series than that of the batches
-            row[f"{name}/{metric}" if role_of_set(name) is not Role.TRAIN else f"{name}/set/{metric}"] = value
+            row[f"{name}/{metric}" if role_of_set(name) is not Role.TRAIN else f"evaluated/{name}/{metric}"] = value
         run = self.run or (self._held.rejoin() if idist.get_rank() == 0 else None)
         if run is not None:
             run.log(row, step=self._step(trainer), epoch=trainer.state.epoch)
