@@ -35,7 +35,7 @@ from monitor.limits.bounds import (
     MAX_WEIGHTS,
     MIN_STEP,
 )
-from monitor.limits.documents import document
+from monitor.limits.documents import document, members
 from monitor.limits.events import EVENT_KINDS, valid
 from monitor.limits.numbers import number_to_json, step
 from monitor.limits.texts import Note, cut, key, label, line, shown, silent, text
@@ -71,6 +71,7 @@ __all__ = [
     "key",
     "label",
     "line",
+    "members",
     "number_to_json",
     "shown",
     "silent",

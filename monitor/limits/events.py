@@ -123,16 +123,17 @@ def _capture(data: Data, note: Note) -> dict[str, object]:
 
 
 def _checkpoint(data: Data, note: Note) -> dict[str, object] | None:
-    path, number = data.get("path"), step(data.get("step"), note, "checkpoint.step")
+    path, deleted = data.get("path"), data.get("deleted") is True
+    number = None if deleted else step(data.get("step"), note, "checkpoint.step")
     try:
         path = os.fspath(path)  # type: ignore[call-overload]  # whatever is no path raises
     except Exception:  # a user's type may raise anything
         path = "" if path is None else path
     found = line(path, MAX_PATH, "checkpoint.path", note)
-    if number is None or not found.strip():
+    if (number is None and not deleted) or not found.strip():
         note("dropped", "checkpoint", f"step {shown(data.get('step'))}, path {shown(path)}", 1)
         return None
-    return {"step": number, "path": found}
+    return {"path": found, "deleted": True} if deleted else {"step": number, "path": found}
 
 
 def _finish(data: Data, note: Note) -> dict[str, object]:
@@ -200,7 +201,7 @@ _KINDS: Final[Mapping[str, tuple[Callable[[Data, Note], dict[str, object] | None
     "tags": (_tags_event, ()),
     "loss": (_loss, ("loss",)),
     "capture": (_capture, ()),
-    "checkpoint": (_checkpoint, ("step", "path")),
+    "checkpoint": (_checkpoint, ("step", "path", "deleted")),
     "finish": (_finish, ("status", "error", "reason")),
     "warning": (_warning, ("name", "key", "count", "example")),
     "alert": (_alert, ("title", "body", "severity")),

@@ -172,9 +172,13 @@ class Run:
 
         Args:
             step: the step it was saved at.
-            path: where it is.
+            path: where it is; one that was saved at the same path before is no longer listed.
         """
         self._event("checkpoint", {"step": step, "path": path})
+
+    def checkpoint_deleted(self, path: str | os.PathLike[str]) -> None:
+        """Note that a checkpoint is gone, as when a framework keeps the best few only; it is no longer listed."""
+        self._event("checkpoint", {"path": path, "deleted": True})
 
     def alert(self, title: str, body: str = "", severity: Literal["critical", "warning", "info"] = "warning") -> None:
         """Tell whoever listens to the run's alerts.

@@ -65,6 +65,9 @@ _NEW_WRITER: Final = Statement(WRITERS.insert(), WRITERS.c.keys())
 _NEW_STATE: Final = Statement(ENGINES.insert(), ENGINES.c.keys())
 _NEW_EVENTS: Final = Statement(EVENTS.insert(), EVENTS.c.keys())
 _NEW_CHECKPOINTS: Final = Statement(CHECKPOINTS.insert(), CHECKPOINTS.c.keys())
+_FORGET_CHECKPOINT: Final = Statement(
+    CHECKPOINTS.delete().where(CHECKPOINTS.c.run_id == bindparam("run"), CHECKPOINTS.c.path == bindparam("path"))
+)
 _NEW_ALERTS: Final = Statement(
     OUTBOX.insert(), ("run_id", "id", "created_ms", "dedup_key", "alert", "attempts", "next_ms")
 )
@@ -336,7 +339,7 @@ class Transaction:
         self._link.tell(_SAVE_FINDINGS, *found)
 
     def add_events(self, writer: str, events: Sequence[Event]) -> None:
-        """Keep every event as it came; a `checkpoint` also in a table of its own."""
+        """Keep every event as it came; the files that checkpoints name also in a table of their own."""
         if not events:
             return
         first = self._count("event_count") + 1
@@ -354,16 +357,14 @@ class Transaction:
             for number, event in enumerate(events, start=first)
         ]
         self._link.tell(_NEW_EVENTS, *found)
+        checkpoints = [(n, event) for n, event in enumerate(events, start=first) if event.kind == "checkpoint"]
+        newest = {str(event.data["path"]): (n, event) for n, event in checkpoints}  # a path is one file, the last one
+        for path in newest:
+            self._link.tell(_FORGET_CHECKPOINT, {**self._place, "path": path})
         saved = [
-            {
-                "run_id": self.run_id,
-                "id": number,
-                "step": event.data["step"],
-                "path": event.data["path"],
-                "time_ms": event.time_ms,
-            }
-            for number, event in enumerate(events, start=first)
-            if event.kind == "checkpoint"
+            {"run_id": self.run_id, "id": n, "step": event.data["step"], "path": path, "time_ms": event.time_ms}
+            for path, (n, event) in newest.items()
+            if not event.data.get("deleted")
         ]
         if saved:
             self._link.tell(_NEW_CHECKPOINTS, *saved)
