@@ -25,6 +25,11 @@ def diagnose(
         "holds one of them, or the address of an MLflow run.",
         show_default=False,
     ),
+    train: str = typer.Option(None, help="Column or series that is the training loss; default: by the names."),
+    val: str = typer.Option(None, help="The one that is the validation loss."),
+    goal: str = typer.Option(None, help='The metric to judge by, with ":max" or ":min", such as "val/acc:max".'),
+    step: str = typer.Option(None, help="Column that counts the steps."),
+    epoch: str = typer.Option(None, help="Column that counts the epochs."),
     unit: str = typer.Option(None, help='What a step counts, "step" or "epoch"; default: by the column name.'),
     loss: str = typer.Option(None, help='The loss function, such as "cross_entropy(classes=10)".'),
     weight: list[str] = typer.Option(
@@ -42,12 +47,13 @@ def diagnose(
     """
     from dataclasses import replace
 
-    from monitor.cli.rule_files import effective_rules
+    from monitor.cli.rule_files import effective_rules, said_for
     from monitor.importers import read_curves
     from monitor.rules import diagnose as judge
 
     config = effective_rules(rules, project)
-    curves = read_curves(file)
+    given = {"train": train, "val": val, "goal": goal, "step": step, "epoch": epoch}
+    curves = read_curves(file, said_for(given))
     spec = _loss(loss) if loss else GAME if curves.reading.game else None
     found = judge(
         curves.train,

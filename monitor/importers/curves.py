@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.csv import read_csv
 from monitor.importers.documents import read_json
+from monitor.importers.sets import by_set
 from monitor.importers.table import EPOCH_NAMES, STEP_NAMES, Cell, Row, Table, listed
 from monitor.importers.tensorboard import is_event_file, read_events
-from monitor.roles import Reading, Role, read, role_of
+from monitor.roles import NOTHING, Reading, Role, Said, find, read, role_of
 
 SIDE_NAMES: Final = frozenset(
     {"time", "timestamp", "wall_time", "time_ms", "date", "_timestamp", "_runtime", "runtime"}
@@ -77,17 +78,18 @@ class Curves:
     reading: Reading = field(default_factory=Reading)
 
 
-def read_curves(path: str | Path) -> Curves:
+def read_curves(path: str | Path, said: Said = NOTHING) -> Curves:
     """Read the curves of a file.
 
     Args:
         path: CSV (comma, semicolon or tab), JSONL with one object a line, a Keras history as JSON, a Hugging Face
             `trainer_state.json` or a TensorBoard event file.
+        said: what the user says of the columns.
 
     Raises:
         FileUnreadable: the file, the row and what is wrong there.
     """
-    return curves_of(read_table(Path(path)))
+    return curves_of(read_table(Path(path)), said)
 
 
 def read_table(path: Path) -> Table:
@@ -117,26 +119,34 @@ def read_table(path: Path) -> Table:
     if not text.strip():
         raise FileUnreadable(name, "", "is empty")
     if text.lstrip()[0] not in "{[":
-        return read_csv(name, text)
-    return read_json(name, text)
+        return by_set(read_csv(name, text))
+    return by_set(read_json(name, text))
 
 
-def curves_of(table: Table) -> Curves:
+def curves_of(table: Table, said: Said = NOTHING) -> Curves:
     """Take the curves out of a table.
+
+    Args:
+        said: what the user says of the columns.
 
     Raises:
         FileUnreadable: there is no column of losses, or a cell is no number.
     """
-    step, unit = _step_column(table.names)
+    said.check(table.names)
+    step, unit = _step_column(table.names, said)
     aside = {step, *(name for name in table.names if name.lower() in (*STEP_NAMES, *EPOCH_NAMES, *SIDE_NAMES))}
-    reading = read(name for name in table.names if name not in aside and _may_be_judged(table.rows, name))
+    reading = read((name for name in table.names if name not in aside and _may_be_judged(table.rows, name)), said)
     chosen = reading.judged
     parts = [name for name, role in reading.roles.items() if role is Role.PART]
     judged = {*chosen.values(), *parts}
     unmapped = [name for name in reading.roles if name not in judged]
     if chosen.keys().isdisjoint((Role.TRAIN, Role.VAL, Role.GOAL)):
         known = listed(table.names)
-        raise NoHistory(table.path, f"no column of losses among: {known}", "row 1" if table.header else "")
+        raise NoHistory(
+            table.path,
+            f"no column of losses among: {known}; say which with --train and --val",
+            "row 1" if table.header else "",
+        )
     series = {role: _series(table, step, name) for role, name in chosen.items()}
     return Curves(
         train=series.get(Role.TRAIN, np.empty((0, 2))),
@@ -190,7 +200,11 @@ def cell_number(cell: Cell) -> float | None:
         raise ValueError(f"is no number: {text!r:.60}") from None
 
 
-def _step_column(names: Sequence[str]) -> tuple[str | None, Literal["step", "epoch"]]:
+def _step_column(names: Sequence[str], said: Said) -> tuple[str | None, Literal["step", "epoch"]]:
+    if said.step is not None:
+        return find(said.step, names), "step"
+    if said.epoch is not None:
+        return find(said.epoch, names), "epoch"
     by_name = {name.strip().lower(): name for name in reversed(names)}
     for wanted in STEP_NAMES:
         if wanted in by_name:

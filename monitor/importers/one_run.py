@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,22 +14,23 @@ from monitor.importers.imported import ImportedRun
 from monitor.importers.mlflow_server import is_address
 from monitor.importers.sources import read_runs
 from monitor.importers.table import listed
-from monitor.roles import Role, role_of
+from monitor.roles import NOTHING, Role, Said, role_of
 
 
-def read_curves(source: str | Path) -> Curves:
+def read_curves(source: str | Path, said: Said = NOTHING) -> Curves:
     """Read the curves of the one run that a source holds.
 
     Args:
         source: CSV (comma, semicolon or tab), JSONL with one object a line, a Keras history as JSON, a Hugging Face
             `trainer_state.json`, a TensorBoard event file, an offline W&B run, a folder that holds one of them, or an
             MLflow run's address.
+        said: what the user says of the series' names.
 
     Raises:
         FileUnreadable: the file, the row and what is wrong there; or there are more runs than one.
     """
     if not is_address(str(source)) and not Path(source).is_dir() and Path(source).suffix != ".wandb":
-        return curves.read_curves(source)
+        return curves.read_curves(source, said)
     runs, problems = [], []
     for found in read_runs(source):
         if isinstance(found, ImportedRun):
@@ -45,7 +47,8 @@ def read_curves(source: str | Path) -> Curves:
         raise FileUnreadable(
             str(source), "", "is a folder that holds no training" if Path(source).is_dir() else "holds no training"
         )
-    return curves_of_run(runs[0], *(str(problem) for problem in problems))
+    said.check(runs[0].keys)
+    return curves_of_run(replace(runs[0], said=said), *(str(problem) for problem in problems))
 
 
 def curves_of_run(run: ImportedRun, *left_out: str) -> Curves:
