@@ -19,11 +19,12 @@ _ROLE_WORDS: Final = {
     Role.VAL: "validation loss",
     Role.GRAD_NORM: "gradient norm",
     Role.LR: "learning rate",
+    Role.GOAL: "goal",
     Role.PART: "part of the loss",
     Role.SYSTEM: "machine",
     Role.UNMAPPED: "unmapped",
 }
-_INTEREST: Final = (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.LR, Role.PART, Role.UNMAPPED, Role.SYSTEM)
+_INTEREST: Final = (Role.TRAIN, Role.VAL, Role.GOAL, Role.GRAD_NORM, Role.LR, Role.PART, Role.UNMAPPED, Role.SYSTEM)
 EVENT_LIMIT: Final = 200
 
 

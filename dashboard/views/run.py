@@ -275,7 +275,7 @@ def _small(info: RunInfo, series: SeriesInfo) -> None:
     except MonitorError as error:
         live.html(markup.notice("warning", *data.explain(error)), key=f"no-small {series.key}")
         return
-    scale = "linear" if series.role in (Role.LR, Role.UNMAPPED, Role.SYSTEM) else "auto"
+    scale = "linear" if series.role in (Role.LR, Role.GOAL, Role.UNMAPPED, Role.SYSTEM) else "auto"
     look = reader.look(x_axis, scale, revision=f"{info.id} {series.key} {x_axis}")
     note = " (unmapped)" if series.role is Role.UNMAPPED else ""
     figure = charts.small_figure(curve, look, title=f"{series.key}{note}")

@@ -206,4 +206,8 @@ class Reads(Database):
     def _series(self, run_id: str) -> list[SeriesState]:
         query = select(*(SERIES.c[name] for name in NAMES)).where(SERIES.c.run_id == run_id).order_by(SERIES.c.series)
         with self._read() as connection:
-            return [SeriesState.from_row(row) for row in connection.execute(query).mappings()]  # type: ignore[arg-type]  # keys are strings
+            found = [SeriesState.from_row(row) for row in connection.execute(query).mappings()]  # type: ignore[arg-type]  # keys are strings
+        for state in [state for state in found if state.judged]:  # the first of a role is the one that is judged
+            first = next(at for at, other in enumerate(found) if other.role == state.role)
+            found.insert(first, found.pop(next(at for at, other in enumerate(found) if other is state)))
+        return found
