@@ -97,7 +97,7 @@ def test_every_tab_opens(embedded: Store, show: Show, tab: str) -> None:
     feed.event("warning", name="converted", key="acc", count=2, example="'0.5'")
     wanted = {
         "Findings": "found nothing", "More series": "accuracy", "Config": "<code>lr</code>",
-        "Tags": "vision", "Series": "unmapped", "Checkpoints": "one.pt", "Events": "converted",
+        "Tags": "vision", "Series": "goal", "Checkpoints": "one.pt", "Events": "converted",
     }  # fmt: skip
     assert wanted[tab] in show("run", id=feed.run_id, tab=tab)
 
