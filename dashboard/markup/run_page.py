@@ -38,7 +38,6 @@ _ROLE_WORDS: Final = {
     Role.PART: "part of the loss",
     Role.GOAL: "goal",
     Role.SYSTEM: "machine",
-    Role.GOAL: "goal",
     Role.UNMAPPED: "unmapped",
 }
 _INTEREST: Final = (Role.TRAIN, Role.VAL, Role.GOAL, Role.GRAD_NORM, Role.LR, Role.PART, Role.UNMAPPED, Role.SYSTEM)

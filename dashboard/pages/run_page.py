@@ -308,7 +308,7 @@ def _more_series(seen: RunSnapshot) -> None:
 
 
 def _small(info: RunInfo, series: SeriesInfo, curve: Curve, x_axis: XAxis) -> None:
-    scale = "linear" if series.role in (Role.LR, Role.GOAL, Role.UNMAPPED, Role.SYSTEM) else "auto"
+    scale = "linear" if series.role in (Role.LR, Role.UNMAPPED, Role.SYSTEM) else "auto"
     look = viewer.look(x_axis, scale, revision=f"{info.id} {series.key} {x_axis}")
     note = " (unmapped)" if series.role is Role.UNMAPPED else ""
     figure = overlay.small_figure(curve, look, title=f"{series.key}{note}")

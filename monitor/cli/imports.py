@@ -14,13 +14,8 @@ from rich.table import Table
 from monitor import settings as settings_
 from monitor.domain.formats import number
 from monitor.errors import FileUnreadable, MonitorError, RunNotFound, WireError
-<<<<<<< HEAD
 from monitor.roles import NOTHING, Role, Said
-from monitor.screen import emit, err, escape, fail, number, out
-=======
-from monitor.roles import Role
 from monitor.screen import emit, err, escape, fail, out
->>>>>>> main
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

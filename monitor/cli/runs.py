@@ -92,20 +92,14 @@ def _row(run: RunInfo, *, narrow: bool) -> list[str]:
         escape(f"{run.project}/{run.name}"),
         f"[{STATUSES[run.status]}]{run.status}[/]",
         escape(run.verdict),
-<<<<<<< HEAD
-        "-" if run.status.over and rec.action is Action.CONTINUE else f"[{ACTIONS[rec.action]}]{rec.action}[/]",
-        "-" if rec.best_step is None else number(rec.best_val_loss) + ("" if narrow else f" @ {number(rec.best_step)}"),
-        "-"
-        if run.goal_best is None
-        else number(run.goal_best) + ("" if narrow else f" @ {number(run.goal_best_step)}"),
-        number(run.last_step),
-=======
         NOTHING if run.status.over and rec.action is Action.CONTINUE else f"[{ACTIONS[rec.action]}]{rec.action}[/]",
         NOTHING
         if rec.best_step is None
         else number(rec.best_val_loss) + ("" if narrow else f" @ {step(rec.best_step)}"),
+        NOTHING
+        if run.goal_best is None
+        else number(run.goal_best) + ("" if narrow else f" @ {step(run.goal_best_step)}"),
         step(run.last_step),
->>>>>>> main
         ago(run.created_ms),
     ]
 
