@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeGuard
 
 Cell = str | float | int | bool | None
-Kind = Literal["csv", "jsonl", "keras", "trainer_state", "tensorboard", "scalars", "sacred", "pandas"]
+Kind = Literal["csv", "jsonl", "keras", "trainer_state", "tensorboard", "scalars", "sacred", "pandas", "text"]
 STEP_NAMES: Final = ("step", "global_step", "iteration", "iter", "_step", "batch", "n_iter", "update")
 EPOCH_NAMES: Final = ("epoch", "epochs")
 COUNTS: Final = frozenset((*STEP_NAMES, *EPOCH_NAMES))
