@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from monitor.rules import diagnose
-from monitor.rules.state import OF_PARTS
+from monitor.rules.sketch.state import OF_PARTS
 
 Run = tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]
 """Parts, weights and total of a run, each (n,)."""

@@ -11,6 +11,15 @@ from monitor.errors import LossError
 from monitor.screen import diagnosis_text, emit, err, escape
 
 
+PATTERN = typer.Option(
+    None,
+    "--pattern",
+    metavar="REGEX",
+    help="What to look for in a text log: named groups are the series, but for step, epoch and time.",
+    show_default=False,
+)
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command(rich_help_panel="Watch")(diagnose)
@@ -20,10 +29,11 @@ def diagnose(
     file: str = typer.Argument(
         ...,
         metavar="SOURCE",
-        help="CSV, JSONL, Keras history, trainer_state.json, TensorBoard events, an offline W&B run, a folder that "
-        "holds one of them, or the address of an MLflow run.",
+        help="CSV, JSONL, Keras history, trainer_state.json, a text log, TensorBoard events, an offline W&B run, a "
+        "folder that holds one of them, the address of an MLflow run, or - for standard input.",
         show_default=False,
     ),
+    pattern: str = PATTERN,
     unit: str = typer.Option(None, help='What a step counts, "step" or "epoch"; default: by the column name.'),
     loss: str = typer.Option(None, help='The loss function, such as "cross_entropy(classes=10)".'),
     weight: list[str] = typer.Option(
@@ -39,27 +49,18 @@ def diagnose(
     the like; loss/<part> for the parts of a composite loss. Columns that are not recognised are named, not dropped
     silently.
     """
-    from dataclasses import replace
-
     from monitor.cli.rule_files import effective_rules
-    from monitor.importers import read_curves
-    from monitor.rules import diagnose as judge
+    from monitor.importers import judge, read_curves
 
     config = effective_rules(rules, project)
-    curves = read_curves(file)
-    spec = _loss(loss) if loss else None
+    curves = read_curves(file, pattern)
     found = judge(
-        curves.train,
-        curves.val,
-        unit=unit or curves.unit,
-        loss=spec,
-        grad_norm=curves.grad_norm,
-        lr=curves.lr,
-        parts=curves.parts,
-        weights=dict(_weight(text, curves.parts) for text in weight),
+        curves.run,
         config=config,
+        loss=_loss(loss) if loss else None,
+        unit=unit,
+        weights=dict(_weight(text, curves.parts) for text in weight),
     )
-    found = replace(found, counts=replace(found.counts, unmapped=tuple(curves.unmapped)))
     for what in curves.left_out:
         err.print(f"[yellow]left out: {escape(what)}[/]")
     emit(found.to_dict(), diagnosis_text(found), json)

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from monitor import settings as settings_
+from monitor.cli.curves import PATTERN
 from monitor.errors import FileUnreadable, MonitorError, RunNotFound, WireError
 from monitor.roles import Role
 from monitor.screen import emit, err, escape, fail, number, out
@@ -53,18 +54,19 @@ def import_(
     ),
     project: str = typer.Option(None, help="Project of all the runs; default: the source's own, else `imported`."),
     name: str = typer.Option(None, help="The run's name, where the sources hold just one."),
+    pattern: str = PATTERN,
     server: str = typer.Option(None, help="Server to store in; default MONITOR_SERVER_URL, else the embedded store."),
     json: bool = typer.Option(False, "--json", help="Print what was stored and what was skipped as JSON."),
 ) -> None:
     """Store the runs of other trackers and of files: all series, with parameters and times, judged as live runs are.
 
-    CSV, JSONL, Keras histories, trainer_state.json, TensorBoard events, offline W&B runs, and MLflow servers. To import
-    the same again changes nothing. Exit status 1 where something is broken, 2 where nothing could be read.
+    CSV, JSONL, Keras histories, trainer_state.json, text logs, TensorBoard events, offline W&B runs, and MLflow
+    servers. To import the same again changes nothing. Exit status 1 where something is broken, 2 where nothing could be read.
     """
     from monitor.importers import sources
 
     loaded = settings_.load(server_url=server)
-    found = [item for given in source for item in _present(given, sources(given))]
+    found = [item for given in source for item in _present(given, sources(given, pattern))]
     if name and (len(found) > 1 or any(item.many for item in found)):
         fail("--name names one run, but the sources hold several; leave it out, or name one of them")
     summary = _Summary()

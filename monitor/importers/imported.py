@@ -4,36 +4,22 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from monitor.importers.table import Kind as FileKind
+from monitor.importers.attempts import begins
+from monitor.importers.table import Skipped
 from monitor.roles import Role, role_of
 from monitor.wire import MAX_KEY, Columns
 
-Kind = FileKind | Literal["wandb", "mlflow"]
 JUDGED: Final = (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.LR)
 _ORDER: Final = {Role.LR: 0, Role.GRAD_NORM: 1, Role.TRAIN: 2, Role.VAL: 4}
 _MOST_KEYS: Final = 65_535
 _NO_TIME: Final = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skipped:
-    """Something of a source that is not stored.
-
-    Attributes:
-        place: the row, column or metric.
-        reason: why, in a few words.
-        broken: True where the source is damaged there; False where it holds what no store of curves keeps.
-    """
-
-    place: str
-    reason: str
-    broken: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,6 +28,7 @@ class ImportedRun:
 
     Attributes:
         source: the file, folder or address, as the user knows it.
+        kind: what it is, such as "csv" or "wandb".
         origin: what stays the same when the source is read again; the run's id comes from it.
         name: the run's name at its source, or its path below the folder that was named.
         project: the project at the source, None where it knows none.
@@ -53,11 +40,12 @@ class ImportedRun:
             time at which the file was last written.
         attempts: indices into `points` at which the training began again at an earlier step, ascending.
         unit: what the steps count.
+        steps: how the steps were found, in a few words; "" where the source says them itself.
         skipped: what is not stored.
     """
 
     source: str
-    kind: Kind
+    kind: str
     origin: str
     name: str
     project: str | None = None
@@ -72,6 +60,7 @@ class ImportedRun:
     points: Columns
     attempts: tuple[int, ...] = ()
     unit: Literal["step", "epoch"] = "step"
+    steps: str = ""
     skipped: tuple[Skipped, ...] = ()
 
     def mapped(self) -> Mapping[Role, str]:
@@ -138,7 +127,49 @@ class PointList:
 
     def skip(self, place: str, reason: str, *, broken: bool = False) -> None:
         """Note that something is not taken; the same note twice is one."""
-        self.skipped.setdefault((place, reason), Skipped(place=place, reason=reason, broken=broken))
+        self.note(Skipped(place=place, reason=reason, broken=broken))
+
+    def note(self, what: Skipped) -> None:
+        """Note what was found out about the source; the same note twice is one."""
+        self.skipped.setdefault((what.place, what.reason), what)
+
+    def run(
+        self,
+        *,
+        source: str,
+        kind: str,
+        origin: str,
+        name: str,
+        written_ms: int,
+        config: Mapping[str, object],
+        unit: Literal["step", "epoch"] | None,
+        steps: str = "",
+        attempts: tuple[int, ...] | None = None,
+    ) -> ImportedRun:
+        """The points as the run of a file.
+
+        Args:
+            written_ms: the time of points that have none, milliseconds since the epoch.
+            unit: None where the source does not say what its steps count.
+            attempts: None: where its steps begin again.
+        """
+        started, finished = self.span()
+        points = self.columns(written_ms)
+        return ImportedRun(
+            source=source,
+            kind=kind,
+            origin=origin,
+            name=name,
+            config=config,
+            started_ms=started,
+            finished_ms=finished,
+            keys=self.keys,
+            points=points,
+            attempts=begins(points.key, points.step) if attempts is None else attempts,
+            unit=unit or _unit_of(self.keys, points),
+            steps=steps,
+            skipped=tuple(self.skipped.values()),
+        )
 
     def columns(self, time_ms: int) -> Columns:
         """The points.
@@ -165,3 +196,19 @@ class PointList:
 def by_role(key: str) -> int:
     """Sorts the series of one step as a loop logs them: what led to the training loss first, validation last."""
     return _ORDER.get(role_of(key), 3)
+
+
+def _unit_of(keys: Sequence[str], points: Columns) -> Literal["step", "epoch"]:
+    """What steps count that nothing names: epochs, where every step was validated and none is left out.
+
+    Nobody goes through the validation set after every optimiser step.
+    """
+    steps: dict[Role, NDArray[np.int64]] = {}
+    for i, key in enumerate(keys):
+        role = role_of(key)
+        if role in (Role.TRAIN, Role.VAL) and role not in steps:
+            steps[role] = np.unique(points.step[points.key == i])
+    train, val = steps.get(Role.TRAIN), steps.get(Role.VAL)
+    if train is None or val is None or len(train) < 2 or not np.array_equal(train, val):
+        return "step"
+    return "epoch" if bool((np.diff(train) == 1).all()) else "step"

@@ -152,8 +152,11 @@ def _events(run: ImportedRun, project: str | None, name: str | None) -> tuple[Ev
         "resume": "allow",
     }
     origin = {
-        "imported": {"source": run.source, "kind": run.kind, "started_ms": started, "finished_ms": run.finished_ms}
-    }
+        "imported": {
+            "source": run.source, "kind": run.kind, "started_ms": started, "finished_ms": run.finished_ms,
+            "unit": run.unit, "steps": run.steps,
+        }
+    }  # fmt: skip
     end = {"status": run.status, "error": run.error}
     records: list[tuple[int, str, int, Mapping[str, object]]] = [
         (0, "run", started, start),

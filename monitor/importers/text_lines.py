@@ -36,8 +36,8 @@ _EPOCH: Final = re.compile(
     re.IGNORECASE,
 )
 _STEP: Final = re.compile(
-    rf"(?<![A-Za-z_])(?P<name>global[_ ]?steps?|num_updates|(?:num_|total_|current_)?(?:time)?steps?|iterations?|iters?|"
-    rf"it|updates?|(?:mini)?batch(?:es|_idx)?)['\"]?\s*(?:no\.?|\#|:|=)?\s*[\[(]?\s*"
+    rf"(?<![A-Za-z_])(?P<name>global[_ ]?steps?|num_updates|(?:num_|total_|current_)?(?:time)?steps?|iterations?|"
+    rf"iters?|it|updates?|(?:mini)?batch(?:es|_idx)?)['\"]?\s*(?:no\.?|\#|:|=)?\s*[\[(]?\s*"
     rf"(?P<at>{_WHOLE})(?:\s*(?:/|of)\s*(?P<of>{_WHOLE}))?(?!\.?\d*\s*(?:s|sec|seconds|ms|it/s)\b)(?![\w%]|\.\d)",
     re.IGNORECASE,
 )
@@ -81,10 +81,11 @@ _TERMS: Final = frozenset({
     "objective", "entropy", "xent", "avgloss", "avgxent", "cost", "ppl", "reward", "gnorm", "grad", "norm", "lr",
 })  # fmt: skip
 _SIDE: Final = frozenset({
-    "time", "eta", "elapsed", "remaining", "sec", "secs", "seconds", "ms", "duration", "runtime", "dur", "mem", "memory",
-    "date", "gb", "mb", "wall", "speed", "throughput", "second", "tps", "wps", "ups", "fps", "mfu", "pid", "rank",
-    "seed", "gpu", "device", "size", "samples", "world", "port", "params", "parameters", "workers", "version", "v_num",
-    "data", "batches", "hours", "hour", "minutes", "min", "dt", "took", "num", "norm_fn", "total", "line", "version",
+    "time", "eta", "elapsed", "remaining", "sec", "secs", "seconds", "ms", "duration", "runtime", "dur", "mem",
+    "memory", "date", "gb", "mb", "wall", "speed", "throughput", "second", "tps", "wps", "ups", "fps", "mfu",
+    "pid", "rank", "seed", "gpu", "device", "size", "samples", "world", "port", "params", "parameters", "workers",
+    "version", "v_num", "data", "batches", "hours", "hour", "minutes", "min", "dt", "took", "num", "norm_fn",
+    "total", "line",
 })  # fmt: skip
 """Last words of names that are measurements of the machine or settings: such numbers are no curves."""
 _CONFIG: Final = frozenset({
@@ -106,10 +107,10 @@ _CAMEL: Final = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])")
 _FROM: Final = frozenset({"from", "to", "than", "below", "above", "under", "over", "best", "was"})
 """Words before a number that is not the metric's own value now: `improved from 0.5 to 0.4`."""
 _FILLERS: Final = frozenset({
-    "with", "at", "and", "the", "for", "of", "a", "an", "in", "on", "is", "avg", "average", "mean", "running", "current",
-    "final", "epoch", "step", "set", "iter", "iteration", "info", "finished", "done", "after", "has", "got", "overall",
-    "summary", "phase", "batch", "total_", "end", "debug", "results", "result", "metrics", "dataset", "subset", "now",
-    "log", "print", "from", "to", "by", "my",
+    "with", "at", "and", "the", "for", "of", "a", "an", "in", "on", "is", "avg", "average", "mean", "running",
+    "current", "final", "epoch", "step", "set", "iter", "iteration", "info", "finished", "done", "after", "has",
+    "got", "overall", "summary", "phase", "batch", "total_", "end", "debug", "results", "result", "metrics",
+    "dataset", "subset", "now", "log", "print", "from", "to", "by", "my",
 })  # fmt: skip
 
 

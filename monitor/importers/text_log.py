@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from monitor.errors import FileUnreadable, NoHistory
-from monitor.importers.table import Cell, Row, Table
+from monitor.importers.table import Cell, Row, Skipped, Table
 from monitor.importers.text_lines import ANSI, Line, read_line
 from monitor.importers.text_tables import Tables
 
@@ -24,7 +24,8 @@ _LIKELY: Final = re.compile(r"\d|nan|inf", re.IGNORECASE)
 _ABOUT: Final = re.compile(r"loss|acc|ppl|perplexity|error|reward|objective", re.IGNORECASE)
 _BEST_FOLLOWS: Final = re.compile(r"\bbest\b[^\d]*:\s*$", re.IGNORECASE)
 _HEADER_WORDS: Final = frozenset({
-    "start", "starting", "begin", "beginning", "training", "train", "running", "end", "of", "info", "the", "debug", "root",
+    "start", "starting", "begin", "beginning", "training", "train", "running", "end", "of", "info", "the", "debug",
+    "root",
 })  # fmt: skip
 _DONE: Final = 0.9
 """Share of a count after which one that begins again is the next epoch's, and not another training's."""
@@ -308,7 +309,7 @@ def _same_bar(one: Line, other: Line) -> bool:
     )
 
 
-def read_text(path: str, text: str, pattern: str | None = None) -> Table:
+def read_log(path: str, text: str, pattern: str | None = None) -> Table:
     """Read a text log.
 
     Args:
@@ -345,7 +346,8 @@ def table_of(path: str, parser: LogParser) -> Table:
         rows = [Row(row.number, {"step" if name == _COUNTED else name: cell for name, cell in row.cells.items()})
                 for row in rows]  # fmt: skip
     order = [name for name in _PLACES if name in names] + [name for name in names if name not in _PLACES]
-    return Table(path, tuple(order), tuple(_filled(rows, names)), header=False, kind="text")
+    note = Skipped(place="text", reason=str(parser.understood))
+    return Table(path=path, names=tuple(order), rows=tuple(_filled(rows, names)), kind="text", notes=(note,))
 
 
 def _filled(rows: Sequence[Row], names: dict[str, None]) -> list[Row]:

@@ -248,6 +248,7 @@ def _within_series(tx: Transaction, batch: Batch, aside: Aside) -> Batch:
 def _points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *, anew: bool) -> None:
     done = tx.append(attempt, batch.keys, batch.points)
     states = done.states.values()
+    begins = attempt > 1 and attempt == tx.get("attempt") and tx.get("last_step") is None
     if any(state.role != Role.SYSTEM for state in states):  # the machine's own measurements are no progress
         tx.set(last_point_ms=tx.now_ms)
         if tx.get("status") == RunStatus.STALLED:
@@ -263,7 +264,7 @@ def _points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *, anew
             role = state.role
             best = {f"{role}_last": state.last, f"{role}_best": state.min, f"{role}_best_step": state.min_step}
             tx.set(**best)
-    judge(tx, engine, batch, done, anew=anew)
+    judge(tx, engine, batch, done, anew=anew, begins=begins)
 
 
 def _add_config(tx: Transaction, column: str, more: Mapping[str, object], aside: Aside) -> None:

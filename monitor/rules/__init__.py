@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from monitor.rules.config import RulesConfig, RuleSettings
 from monitor.rules.engine import Engine, Update
-from monitor.rules.points import ROLE_CODES, EnginePoints
 from monitor.rules.replay import diagnose
 from monitor.rules.rule import Reading, Rule, Spec, Threshold
-from monitor.rules.state import State
+from monitor.rules.sketch.points import ROLE_CODES, EnginePoints
+from monitor.rules.sketch.state import State
 
 __all__ = [
     "ROLE_CODES", "Engine", "EnginePoints", "Reading", "Rule", "RuleSettings", "RulesConfig", "Spec", "State",

@@ -13,11 +13,11 @@ from collections.abc import Collection
 
 from monitor.domain import Finding, FindingState, Severity
 from monitor.rules.config import RulesConfig, RuleSettings
-from monitor.rules.features import Features
+from monitor.rules.describe.features import Features
+from monitor.rules.describe.schedule import told
 from monitor.rules.registry import all_rules
 from monitor.rules.rule import Reading, Rule
-from monitor.rules.schedule import told
-from monitor.rules.state import FIRING, LIKELY, PENDING, Slot, State
+from monitor.rules.sketch.state import FIRING, LIKELY, PENDING, Slot, State
 
 
 def warming(settings: RuleSettings, run: Features) -> bool:

@@ -9,29 +9,29 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from monitor.rules.conflicting_parts import ConflictingParts
-from monitor.rules.convergence import Convergence
-from monitor.rules.divergence import Divergence
-from monitor.rules.dominant_part import DominantPart
-from monitor.rules.gradient_explosion import GradientExplosion
-from monitor.rules.gradient_vanishing import GradientVanishing
-from monitor.rules.growing_penalty import GrowingPenalty
-from monitor.rules.impossible_loss import ImpossibleLoss
-from monitor.rules.improving import Improving
-from monitor.rules.initial_loss import InitialLoss
-from monitor.rules.low_start import LowStart
-from monitor.rules.metric_missing import MetricMissing
-from monitor.rules.nan import Nan
-from monitor.rules.oscillation import Oscillation
-from monitor.rules.overfitting import Overfitting
-from monitor.rules.parts_sum import PartsSum
 from monitor.rules.plugins import BrokenRule, installed
-from monitor.rules.rising_part import RisingPart
 from monitor.rules.rule import Rule
-from monitor.rules.spike import Spike
-from monitor.rules.stagnation import Stagnation
-from monitor.rules.underfitting import Underfitting
-from monitor.rules.vanishing_part import VanishingPart
+from monitor.rules.rules.conflicting_parts import ConflictingParts
+from monitor.rules.rules.convergence import Convergence
+from monitor.rules.rules.divergence import Divergence
+from monitor.rules.rules.dominant_part import DominantPart
+from monitor.rules.rules.gradient_explosion import GradientExplosion
+from monitor.rules.rules.gradient_vanishing import GradientVanishing
+from monitor.rules.rules.growing_penalty import GrowingPenalty
+from monitor.rules.rules.impossible_loss import ImpossibleLoss
+from monitor.rules.rules.improving import Improving
+from monitor.rules.rules.initial_loss import InitialLoss
+from monitor.rules.rules.low_start import LowStart
+from monitor.rules.rules.metric_missing import MetricMissing
+from monitor.rules.rules.nan import Nan
+from monitor.rules.rules.oscillation import Oscillation
+from monitor.rules.rules.overfitting import Overfitting
+from monitor.rules.rules.parts_sum import PartsSum
+from monitor.rules.rules.rising_part import RisingPart
+from monitor.rules.rules.spike import Spike
+from monitor.rules.rules.stagnation import Stagnation
+from monitor.rules.rules.underfitting import Underfitting
+from monitor.rules.rules.vanishing_part import VanishingPart
 
 BUILT_IN: Final[tuple[Rule, ...]] = (
     Nan(),

@@ -14,8 +14,8 @@ from monitor.errors import LossError, RulesError
 from monitor.roles import Role
 from monitor.rules.config import RulesConfig
 from monitor.rules.engine import Engine
-from monitor.rules.noise import Floats
-from monitor.rules.points import ROLE_CODES, WEIGHT, EnginePoints
+from monitor.rules.sketch.noise import Floats
+from monitor.rules.sketch.points import ROLE_CODES, WEIGHT, EnginePoints
 
 Series = ArrayLike | Sequence[tuple[float, float]]
 
@@ -46,7 +46,9 @@ def diagnose(
     keeps its place in its own series: the curve was resumed there.
 
     Args:
-        train, val, grad_norm, lr: (n, 2) arrays or sequences of (step, value); NaN and infinities as logged.
+        train, val, grad_norm, lr: (n, 2) arrays or sequences of (step, value); or n values alone, whose steps are
+            their places from 0 on, or the index of a pandas Series. A DataFrame of one column is its Series, one of two
+            is steps and values. NaN and infinities as logged.
         loss: the loss function, one of `monitor.losses` or a mapping with `chance_level` and `floor`.
         parts: of a composite loss, by their names with or without `loss/`, as logged: before their weights.
         weights: what each part is multiplied with in the total: a number, or (step, weight) wherever it changes; 1
@@ -119,14 +121,15 @@ def _weight(name: str, data: Series | float) -> Floats:
 def _attempts(steps: Floats) -> tuple[Floats, Floats]:
     """The number of restarts before each point, and the highest step so far since the last; arrays of shape (n,).
 
-    A restart is a step that goes back and is followed by two more below the highest before: one alone is a straggler.
+    A restart is a step that goes back and is followed by two more below the highest before, in their order: one alone
+    is a straggler, and so are steps of several workers that come in any order.
     """
     top = np.fmax.accumulate(steps)
     late = np.concatenate(([False], steps[1:] < top[:-1]))
     back = np.concatenate(([False], steps[1:] < steps[:-1]))
     start = late & back
-    start[:-1] &= late[1:]
-    start[:-2] &= late[2:]
+    start[:-1] &= late[1:] & ~back[1:]
+    start[:-2] &= late[2:] & ~back[2:]
     start[-2:] = False
     attempt = np.cumsum(start).astype(float)
     reached = np.concatenate([np.fmax.accumulate(part) for part in np.split(steps, np.flatnonzero(start))])
@@ -134,12 +137,27 @@ def _attempts(steps: Floats) -> tuple[Floats, Floats]:
 
 
 def _array(role: str, data: Series) -> Floats:
+    fix = "give values, (step, value) pairs, or an (n, 2) array of both"
     try:
         array = np.asarray(data, dtype=float)
+        if array.size == 0:
+            return np.empty((0, 2))
+        if array.ndim == 2 and array.shape[1] == 1:
+            array = array[:, 0]
+        if array.ndim == 1:
+            return np.column_stack([_index(data, len(array)), array])
     except (TypeError, ValueError) as bad:
-        raise RulesError(f"{role} series", f"cannot be read as numbers ({bad})", "give (step, value) pairs") from bad
-    if array.size == 0:
-        return np.empty((0, 2))
+        raise RulesError(f"{role} series", f"cannot be read as numbers ({bad})", fix) from bad
     if array.ndim != 2 or array.shape[1] != 2:
-        raise RulesError(f"{role} series", f"has shape {array.shape}", "give an (n, 2) array of (step, value)")
+        raise RulesError(f"{role} series", f"has shape {array.shape}", fix)
     return array
+
+
+def _index(data: object, length: int) -> Floats:
+    """The steps of values that come without: a numeric index of pandas, else their places."""
+    index = getattr(data, "index", None)
+    if index is not None and not callable(index):
+        labels = np.asarray(index)
+        if labels.dtype.kind in "iuf" and labels.shape == (length,):
+            return labels.astype(float)
+    return np.arange(length, dtype=float)

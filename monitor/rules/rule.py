@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from monitor.domain import Severity
 from monitor.roles import Role
-from monitor.rules.features import Features
+from monitor.rules.describe.features import Features
 
 Evidence = Mapping[str, float | int | str | bool | None]
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.rules.curve import Curve
-from monitor.rules.features import View
-from monitor.rules.forecast import forecast
+from monitor.rules.advice.forecast import forecast
+from monitor.rules.describe.features import View
+from monitor.rules.sketch.curve import Curve
 
 
 def view(values: np.ndarray) -> View:

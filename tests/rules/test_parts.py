@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from monitor import losses
 from monitor.rules import Engine, EnginePoints, State, Update
-from monitor.rules.parts import COLLAPSIBLE, DATA, HELPER, MOST, PENALTY, kind_of, of_spec
-from monitor.rules.state import OF_PARTS
+from monitor.rules.sketch.parts import COLLAPSIBLE, DATA, HELPER, MOST, PENALTY, kind_of, of_spec
+from monitor.rules.sketch.state import OF_PARTS
 
 ENGINE = Engine()
 NAMES = ("seg", "depth", "kl", "l2", "adv", "e", "f", "g", "h", "i")

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.rules import Engine, EnginePoints, diagnose
-from monitor.rules.backtest import patience_stop
-from monitor.rules.patience import wait_many
-from monitor.rules.state import State
+from monitor.rules.lab.backtest import patience_stop
+from monitor.rules.sketch.patience import wait_many
+from monitor.rules.sketch.state import State
 
 VALUES = st.lists(st.floats(-5, 5) | st.sampled_from([0.0, 1.0, math.nan, math.inf]), min_size=1, max_size=120)
 

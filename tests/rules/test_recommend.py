@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.rules import RulesConfig
-from monitor.rules.recommend import LOOKS, recommend
-from monitor.rules.state import FIRING, Slot, State
-from monitor.rules.verdict import ORDER, verdict_of
+from monitor.rules.advice.recommend import LOOKS, recommend
+from monitor.rules.advice.verdict import ORDER, verdict_of
+from monitor.rules.sketch.state import FIRING, Slot, State
 
 
 @given(st.sets(st.sampled_from(sorted(LOOKS)), min_size=1), st.randoms(use_true_random=False))

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from monitor.domain import RULE_NAMES
 from monitor.rules import Engine, EnginePoints, State
-from monitor.rules.packing import bucket_step, pack_bucket_steps, unpack_bucket_steps
-from monitor.rules.parts import CAPACITY, MOST, Part, Parts
-from monitor.rules.state import _COUNTS, _NUMBERS, FIRING, OF_PARTS, SHAPES, Slot
+from monitor.rules.sketch.packing import bucket_step, pack_bucket_steps, unpack_bucket_steps
+from monitor.rules.sketch.parts import CAPACITY, MOST, Part, Parts
+from monitor.rules.sketch.state import _COUNTS, _NUMBERS, FIRING, OF_PARTS, SHAPES, Slot
 
 LARGEST = 4096
 ENGINE = Engine()

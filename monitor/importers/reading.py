@@ -1,0 +1,126 @@
+"""A file as a table, its kind told by its content."""
+
+from __future__ import annotations
+
+import codecs
+import math
+import re
+import sys
+from pathlib import Path
+from typing import Final
+
+from monitor.errors import FileUnreadable, NoHistory
+from monitor.importers.csv import read_csv
+from monitor.importers.documents import read_json
+from monitor.importers.table import Table, number_in
+from monitor.importers.text_log import read_log
+
+TABLES: Final = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson"})
+"""Ends of names that promise a table."""
+STDIN: Final = "standard input"
+_JSON: Final = re.compile(r"\s*(?:\{\s*\"|\[\s*[{\[\"])")
+_MAGIC: Final = (
+    (b"\x80\x02", "is a pickle"), (b"\x80\x03", "is a pickle"), (b"\x80\x04", "is a pickle"),
+    (b"\x80\x05", "is a pickle"), (b"\x89HDF", "is HDF5, of which the weights are no curves"),
+    (b"\x93NUMPY", "is an array of NumPy"), (b"PK\x03\x04", "is a zip archive (of PyTorch, NumPy or a spreadsheet)"),
+    (b"PAR1", "is Parquet"), (b"\x1f\x8b", "is compressed by gzip"), (b"SQLite format 3", "is a database of SQLite"),
+    (b"\x89PNG", "is a picture"), (b"\xff\xd8\xff", "is a picture"), (b"%PDF", "is PDF"),
+)  # fmt: skip
+"""What binary files begin with, and what they are."""
+_INSTEAD: Final = {
+    "is a pickle": "which is never opened here, since to load one may run any code; save a Keras history as "
+    "json.dump(history.history, file)",
+    "is compressed by gzip": "unpack it first",
+}
+
+
+def read_table(path: Path, pattern: str | None = None) -> Table:
+    """Read a file as a table, by what it holds.
+
+    Args:
+        path: the file; `-` for standard input.
+        pattern: for a text log, a regular expression with named groups instead of what is known.
+
+    Raises:
+        FileUnreadable: it cannot be opened, is empty, or is not text.
+    """
+    return table_of_text(_shown(path), read_text(path), path.suffix.lower(), pattern)
+
+
+def table_of_text(name: str, text: str, suffix: str = "", pattern: str | None = None) -> Table:
+    """Read a text as a table: JSON, JSONL, CSV, or else the log of a training.
+
+    Args:
+        name: the file as the user named it, for errors.
+        text: its content.
+        suffix: of the file's name; where that promises a table, the text is nothing else.
+        pattern: as for `read_table`.
+
+    Raises:
+        FileUnreadable: it is empty, or none of these.
+    """
+    if not text.strip():
+        raise FileUnreadable(name, "", "is empty")
+    if pattern is not None:
+        return read_log(name, text, pattern)
+    try:
+        table = read_json(name, text) if text.lstrip()[0] in "{[" else read_csv(name, text)
+    except FileUnreadable as problem:
+        if suffix in TABLES:
+            raise
+        return _log_or(problem, name, text)
+    if suffix in TABLES or table.kind != "csv" or _has_numbers(table):
+        return table
+    return _log_or(None, name, text)
+
+
+def _log_or(problem: FileUnreadable | None, name: str, text: str) -> Table:
+    """Read a text log; where none of its lines is understood, what is wrong with the table that it may be."""
+    try:
+        return read_log(name, text)
+    except NoHistory:
+        if problem is not None and (isinstance(problem, NoHistory) or _looks_like_json(text)):
+            raise problem from None
+        raise
+
+
+def _looks_like_json(text: str) -> bool:
+    """True for a text that begins as JSON does, and not as a line of a log in brackets."""
+    return _JSON.match(text) is not None
+
+
+def _has_numbers(table: Table) -> bool:
+    """True where some column holds numbers: a log of sentences, taken for CSV, has none."""
+    return any(math.isfinite(number_in(row.cells.get(name))) for name in table.names for row in table.rows[:100])
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, in UTF-8 or UTF-16.
+
+    Raises:
+        FileUnreadable: it cannot be opened, or is not text; of known binary files, what it is.
+    """
+    name = _shown(path)
+    try:
+        data = sys.stdin.buffer.read() if name == STDIN else path.read_bytes()
+    except FileNotFoundError:
+        raise FileUnreadable(name, "", "no such file") from None
+    except IsADirectoryError:
+        raise FileUnreadable(name, "", "is a folder") from None
+    except OSError as error:
+        raise FileUnreadable(name, "", error.strerror or str(error)) from None
+    for magic, what in _MAGIC:
+        if data.startswith(magic):
+            raise NoHistory(name, f"{what}, {_INSTEAD.get(what, 'not text; give CSV, JSON or JSONL')}")
+    try:
+        text = data.decode("utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = data[: error.start].count(b"\n") + 1
+        raise FileUnreadable(name, f"row {row}", f"is not text in UTF-8 (byte {error.start})") from None
+    if "\0" in text:
+        raise FileUnreadable(name, f"row {text[: text.index(chr(0))].count(chr(10)) + 1}", "is not text") from None
+    return text
+
+
+def _shown(path: Path) -> str:
+    return STDIN if str(path) == "-" else str(path)
