@@ -10,7 +10,6 @@ import typer
 from monitor.errors import LossError
 from monitor.screen import diagnosis_text, emit, err, escape
 
-
 PATTERN = typer.Option(
     None,
     "--pattern",
@@ -61,8 +60,10 @@ def diagnose(
         unit=unit,
         weights=dict(_weight(text, curves.parts) for text in weight),
     )
+    if curves.run.steps:
+        err.print(f"[dim]steps: {escape(curves.run.steps)}[/]")
     for what in curves.left_out:
-        err.print(f"[yellow]left out: {escape(what)}[/]")
+        err.print(f"[yellow]note: {escape(what)}[/]")
     emit(found.to_dict(), diagnosis_text(found), json)
 
 

@@ -61,7 +61,8 @@ def import_(
     """Store the runs of other trackers and of files: all series, with parameters and times, judged as live runs are.
 
     CSV, JSONL, Keras histories, trainer_state.json, text logs, TensorBoard events, offline W&B runs, and MLflow
-    servers. To import the same again changes nothing. Exit status 1 where something is broken, 2 where nothing could be read.
+    servers. To import the same again changes nothing. Exit status 1 where something is broken, 2 where nothing could be
+    read.
     """
     from monitor.importers import sources
 
@@ -168,8 +169,8 @@ def _sink(settings: Settings) -> Sink:
 
 def _print(summary: _Summary) -> None:
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for column, right in (("run", False), ("name", False), ("from", False), ("points", True), ("train", False),
-                          ("val", False), ("not judged", False), ("", False)):  # fmt: skip
+    for column, right in (("run", False), ("name", False), ("from", False), ("steps", False), ("points", True),
+                          ("train", False), ("val", False), ("not judged", False), ("", False)):  # fmt: skip
         table.add_column(column, justify="right" if right else "left", overflow="fold")
     for run, sent in summary.stored:
         mapped = run.mapped()
@@ -177,6 +178,7 @@ def _print(summary: _Summary) -> None:
             escape(sent.run_id[:8]),
             escape(run.name),
             escape(run.kind),
+            escape(_steps(run)),
             number(len(run.points)),
             escape(mapped.get(Role.TRAIN, "-")),
             escape(mapped.get(Role.VAL, "-")),
@@ -191,12 +193,18 @@ def _print(summary: _Summary) -> None:
     notes = [(run.source, note) for run, _ in summary.stored for note in run.skipped]
     lines = [f"[red]broken[/]  {escape(_line(*place))}" for place in summary.broken]
     lines += [f"[red]broken[/]  {escape(_line(s, n.place, n.reason))}" for s, n in notes if n.broken]
-    lines += [f"[dim]skipped {escape(_line(s, n.place, n.reason))}[/]" for s, n in notes if not n.broken]
+    lines += [f"[dim]note    {escape(_line(s, n.place, n.reason))}[/]" for s, n in notes if not n.broken]
     lines += [f"[dim]ignored {escape(item.source)}: {escape(item.reason)}[/]" for item in summary.ignored]
     for line in lines[:_SHOWN]:
         out.print(line, soft_wrap=True)
     if len(lines) > _SHOWN:
         out.print(f"[dim]and {len(lines) - _SHOWN:,} more; --json lists all[/]")
+
+
+def _steps(run: ImportedRun) -> str:
+    """How the steps were found, and how often they begin again."""
+    again = f", {len(run.attempts) + 1} attempts" if run.attempts else ""
+    return f"{run.steps or 'its own'}{again}"
 
 
 def _some(names: Sequence[str]) -> str:
@@ -208,6 +216,7 @@ def _data(summary: _Summary) -> dict[str, object]:
         "runs": [
             {
                 "run_id": sent.run_id, "name": run.name, "source": run.source, "kind": run.kind,
+                "unit": run.unit, "steps": run.steps, "attempts": len(run.attempts) + 1,
                 "points": len(run.points), "stored_points": sent.points, "known": sent.known,
                 "series": list(run.keys), "mapped": {str(role): key for role, key in run.mapped().items()},
                 "unmapped": list(run.unmapped()),

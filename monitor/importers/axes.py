@@ -79,6 +79,8 @@ def axes_of(table: Table) -> Axes:
     aside = {name for name in table.names if plain(name) in RUNTIMES} | {INDEX}
     aside |= {name for name in (time, epoch.name if epoch else None) if name is not None}
     steps, unit, said, chosen = _steps(table, candidates, epoch)
+    if unit == "step" and epoch is not None and _are_epochs(steps, epoch.filled):
+        unit = "epoch"
     return Axes(
         steps=steps,
         epochs=None if epoch is None else epoch.filled,
@@ -89,6 +91,12 @@ def axes_of(table: Table) -> Axes:
         aside=frozenset(aside | ({chosen} if chosen else set())),
         unused=tuple(column.name for column in candidates if column.name != chosen),
     )
+
+
+def _are_epochs(steps: Floats, epochs: Floats) -> bool:
+    """Whether each step is an epoch: both advance by one together."""
+    step, at = np.unique(steps, return_index=True)
+    return len(step) > 1 and bool((np.diff(step) == 1).all() and (np.diff(epochs[at]) == 1).all())
 
 
 def _steps(
@@ -135,7 +143,7 @@ def _joined(table: Table, column: _Column, epoch: _Column | None) -> tuple[Float
     if not len(back):
         return None
     if epoch is None:
-        if not within and not _goes_on(table, at, back):
+        if not _same_again(steps[at], back) or (not within and not _goes_on(table, at, back)):
             return None
         count = np.zeros(len(steps))
         count[at[back]] = 1
@@ -152,6 +160,14 @@ def _joined(table: Table, column: _Column, epoch: _Column | None) -> tuple[Float
     first = float(numbers[at].min())
     said = f"{name} x {length:g} + {column.name!r:.60}"
     return (numbers - first) * length + steps, said
+
+
+def _same_again(steps: Floats, back: NDArray[np.int64]) -> bool:
+    """Whether a count begins where it began before each time, and comes as far, but for the last time."""
+    ends = steps[back - 1]
+    gap = np.diff(steps[: back[0]])
+    near = float(gap.max()) if len(gap) else 0.0
+    return bool((np.abs(steps[back] - steps[0]) <= near).all() and (np.abs(ends - ends[0]) <= near).all())
 
 
 def _goes_on(table: Table, at: NDArray[np.int64], back: NDArray[np.int64]) -> bool:

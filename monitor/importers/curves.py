@@ -111,7 +111,7 @@ def curves_of_run(run: ImportedRun, *left_out: str) -> Curves:
         raise NoHistory(run.source, f"no series of losses among: {listed(run.keys)}")
 
     def series(role: Role) -> Series | None:
-        return _curve(run, chosen[role]) if role in chosen else None
+        return series_of(run, chosen[role]) if role in chosen else None
 
     train = series(Role.TRAIN)
     return Curves(
@@ -120,7 +120,7 @@ def curves_of_run(run: ImportedRun, *left_out: str) -> Curves:
         unit=run.unit,
         grad_norm=series(Role.GRAD_NORM),
         lr=series(Role.LR),
-        parts={key[len("loss/") :]: _curve(run, key) for key in run.keys if role_of(key) is Role.PART},
+        parts={key[len("loss/") :]: series_of(run, key) for key in run.keys if role_of(key) is Role.PART},
         unmapped=run.unmapped(),
         columns=chosen,
         left_out=(*(f"{note.place} {note.reason}" for note in run.skipped), *left_out),
@@ -128,8 +128,8 @@ def curves_of_run(run: ImportedRun, *left_out: str) -> Curves:
     )
 
 
-def _curve(run: ImportedRun, key: str) -> Series:
-    """A series as the store shows it: where the training began again, the newest attempt stands."""
+def series_of(run: ImportedRun, key: str) -> Series:
+    """A series of a run, float64 (n, 2), as the store shows it: of steps that were logged again, the newest attempt."""
     at = np.flatnonzero(run.points.key == run.keys.index(key))
     step, attempt = run.points.step[at], np.searchsorted(np.array(run.attempts), at, "right")
     lowest = np.full(len(run.attempts) + 2, np.iinfo(np.int64).max)

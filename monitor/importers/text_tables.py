@@ -8,7 +8,7 @@ from typing import Final
 from monitor.importers.text_lines import Line, is_metric
 
 _EDGES: Final = ("|", "│", "┃")
-_BAR: Final = re.compile(r":?\s*\d+%\|.*")
+_BAR: Final = re.compile(r"\d+%\|.*")
 """A progress bar behind a row."""
 _NUMBER: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?%?|[-+]?(?:nan|inf)", re.IGNORECASE)
 _COUNT: Final = re.compile(r"(\d+)(?:/(\d+))?")
@@ -100,7 +100,7 @@ def _cells(text: str) -> list[str]:
 
 def _name(cell: str) -> str:
     """A column's name: `Box(P` of Ultralytics is its `P`, `mAP50-95):` the last of those in the bracket."""
-    return re.sub(r"^\w+\((?=\w+$)", "", cell).strip("():").replace(" ", "_").lower()
+    return re.sub(r"^\w+\((?=\w+$)", "", cell).strip("(): ").replace(" ", "_").lower()
 
 
 def _is_header(cells: list[str]) -> bool:
