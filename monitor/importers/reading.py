@@ -69,7 +69,7 @@ def table_of_text(name: str, text: str, suffix: str = "", pattern: str | None = 
         if suffix in TABLES:
             raise
         return _log_or(problem, name, text)
-    if suffix in TABLES or table.kind != "csv" or _has_numbers(table):
+    if suffix in TABLES or table.kind != "csv" or not _is_prose(table):
         return table
     return _log_or(None, name, text)
 
@@ -89,9 +89,19 @@ def _looks_like_json(text: str) -> bool:
     return _JSON.match(text) is not None
 
 
-def _has_numbers(table: Table) -> bool:
-    """True where some column holds numbers: a log of sentences, taken for CSV, has none."""
-    return any(math.isfinite(number_in(row.cells.get(name))) for name in table.names for row in table.rows[:100])
+def _is_prose(table: Table) -> bool:
+    """True for a log of sentences that was taken for CSV: a number among its names, or none in its columns."""
+    if any(_is_number(name) for name in table.names):
+        return True
+    return not any(math.isfinite(number_in(row.cells.get(name))) for name in table.names for row in table.rows[:100])
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name.strip("[]():,;|%"))
+    except ValueError:
+        return False
+    return True
 
 
 def read_text(path: Path) -> str:
