@@ -34,27 +34,33 @@ _INSTEAD: Final = {
 }
 
 
-def read_table(path: Path, pattern: str | None = None) -> Table:
+def read_table(path: Path, pattern: str | None = None, *, growing: bool = False) -> Table:
     """Read a file as a table, by what it holds.
 
     Args:
         path: the file; `-` for standard input.
         pattern: for a text log, a regular expression with named groups instead of what is known.
+        growing: somebody still writes to it: a last line that is not ended, and a bar that still moves, are not read.
 
     Raises:
         FileUnreadable: it cannot be opened, is empty, or is not text.
     """
-    return table_of_text(_shown(path), read_text(path), path.suffix.lower(), pattern)
+    text = read_text(path)
+    if growing and text.rstrip()[-1:] not in ("}", "]"):
+        text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1]
+    return table_of_text(_shown(path), text, path.suffix.lower(), pattern, growing=growing)
 
 
-def table_of_text(name: str, text: str, suffix: str = "", pattern: str | None = None) -> Table:
+def table_of_text(
+    name: str, text: str, suffix: str = "", pattern: str | None = None, *, growing: bool = False
+) -> Table:
     """Read a text as a table: JSON, JSONL, CSV, or else the log of a training.
 
     Args:
         name: the file as the user named it, for errors.
         text: its content.
         suffix: of the file's name; where that promises a table, the text is nothing else.
-        pattern: as for `read_table`.
+        pattern: as for `read_table`; so `growing`.
 
     Raises:
         FileUnreadable: it is empty, or none of these.
@@ -62,22 +68,22 @@ def table_of_text(name: str, text: str, suffix: str = "", pattern: str | None = 
     if not text.strip():
         raise FileUnreadable(name, "", "is empty")
     if pattern is not None:
-        return read_log(name, text, pattern)
+        return read_log(name, text, pattern, growing=growing)
     try:
         table = read_json(name, text) if text.lstrip()[0] in "{[" else read_csv(name, text)
     except FileUnreadable as problem:
         if suffix in TABLES:
             raise
-        return _log_or(problem, name, text)
+        return _log_or(problem, name, text, growing=growing)
     if suffix in TABLES or table.kind != "csv" or not _is_prose(table):
         return table
-    return _log_or(None, name, text)
+    return _log_or(None, name, text, growing=growing)
 
 
-def _log_or(problem: FileUnreadable | None, name: str, text: str) -> Table:
+def _log_or(problem: FileUnreadable | None, name: str, text: str, *, growing: bool) -> Table:
     """Read a text log; where none of its lines is understood, what is wrong with the table that it may be."""
     try:
-        return read_log(name, text)
+        return read_log(name, text, growing=growing)
     except NoHistory:
         if problem is not None and (isinstance(problem, NoHistory) or _looks_like_json(text)):
             raise problem from None

@@ -51,6 +51,7 @@ class Source:
         searched: a search found it; nobody named it.
         problem: why it cannot be looked into; "" where it can.
         pattern: what to look for in a text log, instead of what is known.
+        growing: somebody still writes to it, so that a line that has no end yet is none.
     """
 
     shown: str
@@ -61,6 +62,7 @@ class Source:
     searched: bool = False
     problem: str = ""
     pattern: str | None = None
+    growing: bool = False
 
     @property
     def many(self) -> bool:
@@ -122,7 +124,7 @@ class Source:
 
     def _table(self, path: Path) -> Table:
         if not path.is_dir():
-            return read_table(path, self.pattern)
+            return read_table(path, self.pattern, growing=self.growing)
         read = reader_of(path, [each.name for each in path.iterdir()])
         if read is None:
             raise FileUnreadable(self.shown, "", "is a folder")

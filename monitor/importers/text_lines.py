@@ -24,7 +24,8 @@ _WORD: Final = r"[A-Za-z_][\w./@\-]*(?:(?<=@)[\d.]+:[\d.]+|(?<=@[\d]\.[\d]):\d*\
 ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]")
 _TIME: Final = re.compile(
     r"(?P<date>\d{4}[-/]\d\d[-/]\d\d)[T ,]+(?P<clock>\d\d:\d\d:\d\d)(?P<part>[.,]\d+)?"
-    r"|\b\d\d[/-]\d\d[ -]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?|(?<![\w/.-])[\w/-]*(?:\.[\w/-]+)*\.(?:py|cpp|cc|cu|c|h|go|rs|lua)(?::\d+|\(\d+\))?"
+    r"|\b\d\d[/-]\d\d[ -]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?"
+    r"|(?<![\w/.-])[\w/-]*(?:\.[\w/-]+)*\.(?:py|cpp|cc|cu|c|h|go|rs|lua)(?::\d+|\(\d+\))?"
     r"|(?<![\w.])(?:\d+ days?, )?\d+:\d\d(?::\d\d)?(?:[.,]\d+)?(?![\w.])|\b[IWEF]\d{4}\b|\d{4}-\d\d-\d\d"
 )
 """Dates, times of day, durations and places in source code: none of their numbers is a metric."""

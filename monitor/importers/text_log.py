@@ -68,6 +68,7 @@ class LogParser:
             `time` place the point, every other group is a series.
 
     Attributes:
+        totals: of how many steps and epochs the lines speak.
         rows: what was read so far; the columns `step`, `epoch` and `timestamp` place a row.
         understood: which lines that came from.
     """
@@ -75,7 +76,7 @@ class LogParser:
     def __init__(self, pattern: re.Pattern[str] | None = None) -> None:
         self.rows: list[Row] = []
         self.understood = Understood()
-        self.progress: tuple[float, float] | None = None
+        self.totals: dict[str, object] = {}
         self._pattern = pattern
         self._tables = Tables()
         self._tail = ""
@@ -216,9 +217,9 @@ class LogParser:
         self._keep(cells, text, self._number)
 
     def _note_progress(self, line: Line) -> None:
-        for at, of in ((line.step, line.steps), (line.epoch, line.epochs)):
-            if at is not None and of:
-                self.progress = float(at), float(of)
+        for name, of in (("steps", line.steps), ("epochs", line.epochs)):
+            if of:
+                self.totals[name] = of
 
 
 _Bar = tuple[float | None, int | None, bool]
@@ -309,13 +310,14 @@ def _same_bar(one: Line, other: Line) -> bool:
     )
 
 
-def read_log(path: str, text: str, pattern: str | None = None) -> Table:
+def read_log(path: str, text: str, pattern: str | None = None, *, growing: bool = False) -> Table:
     """Read a text log.
 
     Args:
         path: the file as the user named it, for errors.
         text: its content.
         pattern: a regular expression with named groups, to be looked for instead of what is known.
+        growing: more will come: a bar that is not at its end is not read yet.
 
     Raises:
         NoHistory: no line of it is a point of a curve.
@@ -323,7 +325,8 @@ def read_log(path: str, text: str, pattern: str | None = None) -> Table:
     """
     parser = LogParser(None if pattern is None else compiled(pattern))
     parser.feed(text)
-    parser.close()
+    if not growing:
+        parser.close()
     return table_of(path, parser)
 
 
@@ -347,7 +350,8 @@ def table_of(path: str, parser: LogParser) -> Table:
                 for row in rows]  # fmt: skip
     order = [name for name in _PLACES if name in names] + [name for name in names if name not in _PLACES]
     note = Skipped(place="text", reason=str(parser.understood))
-    return Table(path=path, names=tuple(order), rows=tuple(_filled(rows, names)), kind="text", notes=(note,))
+    return Table(path=path, names=tuple(order), rows=tuple(_filled(rows, names)), kind="text", notes=(note,),
+                 config=parser.totals)  # fmt: skip
 
 
 def _filled(rows: Sequence[Row], names: dict[str, None]) -> list[Row]:
