@@ -14,7 +14,7 @@ import sys
 import typer
 
 from monitor import __version__
-from monitor.cli import curves, database, imports, journals, keeping, losses, rules, runs, serve, watching
+from monitor.cli import curves, database, imports, journals, keeping, losses, rules, running, runs, serve, watching
 from monitor.errors import MonitorError, QueryError
 from monitor.screen import fail
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 serve.register(app)
 curves.register(app)
 watching.register(app)
+running.register(app)
 _runs = runs.register(app)
 rules.register(app)
 losses.register(app)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from monitor.domain.alerts import Alert, Delivery, JobHealth
 from monitor.domain.aside import SET_ASIDE, Counter
 from monitor.domain.plain import Json, whole
-from monitor.domain.runs import Checkpoint, Reply, RunInfo, RunPage, RunStatus
+from monitor.domain.runs import Checkpoint, Output, Reply, RunInfo, RunPage, RunStatus
 from monitor.domain.series import Curve, Points, SeriesInfo
 from monitor.domain.texts import inert
 from monitor.domain.verdicts import (
@@ -41,6 +41,7 @@ __all__ = [
     "FindingState",
     "JobHealth",
     "Json",
+    "Output",
     "Pending",
     "Points",
     "Recommendation",

@@ -194,7 +194,7 @@ class LogParser:
         cells: dict[str, Cell] = {}
         step, epoch = self._place.of(line)
         if step is not None:
-            cells["step" if self._place.known else _COUNTED] = step
+            cells["step" if self._place.known else COUNTED] = step
         if epoch is not None:
             cells["epoch"] = epoch
         if line.time_ms:
@@ -205,7 +205,7 @@ class LogParser:
     def _keep(self, cells: dict[str, Cell], text: str, number: int) -> None:
         self.rows.append(Row(number, cells))
         self.understood.lines += 1
-        self.understood.names.update(dict.fromkeys(name for name in cells if name not in (*_PLACES, _COUNTED)))
+        self.understood.names.update(dict.fromkeys(name for name in cells if name not in (*_PLACES, COUNTED)))
         if self.understood.first is None:
             self.understood.first = number, text.strip()[:160]
 
@@ -231,7 +231,7 @@ def _another(one: _Bar, other: _Bar) -> bool:
     return one[0] == other[0] and one[0] is not None and one[1] != other[1] and not (one[2] or other[2])
 
 
-_COUNTED: Final = "\0step"
+COUNTED: Final = "\0step"
 """Column of the steps that are counted where no line says any."""
 _PLACES: Final = ("step", "epoch", "timestamp")
 
@@ -342,11 +342,11 @@ def table_of(path: str, parser: LogParser) -> Table:
         raise NoHistory(
             path, f"is text, and no line of it is understood as a point of a curve{told}; say how with --pattern REGEX"
         )
-    names = dict.fromkeys(name for row in parser.rows for name in row.cells if name != _COUNTED)
+    names = dict.fromkeys(name for row in parser.rows for name in row.cells if name != COUNTED)
     rows: Sequence[Row] = parser.rows
     if "step" not in names and "epoch" not in names:
         names["step"] = None
-        rows = [Row(row.number, {"step" if name == _COUNTED else name: cell for name, cell in row.cells.items()})
+        rows = [Row(row.number, {"step" if name == COUNTED else name: cell for name, cell in row.cells.items()})
                 for row in rows]  # fmt: skip
     order = [name for name in _PLACES if name in names] + [name for name in names if name not in _PLACES]
     note = Skipped(place="text", reason=str(parser.understood))
@@ -360,7 +360,7 @@ def _filled(rows: Sequence[Row], names: dict[str, None]) -> list[Row]:
     found = []
     for row in rows:
         last.update({name: row.cells[name] for name in last if name in row.cells})
-        cells = {name: cell for name, cell in row.cells.items() if name != _COUNTED}
+        cells = {name: cell for name, cell in row.cells.items() if name != COUNTED}
         found.append(Row(row.number, {**last, **cells}))
     return found
 

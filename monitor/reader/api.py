@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
-from monitor.domain import Checkpoint, Curve, Delivery, Diagnosis, Finding, Points, RunInfo, RunPage, SeriesInfo
+from monitor.domain import Checkpoint, Curve, Delivery, Diagnosis, Finding, Output, Points, RunInfo, RunPage, SeriesInfo
 from monitor.http.address import server_of, shown
 from monitor.reader.source import EmbeddedSource, HttpSource, Source
 from monitor.settings import Settings, load
@@ -318,6 +318,16 @@ class RunView:
     def events(self) -> tuple[Event, ...]:
         """What happened in the run besides points, in order."""
         return self._source.events(self.id)
+
+    def output(self, search: str | None = None, *, after: int = -1, limit: int = 1000) -> tuple[Output, ...]:
+        """What the training wrote to its standard output and error, where that was captured, and logged as text.
+
+        Args:
+            search: only pieces that hold this text, in any case of its letters.
+            after: only pieces behind this one, by its id; negative: the last ones.
+            limit: pieces, at most.
+        """
+        return self._source.output(self.id, search, after, limit)
 
     def request_stop(self, who: str) -> None:
         """Ask the loop to stop; it hears of it with its next batch or heartbeat.

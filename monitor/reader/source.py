@@ -22,6 +22,7 @@ from monitor.domain import (
     Delivery,
     Diagnosis,
     Finding,
+    Output,
     Points,
     Recommendation,
     RunInfo,
@@ -86,6 +87,10 @@ class Source(Protocol):
 
     def events(self, run_id: str) -> tuple[Event, ...]:
         """What happened besides points."""
+        ...
+
+    def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
+        """What the training wrote."""
         ...
 
     def request_stop(self, run_id: str, who: str) -> None:
@@ -170,7 +175,7 @@ class _NoRuns:
     def run(self, ref: str, *_: object, **__: object) -> NoReturn:
         raise RunNotFound(ref)
 
-    series = history = history_batches = curve = findings = diagnosis = checkpoints = events = run
+    series = history = history_batches = curve = findings = diagnosis = checkpoints = events = output = run
     delete = request_stop = run
 
 
@@ -231,6 +236,9 @@ class EmbeddedSource:
 
     def events(self, run_id: str) -> tuple[Event, ...]:
         return self._store.events(run_id)
+
+    def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
+        return self._store.output(run_id, search, after, limit)
 
     def request_stop(self, run_id: str, who: str) -> None:
         self._store.request_stop(run_id, who, now_ms=time_ns() // 1_000_000)
@@ -369,6 +377,11 @@ class HttpSource:
 
         return tuple(Event(**_mapping(row)) for row in self._list(run_id, "events"))
 
+    @_answered
+    def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
+        query = {"search": search, "after": after, "limit": limit}
+        return tuple(Output(**_mapping(row)) for row in self._list(run_id, "output", query))
+
     def request_stop(self, run_id: str, who: str) -> None:
         import json
 
@@ -445,9 +458,9 @@ class HttpSource:
             raise ServerUnreachable(self._server, "it answers, but not as a monitor server does")
         return data
 
-    def _list(self, run_id: str, what: str) -> Sequence[object]:
+    def _list(self, run_id: str, what: str, query: Query | None = None) -> Sequence[object]:
         try:
-            return _rows(self._get(f"/runs/{run_id}/{what}"))
+            return _rows(self._get(f"/runs/{run_id}/{what}", query or {}))
         except RunNotFound:
             raise RunNotFound(run_id) from None
 

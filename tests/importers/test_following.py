@@ -234,7 +234,7 @@ def test_what_cannot_be_sent_is_sent_later(world):
         return reply
 
     world.watch = Watch([str(world.folder)], world.settings.dir / "watch", "here", send)
-    world.look()
+    world.look(1)
     assert "answer is lost" in world.watch.watched[0].problem
     failing[0] = False
     log.write_text(lines(0, 9))
