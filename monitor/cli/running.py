@@ -47,6 +47,7 @@ def run(
     The exit status is the command's own. If the command calls `monitor.init` itself, that run is this one.
     """
     import random
+    import shutil
     import uuid
 
     from monitor.captures import CAPTURES
@@ -58,6 +59,8 @@ def run(
     from monitor.run.secrets import hide_command
     from monitor.shipping.sinks import Destination
 
+    if shutil.which(command[0]) is None:
+        fail(f"{command[0]}: no such command", 127)
     loaded = settings_.load(server_url=server)
     found = None if pattern is None else compiled(pattern)
     started = Run(
@@ -78,6 +81,7 @@ def run(
     try:
         code = Around(started, command, loaded.dir / "offers", stopping, found, _say)()
     except OSError as error:
+        started._exit_code = 127
         started.finish("failed", f"{command[0]}: {error.strerror or error}")
         fail(f"{command[0]}: {error.strerror or error}", 127)
     sys.exit(code)

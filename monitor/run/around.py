@@ -149,12 +149,12 @@ class Around:
     def _end(self, code: int) -> int:
         run = self._run
         run._exit_code = code
-        if self._sent:
-            run.finish("stopped", None)
+        if self._sent or self._interrupted:
+            run.finish("stopped", None if code == 0 else self._why(code))
         elif code == 0:
             run.finish("finished")
         else:
-            run.finish("stopped" if self._interrupted else "failed", self._why(code))
+            run.finish("failed", self._why(code))
         return code if code >= 0 else 128 - code
 
     def _why(self, code: int) -> str:
