@@ -86,6 +86,7 @@ def test_a_failure_is_recorded_with_the_last_lines(place):
     assert info.error.endswith("ValueError: no data")
 
 
+@pytest.mark.slow
 def test_a_command_that_is_killed_is_failed(place):
     done, (info, *_) = place.run("import os; os.kill(os.getpid(), 9)")
     assert done.returncode == 137 and str(info.status) == "failed" and info.error == "killed by SIGKILL"
@@ -108,6 +109,7 @@ def test_a_training_that_logs_for_itself_takes_the_run_over(place):
     assert {(piece.stream, piece.step) for piece in output} == {("stdout", None), ("text", 3)}
 
 
+@pytest.mark.slow
 def test_a_training_that_logs_for_itself_and_is_killed_is_failed_and_loses_nothing(place):
     _, (info, curves, *_) = place.run(
         """
@@ -122,6 +124,7 @@ def test_a_training_that_logs_for_itself_and_is_killed_is_failed_and_loses_nothi
     assert [step for step, _ in curves["loss"]] == list(range(50))
 
 
+@pytest.mark.slow
 def test_signals_are_passed_on(place):
     process = place.start(
         """
