@@ -60,8 +60,9 @@ def diagnose(
         unit=unit,
         weights=dict(_weight(text, curves.parts) for text in weight),
     )
-    if curves.run.steps:
-        err.print(f"[dim]steps: {escape(curves.run.steps)}[/]")
+    again = f"; {len(curves.run.attempts) + 1} attempts, the newest is judged" if curves.run.attempts else ""
+    if curves.run.steps or again:
+        err.print(f"[dim]steps: {escape(curves.run.steps or 'as logged')}{again}[/]")
     for what in curves.left_out:
         err.print(f"[yellow]note: {escape(what)}[/]")
     emit(found.to_dict(), diagnosis_text(found), json)

@@ -60,9 +60,9 @@ def import_(
 ) -> None:
     """Store the runs of other trackers and of files: all series, with parameters and times, judged as live runs are.
 
-    CSV, JSONL, Keras histories, trainer_state.json, text logs, TensorBoard events, offline W&B runs, and MLflow
-    servers. To import the same again changes nothing. Exit status 1 where something is broken, 2 where nothing could be
-    read.
+    CSV, JSON and JSONL of many frameworks, text logs, TensorBoard events, offline W&B runs, folders of trackers, and
+    MLflow servers; docs/importing.md lists them. To import the same again changes nothing. Exit status 1 where
+    something is broken, 2 where nothing could be read.
     """
     from monitor.importers import sources
 
@@ -139,8 +139,9 @@ def _store(
         def report(done: int, before: int = before) -> None:
             progress.update(task, points=f"{before + done:,} points")
 
+        called = f"{name}/{found.part}" if name and found.part else name  # one of several runs of a file
         try:
-            summary.stored.append((found, send_run(found, sink.send, project=project, name=name, progress=report)))
+            summary.stored.append((found, send_run(found, sink.send, project=project, name=called, progress=report)))
         except (WireError, RunNotFound) as error:
             summary.broken.append((found.source, "", _refusal(error)))
 

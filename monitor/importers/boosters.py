@@ -1,6 +1,6 @@
 """What CatBoost writes about a training: `catboost_training.json`, of the folder `catboost_info`.
 
-Source: catboost/private/libs/algo/... `TLogger`, CatBoost 1.2.
+Source: https://catboost.ai/docs/en/concepts/output-data_training-log, files of CatBoost 1.2.
 """
 
 from __future__ import annotations

@@ -5,14 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Final
 
-from monitor.errors import FileUnreadable
+from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.table import INDEX, TORN, Row, Skipped, Table
 
 _SEPARATORS: Final = (",", ";", "\t", "|")
+_TOP: Final = re.compile(r"\A(?:[ \t]*(?:#.*)?\r?\n)*")
+"""Comments above the header."""
+_MOST: Final = 20
+"""Rows with the same fault that are named one by one."""
 _INDEX: Final = frozenset({"", "unnamed: 0", "index"})
 """What heads the index of a data frame in CSV: nothing, or what pandas makes of nothing."""
 
@@ -59,8 +65,8 @@ class _Reader:
             self.header = (PurePath(self.path).stem,)
             self.rows.append(Row(line, {self.header[0]: names[0]}))
         elif all(map(_is_number, names)):
-            raise FileUnreadable(
-                self.path, f"row {line}", "must name the columns, such as step,train_loss,val_loss, not hold numbers"
+            raise NoHistory(
+                self.path, "must name the columns, such as step,train_loss,val_loss, not hold numbers", f"row {line}"
             )
         else:
             self.header = self._unique(line, names)
@@ -95,9 +101,13 @@ def read_csv(path: str, text: str) -> Table:
         FileUnreadable: there is no header or no row, or most rows have another number of cells than the header.
     """
     lines = text.splitlines()
-    start = next((line for line in lines if line.strip() and not line.startswith("#")), None)
-    if start is None:
-        raise FileUnreadable(path, "", "holds nothing but comments")
+    at = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), None)
+    if at is None:
+        raise NoHistory(path, "holds nothing but comments")
+    if at and _heads(lines[at - 1], lines[at]):
+        lines[at - 1] = lines[at - 1].lstrip("# ")
+        at, text = at - 1, "\n".join(lines) + "\n"
+    start = lines[at]
     table, ended = _Reader(path), text.endswith(("\n", "\r"))
     try:
         for begun, line, cells in _cells(text, lines, start):
@@ -109,11 +119,26 @@ def read_csv(path: str, text: str) -> Table:
     if len(broken) > len(table.rows):
         raise FileUnreadable(path, broken[0].place, broken[0].reason)
     if not table.rows:
-        raise FileUnreadable(path, "", "has a header but no rows")
+        raise NoHistory(path, "has a header but no rows")
     return Table(
         path=path, names=tuple(table.names), rows=tuple(table.rows), header=True, config=_comments(lines),
-        notes=tuple(table.notes),
+        notes=_few(table.notes),
     )  # fmt: skip
+
+
+def _few(notes: list[Skipped]) -> tuple[Skipped, ...]:
+    """Notes without the many that say the same of further rows; those are counted."""
+    many = Counter(note.reason for note in notes)
+    seen: Counter[str] = Counter()
+    kept = []
+    for note in notes:
+        seen[note.reason] += 1
+        left = many[note.reason] - _MOST
+        if seen[note.reason] <= _MOST:
+            kept.append(note)
+        elif seen[note.reason] == _MOST + 1:
+            kept.append(Skipped(place=f"{left} more rows", reason=note.reason, broken=note.broken))
+    return tuple(kept)
 
 
 def _cells(text: str, lines: list[str], start: str) -> Iterator[tuple[int, int, list[str]]]:
@@ -126,6 +151,7 @@ def _cells(text: str, lines: list[str], start: str) -> Iterator[tuple[int, int, 
     if separator == "|":  # a table of Markdown has a bar at both ends, and a row of dashes below its header
         rows = (line for line in lines if set(line) - set("|-: \t"))
         text = "\n".join(line.strip().strip("|") for line in rows)
+    text = _TOP.sub(lambda found: "\n" * found[0].count("\n"), text)  # it may hold quotes, which are no cells
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
     line = 0
     try:
@@ -134,6 +160,13 @@ def _cells(text: str, lines: list[str], start: str) -> Iterator[tuple[int, int, 
             yield begun, line, cells or [""]
     except csv.Error as error:
         raise csv.Error(str(error), reader.line_num) from None
+
+
+def _heads(comment: str, row: str) -> bool:
+    """Whether a comment names the columns of the numbers below it, as `numpy.savetxt(header=...)` writes them."""
+    separator = next((each for each in _SEPARATORS if each in row), None)
+    numbers, names = row.split(separator), comment.lstrip("# ").split(separator)
+    return len(names) == len(numbers) and all(map(_is_number, numbers)) and not any(map(_is_number, names))
 
 
 def _row_of(error: csv.Error) -> int:

@@ -14,7 +14,7 @@ from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.imported import ImportedRun, NotTraining
 from monitor.importers.sources import read_runs
 from monitor.importers.table import listed
-from monitor.roles import Role, role_of
+from monitor.roles import Role
 
 Series = NDArray[np.float64]
 
@@ -120,7 +120,7 @@ def curves_of_run(run: ImportedRun, *left_out: str) -> Curves:
         unit=run.unit,
         grad_norm=series(Role.GRAD_NORM),
         lr=series(Role.LR),
-        parts={key[len("loss/") :]: series_of(run, key) for key in run.keys if role_of(key) is Role.PART},
+        parts={key[len("loss/") :]: series_of(run, key) for key in run.parts()},
         unmapped=run.unmapped(),
         columns=chosen,
         left_out=(*(f"{note.place} {note.reason}" for note in run.skipped), *left_out),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Final
 
+from monitor.directions import rises
 from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.boosters import read_catboost
 from monitor.importers.curves_by_tag import read_curve, read_sacred, read_scalars
@@ -13,7 +15,7 @@ from monitor.importers.frames import read_frame
 from monitor.importers.json_text import Values, read_values
 from monitor.importers.names import counts
 from monitor.importers.table import INDEX, Skipped, Table, flat, is_cell, is_number, kind_of, table_of_records
-from monitor.roles import Role, role_of
+from monitor.roles import Role, role_of, role_of_set
 
 _SUMMARY: Final = "train_runtime"
 """Only the last entry of a trainer's log has it; its `train_loss` is a mean over the training, not a point."""
@@ -43,16 +45,14 @@ def read_json(path: str, text: str) -> Table:
         table = _of_list(path, list(enumerate(one, 1)))
     elif isinstance(one, Mapping):
         table = _of_document(path, one)
-        if table is None and text.count("\n") == text.rstrip().count("\n") + 1 and PurePath(path).suffix != ".json":
-            table = _of_list(path, values)  # the first line of a log
+        row = bool(broken) or (PurePath(path).suffix != ".json" and "\n" not in text.strip())
+        if table is None and row:  # the first line of a log
+            table = _of_list(path, values)
     else:
         table = _of_list(path, values)
     if table is None:
         raise NoHistory(path)
-    notes = (*table.notes, *broken)
-    return Table(
-        path=path, names=table.names, rows=table.rows, kind=table.kind, config=table.config, notes=notes
-    )  # fmt: skip
+    return replace(table, notes=(*table.notes, *broken))
 
 
 def _of_list(path: str, values: Values) -> Table | None:
@@ -66,12 +66,15 @@ def _of_list(path: str, values: Values) -> Table | None:
             for number, value in values
             if not isinstance(value, Mapping)
         ]
-        return table_of_records(path, objects, "jsonl", notes=notes)
+        summary = next((dict(entry) for _, entry in objects if _SUMMARY in entry), None)
+        rows = [(number, entry) for number, entry in objects if _SUMMARY not in entry] or objects
+        config = {} if summary is None else {"summary": summary}
+        return table_of_records(path, rows, "jsonl", config=config, notes=notes)
     items = [value for _, value in values]
     head = items[0]
     if isinstance(head, list) and head and all(isinstance(name, str) for name in head):
-        rows = [(number, dict(zip(head, row, strict=False))) for number, row in values[1:] if isinstance(row, list)]
-        return table_of_records(path, rows, "jsonl") if rows else None
+        lists = [(number, dict(zip(head, row, strict=False))) for number, row in values[1:] if isinstance(row, list)]
+        return table_of_records(path, lists, "jsonl") if lists else None
     found = read_curve(path, PurePath(path).stem, items)
     if found is None:
         number, odd = next((number, value) for number, value in values if not isinstance(value, Mapping))
@@ -117,8 +120,10 @@ def _history(path: str, data: Mapping[object, object]) -> Table | None:
     inner = data.get("history")
     columns = dict(flat(inner if isinstance(inner, Mapping) else data))
     lists = {name: column for name, column in columns.items() if isinstance(column, list)}
-    if not lists or not (len(lists) == len(columns) or any(_is_loss(name) for name in lists)):
+    if not lists or not (len(lists) == len(columns) or any(_is_metric(name) for name in lists)):
         return None
+    if inner is None and _is_of_runs(data):
+        return _of_runs(path, data)
     length = max(map(len, lists.values()))
     if length == 0:
         raise FileUnreadable(path, "", "holds no epochs")
@@ -127,9 +132,14 @@ def _history(path: str, data: Mapping[object, object]) -> Table | None:
         for name, column in lists.items()
         if (odd := [cell for cell in column if not is_cell(cell)])
     ]
+    settings = {name for name, column in lists.items() if 2 * len(column) < length and not _is_metric(name)}
+    notes += [
+        Skipped(place=f"column {name!r:.60}", reason=f"has {len(lists.pop(name))} values where others have {length}")
+        for name in sorted(settings)
+    ]
     kept = {name: column for name, column in lists.items() if any(c is not None and is_cell(c) for c in column)}
     if not any(is_number(cell) for column in kept.values() for cell in column):
-        raise NoHistory(path)
+        return None
     epochs = data.get("epoch")
     if isinstance(inner, Mapping) and isinstance(epochs, list) and len(epochs) == length:
         kept.setdefault("epoch", epochs)
@@ -146,6 +156,29 @@ def _history(path: str, data: Mapping[object, object]) -> Table | None:
                 cells[i][name] = cell
     config = {name: value for name, value in columns.items() if is_cell(value) and value is not None}
     return table_of_records(path, list(enumerate(cells, 1)), "keras", config=config, notes=notes)
+
+
+def _is_of_runs(data: Mapping[object, object]) -> bool:
+    """Whether each value is the history of a run, by the names of the runs: each has losses of its own."""
+    if len(data) < 2 or any(role_of_set(str(name)) is not None for name in data):
+        return False
+    return all(
+        isinstance(inner, Mapping)
+        and any(_is_loss(name) and isinstance(column, list) and column for name, column in flat(inner))
+        for inner in data.values()
+    )
+
+
+def _of_runs(path: str, data: Mapping[object, object]) -> Table | None:
+    """The rows of each, with the run's name in a column."""
+    records: list[tuple[int, dict[str, object]]] = []
+    notes: list[Skipped] = []
+    for name, inner in data.items():
+        table = _history(path, inner) if isinstance(inner, Mapping) else None
+        if table is not None:
+            notes += [Skipped(place=f"{name}, {note.place}", reason=note.reason) for note in table.notes]
+            records += [(len(records) + 1, {"run": str(name), **row.cells}) for row in table.rows]
+    return table_of_records(path, records, "keras", notes=notes)
 
 
 def _even(columns: Mapping[str, Sequence[object]]) -> bool:
@@ -196,6 +229,10 @@ def _lists_of_objects(
 def _of_training(rows: Sequence[Mapping[object, object]]) -> bool:
     names = {name for row in rows[:100] for name, value in flat(row) if is_number(value)}
     return any(map(_is_loss, names)) or (any(map(counts, names)) and not all(map(counts, names)))
+
+
+def _is_metric(name: str) -> bool:
+    return _is_loss(name) or rises(name) is not None
 
 
 def _is_loss(name: str) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.importers.attempts import begins
+from monitor.importers.scales import on_one_scale
 from monitor.importers.table import Skipped
 from monitor.roles import Role, role_of
 from monitor.wire import MAX_KEY, Columns
@@ -31,6 +32,7 @@ class ImportedRun:
         kind: what it is, such as "csv" or "wandb".
         origin: what stays the same when the source is read again; the run's id comes from it.
         name: the run's name at its source, or its path below the folder that was named.
+        part: which run of its file it is, "" where the file holds just one.
         project: the project at the source, None where it knows none.
         config: parameters, as plain data.
         status: "finished", "stopped" or "failed".
@@ -48,6 +50,7 @@ class ImportedRun:
     kind: str
     origin: str
     name: str
+    part: str = ""
     project: str | None = None
     group: str | None = None
     config: Mapping[str, object] = field(default_factory=dict)
@@ -71,6 +74,10 @@ class ImportedRun:
             if role in JUDGED:
                 found.setdefault(role, key)
         return found
+
+    def parts(self) -> tuple[str, ...]:
+        """Series that are parts of a composite loss."""
+        return tuple(key for key in self.keys if role_of(key) is Role.PART)
 
     def unmapped(self) -> tuple[str, ...]:
         """Series that are stored and shown but not judged, without the machine's own measurements."""
@@ -144,6 +151,7 @@ class PointList:
         config: Mapping[str, object],
         unit: Literal["step", "epoch"] | None,
         steps: str = "",
+        part: str = "",
         attempts: tuple[int, ...] | None = None,
     ) -> ImportedRun:
         """The points as the run of a file.
@@ -155,21 +163,37 @@ class PointList:
         """
         started, finished = self.span()
         points = self.columns(written_ms)
+        attempts = begins(points.key, points.step) if attempts is None else attempts
+        if not attempts:
+            points = self._on_one_scale(points)
         return ImportedRun(
             source=source,
             kind=kind,
             origin=origin,
             name=name,
+            part=part,
             config=config,
             started_ms=started,
             finished_ms=finished,
             keys=self.keys,
             points=points,
-            attempts=begins(points.key, points.step) if attempts is None else attempts,
+            attempts=attempts,
             unit=unit or _unit_of(self.keys, points),
             steps=steps,
             skipped=tuple(self.skipped.values()),
         )
+
+    def _on_one_scale(self, points: Columns) -> Columns:
+        """The points, those of series that count epochs at the steps of the training."""
+        train = next((i for i, key in enumerate(self.keys) if role_of(key) is Role.TRAIN), None)
+        if train is None:
+            return points
+        steps, moved = on_one_scale(points, train)
+        for i in moved:
+            self.skip(
+                f"series {self.keys[i]!r:.60}", f"counts epochs; it stands at the steps of {self.keys[train]!r:.60}"
+            )
+        return replace(points, step=steps) if moved else points
 
     def columns(self, time_ms: int) -> Columns:
         """The points.

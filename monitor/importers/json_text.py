@@ -105,12 +105,16 @@ def _mended(text: str) -> list[object] | dict[str, object] | None:
         return None
     depth = next((i for i, (token, _) in enumerate(open_at) if token == "["), 0)
     cut = commas[depth] if commas[depth] >= 0 else open_at[depth][1]
-    closers = "".join(_CLOSERS[token] for token, _ in reversed(open_at[: depth + 1]))
-    try:
-        whole: list[object] | dict[str, object] = json.loads(text[:cut] + closers)
-    except (ValueError, RecursionError):
-        return None
-    return whole
+    ends = "".join(_CLOSERS[token] for token, _ in reversed(open_at))
+    without_last = text[:cut] + ends[len(open_at) - depth - 1 :]
+    ended = text.rstrip().endswith(("}", "]", '"'))  # a number may go on
+    for whole in (text + ends, without_last) if ended else (without_last,):
+        try:
+            data: list[object] | dict[str, object] = json.loads(whole)
+        except (ValueError, RecursionError):
+            continue
+        return data
+    return None
 
 
 def _is_json(line: str) -> bool:

@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 
 from monitor.domain import Action, Diagnosis, Finding
-from monitor.importers.imported import JUDGED, ImportedRun
-from monitor.roles import Role, role_of
+from monitor.importers.imported import ImportedRun
+from monitor.roles import Role
 from monitor.rules import ROLE_CODES, Engine, EnginePoints, RulesConfig, State
 from monitor.rules.sketch.points import WEIGHT
 
@@ -65,13 +65,11 @@ def _points(run: ImportedRun, weights: Mapping[str, float]) -> tuple[EnginePoint
     codes = np.full(len(run.keys), _OTHER, np.uint8)
     places = np.zeros(len(codes), np.uint16)
     names: dict[str, int] = {name: i for i, name in enumerate(weights)}
-    chosen = run.mapped()
-    for i, key in enumerate(run.keys):
-        role = role_of(key)
-        if role is Role.PART:
-            codes[i], places[i] = ROLE_CODES[role], names.setdefault(key[len("loss/") :], len(names))
-        elif role in JUDGED and chosen.get(role) == key:
-            codes[i] = ROLE_CODES[role]
+    at = {key: i for i, key in enumerate(run.keys)}
+    for key in run.parts():
+        codes[at[key]], places[at[key]] = ROLE_CODES[Role.PART], names.setdefault(key[len("loss/") :], len(names))
+    for role, key in run.mapped().items():
+        codes[at[key]] = ROLE_CODES[role]
     role_codes = codes[run.points.key]
     seen = np.flatnonzero(role_codes != _OTHER)
     told = len(weights)

@@ -12,6 +12,7 @@ from typing import Final
 from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.csv import read_csv
 from monitor.importers.documents import read_json
+from monitor.importers.embedded import read_embedded
 from monitor.importers.table import Table, number_in
 from monitor.importers.text_log import read_log
 
@@ -70,7 +71,10 @@ def table_of_text(
     if pattern is not None:
         return read_log(name, text, pattern, growing=growing)
     try:
-        table = read_json(name, text) if text.lstrip()[0] in "{[" else read_csv(name, text)
+        if text.lstrip()[0] in "{[":
+            table = read_json(name, text)
+        else:
+            table = read_embedded(name, text) or read_csv(name, text)
     except FileUnreadable as problem:
         if suffix in TABLES:
             raise

@@ -11,7 +11,7 @@ from monitor.directions import rises
 from monitor.errors import NoHistory
 from monitor.importers.axes import Axes, axes_of
 from monitor.importers.imported import ImportedRun, PointList, by_role
-from monitor.importers.table import Cell, Row, Skipped, Table, cell_number, listed
+from monitor.importers.table import INDEX, Cell, Row, Skipped, Table, cell_number, listed
 from monitor.importers.times import time_ms
 from monitor.roles import Role, role_of
 
@@ -48,14 +48,17 @@ def run_of_table(table: Table, *, place: str, name: str, written_ms: int) -> Imp
         written_ms=written_ms,
         unit=axes.unit,
         steps=axes.said,
+        part=table.run,
     )
 
 
 def looks_like_training(table: Table) -> bool:
     """True where a table that nobody named, but a search found, holds curves of a training."""
-    if any(role_of(name) in (Role.TRAIN, Role.VAL) or rises(name) is not None for name in table.names):
+    if any(role_of(name) in (Role.TRAIN, Role.VAL) for name in table.names):
         return True
-    return table.kind == "csv" and axes_of(table).counted
+    if axes_of(table).counted:
+        return table.kind == "csv" or any(rises(name) is not None for name in table.names)
+    return table.kind != "csv" and INDEX in table.names and any(rises(name) is not None for name in table.names)
 
 
 def _epochs(table: Table, axes: Axes) -> list[float]:
@@ -73,7 +76,8 @@ def _series(table: Table, axes: Axes, points: PointList) -> list[str]:
             continue
         kinds = [_kind(row.cells.get(name)) for row in table.rows]
         numbers, texts = kinds.count("number"), kinds.count("text")
-        if numbers and numbers >= texts:
+        loss = role_of(name) in (Role.TRAIN, Role.VAL)
+        if (numbers and numbers >= texts) or (texts and loss):  # each broken cell of a loss is named
             found.append(name)
         elif texts:
             points.skip(f"column {name!r:.60}", "holds text")

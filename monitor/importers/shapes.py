@@ -7,6 +7,7 @@ of the file. And the one that holds no curve: a table of finished runs.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -19,6 +20,9 @@ from monitor.importers.names import EPOCHS, STEPS, counts, place, plain
 from monitor.importers.table import INDEX, Cell, Row, Skipped, Table, number_in
 from monitor.roles import Role, role_of, role_of_set
 
+_OF_RUNS: Final = (
+    "is a table of runs, one a row, {}: it holds the last values of each, but no curve; import the runs' own logs"
+)
 _METRICS: Final = frozenset(
     {"metric", "metric_name", "metricname", "name", "key", "tag", "variable", "series", "metric_key", "scalar"}
 )
@@ -31,6 +35,13 @@ _RUNS: Final = (
 _ENDED: Final = frozenset({"state", "status"})
 _NAMES: Final = frozenset({"name", "id", "run_name", "run_id", "display_name", "displayname"})
 _SETS: Final = frozenset({"phase", "set", "split", "mode", "subset", "partition", "stage", "dataset", "data", "type"})
+_EPISODE: Final = {"r": "episode/reward", "l": "episode/length", "t": "episode/seconds"}
+_SEARCHED: Final = frozenset({
+    "batch_size", "hidden_size", "hidden_dim", "num_layers", "n_layers", "n_estimators", "max_depth", "dropout",
+    "dropout_rate", "optimizer", "weight_decay", "num_epochs", "n_epochs", "window_size", "momentum", "activation",
+    "seq_len", "num_params",
+})  # fmt: skip
+"""Columns of what is chosen once for a run."""
 _CHART: Final = re.compile(r"(?P<run>.+?) - (?P<metric>.+?)(?P<extreme>__MIN|__MAX)?")
 _TENSORBOARD: Final = re.compile(r"(?:run-)?(?P<run>.*?)-tag-(?P<tag>.+)")
 _TERM: Final = re.compile(r"(?P<set>train|val|valid|validation|eval)[/_](?P<term>.+)", re.IGNORECASE)
@@ -43,7 +54,25 @@ def curves_in(table: Table) -> list[Table]:
         NoHistory: it is a table of finished runs.
     """
     tables = _of_chart(table) or _by_run(table)
-    return [_with_totals(_by_set(_wide(_one_curve(each)))) for each in tables]
+    return [_with_totals(_by_set(_wide(_one_curve(_of_episodes(each))))) for each in tables]
+
+
+def _of_episodes(table: Table) -> Table:
+    """A table as `Monitor` of Stable-Baselines and Gym writes it, a row for each episode: its steps are summed up.
+
+    Source: stable_baselines3/common/monitor.py: `r` is the reward, `l` the length, `t` the seconds since the start.
+    """
+    if not {"r", "l", "t"} <= set(table.names):
+        return table
+    done = 0.0
+    rows = []
+    for row in table.rows:
+        length = number_in(row.cells.get("l"))
+        done += 0.0 if math.isnan(length) else length
+        renamed = {_EPISODE.get(name, name): cell for name, cell in row.cells.items()}
+        rows.append(Row(row.number, {"timesteps": done, **renamed}))
+    names = ("timesteps", *(_EPISODE.get(name, name) for name in table.names))
+    return replace(table, names=names, rows=tuple(rows))
 
 
 def _of_chart(table: Table) -> list[Table]:
@@ -119,22 +148,37 @@ def _refuse_summaries(table: Table, by_name: dict[str, str]) -> None:
     Raises:
         NoHistory: each row is a run.
     """
-    if len(table.rows) < 2 or plain("value") in by_name:
+    if len(table.rows) < 2 or _is_long(table):
         return
     steps = [name for name in table.names if place(name, STEPS) is not None or place(name, EPOCHS) is not None]
     label = next((by_name[name] for name in (*_NAMES, *_RUNS) if name in by_name), None)
     ended = next((by_name[name] for name in _ENDED if name in by_name), None)
     if label is None and ended is None:
+        if not steps and INDEX not in table.names and len(_SEARCHED.intersection(by_name)) > 1:
+            raise NoHistory(table.path, _OF_RUNS.format("each with its own parameters"))
         return
     labels = [str(row.cells.get(label)) for row in table.rows] if label else []
     apart = len(set(labels)) == len(labels) > 0 and not all(text.replace(".", "").isdigit() for text in labels)
     still = not any(_counts_up(table, name) for name in steps)
     if still and (apart or (ended is not None and not steps)):
         said = f"each with its own {label!r:.60}" if apart else f"each with its {ended!r:.60}"
-        raise NoHistory(
-            table.path, f"is a table of runs, one a row, {said}: it holds the last values of each, but no curve; "
-            "import the runs' own logs"
-        )  # fmt: skip
+        raise NoHistory(table.path, _OF_RUNS.format(said))
+
+
+def _is_long(table: Table) -> bool:
+    """Whether each row is a point, with its metric's name in a column."""
+    return _metric_and_value(table) is not None
+
+
+def _metric_and_value(table: Table) -> tuple[str, str] | None:
+    """The columns of the metric's name and of its value; None where a row is not a point."""
+    plainly = {name: plain(name.rsplit("/", 1)[-1]) for name in table.names}
+    metrics = [name for name, known in plainly.items() if known in _METRICS]
+    values = [name for name, known in plainly.items() if known in _VALUES]
+    if len(metrics) != 1 or len(values) != 1:
+        return None
+    names = [str(row.cells.get(metrics[0])) for row in table.rows]
+    return (metrics[0], values[0]) if len(set(names)) < len(names) or len(names) == 1 else None
 
 
 def _counts_up(table: Table, name: str) -> bool:
@@ -146,7 +190,7 @@ def _counts_up(table: Table, name: str) -> bool:
 
 def _one_curve(table: Table) -> Table:
     """A table of nothing but steps, times and one column of values: that is the metric which the file is called by."""
-    values = [name for name in table.names if plain(name) in _VALUES]
+    values = [name for name in table.names if plain(name) in _VALUES or (name == "0" and INDEX in table.names)]
     others = [name for name in table.names if name not in values and not counts(name) and name != INDEX]
     if len(values) != 1 or any("time" not in plain(name) for name in others) or not table.header:
         return table
@@ -161,11 +205,10 @@ def _one_curve(table: Table) -> Table:
 
 def _wide(table: Table) -> Table:
     """A table with a row for each point as one with a column for each metric."""
-    metrics = [name for name in table.names if plain(name.rsplit("/", 1)[-1]) in _METRICS]
-    values = [name for name in table.names if plain(name.rsplit("/", 1)[-1]) in _VALUES]
-    if len(metrics) != 1 or len(values) != 1 or metrics == values:
+    columns = _metric_and_value(table)
+    if columns is None:
         return table
-    (metric,), (value,) = metrics, values
+    metric, value = columns
     kept = [name for name in table.names if name not in (metric, value)]
     found: dict[str, None] = {}
     rows = []

@@ -14,15 +14,17 @@ INDEX: Final = ""
 """The column that numbers the rows where no column that counts does: the index of a data frame."""
 TORN: Final = "is cut short; its writer was killed there"
 _DECIMAL_COMMA: Final = re.compile(r"[-+]?\d*,\d+(e[-+]?\d+)?")
+_PERCENT: Final = re.compile(r"([-+]?[\d.]+) ?%")
+_REPR: Final = re.compile(r"(?:tensor|array|(?:np|numpy)\.(?:float|int)\d+)\(\[{0,2}([-+\w.]+)\]{0,2}[,)].*")
+"""A number as PyTorch and NumPy print it: "tensor(0.5, device='cuda:0')", "np.float32(0.5)"."""
 _BLANK: Final = frozenset({"", "-", "none", "null", "n/a", "na"})
-_SPECIAL: Final = {
-    "nan": math.nan,
+_SPECIAL: Final[Mapping[str, float]] = {
     "-nan": math.nan,
     "1.#qnan": math.nan,
     "1.#ind": math.nan,
     "-1.#ind": math.nan,
-    **dict.fromkeys(("inf", "+inf", "infinity", "+infinity", "1.#inf"), math.inf),
-    **dict.fromkeys(("-inf", "-infinity", "-1.#inf"), -math.inf),
+    "1.#inf": math.inf,
+    "-1.#inf": -math.inf,
 }
 
 
@@ -156,26 +158,30 @@ def cell_number(cell: Cell) -> float | None:
         raise ValueError(f"is not a number: {cell}")
     if isinstance(cell, int | float):
         return float(cell)
-    low = cell.strip().lower()
+    try:
+        if "_" in cell:  # float() takes 1_000
+            raise ValueError
+        return float(cell)
+    except ValueError:
+        low = cell.strip().lower()
     if low in _BLANK:
         return None
-    if low in _SPECIAL:
-        return _SPECIAL[low]
-    try:
-        if "_" in low:  # float() takes 1_000
-            raise ValueError
-        return float(low)
-    except ValueError:
-        return _spelt(low)
+    return _SPECIAL[low] if low in _SPECIAL else _spelt(low)
 
 
 def _spelt(text: str) -> float:
-    """A number with a decimal comma, or progress such as "40/100"."""
+    """A number as people and libraries print it: "0,5", "40/100", "98.5 %", "tensor(0.5)"."""
     done, slash, of = text.partition("/")
     if slash and done.isdecimal() and of.isdecimal():
         return float(done)
     if _DECIMAL_COMMA.fullmatch(text):
         return float(text.replace(",", "."))
+    printed = _PERCENT.fullmatch(text) or _REPR.fullmatch(text)
+    if printed is not None and "_" not in printed[1]:
+        try:
+            return float(printed[1])
+        except ValueError:
+            pass
     raise ValueError(f"is not a number: {text!r:.60}")
 
 

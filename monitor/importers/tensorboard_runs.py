@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate, chain, pairwise, zip_longest
+from itertools import accumulate, pairwise, zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -70,9 +70,7 @@ def read_event_run(shown: str, place: str, name: str, parts: Mapping[str, Sequen
     attempts = []
     for rounds in zip_longest(*(_rounds(stream) for _, stream in streams), fillvalue=()):
         begin = len(points)
-        found = [(part, scalar) for (part, _), each in zip(streams, rounds, strict=True) for scalar in each]
-        reached = chain.from_iterable(accumulate((scalar.step for scalar in each), max) for each in rounds)
-        for _, (part, scalar) in sorted(zip(reached, found, strict=True), key=lambda each: each[0]):
+        for part, scalar in _merged([(part, found) for (part, _), found in zip(streams, rounds, strict=True)]):
             points.add(_key(part, scalar.tag), scalar.step, scalar.value, scalar.time_ms)
         if 0 < begin < len(points):
             attempts.append(begin)
@@ -114,6 +112,16 @@ def _rounds(stream: Sequence[Scalar]) -> list[Sequence[Scalar]]:
     keys = [tags.setdefault(scalar.tag, len(tags)) for scalar in stream]
     bounds = (0, *begins(keys, [scalar.step for scalar in stream]), len(stream))
     return [stream[begin:end] for begin, end in pairwise(bounds)]
+
+
+def _merged(streams: Sequence[tuple[str, Sequence[Scalar]]]) -> Iterator[tuple[str, Scalar]]:
+    """What was written to several folders, as it was logged: by the times, and without such by the steps."""
+    all_of = [(part, scalar) for part, found in streams for scalar in found]
+    times = [scalar.time_ms for _, scalar in all_of]
+    if len(streams) > 1 and min(times, default=0) == max(times, default=0):
+        times = [step for _, found in streams for step in accumulate((scalar.step for scalar in found), max)]
+    order = sorted(range(len(all_of)), key=times.__getitem__) if len(streams) > 1 else range(len(all_of))
+    return (all_of[i] for i in order)
 
 
 def _lone(parts: dict[str, Sequence[Path]]) -> Mapping[str, Sequence[Path]]:
