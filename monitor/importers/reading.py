@@ -71,10 +71,7 @@ def table_of_text(
     if pattern is not None:
         return read_log(name, text, pattern, growing=growing)
     try:
-        if text.lstrip()[0] in "{[":
-            table = read_json(name, text)
-        else:
-            table = read_embedded(name, text) or read_csv(name, text)
+        table = _structured(name, text)
     except FileUnreadable as problem:
         if suffix in TABLES:
             raise
@@ -82,6 +79,12 @@ def table_of_text(
     if suffix in TABLES or table.kind != "csv" or not _is_prose(table):
         return table
     return _log_or(None, name, text, growing=growing)
+
+
+def _structured(name: str, text: str) -> Table:
+    if text.lstrip()[0] in "{[":
+        return read_json(name, text)
+    return read_embedded(name, text) or read_csv(name, text)
 
 
 def _log_or(problem: FileUnreadable | None, name: str, text: str, *, growing: bool) -> Table:
