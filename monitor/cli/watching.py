@@ -16,8 +16,9 @@ from rich.table import Table
 from monitor import settings as settings_
 from monitor.cli.curves import PATTERN
 from monitor.domain import Action, RunInfo
+from monitor.domain.formats import number
 from monitor.roles import Role
-from monitor.screen import ACTIONS, STATUSES, ago, escape, number, out, sparkline
+from monitor.screen import ACTIONS, STATUSES, escape, out, sparkline
 
 if TYPE_CHECKING:
     from monitor.importers import ImportedRun
@@ -215,7 +216,7 @@ def _table(rows: Sequence[Row]) -> Table:
         )  # fmt: skip
     if not rows:
         table.add_row("[dim]nothing yet[/]", *[""] * 7)
-    table.caption = f"[dim]{ago(int(time.time() * 1000))}; Ctrl-C ends the watch, not the trainings[/]"
+    table.caption = f"[dim]{time.strftime('%H:%M:%S')}; Ctrl-C ends the watch, not the trainings[/]"
     return table
 
 

@@ -181,8 +181,10 @@ def _weights(data: Data, note: Note) -> dict[str, object] | None:
 
 def _output(data: Data, note: Note) -> dict[str, object] | None:
     """A piece of what a training wrote; control codes stay, as they are part of it."""
-    found = line(data.get("text") or "", MAX_TEXT, "output.text", note)
+    given = data.get("text")
+    found = "" if given is None else line(given, MAX_TEXT, "output.text", note)
     if not found:
+        note("dropped", "output", shown(given), 1)
         return None
     at = data.get("step")
     return {
