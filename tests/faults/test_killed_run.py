@@ -44,6 +44,7 @@ def test_fifty_kills_lose_and_double_nothing(tmp_path):
         process.send_signal(signal.SIGKILL)
         text += process.stdout.read()
         process.wait()
+        process.stdout.close()
         shown[name] = [int(step) for step in re.findall(rb"step (\d+) loss [\d.e-]+\n", text)]
     left = sync(settings.journal_dir, own_destination(settings)).left
     assert left == ()
