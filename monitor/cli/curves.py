@@ -65,6 +65,7 @@ def diagnose(
         err.print(f"[dim]steps: {escape(curves.run.steps or 'as logged')}{again}[/]")
     for what in curves.left_out:
         err.print(f"[yellow]note: {escape(what)}[/]")
+    err.print(f"[dim]{escape(curves.reading.line())}[/]")
     emit(found.to_dict(), diagnosis_text(found), json)
 
 

@@ -171,9 +171,8 @@ def _sink(settings: Settings) -> Sink:
 
 def _print(summary: _Summary) -> None:
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for column, right in (("run", False), ("name", False), ("from", False), ("steps", False), ("points", True),
-                          ("train", False), ("val", False), ("not judged", False), ("", False)):  # fmt: skip
-        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    for column in ("run", "name", "from", "steps", "points", "train", "val", "goal", "not judged", ""):
+        table.add_column(column, justify="right" if column == "points" else "left", overflow="fold")
     for run, sent in summary.stored:
         mapped = run.mapped()
         table.add_row(
@@ -184,6 +183,7 @@ def _print(summary: _Summary) -> None:
             number(len(run.points)),
             escape(mapped.get(Role.TRAIN, "-")),
             escape(mapped.get(Role.VAL, "-")),
+            escape(mapped.get(Role.GOAL, "-")),
             escape(_some(run.unmapped())),
             "[dim]was there[/]" if sent.known else "",
         )

@@ -14,7 +14,7 @@ from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.imported import ImportedRun, NotTraining
 from monitor.importers.sources import read_runs
 from monitor.importers.table import listed
-from monitor.roles import Role
+from monitor.roles import Reading, Role
 
 Series = NDArray[np.float64]
 
@@ -33,6 +33,8 @@ class Curves:
         unmapped: series that no role fits.
         columns: by role, the series it was taken from.
         left_out: what the source holds beside and is not read, a phrase each.
+        goal: the metric that the training is for, float64 (k, 2), or None.
+        reading: what the names were taken for.
         run: as it was read.
     """
 
@@ -45,6 +47,8 @@ class Curves:
     unmapped: tuple[str, ...] = ()
     columns: Mapping[Role, str]
     left_out: tuple[str, ...] = ()
+    goal: Series | None = None
+    reading: Reading = field(default_factory=Reading)
     run: ImportedRun
 
 
@@ -107,7 +111,7 @@ def curves_of_run(run: ImportedRun, *left_out: str) -> Curves:
         FileUnreadable: it has no losses.
     """
     chosen = dict(run.mapped())
-    if Role.TRAIN not in chosen and Role.VAL not in chosen:
+    if chosen.keys().isdisjoint((Role.TRAIN, Role.VAL, Role.GOAL)):
         raise NoHistory(run.source, f"no series of losses among: {listed(run.keys)}")
 
     def series(role: Role) -> Series | None:
@@ -124,6 +128,8 @@ def curves_of_run(run: ImportedRun, *left_out: str) -> Curves:
         unmapped=run.unmapped(),
         columns=chosen,
         left_out=(*(f"{note.place} {note.reason}" for note in run.skipped), *left_out),
+        goal=series(Role.GOAL),
+        reading=run.reading(),
         run=run,
     )
 

@@ -9,15 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.importers.attempts import begins
 from monitor.importers.scales import on_one_scale
 from monitor.importers.table import Skipped
-from monitor.roles import Role, role_of
+from monitor.roles import NOTHING, Reading, Role, Said, read, role_of
 from monitor.wire import MAX_KEY, Columns
 
-JUDGED: Final = (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.LR)
 _ORDER: Final = {Role.LR: 0, Role.GRAD_NORM: 1, Role.TRAIN: 2, Role.VAL: 4}
 _MOST_KEYS: Final = 65_535
 _NO_TIME: Final = 0
@@ -44,6 +42,7 @@ class ImportedRun:
         unit: what the steps count.
         steps: how the steps were found, in a few words; "" where the source says them itself.
         skipped: what is not stored.
+        said: what the user says of the series' names.
     """
 
     source: str
@@ -65,24 +64,26 @@ class ImportedRun:
     unit: Literal["step", "epoch"] = "step"
     steps: str = ""
     skipped: tuple[Skipped, ...] = ()
+    said: Said = NOTHING
+
+    def reading(self) -> Reading:
+        """What the names of the series are taken for, as the store reads them."""
+        return read(self.keys, self.said)
 
     def mapped(self) -> Mapping[Role, str]:
-        """By role that is judged, the series that has it: the first one, as the store chooses."""
-        found: dict[Role, str] = {}
-        for key in self.keys:
-            role = role_of(key)
-            if role in JUDGED:
-                found.setdefault(role, key)
-        return found
+        """By role that is judged, the series that has it, as the store chooses."""
+        return self.reading().judged
 
     def parts(self) -> tuple[str, ...]:
         """Series that are parts of a composite loss."""
-        return tuple(key for key in self.keys if role_of(key) is Role.PART)
+        return tuple(key for key, role in self.reading().roles.items() if role is Role.PART)
 
     def unmapped(self) -> tuple[str, ...]:
         """Series that are stored and shown but not judged, without the machine's own measurements."""
-        judged = set(self.mapped().values())
-        return tuple(key for key in self.keys if key not in judged and role_of(key) not in (Role.SYSTEM, Role.PART))
+        reading = self.reading()
+        aside = {Role.SYSTEM, Role.PART}
+        judged = set(reading.judged.values())
+        return tuple(key for key, role in reading.roles.items() if key not in judged and role not in aside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +186,10 @@ class PointList:
 
     def _on_one_scale(self, points: Columns) -> Columns:
         """The points, those of series that count epochs at the steps of the training."""
-        train = next((i for i, key in enumerate(self.keys) if role_of(key) is Role.TRAIN), None)
-        if train is None:
+        loss = read(self.keys).judged.get(Role.TRAIN)
+        if loss is None:
             return points
+        train = self.keys.index(loss)
         steps, moved = on_one_scale(points, train)
         for i in moved:
             self.skip(
@@ -227,11 +229,11 @@ def _unit_of(keys: Sequence[str], points: Columns) -> Literal["step", "epoch"]:
 
     Nobody goes through the validation set after every optimiser step.
     """
-    steps: dict[Role, NDArray[np.int64]] = {}
-    for i, key in enumerate(keys):
-        role = role_of(key)
-        if role in (Role.TRAIN, Role.VAL) and role not in steps:
-            steps[role] = np.unique(points.step[points.key == i])
+    steps = {
+        role: np.unique(points.step[points.key == keys.index(key)])
+        for role, key in read(keys).judged.items()
+        if role in (Role.TRAIN, Role.VAL)
+    }
     train, val = steps.get(Role.TRAIN), steps.get(Role.VAL)
     if train is None or val is None or len(train) < 2 or not np.array_equal(train, val):
         return "step"

@@ -16,7 +16,7 @@ import numpy as np
 
 from monitor.domain import Action, Diagnosis, Finding
 from monitor.importers.imported import ImportedRun
-from monitor.roles import Role
+from monitor.roles import GAME, Role
 from monitor.rules import ROLE_CODES, Engine, EnginePoints, RulesConfig, State
 from monitor.rules.sketch.points import WEIGHT
 
@@ -40,7 +40,7 @@ def judge(
         unit: what a step counts, instead of the run's own.
         weights: what each part of the loss is multiplied with in the total.
     """
-    engine = Engine(config)
+    engine, loss = Engine(config), GAME if loss is None and run.reading().game else loss
     points, first = _points(run, weights or {})
     state = engine.start(unit or run.unit, loss, run.config)
     findings: list[Finding] = []
@@ -78,9 +78,14 @@ def _points(run: ImportedRun, weights: Mapping[str, float]) -> tuple[EnginePoint
     step = np.concatenate((np.full(told, -math.inf), run.points.step[seen].astype(float)))
     value = np.concatenate((np.fromiter(weights.values(), float, told), run.points.value[seen]))
     part = np.concatenate((np.arange(told, dtype=np.uint16), places[run.points.key[seen]]))
-    return EnginePoints(role_codes, step, value, part if names else None, tuple(names)), first
+    reading = run.reading()
+    goal = reading.judged.get(Role.GOAL)
+    named = None if goal is None else (goal, reading.goal_rises is not False)
+    return EnginePoints(role_codes, step, value, part if names else None, tuple(names), named), first
 
 
 def _between(points: EnginePoints, begin: int, end: int) -> EnginePoints:
     part = None if points.part is None else points.part[begin:end]
-    return EnginePoints(points.role[begin:end], points.step[begin:end], points.value[begin:end], part, points.names)
+    return EnginePoints(
+        points.role[begin:end], points.step[begin:end], points.value[begin:end], part, points.names, points.goal
+    )

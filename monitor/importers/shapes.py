@@ -18,7 +18,7 @@ from typing import Final
 from monitor.errors import NoHistory
 from monitor.importers.names import EPOCHS, STEPS, counts, place, plain
 from monitor.importers.table import INDEX, Cell, Row, Skipped, Table, number_in
-from monitor.roles import Role, role_of, role_of_set
+from monitor.roles import Role, read, role_of, role_of_set
 
 _OF_RUNS: Final = (
     "is a table of runs, one a row, {}: it holds the last values of each, but no curve; import the runs' own logs"
@@ -275,13 +275,15 @@ def _with_totals(table: Table) -> Table:
 
     Ultralytics writes `train/box_loss`, `train/cls_loss` ..., `val/box_loss` ..., and minimises the sum.
     """
-    if any(role_of(name) in (Role.TRAIN, Role.VAL) for name in table.names):
-        return table
     sides: dict[bool, dict[str, str]] = {True: {}, False: {}}
     for name in table.names:
         match = _TERM.fullmatch(name)
         if match and "loss" in match["term"].lower():
             sides[match["set"].lower() == "train"][match["term"]] = name
+    judged = read(table.names).judged
+    wholes = {judged.get(Role.TRAIN), judged.get(Role.VAL)} - {None, *sides[True].values(), *sides[False].values()}
+    if wholes:
+        return table
     terms = [term for term in sides[True] if term in sides[False]]
     if len(terms) < 2 or len(terms) < max(map(len, sides.values())):
         return table

@@ -34,7 +34,8 @@ class TestCsv:
         assert curves.grad_norm.tolist() == [[0, 2.5], [1, 2.0]]
         assert curves.lr is not None
         assert curves.lr.tolist() == [[0, 0.1], [1, 0.1]]
-        assert curves.unmapped == ("accuracy",)
+        assert curves.columns[Role.GOAL] == "accuracy"
+        assert curves.unmapped == ()
         assert curves.unit == "step"
         assert curves.columns[Role.TRAIN] == "train_loss"
 
@@ -139,7 +140,7 @@ class TestWhatCannotBeRead:
             ("step,loss\n0,1,2\n", "row 2", "3 cells"),
             ("step,loss\n0\n", "row 2", "1 cells"),
             ("0,1\n1,2\n", "row 1", "name the columns"),
-            ("step,accuracy\n0,1\n", "", "no series of losses among: accuracy"),
+            ("step,widgets\n0,1\n", "", "no series of losses among: widgets"),
             ('step,loss\n0,"1\n', "row ", "end"),
             ('{"step": 0,\n"loss": 1 "acc": 2}\n', "line 2", "not JSON"),
             ('["a", "b"]', "row 1", "object"),

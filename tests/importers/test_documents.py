@@ -8,6 +8,7 @@ import pytest
 
 from monitor.errors import FileUnreadable
 from monitor.importers import ImportedRun, NotTraining, read_curves, read_runs
+from monitor.roles import Role
 
 
 def write(folder: Path, data: object, name: str = "trainer_state.json") -> Path:
@@ -42,7 +43,7 @@ def test_a_keras_history(tmp_path: Path, wrapped: bool) -> None:
     assert curves.train[:2].tolist() == [[first, 3.0], [first + 1, 2.0]]
     assert np.isnan(curves.train[2, 1])
     assert curves.unit == "epoch"
-    assert curves.unmapped == ("accuracy",)
+    assert curves.columns[Role.GOAL] == "accuracy"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_a_keras_history(tmp_path: Path, wrapped: bool) -> None:
         ({"log_history": []}, "log_history", "empty"),
         ({"log_history": [5]}, "log_history entry 1", "object"),
         ({"loss": []}, "", "no epochs"),
-        ({"loss": ["x", "y"], "acc": [0.1, 0.2]}, "", "no series of losses among: acc"),
+        ({"loss": ["x", "y"], "widgets": [0.1, 0.2]}, "", "no series of losses among: widgets"),
     ],
 )
 def test_what_does_not_fit_is_named_with_its_place(tmp_path: Path, data: object, place: str, problem: str) -> None:
