@@ -153,8 +153,8 @@ def _events(run: ImportedRun, project: str | None, name: str | None) -> tuple[Ev
     }
     origin = {
         "imported": {
-            "source": run.source, "kind": run.kind, "started_ms": started, "finished_ms": run.finished_ms,
-            "unit": run.unit, "steps": run.steps,
+            "source": run.source, "kind": run.kind, "origin": run.origin,
+            "started_ms": started, "finished_ms": run.finished_ms, "unit": run.unit, "steps": run.steps,
         }
     }  # fmt: skip
     end = {"status": run.status, "error": run.error}

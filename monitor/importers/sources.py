@@ -1,4 +1,4 @@
-"""What a person names to import: a file, a folder that is searched, or the address of a server."""
+"""What a person names to import: a file, a folder that is searched, or the address of an MLflow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.folders import reader_of
 from monitor.importers.imported import ImportedRun, NotTraining
 from monitor.importers.mlflow_files import META, is_run, read_run_folder
-from monitor.importers.mlflow_server import is_address, read_server
+from monitor.importers.mlflow_source import is_address, read_address, without_password
 from monitor.importers.reading import TABLES, read_table
 from monitor.importers.rows import looks_like_training, run_of_table
 from monitor.importers.shapes import curves_in
@@ -46,7 +46,8 @@ class Source:
     Attributes:
         shown: as the user knows it.
         name: the run's name, where the source has none of its own.
-        path: the file or folder; None for a server.
+        path: the file or folder; None for an MLflow.
+        place: what stays the same wherever it is named from; an MLflow's address as it was given.
         parts: the event files, where it is a folder of such.
         searched: a search found it; nobody named it.
         problem: why it cannot be looked into; "" where it can.
@@ -66,7 +67,7 @@ class Source:
 
     @property
     def many(self) -> bool:
-        """True where it may hold several runs: a server, unless the address is that of one run."""
+        """True where it may hold several runs: an MLflow, unless the address is that of one run."""
         return self.path is None and "runs/" not in self.shown
 
     def read(self, twins: Twins | None = None) -> Iterator[Found]:
@@ -90,7 +91,7 @@ class Source:
             if self.problem:
                 raise FileUnreadable(self.shown, "", self.problem.lower())
             if self.path is None:
-                yield from read_server(self.shown)
+                yield from read_address(self.place)
             elif self.parts:
                 yield read_event_run(self.shown, self.place, self.name, self.parts)
             elif self.path.name == META:
@@ -135,7 +136,7 @@ def read_runs(source: str | Path, pattern: str | None = None) -> Iterator[Found]
     """Every run of a source with all its series.
 
     Args:
-        source: a file, a folder that is searched, `-` for standard input, or the address of an MLflow server.
+        source: a file, a folder that is searched, `-` for standard input, or the address of an MLflow.
         pattern: for text logs, a regular expression with named groups instead of what is known.
 
     Returns:
@@ -154,7 +155,7 @@ def sources(source: str | Path, pattern: str | None = None) -> list[Source]:
     """
     shown = str(source)
     if is_address(shown):
-        return [Source(shown=shown)]
+        return [Source(shown=without_password(shown), place=shown)]
     path = Path(source)
     if path.is_dir():
         return _search(path, pattern)

@@ -32,8 +32,8 @@ _log = logging.getLogger(__name__)
 class Mirror(Protocol):
     """A copy of the runs elsewhere, kept up to date."""
 
-    def sync(self, store: Store, now_ms: int) -> int:
-        """Copy what changed; how many runs that were."""
+    def sync(self, store: Store, now_ms: int, link: Callable[[str], str | None]) -> int:
+        """Copy what changed; how many runs that were. `link` gives the address of a run's page by the run's id."""
         ...
 
 
@@ -176,7 +176,7 @@ class Jobs:
 
     def _sync(self) -> None:
         assert self._mirror is not None
-        self._mirror.sync(self._store, self._clock())
+        self._mirror.sync(self._store, self._clock(), self._link)
 
     def _compact(self) -> None:
         for run_id in self._store.compactable():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Unpack
 
@@ -235,6 +235,13 @@ class Reads(Database):
         """The files that the loop saved, in the order in which it said so."""
         with self._read() as connection:
             return _checkpoints(connection, run_id)
+
+    def capture(self, run_id: str) -> Mapping[str, object]:
+        """What was recorded of a run's surroundings; empty where nothing was."""
+        query = select(RUNS.c.capture).where(RUNS.c.run_id == run_id)
+        with self._read() as connection:
+            found = connection.execute(query).scalar_one_or_none()
+        return found if isinstance(found, Mapping) else {}
 
     def events(self, run_id: str) -> tuple[Event, ...]:
         """Everything that happened in a run besides points, in the order of arrival."""

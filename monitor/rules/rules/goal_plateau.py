@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
-from monitor.rules.rule import Reading, Spec, Threshold
+from monitor.rules.rule import Evidence, Reading, Spec, Threshold
 
 
 class GoalPlateau:
@@ -40,7 +40,7 @@ class GoalPlateau:
         gain = before - after
         if gain > max(limits["gain"] * goal.way, goal.noise) * (1.5 if firing else 1.0):
             return None
-        evidence = {
+        evidence: Evidence = {
             "goal": goal.goal.name, "best": goal.goal.best, "best_step": goal.curve.best_step,
             "now": goal.goal.shown(goal.level), "gained": goal.gained,
         }  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
-from monitor.rules.rule import Reading, Spec, Threshold
+from monitor.rules.rule import Evidence, Reading, Spec, Threshold
 
 
 class GoalUnstable:
@@ -42,7 +42,7 @@ class GoalUnstable:
             return None
         if goal.swing <= limits["swing"] * goal.way * (0.7 if firing else 1.0):
             return None
-        evidence = {"goal": goal.goal.name, "swing": goal.swing, "way": goal.way, "limit": limits["swing"]}
+        evidence: Evidence = {"goal": goal.goal.name, "swing": goal.swing, "way": goal.way, "limit": limits["swing"]}
         return Reading(goal.step[goal.closed // 2], evidence)
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
