@@ -151,6 +151,9 @@ def banner(rec: Recommendation, *, live: bool, tone: str = "") -> Markup:
     if rec.best_step is not None:
         facts.append(("best step", step(rec.best_step), "best-step"))
         facts.append(("loss there", number(rec.best_val_loss), "best-loss"))
+    if rec.best_goal is not None:
+        facts.append((f"best {rec.goal}", number(rec.best_goal), "best-goal"))
+        facts.append(("at step", step(rec.best_goal_step), "best-goal-step"))
     if rec.stop_step is not None:
         facts.append(("stop advised since", f"step {step(rec.stop_step)}", "stop-step"))
     elif rec.first_stop_step is not None:

@@ -38,15 +38,16 @@ _ROLE_WORDS: Final = {
     Role.GRAD_NORM: "gradient norm",
     Role.LR: "learning rate",
     Role.PART: "part of the loss",
+    Role.GOAL: "goal",
     Role.SYSTEM: "machine",
     Role.UNMAPPED: "unmapped",
 }
-_INTEREST: Final = (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.LR, Role.PART, Role.UNMAPPED, Role.SYSTEM)
+_INTEREST: Final = (Role.TRAIN, Role.VAL, Role.GOAL, Role.GRAD_NORM, Role.LR, Role.PART, Role.UNMAPPED, Role.SYSTEM)
 EVENT_LIMIT: Final = 200
 CAPTURED: Final = "capture"
 """The kind of the events that say what a run ran in; they have a tab of their own."""
 NOT_A_LOSS: Final = (
-    "No series is taken for a loss, so the rules have nothing to judge and no advice to give. "
+    "No series is taken for a loss or a goal, so the rules have nothing to judge and no advice to give. "
     "A loss is found by its name, such as train/loss or val_loss."
 )
 _PAGE: Final = "run_page"
@@ -65,19 +66,27 @@ def header(seen: RunSnapshot, now_ms: int, zone: tzinfo, *, stale: bool = False)
         ("started", hover(ago(run.created_ms, now_ms), clock(run.created_ms, zone))),
         ("took" if run.finished_ms else "for", duration(run.took_ms(now_ms))),
     ]
+    goal = seen.judged(Role.GOAL)
+    if goal is not None:
+        facts.insert(3, (goal.key, number(goal.last)))
     if skill.comparable(run):
         facts.insert(3, ("skill", fill(_PAGE, "score", found=pieces.score(run))))
     if run.attempt > 1:
         facts.append(("attempt", str(run.attempt)))
     verdict = pieces.verdict(run) if seen.series or run.verdict != "too_early" else badge("none", "nothing logged yet")
-    if seen.series and not seen.main():
+    if seen.series and not _judged(seen):
         verdict = badge("none", "not judged")
     return fill(_PAGE, "header", run=run, verdict=verdict, facts=facts, notes=_notes(run, now_ms), stale=stale)
 
 
+def _judged(seen: RunSnapshot) -> bool:
+    """True where the rules have something to judge: a loss, or the metric that the training is for."""
+    return any(seen.judged(role) is not None for role in (*MAIN_ROLES, Role.GOAL))
+
+
 def advice(seen: RunSnapshot) -> Markup:
     """What is advised and why; that there is nothing to judge, where no series is taken for a loss."""
-    run, judged = seen.info, bool(seen.main())
+    run, judged = seen.info, _judged(seen)
     if not judged and seen.series:
         return pieces.not_judged("Not judged", NOT_A_LOSS)
     if not judged:

@@ -28,6 +28,7 @@ from monitor.domain import (
     RunStatus,
     Severity,
 )
+from monitor.roles import Role
 from monitor.store import Store
 
 from .conftest import NOW_MS, Show, a_run, finding, logged, snapshot
@@ -188,7 +189,7 @@ def test_the_last_step_stands_in_a_node_of_its_own() -> None:
 
 
 def test_unmapped_and_unjudged_series_are_shown_as_such() -> None:
-    body = run_page.series(snapshot(("train/loss", "loss", "accuracy")))
+    body = run_page.series(snapshot(("train/loss", "loss", "tokens_seen")))
     assert "training loss, not judged" in body
     assert ">unmapped<" in body
 
@@ -298,7 +299,7 @@ def test_how_long_a_projects_runs_are_kept_stands_over_its_list(
 
 
 def test_a_run_without_a_loss_is_not_said_to_be_fine() -> None:
-    for seen in (snapshot(("accuracy",)), snapshot(("accuracy",), status=RunStatus.FINISHED)):
+    for seen in (snapshot(("tokens_seen",)), snapshot(("tokens_seen",), status=RunStatus.FINISHED)):
         advice = run_page.advice(seen)
         assert "Not judged" in advice and "lm-act-none" in advice
         assert "o reason to stop" not in advice and "lm-act-continue" not in advice
@@ -395,3 +396,18 @@ def test_alerts_are_narrowed_to_what_still_fires_and_to_a_kind() -> None:
     assert left("resolved") == [5, 2]
     assert left("not delivered", "lost") == [3, 2]
     assert left("firing", "overfitting") == []
+
+
+def test_a_run_that_logs_only_its_goal_is_judged_and_shows_it() -> None:
+    told = Recommendation(reason="Fine.", goal="accuracy", best_goal=0.91, best_goal_step=40.0)
+    seen = snapshot(("accuracy",), recommendation=told, verdict="healthy")
+    assert "lm-act-continue" in run_page.advice(seen) and ">0.91<" in run_page.advice(seen)
+    assert "<dt>accuracy</dt><dd>0.5</dd>" in run_page.header(seen, NOW_MS, UTC)
+    assert "goal" in run_page.series(seen)
+
+
+def test_each_role_has_its_words_and_its_place() -> None:
+    series = tuple(replace(snapshot().series[0], key=str(role), role=role) for role in Role)
+    seen = replace(snapshot(), series=series)
+    assert len(run_page.by_interest(series)) == len(Role)
+    assert run_page.series(seen)

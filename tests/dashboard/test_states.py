@@ -94,12 +94,12 @@ def test_a_runs_page_shows_whatever_was_logged(
 )
 def test_every_tab_opens(embedded: Store, show: Show, tab: str) -> None:
     feed = logged(embedded, "full", [3.0, 2.0], [3.0], config={"lr": 0.1}, tags={"team": "vision"})
-    feed.log("accuracy", [0], [0.5])
+    feed.log("tokens_seen", [0], [0.5])
     feed.event("checkpoint", step=1, path="one.pt")
     feed.event("warning", name="converted", key="acc", count=2, example="'0.5'")
     wanted = {
         "Findings": "found nothing", "Environment": "Nothing of the environment was captured.",
-         "More series": "accuracy (unmapped)", "Config": "<code>lr</code>",
+         "More series": "tokens_seen (unmapped)", "Config": "<code>lr</code>",
         "Tags": "vision", "Series": "unmapped", "Checkpoints": "one.pt", "Events": "converted",
     }  # fmt: skip
     assert wanted[tab] in show("run", id=feed.run_id, tab=tab)

@@ -60,4 +60,4 @@ def test_steps_of_several_workers_are_no_restart() -> None:
     val = [(i, 2 / (1 + i)) for i in range(0, 80, 5)]
     points = merge({Role.TRAIN: train, Role.VAL: val})
     at = np.flatnonzero(points.role == ROLE_CODES[Role.VAL])
-    assert np.diff(at).max() < 10  # among the training points of their steps, not behind all of them
+    assert np.diff(at).min() > 1  # among the training points of their steps, not before all of them
