@@ -18,7 +18,7 @@ import streamlit as st
 
 from dashboard.charts.axes import XAxis
 from monitor import Api
-from monitor.domain import Action, Curve, CurveOf, RunInfo, RunPage, RunQuery, RunSnapshot, RunStatus
+from monitor.domain import Action, Curve, CurveOf, Output, RunInfo, RunPage, RunQuery, RunSnapshot, RunStatus
 from monitor.errors import MonitorError, RunNotFound, ServerUnreachable, StoreBusy, StoreError, Unauthorized, WireError
 
 if TYPE_CHECKING:
@@ -265,6 +265,11 @@ def _positions() -> Kept[_Place, float | None]:
 @st.cache_resource(show_spinner=False, max_entries=32)
 def _events(run_id: str, version: int, _run: RunInfo) -> tuple[Event, ...]:  # noqa: ARG001  # what the cache goes by
     return tuple(api().view(_run).events())
+
+
+def output(run: RunInfo, search: str, limit: int) -> tuple[Output, ...]:
+    """The last pieces of what a run's process printed, oldest first; those that hold a text, where one is given."""
+    return api().view(run).output(search or None, limit=limit)
 
 
 def events(run: RunInfo) -> tuple[Event, ...]:

@@ -20,11 +20,13 @@ from monitor.domain import (
     Curve,
     Finding,
     FindingState,
+    Output,
     Pending,
     RunInfo,
     RunSnapshot,
     RunStatus,
     SeriesInfo,
+    inert,
 )
 from monitor.domain.formats import NOTHING, ago, clock, duration, number, step
 from monitor.roles import Role
@@ -284,6 +286,28 @@ def checkpoints(seen: RunSnapshot, now_ms: int) -> Markup:
 def _said(fields: Mapping[str, object]) -> str:
     """An event's fields in a line, those that hold nothing left out."""
     return ", ".join(f"{k}: {v}" for k, v in flat(fields).items() if v not in (None, {}, [], ""))
+
+
+def output(pieces_: Sequence[Output], search: str, zone: tzinfo, limit: int) -> Markup:
+    """What the process printed, oldest first, each piece with its time; standard error is marked."""
+    if not pieces_:
+        return quiet("Nothing that was printed has this in it." if search else NO_OUTPUT)
+    last = clock(pieces_[-1].time_ms, zone)
+    cut = len(pieces_) == limit or (pieces_[0].position > len(pieces_[0].text) and not search)
+    said = f"The last {len(pieces_):,} pieces, up to {last}" if cut else f"Up to {last}"
+    rows = [
+        (clock(piece.time_ms, zone), _SPOKE[piece.stream] if piece.step is None else f"step {step(piece.step)}",
+         inert(piece.text.removesuffix("\n"), lines=True))
+        for piece in pieces_
+    ]  # fmt: skip
+    return joined([quiet(said), fill(_PAGE, "output", rows=rows)])
+
+
+_SPOKE: Final = {"stdout": "", "stderr": "stderr", "text": "text"}
+NO_OUTPUT: Final = (
+    "No output was kept: start the training with monitor run, pass init(capture_output=True), "
+    "or call run.log_text(text)."
+)
 
 
 def events(seen: RunSnapshot, happened: Sequence[Event], zone: tzinfo) -> Markup:

@@ -32,9 +32,11 @@ DEFAULT_SMOOTHING: Final = 0.6
 """Weight of the moving average; the raw curve stays visible under it."""
 _SMALL_LIMIT: Final = 12
 _MORE: Final = "More series"
-_TABS: Final = ("Findings", _MORE, "Config", "Environment", "Tags", "Series", "Checkpoints", "Events")
+_TABS: Final = ("Findings", _MORE, "Config", "Environment", "Tags", "Series", "Checkpoints", "Events", "Output")
 """Tabs of every run; one whose loss has parts has `_PARTS` as its second."""
 _PARTS: Final = "Parts"
+_OUTPUT_LIMIT: Final = 500
+"""Pieces of the output that are shown, the last ones."""
 
 
 _BACK: Final = pieces.link(".", (), "← All runs")
@@ -262,6 +264,7 @@ def _tabs(seen: RunSnapshot) -> None:
         "Series": lambda s: _show(run_page.series(s), "series"),
         "Checkpoints": lambda s: _show(run_page.checkpoints(s, data.now_ms()), "checkpoints"),
         "Events": _events,
+        "Output": _output,
     }
     tabs = (_TABS[0], _PARTS, *_TABS[1:]) if seen.of_role(Role.PART) else _TABS
     first = _MORE if seen.series and not seen.main() else _TABS[0]
@@ -322,6 +325,19 @@ def _environment(seen: RunSnapshot) -> None:
         live.html(notice("warning", *data.explain(error)), key="no-environment")
         return
     _show(run_page.environment(events), "environment")
+
+
+def _output(seen: RunSnapshot) -> None:
+    search = st.text_input(
+        "Find in the output", key="output", bind="query-params", placeholder="Find in the output",
+        label_visibility="collapsed", width=420,
+    )  # fmt: skip
+    try:
+        found = data.output(seen.info, search or "", _OUTPUT_LIMIT)
+    except MonitorError as error:
+        live.html(notice("warning", *data.explain(error)), key="no-output")
+        return
+    _show(run_page.output(found, search or "", zone(), _OUTPUT_LIMIT), "output")
 
 
 def _events(seen: RunSnapshot) -> None:

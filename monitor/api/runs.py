@@ -11,7 +11,7 @@ from monitor.api.bodies import json_response
 from monitor.api.models import ProjectsModel, RunModel, RunParameters, RunsModel, SnapshotModel, StopModel, StopRequest
 from monitor.api.problems import Refused, documented
 from monitor.api.services import Served, in_turn
-from monitor.domain import Checkpoint, Diagnosis, Finding, SeriesInfo
+from monitor.domain import Checkpoint, Diagnosis, Finding, Output, SeriesInfo
 from monitor.store.retention import Policy
 from monitor.wire import Event, jsonable
 
@@ -68,6 +68,19 @@ def get_events(served: Served, ref: str) -> Response:
     """What happened in the run besides points, in order."""
     events = served.store.events(served.store.run(ref).id)
     return json_response([{"kind": e.kind, "record": e.record, "time_ms": e.time_ms, "data": e.data} for e in events])
+
+
+@router.get("/runs/{ref}/output", responses={200: {"model": list[Output]}})
+def get_output(
+    served: Served,
+    ref: str,
+    search: Annotated[str | None, Query(max_length=250)] = None,
+    after: Annotated[int, Query(ge=-1, le=2**31 - 1)] = -1,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+) -> Response:
+    """What the training wrote, oldest first: the pieces behind `after`, or the last ones where that is -1."""
+    found = served.store.output(served.store.run(ref).id, search, after, limit)
+    return json_response([piece.to_dict() for piece in found])
 
 
 @router.post("/runs/{ref}/stop", responses={200: {"model": StopModel}})

@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from monitor import settings as settings_
+from monitor.cli.curves import PATTERN
 from monitor.domain.formats import number
 from monitor.errors import FileUnreadable, MonitorError, RunNotFound, WireError
 from monitor.roles import NOTHING, Role, Said
@@ -59,21 +60,22 @@ def import_(
     train: str = typer.Option(None, help="Column or series that is the training loss; default: by the names."),
     val: str = typer.Option(None, help="The one that is the validation loss."),
     goal: str = typer.Option(None, help='The metric to judge by, with ":max" or ":min", such as "val/acc:max".'),
+    pattern: str = PATTERN,
     server: str = typer.Option(None, help="Server to store in; default MONITOR_SERVER_URL, else the embedded store."),
     json: bool = typer.Option(False, "--json", help="Print what was stored and what was skipped as JSON."),
 ) -> None:
     """Store the runs of other trackers and of files: all series, with parameters and times, judged as live runs are.
 
-    CSV, JSON and JSONL of many frameworks, TensorBoard events, offline W&B runs, folders of trackers, and MLflow;
-    docs/importing.md lists them. To import the same again changes nothing. Exit status 1 where something is
-    broken, 2 where nothing could be read.
+    CSV, JSON and JSONL of many frameworks, text logs, TensorBoard events, offline W&B runs, folders of trackers, and
+    MLflow; docs/importing.md lists them. To import the same again changes nothing. Exit status 1 where
+    something is broken, 2 where nothing could be read.
     """
     from monitor.cli.rule_files import said_for
     from monitor.importers import sources
     from monitor.importers.mlflow_source import without_password
 
     loaded = settings_.load(server_url=server)
-    found = [item for given in _addresses(source) for item in _present(given, sources(given))]
+    found = [item for given in _addresses(source) for item in _present(given, sources(given, pattern))]
     if name and (len(found) > 1 or any(item.many for item in found)):
         fail("--name names one run, but the sources hold several; leave it out, or name one of them")
     summary = _Summary(said=said_for({"train": train, "val": val, "goal": goal}))

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from monitor.domain import SET_ASIDE, Action, RunInfo
 from monitor.domain.formats import NOTHING, number, step
-from monitor.screen import ACTIONS, STATUSES, ago, diagnosis_text, emit, escape, out  # fmt: skip
+from monitor.screen import ACTIONS, STATUSES, ago, diagnosis_text, emit, err, escape, out  # fmt: skip
 
 _SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
 _COLUMNS = (
@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> typer.Typer:
     group = typer.Typer(no_args_is_help=True, help="List and show runs.")
     group.command("ls")(ls)
     group.command("show")(show)
+    group.command("output")(output)
     app.add_typer(group, name="runs", rich_help_panel="Watch")
     return group
 
@@ -109,6 +110,28 @@ def _aside(name: str, count: int, points: int) -> str:
     if name == "thinned":
         return f"thinned: {points:,} of {points + count:,} points kept"
     return f"{name}: {count:,} {SET_ASIDE.get(name, '')}".rstrip()
+
+
+def output(
+    run: str = typer.Argument(..., metavar="RUN", help="Id, the first digits of it, or the name.", show_default=False),
+    search: str = typer.Option(None, help="Only pieces that hold this text."),
+    pieces: int = typer.Option(1000, min=1, max=10_000, help="The last pieces, at most."),
+    server: str = _SERVER,
+    json: bool = _JSON,
+) -> None:
+    """Print what a run's process wrote, and the texts that were logged; see `monitor run` and `capture_output`."""
+    from monitor.reader.api import Api
+
+    with Api(server) as api:
+        found = api.run(run).output(search, limit=pieces)
+    lost = found[0].position - len(found[0].text) if found and found[0].id > 1 and search is None else 0
+    if json:
+        emit([piece.to_dict() for piece in found], "", True)
+        return
+    if lost:
+        err.print(f"[dim]{lost:,} characters before this are not shown[/]")
+    for piece in found:
+        out.print(escape(piece.text.removesuffix("\n"), lines=True), soft_wrap=True)
 
 
 def show(

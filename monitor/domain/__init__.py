@@ -11,7 +11,7 @@ from monitor.domain.alerts import Alert, Delivery, JobHealth
 from monitor.domain.aside import SET_ASIDE, Counter
 from monitor.domain.plain import Json, whole
 from monitor.domain.run_query import RunFilters, RunQuery
-from monitor.domain.runs import Checkpoint, Reply, RunInfo, RunPage, RunStatus
+from monitor.domain.runs import Checkpoint, Output, Reply, RunInfo, RunPage, RunStatus
 from monitor.domain.series import Curve, Points, SeriesInfo
 from monitor.domain.snapshot import MAIN_ROLES, CurveOf, RunSnapshot
 from monitor.domain.texts import inert
@@ -46,6 +46,7 @@ __all__ = [
     "Forecast",
     "JobHealth",
     "Json",
+    "Output",
     "Patience",
     "Pending",
     "Points",

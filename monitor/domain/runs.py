@@ -33,6 +33,11 @@ class RunStatus(StrEnum):
         return self in (RunStatus.RUNNING, RunStatus.STALLED, RunStatus.LOST)
 
     @property
+    def ended(self) -> bool:
+        """True where the loop, or whoever waited for it, said how it ended."""
+        return not self.live
+
+    @property
     def over(self) -> bool:
         """True where nothing goes on, though a lost run may come back."""
         return self not in (RunStatus.RUNNING, RunStatus.STALLED)
@@ -132,6 +137,30 @@ class Checkpoint:
     step: int
     path: str
     time_ms: int
+
+    def to_dict(self) -> dict[str, object]:
+        """The row as JSON data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """A piece of what a training wrote, a line or several.
+
+    Attributes:
+        id: counts the pieces of a run.
+        time_ms: when it was written.
+        stream: "stdout", "stderr", or "text" for what was logged as such.
+        step: of a text that was logged; None where it has none.
+        position: characters of the run's output up to the end of this piece, those included that are no longer kept.
+    """
+
+    id: int
+    time_ms: int
+    stream: str
+    step: int | None
+    position: int
+    text: str
 
     def to_dict(self) -> dict[str, object]:
         """The row as JSON data."""

@@ -52,22 +52,23 @@ class Curves:
     run: ImportedRun
 
 
-def read_curves(source: str | Path, said: Said = NOTHING) -> Curves:
+def read_curves(source: str | Path, said: Said = NOTHING, pattern: str | None = None) -> Curves:
     """Read the curves of the one run that a source holds.
 
     Args:
-        source: whatever `read_runs` takes: a file, a folder, or an MLflow run's address.
+        source: whatever `read_runs` takes: a file, a folder, `-`, or an MLflow run's address.
         said: what the user says of the series' names.
+        pattern: as in `read_runs`.
 
     Raises:
         FileUnreadable: the file, the row and what is wrong there; or there are more runs than one, or no losses.
     """
-    run, beside = read_one_run(source)
+    run, beside = read_one_run(source, pattern)
     said.check(run.keys)
     return curves_of_run(replace(run, said=said), *beside)
 
 
-def read_one_run(source: str | Path) -> tuple[ImportedRun, tuple[str, ...]]:
+def read_one_run(source: str | Path, pattern: str | None = None) -> tuple[ImportedRun, tuple[str, ...]]:
     """The one run that a source holds, and what lies beside it and could not be read.
 
     Raises:
@@ -76,7 +77,7 @@ def read_one_run(source: str | Path) -> tuple[ImportedRun, tuple[str, ...]]:
     runs: list[ImportedRun] = []
     problems: list[FileUnreadable] = []
     other: list[NotTraining] = []
-    for found in read_runs(source):
+    for found in read_runs(source, pattern):
         if isinstance(found, ImportedRun):
             runs.append(found)
         elif isinstance(found, FileUnreadable):

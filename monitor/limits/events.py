@@ -18,6 +18,7 @@ from monitor.limits.bounds import (
     MAX_RECORD,
     MAX_TAG,
     MAX_TAGS,
+    MAX_TEXT,
     MAX_TITLE,
     MAX_WEIGHTS,
 )
@@ -142,6 +143,9 @@ def _finish(data: Data, note: Note) -> dict[str, object]:
     if not known and status not in (None, ""):
         note("status", text(status), "is no way to end a run; finished is taken", 1)
     found: dict[str, object] = {"status": str(status) if known else _ENDS[0]}
+    code = data.get("exit_code")
+    if isinstance(code, int) and not isinstance(code, bool) and abs(code) < 2**31:
+        found["exit_code"] = code
     for name in ("error", "reason"):
         value = data.get(name)
         if value is not None:
@@ -194,6 +198,22 @@ def _weights(data: Data, note: Note) -> dict[str, object] | None:
     return {"step": number, "weights": kept}
 
 
+def _output(data: Data, note: Note) -> dict[str, object] | None:
+    """A piece of what a training wrote; control codes stay, as they are part of it."""
+    given = data.get("text")
+    found = "" if given is None else line(given, MAX_TEXT, "output.text", note)
+    if not found:
+        note("dropped", "output", shown(given), 1)
+        return None
+    at = data.get("step")
+    return {
+        "stream": _one_of(data.get("stream"), _STREAMS, _STREAMS[0], "output.stream", note),
+        "step": None if at is None else step(at, note, "output.step"),
+        "text": found,
+    }
+
+
+_STREAMS: Final = ("text", "stdout", "stderr")
 _RUN: Final = ("project", "name", "group", "config", "tags", "loss", "resume", "heartbeat_s", "join", "roles")
 _KINDS: Final[Mapping[str, tuple[Callable[[Data, Note], dict[str, object] | None], tuple[str, ...]]]] = {
     "run": (_run, _RUN),
@@ -202,10 +222,11 @@ _KINDS: Final[Mapping[str, tuple[Callable[[Data, Note], dict[str, object] | None
     "loss": (_loss, ("loss",)),
     "capture": (_capture, ()),
     "checkpoint": (_checkpoint, ("step", "path", "deleted")),
-    "finish": (_finish, ("status", "error", "reason")),
+    "finish": (_finish, ("status", "error", "reason", "exit_code")),
     "warning": (_warning, ("name", "key", "count", "example")),
     "alert": (_alert, ("title", "body", "severity")),
     "weights": (_weights, ("step", "weights")),
+    "output": (_output, ("stream", "step", "text")),
 }
 """What makes the data of each kind, and the fields that it has; none where all of the data is the content."""
 EVENT_KINDS: Final = frozenset(_KINDS)

@@ -16,6 +16,7 @@ from monitor.domain import (
     Delivery,
     Diagnosis,
     Finding,
+    Output,
     Points,
     RunFilters,
     RunInfo,
@@ -345,6 +346,16 @@ class RunView:
     def events(self) -> tuple[Event, ...]:
         """What happened in the run besides points, in order."""
         return self._source.events(self.id)
+
+    def output(self, search: str | None = None, *, after: int = -1, limit: int = 1000) -> tuple[Output, ...]:
+        """What the training wrote to its standard output and error, where that was captured, and logged as text.
+
+        Args:
+            search: only pieces that hold this text, in any case of its letters.
+            after: only pieces behind this one, by its id; negative: the last ones.
+            limit: pieces, at most.
+        """
+        return self._source.output(self.id, search, after, limit)
 
     def request_stop(self, who: str) -> None:
         """Ask the loop to stop; it hears of it with its next batch or heartbeat.

@@ -18,6 +18,7 @@ from monitor.domain import (
     Delivery,
     Diagnosis,
     Finding,
+    Output,
     Points,
     RunInfo,
     RunPage,
@@ -76,7 +77,7 @@ class _NoRuns:
         raise RunNotFound(ref)
 
     snapshot = series = history = history_batches = curve = positions = run
-    findings = diagnosis = checkpoints = events = delete = request_stop = run
+    findings = diagnosis = checkpoints = events = output = delete = request_stop = run
 
 
 class EmbeddedSource:
@@ -145,6 +146,9 @@ class EmbeddedSource:
 
     def events(self, run_id: str) -> tuple[Event, ...]:
         return self._store.events(run_id)
+
+    def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
+        return self._store.output(run_id, search, after, limit)
 
     def request_stop(self, run_id: str, who: str) -> None:
         self._store.request_stop(run_id, who, now_ms=time_ns() // 1_000_000)

@@ -21,6 +21,7 @@ from monitor.domain import (
     Delivery,
     Diagnosis,
     Finding,
+    Output,
     Points,
     Recommendation,
     RunInfo,
@@ -175,6 +176,11 @@ class HttpSource:
 
         return tuple(Event(**_mapping(row)) for row in self._list(run_id, "events"))
 
+    @_answered
+    def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
+        query = {"search": search, "after": after, "limit": limit}
+        return tuple(Output(**_mapping(row)) for row in self._list(run_id, "output", query))
+
     def request_stop(self, run_id: str, who: str) -> None:
         request(
             self._client,
@@ -251,9 +257,9 @@ class HttpSource:
             raise ServerUnreachable(self._server, "it answers, but not as a monitor server does")
         return data
 
-    def _list(self, run_id: str, what: str) -> Sequence[object]:
+    def _list(self, run_id: str, what: str, query: Query | None = None) -> Sequence[object]:
         try:
-            return _rows(self._get(f"/runs/{run_id}/{what}"))
+            return _rows(self._get(f"/runs/{run_id}/{what}", query or {}))
         except RunNotFound:
             raise RunNotFound(run_id) from None
 

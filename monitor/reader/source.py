@@ -12,6 +12,7 @@ from monitor.domain import (
     Delivery,
     Diagnosis,
     Finding,
+    Output,
     Points,
     RunInfo,
     RunPage,
@@ -80,6 +81,10 @@ class Source(Protocol):
 
     def events(self, run_id: str) -> tuple[Event, ...]:
         """What happened besides points."""
+        ...
+
+    def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
+        """What the training wrote."""
         ...
 
     def request_stop(self, run_id: str, who: str) -> None:

@@ -15,6 +15,7 @@ from monitor.domain import (
     CurveOf,
     Diagnosis,
     Finding,
+    Output,
     Points,
     RunFilters,
     RunInfo,
@@ -31,7 +32,7 @@ from monitor.store.points.naming import JUDGED
 from monitor.store.points.positions import read_positions
 from monitor.store.points.series import NAMES, SeriesState
 from monitor.store.runs import rows, run_list
-from monitor.store.sql.schema import CHECKPOINTS, EVENTS, FINDINGS, RUNS, SERIES
+from monitor.store.sql.schema import CHECKPOINTS, EVENTS, FINDINGS, OUTPUT, RUNS, SERIES
 from monitor.wire import Event
 
 
@@ -248,6 +249,25 @@ class Reads(Database):
         query = select(*columns).where(EVENTS.c.run_id == run_id).order_by(EVENTS.c.id)
         with self._read() as connection:
             return tuple(Event(**row) for row in connection.execute(query).mappings())
+
+    def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
+        """What a training wrote, oldest first.
+
+        Args:
+            search: only pieces that hold this text, in any case of its letters.
+            after: only pieces behind this one, by its id; negative: the last ones.
+            limit: pieces, at most.
+        """
+        columns = (OUTPUT.c.id, OUTPUT.c.time_ms, OUTPUT.c.stream, OUTPUT.c.step, OUTPUT.c.position, OUTPUT.c.text)
+        query = select(*columns).where(OUTPUT.c.run_id == run_id).limit(limit)
+        if search:
+            query = query.where(OUTPUT.c.text.icontains(search, autoescape=True))
+        query = (
+            query.order_by(OUTPUT.c.id.desc()) if after < 0 else query.where(OUTPUT.c.id > after).order_by(OUTPUT.c.id)
+        )
+        with self._read() as connection:
+            found = [Output(**row) for row in connection.execute(query).mappings()]
+        return tuple(reversed(found) if after < 0 else found)
 
     def _series(self, run_id: str) -> list[SeriesState]:
         with self._read() as connection:
