@@ -24,6 +24,9 @@ def diagnose(
         "holds one of them, or the address of an MLflow run.",
         show_default=False,
     ),
+    train: str = typer.Option(None, help="Column or series that is the training loss; default: by the names."),
+    val: str = typer.Option(None, help="The one that is the validation loss."),
+    goal: str = typer.Option(None, help='The metric to judge by, with ":max" or ":min", such as "val/acc:max".'),
     unit: str = typer.Option(None, help='What a step counts, "step" or "epoch"; default: by the column name.'),
     loss: str = typer.Option(None, help='The loss function, such as "cross_entropy(classes=10)".'),
     weight: list[str] = typer.Option(
@@ -39,11 +42,11 @@ def diagnose(
     the like; loss/<part> for the parts of a composite loss. Columns that are not recognised are named, not dropped
     silently.
     """
-    from monitor.cli.rule_files import effective_rules
+    from monitor.cli.rule_files import effective_rules, said_for
     from monitor.importers import judge, read_curves
 
     config = effective_rules(rules, project)
-    curves = read_curves(file)
+    curves = read_curves(file, said_for({"train": train, "val": val, "goal": goal}))
     found = judge(
         curves.run,
         config=config,

@@ -16,7 +16,7 @@ from monitor.screen import ACTIONS, STATUSES, ago, diagnosis_text, emit, escape,
 _SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
 _COLUMNS = (
     ("run", False), ("name", False), ("status", False), ("verdict", False), ("do", False), ("best", True),
-    ("last step", True), ("started", False),
+    ("goal", True), ("last step", True), ("started", False),
 )  # fmt: skip
 _WIDE = 100
 """Columns of a terminal from which on the list has room for all of its own."""
@@ -96,6 +96,9 @@ def _row(run: RunInfo, *, narrow: bool) -> list[str]:
         NOTHING
         if rec.best_step is None
         else number(rec.best_val_loss) + ("" if narrow else f" @ {step(rec.best_step)}"),
+        NOTHING
+        if run.goal_best is None
+        else number(run.goal_best) + ("" if narrow else f" @ {step(run.goal_best_step)}"),
         step(run.last_step),
         ago(run.created_ms),
     ]
@@ -130,6 +133,8 @@ def show(
         return
     out.print(f"[bold]{escape(info.project)}/{escape(info.name)}[/] [dim]{escape(info.id)}[/]")
     out.print(f"[{STATUSES[info.status]}]{info.status}[/], started {ago(info.created_ms)}, attempt {info.attempt}")
+    if info.reading is not None:
+        out.print(f"[dim]{escape(str(info.reading.get('line', '')))}[/]", soft_wrap=True)
     if info.error:
         out.print(f"[red]{escape(info.error, lines=True)}[/]".replace("\n", "\n  "))
     for name, count in sorted(info.warnings.items()):

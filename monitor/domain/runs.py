@@ -49,6 +49,10 @@ class RunInfo:
     Attributes:
         id: 32 hex digits.
         verdict: as in `Diagnosis`.
+        roles: what the user said of the series' names; None: nothing.
+        reading: what the names were taken for: a `line` for people, the `goal` and whether it `rises`; None for a run
+            of an older version, or without series.
+        goal_last, goal_best, goal_best_step: of the goal's series.
         attempt: 1, and one more each time a loop resumed the run.
         heartbeat_s: seconds between the heartbeats that its client promised; None where it did not say.
         warnings: counter by name of what was set aside; `SET_ASIDE` says what each of them means.
@@ -65,6 +69,11 @@ class RunInfo:
     config: Json = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     loss: Json | None = None
+    roles: Mapping[str, str] | None = None
+    reading: Json | None = None
+    goal_last: float | None = None
+    goal_best: float | None = None
+    goal_best_step: int | None = None
     attempt: int = 1
     heartbeat_s: float | None = None
     heartbeat_ms: int | None = None
@@ -98,6 +107,8 @@ class RunInfo:
             "config": dict(self.config),
             "tags": dict(self.tags),
             "loss": dict(self.loss) if self.loss is not None else None,
+            "roles": dict(self.roles) if self.roles is not None else None,
+            "reading": dict(self.reading) if self.reading is not None else None,
             "warnings": dict(self.warnings),
             "recommendation": self.recommendation.to_dict(),
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,7 @@ from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.imported import ImportedRun, NotTraining
 from monitor.importers.sources import read_runs
 from monitor.importers.table import listed
-from monitor.roles import Reading, Role
+from monitor.roles import NOTHING, Reading, Role, Said
 
 Series = NDArray[np.float64]
 
@@ -52,17 +52,19 @@ class Curves:
     run: ImportedRun
 
 
-def read_curves(source: str | Path) -> Curves:
+def read_curves(source: str | Path, said: Said = NOTHING) -> Curves:
     """Read the curves of the one run that a source holds.
 
     Args:
         source: whatever `read_runs` takes: a file, a folder, or an MLflow run's address.
+        said: what the user says of the series' names.
 
     Raises:
         FileUnreadable: the file, the row and what is wrong there; or there are more runs than one, or no losses.
     """
     run, beside = read_one_run(source)
-    return curves_of_run(run, *beside)
+    said.check(run.keys)
+    return curves_of_run(replace(run, said=said), *beside)
 
 
 def read_one_run(source: str | Path) -> tuple[ImportedRun, tuple[str, ...]]:
@@ -111,7 +113,7 @@ def curves_of_run(run: ImportedRun, *left_out: str) -> Curves:
     """
     chosen = dict(run.mapped())
     if chosen.keys().isdisjoint((Role.TRAIN, Role.VAL, Role.GOAL)):
-        raise NoHistory(run.source, f"no series of losses among: {listed(run.keys)}")
+        raise NoHistory(run.source, f"no series of losses among: {listed(run.keys)}; say which with --train and --val")
 
     def series(role: Role) -> Series | None:
         return series_of(run, chosen[role]) if role in chosen else None

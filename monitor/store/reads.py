@@ -256,7 +256,11 @@ class Reads(Database):
 
 def _series(connection: Connection, run_id: str) -> list[SeriesState]:
     query = select(*(SERIES.c[name] for name in NAMES)).where(SERIES.c.run_id == run_id).order_by(SERIES.c.series)
-    return [SeriesState.from_row(row) for row in connection.execute(query).mappings()]  # type: ignore[arg-type]  # keys are strings
+    found = [SeriesState.from_row(row) for row in connection.execute(query).mappings()]  # type: ignore[arg-type]  # keys are strings
+    for state in [state for state in found if state.judged]:  # the first of a role is the one that is judged
+        first = next(at for at, other in enumerate(found) if other.role == state.role)
+        found.insert(first, found.pop(next(at for at, other in enumerate(found) if other is state)))
+    return found
 
 
 def _findings(connection: Connection, run_id: str) -> tuple[Finding, ...]:
