@@ -14,7 +14,8 @@ from typing import Final, Literal
 
 from monitor.errors import FileUnreadable
 from monitor.importers.imported import ImportedRun, NotTraining, PointList, by_role
-from monitor.importers.mlflow_server import mirror_of, value_of
+from monitor.importers.mlflow_server import mirror_of
+from monitor.limits import value_of
 
 META: Final = "meta.yaml"
 _STATUS: Final[Mapping[str, Literal["finished", "stopped", "failed"]]] = {"3": "finished", "4": "failed"}

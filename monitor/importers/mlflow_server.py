@@ -14,9 +14,9 @@ import httpx
 
 from monitor.errors import FileUnreadable
 from monitor.importers.imported import ImportedRun, NotTraining, PointList, by_role
+from monitor.limits import value_of
 
 _TIMEOUT_S: Final = 30.0
-_NUMBER: Final = re.compile(r"-?(0|[1-9]\d{0,17})(\.\d+)?([eE][+-]?\d{1,3})?")
 _PAGE: Final = 1000
 _HISTORY_PAGE: Final = 25_000
 _STATUS: Final[Mapping[str, Literal["finished", "stopped", "failed"]]] = {"FINISHED": "finished", "FAILED": "failed"}
@@ -187,17 +187,6 @@ def _experiment_name(server: _Server, experiment: str) -> str | None:
         return str(server.get("experiments/get", {"experiment_id": experiment})["experiment"]["name"])
     except (FileUnreadable, KeyError, TypeError):
         return None
-
-
-def value_of(text: str) -> object:
-    """A parameter, which MLflow keeps as text, as the number that it was where its text is one.
-
-    >>> value_of("0.001"), value_of("1e-05"), value_of("64"), value_of("adam"), value_of("007")
-    (0.001, 1e-05, 64, 'adam', '007')
-    """
-    if not _NUMBER.fullmatch(text):
-        return text
-    return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
 def mirror_of(tags: Mapping[str, str]) -> str | None:
