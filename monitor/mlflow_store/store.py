@@ -42,6 +42,11 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
             replica = read_db_uri and read_db_uri != db_uri
             self._histories = MlflowStore.open(read_db_uri, create=False) if replica else self._ours.store
 
+    @property
+    def ours(self) -> MlflowStore:
+        """Our store over the same database."""
+        return self._ours.store
+
     # What MLflow writes
 
     def _log_metrics_once(self, run_id: str, metrics: Sequence[Metric]) -> None:

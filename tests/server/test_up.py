@@ -161,7 +161,7 @@ def test_a_verdict_reaches_a_webhook_and_mlflow_and_no_process_is_left_after_a_k
     start_up: Start, webhook: Webhook
 ) -> None:
     up_ = start_up(
-        *("--no-dashboard", "--port", "0", "--mlflow", "--mlflow-port", "0"),
+        *("--no-dashboard", "--port", "0", "--mlflow"),
         MONITOR_ALERT_URLS=json.dumps([webhook.url]),
         MONITOR_ALERT_INTERVAL_S="0.1",
         MONITOR_MLFLOW_INTERVAL_S="0.2",

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, func, inspect, select, text
 
 from monitor.store.mlflow.points import Logged, read_metric
 from monitor.store.mlflow.transaction import WRITER, LogAhead, MlflowTransaction
-from monitor.store.sql.connect import translated
+from monitor.store.sql.connect import parse_url, translated
 from monitor.store.sql.mlflow_schema import METRICS, MLFLOW_RUNS, TIED
 from monitor.store.sql.schema import RUNS, SERIES
 from monitor.store.sql.upsert import insert_once
@@ -20,6 +20,18 @@ from monitor.store.store import Store
 DELETED_BY_MLFLOW: Final = 253_402_300_799_000
 """`deleted_ms` of a run that MLflow has deleted, and may restore: never old enough to be purged here (the year 9999)."""
 _ADVISORY_LOCK: Final = 0x6C6F73736D6C66  # "lossmlf"
+
+
+def mlflow_url(url: str) -> str:
+    """A database's URL as MLflow takes it, password included.
+
+    >>> mlflow_url("postgres://me:pw@host/db?prepare_threshold=5")
+    'postgresql+psycopg://me:pw@host/db'
+    """
+    parsed = parse_url(url).difference_update_query(["prepare_threshold"])
+    if parsed.get_backend_name() == "sqlite":
+        parsed = parsed.set(drivername="sqlite")
+    return parsed.render_as_string(hide_password=False)
 
 
 class MlflowStore(Store):
@@ -50,6 +62,11 @@ class MlflowStore(Store):
             found = [connection.execute(query).scalar() for query in (ours, theirs)]
         return max((step for step in found if step is not None), default=None)
 
+    def tie(self, run_id: str) -> None:
+        """Have a run go with MLflow's run of the same id when that is deleted for good."""
+        with self._change() as connection:
+            connection.execute(TIED.update().where(TIED.c.run_id == run_id).values(mlflow_run=run_id))
+
     def hard_delete(self, run_id: str) -> None:
         """Remove a run with all of its rows of ours, at once."""
         with self._change() as connection:
@@ -68,8 +85,9 @@ class MlflowStore(Store):
 
     def delete_in_mlflow(self, now_ms: int) -> int:
         """Mark runs deleted in MLflow that were deleted here; how many."""
-        here = select(TIED.c.mlflow_run).join(RUNS, RUNS.c.run_id == TIED.c.run_id)
-        here = here.where(TIED.c.mlflow_run.is_not(None), RUNS.c.deleted_ms.is_not(None))
+        tied = TIED.alias("tied")
+        here = select(tied.c.mlflow_run).join(RUNS, RUNS.c.run_id == tied.c.run_id)
+        here = here.where(tied.c.mlflow_run.is_not(None), RUNS.c.deleted_ms.is_not(None))
         where = (MLFLOW_RUNS.c.run_uuid.in_(here), MLFLOW_RUNS.c.lifecycle_stage == "active")
         with self._read() as connection:
             if connection.execute(select(MLFLOW_RUNS.c.run_uuid).where(*where).limit(1)).first() is None:
