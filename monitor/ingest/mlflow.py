@@ -7,7 +7,7 @@ stored, in the transaction that stores it; what is new goes the way of every bat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from monitor.domain import RunStatus
 from monitor.errors import RunNotFound
@@ -19,6 +19,8 @@ from monitor.limits import MAX_NAME, value_of
 from monitor.store import Writer
 from monitor.store.mlflow import DELETED_BY_MLFLOW, WRITER, MlflowRun, MlflowStore, MlflowTransaction
 from monitor.wire import Batch, Columns, Event
+
+_T = TypeVar("_T")
 
 HEARTBEAT_S: Final = 8 * 3600.0
 """What a run of MLflow's is taken to promise: it beats with every call, and an epoch may take hours."""
@@ -142,7 +144,7 @@ def _event(tx: MlflowTransaction, kind: str, data: Mapping[str, object]) -> Batc
     return Batch(run_id=tx.run_id, writer=WRITER, first=writer.acked, count=1, events=(event,))
 
 
-def _news(tx: MlflowTransaction, column: str, found: Mapping[str, object]) -> dict[str, object]:
+def _news(tx: MlflowTransaction, column: str, found: Mapping[str, _T]) -> dict[str, _T]:
     known = tx.get(column)
     before = known if isinstance(known, Mapping) else {}
     return {name: value for name, value in found.items() if name not in before or before[name] != value}
@@ -154,8 +156,4 @@ def _config(tx: MlflowTransaction) -> dict[str, object]:
 
 
 def _tags(tx: MlflowTransaction) -> dict[str, str]:
-    return {
-        name: value
-        for name, value in tx.mlflow_tags().items()
-        if not name.startswith(OURS) or name in USERS
-    }
+    return {name: value for name, value in tx.mlflow_tags().items() if not name.startswith(OURS) or name in USERS}

@@ -37,7 +37,9 @@ def database_url() -> str:
 
     server = os.environ.get("_MLFLOW_SGI_NAME", "uvicorn")
     if server != "uvicorn":
-        raise SettingsError(f"--{server}-opts", "starts a server that cannot serve ASGI", "leave it out: uvicorn is used")
+        raise SettingsError(
+            f"--{server}-opts", "starts a server that cannot serve ASGI", "leave it out: uvicorn is used"
+        )
     url = os.environ.get(BACKEND_STORE_URI_ENV_VAR, "")
     scheme = url.partition(":")[0].partition("+")[0]
     if scheme not in SCHEMES:

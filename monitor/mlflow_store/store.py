@@ -39,8 +39,9 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
         super().__init__(db_uri, default_artifact_root, read_db_uri=read_db_uri)
         with as_mlflow_says():
             self._ours = backend_of(db_uri)
-            replica = read_db_uri and read_db_uri != db_uri
-            self._histories = MlflowStore.open(read_db_uri, create=False) if replica else self._ours.store
+            self._histories = self._ours.store
+            if read_db_uri and read_db_uri != db_uri:
+                self._histories = MlflowStore.open(read_db_uri, create=False)
 
     @property
     def ours(self) -> MlflowStore:
@@ -58,8 +59,8 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
                 self._check_run_is_active(self._get_run(run_uuid=run_id, session=session))
 
     def _log_points(self, run_id: str, metrics: Sequence[Metric]) -> bool:
-        keys, points = _columns(metrics)
         with as_mlflow_says():
+            keys, points = _columns(metrics)
             return ingest.log(
                 self._ours.store,
                 self._ours.engines,

@@ -17,6 +17,7 @@ from monitor.errors import SchemaMismatch, StoreError
 from monitor.ingest.engines import Judges, open_engines
 from monitor.jobs import Jobs
 from monitor.mlflow_store import Exporter
+from monitor.server.children import need
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.store.sql import migrate
@@ -45,20 +46,36 @@ def create_app(
         StoreError: the database cannot be reached.
     """
     engines = open_engines(settings)
-    with_jobs = jobs_elsewhere is None
-    channels = open_channels(settings.alert_urls, private=settings.alert_private) if with_jobs else ()
-    mirror = Exporter(settings.mlflow_tracking_uri) if settings.mlflow_tracking_uri and with_jobs else None
+    mirror = None
+    if jobs_elsewhere is None:
+        channels = open_channels(settings.alert_urls, private=settings.alert_private)
+        mirror = Exporter(settings.mlflow_tracking_uri) if settings.mlflow_tracking_uri else None
     mlflow = native(settings, engines) if native is not None else None
     store = mlflow.store if mlflow is not None else open_store(settings)
-    rows = None if mlflow is None else mlflow.rows
-    jobs = Jobs(store, settings, channels=channels, mirror=mirror, rows=rows) if with_jobs else None
-    app = create_api(store, engines, settings, jobs=jobs_elsewhere if jobs is None else jobs.health)
+    jobs = None
+    if jobs_elsewhere is None:
+        rows = None if mlflow is None else mlflow.rows
+        jobs = Jobs(store, settings, channels=channels, mirror=mirror, rows=rows)
+        jobs_elsewhere = jobs.health
+    app = create_api(store, engines, settings, jobs=jobs_elsewhere)
     if jobs is not None:
         jobs.links = app.state.services.links
     if mlflow is not None:
         app.state.beside = mlflow.beside
     app.router.lifespan_context = _lifespan(store, jobs, mirror, mlflow)
     return app
+
+
+def open_native() -> Callable[[Settings, Judges], Native]:
+    """What `create_app` takes to serve MLflow's API at the same address; MLflow is imported for it, and not before.
+
+    Raises:
+        ModuleNotFoundError: MLflow is not installed.
+    """
+    need("mlflow")
+    from monitor.server.native import beside_ours
+
+    return beside_ours
 
 
 def open_store(settings: Settings) -> Store:

@@ -6,15 +6,14 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from fastapi import FastAPI
 
 from monitor.api.services import Services, store_id
 from monitor.errors import SettingsError
-from monitor.ingest.engines import Judges
-from monitor.server.app import create_app
-from monitor.server.children import Child, Spec, keep_running, need
+from monitor.server.app import create_app, open_native
+from monitor.server.children import Child, Spec, keep_running
 from monitor.server.dashboard import dashboard_spec
 from monitor.server.leftovers import ship_in_background
 from monitor.server.ports import bind, check_exposure, free_port, running_there, url_of
@@ -22,9 +21,6 @@ from monitor.server.serving import Serving
 from monitor.server.signals import until_told_to_stop
 from monitor.server.workers import bind_all, check_workers, worker_specs
 from monitor.settings import Settings
-
-if TYPE_CHECKING:
-    from monitor.server.native import Native
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -72,13 +68,15 @@ def up(
             return
         url = url_of(settings.host, int(sock.getsockname()[1]))
         specs = _specs(settings, url, dashboard=dashboard)
-        app = create_app(settings, native=_native() if mlflow else None)
+        app = create_app(settings, native=open_native() if mlflow else None)
         links = {spec.name.lower(): spec.url for spec in specs} | ({"mlflow": url} if mlflow else {})
         _services(app).links.update(links)
         sockets = [sock]
         if settings.workers > 1:
             sockets.append(stack.enter_context(bind(LOOPBACK, 0, "port")))
-            specs += worker_specs(settings, sock, main=url_of(LOOPBACK, sockets[1].getsockname()[1]), links=links, mlflow=mlflow)
+            specs += worker_specs(
+                settings, sock, main=url_of(LOOPBACK, sockets[1].getsockname()[1]), links=links, mlflow=mlflow
+            )
         server = stack.enter_context(Serving(app, sockets, url, told))
         ship_in_background(settings, url)
         keep_running(
@@ -94,13 +92,6 @@ def _specs(settings: Settings, url: str, *, dashboard: bool) -> list[Spec]:
         return []
     port = free_port(LOOPBACK, settings.dashboard_port, "dashboard_port")
     return [dashboard_spec(settings, host=LOOPBACK, port=port, server_url=url, log=True)]
-
-
-def _native() -> Callable[[Settings, Judges], Native]:
-    need("mlflow")
-    from monitor.server.native import beside_ours
-
-    return beside_ours
 
 
 def _services(app: FastAPI) -> Services:

@@ -21,7 +21,7 @@ import httpx
 from monitor.api.services import Services
 from monitor.domain import JobHealth
 from monitor.errors import SettingsError
-from monitor.server.app import create_app
+from monitor.server.app import create_app, open_native
 from monitor.server.children import Spec
 from monitor.server.ports import bind, free_port, url_of
 from monitor.server.serving import Serving
@@ -99,10 +99,8 @@ def main(order: str) -> None:
     """
     told_to, settings = json.loads(order), Settings()
     with until_told_to_stop() as stop, ExitStack() as stack:
-        native = None
-        if told_to["mlflow"]:
-            from monitor.server.native import beside_ours as native
-        app = create_app(settings, jobs_elsewhere=_ask(told_to["main"], settings.token), native=native)
+        jobs = _ask(told_to["main"], settings.token)
+        app = create_app(settings, jobs_elsewhere=jobs, native=open_native() if told_to["mlflow"] else None)
         services = app.state.services
         assert isinstance(services, Services)
         services.links.update(told_to["links"])

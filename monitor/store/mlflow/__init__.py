@@ -6,4 +6,13 @@ from monitor.store.mlflow.points import Logged, as_mlflow
 from monitor.store.mlflow.store import DELETED_BY_MLFLOW, MlflowStore, mlflow_url
 from monitor.store.mlflow.transaction import WRITER, MlflowRun, MlflowTransaction
 
-__all__ = ["DELETED_BY_MLFLOW", "WRITER", "Logged", "MlflowRun", "MlflowStore", "MlflowTransaction", "as_mlflow", "mlflow_url"]
+__all__ = [
+    "DELETED_BY_MLFLOW",
+    "WRITER",
+    "Logged",
+    "MlflowRun",
+    "MlflowStore",
+    "MlflowTransaction",
+    "as_mlflow",
+    "mlflow_url",
+]

@@ -137,5 +137,8 @@ def _stock(connection: Connection, run_id: str, key: str, lo: int | None, hi: in
             column.extend(more)
     steps, times, values, nan = columns
     return Logged(
-        np.array(steps, np.int64), np.array(times, np.int64), np.array(values, np.float64) + 0.0, np.array(nan, np.bool_)
+        np.array(steps, np.int64),
+        np.array(times, np.int64),
+        np.array(values, np.float64) + 0.0,
+        np.array(nan, np.bool_),
     )

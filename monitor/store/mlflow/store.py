@@ -100,12 +100,14 @@ class MlflowStore(Store):
         """Write the histories of runs that MLflow has into MLflow's own table, one transaction a metric.
 
         Args:
-            run_ids: these runs; None for all.
+            run_ids: these runs; None for all. A database without MLflow's tables has none.
 
         Yields:
             Run id, and how many points of it were written that MLflow's table had not.
         """
         with self._read() as connection:
+            if not inspect(connection).has_table(MLFLOW_RUNS.name):
+                return
             known = select(SERIES.c.run_id, SERIES.c.key).join(MLFLOW_RUNS, MLFLOW_RUNS.c.run_uuid == SERIES.c.run_id)
             found = connection.execute(known.order_by(SERIES.c.run_id, SERIES.c.series)).all()
         by_run: dict[str, list[str]] = {}
@@ -135,8 +137,7 @@ def _rows(run_id: str, key: str, points: Logged) -> Sequence[dict[str, object]]:
     columns = (np.asarray(c).tolist() for c in (points.steps, points.times, points.values, points.nan))
     names = ("step", "timestamp", "value", "is_nan")
     return [
-        {"run_uuid": run_id, "key": key, **dict(zip(names, row, strict=True))}
-        for row in zip(*columns, strict=True)
+        {"run_uuid": run_id, "key": key, **dict(zip(names, row, strict=True))} for row in zip(*columns, strict=True)
     ]
 
 

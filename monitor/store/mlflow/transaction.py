@@ -42,7 +42,9 @@ _PARAMS, _TAGS = (
     for table in (PARAMS, MLFLOW_TAGS)
 )
 _TIE: Final = Statement(
-    TIED.update().where(TIED.c.run_id == bindparam("run")).values(mlflow_run=bindparam("tied", type_=TIED.c.run_id.type))
+    TIED.update()
+    .where(TIED.c.run_id == bindparam("run"))
+    .values(mlflow_run=bindparam("tied", type_=TIED.c.run_id.type))
 )
 _NEAR: Final = Statement(
     select(CHUNKS).where(
@@ -127,8 +129,8 @@ class MlflowTransaction(Transaction):
             k = keys.index(state.key)
             mine = np.flatnonzero(fresh & (columns.key == k))
             if len(mine):
-                fresh[mine] = ~self._stored(state, Columns(*(_columns(columns, mine))))
-        return columns if fresh.all() else Columns(*_columns(columns, np.flatnonzero(fresh)))
+                fresh[mine] = ~self._stored(state, _taken(columns, mine))
+        return columns if fresh.all() else _taken(columns, np.flatnonzero(fresh))
 
     def advance_latest(self, keys: Sequence[str], columns: Columns) -> None:
         """Bring MLflow's latest value of each metric up to date.
@@ -209,8 +211,8 @@ def _first_of_equals(columns: Columns) -> NDArray[np.bool_]:
     return first
 
 
-def _columns(columns: Columns, index: NDArray[np.intp]) -> tuple[NDArray[np.uint16], ...]:
-    return tuple(getattr(columns, name)[index] for name in ("key", "step", "value", "time_ms"))
+def _taken(columns: Columns, index: NDArray[np.intp]) -> Columns:
+    return Columns(columns.key[index], columns.step[index], columns.value[index], columns.time_ms[index])
 
 
 def _identities(points: Logged) -> list[tuple[object, ...]]:
