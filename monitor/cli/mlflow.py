@@ -30,4 +30,8 @@ def unpack(url: str = _URL, json: bool = typer.Option(False, "--json", help="Pri
             if not json:
                 err.print(f"{run_id}  {written} points", highlight=False)
         shown = store.url
-    emit({"url": shown, "runs": runs, "points": points}, f"unpacked {points} points of {runs} runs in {escape(shown)}", json)
+    emit(
+        {"url": shown, "runs": runs, "points": points},
+        f"unpacked {points} points of {runs} runs in {escape(shown)}",
+        json,
+    )

@@ -17,11 +17,12 @@ from mlflow.entities import Metric
 from mlflow.entities.entity_type import EntityAssociationType
 from mlflow.entities.metric import MetricWithRunId
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.store.tracking.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
 from mlflow.utils.search_utils import SearchUtils
-from mlflow.utils.validation import _validate_metric
+from mlflow.utils.validation import _validate_batch_log_limits, _validate_metric, _validate_run_id
 
 from monitor.errors import MonitorError
 from monitor.ingest import mlflow as ingest
@@ -50,10 +51,24 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
 
     # What MLflow writes
 
+    def log_batch(self, run_id: str, metrics: Sequence[Metric], params: Sequence[Any], tags: Sequence[Any]) -> None:
+        """As MLflow; a batch of points alone is checked once, and needs no session of MLflow's."""
+        _validate_run_id(run_id)
+        if params or tags or not metrics or any(metric.model_id is not None for metric in metrics):
+            super().log_batch(run_id, metrics, params, tags)
+            return
+        _validate(metrics, batch=True)
+        _validate_batch_log_limits(metrics, params, tags)
+        try:
+            self._log_metrics(run_id, _Valid(metrics))
+        except MlflowException:
+            raise
+        except Exception as error:
+            raise MlflowException(error, INTERNAL_ERROR) from error
+
     def _log_metrics_once(self, run_id: str, metrics: Sequence[Metric]) -> None:
-        for index, metric in enumerate(metrics):
-            path = "" if len(metrics) == 1 else f"metrics[{index}]"
-            _validate_metric(metric.key, metric.value, metric.timestamp, metric.step, path=path)
+        if not isinstance(metrics, _Valid):
+            _validate(metrics, batch=len(metrics) != 1)
         if not metrics or not self._log_points(run_id, metrics):
             with self.ManagedSessionMaker() as session:  # MLflow says what is wrong
                 self._check_run_is_active(self._get_run(run_uuid=run_id, session=session))
@@ -201,6 +216,22 @@ class WorkspaceStore(WorkspaceAwareSqlAlchemyStore, Store):  # type: ignore[misc
 
     def _workspace_of_runs(self) -> str | None:
         return str(self._get_active_workspace())
+
+
+class _Valid(list[Metric]):
+    """Points that were checked already."""
+
+
+def _validate(metrics: Sequence[Metric], *, batch: bool) -> None:
+    """Refuse what MLflow refuses, with its words; a name is looked at once, and numbers of plain types are numbers."""
+    known: set[str] = set()
+    for index, metric in enumerate(metrics):
+        key, time = metric.key, metric.timestamp
+        plain = type(metric.value) is float and type(metric.step) is int and type(time) is int and time >= 0
+        if plain and type(key) is str and key in known:
+            continue
+        _validate_metric(key, metric.value, time, metric.step, path=f"metrics[{index}]" if batch else "")
+        known.add(key)
 
 
 def _columns(metrics: Sequence[Metric]) -> tuple[list[str], Columns]:

@@ -153,7 +153,7 @@ def test_every_read_is_as_stock_mlflows_on_sqlite(
 
 @pytest.mark.slow
 @given(before=WRITES, writes=WRITES, asked=ASKED)
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_every_read_is_as_stock_mlflows_on_sqlite_again_and_again(
     on_sqlite: Stores, before: list[Write], writes: list[Write], asked: Asked
 ) -> None:
@@ -163,7 +163,7 @@ def test_every_read_is_as_stock_mlflows_on_sqlite_again_and_again(
 @pytest.mark.slow
 @pytest.mark.postgres
 @given(before=WRITES, writes=WRITES, asked=ASKED)
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_every_read_is_as_stock_mlflows_on_postgresql(
     on_postgres: Stores, before: list[Write], writes: list[Write], asked: Asked
 ) -> None:

@@ -30,7 +30,9 @@ def stock(url: str) -> Any:
     return SqlAlchemyStore(url, "/nowhere")
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow])])
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow])]
+)
 def mlflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from monitor.mlflow_store.store import Store
 
@@ -206,7 +208,9 @@ def test_a_sample_is_the_first_of_every_tile_and_the_last_point(n: int, most: in
 def test_sorting_keeps_every_different_point_once(values: Any) -> None:
     n = len(values)
     points = Logged.of(Points(np.arange(n) % 3, values, np.arange(n) % 2))
-    wanted = {(s, t, v, nan) for s, t, v, nan in zip(points.steps, points.times, points.values, points.nan, strict=True)}
+    wanted = {
+        (s, t, v, nan) for s, t, v, nan in zip(points.steps, points.times, points.values, points.nan, strict=True)
+    }
     for found in (points.by_step(), points.by_time()):
         rows = list(zip(found.steps, found.times, found.values, found.nan, strict=True))
         assert len(rows) == len(wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -69,7 +70,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     assert process.stdout
     line = process.stdout.readline()
     assert line, (folder / "log").read_text()
-    yield Client(__import__("json").loads(line)["mlflow"], folder)
+    yield Client(json.loads(line)["mlflow"], folder)
     process.send_signal(signal.SIGTERM)
     process.wait(30)
     process.stdout.close()
@@ -93,7 +94,7 @@ with mlflow.start_run(run_name="overfits") as run:
         mlflow.log_metric("training_loss", 2 * math.exp(-step / 80) + 0.01, step=step)
         if step % 5 == 0:
             mlflow.log_metric("validation_loss", 0.7 + ((step - 120) / 200) ** 2, step=step)
-    print(run.info.run_id)
+print(run.info.run_id)
 """
 ASYNC = """
 import mlflow
