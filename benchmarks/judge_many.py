@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 
 from monitor.domain import Finding
 from monitor.rules import Engine, RulesConfig
+from monitor.rules.advice.recommend import settle
 from monitor.rules.config import RuleSettings
-from monitor.rules.features import Features
-from monitor.rules.points import EnginePoints
-from monitor.rules.recommend import settle
+from monitor.rules.describe.features import Features
 from monitor.rules.rule import LOUD, Quiet, Reading, Rule
-from monitor.rules.state import Slot, State
+from monitor.rules.sketch.points import EnginePoints
+from monitor.rules.sketch.state import Slot, State
 
 Check = Callable[[Features, Mapping[str, float], bool], Reading | None]
 

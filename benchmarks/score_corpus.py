@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.calibrate_rules import CRITICAL, Said, f1, judge, stop_cost  # noqa: E402 - after the path is set
 from benchmarks.corpus.runs import CONDITIONS, SPLITS, Run, load  # noqa: E402
 from monitor.rules import RulesConfig  # noqa: E402
-from monitor.rules.backtest import BAD_REGRET, patience_stop  # noqa: E402
+from monitor.rules.lab.backtest import BAD_REGRET, patience_stop  # noqa: E402
 
 GROUPS = ("divergence", "overfitting", "stagnation", "improving", "healthy")
 """Kinds of runs for the stops; a run joins the first that it is labelled with, convergence counting as healthy."""

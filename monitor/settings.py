@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     liveness_interval_s: float = Field(
         default=5.0, gt=0, description="Seconds between checks for lost and stalled runs."
     )
-    mlflow_interval_s: float = Field(default=5.0, gt=0, description="Seconds between copies of changed runs to MLflow.")
+    mlflow_interval_s: float = Field(default=1.0, gt=0, description="Seconds between copies of changed runs to MLflow.")
 
     retention_days: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict,

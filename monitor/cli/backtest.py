@@ -14,7 +14,7 @@ from monitor.screen import emit, err, escape, fail, number, out
 if TYPE_CHECKING:
     from monitor.cli.replays import Failed
     from monitor.rules import RulesConfig
-    from monitor.rules.backtest import Replayed, RuleSummary, StopSummary
+    from monitor.rules.lab.backtest import Replayed, RuleSummary, StopSummary
 
 _SHOWN = 20
 """Runs that text names in one list, at most."""
@@ -98,7 +98,7 @@ class Report:
         failed: Sequence[Failed],
         notes: Sequence[str],
     ) -> None:
-        from monitor.rules import backtest as core
+        from monitor.rules.lab import backtest as core
 
         self.names, self.configs, self.done, self.failed, self.notes = names, configs, done, failed, notes
         rules = [name for name in configs[0].settings if any(c.settings[name].enabled for c in configs)]

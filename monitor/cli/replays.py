@@ -24,9 +24,9 @@ from monitor.ingest.judge import part_name, weights_by_part
 from monitor.reader.api import Api
 from monitor.roles import Role
 from monitor.rules import RulesConfig
-from monitor.rules.backtest import Case, Replayed, labels_of, replay
-from monitor.rules.noise import Floats
+from monitor.rules.lab.backtest import Case, Replayed, labels_of, replay
 from monitor.rules.registry import all_rules
+from monitor.rules.sketch.noise import Floats
 
 SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 PAGE: Final = 500

@@ -14,9 +14,9 @@ from monitor.importers.table import EPOCH_NAMES, STEP_NAMES, Row
 from monitor.ingest.engines import open_engines
 from monitor.roles import Role
 from monitor.rules import RulesConfig
-from monitor.rules.formula import nearest
-from monitor.rules.noise import Floats
-from monitor.rules.suites import Suite, parse_suite
+from monitor.rules.lab.formula import nearest
+from monitor.rules.lab.suites import Suite, parse_suite
+from monitor.rules.sketch.noise import Floats
 
 
 def read_rules(path: Path) -> RulesConfig:

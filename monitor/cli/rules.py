@@ -13,7 +13,7 @@ from monitor.screen import COLOURS, emit, escape, number, out
 
 if TYPE_CHECKING:
     from monitor.rules import RulesConfig
-    from monitor.rules.unit_tests import Outcome
+    from monitor.rules.lab.unit_tests import Outcome
 
 _JSON = typer.Option(False, "--json", help="Print as JSON.")
 
@@ -78,7 +78,7 @@ def run_tests(
 ) -> None:
     """Unit-test rules on curves; exit status 1 where a test fails, 2 where the file cannot be read."""
     from monitor.cli.rule_files import read_suite
-    from monitor.rules.unit_tests import run_test
+    from monitor.rules.lab.unit_tests import run_test
 
     suite = read_suite(file)
     found = [run_test(case, suite.config) for case in suite.tests]

@@ -121,12 +121,9 @@ class PointList:
 
     def add(self, key: str, step: int, value: float, time_ms: int = _NO_TIME, epoch: float = math.nan) -> None:
         """Add one point; a name or a step that the store cannot take is skipped and noted."""
-        at = self._keys.get(key)
-        if at is None:
-            if not key.strip() or len(key) > MAX_KEY or "\0" in key or len(self._keys) >= _MOST_KEYS:
-                self.skip(f"series {key!r:.60}", "has a name that cannot be stored")
-                return
-            at = self._keys[key] = len(self._keys)
+        if not self.takes(key):
+            return
+        at = self._keys[key]
         if not -(2**63) <= step < 2**63:
             self.skip(f"series {key!r:.60}", f"step {step} is too large", broken=True)
             return
@@ -135,6 +132,16 @@ class PointList:
         self._value.append(value)
         self._time.append(time_ms)
         self._epoch.append(epoch)
+
+    def takes(self, key: str) -> bool:
+        """Whether a series of this name can be stored; one that cannot is noted."""
+        if key in self._keys:
+            return True
+        if not key.strip() or len(key) > MAX_KEY or "\0" in key or len(self._keys) >= _MOST_KEYS:
+            self.skip(f"series {key!r:.60}", "has a name that cannot be stored")
+            return False
+        self._keys[key] = len(self._keys)
+        return True
 
     def skip(self, place: str, reason: str, *, broken: bool = False) -> None:
         """Note that something is not taken; the same note twice is one."""

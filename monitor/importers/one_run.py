@@ -10,7 +10,7 @@ from monitor.errors import FileUnreadable
 from monitor.importers import curves
 from monitor.importers.curves import Curves, Series
 from monitor.importers.imported import ImportedRun
-from monitor.importers.mlflow_server import is_address
+from monitor.importers.mlflow_source import is_address
 from monitor.importers.sources import read_runs
 from monitor.importers.table import listed
 from monitor.roles import Role, role_of

@@ -1,4 +1,4 @@
-"""What a person names to import: a file, a folder that is searched, or the address of a server."""
+"""What a person names to import: a file, a folder that is searched, or the address of an MLflow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.curves import read_table
 from monitor.importers.imported import ImportedRun, NotTraining
 from monitor.importers.mlflow_files import META, is_run, read_run_folder
-from monitor.importers.mlflow_server import is_address, read_server
+from monitor.importers.mlflow_source import is_address, read_address
 from monitor.importers.rows import looks_like_training, run_of_table
 from monitor.importers.tensorboard import is_event_file
 from monitor.importers.tensorboard_runs import group, read_event_run
@@ -39,7 +39,7 @@ class Source:
     Attributes:
         shown: as the user knows it.
         name: the run's name, where the source has none of its own.
-        path: the file or folder; None for a server.
+        path: the file or folder; None for an MLflow.
         parts: the event files, where it is a folder of such.
         searched: a search found it; nobody named it.
         problem: why it cannot be looked into; "" where it can.
@@ -55,7 +55,7 @@ class Source:
 
     @property
     def many(self) -> bool:
-        """True where it may hold several runs: a server, unless the address is that of one run."""
+        """True where it may hold several runs: an MLflow, unless the address is that of one run."""
         return self.path is None and "runs/" not in self.shown
 
     def read(self, twins: Twins | None = None) -> Iterator[Found]:
@@ -79,7 +79,7 @@ class Source:
             if self.problem:
                 raise FileUnreadable(self.shown, "", self.problem.lower())
             if self.path is None:
-                yield from read_server(self.shown)
+                yield from read_address(self.shown)
             elif self.parts:
                 yield read_event_run(self.shown, self.place, self.name, self.parts)
             elif self.path.name == META:
@@ -110,7 +110,7 @@ def read_runs(source: str | Path) -> Iterator[Found]:
     """Every run of a source with all its series.
 
     Args:
-        source: a file, a folder that is searched, or the address of an MLflow server.
+        source: a file, a folder that is searched, or the address of an MLflow.
 
     Returns:
         Runs as they are read; for what cannot be read, the error; for what is no training, a `NotTraining`.

@@ -256,6 +256,7 @@ def _within_series(tx: Transaction, batch: Batch, aside: Aside) -> Batch:
 
 
 def store_points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *, anew: bool) -> None:
+    """Store the points of a batch, with what they say of the run, and judge it."""
     done = tx.append(attempt, batch.keys, batch.points)
     states = done.states.values()
     if any(state.role != Role.SYSTEM for state in states):  # the machine's own measurements are no progress
@@ -284,6 +285,7 @@ def add_config(tx: Transaction, column: str, more: Mapping[str, object], aside: 
 
 
 def add_tags(tx: Transaction, more: Mapping[str, str], aside: Aside) -> None:
+    """Add tags to the run, or change them, within its bound."""
     known = _mapping(tx.get("tags")) if more else {}
     fresh = [name for name in more if name not in known]
     over = set(fresh[max(0, MAX_TAGS - len(known)) :])

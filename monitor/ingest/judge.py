@@ -18,8 +18,8 @@ from monitor.ingest.state_cache import packed, unpacked
 from monitor.limits import MAX_SERIES
 from monitor.roles import Role
 from monitor.rules import ROLE_CODES, Engine, EnginePoints, State, Update
-from monitor.rules.points import WEIGHT
 from monitor.rules.replay import merge
+from monitor.rules.sketch.points import WEIGHT
 from monitor.store import Store, Transaction
 from monitor.store.points.append import Appended
 from monitor.store.points.series import SeriesState

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
 from monitor.domain import RunStatus
+from monitor.domain.mlflow_tags import is_marking
 from monitor.errors import RunNotFound
 from monitor.ingest.aside import Aside
 from monitor.ingest.engines import Judges
@@ -29,9 +30,6 @@ ENDS: Final[Mapping[str, RunStatus]] = {
     "FAILED": RunStatus.FAILED,
     "KILLED": RunStatus.STOPPED,
 }
-OURS: Final = "monitor."
-"""Tags that begin so are what we say of the run in MLflow, but for those that the user sets to say how to read it."""
-USERS: Final = frozenset({"monitor.goal", "monitor.train", "monitor.val"})
 
 
 def log(
@@ -156,4 +154,5 @@ def _config(tx: MlflowTransaction) -> dict[str, object]:
 
 
 def _tags(tx: MlflowTransaction) -> dict[str, str]:
-    return {name: value for name, value in tx.mlflow_tags().items() if not name.startswith(OURS) or name in USERS}
+    """What the user says of the run, without what MLflow and we say."""
+    return {name: value for name, value in tx.mlflow_tags().items() if not is_marking(name)}

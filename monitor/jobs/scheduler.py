@@ -25,7 +25,7 @@ from monitor.store.retention import Kept, Policy, keep
 
 COMPACT_INTERVAL_S: Final = 30.0
 """Seconds between looks for runs that ended and whose chunks can be merged."""
-ROWS_INTERVAL_S: Final = 0.5
+ROWS_INTERVAL_S: Final = 1.0
 """Seconds between looks for runs that changed, where MLflow's tables are beside ours: it shows them within two."""
 ASLEEP: Final = 5
 """Liveness intervals between two checks, at least, after which the machine is taken to have slept."""
@@ -39,8 +39,8 @@ _quiet.setLevel(logging.ERROR)
 class Mirror(Protocol):
     """A copy of the runs elsewhere, kept up to date."""
 
-    def sync(self, store: Store, now_ms: int) -> int:
-        """Copy what changed; how many runs that were."""
+    def sync(self, store: Store, now_ms: int, link: Callable[[str], str | None]) -> int:
+        """Copy what changed; how many runs that were. `link` gives the address of a run's page by the run's id."""
         ...
 
 
@@ -86,7 +86,7 @@ class Jobs:
         if mirror is not None:
             self._add("mlflow", self._sync, settings.mlflow_interval_s)
         if rows is not None:
-            self._add("mlflow-rows", lambda: rows.sync(self._store, self._clock()), ROWS_INTERVAL_S)
+            self._add("mlflow-rows", lambda: rows.sync(self._store, self._clock(), self._link), ROWS_INTERVAL_S)
         self._add("compaction", self._compact, COMPACT_INTERVAL_S)
         self._add("keeping", self._keep, settings.keeping_interval_s)
 
@@ -176,7 +176,7 @@ class Jobs:
 
     def _sync(self) -> None:
         assert self._mirror is not None
-        self._mirror.sync(self._store, self._clock())
+        self._mirror.sync(self._store, self._clock(), self._link)
 
     def _compact(self) -> None:
         for run_id in self._store.compactable():

@@ -19,23 +19,23 @@ from numpy.typing import NDArray
 from monitor.domain import Counts, Diagnosis, Finding, Recommendation
 from monitor.losses.specs.run_config import terms_of
 from monitor.roles import Role
-from monitor.rules import games
+from monitor.rules.advice import games
+from monitor.rules.advice.conflicts import silenced
+from monitor.rules.advice.recommend import recommend, settle
+from monitor.rules.advice.verdict import headline_of, verdict_of
 from monitor.rules.config import RulesConfig, RuleSettings
-from monitor.rules.conflicts import silenced
-from monitor.rules.curve import BUCKET, Curve
-from monitor.rules.features import Features
+from monitor.rules.describe.features import Features
+from monitor.rules.describe.regimes import regimes_of
 from monitor.rules.lifecycle import move, warming, without
-from monitor.rules.noise import Floats
-from monitor.rules.parts import of_spec
-from monitor.rules.patience import resume, wait
-from monitor.rules.points import ROLE_CODES, EnginePoints
-from monitor.rules.recommend import recommend, settle
-from monitor.rules.regimes import regimes_of
-from monitor.rules.rows import take_point, take_rows
 from monitor.rules.rule import LOUD, Foreseeing, Quiet, Reading, Rule
+from monitor.rules.sketch.curve import BUCKET, Curve
+from monitor.rules.sketch.noise import Floats
+from monitor.rules.sketch.parts import of_spec
+from monitor.rules.sketch.patience import resume, wait
+from monitor.rules.sketch.points import ROLE_CODES, EnginePoints
+from monitor.rules.sketch.rows import take_point, take_rows
+from monitor.rules.sketch.state import FIRING, LR, TRAIN, VAL, State
 from monitor.rules.spans import AHEAD, MANY, finite, in_order, lanes_of, learning_rate, take_in_order
-from monitor.rules.state import FIRING, LR, TRAIN, VAL, State
-from monitor.rules.verdict import headline_of, verdict_of
 
 Roles = NDArray[np.uint8]
 Asked = tuple[str, Callable[[Features, Mapping[str, float], bool], Reading | None], Rule, RuleSettings]

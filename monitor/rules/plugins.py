@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Final, cast
 
 from monitor.errors import RulesError
-from monitor.rules.features import Features
+from monitor.rules.describe.features import Features
 from monitor.rules.rule import Reading, Rule, Spec
 
 GROUP: Final = "monitor.rules"

@@ -1,4 +1,4 @@
-"""The rules there are: the built-in ones in the order of `domain.RULE_NAMES`, then those of installed packages.
+"""The rules there are: the built-in ones, then those of installed packages.
 
 A package offers rules under the entry point group `monitor.rules`; each entry point names an object that satisfies
 `monitor.rules.rule.Rule`, or a class that makes one without arguments (`monitor.rules.plugins`).
@@ -6,32 +6,33 @@ A package offers rules under the entry point group `monitor.rules`; each entry p
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Final
 
-from monitor.rules.conflicting_parts import ConflictingParts
-from monitor.rules.convergence import Convergence
-from monitor.rules.divergence import Divergence
-from monitor.rules.dominant_part import DominantPart
-from monitor.rules.gradient_explosion import GradientExplosion
-from monitor.rules.gradient_vanishing import GradientVanishing
-from monitor.rules.growing_penalty import GrowingPenalty
-from monitor.rules.impossible_loss import ImpossibleLoss
-from monitor.rules.improving import Improving
-from monitor.rules.initial_loss import InitialLoss
-from monitor.rules.low_start import LowStart
-from monitor.rules.metric_missing import MetricMissing
-from monitor.rules.nan import Nan
-from monitor.rules.oscillation import Oscillation
-from monitor.rules.overfitting import Overfitting
-from monitor.rules.parts_sum import PartsSum
 from monitor.rules.plugins import BrokenRule, installed
-from monitor.rules.rising_part import RisingPart
-from monitor.rules.rule import Rule
-from monitor.rules.spike import Spike
-from monitor.rules.stagnation import Stagnation
-from monitor.rules.underfitting import Underfitting
-from monitor.rules.vanishing_part import VanishingPart
+from monitor.rules.rule import UNRANKED, Rule, Spec
+from monitor.rules.rules.conflicting_parts import ConflictingParts
+from monitor.rules.rules.convergence import Convergence
+from monitor.rules.rules.divergence import Divergence
+from monitor.rules.rules.dominant_part import DominantPart
+from monitor.rules.rules.gradient_explosion import GradientExplosion
+from monitor.rules.rules.gradient_vanishing import GradientVanishing
+from monitor.rules.rules.growing_penalty import GrowingPenalty
+from monitor.rules.rules.impossible_loss import ImpossibleLoss
+from monitor.rules.rules.improving import Improving
+from monitor.rules.rules.initial_loss import InitialLoss
+from monitor.rules.rules.low_start import LowStart
+from monitor.rules.rules.metric_missing import MetricMissing
+from monitor.rules.rules.nan import Nan
+from monitor.rules.rules.oscillation import Oscillation
+from monitor.rules.rules.overfitting import Overfitting
+from monitor.rules.rules.parts_sum import PartsSum
+from monitor.rules.rules.rising_part import RisingPart
+from monitor.rules.rules.spike import Spike
+from monitor.rules.rules.stagnation import Stagnation
+from monitor.rules.rules.underfitting import Underfitting
+from monitor.rules.rules.vanishing_part import VanishingPart
 
 BUILT_IN: Final[tuple[Rule, ...]] = (
     Nan(),
@@ -56,6 +57,8 @@ BUILT_IN: Final[tuple[Rule, ...]] = (
     GrowingPenalty(),
     PartsSum(),
 )
+RULE_NAMES: Final[tuple[str, ...]] = tuple(rule.spec.name for rule in BUILT_IN)
+"""The built-in rules, in the order in which they are asked."""
 
 
 @cache
@@ -64,9 +67,30 @@ def _found() -> tuple[tuple[Rule, ...], tuple[BrokenRule, ...]]:
     return (*BUILT_IN, *rules), tuple(broken)
 
 
+@cache
+def _specs() -> dict[str, Spec]:
+    return {rule.spec.name: rule.spec for rule in all_rules()}
+
+
 def all_rules() -> tuple[Rule, ...]:
     """Built-in rules, then installed ones by name; installed ones that cannot be loaded are left out."""
     return _found()[0]
+
+
+def spec_of(name: str) -> Spec | None:
+    """The spec of a rule by its name; None where no such rule is installed."""
+    return _specs().get(name)
+
+
+def rank_of(name: str) -> float:
+    """Place of a rule's finding among others, the lowest first; infinite where it is context only.
+
+    >>> rank_of("nan") < rank_of("overfitting") < rank_of("a removed rule") < rank_of("improving"), rank_of("low_start")
+    (True, inf)
+    """
+    spec = spec_of(name)
+    rank = UNRANKED if spec is None else spec.rank
+    return math.inf if rank is None else rank
 
 
 def broken_rules() -> tuple[BrokenRule, ...]:
@@ -77,3 +101,4 @@ def broken_rules() -> tuple[BrokenRule, ...]:
 def forget() -> None:
     """Look for installed packages anew when next asked."""
     _found.cache_clear()
+    _specs.cache_clear()

@@ -14,8 +14,8 @@ from monitor.errors import LossError, RulesError
 from monitor.roles import Role
 from monitor.rules.config import RulesConfig
 from monitor.rules.engine import Engine
-from monitor.rules.noise import Floats
-from monitor.rules.points import ROLE_CODES, WEIGHT, EnginePoints
+from monitor.rules.sketch.noise import Floats
+from monitor.rules.sketch.points import ROLE_CODES, WEIGHT, EnginePoints
 
 Series = ArrayLike | Sequence[tuple[float, float]]
 

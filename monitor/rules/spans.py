@@ -14,11 +14,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.rules.curve import LIMIT
-from monitor.rules.patience import wait_many
 from monitor.rules.rule import Quiet
-from monitor.rules.segment import Segment
-from monitor.rules.state import GRAD, LR, TRAIN, VAL, State
+from monitor.rules.sketch.curve import LIMIT
+from monitor.rules.sketch.patience import wait_many
+from monitor.rules.sketch.segment import Segment
+from monitor.rules.sketch.state import GRAD, LR, TRAIN, VAL, State
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]

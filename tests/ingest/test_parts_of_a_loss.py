@@ -18,7 +18,7 @@ from monitor.domain import Finding
 from monitor.ingest import rejudge
 from monitor.ingest.judge import _fed
 from monitor.rules import Engine, EnginePoints, diagnose
-from monitor.rules.points import WEIGHT as ROLE_WEIGHT
+from monitor.rules.sketch.points import WEIGHT as ROLE_WEIGHT
 from monitor.run.start import init
 from monitor.settings import load
 from monitor.store import Store

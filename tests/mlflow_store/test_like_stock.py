@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,7 +118,7 @@ def same(stores: Stores, before: list[Write], writes: list[Write], asked: Asked)
         lo, hi = asked.window or (None, None)
         for samples in (asked.samples, 1000):
             stores.compare(
-                lambda store, ids, key=key, most=samples: store.get_metric_history_bulk_interval(
+                lambda store, ids, key=key, most=samples, lo=lo, hi=hi: store.get_metric_history_bulk_interval(
                     ids, key, most, lo, hi
                 ),
                 runs,

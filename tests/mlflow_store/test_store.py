@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,8 +79,13 @@ def test_a_run_that_overfits_is_found_out_and_says_so_in_its_tags(mlflow: Any) -
         mlflow.log_batch(run_id, [*train, metric("val_loss", 0.7 + ((step - 120) / 200) ** 2, step)], [], [])
     assert mlflow.ours.run(run_id).verdict == "overfitting"
     assert "overfitting" in {found.rule for found in mlflow.ours.findings(run_id)}
-    Rows(mlflow).sync(mlflow.ours, NOW_MS)
-    assert mlflow.get_run(run_id).data.tags["monitor.verdict"] == "overfitting"
+    Rows(mlflow).sync(mlflow.ours, NOW_MS, lambda _: None)
+    run = mlflow.get_run(run_id)
+    assert run.data.tags["monitor.verdict"] == "overfitting"
+    assert run.data.tags["monitor.overfitting"] == "true"
+    assert run.data.metrics["monitor.severity"] >= 2
+    assert [m.value for m in mlflow.get_metric_history(run_id, "best/val_loss")] == [run.data.metrics["best/val_loss"]]
+    assert "overfitting" in run.data.tags["mlflow.note.content"]
     assert "monitor.run_id" not in mlflow.get_run(run_id).data.tags  # its history is here, it is no mirror
 
 
@@ -90,7 +94,7 @@ def test_verdict_tags_are_not_taken_for_the_users(mlflow: Any) -> None:
 
     run_id = a_run(mlflow)
     mlflow.log_metric(run_id, metric("loss", 1.0, 0))
-    Rows(mlflow).sync(mlflow.ours, NOW_MS)
+    Rows(mlflow).sync(mlflow.ours, NOW_MS, lambda _: None)
     mlflow.set_tag(run_id, RunTag("monitor.goal", "min"))
     assert {name for name in mlflow.ours.run(run_id).tags if name.startswith("monitor.")} == {"monitor.goal"}
 
@@ -100,7 +104,7 @@ def test_a_run_of_our_client_is_in_mlflow_with_the_points_of_the_same_chunks(mlf
     feed.start(project="sdk", name="ours", config={"lr": 0.1}, tags={"who": "me"})
     feed.log("train/loss", [0, 1, 2], [3.0, 2.0, math.nan])
     feed.log("acc@5", [0], [0.5])
-    Rows(mlflow).sync(mlflow.ours, NOW_MS)
+    Rows(mlflow).sync(mlflow.ours, NOW_MS, lambda _: None)
     run = mlflow.get_run(feed.run_id)
     assert run.info.run_name == "ours"
     assert mlflow.get_experiment(run.info.experiment_id).name == "sdk"
@@ -111,17 +115,19 @@ def test_a_run_of_our_client_is_in_mlflow_with_the_points_of_the_same_chunks(mlf
     assert [m.step for m in mlflow.get_metric_history(feed.run_id, "train/loss")] == [0, 1, 2]
     feed.log("train/loss", [3], [1.0])
     feed.event("finish", status="finished", error=None)
-    Rows(mlflow).sync(mlflow.ours, NOW_MS)
+    Rows(mlflow).sync(mlflow.ours, NOW_MS, lambda _: None)
     run = mlflow.get_run(feed.run_id)
     assert (run.data.metrics["train/loss"], run.info.status) == (1.0, "FINISHED")
     mlflow.log_metric(feed.run_id, metric("more", 1.0, 0))  # an MLflow client goes on with it
     assert mlflow.ours.run(feed.run_id).attempt == 1
     mlflow.ours.delete(feed.run_id, now_ms=NOW_MS)
-    Rows(mlflow).sync(mlflow.ours, NOW_MS)
+    Rows(mlflow).sync(mlflow.ours, NOW_MS, lambda _: None)
     assert mlflow.get_run(feed.run_id).info.lifecycle_stage == "deleted"
 
 
 def test_a_run_that_mlflow_deletes_is_hidden_and_comes_back(mlflow: Any) -> None:
+    from mlflow.exceptions import MlflowException
+
     run_id = a_run(mlflow)
     mlflow.log_metric(run_id, metric("loss", 1.0, 0))
     mlflow.delete_run(run_id)
@@ -131,8 +137,8 @@ def test_a_run_that_mlflow_deletes_is_hidden_and_comes_back(mlflow: Any) -> None
     assert run_id not in mlflow.ours.purge(before_ms=4 * NOW_MS)
     mlflow.restore_run(run_id)
     assert mlflow.ours.run(run_id).id == run_id
-    with pytest.raises(Exception, match="must be in the 'active' state"):
-        mlflow.delete_run(run_id)
+    mlflow.delete_run(run_id)
+    with pytest.raises(MlflowException, match="must be in the 'active' state"):
         mlflow.log_metric(run_id, metric("loss", 1.0, 1))
 
 

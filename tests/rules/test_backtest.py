@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from monitor.roles import Role
 from monitor.rules import RulesConfig
-from monitor.rules.backtest import (
+from monitor.rules.lab.backtest import (
     Case,
     Hit,
     Replayed,

@@ -6,7 +6,7 @@ import numpy as np
 
 from monitor.domain import FindingState
 from monitor.rules import Engine, diagnose
-from monitor.rules.points import EnginePoints
+from monitor.rules.sketch.points import EnginePoints
 
 
 def noise(n: int, seed: int = 0) -> np.ndarray:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.rules.curve import BUCKET, LIMIT, QUARTER, Curve
-from monitor.rules.segment import Segment
-from monitor.rules.trend import mann_kendall, turns
+from monitor.rules.describe.trend import mann_kendall, turns
+from monitor.rules.sketch.curve import BUCKET, LIMIT, QUARTER, Curve
+from monitor.rules.sketch.segment import Segment
 
 
 def pushed(values: list[float], capacity: int = 8, micro: int = 4) -> Curve:

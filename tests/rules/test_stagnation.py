@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from monitor.rules import diagnose
-from monitor.rules.guessing import could_guess, guessing
+from monitor.rules.rules.guessing import could_guess, guessing
 
 
 def noise(n: int, seed: int = 0) -> np.ndarray:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from monitor.errors import RulesError
 from monitor.roles import Role
 from monitor.rules import RulesConfig, diagnose
-from monitor.rules.formula import evaluate, generate, steps_of
-from monitor.rules.suites import parse_suite
-from monitor.rules.unit_tests import compare, run_test
+from monitor.rules.lab.formula import evaluate, generate, steps_of
+from monitor.rules.lab.suites import parse_suite
+from monitor.rules.lab.unit_tests import compare, run_test
 
 TRAIN = {"formula": "2 / (1 + step / 80)", "steps": "0..1500/10", "noise": 0.02, "seed": 1}
 VAL = {"formula": "0.5 + abs(step - 600) / 1000", "steps": "0..1500/50", "noise": 0.005}

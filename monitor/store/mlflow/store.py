@@ -18,7 +18,7 @@ from monitor.store.sql.upsert import insert_once
 from monitor.store.store import Store
 
 DELETED_BY_MLFLOW: Final = 253_402_300_799_000
-"""`deleted_ms` of a run that MLflow has deleted, and may restore: never old enough to be purged here (the year 9999)."""
+"""`deleted_ms` of a run that MLflow has deleted, and may restore: the year 9999, so that it is never purged here."""
 _ADVISORY_LOCK: Final = 0x6C6F73736D6C66  # "lossmlf"
 
 

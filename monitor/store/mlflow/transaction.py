@@ -1,4 +1,4 @@
-"""A write transaction on a run that MLflow has too: what MLflow says of it, its latest metrics, and what is a repeat."""
+"""A write transaction on a run that MLflow has too: what MLflow says of it, its latest metrics, what is a repeat."""
 
 from __future__ import annotations
 

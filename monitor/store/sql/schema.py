@@ -306,3 +306,15 @@ EXPORTS: Final = Table(
     Column("version", BigInteger, nullable=False),
     Column("external_id", String(250)),
 )
+
+EXPORTED_POINTS: Final = Table(
+    "monitor_exported_points",
+    METADATA,
+    _run_id(),
+    Column("target", String(64), primary_key=True),
+    Column("series", Integer, primary_key=True),
+    Column("points", BigInteger, nullable=False),  # so many are there, in order of arrival, hidden ones included
+    Column("next_seq", BigInteger, nullable=False),  # the series' own when the last of them was sent; 0 before that
+    Column("thinned", BigInteger, nullable=False),  # the series' own then: once it changes, the count starts again
+)
+"""How far the mirror of each series is."""

@@ -1,0 +1,134 @@
+"""What continuing would gain: a mixture of learning-curve models fitted to the sketch of the judged loss.
+
+Each model is `floor + height * shape(t)`, with `t` the points so far as a share of all, and a shape that falls: power
+laws `t**-b` and exponentials `exp(-t / tau)`. Floor and height (>= 0) are fitted by least squares with weights that
+favour the later curve, and the models are averaged by their likelihood. The change that they
+foresee is shrunk towards none, the more the less certain it is. The interval adds what was shrunk, and the spread
+between models, to the noise. The closed form costs some 30 microseconds and needs no optimiser.
+
+Source:
+    Domhan, Springenberg, Hutter, Speeding up automatic hyperparameter optimization by extrapolation of learning curves
+    (IJCAI 2015), for the mixture; Viering, Loog, The Shape of Learning Curves (2022), for power laws; LC-PFN
+    (Adriaensen et al., 2023), for the Bayesian reading of a truncated curve; James, Stein, Estimation with
+    quadratic loss (1961), for shrinking.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from monitor.domain import Forecast
+from monitor.rules.describe.features import View
+from monitor.rules.sketch.noise import Floats
+
+POWERS: Final = np.array([0.25, 0.5, 1.0, 2.0])
+RATES: Final = np.array([1.5, 3.0, 6.0, 12.0, 24.0])
+AHEAD: Final = 0.5
+"""How far the forecast looks, as a share of the run so far."""
+WIDEN: Final = 1.8
+"""The models share their mistakes; so much wider is an interval that covers nine in ten (`docs/diagnosis.md`)."""
+DOUBT: Final = 3.0
+"""Standard errors of a change at which half of it is kept. The errors at 2 to 6 differ by a tenth."""
+ENOUGH: Final = 8
+"""Buckets needed."""
+
+
+def forecast(view: View) -> Forecast | None:
+    """The loss half as many steps again from now.
+
+    Args:
+        view: the judged series.
+
+    Returns:
+        None where there are too few buckets.
+
+    Example:
+        >>> from monitor.rules.sketch.curve import Curve
+        >>> curve = Curve(40, 16)
+        >>> for i in range(39):
+        ...     _ = curve.push(1 + 2 / (i + 1), float(i))
+        >>> outlook = forecast(View(curve))
+        >>> outlook.steps, round(outlook.expected, 1)
+        (19.0, 1.0)
+    """
+    k = view.closed
+    if k < ENOUGH:
+        return None
+    x = view.x
+    centre, scale = float(x[-1]), float(np.abs(x - x[-1]).max())
+    if scale == 0:
+        scale = max(abs(centre), 1.0) * 1e-9
+    smooth = np.exp(view.smooth) + view.base
+    y = np.clip((smooth - centre) / scale, -1.0, 1.0)
+    noise = view.noise * view.height
+    at, spread, weight = _predict(y, max(noise / scale, 1e-6))
+    expected = float(weight @ at)
+    deviation = math.sqrt(float(weight @ ((at - expected) ** 2 + spread**2)))
+    best, level = float(smooth.min()), float(smooth[-1])
+    foreseen, error = centre + scale * expected - level, scale * deviation
+    left = max(best - view.zero, 0.0)
+    kept = foreseen**2 / (foreseen**2 + (DOUBT * error) ** 2)
+    loss, half = level + kept * foreseen, math.hypot(WIDEN * 1.645 * error, (1 - kept) * foreseen)
+    return Forecast(
+        steps=AHEAD * (view.step[-1] - view.curve.first_step),
+        from_step=view.step[-1],
+        level=level,
+        expected=loss,
+        low=loss - half,
+        high=loss + half,
+        gain=min(max(best - loss, 0.0), left),
+        gain_low=min(max(best - loss - half, 0.0), left),
+        gain_high=min(max(best - loss + half, 0.0), left),
+        buckets_since_best=k - 1 - view.low_at,
+    )
+
+
+class _Models(NamedTuple):
+    """What the models of a curve of so many buckets have in common, whatever its values.
+
+    Attributes:
+        w, total: weights of the buckets, (k,), and their sum.
+        shapes: (models, k), minus their weighted mean.
+        later: each shape where the forecast looks, minus the same mean, (models,).
+        spread: weighted sum of the squares of `shapes`, (models,).
+        widen: what the error of a fit grows by out there, (models,).
+    """
+
+    w: Floats
+    total: float
+    shapes: Floats
+    later: Floats
+    spread: Floats
+    widen: Floats
+
+
+@cache
+def _models(k: int) -> _Models:
+    t = (np.arange(k) + 0.5) / k
+    ahead = 1.0 + AHEAD
+    shapes = np.concatenate((t[None, :] ** -POWERS[:, None], np.exp(-t[None, :] * RATES[:, None])))
+    w = 0.2 + t**2
+    total = float(w.sum())
+    mean = shapes @ w / total
+    later = np.concatenate((ahead**-POWERS, np.exp(-ahead * RATES))) - mean
+    shapes -= mean[:, None]
+    spread = shapes**2 @ w
+    return _Models(w, total, shapes, later, spread, 1 + 1 / k + later**2 / spread)
+
+
+def _predict(y: Floats, noise: float) -> tuple[Floats, Floats, Floats]:
+    """Each model's prediction, its standard error, and its weight; arrays of shape (models,)."""
+    k = len(y)
+    w, total, shapes, later, spread, widen = _models(k)
+    mean = float(y @ w) / total
+    dy = y - mean
+    height = np.maximum((shapes * dy) @ w / spread, 0.0)
+    rest = dy - height[:, None] * shapes
+    error = np.maximum(rest**2 @ w / total, noise**2)
+    log_weight = -0.5 * k * np.log(error)
+    weight = np.exp(0.5 * (log_weight - log_weight.max()))
+    return mean + height * later, np.sqrt(error * widen), weight / weight.sum()

@@ -1,0 +1,57 @@
+"""Losses that cannot be read as an error: one side of a game, and a loss below zero of which nothing is known.
+
+Of a game only what is not finite is judged: a critic that comes up, a generator's loss that rises, a value loss that
+grows with the returns are what one hopes for. Where the run does not say what its loss is, and its level has been below
+zero, the rules run and their findings stand, but nobody is told to stop because of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from monitor.domain import Action, Finding
+from monitor.rules.registry import spec_of
+from monitor.rules.rule import Rule
+from monitor.rules.sketch.state import VAL, State
+
+if TYPE_CHECKING:
+    from monitor.rules.config import RuleSettings
+
+GAME: Final = "The run says that a lower loss means no better model, as in a game: only its being finite is judged."
+DOUBT: Final = (
+    " The loss has been below zero, so its level may be no error, and the run does not say what it is: nobody is told "
+    "to stop because of it. Name the loss with loss=, a game as losses.Adversarial."
+)
+
+
+def read(state: State, loss: Mapping[str, object]) -> None:
+    """Take down in a fresh state what a run says of its loss."""
+    kind, floor = loss.get("kind"), loss.get("floor")
+    says_floor = isinstance(floor, int | float) and not isinstance(floor, bool)
+    state.game = loss.get("comparable") is False
+    state.known = says_floor or (loss.get("comparable") is True if kind is None else kind != "custom")
+
+
+def silent(state: State, rule: Rule, settings: RuleSettings) -> bool:
+    """Whether a rule has nothing to say of a game; a divergence is one only where it is no longer finite."""
+    if not rule.spec.reads_error:
+        return False
+    return rule.spec.name != "divergence" or state.nan_train < settings.limits["confirm"]
+
+
+def doubtful(state: State) -> bool:
+    """Whether the level of the loss may be no error, as far as anybody says: single values may be rounded below 0."""
+    if state.known or state.nan_train:
+        return False
+    return any(min(curve.x, default=0.0) < 0 for curve in state.curves[: VAL + 1] if curve.best < 0)
+
+
+def doubted(state: State, finding: Finding) -> Finding:
+    """A finding that would stop the run, with what speaks against doing so."""
+    spec = spec_of(finding.rule)
+    stops = spec is not None and spec.action is Action.STOP
+    if not stops or finding.resolved_step is not None or not doubtful(state):
+        return finding
+    return replace(finding, explanation=finding.explanation + DOUBT)

@@ -1,0 +1,156 @@
+"""What to do now: continue, stop or investigate, with the best step so far and what continuing would gain.
+
+A stop is advised where going on only costs: the run overfits or diverges, or its training loss has stayed non-finite.
+A converged run is not stopped: what it may yet gain, by a lower learning rate or by patience, is in the forecast, and
+a run that merely waits harms nothing but the bill.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from monitor.domain import Action, Forecast, Recommendation
+from monitor.rules.advice.forecast import forecast
+from monitor.rules.advice.games import DOUBT, GAME, doubtful
+from monitor.rules.advice.pending import pending_of
+from monitor.rules.config import RulesConfig
+from monitor.rules.describe.features import Features
+from monitor.rules.registry import rank_of, spec_of
+from monitor.rules.rules.overfitting import memorises
+from monitor.rules.sketch.curve import Curve
+from monitor.rules.sketch.patience import compared
+from monitor.rules.sketch.state import FIRING, LIKELY, TRAIN, VAL, State
+
+CONFIDENCE: Final = {
+    "divergence": 0.9, "overfitting": 0.84, "risen": 0.7, "likely": 0.7, "look": 0.6, "continue": 0.9,
+}  # fmt: skip
+"""Lower end (95 %) of the share of such advice that was right on labelled curves; see `docs/diagnosis.md`. `risen` is
+an overfitting run whose validation loss is above its start, where delayed generalisation is likeliest; `likely` a stop
+before the finding has fired."""
+
+
+def settle(state: State, run: Features) -> None:
+    """Keep the steps of the stop advice in the state, after the rules were asked."""
+    if _stopping(state):
+        if math.isnan(state.stop_since):
+            state.stop_since = run.step
+        if math.isnan(state.first_stop):
+            state.first_stop = run.step
+    else:
+        state.stop_since = math.nan
+
+
+def recommend(state: State, config: RulesConfig) -> Recommendation:
+    """The advice that follows from a state."""
+    curve = state.curves[VAL if state.curves[VAL].n else TRAIN]
+    rests = (curve.best_step, curve.n > 0, math.isnan(state.patience_step), doubtful(state))
+    last = state.advice
+    if last is not None and last[0] is state.slots and last[1] is curve.x and last[2] == rests:
+        return last[3]
+    advice = _recommend(state, curve, config)
+    state.advice = (state.slots, curve.x, rests, advice)
+    return advice
+
+
+def _recommend(state: State, curve: Curve, config: RulesConfig) -> Recommendation:
+    action, reason, confidence = _advice(state)
+    stopping = action is Action.STOP
+    return Recommendation(
+        action=action,
+        first_stop_step=None if math.isnan(state.first_stop) else state.first_stop,
+        stop_step=state.stop_since if stopping else None,
+        best_step=curve.best_step if curve.n and not state.game else None,
+        best_val_loss=curve.best if curve.n and not state.game else None,
+        reason=reason,
+        confidence=confidence,
+        forecast=None if stopping or state.nan_train or state.game else _outlook(state),
+        patience=None if state.game else compared(state),
+        pending=pending_of(state, config),
+    )
+
+
+def _advice(state: State) -> tuple[Action, str, float | None]:
+    curve = state.curves[VAL if state.curves[VAL].n else TRAIN]
+    name = next(iter(_stopping(state)), None)
+    if name is not None and not math.isnan(state.stop_since):
+        slot = state.slots[name]
+        risen = name == "overfitting" and len(curve.x) > 0 and curve.x[-1] > curve.first
+        best = (
+            f"the best loss was {curve.best:.4g} at {state.unit} {curve.best_step:g}"
+            if curve.n
+            else "no loss was finite"
+        )
+        if slot.phase == LIKELY:
+            reason = f"{name.capitalize()} is likely since {state.unit} {slot.onset:g}; {best}."
+            return Action.STOP, reason, CONFIDENCE["likely"]
+        reason = f"{name.capitalize()} since {state.unit} {slot.onset:g}, certain since {slot.fired:g}; {best}."
+        return Action.STOP, reason, CONFIDENCE["risen" if risen else name]
+    doubted = next(iter(_advising(state, Action.STOP, FIRING)), None) if doubtful(state) else None
+    if doubted is not None:
+        since = f"{doubted.capitalize()} since {state.unit} {state.slots[doubted].onset:g}."
+        return Action.INVESTIGATE, since + DOUBT, None
+    for name in _advising(state, Action.INVESTIGATE, FIRING):
+        title = "NaN" if name == "nan" else name.replace("_", " ").capitalize()
+        reason = f"{title} since {state.unit} {state.slots[name].onset:g}."
+        return Action.INVESTIGATE, reason + _delayed(state, name), CONFIDENCE["look"]
+    if state.game or not curve.n:
+        return Action.CONTINUE, GAME if state.game else "No loss has been logged yet.", None
+    return _going_on(state)
+
+
+def _going_on(state: State) -> tuple[Action, str, float | None]:
+    outlook = _outlook(state)
+    if outlook is None:
+        return Action.CONTINUE, "Too early to tell; no reason to stop.", None
+    return Action.CONTINUE, _prospect(state, outlook), CONFIDENCE["continue"]
+
+
+def _prospect(state: State, outlook: Forecast) -> str:
+    """What going on is expected to bring, in words that do not contradict what fires."""
+    gain, low, high = outlook.gain, outlook.gain_low, outlook.gain_high
+    span = f" (90 %: {low:.2g} to {high:.2g})" if high else ""
+    ahead = f"{outlook.steps:.0f} {state.unit}s"
+    if _fires(state, "convergence"):
+        return f"The loss is flat: over the next {ahead}, {f'{gain:.2g}' if gain else 'nothing'} is to be gained{span}."
+    if gain:
+        return f"No reason to stop: about {gain:.2g} lower is expected over the next {ahead}{span}."
+    if _fires(state, "improving"):
+        return "No reason to stop: the loss is still falling."
+    return f"No reason to stop, though nothing is expected to be gained over the next {ahead}{span}."
+
+
+def _delayed(state: State, name: str) -> str:
+    """What to look for where training has learned and validation stagnates."""
+    run = Features(state, state.last_step)
+    if name != "stagnation" or not (run.val.closed and run.train.closed and memorises(run.val, run.train, state.unit)):
+        return ""
+    return (
+        " The training loss has come down and the validation loss has not: look for a validation loss that begins to "
+        "fall (delayed generalisation), which weight decay and patience can bring; nothing says yet that it will."
+    )
+
+
+def _outlook(state: State) -> Forecast | None:
+    """The forecast, computed anew only after a bucket has closed."""
+    run = Features(state, state.last_step)
+    buckets = run.judged.curve.x
+    if state.outlook is None or state.outlook[0] is not buckets:
+        state.outlook = (buckets, forecast(run.judged))
+    return state.outlook[1]
+
+
+def _stopping(state: State) -> list[str]:
+    """Rules whose finding, firing or likely, advises a stop; the one that matters most first."""
+    return [] if doubtful(state) else _advising(state, Action.STOP, FIRING, LIKELY)
+
+
+def _advising(state: State, action: Action, *phases: int) -> list[str]:
+    """Rules with a finding in one of these phases that advises this; the one that matters most first."""
+    specs = [spec_of(name) for name, slot in state.slots.items() if slot.phase in phases]
+    return sorted((spec.name for spec in specs if spec is not None and spec.action is action), key=rank_of)
+
+
+def _fires(state: State, name: str) -> bool:
+    slot = state.slots.get(name)
+    return slot is not None and slot.phase == FIRING

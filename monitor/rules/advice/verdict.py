@@ -1,0 +1,74 @@
+"""The one word and the one sentence for a run: the finding that matters most, or that nothing is wrong."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from monitor.domain import Action
+from monitor.rules.advice.games import DOUBT, GAME, doubtful
+from monitor.rules.describe.features import Features
+from monitor.rules.describe.schedule import told
+from monitor.rules.registry import rank_of, spec_of
+from monitor.rules.rule import Reading, Rule
+from monitor.rules.sketch.state import FIRING, LIKELY, TRAIN, VAL, Slot, State
+
+if TYPE_CHECKING:
+    from monitor.rules.config import RulesConfig
+
+ENOUGH: Final = 6
+"""Buckets of one series from which on a run without findings is called healthy."""
+
+
+def verdict_of(state: State) -> str:
+    """The rule of the finding that matters most, firing or likely, "healthy", or "too_early"."""
+    ranks = {name: rank_of(name) for name, slot in state.slots.items() if slot.phase in (FIRING, LIKELY)}
+    if any(rank < math.inf for rank in ranks.values()):
+        return min(ranks, key=ranks.__getitem__)
+    seen = max(len(state.curves[TRAIN].x), len(state.curves[VAL].x))
+    return "healthy" if seen >= ENOUGH else "too_early"
+
+
+def headline_of(state: State, verdict: str, config: RulesConfig) -> str:
+    """One sentence with the numbers, and what speaks against acting on it."""
+    spec = spec_of(verdict)
+    doubt = DOUBT if spec is not None and spec.action is Action.STOP and doubtful(state) else ""
+    return _headline(state, verdict, config) + doubt
+
+
+def _headline(state: State, verdict: str, config: RulesConfig) -> str:
+    slot = state.slots.get(verdict)
+    if slot is None:
+        return _calm(state, verdict)
+    rule = config.named.get(verdict)
+    if rule is not None and not rule.spec.counts and state.said and state.said[0] == verdict:
+        return state.said[1]
+    text = _sentence(state, verdict, slot, rule, config)
+    state.said = (verdict, text)
+    return text
+
+
+def _sentence(state: State, verdict: str, slot: Slot, rule: Rule | None, config: RulesConfig) -> str:
+    run = Features(state, state.last_step)
+    reading = rule.check(run, config.settings[verdict].limits, slot.phase == FIRING) if rule else None
+    if rule is None or reading is None:
+        return f"{verdict.replace('_', ' ').capitalize()} since {state.unit} {slot.onset:g}; it may be passing."
+    text = rule.explain(Reading(slot.onset, reading.evidence, reading.sure), state.unit)[0]
+    text += told(rule.spec.explained_by, slot.onset, run)[1]
+    return (
+        f"{verdict.replace('_', ' ').capitalize()} is likely: {text[0].lower()}{text[1:]}" if reading.likely else text
+    )
+
+
+def _calm(state: State, verdict: str) -> str:
+    train, val = state.curves[TRAIN], state.curves[VAL]
+    seen = f"{int(state.train_seen)} training and {int(state.val_seen)} validation points"
+    if verdict == "too_early":
+        return f"Too early to tell: {seen} so far."
+    if state.game:
+        return f"Nothing is wrong after {seen}. {GAME}"
+    which, curve = ("validation", val) if val.n else ("training", train)
+    return (
+        f"Nothing is wrong after {seen}: the {which} loss began at {curve.first:.4g} and was lowest at "
+        f"{curve.best:.4g}, {state.unit} {curve.best_step:g}."
+    )

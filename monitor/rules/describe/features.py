@@ -1,0 +1,299 @@
+"""What the rules read: each series described once a check, as a practitioner reads it.
+
+A loss is read as shares of itself: `y` is its logarithm, above its floor (zero, where no other is known). So the scale
+of a loss does not matter and its floor does. A hundredth of what the loss has come down by is added, so that levels
+that are next to nothing beside the whole are next to nothing. A loss that goes below zero, and whose floor is not
+known, is measured from as far below its lowest as it is wide or large: some power is lost, no truth.
+
+Two yardsticks go with every judgement of size. Is it sure: against the noise of the buckets (`error`), and against what
+has come back before (`seen_before`). Is it material: as a share of the level (`rise`), and of the way that the loss has
+come (`reach`).
+
+Source:
+    Noise from second differences: Gasser, Sroka, Jennen-Steinmetz, "Residual variance and residual pattern in nonlinear
+    regression" (Biometrika 1986), with the median for robustness. Humps as in rainflow counting (ASTM E1049).
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from monitor.rules.describe.composition import Composition, smooth
+from monitor.rules.sketch.curve import Curve
+from monitor.rules.sketch.lazy import lazy
+from monitor.rules.sketch.noise import Floats, around_mean, middle, second_differences
+from monitor.rules.sketch.parts import Parts
+from monitor.rules.sketch.state import FIRING, GRAD, TRAIN, VAL, VIEWS, State
+
+SOFT: Final = 0.01
+"""Share of what a loss has come down by, below which its scale is linear."""
+WAY: Final = 0.9
+"""Quantile of the levels on the way down from which it is measured: the first transient is left out."""
+WANDERS: Final = 16
+"""Buckets from which noise that differences miss can be told from the curve itself."""
+LEARNED: Final = 0.5
+"""A fall, as a logarithm, that is no wandering."""
+_OPEN: Final = ("xs", "level", "now", "height")
+"""What a view reads of the open bucket too."""
+
+
+class View:
+    """One series at a check. Losses are in `x`, their logarithms in `y`; both have an entry for each closed bucket.
+
+    Attributes:
+        n: finite points seen; `size` of them are in a bucket.
+        closed: buckets that are complete.
+        step: last step of each.
+    """
+
+    def __init__(self, curve: Curve, floor: float = math.nan) -> None:
+        self.curve, self.floor = curve, floor
+        self.n, self.size = curve.n, curve.size
+        self.centres, self.step, self.quarters = curve.x, curve.step, curve.quarters
+        self.closed = len(curve.x)
+
+    def renew(self, curve: Curve) -> None:
+        """Go on with a later curve that has the same closed buckets."""
+        self.curve, self.n = curve, curve.n
+        if self.quarters is not curve.quarters:
+            self.quarters = curve.quarters
+            for name in _OPEN:
+                self.__dict__.pop(name, None)
+
+    @lazy
+    def x(self) -> Floats:
+        """Centres of the closed buckets."""
+        return np.array(self.centres)
+
+    @lazy
+    def xs(self) -> list[float]:
+        """The centres, and the mean of the completed quarters of the open bucket."""
+        quarters = self.quarters
+        return [*self.centres, sum(quarters) / len(quarters)] if quarters else self.centres
+
+    @lazy
+    def lowest(self) -> float:
+        """Lowest centre of a closed bucket, of which there is one."""
+        return min(self.centres)
+
+    @lazy
+    def highest(self) -> float:
+        """Highest value in a closed bucket; minus infinity where there is none."""
+        return float((self.x + np.array(self.curve.peak)).max()) if self.closed else -math.inf
+
+    @lazy
+    def start(self) -> float:
+        """Where the series began: its first value, or the first bucket where that is higher."""
+        return max(self.curve.first, self.centres[0]) if self.centres else self.curve.first
+
+    @lazy
+    def range(self) -> float:
+        """All that the series has come down by, its first transient included."""
+        return max(self.start - self.lowest, 0.0) if self.closed else 0.0
+
+    @lazy
+    def reach(self) -> float:
+        """What the series has come down by, from the level that a tenth of the way there lay above."""
+        if not self.closed:
+            return 0.0
+        at = self.centres.index(self.lowest)
+        return sorted(self.centres[: at + 1])[int(WAY * at)] - self.lowest
+
+    @lazy
+    def zero(self) -> float:
+        """What levels are measured from: the floor; zero where none is known, or far below a loss that is negative."""
+        low = min(self.lowest, self.curve.first)
+        if low >= self.floor:
+            return self.floor
+        return 0.0 if low >= 0 else low - max(self.start - low, -low)
+
+    @lazy
+    def base(self) -> float:
+        """What `log` measures from: `zero`, and what makes the scale linear close to it."""
+        return self.zero - SOFT * self.reach
+
+    def log(self, loss: float) -> float:
+        """A loss on the scale of `y`."""
+        return math.log(max(loss - self.base, 1e-300))
+
+    def loss(self, y: float) -> float:
+        """The inverse of `log`."""
+        return math.exp(y) + self.base
+
+    @lazy
+    def y(self) -> list[float]:
+        """The centres on a logarithmic scale."""
+        found: list[float] = np.log(np.maximum(self.x - self.base, 1e-300)).tolist()
+        return found
+
+    @lazy
+    def smooth(self) -> list[float]:
+        """Running median of three of `y`; the last two are that of the last three."""
+        found: list[float] = smooth(np.array(self.y)).tolist()
+        if len(found) > 3:
+            found[-1] = found[-2]
+        return found
+
+    @lazy
+    def noise(self) -> float:
+        """Noise of a bucket on the scale of `y`, over the later half."""
+        wander = around_mean(self.y) if self.closed >= WANDERS else 0.0
+        return max(second_differences(self.y), wander)
+
+    def error(self, h: int) -> float:
+        """Standard error of the mean of `h` buckets beside a median of three."""
+        return self.noise * math.sqrt(1 / max(h, 1) + 1 / 3)
+
+    @lazy
+    def roughness(self) -> float:
+        """Noise of a single point, as a loss, from first differences inside the later buckets."""
+        noise = self.curve.noise
+        return middle(noise[len(noise) // 2 :]) / 0.954 if noise else 0.0
+
+    @lazy
+    def low(self) -> float:
+        """Lowest smoothed level, on the scale of `y`."""
+        return min(self.smooth)
+
+    @lazy
+    def low_at(self) -> int:
+        """Its index."""
+        return self.smooth.index(self.low)
+
+    @lazy
+    def level(self) -> float:
+        """Where the series is now: the median of its last three levels, the open bucket's among them."""
+        quarters = self.quarters
+        return middle([*self.centres[-2:], sum(quarters) / len(quarters)] if quarters else self.centres[-3:])
+
+    @lazy
+    def now(self) -> float:
+        """The same on the scale of `y`."""
+        return self.log(self.level)
+
+    @lazy
+    def height(self) -> float:
+        """The level above what it is measured from: what a share of it is a share of."""
+        return max(self.level - self.base, 1e-300)
+
+    @property
+    def rise(self) -> float:
+        """How far the series lies above its low, as a logarithm."""
+        return self.now - self.low
+
+    @lazy
+    def fifth(self) -> int:
+        """Index of the bucket at which the last fifth begins."""
+        return max(0, round(0.8 * (self.closed - 1)))
+
+    @lazy
+    def gain(self) -> float:
+        """How much lower the series is now than when its last fifth began, as a loss; negative where it is higher."""
+        at, x = self.fifth, self.centres
+        if self.closed < 12:
+            return (x[-3] - x[-1]) / 2 * (self.closed - 1 - at) if self.closed > 3 else 0.0
+        return middle(x[max(0, at - 1) : at + 2]) - middle(x[-3:])
+
+    @lazy
+    def line(self) -> tuple[float, float]:
+        """The fall over the last fifth of a straight line through the last third of `y`, and its standard error."""
+        n = min(self.closed, max(5, self.closed // 3 + 1))
+        if n < 3:
+            return 0.0, 0.0
+        y, t = np.array(self.y[-n:]), np.arange(n) - (n - 1) / 2
+        spread = n * (n * n - 1) / 12
+        slope = float(t @ y) / spread
+        rest = y - y.mean() - slope * t
+        span = self.closed - 1 - self.fifth
+        return -slope * span, math.sqrt(max(float(rest @ rest) / (n - 2), 1e-18) / spread) * span
+
+    def level_at(self, step: float) -> float:
+        """The smoothed level at a step, on the scale of `y`."""
+        return self.smooth[min(bisect_right(self.step, step), self.closed - 1)]
+
+    def seen_before(self, rise: float, share: float = 0.75) -> bool:
+        """Whether a hump of this share of a rise from the low has come back before, at such levels: it says little."""
+        low, up, enough = math.inf, False, share * rise
+        for value in self.smooth:
+            if not up:
+                low = min(low, value)
+                up = value >= low + enough
+            elif value <= low + 0.3 * enough:
+                if low <= self.low + rise:
+                    return True
+                low, up = value, False
+        # What a median of three does not see: single levels that jumped as high and came back, more than once.
+        y = self.y
+        return sum(b - max(a, c) >= enough for a, b, c in zip(y, y[1:], y[2:], strict=False)) > 1
+
+    @lazy
+    def learned(self) -> bool:
+        """Whether the way down is one: more than a third of the level, or straight beside noise that wanders."""
+        fall = self.smooth[0] - self.low
+        if fall >= LEARNED:
+            return True
+        path = sum(abs(b - a) for a, b in pairwise(self.smooth[: self.low_at + 1]))
+        return fall >= max(0.1, 10 * self.noise) and fall >= (0.7 + 1 / max(self.low_at, 4)) * path
+
+
+class Features:
+    """A run at a check: its views, and the facts of its state.
+
+    Attributes:
+        state: counters and what is known of the loss function; not to be changed.
+        step: step of the point that closed the bucket.
+    """
+
+    def __init__(self, state: State, step: float) -> None:
+        self.state, self.step = state, step
+
+    @lazy
+    def train(self) -> View:
+        """The training loss."""
+        return self._view(TRAIN)
+
+    @lazy
+    def val(self) -> View:
+        """The validation loss."""
+        return self._view(VAL)
+
+    @lazy
+    def grad(self) -> View:
+        """The gradient norm."""
+        return self._view(GRAD)
+
+    def _view(self, role: int) -> View:
+        state = self.state
+        curve, view = state.curves[role], state.views.get(role)
+        if view is not None and view.centres is curve.x and state.owned & VIEWS << role:
+            view.renew(curve)
+            return view
+        view = View(curve, state.floor if role != GRAD else 0.0)
+        state.views = {**state.views, role: view}
+        state.owned |= VIEWS << role
+        return view
+
+    @lazy
+    def parts(self) -> Composition:
+        """The parts of a composite loss; none where none were logged."""
+        return Composition(self.state.parts or Parts())
+
+    def fires(self, name: str) -> bool:
+        """Whether a rule's finding is out."""
+        slot = self.state.slots.get(name)
+        return slot is not None and slot.phase == FIRING
+
+    @lazy
+    def judged(self) -> View:
+        """The validation loss, or the training loss where none was logged."""
+        return self.val if self.state.val_seen or not self.state.train_seen else self.train
+
+    @lazy
+    def descent(self) -> View:
+        """The training loss, or the validation loss where none was logged."""
+        return self.train if self.state.train_seen or not self.state.val_seen else self.val

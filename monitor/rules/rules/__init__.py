@@ -1,0 +1,1 @@
+"""The built-in rules, one a file: each a short question about the description of a run."""

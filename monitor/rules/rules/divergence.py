@@ -1,0 +1,153 @@
+"""Rule `divergence`: the training loss goes up for good."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from monitor.domain import Action, Severity
+from monitor.roles import Role
+from monitor.rules.describe.features import Features, View
+from monitor.rules.describe.trend import mann_kendall
+from monitor.rules.rule import LOUD, Quiet, Reading, Spec, Threshold
+
+_HUGE: Final = 100
+"""Times all that a loss had covered from which it does not come back."""
+_NEVER: Final = 3
+"""Times its first value that a loss must stay above it for that value to be its low, which is a single draw."""
+_FEW: Final = {"step": 300, "epoch": 5}
+"""Points after which a rise need be only twice what it must be in the end: the sooner, the larger."""
+_WAVE: Final = 0.4
+"""Share of a rise that a hump must have had which came back, so that this may be the next wave, a larger one."""
+
+
+class Divergence:
+    """The training loss lies above its low, surely and by a good share of both its level and its way, and stays there.
+
+    It stays where it keeps six tenths of the climb and does not fall from level to level, for a while. No while is
+    needed where it is three times as large as it must be and stays near its peak, where the climb is steady, where it
+    is an explosion, or not finite. A rise like one that has come back before is waited out, and soon after the low it
+    must be larger.
+
+    Source:
+        AutoTrainer (Zhang et al., ICSE 2021), exploding and oscillating loss.
+    """
+
+    spec = Spec(
+        name="divergence",
+        version=5,
+        severity=Severity.CRITICAL,
+        rank=8,
+        action=Action.STOP,
+        reads_error=True,
+        explained_by="rise",
+        reads=(Role.TRAIN,),
+        urgent=True,
+        counts=True,
+        patience=3,
+        hold=0.1,
+        relief=6,
+        thresholds={
+            "rise": Threshold(default=0.16, low=0.02, high=100, doc="rise as a share of the lowest level"),
+            "lost": Threshold(default=0.1, low=0, high=10, doc="rise as a share of what the loss has come down by"),
+            "z": Threshold(default=6, low=1, high=100, doc="rise in standard errors"),
+            "confirm": Threshold(default=2, low=1, high=1000, doc="non-finite training losses in a row"),
+        },
+    )
+
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
+        """Holds while the level stays up, or the loss is not finite."""
+        state, view = run.state, run.descent
+        if state.nan_train >= limits["confirm"] or (state.nan_train and view.closed >= 4 and _blew(view)):
+            return Reading(state.nan_train_first, {"non_finite_in_a_row": int(state.nan_train)}, sure=True)
+        if view.closed < 4:
+            return None
+        burst = _burst(view)
+        if all(level > burst for level in _latest(view)[-3:]) and view.xs[-1] >= 0.9 * view.xs[-2]:
+            evidence = {"level": view.xs[-1], "low": view.lowest, "rise": math.inf}
+            return Reading(view.step[-2], evidence, sure=True)
+        return self._lost(run, view, limits, firing)
+
+    def _lost(self, run: Features, view: View, limits: Mapping[str, float], firing: bool) -> Reading | None:
+        """Holds while the rise since the low is there to stay, and is not what the weights of the parts added."""
+        (at, low), few = _low(view), _FEW[run.state.unit]
+        if at >= 0 and run.state.parts is not None:
+            low = view.log(view.loss(low) + max(run.parts.reweighted(view.step[at]), 0.0))
+        rise, ease = view.now - low, 0.6 if firing else 1.0
+        soon = 1.0 if firing else 1 + few / ((view.closed - at) * view.size)
+        if rise < ease * soon * math.log1p(limits["rise"]) or rise < ease * limits["z"] * view.error(3):
+            return None
+        if at >= 0 and view.level - view.loss(low) < ease * limits["lost"] * view.reach:
+            return None
+        smooth, peak = view.smooth, max(*view.smooth[max(at, 0) :], view.now)
+        if at >= 0 and view.now < low + 0.6 * (peak - low):
+            return None
+        if not firing and (_falls(view, rise) or view.seen_before(rise, _WAVE)):
+            return None
+        at = max(at, 0)
+        onset = next((i for i in range(at, view.closed) if smooth[i] > low + 0.5 * rise), view.closed - 1)
+        last = view.xs[-3:]
+        flat = view.log(min(last)) >= low + 0.8 * (peak - low) and last[-1] >= 0.98 * last[0]
+        stays = flat and rise >= 3 * soon * math.log1p(limits["rise"])
+        tau, trend = mann_kendall(np.array(view.y[at:]))
+        evidence = {"level": view.level, "low": view.loss(low), "rise": math.expm1(min(rise, 700.0))}
+        return Reading(view.step[onset], evidence, sure=stays or (tau >= 0.6 and trend >= 3))
+
+    def quiet(self, run: Features, limits: Mapping[str, float], firing: bool) -> Quiet:
+        """Levels that are no explosion, where the last two buckets leave nothing lost whatever comes."""
+        view = run.descent
+        if firing or run.state.nan_train or view is not run.train:
+            return LOUD
+        if view.closed < 4:
+            return Quiet()
+        rise = view.log(max(view.centres[-2:])) - _low(view)[1]  # the level is the median of these and another
+        return LOUD if rise >= math.log1p(limits["rise"]) else Quiet(level=_burst(view))
+
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
+        """The sentence and the advice."""
+        e = reading.evidence
+        advice = (
+            "Stop, go back to a checkpoint from before the rise, and lower the learning rate or clip gradients; "
+            "a warm-up helps where it began early."
+        )
+        if "level" not in e:
+            many = f"({e['non_finite_in_a_row']} in a row)"
+            return f"The training loss has been non-finite since {unit} {reading.onset:g} {many}.", advice
+        return (
+            f"The training loss has been up since {unit} {reading.onset:g} and is not coming back: {e['level']:.4g} "
+            f"now, {e['low']:.4g} at its lowest level.",
+            advice,
+        )
+
+
+def _low(view: View) -> tuple[int, float]:
+    """Index and level of the low; -1 and the first value, where the loss has never come back to it."""
+    first, lowest = view.curve.first - view.zero, view.lowest - view.zero
+    if lowest > _NEVER * first and lowest - first > 2 * view.roughness:
+        return -1, view.log(view.curve.first)
+    return view.low_at, view.low
+
+
+def _falls(view: View, rise: float) -> bool:
+    """Whether it comes down from one of the last three levels to the next, by a good part of the rise."""
+    a, b, c = view.xs[-3:]
+    return a > b > c and view.log(a) - view.log(c) > max(0.1 * rise, 3 * view.noise)
+
+
+def _latest(view: View) -> list[float]:
+    """The finest levels that are known of the end."""
+    return [*view.centres[-3:], *view.quarters]
+
+
+def _blew(view: View) -> bool:
+    """Whether a value just before lies so far above all others that one that is not finite is no accident."""
+    return max(view.curve.top, view.curve.last) > _burst(view)
+
+
+def _burst(view: View) -> float:
+    """The level above which a loss has exploded."""
+    before = view.centres[: max(1, view.closed - 3)]
+    return view.lowest + _HUGE * max(max(before) - min(before), abs(view.curve.first))

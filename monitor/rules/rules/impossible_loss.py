@@ -1,0 +1,99 @@
+"""Rule `impossible_loss`: a loss that no model can score, so the metric is wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+
+from monitor.domain import Severity
+from monitor.losses.specs.checks import impossible
+from monitor.roles import Role
+from monitor.rules.describe.features import Features, View
+from monitor.rules.rule import LOUD, Evidence, Quiet, Reading, Spec
+from monitor.rules.sketch.state import State
+
+
+class ImpossibleLoss:
+    """A training or validation loss lies below the floor of the loss function, or above its ceiling.
+
+    That is a bug in the metric, or another loss than the run says. A thousandth of the chance level is allowed for
+    rounding, which is what bfloat16 has. A value that is not finite is left to `nan`.
+
+    Source:
+        The floors and ceilings of `monitor.losses`, each derived in its class and tested against torch.
+    """
+
+    spec = Spec(name="impossible_loss", severity=Severity.WARNING, rank=48, reads=(Role.TRAIN, Role.VAL), urgent=True)
+
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
+        """Holds once such a value was seen, and stays."""
+        floor, ceiling = run.state.floor, run.state.ceiling
+        if math.isnan(floor) and math.isnan(ceiling):
+            return None
+        for name, view in (("validation", run.val), ("training", run.train)):
+            if not view.n:
+                continue
+            best, most = view.curve.best, _highest(view, run.state)
+            if (best < floor or best > ceiling) and (evidence := _impossible(run.state, name, best)):
+                return Reading(view.curve.best_step, evidence)
+            if most[0] > ceiling and (evidence := _impossible(run.state, name, most[0])):
+                return Reading(most[1], evidence)
+        return None
+
+    def quiet(self, run: Features, limits: Mapping[str, float], firing: bool) -> Quiet:
+        """Losses between floor and ceiling, as all have been so far; any where one was not."""
+        if firing:
+            return LOUD if self.check(run, limits, firing) is None else Quiet()
+        floor, ceiling = (
+            worst if math.isnan(known) else known
+            for known, worst in ((run.state.floor, -math.inf), (run.state.ceiling, math.inf))
+        )
+        for view in (run.val, run.train):
+            if view.n and (view.curve.best < floor or _highest(view, run.state)[0] > ceiling):
+                return LOUD
+        return Quiet(low=floor, high=ceiling)
+
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
+        """The sentence and the advice."""
+        said = impossible(_spec(reading.evidence), float(reading.evidence["value"] or 0)) or ""
+        return (
+            f"{said} It is so at {unit} {reading.onset:g}.",
+            "Compute it by hand for one batch, with the same settings as the training loss; until then, "
+            "compare no runs by it.",
+        )
+
+
+def _highest(view: View, state: State) -> tuple[float, float]:
+    """The highest value so far and the step of its bucket; minus infinity where nothing is too high."""
+    if math.isnan(state.ceiling):
+        return -math.inf, math.nan
+    curve = view.curve
+    if max(curve.top, view.highest) <= state.ceiling:
+        return -math.inf, math.nan
+    tops = [(x + peak, step) for x, peak, step in zip(curve.x, curve.peak, curve.step, strict=True)]
+    return max([*tops, (curve.top, curve.top_step)], key=lambda top: top[0])
+
+
+def _impossible(state: State, name: str, value: float) -> Evidence | None:
+    """What says that a value is impossible; None where it is not."""
+    levels = (None if math.isnan(level) else level for level in (state.floor, state.ceiling, state.chance))
+    return _told(name, value, state.summed > 0, *levels)
+
+
+@lru_cache(maxsize=1024)
+def _told(name: str, value: float, summed: bool, *levels: float | None) -> Evidence | None:
+    known = {key: level for key, level in zip(("floor", "ceiling", "chance"), levels, strict=True) if level is not None}
+    evidence: Evidence = {"series": name, "value": value, **known, "summed": summed}
+    return evidence if impossible(_spec(evidence), value) else None
+
+
+def _spec(evidence: Evidence) -> dict[str, object]:
+    """As much of the loss's specification as the evidence holds."""
+    return {
+        "name": f"The {evidence['series']} loss",
+        "floor": evidence.get("floor"),
+        "chance_level": evidence.get("chance"),
+        "range": [evidence.get("floor"), evidence.get("ceiling")],
+        "reduction": "sum" if evidence["summed"] else "mean",
+    }

@@ -1,0 +1,44 @@
+"""Rule `improving`: the loss is still falling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from monitor.domain import Severity
+from monitor.roles import Role
+from monitor.rules.describe.features import Features
+from monitor.rules.rule import Reading, Spec
+from monitor.rules.rules.convergence import GAIN, WAY, falls
+
+
+class Improving:
+    """Over the last fifth of the run the loss fell, surely and by a good share of its level and of its way.
+
+    Source:
+        The complement of `convergence`; a run that improves must not be stopped.
+    """
+
+    spec = Spec(
+        name="improving",
+        version=2,
+        severity=Severity.INFO,
+        rank=99,
+        reads_error=True,
+        explained_by="drop",
+        reads=(Role.TRAIN, Role.VAL),
+        relief=3,
+        thresholds={"gain": GAIN, "way": WAY},
+    )
+
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
+        """Holds while the gain is there."""
+        view = run.judged
+        if view.closed < 8 or not falls(view, limits, 0.8 if firing else 1.0):
+            return None
+        return Reading(view.step[view.fifth], {"gain": view.gain / (view.height + view.gain), "level": view.level})
+
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
+        """The sentence and the advice."""
+        e = reading.evidence
+        fell = f"it has come down by {e['gain']:.1%}, to {e['level']:.4g}"
+        return f"The loss is still falling: since {unit} {reading.onset:g} {fell}.", "Let it run."

@@ -1,0 +1,122 @@
+"""Rule `initial_loss`: the first loss is far above what a fresh network scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
+
+from monitor.domain import Severity
+from monitor.losses.specs.checks import InitialLoss as Start
+from monitor.losses.specs.checks import check_initial
+from monitor.roles import Role
+from monitor.rules.describe.features import Features
+from monitor.rules.rule import Evidence, Reading, Spec, Threshold
+
+_TERMS: Final = ("batch_size", "accumulation", "tokens")
+
+
+class InitialLoss:
+    """The loss function's chance level is known, and training began far above it.
+
+    Where the ratio is within a factor of 1.2 of a number of the run's configuration (the batch size, the accumulation
+    steps, the tokens of an example, or a product of them), that is named: the loss is summed, or not divided. The level
+    that is expected is that of outputs of zero, where the loss's specification has one, else its chance level.
+
+    Source:
+        Karpathy, A Recipe for Training Neural Networks (2019): verify the loss at initialisation.
+    """
+
+    spec = Spec(
+        name="initial_loss",
+        version=2,
+        severity=Severity.WARNING,
+        rank=52,
+        reads_error=True,
+        reads=(Role.TRAIN,),
+        thresholds={
+            "ratio": Threshold(
+                default=2, low=1, high=1000, doc="first loss over that of a fresh network, above the floor"
+            )
+        },
+    )
+
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
+        """Holds from the fourth training point on, and stays."""
+        known = first_loss(run)
+        if known is None:
+            return None
+        evidence, start = known
+        if start.verdict != "far_above":
+            return None
+        floor = 0.0 if math.isnan(run.state.floor) else run.state.floor
+        expected, first = float(evidence["expected"] or 0), float(evidence["first"] or 0)
+        summed = run.state.summed > 0
+        reach = (first - floor) / (expected - floor) if expected > floor else 0.0
+        if reach < limits["ratio"] and not (summed and start.cause == "sum_reduction"):
+            return None
+        named = {"ratio": start.ratio, "limit": limits["ratio"], "cause": start.cause, "multiple": start.multiple}
+        return Reading(run.train.curve.first_step, {**evidence, **named})
+
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:  # noqa: ARG002 - the protocol asks for it
+        """The sentence and the advice."""
+        start = start_of(reading.evidence)
+        advice = (
+            "Check the initialisation of the last layer, the scale of the inputs and targets, and the loss's reduction."
+        )
+        if start.cause in ("sum_reduction", "token_sum", "unscaled_accumulation"):
+            advice = (
+                "Change the reduction before anything else: the gradient is as much too large, so the learning rate, "
+                "clipping and weight decay mean something else than they say."
+            )
+        return start.explanation, advice
+
+
+def first_loss(run: Features) -> tuple[Evidence, Start] | None:
+    """The first training loss beside what it is compared with, and what that says; None where too little is known."""
+    state, view = run.state, run.train
+    expected = state.chance if math.isnan(state.initial) else state.initial
+    if math.isnan(expected) or (view.closed < 4 and view.size == 1):
+        return None
+    terms = (
+        None if math.isnan(value) else int(value) for value in (state.batch_size, state.accumulation, state.tokens)
+    )
+    return _first(view.curve.first, expected, state.summed > 0, *terms)
+
+
+@lru_cache(maxsize=1024)
+def _first(first: float, expected: float, summed: bool, *terms: int | None) -> tuple[Evidence, Start]:
+    known = {name: value for name, value in zip(_TERMS, terms, strict=True) if value is not None}
+    evidence: Evidence = {"first": first, "expected": expected, **known, "summed": summed}
+    return evidence, start_of(evidence)
+
+
+def start_of(evidence: Evidence) -> Start:
+    """What `losses.check_initial` says of it."""
+    terms = tuple((name, int(n)) for name in _TERMS if isinstance(n := evidence.get(name), int | float))
+    return _start(float(evidence["first"] or 0), float(evidence["expected"] or 0), bool(evidence["summed"]), terms)
+
+
+@lru_cache(maxsize=1024)
+def _start(first: float, expected: float, summed: bool, terms: tuple[tuple[str, int], ...]) -> Start:
+    spec: dict[str, object] = {
+        "name": "The training loss",
+        "chance_level": expected,
+        "chance_formula": formula_of(expected),
+        "reduction": "sum" if summed else "mean",
+    }
+    return check_initial(spec, [first], **dict(terms))
+
+
+def formula_of(level: float) -> str:
+    """A level as ln k, where it is one.
+
+    >>> import math
+    >>> formula_of(math.log(10)), formula_of(2.31)
+    ('ln 10', '')
+    """
+    if not 0.6 < level < 14:
+        return ""
+    classes = round(math.exp(level))
+    return f"ln {classes}" if classes > 1 and abs(level - math.log(classes)) < 1e-9 * level else ""

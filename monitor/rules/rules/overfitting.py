@@ -1,0 +1,133 @@
+"""Rule `overfitting`: the validation loss turns up while the training loss goes on falling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from monitor.domain import Action, Severity
+from monitor.roles import Role
+from monitor.rules.describe.features import Features, View
+from monitor.rules.describe.trend import mann_kendall
+from monitor.rules.rule import Evidence, Reading, Spec, Threshold
+
+_APART: Final = 0.3
+"""Rise that needs no further fall of the training loss."""
+_BEGUN: Final = 50
+"""Steps of a run that has hardly begun."""
+GUESS: Final = 0.6
+"""A training loss that begins here or above may begin at chance, which is ln 2 or more."""
+_PURE: Final = 0.5
+"""Share of the least rise from which a stop is advised where it has only ever gone up, beyond all doubt."""
+_LATE: Final = 150
+"""Evaluations since the best one after which a validation loss that does not come down will not generalise late."""
+
+
+class Overfitting:
+    """The validation loss lies above its best level, surely and by a good share of it, and training has not risen.
+
+    Sure: the later half of the buckets since the best one lies `z` standard errors above it, one more for every
+    tenfold of the evaluations, and no hump like it has come back. A stop needs less, `likely_z`: waiting for certainty
+    costs steps, a stop that is wrong costs what the loss would yet have gained. Soon after the best level it must be a
+    larger rise; `rise` is what it must be in the long run.
+
+    A run whose validation loss has never been below where training began memorises, and may yet generalise, which
+    comes after training has reached its floor: that counts while training still gains, or once it has lasted for long.
+
+    Source:
+        Prechelt, Early Stopping - But When? (1998); Power et al., Grokking (2022), for generalisation that is late.
+    """
+
+    spec = Spec(
+        name="overfitting",
+        version=5,
+        severity=Severity.CRITICAL,
+        rank=16,
+        action=Action.STOP,
+        reads_error=True,
+        reads=(Role.VAL,),
+        relief=3,
+        thresholds={
+            "rise": Threshold(default=0.02, low=0, high=10, doc="least rise, as a share of the best level"),
+            "z": Threshold(default=4, low=1, high=100, doc="rise in standard errors"),
+            "likely_z": Threshold(default=2.5, low=1, high=100, doc="the same where a stop is advised already"),
+        },
+    )
+
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
+        """Holds while the validation loss is up and the training loss is not."""
+        val, train = run.val, run.train
+        since = val.closed - 1 - val.low_at if val.closed >= 4 and train.closed else 0
+        if since < 3 or val.rise <= limits["rise"] * (0.5 if firing else _PURE):
+            return None
+        best = val.step[val.low_at]
+        fell = train.level_at(best) - train.now
+        best = max(best, val.curve.best_step)  # it does not begin before the step that its sentence calls the best
+        later = val.y[val.closed - (since + 1) // 2 :]
+        z = (math.fsum(later) / len(later) - val.low) / max(val.error(len(later)), 1e-12)
+        evidence: Evidence = {
+            "best_step": val.curve.best_step, "val_best": val.curve.best, "val_now": val.level,
+            "rise": math.expm1(min(val.rise, 700.0)), "z": min(z, 1e6), "train_fell": -math.expm1(min(-fell, 700.0)),
+        }  # fmt: skip
+        if firing:
+            return Reading(best, evidence) if z >= 0.5 * limits["z"] and fell > -0.1 else None
+        if not _learns(val, train, fell) or val.seen_before(val.rise) or _early(run):
+            return None
+        longer = 1.5 * max(0.0, math.log10(val.n / 10))
+        if val.rise <= limits["rise"] * (1 + 4 / since):
+            pure = z >= 2 * limits["z"] + longer and mann_kendall(np.array(val.y[val.low_at :]))[0] >= 0.9
+            return Reading(best, evidence, likely=True) if pure else None
+        sure = z >= limits["z"] + longer
+        return Reading(best, evidence, likely=not sure) if z >= limits["likely_z"] + longer else None
+
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
+        """The sentence and the advice."""
+        e = reading.evidence
+        at = f"{unit} {e['best_step']:g}"
+        fell = float(e["train_fell"] or 0)
+        while_ = f"while the training loss fell by {fell:.0%}" if fell >= 0.005 else "and the training loss is level"
+        best, now = float(e["val_best"] or 0), float(e["val_now"] or 0)
+        above = times(now / best - 1) if best > 0 else f"{now - best:.4g}"
+        return (
+            f"The validation loss is {now:.4g}, {above} above its best of {e['val_best']:.4g} at {at}, {while_}.",
+            f"Keep the checkpoint of {at} and stop; to go further, add data, augmentation, weight decay or dropout, or "
+            "use a smaller model.",
+        )
+
+
+def _learns(val: View, train: View, fell: float) -> bool:
+    """Whether training has learned and goes on, or has at least not risen where the rise is large."""
+    goes_on = fell > max(2 * train.error(3), 0.02) and not train.seen_before(fell)
+    return train.learned and (goes_on or (val.rise >= _APART and fell >= -0.02))
+
+
+def _early(run: Features) -> bool:
+    """Whether the run has hardly begun, or has not begun to generalise."""
+    begun = run.state.unit == "epoch" or run.step - run.state.first_step >= _BEGUN
+    return not begun or memorises(run.val, run.train, run.state.unit)
+
+
+def memorises(val: View, train: View, unit: str) -> bool:
+    """Whether validation has never been below where training began, so that nothing has been generalised yet."""
+    untrained = train.curve.first
+    if unit == "epoch" or untrained < GUESS or val.loss(val.low) < 0.95 * untrained:
+        return False  # the first loss of an epoch is no longer that of an untrained model
+    since = val.closed - 1 - val.low_at
+    if since * val.size >= _LATE:
+        return val.line[0] > 0
+    third = train.loss(train.level_at(val.step[-1 - since // 3])) - train.level
+    return since < 8 or third < 0.1 * train.range
+
+
+def times(share: float) -> str:
+    """A share in percent; a large one as a factor.
+
+    >>> times(0.043), times(0.5), times(29.2), times(4e9)
+    ('4.3%', '50%', '29 times', 'many times')
+    """
+    if share < 10:
+        return f"{share:.1%}" if share < 0.1 else f"{share:.0%}"
+    return f"{share:.0f} times" if share < 1000 else "many times"

@@ -1,0 +1,90 @@
+"""Rule `rising_part`: one part of the loss gets worse while the total gets better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from monitor.domain import Severity
+from monitor.roles import Role
+from monitor.rules.describe.composition import noise, smooth
+from monitor.rules.describe.features import Features
+from monitor.rules.describe.trend import mann_kendall
+from monitor.rules.rule import Evidence, Reading, Spec, Threshold, rows
+from monitor.rules.sketch.noise import Floats, middle
+
+
+class RisingPart:
+    """A part that the model is for has risen from its low, steadily and beyond its noise, and the total fell meanwhile.
+
+    The total hides it: what one task loses, another one gains. Penalties rise as the weights grow, and a KL term as the
+    code fills: they are not read here, and neither is a part whose weight was taken back.
+
+    Source:
+        Yu et al., Gradient Surgery for Multi-Task Learning (NeurIPS 2020), for what conflicting tasks do; Mann (1945)
+        and Kendall (1975) for the trend. The limits are ours.
+    """
+
+    spec = Spec(
+        name="rising_part",
+        severity=Severity.WARNING,
+        rank=60,
+        reads_error=True,
+        reads=(Role.PART,),
+        patience=3,
+        relief=3,
+        thresholds={
+            "rise": Threshold(
+                default=0.2, low=0.01, high=10, doc="rise as a share of the way down, or of the low itself"
+            ),
+            "z": Threshold(default=6, low=1, high=100, doc="rise in multiples of the noise of a bucket"),
+            "tau": Threshold(default=0.6, low=0, high=1, doc="Kendall's tau of the part since its low"),
+            "rows": rows(64),
+        },
+    )
+
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
+        """Holds while the part is up and the total is down."""
+        seen = run.parts
+        if len(seen.names) < 2 or seen.n < limits["rows"] or seen.k < 6 or run.fires("divergence"):
+            return None
+        total = seen.total
+        worst: tuple[float, int, Evidence] | None = None
+        for i in seen.data:
+            x = seen.raw[:, i]
+            if not float(abs(x).sum()) < float("inf"):  # it came late, or with gaps
+                continue
+            level = smooth(x)
+            low_at = int(level.argmin())
+            low, rise = float(level[low_at]), seen.level(i) - float(level[low_at])
+            reach = max(seen.start(i) - low, abs(low))
+            need = max(limits["rise"] * reach * (0.7 if firing else 1.0), limits["z"] * noise(x))
+            if seen.k - low_at < 5 or rise <= need or not _fell(total[low_at:], noise(total)):
+                continue
+            tau, z = mann_kendall(level[low_at:])
+            if tau >= limits["tau"] and z >= 2 and (worst is None or rise / need > worst[0]):
+                worst = rise / need, low_at, {
+                    "part": seen.names[i], "low": low, "level": seen.level(i), "rise": rise, "needed": need,
+                    "trend": tau,
+                    "total_then": float(total[low_at]), "total": middle(total[-3:].tolist()),
+                }  # fmt: skip
+        return None if worst is None else Reading(seen.step[worst[1]], worst[2])
+
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
+        """The sentence and the advice."""
+        e = reading.evidence
+        return (
+            f"loss/{e['part']} has risen from {e['low']:.4g} to {e['level']:.4g} since {unit} "
+            f"{reading.onset:g}, while the "
+            f"total fell from {e['total_then']:.4g} to {e['total']:.4g}.",
+            f"The other parts are bought with loss/{e['part']}: raise its weight, lower theirs, or keep their "
+            "gradients from "
+            "working against it (PCGrad, separate heads); judge it by its own validation metric.",
+        )
+
+
+def _fell(total: Floats, spread: float) -> bool:
+    """Whether the total is lower now than where this begins, beyond its noise and not by chance."""
+    if len(total) < 5 or not float(abs(total).sum()) < float("inf"):
+        return False
+    drop = middle(total[:3].tolist()) - middle(total[-3:].tolist())
+    return drop > 2 * spread and mann_kendall(smooth(total))[0] <= -0.5

@@ -1,0 +1,89 @@
+"""Rule `spike`: a jump of the training loss that comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from monitor.domain import Severity
+from monitor.roles import Role
+from monitor.rules.describe.features import Features, View
+from monitor.rules.describe.schedule import restarted
+from monitor.rules.rule import Reading, Spec, Threshold
+from monitor.rules.sketch.noise import middle, second_differences
+
+_LOOK_BACK: Final = 4
+"""Closed buckets in which a jump is looked for."""
+_LEAST: Final = 8
+"""Buckets before a jump, at least, that say how noisy the run is."""
+
+
+class Spike:
+    """The largest value of a recent bucket lies far above the level before it, and the level after it does not.
+
+    Far is a share of the level and a tenth of the way down, many times the noise of a point, and `record` times the
+    run's own tail: the largest jump before it, but for the first quarter, where a loss falls most, and for one bucket
+    in sixteen, which may be spikes themselves. It fires once half of the jump has gone again. A jump right after the
+    learning rate rose, as at a warm restart, is the schedule's.
+
+    Source:
+        Tukey's fences on first differences; PaLM (Chowdhery et al., 2022), section 5.1, for loss spikes in practice.
+    """
+
+    spec = Spec(
+        name="spike",
+        version=4,
+        severity=Severity.WARNING,
+        rank=40,
+        reads_error=True,
+        explained_by="rise",
+        reads=(Role.TRAIN,),
+        relief=1,
+        thresholds={
+            "jump": Threshold(default=0.15, low=0, high=100, doc="jump as a share of the level"),
+            "z": Threshold(default=12, low=1, high=1000, doc="jump in multiples of the noise of a point"),
+            "record": Threshold(default=3, low=0, high=1000, doc="jump in multiples of the largest one before it"),
+        },
+    )
+
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
+        """Holds while one of the last buckets has a jump that has come back."""
+        view = run.train
+        x, peak = view.centres, view.curve.peak
+        last = view.closed - (1 if view.size < 4 else 0)
+        for i in range(last - 1, max(_LEAST, last - _LOOK_BACK) - 1, -1):
+            top, before = x[i] + peak[i], x[i - 3 : i]
+            base = min(middle(before), x[i - 1])
+            jump = top - base
+            if jump <= max(limits["jump"] * abs(base), 0.1 * view.reach) or top <= max(before) + 0.5 * jump:
+                continue
+            if jump <= limits["z"] * _noise(view, i) or jump <= limits["record"] * _tail(view, i):
+                continue
+            after = min([*(x[i + 1 :] if view.size < 4 else x[i:]), view.xs[-1]])
+            if after > base + 0.5 * jump or restarted(run, view.step[i - 2], view.step[i]):
+                continue
+            at = view.curve.top_at if i == view.closed - 1 else view.step[i]
+            return Reading(at, {"level": base, "top": top, "after": after})
+        return None
+
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
+        """The sentence and the advice."""
+        e = reading.evidence
+        return (
+            f"The training loss jumped from {e['level']:.4g} to {e['top']:.4g} at {unit} {reading.onset:g} and came "
+            f"back to {e['after']:.4g}.",
+            "Look at the batch at this step; clip gradients or lower the learning rate if it happens again.",
+        )
+
+
+def _noise(view: View, i: int) -> float:
+    """Noise of a point in the ten buckets before one: what comes after may be shoulders of the jump."""
+    first = max(0, i - 10)
+    return second_differences(view.centres[first:i]) if view.size == 1 else middle(view.curve.noise[first:i]) / 0.954
+
+
+def _tail(view: View, i: int) -> float:
+    """The largest jump of a bucket before one, the most extreme sixteenth and the first quarter aside."""
+    x, peak = view.centres, view.curve.peak
+    jumps = sorted(x[j] + peak[j] - middle(x[max(0, j - 3) : j]) for j in range(max(1, i // 4), i))
+    return max(jumps[-1 - len(jumps) // 16], 0.0)

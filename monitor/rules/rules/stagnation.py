@@ -1,0 +1,139 @@
+"""Rule `stagnation`: no real progress, from the start or since a transient."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+from monitor.domain import Action, Severity
+from monitor.roles import Role
+from monitor.rules.describe.features import Features, View
+from monitor.rules.rule import Reading, Spec, Threshold
+from monitor.rules.rules.guessing import at_chance, could_guess, guessing
+from monitor.rules.rules.overfitting import memorises
+from monitor.rules.sketch.noise import middle
+
+_SLOW: Final = (0.001, 0.025)
+"""Progress per evaluation, and at most, that is far too slow even where it goes on."""
+_AGREE: Final = 0.05
+"""Share of the level within which both losses lie of a model that guesses."""
+
+
+class Stagnation:
+    """Neither loss has come down noticeably: the model is broken, frozen, or learns far too slowly.
+
+    That is so in three ways. *Dead*: each loss is within `progress` of its first level, or within its noise, and was
+    never clearly below; progress that goes on is slow learning, unless it is far too slow. *Dead at chance*: both have
+    been flat and at the same level since their first twelfth, and that level is what guessing scores; whatever came
+    before was a transient. *Memory*: training has learned, and validation has never come below where training began.
+
+    Source:
+        AutoTrainer (ICSE 2021), slow convergence; SageMaker Debugger's LossNotDecreasing; ln(k): Karpathy, A Recipe
+        for Training Neural Networks (2019).
+    """
+
+    spec = Spec(
+        name="stagnation",
+        version=5,
+        severity=Severity.WARNING,
+        rank=20,
+        action=Action.INVESTIGATE,
+        reads_error=True,
+        reads=(Role.TRAIN, Role.VAL),
+        patience=3,
+        hold=0.1,
+        relief=3,
+        thresholds={
+            "progress": Threshold(default=0.05, low=0, high=1, doc="progress as a share of the first level"),
+            "checks": Threshold(default=8, low=4, high=1000, doc="buckets of the series, at least"),
+            "points": Threshold(default=100, low=1, high=1e9, doc="training points, where they are logged by the step"),
+        },
+    )
+
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
+        """Holds while there is no progress."""
+        views, judged = _views(run, limits, firing), run.judged
+        if not views:
+            return None
+        limit = -math.log1p(-min(limits["progress"] * (1.2 if firing else 1.0), 0.99))
+        chance = run.state.chance
+        if not all(_dead(view, limit) for view in views):
+            if _memory(run):
+                known = {"level": judged.level, "train": run.train.level, "best": judged.lowest}
+                return Reading(run.val.curve.first_step, known)
+            if not _guesses(views, chance):
+                return None
+        known = {"first": judged.start, "level": judged.level, "limit": limits["progress"]}
+        return Reading(run.state.first_step, {**known, **guessing(judged.level, chance)})
+
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
+        """The sentence and the advice."""
+        e = reading.evidence
+        if "train" in e:
+            return (
+                f"The model memorises: the training loss has fallen to {e['train']:.4g}, and the validation loss has "
+                f"never been below where training began (best {e['best']:.4g}, now {e['level']:.4g}).",
+                "Check that the validation set is of the same kind; weight decay and patience can bring delayed "
+                "generalisation (grokking), more data is surer.",
+            )
+        return (
+            f"No progress: {e['first']:.4g} at the start, {e['level']:.4g} now (a drop of {e['limit']:.0%} would be "
+            f"progress).{at_chance(e)}",
+            "Check that the optimiser sees the parameters, that labels match inputs, and the learning rate; "
+            f"try to overfit a single batch. Judged over the {unit}s so far.",
+        )
+
+
+def _views(run: Features, limits: Mapping[str, float], firing: bool) -> list[View]:
+    """The series that can be judged; none where it is too early to tell.
+
+    What a training loss has begun to say before the first evaluations is not taken back because these are few.
+    """
+    train, val, state = run.train, run.val, run.state
+    views = [view for view in (train, val) if view.n]
+    least = limits["checks"]
+    if state.unit == "step" and state.train_seen > 2 * state.val_seen:
+        if state.train_seen < limits["points"] * (1 if val.n else 4):
+            return []
+        if state.train_seen >= 4 * limits["points"]:
+            least /= 2
+        if firing and val.closed < limits["checks"] / 2:
+            views = [train]
+    enough = train.closed >= limits["checks"] or not train.n
+    return views if enough and (val.closed >= least or val not in views) else []
+
+
+def _dead(view: View, limit: float) -> bool:
+    """Whether a series is where it began, and was never clearly below."""
+    doubt, begin = 3 * view.error(1), view.y[0]
+    gone, pace = begin - view.now, view.line[0] / max(view.closed - 1 - view.fifth, 1)
+    if gone > max(min(_SLOW[0] * view.n, _SLOW[1]), doubt) and pace > 0.2 * gone / view.closed:
+        return False
+    limit = max(limit, doubt)
+    return gone <= limit and begin - view.low <= 2 * limit
+
+
+def _guesses(views: list[View], chance: float) -> bool:
+    """Whether all series have been flat, at one level, where guessing is, since their first twelfth."""
+    levels = [middle(view.centres[view.closed // 12 :]) for view in views]
+    if not could_guess(levels[-1], chance) or abs(levels[0] - levels[-1]) > _AGREE * abs(levels[-1]):
+        return False
+    return all(_flat(view) for view in views)
+
+
+def _flat(view: View) -> bool:
+    begin = max(1, view.closed // 12)
+    y, smooth = view.y[begin:], view.smooth[begin:]
+    half = len(y) // 2
+    if len(y) < 4 or abs(middle(y[:half]) - middle(y[half:])) >= max(0.015, 2 * view.error(half)):
+        return False
+    return max(smooth) - min(smooth) < max(0.01, 6 * view.noise)
+
+
+def _memory(run: Features) -> bool:
+    """Whether training has learned and validation is no lower than where that began."""
+    val, train = run.val, run.train
+    if not val.closed or not train.closed or train.smooth[0] - train.now < 0.3:
+        return False
+    return val.now >= val.log(val.curve.first) - 0.05 and memorises(val, train, run.state.unit)

@@ -1,0 +1,62 @@
+"""Rule `underfitting`: the loss has flattened out high, and the training loss with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from monitor.domain import Action, Severity
+from monitor.roles import Role
+from monitor.rules.describe.features import Features
+from monitor.rules.rule import Reading, Spec, Threshold
+
+
+class Underfitting:
+    """Both losses are flat, close together, and have come down only a small part of the way to the floor.
+
+    The way is from the first level, or the loss's chance level where it is known, to the loss's floor, or zero; what
+    was covered once and lost again counts, since the model was able to.
+
+    Source:
+        The bias side of the bias-variance reading of learning curves; Ng, Machine Learning Yearning, ch. 20-32.
+    """
+
+    spec = Spec(
+        name="underfitting",
+        severity=Severity.WARNING,
+        rank=36,
+        action=Action.INVESTIGATE,
+        reads_error=True,
+        reads=(Role.VAL,),
+        patience=3,
+        relief=2,
+        thresholds={
+            "way": Threshold(default=0.4, low=0, high=1, doc="share of the way to the floor that has been covered"),
+            "gain": Threshold(default=0.02, low=0, high=1, doc="share of the range gained over the last fifth"),
+        },
+    )
+
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
+        """Holds while both losses are flat and high."""
+        val, train = run.val, run.train
+        if val.closed < 12 or train.closed < 12 or val.range <= 0 or train.range <= 0:
+            return None
+        low = train.loss(train.low)
+        way = (train.start - low) / max(train.start - train.base, 1e-300)
+        flat = max(val.gain / val.height, train.gain / train.height)
+        ease = 1.2 if firing else 1.0
+        apart = abs(val.now - train.now)
+        if way > limits["way"] * ease or flat > limits["gain"] * ease or apart > 0.2 * way:
+            return None
+        if way < 0.05 or way <= 4 * max(val.noise, train.noise):
+            return None
+        evidence = {"way": way, "limit": limits["way"], "gain": flat, "train": train.level, "val": val.level}
+        return Reading(val.step[val.fifth], evidence)
+
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:  # noqa: ARG002 - the protocol asks for it
+        """The sentence and the advice."""
+        e = reading.evidence
+        return (
+            f"Training ({e['train']:.4g}) and validation loss ({e['val']:.4g}) are flat and close together after "
+            f"{e['way']:.0%} of the way to the floor.",
+            "Use a larger model, better features, a higher learning rate, or less regularisation.",
+        )

@@ -1,0 +1,98 @@
+"""Rule `vanishing_part`: a part of the loss has come down to nothing, which it should not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from monitor.domain import Action, Severity
+from monitor.roles import Role
+from monitor.rules.describe.composition import Composition, smooth
+from monitor.rules.describe.features import Features
+from monitor.rules.rule import Reading, Spec, Threshold, rows
+from monitor.rules.sketch.parts import COLLAPSIBLE, DATA, HELPER
+
+
+class VanishingPart:
+    """A part that mattered is nothing now, though nothing was learned by it.
+
+    Two things are told. A KL term, an entropy, a commitment or the size of the weights that falls to `ratio` of what it
+    was while the data is not learned (its parts still hold `unlearned` of where they began): the posterior has
+    collapsed, the policy is one action, the weights are gone. And any part that is exactly zero in the last two
+    buckets, while its weight is not: no example is left that it says anything of, or it is not computed. A loss that
+    falls far because it is learned does not vanish, and neither does a part whose weight was taken back.
+
+    Source:
+        Bowman et al., Generating Sentences from a Continuous Space (CoNLL 2016), and Lucas et al., Don't Blame the ELBO
+        (NeurIPS 2019), for posterior collapse; Schroff et al., FaceNet (CVPR 2015), for triplets that are all easy.
+    """
+
+    spec = Spec(
+        name="vanishing_part",
+        severity=Severity.WARNING,
+        rank=32,
+        action=Action.INVESTIGATE,
+        reads_error=True,
+        reads=(Role.PART,),
+        patience=2,
+        relief=2,
+        thresholds={
+            "share": Threshold(default=0.02, low=0, high=1, doc="share of the loss that the part once had"),
+            "ratio": Threshold(default=0.01, low=0, high=1, doc="level now over the highest level before"),
+            "unlearned": Threshold(default=0.1, low=0, high=1, doc="data parts now over where they began, at least"),
+            "rows": rows(64),
+        },
+    )
+
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
+        """Holds while the part is nothing."""
+        seen = run.parts
+        if seen.n < limits["rows"] or seen.k < 6 or len(seen.names) < 2:
+            return None
+        for i in seen.of_kind(DATA, COLLAPSIBLE, HELPER):
+            size = np.abs(smooth(seen.raw[:, i])[:-2])
+            share = 0.0 if firing else limits["share"]  # the coarser the buckets, the less of the peak is left
+            if not np.isfinite(size).any() or seen.share[:-2, i].max() < share or seen.faded(i):
+                continue
+            top = float(np.nanmax(size))
+            now = float(np.abs(seen.raw[-2:, i]).max())
+            collapsed = seen.parts.parts[i].kind == COLLAPSIBLE and now <= limits["ratio"] * top
+            if now == 0 or (collapsed and _unlearned(seen, limits["unlearned"])):
+                below = np.abs(seen.raw[:, i]) > max(limits["ratio"] * top, 0.0)
+                onset = seen.step[min(int(np.flatnonzero(below)[-1]) + 1, seen.k - 1)]
+                return Reading(
+                    onset,
+                    {"part": seen.names[i], "level": now, "before": top, "limit": limits["ratio"] * top,
+                     "share_before": float(seen.share[:, i].max()), "exactly_zero": now == 0},
+                )  # fmt: skip
+        return None
+
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
+        """The sentence and the advice."""
+        e = reading.evidence
+        was = f"it was {e['before']:.4g}, up to {e['share_before']:.0%} of the loss"
+        if e["exactly_zero"]:
+            return (
+                f"loss/{e['part']} is exactly 0 since {unit} {reading.onset:g}; {was}.",
+                "Check that it is still computed, that its mask is not empty, and for a margin loss that some "
+                "examples still "
+                "violate the margin (mine harder ones); it gives no gradient now.",
+            )
+        return (
+            f"loss/{e['part']} has collapsed to {e['level']:.3g} since {unit} {reading.onset:g} ({was}), and "
+            "the data is not "
+            "learned.",
+            "For a KL term: raise its weight slowly from 0, or give it free bits; for an entropy or a "
+            "commitment term, lower "
+            "what works against it; for the size of the weights, lower the penalty's weight.",
+        )
+
+
+def _unlearned(seen: Composition, limit: float) -> bool:
+    """Whether the data parts are still a good part of what they were."""
+    data = seen.data
+    if not data:
+        return True
+    began = float(seen.weighted[:2][:, data].sum(axis=1).max())
+    return float(seen.weighted[-3:][:, data].sum(axis=1).min()) >= limit * began

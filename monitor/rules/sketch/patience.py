@@ -1,0 +1,105 @@
+"""What simple patience would have done: stop after ten evaluations in a row without a new best validation loss.
+
+The engine's own advice is shown beside it, so that a reader sees what the rules add to the callback that everybody has.
+
+Source:
+    Keras `EarlyStopping`, patience 10 and min_delta 0, on the validation loss; Prechelt, Early Stopping - But When?
+    (1998), criterion UP, for its weakness: it stops in noise, and at the first hump.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.domain import Patience
+
+if TYPE_CHECKING:
+    from monitor.rules.sketch.state import State
+
+Floats = NDArray[np.float64]
+PATIENCE: Final = 10
+"""Evaluations without a new best, after which it stops."""
+_FEW: Final = 24
+"""Values below which a loop is faster than arrays."""
+
+
+def wait(state: State, value: float, step: float) -> None:
+    """Show patience one evaluation, in place; one that is not finite is no new best, and is handed in as infinity."""
+    if not math.isnan(state.patience_step):
+        return
+    if value < state.patience_best:
+        state.patience_best, state.patience_waited = value, 0.0
+        return
+    state.patience_waited += 1
+    if state.patience_waited >= PATIENCE:
+        state.patience_step = step
+
+
+def wait_many(state: State, values: Floats, steps: Floats) -> None:
+    """`wait` for many evaluations; (n,), finite."""
+    if not math.isnan(state.patience_step):
+        return
+    if len(values) < _FEW:
+        for value, step in zip(values.tolist(), steps.tolist(), strict=True):
+            wait(state, value, step)
+        return
+    before = np.minimum.accumulate(np.concatenate(((state.patience_best,), values)))
+    better = np.flatnonzero(values < before[:-1])
+    last = np.concatenate(((-1 - int(state.patience_waited),), better))  # where the wait began, each time
+    waited = np.concatenate((better, (len(values),))) - last - 1
+    over = np.flatnonzero(waited >= PATIENCE)
+    if len(over):
+        at = int(last[over[0]]) + PATIENCE
+        state.patience_best, state.patience_waited = float(before[at + 1]), float(PATIENCE)
+        state.patience_step = float(steps[at])
+    else:
+        state.patience_best, state.patience_waited = float(before[-1]), float(waited[-1])
+
+
+def resume(state: State, step: float) -> None:
+    """The run was resumed from `step`: a stop that lies behind it has not happened, and the wait begins anew."""
+    if not state.patience_step < step:
+        curve = state.curves[1]
+        state.patience_best, state.patience_waited, state.patience_step = curve.best, 0.0, math.nan
+
+
+def compared(state: State) -> Patience | None:
+    """What patience would have done; None without a validation loss."""
+    curve = state.curves[1]
+    if not curve.n or not math.isfinite(state.patience_best):
+        return None
+    if math.isnan(state.patience_step):
+        said = f"Patience {PATIENCE} would not have stopped so far."
+        return Patience(evals=PATIENCE, stop_step=None, best_loss=None, missed=None, explanation=said)
+    way = curve.first - curve.best
+    missed = min(max((state.patience_best - curve.best) / way, 0.0), 1.0) if 0 < way < math.inf else 0.0
+    said = f"Patience {PATIENCE} would have stopped at {state.unit} {state.patience_step:g}"
+    if missed:
+        said += (
+            f", with {state.patience_best:.4g} at best: {_share(missed)} of the way down to {curve.best:.4g} would "
+            "have been missed."
+        )
+    else:
+        said += ", and missed nothing so far."
+    return Patience(
+        evals=PATIENCE,
+        stop_step=state.patience_step,
+        best_loss=state.patience_best,
+        missed=float(f"{missed:.6g}"),
+        explanation=said,
+    )
+
+
+def _share(value: float) -> str:
+    """A share in percent, two digits; a trace is no nothing.
+
+    >>> _share(0.031), _share(0.5), _share(0.0004), _share(0.999)
+    ('3.1 %', '50 %', 'less than 0.1 %', '100 %')
+    """
+    if value < 0.001:
+        return "less than 0.1 %"
+    return f"{100 * value:.2g} %" if value < 0.095 else f"{100 * value:.0f} %"

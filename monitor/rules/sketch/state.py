@@ -1,0 +1,229 @@
+"""The engine's memory of one run: plain data, at most 4.5 KiB packed, whatever the run's length.
+
+The lists of a state are replaced, never changed in place, so that forking one copies only a few references.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from monitor.domain import Counts, Forecast, Recommendation
+from monitor.errors import RulesError
+from monitor.rules.sketch.curve import Curve
+from monitor.rules.sketch.packing import pack_steps, unpack_steps
+from monitor.rules.sketch.parts import Parts
+
+if TYPE_CHECKING:
+    from monitor.rules.describe.features import View
+    from monitor.rules.rule import Quiet
+
+MAGIC: Final = b"LMS5"
+TRAIN: Final = 0
+VAL: Final = 1
+GRAD: Final = 2
+LR: Final = 3
+SHAPES: Final = ((40, 16), (52, 8), (12, 16))
+"""Capacity and micro-block of the sketches of training loss, validation loss and gradient norm."""
+IDLE: Final = 0
+PENDING: Final = 1
+FIRING: Final = 2
+LIKELY: Final = 3
+"""Pending, and likely enough for advice that costs little where it is wrong."""
+
+_NUMBERS: Final = (
+    "first_step", "last_step", "nan_first", "nan_last", "nan_train_first", "first_stop", "stop_since", "chance",
+    "floor", "val_step", "lr", "lr_after", "lr_changed", "lr_before", "initial", "ceiling", "patience_best",
+    "patience_step",
+)  # fmt: skip
+_COUNTS: Final = (
+    "nan_train", "nan_val", "non_finite", "late", "train_seen", "val_seen", "numbered", "val_at", "val_gap", "summed",
+    "batch_size", "accumulation", "tokens", "patience_waited",
+)  # fmt: skip
+_numbers, _counts = itemgetter(*_NUMBERS), itemgetter(*_COUNTS)
+_HEAD: Final = struct.Struct(f"<4s2B{len(_NUMBERS)}d")
+_SLOT: Final = struct.Struct("<2BHI")
+_PARTS: Final = 1 << 7
+"""Bit of `State.owned` that stands for the parts."""
+VIEWS: Final = 1 << 8
+"""Bit of `State.owned` that stands for the view of the first series; those of the others follow."""
+
+
+class Slot(NamedTuple):
+    """Where one rule's finding is in its life.
+
+    Attributes:
+        phase: PENDING, LIKELY or FIRING; a rule that is idle has no slot.
+        checks: checks in a row for which the condition held (pending), or did not (likely, firing).
+        number: of the finding, 0 while pending.
+        since: step of the first of these checks.
+        onset: step at which the condition began.
+        fired: step at which the finding fired, NaN while pending.
+    """
+
+    phase: int
+    checks: int
+    number: int
+    since: float
+    onset: float
+    fired: float
+
+
+class State:
+    """Everything the engine remembers of a run.
+
+    Attributes:
+        unit: "step" or "epoch".
+        curves: sketch by series, indexed by role code; an empty one where nothing was logged.
+        parts: sketch of the parts of a composite loss; None where none were told of.
+        slots: by rule name.
+        said: the headline of a verdict as of the last check, a copy of what its buckets say; never packed.
+        outlook: the forecast and the buckets that it was made from; never packed.
+        advice: the recommendation and what it rests on; never packed.
+        views: what checks have worked out of the closed buckets, by role; never packed.
+        quiet: what urgent rules need not be asked about, by role, and the findings and buckets that it rests on; never
+            packed.
+        owned: bits of the sketches and views that are this state's own: made since it was forked.
+        nan_train, nan_val: non-finite losses in a row at the end of the series.
+        val_at: training points seen when the last validation point came; `val_gap` the longest wait so far.
+        chance, floor, initial, ceiling: of the loss function, NaN where not known; `summed` is 1 where its reduction
+        is a
+            sum.
+        batch_size, accumulation, tokens: of the run's configuration, NaN where it does not say.
+        game: whether a lower loss does not mean a better model, as between two adversaries.
+        known: whether the run says what its loss is, so that one below zero can be read.
+        patience_best, patience_waited, patience_step: what simple patience would have done; see `rules.patience`.
+    """
+
+    __slots__ = ("__dict__",)
+
+    def __init__(self, unit: str = "step", chance: float = math.nan, floor: float = math.nan) -> None:
+        self.unit = unit
+        self.curves = tuple(Curve(capacity, micro) for capacity, micro in SHAPES)
+        self.parts: Parts | None = None
+        self.slots: dict[str, Slot] = {}
+        self.first_step = self.last_step = self.nan_first = self.nan_last = math.nan
+        self.nan_train_first = math.nan
+        self.nan_train = self.nan_val = self.non_finite = self.late = 0.0
+        self.train_seen = self.val_seen = self.numbered = self.val_at = self.val_gap = 0.0
+        self.first_stop = self.stop_since = self.val_step = math.nan
+        self.chance, self.floor, self.initial, self.ceiling = chance, floor, math.nan, math.nan
+        self.game = self.known = False
+        self.summed, self.batch_size, self.accumulation, self.tokens = 0.0, math.nan, math.nan, math.nan
+        self.patience_best, self.patience_waited, self.patience_step = math.inf, 0.0, math.nan
+        self.said: tuple[str, str] | None = None
+        self.outlook: tuple[list[float], Forecast | None] | None = None
+        self.advice: tuple[dict[str, Slot], list[float], tuple[object, ...], Recommendation] | None = None
+        self.views: dict[int, View] = {}
+        self.quiet: dict[int, tuple[dict[str, Slot], tuple[list[float], ...], Quiet]] = {}
+        self.owned = 0
+        self.lr = self.lr_after = self.lr_changed = self.lr_before = math.nan
+
+    def fork(self) -> State:
+        """A copy that can be changed without changing this one."""
+        new = State.__new__(State)
+        new.__dict__.update(self.__dict__)
+        new.owned = 0
+        return new
+
+    def curve(self, role: int) -> Curve:
+        """The sketch of a series, to be changed: forked when first asked for after this state was."""
+        curve = self.curves[role]
+        if not self.owned >> role & 1:
+            curve = curve.fork()
+            self.curves = (*self.curves[:role], curve, *self.curves[role + 1 :])
+            self.owned |= 1 << role
+        return curve
+
+    def own_parts(self) -> Parts:
+        """The sketch of the parts, to be changed: begun where there was none, forked as a curve is."""
+        if self.parts is None:
+            self.parts = Parts()
+        elif not self.owned & _PARTS:
+            self.parts = self.parts.fork()
+        self.owned |= _PARTS
+        return self.parts
+
+    @property
+    def counts(self) -> Counts:
+        """What was seen and what was set aside."""
+        return Counts(
+            train=int(self.train_seen),
+            val=int(self.val_seen),
+            non_finite=int(self.non_finite),
+            late=int(self.late),
+            beyond=0 if self.parts is None else self.parts.beyond,
+        )
+
+    def to_bytes(self) -> bytes:
+        """Packed; <= 4608 bytes."""
+        flags = (self.unit == "epoch") | (self.parts is not None) << 1 | self.game << 2 | self.known << 3
+        head = _HEAD.pack(MAGIC, len(self.slots), flags, *_numbers(self.__dict__))
+        slots = b"".join(_pack_slot(name, slot) for name, slot in self.slots.items())
+        steps = pack_steps([step for slot in self.slots.values() for step in slot[3:]])
+        parts = b"" if self.parts is None else self.parts.to_bytes()
+        return b"".join(
+            [
+                head,
+                pack_steps(_counts(self.__dict__)),
+                slots,
+                steps,
+                *(curve.to_bytes() for curve in self.curves),
+                parts,
+            ]
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> State:
+        """The inverse of `to_bytes`.
+
+        Raises:
+            RulesError: these bytes are not a state of this version.
+        """
+        if data[:4] != MAGIC:
+            raise RulesError("state", f"starts with {data[:4]!r}, not {MAGIC!r}", "replay the run's points")
+        state = cls()
+        try:
+            _, count, flags, *numbers = _HEAD.unpack_from(data)
+            state.unit = "epoch" if flags & 1 else "step"
+            state.game, state.known = bool(flags & 4), bool(flags & 8)
+            state.__dict__.update(zip(_NUMBERS, numbers, strict=True))
+            counts, at = unpack_steps(data, _HEAD.size, len(_COUNTS))
+            state.__dict__.update(zip(_COUNTS, counts, strict=True))
+            state.slots, at = _unpack_slots(data, at, count)
+            curves = []
+            for capacity, micro in SHAPES:
+                curve, at = Curve.from_bytes(data, at, capacity, micro)
+                curves.append(curve)
+            state.curves = tuple(curves)
+            if flags & 2:
+                state.parts, at = Parts.from_bytes(data, at)
+        except (struct.error, ValueError, IndexError) as broken:
+            if isinstance(broken, RulesError):
+                raise
+            raise RulesError("state", f"cannot be read ({broken})", "replay the run's points") from broken
+        return state
+
+
+def _pack_slot(name: str, slot: Slot) -> bytes:
+    """A slot without its steps, under the name of its rule."""
+    text = name.encode()
+    return _SLOT.pack(len(text), slot.phase, min(slot.checks, 65535), slot.number) + text
+
+
+def _unpack_slots(data: bytes, at: int, count: int) -> tuple[dict[str, Slot], int]:
+    """The slots packed at offset `at`, their steps behind them, and the offset after."""
+    heads = []
+    for _ in range(count):
+        length, phase, checks, number = _SLOT.unpack_from(data, at)
+        at += _SLOT.size
+        name = data[at : at + length].decode()
+        at += length
+        heads.append((name, phase, checks, number))
+    steps, at = unpack_steps(data, at, 3 * count)
+    return {
+        name: Slot(phase, checks, number, *steps[3 * k : 3 * k + 3])
+        for k, (name, phase, checks, number) in enumerate(heads)
+    }, at
