@@ -37,8 +37,8 @@ def up(
 ) -> None:
     """Run the server, and what was asked for beside it, until SIGINT, SIGTERM or `stop`.
 
-    The dashboard has no login of its own; it listens on loopback, whatever the server's host is. Where a healthy server of
-    ours over the same store has the port already, `ready` gets its addresses, and that is all.
+    The dashboard has no login of its own; it listens on loopback, whatever the server's host is. Where a healthy server
+    of ours over the same store has the port already, `ready` gets its addresses, and that is all.
 
     Args:
         settings: everything else.
