@@ -42,7 +42,7 @@ def database_url() -> str:
         )
     url = os.environ.get(BACKEND_STORE_URI_ENV_VAR, "")
     scheme = url.partition(":")[0].partition("+")[0]
-    if scheme not in SCHEMES:
+    if scheme not in SCHEMES or ":memory:" in url or url == "sqlite://":
         problem = f"{scheme or 'none'} is not supported by --app-name monitor"
         raise SettingsError("--backend-store-uri", problem, "write sqlite:///FILE or postgresql+psycopg://…")
     return url

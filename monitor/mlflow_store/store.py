@@ -7,6 +7,7 @@ the rules see them; what MLflow's own table holds of earlier days is still read.
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -26,7 +27,7 @@ from mlflow.utils.validation import _validate_batch_log_limits, _validate_metric
 
 from monitor.errors import MonitorError
 from monitor.ingest import mlflow as ingest
-from monitor.mlflow_store.backend import as_mlflow_says, backend_of, now_ms
+from monitor.mlflow_store.backend import Backend, as_mlflow_says, backend_of, now_ms
 from monitor.store.mlflow import Logged, MlflowStore
 from monitor.wire import Columns
 
@@ -36,13 +37,27 @@ _log = logging.getLogger(__name__)
 class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
     """MLflow's SQL store, but for the histories of metrics."""
 
+    def __new__(cls, db_uri: str, *others: Any, **named: Any) -> Any:
+        """A store; MLflow's own for a database in memory, which no other connection than MLflow's can see."""
+        if ":memory:" not in db_uri and db_uri != "sqlite://":
+            return super().__new__(cls)
+        stock = WorkspaceAwareSqlAlchemyStore if issubclass(cls, WorkspaceAwareSqlAlchemyStore) else SqlAlchemyStore
+        return stock(db_uri, *others, **named)
+
     def __init__(self, db_uri: str, default_artifact_root: str | None, read_db_uri: str | None = None) -> None:
         super().__init__(db_uri, default_artifact_root, read_db_uri=read_db_uri)
+        self._replica_uri = read_db_uri if read_db_uri != db_uri else None
+
+    @property
+    def _ours(self) -> Backend:
+        """What is ours; our tables are made when they are first needed, as MLflow's own are compared with its models."""
         with as_mlflow_says():
-            self._ours = backend_of(db_uri)
-            self._histories = self._ours.store
-            if read_db_uri and read_db_uri != db_uri:
-                self._histories = MlflowStore.open(read_db_uri, create=False)
+            return backend_of(self.db_uri)
+
+    @functools.cached_property
+    def _replica(self) -> MlflowStore | None:
+        with as_mlflow_says():
+            return MlflowStore.open(self._replica_uri, create=False) if self._replica_uri else None
 
     @property
     def ours(self) -> MlflowStore:
@@ -172,7 +187,7 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
         """The highest step of a metric; 0 where it has no points."""
         self._check_readable(run_id)
         with as_mlflow_says():
-            return self._histories.max_step(run_id, metric_key) or 0
+            return (self._replica or self.ours).max_step(run_id, metric_key) or 0
 
     def get_metric_history_bulk_interval_from_steps(
         self, run_id: str, metric_key: str, steps: Sequence[int], max_results: int
@@ -204,7 +219,7 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
 
     def _points(self, run_id: str, key: str, lo: int | None = None, hi: int | None = None) -> Logged:
         with as_mlflow_says():
-            return self._histories.metric(run_id, key, lo, hi)
+            return (self._replica or self.ours).metric(run_id, key, lo, hi)
 
     def _check_readable(self, run_id: str) -> None:
         with self.ManagedSessionMaker() as session:

@@ -143,7 +143,7 @@ def pages(store: Any, run_id: str, key: str, size: int) -> list[Any]:
 
 
 @given(before=WRITES, writes=WRITES, asked=ASKED)
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_every_read_is_as_stock_mlflows_on_sqlite(
     on_sqlite: Stores, before: list[Write], writes: list[Write], asked: Asked
 ) -> None:
