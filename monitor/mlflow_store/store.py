@@ -50,7 +50,7 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
 
     @property
     def _ours(self) -> Backend:
-        """What is ours; our tables are made when they are first needed, as MLflow's own are compared with its models."""
+        """What is ours. Our tables are made when they are first needed: a new database is as MLflow makes it."""
         with as_mlflow_says():
             return backend_of(self.db_uri)
 
