@@ -6,6 +6,8 @@ import re
 from enum import StrEnum
 from typing import Final
 
+from monitor.directions import rises
+
 
 class Role(StrEnum):
     """What the engine takes a series for."""
@@ -46,8 +48,9 @@ def role_of(key: str) -> Role:
     """What the engine takes a metric of this name for.
 
     `train_loss`, `train/loss`, `loss`, `val_loss`, `valid_loss`, `eval_loss`, `val/loss` and the like, in any case,
-    with `/`, `.`, `-` or a space for `_`, and with Lightning's `_step` and `_epoch` at the end. `loss/<name>` is a part
-    of a composite loss, `system/<name>` a measurement of the machine. Anything else is unmapped.
+    with `/`, `.`, `-` or a space for `_`, and with Lightning's `_step` and `_epoch` at the end. `train-rmse`,
+    `valid_0-l2`, as boosting libraries and MLflow's autologging name a set and a metric that falls. `loss/<name>` is a
+    part of a composite loss, `system/<name>` a measurement of the machine. Anything else is unmapped.
 
     >>> [str(role_of(k)) for k in ("train/loss", "Val_Loss_epoch", "lr-Adam", "loss/l2", "accuracy")]
     ['train', 'val', 'lr', 'part', 'unmapped']
@@ -65,6 +68,9 @@ def role_of(key: str) -> Role:
         return Role.PART
     if lower.startswith(("lr-", "lr/")):
         return Role.LR
+    of_set, _, metric = lower.rpartition("-")
+    if of_set and metric != "loss" and rises(metric) is False:
+        return role_of_set(of_set) or Role.UNMAPPED
     return Role.UNMAPPED
 
 

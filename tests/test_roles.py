@@ -16,6 +16,9 @@ from monitor.roles import Role, role_of
         ("lr learning_rate train/learning_rate lr-Adam lr/group0 LR", Role.LR),
         ("loss/l1 loss/kl Loss/recon", Role.PART),
         ("system/cpu system/gpu0/memory", Role.SYSTEM),
+        ("train-rmse training-l2 dtrain-mlogloss Train-Error", Role.TRAIN),
+        ("validation-logloss valid_0-l2 valid_1-binary_logloss eval-rmse test-error validation_0-mae", Role.VAL),
+        ("train-auc validation-ndcg@5 valid_0-map my-rmse test-loss -rmse training_score", Role.UNMAPPED),
         ("accuracy val_acc test_loss losses my_loss lrx system", Role.UNMAPPED),
     ],
 )

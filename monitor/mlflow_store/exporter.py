@@ -11,9 +11,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from monitor.domain import Checkpoint, Finding, RunInfo, SeriesInfo
+from monitor.domain import Checkpoint, Finding, RunInfo
 from monitor.errors import MlflowRefused, ServerUnreachable, StoreError
 from monitor.mlflow_store import content, history
 from monitor.mlflow_store.history import TARGET
@@ -27,6 +29,8 @@ PAGE: Final = 1000
 BUDGET_S: Final = 0.5
 """Seconds that one call of `sync` spends on runs that are over, at most, so that the live ones are never late and the
 MLflow server has time for others."""
+AT_ONCE: Final = 8
+"""Live runs that are copied at the same time."""
 FIRST_RETRY_MS: Final = 10_000
 """Wait before a run that could not be copied is tried again; it doubles with every failure."""
 LAST_RETRY_MS: Final = 3_600_000
@@ -54,10 +58,6 @@ class Changes(history.Arrivals, Protocol):
         """Put down the id that a run has over there, unless another server was first; the id that is put down."""
         ...
 
-    def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
-        """The run's series."""
-        ...
-
     def findings(self, run_id: str) -> tuple[Finding, ...]:
         """What the rules found in the run."""
         ...
@@ -69,6 +69,24 @@ class Changes(history.Arrivals, Protocol):
     def capture(self, run_id: str) -> Mapping[str, object]:
         """What was recorded of the run's surroundings."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Turn:
+    """One run's turn to be copied.
+
+    Attributes:
+        known: its id in MLflow; None where it was never there.
+        page: address of its page on the dashboard.
+        more: whether there is time for another batch of points.
+    """
+
+    store: Changes
+    run: RunInfo
+    known: str | None
+    now_ms: int
+    page: str | None
+    more: Callable[[], bool]
 
 
 class Exporter:
@@ -113,24 +131,33 @@ class Exporter:
         """
         later = [run_id for run_id, at in self._again_ms.items() if at > now_ms]
         changed = store.changed_runs(TARGET, PAGE, without=later)
-        end, copied = time.monotonic() + self._budget_s, 0
+        end = time.monotonic() + self._budget_s
+
+        def more() -> bool:
+            return time.monotonic() < end
+
+        def turn(run: RunInfo, known: str | None) -> _Turn:
+            return _Turn(store=store, run=run, known=known, now_ms=now_ms, page=link(run.id), more=more)
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            copied = sum(pool.map(self._try, [turn(run, known) for run, known in changed if run.status.live]))
         # Of the runs that are over, a long one takes turns with the others.
-        for run, known in sorted(changed, key=lambda row: (not row[0].status.live, self._visits.get(row[0].id, 0))):
-            if copied and not run.status.live and time.monotonic() > end:
+        over = [row for row in changed if not row[0].status.live]
+        for run, known in sorted(over, key=lambda row: self._visits.get(row[0].id, 0)):
+            if copied and not more():
                 break
-            copied += self._try(store, run, known, now_ms, link)
+            copied += self._try(turn(run, known))
         return copied
 
-    def _try(
-        self, store: Changes, run: RunInfo, known: str | None, now_ms: int, link: Callable[[str], str | None]
-    ) -> bool:
+    def _try(self, turn: _Turn) -> bool:
         """Copy a run; False where that failed."""
+        run = turn.run
         try:
-            external, whole = self._copy(store, run, known, now_ms, link(run.id))
+            external, whole = self._copy(turn)
         except MlflowRefused as error:
             # One run that MLflow will not take must not keep the others from it. Its next change is tried.
             _log.warning("run %s (%s) is not mirrored: %s", run.id, run.name, error)
-            external, whole = known, True
+            external, whole = turn.known, True
             self._experiments.clear()
             done = False
         except StoreError:
@@ -139,14 +166,14 @@ class Exporter:
             down = isinstance(error, ServerUnreachable) and not self._server.answers()
             if down or len(self._again_ms) >= MOST:
                 raise
-            self._put_off(run, error, now_ms)
+            self._put_off(run, error, turn.now_ms)
             return False
         else:
             done = True
         self.failing.pop(run.id, None)
         self._again_ms.pop(run.id, None)
         if whole:
-            store.exported(run.id, TARGET, run.version, external)
+            turn.store.exported(run.id, TARGET, run.version, external)
             self._visits.pop(run.id, None)
         else:
             self._visits[run.id] = self._visits.get(run.id, 0) + 1
@@ -164,23 +191,25 @@ class Exporter:
         )
         self._experiments.clear()
 
-    def _copy(
-        self, store: Changes, run: RunInfo, known: str | None, now_ms: int, page: str | None
-    ) -> tuple[str | None, bool]:
+    def _copy(self, turn: _Turn) -> tuple[str | None, bool]:
         """Bring the MLflow run up to date; its id, and whether all of the run is there.
 
         The id is None where somebody deleted the MLflow run or its experiment.
         """
+        store, run, known, now_ms = turn.store, turn.run, turn.known, turn.now_ms
         subject = content.Subject(
             run=run,
             findings=store.findings(run.id),
             checkpoints=store.checkpoints(run.id),
             capture=store.capture(run.id),
-            page=page,
+            page=turn.page,
         )
         original = self._original(subject.capture)
         if original is not None:
-            self._mark(original, content.marks_of(subject), subject, now_ms)
+            marks = content.marks_of(subject)
+            metrics, changed = _changes(original, marks, subject, now_ms)
+            self._server.log(str(original["info"]["run_id"]), metrics=metrics, tags=changed)
+            self._clear(original, marks)
             return known, True
         found = (self._server.run(known) if known else None) or self._find_or_create(store, run, known)
         if found is None or found["info"].get("lifecycle_stage") == "deleted":
@@ -188,18 +217,22 @@ class Exporter:
         external = str(found["info"]["run_id"])
         if known is not None and external != known:
             store.mirrored_as(run.id, TARGET, external, instead_of=known)
-        names = content.metric_names([series.key for series in store.series(run.id)])
-        whole, refused = history.send(store, self._server, run.id, external, names)
         tags = content.tags_of(subject) | self._params(run, found, external)
-        before = _tags(found).get(REFUSED, "")
-        if refused:
-            _log.warning("run %s (%s): MLflow does not take %s", run.id, run.name, ", ".join(refused)[:500])
-        if refused or before:
-            tags[REFUSED] = cut(", ".join(dict.fromkeys([*filter(None, before.split(", ")), *refused])), MAX_TAG)
         note = note_of(subject, _tags(found).get(NOTE))
-        self._mark(found, tags | ({} if note is None else {NOTE: note}), subject, now_ms)
+        if REFUSED in _tags(found):
+            tags[REFUSED] = _tags(found)[REFUSED]
+        metrics, changed = _changes(found, tags | ({} if note is None else {NOTE: note}), subject, now_ms)
+        sent = history.send(store, self._server, run.id, external, metrics=metrics, tags=changed, more=turn.more)
+        if sent.refused:
+            self._name_refused(run, external, tags, sent.refused)
+        self._clear(found, tags)
         self._set_status(run, found["info"], external)
-        return external, whole
+        return external, sent.whole
+
+    def _name_refused(self, run: RunInfo, external: str, tags: Mapping[str, str], refused: Sequence[str]) -> None:
+        names = dict.fromkeys([*filter(None, tags.get(REFUSED, "").split(", ")), *refused])
+        self._server.log(external, tags={REFUSED: cut(", ".join(names), MAX_TAG)})
+        _log.warning("run %s (%s): MLflow does not take %s", run.id, run.name, ", ".join(refused)[:500])
 
     def _original(self, capture: Mapping[str, object]) -> Mapping[str, Any] | None:
         """The run of this MLflow that ours was imported from: it has its points, and needs the verdict alone."""
@@ -208,19 +241,10 @@ class Exporter:
         found = self._server.run(origin.removeprefix("mlflow:")) if origin.startswith("mlflow:") else None
         return found if found is not None and found["info"].get("lifecycle_stage") != "deleted" else None
 
-    def _mark(self, found: Mapping[str, Any], tags: Mapping[str, str], subject: content.Subject, now_ms: int) -> None:
-        """Write the tags and numbers that are not there yet, and take away what does not hold any more."""
-        external, there = str(found["info"]["run_id"]), _tags(found)
-        numbers = {str(metric["key"]): metric["value"] for metric in found.get("data", {}).get("metrics", [])}
-        # All at one step: of two values MLflow shows the one of the higher step, and a run may be resumed at a lower.
-        metrics = [
-            Metric(key, value, now_ms, 0)
-            for key, value in content.metrics_of(subject).items()
-            if numbers.get(key) != value
-        ]
-        self._server.log(external, metrics=metrics, tags={k: v for k, v in tags.items() if there.get(k) != plain(v)})
-        for key in content.stale(there, tags):
-            self._server.delete_tag(external, key)
+    def _clear(self, found: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+        """Take away the tags of ours that do not hold any more."""
+        for key in content.stale(_tags(found), tags):
+            self._server.delete_tag(str(found["info"]["run_id"]), key)
 
     def _params(self, run: RunInfo, found: Mapping[str, Any], external: str) -> dict[str, str]:
         """Add the params that are new; tags that say which ones have changed, as MLflow never lets a param change."""
@@ -281,3 +305,15 @@ class Exporter:
 def _tags(found: Mapping[str, Any]) -> dict[str, str]:
     tags: Sequence[Mapping[str, Any]] = found.get("data", {}).get("tags", [])
     return {str(tag["key"]): str(tag.get("value", "")) for tag in tags}
+
+
+def _changes(
+    found: Mapping[str, Any], tags: Mapping[str, str], subject: content.Subject, now_ms: int
+) -> tuple[list[Metric], dict[str, str]]:
+    """The numbers and tags that the MLflow run has not got yet."""
+    there = _tags(found)
+    numbers = {str(metric["key"]): metric["value"] for metric in found.get("data", {}).get("metrics", [])}
+    # All at one step: of two values MLflow shows the one of the higher step, and a run may be resumed at a lower.
+    wanted = content.metrics_of(subject).items()
+    metrics = [Metric(key, value, now_ms, 0) for key, value in wanted if numbers.get(key) != value]
+    return metrics, {key: text for key, text in tags.items() if there.get(key) != plain(text)}

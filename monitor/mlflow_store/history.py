@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
+from monitor.domain import SeriesInfo
+from monitor.mlflow_store.content import metric_names
 from monitor.mlflow_store.rest import ENTITIES, Metric, MlflowServer
 from monitor.store.runs.mirror import Arrived
 
 TARGET: Final = "mlflow"
 """What the store calls this copy."""
 SLICE: Final = 10 * ENTITIES
-"""Points that are sent of one run before the others get their turn."""
+"""Points that are read of one run before the others get their turn."""
 
 
 class Arrivals(Protocol):
@@ -22,36 +25,69 @@ class Arrivals(Protocol):
         """Points that the mirror has not got yet, about `most` of all series together."""
         ...
 
+    def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
+        """The run's series."""
+        ...
+
     def mirrored(self, run_id: str, target: str, far: Sequence[tuple[Arrived, int]]) -> None:
         """Note how many points the mirror has of each of what `arrived` gave."""
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What sending points did.
+
+    Attributes:
+        whole: all points of the run are there now.
+        refused: what MLflow did not take, such as "metric loss".
+    """
+
+    whole: bool
+    refused: tuple[str, ...]
+
+
 def send(
-    store: Arrivals, server: MlflowServer, run_id: str, external: str, names: Mapping[str, str]
-) -> tuple[bool, list[str]]:
+    store: Arrivals,
+    server: MlflowServer,
+    run_id: str,
+    external: str,
+    *,
+    metrics: Sequence[Metric] = (),
+    tags: Mapping[str, str] | None = None,
+    more: Callable[[], bool] = lambda: True,
+) -> Sent:
     """Send the next points of a run, and note after each batch how far they are.
 
     Args:
         external: the run's id in MLflow.
-        names: name in MLflow of each series.
-
-    Returns:
-        Whether all points are there now, and what MLflow refused.
+        metrics: further ones, which go along with the first batch.
+        tags: go along with the first batch.
+        more: asked after each batch whether there is time for another one.
     """
     parts = store.arrived(run_id, TARGET, SLICE)
+    names = metric_names([series.key for series in store.series(run_id)])  # read last, so that none is missing
+    left = sum(len(part.points) for part in parts)
+    whole = left < SLICE and all(part.next_seq for part in parts)
     refused: list[str] = []
+    for batch, far in _batches(parts, names):
+        refused += server.log(external, metrics=(*metrics, *batch), tags=tags)
+        metrics, tags = (), None
+        store.mirrored(run_id, TARGET, far)
+        left -= len(batch)
+        if left > 0 and not more():
+            return Sent(whole=False, refused=tuple(refused))
+    if metrics or tags:
+        refused += server.log(external, metrics=metrics, tags=tags)
+    return Sent(whole=whole, refused=tuple(refused))
+
+
+def _batches(
+    parts: Sequence[Arrived], names: Mapping[str, str]
+) -> Iterator[tuple[list[Metric], list[tuple[Arrived, int]]]]:
+    """Batches within MLflow's bounds, each with how far every part is once it is there."""
     batch: dict[tuple[object, ...], Metric] = {}
     far: dict[int, tuple[Arrived, int]] = {}
-    total = 0
-
-    def flush() -> None:
-        if batch:
-            refused.extend(server.log(external, metrics=list(batch.values())))
-        store.mirrored(run_id, TARGET, list(far.values()))
-        batch.clear()
-        far.clear()
-
     for at, part in enumerate(parts):
         far[at] = (part, 0)
         columns = (part.points.steps.tolist(), part.points.values.tolist(), part.points.times.tolist())
@@ -60,11 +96,10 @@ def send(
             batch[_identity(metric)] = metric
             far[at] = (part, sent)
             if len(batch) == ENTITIES:
-                flush()
-        total += len(part.points)
+                yield list(batch.values()), list(far.values())
+                batch, far = {}, {}
     if far:
-        flush()
-    return total < SLICE and all(part.next_seq for part in parts), refused
+        yield list(batch.values()), list(far.values())
 
 
 def _identity(metric: Metric) -> tuple[object, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from sqlalchemy import bindparam, select
@@ -128,6 +128,15 @@ class Writer:
     acked: int
 
 
+@dataclass(slots=True)
+class _Asked:
+    """Answers to what was asked along with the lock, each taken once."""
+
+    writers: dict[str, Answer] = field(default_factory=dict)
+    series: Answer | None = None
+    state: Answer | None = None
+
+
 class Transaction:
     """A write transaction on one run; made by `Store.write`.
 
@@ -143,16 +152,16 @@ class Transaction:
         self._place = {"run": run_id}
         self._changed: set[str] = set()
         self._cold = False
-        self._asked: dict[str, Answer] = {}
+        self._asked = _Asked()
         locked = link.ask(_LOCK, self._place)
         if ahead is not None:
-            self._asked[ahead.writer] = link.ask(_WRITER, {"run": run_id, "name": ahead.writer})
+            self._asked.writers[ahead.writer] = link.ask(_WRITER, {"run": run_id, "name": ahead.writer})
             if ahead.keys:
-                self._asked["/series"] = append.ask_series(link, run_id, ahead.keys)
-                self._asked["/state"] = link.ask(_STATE, self._place)
+                self._asked.series = append.ask_series(link, run_id, ahead.keys)
+                self._asked.state = link.ask(_STATE, self._place)
         self._row = locked.first()
         if self._row is None:
-            self._asked.clear()  # nothing was locked: somebody else may create the run now
+            self._asked = _Asked()  # nothing was locked: somebody else may create the run now
 
     @property
     def exists(self) -> bool:
@@ -215,7 +224,7 @@ class Transaction:
 
     def writer(self, name: str) -> Writer | None:
         """A writer of the run, None where it has never written."""
-        answer = self._asked.pop(name, None) or self._link.ask(_WRITER, {"run": self.run_id, "name": name})
+        answer = self._asked.writers.pop(name, None) or self._link.ask(_WRITER, {"run": self.run_id, "name": name})
         row = answer.first()
         return None if row is None else Writer(**row)  # type: ignore[arg-type]  # the columns have these types
 
@@ -231,7 +240,7 @@ class Transaction:
 
     def append(self, attempt: int, keys: Sequence[str], columns: Columns) -> Appended:
         """Store points, with their series' summaries; see `append.append_points`."""
-        count, asked = self._count("series_count"), self._asked.pop("/series", None)
+        count, asked, self._asked.series = self._count("series_count"), self._asked.series, None
         done = append.append_points(self._link, self.run_id, attempt, keys, columns, count, asked)
         self.set(series_count=done.series_count, compacted=False)
         return done
@@ -242,7 +251,8 @@ class Transaction:
 
     def engine_state(self) -> bytes | None:
         """What the engine remembers of the run, None where it was never started; empty where that is damaged."""
-        row = (self._asked.pop("/state", None) or self._link.ask(_STATE, self._place)).first()
+        asked, self._asked.state = self._asked.state, None
+        row = (asked or self._link.ask(_STATE, self._place)).first()
         return None if row is None else sealed.opened(bytes(row["state"]))  # type: ignore[call-overload]  # a blob
 
     def save_engine(self, state: bytes, rules_hash: str, *, new: bool) -> None:

@@ -190,3 +190,24 @@ def test_what_is_not_an_mlflow_store_is_told_with_the_fix(tmp_path: Path) -> Non
 def test_one_run_of_a_database_cannot_be_guessed_among_several(sqlite_uri: str) -> None:
     with pytest.raises(FileUnreadable, match="holds several runs"):
         read_curves(sqlite_uri)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("tracking")
+def test_a_server_tells_the_same_as_its_database(sqlite_uri: str, tracking_uri: str) -> None:
+    write(tracking_uri)
+    found = list(read_runs(f"mlflow:{tracking_uri}"))
+    here = {run.name: run for run in found if isinstance(run, ImportedRun) and "日本" in (run.project or "")}
+    reasons = [item.reason for item in found if isinstance(item, NotTraining)]
+    assert reasons.count("was deleted in MLflow") == 2
+
+    there = runs_of(sqlite_uri)
+    assert here.keys() == there.keys()
+    for name, run in here.items():
+        other = there[name]
+        for each in ("project", "group", "config", "status", "started_ms", "finished_ms", "keys", "skipped"):
+            assert getattr(run, each) == getattr(other, each), each
+        for column in ("key", "step", "value", "time_ms"):
+            assert np.array_equal(
+                getattr(run.points, column), getattr(other.points, column), equal_nan=column == "value"
+            )
