@@ -102,7 +102,7 @@ def bench_stores(name: str, urls: tuple[str, str], n: int, rounds: int) -> Itera
         f"{name}: its whole history, ours by our API",
         lambda _: own.history(ours.id, KEY),
         lambda _: stock.store.get_metric_history(stock.id, KEY),
-        3,
+        1,
     )
     at = n
     for what, size in ((f"a batch of {BATCH:,} points", BATCH), ("one point", 1)):
@@ -207,7 +207,7 @@ def main(arguments: list[str] | None = None) -> list[dict[str, object]]:
     parser.add_argument("--only", choices=["sqlite", "postgres", "http"], help="one part alone")
     parser.add_argument("--save", type=Path, help="write the figures here, as JSON")
     given = parser.parse_args(arguments)
-    n, rounds = (2 * BATCH, 3) if given.smoke else (given.points, 100)
+    n, rounds = (2 * BATCH, 3) if given.smoke else (given.points, 60)
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     parts = ["sqlite"] if given.smoke else [given.only] if given.only else ["sqlite", "postgres", "http"]
     rows: list[dict[str, object]] = []

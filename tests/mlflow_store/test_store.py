@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sqlalchemy import create_engine
 
 from monitor.domain import Points, RunStatus
 from monitor.errors import RunNotFound
 from monitor.mlflow_store.rows import Rows
 from monitor.store.mlflow import Logged
+from monitor.store.sql import migrate
 from tests.conftest import NOW_MS, Feed, PostgresServer
 from tests.mlflow_store.stores import mlflow_file, plain
 
@@ -221,3 +224,55 @@ def test_sorting_keeps_every_different_point_once(values: Any) -> None:
         rows = list(zip(found.steps, found.times, found.values, found.nan, strict=True))
         assert len(rows) == len(wanted)
         assert set(rows) == wanted
+
+
+def test_mlflow_works_on_once_our_tables_are_gone(tmp_path: Path) -> None:
+    from monitor.mlflow_store.store import Store
+
+    url = mlflow_file(tmp_path, "leaving")
+    store = Store(url, "/nowhere")
+    run_id = a_run(store)
+    store.log_metric(run_id, metric("loss", 1.0, 0))
+    assert dict(store.ours.unpack()) == {run_id: 1}
+    store._dispose_engine()
+    store.ours.close()
+    migrate.downgrade(url, "base")
+    left = stock(url)
+    left.log_metric(run_id, metric("loss", 2.0, 1))
+    assert [m.value for m in left.get_metric_history(run_id, "loss")] == [1.0, 2.0]
+    left._dispose_engine()
+
+
+@pytest.mark.filterwarnings("ignore:Unnamed CHECK constraint:UserWarning")
+def test_points_survive_a_migration_of_mlflows_that_makes_its_table_of_runs_anew(tmp_path: Path) -> None:
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+
+    from monitor.mlflow_store.store import Store
+
+    url = mlflow_file(tmp_path, "migrated")
+    store = Store(url, "/nowhere")
+    run_id = a_run(store)
+    store.log_metric(run_id, metric("loss", 1.0, 0))
+    engine = create_engine(url)  # as MLflow's migrations make one: foreign keys are off
+    with engine.begin() as connection:
+        operations = Operations(MigrationContext.configure(connection))
+        with operations.batch_alter_table("runs", recreate="always"):
+            pass
+    engine.dispose()
+    assert len(store.get_metric_history(run_id, "loss")) == 1
+    store.log_metric(run_id, metric("loss", 1.0, 1))
+    store.delete_run(run_id)
+    stock(url)._hard_delete_run(run_id)
+    assert store.ours.series(run_id) == ()
+    store._dispose_engine()
+    store.ours.close()
+
+
+def test_a_database_in_memory_is_mlflows_own() -> None:
+    from monitor.mlflow_store.store import Store
+
+    store = Store("sqlite:///:memory:", "/nowhere")
+    assert not isinstance(store, Store)
+    store.log_metric(run_id := a_run(store), metric("loss", 1.0, 0))
+    assert len(store.get_metric_history(run_id, "loss")) == 1

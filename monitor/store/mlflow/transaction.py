@@ -161,9 +161,9 @@ class MlflowTransaction(Transaction):
         """The series that are there already, read once: `append` is given them too."""
         if not self.exists:
             return []
-        asked = self._asked.get("/series") or append.ask_series(self._link, self.run_id, keys)
+        asked = self._asked.series or append.ask_series(self._link, self.run_id, keys)
         rows = asked.all()
-        self._asked["/series"] = _Read(rows)  # type: ignore[assignment]  # an answer as `append` reads it
+        self._asked.series = _Read(rows)  # type: ignore[assignment]  # an answer as `append` reads it
         wanted = set(keys)
         return [state for state in map(SeriesState.from_row, rows) if state.key in wanted]
 
