@@ -63,6 +63,7 @@ def import_(
     the same again changes nothing. Exit status 1 where something is broken, 2 where nothing could be read.
     """
     from monitor.importers import sources
+    from monitor.importers.mlflow_source import without_password
 
     loaded = settings_.load(server_url=server)
     found = [item for given in _addresses(source) for item in _present(given, sources(given))]
@@ -78,7 +79,7 @@ def import_(
             err.print(f"[red]broken[/]  {escape(_line(*place))}")
         for item in summary.ignored[:_SHOWN]:
             err.print(f"[dim]ignored {escape(item.source)}: {escape(item.reason)}[/]")
-        fail(f"no run could be read from {', '.join(source)}")
+        fail(f"no run could be read from {', '.join(map(without_password, source))}")
     verdicts = _verdicts(loaded, summary)
     emit(_data(summary, verdicts), "", True) if json else _print(summary, verdicts)
     if summary.damaged:

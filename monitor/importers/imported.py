@@ -11,11 +11,10 @@ from typing import Final, Literal
 import numpy as np
 
 from monitor.importers.table import Kind as FileKind
-from monitor.roles import Role, role_of
+from monitor.roles import NOTHING, Reading, Role, Said, read, role_of
 from monitor.wire import MAX_KEY, Columns
 
 Kind = FileKind | Literal["wandb", "mlflow"]
-JUDGED: Final = (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.LR)
 _ORDER: Final = {Role.LR: 0, Role.GRAD_NORM: 1, Role.TRAIN: 2, Role.VAL: 4}
 _MOST_KEYS: Final = 65_535
 _NO_TIME: Final = 0
@@ -54,6 +53,7 @@ class ImportedRun:
         attempts: indices into `points` at which the training began again at an earlier step, ascending.
         unit: what the steps count.
         skipped: what is not stored.
+        said: what the user says of the series' names.
     """
 
     source: str
@@ -73,20 +73,22 @@ class ImportedRun:
     attempts: tuple[int, ...] = ()
     unit: Literal["step", "epoch"] = "step"
     skipped: tuple[Skipped, ...] = ()
+    said: Said = NOTHING
+
+    def reading(self) -> Reading:
+        """What the names of the series are taken for, as the store reads them."""
+        return read(self.keys, self.said)
 
     def mapped(self) -> Mapping[Role, str]:
-        """By role that is judged, the series that has it: the first one, as the store chooses."""
-        found: dict[Role, str] = {}
-        for key in self.keys:
-            role = role_of(key)
-            if role in JUDGED:
-                found.setdefault(role, key)
-        return found
+        """By role that is judged, the series that has it, as the store chooses."""
+        return self.reading().judged
 
     def unmapped(self) -> tuple[str, ...]:
         """Series that are stored and shown but not judged, without the machine's own measurements."""
-        judged = set(self.mapped().values())
-        return tuple(key for key in self.keys if key not in judged and role_of(key) not in (Role.SYSTEM, Role.PART))
+        reading = self.reading()
+        aside = {Role.SYSTEM, Role.PART}
+        judged = set(reading.judged.values())
+        return tuple(key for key, role in reading.roles.items() if key not in judged and role not in aside)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -16,12 +17,22 @@ from monitor.importers.mlflow_server import read_server
 PREFIX: Final = "mlflow:"
 _SERVERS: Final = ("http://", "https://")
 _DATABASES: Final = ("sqlite:", "postgresql:", "postgresql+", "postgres:")
+_PASSWORD: Final = re.compile(r"(://[^/:@]*):[^/]*@")
 _SQLITE: Final = b"SQLite format 3\0"
 
 
 def is_address(source: str) -> bool:
     """True where a source names an MLflow, and is not a plain file or folder."""
     return source.startswith((PREFIX, *_SERVERS, *_DATABASES))
+
+
+def without_password(source: str) -> str:
+    """A source as it can be shown.
+
+    >>> without_password("mlflow:postgresql://me:secret@host/db"), without_password("runs/a.csv")
+    ('mlflow:postgresql://me:***@host/db', 'runs/a.csv')
+    """
+    return _PASSWORD.sub(r"\1:***@", source)
 
 
 def read_address(source: str) -> Iterator[ImportedRun | FileUnreadable | NotTraining]:
@@ -49,7 +60,7 @@ def _path(place: str) -> Path:
     if "://" in place:
         scheme = place.partition("://")[0]
         raise FileUnreadable(
-            place.partition("?")[0].rpartition("@")[2] or place,
+            without_password(place),
             "",
             f"{scheme} cannot be read; start `mlflow server --backend-store-uri URI` and import from its address",
         )

@@ -13,7 +13,7 @@ from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.curves import read_table
 from monitor.importers.imported import ImportedRun, NotTraining
 from monitor.importers.mlflow_files import META, is_run, read_run_folder
-from monitor.importers.mlflow_source import is_address, read_address
+from monitor.importers.mlflow_source import is_address, read_address, without_password
 from monitor.importers.rows import looks_like_training, run_of_table
 from monitor.importers.tensorboard import is_event_file
 from monitor.importers.tensorboard_runs import group, read_event_run
@@ -40,6 +40,7 @@ class Source:
         shown: as the user knows it.
         name: the run's name, where the source has none of its own.
         path: the file or folder; None for an MLflow.
+        place: what stays the same wherever it is named from; an MLflow's address as it was given.
         parts: the event files, where it is a folder of such.
         searched: a search found it; nobody named it.
         problem: why it cannot be looked into; "" where it can.
@@ -79,7 +80,7 @@ class Source:
             if self.problem:
                 raise FileUnreadable(self.shown, "", self.problem.lower())
             if self.path is None:
-                yield from read_address(self.shown)
+                yield from read_address(self.place)
             elif self.parts:
                 yield read_event_run(self.shown, self.place, self.name, self.parts)
             elif self.path.name == META:
@@ -124,7 +125,7 @@ def sources(source: str | Path) -> list[Source]:
     """What there is to read behind a name, without reading it; empty for a folder that holds nothing."""
     shown = str(source)
     if is_address(shown):
-        return [Source(shown=shown)]
+        return [Source(shown=without_password(shown), place=shown)]
     path = Path(source)
     if path.is_dir():
         return _search(path)

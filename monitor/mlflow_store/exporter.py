@@ -31,6 +31,8 @@ BUDGET_S: Final = 0.5
 MLflow server has time for others."""
 AT_ONCE: Final = 8
 """Live runs that are copied at the same time."""
+SAMPLE: Final = 20
+"""Runs that are looked for to tell whether MLflow is the one that was mirrored to before."""
 FIRST_RETRY_MS: Final = 10_000
 """Wait before a run that could not be copied is tried again; it doubles with every failure."""
 LAST_RETRY_MS: Final = 3_600_000
@@ -56,6 +58,14 @@ class Changes(history.Arrivals, Protocol):
 
     def mirrored_as(self, run_id: str, target: str, external_id: str, *, instead_of: str | None) -> str:
         """Put down the id that a run has over there, unless another server was first; the id that is put down."""
+        ...
+
+    def mirrored_ids(self, target: str, limit: int) -> tuple[str, ...]:
+        """The ids over there of the newest runs."""
+        ...
+
+    def mirror_again(self, target: str) -> None:
+        """Take every run for changed."""
         ...
 
     def findings(self, run_id: str) -> tuple[Finding, ...]:
@@ -110,6 +120,7 @@ class Exporter:
         self.failing: dict[str, int] = {}
         self._again_ms: dict[str, int] = {}
         self._visits: dict[str, int] = {}
+        self._known_server = False
 
     def close(self) -> None:
         """Close the connections."""
@@ -129,6 +140,8 @@ class Exporter:
         Raises:
             ServerUnreachable: MLflow is not there; what was not copied yet is still marked as changed.
         """
+        if not self._known_server:
+            self._look_at_server(store)
         later = [run_id for run_id, at in self._again_ms.items() if at > now_ms]
         changed = store.changed_runs(TARGET, PAGE, without=later)
         end = time.monotonic() + self._budget_s
@@ -140,14 +153,24 @@ class Exporter:
             return _Turn(store=store, run=run, known=known, now_ms=now_ms, page=link(run.id), more=more)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            copied = sum(pool.map(self._try, [turn(run, known) for run, known in changed if run.status.live]))
+            copied = sum(pool.map(self._try, [turn(run, known) for run, known in changed if not run.status.over]))
         # Of the runs that are over, a long one takes turns with the others.
-        over = [row for row in changed if not row[0].status.live]
+        over = [row for row in changed if row[0].status.over]
         for run, known in sorted(over, key=lambda row: self._visits.get(row[0].id, 0)):
             if copied and not more():
                 break
             copied += self._try(turn(run, known))
         return copied
+
+    def _look_at_server(self, store: Changes) -> None:
+        """Begin from the start where this is another MLflow than before, or one whose database is new."""
+        ids = store.mirrored_ids(TARGET, SAMPLE)
+        if ids and not any(self._server.run(known) for known in ids):
+            _log.warning(
+                "MLflow at %s has none of the runs that were mirrored: all are copied again", self._server.name
+            )
+            store.mirror_again(TARGET)
+        self._known_server = True
 
     def _try(self, turn: _Turn) -> bool:
         """Copy a run; False where that failed."""

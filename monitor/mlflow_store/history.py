@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -86,23 +85,16 @@ def _batches(
     parts: Sequence[Arrived], names: Mapping[str, str]
 ) -> Iterator[tuple[list[Metric], list[tuple[Arrived, int]]]]:
     """Batches within MLflow's bounds, each with how far every part is once it is there."""
-    batch: dict[tuple[object, ...], Metric] = {}
+    batch: list[Metric] = []
     far: dict[int, tuple[Arrived, int]] = {}
     for at, part in enumerate(parts):
         far[at] = (part, 0)
         columns = (part.points.steps.tolist(), part.points.values.tolist(), part.points.times.tolist())
         for sent, (step, value, time_ms) in enumerate(zip(*columns, strict=True), start=1):
-            metric = Metric(names[part.key], value, time_ms, step)
-            batch[_identity(metric)] = metric
+            batch.append(Metric(names[part.key], value, time_ms, step))
             far[at] = (part, sent)
             if len(batch) == ENTITIES:
-                yield list(batch.values()), list(far.values())
-                batch, far = {}, {}
+                yield batch, list(far.values())
+                batch, far = [], {}
     if far:
-        yield list(batch.values()), list(far.values())
-
-
-def _identity(metric: Metric) -> tuple[object, ...]:
-    """What MLflow takes for the same point; it fails on a batch that holds one twice if the value is NaN."""
-    value: object = "NaN" if math.isnan(metric.value) else metric.value
-    return metric.key, metric.time_ms, metric.step, value
+        yield batch, list(far.values())

@@ -10,8 +10,8 @@ from monitor.domain import Checkpoint, Counts, Curve, Diagnosis, Finding, Points
 from monitor.roles import Role
 from monitor.store.database import Database
 from monitor.store.points import curves, history
-from monitor.store.points.append import JUDGED
 from monitor.store.points.chunk_reader import PORTION
+from monitor.store.points.naming import JUDGED
 from monitor.store.points.series import NAMES, SeriesState
 from monitor.store.runs import rows, run_list
 from monitor.store.sql.schema import CHECKPOINTS, EVENTS, FINDINGS, RUNS, SERIES

@@ -148,7 +148,7 @@ class Store(Reads):
     ) -> tuple[tuple[RunInfo, str | None], ...]:
         """Runs that a mirror has not seen in their present version, with their id there (None: not yet there).
 
-        The live ones come first.
+        Those that go on come first.
 
         Args:
             without: ids of runs to leave out.
@@ -172,6 +172,16 @@ class Store(Reads):
         """
         with self._change() as connection:
             return mirror.mirrored_as(connection, run_id, target, external_id, instead_of)
+
+    def mirrored_ids(self, target: str, limit: int) -> tuple[str, ...]:
+        """The ids that a mirror gave to its newest runs."""
+        with self._read() as connection:
+            return mirror.newest_ids(connection, target, limit)
+
+    def mirror_again(self, target: str) -> None:
+        """Take every run for one that a mirror has not seen in its present version."""
+        with self._change() as connection:
+            mirror.start_again(connection, target)
 
     def arrived(self, run_id: str, target: str, most: int) -> tuple[mirror.Arrived, ...]:
         """Points that a mirror has not got yet, about `most` of all series together."""

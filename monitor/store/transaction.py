@@ -10,14 +10,14 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sqlalchemy import bindparam, select
 
 from monitor.domain import Alert, Finding, Points, Recommendation, RunInfo
-from monitor.roles import Role
-from monitor.store.points import append, compact, downsampling, history
+from monitor.roles import NOTHING, Reading, Role, Said, said_of
+from monitor.store.points import append, compact, downsampling, history, naming
 from monitor.store.points.append import Appended
 from monitor.store.runs import rows, sealed
 from monitor.store.sql.link import Answer, Link, Statement
@@ -26,7 +26,7 @@ from monitor.store.sql.upsert import insert_once, upsert
 from monitor.wire import Columns, Event
 
 _RUN: Final = RUNS.c.run_id == bindparam("run")
-_COLD: Final = ("config", "capture", "loss", "tags")
+_COLD: Final = ("config", "capture", "loss", "tags", "roles", "reading")
 """Columns that few writes look at and that may be long: read when asked for."""
 _LOCK: Final = Statement(select(*(c for c in RUNS.c if c.key not in _COLD)).where(_RUN).with_for_update(key_share=True))
 _REST: Final = Statement(select(*(RUNS.c[name] for name in _COLD)).where(_RUN))
@@ -241,9 +241,32 @@ class Transaction:
     def append(self, attempt: int, keys: Sequence[str], columns: Columns) -> Appended:
         """Store points, with their series' summaries; see `append.append_points`."""
         count, asked, self._asked.series = self._count("series_count"), self._asked.series, None
-        done = append.append_points(self._link, self.run_id, attempt, keys, columns, count, asked)
+        done = append.append_points(self._link, self.run_id, attempt, keys, columns, count, asked, self._said)
         self.set(series_count=done.series_count, compacted=False)
-        return done
+        if done.reading is None:
+            return done
+        before = self.get("reading")
+        game = bool(isinstance(before, Mapping) and before.get("game"))
+        self._keep(done.reading, anew=done.moved)
+        return replace(done, moved=done.moved or game != done.reading.game)
+
+    def say(self, roles: Mapping[str, str]) -> bool:
+        """Keep what the user says of the series' names; whether what is judged of the stored ones changes by it."""
+        self.set(roles=dict(roles))
+        reading, moved = naming.reread(self._link, self.run_id, self._said())
+        if reading.roles:
+            self._keep(reading, anew=moved)
+        return moved
+
+    def _said(self) -> Said:
+        said = self.get("roles")
+        return said_of(said) if isinstance(said, Mapping) else NOTHING
+
+    def _keep(self, reading: Reading, *, anew: bool) -> None:
+        """Keep what the names were taken for, and the summaries of what is judged where that has changed."""
+        self.set(reading=reading.to_dict(), goal_rises=reading.goal_rises)
+        if anew:
+            self.set(**naming.summaries(self._link, self.run_id, rises=bool(reading.goal_rises)))
 
     def series_keys(self) -> frozenset[str]:
         """The names of all series of the run."""

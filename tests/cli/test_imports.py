@@ -165,3 +165,11 @@ def test_mlflow_and_a_uri_are_one_source_whose_runs_are_judged(tmp_path: Path) -
     ]
     assert [run["known"] for run in again["runs"]] == [True]
     assert "nan" in call("mlflow", tmp_path / "mlruns").output
+
+
+def test_a_password_in_an_address_is_shown_nowhere() -> None:
+    result = call("mlflow", "postgresql://me:s3cr:et@127.0.0.1:1/db")
+
+    assert result.exit_code == 2
+    assert "s3cr" not in result.output
+    assert "me:***@127.0.0.1" in result.output

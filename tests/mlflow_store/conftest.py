@@ -124,6 +124,12 @@ class DictStore:
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
         return self.all_series[run_id]
 
+    def mirrored_ids(self, target: str, limit: int) -> tuple[str, ...]:
+        return tuple(known for _, known in self.external.values() if known is not None)[:limit]
+
+    def mirror_again(self, target: str) -> None:
+        self.external = {run_id: (0, known) for run_id, (_, known) in self.external.items()}
+
     def findings(self, run_id: str) -> tuple[Finding, ...]:
         return ()
 

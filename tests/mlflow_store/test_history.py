@@ -240,3 +240,20 @@ def test_nothing_is_noted_while_mlflow_is_down(store: Store) -> None:
         exporter.sync(store, NOW_MS)
 
     assert len(store.arrived(feed.run_id, "mlflow", 10)) == 1
+
+
+def test_another_mlflow_gets_all_runs_with_all_their_points(
+    mlflow_uri: str, mlflow_client: MlflowClient, store: Store
+) -> None:
+    feed = Feed(store)
+    feed.start(project="moved")
+    feed.log("loss", range(5), [1.0] * 5)
+    feed.event("finish", status="finished")
+    store.mirrored_as(feed.run_id, "mlflow", "f" * 32, instead_of=None)
+    store.mirrored(feed.run_id, "mlflow", [(part, 5) for part in store.arrived(feed.run_id, "mlflow", 10)])
+    store.exported(feed.run_id, "mlflow", store.run(feed.run_id).version, "f" * 32)
+    assert store.changed_runs("mlflow") == ()
+
+    mirror(mlflow_uri, store)
+
+    assert len(history(mlflow_client, found_in(mlflow_client, feed.run_id), "loss")) == 5

@@ -18,10 +18,10 @@ from monitor.domain import Points, RunInfo
 from monitor.store.points import chunks
 from monitor.store.points.attempts import limits
 from monitor.store.runs import rows
-from monitor.store.runs.work import LIVE
 from monitor.store.sql.schema import CHUNKS, EXPORTED_POINTS, EXPORTS, RUNS, SERIES
 from monitor.store.sql.upsert import insert_once, upsert
 
+_GOING_ON: Final = ("running", "stalled")
 _PLACES: Final = ("seq", "attempt", "n", "first_step")
 _DONE: Final = EXPORTED_POINTS.c
 
@@ -50,14 +50,16 @@ class Arrived:
 def changed_runs(
     connection: Connection, target: str, limit: int, without: Collection[str]
 ) -> tuple[tuple[RunInfo, str | None], ...]:
-    """Runs whose version is above the one a mirror has, with the id they have there; the live ones first."""
+    """Runs whose version is above the one a mirror has, with the id they have there; those that go on first."""
     there = and_(EXPORTS.c.run_id == RUNS.c.run_id, EXPORTS.c.target == target)
     query = (
         select(*rows.INFO_COLUMNS, EXPORTS.c.external_id)
         .select_from(RUNS.outerjoin(EXPORTS, there))
         .where(RUNS.c.run_id.not_in(without), RUNS.c.deleted_ms.is_(None))
         .where(or_(EXPORTS.c.version.is_(None), RUNS.c.version > EXPORTS.c.version))
-        .order_by(case((RUNS.c.status.in_(LIVE), 0), else_=1), func.coalesce(EXPORTS.c.version, 0), RUNS.c.created_ms)
+        .order_by(
+            case((RUNS.c.status.in_(_GOING_ON), 0), else_=1), func.coalesce(EXPORTS.c.version, 0), RUNS.c.created_ms
+        )
         .limit(limit)
     )
     return tuple((rows.run_info(row), row["external_id"]) for row in connection.execute(query).mappings())
@@ -87,6 +89,18 @@ def mirrored_as(connection: Connection, run_id: str, target: str, external_id: s
         {"run_id": run_id, "target": target, "version": 0, "external_id": external_id},
     )
     return str(connection.execute(select(known).where(row)).scalar_one())
+
+
+def newest_ids(connection: Connection, target: str, limit: int) -> tuple[str, ...]:
+    """The ids over there of the runs that a mirror has, the newest runs first."""
+    query = select(EXPORTS.c.external_id).join(RUNS, RUNS.c.run_id == EXPORTS.c.run_id)
+    query = query.where(EXPORTS.c.target == target, EXPORTS.c.external_id.is_not(None))
+    return tuple(connection.execute(query.order_by(RUNS.c.created_ms.desc()).limit(limit)).scalars())
+
+
+def start_again(connection: Connection, target: str) -> None:
+    """Take every run for one that has changed since it was exported."""
+    connection.execute(EXPORTS.update().where(EXPORTS.c.target == target), {"version": 0})
 
 
 def arrived(connection: Connection, run_id: str, target: str, most: int) -> Iterator[Arrived]:

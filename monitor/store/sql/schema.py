@@ -77,6 +77,10 @@ RUNS: Final = Table(
     Column("val_last", Double),
     Column("val_best", Double),
     Column("val_best_step", BigInteger),
+    Column("goal_rises", Boolean),  # when things go well; NULL without a goal
+    Column("goal_last", Double),
+    Column("goal_best", Double),
+    Column("goal_best_step", BigInteger),
     Column("series_count", Integer, nullable=False),  # counters that ids are taken from
     Column("event_count", Integer, nullable=False),
     Column("alert_count", Integer, nullable=False),
@@ -88,6 +92,8 @@ RUNS: Final = Table(
     Column("warnings", JSON(none_as_null=True), nullable=False),
     Column("tags", JSON(none_as_null=True), nullable=False),
     Column("loss", JSON(none_as_null=True)),
+    Column("roles", JSON(none_as_null=True)),  # what the user said of the series' names
+    Column("reading", JSON(none_as_null=True)),  # what was decided of them
     Column("config", JSON(none_as_null=True), nullable=False),
     Column("capture", JSON(none_as_null=True)),
     # Rarely changed columns alone: it answers counts and pages by itself, and PostgreSQL's updates leave it as it is.
