@@ -138,7 +138,7 @@ def test_a_run_made_to_overfit_raises_a_finding_while_it_runs(client: Client) ->
     def tagged() -> bool:
         found = httpx.get(f"{client.url}/api/2.0/mlflow/runs/get", params={"run_id": run_id}).json()
         tags = {tag["key"]: tag["value"] for tag in found["run"]["data"]["tags"]}
-        return tags.get("monitor.verdict") == "overfitting" and tags.get("monitor.status") == "finished"
+        return tags.get("monitor.verdict") == "overfitting" and tags.get("monitor.state") == "finished"
 
     until(tagged, timeout_s=60)
 
@@ -238,7 +238,7 @@ def test_mlflow_server_serves_both_with_several_workers(
         run_id_of(process)
     assert sorted(client.history(run_id, "loss")) == list(range(100))
     assert [run["id"] for run in client.runs()] == [run_id]
-    assert httpx.get(f"{url}/api/v1/runs/{run_id}/curves/loss").json()["total"] == 100
+    assert httpx.get(f"{url}/api/v1/runs/{run_id}/curve?key=loss").json()["total"] == 100
 
 
 @pytest.mark.skipif(shutil.which("gunicorn") is None, reason="gunicorn is not installed")
