@@ -59,8 +59,9 @@ def import_(
 ) -> None:
     """Store the runs of other trackers and of files: all series, with parameters and times, judged as live runs are.
 
-    CSV, JSONL, Keras histories, trainer_state.json, TensorBoard events, offline W&B runs, and MLflow. To import
-    the same again changes nothing. Exit status 1 where something is broken, 2 where nothing could be read.
+    CSV, JSON and JSONL of many frameworks, TensorBoard events, offline W&B runs, folders of trackers, and MLflow;
+    docs/importing.md lists them. To import the same again changes nothing. Exit status 1 where something is
+    broken, 2 where nothing could be read.
     """
     from monitor.importers import sources
     from monitor.importers.mlflow_source import without_password
@@ -155,8 +156,9 @@ def _store(
             runs = len(summary.stored) + len(summary.ignored) + 1
             progress.update(task, points=f"{runs:,} runs, {before + done:,} points")
 
+        called = f"{name}/{found.part}" if name and found.part else name  # one of several runs of a file
         try:
-            summary.stored.append((found, send_run(found, sink.send, project=project, name=name, progress=report)))
+            summary.stored.append((found, send_run(found, sink.send, project=project, name=called, progress=report)))
         except (WireError, RunNotFound) as error:
             summary.broken.append((found.source, "", _refusal(error)))
 
@@ -196,18 +198,19 @@ def _verdicts(settings: Settings, summary: _Summary) -> dict[str, str]:
 
 def _print(summary: _Summary, verdicts: Mapping[str, str]) -> None:
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for column, right in (("run", False), ("name", False), ("from", False), ("points", True), ("train", False),
-                          ("val", False), ("not judged", False), ("verdict", False), ("", False)):  # fmt: skip
-        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    for column in ("run", "name", "from", "steps", "points", "train", "val", "goal", "not judged", "verdict", ""):
+        table.add_column(column, justify="right" if column == "points" else "left", overflow="fold")
     for run, sent in summary.stored:
         mapped = run.mapped()
         table.add_row(
             escape(sent.run_id[:8]),
             escape(run.name),
             escape(run.kind),
+            escape(_steps(run)),
             number(len(run.points)),
             escape(mapped.get(Role.TRAIN, "-")),
             escape(mapped.get(Role.VAL, "-")),
+            escape(mapped.get(Role.GOAL, "-")),
             escape(_some(run.unmapped())),
             escape(verdicts.get(sent.run_id, "")),
             "[dim]was there[/]" if sent.known else "",
@@ -220,12 +223,18 @@ def _print(summary: _Summary, verdicts: Mapping[str, str]) -> None:
     notes = [(run.source, note) for run, _ in summary.stored for note in run.skipped]
     lines = [f"[red]broken[/]  {escape(_line(*place))}" for place in summary.broken]
     lines += [f"[red]broken[/]  {escape(_line(s, n.place, n.reason))}" for s, n in notes if n.broken]
-    lines += [f"[dim]skipped {escape(_line(s, n.place, n.reason))}[/]" for s, n in notes if not n.broken]
+    lines += [f"[dim]note    {escape(_line(s, n.place, n.reason))}[/]" for s, n in notes if not n.broken]
     lines += [f"[dim]ignored {escape(item.source)}: {escape(item.reason)}[/]" for item in summary.ignored]
     for line in lines[:_SHOWN]:
         out.print(line, soft_wrap=True)
     if len(lines) > _SHOWN:
         out.print(f"[dim]and {len(lines) - _SHOWN:,} more; --json lists all[/]")
+
+
+def _steps(run: ImportedRun) -> str:
+    """How the steps were found, and how often they begin again."""
+    again = f", {len(run.attempts) + 1} attempts" if run.attempts else ""
+    return f"{run.steps or 'its own'}{again}"
 
 
 def _some(names: Sequence[str]) -> str:
@@ -237,6 +246,7 @@ def _data(summary: _Summary, verdicts: Mapping[str, str]) -> dict[str, object]:
         "runs": [
             {
                 "run_id": sent.run_id, "name": run.name, "source": run.source, "kind": run.kind,
+                "unit": run.unit, "steps": run.steps, "attempts": len(run.attempts) + 1,
                 "points": len(run.points), "stored_points": sent.points, "known": sent.known,
                 "verdict": verdicts.get(sent.run_id),
                 "series": list(run.keys), "mapped": {str(role): key for role, key in run.mapped().items()},

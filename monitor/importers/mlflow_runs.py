@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.domain.mlflow_tags import OWN, is_marking
-from monitor.importers.imported import ImportedRun, NotTraining, PointList, Skipped, by_role
+from monitor.importers.imported import ImportedRun, NotTraining, PointList, by_role
+from monitor.importers.table import Skipped
 from monitor.limits import value_of
 from monitor.wire import Columns
 

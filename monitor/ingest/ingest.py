@@ -262,6 +262,7 @@ def store_points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *,
     """Store the points of a batch, with what they say of the run, and judge it."""
     done = tx.append(attempt, batch.keys, batch.points)
     states = done.states.values()
+    begins = attempt > 1 and attempt == tx.get("attempt") and tx.get("last_step") is None
     if any(state.role != Role.SYSTEM for state in states):  # the machine's own measurements are no progress
         tx.set(last_point_ms=tx.now_ms)
         if tx.get("status") == RunStatus.STALLED:
@@ -279,7 +280,7 @@ def store_points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *,
                     Role(state.role), state.to_row(), rises=state.role == Role.GOAL and bool(tx.get("goal_rises"))
                 )
             )
-    judge(tx, engine, batch, done, anew=anew or done.moved)
+    judge(tx, engine, batch, done, anew=anew or done.moved, begins=begins)
 
 
 def add_config(tx: Transaction, column: str, more: Mapping[str, object], aside: Aside) -> None:
