@@ -61,22 +61,13 @@ def open_store() -> Store:
     return found
 
 
-def make_app(*, basic_auth: bool = False) -> Any:
-    """MLflow's application.
-
-    Args:
-        basic_auth: with MLflow's own users and permissions.
-    """
+def make_app() -> Any:
+    """MLflow's application."""
     with warnings.catch_warnings():
         # It says that MLflow uses a module of Starlette's that will go; pyproject.toml says how long it is there.
         warnings.filterwarnings("ignore", message="starlette.middleware.wsgi is deprecated")
-        if basic_auth:
-            from mlflow.server import auth
-
-            return auth.create_app()
         from mlflow.server.fastapi_app import app
-
-        return app
+    return app
 
 
 def set_up(url: str, folder: Path, *, guarded: bool) -> None:

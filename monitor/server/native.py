@@ -61,34 +61,22 @@ def beside_ours(settings: Settings, engines: Judges) -> Native:
     return _opened(engines, token=settings.token)
 
 
-def _of_mlflow(basic_auth: bool, engines: Judges) -> Native:
-    """MLflow's server as `mlflow server` has set it up, its own access control included."""
-    return _opened(engines, token=None, basic_auth=basic_auth)
-
-
-def _opened(engines: Judges, *, token: str | None, basic_auth: bool = False) -> Native:
+def _opened(engines: Judges, *, token: str | None) -> Native:
     from monitor.mlflow_store.backend import use_engines
 
     use_engines(engines)
     tracking = mlflow_app.open_store()
-    app = mlflow_app.make_app(basic_auth=basic_auth)
+    app = mlflow_app.make_app()
     return Native(store=tracking.ours, rows=Rows(tracking), app=app, token=token)
 
 
 def create_app() -> FastAPI:
     """What `mlflow server --app-name monitor` serves: MLflow's API and pages, and ours, over its database.
 
+    MLflow's routes ask for nothing, as in MLflow's own server.
+
     Raises:
         SettingsError: MLflow was started with a backend or a server that this cannot serve.
     """
-    return _create(basic_auth=False)
-
-
-def create_app_with_users() -> FastAPI:
-    """What `mlflow server --app-name monitor-basic-auth` serves: the same, with MLflow's own users and permissions."""
-    return _create(basic_auth=True)
-
-
-def _create(*, basic_auth: bool) -> FastAPI:
     settings = load(database_url=mlflow_app.database_url())
-    return create_our_app(settings, native=lambda _, engines: _of_mlflow(basic_auth, engines))
+    return create_our_app(settings, native=lambda _, engines: _opened(engines, token=None))
