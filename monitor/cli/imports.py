@@ -12,9 +12,10 @@ import typer
 from rich.table import Table
 
 from monitor import settings as settings_
+from monitor.domain.formats import number
 from monitor.errors import FileUnreadable, MonitorError, RunNotFound, WireError
 from monitor.roles import Role
-from monitor.screen import emit, err, escape, fail, number, out
+from monitor.screen import emit, err, escape, fail, out
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

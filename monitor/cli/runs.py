@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.domain import SET_ASIDE, Action, RunInfo
-from monitor.screen import ACTIONS, STATUSES, ago, diagnosis_text, emit, escape, number, out  # fmt: skip
+from monitor.domain.formats import NOTHING, number, step
+from monitor.screen import ACTIONS, STATUSES, ago, diagnosis_text, emit, escape, out  # fmt: skip
 
 _SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
 _COLUMNS = (
@@ -91,9 +92,11 @@ def _row(run: RunInfo, *, narrow: bool) -> list[str]:
         escape(f"{run.project}/{run.name}"),
         f"[{STATUSES[run.status]}]{run.status}[/]",
         escape(run.verdict),
-        "-" if run.status.over and rec.action is Action.CONTINUE else f"[{ACTIONS[rec.action]}]{rec.action}[/]",
-        "-" if rec.best_step is None else number(rec.best_val_loss) + ("" if narrow else f" @ {number(rec.best_step)}"),
-        number(run.last_step),
+        NOTHING if run.status.over and rec.action is Action.CONTINUE else f"[{ACTIONS[rec.action]}]{rec.action}[/]",
+        NOTHING
+        if rec.best_step is None
+        else number(rec.best_val_loss) + ("" if narrow else f" @ {step(rec.best_step)}"),
+        step(run.last_step),
         ago(run.created_ms),
     ]
 
@@ -137,7 +140,7 @@ def show(
     for column in ("series", "role", "points", "last step", "last", "min", "at step"):
         table.add_column(column, justify="left" if column in ("series", "role") else "right")
     for s in series:
-        table.add_row(escape(s.key), str(s.role), number(s.count), number(s.last_step), number(s.last), number(s.min),
-                      number(s.min_step))  # fmt: skip
+        table.add_row(escape(s.key), str(s.role), number(s.count), step(s.last_step), number(s.last), number(s.min),
+                      step(s.min_step))  # fmt: skip
     out.print("")
     out.print(table)

@@ -84,6 +84,11 @@ class RunInfo:
         given = ref.strip()
         return given in (self.id, self.name) or (len(given) >= LEAST_PREFIX and self.id.startswith(given))
 
+    def took_ms(self, now_ms: int) -> int:
+        """Milliseconds from its start to its end, to now while it lives, or to its last point where no end is known."""
+        end = self.finished_ms or (now_ms if self.status.live else self.last_point_ms) or self.created_ms
+        return end - self.created_ms
+
     def to_dict(self) -> dict[str, object]:
         """The row as strict JSON data."""
         d = {name: getattr(self, name) for name in self.__slots__}
@@ -130,12 +135,14 @@ class RunPage:
         total: runs that the filters leave, on all pages.
         sparklines: by run id and role ("train", "val"), a few dozen values of the curve; empty unless asked for.
         order: what the runs are sorted by first, "-" in front for descending: a query's own order where it has one.
+        sorted_by: by run id the value that it is sorted by, where a query says by what.
     """
 
     items: tuple[RunInfo, ...]
     total: int
     sparklines: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
     order: str = "-created"
+    sorted_by: Mapping[str, str | int | float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
