@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -241,13 +241,13 @@ def test_mlflow_server_serves_both_with_several_workers(
     assert httpx.get(f"{url}/api/v1/runs/{run_id}/curve?key=loss").json()["total"] == 100
 
 
-@pytest.mark.skipif(shutil.which("gunicorn") is None, reason="gunicorn is not installed")
+@pytest.mark.skipif(find_spec("gunicorn") is None, reason="gunicorn is not installed")
 def test_gunicorn_is_refused_with_what_to_do(
     mlflow_server: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     options = ("--gunicorn-opts", "--timeout 5", "--backend-store-uri", f"sqlite:///{tmp_path / 'mlflow.db'}")
     mlflow_server("--port", str(free_port()), "--workers", "1", *options)
-    until(lambda: "--gunicorn-opts starts a server that cannot serve ASGI" in (tmp_path / "log").read_text(), 120)
+    until(lambda: "--gunicorn-opts: starts a server that cannot serve ASGI" in (tmp_path / "log").read_text(), 120)
 
 
 def answers(url: str) -> bool:
