@@ -59,7 +59,6 @@ class Settings(BaseSettings):
     dashboard_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Public names by which a proxy reaches the dashboard, with blanks between them."
     )
-    mlflow_port: int = Field(default=8472, ge=0, le=65535, description="Port of the MLflow server.")
     mlflow_tracking_uri: str | None = Field(default=None, description="MLflow server that runs are mirrored to.")
 
     alert_urls: Annotated[tuple[str, ...], NoDecode] = Field(
