@@ -6,8 +6,8 @@ that are next to nothing beside the whole are next to nothing. A loss that goes 
 known, is measured from as far below its lowest as it is wide or large: some power is lost, no truth.
 
 Two yardsticks go with every judgement of size. Is it sure: against the noise of the buckets (`error`), and against what
-has come back before (`seen_before`). Is it material: as a share of the level (`rise`), and of the way that the loss has
-come (`reach`).
+has come back before (`seen_before`). Is it material (`share`): the mean of its share of the level and its share of the way
+that the loss has come, so that neither an accident of the first value nor a level next to nothing decides alone.
 
 Source:
     Noise from second differences: Gasser, Sroka, Jennen-Steinmetz, "Residual variance and residual pattern in nonlinear
@@ -103,6 +103,18 @@ class View:
             return 0.0
         at = self.centres.index(self.lowest)
         return sorted(self.centres[: at + 1])[int(WAY * at)] - self.lowest
+
+    def share(self, low: float, high: float) -> float:
+        """How much a move between two losses matters: the geometric mean of its shares of the level and of the way.
+
+        Either is one at most: a move by a factor of e or more, or by all that the loss has come down by. 0 for a move
+        that is none.
+        """
+        gap = high - low
+        if gap <= 0:
+            return 0.0
+        of_level = min(math.log1p(gap / max(low - self.base, 1e-300)), 1.0)
+        return math.sqrt(of_level * (min(gap / self.range, 1.0) if self.range > 0 else 1.0))
 
     @lazy
     def zero(self) -> float:
