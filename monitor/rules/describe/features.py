@@ -116,6 +116,15 @@ class View:
         of_level = min(math.log1p(gap / max(low - self.base, 1e-300)), 1.0)
         return math.sqrt(of_level * (min(gap / self.range, 1.0) if self.range > 0 else 1.0))
 
+    def move(self, height: float, share: float) -> float:
+        """The rise from a height, as a logarithm, that matters by so much: the inverse of `share`."""
+        least, most = 0.0, 1.0 if self.range <= 0 else math.log1p(self.range / height) + 1.0
+        for _ in range(24):
+            middle = (least + most) / 2
+            way = min(height * math.expm1(middle) / self.range, 1.0) if self.range > 0 else 1.0
+            least, most = (middle, most) if min(middle, 1.0) * way < share**2 else (least, middle)
+        return most
+
     @lazy
     def zero(self) -> float:
         """What levels are measured from: the floor; zero where none is known, or far below a loss that is negative."""
