@@ -16,10 +16,8 @@ from monitor.rules.sketch.noise import middle
 _ADVICE: Final = "Lower the learning rate or decay it, use a larger batch, or average the weights."
 _DECADE: Final = math.log(10)
 """A swing by this factor counts, whatever it is of the way."""
-_SWING: Final = 8
-"""Points of a bucket from which on its highest one tells of swings that are shorter than a bucket."""
 _TAIL: Final = 5
-"""Times the noise of a point that the highest of a bucket lies above it where that is no batch noise."""
+"""Times the noise of a point that the highest of a bucket lies above the rest where that is no batch noise."""
 _LEFT: Final = 6
 """Times what batch noise leaves in a bucket that a swing must exceed."""
 
@@ -56,7 +54,8 @@ class Oscillation:
             few = name == "training" and run.state.unit == "step" and view.n < 100
             if view.closed < 16 or few:
                 continue
-            noisy = name == "training" and view.size > 1
+            # A training loss that is logged more often than the validation loss is one of batches.
+            noisy = view is run.train and view.size > 1 and run.state.train_seen > 2 * run.state.val_seen
             half, swing = view.closed // 2, limits["swing"] * (0.8 if firing else 1.0)
             count = _turns(view, swing, half, noisy)
             lasting = count >= need and _turns(view, swing, view.closed - view.closed // 3, noisy) >= 1
@@ -87,14 +86,15 @@ def _rough(view: View, start: int) -> float:
 
 
 def _inside(view: View, swing: float, half: int, noisy: bool) -> bool:
-    """Whether the loss swings within the buckets: a validation loss from one evaluation to the next."""
-    x, peak, noise = view.centres, view.curve.peak, view.curve.noise
-    if not noisy:
-        rough = middle(noise[half:]) / 0.954
-        return view.size > 1 and view.share(x[-1], x[-1] + rough) >= swing
-    if view.size < _SWING:
+    """Whether the loss swings within the buckets: to a highest value far above the rest, or from one to the next."""
+    if view.size == 1:
         return False
-    jumps = sorted(
-        view.share(x[i], x[i] + peak[i]) for i in range(half, view.closed) if peak[i] > _TAIL * noise[i] / 0.954
-    )
-    return len(jumps) >= (view.closed - half) / 2 and jumps[len(jumps) * 3 // 4] >= swing
+    x, peak, noise = view.centres, view.curve.peak, view.curve.noise
+    jumps = [
+        view.share(x[i], x[i] + peak[i]) if not noisy or peak[i] > _TAIL * noise[i] else 0.0
+        for i in range(half, view.closed)
+    ]
+    if noisy:
+        return middle(jumps) >= swing
+    rough = middle(noise[half:]) / 0.954
+    return sorted(jumps)[len(jumps) * 3 // 4] >= swing or view.share(x[-1], x[-1] + rough) >= swing
