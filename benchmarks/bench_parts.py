@@ -23,10 +23,13 @@ from typing import Any
 import numpy as np
 
 from monitor.rules import diagnose
-from monitor.rules.sketch.state import OF_PARTS
+from monitor.rules.registry import BUILT_IN
 
 Run = tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]
 """Parts, weights and total of a run, each (n,)."""
+
+
+OF_PARTS = frozenset(rule.spec.name for rule in BUILT_IN if rule.spec.of_parts)
 
 
 def wandering(rng: np.random.Generator, n: int, rho: float) -> np.ndarray:

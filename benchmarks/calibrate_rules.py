@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.judge_many import ManyEngines
-from monitor.domain import RULE_NAMES, Finding
+from monitor.domain import Finding
 from monitor.roles import Role
-from monitor.rules import RulesConfig, diagnose
+from monitor.rules import RULE_NAMES, RulesConfig, diagnose
 from monitor.rules.advice.conflicts import SILENCED_BY
 from monitor.rules.registry import BUILT_IN
 from monitor.rules.replay import merge

@@ -41,16 +41,15 @@ def outcome(run: Run | calibrate_rules.Run, cut: float) -> tuple[bool, float, fl
     if len(seen["val"]) < LEAST:
         return None
     told = diagnose(**seen, unit=run.unit).recommendation.forecast
-    if not told:
+    if told is None:
         return None
-    number = {name: float(value) for name, value in told.items() if isinstance(value, int | float)}
-    until = val[val[:, 0] <= number["from_step"] + number["steps"]]
+    until = val[val[:, 0] <= told.from_step + told.steps]
     if len(until) <= len(seen["val"]):
         return None
     came = float(np.median(until[-max(3, len(until) // 20) :, 1]))
     span = max(float(val[0, 1] - val[:, 1].min()), 1e-12)
-    held = number["low"] <= came <= number["high"]
-    return held, abs(came - number["expected"]) / span, abs(came - number["level"]) / span
+    held = told.low <= came <= told.high
+    return held, abs(came - told.expected) / span, abs(came - told.level) / span
 
 
 def main() -> None:

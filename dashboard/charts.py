@@ -236,19 +236,17 @@ def captions(curves: Sequence[tuple[str, Curve]], scale: str) -> tuple[str, ...]
 def forecast_caption(rec: Recommendation) -> tuple[str, ...]:
     """The forecast in words, nothing where there is none.
 
-    >>> told = {"from_step": 90, "steps": 45, "expected": 0.8, "low": 0.6, "high": 1}
+    >>> told = Forecast(steps=45, from_step=90, level=1, expected=0.8, low=0.6, high=1, gain=0, gain_low=0, gain_high=0,
+    ...     buckets_since_best=0)
     >>> forecast_caption(Recommendation(forecast=told))
     ('forecast: 0.8 at step 135, 90 % between 0.6 and 1',)
     """
-    told = [rec.forecast.get(name) for name in ("from_step", "steps", "expected", "low", "high")]
-    numbers = [float(value) for value in told if isinstance(value, int | float)]
-    if len(numbers) < len(told):
+    told = rec.forecast
+    if told is None:
         return ()
-    step, ahead, expected, low, high = numbers
-    between = f"{words.number(low, 3)} and {words.number(high, 3)}"
-    return (
-        f"forecast: {words.number(expected, 3)} at step {words.step(math.ceil(step + ahead))}, 90 % between {between}",
-    )
+    between = f"{words.number(told.low, 3)} and {words.number(told.high, 3)}"
+    at = words.step(math.ceil(told.from_step + told.steps))
+    return (f"forecast: {words.number(told.expected, 3)} at step {at}, 90 % between {between}",)
 
 
 def weight_of(smoothing: float, count: int) -> float:

@@ -131,12 +131,13 @@ def add_forecast(figure: Figure, rec: Recommendation, place: Place, scale: str, 
     The wedge does not stretch the loss axis, so that a forecast that knows little does not flatten the curve. Where the
     axis has no place for a step that has not come, nothing is drawn.
     """
-    told = {name: rec.forecast.get(name) for name in ("from_step", "steps", "level", "expected", "low", "high")}
-    numbers = {name: float(value) for name, value in told.items() if isinstance(value, int | float)}
-    if len(numbers) < len(told) or not all(math.isfinite(value) for value in numbers.values()):
+    told = rec.forecast
+    if told is None:
         return
-    left, right = place(numbers["from_step"]), place(numbers["from_step"] + numbers["steps"])
-    level, expected, low, high = (numbers[name] for name in ("level", "expected", "low", "high"))
+    level, expected, low, high = told.level, told.expected, told.low, told.high
+    left, right = place(told.from_step), place(told.from_step + told.steps)
+    if not all(map(math.isfinite, (level, expected, low, high))):
+        return
     if left is None or right is None or (scale == "log" and min(level, expected) <= 0):
         return
     foot = max(low, min(level, expected) / 10) if scale == "log" else low

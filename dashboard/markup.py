@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from dashboard import words
-from monitor.domain import Action, Finding, FindingState, Pending, Recommendation, RunStatus, Severity, inert
+from monitor.domain import Action, Finding, FindingState, Forecast, Pending, Recommendation, RunStatus, Severity, inert
 
 MARKS: Final = {"critical": "▲", "warning": "◆", "info": "●", "good": "✓", "none": "…", "resolved": "○", "pending": "◌"}
 ACTION_WORDS: Final = {Action.CONTINUE: "Continue", Action.STOP: "Stop", Action.INVESTIGATE: "Investigate"}
@@ -129,7 +129,7 @@ def banner(rec: Recommendation, *, live: bool) -> str:
     if rec.confidence is not None:
         facts.append(("confidence", f"{rec.confidence:.0%}", "confidence"))
     facts += _outlook(rec.forecast)
-    beside = [str(rec.patience["explanation"])] if rec.patience else []
+    beside = [rec.patience.explanation] if rec.patience else []
     if live:
         beside += [pending.explanation for pending in rec.pending if pending.severity is not Severity.INFO][:2]
     notes = "".join(f'<span class="lm-beside">{text(note)}</span>' for note in beside)
@@ -143,16 +143,15 @@ def banner(rec: Recommendation, *, live: bool) -> str:
     )
 
 
-def _outlook(forecast: Mapping[str, float | int | str | None]) -> list[tuple[str, str, str]]:
+def _outlook(forecast: Forecast | None) -> list[tuple[str, str, str]]:
     """What continuing would bring, as label, value and test id: the expected loss with its interval."""
-    steps, expected, low, high = (forecast.get(name) for name in ("steps", "expected", "low", "high"))
-    if not all(isinstance(value, int | float) for value in (steps, expected, low, high)):
+    if forecast is None:
         return []
     return [
         (
-            f"in {words.step(math.ceil(float(steps or 0)))} more steps",
-            f"{words.number(float(expected or 0), 3)} ({words.number(float(low or 0), 2)} to "
-            f"{words.number(float(high or 0), 2)})",
+            f"in {words.step(math.ceil(forecast.steps))} more steps",
+            f"{words.number(forecast.expected, 3)} ({words.number(forecast.low, 2)} to "
+            f"{words.number(forecast.high, 2)})",
             "forecast",
         )
     ]

@@ -62,7 +62,7 @@ def _scaled(values: NDArray[np.float64], run: RunInfo) -> NDArray[np.float64]:
 def of_story(story: Story, run: RunInfo) -> Story:
     """The marks of a chart of losses for one of skill: the best step's value, and the levels at 0 and 1."""
     rec = story.recommendation
-    return replace(story, recommendation=replace(rec, best_val_loss=of_run(run), forecast={}), references=REFERENCES)
+    return replace(story, recommendation=replace(rec, best_val_loss=of_run(run), forecast=None), references=REFERENCES)
 
 
 def levels(run: RunInfo) -> tuple[float, float]:

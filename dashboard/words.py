@@ -7,34 +7,10 @@ from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 from monitor.domain import RunStatus, Severity, whole
+from monitor.rules import spec_of
 
 NOTHING: Final = "–"
 """What stands where there is no number."""
-
-VERDICT_SEVERITY: Final[dict[str, Severity]] = {
-    "nan": Severity.CRITICAL,
-    "divergence": Severity.CRITICAL,
-    "overfitting": Severity.CRITICAL,
-    "gradient_explosion": Severity.WARNING,
-    "spike": Severity.WARNING,
-    "oscillation": Severity.WARNING,
-    "stagnation": Severity.WARNING,
-    "underfitting": Severity.WARNING,
-    "gradient_vanishing": Severity.WARNING,
-    "initial_loss": Severity.WARNING,
-    "impossible_loss": Severity.WARNING,
-    "dominant_part": Severity.WARNING,
-    "vanishing_part": Severity.WARNING,
-    "rising_part": Severity.WARNING,
-    "conflicting_parts": Severity.WARNING,
-    "growing_penalty": Severity.WARNING,
-    "metric_missing": Severity.WARNING,
-    "convergence": Severity.INFO,
-    "improving": Severity.INFO,
-    "low_start": Severity.INFO,
-    "parts_sum": Severity.INFO,
-}
-"""How much a verdict matters in the list of runs, where the findings themselves are not read."""
 
 STATUS_MEANING: Final[dict[RunStatus, str]] = {
     RunStatus.RUNNING: "The client's heartbeat arrives and its steps go on.",
@@ -152,4 +128,5 @@ def severity_of(verdict: str) -> str:
     """
     if verdict in ("healthy", "improving", "convergence"):
         return "good"
-    return "none" if verdict == "too_early" else str(VERDICT_SEVERITY.get(verdict, Severity.WARNING))
+    spec = spec_of(verdict)
+    return "none" if verdict == "too_early" else str(Severity.WARNING if spec is None else spec.severity)

@@ -187,7 +187,7 @@ def recommendation_lines(rec: Recommendation) -> list[str]:
     action = "" if rec.ended else f"[{ACTIONS[rec.action]}]{rec.action.upper()}[/] "
     lines = [f"{action}{escape(rec.reason)}{best}{sure}"]
     if rec.patience:
-        lines.append(f"[dim]{escape(str(rec.patience['explanation']))}[/]")
+        lines.append(f"[dim]{escape(str(rec.patience.explanation))}[/]")
     return lines
 
 

@@ -7,9 +7,10 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from monitor import domain, errors
+from monitor import errors
 from monitor._resources import ROOT
 from monitor.cli import app
+from monitor.rules import RULE_NAMES
 from monitor.settings import Settings
 
 DOCS = ROOT / "docs"
@@ -63,7 +64,7 @@ def test_the_error_tree_in_the_docstring_names_every_error():
     assert drawn == _error_names()
 
 
-@pytest.mark.parametrize("rule", domain.RULE_NAMES)
+@pytest.mark.parametrize("rule", RULE_NAMES)
 def test_every_rule_has_a_heading(rule):
     assert rule in _headings("rules.md")
 

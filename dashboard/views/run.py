@@ -206,7 +206,7 @@ _ACROSS: Final[dict[XAxis, str]] = {"step": "step", "epoch": "epoch", "relative"
 def _story(seen: Snapshot, x_axis: XAxis, *, ahead: bool) -> Story:
     info = seen.info
     told = info.recommendation
-    told = replace(told, forecast=told.forecast if ahead else {}, pending=sheet.to_come(info))
+    told = replace(told, forecast=told.forecast if ahead else None, pending=sheet.to_come(info))
     story = Story(
         findings=seen.findings,
         recommendation=told,

@@ -11,8 +11,9 @@ import streamlit as st
 from dashboard import data, live, markup, words
 from dashboard.data import Filters, Overview
 from dashboard.listing import EXAMPLE, SORTED_BY, attention_strip, compare_bar, counts_line, keeping_line, runs_table
-from monitor.domain import RULE_NAMES, RunPage, RunStatus
+from monitor.domain import RunPage, RunStatus
 from monitor.errors import WireError
+from monitor.rules import RULE_NAMES
 
 REFRESH_S: Final = 2.0
 DEFAULT_ORDER: Final = "-created"

@@ -14,12 +14,13 @@ from monitor.domain.runs import Checkpoint, Reply, RunInfo, RunPage, RunStatus
 from monitor.domain.series import Curve, Points, SeriesInfo
 from monitor.domain.texts import inert
 from monitor.domain.verdicts import (
-    RULE_NAMES,
     Action,
     Counts,
     Diagnosis,
     Finding,
     FindingState,
+    Forecast,
+    Patience,
     Pending,
     Recommendation,
     Regime,
@@ -27,7 +28,6 @@ from monitor.domain.verdicts import (
 )
 
 __all__ = [
-    "RULE_NAMES",
     "SET_ASIDE",
     "Action",
     "Alert",
@@ -39,8 +39,10 @@ __all__ = [
     "Diagnosis",
     "Finding",
     "FindingState",
+    "Forecast",
     "JobHealth",
     "Json",
+    "Patience",
     "Pending",
     "Points",
     "Recommendation",

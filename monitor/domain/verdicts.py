@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
-from typing import Final
+from typing import Any, TypeVar, cast
 
 from monitor.domain.plain import make, whole
 
-_WORTH: Final = ": the best loss was "
+_T = TypeVar("_T")
 
 
 class Action(StrEnum):
@@ -36,38 +36,12 @@ class FindingState(StrEnum):
     RESOLVED = "resolved"
 
 
-RULE_NAMES: tuple[str, ...] = (
-    "nan",
-    "divergence",
-    "spike",
-    "oscillation",
-    "convergence",
-    "stagnation",
-    "underfitting",
-    "overfitting",
-    "improving",
-    "gradient_explosion",
-    "gradient_vanishing",
-    "initial_loss",
-    "low_start",
-    "impossible_loss",
-    "metric_missing",
-    "dominant_part",
-    "vanishing_part",
-    "rising_part",
-    "conflicting_parts",
-    "growing_penalty",
-    "parts_sum",
-)
-"""The built-in rules, in the order of `monitor.rules`."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One rule's verdict on one stretch of a run.
 
     Attributes:
-        rule: one of `RULE_NAMES`, or a custom rule's name.
+        rule: name of the rule, one of `monitor.rules.RULE_NAMES` or a custom one.
         version: the rule's version, >= 1; it changes when the same curve would be judged otherwise.
         state: firing or resolved; pending findings have no number yet, and are `Recommendation.pending`.
         onset_step: step at which the condition began, as far as the curve tells; before or at `fired_step`.
@@ -121,7 +95,7 @@ class Pending:
     """A rule whose condition holds, but not yet for as long as it must: a finding that may come.
 
     Attributes:
-        rule: one of `RULE_NAMES`, or a custom rule's name.
+        rule: name of the rule, one of `monitor.rules.RULE_NAMES` or a custom one.
         severity: of the finding, if it fires.
         onset_step: step at which the condition began, as far as the curve tells.
         since_step: step from which on the rule's checks have found it without a break.
@@ -154,6 +128,51 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """The loss half as many steps again from now.
+
+    Attributes:
+        steps: how far ahead it looks, from `from_step`, the end of the last bucket.
+        level: the smoothed loss at `from_step`.
+        expected: the loss there; `low` to `high` is its 90 % interval.
+        gain: expected improvement over the best level so far, from `gain_low` to `gain_high`. Never below 0, because
+            the best step can be kept; never more than is left to the floor.
+        buckets_since_best: buckets of the curve's sketch that are closed since the lowest one.
+    """
+
+    steps: float
+    from_step: float
+    level: float
+    expected: float
+    low: float
+    high: float
+    gain: float
+    gain_low: float
+    gain_high: float
+    buckets_since_best: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """What an early stopping that waits for a fixed number of evaluations would have done, for comparison.
+
+    Attributes:
+        evals: evaluations in a row without a new best validation loss that it waits for.
+        stop_step: step at which it would have stopped; None while it would go on.
+        best_loss: the best loss that it would have kept; None while it would go on.
+        missed: share of the way from the first loss to the best one that it would have missed; None while it would
+            go on.
+        explanation: the same in a sentence.
+    """
+
+    evals: int
+    stop_step: float | None
+    best_loss: float | None
+    missed: float | None
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
     """What to do now, and what it rests on.
 
@@ -165,12 +184,10 @@ class Recommendation:
         best_val_loss: the loss there.
         reason: one sentence with the numbers.
         confidence: 0 to 1, how sure the engine is of the action; None where it makes no claim.
-        forecast: what continuing would gain, as the engine forecasts it; empty where it cannot tell.
-        patience: what simple patience would have done by now, for comparison: `evals` without a new best validation
-            loss that it waits for, the `stop_step` (None while it goes on), the `best_loss` that it would have kept,
-            the share of the way from the first loss to the best one that it would have `missed`, and an
-            `explanation`; empty without a validation loss.
+        forecast: what continuing would gain; None where the engine cannot tell.
+        patience: what simple patience would have done by now; None without a validation loss.
         pending: findings that may come, those that matter most first.
+        ended: True for a run that is over and needs nothing: the reason says what it was worth.
     """
 
     action: Action = Action.CONTINUE
@@ -180,14 +197,10 @@ class Recommendation:
     best_val_loss: float | None = None
     reason: str = "No loss has been logged yet."
     confidence: float | None = None
-    forecast: Mapping[str, float | int | str | None] = field(default_factory=dict)
-    patience: Mapping[str, float | int | str | None] = field(default_factory=dict)
+    forecast: Forecast | None = None
+    patience: Patience | None = None
     pending: tuple[Pending, ...] = ()
-
-    @property
-    def ended(self) -> bool:
-        """True where it says what a run was worth that goes on no more: there is nothing to do."""
-        return self.action is Action.CONTINUE and _WORTH in self.reason
+    ended: bool = False
 
     def of_run_over(self, how: str) -> Recommendation:
         """What a run that goes on no more was worth, where there is nothing to continue; other advice stays, as it was.
@@ -197,8 +210,8 @@ class Recommendation:
         """
         if self.action is not Action.CONTINUE or self.best_step is None or self.best_val_loss is None:
             return self
-        reason = f"{how.capitalize()}{_WORTH}{self.best_val_loss:.4g} at step {self.best_step:g}."
-        return replace(self, reason=reason, confidence=None, forecast={}, pending=())
+        reason = f"{how.capitalize()}: the best loss was {self.best_val_loss:.4g} at step {self.best_step:g}."
+        return replace(self, reason=reason, confidence=None, forecast=None, pending=(), ended=True)
 
     def to_dict(self) -> dict[str, object]:
         """The recommendation as strict JSON data; whole steps are ints."""
@@ -210,9 +223,10 @@ class Recommendation:
             "best_val_loss": self.best_val_loss,
             "reason": self.reason,
             "confidence": self.confidence,
-            "forecast": dict(self.forecast),
-            "patience": dict(self.patience),
+            "forecast": {} if self.forecast is None else asdict(self.forecast),
+            "patience": {} if self.patience is None else asdict(self.patience),
             "pending": [pending.to_dict() for pending in self.pending],
+            "ended": self.ended,
         }
 
     @classmethod
@@ -220,7 +234,14 @@ class Recommendation:
         """The inverse of `to_dict`, also of what an older version wrote."""
         rows = data.get("pending")
         pending = tuple(Pending.from_dict(row) for row in rows) if isinstance(rows, list | tuple) else ()
-        return make(cls, data, action=Action(str(data["action"])), pending=pending)
+        return make(
+            cls,
+            data,
+            action=Action(str(data["action"])),
+            forecast=_nested(Forecast, data.get("forecast")),
+            patience=_nested(Patience, data.get("patience")),
+            pending=pending,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,3 +330,11 @@ class Diagnosis:
             "counts": self.counts.to_dict(),
             "regimes": [regime.to_dict() for regime in self.regimes],
         }
+
+
+def _nested(cls: type[_T], value: object) -> _T | None:
+    """A nested value from its JSON; None where it is absent, or of a version with other fields."""
+    names = [field.name for field in fields(cast("Any", cls))]
+    if not isinstance(value, Mapping) or not value.keys() >= set(names):
+        return None
+    return cls(**{name: value[name] for name in names})

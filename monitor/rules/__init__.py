@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from monitor.rules.config import RulesConfig, RuleSettings
 from monitor.rules.engine import Engine, Update
+from monitor.rules.registry import RULE_NAMES, rank_of, spec_of
 from monitor.rules.replay import diagnose
 from monitor.rules.rule import Reading, Rule, Spec, Threshold
 from monitor.rules.sketch.points import ROLE_CODES, EnginePoints
 from monitor.rules.sketch.state import State
 
 __all__ = [
-    "ROLE_CODES", "Engine", "EnginePoints", "Reading", "Rule", "RuleSettings", "RulesConfig", "Spec", "State",
-    "Threshold", "Update", "diagnose",
+    "ROLE_CODES", "RULE_NAMES", "Engine", "EnginePoints", "Reading", "Rule", "RuleSettings", "RulesConfig", "Spec",
+    "State", "Threshold", "Update", "diagnose", "rank_of", "spec_of",
 ]  # fmt: skip

@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from typing import Final
 
 from monitor.domain import Finding, FindingState, Severity
 from monitor.rules.config import RulesConfig, RuleSettings
 from monitor.rules.describe.features import Features
 from monitor.rules.describe.schedule import told
-from monitor.rules.registry import all_rules
-from monitor.rules.rule import Reading, Rule
+from monitor.rules.registry import spec_of
+from monitor.rules.rule import Reading, Rule, Spec
 from monitor.rules.sketch.state import FIRING, LIKELY, PENDING, Slot, State
+
+MOST: Final = 8
+"""Findings that are pending or firing at a time, besides those over parts: the state's size is bounded."""
 
 
 def warming(settings: RuleSettings, run: Features) -> bool:
@@ -50,7 +54,7 @@ def _holding(
     """Move a finding that is not out on: likely, pending, or firing."""
     name, (slot, reading) = rule.spec.name, now
     if slot is None:
-        if not state.room(name):
+        if not room(state, rule.spec):
             return None
         slot = Slot(PENDING, 0, 0, run.step, reading.onset, math.nan)
     if reading.likely:
@@ -91,7 +95,7 @@ def make_finding(
 ) -> Finding:
     """The finding that a slot stands for, with the evidence of this reading."""
     explanation, advice = rule.explain(Reading(slot.onset, reading.evidence, reading.sure), run.state.unit)
-    schedule, sentence = told(rule.spec.name, slot.onset, run)
+    schedule, sentence = told(rule.spec.explained_by, slot.onset, run)
     return Finding(
         rule=rule.spec.name,
         version=rule.spec.version,
@@ -132,16 +136,15 @@ def without(state: State, names: Collection[str], config: RulesConfig) -> list[F
     """Take the findings of rules that are not among `names` any more out of a state; those that fired are resolved."""
     gone = {name: slot for name, slot in state.slots.items() if name not in names}
     state.slots = {name: slot for name, slot in state.slots.items() if name in names}
-    specs = {rule.spec.name: rule.spec for rule in all_rules()}
     found = []
     for name, slot in gone.items():
         if slot.phase != FIRING:
             continue
-        known = config.settings.get(name)
+        known, spec = config.settings.get(name), spec_of(name)
         found.append(
             Finding(
                 rule=name,
-                version=specs[name].version if name in specs else 1,
+                version=1 if spec is None else spec.version,
                 state=FindingState.RESOLVED,
                 severity=known.severity if known else Severity.WARNING,
                 onset_step=slot.onset,
@@ -156,6 +159,14 @@ def without(state: State, names: Collection[str], config: RulesConfig) -> list[F
             )
         )
     return found
+
+
+def room(state: State, spec: Spec) -> bool:
+    """Whether a finding of this rule may be taken up; those over parts have room of their own."""
+    if spec.of_parts:
+        return True
+    others = [spec_of(name) for name in state.slots]
+    return sum(other is None or not other.of_parts for other in others) < MOST
 
 
 def _put(state: State, name: str, slot: Slot) -> None:

@@ -1,4 +1,4 @@
-"""The rules there are: the built-in ones in the order of `domain.RULE_NAMES`, then those of installed packages.
+"""The rules there are: the built-in ones, then those of installed packages.
 
 A package offers rules under the entry point group `monitor.rules`; each entry point names an object that satisfies
 `monitor.rules.rule.Rule`, or a class that makes one without arguments (`monitor.rules.plugins`).
@@ -6,11 +6,12 @@ A package offers rules under the entry point group `monitor.rules`; each entry p
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Final
 
 from monitor.rules.plugins import BrokenRule, installed
-from monitor.rules.rule import Rule
+from monitor.rules.rule import UNRANKED, Rule, Spec
 from monitor.rules.rules.conflicting_parts import ConflictingParts
 from monitor.rules.rules.convergence import Convergence
 from monitor.rules.rules.divergence import Divergence
@@ -56,6 +57,8 @@ BUILT_IN: Final[tuple[Rule, ...]] = (
     GrowingPenalty(),
     PartsSum(),
 )
+RULE_NAMES: Final[tuple[str, ...]] = tuple(rule.spec.name for rule in BUILT_IN)
+"""The built-in rules, in the order in which they are asked."""
 
 
 @cache
@@ -64,9 +67,30 @@ def _found() -> tuple[tuple[Rule, ...], tuple[BrokenRule, ...]]:
     return (*BUILT_IN, *rules), tuple(broken)
 
 
+@cache
+def _specs() -> dict[str, Spec]:
+    return {rule.spec.name: rule.spec for rule in all_rules()}
+
+
 def all_rules() -> tuple[Rule, ...]:
     """Built-in rules, then installed ones by name; installed ones that cannot be loaded are left out."""
     return _found()[0]
+
+
+def spec_of(name: str) -> Spec | None:
+    """The spec of a rule by its name; None where no such rule is installed."""
+    return _specs().get(name)
+
+
+def rank_of(name: str) -> float:
+    """Place of a rule's finding among others, the lowest first; infinite where it is context only.
+
+    >>> rank_of("nan") < rank_of("overfitting") < rank_of("a removed rule") < rank_of("improving"), rank_of("low_start")
+    (True, inf)
+    """
+    spec = spec_of(name)
+    rank = UNRANKED if spec is None else spec.rank
+    return math.inf if rank is None else rank
 
 
 def broken_rules() -> tuple[BrokenRule, ...]:
@@ -77,3 +101,4 @@ def broken_rules() -> tuple[BrokenRule, ...]:
 def forget() -> None:
     """Look for installed packages anew when next asked."""
     _found.cache_clear()
+    _specs.cache_clear()

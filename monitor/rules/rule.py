@@ -9,13 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol, runtime_checkable
+from typing import Final, Literal, NamedTuple, Protocol, runtime_checkable
 
-from monitor.domain import Severity
+from monitor.domain import Action, Severity
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 
 Evidence = Mapping[str, float | int | str | bool | None]
+
+
+UNRANKED: Final = 85
+"""Rank of a rule that does not say: behind all built-in problems, before good news."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,11 @@ class Spec:
         name: as in findings and in configuration.
         version: >= 1; raise it when the same curve would be judged otherwise.
         severity: of its findings, unless configured.
+        rank: place among the findings of a run, of which the lowest is its verdict; None for a rule that only adds
+            context and is never the verdict. Problems rank below 90, good news above.
+        action: what a firing finding advises: stop, investigate, or continue.
+        reads_error: True where it reads the loss as an error, so that it says nothing of a game.
+        explained_by: the change of the learning rate that explains its findings: "rise", "drop" or "".
         reads: the roles whose buckets make the engine ask.
         urgent: ask at every quarter of a bucket, not only when one closes.
         patience: checks in a row for which the condition must hold before the finding fires, >= 1.
@@ -77,6 +86,10 @@ class Spec:
     name: str
     version: int = 1
     severity: Severity
+    rank: int | None = UNRANKED
+    action: Action = Action.CONTINUE
+    reads_error: bool = False
+    explained_by: Literal["rise", "drop", ""] = ""
     reads: tuple[Role, ...]
     urgent: bool = False
     patience: int = 1
@@ -84,6 +97,11 @@ class Spec:
     counts: bool = False
     relief: int = 2
     thresholds: Mapping[str, Threshold] = field(default_factory=dict)
+
+    @property
+    def of_parts(self) -> bool:
+        """Whether it reads the parts of a composite loss, and nothing else."""
+        return self.reads == (Role.PART,)
 
 
 class Quiet(NamedTuple):

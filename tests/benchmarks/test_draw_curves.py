@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.curve_svg import Line, Mark, Panel, svg
 from benchmarks.draw_curves import RULES, rule_picture
-from monitor.domain import RULE_NAMES
+from monitor.rules import RULE_NAMES
 
 NUMBER = re.compile(r"-?\d+\.\d")
 

@@ -13,7 +13,7 @@ from dashboard import axes, charts
 from dashboard.axes import Look
 from dashboard.charts import Story
 from dashboard.theme import palette
-from monitor.domain import Checkpoint, FindingState, Pending, Recommendation, Severity
+from monitor.domain import Checkpoint, FindingState, Forecast, Pending, Recommendation, Severity
 
 from .conftest import LOOK, checked, curve, finding, notes, trace
 
@@ -98,7 +98,10 @@ def test_a_critical_finding_is_a_band_from_its_onset_with_lines_at_onset_and_whe
     assert "▲ overfitting · 3 → 5" in notes(figure)
 
 
-AHEAD = {"from_step": 9.0, "steps": 5.0, "level": 1.0, "expected": 0.8, "low": 0.6, "high": 1.1}
+AHEAD = Forecast(
+    steps=5.0, from_step=9.0, level=1.0, expected=0.8, low=0.6, high=1.1, gain=0.0, gain_low=0.0, gain_high=0.4,
+    buckets_since_best=0,
+)  # fmt: skip
 
 
 def test_the_forecast_is_a_dashed_line_in_a_wedge_of_its_interval_from_where_the_curve_ends(look: Look) -> None:
@@ -123,13 +126,13 @@ def test_a_forecast_without_a_place_on_the_axis_is_not_drawn(look: Look) -> None
     shown = curve(range(10, 0, -1))
     for story in (
         Story(recommendation=Recommendation(forecast=AHEAD), positions={9.0: 0.5}),
-        Story(recommendation=Recommendation(forecast={"steps": 5.0})),
+        Story(recommendation=Recommendation(forecast=replace(AHEAD, low=-math.inf))),
     ):
         assert "forecast" not in [t.name for t in checked(charts.loss_figure(shown, None, story, look)).data]
 
 
 def test_a_forecast_that_reaches_below_nought_stays_on_a_log_axis() -> None:
-    story = Story(recommendation=Recommendation(forecast={**AHEAD, "low": -0.5}))
+    story = Story(recommendation=Recommendation(forecast=replace(AHEAD, low=-0.5)))
     log = replace(LOOK, scale="log")
     figure = checked(charts.loss_figure(curve(range(10, 0, -1)), None, story, log))
     (wedge,) = [s for s in figure.layout.shapes if s.name == "forecast interval"]

@@ -17,6 +17,8 @@ from monitor.domain import (
     Action,
     Counter,
     FindingState,
+    Forecast,
+    Patience,
     Pending,
     Recommendation,
     RunPage,
@@ -34,7 +36,7 @@ def test_what_users_wrote_is_escaped_everywhere() -> None:
     run = a_run(
         name=NASTY, project=NASTY, group=NASTY, headline=NASTY, error=NASTY, stop_requested=NASTY,
         config={NASTY: {NASTY: NASTY}}, tags={NASTY: NASTY}, loss={NASTY: NASTY},
-        recommendation=Recommendation(reason=NASTY, forecast={NASTY: NASTY}),
+        recommendation=Recommendation(reason=NASTY),
     )  # fmt: skip
     nasty = finding(NASTY, explanation=NASTY, advice=NASTY, evidence={NASTY: NASTY})
     seen = snapshot((NASTY,), findings=(nasty,), name=NASTY)
@@ -110,7 +112,14 @@ def test_a_banner_sets_patience_beside_the_advice_and_says_what_may_come_while_a
     )  # fmt: skip
     good = replace(may_come, severity=Severity.INFO, explanation="Convergence is pending.")
     rec = Recommendation(
-        pending=(may_come, good), patience={"explanation": "Patience 10 would have stopped at step 340."}
+        pending=(may_come, good),
+        patience=Patience(
+            evals=10,
+            stop_step=340.0,
+            best_loss=0.5,
+            missed=0.0,
+            explanation="Patience 10 would have stopped at step 340.",
+        ),
     )
 
     live, over = markup.banner(rec, live=True), markup.banner(rec, live=False)
@@ -225,7 +234,10 @@ def test_a_cell_carries_its_columns_title_where_a_row_stands_as_a_block_on_a_nar
 
 
 def test_a_forecast_ends_at_a_whole_step() -> None:
-    told = {"from_step": 775.0, "steps": 387.5, "level": 0.4, "expected": 0.39, "low": 0.2, "high": 0.6}
+    told = Forecast(
+        steps=387.5, from_step=775.0, level=0.4, expected=0.39, low=0.2, high=0.6, gain=0.01, gain_low=0.0,
+        gain_high=0.2, buckets_since_best=0,
+    )  # fmt: skip
     rec = Recommendation(forecast=told)
     assert "in 388 more steps" in markup.banner(rec, live=True)
     assert charts.forecast_caption(rec) == ("forecast: 0.39 at step 1,163, 90 % between 0.2 and 0.6",)

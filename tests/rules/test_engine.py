@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from monitor.rules import Engine, EnginePoints, State, Update
+from tests.rules.test_state import LARGEST
 
 ENGINE = Engine()
 FAMILIES = ("falling", "u_turn", "diverging", "sawtooth", "flat", "broken", "restarted")
@@ -121,10 +122,10 @@ def test_a_state_handed_in_stays_as_it_is_and_stays_small(stream: EnginePoints, 
     before = state.to_bytes()
     ENGINE.update(state, stream)
     assert state.to_bytes() == before
-    assert len(before) <= 4096
+    assert len(before) <= LARGEST
 
 
-def test_the_largest_state_fits_in_four_kibibytes() -> None:
+def test_the_largest_state_fits_in_its_bound() -> None:
     rng = np.random.default_rng(0)
     state, largest = ENGINE.start(), 0
     for _ in range(400):
@@ -132,7 +133,7 @@ def test_the_largest_state_fits_in_four_kibibytes() -> None:
         batch = EnginePoints(rng.integers(0, 4, 37).astype("u1"), step, rng.normal(size=37) * 1e9)
         state = ENGINE.update(state, batch).state
         largest = max(largest, len(state.to_bytes()))
-    assert largest <= 4096
+    assert largest <= LARGEST
 
 
 @settings(max_examples=40, deadline=None)

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from monitor import losses
 from monitor.rules import Engine, EnginePoints, State, Update
+from monitor.rules.registry import BUILT_IN
 from monitor.rules.sketch.parts import COLLAPSIBLE, DATA, HELPER, MOST, PENALTY, kind_of, of_spec
-from monitor.rules.sketch.state import OF_PARTS
+from tests.rules.test_state import LARGEST
 
 ENGINE = Engine()
+OF_PARTS = frozenset(rule.spec.name for rule in BUILT_IN if rule.spec.of_parts)
 NAMES = ("seg", "depth", "kl", "l2", "adv", "e", "f", "g", "h", "i")
 TRAIN, PART, WEIGHT = 0, 4, 5
 
@@ -91,7 +93,7 @@ def test_parts_and_weights_in_any_batching_and_through_any_restart_give_the_same
     assert in_parts == at_once
     assert last.state.to_bytes() == whole.state.to_bytes()
     assert (last.verdict, last.headline, last.counts) == (whole.verdict, whole.headline, whole.counts)
-    assert len(whole.state.to_bytes()) <= 4096
+    assert len(whole.state.to_bytes()) <= LARGEST
 
 
 @settings(max_examples=60, deadline=None)
@@ -126,7 +128,7 @@ def test_nothing_that_can_be_logged_as_a_part_raises(
     assert in_parts == at_once and last.state.to_bytes() == whole.state.to_bytes()
 
 
-def test_the_largest_state_with_eight_parts_fits_in_four_kibibytes() -> None:
+def test_the_largest_state_with_eight_parts_fits_in_its_bound() -> None:
     rng = np.random.default_rng(0)
     names = tuple(f"a_long_name_of_a_part_{k}" for k in range(10))
     state, largest = ENGINE.start(), 0
@@ -138,7 +140,7 @@ def test_the_largest_state_with_eight_parts_fits_in_four_kibibytes() -> None:
         largest = max(largest, len(state.to_bytes()))
     assert state.parts is not None and len(state.parts.parts) == MOST
     full = 11 * 32  # eight slots of curves and the six of parts, where this stream has fewer
-    assert largest + full <= 4096
+    assert largest + full <= LARGEST
 
 
 def test_points_of_parts_beyond_the_eighth_are_counted() -> None:

@@ -46,9 +46,9 @@ def test_many_evaluations_at_once_are_waited_for_as_one_by_one(values: list[floa
 def test_the_recommendation_says_what_patience_would_have_missed() -> None:
     hump = [2.0, 1.0, 0.5, *(0.6,) * 12, 0.4, *(0.5,) * 4]
     told = diagnose([(0, 1.0)], evaluations(hump)).recommendation.patience
-    assert told["evals"] == 10 and told["stop_step"] == 120 and told["best_loss"] == 0.5
-    assert told["missed"] == pytest.approx(0.1 / 1.6)
-    assert told["explanation"] == (
+    assert told.evals == 10 and told.stop_step == 120 and told.best_loss == 0.5
+    assert told.missed == pytest.approx(0.1 / 1.6)
+    assert told.explanation == (
         "Patience 10 would have stopped at step 120, with 0.5 at best: "
         "6.2 % of the way down to 0.4 would have been missed."
     )
@@ -56,14 +56,14 @@ def test_the_recommendation_says_what_patience_would_have_missed() -> None:
 
 def test_patience_that_missed_nothing_and_patience_that_still_waits_say_so() -> None:
     stopped = diagnose([(0, 1.0)], evaluations([1.0, 0.5, *(0.6,) * 12]), unit="epoch").recommendation.patience
-    assert stopped["explanation"] == "Patience 10 would have stopped at epoch 110, and missed nothing so far."
+    assert stopped.explanation == "Patience 10 would have stopped at epoch 110, and missed nothing so far."
     waits = diagnose([(0, 1.0)], evaluations([1.0, 0.5, *(0.6,) * 9])).recommendation.patience
-    assert waits["stop_step"] is None and waits["explanation"] == "Patience 10 would not have stopped so far."
-    assert diagnose([(0, 1.0), (1, 0.9)]).recommendation.patience == {}
+    assert waits.stop_step is None and waits.explanation == "Patience 10 would not have stopped so far."
+    assert diagnose([(0, 1.0), (1, 0.9)]).recommendation.patience is None
 
 
 def test_a_run_that_is_resumed_before_its_stop_has_not_been_stopped() -> None:
     rows = evaluations([2.0, 1.0, *(1.5,) * 11])
     again = np.r_[rows, np.c_[np.arange(50.0, 100, 10), np.full(5, 0.9)]]
-    assert diagnose([(0, 1.0)], rows).recommendation.patience["stop_step"] == 110
-    assert diagnose([(0, 1.0)], again).recommendation.patience["stop_step"] is None
+    assert diagnose([(0, 1.0)], rows).recommendation.patience.stop_step == 110
+    assert diagnose([(0, 1.0)], again).recommendation.patience.stop_step is None

@@ -2,14 +2,19 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.domain import RULE_NAMES
 from monitor.errors import RulesError
+from monitor.rules import rank_of
 from monitor.rules.plugins import check_rule
 from monitor.rules.registry import BUILT_IN
 
 
-def test_the_built_in_rules_are_those_of_the_domain_in_its_order() -> None:
-    assert tuple(rule.spec.name for rule in BUILT_IN) == RULE_NAMES
+def test_every_rule_has_a_rank_of_its_own_problems_before_good_news() -> None:
+    ranks = [rule.spec.rank for rule in BUILT_IN if rule.spec.rank is not None]
+    assert len(set(ranks)) == len(ranks)
+    assert [rule.spec.name for rule in sorted(BUILT_IN, key=lambda rule: rank_of(rule.spec.name))][-4:-2] == [
+        "convergence",
+        "improving",
+    ]
 
 
 @pytest.mark.parametrize("bad", [object(), type("R", (), {"spec": 3})()])

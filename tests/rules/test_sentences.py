@@ -37,7 +37,7 @@ def sentences(found: Diagnosis) -> Iterator[str]:
     advice = found.recommendation
     yield found.headline
     yield advice.reason
-    yield str(advice.patience.get("explanation", ""))
+    yield advice.patience.explanation if advice.patience else ""
     yield from (pending.explanation for pending in advice.pending)
     for finding in found.findings:
         yield finding.explanation

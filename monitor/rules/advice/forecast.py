@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from monitor.domain import Forecast
 from monitor.rules.describe.features import View
 from monitor.rules.sketch.noise import Floats
 
@@ -36,17 +37,14 @@ ENOUGH: Final = 8
 """Buckets needed."""
 
 
-def forecast(view: View) -> dict[str, float | int | str | None]:
+def forecast(view: View) -> Forecast | None:
     """The loss half as many steps again from now.
 
     Args:
         view: the judged series.
 
     Returns:
-        `steps` ahead of `from_step`, the end of the last bucket, whose smoothed `level` is the loss now; the `expected`
-        loss there with a 90 % interval `low` to `high`, and the `gain` over the best level so far with `gain_low`
-        and `gain_high` (never below 0: the best step can be kept; never more than is left to the floor);
-        empty where there are too few buckets.
+        None where there are too few buckets.
 
     Example:
         >>> from monitor.rules.sketch.curve import Curve
@@ -54,12 +52,12 @@ def forecast(view: View) -> dict[str, float | int | str | None]:
         >>> for i in range(39):
         ...     _ = curve.push(1 + 2 / (i + 1), float(i))
         >>> outlook = forecast(View(curve))
-        >>> outlook["steps"], round(outlook["expected"], 1)
+        >>> outlook.steps, round(outlook.expected, 1)
         (19.0, 1.0)
     """
     k = view.closed
     if k < ENOUGH:
-        return {}
+        return None
     x = view.x
     centre, scale = float(x[-1]), float(np.abs(x - x[-1]).max())
     if scale == 0:
@@ -75,18 +73,18 @@ def forecast(view: View) -> dict[str, float | int | str | None]:
     left = max(best - view.zero, 0.0)
     kept = foreseen**2 / (foreseen**2 + (DOUBT * error) ** 2)
     loss, half = level + kept * foreseen, math.hypot(WIDEN * 1.645 * error, (1 - kept) * foreseen)
-    return {
-        "steps": AHEAD * (view.step[-1] - view.curve.first_step),
-        "from_step": view.step[-1],
-        "level": level,
-        "expected": loss,
-        "low": loss - half,
-        "high": loss + half,
-        "gain": min(max(best - loss, 0.0), left),
-        "gain_low": min(max(best - loss - half, 0.0), left),
-        "gain_high": min(max(best - loss + half, 0.0), left),
-        "buckets_since_best": k - 1 - view.low_at,
-    }
+    return Forecast(
+        steps=AHEAD * (view.step[-1] - view.curve.first_step),
+        from_step=view.step[-1],
+        level=level,
+        expected=loss,
+        low=loss - half,
+        high=loss + half,
+        gain=min(max(best - loss, 0.0), left),
+        gain_low=min(max(best - loss - half, 0.0), left),
+        gain_high=min(max(best - loss + half, 0.0), left),
+        buckets_since_best=k - 1 - view.low_at,
+    )
 
 
 class _Models(NamedTuple):

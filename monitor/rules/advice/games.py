@@ -11,20 +11,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from monitor.domain import RULE_NAMES, Finding
-from monitor.roles import Role
+from monitor.domain import Action, Finding
+from monitor.rules.registry import spec_of
 from monitor.rules.rule import Rule
 from monitor.rules.sketch.state import VAL, State
 
 if TYPE_CHECKING:
     from monitor.rules.config import RuleSettings
 
-READ: Final = frozenset({Role.TRAIN, Role.VAL, Role.PART})
-"""Series that a rule reads as an error."""
-AS_WELL: Final = frozenset({"nan", "impossible_loss"})
-"""Rules that read a loss, but not as an error."""
-LEVELS: Final = frozenset({"divergence", "overfitting"})
-"""Rules whose stop rests on the level of the loss."""
 GAME: Final = "The run says that a lower loss means no better model, as in a game: only its being finite is judged."
 DOUBT: Final = (
     " The loss has been below zero, so its level may be no error, and the run does not say what it is: nobody is told "
@@ -41,8 +35,8 @@ def read(state: State, loss: Mapping[str, object]) -> None:
 
 
 def silent(state: State, rule: Rule, settings: RuleSettings) -> bool:
-    """Whether a rule of ours has nothing to say of a game; a divergence is one only where it is no longer finite."""
-    if rule.spec.name in AS_WELL or rule.spec.name not in RULE_NAMES or READ.isdisjoint(rule.spec.reads):
+    """Whether a rule has nothing to say of a game; a divergence is one only where it is no longer finite."""
+    if not rule.spec.reads_error:
         return False
     return rule.spec.name != "divergence" or state.nan_train < settings.limits["confirm"]
 
@@ -56,6 +50,8 @@ def doubtful(state: State) -> bool:
 
 def doubted(state: State, finding: Finding) -> Finding:
     """A finding that would stop the run, with what speaks against doing so."""
-    if finding.rule not in LEVELS or finding.resolved_step is not None or not doubtful(state):
+    spec = spec_of(finding.rule)
+    stops = spec is not None and spec.action is Action.STOP
+    if not stops or finding.resolved_step is not None or not doubtful(state):
         return finding
     return replace(finding, explanation=finding.explanation + DOUBT)

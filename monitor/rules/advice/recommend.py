@@ -8,28 +8,20 @@ a run that merely waits harms nothing but the bill.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Final
 
-from monitor.domain import Action, Recommendation
+from monitor.domain import Action, Forecast, Recommendation
 from monitor.rules.advice.forecast import forecast
 from monitor.rules.advice.games import DOUBT, GAME, doubtful
 from monitor.rules.advice.pending import pending_of
-from monitor.rules.advice.verdict import ORDER
 from monitor.rules.config import RulesConfig
 from monitor.rules.describe.features import Features
+from monitor.rules.registry import rank_of, spec_of
 from monitor.rules.rules.overfitting import memorises
 from monitor.rules.sketch.curve import Curve
 from monitor.rules.sketch.patience import compared
 from monitor.rules.sketch.state import FIRING, LIKELY, TRAIN, VAL, State
 
-STOPS: Final = ("divergence", "overfitting")
-"""Rules whose firing, or being likely, advises a stop."""
-LOOKS: Final = frozenset({
-    "nan", "gradient_explosion", "stagnation", "oscillation", "gradient_vanishing", "vanishing_part", "underfitting",
-    "metric_missing",
-})  # fmt: skip
-"""Rules whose firing asks for a look at the run; the reason names the one that the verdict puts first."""
 CONFIDENCE: Final = {
     "divergence": 0.9, "overfitting": 0.84, "risen": 0.7, "likely": 0.7, "look": 0.6, "continue": 0.9,
 }  # fmt: skip
@@ -40,7 +32,7 @@ before the finding has fired."""
 
 def settle(state: State, run: Features) -> None:
     """Keep the steps of the stop advice in the state, after the rules were asked."""
-    if any(_stops(state, name) for name in STOPS):
+    if _stopping(state):
         if math.isnan(state.stop_since):
             state.stop_since = run.step
         if math.isnan(state.first_stop):
@@ -72,15 +64,15 @@ def _recommend(state: State, curve: Curve, config: RulesConfig) -> Recommendatio
         best_val_loss=curve.best if curve.n and not state.game else None,
         reason=reason,
         confidence=confidence,
-        forecast={} if stopping or state.nan_train or state.game else _outlook(state),
-        patience={} if state.game else compared(state),
+        forecast=None if stopping or state.nan_train or state.game else _outlook(state),
+        patience=None if state.game else compared(state),
         pending=pending_of(state, config),
     )
 
 
 def _advice(state: State) -> tuple[Action, str, float | None]:
     curve = state.curves[VAL if state.curves[VAL].n else TRAIN]
-    name = next((name for name in STOPS if _stops(state, name)), None)
+    name = next(iter(_stopping(state)), None)
     if name is not None and not math.isnan(state.stop_since):
         slot = state.slots[name]
         risen = name == "overfitting" and len(curve.x) > 0 and curve.x[-1] > curve.first
@@ -94,15 +86,14 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
             return Action.STOP, reason, CONFIDENCE["likely"]
         reason = f"{name.capitalize()} since {state.unit} {slot.onset:g}, certain since {slot.fired:g}; {best}."
         return Action.STOP, reason, CONFIDENCE["risen" if risen else name]
-    doubted = next((name for name in STOPS if doubtful(state) and _fires(state, name)), None)
+    doubted = next(iter(_advising(state, Action.STOP, FIRING)), None) if doubtful(state) else None
     if doubted is not None:
         since = f"{doubted.capitalize()} since {state.unit} {state.slots[doubted].onset:g}."
         return Action.INVESTIGATE, since + DOUBT, None
-    for name in ORDER:
-        if name in LOOKS and _fires(state, name):
-            title = "NaN" if name == "nan" else name.replace("_", " ").capitalize()
-            reason = f"{title} since {state.unit} {state.slots[name].onset:g}."
-            return Action.INVESTIGATE, reason + _delayed(state, name), CONFIDENCE["look"]
+    for name in _advising(state, Action.INVESTIGATE, FIRING):
+        title = "NaN" if name == "nan" else name.replace("_", " ").capitalize()
+        reason = f"{title} since {state.unit} {state.slots[name].onset:g}."
+        return Action.INVESTIGATE, reason + _delayed(state, name), CONFIDENCE["look"]
     if state.game or not curve.n:
         return Action.CONTINUE, GAME if state.game else "No loss has been logged yet.", None
     return _going_on(state)
@@ -110,16 +101,16 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
 
 def _going_on(state: State) -> tuple[Action, str, float | None]:
     outlook = _outlook(state)
-    if not outlook:
+    if outlook is None:
         return Action.CONTINUE, "Too early to tell; no reason to stop.", None
     return Action.CONTINUE, _prospect(state, outlook), CONFIDENCE["continue"]
 
 
-def _prospect(state: State, outlook: Mapping[str, float | int | str | None]) -> str:
+def _prospect(state: State, outlook: Forecast) -> str:
     """What going on is expected to bring, in words that do not contradict what fires."""
-    gain, low, high = (float(outlook[key] or 0) for key in ("gain", "gain_low", "gain_high"))
+    gain, low, high = outlook.gain, outlook.gain_low, outlook.gain_high
     span = f" (90 %: {low:.2g} to {high:.2g})" if high else ""
-    ahead = f"{outlook['steps']:.0f} {state.unit}s"
+    ahead = f"{outlook.steps:.0f} {state.unit}s"
     if _fires(state, "convergence"):
         return f"The loss is flat: over the next {ahead}, {f'{gain:.2g}' if gain else 'nothing'} is to be gained{span}."
     if gain:
@@ -140,7 +131,7 @@ def _delayed(state: State, name: str) -> str:
     )
 
 
-def _outlook(state: State) -> dict[str, float | int | str | None]:
+def _outlook(state: State) -> Forecast | None:
     """The forecast, computed anew only after a bucket has closed."""
     run = Features(state, state.last_step)
     buckets = run.judged.curve.x
@@ -149,9 +140,15 @@ def _outlook(state: State) -> dict[str, float | int | str | None]:
     return state.outlook[1]
 
 
-def _stops(state: State, name: str) -> bool:
-    slot = state.slots.get(name)
-    return slot is not None and slot.phase in (FIRING, LIKELY) and not doubtful(state)
+def _stopping(state: State) -> list[str]:
+    """Rules whose finding, firing or likely, advises a stop; the one that matters most first."""
+    return [] if doubtful(state) else _advising(state, Action.STOP, FIRING, LIKELY)
+
+
+def _advising(state: State, action: Action, *phases: int) -> list[str]:
+    """Rules with a finding in one of these phases that advises this; the one that matters most first."""
+    specs = [spec_of(name) for name, slot in state.slots.items() if slot.phase in phases]
+    return sorted((spec.name for spec in specs if spec is not None and spec.action is action), key=rank_of)
 
 
 def _fires(state: State, name: str) -> bool:

@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
-from monitor.rules.advice.games import DOUBT, GAME, LEVELS, doubtful
+from monitor.domain import Action
+from monitor.rules.advice.games import DOUBT, GAME, doubtful
 from monitor.rules.describe.features import Features
 from monitor.rules.describe.schedule import told
+from monitor.rules.registry import rank_of, spec_of
 from monitor.rules.rule import Reading, Rule
 from monitor.rules.sketch.state import FIRING, LIKELY, TRAIN, VAL, Slot, State
 
 if TYPE_CHECKING:
     from monitor.rules.config import RulesConfig
 
-ORDER: Final = (
-    "nan", "divergence", "gradient_explosion", "overfitting", "stagnation", "oscillation", "gradient_vanishing",
-    "vanishing_part", "underfitting", "spike", "metric_missing", "impossible_loss", "initial_loss", "growing_penalty",
-    "rising_part", "conflicting_parts", "dominant_part", "convergence", "improving",
-)  # fmt: skip
-"""From what matters most to what matters least; other rules come before `convergence`."""
-_RANKS: Final = {name: float(place) for place, name in enumerate(ORDER)}
-_OTHER: Final = _RANKS["convergence"] - 0.5
-CONTEXT: Final = ("low_start", "parts_sum")
-"""Rules whose finding is something to know of the run, and never its verdict."""
 ENOUGH: Final = 6
 """Buckets of one series from which on a run without findings is called healthy."""
 
 
 def verdict_of(state: State) -> str:
     """The rule of the finding that matters most, firing or likely, "healthy", or "too_early"."""
-    firing = [name for name, slot in state.slots.items() if slot.phase in (FIRING, LIKELY) and name not in CONTEXT]
-    if firing:
-        return min(firing, key=_rank)
+    ranks = {name: rank_of(name) for name, slot in state.slots.items() if slot.phase in (FIRING, LIKELY)}
+    if any(rank < math.inf for rank in ranks.values()):
+        return min(ranks, key=ranks.__getitem__)
     seen = max(len(state.curves[TRAIN].x), len(state.curves[VAL].x))
     return "healthy" if seen >= ENOUGH else "too_early"
 
 
 def headline_of(state: State, verdict: str, config: RulesConfig) -> str:
     """One sentence with the numbers, and what speaks against acting on it."""
-    doubt = DOUBT if verdict in LEVELS and doubtful(state) else ""
+    spec = spec_of(verdict)
+    doubt = DOUBT if spec is not None and spec.action is Action.STOP and doubtful(state) else ""
     return _headline(state, verdict, config) + doubt
 
 
@@ -60,7 +54,7 @@ def _sentence(state: State, verdict: str, slot: Slot, rule: Rule | None, config:
     if rule is None or reading is None:
         return f"{verdict.replace('_', ' ').capitalize()} since {state.unit} {slot.onset:g}; it may be passing."
     text = rule.explain(Reading(slot.onset, reading.evidence, reading.sure), state.unit)[0]
-    text += told(verdict, slot.onset, run)[1]
+    text += told(rule.spec.explained_by, slot.onset, run)[1]
     return (
         f"{verdict.replace('_', ' ').capitalize()} is likely: {text[0].lower()}{text[1:]}" if reading.likely else text
     )
@@ -78,7 +72,3 @@ def _calm(state: State, verdict: str) -> str:
         f"Nothing is wrong after {seen}: the {which} loss began at {curve.first:.4g} and was lowest at "
         f"{curve.best:.4g}, {state.unit} {curve.best_step:g}."
     )
-
-
-def _rank(name: str) -> float:
-    return _RANKS.get(name, _OTHER)

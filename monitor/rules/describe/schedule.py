@@ -16,10 +16,6 @@ from typing import Final
 
 from monitor.rules.describe.features import Features
 
-UPWARDS: Final = frozenset({"divergence", "spike", "oscillation", "gradient_explosion"})
-"""Rules whose findings a rise of the learning rate explains."""
-DOWNWARDS: Final = frozenset({"improving", "convergence"})
-"""Rules whose findings a drop of the learning rate explains."""
 NEAR: Final = 0.1
 """A rise explains what begins within this share of the run so far after it."""
 
@@ -30,11 +26,11 @@ def restarted(run: Features, first: float, last: float) -> bool:
     return state.lr_after > state.lr_before and first <= state.lr_changed <= last
 
 
-def told(rule: str, onset: float, run: Features) -> tuple[dict[str, float], str]:
+def told(change: str, onset: float, run: Features) -> tuple[dict[str, float], str]:
     """The evidence and the sentence that name a change of the learning rate; empty where none explains the finding.
 
     Args:
-        rule: name of the rule whose finding it is.
+        change: what explains such a finding, "rise" or "drop"; "" where nothing does.
         onset: step at which the condition began.
         run: at the check.
     """
@@ -45,9 +41,9 @@ def told(rule: str, onset: float, run: Features) -> tuple[dict[str, float], str]
     evidence = {"lr_changed": at, "lr_before": before, "lr_after": after}
     bucket = run.descent.step[-1] - run.descent.step[-2] if run.descent.closed > 1 else 0.0
     late = onset - at
-    if rule in UPWARDS and after > before and -bucket <= late <= NEAR * (run.step - state.first_step) + bucket:
+    if change == "rise" and after > before and -bucket <= late <= NEAR * (run.step - state.first_step) + bucket:
         when = f"{late:g} {state.unit}s after" if late > 0 else "when"
         return evidence, f" It began {when} the learning rate rose from {before:.3g} to {after:.3g}."
-    if rule in DOWNWARDS and after < before and onset <= at <= run.step - bucket:
+    if change == "drop" and after < before and onset <= at <= run.step - bucket:
         return evidence, f" The learning rate fell from {before:.3g} to {after:.3g} at {state.unit} {at:g}."
     return {}, ""

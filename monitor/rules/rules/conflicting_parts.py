@@ -31,6 +31,8 @@ class ConflictingParts:
     spec = Spec(
         name="conflicting_parts",
         severity=Severity.WARNING,
+        rank=64,
+        reads_error=True,
         reads=(Role.PART,),
         patience=3,
         relief=3,

@@ -31,6 +31,9 @@ class Convergence:
         name="convergence",
         version=5,
         severity=Severity.INFO,
+        rank=95,
+        reads_error=True,
+        explained_by="drop",
         reads=(Role.TRAIN, Role.VAL),
         relief=3,
         thresholds={

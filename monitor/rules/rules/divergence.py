@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from monitor.domain import Severity
+from monitor.domain import Action, Severity
 from monitor.roles import Role
 from monitor.rules.describe.features import Features, View
 from monitor.rules.describe.trend import mann_kendall
@@ -40,6 +40,10 @@ class Divergence:
         name="divergence",
         version=5,
         severity=Severity.CRITICAL,
+        rank=8,
+        action=Action.STOP,
+        reads_error=True,
+        explained_by="rise",
         reads=(Role.TRAIN,),
         urgent=True,
         counts=True,

@@ -26,6 +26,8 @@ class DominantPart:
     spec = Spec(
         name="dominant_part",
         severity=Severity.WARNING,
+        rank=68,
+        reads_error=True,
         reads=(Role.PART,),
         patience=3,
         relief=2,

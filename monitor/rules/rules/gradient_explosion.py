@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from monitor.domain import Severity
+from monitor.domain import Action, Severity
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import LOUD, Quiet, Reading, Spec, Threshold
@@ -20,6 +20,9 @@ class GradientExplosion:
     spec = Spec(
         name="gradient_explosion",
         severity=Severity.WARNING,
+        rank=12,
+        action=Action.INVESTIGATE,
+        explained_by="rise",
         reads=(Role.GRAD_NORM,),
         urgent=True,
         patience=2,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from monitor.domain import Severity
+from monitor.domain import Action, Severity
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Reading, Spec, Threshold
@@ -22,6 +22,8 @@ class GradientVanishing:
     spec = Spec(
         name="gradient_vanishing",
         severity=Severity.WARNING,
+        rank=28,
+        action=Action.INVESTIGATE,
         reads=(Role.GRAD_NORM,),
         patience=3,
         relief=3,

@@ -28,6 +28,8 @@ class GrowingPenalty:
     spec = Spec(
         name="growing_penalty",
         severity=Severity.WARNING,
+        rank=56,
+        reads_error=True,
         reads=(Role.PART,),
         patience=2,
         relief=2,

@@ -24,7 +24,7 @@ class ImpossibleLoss:
         The floors and ceilings of `monitor.losses`, each derived in its class and tested against torch.
     """
 
-    spec = Spec(name="impossible_loss", severity=Severity.WARNING, reads=(Role.TRAIN, Role.VAL), urgent=True)
+    spec = Spec(name="impossible_loss", severity=Severity.WARNING, rank=48, reads=(Role.TRAIN, Role.VAL), urgent=True)
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
         """Holds once such a value was seen, and stays."""

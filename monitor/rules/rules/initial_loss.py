@@ -32,6 +32,8 @@ class InitialLoss:
         name="initial_loss",
         version=2,
         severity=Severity.WARNING,
+        rank=52,
+        reads_error=True,
         reads=(Role.TRAIN,),
         thresholds={
             "ratio": Threshold(

@@ -24,6 +24,8 @@ class LowStart:
     spec = Spec(
         name="low_start",
         severity=Severity.INFO,
+        rank=None,
+        reads_error=True,
         reads=(Role.TRAIN,),
         thresholds={
             "ratio": Threshold(default=0.5, low=0, high=1, doc="first loss over that of a fresh network, at most")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from monitor.domain import Severity
+from monitor.domain import Action, Severity
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Reading, Spec, Threshold
@@ -22,6 +22,9 @@ class MetricMissing:
     spec = Spec(
         name="metric_missing",
         severity=Severity.WARNING,
+        rank=44,
+        action=Action.INVESTIGATE,
+        reads_error=True,
         reads=(Role.TRAIN, Role.VAL),
         relief=1,
         counts=True,

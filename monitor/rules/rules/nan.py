@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from monitor.domain import Severity
+from monitor.domain import Action, Severity
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import LOUD, Quiet, Reading, Spec, Threshold
@@ -29,6 +29,8 @@ class Nan:
     spec = Spec(
         name="nan",
         severity=Severity.CRITICAL,
+        rank=4,
+        action=Action.INVESTIGATE,
         reads=(Role.TRAIN, Role.VAL),
         urgent=True,
         counts=True,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-from monitor.domain import Severity
+from monitor.domain import Action, Severity
 from monitor.roles import Role
 from monitor.rules.describe.features import Features, View
 from monitor.rules.describe.trend import turns
@@ -37,6 +37,10 @@ class Oscillation:
         name="oscillation",
         version=5,
         severity=Severity.WARNING,
+        rank=24,
+        action=Action.INVESTIGATE,
+        reads_error=True,
+        explained_by="rise",
         reads=(Role.TRAIN, Role.VAL),
         patience=3,
         hold=0.05,

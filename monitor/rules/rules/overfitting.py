@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from monitor.domain import Severity
+from monitor.domain import Action, Severity
 from monitor.roles import Role
 from monitor.rules.describe.features import Features, View
 from monitor.rules.describe.trend import mann_kendall
@@ -45,6 +45,9 @@ class Overfitting:
         name="overfitting",
         version=5,
         severity=Severity.CRITICAL,
+        rank=16,
+        action=Action.STOP,
+        reads_error=True,
         reads=(Role.VAL,),
         relief=3,
         thresholds={

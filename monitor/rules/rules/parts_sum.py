@@ -27,6 +27,8 @@ class PartsSum:
     spec = Spec(
         name="parts_sum",
         severity=Severity.INFO,
+        rank=None,
+        reads_error=True,
         reads=(Role.PART,),
         patience=2,
         relief=2,

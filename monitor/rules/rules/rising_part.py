@@ -27,6 +27,8 @@ class RisingPart:
     spec = Spec(
         name="rising_part",
         severity=Severity.WARNING,
+        rank=60,
+        reads_error=True,
         reads=(Role.PART,),
         patience=3,
         relief=3,

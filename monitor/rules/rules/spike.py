@@ -34,6 +34,9 @@ class Spike:
         name="spike",
         version=5,
         severity=Severity.WARNING,
+        rank=40,
+        reads_error=True,
+        explained_by="rise",
         reads=(Role.TRAIN,),
         relief=1,
         thresholds={

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-from monitor.domain import Severity
+from monitor.domain import Action, Severity
 from monitor.roles import Role
 from monitor.rules.describe.features import Features, View
 from monitor.rules.rule import Reading, Spec, Threshold
@@ -37,6 +37,9 @@ class Stagnation:
         name="stagnation",
         version=5,
         severity=Severity.WARNING,
+        rank=20,
+        action=Action.INVESTIGATE,
+        reads_error=True,
         reads=(Role.TRAIN, Role.VAL),
         patience=3,
         hold=0.1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from monitor.domain import Severity
+from monitor.domain import Action, Severity
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Reading, Spec, Threshold
@@ -23,6 +23,9 @@ class Underfitting:
     spec = Spec(
         name="underfitting",
         severity=Severity.WARNING,
+        rank=36,
+        action=Action.INVESTIGATE,
+        reads_error=True,
         reads=(Role.VAL,),
         patience=3,
         relief=2,

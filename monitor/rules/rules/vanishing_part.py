@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from monitor.domain import Severity
+from monitor.domain import Action, Severity
 from monitor.roles import Role
 from monitor.rules.describe.composition import Composition, smooth
 from monitor.rules.describe.features import Features
@@ -31,6 +31,9 @@ class VanishingPart:
     spec = Spec(
         name="vanishing_part",
         severity=Severity.WARNING,
+        rank=32,
+        action=Action.INVESTIGATE,
+        reads_error=True,
         reads=(Role.PART,),
         patience=2,
         relief=2,

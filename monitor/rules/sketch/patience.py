@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.domain import Patience
+
 if TYPE_CHECKING:
     from monitor.rules.sketch.state import State
 
@@ -65,14 +67,14 @@ def resume(state: State, step: float) -> None:
         state.patience_best, state.patience_waited, state.patience_step = curve.best, 0.0, math.nan
 
 
-def compared(state: State) -> dict[str, float | int | str | None]:
-    """What patience would have done, as `Recommendation.patience` has it; empty without a validation loss."""
+def compared(state: State) -> Patience | None:
+    """What patience would have done; None without a validation loss."""
     curve = state.curves[1]
     if not curve.n or not math.isfinite(state.patience_best):
-        return {}
+        return None
     if math.isnan(state.patience_step):
         said = f"Patience {PATIENCE} would not have stopped so far."
-        return {"evals": PATIENCE, "stop_step": None, "best_loss": None, "missed": None, "explanation": said}
+        return Patience(evals=PATIENCE, stop_step=None, best_loss=None, missed=None, explanation=said)
     way = curve.first - curve.best
     missed = min(max((state.patience_best - curve.best) / way, 0.0), 1.0) if 0 < way < math.inf else 0.0
     said = f"Patience {PATIENCE} would have stopped at {state.unit} {state.patience_step:g}"
@@ -83,13 +85,13 @@ def compared(state: State) -> dict[str, float | int | str | None]:
         )
     else:
         said += ", and missed nothing so far."
-    return {
-        "evals": PATIENCE,
-        "stop_step": state.patience_step,
-        "best_loss": state.patience_best,
-        "missed": float(f"{missed:.6g}"),
-        "explanation": said,
-    }
+    return Patience(
+        evals=PATIENCE,
+        stop_step=state.patience_step,
+        best_loss=state.patience_best,
+        missed=float(f"{missed:.6g}"),
+        explanation=said,
+    )
 
 
 def _share(value: float) -> str:

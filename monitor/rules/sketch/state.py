@@ -1,4 +1,4 @@
-"""The engine's memory of one run: plain data, at most 4 KiB packed, whatever the run's length.
+"""The engine's memory of one run: plain data, at most 4.5 KiB packed, whatever the run's length.
 
 The lists of a state are replaced, never changed in place, so that forking one copies only a few references.
 """
@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 import struct
-import zlib
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from monitor.domain import RULE_NAMES, Counts, Recommendation
+from monitor.domain import Counts, Forecast, Recommendation
 from monitor.errors import RulesError
 from monitor.rules.sketch.curve import Curve
 from monitor.rules.sketch.packing import pack_steps, unpack_steps
@@ -21,21 +20,13 @@ if TYPE_CHECKING:
     from monitor.rules.describe.features import View
     from monitor.rules.rule import Quiet
 
-MAGIC: Final = b"LMS4"
+MAGIC: Final = b"LMS5"
 TRAIN: Final = 0
 VAL: Final = 1
 GRAD: Final = 2
 LR: Final = 3
 SHAPES: Final = ((40, 16), (52, 8), (12, 16))
 """Capacity and micro-block of the sketches of training loss, validation loss and gradient norm."""
-ROOM: Final = 8 * 32
-"""Bytes for findings that are pending or firing at a time, besides those of parts: the state's size is bounded. A
-finding takes 32, and those of a custom rule's name."""
-OF_PARTS: Final = frozenset(
-    {"dominant_part", "vanishing_part", "rising_part", "conflicting_parts", "growing_penalty", "parts_sum"}
-)
-"""Rules over the parts of a loss: their findings take no room from the others."""
-
 IDLE: Final = 0
 PENDING: Final = 1
 FIRING: Final = 2
@@ -52,14 +43,12 @@ _COUNTS: Final = (
     "batch_size", "accumulation", "tokens", "patience_waited",
 )  # fmt: skip
 _numbers, _counts = itemgetter(*_NUMBERS), itemgetter(*_COUNTS)
-_HEAD: Final = struct.Struct(f"<4sI2B{len(_NUMBERS)}d")
+_HEAD: Final = struct.Struct(f"<4s2B{len(_NUMBERS)}d")
 _SLOT: Final = struct.Struct("<2BHI")
 _PARTS: Final = 1 << 7
 """Bit of `State.owned` that stands for the parts."""
 VIEWS: Final = 1 << 8
 """Bit of `State.owned` that stands for the view of the first series; those of the others follow."""
-_NAMES: Final = zlib.crc32(" ".join(RULE_NAMES).encode())
-"""A built-in rule is packed as its place in `RULE_NAMES`; a state of other names is not read."""
 
 
 class Slot(NamedTuple):
@@ -125,7 +114,7 @@ class State:
         self.summed, self.batch_size, self.accumulation, self.tokens = 0.0, math.nan, math.nan, math.nan
         self.patience_best, self.patience_waited, self.patience_step = math.inf, 0.0, math.nan
         self.said: tuple[str, str] | None = None
-        self.outlook: tuple[list[float], dict[str, float | int | str | None]] | None = None
+        self.outlook: tuple[list[float], Forecast | None] | None = None
         self.advice: tuple[dict[str, Slot], list[float], tuple[object, ...], Recommendation] | None = None
         self.views: dict[int, View] = {}
         self.quiet: dict[int, tuple[dict[str, Slot], tuple[list[float], ...], Quiet]] = {}
@@ -157,11 +146,6 @@ class State:
         self.owned |= _PARTS
         return self.parts
 
-    def room(self, name: str) -> bool:
-        """Whether a finding of this rule may be taken up."""
-        taken = sum(_bytes_of(other) for other in self.slots if other not in OF_PARTS)
-        return name in OF_PARTS or taken + _bytes_of(name) <= ROOM
-
     @property
     def counts(self) -> Counts:
         """What was seen and what was set aside."""
@@ -174,9 +158,9 @@ class State:
         )
 
     def to_bytes(self) -> bytes:
-        """Packed; <= 4096 bytes."""
+        """Packed; <= 4608 bytes."""
         flags = (self.unit == "epoch") | (self.parts is not None) << 1 | self.game << 2 | self.known << 3
-        head = _HEAD.pack(MAGIC, _NAMES, len(self.slots), flags, *_numbers(self.__dict__))
+        head = _HEAD.pack(MAGIC, len(self.slots), flags, *_numbers(self.__dict__))
         slots = b"".join(_pack_slot(name, slot) for name, slot in self.slots.items())
         steps = pack_steps([step for slot in self.slots.values() for step in slot[3:]])
         parts = b"" if self.parts is None else self.parts.to_bytes()
@@ -202,9 +186,7 @@ class State:
             raise RulesError("state", f"starts with {data[:4]!r}, not {MAGIC!r}", "replay the run's points")
         state = cls()
         try:
-            _, names, count, flags, *numbers = _HEAD.unpack_from(data)
-            if names != _NAMES:
-                raise RulesError("state", "is of other rules", "replay the run's points")
+            _, count, flags, *numbers = _HEAD.unpack_from(data)
             state.unit = "epoch" if flags & 1 else "step"
             state.game, state.known = bool(flags & 4), bool(flags & 8)
             state.__dict__.update(zip(_NUMBERS, numbers, strict=True))
@@ -225,27 +207,19 @@ class State:
         return state
 
 
-def _bytes_of(name: str) -> int:
-    """What a finding of this rule takes in a packed state, at most."""
-    return _SLOT.size + 24 + (0 if name in RULE_NAMES else len(name.encode()))
-
-
 def _pack_slot(name: str, slot: Slot) -> bytes:
-    """A slot without its steps: the rule by its place, a custom one by its name."""
-    known = name in RULE_NAMES
-    text = b"" if known else name.encode()
-    code = RULE_NAMES.index(name) if known else 255 - len(text)
-    return _SLOT.pack(code, slot.phase, min(slot.checks, 65535), slot.number) + text
+    """A slot without its steps, under the name of its rule."""
+    text = name.encode()
+    return _SLOT.pack(len(text), slot.phase, min(slot.checks, 65535), slot.number) + text
 
 
 def _unpack_slots(data: bytes, at: int, count: int) -> tuple[dict[str, Slot], int]:
     """The slots packed at offset `at`, their steps behind them, and the offset after."""
     heads = []
     for _ in range(count):
-        code, phase, checks, number = _SLOT.unpack_from(data, at)
+        length, phase, checks, number = _SLOT.unpack_from(data, at)
         at += _SLOT.size
-        length = 0 if code < len(RULE_NAMES) else 255 - code
-        name = data[at : at + length].decode() if length else RULE_NAMES[code]
+        name = data[at : at + length].decode()
         at += length
         heads.append((name, phase, checks, number))
     steps, at = unpack_steps(data, at, 3 * count)
