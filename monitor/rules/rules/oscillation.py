@@ -16,6 +16,8 @@ from monitor.rules.sketch.noise import middle
 _ADVICE: Final = "Lower the learning rate or decay it, use a larger batch, or average the weights."
 _DECADE: Final = math.log(10)
 """A swing by this factor counts, whatever it is of the way."""
+_LEARNED: Final = 0.05
+"""Share of its level by which a training loss that learns has come down."""
 _TAIL: Final = 5
 """Times the noise of a point that the highest of a bucket lies above the rest where that is no batch noise."""
 _LEFT: Final = 6
@@ -56,7 +58,7 @@ class Oscillation:
         need = limits["turns"] - (1 if firing else 0)
         for name, view in (("validation", run.val), ("training", run.train)):
             few = name == "training" and run.state.unit == "step" and view.n < 100
-            if view.closed < 16 or few:
+            if view.closed < 16 or few or (name == "validation" and not _moved(run.train)):
                 continue
             # A training loss that is logged more often than the validation loss is one of batches.
             noisy = view is run.train and view.size > 1 and run.state.train_seen > 2 * run.state.val_seen
@@ -73,6 +75,11 @@ class Oscillation:
         e = reading.evidence
         turned = f"turned round {e['turns']} times" if e["turns"] else "jumped up and down again and again"
         return f"Since {unit} {reading.onset:g} the {e['series']} loss has {turned}, around {e['level']:.3g}.", _ADVICE
+
+
+def _moved(train: View) -> bool:
+    """Whether training has learned anything: what does not learn has nothing to swing about."""
+    return not train.closed or train.smooth[0] - train.low > _LEARNED
 
 
 def _turns(view: View, swing: float, start: int, noisy: bool) -> int:

@@ -35,13 +35,13 @@ class Stagnation:
 
     spec = Spec(
         name="stagnation",
-        version=5,
+        version=6,
         severity=Severity.WARNING,
         rank=20,
         action=Action.INVESTIGATE,
         reads_error=True,
         reads=(Role.TRAIN, Role.VAL),
-        patience=3,
+        patience=2,
         hold=0.1,
         relief=3,
         thresholds={
@@ -106,12 +106,17 @@ def _views(run: Features, limits: Mapping[str, float], firing: bool) -> list[Vie
 
 def _dead(view: View, limit: float) -> bool:
     """Whether a series is where it began, and was never clearly below."""
-    doubt, begin = 3 * view.error(1), view.y[0]
+    doubt, begin = 3 * view.error(1), _begin(view)
     gone, pace = begin - view.now, view.line[0] / max(view.closed - 1 - view.fifth, 1)
     if gone > max(min(_SLOW[0] * view.n, _SLOW[1]), doubt) and pace > 0.2 * gone / view.closed:
         return False
     limit = max(limit, doubt)
     return gone <= limit and begin - view.low <= 2 * limit
+
+
+def _begin(view: View) -> float:
+    """Where a series began, on the scale of `y`: what rose at first, and came back, was no progress."""
+    return min(view.y[0], view.log(view.curve.first + 2 * view.roughness))
 
 
 def _guesses(views: list[View], chance: float) -> bool:
