@@ -14,7 +14,7 @@ from monitor.rules.rules.guessing import at_chance, could_guess, guessing
 from monitor.rules.rules.overfitting import memorises
 from monitor.rules.sketch.noise import middle
 
-_SLOW: Final = (0.001, 0.025)
+_SLOW: Final = (0.002, 0.025)
 """Progress per evaluation, and at most, that is far too slow even where it goes on."""
 _AGREE: Final = 0.05
 """Share of the level within which both losses lie of a model that guesses."""
@@ -107,8 +107,9 @@ def _views(run: Features, limits: Mapping[str, float], firing: bool) -> list[Vie
 def _dead(view: View, limit: float) -> bool:
     """Whether a series is where it began, and was never clearly below."""
     doubt, begin = 3 * view.error(1), _begin(view)
-    gone, pace = begin - view.now, view.line[0] / max(view.closed - 1 - view.fifth, 1)
-    if gone > max(min(_SLOW[0] * view.n, _SLOW[1]), doubt) and pace > 0.2 * gone / view.closed:
+    gone, (fall, error) = begin - view.now, view.line
+    goes_on = fall > 2 * error and fall > 0.2 * gone * (view.closed - 1 - view.fifth) / view.closed
+    if goes_on and gone > max(min(_SLOW[0] * view.n, _SLOW[1]), doubt):
         return False
     limit = max(limit, doubt)
     return gone <= limit and begin - view.low <= 2 * limit
