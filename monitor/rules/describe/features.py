@@ -38,6 +38,8 @@ WANDERS: Final = 16
 """Buckets from which noise that differences miss can be told from the curve itself."""
 LEARNED: Final = 0.5
 """A fall, as a logarithm, that is no wandering."""
+_LONGER: Final = 4
+"""Times as long as a hump that came back a rise must last that is no such hump."""
 _OPEN: Final = ("xs", "level", "now", "height")
 """What a view reads of the open bucket too."""
 
@@ -237,20 +239,28 @@ class View:
         """The smoothed level at a step, on the scale of `y`."""
         return self.smooth[min(bisect_right(self.step, step), self.closed - 1)]
 
+    def reached(self, step: float) -> float:
+        """The level at a step, or the smoothed one where that is lower: where the series had come down to by then."""
+        at = min(bisect_right(self.step, step), self.closed - 1)
+        return min(self.smooth[at], self.y[at])
+
     def seen_before(self, rise: float, share: float = 0.75) -> bool:
-        """Whether a hump of this share of a rise from the low has come back before, at such levels: it says little."""
-        low, up, enough = math.inf, False, share * rise
-        for value in self.smooth:
-            if not up:
+        """Whether a hump of this share of a rise from the low has come back before, at such levels: it says little.
+
+        Unless the rise has lasted several times as long.
+        """
+        low, begin, enough, lasts = math.inf, -1, share * rise, (self.closed - self.low_at) / _LONGER
+        for i, value in enumerate(self.smooth):
+            if begin < 0:
                 low = min(low, value)
-                up = value >= low + enough
+                begin = i if value >= low + enough else -1
             elif value <= low + 0.3 * enough:
-                if low <= self.low + rise:
+                if low <= self.low + rise and i - begin >= lasts:
                     return True
-                low, up = value, False
+                low, begin = value, -1
         # What a median of three does not see: single levels that jumped as high and came back, more than once.
         y = self.y
-        return sum(b - max(a, c) >= enough for a, b, c in zip(y, y[1:], y[2:], strict=False)) > 1
+        return lasts <= 2 and sum(b - max(a, c) >= enough for a, b, c in zip(y, y[1:], y[2:], strict=False)) > 1
 
     @lazy
     def learned(self) -> bool:

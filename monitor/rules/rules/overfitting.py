@@ -43,7 +43,7 @@ class Overfitting:
 
     spec = Spec(
         name="overfitting",
-        version=5,
+        version=6,
         severity=Severity.CRITICAL,
         rank=16,
         action=Action.STOP,
@@ -53,7 +53,7 @@ class Overfitting:
         thresholds={
             "rise": Threshold(default=0.02, low=0, high=1, doc="least share of the level and of the way that the rise is"),
             "z": Threshold(default=5, low=1, high=100, doc="rise in standard errors, and its trend in its own"),
-            "likely_z": Threshold(default=3.5, low=1, high=100, doc="the same where a stop is advised already"),
+            "likely_z": Threshold(default=4, low=1, high=100, doc="the same where a stop is advised already"),
         },
     )
 
@@ -65,7 +65,7 @@ class Overfitting:
             return None
         share = val.share(val.loss(val.low), val.level)
         best = val.step[val.low_at]
-        fell = train.level_at(best) - train.now
+        fell = train.reached(best) - train.now
         best = max(best, val.curve.best_step)  # it does not begin before the step that its sentence calls the best
         later = val.y[val.closed - (since + 1) // 2 :]
         z = (math.fsum(later) / len(later) - val.low) / max(val.error(len(later)), 1e-12)
