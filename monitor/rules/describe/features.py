@@ -109,22 +109,22 @@ class View:
     def share(self, low: float, high: float) -> float:
         """How much a move between two losses matters: the geometric mean of its shares of the level and of the way.
 
-        Either is one at most: a move by a factor of e or more, or by all that the loss has come down by. 0 for a move
-        that is none.
+        Either is one at most: a move by a factor of e or more, or by the whole way: all that the loss has come down
+        by, or has yet to go where that is more. 0 for a move that is none.
         """
-        gap = high - low
+        gap, height = high - low, max(low - self.base, 1e-300)
         if gap <= 0:
             return 0.0
-        of_level = min(math.log1p(gap / max(low - self.base, 1e-300)), 1.0)
-        return math.sqrt(of_level * (min(gap / self.range, 1.0) if self.range > 0 else 1.0))
+        return math.sqrt(min(math.log1p(gap / height), 1.0) * min(gap / max(self.range, height), 1.0))
 
     def move(self, height: float, share: float) -> float:
         """The rise from a height, as a logarithm, that matters by so much: the inverse of `share`."""
-        least, most = 0.0, 1.0 if self.range <= 0 else math.log1p(self.range / height) + 1.0
+        least, way = 0.0, max(self.range, height)
+        most = math.log1p(way / height) + 1.0
         for _ in range(24):
-            middle = (least + most) / 2
-            way = min(height * math.expm1(middle) / self.range, 1.0) if self.range > 0 else 1.0
-            least, most = (middle, most) if min(middle, 1.0) * way < share**2 else (least, middle)
+            half = (least + most) / 2
+            enough = min(half, 1.0) * min(height * math.expm1(half) / way, 1.0) >= share**2
+            least, most = (least, half) if enough else (half, most)
         return most
 
     @lazy

@@ -51,7 +51,7 @@ class Overfitting:
         reads=(Role.VAL,),
         relief=3,
         thresholds={
-            "rise": Threshold(default=0.02, low=0, high=1, doc="least share of the level and of the way that the rise is"),
+            "rise": Threshold(default=0.016, low=0, high=1, doc="least share of the level and of the way that the rise is"),
             "z": Threshold(default=5, low=1, high=100, doc="rise in standard errors, and its trend in its own"),
             "likely_z": Threshold(default=4, low=1, high=100, doc="the same where a stop is advised already"),
         },

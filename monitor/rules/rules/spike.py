@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -55,10 +56,11 @@ class Spike:
             top, before = x[i] + peak[i], x[max(0, i - 3) : i]
             base = min(middle(before), x[i - 1])
             jump = top - base
-            least = limits["jump"] * max(1.0, _LEAST / i)
-            if view.share(base, top) <= least or top <= max(before) + 0.5 * jump:
+            few = max(1.0, _LEAST / i)
+            if view.share(base, top) <= limits["jump"] * few or top <= max(before) + 0.5 * jump:
                 continue
-            if jump <= limits["z"] * _noise(view, i) or jump <= limits["record"] * _tail(view, i):
+            far = few * limits["z"] * (1 + 0.1 * math.log2(view.size))  # the highest of many points lies further out
+            if jump <= far * _noise(view, i) or jump <= few * limits["record"] * _tail(view, i):
                 continue
             after = min([*(x[i + 1 :] if view.size < 4 else x[i:]), view.xs[-1]])
             if after > base + 0.5 * jump or restarted(run, view.step[i - 2], view.step[i]):
