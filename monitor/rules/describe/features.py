@@ -5,9 +5,9 @@ of a loss does not matter and its floor does. A hundredth of what the loss has c
 that are next to nothing beside the whole are next to nothing. A loss that goes below zero, and whose floor is not
 known, is measured from as far below its lowest as it is wide or large: some power is lost, no truth.
 
-Two yardsticks go with every judgement of size. Is it sure: against the noise of the buckets (`error`), and against what
-has come back before (`seen_before`). Is it material (`share`): the mean of its share of the level and its share of the way
-that the loss has come, so that neither an accident of the first value nor a level next to nothing decides alone.
+Two yardsticks go with every judgement of size. Is it sure: against the noise of the buckets (`error`), and against
+what has come back before (`seen_before`). Is it material (`share`): the mean of its share of the level and its share of
+the way that the loss has come, so that neither an accident of the first value nor a level next to nothing decides.
 
 Source:
     Noise from second differences: Gasser, Sroka, Jennen-Steinmetz, "Residual variance and residual pattern in nonlinear

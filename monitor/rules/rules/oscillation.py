@@ -105,7 +105,7 @@ def _inside(view: View, swing: float, half: int, noisy: bool) -> bool:
         view.share(x[i], x[i] + peak[i]) if not noisy or peak[i] > _TAIL * noise[i] else 0.0
         for i in range(half, view.closed)
     ]
-    if noisy:
-        return middle(jumps) >= swing
+    if noisy:  # what jumps from point to point is the batches, what moves slowly is the loss
+        return middle(jumps) >= swing and _rough(view, half) < 0.5
     rough = middle(noise[half:]) / 0.954
     return sorted(jumps)[len(jumps) * 3 // 4] >= swing or view.share(x[-1], x[-1] + rough) >= swing

@@ -20,8 +20,6 @@ _BEGUN: Final = 50
 """Steps of a run that has hardly begun."""
 GUESS: Final = 0.6
 """A training loss that begins here or above may begin at chance, which is ln 2 or more."""
-_PURE: Final = 0.5
-"""Share of the least rise from which a stop is advised where it has only ever gone up, beyond all doubt."""
 _LATE: Final = 150
 """Evaluations since the best one after which a validation loss that does not come down will not generalise late."""
 
@@ -51,7 +49,7 @@ class Overfitting:
         reads=(Role.VAL,),
         relief=3,
         thresholds={
-            "rise": Threshold(default=0.016, low=0, high=1, doc="least share of the level and of the way that the rise is"),
+            "rise": Threshold(default=0.016, low=0, high=1, doc="share of the level and of the way that the rise is"),
             "z": Threshold(default=5, low=1, high=100, doc="rise in standard errors, and its trend in its own"),
             "likely_z": Threshold(default=4, low=1, high=100, doc="the same where a stop is advised already"),
         },

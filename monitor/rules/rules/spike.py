@@ -16,7 +16,10 @@ from monitor.rules.sketch.noise import middle, second_differences
 _LOOK_BACK: Final = 4
 """Closed buckets in which a jump is looked for."""
 _LEAST: Final = 8
-"""Buckets before a jump that say how noisy the run is; with fewer, it must be larger by as many times."""
+"""Buckets before a jump that say how noisy the run is; with fewer, it must be larger."""
+
+_ALL: Final = 0.9
+"""Share that is nearly all of the level and of the way: a jump, however early."""
 
 
 class Spike:
@@ -57,7 +60,10 @@ class Spike:
             base = min(middle(before), x[i - 1])
             jump = top - base
             few = max(1.0, _LEAST / i)
-            if view.share(base, top) <= limits["jump"] * few or top <= max(before) + 0.5 * jump:
+            if (
+                view.share(base, top) <= min(limits["jump"] * few**2, max(limits["jump"], _ALL))
+                or top <= max(before) + 0.5 * jump
+            ):
                 continue
             far = few * limits["z"] * (1 + 0.1 * math.log2(view.size))  # the highest of many points lies further out
             if jump <= far * _noise(view, i) or jump <= few * limits["record"] * _tail(view, i):
