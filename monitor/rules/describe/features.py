@@ -38,7 +38,7 @@ WANDERS: Final = 16
 """Buckets from which noise that differences miss can be told from the curve itself."""
 LEARNED: Final = 0.5
 """A fall, as a logarithm, that is no wandering."""
-_LONGER: Final = 4
+_LONGER: Final = 8
 """Times as long as a hump that came back a rise must last that is no such hump."""
 _OPEN: Final = ("xs", "level", "now", "height")
 """What a view reads of the open bucket too."""
@@ -260,7 +260,7 @@ class View:
                 low, begin = value, -1
         # What a median of three does not see: single levels that jumped as high and came back, more than once.
         y = self.y
-        return lasts <= 2 and sum(b - max(a, c) >= enough for a, b, c in zip(y, y[1:], y[2:], strict=False)) > 1
+        return lasts <= 1 and sum(b - max(a, c) >= enough for a, b, c in zip(y, y[1:], y[2:], strict=False)) > 1
 
     @lazy
     def learned(self) -> bool:

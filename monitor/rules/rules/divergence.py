@@ -79,7 +79,7 @@ class Divergence:
         if at >= 0 and run.state.parts is not None:
             low = view.log(view.loss(low) + max(run.parts.reweighted(view.step[at]), 0.0))
         rise, ease = view.now - low, 0.6 if firing else 1.0
-        few = _FEW if at > 2 else max(_FEW, _WARM[run.state.unit] / view.size)
+        few = _FEW if view.learned else max(_FEW, _WARM[run.state.unit] / view.size)
         soon = 1.0 if firing else 1 + few / (view.closed - at)
         if rise < ease * soon * math.log1p(limits["rise"]) or rise < ease * limits["z"] * view.error(3):
             return None

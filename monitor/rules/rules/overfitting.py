@@ -27,10 +27,10 @@ _LATE: Final = 150
 class Overfitting:
     """The validation loss lies above its best level, surely and by a good share of it, and training has not risen.
 
-    Sure: the later half of the buckets since the best one lies `z` standard errors above it, one more for every
-    tenfold of the evaluations, and no hump like it has come back. A stop needs less, `likely_z`: waiting for certainty
-    costs steps, a stop that is wrong costs what the loss would yet have gained. Soon after the best level it must be a
-    larger rise; `rise` is what it must be in the long run.
+    Sure: the later half of the buckets since the best one lies above it, and goes up, by `z` standard errors in sum,
+    more for every tenfold of the evaluations, and no hump like it has come back that lasted an eighth as long. A stop
+    needs less, `likely_z`: waiting for certainty costs steps, a stop that is wrong costs what the loss would yet have
+    gained. Soon after the best level it must be a larger rise; `rise` is what it must be in the long run.
 
     A run whose validation loss has never been below where training began memorises, and may yet generalise, which
     comes after training has reached its floor: that counts while training still gains, or once it has lasted for long.
@@ -50,8 +50,8 @@ class Overfitting:
         relief=3,
         thresholds={
             "rise": Threshold(default=0.016, low=0, high=1, doc="share of the level and of the way that the rise is"),
-            "z": Threshold(default=5, low=1, high=100, doc="rise in standard errors, and its trend in its own"),
-            "likely_z": Threshold(default=4, low=1, high=100, doc="the same where a stop is advised already"),
+            "z": Threshold(default=5.5, low=1, high=100, doc="rise in standard errors, and its trend in its own"),
+            "likely_z": Threshold(default=4.5, low=1, high=100, doc="the same where a stop is advised already"),
         },
     )
 
