@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.curve_svg import Line, Mark, Panel, Rows, svg  # noqa: E402 - after the path is set
-from monitor.domain import RULE_NAMES  # noqa: E402
+from monitor.rules import RULE_NAMES  # noqa: E402
 from tests.rules.test_rules import CALM, FIRING, HEALTHY, Trace  # noqa: E402
 
 RULES = ROOT / "docs" / "rules"
@@ -39,6 +39,8 @@ def lines(trace: Trace, rule: str) -> list[Line]:
     if trace.parts and rule not in OTHERS:
         shown = [Line(name=name, rows=_weighted(trace, name), colour=k) for k, name in enumerate(trace.parts)]
         return [*shown, Line(name="total", rows=_rows(trace.train), colour=2)] if rule == "parts_sum" else shown
+    if rule.startswith("goal") and trace.goal is not None:
+        return [Line(name="goal", rows=_rows(trace.goal), colour=2)]
     if rule.startswith("gradient") and trace.grad_norm is not None:
         return [Line(name="gradient norm", rows=_rows(trace.grad_norm), colour=2)]
     found = [Line(name="train", rows=_rows(trace.train), colour=0)]

@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from monitor import losses as losses
+    from monitor import mlflow as mlflow
     from monitor.reader.api import Api as Api
     from monitor.rules import diagnose as diagnose
     from monitor.run.start import Run as Run
@@ -39,8 +40,8 @@ __all__ = ["Api", "Run", "__version__", "alert", "diagnose", "finish", "init", "
 
 def __getattr__(name: str) -> object:
     """Load a public name when it is first used, so that `import monitor` itself is instant."""
-    if name == "losses":
-        return importlib.import_module("monitor.losses")
+    if name in ("losses", "mlflow"):
+        return importlib.import_module(f"monitor.{name}")
     if name in _WHERE:
         value: object = getattr(importlib.import_module(_WHERE[name]), name)
         globals()[name] = value

@@ -23,6 +23,7 @@ from pydantic_settings.exceptions import SettingsError as Unparsable
 from monitor.captures import CAPTURES, captures
 from monitor.documents import line_of, read_data, tables
 from monitor.errors import FileUnreadable, SettingsError
+from monitor.roles import said_of
 
 FILES: Final = ("monitor.toml", "monitor.yaml", "monitor.yml")
 """Names of the file of settings, in the order in which they are looked for."""
@@ -82,7 +83,7 @@ class Settings(BaseSettings):
     liveness_interval_s: float = Field(
         default=5.0, gt=0, description="Seconds between checks for lost and stalled runs."
     )
-    mlflow_interval_s: float = Field(default=5.0, gt=0, description="Seconds between copies of changed runs to MLflow.")
+    mlflow_interval_s: float = Field(default=1.0, gt=0, description="Seconds between copies of changed runs to MLflow.")
 
     retention_days: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict,
@@ -114,6 +115,10 @@ class Settings(BaseSettings):
         "`true`, `false`, a list of them, or `no-git` for all but that.",
     )
 
+    roles: dict[str, str] = Field(
+        default_factory=dict,
+        description='Series that are the losses and the goal where a run has them, such as `goal = "val/acc:max"`.',
+    )
     rules: dict[str, Any] = Field(default_factory=dict, description="Overrides of the rules; see `docs/rules.md`.")
     projects: dict[str, Any] = Field(
         default_factory=dict, description="Overrides of single projects, such as `[projects.vision.rules.spike]`."
@@ -125,6 +130,15 @@ class Settings(BaseSettings):
     @classmethod
     def _captures(cls, value: object) -> tuple[str, ...]:
         return captures(value)
+
+    @field_validator("roles", mode="after")
+    @classmethod
+    def _roles(cls, value: dict[str, str]) -> dict[str, str]:
+        try:
+            said_of(value)
+        except SettingsError as error:
+            raise ValueError(str(error).removeprefix("setting roles.")) from None
+        return value
 
     @field_validator("dashboard_hosts", mode="after")
     @classmethod

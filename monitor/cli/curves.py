@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from monitor.errors import LossError
+from monitor.roles import GAME, Role
 from monitor.screen import diagnosis_text, emit, err, escape
 
 
@@ -47,7 +48,7 @@ def diagnose(
 
     config = effective_rules(rules, project)
     curves = read_curves(file)
-    spec = _loss(loss) if loss else None
+    spec = _loss(loss) if loss else GAME if curves.reading.game else None
     found = judge(
         curves.train,
         curves.val,
@@ -56,12 +57,16 @@ def diagnose(
         grad_norm=curves.grad_norm,
         lr=curves.lr,
         parts=curves.parts,
+        goal=curves.goal,
+        goal_name=curves.columns.get(Role.GOAL, "goal"),
+        goal_rises=curves.reading.goal_rises is not False,
         weights=dict(_weight(text, curves.parts) for text in weight),
         config=config,
     )
     found = replace(found, counts=replace(found.counts, unmapped=tuple(curves.unmapped)))
     for what in curves.left_out:
         err.print(f"[yellow]left out: {escape(what)}[/]")
+    err.print(f"[dim]{escape(curves.reading.line())}[/]")
     emit(found.to_dict(), diagnosis_text(found), json)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ def import_(
     source: list[str] = typer.Argument(
         ...,
         metavar="SOURCE...",
-        help="Files, folders that are searched, or mlflow:http://host:port.",
+        help="Files, folders that are searched, or `mlflow URI`: a server, a database, a folder such as mlruns.",
         show_default=False,
     ),
     project: str = typer.Option(None, help="Project of all the runs; default: the source's own, else `imported`."),
@@ -58,13 +59,14 @@ def import_(
 ) -> None:
     """Store the runs of other trackers and of files: all series, with parameters and times, judged as live runs are.
 
-    CSV, JSONL, Keras histories, trainer_state.json, TensorBoard events, offline W&B runs, and MLflow servers. To import
+    CSV, JSONL, Keras histories, trainer_state.json, TensorBoard events, offline W&B runs, and MLflow. To import
     the same again changes nothing. Exit status 1 where something is broken, 2 where nothing could be read.
     """
     from monitor.importers import sources
+    from monitor.importers.mlflow_source import without_password
 
     loaded = settings_.load(server_url=server)
-    found = [item for given in source for item in _present(given, sources(given))]
+    found = [item for given in _addresses(source) for item in _present(given, sources(given))]
     if name and (len(found) > 1 or any(item.many for item in found)):
         fail("--name names one run, but the sources hold several; leave it out, or name one of them")
     summary = _Summary()
@@ -77,10 +79,25 @@ def import_(
             err.print(f"[red]broken[/]  {escape(_line(*place))}")
         for item in summary.ignored[:_SHOWN]:
             err.print(f"[dim]ignored {escape(item.source)}: {escape(item.reason)}[/]")
-        fail(f"no run could be read from {', '.join(source)}")
-    emit(_data(summary), "", True) if json else _print(summary)
+        fail(f"no run could be read from {', '.join(map(without_password, source))}")
+    verdicts = _verdicts(loaded, summary)
+    emit(_data(summary, verdicts), "", True) if json else _print(summary, verdicts)
     if summary.damaged:
         raise typer.Exit(1)
+
+
+def _addresses(given: Sequence[str]) -> list[str]:
+    """The sources, with `mlflow URI` as one of them.
+
+    >>> _addresses(["a.csv", "mlflow", "http://h:5000"])
+    ['a.csv', 'mlflow:http://h:5000']
+    """
+    found: list[str] = []
+    words = iter(given)
+    for word in words:
+        place = next(words, None) if word == "mlflow" else None
+        found.append(word if place is None else f"mlflow:{place.removeprefix('mlflow:')}")
+    return found
 
 
 def _present(given: str, found: list[Source]) -> list[Source]:
@@ -126,6 +143,7 @@ def _store(
     for found in item.read(twins):
         if isinstance(found, NotTraining):
             summary.ignored.append(found)
+            progress.update(task, points=f"{len(summary.stored) + len(summary.ignored):,} runs")
             continue
         if isinstance(found, FileUnreadable):
             summary.broken.append((found.path, found.place, _problem(found)))
@@ -134,7 +152,8 @@ def _store(
         before = sum(len(run.points) for run, _ in summary.stored)
 
         def report(done: int, before: int = before) -> None:
-            progress.update(task, points=f"{before + done:,} points")
+            runs = len(summary.stored) + len(summary.ignored) + 1
+            progress.update(task, points=f"{runs:,} runs, {before + done:,} points")
 
         try:
             summary.stored.append((found, send_run(found, sink.send, project=project, name=name, progress=report)))
@@ -164,10 +183,21 @@ def _sink(settings: Settings) -> Sink:
     return EmbeddedSink(settings, lambda: time.time_ns() // 1_000_000)
 
 
-def _print(summary: _Summary) -> None:
+def _verdicts(settings: Settings, summary: _Summary) -> dict[str, str]:
+    """What the rules say of each run that is stored, by its id."""
+    from monitor.reader.api import Api
+
+    found: dict[str, str] = {}
+    with contextlib.suppress(MonitorError), Api(settings=settings) as api:  # all is stored, whatever is answered now
+        for _, sent in summary.stored:
+            found[sent.run_id] = api.run(sent.run_id).info.verdict
+    return found
+
+
+def _print(summary: _Summary, verdicts: Mapping[str, str]) -> None:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column, right in (("run", False), ("name", False), ("from", False), ("points", True), ("train", False),
-                          ("val", False), ("not judged", False), ("", False)):  # fmt: skip
+                          ("val", False), ("not judged", False), ("verdict", False), ("", False)):  # fmt: skip
         table.add_column(column, justify="right" if right else "left", overflow="fold")
     for run, sent in summary.stored:
         mapped = run.mapped()
@@ -179,6 +209,7 @@ def _print(summary: _Summary) -> None:
             escape(mapped.get(Role.TRAIN, "-")),
             escape(mapped.get(Role.VAL, "-")),
             escape(_some(run.unmapped())),
+            escape(verdicts.get(sent.run_id, "")),
             "[dim]was there[/]" if sent.known else "",
         )
     out.print(table)
@@ -201,12 +232,13 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
-def _data(summary: _Summary) -> dict[str, object]:
+def _data(summary: _Summary, verdicts: Mapping[str, str]) -> dict[str, object]:
     return {
         "runs": [
             {
                 "run_id": sent.run_id, "name": run.name, "source": run.source, "kind": run.kind,
                 "points": len(run.points), "stored_points": sent.points, "known": sent.known,
+                "verdict": verdicts.get(sent.run_id),
                 "series": list(run.keys), "mapped": {str(role): key for role, key in run.mapped().items()},
                 "unmapped": list(run.unmapped()),
                 "skipped": [{"place": n.place, "reason": n.reason, "broken": n.broken} for n in run.skipped],

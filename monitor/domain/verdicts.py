@@ -182,6 +182,8 @@ class Recommendation:
         stop_step: step since which a stop is recommended without a break; None unless action is stop.
         best_step: step of the lowest finite validation loss (training loss where there is no validation).
         best_val_loss: the loss there.
+        goal: the metric that the training is for, as its series is called; None where none was logged.
+        best_goal, best_goal_step: its best value, and where.
         reason: one sentence with the numbers.
         confidence: 0 to 1, how sure the engine is of the action; None where it makes no claim.
         forecast: what continuing would gain; None where the engine cannot tell.
@@ -195,7 +197,10 @@ class Recommendation:
     stop_step: float | None = None
     best_step: float | None = None
     best_val_loss: float | None = None
-    reason: str = "No loss has been logged yet."
+    goal: str | None = None
+    best_goal: float | None = None
+    best_goal_step: float | None = None
+    reason: str = "No loss or goal has been logged yet."
     confidence: float | None = None
     forecast: Forecast | None = None
     patience: Patience | None = None
@@ -208,9 +213,16 @@ class Recommendation:
         Args:
             how: it ended, such as "finished".
         """
-        if self.action is not Action.CONTINUE or self.best_step is None or self.best_val_loss is None:
+        if self.action is not Action.CONTINUE:
             return self
-        reason = f"{how.capitalize()}: the best loss was {self.best_val_loss:.4g} at step {self.best_step:g}."
+        found = []
+        if self.best_step is not None and self.best_val_loss is not None:
+            found.append(f"the best loss was {self.best_val_loss:.4g} at step {self.best_step:g}")
+        if self.best_goal is not None and self.best_goal_step is not None:
+            found.append(f"the best {self.goal} was {self.best_goal:.4g} at step {self.best_goal_step:g}")
+        if not found:
+            return self
+        reason = f"{how.capitalize()}: {', '.join(found)}."
         return replace(self, reason=reason, confidence=None, forecast=None, pending=(), ended=True)
 
     def to_dict(self) -> dict[str, object]:
@@ -221,6 +233,9 @@ class Recommendation:
             "stop_step": whole(self.stop_step),
             "best_step": whole(self.best_step),
             "best_val_loss": self.best_val_loss,
+            "goal": self.goal,
+            "best_goal": self.best_goal,
+            "best_goal_step": whole(self.best_goal_step),
             "reason": self.reason,
             "confidence": self.confidence,
             "forecast": {} if self.forecast is None else asdict(self.forecast),

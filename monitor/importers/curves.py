@@ -21,7 +21,7 @@ from monitor.importers.csv import read_csv
 from monitor.importers.documents import read_json
 from monitor.importers.table import EPOCH_NAMES, STEP_NAMES, Cell, Row, Table, listed
 from monitor.importers.tensorboard import is_event_file, read_events
-from monitor.roles import Role, role_of
+from monitor.roles import Reading, Role, read, role_of
 
 SIDE_NAMES: Final = frozenset(
     {"time", "timestamp", "wall_time", "time_ms", "date", "_timestamp", "_runtime", "runtime"}
@@ -60,6 +60,8 @@ class Curves:
         unmapped: columns of numbers that no role fits, in the file's order.
         columns: by role, the column it was taken from.
         left_out: what the file holds beside and is not read, a phrase each.
+        goal: the metric that the training is for, float64 (k, 2), or None.
+        reading: what the names were taken for.
     """
 
     train: Series
@@ -71,6 +73,8 @@ class Curves:
     unmapped: tuple[str, ...] = ()
     columns: Mapping[Role, str]
     left_out: tuple[str, ...] = ()
+    goal: Series | None = None
+    reading: Reading = field(default_factory=Reading)
 
 
 def read_curves(path: str | Path) -> Curves:
@@ -124,19 +128,13 @@ def curves_of(table: Table) -> Curves:
         FileUnreadable: there is no column of losses, or a cell is no number.
     """
     step, unit = _step_column(table.names)
-    chosen: dict[Role, str] = {}
-    unmapped, parts = [], []
-    for name in table.names:
-        role = role_of(name)
-        if name == step or name.lower() in (*STEP_NAMES, *EPOCH_NAMES, *SIDE_NAMES):
-            continue
-        if role in (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.LR) and role not in chosen:
-            chosen[role] = name
-        elif role is Role.PART:
-            parts.append(name)
-        elif _numeric(table.rows, name):
-            unmapped.append(name)
-    if Role.TRAIN not in chosen and Role.VAL not in chosen:
+    aside = {step, *(name for name in table.names if name.lower() in (*STEP_NAMES, *EPOCH_NAMES, *SIDE_NAMES))}
+    reading = read(name for name in table.names if name not in aside and _may_be_judged(table.rows, name))
+    chosen = reading.judged
+    parts = [name for name, role in reading.roles.items() if role is Role.PART]
+    judged = {*chosen.values(), *parts}
+    unmapped = [name for name in reading.roles if name not in judged]
+    if chosen.keys().isdisjoint((Role.TRAIN, Role.VAL, Role.GOAL)):
         known = listed(table.names)
         raise NoHistory(table.path, f"no column of losses among: {known}", "row 1" if table.header else "")
     series = {role: _series(table, step, name) for role, name in chosen.items()}
@@ -150,6 +148,8 @@ def curves_of(table: Table) -> Curves:
         unmapped=tuple(unmapped),
         columns=chosen,
         left_out=left_out_of(table),
+        goal=series.get(Role.GOAL),
+        reading=reading,
     )
 
 
@@ -221,6 +221,11 @@ def _cell(table: Table, row: Row, name: str) -> float | None:
         return cell_number(row.cells.get(name))
     except (ValueError, OverflowError) as error:
         raise FileUnreadable(table.path, f"row {row.number}", f"column {name!r:.60} {error}") from None
+
+
+def _may_be_judged(rows: Iterable[Row], name: str) -> bool:
+    """True for a column of numbers, and for one that is called a loss: what it holds instead is an error."""
+    return role_of(name) in (Role.TRAIN, Role.VAL) or _numeric(rows, name)
 
 
 def _numeric(rows: Iterable[Row], name: str) -> bool:

@@ -11,11 +11,10 @@ from typing import Final, Literal
 import numpy as np
 
 from monitor.importers.table import Kind as FileKind
-from monitor.roles import Role, role_of
+from monitor.roles import NOTHING, Reading, Role, Said, read, role_of
 from monitor.wire import MAX_KEY, Columns
 
 Kind = FileKind | Literal["wandb", "mlflow"]
-JUDGED: Final = (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.LR)
 _ORDER: Final = {Role.LR: 0, Role.GRAD_NORM: 1, Role.TRAIN: 2, Role.VAL: 4}
 _MOST_KEYS: Final = 65_535
 _NO_TIME: Final = 0
@@ -54,6 +53,7 @@ class ImportedRun:
         attempts: indices into `points` at which the training began again at an earlier step, ascending.
         unit: what the steps count.
         skipped: what is not stored.
+        said: what the user says of the series' names.
     """
 
     source: str
@@ -73,20 +73,22 @@ class ImportedRun:
     attempts: tuple[int, ...] = ()
     unit: Literal["step", "epoch"] = "step"
     skipped: tuple[Skipped, ...] = ()
+    said: Said = NOTHING
+
+    def reading(self) -> Reading:
+        """What the names of the series are taken for, as the store reads them."""
+        return read(self.keys, self.said)
 
     def mapped(self) -> Mapping[Role, str]:
-        """By role that is judged, the series that has it: the first one, as the store chooses."""
-        found: dict[Role, str] = {}
-        for key in self.keys:
-            role = role_of(key)
-            if role in JUDGED:
-                found.setdefault(role, key)
-        return found
+        """By role that is judged, the series that has it, as the store chooses."""
+        return self.reading().judged
 
     def unmapped(self) -> tuple[str, ...]:
         """Series that are stored and shown but not judged, without the machine's own measurements."""
-        judged = set(self.mapped().values())
-        return tuple(key for key in self.keys if key not in judged and role_of(key) not in (Role.SYSTEM, Role.PART))
+        reading = self.reading()
+        aside = {Role.SYSTEM, Role.PART}
+        judged = set(reading.judged.values())
+        return tuple(key for key, role in reading.roles.items() if key not in judged and role not in aside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +123,9 @@ class PointList:
 
     def add(self, key: str, step: int, value: float, time_ms: int = _NO_TIME, epoch: float = math.nan) -> None:
         """Add one point; a name or a step that the store cannot take is skipped and noted."""
-        at = self._keys.get(key)
-        if at is None:
-            if not key.strip() or len(key) > MAX_KEY or "\0" in key or len(self._keys) >= _MOST_KEYS:
-                self.skip(f"series {key!r:.60}", "has a name that cannot be stored")
-                return
-            at = self._keys[key] = len(self._keys)
+        if not self.takes(key):
+            return
+        at = self._keys[key]
         if not -(2**63) <= step < 2**63:
             self.skip(f"series {key!r:.60}", f"step {step} is too large", broken=True)
             return
@@ -135,6 +134,16 @@ class PointList:
         self._value.append(value)
         self._time.append(time_ms)
         self._epoch.append(epoch)
+
+    def takes(self, key: str) -> bool:
+        """Whether a series of this name can be stored; one that cannot is noted."""
+        if key in self._keys:
+            return True
+        if not key.strip() or len(key) > MAX_KEY or "\0" in key or len(self._keys) >= _MOST_KEYS:
+            self.skip(f"series {key!r:.60}", "has a name that cannot be stored")
+            return False
+        self._keys[key] = len(self._keys)
+        return True
 
     def skip(self, place: str, reason: str, *, broken: bool = False) -> None:
         """Note that something is not taken; the same note twice is one."""

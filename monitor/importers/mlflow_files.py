@@ -8,16 +8,19 @@ Source: `mlflow/store/tracking/file_store.py` of MLflow 3.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
+
+import numpy as np
+import yaml
 
 from monitor.errors import FileUnreadable
-from monitor.importers.imported import ImportedRun, NotTraining, PointList, by_role
-from monitor.importers.mlflow_server import mirror_of, value_of
+from monitor.importers.imported import ImportedRun, NotTraining, PointList
+from monitor.importers.mlflow_runs import History, MlflowRun
 
 META: Final = "meta.yaml"
-_STATUS: Final[Mapping[str, Literal["finished", "stopped", "failed"]]] = {"3": "finished", "4": "failed"}
+_STATUS: Final[Mapping[str, str]] = {"1": "RUNNING", "2": "SCHEDULED", "3": "FINISHED", "4": "FAILED", "5": "KILLED"}
 
 
 def is_run(folder: Path) -> bool:
@@ -26,6 +29,14 @@ def is_run(folder: Path) -> bool:
         return "run_id" in _meta(folder)
     except FileUnreadable:
         return (folder / "metrics").is_dir()
+
+
+def run_folders(top: Path) -> list[Path]:
+    """The folders of all runs of a file store, of one experiment, or the folder of one run itself."""
+    if (top / META).is_file() and is_run(top):
+        return [top]
+    metas = (*top.glob(f"*/{META}"), *top.glob(f"*/*/{META}"), *top.glob(f".trash/*/*/{META}"))
+    return sorted(meta.parent for meta in metas if is_run(meta.parent))
 
 
 def read_run_folder(folder: Path, shown: str) -> ImportedRun | NotTraining:
@@ -38,85 +49,84 @@ def read_run_folder(folder: Path, shown: str) -> ImportedRun | NotTraining:
     Raises:
         FileUnreadable: `meta.yaml` cannot be read.
     """
-    meta = _meta(folder)
-    if meta.get("lifecycle_stage") == "deleted":
-        return NotTraining(shown, "was deleted in MLflow")
-    tags = _texts(folder / "tags")
-    mirrored = mirror_of(tags)
-    if mirrored is not None:
-        return NotTraining(shown, mirrored)
-    points = _points(folder)
-    if not len(points):
-        return NotTraining(shown, "holds no metrics")
-    started, finished = points.span()
-    ident = meta.get("run_id") or folder.name
-    return ImportedRun(
-        source=shown,
-        kind="mlflow",
-        origin=f"mlflow:{ident}",
-        name=meta.get("run_name") or tags.get("mlflow.runName") or ident,
-        project=_experiment(folder.parent),
-        config={key: value_of(text) for key, text in _texts(folder / "params").items()},
-        tags={key: text for key, text in tags.items() if not key.startswith("mlflow.") or key == "mlflow.user"},
-        status=_STATUS.get(meta.get("status", ""), "stopped"),
-        started_ms=_time(meta, "start_time") or started,
-        finished_ms=_time(meta, "end_time") or finished,
-        keys=points.keys,
-        points=points.columns(started or 0),
-        skipped=tuple(points.skipped.values()),
+    meta, tags = _meta(folder), _texts(folder / "tags")
+    experiment = _experiment(folder.parent)
+    inputs = folder / "inputs"
+    run = MlflowRun(
+        id=meta.get("run_id") or folder.name,
+        shown=shown,
+        name=meta.get("run_name"),
+        status=_STATUS.get(meta.get("status", ""), "RUNNING"),
+        experiment=experiment.get("name"),
+        deleted="deleted" in (meta.get("lifecycle_stage"), experiment.get("lifecycle_stage")),
+        started_ms=_time(meta, "start_time"),
+        finished_ms=_time(meta, "end_time"),
+        params=_texts(folder / "params"),
+        tags=tags,
+        parent=_parent(folder, tags.get("mlflow.parentRunId")),
+        datasets=len(list(inputs.iterdir())) if inputs.is_dir() else 0,
     )
+    left_out = run.left_out()
+    if left_out is not None:
+        return left_out
+    notes = PointList()
+    histories = list(_histories(folder / "metrics", notes))
+    return run.imported(histories, tuple(notes.skipped.values()))
 
 
-def _points(folder: Path) -> PointList:
-    """All metrics in one stream, in the order in which they were logged: by time, then by step."""
-    rows: list[tuple[int, int, int, int, str, float]] = []
-    points, top = PointList(), folder / "metrics"
+def _histories(top: Path, notes: PointList) -> Iterator[History]:
     for path in sorted(path for path in top.rglob("*") if path.is_file()):
         key = path.relative_to(top).as_posix()
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            points.skip(f"metrics/{key}", str(error), broken=True)
+            notes.skip(f"metrics/{key}", str(error), broken=True)
             continue
+        rows = []
         for i, line in enumerate(lines):
             try:
                 time, value, *step = line.split()[:3]
-                rows.append((int(time), int(step[0]) if step else i, by_role(key), i, key, float(value)))
-            except (ValueError, IndexError):
-                points.skip(f"metrics/{key}", f"line {i + 1} is no time, value and step: {line[:40]!r}", broken=True)
-    for time_ms, at, _, _, key, number in sorted(rows, key=lambda row: row[:4]):
-        points.add(key, at, number, time_ms)
-    return points
+                rows.append((np.int64(int(time)), np.int64(int(step[0]) if step else i), float(value)))
+            except (ValueError, IndexError, OverflowError):
+                notes.skip(f"metrics/{key}", f"line {i + 1} is not a time, value and step: {line[:40]!r}", broken=True)
+        times, steps = ([row[j] for row in rows] for j in (0, 1))
+        values = [row[2] for row in rows]
+        yield History(key, np.array(times, np.int64), np.array(steps, np.int64), np.array(values, np.float64))
 
 
 def _meta(folder: Path) -> dict[str, str]:
-    """`meta.yaml`, which MLflow writes as one level of keys and scalars."""
+    """`meta.yaml`, one level of keys and scalars, each as text."""
     path = folder / META
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileUnreadable(str(path), "", f"cannot be read: {error}") from None
-    found = {}
-    for line in lines:
-        key, colon, value = line.partition(": ")
-        if colon and not key.startswith((" ", "#")):
-            text = value.strip()
-            quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
-            found[key] = text[1:-1].replace("''", "'") if quoted else text
-    return found
+        found = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # it makes nothing but texts
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise FileUnreadable(str(path), "", f"cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(found, dict):
+        raise FileUnreadable(str(path), "", "does not hold the keys of a run or an experiment")
+    return {str(key): value for key, value in found.items() if isinstance(value, str) and value}
 
 
-def _experiment(folder: Path) -> str | None:
+def _experiment(folder: Path) -> Mapping[str, str]:
     try:
-        return _meta(folder).get("name") or None
+        return _meta(folder)
     except FileUnreadable:
+        return {}
+
+
+def _parent(folder: Path, run_id: str | None) -> str | None:
+    """The name of the run that this one is nested in, or its id."""
+    if run_id is None:
         return None
+    try:
+        return _meta(folder.parent / Path(run_id).name).get("run_name") or run_id
+    except FileUnreadable:
+        return run_id
 
 
 def _texts(top: Path) -> dict[str, str]:
     """The files below a folder by name, each with its text."""
     return {
-        path.relative_to(top).as_posix(): path.read_text(encoding="utf-8", errors="replace").strip()
+        path.relative_to(top).as_posix(): path.read_bytes().decode(errors="replace")
         for path in sorted(top.rglob("*"))
         if path.is_file()
     }

@@ -8,32 +8,28 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal
+from dataclasses import dataclass
+from typing import Any, Final
 
 import httpx
+import numpy as np
 
 from monitor.errors import FileUnreadable
-from monitor.importers.imported import ImportedRun, NotTraining, PointList, by_role
+from monitor.importers.imported import ImportedRun, NotTraining
+from monitor.importers.mlflow_runs import History, MlflowRun
 
-_TIMEOUT_S: Final = 30.0
-_NUMBER: Final = re.compile(r"-?(0|[1-9]\d{0,17})(\.\d+)?([eE][+-]?\d{1,3})?")
+_TIMEOUT_S: Final = 60.0
 _PAGE: Final = 1000
 _HISTORY_PAGE: Final = 25_000
-_STATUS: Final[Mapping[str, Literal["finished", "stopped", "failed"]]] = {"FINISHED": "finished", "FAILED": "failed"}
 _SPECIAL: Final = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
-
-
-def is_address(source: str) -> bool:
-    """True where a source names a server and no file."""
-    return source.startswith(("mlflow:", "http://", "https://"))
 
 
 def read_server(source: str) -> Iterator[ImportedRun | FileUnreadable | NotTraining]:
     """Every run of a server, oldest experiment first; a run that cannot be read comes as its error.
 
     Args:
-        source: `http://host:port`, with or without `mlflow:` before it. An address copied from MLflow's pages picks
-            what it shows: `#/experiments/<id>`, `#/experiments/<id>/runs/<id>`.
+        source: `http://host:port`. An address copied from MLflow's pages picks what it shows:
+            `#/experiments/<id>`, `#/experiments/<id>/runs/<id>`.
 
     Raises:
         FileUnreadable: nobody answers there, or not as MLflow does.
@@ -42,28 +38,35 @@ def read_server(source: str) -> Iterator[ImportedRun | FileUnreadable | NotTrain
     try:
         if server.run is not None:
             found = server.get("runs/get", {"run_id": server.run}).get("run")
-            yield _read(server, found if isinstance(found, dict) else {}, {})
+            yield _read(server, found, server.named(_text(found, "info", "experiment_id")))
             return
-        names = server.experiments()
-        for experiment in sorted(names, key=_number):
-            for run in server.runs(experiment):
-                yield _read(server, run, names)
+        for experiment in sorted(server.experiments(), key=lambda e: _number(e.id)):
+            for run in server.runs(experiment.id):
+                yield _read(server, run, experiment)
     finally:
         server.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Experiment:
+    id: str
+    name: str | None
+    deleted: bool
+
+
 class _Server:
     def __init__(self, source: str) -> None:
-        address, _, page = source.removeprefix("mlflow:").partition("#")
+        address, _, page = source.partition("#")
         try:
             url = httpx.URL(address)
         except httpx.InvalidURL as error:
-            raise FileUnreadable(source, "", f"is no address: {error}") from None
-        if url.scheme not in ("http", "https") or not url.host:
-            raise FileUnreadable(source, "", "is no address of an MLflow server; name one: mlflow:http://host:port")
+            raise FileUnreadable(source, "", f"is not an address: {error}") from None
+        if not url.host:
+            raise FileUnreadable(source, "", "is not the address of an MLflow server; name one: http://host:port")
         self.name = str(url.copy_with(username=None, password=None, query=None)).rstrip("/")
         experiment, run = re.search(r"experiments/(\w+)", page), re.search(r"runs/(\w+)", page)
         self.experiment, self.run = experiment and experiment[1], run and run[1]
+        self._names: dict[str, str] = {}
         user, token = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_TOKEN")
         self._http = httpx.Client(
             base_url=str(url.copy_with(query=None)).rstrip("/") + "/api/2.0/mlflow/",
@@ -81,39 +84,55 @@ class _Server:
     def post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
         return self._answer(path, "POST", {"json": {k: v for k, v in body.items() if v is not None}})
 
-    def experiments(self) -> dict[str, str]:
-        """Names of the experiments that are read, by id."""
+    def experiments(self) -> list[_Experiment]:
+        """The experiments that are read, those that were deleted too."""
         if self.experiment is not None:
-            found = self.get("experiments/get", {"experiment_id": self.experiment})["experiment"]
-            return {str(found["experiment_id"]): str(found["name"])}
-        names: dict[str, str] = {}
-        for page in self._pages("experiments/search", {"max_results": _PAGE}):
-            names |= {str(e["experiment_id"]): str(e["name"]) for e in page.get("experiments", [])}
-        return names
+            return [_experiment(self.get("experiments/get", {"experiment_id": self.experiment})["experiment"])]
+        found = []
+        for page in self._pages("experiments/search", {"max_results": _PAGE, "view_type": "ALL"}):
+            found += [_experiment(e) for e in page.get("experiments", [])]
+        return found
+
+    def named(self, experiment: str) -> _Experiment:
+        """One experiment; without its name where that cannot be had."""
+        try:
+            return _experiment(self.get("experiments/get", {"experiment_id": experiment})["experiment"])
+        except (FileUnreadable, KeyError, TypeError):
+            return _Experiment(experiment, None, False)
+
+    def name_of(self, run_id: str) -> str:
+        """The name of a run that others are nested in; its id where that cannot be had."""
+        if run_id not in self._names:
+            try:
+                found = self.get("runs/get", {"run_id": run_id}).get("run")
+            except FileUnreadable:
+                found = None
+            self._names[run_id] = _text(found, "info", "run_name") or run_id
+        return self._names[run_id]
 
     def runs(self, experiment: str) -> Iterator[dict[str, Any]]:
-        query = {"experiment_ids": [experiment], "max_results": _PAGE, "order_by": ["attributes.start_time ASC"]}
-        for page in self._pages("runs/search", query):
+        order = {"order_by": ["attributes.start_time ASC"], "run_view_type": "ALL"}
+        for page in self._pages("runs/search", {"experiment_ids": [experiment], "max_results": _PAGE, **order}):
             yield from page.get("runs", [])
 
-    def history(self, run_id: str, key: str) -> Iterator[dict[str, Any]]:
+    def history(self, run_id: str, key: str) -> History:
+        rows: list[dict[str, Any]] = []
         token = None
-        while True:
+        while token != "":
             query = {"run_id": run_id, "metric_key": key, "max_results": _HISTORY_PAGE, "page_token": token}
             page = self.get("metrics/get-history", query)
-            yield from page.get("metrics", [])
-            token = page.get("next_page_token")
-            if not token:
-                return
+            rows += page.get("metrics", [])
+            token = page.get("next_page_token") or ""
+        values = [_SPECIAL[row["value"]] if row["value"] in _SPECIAL else float(row["value"]) for row in rows]
+        times, steps = ([int(row.get(name, 0)) for row in rows] for name in ("timestamp", "step"))
+        return History(key, np.array(times, np.int64), np.array(steps, np.int64), np.array(values, np.float64))
 
     def _pages(self, path: str, body: Mapping[str, object]) -> Iterator[dict[str, Any]]:
         token = None
-        while True:
+        while token != "":
             page = self.post(path, {**body, "page_token": token})
             yield page
-            token = page.get("next_page_token")
-            if not token:
-                return
+            token = page.get("next_page_token") or ""
 
     def _answer(self, path: str, method: str, given: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -131,83 +150,47 @@ class _Server:
         return data
 
 
-def _read(
-    server: _Server, run: Mapping[str, Any], names: Mapping[str, str]
-) -> ImportedRun | FileUnreadable | NotTraining:
-    info, data = run.get("info", {}), run.get("data", {})
-    ident = str(info.get("run_id", server.run))
-    shown = f"{server.name} run {ident}"
-    mirrored = mirror_of({str(t.get("key")): str(t.get("value")) for t in data.get("tags", []) if isinstance(t, dict)})
-    if mirrored is not None:
-        return NotTraining(shown, mirrored)
+def _read(server: _Server, given: object, experiment: _Experiment) -> ImportedRun | FileUnreadable | NotTraining:
+    shown = f"{server.name} run {_text(given, 'info', 'run_id') or server.run}"
     try:
-        points = _points(server, ident, [str(metric["key"]) for metric in data.get("metrics", [])])
+        assert isinstance(given, dict)
+        run = _run(server, given, shown, experiment)
+        keys = [str(metric["key"]) for metric in given.get("data", {}).get("metrics", [])]
+        return run.left_out() or run.imported([server.history(run.id, key) for key in keys])
     except FileUnreadable as error:
         return error
-    except (KeyError, TypeError, ValueError) as error:
+    except (AssertionError, KeyError, TypeError, ValueError, OverflowError) as error:
         return FileUnreadable(shown, "", f"answers, but not as MLflow does: {type(error).__name__} {error}")
-    if not len(points):
-        return NotTraining(shown, "holds no metrics")
-    tags = {str(t["key"]): str(t["value"]) for t in data.get("tags", [])}
-    experiment = str(info.get("experiment_id", ""))
-    started, finished = points.span()
-    return ImportedRun(
-        source=shown,
-        kind="mlflow",
-        origin=f"mlflow:{ident}",
-        name=str(info.get("run_name") or tags.get("mlflow.runName") or ident),
-        project=names.get(experiment) or _experiment_name(server, experiment),
-        config={str(p["key"]): value_of(str(p["value"])) for p in data.get("params", [])},
-        tags={key: value for key, value in tags.items() if not key.startswith("mlflow.") or key == "mlflow.user"},
-        status=_STATUS.get(str(info.get("status")), "stopped"),
-        started_ms=int(info["start_time"]) if info.get("start_time") else started,
-        finished_ms=int(info["end_time"]) if info.get("end_time") else finished,
-        keys=points.keys,
-        points=points.columns(started or 0),
-        skipped=tuple(points.skipped.values()),
+
+
+def _run(server: _Server, given: Mapping[str, Any], shown: str, experiment: _Experiment) -> MlflowRun:
+    info, data = given["info"], given.get("data", {})
+    tags = {str(tag["key"]): str(tag.get("value", "")) for tag in data.get("tags", [])}
+    parent = tags.get("mlflow.parentRunId")
+    return MlflowRun(
+        id=str(info["run_id"]),
+        shown=shown,
+        name=info.get("run_name"),
+        status=str(info.get("status")),
+        experiment=experiment.name,
+        deleted=experiment.deleted or info.get("lifecycle_stage") == "deleted",
+        started_ms=int(info.get("start_time") or 0) or None,
+        finished_ms=int(info.get("end_time") or 0) or None,
+        params={str(p["key"]): str(p.get("value", "")) for p in data.get("params", [])},
+        tags=tags,
+        parent=parent and server.name_of(parent),
+        datasets=len(given.get("inputs", {}).get("dataset_inputs", [])),
     )
 
 
-def _points(server: _Server, ident: str, keys: list[str]) -> PointList:
-    """All histories in one stream, in the order in which they were logged: by time, then by step."""
-    rows: list[tuple[int, int, int, int, str, float]] = []
-    for key in keys:
-        for i, row in enumerate(server.history(ident, key)):
-            value = row["value"]
-            number = _SPECIAL[value] if value in _SPECIAL else float(value)
-            rows.append((int(row.get("timestamp", 0)), int(row.get("step", 0)), by_role(key), i, key, number))
-    points = PointList()
-    for time, step, _, _, key, number in sorted(rows, key=lambda row: row[:4]):
-        points.add(key, step, number, time)
-    return points
+def _experiment(given: Mapping[str, Any]) -> _Experiment:
+    return _Experiment(str(given["experiment_id"]), str(given["name"]), given.get("lifecycle_stage") == "deleted")
 
 
-def _experiment_name(server: _Server, experiment: str) -> str | None:
-    try:
-        return str(server.get("experiments/get", {"experiment_id": experiment})["experiment"]["name"])
-    except (FileUnreadable, KeyError, TypeError):
-        return None
-
-
-def value_of(text: str) -> object:
-    """A parameter, which MLflow keeps as text, as the number that it was where its text is one.
-
-    >>> value_of("0.001"), value_of("1e-05"), value_of("64"), value_of("adam"), value_of("007")
-    (0.001, 1e-05, 64, 'adam', '007')
-    """
-    if not _NUMBER.fullmatch(text):
-        return text
-    return int(text) if text.lstrip("-").isdigit() else float(text)
-
-
-def mirror_of(tags: Mapping[str, str]) -> str | None:
-    """What a run is that a monitor has written into MLflow, which holds its last values alone; None for others.
-
-    >>> mirror_of({"monitor.run_id": "4f"})
-    'is the mirror of run 4f, whose history the monitor that wrote it has'
-    """
-    run_id = tags.get("monitor.run_id")
-    return None if not run_id else f"is the mirror of run {run_id}, whose history the monitor that wrote it has"
+def _text(given: object, *path: str) -> str:
+    for name in path:
+        given = given.get(name) if isinstance(given, Mapping) else None
+    return "" if given is None else str(given)
 
 
 def _number(experiment: str) -> tuple[int, str]:

@@ -10,7 +10,7 @@ from monitor.errors import FileUnreadable
 from monitor.importers import curves
 from monitor.importers.curves import Curves, Series
 from monitor.importers.imported import ImportedRun
-from monitor.importers.mlflow_server import is_address
+from monitor.importers.mlflow_source import is_address
 from monitor.importers.sources import read_runs
 from monitor.importers.table import listed
 from monitor.roles import Role, role_of
@@ -59,7 +59,7 @@ def curves_of_run(run: ImportedRun, *left_out: str) -> Curves:
         FileUnreadable: it has no losses.
     """
     chosen = dict(run.mapped())
-    if Role.TRAIN not in chosen and Role.VAL not in chosen:
+    if chosen.keys().isdisjoint((Role.TRAIN, Role.VAL, Role.GOAL)):
         raise FileUnreadable(run.source, "", f"no series of losses among: {listed(run.keys)}")
 
     def series(role: Role) -> Series | None:
@@ -78,6 +78,8 @@ def curves_of_run(run: ImportedRun, *left_out: str) -> Curves:
         unmapped=run.unmapped(),
         columns=chosen,
         left_out=(*(f"{note.place} {note.reason}" for note in run.skipped), *left_out),
+        goal=series(Role.GOAL),
+        reading=run.reading(),
     )
 
 

@@ -151,9 +151,8 @@ def _events(run: ImportedRun, project: str | None, name: str | None) -> tuple[Ev
         "tags": {key[:_NAME]: value for key, value in run.tags.items() if key},
         "resume": "allow",
     }
-    origin = {
-        "imported": {"source": run.source, "kind": run.kind, "started_ms": started, "finished_ms": run.finished_ms}
-    }
+    place = {"source": run.source, "kind": run.kind, "origin": run.origin}
+    origin = {"imported": {**place, "started_ms": started, "finished_ms": run.finished_ms}}
     end = {"status": run.status, "error": run.error}
     records: list[tuple[int, str, int, Mapping[str, object]]] = [
         (0, "run", started, start),

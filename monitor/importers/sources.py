@@ -1,4 +1,4 @@
-"""What a person names to import: a file, a folder that is searched, or the address of a server."""
+"""What a person names to import: a file, a folder that is searched, or the address of an MLflow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.curves import read_table
 from monitor.importers.imported import ImportedRun, NotTraining
 from monitor.importers.mlflow_files import META, is_run, read_run_folder
-from monitor.importers.mlflow_server import is_address, read_server
+from monitor.importers.mlflow_source import is_address, read_address, without_password
 from monitor.importers.rows import looks_like_training, run_of_table
 from monitor.importers.tensorboard import is_event_file
 from monitor.importers.tensorboard_runs import group, read_event_run
@@ -39,7 +39,8 @@ class Source:
     Attributes:
         shown: as the user knows it.
         name: the run's name, where the source has none of its own.
-        path: the file or folder; None for a server.
+        path: the file or folder; None for an MLflow.
+        place: what stays the same wherever it is named from; an MLflow's address as it was given.
         parts: the event files, where it is a folder of such.
         searched: a search found it; nobody named it.
         problem: why it cannot be looked into; "" where it can.
@@ -55,7 +56,7 @@ class Source:
 
     @property
     def many(self) -> bool:
-        """True where it may hold several runs: a server, unless the address is that of one run."""
+        """True where it may hold several runs: an MLflow, unless the address is that of one run."""
         return self.path is None and "runs/" not in self.shown
 
     def read(self, twins: Twins | None = None) -> Iterator[Found]:
@@ -79,7 +80,7 @@ class Source:
             if self.problem:
                 raise FileUnreadable(self.shown, "", self.problem.lower())
             if self.path is None:
-                yield from read_server(self.shown)
+                yield from read_address(self.place)
             elif self.parts:
                 yield read_event_run(self.shown, self.place, self.name, self.parts)
             elif self.path.name == META:
@@ -110,7 +111,7 @@ def read_runs(source: str | Path) -> Iterator[Found]:
     """Every run of a source with all its series.
 
     Args:
-        source: a file, a folder that is searched, or the address of an MLflow server.
+        source: a file, a folder that is searched, or the address of an MLflow.
 
     Returns:
         Runs as they are read; for what cannot be read, the error; for what is no training, a `NotTraining`.
@@ -124,7 +125,7 @@ def sources(source: str | Path) -> list[Source]:
     """What there is to read behind a name, without reading it; empty for a folder that holds nothing."""
     shown = str(source)
     if is_address(shown):
-        return [Source(shown=shown)]
+        return [Source(shown=without_password(shown), place=shown)]
     path = Path(source)
     if path.is_dir():
         return _search(path)

@@ -25,6 +25,7 @@ class RunEvent:
     resume: str
     heartbeat_s: float | None
     join: bool
+    roles: Mapping[str, str] | None = None
 
 
 def checked(batch: Batch, note: Note) -> Batch:

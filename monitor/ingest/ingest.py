@@ -24,6 +24,7 @@ from monitor.limits import MAX_ALERTS, MAX_EVENTS, MAX_SERIES, MAX_TAGS, documen
 from monitor.roles import Role
 from monitor.rules import Engine
 from monitor.store import Ahead, Store, Transaction, Writer
+from monitor.store.points.naming import SUMMARISED, summary_of
 from monitor.wire import Batch, Columns, Event
 
 
@@ -130,6 +131,8 @@ def _describe(tx: Transaction, event: RunEvent, aside: Aside) -> None:
         value = getattr(event, name)
         if value is not None:
             tx.set(**{name: value})
+    if event.roles:
+        tx.say(event.roles)
 
 
 def _beat(tx: Transaction, now_ms: int) -> None:
@@ -259,11 +262,13 @@ def _points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *, anew
         before = _counters(tx)
         tx.set(warnings={**before, "late": before.get("late", 0) + done.late})
     for state in states:
-        if state.judged and state.role in (Role.TRAIN, Role.VAL):
-            role = state.role
-            best = {f"{role}_last": state.last, f"{role}_best": state.min, f"{role}_best_step": state.min_step}
-            tx.set(**best)
-    judge(tx, engine, batch, done, anew=anew)
+        if state.judged and state.role in SUMMARISED:
+            tx.set(
+                **summary_of(
+                    Role(state.role), state.to_row(), rises=state.role == Role.GOAL and bool(tx.get("goal_rises"))
+                )
+            )
+    judge(tx, engine, batch, done, anew=anew or done.moved)
 
 
 def _add_config(tx: Transaction, column: str, more: Mapping[str, object], aside: Aside) -> None:

@@ -16,7 +16,7 @@ from monitor.errors import RulesError, RunNotFound
 from monitor.ingest.engines import Judges
 from monitor.ingest.state_cache import packed, unpacked
 from monitor.limits import MAX_SERIES
-from monitor.roles import Role
+from monitor.roles import GAME, Role
 from monitor.rules import ROLE_CODES, Engine, EnginePoints, State, Update
 from monitor.rules.replay import merge
 from monitor.rules.sketch.points import WEIGHT
@@ -43,7 +43,7 @@ def judge(tx: Transaction, engine: Engine, batch: Batch, done: Appended | None, 
     if anew and tx.engine_state() is not None:
         _replay(tx, engine, batch.events)
         return
-    fed = _fed(batch, {} if done is None else done.states)
+    fed = _fed(batch, {} if done is None else done.states, rises=tx.get("goal_rises") is not False)
     if not len(fed):
         return
     stored = tx.engine_state()
@@ -56,13 +56,19 @@ def judge(tx: Transaction, engine: Engine, batch: Batch, done: Appended | None, 
     _keep(tx, engine, update, update.changes, new=stored is None)
 
 
-def _fed(batch: Batch, states: Mapping[int, SeriesState]) -> EnginePoints:
-    """What of a batch concerns the rules; weights stand before the first point of their step."""
+def _fed(batch: Batch, states: Mapping[int, SeriesState], *, rises: bool = True) -> EnginePoints:
+    """What of a batch concerns the rules; weights stand before the first point of their step.
+
+    Args:
+        rises: whether the goal rises when things go well.
+    """
     codes = np.full(max(len(batch.keys), 1), 255, np.uint8)
     places = np.zeros(len(codes), np.uint16)
     names: dict[str, int] = {}
+    goal = None
     for k, series in states.items():
         if series.judged:
+            goal = (series.key, rises) if series.role == Role.GOAL else goal
             codes[k] = ROLE_CODES[Role(series.role)]
         elif series.role == Role.PART:
             codes[k], places[k] = ROLE_CODES[Role.PART], names.setdefault(part_name(series.key), len(names))
@@ -78,8 +84,8 @@ def _fed(batch: Batch, states: Mapping[int, SeriesState]) -> EnginePoints:
         role, part = np.insert(role, at, [WEIGHT] * len(told)), np.insert(part, at, which)
         step, value = np.insert(step, at, since), np.insert(value, at, weights)
     if not names:
-        return EnginePoints(role, step, value)
-    return EnginePoints(role, step, value, part, tuple(names))
+        return EnginePoints(role, step, value, goal=goal)
+    return EnginePoints(role, step, value, part, tuple(names), goal)
 
 
 def _told(batch: Batch, names: dict[str, int]) -> list[tuple[float, int, float]]:
@@ -178,13 +184,16 @@ def _replay(tx: Transaction, engine: Engine, events: Sequence[Event] = ()) -> No
     before = tx.findings()
     known = {(found.rule, found.onset_step) for found in before}
     curves = tx.judged(since)
-    order = (Role.LR, Role.GRAD_NORM, Role.TRAIN, Role.VAL)
+    order = (Role.LR, Role.GRAD_NORM, Role.TRAIN, Role.VAL, Role.GOAL)
     series = {role: _rows(c) for role in order if (c := curves.get(str(role))) is not None}
     parts = {part_name(key): _rows(points) for key, points in tx.parts(since).items()}
     weights = weights_by_part([*tx.events("weights"), *events])
     state = _start(tx, engine)
     state.numbered = float(last)
-    update = engine.update(state, merge(series, parts, weights))
+    points, reading = merge(series, parts, weights), tx.get("reading")
+    if Role.GOAL in series and isinstance(reading, Mapping):
+        points = replace(points, goal=(str(reading.get("goal")), tx.get("goal_rises") is not False))
+    update = engine.update(state, points)
     tx.forget_findings()
     tx.save_findings([found for found in before if found.number <= last])
     news = [found for found in update.changes if (found.rule, found.onset_step) not in known]
@@ -212,16 +221,17 @@ def imported(tx: Transaction) -> bool:
 
 
 def said(tx: Transaction, engine: Engine) -> bytes:
-    """What the rules know of the run before its first point, as something to compare."""
-    return _start(tx, engine).to_bytes()
+    """What the rules know of the run before its first point, and which series they read, as something to compare."""
+    return _start(tx, engine).to_bytes() + repr(tx.get("roles")).encode()
 
 
 def _start(tx: Transaction, engine: Engine) -> State:
     """A fresh state, with what the run says of its loss and its hyperparameters."""
-    loss, config = tx.get("loss"), tx.get("config")
-    return engine.start(
-        "step", loss if isinstance(loss, Mapping) else None, config if isinstance(config, Mapping) else None
-    )
+    loss, config, reading = tx.get("loss"), tx.get("config"), tx.get("reading")
+    known = loss if isinstance(loss, Mapping) else None
+    if known is None and isinstance(reading, Mapping) and reading.get("game"):
+        known = GAME
+    return engine.start("step", known, config if isinstance(config, Mapping) else None)
 
 
 def _rows(points: Points) -> NDArray[np.float64]:

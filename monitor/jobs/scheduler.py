@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +11,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from apscheduler.executors.base import BaseExecutor, run_job
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from monitor.alerts import Channel, Delivered, deliver, key_of
@@ -29,16 +27,13 @@ ASLEEP: Final = 5
 """Liveness intervals between two checks, at least, after which the machine is taken to have slept."""
 
 _log = logging.getLogger(__name__)
-_quiet = logging.getLogger(f"{__name__}.apscheduler")
-"""APScheduler warns whenever a job is still at work when its next turn comes, which is as it should be here."""
-_quiet.setLevel(logging.ERROR)
 
 
 class Mirror(Protocol):
     """A copy of the runs elsewhere, kept up to date."""
 
-    def sync(self, store: Store, now_ms: int) -> int:
-        """Copy what changed; how many runs that were."""
+    def sync(self, store: Store, now_ms: int, link: Callable[[str], str | None]) -> int:
+        """Copy what changed; how many runs that were. `link` gives the address of a run's page by the run's id."""
         ...
 
 
@@ -73,8 +68,9 @@ class Jobs:
         self._keys = [key_of(channel) for channel in channels]
         self._since_ms = clock()
         self._checked_ms = self._since_ms
-        self._executor = _DaemonThreads()
-        self._scheduler = BackgroundScheduler(executors={"default": self._executor}, timezone=UTC, logger=_quiet)
+        self._work: dict[str, Callable[[], None]] = {}
+        self._threads: dict[str, threading.Thread] = {}
+        self._scheduler = BackgroundScheduler(timezone=UTC)
         self._add("liveness", self._liveness, settings.liveness_interval_s)
         for number, channel in enumerate(channels, start=1):  # a job each, so that one that hangs delays no other
             name = "delivery" if number == 1 else f"delivery-{number}"
@@ -98,7 +94,9 @@ class Jobs:
         """
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
-        self._executor.join(timeout_s)
+        end = time.monotonic() + timeout_s
+        for thread in tuple(self._threads.values()):
+            thread.join(max(0.0, end - time.monotonic()))
 
     def health(self) -> Mapping[str, JobHealth]:
         """How each job is doing, by name; a job that never ran is there too."""
@@ -106,17 +104,15 @@ class Jobs:
 
     def run(self, name: str) -> None:
         """Run a job once, now, on the caller's thread; a failure is logged and kept, never raised."""
-        self._jobs[name]()
-
-    @property
-    def _jobs(self) -> Mapping[str, Callable[[], None]]:
-        return {job.id: job.func for job in self._scheduler.get_jobs()}
+        self._work[name]()
 
     def _add(self, name: str, work: Callable[[], object], every_s: float) -> None:
         self._health[name] = JobHealth()
+        self._work[name] = functools.partial(self._guarded, name, work)
         self._scheduler.add_job(
-            lambda: self._guarded(name, work),
+            self._begin,
             "interval",
+            args=(name,),
             seconds=every_s,
             id=name,
             name=name,
@@ -125,6 +121,16 @@ class Jobs:
             coalesce=True,
             misfire_grace_time=None,
         )
+
+    def _begin(self, name: str) -> None:
+        """Run a job on a daemon thread of its own, unless it still runs.
+
+        The scheduler's pool would keep the process alive until every job ends, and a webhook may hang.
+        """
+        running = self._threads.get(name)
+        if running is None or not running.is_alive():
+            self._threads[name] = threading.Thread(target=self._work[name], name=f"job-{name}", daemon=True)
+            self._threads[name].start()
 
     def _guarded(self, name: str, work: Callable[[], object]) -> None:
         before = self._health[name]
@@ -170,7 +176,7 @@ class Jobs:
 
     def _sync(self) -> None:
         assert self._mirror is not None
-        self._mirror.sync(self._store, self._clock())
+        self._mirror.sync(self._store, self._clock(), self._link)
 
     def _compact(self) -> None:
         for run_id in self._store.compactable():
@@ -180,33 +186,4 @@ class Jobs:
         done = keep(self._store, Policy.of(self._settings), self._clock())
         if done != Kept():
             counts = len(done.deleted), len(done.thinned), len(done.purged)
-            _log.info("keeping: %d runs deleted, %d thinned, %d removed for good", *counts)
-
-
-class _DaemonThreads(BaseExecutor):  # type: ignore[misc]  # APScheduler has no types
-    """Runs each job on a daemon thread, so that a webhook that hangs cannot keep the server from ending."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._threads: set[threading.Thread] = set()
-
-    def join(self, timeout_s: float) -> None:
-        """Wait for the running jobs, `timeout_s` seconds at most."""
-        end = time.monotonic() + timeout_s
-        for thread in tuple(self._threads):
-            thread.join(max(0.0, end - time.monotonic()))
-
-    def _do_submit_job(self, job: object, run_times: Sequence[datetime]) -> None:
-        def work() -> None:
-            try:
-                events = run_job(job, job._jobstore_alias, run_times, self._logger.name)  # type: ignore[attr-defined]  # as APScheduler's own executors do
-            except BaseException:
-                self._run_job_error(job.id, *sys.exc_info()[1:])  # type: ignore[attr-defined]  # as above
-            else:
-                self._run_job_success(job.id, events)  # type: ignore[attr-defined]  # as above
-            finally:
-                self._threads.discard(threading.current_thread())
-
-        thread = threading.Thread(target=work, name=f"job-{job.id}", daemon=True)  # type: ignore[attr-defined]  # as above
-        self._threads.add(thread)
-        thread.start()
+            _log.info("retention: %d runs deleted, %d downsampled, %d purged", *counts)

@@ -27,6 +27,7 @@ from monitor.limits.texts import Note, cut, label, line, shown, text
 
 Data = Mapping[object, object]
 
+_ROLES: Final = ("train", "val", "goal")
 _RESUME: Final = ("never", "allow", "must")
 _ENDS: Final = (str(RunStatus.FINISHED), str(RunStatus.STOPPED), str(RunStatus.FAILED))
 _COUNTER: Final = 64
@@ -78,7 +79,24 @@ def _run(data: Data, note: Note) -> dict[str, object]:
         "resume": _one_of(data.get("resume"), _RESUME, "never", "run.resume", note),
         "heartbeat_s": _seconds(data.get("heartbeat_s"), note),
         "join": bool(data.get("join")),
+        "roles": _roles(data.get("roles"), note),
     }
+
+
+def _roles(value: object, note: Note) -> dict[str, str] | None:
+    """Which series the user named for which role."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        note("dropped", "roles", f"{shown(value)} is not a mapping", 1)
+        return None
+    found = {}
+    for role, name in islice(value.items(), MAX_ITEMS):
+        if role in _ROLES and isinstance(name, str) and name.strip():
+            found[str(role)] = line(name, MAX_NAME, f"roles.{role}", note)
+        else:
+            note("dropped", f"roles.{label(role)}", f"{shown(name)}; train, val and goal name a series", 1)
+    return found
 
 
 def _config(data: Data, note: Note) -> dict[str, object]:
@@ -175,7 +193,7 @@ def _weights(data: Data, note: Note) -> dict[str, object] | None:
     return {"step": number, "weights": kept}
 
 
-_RUN: Final = ("project", "name", "group", "config", "tags", "loss", "resume", "heartbeat_s", "join")
+_RUN: Final = ("project", "name", "group", "config", "tags", "loss", "resume", "heartbeat_s", "join", "roles")
 _KINDS: Final[Mapping[str, tuple[Callable[[Data, Note], dict[str, object] | None], tuple[str, ...]]]] = {
     "run": (_run, _RUN),
     "config": (_config, ()),

@@ -1,4 +1,4 @@
-"""MLflow: a mirror of runs, parameters, metrics and verdict tags in a tracking server."""
+"""MLflow: what a run looks like there, and a mirror of all runs in a tracking server."""
 
 from __future__ import annotations
 

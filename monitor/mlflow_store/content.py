@@ -1,41 +1,69 @@
-"""What a run looks like in MLflow: its parameters, metrics and tags, within MLflow's limits; pure.
+"""What a run looks like in MLflow: status, params, tags, metrics; pure, and the same for the mirror and the store.
 
-Limits: `mlflow/utils/validation.py` of MLflow 3.17.
+The verdict is in tags and metrics that MLflow's filters can ask for. A tag that has nothing to say is not there, and
+none is ever empty.
 """
 
 from __future__ import annotations
 
 import json
-import posixpath
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Final
 
-from monitor.domain import RunInfo, RunStatus, SeriesInfo, whole
-from monitor.roles import Role
+from monitor.domain import Checkpoint, Finding, FindingState, RunInfo, RunStatus, Severity, whole
+from monitor.importers.mlflow_runs import BEST, IMPORTED, OWN, SEVERITY, SKILL, is_ours
+from monitor.losses import skill
+from monitor.mlflow_store.names import MAX_PARAM, MAX_TAG, cut, free, safe_key
+from monitor.run.endings import INTERRUPTED
 
-MAX_KEY: Final = 250
-MAX_PARAM: Final = 6000
-MAX_TAG: Final = 8000
-MAX_EXPERIMENT: Final = 500
-_ROOM: Final = len(".non_finite")
-_BAD: Final = re.compile(r"[^/\w.\- :]")
+RUN_ID: Final = f"{OWN}run_id"
+"""The tag by which the MLflow run of one of ours is known; an import leaves out what has it."""
+NO_VALUE: Final = "true"
+"""What a tag without a value, such as a word of a list, is set to: MLflow can ask for it, but not for an empty one."""
 
-STATUS: Final[Mapping[RunStatus, str]] = {
+_STATUS: Final[Mapping[RunStatus, str]] = {
     RunStatus.RUNNING: "RUNNING",
     RunStatus.STALLED: "RUNNING",
     # Not "RUNNING", which would stay for ever; a run that comes back is set to running again.
     RunStatus.LOST: "KILLED",
     RunStatus.FINISHED: "FINISHED",
-    # It did what it was told and has a best step; that is no failure.
+    # It did what it was told and has a best step; that is not a failure.
     RunStatus.STOPPED: "FINISHED",
     RunStatus.FAILED: "FAILED",
 }
+_SEVERITY: Final[Mapping[Severity, float]] = {Severity.INFO: 1.0, Severity.WARNING: 2.0, Severity.CRITICAL: 3.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """All that is known of a run and shown in MLflow.
+
+    Attributes:
+        findings: of all rules, firing and resolved.
+        checkpoints: in the order in which they were saved.
+        capture: what was recorded of the run's surroundings.
+        page: address of the run's page on the dashboard; None where there is none.
+    """
+
+    run: RunInfo
+    findings: Sequence[Finding] = ()
+    checkpoints: Sequence[Checkpoint] = ()
+    capture: Mapping[str, object] = field(default_factory=dict)
+    page: str | None = None
+
+
+def status_of(run: RunInfo) -> str:
+    """MLflow's status of a run; one that was interrupted from the keyboard, or lost, is `KILLED`."""
+    if run.status is RunStatus.FAILED and run.error == INTERRUPTED:
+        return "KILLED"
+    return _STATUS[run.status]
 
 
 def end_ms(run: RunInfo) -> int | None:
     """When the run ended, or was last heard of if it is lost; None while it runs."""
-    if STATUS[run.status] == "RUNNING":
+    if status_of(run) == "RUNNING":
         return None
     return run.finished_ms or run.heartbeat_ms or run.last_point_ms or run.created_ms
 
@@ -53,103 +81,141 @@ def params_of(config: Mapping[str, object]) -> dict[str, str]:
     return found
 
 
-def metrics_of(series: Iterable[SeriesInfo], now_ms: int) -> list[dict[str, object]]:
-    """Last and best values: of a loss `<key>`, `<key>.best` at the step of the best, and `<key>.best_step`.
+def metric_names(keys: Sequence[str]) -> dict[str, str]:
+    """The name in MLflow of each series; two that MLflow cannot tell apart, or one that is called like ours, differ.
 
-    A series that is no loss has `<key>.min` and `<key>.max` in place of a best, because which one is good is unknown; a
-    learning rate, a gradient norm or a measurement of the machine has its last value alone. Values are over finite
-    points; `<key>.non_finite` counts the others where there are any.
-
-    Args:
-        series: the run's series; one without a finite value gives nothing.
-        now_ms: time stamp of metrics whose series has none.
+    >>> metric_names(["val/loss", "acc@5", "acc_5", "monitor.skill"])
+    {'val/loss': 'val/loss', 'acc@5': 'acc_5', 'acc_5': 'acc_5_2', 'monitor.skill': 'monitor.skill_2'}
     """
-    metrics: dict[str, dict[str, object]] = {}
-    infos = list(series)
+    taken: dict[str, object] = dict.fromkeys((SEVERITY, SKILL, BEST))
     names: dict[str, str] = {}
-    for info in infos:
-        names[free(safe_key(info.key, room=_ROOM), names)] = info.key
-
-    def add(name: str, value: float | None, step: int | None, info: SeriesInfo) -> None:
-        if value is not None:
-            time_ms = info.last_time_ms or now_ms
-            metrics[name] = {"key": name, "value": value, "timestamp": time_ms, "step": step or 0}
-
-    for info, name in zip(infos, names, strict=True):
-        extremes = _extremes(info)
-        # A series that the user called `val/loss.best` keeps its name, and ours yields.
-        for suffix, (value, step) in extremes.items():
-            add(free(name + suffix, names), value, step, info)
-        add(name, info.last, info.last_step, info)
-    return list(metrics.values())
+    for key in keys:
+        names[key] = free(safe_key(key), taken)
+        taken[names[key]] = None
+    return names
 
 
-def _extremes(info: SeriesInfo) -> dict[str, tuple[float | None, int | None]]:
-    broken = info.nan_count + info.inf_count
-    return _best(info) | ({".non_finite": (broken, info.last_step)} if broken else {})
+def metrics_of(subject: Subject) -> dict[str, float]:
+    """The verdict in numbers.
 
-
-def _best(info: SeriesInfo) -> dict[str, tuple[float | None, int | None]]:
-    if info.role in (Role.TRAIN, Role.VAL, Role.PART):
-        return {".best": (info.min, info.min_step), ".best_step": (info.min_step, info.min_step)}
-    if info.role is Role.UNMAPPED:
-        return {".min": (info.min, info.min_step), ".max": (info.max, info.max_step)}
-    return {}
-
-
-def tags_of(run: RunInfo) -> dict[str, str]:
-    """The run's own tags, and the verdict under `monitor.…`; what is unknown is "", so that an old value goes."""
-    rec = run.recommendation
-    ours = {
-        "monitor.run_id": run.id,
-        "monitor.project": run.project,
-        "monitor.group": run.group,
-        "monitor.status": run.status,
-        "monitor.verdict": run.verdict,
-        "monitor.headline": run.headline,
-        "monitor.action": rec.action,
-        "monitor.reason": rec.reason,
-        "monitor.best_step": whole(rec.best_step),
-        "monitor.best_val_loss": rec.best_val_loss,
-        "monitor.first_stop_step": whole(rec.first_stop_step),
-        "monitor.stop_step": whole(rec.stop_step),
-        "monitor.stop_requested": run.stop_requested,
-        "monitor.attempt": run.attempt,
-        "monitor.error": run.error,
-    }
-    tags = {safe_key(key): cut(str(value), MAX_TAG) for key, value in run.tags.items()}
-    return tags | {key: "" if value is None else cut(str(value), MAX_TAG) for key, value in ours.items()}
-
-
-def safe_key(key: str, *, room: int = 0) -> str:
-    """A name that MLflow takes: its characters, no path that could be written otherwise, at most 250 of them.
-
-    Args:
-        key: the name.
-        room: characters to leave free at the end.
-
-    >>> [safe_key(k) for k in ("val/loss", "acc@5", "/a//b/", "..")]
-    ['val/loss', 'acc_5', 'a.b', '_']
+    `monitor.severity` is that of the worst finding that fires: 3 critical, 2 warning, 1 info, 0 none. `monitor.skill`
+    is 0 at chance and 1 at the loss's floor, where both are known. `best/val_loss` is the lowest validation loss
+    (training loss where there is no validation).
     """
-    name = _BAD.sub("_", key)
-    if name != posixpath.normpath(name) or name.startswith(("/", "..")) or name in ("", "."):
-        name = re.sub(r"[/.]*/[/.]*", ".", name).strip("./") or "_"
-    return name[: MAX_KEY - room].rstrip("/") or "_"
+    firing = [_SEVERITY[finding.severity] for finding in subject.findings if finding.state is FindingState.FIRING]
+    found = {SEVERITY: max(firing, default=0.0)}
+    best = subject.run.recommendation.best_val_loss
+    if best is not None:
+        found[BEST] = best
+        score = skill(subject.run.loss, best) if subject.run.loss else None
+        if score is not None:
+            found[SKILL] = score
+    return found
 
 
-def free(key: str, taken: Mapping[str, object]) -> str:
-    """The key, or the first of `key_2`, `key_3`, … that is not taken."""
-    if key not in taken:
-        return key
-    n = 2
-    while f"{key[: MAX_KEY - 16]}_{n}" in taken:
-        n += 1
-    return f"{key[: MAX_KEY - 16]}_{n}"
+def tags_of(subject: Subject) -> dict[str, str]:
+    """The run's own tags, the verdict under `monitor.…`, and where the run came from as MLflow has it."""
+    own: dict[str, str] = {}
+    for key, value in subject.run.tags.items():
+        text = cut(str(value), MAX_TAG)
+        own[free(safe_key(key), own)] = text if text.strip() else NO_VALUE
+    return _source(subject.capture) | own | verdict_tags(subject)
 
 
-def cut(text: str, limit: int) -> str:
-    """The text, cut to the limit with "…" at its end."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+def marks_of(subject: Subject) -> dict[str, str]:
+    """The verdict as tags of a run that MLflow had first, and that was imported from there: it is not a mirror."""
+    found = {name: text for name, text in verdict_tags(subject).items() if name != RUN_ID}
+    return found | {IMPORTED: subject.run.id}
+
+
+def verdict_tags(subject: Subject) -> dict[str, str]:
+    """The verdict: `monitor.verdict`, `monitor.state`, `monitor.action`, `monitor.best_step` and so on.
+
+    `monitor.<rule>` is `true` while a finding of this rule fires and `false` once it is resolved; a rule that never
+    fired has no tag. MLflow's filters know no OR and no IN for tags: each question needs a tag of its own.
+    """
+    run, rec = subject.run, subject.run.recommendation
+    found: dict[str, object] = {
+        rule: "true" if firing else "false" for rule, firing in _by_rule(subject.findings).items()
+    }
+    found |= {
+        "run_id": run.id,
+        "group": run.group,
+        "state": run.status,
+        "verdict": run.verdict,
+        "headline": run.headline,
+        "action": rec.action,
+        "reason": rec.reason,
+        "best_step": whole(rec.best_step),
+        "first_stop_step": whole(rec.first_stop_step),
+        "stop_step": whole(rec.stop_step),
+        "stop_requested": run.stop_requested,
+        "attempt": run.attempt if run.attempt > 1 else None,
+        "error": run.error,
+        "page": subject.page,
+        **_checkpoints(subject),
+    }
+    texts = {safe_key(OWN + name): "" if value is None else cut(str(value), MAX_TAG) for name, value in found.items()}
+    return {name: text for name, text in texts.items() if text.strip()}
+
+
+def stale(there: Mapping[str, str], wanted: Mapping[str, str]) -> tuple[str, ...]:
+    """The tags of ours that are there and say what does not hold any more."""
+    return tuple(name for name in there if is_ours(name) and name not in wanted)
+
+
+def _by_rule(findings: Sequence[Finding]) -> dict[str, bool]:
+    found: dict[str, bool] = {}
+    for finding in findings:
+        found[finding.rule] = found.get(finding.rule, False) or finding.state is FindingState.FIRING
+    return found
+
+
+def _checkpoints(subject: Subject) -> dict[str, object]:
+    """The last checkpoint, the one nearest to the best step that is not behind it, and all of them, newest first."""
+    saved, best = subject.checkpoints, subject.run.recommendation.best_step
+    if not saved:
+        return {}
+    before = [checkpoint for checkpoint in saved if best is not None and checkpoint.step <= best]
+    lines = [f"{checkpoint.step} {checkpoint.path}" for checkpoint in reversed(saved)]
+    return {
+        "checkpoint.last": saved[-1].path,
+        "checkpoint.best": max(before, key=lambda checkpoint: checkpoint.step).path if before else None,
+        "checkpoints": "\n".join(_fitting(lines)),
+    }
+
+
+def _fitting(lines: Sequence[str]) -> list[str]:
+    """As many lines as a tag holds; the last one says how many more there are."""
+    if sum(len(line) + 1 for line in lines) <= MAX_TAG:
+        return list(lines)
+    room, kept = MAX_TAG - len("and 1000000 more"), []
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    return [*kept, f"and {len(lines) - len(kept)} more"]
+
+
+def _source(capture: Mapping[str, object]) -> dict[str, str]:
+    """`mlflow.user` and `mlflow.source.*`, from what was recorded.
+
+    >>> _source({"argv": ["/bin/python", "train.py", "--lr", "1"], "user": "anna"})
+    {'mlflow.user': 'anna', 'mlflow.source.name': 'train.py', 'mlflow.source.type': 'LOCAL'}
+    """
+    argv, git = capture.get("argv"), capture.get("git")
+    words = [str(word) for word in argv] if isinstance(argv, list) else []
+    git = git if isinstance(git, Mapping) else {}
+    name = next((word for word in words[1:] if PurePath(word).suffix == ".py"), words[1] if len(words) > 1 else None)
+    found = {
+        "mlflow.user": capture.get("user"),
+        "mlflow.source.name": name,
+        "mlflow.source.type": "LOCAL" if name else None,
+        "mlflow.source.git.commit": git.get("commit"),
+        "mlflow.source.git.branch": git.get("branch"),
+    }
+    return {key: cut(str(value), MAX_TAG) for key, value in found.items() if value and str(value).strip()}
 
 
 def _leaves(prefix: str, value: object) -> Iterator[tuple[str, object]]:

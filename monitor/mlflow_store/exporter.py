@@ -1,25 +1,38 @@
-"""Mirrors runs to an MLflow tracking server: what changed since the last copy, again and again, to the same MLflow run.
+"""Mirrors runs to an MLflow tracking server: whole histories, and the verdict in tags and metrics.
 
-The mirror never writes a point of a history: MLflow gets the last and the best value of every series as they change. A
-copy can be cut short anywhere and done again: the MLflow run is found by its tag `monitor.run_id`, params are only ever
-added, and the same metric at the same step and time is one metric. A run that cannot be copied, for whatever reason,
-keeps no other from it, and is tried again.
+Each run is copied again and again to the same MLflow run, found by its tag `monitor.run_id`. How many points of each
+series are there is noted after every batch. A copy may be cut short anywhere: what was sent but not noted is sent
+again, and MLflow drops points that it has. A run that cannot be copied, for whatever reason, keeps no other from it,
+and is tried again.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from monitor.domain import RunInfo, SeriesInfo
+from monitor.domain import Checkpoint, Finding, RunInfo
 from monitor.errors import MlflowRefused, ServerUnreachable, StoreError
-from monitor.mlflow_store import content
-from monitor.mlflow_store.rest import MlflowServer
+from monitor.mlflow_store import content, history
+from monitor.mlflow_store.history import TARGET
+from monitor.mlflow_store.names import MAX_EXPERIMENT, MAX_TAG, cut, plain, safe_key
+from monitor.mlflow_store.note import NOTE, note_of
+from monitor.mlflow_store.rest import Metric, MlflowServer
 
-TARGET: Final = "mlflow"
-"""What the store calls this copy."""
-PAGE: Final = 100
+REFUSED: Final = "monitor.not_mirrored"
+"""The tag that names what MLflow did not take."""
+PAGE: Final = 1000
+BUDGET_S: Final = 0.5
+"""Seconds that one call of `sync` spends on runs that are over, at most, so that the live ones are never late and the
+MLflow server has time for others."""
+AT_ONCE: Final = 8
+"""Live runs that are copied at the same time."""
+SAMPLE: Final = 20
+"""Runs that are looked for to tell whether MLflow is the one that was mirrored to before."""
 FIRST_RETRY_MS: Final = 10_000
 """Wait before a run that could not be copied is tried again; it doubles with every failure."""
 LAST_RETRY_MS: Final = 3_600_000
@@ -30,13 +43,13 @@ MOST: Final = 1000
 _log = logging.getLogger(__name__)
 
 
-class Changes(Protocol):
+class Changes(history.Arrivals, Protocol):
     """What the mirror needs of the store."""
 
     def changed_runs(
         self, target: str, limit: int = 100, *, without: Collection[str] = ()
     ) -> tuple[tuple[RunInfo, str | None], ...]:
-        """Runs that changed since they were exported, each with its id over there; but for some of them."""
+        """Runs that changed since they were exported, the live ones first, each with its id over there."""
         ...
 
     def exported(self, run_id: str, target: str, version: int, external_id: str | None) -> None:
@@ -47,9 +60,43 @@ class Changes(Protocol):
         """Put down the id that a run has over there, unless another server was first; the id that is put down."""
         ...
 
-    def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
-        """The run's series."""
+    def mirrored_ids(self, target: str, limit: int) -> tuple[str, ...]:
+        """The ids over there of the newest runs."""
         ...
+
+    def mirror_again(self, target: str) -> None:
+        """Take every run for changed."""
+        ...
+
+    def findings(self, run_id: str) -> tuple[Finding, ...]:
+        """What the rules found in the run."""
+        ...
+
+    def checkpoints(self, run_id: str) -> tuple[Checkpoint, ...]:
+        """What the run saved."""
+        ...
+
+    def capture(self, run_id: str) -> Mapping[str, object]:
+        """What was recorded of the run's surroundings."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Turn:
+    """One run's turn to be copied.
+
+    Attributes:
+        known: its id in MLflow; None where it was never there.
+        page: address of its page on the dashboard.
+        more: whether there is time for another batch of points.
+    """
+
+    store: Changes
+    run: RunInfo
+    known: str | None
+    now_ms: int
+    page: str | None
+    more: Callable[[], bool]
 
 
 class Exporter:
@@ -57,6 +104,7 @@ class Exporter:
 
     Args:
         tracking_uri: the server's address, http or https.
+        budget_s: as `BUDGET_S`.
 
     Attributes:
         failing: how often each run that cannot be copied was tried, by id.
@@ -65,56 +113,94 @@ class Exporter:
         SettingsError: the address is not http or https.
     """
 
-    def __init__(self, tracking_uri: str) -> None:
+    def __init__(self, tracking_uri: str, *, budget_s: float = BUDGET_S) -> None:
         self._server = MlflowServer(tracking_uri)
+        self._budget_s = budget_s
         self._experiments: dict[str, str] = {}
         self.failing: dict[str, int] = {}
         self._again_ms: dict[str, int] = {}
+        self._visits: dict[str, int] = {}
+        self._known_server = False
 
     def close(self) -> None:
         """Close the connections."""
         self._server.close()
 
-    def sync(self, store: Changes, now_ms: int) -> int:
-        """Copy every run that changed.
+    def sync(self, store: Changes, now_ms: int, link: Callable[[str], str | None] = lambda _: None) -> int:
+        """Copy what changed of every live run, and of as many others as there is time for, but of one at least.
 
         Args:
             store: where the runs are.
             now_ms: milliseconds since the epoch.
+            link: the address of a run's page by the run's id.
 
         Returns:
-            How many runs were copied.
+            How many runs were copied, in whole or in part; 0 where there is nothing to do.
 
         Raises:
             ServerUnreachable: MLflow is not there; what was not copied yet is still marked as changed.
         """
-        copied = 0
-        while True:
-            later = [run_id for run_id, at in self._again_ms.items() if at > now_ms]
-            page = store.changed_runs(TARGET, PAGE, without=later)
-            for run, known in page:
-                try:
-                    external = self._copy(store, run, known, now_ms)
-                except MlflowRefused as error:
-                    # One run that MLflow will not take must not keep the others from it. Its next change is tried.
-                    _log.warning("run %s (%s) is not mirrored: %s", run.id, run.name, error)
-                    external = known
-                    self._experiments.clear()
-                except StoreError:
-                    raise
-                except Exception as error:
-                    down = isinstance(error, ServerUnreachable) and not self._server.answers()
-                    if down or len(self._again_ms) >= MOST:
-                        raise
-                    self._put_off(run, error, now_ms)
-                    continue
-                else:
-                    copied += 1
-                store.exported(run.id, TARGET, run.version, external)
-                self.failing.pop(run.id, None)
-                self._again_ms.pop(run.id, None)
-            if len(page) < PAGE:
-                return copied
+        if not self._known_server:
+            self._look_at_server(store)
+        later = [run_id for run_id, at in self._again_ms.items() if at > now_ms]
+        changed = store.changed_runs(TARGET, PAGE, without=later)
+        end = time.monotonic() + self._budget_s
+
+        def more() -> bool:
+            return time.monotonic() < end
+
+        def turn(run: RunInfo, known: str | None) -> _Turn:
+            return _Turn(store=store, run=run, known=known, now_ms=now_ms, page=link(run.id), more=more)
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            copied = sum(pool.map(self._try, [turn(run, known) for run, known in changed if not run.status.over]))
+        # Of the runs that are over, a long one takes turns with the others.
+        over = [row for row in changed if row[0].status.over]
+        for run, known in sorted(over, key=lambda row: self._visits.get(row[0].id, 0)):
+            if copied and not more():
+                break
+            copied += self._try(turn(run, known))
+        return copied
+
+    def _look_at_server(self, store: Changes) -> None:
+        """Begin from the start where this is another MLflow than before, or one whose database is new."""
+        ids = store.mirrored_ids(TARGET, SAMPLE)
+        if ids and not any(self._server.run(known) for known in ids):
+            _log.warning(
+                "MLflow at %s has none of the runs that were mirrored: all are copied again", self._server.name
+            )
+            store.mirror_again(TARGET)
+        self._known_server = True
+
+    def _try(self, turn: _Turn) -> bool:
+        """Copy a run; False where that failed."""
+        run = turn.run
+        try:
+            external, whole = self._copy(turn)
+        except MlflowRefused as error:
+            # One run that MLflow will not take must not keep the others from it. Its next change is tried.
+            _log.warning("run %s (%s) is not mirrored: %s", run.id, run.name, error)
+            external, whole = turn.known, True
+            self._experiments.clear()
+            done = False
+        except StoreError:
+            raise
+        except Exception as error:
+            down = isinstance(error, ServerUnreachable) and not self._server.answers()
+            if down or len(self._again_ms) >= MOST:
+                raise
+            self._put_off(run, error, turn.now_ms)
+            return False
+        else:
+            done = True
+        self.failing.pop(run.id, None)
+        self._again_ms.pop(run.id, None)
+        if whole:
+            turn.store.exported(run.id, TARGET, run.version, external)
+            self._visits.pop(run.id, None)
+        else:
+            self._visits[run.id] = self._visits.get(run.id, 0) + 1
+        return done
 
     def _put_off(self, run: RunInfo, error: Exception, now_ms: int) -> None:
         """Try a run again later; the others go on."""
@@ -128,44 +214,88 @@ class Exporter:
         )
         self._experiments.clear()
 
-    def _copy(self, store: Changes, run: RunInfo, known: str | None, now_ms: int) -> str | None:
-        """Bring the MLflow run up to date; its id, or None where somebody deleted it or its experiment."""
+    def _copy(self, turn: _Turn) -> tuple[str | None, bool]:
+        """Bring the MLflow run up to date; its id, and whether all of the run is there.
+
+        The id is None where somebody deleted the MLflow run or its experiment.
+        """
+        store, run, known, now_ms = turn.store, turn.run, turn.known, turn.now_ms
+        subject = content.Subject(
+            run=run,
+            findings=store.findings(run.id),
+            checkpoints=store.checkpoints(run.id),
+            capture=store.capture(run.id),
+            page=turn.page,
+        )
+        original = self._original(subject.capture)
+        if original is not None:
+            marks = content.marks_of(subject)
+            metrics, changed = _changes(original, marks, subject, now_ms)
+            self._server.log(str(original["info"]["run_id"]), metrics=metrics, tags=changed)
+            self._clear(original, marks)
+            return known, True
         found = (self._server.run(known) if known else None) or self._find_or_create(store, run, known)
         if found is None or found["info"].get("lifecycle_stage") == "deleted":
-            return known
+            return known, True
         external = str(found["info"]["run_id"])
+        if known is not None and external != known:
+            store.mirrored_as(run.id, TARGET, external, instead_of=known)
+        tags = content.tags_of(subject) | self._params(run, found, external)
+        note = note_of(subject, _tags(found).get(NOTE))
+        if REFUSED in _tags(found):
+            tags[REFUSED] = _tags(found)[REFUSED]
+        metrics, changed = _changes(found, tags | ({} if note is None else {NOTE: note}), subject, now_ms)
+        sent = history.send(store, self._server, run.id, external, metrics=metrics, tags=changed, more=turn.more)
+        if sent.refused:
+            self._name_refused(run, external, tags, sent.refused)
+        self._clear(found, tags)
+        self._set_status(run, found["info"], external)
+        return external, sent.whole
+
+    def _name_refused(self, run: RunInfo, external: str, tags: Mapping[str, str], refused: Sequence[str]) -> None:
+        names = dict.fromkeys([*filter(None, tags.get(REFUSED, "").split(", ")), *refused])
+        self._server.log(external, tags={REFUSED: cut(", ".join(names), MAX_TAG)})
+        _log.warning("run %s (%s): MLflow does not take %s", run.id, run.name, ", ".join(refused)[:500])
+
+    def _original(self, capture: Mapping[str, object]) -> Mapping[str, Any] | None:
+        """The run of this MLflow that ours was imported from: it has its points, and needs the verdict alone."""
+        imported = capture.get("imported")
+        origin = str(imported.get("origin", "")) if isinstance(imported, Mapping) else ""
+        found = self._server.run(origin.removeprefix("mlflow:")) if origin.startswith("mlflow:") else None
+        return found if found is not None and found["info"].get("lifecycle_stage") != "deleted" else None
+
+    def _clear(self, found: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+        """Take away the tags of ours that do not hold any more."""
+        for key in content.stale(_tags(found), tags):
+            self._server.delete_tag(str(found["info"]["run_id"]), key)
+
+    def _params(self, run: RunInfo, found: Mapping[str, Any], external: str) -> dict[str, str]:
+        """Add the params that are new; tags that say which ones have changed, as MLflow never lets a param change."""
         there = {str(p["key"]): str(p["value"]) for p in found.get("data", {}).get("params", [])}
         wanted = content.params_of(run.config)
-        tags = content.tags_of(run)
-        changed = [key for key, value in wanted.items() if there.get(key, value) != value]
-        if changed:
-            # MLflow never lets a param change; say so instead of failing.
-            tags["monitor.params_changed"] = content.cut(", ".join(changed), content.MAX_TAG)
-            tags |= {
-                content.safe_key(f"monitor.param.{key}"): content.cut(wanted[key], content.MAX_TAG) for key in changed
-            }
-        self._server.log(
-            external,
-            content.metrics_of(store.series(run.id), now_ms),
-            [{"key": key, "value": value} for key, value in wanted.items() if key not in there],
-            [{"key": key, "value": value} for key, value in tags.items()],
-        )
-        self._set_status(run, found["info"], external)
-        return external
+        new = {key: value for key, value in wanted.items() if plain(key) not in there}
+        refused = {name.removeprefix("param ") for name in self._server.log(external, params=new)}
+        changed = [
+            key for key, value in wanted.items() if key in refused or there.get(plain(key), value) != plain(value)
+        ]
+        if not changed:
+            return {}
+        tags = {safe_key(f"monitor.param.{key}"): cut(wanted[key], MAX_TAG) or '""' for key in changed}
+        return {"monitor.params_changed": cut(", ".join(changed), MAX_TAG), **tags}
 
     def _find_or_create(self, store: Changes, run: RunInfo, known: str | None) -> Mapping[str, Any] | None:
         """The MLflow run, made where there is none; of two servers that both make one, the second deletes its own."""
         experiment = self._experiment(run.project)
         if experiment is None:
             return None
-        found = self._server.find_run(experiment, "monitor.run_id", run.id)
+        found = self._server.find_run(experiment, content.RUN_ID, run.id)
         if found is not None:
             return found
         data = {
             "experiment_id": experiment,
-            "run_name": run.name,
+            "run_name": plain(run.name),
             "start_time": run.created_ms,
-            "tags": [{"key": "monitor.run_id", "value": run.id}],
+            "tags": [{"key": content.RUN_ID, "value": run.id}],
         }
         created: dict[str, Any] = self._server.call("POST", "runs/create", data)["run"]
         mine = str(created["info"]["run_id"])
@@ -176,7 +306,7 @@ class Exporter:
         return self._server.run(first)
 
     def _experiment(self, project: str) -> str | None:
-        name = content.cut(project, content.MAX_EXPERIMENT)
+        name = plain(cut(project, MAX_EXPERIMENT))
         if name not in self._experiments:
             found = self._server.experiment(name)
             if found is None:
@@ -185,11 +315,28 @@ class Exporter:
         return self._experiments[name]
 
     def _set_status(self, run: RunInfo, info: Mapping[str, Any], external: str) -> None:
-        status, end = content.STATUS[run.status], content.end_ms(run)
-        same = info.get("status") == status and info.get("run_name") == run.name
+        status, end, name = content.status_of(run), content.end_ms(run), plain(run.name)
+        same = info.get("status") == status and info.get("run_name") == name
         if same and (end is None or int(info.get("end_time") or 0) == end):
             return
-        data: dict[str, object] = {"run_id": external, "status": status, "run_name": run.name}
+        data: dict[str, object] = {"run_id": external, "status": status, "run_name": name}
         if end is not None:
             data["end_time"] = end
         self._server.call("POST", "runs/update", data)
+
+
+def _tags(found: Mapping[str, Any]) -> dict[str, str]:
+    tags: Sequence[Mapping[str, Any]] = found.get("data", {}).get("tags", [])
+    return {str(tag["key"]): str(tag.get("value", "")) for tag in tags}
+
+
+def _changes(
+    found: Mapping[str, Any], tags: Mapping[str, str], subject: content.Subject, now_ms: int
+) -> tuple[list[Metric], dict[str, str]]:
+    """The numbers and tags that the MLflow run has not got yet."""
+    there = _tags(found)
+    numbers = {str(metric["key"]): metric["value"] for metric in found.get("data", {}).get("metrics", [])}
+    # All at one step: of two values MLflow shows the one of the higher step, and a run may be resumed at a lower.
+    wanted = content.metrics_of(subject).items()
+    metrics = [Metric(key, value, now_ms, 0) for key, value in wanted if numbers.get(key) != value]
+    return metrics, {key: text for key, text in tags.items() if there.get(key) != plain(text)}

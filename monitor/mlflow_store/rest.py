@@ -8,19 +8,28 @@ Source: https://mlflow.org/docs/latest/rest-api.html
 
 from __future__ import annotations
 
+import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
 
 from monitor.errors import MlflowRefused, ServerUnreachable, SettingsError
+from monitor.mlflow_store.names import cut, plain
 
 TIMEOUT_S: Final = 10.0
 """Seconds that one call may take."""
-_METRICS: Final = 1000
+ENTITIES: Final = 1000
+"""Metrics, params and tags of one `log-batch`, at most."""
 _NAMED: Final = 100
-"""Params, and tags, of one `log-batch`, at most; with the metrics 1000 of everything."""
+"""Params, and tags, of one `log-batch`, at most."""
+_BYTES: Final = 900_000
+"""Of one `log-batch`; MLflow says 1 MB."""
+_SHORTER: Final = (5000, 500, 250)
+"""What older versions and other makers of MLflow take of a text that this one takes in full."""
 
 
 class MlflowServer:
@@ -37,7 +46,9 @@ class MlflowServer:
     def __init__(self, uri: str) -> None:
         url = httpx.URL(uri)
         if url.scheme not in ("http", "https") or not url.host:
-            raise SettingsError("mlflow_tracking_uri", f"{uri} is no http address", "name a server: http://host:port")
+            raise SettingsError(
+                "mlflow_tracking_uri", f"{uri} is not an http address", "name a server: http://host:port"
+            )
         user, password = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
         token = os.environ.get("MLFLOW_TRACKING_TOKEN")
         self.name = str(url.copy_with(username=None, password=None)).rstrip("/")
@@ -67,7 +78,6 @@ class MlflowServer:
             MlflowRefused: MLflow says that the call itself is wrong.
             ServerUnreachable: nobody answers, or the server is in trouble; worth another try.
         """
-        data = {name: _clean(value) for name, value in data.items()}
         try:
             given: dict[str, Any] = {"params": data} if method == "GET" else {"json": data}
             response = self._http.request(method, path, **given)
@@ -134,31 +144,114 @@ class MlflowServer:
     def log(
         self,
         run_id: str,
-        metrics: Sequence[Mapping[str, object]],
-        params: Sequence[Mapping[str, str]],
-        tags: Sequence[Mapping[str, str]],
-    ) -> None:
-        """Log any number of each, in as few batches as MLflow's limits allow."""
-        for m, p, t in _batches(metrics, params, tags):
-            self.call("POST", "runs/log-batch", {"run_id": run_id, "metrics": m, "params": p, "tags": t})
+        *,
+        metrics: Sequence[Metric] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> tuple[str, ...]:
+        """Log any number of each, in as few batches as MLflow's limits allow.
+
+        What is refused is sent in halves, and a text that is refused alone is cut, so that one value that this MLflow
+        does not take keeps no other from it.
+
+        Returns:
+            What was refused at last, such as "param lr".
+
+        Raises:
+            MlflowRefused: MLflow takes nothing for this run, which was deleted perhaps.
+        """
+        items = [_Item("metrics", metric.to_json()) for metric in metrics]
+        items += [_Item("params", {"key": plain(k), "value": plain(v)}) for k, v in (params or {}).items()]
+        items += [_Item("tags", {"key": plain(k), "value": plain(v)}) for k, v in (tags or {}).items()]
+        return tuple(left for batch in _batches(items) for left in self._log(run_id, batch))
+
+    def _log(self, run_id: str, batch: Sequence[_Item]) -> Iterator[str]:
+        try:
+            self._log_batch(run_id, batch)
+        except MlflowRefused:
+            self._log_batch(run_id, ())  # where this is refused too, the run is what is wrong
+        else:
+            return
+        if len(batch) > 1:
+            half = len(batch) // 2
+            yield from self._log(run_id, batch[:half])
+            yield from self._log(run_id, batch[half:])
+        elif not self._log_shorter(run_id, batch[0]):
+            yield f"{batch[0].kind.removesuffix('s')} {batch[0].data['key']}"
+
+    def _log_shorter(self, run_id: str, item: _Item) -> bool:
+        text = item.data["value"]
+        for limit in _SHORTER:
+            if isinstance(text, str) and item.kind != "metrics" and len(text) > limit:
+                try:
+                    self._log_batch(run_id, [_Item(item.kind, {**item.data, "value": cut(text, limit)})])
+                except MlflowRefused:
+                    continue
+                return True
+        return False
+
+    def _log_batch(self, run_id: str, batch: Sequence[_Item]) -> None:
+        kinds = {kind: [item.data for item in batch if item.kind == kind] for kind in ("metrics", "params", "tags")}
+        self.call("POST", "runs/log-batch", {"run_id": run_id, **kinds})
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Delete a tag; one that is not there is no error."""
+        try:
+            self.call("POST", "runs/delete-tag", {"run_id": run_id, "key": key})
+        except MlflowRefused as error:
+            if error.code != "RESOURCE_DOES_NOT_EXIST":
+                raise
 
 
-def _batches(
-    metrics: Sequence[Mapping[str, object]], params: Sequence[Mapping[str, str]], tags: Sequence[Mapping[str, str]]
-) -> Iterator[tuple[Sequence[Mapping[str, object]], Sequence[Mapping[str, str]], Sequence[Mapping[str, str]]]]:
-    room = _METRICS - 2 * _NAMED
-    while metrics or params or tags:
-        yield metrics[:room], params[:_NAMED], tags[:_NAMED]
-        metrics, params, tags = metrics[room:], params[_NAMED:], tags[_NAMED:]
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One point of a metric.
+
+    Attributes:
+        value: NaN and infinities are sent as such; MLflow keeps NaN, and ±1.797e308 for the infinities.
+        time_ms: milliseconds since the epoch.
+    """
+
+    key: str
+    value: float
+    time_ms: int
+    step: int
+
+    def to_json(self) -> dict[str, object]:
+        """As `log-batch` has it; JSON has no NaN, but Protobuf's takes its name."""
+        value = self.value if math.isfinite(self.value) else _SPECIAL[str(self.value)]
+        return {"key": plain(self.key), "value": value, "timestamp": self.time_ms, "step": self.step}
 
 
-def _clean(value: object) -> object:
-    """Data whose texts can be sent and stored: no NUL, no half of a surrogate pair."""
-    if isinstance(value, str):
-        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-    if isinstance(value, Mapping):
-        return {key: _clean(inner) for key, inner in value.items()}
-    return [_clean(inner) for inner in value] if isinstance(value, Sequence) else value
+_SPECIAL: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    kind: str
+    data: Mapping[str, object]
+
+
+def _batches(items: Sequence[_Item]) -> Iterator[list[_Item]]:
+    """Cut into batches within all bounds; those of params and tags first, and filled up with metrics."""
+    left = sorted(items, key=lambda item: item.kind == "metrics")
+    while left:
+        batch: list[_Item] = []
+        rest: list[_Item] = []
+        room, named = _BYTES, {"params": _NAMED, "tags": _NAMED, "metrics": ENTITIES}
+        for at, item in enumerate(left):
+            size = len(json.dumps(item.data)) + 2
+            if batch and (room < size or len(batch) == ENTITIES):
+                rest += left[at:]
+                break
+            if not named[item.kind]:
+                rest.append(item)
+                continue
+            named[item.kind] -= 1
+            room -= size
+            batch.append(item)
+        yield batch
+        left = rest
 
 
 def _error(response: httpx.Response) -> tuple[str, str]:

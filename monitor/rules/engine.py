@@ -150,12 +150,10 @@ class Engine:
         if not self._names.issuperset(new.slots):
             changes += without(new, self._names, self.config)
             settle(new, Features(new, new.last_step))
-        if points.part is not None or new.parts is not None:
-            self._with_parts(new, points, changes)
-        elif len(points) == 1:
-            self._one(new, int(points.role[0]), float(points.step[0]), float(points.value[0]), changes)
+        if points.goal is None:
+            self._losses(new, points, changes)
         else:
-            self._take(new, points.role, points.step, points.value, changes)
+            self._with_goal(new, points, changes)
         verdict = verdict_of(new)
         return Update(
             new,
@@ -185,6 +183,42 @@ class Engine:
             counts=state.counts,
             regimes=regimes_of(Features(state, state.last_step)),
         )
+
+    def _losses(self, state: State, points: EnginePoints, changes: list[Finding]) -> None:
+        """Points of anything but the goal."""
+        if points.part is not None or state.parts is not None:
+            self._with_parts(state, points, changes)
+        elif len(points) == 1:
+            self._one(state, int(points.role[0]), float(points.step[0]), float(points.value[0]), changes)
+        else:
+            self._take(state, points.role, points.step, points.value, changes)
+
+    def _with_goal(self, state: State, points: EnginePoints, changes: list[Finding]) -> None:
+        """Points among which there are some of the goal: the others are taken in up to where a bucket of it closes."""
+        assert points.goal is not None
+        name, rises = points.goal
+        of_goal = points.role == ROLE_CODES[Role.GOAL]
+        at = np.flatnonzero(of_goal)
+        others, done = points.at(np.flatnonzero(~of_goal)), 0
+        goal = state.own_goal(name, rises=rises)
+        rows = zip(at.tolist(), points.step[at].tolist(), points.value[at].tolist(), strict=True)
+        for passed, (row, step, value) in enumerate(rows):
+            if not (math.isfinite(step) and math.isfinite(value)) or not _in_turn(state, goal.curve, step):
+                continue
+            if goal.curve.push(goal.shown(value), step) == BUCKET:
+                self._losses(state, others.at(slice(done, row - passed)), changes)
+                done = row - passed
+                self._check_goal(state, step, changes)
+        if done < len(others):
+            self._losses(state, others.at(slice(done, None)), changes)
+        state.advice = None
+
+    def _check_goal(self, state: State, step: float, changes: list[Finding]) -> None:
+        """Ask the rules that read the goal, after a bucket of it closed."""
+        run = Features(state, step)
+        state.said = None
+        self._ask(self._asked[ROLE_CODES[Role.GOAL], True], run, state, changes)
+        settle(state, run)
 
     def _with_parts(self, state: State, points: EnginePoints, changes: list[Finding]) -> None:
         """Points among which there are parts: the curves take in theirs up to where a bucket of the parts closes."""
@@ -355,6 +389,13 @@ class Engine:
             change = move(rule, settings, run, state, slot, reading, self.config.hash)
             if change is not None:
                 changes.append(games.doubted(state, change))
+
+
+def _in_turn(state: State, curve: Curve, step: float) -> bool:
+    """Whether a point is taken in: its step does not go back, or the run was resumed there."""
+    late = step < curve.seen_step
+    curve.seen_step = max(curve.seen_step, step)
+    return not late or _late(state, curve, step)
 
 
 def _late(state: State, curve: Curve, step: float) -> bool:

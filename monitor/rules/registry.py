@@ -16,6 +16,9 @@ from monitor.rules.rules.conflicting_parts import ConflictingParts
 from monitor.rules.rules.convergence import Convergence
 from monitor.rules.rules.divergence import Divergence
 from monitor.rules.rules.dominant_part import DominantPart
+from monitor.rules.rules.goal_decline import GoalDecline
+from monitor.rules.rules.goal_plateau import GoalPlateau
+from monitor.rules.rules.goal_unstable import GoalUnstable
 from monitor.rules.rules.gradient_explosion import GradientExplosion
 from monitor.rules.rules.gradient_vanishing import GradientVanishing
 from monitor.rules.rules.growing_penalty import GrowingPenalty
@@ -56,6 +59,9 @@ BUILT_IN: Final[tuple[Rule, ...]] = (
     ConflictingParts(),
     GrowingPenalty(),
     PartsSum(),
+    GoalDecline(),
+    GoalPlateau(),
+    GoalUnstable(),
 )
 RULE_NAMES: Final[tuple[str, ...]] = tuple(rule.spec.name for rule in BUILT_IN)
 """The built-in rules, in the order in which they are asked."""

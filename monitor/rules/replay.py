@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -38,6 +39,9 @@ def diagnose(
     parts: Mapping[str, Series] | None = None,
     weights: Mapping[str, Series | float] | None = None,
     run_config: Mapping[str, object] | None = None,
+    goal: Series | None = None,
+    goal_name: str = "goal",
+    goal_rises: bool = True,
     config: RulesConfig | None = None,
 ) -> Diagnosis:
     """Replay the engine over whole curves, as if they were logged now.
@@ -53,6 +57,8 @@ def diagnose(
         where
             nothing is said.
         run_config: the run's hyperparameters, of which the batch size and the like name a loss that is summed.
+        goal: the metric that the training is for, (n, 2) as the others; `goal_name` is what it is called in sentences,
+            `goal_rises` whether it rises when things go well.
         unit: what steps count, "step" or "epoch".
         config: rules; the defaults where None.
 
@@ -66,7 +72,11 @@ def diagnose(
         'continue'
     """
     engine = Engine(config)
-    points = merge({Role.LR: lr, Role.GRAD_NORM: grad_norm, Role.TRAIN: train, Role.VAL: val}, parts, weights)
+    points = merge(
+        {Role.LR: lr, Role.GRAD_NORM: grad_norm, Role.TRAIN: train, Role.VAL: val, Role.GOAL: goal}, parts, weights
+    )
+    if goal is not None:
+        points = replace(points, goal=(goal_name, goal_rises))
     update = engine.update(engine.start(unit, _known(loss), run_config), points)
     return engine.diagnosis(update.state, update.changes)
 

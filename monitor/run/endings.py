@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import traceback
+from typing import Final
 
 from monitor.domain import RunStatus
 from monitor.limits import text
+
+INTERRUPTED: Final = "stopped by user"
+"""The error of a run that was ended from the keyboard."""
 
 
 def ending(error: BaseException | None) -> tuple[str, str | None]:
@@ -18,7 +22,7 @@ def ending(error: BaseException | None) -> tuple[str, str | None]:
     if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
         return str(RunStatus.FINISHED), None
     if isinstance(error, KeyboardInterrupt):
-        return str(RunStatus.FAILED), "stopped by user"
+        return str(RunStatus.FAILED), INTERRUPTED
     return str(RunStatus.FAILED), text(traceback.format_exception_only(error)[-1]).strip()
 
 

@@ -13,6 +13,7 @@ from typing import Final, Literal, Protocol, runtime_checkable
 from monitor.captures import captures
 from monitor.errors import LossError, SettingsError
 from monitor.limits import MAX_ITEMS, MAX_NAME, label, shown, text
+from monitor.roles import said_of
 
 Mode = Literal["auto", "embedded", "server", "offline", "disabled"]
 Resume = Literal["never", "allow", "must"]
@@ -53,6 +54,16 @@ def one_of(what: str, value: str, known: Iterable[str]) -> str:
     if value not in known:
         raise SettingsError(what, f"{value!r} is not known", f"use one of {', '.join(known)}")
     return value
+
+
+def roles_of(settings: Mapping[str, str], **given: str | None) -> dict[str, str]:
+    """The series that the user named for a role, as `run` events say it: an argument wins over the settings.
+
+    Raises:
+        SettingsError: an argument is no name of a series.
+    """
+    named = {role: name for role, name in given.items() if name is not None}
+    return said_of({**settings, **said_of(named, place="init").to_dict()}).to_dict()
 
 
 def run_id_of(value: object, resume: str) -> tuple[str, bool]:

@@ -36,6 +36,9 @@ def init(
     run_id: str | None = None,
     resume: options.Resume = "never",
     *,
+    train: str | None = None,
+    val: str | None = None,
+    goal: str | None = None,
     ranks: options.Ranks = "first",
     capture: options.Capture | None = None,
     settings: Settings | None = None,
@@ -56,6 +59,9 @@ def init(
         server: the server's address; by default `MONITOR_SERVER_URL`.
         run_id: 32 hex digits, for a run that is resumed or shared; by default a new id.
         resume: "never": the run must be new; "allow": go on where it exists; "must": it must exist.
+        train: the series that is the training loss; None: as the names say, see `docs/naming.md`. So `val`.
+        goal: the metric that the training is for, with `:max` or `:min` behind it where its name does not say which
+            way is better, such as "val/accuracy:max"; None: as the names say.
         ranks: in a distributed job, "first": only rank 0 logs, the others are silent; "all": the others join the run.
         capture: what to record of the surroundings: True, False, some of the names `git`, `command`, `packages`,
             `host`, `gpus` and `system`, or such names mapped to True or False; by default `MONITOR_CAPTURE`, or all.
@@ -102,6 +108,9 @@ def init(
         "heartbeat_s": chosen.heartbeat_s,
         "join": bool(rank.number),
     }
+    roles = options.roles_of(chosen.roles, train=train, val=val, goal=goal)
+    if roles:
+        start["roles"] = roles
     remote = chosen.server_url if mode in ("auto", "server", "offline") else None
     run = Run(
         settings=chosen,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 
 from sqlalchemy import select
 
@@ -10,8 +10,8 @@ from monitor.domain import Checkpoint, Counts, Curve, Diagnosis, Finding, Points
 from monitor.roles import Role
 from monitor.store.database import Database
 from monitor.store.points import curves, history
-from monitor.store.points.append import JUDGED
 from monitor.store.points.chunk_reader import PORTION
+from monitor.store.points.naming import JUDGED
 from monitor.store.points.series import NAMES, SeriesState
 from monitor.store.runs import rows, run_list
 from monitor.store.sql.schema import CHECKPOINTS, EVENTS, FINDINGS, RUNS, SERIES
@@ -188,6 +188,13 @@ class Reads(Database):
         query = select(*columns).where(CHECKPOINTS.c.run_id == run_id).order_by(CHECKPOINTS.c.id)
         with self._read() as connection:
             return tuple(Checkpoint(**row) for row in connection.execute(query).mappings())
+
+    def capture(self, run_id: str) -> Mapping[str, object]:
+        """What was recorded of a run's surroundings; empty where nothing was."""
+        query = select(RUNS.c.capture).where(RUNS.c.run_id == run_id)
+        with self._read() as connection:
+            found = connection.execute(query).scalar_one_or_none()
+        return found if isinstance(found, Mapping) else {}
 
     def events(self, run_id: str) -> tuple[Event, ...]:
         """Everything that happened in a run besides points, in the order of arrival."""

@@ -16,7 +16,7 @@ from monitor.domain import Alert, Delivery, RunInfo, RunStatus
 from monitor.errors import RunNotFound, WireError
 from monitor.store.points.downsampling import LEAST
 from monitor.store.reads import Reads
-from monitor.store.runs import expired, outbox, run_list, work
+from monitor.store.runs import expired, mirror, outbox, run_list, work
 from monitor.store.sql.connect import STATEMENT_S, make_engine, parse_url
 from monitor.store.sql.schema import RUNS
 from monitor.store.sql.version import prepare, refuse_missing
@@ -147,16 +147,18 @@ class Store(Reads):
     ) -> tuple[tuple[RunInfo, str | None], ...]:
         """Runs that a mirror has not seen in their present version, with their id there (None: not yet there).
 
+        Those that go on come first.
+
         Args:
             without: ids of runs to leave out.
         """
         with self._read() as connection:
-            return work.changed_runs(connection, target, limit, without)
+            return mirror.changed_runs(connection, target, limit, without)
 
     def exported(self, run_id: str, target: str, version: int, external_id: str | None) -> None:
         """Note that a mirror has a run up to a version."""
         with self._change() as connection:
-            work.exported(connection, run_id, target, version, external_id)
+            mirror.exported(connection, run_id, target, version, external_id)
 
     def mirrored_as(self, run_id: str, target: str, external_id: str, *, instead_of: str | None) -> str:
         """Put down under which id a mirror has a run, unless another server was first.
@@ -168,7 +170,27 @@ class Store(Reads):
             The id that is put down, by this server or by another one.
         """
         with self._change() as connection:
-            return work.mirrored_as(connection, run_id, target, external_id, instead_of)
+            return mirror.mirrored_as(connection, run_id, target, external_id, instead_of)
+
+    def mirrored_ids(self, target: str, limit: int) -> tuple[str, ...]:
+        """The ids that a mirror gave to its newest runs."""
+        with self._read() as connection:
+            return mirror.newest_ids(connection, target, limit)
+
+    def mirror_again(self, target: str) -> None:
+        """Take every run for one that a mirror has not seen in its present version."""
+        with self._change() as connection:
+            mirror.start_again(connection, target)
+
+    def arrived(self, run_id: str, target: str, most: int) -> tuple[mirror.Arrived, ...]:
+        """Points that a mirror has not got yet, about `most` of all series together."""
+        with self._read() as connection:
+            return tuple(mirror.arrived(connection, run_id, target, most))
+
+    def mirrored(self, run_id: str, target: str, far: Sequence[tuple[mirror.Arrived, int]]) -> None:
+        """Note how many points a mirror has of each of what `arrived` gave."""
+        with self._change() as connection:
+            mirror.note(connection, run_id, target, far)
 
     def delete(self, run_id: str, *, now_ms: int) -> None:
         """Hide a run from all lists; its name is free at once, its rows stay until `purge`.

@@ -10,14 +10,14 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sqlalchemy import bindparam, select
 
 from monitor.domain import Alert, Finding, Points, Recommendation, RunInfo
-from monitor.roles import Role
-from monitor.store.points import append, compact, downsampling, history
+from monitor.roles import NOTHING, Reading, Role, Said, said_of
+from monitor.store.points import append, compact, downsampling, history, naming
 from monitor.store.points.append import Appended
 from monitor.store.runs import rows, sealed
 from monitor.store.sql.link import Answer, Link, Statement
@@ -26,7 +26,7 @@ from monitor.store.sql.upsert import insert_once, upsert
 from monitor.wire import Columns, Event
 
 _RUN: Final = RUNS.c.run_id == bindparam("run")
-_COLD: Final = ("config", "capture", "loss", "tags")
+_COLD: Final = ("config", "capture", "loss", "tags", "roles", "reading")
 """Columns that few writes look at and that may be long: read when asked for."""
 _LOCK: Final = Statement(select(*(c for c in RUNS.c if c.key not in _COLD)).where(_RUN).with_for_update(key_share=True))
 _REST: Final = Statement(select(*(RUNS.c[name] for name in _COLD)).where(_RUN))
@@ -128,6 +128,15 @@ class Writer:
     acked: int
 
 
+@dataclass(slots=True)
+class _Asked:
+    """Answers to what was asked along with the lock, each taken once."""
+
+    writers: dict[str, Answer] = field(default_factory=dict)
+    series: Answer | None = None
+    state: Answer | None = None
+
+
 class Transaction:
     """A write transaction on one run; made by `Store.write`.
 
@@ -143,16 +152,16 @@ class Transaction:
         self._place = {"run": run_id}
         self._changed: set[str] = set()
         self._cold = False
-        self._asked: dict[str, Answer] = {}
+        self._asked = _Asked()
         locked = link.ask(_LOCK, self._place)
         if ahead is not None:
-            self._asked[ahead.writer] = link.ask(_WRITER, {"run": run_id, "name": ahead.writer})
+            self._asked.writers[ahead.writer] = link.ask(_WRITER, {"run": run_id, "name": ahead.writer})
             if ahead.keys:
-                self._asked["/series"] = append.ask_series(link, run_id, ahead.keys)
-                self._asked["/state"] = link.ask(_STATE, self._place)
+                self._asked.series = append.ask_series(link, run_id, ahead.keys)
+                self._asked.state = link.ask(_STATE, self._place)
         self._row = locked.first()
         if self._row is None:
-            self._asked.clear()  # nothing was locked: somebody else may create the run now
+            self._asked = _Asked()  # nothing was locked: somebody else may create the run now
 
     @property
     def exists(self) -> bool:
@@ -215,7 +224,7 @@ class Transaction:
 
     def writer(self, name: str) -> Writer | None:
         """A writer of the run, None where it has never written."""
-        answer = self._asked.pop(name, None) or self._link.ask(_WRITER, {"run": self.run_id, "name": name})
+        answer = self._asked.writers.pop(name, None) or self._link.ask(_WRITER, {"run": self.run_id, "name": name})
         row = answer.first()
         return None if row is None else Writer(**row)  # type: ignore[arg-type]  # the columns have these types
 
@@ -231,10 +240,33 @@ class Transaction:
 
     def append(self, attempt: int, keys: Sequence[str], columns: Columns) -> Appended:
         """Store points, with their series' summaries; see `append.append_points`."""
-        count, asked = self._count("series_count"), self._asked.pop("/series", None)
-        done = append.append_points(self._link, self.run_id, attempt, keys, columns, count, asked)
+        count, asked, self._asked.series = self._count("series_count"), self._asked.series, None
+        done = append.append_points(self._link, self.run_id, attempt, keys, columns, count, asked, self._said)
         self.set(series_count=done.series_count, compacted=False)
-        return done
+        if done.reading is None:
+            return done
+        before = self.get("reading")
+        game = bool(isinstance(before, Mapping) and before.get("game"))
+        self._keep(done.reading, anew=done.moved)
+        return replace(done, moved=done.moved or game != done.reading.game)
+
+    def say(self, roles: Mapping[str, str]) -> bool:
+        """Keep what the user says of the series' names; whether what is judged of the stored ones changes by it."""
+        self.set(roles=dict(roles))
+        reading, moved = naming.reread(self._link, self.run_id, self._said())
+        if reading.roles:
+            self._keep(reading, anew=moved)
+        return moved
+
+    def _said(self) -> Said:
+        said = self.get("roles")
+        return said_of(said) if isinstance(said, Mapping) else NOTHING
+
+    def _keep(self, reading: Reading, *, anew: bool) -> None:
+        """Keep what the names were taken for, and the summaries of what is judged where that has changed."""
+        self.set(reading=reading.to_dict(), goal_rises=reading.goal_rises)
+        if anew:
+            self.set(**naming.summaries(self._link, self.run_id, rises=bool(reading.goal_rises)))
 
     def series_keys(self) -> frozenset[str]:
         """The names of all series of the run."""
@@ -242,7 +274,8 @@ class Transaction:
 
     def engine_state(self) -> bytes | None:
         """What the engine remembers of the run, None where it was never started; empty where that is damaged."""
-        row = (self._asked.pop("/state", None) or self._link.ask(_STATE, self._place)).first()
+        asked, self._asked.state = self._asked.state, None
+        row = (asked or self._link.ask(_STATE, self._place)).first()
         return None if row is None else sealed.opened(bytes(row["state"]))  # type: ignore[call-overload]  # a blob
 
     def save_engine(self, state: bytes, rules_hash: str, *, new: bool) -> None:

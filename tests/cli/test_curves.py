@@ -48,7 +48,7 @@ def test_json_follows_the_contract(overfitting_csv):
     assert data["recommendation"]["best_step"] == 600
     assert data["counts"]["train"] == 200
     assert data["counts"]["val"] == 40
-    assert data["counts"]["unmapped"] == ["accuracy"]
+    assert data["recommendation"]["goal"] == "accuracy"
 
 
 def test_text_holds_verdict_evidence_and_recommendation(overfitting_csv):

@@ -148,3 +148,28 @@ def test_a_server_takes_the_same_runs(folder: Path, tmp_path: Path, home: Path) 
 def test_diagnose_judges_the_one_run_of_a_folder(folder: Path) -> None:
     result = CliRunner().invoke(app, ["diagnose", str(folder / "seed1"), "--json"], catch_exceptions=False)
     assert json.loads(result.stdout)["counts"]["train"] == 3
+
+
+def test_mlflow_and_a_uri_are_one_source_whose_runs_are_judged(tmp_path: Path) -> None:
+    run = tmp_path / "mlruns" / "1" / ("ab" * 16)
+    (run / "metrics").mkdir(parents=True)
+    (run.parent / "meta.yaml").write_text("experiment_id: '1'\nname: theirs\n")
+    (run / "meta.yaml").write_text(f"run_id: {'ab' * 16}\nrun_name: first\nstatus: 3\n")
+    (run / "metrics" / "loss").write_text("".join(f"{1_700_000_000_000 + i} nan {i}\n" for i in range(9)))
+
+    first = json.loads(call("mlflow", tmp_path / "mlruns", "--json").stdout)
+    again = json.loads(call("mlflow", f"file://{tmp_path}/mlruns", "--json").stdout)
+
+    assert [(run["name"], run["points"], run["verdict"], run["known"]) for run in first["runs"]] == [
+        ("first", 9, "nan", False)
+    ]
+    assert [run["known"] for run in again["runs"]] == [True]
+    assert "nan" in call("mlflow", tmp_path / "mlruns").output
+
+
+def test_a_password_in_an_address_is_shown_nowhere() -> None:
+    result = call("mlflow", "postgresql://me:s3cr:et@127.0.0.1:1/db")
+
+    assert result.exit_code == 2
+    assert "s3cr" not in result.output
+    assert "me:***@127.0.0.1" in result.output

@@ -77,7 +77,7 @@ def test_show_json_lists_each_series(run):
     assert series["train/loss"]["count"] == 100
     assert series["train/loss"]["last_step"] == 99
     assert series["val/loss"]["count"] == 10
-    assert series["accuracy"]["role"] == "unmapped"
+    assert series["accuracy"]["role"] == "goal"
     assert data["diagnosis"]["schema"] == 1
 
 

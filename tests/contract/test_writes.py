@@ -44,11 +44,11 @@ def test_a_batch_of_several_series_is_taken_apart(feed: Feed) -> None:
     assert [(s.key, str(s.role), s.count) for s in feed.store.series(feed.run_id)] == [
         ("val_loss", "val", 2),
         ("loss", "train", 2),
-        ("acc", "unmapped", 1),
+        ("acc", "goal", 1),
     ]
     assert feed.store.history(feed.run_id, "loss").steps.tolist() == [1, 4]
     assert feed.store.history(feed.run_id, "val_loss").epochs is None
-    assert feed.store.counts(feed.run_id).unmapped == ("acc",)
+    assert feed.store.counts(feed.run_id).unmapped == ()
 
 
 def test_the_same_batch_again_changes_nothing(feed: Feed) -> None:

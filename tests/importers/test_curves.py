@@ -34,7 +34,8 @@ class TestCsv:
         assert curves.grad_norm.tolist() == [[0, 2.5], [1, 2.0]]
         assert curves.lr is not None
         assert curves.lr.tolist() == [[0, 0.1], [1, 0.1]]
-        assert curves.unmapped == ("accuracy",)
+        assert curves.columns[Role.GOAL] == "accuracy"
+        assert curves.unmapped == ()
         assert curves.unit == "step"
         assert curves.columns[Role.TRAIN] == "train_loss"
 
@@ -143,7 +144,7 @@ class TestWhatCannotBeRead:
             ("step,loss\n0\n", "row 2", "1 cells"),
             ("0,1\n1,2\n", "row 1", "name the columns"),
             ("step,loss,loss\n0,1,2\n", "row 1", "twice"),
-            ("step,accuracy\n0,1\n", "row 1", "no column of losses"),
+            ("step,widgets\n0,1\n", "row 1", "no column of losses"),
             ('step,loss\n0,"1\n', "row ", "end"),
             ('{"step": 0, "loss": 1}\n{"step": 1,\n', "row 2", "JSON"),
             ('{"step": 0, "loss": 1}\n5\n', "row 2", "object"),

@@ -8,6 +8,7 @@ import pytest
 
 from monitor.errors import FileUnreadable
 from monitor.importers import ImportedRun, NotTraining, read_curves, read_runs
+from monitor.roles import Role
 
 
 def write(folder: Path, data: object, name: str = "trainer_state.json") -> Path:
@@ -42,7 +43,7 @@ def test_a_keras_history(tmp_path: Path, wrapped: bool) -> None:
     assert curves.train[:2].tolist() == [[first, 3.0], [first + 1, 2.0]]
     assert np.isnan(curves.train[2, 1])
     assert curves.unit == "epoch"
-    assert curves.unmapped == ("accuracy",)
+    assert curves.columns[Role.GOAL] == "accuracy"
 
 
 @pytest.mark.parametrize(

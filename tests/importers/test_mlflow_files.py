@@ -85,7 +85,7 @@ def test_what_is_broken_is_named_with_its_place_and_the_rest_goes_on(mlruns: Pat
     assert first.points.step.tolist() == [0, 2, 3, 4, 5]
     (skipped,) = first.skipped
     assert (skipped.place, skipped.broken) == ("metrics/train/loss", True)
-    assert "line 2 is no time, value and step" in skipped.reason
+    assert "line 2 is not a time, value and step" in skipped.reason
     assert [error.path for error in found if isinstance(error, FileUnreadable)] == [str(meta)]
 
 

@@ -81,8 +81,7 @@ def test_a_run_or_an_experiment_that_is_not_there_is_an_error(filled: tuple[str,
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
-    [("http://127.0.0.1:1", "does not answer"), ("mlflow:./mlruns", "no address of an MLflow server")],
+    ("source", "said"), [("http://127.0.0.1:1", "does not answer"), ("mlflow:./no-mlruns", "is not an MLflow store")]
 )
 def test_where_no_server_is_one_error_says_so(source: str, said: str) -> None:
     (problem,) = read_runs(source)

@@ -36,8 +36,8 @@ def test_all_columns_of_numbers_are_series_and_the_first_of_a_role_is_judged(tmp
     assert series(run, "train_loss") == [(0, 2.0), (10, 1.0)]
     assert series(run, "val_loss") == [(10, 1.5)]
     assert series(run, "accuracy") == [(0, 0.1), (10, 0.2)]
-    assert run.mapped() == {Role.TRAIN: "train_loss", Role.VAL: "val_loss"}
-    assert run.unmapped() == ("accuracy",)
+    assert run.mapped() == {Role.TRAIN: "train_loss", Role.VAL: "val_loss", Role.GOAL: "accuracy"}
+    assert run.unmapped() == ()
     assert [(s.place, s.reason, s.broken) for s in run.skipped] == [("column 'phase'", "holds text", False)]
 
 

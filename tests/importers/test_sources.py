@@ -9,6 +9,7 @@ import pytest
 
 from monitor.errors import FileUnreadable
 from monitor.importers import ImportedRun, NotTraining, read_curves, read_runs, run_id_of, sources
+from monitor.roles import Role
 
 CSV = "step,loss\n0,2\n1,1\n"
 
@@ -128,6 +129,6 @@ def test_an_offline_wandb_run_is_judged(tmp_path: Path, formats) -> None:
     path = formats.wandb(tmp_path / "run-a.wandb", [formats.history(i, loss=str(3 - i), acc="1") for i in range(3)])
     curves = read_curves(path)
     assert curves.train.tolist() == [[0, 3], [1, 2], [2, 1]]
-    assert curves.unmapped == ("acc",)
-    with pytest.raises(FileUnreadable, match="no series of losses among: acc"):
-        read_curves(formats.wandb(path, [formats.history(0, acc="1")]))
+    assert curves.columns[Role.GOAL] == "acc"
+    with pytest.raises(FileUnreadable, match="no series of losses among: widgets"):
+        read_curves(formats.wandb(path, [formats.history(0, widgets="1")]))

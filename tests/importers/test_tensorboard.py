@@ -12,6 +12,7 @@ from monitor.importers.imported import ImportedRun
 from monitor.importers.sending import send_run
 from monitor.importers.sources import read_runs
 from monitor.ingest import ingest
+from monitor.roles import Role
 from monitor.rules import Engine
 from monitor.store import Store
 from tests.conftest import NOW_MS
@@ -162,4 +163,4 @@ def test_the_parts_of_a_loss_in_a_folder_are_judged(tmp_path: Path) -> None:
     write(tmp_path, b"".join(event(step, tag, simple(1.0)) for step in range(3) for tag in tags))
     curves = read_curves(tmp_path)
     assert {name: len(part) for name, part in curves.parts.items()} == {"kl": 3}
-    assert curves.unmapped == ("accuracy",)
+    assert curves.columns[Role.GOAL] == "accuracy"

@@ -77,6 +77,19 @@ def test_a_damaged_record_is_named_and_the_next_block_goes_on(tmp_path: Path, fo
     assert steps[0] == 0 and steps[-1] == 19 and 10 < len(steps) < 20
 
 
+def test_a_record_with_a_damaged_middle_is_lost_whole(tmp_path: Path, formats) -> None:
+    other = b"".join(bytes([0x9A, 0x06, 0x80, 0x01]) + bytes(128) for _ in range(800))  # fields that nobody reads
+    path = formats.wandb(
+        tmp_path / "run-a.wandb", [formats.history(0, loss="1.0") + other, formats.history(1, loss="0.5")]
+    )
+    data = bytearray(path.read_bytes())
+    data[40_000] ^= 0xFF  # in the second of its four blocks
+    path.write_bytes(data)
+    run = only(path)
+    assert series(run, "loss") == [(1, 0.5)]
+    assert len([s for s in run.skipped if s.broken]) == 1
+
+
 def test_nan_is_a_point_and_a_failed_run_is_one(tmp_path: Path, formats) -> None:
     run = only(formats.wandb(tmp_path / "run-a.wandb", [formats.history(0, loss="NaN"), formats.exit(1)]))
     assert math.isnan(run.points.value[0])

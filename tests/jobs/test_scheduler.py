@@ -120,7 +120,7 @@ def test_the_scheduler_runs_every_job_and_its_failure_is_shown_and_ends_when_it_
     tries = threading.Semaphore(0)
 
     class Mirror:
-        def sync(self, store: Store, now_ms: int) -> int:
+        def sync(self, store: Store, now_ms: int, link: object) -> int:
             tries.release()
             if not mended.is_set():
                 raise ConnectionError("MLflow is down")

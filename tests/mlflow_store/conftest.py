@@ -7,14 +7,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from monitor.domain import RunInfo, SeriesInfo
+from monitor.domain import Checkpoint, Finding, RunInfo, SeriesInfo
+from monitor.store.runs.mirror import Arrived
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -90,7 +91,7 @@ def mlflow_client(mlflow_uri: str) -> MlflowClient:
 
 
 class DictStore:
-    """Runs by id, with the version that was exported."""
+    """Runs by id, with the version that was exported; without points."""
 
     def __init__(self) -> None:
         self.runs: dict[str, RunInfo] = {}
@@ -122,3 +123,24 @@ class DictStore:
 
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
         return self.all_series[run_id]
+
+    def mirrored_ids(self, target: str, limit: int) -> tuple[str, ...]:
+        return tuple(known for _, known in self.external.values() if known is not None)[:limit]
+
+    def mirror_again(self, target: str) -> None:
+        self.external = {run_id: (0, known) for run_id, (_, known) in self.external.items()}
+
+    def findings(self, run_id: str) -> tuple[Finding, ...]:
+        return ()
+
+    def checkpoints(self, run_id: str) -> tuple[Checkpoint, ...]:
+        return ()
+
+    def capture(self, run_id: str) -> Mapping[str, object]:
+        return {}
+
+    def arrived(self, run_id: str, target: str, most: int) -> tuple[Arrived, ...]:
+        return ()
+
+    def mirrored(self, run_id: str, target: str, far: Sequence[tuple[Arrived, int]]) -> None:
+        pass

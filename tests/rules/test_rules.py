@@ -24,6 +24,7 @@ class Trace:
     loss: dict[str, object] | None = None
     parts: dict[str, Series] | None = None
     weights: dict[str, Series | float] | None = None
+    goal: Series | None = None
     unit: str = "step"
     fired: float | None = None
     onset: float | None = None
@@ -37,6 +38,7 @@ class Trace:
             unit=self.unit,
             parts=self.parts,
             weights=self.weights,
+            goal=self.goal,
         )
 
 
@@ -75,6 +77,7 @@ def u_turn(n: int, turn: int, slope: float) -> np.ndarray:
 
 T = np.arange(600)
 HEALTHY = Trace(
+    goal=series(0.9 - 0.8 * np.exp(-np.arange(200) / 80) + 0.005 * noise(200, 5)),
     train=series(falling(600) + 0.05 * noise(600)),
     val=series(falling(60, 0.35) + 0.01 * noise(60, 1), 10),
     grad_norm=series(np.exp(-T / 600 + 0.2 * noise(600, 2))),
@@ -96,6 +99,9 @@ CALM = composite(
 )
 HIGH = series(2.0 + 0.3 * np.exp(-np.arange(400) / 30) + 0.01 * noise(400))
 HIGH_VAL = series(2.01 + 0.3 * np.exp(-np.arange(80) / 6) + 0.002 * noise(80, 1), 5)
+E = np.arange(200)
+LEARNS = 0.9 - 0.8 * np.exp(-E / 15) + 0.005 * noise(200, 5)
+SINKS = LEARNS - 0.002 * np.maximum(0, E - 60)
 
 FIRING = {
     "nan": Trace(train=series(BROKEN), fired=100, onset=100),
@@ -128,6 +134,9 @@ FIRING = {
     "conflicting_parts": composite({"box": DATA + SWAY, "mask": 1.5 - SWAY + ROUGH}, fired=383, onset=95),
     "growing_penalty": composite({"data": DATA, "l2": np.exp(T / 150)}, w_l2=np.full(600, 0.2), fired=415, onset=287),
     "parts_sum": composite({"data": DATA, "kl": KL}, total=DATA + 0.1 * KL, fired=4, onset=0),
+    "goal_decline": Trace(train=HEALTHY.train, goal=series(SINKS), fired=143, onset=63),
+    "goal_plateau": Trace(train=HEALTHY.train, goal=series(LEARNS), fired=135, onset=63),
+    "goal_unstable": Trace(train=HEALTHY.train, goal=series(LEARNS + 0.5 * noise(200)), fired=23, onset=11),
 }  # fmt: skip
 
 

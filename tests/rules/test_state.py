@@ -1,4 +1,4 @@
-"""A state is at most 4.5 KiB, whatever was logged: the bound is that of the fullest state that there can be."""
+"""A state is at most 5.25 KiB, whatever was logged: the bound is that of the fullest state that there can be."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from monitor.roles import Role
 from monitor.rules import Engine, EnginePoints, Spec, State
 from monitor.rules.lifecycle import room
 from monitor.rules.registry import BUILT_IN
+from monitor.rules.sketch.goal import NAME, SHAPE, Goal
 from monitor.rules.sketch.packing import bucket_step, pack_bucket_steps, unpack_bucket_steps
 from monitor.rules.sketch.parts import CAPACITY, MOST, Part, Parts
 from monitor.rules.sketch.state import _COUNTS, _NUMBERS, FIRING, SHAPES, Slot
 
-LARGEST = 4608
+LARGEST = 5376
 LONG = [f"{i} a rule that others have written"[:32] for i in range(9)]
 ENGINE = Engine()
 
@@ -28,7 +29,8 @@ def full(parts: int) -> State:
     odd = (1 / 3 + i for i in count())
     state = State("epoch")
     state.__dict__.update({name: next(odd) for name in _NUMBERS} | dict.fromkeys(_COUNTS, 2.0**40))
-    for curve, (capacity, micro) in zip(state.curves, SHAPES, strict=True):
+    state.goal = Goal("g" * NAME, rises=True)
+    for curve, (capacity, micro) in zip((*state.curves, state.goal.curve), (*SHAPES, SHAPE), strict=True):
         curve.n, curve.size, curve.m = 2**40, 2**35, micro
         for name in ("first", "last", "best", "top", "sum", "rough", "first_step", "last_step", "best_step", "top_step",
                      "seen_step", "late_first", "late_last", "top_at"):  # fmt: skip

@@ -118,6 +118,8 @@ def test_whoever_says_that_the_body_is_too_large_is_understood(status: int, body
         (422, b'{"type": "urn:lossmonitor:problem:wire-error", "field": "keys"}', WireError),
         (409, b'{"type": "urn:lossmonitor:problem:offset-gap"}', ServerUnreachable),
         (409, b"[" * 100_000, ServerUnreachable),
+        *((status, b'{"type": "urn:lossmonitor:problem:not-now"}', ServerUnreachable) for status in (408, 425, 429)),
+        (418, b'{"type": "urn:lossmonitor:problem:not-ever"}', WireError),
     ],
 )
 def test_other_answers_are_not_taken_for_that(status: int, body: bytes, kind: type[Exception]) -> None:

@@ -12,7 +12,7 @@ from monitor.domain import Reply
 from monitor.errors import OffsetGap, RunNotFound, ServerUnreachable, StoreBusy, Unauthorized, WireError
 from monitor.journal.ack import read_ack
 from monitor.journal.write.journal import Journal
-from monitor.shipping.shipper import Shipper
+from monitor.shipping.shipper import _FIRST_WAIT_S, _MOST_WAIT_S, Shipper
 from monitor.shipping.sinks import MemorySink, Sink
 from monitor.wire import Batch
 
@@ -109,6 +109,16 @@ def test_tries_again_after_what_passes_and_says_so_once(
     assert steps(sink) == list(range(10))
     assert len(caplog.records) == 1
     assert shipper.trouble is None
+
+
+def test_the_wait_doubles_up_to_its_bound(bench: Bench) -> None:
+    ships = bench.ship(MemorySink())
+    waits = [ships._failed(ServerUnreachable("http://x", "is down")) for _ in range(40)]
+    least, most = 0.5, 1.5  # jitter
+    for tries, wait in enumerate(waits):
+        due = min(_MOST_WAIT_S, _FIRST_WAIT_S * 2.0**tries)
+        assert least * due <= wait <= most * due
+    assert max(waits) > least * _MOST_WAIT_S
 
 
 def test_a_lost_answer_makes_no_point_twice(bench: Bench) -> None:

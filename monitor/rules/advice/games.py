@@ -19,7 +19,7 @@ from monitor.rules.sketch.state import VAL, State
 if TYPE_CHECKING:
     from monitor.rules.config import RuleSettings
 
-GAME: Final = "The run says that a lower loss means no better model, as in a game: only its being finite is judged."
+GAME: Final = "A lower loss means no better model here, as in a game: only its being finite is judged."
 DOUBT: Final = (
     " The loss has been below zero, so its level may be no error, and the run does not say what it is: nobody is told "
     "to stop because of it. Name the loss with loss=, a game as losses.Adversarial."

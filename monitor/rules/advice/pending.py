@@ -60,6 +60,8 @@ def _checked(state: State, rule: Rule, slot: Slot) -> float:
     for role in rule.spec.reads:
         if role is Role.PART:
             steps += state.parts.step[-1:] if state.parts is not None else []
+        elif role is Role.GOAL:
+            steps += state.goal.curve.step[-1:] if state.goal is not None else []
         elif role is not Role.LR:
             steps += state.curves[ROLE_CODES[role]].step[-1:]
     return max(steps)

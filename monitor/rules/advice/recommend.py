@@ -56,8 +56,12 @@ def recommend(state: State, config: RulesConfig) -> Recommendation:
 def _recommend(state: State, curve: Curve, config: RulesConfig) -> Recommendation:
     action, reason, confidence = _advice(state)
     stopping = action is Action.STOP
+    goal = state.goal if state.goal is not None and state.goal.curve.n else None
     return Recommendation(
         action=action,
+        goal=None if goal is None else goal.name,
+        best_goal=None if goal is None else goal.best,
+        best_goal_step=None if goal is None else goal.curve.best_step,
         first_stop_step=None if math.isnan(state.first_stop) else state.first_stop,
         stop_step=state.stop_since if stopping else None,
         best_step=curve.best_step if curve.n and not state.game else None,
@@ -76,16 +80,13 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
     if name is not None and not math.isnan(state.stop_since):
         slot = state.slots[name]
         risen = name == "overfitting" and len(curve.x) > 0 and curve.x[-1] > curve.first
-        best = (
-            f"the best loss was {curve.best:.4g} at {state.unit} {curve.best_step:g}"
-            if curve.n
-            else "no loss was finite"
-        )
+        best = _best(state, curve)
         if slot.phase == LIKELY:
             reason = f"{name.capitalize()} is likely since {state.unit} {slot.onset:g}; {best}."
             return Action.STOP, reason, CONFIDENCE["likely"]
-        reason = f"{name.capitalize()} since {state.unit} {slot.onset:g}, certain since {slot.fired:g}; {best}."
-        return Action.STOP, reason, CONFIDENCE["risen" if risen else name]
+        title = name.replace("_", " ").capitalize()
+        reason = f"{title} since {state.unit} {slot.onset:g}, certain since {slot.fired:g}; {best}."
+        return Action.STOP, reason, CONFIDENCE.get("risen" if risen else name, CONFIDENCE["likely"])
     doubted = next(iter(_advising(state, Action.STOP, FIRING)), None) if doubtful(state) else None
     if doubted is not None:
         since = f"{doubted.capitalize()} since {state.unit} {state.slots[doubted].onset:g}."
@@ -95,8 +96,25 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
         reason = f"{title} since {state.unit} {state.slots[name].onset:g}."
         return Action.INVESTIGATE, reason + _delayed(state, name), CONFIDENCE["look"]
     if state.game or not curve.n:
-        return Action.CONTINUE, GAME if state.game else "No loss has been logged yet.", None
+        return Action.CONTINUE, _without_loss(state), None
     return _going_on(state)
+
+
+def _without_loss(state: State) -> str:
+    """What is said where no loss is judged as an error."""
+    if state.game:
+        return f"{GAME} {_goal_best(state)}".rstrip()
+    if state.goal is None or not state.goal.curve.n:
+        return "No loss or goal has been logged yet."
+    flat = "The goal has stopped getting better" if _fires(state, "goal_plateau") else "No reason to stop"
+    return f"{flat}. {_goal_best(state)}"
+
+
+def _goal_best(state: State) -> str:
+    goal = state.goal
+    if goal is None or not goal.curve.n:
+        return ""
+    return f"Best {goal.name}: {goal.best:.4g} at {state.unit} {goal.curve.best_step:g}."
 
 
 def _going_on(state: State) -> tuple[Action, str, float | None]:
@@ -142,7 +160,19 @@ def _outlook(state: State) -> Forecast | None:
 
 def _stopping(state: State) -> list[str]:
     """Rules whose finding, firing or likely, advises a stop; the one that matters most first."""
+    alone = not state.train_seen and not state.val_seen and not Features(state, state.last_step).policy
+    if alone and _fires(state, "goal_decline"):  # beside a loss, that says when to stop
+        return ["goal_decline"]
     return [] if doubtful(state) else _advising(state, Action.STOP, FIRING, LIKELY)
+
+
+def _best(state: State, curve: Curve) -> str:
+    """The best loss, and the best value of the goal."""
+    found = [f"the best loss was {curve.best:.4g} at {state.unit} {curve.best_step:g}"] if curve.n else []
+    goal = state.goal
+    if goal is not None and goal.curve.n:
+        found.append(f"the best {goal.name} {goal.best:.4g} at {state.unit} {goal.curve.best_step:g}")
+    return ", ".join(found) or "no loss was finite"
 
 
 def _advising(state: State, action: Action, *phases: int) -> list[str]:

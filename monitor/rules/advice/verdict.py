@@ -25,7 +25,7 @@ def verdict_of(state: State) -> str:
     ranks = {name: rank_of(name) for name, slot in state.slots.items() if slot.phase in (FIRING, LIKELY)}
     if any(rank < math.inf for rank in ranks.values()):
         return min(ranks, key=ranks.__getitem__)
-    seen = max(len(state.curves[TRAIN].x), len(state.curves[VAL].x))
+    seen = max(len(curve.x) for curve in (*state.curves[: VAL + 1], *([state.goal.curve] if state.goal else [])))
     return "healthy" if seen >= ENOUGH else "too_early"
 
 
@@ -63,12 +63,26 @@ def _sentence(state: State, verdict: str, slot: Slot, rule: Rule | None, config:
 def _calm(state: State, verdict: str) -> str:
     train, val = state.curves[TRAIN], state.curves[VAL]
     seen = f"{int(state.train_seen)} training and {int(state.val_seen)} validation points"
+    goal = state.goal
+    if goal is not None and not train.n and not val.n:
+        seen = f"{goal.curve.n} points of {goal.name}"
     if verdict == "too_early":
         return f"Too early to tell: {seen} so far."
     if state.game:
-        return f"Nothing is wrong after {seen}. {GAME}"
+        return f"Nothing is wrong after {seen}. {GAME}{_of_goal(state)}"
+    if not train.n and not val.n:
+        return f"Nothing is wrong.{_of_goal(state)}"
     which, curve = ("validation", val) if val.n else ("training", train)
     return (
         f"Nothing is wrong after {seen}: the {which} loss began at {curve.first:.4g} and was lowest at "
         f"{curve.best:.4g}, {state.unit} {curve.best_step:g}."
     )
+
+
+def _of_goal(state: State) -> str:
+    """What the goal has reached, as a sentence behind another."""
+    goal = state.goal
+    if goal is None or not goal.curve.n:
+        return ""
+    best = f"{goal.best:.4g} at {state.unit} {goal.curve.best_step:g}"
+    return f" {goal.name} began at {goal.shown(goal.curve.first):.4g} and was best at {best}."

@@ -23,7 +23,9 @@ from typing import Final
 
 import numpy as np
 
+from monitor.roles.words import RETURNS, words_of
 from monitor.rules.describe.composition import Composition, smooth
+from monitor.rules.describe.goal import GoalView
 from monitor.rules.sketch.curve import Curve
 from monitor.rules.sketch.lazy import lazy
 from monitor.rules.sketch.noise import Floats, around_mean, middle, second_differences
@@ -308,6 +310,17 @@ class Features:
         state.views = {**state.views, role: view}
         state.owned |= VIEWS << role
         return view
+
+    @lazy
+    def goal(self) -> GoalView | None:
+        """The metric that the training is for; None where none was logged."""
+        return None if self.state.goal is None else GoalView(self.state.goal)
+
+    @property
+    def policy(self) -> bool:
+        """Whether the goal may wander: it is of a game, or what a policy earns."""
+        goal = self.state.goal
+        return self.state.game or (goal is not None and not RETURNS.isdisjoint(words_of(goal.name)))
 
     @lazy
     def parts(self) -> Composition:

@@ -1,4 +1,4 @@
-"""The engine's memory of one run: plain data, at most 4.5 KiB packed, whatever the run's length.
+"""The engine's memory of one run: plain data, at most 5.25 KiB packed, whatever the run's length.
 
 The lists of a state are replaced, never changed in place, so that forking one copies only a few references.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from monitor.domain import Counts, Forecast, Recommendation
 from monitor.errors import RulesError
 from monitor.rules.sketch.curve import Curve
+from monitor.rules.sketch.goal import Goal
 from monitor.rules.sketch.packing import pack_steps, unpack_steps
 from monitor.rules.sketch.parts import Parts
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from monitor.rules.describe.features import View
     from monitor.rules.rule import Quiet
 
-MAGIC: Final = b"LMS5"
+MAGIC: Final = b"LMS6"
 TRAIN: Final = 0
 VAL: Final = 1
 GRAD: Final = 2
@@ -47,6 +48,8 @@ _HEAD: Final = struct.Struct(f"<4s2B{len(_NUMBERS)}d")
 _SLOT: Final = struct.Struct("<2BHI")
 _PARTS: Final = 1 << 7
 """Bit of `State.owned` that stands for the parts."""
+_GOAL: Final = 1 << 6
+"""Bit of `State.owned` that stands for the goal."""
 VIEWS: Final = 1 << 8
 """Bit of `State.owned` that stands for the view of the first series; those of the others follow."""
 
@@ -78,6 +81,7 @@ class State:
         unit: "step" or "epoch".
         curves: sketch by series, indexed by role code; an empty one where nothing was logged.
         parts: sketch of the parts of a composite loss; None where none were told of.
+        goal: sketch of the metric that the training is for; None where none was logged.
         slots: by rule name.
         said: the headline of a verdict as of the last check, a copy of what its buckets say; never packed.
         outlook: the forecast and the buckets that it was made from; never packed.
@@ -103,6 +107,7 @@ class State:
         self.unit = unit
         self.curves = tuple(Curve(capacity, micro) for capacity, micro in SHAPES)
         self.parts: Parts | None = None
+        self.goal: Goal | None = None
         self.slots: dict[str, Slot] = {}
         self.first_step = self.last_step = self.nan_first = self.nan_last = math.nan
         self.nan_train_first = math.nan
@@ -146,6 +151,15 @@ class State:
         self.owned |= _PARTS
         return self.parts
 
+    def own_goal(self, name: str, *, rises: bool) -> Goal:
+        """The sketch of the goal, to be changed: begun where there was none, forked as a curve is."""
+        if self.goal is None:
+            self.goal = Goal(name, rises=rises)
+        elif not self.owned & _GOAL:
+            self.goal = self.goal.fork()
+        self.owned |= _GOAL
+        return self.goal
+
     @property
     def counts(self) -> Counts:
         """What was seen and what was set aside."""
@@ -158,8 +172,9 @@ class State:
         )
 
     def to_bytes(self) -> bytes:
-        """Packed; <= 4608 bytes."""
+        """Packed; <= 5376 bytes."""
         flags = (self.unit == "epoch") | (self.parts is not None) << 1 | self.game << 2 | self.known << 3
+        flags |= (self.goal is not None) << 4
         head = _HEAD.pack(MAGIC, len(self.slots), flags, *_numbers(self.__dict__))
         slots = b"".join(_pack_slot(name, slot) for name, slot in self.slots.items())
         steps = pack_steps([step for slot in self.slots.values() for step in slot[3:]])
@@ -172,6 +187,7 @@ class State:
                 steps,
                 *(curve.to_bytes() for curve in self.curves),
                 parts,
+                b"" if self.goal is None else self.goal.to_bytes(),
             ]
         )
 
@@ -200,6 +216,8 @@ class State:
             state.curves = tuple(curves)
             if flags & 2:
                 state.parts, at = Parts.from_bytes(data, at)
+            if flags & 16:
+                state.goal, at = Goal.from_bytes(data, at)
         except (struct.error, ValueError, IndexError) as broken:
             if isinstance(broken, RulesError):
                 raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from sqlalchemy import bindparam, or_, select
 
 from monitor.domain import Points
-from monitor.roles import Role, role_of
-from monitor.store.points import chunks
+from monitor.roles import NOTHING, Reading, Said
+from monitor.store.points import chunks, naming
 from monitor.store.points.attempts import limits
 from monitor.store.points.chunks import Summary
 from monitor.store.points.compact import merge_tail
@@ -21,9 +21,6 @@ from monitor.store.points.series import NAMES, SeriesState
 from monitor.store.sql.link import Answer, Link, Row, Statement
 from monitor.store.sql.schema import CHUNKS, SERIES
 from monitor.wire import Columns
-
-JUDGED: Final = (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.LR)
-"""Roles that the engine judges, by the first series that has them."""
 
 _MANY_KEYS: Final = 128
 _SUMMARY = [CHUNKS.c[name] for name in ("seq", "attempt", *chunks.SUMMARY_COLUMNS)]
@@ -40,13 +37,12 @@ _ONE_CHUNK: Final = Statement(
     )
 )
 _KEPT: Final = ("series", "key", "role", "judged")
-"""Columns of a series that never change."""
+"""Columns of a series that its points do not change."""
 _UPDATE: Final = Statement(
     SERIES.update()
     .where(SERIES.c.run_id == bindparam("in_run"), SERIES.c.series == bindparam("in_series"))
     .values({name: bindparam(name) for name in NAMES if name not in _KEPT})
 )
-_JUDGED_ROLES: Final = Statement(select(SERIES.c.role).where(SERIES.c.run_id == bindparam("run"), SERIES.c.judged))
 _NEW_CHUNKS: Final = Statement(CHUNKS.insert(), CHUNKS.c.keys())
 _NEW_SERIES: Final = Statement(SERIES.insert(), ("run_id", *NAMES))
 
@@ -65,11 +61,15 @@ class Appended:
         states: one for each key of the batch that has points, by its index in the batch's keys.
         series_count: the run's number of series afterwards.
         late: points that lay before a step already seen of their series.
+        reading: what the names of all series are taken for, where the batch brought new ones; else None.
+        moved: series that were there before have other roles now, so that the run is to be judged anew.
     """
 
     states: Mapping[int, SeriesState]
     series_count: int
     late: int
+    reading: Reading | None = None
+    moved: bool = False
 
 
 def ask_series(link: Link, run_id: str, keys: Sequence[str]) -> Answer:
@@ -90,6 +90,7 @@ def append_points(
     columns: Columns,
     series_count: int,
     asked: Answer | None = None,
+    said: Callable[[], Said] = lambda: NOTHING,
 ) -> Appended:
     """Store the points of one batch, which all belong to one attempt.
 
@@ -98,14 +99,15 @@ def append_points(
         columns: n >= 1 points in the order in which they were logged.
         series_count: series the run has so far; new ones are numbered from there.
         asked: what `ask_series` asked for these keys in this transaction.
+        said: what the user says of the names; asked for where there are new ones.
     """
     parts = split(columns)
     found = (asked or ask_series(link, run_id, [keys[k] for k in parts])).all()
     known = {state.key: state for state in map(SeriesState.from_row, found)}
     fresh = [keys[k] for k in parts if keys[k] not in known]
+    reading, moved = None, False
     if fresh:
-        for state in _first_states(link, run_id, fresh, attempt, series_count):
-            known[state.key] = state
+        reading, moved = naming.number(link, run_id, fresh, attempt, known, said())
     late, rows = 0, []
     for k, points in parts.items():
         state = known[keys[k]]
@@ -114,7 +116,7 @@ def append_points(
         rows.append({**row, "run_id": run_id, "series": state.series, "seq": state.next_seq, "attempt": attempt})
         state.next_seq += 1
     _save(link, run_id, [known[keys[k]] for k in parts], rows, set(fresh), attempt)
-    return Appended({k: known[keys[k]] for k in parts}, series_count + len(fresh), late)
+    return Appended({k: known[keys[k]] for k in parts}, series_count + len(fresh), late, reading, moved)
 
 
 def split(columns: Columns) -> dict[int, Points]:
@@ -139,22 +141,6 @@ def split(columns: Columns) -> dict[int, Points]:
 def _take(columns: Columns, index: NDArray[np.intp]) -> Points:
     epoch = None if columns.epoch is None else columns.epoch[index]
     return Points(columns.step[index], columns.value[index], columns.time_ms[index], epoch)
-
-
-def _first_states(link: Link, run_id: str, keys: Sequence[str], attempt: int, series_count: int) -> list[SeriesState]:
-    judged = {row["role"] for row in link.ask(_JUDGED_ROLES, {"run": run_id}).all()}
-    states = []
-    for number, key in enumerate(keys, start=series_count + 1):
-        role = role_of(key)
-        binds = role in JUDGED and str(role) not in judged
-        if binds:
-            judged.add(str(role))
-        states.append(
-            SeriesState(
-                series=number, key=key, role=str(role), judged=binds, attempt=attempt, cut_step=2**63 - 1, attempts=0
-            )
-        )
-    return states
 
 
 def _count_in(link: Link, run_id: str, state: SeriesState, attempt: int, points: Points, summary: Summary) -> int:

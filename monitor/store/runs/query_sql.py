@@ -45,6 +45,10 @@ NUMBERS: Final = (
     "val.last",
     "val.best",
     "val.best_step",
+    "goal",
+    "goal.last",
+    "goal.best",
+    "goal.best_step",
 )
 TIMES: Final = ("created", "heartbeat", "finished", "last_point")
 FIELDS: Final = (*TEXTS, *NUMBERS, *TIMES)
@@ -164,6 +168,8 @@ class _Builder:
             raise self.error(field, f"unknown field {field.name}; {hint}")
         if name == "id":
             return RUNS.c.run_id
+        if name == "goal":
+            return RUNS.c.goal_best
         return RUNS.c[f"{name}_ms" if name in TIMES else name.replace(".", "_")]
 
     def tag(self, field: Field, rest: tuple[str, ...]) -> Column:

@@ -31,6 +31,9 @@ SORT_KEYS: Final[Mapping[str, ColumnElement[Any]]] = {
     "train.best": RUNS.c.train_best,
     "val.last": RUNS.c.val_last,
     "val.best": RUNS.c.val_best,
+    "goal": RUNS.c.goal_best,
+    "goal.best": RUNS.c.goal_best,
+    "goal.last": RUNS.c.goal_last,
 }
 MAX_LIMIT: Final = 1000
 MAX_WORDS: Final = 20

@@ -77,6 +77,10 @@ RUNS: Final = Table(
     Column("val_last", Double),
     Column("val_best", Double),
     Column("val_best_step", BigInteger),
+    Column("goal_rises", Boolean),  # when things go well; NULL without a goal
+    Column("goal_last", Double),
+    Column("goal_best", Double),
+    Column("goal_best_step", BigInteger),
     Column("series_count", Integer, nullable=False),  # counters that ids are taken from
     Column("event_count", Integer, nullable=False),
     Column("alert_count", Integer, nullable=False),
@@ -88,6 +92,8 @@ RUNS: Final = Table(
     Column("warnings", JSON(none_as_null=True), nullable=False),
     Column("tags", JSON(none_as_null=True), nullable=False),
     Column("loss", JSON(none_as_null=True)),
+    Column("roles", JSON(none_as_null=True)),  # what the user said of the series' names
+    Column("reading", JSON(none_as_null=True)),  # what was decided of them
     Column("config", JSON(none_as_null=True), nullable=False),
     Column("capture", JSON(none_as_null=True)),
     # Rarely changed columns alone: it answers counts and pages by itself, and PostgreSQL's updates leave it as it is.
@@ -306,3 +312,15 @@ EXPORTS: Final = Table(
     Column("version", BigInteger, nullable=False),
     Column("external_id", String(250)),
 )
+
+EXPORTED_POINTS: Final = Table(
+    "monitor_exported_points",
+    METADATA,
+    _run_id(),
+    Column("target", String(64), primary_key=True),
+    Column("series", Integer, primary_key=True),
+    Column("points", BigInteger, nullable=False),  # so many are there, in order of arrival, hidden ones included
+    Column("next_seq", BigInteger, nullable=False),  # the series' own when the last of them was sent; 0 before that
+    Column("thinned", BigInteger, nullable=False),  # the series' own then: once it changes, the count starts again
+)
+"""How far the mirror of each series is."""

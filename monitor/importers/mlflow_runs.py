@@ -1,0 +1,208 @@
+"""A run of MLflow, however it was reached: a server, its database, or a folder of files make the same of the same run.
+
+MLflow keeps neither infinities nor the order in which points were logged. A value of ±1.797e308 is taken for the
+infinity that it was; points are ordered by time, then by step, then by value. A series that was logged without steps,
+all of whose points MLflow put at one step, is counted: by its own points, or by those of the longest such series, so
+that losses logged once an epoch and once a batch stay beside each other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.importers.imported import ImportedRun, NotTraining, PointList, Skipped, by_role
+from monitor.wire import Columns
+
+OWN: Final = "monitor."
+"""What the names of our tags and metrics in MLflow begin with."""
+IMPORTED: Final = f"{OWN}imported_as"
+"""The tag of a run that was imported from here."""
+SEVERITY, SKILL, BEST = f"{OWN}severity", f"{OWN}skill", "best/val_loss"
+USERS: Final = frozenset({f"{OWN}goal", f"{OWN}train", f"{OWN}val", f"{OWN}stop"})
+"""Tags by which a user says what a series is, or asks for a stop; no monitor writes them."""
+_STATUS: Final[Mapping[str, Literal["finished", "stopped", "failed"]]] = {"FINISHED": "finished", "FAILED": "failed"}
+_NUMBER: Final = re.compile(r"-?(0|[1-9]\d{0,17})(\.\d+)?([eE][+-]?\d{1,3})?")
+_INFINITE: Final = float(np.finfo(np.float64).max)
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """All points of one metric; arrays of shape (n,), in any order.
+
+    Attributes:
+        times: int64, milliseconds since the epoch.
+        steps: int64.
+        values: float64.
+    """
+
+    key: str
+    times: Ints
+    steps: Ints
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MlflowRun:
+    """A run without its points.
+
+    Attributes:
+        shown: as the user can find it.
+        status: `FINISHED`, `FAILED`, `KILLED`, `RUNNING` or `SCHEDULED`.
+        experiment: the experiment's name.
+        parent: the name, or id, of the run that it is nested in.
+        datasets: how many datasets were logged.
+    """
+
+    id: str
+    shown: str
+    name: str | None
+    status: str
+    experiment: str | None = None
+    deleted: bool = False
+    started_ms: int | None = None
+    finished_ms: int | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    parent: str | None = None
+    datasets: int = 0
+
+    def left_out(self) -> NotTraining | None:
+        """Why the run is not read; None where it is."""
+        if self.deleted:
+            return NotTraining(self.shown, "was deleted in MLflow")
+        mirrored = mirror_of(self.tags)
+        return None if mirrored is None else NotTraining(self.shown, mirrored)
+
+    def imported(self, histories: Iterable[History], skipped: Sequence[Skipped] = ()) -> ImportedRun | NotTraining:
+        """The run with its points."""
+        notes = PointList()
+        kept = _counted([h for h in histories if self._is_theirs(h.key) and notes.takes(h.key)], notes)
+        if not kept:
+            return NotTraining(self.shown, "holds no metrics")
+        keys, points = _columns(kept)
+        given = points.time_ms[points.time_ms > 0]
+        started, finished = (int(given.min()), int(given.max())) if len(given) else (0, None)
+        if len(given) < len(points):
+            points = Columns(points.key, points.step, points.value, np.maximum(points.time_ms, started), None)
+        if self.datasets:
+            notes.skip("datasets", f"{self.datasets} are left out")
+        tags = {name: text for name, text in self.tags.items() if name == "mlflow.user" or not _is_marking(name)}
+        return ImportedRun(
+            source=self.shown,
+            kind="mlflow",
+            origin=f"mlflow:{self.id}",
+            name=self.name or self.tags.get("mlflow.runName") or self.id,
+            project=self.experiment,
+            group=self.parent,
+            config={key: value_of(text) for key, text in self.params.items()},
+            tags=tags,
+            status=_STATUS.get(self.status, "stopped"),
+            started_ms=self.started_ms or started,
+            finished_ms=self.finished_ms or finished,
+            keys=keys,
+            points=points,
+            skipped=(*skipped, *notes.skipped.values()),
+        )
+
+    def _is_theirs(self, key: str) -> bool:
+        return key not in (SEVERITY, SKILL, BEST) or f"{OWN}verdict" not in self.tags
+
+
+def value_of(text: str) -> object:
+    """A parameter, which MLflow keeps as text, as the number that it was where its text is one.
+
+    >>> value_of("0.001"), value_of("1e-05"), value_of("64"), value_of("adam"), value_of("007")
+    (0.001, 1e-05, 64, 'adam', '007')
+    """
+    if not _NUMBER.fullmatch(text):
+        return text
+    return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+def mirror_of(tags: Mapping[str, str]) -> str | None:
+    """What a run is that a monitor has already; None for others.
+
+    A run that a monitor has imported from here carries its verdict too, but may have grown since.
+
+    >>> mirror_of({"monitor.run_id": "4f"})
+    'is the mirror of run 4f, whose history the monitor that wrote it has'
+    >>> mirror_of({"monitor.verdict": "nan"}), mirror_of({"monitor.verdict": "nan", "monitor.imported_as": "4f"})
+    ('was logged to a monitor that serves MLflow, which has it', None)
+    """
+    run_id = tags.get(f"{OWN}run_id")
+    if run_id:
+        return f"is the mirror of run {run_id}, whose history the monitor that wrote it has"
+    served = f"{OWN}verdict" in tags and IMPORTED not in tags
+    return "was logged to a monitor that serves MLflow, which has it" if served else None
+
+
+def is_ours(name: str) -> bool:
+    """True for a tag that a monitor has written.
+
+    >>> is_ours("monitor.verdict"), is_ours("monitor.goal"), is_ours("team")
+    (True, False, False)
+    """
+    return name.startswith(OWN) and name not in USERS
+
+
+def _is_marking(name: str) -> bool:
+    return name.startswith("mlflow.") or is_ours(name)
+
+
+def _counted(histories: Sequence[History], notes: PointList) -> list[History]:
+    """Points in order; those of series without steps get some."""
+    found = [_in_order(history) for history in histories if len(history.steps)]
+    without = [h for h in found if len(h.steps) > 1 and (h.steps == h.steps[0]).all()]
+    if not without:
+        return found
+    longest = max(without, key=lambda history: len(history.steps))
+    names = {history.key for history in without}
+    for name in sorted(names):
+        notes.skip(f"steps of {name!r:.60}", "were not logged; the points are counted")
+    return [_stepped(history, longest) if history.key in names else history for history in found]
+
+
+def _in_order(history: History) -> History:
+    infinite = np.abs(history.values) == _INFINITE
+    values = np.where(infinite, np.copysign(np.inf, history.values), history.values)
+    order = np.lexsort((values, history.steps, history.times))
+    return History(history.key, history.times[order], history.steps[order], values[order])
+
+
+def _stepped(history: History, longest: History) -> History:
+    """Steps by the points of the longest series that were logged by then; at least one further with each point."""
+    own = np.arange(len(history.steps), dtype=np.int64)
+    steps = own
+    if history is not longest:
+        so_far = np.searchsorted(longest.times, history.times, side="right") - 1
+        steps = np.maximum.accumulate(np.maximum(so_far, 0) - own) + own
+    return History(history.key, history.times, steps, history.values)
+
+
+def _columns(histories: Sequence[History]) -> tuple[tuple[str, ...], Columns]:
+    """All histories in one stream as a loop would have logged them: by time and step, validation behind training."""
+    lengths = [len(history.steps) for history in histories]
+    key = np.repeat(np.arange(len(histories)), lengths)
+    rank = np.repeat([by_role(history.key) for history in histories], lengths)
+    times, steps = (
+        np.concatenate([getattr(history, name) for history in histories]).astype(np.int64)
+        for name in ("times", "steps")
+    )
+    values = np.concatenate([history.values for history in histories]).astype(np.float64)
+    names = sorted(range(len(histories)), key=lambda i: histories[i].key)
+    alphabetic = np.empty(len(histories), np.int64)
+    alphabetic[names] = np.arange(len(histories))
+    order = np.lexsort((alphabetic[key], rank, steps, times))
+    first = dict.fromkeys(key[order].tolist())
+    number = np.empty(len(histories), np.uint16)
+    number[list(first)] = np.arange(len(first))
+    keys = tuple(histories[i].key for i in first)
+    return keys, Columns(number[key[order]], steps[order], values[order], times[order], None)

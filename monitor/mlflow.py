@@ -1,0 +1,126 @@
+"""For training loops that log with MLflow: whether to stop, as a monitor says it in the run's tags.
+
+Example:
+    import monitor.mlflow
+
+    with mlflow.start_run():
+        for epoch in range(100):
+            mlflow.log_metric("val_loss", train_one_epoch(), step=epoch)
+            if monitor.mlflow.should_stop():
+                break
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+EVERY_S: Final = 1.0
+"""Seconds for which an answer of MLflow is good."""
+_OFF: Final = ("", "false", "0", "no")
+
+_log = logging.getLogger(__name__)
+_watches: dict[tuple[str, str], _Watch] = {}
+_lock = threading.Lock()
+
+
+def should_stop(run_id: str | None = None, *, wait_s: float = 1.0) -> bool:
+    """Whether the training should end: a stop is recommended, or a person asked for one.
+
+    It reads the tags of the run in MLflow, once a second at most, so that it may be called at every step: a monitor
+    that serves MLflow or mirrors to it sets `monitor.action` and `monitor.stop_requested`; a person may set
+    `monitor.stop` in MLflow's own pages. It never raises once training has begun: while MLflow does not answer, what it
+    said last holds.
+
+    Args:
+        run_id: the run's id in MLflow, or in the monitor; by default MLflow's active run.
+        wait_s: seconds to wait for an answer at most; none is waited for while MLflow does not answer.
+
+    Raises:
+        SettingsError: no `run_id` is given, and no run is active.
+    """
+    import mlflow
+
+    if run_id is None:
+        active = mlflow.active_run()
+        if active is None:
+            from monitor.errors import SettingsError
+
+            raise SettingsError("run_id", "no run of MLflow is active", "pass should_stop(run_id)")
+        run_id = str(active.info.run_id)
+    place = (str(mlflow.get_tracking_uri()), run_id)
+    with _lock:
+        watch = _watches.setdefault(place, _Watch(*place))
+    return watch.ask(wait_s)
+
+
+class _Watch:
+    """Asks for the tags of one run, on a thread: MLflow's client tries for minutes when its server is gone."""
+
+    def __init__(self, uri: str, run_id: str) -> None:
+        self._uri, self._run_id = uri, run_id
+        self._lock = threading.Lock()
+        self._answered: threading.Event | None = None
+        self._stop = False
+        self._asked_s = float("-inf")
+        self._trouble = False
+
+    def ask(self, wait_s: float) -> bool:
+        with self._lock:
+            if self._answered is None and time.monotonic() - self._asked_s >= EVERY_S:
+                self._answered = threading.Event()
+                threading.Thread(target=self._work, args=(self._answered,), name="monitor-mlflow", daemon=True).start()
+            answered = self._answered
+        if answered is not None and not self._trouble and not answered.wait(wait_s):
+            self._trouble = True
+        return self._stop
+
+    def _work(self, answered: threading.Event) -> None:
+        try:
+            self._stop = told(self._tags())
+            self._trouble = False
+        except Exception as error:  # whatever is wrong over there, the training goes on
+            if not self._trouble:
+                _log.warning("MLflow does not say whether to stop run %s: %s", self._run_id, error)
+            self._trouble = True
+        finally:
+            with self._lock:
+                self._asked_s, self._answered = time.monotonic(), None
+            answered.set()
+
+    def _tags(self) -> Mapping[str, str]:
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+
+        client: Any = MlflowClient(self._uri)
+        try:
+            run = client.get_run(self._run_id)
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+            run = _mirror(client, self._run_id)
+            if run is None:
+                raise
+            self._run_id = run.info.run_id
+        tags: Mapping[str, str] = run.data.tags
+        return tags
+
+
+def told(tags: Mapping[str, str]) -> bool:
+    """Whether the tags of a run say that it should stop.
+
+    >>> told({"monitor.action": "stop"}), told({"monitor.stop": "true"}), told({"monitor.action": "continue"})
+    (True, True, False)
+    """
+    asked = (tags.get("monitor.stop_requested", ""), tags.get("monitor.stop", ""))
+    return tags.get("monitor.action") == "stop" or any(text.strip().lower() not in _OFF for text in asked)
+
+
+def _mirror(client: Any, run_id: str) -> Any:
+    """The MLflow run of a monitor's run; None where there is none yet."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    found = client.search_runs(experiments, f"tags.`monitor.run_id` = '{run_id}'", max_results=1) if experiments else []
+    return found[0] if found else None

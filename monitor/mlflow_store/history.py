@@ -1,0 +1,100 @@
+"""The points of a run on their way to MLflow: what it has not got yet, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from monitor.domain import SeriesInfo
+from monitor.mlflow_store.content import metric_names
+from monitor.mlflow_store.rest import ENTITIES, Metric, MlflowServer
+from monitor.store.runs.mirror import Arrived
+
+TARGET: Final = "mlflow"
+"""What the store calls this copy."""
+SLICE: Final = 10 * ENTITIES
+"""Points that are read of one run before the others get their turn."""
+
+
+class Arrivals(Protocol):
+    """What is needed of the store."""
+
+    def arrived(self, run_id: str, target: str, most: int) -> Sequence[Arrived]:
+        """Points that the mirror has not got yet, about `most` of all series together."""
+        ...
+
+    def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
+        """The run's series."""
+        ...
+
+    def mirrored(self, run_id: str, target: str, far: Sequence[tuple[Arrived, int]]) -> None:
+        """Note how many points the mirror has of each of what `arrived` gave."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What sending points did.
+
+    Attributes:
+        whole: all points of the run are there now.
+        refused: what MLflow did not take, such as "metric loss".
+    """
+
+    whole: bool
+    refused: tuple[str, ...]
+
+
+def send(
+    store: Arrivals,
+    server: MlflowServer,
+    run_id: str,
+    external: str,
+    *,
+    metrics: Sequence[Metric] = (),
+    tags: Mapping[str, str] | None = None,
+    more: Callable[[], bool] = lambda: True,
+) -> Sent:
+    """Send the next points of a run, and note after each batch how far they are.
+
+    Args:
+        external: the run's id in MLflow.
+        metrics: further ones, which go along with the first batch.
+        tags: go along with the first batch.
+        more: asked after each batch whether there is time for another one.
+    """
+    parts = store.arrived(run_id, TARGET, SLICE)
+    names = metric_names([series.key for series in store.series(run_id)])  # read last, so that none is missing
+    left = sum(len(part.points) for part in parts)
+    whole = left < SLICE and all(part.next_seq for part in parts)
+    refused: list[str] = []
+    for batch, far in _batches(parts, names):
+        refused += server.log(external, metrics=(*metrics, *batch), tags=tags)
+        metrics, tags = (), None
+        store.mirrored(run_id, TARGET, far)
+        left -= len(batch)
+        if left > 0 and not more():
+            return Sent(whole=False, refused=tuple(refused))
+    if metrics or tags:
+        refused += server.log(external, metrics=metrics, tags=tags)
+    return Sent(whole=whole, refused=tuple(refused))
+
+
+def _batches(
+    parts: Sequence[Arrived], names: Mapping[str, str]
+) -> Iterator[tuple[list[Metric], list[tuple[Arrived, int]]]]:
+    """Batches within MLflow's bounds, each with how far every part is once it is there."""
+    batch: list[Metric] = []
+    far: dict[int, tuple[Arrived, int]] = {}
+    for at, part in enumerate(parts):
+        far[at] = (part, 0)
+        columns = (part.points.steps.tolist(), part.points.values.tolist(), part.points.times.tolist())
+        for sent, (step, value, time_ms) in enumerate(zip(*columns, strict=True), start=1):
+            batch.append(Metric(names[part.key], value, time_ms, step))
+            far[at] = (part, sent)
+            if len(batch) == ENTITIES:
+                yield batch, list(far.values())
+                batch, far = [], {}
+    if far:
+        yield batch, list(far.values())

@@ -1,0 +1,159 @@
+"""What the words of one name say, before the company that it is in is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final, Literal
+
+from monitor.directions import rises
+from monitor.roles import words as w
+from monitor.roles.words import words_of
+
+Group = Literal["train", "val", "test", ""]
+
+
+class What(StrEnum):
+    """The kind of quantity that a name is of."""
+
+    LOSS = "loss"
+    ERROR = "error"
+    """An error that is a loss where nothing is called one, such as `val_rmse`."""
+    BARE = "bare"
+    """A set and no quantity, such as a column `train`."""
+    METRIC = "metric"
+    GRAD_NORM = "grad_norm"
+    LR = "lr"
+    SYSTEM = "system"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Name:
+    """One name, read.
+
+    Attributes:
+        key: as it was written.
+        what: the kind of quantity.
+        group: the set that it was measured on; "" where the name does not say.
+        index: which set of several that are numbered.
+        words: all words.
+        rest: words that say neither set nor quantity nor how it was averaged: a part, a data set, a class.
+        total: it says that it is the whole.
+        averaged: how it was averaged, as far as that matters: "step", "epoch", "smooth" or "".
+        derived: worked out of a quantity, such as the best so far.
+        rising: whether it rises when things go well; None where the name does not say.
+    """
+
+    key: str
+    what: What
+    group: Group = ""
+    index: int = 0
+    words: frozenset[str] = frozenset()
+    rest: tuple[str, ...] = ()
+    total: bool = False
+    averaged: Literal["step", "epoch", "smooth", ""] = ""
+    derived: bool = False
+    rising: bool | None = None
+
+
+_FILLERS: Final = w.SETS | w.AVERAGED | w.PLACES | w.INDEX
+_SMOOTH: Final = frozenset(
+    {"avg", "average", "averaged", "running", "moving", "smoothed", "smooth", "smoothing", "ema"}
+)
+_GRAD: Final = frozenset({"norm", "total", "global", "overall", "l2", "mean", "avg", "all", "model", "before", "after"})
+_OF_METRICS: Final = frozenset(w.GOALS) | w.EPISODES | w.ERROR_WORDS | {"score", "balanced", "top", "k", "weighted"}
+
+
+@lru_cache(maxsize=8192)
+def name_of(key: str) -> Name:
+    """Read one name.
+
+    >>> name = name_of("val/loss_epoch/dataloader_idx_1")
+    >>> str(name.what), name.group, name.index, name.rest
+    ('loss', 'val', 1, ())
+    """
+    if key.strip().lower().startswith("system/"):
+        return Name(key=key, what=What.SYSTEM)
+    index, words = _numbered(words_of(key))
+    known = frozenset(words)
+    what = _what(known, key)
+    return Name(
+        key=key,
+        what=what,
+        group=_group(known),
+        index=index,
+        words=known,
+        rest=_rest(words, what),
+        total=bool(known & w.TOTAL),
+        averaged=_averaged(known),
+        derived=bool(known & w.DERIVED),
+        rising=False if what in (What.LOSS, What.ERROR, What.BARE) else rises(key),
+    )
+
+
+def group_of(name: str) -> Group:
+    """The set that a name of a set, or of anything else, is of; "" where it does not say."""
+    return _group(frozenset(words_of(name)))
+
+
+def _group(words: frozenset[str]) -> Group:
+    """A set within another, such as `train/val_loss`, is the one that is held out."""
+    for found, known in (("val", w.HELD_OUT), ("test", w.TESTED), ("train", w.TRAINED)):
+        if words & known:
+            return found  # type: ignore[return-value]  # three literals
+    return ""
+
+
+def _numbered(words: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
+    """The number behind a set or behind `idx`, and the words without it."""
+    for at, word in enumerate(words[1:], start=1):
+        if word.isdigit() and (words[at - 1] in w.SETS or words[at - 1] in w.INDEX):
+            return min(int(word[:6]), 10**6), (*words[:at], *words[at + 1 :])
+    return 0, words
+
+
+def _what(words: frozenset[str], key: str) -> What:
+    if "learningrate" in words or ("lr" in words and not words & w.LOSS):
+        return What.LR
+    if words & w.GRADIENT:
+        plain = words - w.GRADIENT - w.SETS - w.AVERAGED - w.PLACES - _GRAD
+        normed = "norm" in words or "gradnorm" in words
+        return What.GRAD_NORM if normed and all(word.isdigit() for word in plain) else What.OTHER
+    losses = words & w.LOSS
+    if losses and (losses - w.PLACES or not (words - _FILLERS)):
+        return What.LOSS
+    return _without_loss(words, key)
+
+
+def _without_loss(words: frozenset[str], key: str) -> What:
+    """What a name is that calls nothing a loss."""
+    measured = words - _FILLERS - w.TOTAL - w.OF_SETS
+    rising = rises(key)
+    if words & w.ERRORS and rising is not True:
+        return What.ERROR
+    if words & w.SETS and measured <= w.LETTERS:
+        return What.LOSS if measured else What.BARE
+    return What.OTHER if rising is None else What.METRIC
+
+
+def _rest(words: tuple[str, ...], what: What) -> tuple[str, ...]:
+    plain = _FILLERS | w.TOTAL | w.LOSS | w.LETTERS
+    if not w.SETS.isdisjoint(words):
+        plain |= w.OF_SETS
+    if what is What.ERROR:
+        plain |= w.ERRORS | w.ERROR_WORDS
+    elif what is What.METRIC:
+        plain |= _OF_METRICS
+    if what is What.LOSS and words[-1] == "value":  # a value loss is another thing than the value of the loss
+        words = words[:-1]
+    return tuple(sorted({word for word in words if word not in plain}))
+
+
+def _averaged(words: frozenset[str]) -> Literal["step", "epoch", "smooth", ""]:
+    if words & _SMOOTH:
+        return "smooth"
+    if words & {"epoch", "epochs"}:
+        return "epoch"
+    return "step" if words & {"step", "steps", "iter", "batch", "minibatch"} else ""

@@ -1,0 +1,217 @@
+"""Which series of a run is what, decided on all names of the run together.
+
+One name says little: `test_loss` stands for the validation where nothing else is held out, `mean_squared_error` is the
+loss where nothing is called one. So the names are read as words, and then
+ranked against each other. Case, separators and prefixes make no difference, and the order of the names only where two
+of them say the same; then the first is taken.
+
+Where names come one at a time, the reading is made anew whenever there is a new one. It depends on the names so far and
+on nothing else, so that it is the same in whichever batches they came; a run whose series change their roles is judged
+anew from its stored points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from monitor.roles import words as w
+from monitor.roles.name import Name, What, name_of
+from monitor.roles.role import Role
+from monitor.roles.said import NOTHING, Said
+
+LOSSES: Final = (What.LOSS, What.ERROR, What.BARE)
+"""What may be taken for a loss, the first kind that there is."""
+_PER_POINT: Final = {"step": 0, "": 0, "epoch": 1, "smooth": 2}
+_PER_EVALUATION: Final = {"": 0, "epoch": 0, "step": 1, "smooth": 2}
+_OF_GOAL: Final = {"val": 0, "": 1, "test": 2, "train": 3}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The roles of a run's series.
+
+    Attributes:
+        roles: of every name.
+        judged: by role that is judged by one series, that series.
+        goal_rises: whether the goal rises when things go well; None without a goal.
+        game: whether the losses are sides of a game, or follow a policy, so that none of them is an error.
+        said: what the user had said.
+    """
+
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    judged: Mapping[Role, str] = field(default_factory=dict)
+    goal_rises: bool | None = None
+    game: bool = False
+    said: Said = NOTHING
+
+    def to_dict(self) -> dict[str, object]:
+        """What a run keeps of it: the line, the goal with its direction, and whether the losses are of a game."""
+        goal = self.judged.get(Role.GOAL)
+        return {"line": self.line(), "goal": goal, "rises": self.goal_rises, "game": self.game}
+
+    def line(self) -> str:
+        """What was decided, and from what, in one line."""
+        return "; ".join(_phrases(self)) or "No series is known as a loss or a goal by its name."
+
+
+def read(names: Iterable[str], said: Said = NOTHING) -> Reading:
+    """Read the names of a run's series.
+
+    Args:
+        names: in the order in which they first appeared.
+        said: what the user says of them.
+
+    >>> reading = read(["Loss/train", "Loss/test", "Accuracy/test"])
+    >>> {str(role): key for role, key in reading.judged.items()}
+    {'train': 'Loss/train', 'val': 'Loss/test', 'goal': 'Accuracy/test'}
+    """
+    known = [name_of(key) for key in dict.fromkeys(names)]
+    roles = {name.key: _ALONE.get(name.what, Role.UNMAPPED) for name in known}
+    judged: dict[Role, str] = {}
+    told = {role: key for role in (Role.TRAIN, Role.VAL, Role.GOAL) if (key := said.match(role, roles)) is not None}
+    for name in known:
+        if _is_part(name):
+            roles[name.key] = Role.PART
+    losses = [name for name in known if name.what in LOSSES and not name.derived and roles[name.key] is not Role.PART]
+    free = [name for name in losses if name.key not in told.values()]
+    train = _train(free, roles, judged) if Role.TRAIN not in told else name_of(told[Role.TRAIN])
+    if Role.VAL not in told:
+        _val(free, train, roles, judged)
+    for role, key in told.items():
+        roles[key], judged[role] = role, key
+    for role in (Role.LR, Role.GRAD_NORM):
+        first = next((name.key for name in known if roles[name.key] is role), None)
+        if first is not None:
+            judged[role] = first
+    rising = _goal(known, told, roles, judged, said)
+    order = {role: judged[role] for role in Role if role in judged}
+    return Reading(roles=roles, judged=order, goal_rises=rising, game=_is_game(known, losses), said=said)
+
+
+_ALONE: Final = {What.SYSTEM: Role.SYSTEM, What.LR: Role.LR, What.GRAD_NORM: Role.GRAD_NORM}
+
+
+def _train(losses: Sequence[Name], roles: dict[str, Role], judged: dict[Role, str]) -> Name | None:
+    """The training loss: what is called a loss before an error, a whole before a part."""
+
+    def rank(name: Name) -> tuple[object, ...]:
+        return (not name.total, _PER_POINT[name.averaged])
+
+    found = [name for name in losses if name.group in ("train", "")]
+    return _take(_alike(found), Role.TRAIN, rank, roles, judged)
+
+
+def _val(losses: Sequence[Name], train: Name | None, roles: dict[str, Role], judged: dict[Role, str]) -> None:
+    """The validation loss: of a test set only where nothing else is held out."""
+    found = [name for name in losses if name.group == "val"]
+    tested = [name for name in losses if name.group == "test"]
+    same = () if train is None else train.rest
+
+    def rank(name: Name) -> tuple[object, ...]:
+        return (name.rest != same, not name.total, name.index, _PER_EVALUATION[name.averaged])
+
+    for name in _alike(tested):
+        roles[name.key] = Role.VAL
+    _take(_alike(found) or _alike(tested), Role.VAL, rank, roles, judged)
+
+
+def _alike(found: Sequence[Name]) -> list[Name]:
+    """Those of the first kind that there is; the whole ones, where there are any."""
+    kind = next((what for what in LOSSES if any(name.what is what for name in found)), None)
+    same = [name for name in found if name.what is kind]
+    return [name for name in same if not name.rest] or same
+
+
+def _take(
+    found: Sequence[Name],
+    role: Role,
+    rank: Callable[[Name], tuple[object, ...]],
+    roles: dict[str, Role],
+    judged: dict[Role, str],
+) -> Name | None:
+    """Give a role to all of them; the best is judged, of equals the first."""
+    for name in found:
+        roles[name.key] = role
+    best = min(found, key=rank, default=None)
+    if best is not None:
+        judged[role] = best.key
+    return best
+
+
+def _is_part(name: Name) -> bool:
+    """`loss/<part>` is a part of the loss, unless it is a loss of a set, of another player, or a statistic of one."""
+    whole = not name.rest or name.group or name.words & w.GAME or set(name.rest) <= w.DERIVED
+    return not whole and name.key.strip().lower().startswith("loss/")
+
+
+def _goal(
+    known: Sequence[Name], told: Mapping[Role, str], roles: dict[str, Role], judged: dict[Role, str], said: Said
+) -> bool | None:
+    """The metric that the training is for; whether it rises."""
+    if Role.GOAL in told:
+        rising = said.rises if said.rises is not None else name_of(told[Role.GOAL]).rising
+        return rising is not False
+    found = [name for name in known if roles[name.key] is Role.UNMAPPED and _may_be_goal(name, Role.VAL in judged)]
+    best = min(found, key=_goal_rank, default=None)
+    if best is None:
+        return None
+    roles[best.key], judged[Role.GOAL] = Role.GOAL, best.key
+    return bool(best.rising)
+
+
+def _may_be_goal(name: Name, validated: bool) -> bool:
+    if name.what not in (What.METRIC, What.ERROR) or name.derived or name.words & w.GAME:
+        return False
+    if name.group == "train" and validated:
+        return False
+    return bool(name.rising) or name.group in ("val", "test") or bool(name.words & w.FALLING_GOALS)
+
+
+def _goal_rank(name: Name) -> tuple[int, int, bool, int, int]:
+    place = min((w.GOALS[word] for word in name.words if word in w.GOALS), default=len(w.GOALS))
+    return (_OF_GOAL[name.group], place, bool(name.rest), name.index, _PER_EVALUATION[name.averaged])
+
+
+def _is_game(known: Sequence[Name], losses: Sequence[Name]) -> bool:
+    """Whether the losses are no errors, by what they and the returns beside them are called."""
+    if any(name.words & w.GAME for name in losses):
+        return True
+    if len({word for name in losses for word in name.rest if word in w.WEAK_GAME}) > 1:
+        return True
+    returns = [name for name in known if name.words & w.RETURNS]
+    if any(name.words & w.PREFERENCES for name in known if name.words & w.RETURNS) or not losses:
+        return False
+    validated = any(name.group == "val" for name in losses)
+    return any(name.words & w.EPISODES for name in returns) or bool(returns and not validated)
+
+
+def _phrases(reading: Reading) -> list[str]:
+    judged, said = reading.judged, reading.said
+    found = []
+    for role, words in ((Role.TRAIN, "training loss"), (Role.VAL, "validation loss"), (Role.GOAL, "goal")):
+        key = judged.get(role)
+        if key is None:
+            continue
+        why = ["as you said"] if said.match(role, (key,)) else []
+        if role is Role.GOAL:
+            why.insert(0, "higher is better" if reading.goal_rises else "lower is better")
+        elif not why and role is Role.VAL and name_of(key).group == "test":
+            why.append("a test set stands for it")
+        elif not why and name_of(key).rest:
+            why.append(_part_of(key, reading))
+        others = sum(other is role for other in reading.roles.values()) - 1
+        if others and not said.match(role, (key,)):
+            why.append(f"first of {others + 1}")
+        found.append(f"{words}: {key}" + (f" ({', '.join(filter(None, why))})" if any(why) else ""))
+    parts = sum(role is Role.PART for role in reading.roles.values())
+    if parts:
+        found.append(f"{parts} parts")
+    if reading.game:
+        found.append("the losses are of a game or a policy, so their level is no error")
+    return [*found, *said.missing(reading.roles)]
+
+
+def _part_of(key: str, reading: Reading) -> str:
+    return "no whole loss is there" if reading.roles[key] is Role.TRAIN else ""

@@ -1,0 +1,123 @@
+"""What the user says of the names of a run: which series is which, and where the goal is."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from monitor.errors import SettingsError
+from monitor.roles.role import Role
+from monitor.roles.words import words_of
+
+NAMED: Final = ("train", "val", "goal", "step", "epoch")
+"""What can be said; `step` and `epoch` are columns of a file."""
+_RISES: Final = {
+    "max": True, "maximize": True, "maximise": True, "up": True, "higher": True,
+    "min": False, "minimize": False, "minimise": False, "down": False, "lower": False,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """The series that the user named.
+
+    Attributes:
+        train, val, goal: names of series; None: as the names say.
+        rises: whether the goal rises when things go well; None: as its name says.
+        step, epoch: columns of a file; None: as the names say.
+        strict: a name that is not there is an error; otherwise the names decide.
+    """
+
+    train: str | None = None
+    val: str | None = None
+    goal: str | None = None
+    rises: bool | None = None
+    step: str | None = None
+    epoch: str | None = None
+    strict: bool = False
+
+    def match(self, role: Role, names: Iterable[str]) -> str | None:
+        """The series that the user named for a role: the same name, else the same words; None where it is not there."""
+        wanted = {Role.TRAIN: self.train, Role.VAL: self.val, Role.GOAL: self.goal}.get(role)
+        return None if wanted is None else find(wanted, names)
+
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """What was named and is not there, a phrase each."""
+        known = list(names)
+        named = {"training": self.train, "validation": self.val, "the goal": self.goal}
+        return [f"{key!r:.80}, named for {what}, is not there" for what, key in named.items()
+                if key is not None and find(key, known) is None]  # fmt: skip
+
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse a name that a file does not have.
+
+        Raises:
+            SettingsError: names the columns that there are, and the nearest.
+        """
+        for option in NAMED if self.strict else ():
+            wanted = getattr(self, option)
+            if wanted is not None and find(wanted, names) is None:
+                raise SettingsError(f"--{option} {wanted}", "is no column of it", nearest(wanted, names))
+
+    def to_dict(self) -> dict[str, str]:
+        """As `said_of` reads it, without what concerns files alone."""
+        found = {"train": self.train, "val": self.val, "goal": self.goal}
+        if self.goal is not None and self.rises is not None:
+            found["goal"] = f"{self.goal}:{'max' if self.rises else 'min'}"
+        return {name: value for name, value in found.items() if value is not None}
+
+
+NOTHING: Final = Said()
+
+
+def said_of(data: Mapping[str, object], *, place: str = "roles", strict: bool = False) -> Said:
+    """What a mapping says, such as `{"train": "train_ce", "goal": "val/accuracy:max"}`.
+
+    Raises:
+        SettingsError: a key or a direction that cannot be used.
+    """
+    for key, value in data.items():
+        if key not in NAMED:
+            raise SettingsError(f"{place}.{key}", "is no role", f"known are {', '.join(NAMED)}")
+        if value is not None and (not isinstance(value, str) or not value.strip()):
+            raise SettingsError(f"{place}.{key}", f"is {value!r:.60}", 'write the name of a series, such as "train_ce"')
+    named = {key: str(value).strip() for key, value in data.items() if value is not None}
+    goal, rising = named.get("goal"), None
+    if goal is not None:
+        goal, rising = goal_of(goal, f"{place}.goal")
+    return Said(train=named.get("train"), val=named.get("val"), goal=goal, rises=rising, step=named.get("step"),
+                epoch=named.get("epoch"), strict=strict)  # fmt: skip
+
+
+def goal_of(text: str, place: str = "goal") -> tuple[str, bool | None]:
+    """`val/accuracy:max` as the series and whether it rises; None where nothing is said of that.
+
+    >>> goal_of("val/accuracy:max"), goal_of("wer:min"), goal_of("a:b")
+    (('val/accuracy', True), ('wer', False), ('a:b', None))
+    """
+    name, colon, way = text.rpartition(":")
+    rising = _RISES.get(way.strip().lower())
+    if not colon or rising is None:
+        return text, None
+    if not name.strip():
+        raise SettingsError(place, f"is {text!r}", "write the series and its direction, such as val/accuracy:max")
+    return name.strip(), rising
+
+
+def find(wanted: str, names: Iterable[str]) -> str | None:
+    """The name that is meant: the same one, else the first of the same words."""
+    known = list(names)
+    if wanted in known:
+        return wanted
+    words = words_of(wanted)
+    return next((name for name in known if words and words_of(name) == words), None)
+
+
+def nearest(wanted: str, names: Sequence[str]) -> str:
+    """The fix of a name that is not there."""
+    shown = ", ".join(f"{name:.60}" for name in names[:20]) + (" …" if len(names) > 20 else "")
+    near = difflib.get_close_matches(wanted.lower(), [name.lower() for name in names], n=1, cutoff=0.5)
+    meant = next((name for name in names if near and name.lower() == near[0]), None)
+    return (f"did you mean {meant!r:.60}? " if meant else "") + f"there are: {shown}"

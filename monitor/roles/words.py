@@ -1,0 +1,142 @@
+"""A name as words, and what each word says: the set, the measure, how it was averaged, or anything else.
+
+Names are cut at signs, at capitals and at digits, so that `val/loss`, `valLoss`, `Val Loss` and `VAL-LOSS` are the same
+words; `valloss` is cut where both pieces are known words.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+TRAINED: Final = frozenset(
+    {"train", "training", "trained", "trainset", "trn", "tr", "dtrain", "xtrain", "learn", "fit", "insample"}
+)
+HELD_OUT: Final = frozenset({
+    "val", "valid", "validate", "validation", "validating", "vali", "vld", "va", "valset", "dval", "dvalid", "eval",
+    "evaluation", "evaluate", "evaluating", "evalset", "dev", "devel", "devset", "cv", "hold", "holdout", "held",
+    "heldout", "oof", "oob", "unseen",
+})  # fmt: skip
+TESTED: Final = frozenset({"test", "testing", "tested", "testset", "dtest", "xtest", "tst", "te"})
+SETS: Final = TRAINED | HELD_OUT | TESTED
+LOSS: Final = frozenset({"loss", "losses", "cost", "costs", "objective", "criterion"})
+"""Words that say that this is what is minimised."""
+LETTERS: Final = frozenset({"l", "j"})
+"""The letter of a loss in papers, as in `L_train`; beside a set alone."""
+ERRORS: Final = frozenset({
+    "nll", "nloglik", "neglogloss", "nelbo", "ce", "xent", "crossentropy", "bce", "logloss", "mlogloss", "deviance",
+    "mse", "rmse", "rms", "msle", "rmsle", "mae", "mape", "smape", "mphe", "huber", "hinge", "pinball", "quantile",
+    "poisson", "gamma", "tweedie", "logcosh", "error", "errors", "err", "merror", "l1", "l2", "perplexity", "ppl",
+    "bpc", "bpb", "bpw",
+})  # fmt: skip
+"""Errors that are minimised where nothing is called a loss."""
+ERROR_WORDS: Final = frozenset({
+    "mean", "squared", "square", "absolute", "abs", "root", "log", "logarithmic", "percentage", "relative", "binary",
+    "categorical", "sparse", "multi", "multiclass", "softmax", "sigmoid", "negative", "neg", "likelihood", "entropy",
+    "cross", "zero", "one", "hamming", "classification", "multilogloss", "masked", "focal", "smooth", "rate",
+})  # fmt: skip
+"""Words that belong to the name of an error, and cut nothing into parts."""
+TOTAL: Final = frozenset({"total", "sum", "overall", "full", "combined", "whole", "all", "joint"})
+AVERAGED: Final = frozenset({
+    "step", "steps", "epoch", "epochs", "avg", "average", "averaged", "mean", "running", "moving", "smoothed",
+    "smooth", "smoothing", "ema", "iter", "iters", "iteration", "batch", "minibatch", "per", "end", "current", "curr",
+    "cur", "now", "final", "last", "global", "median", "macro",
+    "micro", "on", "for", "of", "the", "at", "in", "out", "over", "s",
+})  # fmt: skip
+"""How something was averaged, or a filler: it makes no other quantity."""
+OF_SETS: Final = frozenset({"set", "split", "data", "dataset", "fold"})
+"""Fillers beside the name of a set, as in `loss on the training data`; alone they are a part, `loss/data`."""
+PLACES: Final = frozenset({
+    "metrics", "metric", "scalars", "scalar", "charts", "logs", "log", "history", "stats", "results", "result",
+    "curves", "curve", "summary", "monitoring", "monitor", "performance", "perf", "model", "trainer", "epoch", "main",
+    "rollout", "objective",
+})  # fmt: skip
+"""Folders that trackers sort their charts into."""
+INDEX: Final = frozenset({"dataloader", "loader", "idx"})
+DERIVED: Final = frozenset({
+    "best", "lowest", "highest", "min", "max", "minimum", "maximum", "std", "stddev", "stdev", "var", "variance", "sd",
+    "sem", "ci", "scale", "scaler", "scaled", "unscaled", "weight", "weights", "coef", "coeff", "coefficient",
+    "lambda", "ratio", "diff", "difference", "delta", "gap", "change", "improvement", "threshold", "target", "count",
+    "num", "number", "patience", "time", "seconds", "sec", "duration", "speed", "rank", "quantile25", "quantile75",
+    "start", "prev", "previous", "lr", "clip", "clipped", "weighted", "nan", "skipped", "lower", "upper", "grad",
+    "ms", "memory", "mem", "bytes", "flops", "norm", "p50", "p95", "p99",
+})  # fmt: skip
+"""What is worked out of a quantity, or stands beside it: a best so far is no curve of it."""
+COUNTERS: Final = frozenset({
+    "step", "steps", "epoch", "epochs", "iter", "iters", "iteration", "iterations", "batch", "batches", "update",
+    "updates", "round", "rounds", "time", "timestamp", "date", "wall", "elapsed", "eta", "runtime", "seconds",
+    "samples", "tokens", "examples", "flos", "fps", "throughput", "speed", "memory", "gpu", "timesteps", "episodes",
+})  # fmt: skip
+GAME: Final = frozenset({
+    "critic", "generator", "discriminator", "disc", "discr", "gan", "wgan", "adv", "adversarial", "adversary", "actor",
+    "policy", "ppo", "vf", "qf", "sac", "td3", "netd", "netg", "minimax",
+})  # fmt: skip
+"""Words of losses that are one side of a game, or follow a policy: such a loss is no error of the model."""
+WEAK_GAME: Final = frozenset({"g", "d", "gen", "value", "q", "qf1", "qf2", "q1", "q2", "v", "pi", "alpha", "entropy",
+                              "fake", "real", "td"})  # fmt: skip
+"""Words that say the same beside another one of either kind."""
+EPISODES: Final = frozenset({"ep", "episode", "episodic", "episodes", "rollout", "rollouts"})
+RETURNS: Final = frozenset({"reward", "rewards", "rew", "return", "returns"})
+PREFERENCES: Final = frozenset({"chosen", "rejected", "margins", "margin", "accuracies"})
+"""Beside `rewards/`, a training on preferences, whose loss is an error."""
+GRADIENT: Final = frozenset({"grad", "gradient", "gradients", "grads", "gradnorm"})
+_GOALS: Final = (
+    "success winrate win reward rewards rew return returns", "map mapm miou ap iou dice jaccard", "bleu sacrebleu chrf",
+    "accuracy acc accuracies", "f1 fscore fbeta fmeasure f", "auc auroc auprc aucpr roc aucmu", "ndcg mrr hit hits hr",
+    "wer cer ter", "fid kid psnr ssim lpips", "rouge rouge1 rouge2 rougel meteor cider em match", "r2 mcc kappa",
+    "spearman spearmanr pearson pearsonr correlation corrcoef", "score elbo recall precision top perplexity ppl",
+)  # fmt: skip
+GOALS: Final = {word: place for place, words in enumerate(_GOALS) for word in words.split()}
+"""Measures that people train for, those first that are rather meant where there are several."""
+FALLING_GOALS: Final = frozenset({"wer", "cer", "ter", "mer", "wil", "fid", "kid", "lpips", "perplexity", "ppl", "bpc",
+                                  "bpb", "brier", "ece", "chamfer", "hausdorff", "epe", "regret"})  # fmt: skip
+
+_CUT: Final = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*|\d+|[^\W\d_]+")
+_ACRONYMS: Final = re.compile(
+    r"mAP|m[_-]?IoU|IoU|cross[ _-]?entropy|log[ _-]?loss|f1|r\^?2|R²|learning[ _.\/-]?rate|hold[ _-]?out|held[ _-]?out",
+    re.IGNORECASE,
+)
+_KNOWN: Final = frozenset().union(
+    SETS, LOSS, ERRORS, TOTAL, AVERAGED, DERIVED, GAME, GRADIENT, GOALS, FALLING_GOALS, INDEX, RETURNS, EPISODES,
+    {"norm", "learningrate", "lr"},
+)  # fmt: skip
+_PIECES: Final = SETS | LOSS | {"acc", "accuracy", "auc", "norm", "grad", "gradient", "error", "err", "mse", "ppl",
+                                "perplexity", "nll", "ce", "total", "avg", "mean", "epoch", "step"}  # fmt: skip
+
+
+@lru_cache(maxsize=8192)
+def words_of(name: str) -> tuple[str, ...]:
+    """The words of a name, in lower case, and its numbers.
+
+    >>> words_of("Val_Loss"), words_of("trainLoss"), words_of("validation_0-logloss"), words_of("testacc")
+    (('val', 'loss'), ('train', 'loss'), ('validation', '0', 'logloss'), ('test', 'acc'))
+    """
+    found: list[str] = []
+    for word in _CUT.findall(_ACRONYMS.sub(_joined, name[:1000])):
+        found += _known_pieces(word.lower())
+    return tuple(found)
+
+
+def _joined(found: re.Match[str]) -> str:
+    text = re.sub(r"[ _./^-]", "", found[0]).lower().replace("²", "2")
+    return f" {text} " if text not in ("f1", "r2") or _stands_alone(found) else found[0]
+
+
+def _stands_alone(found: re.Match[str]) -> bool:
+    text, (begin, end) = found.string, found.span()
+    return not (text[begin - 1 : begin].isalnum() and begin) and not text[end : end + 1].isdigit()
+
+
+def _known_pieces(word: str) -> list[str]:
+    if word in _KNOWN or word.isdigit():
+        return [word]
+    stem = word.rstrip("0123456789")
+    if stem != word and stem in _KNOWN:
+        return [stem, word[len(stem) :]]
+    for at in range(2, len(word) - 1):
+        if word[:at] in _PIECES and word[at:] in _PIECES:
+            return [word[:at], word[at:]]
+    if stem.endswith("loss") and len(stem) > 4:
+        return [*_known_pieces(stem[:-4]), "loss", *([word[len(stem) :]] if stem != word else [])]
+    return [word]

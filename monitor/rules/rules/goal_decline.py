@@ -1,0 +1,70 @@
+"""Rule `goal_decline`: the goal was better before, and is not coming back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from monitor.domain import Action, Severity
+from monitor.roles import Role
+from monitor.rules.describe.features import Features
+from monitor.rules.rule import Reading, Spec, Threshold
+
+_OF_POLICIES = 0.5
+"""Share of the way that a reward loses before it is more than wandering."""
+
+
+class GoalDecline:
+    """The metric that the training is for has lost a good part of what it had gained.
+
+    The decline is surer than noise, larger than any that was made up for before, and larger than a share of the way.
+    What follows a policy wanders: there half of the way must be lost.
+
+    Source:
+        Early stopping on the validation metric: Prechelt, Early Stopping - But When? (1998), generalisation loss.
+    """
+
+    spec = Spec(
+        name="goal_decline",
+        severity=Severity.WARNING,
+        rank=22,
+        action=Action.INVESTIGATE,
+        reads=(Role.GOAL,),
+        patience=3,
+        thresholds={
+            "share": Threshold(default=0.1, low=0, high=1, doc="what is lost, as a share of the way to the best"),
+            "checks": Threshold(default=8, low=4, high=1000, doc="buckets of the goal, at least"),
+        },
+    )
+
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
+        """Holds while the goal lies below its best."""
+        goal = run.goal
+        if goal is None or goal.closed < limits["checks"]:
+            return None
+        share = max(limits["share"], _OF_POLICIES) if run.policy else limits["share"]
+        enough = max(share * goal.way, 4 * goal.noise, 1.33 * goal.recovered)
+        if not goal.gained:  # nothing was gained that could be lost: only a fall of the level itself counts
+            enough = max(enough, share * abs(goal.level))
+        if goal.fall <= enough * (0.7 if firing else 1.0):
+            return None
+        shown = goal.goal.shown
+        return Reading(
+            goal.step[goal.low_at],
+            {
+                "goal": goal.goal.name, "best": goal.goal.best, "best_step": goal.curve.best_step,
+                "now": shown(goal.level), "lost": goal.fall / goal.way, "limit": share,
+            },
+        )  # fmt: skip
+
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
+        """The best value and the present one."""
+        e = reading.evidence
+        best, now, lost = (float(e[name] or 0) for name in ("best", "now", "lost"))
+        at = float(e["best_step"] or 0)
+        what = f"{lost:.0%} of what it had gained" if lost < 1 else "more than it had gained"
+        return (
+            f"{e['goal']} is at {now:.4g}, after {best:.4g} at {unit} {at:g}: {what} "
+            "is lost, and it is not coming back.",
+            f"Go back to the checkpoint of {unit} {at:g}; try a lower learning rate, more regularisation, or an "
+            "earlier end.",
+        )

@@ -1,0 +1,63 @@
+"""Rule `goal_plateau`: the goal has stopped getting better, or never began to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from monitor.domain import Severity
+from monitor.roles import Role
+from monitor.rules.describe.features import Features
+from monitor.rules.rule import Evidence, Reading, Spec, Threshold
+
+
+class GoalPlateau:
+    """Nothing was gained over the later half of the run.
+
+    Source:
+        Keras `ReduceLROnPlateau` and `EarlyStopping`: no improvement over a patience, here a share of the run.
+    """
+
+    spec = Spec(
+        name="goal_plateau",
+        severity=Severity.INFO,
+        rank=96,
+        reads=(Role.GOAL,),
+        patience=2,
+        thresholds={
+            "gain": Threshold(default=0.02, low=0, high=1, doc="what would be a gain, as a share of the way so far"),
+            "half": Threshold(default=0.5, low=0.05, high=0.95, doc="share of the run over which nothing was gained"),
+            "checks": Threshold(default=12, low=6, high=1000, doc="buckets of the goal, at least"),
+        },
+    )
+
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
+        """Holds while the best level is an old one."""
+        goal = run.goal
+        if goal is None or goal.closed < limits["checks"]:
+            return None
+        cut = min(max(int(goal.closed * (1 - limits["half"])), 2), goal.closed - 1)
+        before, after = min(goal.smooth[:cut]), min(goal.smooth[cut:])
+        gain = before - after
+        if gain > max(limits["gain"] * goal.way, goal.noise) * (1.5 if firing else 1.0):
+            return None
+        evidence: Evidence = {
+            "goal": goal.goal.name, "best": goal.goal.best, "best_step": goal.curve.best_step,
+            "now": goal.goal.shown(goal.level), "gained": goal.gained,
+        }  # fmt: skip
+        return Reading(goal.step[cut - 1], evidence)
+
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
+        """The level, and since when."""
+        e = reading.evidence
+        now, best, at = (float(e[name] or 0) for name in ("now", "best", "best_step"))
+        if not e["gained"]:
+            return (
+                f"{e['goal']} has not become better since the start: {now:.4g} now, {best:.4g} at best, "
+                "within its noise.",
+                "Check that the metric is computed on what the model puts out, and look at the loss and the data.",
+            )
+        return (
+            f"{e['goal']} has not become better since {unit} {reading.onset:g}: {now:.4g} now, {best:.4g} at {unit} "
+            f"{at:g}.",
+            "Lower the learning rate, or end here: more of the same is not expected to bring much.",
+        )

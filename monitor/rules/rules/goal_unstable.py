@@ -1,0 +1,57 @@
+"""Rule `goal_unstable`: the goal swings so widely that its best value says little."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from monitor.domain import Severity
+from monitor.roles import Role
+from monitor.rules.describe.features import Features
+from monitor.rules.rule import Evidence, Reading, Spec, Threshold
+
+
+class GoalUnstable:
+    """The usual swing from one evaluation to the next is a good part of all that was gained.
+
+    A reward that wanders is no failure, so nothing is said where the run follows a policy or plays a game.
+
+    Source:
+        Dodge et al., Fine-Tuning Pretrained Language Models: Weight Initializations, Data Orders, and Early Stopping
+        (2020): the best of many noisy evaluations flatters a model.
+    """
+
+    spec = Spec(
+        name="goal_unstable",
+        severity=Severity.WARNING,
+        rank=66,
+        reads=(Role.GOAL,),
+        patience=3,
+        relief=3,
+        thresholds={
+            "swing": Threshold(default=0.35, low=0.01, high=10, doc="swing as a share of the way from start to best"),
+            "checks": Threshold(default=12, low=6, high=1000, doc="buckets of the goal, at least"),
+        },
+    )
+
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
+        """Holds while the swings are wide, and something was gained."""
+        goal = run.goal
+        if goal is None or run.policy or goal.closed < limits["checks"]:
+            return None
+        if goal.smooth[0] - goal.low <= 2 * goal.noise:  # nothing was gained: a plateau
+            return None
+        if goal.swing <= limits["swing"] * goal.way * (0.7 if firing else 1.0):
+            return None
+        evidence: Evidence = {"goal": goal.goal.name, "swing": goal.swing, "way": goal.way, "limit": limits["swing"]}
+        return Reading(goal.step[goal.closed // 2], evidence)
+
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
+        """The swing beside the gain."""
+        e = reading.evidence
+        swing, way = float(e["swing"] or 0), float(e["way"] or 0)
+        return (
+            f"{e['goal']} swings by {swing:.3g} from one point to the next since {unit} {reading.onset:g}, beside "
+            f"{way:.3g} that was gained in all: its best value is luck in part.",
+            "Evaluate on more examples, average the weights, or lower the learning rate; judge by an average, not "
+            "by the best.",
+        )

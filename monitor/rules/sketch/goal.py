@@ -1,0 +1,60 @@
+"""The sketch of the goal: the metric that a training is for, with its direction and its name."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from monitor.rules.sketch.curve import Curve
+
+SHAPE: Final = (24, 4)
+"""Capacity and micro-block of the sketch."""
+NAME: Final = 96
+"""Bytes of the goal's name that are kept."""
+_HEAD: Final = struct.Struct("<2B")
+
+
+class Goal:
+    """A value type: `fork` before changing it.
+
+    Attributes:
+        name: of the series.
+        rises: whether it rises when things go well.
+        curve: of what falls when things go well: the values, or their negatives.
+    """
+
+    __slots__ = ("curve", "name", "rises")
+
+    def __init__(self, name: str, *, rises: bool) -> None:
+        self.name = name.encode()[:NAME].decode(errors="ignore")
+        self.rises = rises
+        self.curve = Curve(*SHAPE)
+
+    def fork(self) -> Goal:
+        """A copy that can be changed without changing this one."""
+        new = Goal(self.name, rises=self.rises)
+        new.curve = self.curve.fork()
+        return new
+
+    def shown(self, value: float) -> float:
+        """A value of the curve as it was logged, and the other way round."""
+        return -value if self.rises else value
+
+    @property
+    def best(self) -> float:
+        """The best value, as it was logged."""
+        return self.shown(self.curve.best)
+
+    def to_bytes(self) -> bytes:
+        """Packed; `from_bytes` is the inverse."""
+        name = self.name.encode()
+        return _HEAD.pack(self.rises, len(name)) + name + self.curve.to_bytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, at: int) -> tuple[Goal, int]:
+        """The goal packed at offset `at`, and the offset after it."""
+        rises, length = _HEAD.unpack_from(data, at)
+        at += _HEAD.size
+        goal = cls(data[at : at + length].decode(), rises=bool(rises))
+        goal.curve, at = Curve.from_bytes(data, at + length, *SHAPE)
+        return goal, at

@@ -1,0 +1,178 @@
+"""What a mirror has of each run, and what it has not got yet.
+
+A series is mirrored in the order in which its points arrived. How many are there is all that must be remembered:
+merging chunks changes neither their order nor their number. Thinning does, and starts the count again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, and_, case, func, or_, select
+
+from monitor.domain import Points, RunInfo
+from monitor.store.points import chunks
+from monitor.store.points.attempts import limits
+from monitor.store.runs import rows
+from monitor.store.sql.schema import CHUNKS, EXPORTED_POINTS, EXPORTS, RUNS, SERIES
+from monitor.store.sql.upsert import insert_once, upsert
+
+_GOING_ON: Final = ("running", "stalled")
+_PLACES: Final = ("seq", "attempt", "n", "first_step")
+_DONE: Final = EXPORTED_POINTS.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """Points of one series that a mirror has not got yet, in the order in which they arrived.
+
+    Attributes:
+        key: the series' name.
+        points: without those that a newer attempt hides.
+        upto: int64 (n,), how far the mirror is with the series once it has the point; to be handed to `note`.
+        end: how far it is once it has them all, with the hidden ones behind the last.
+        series, next_seq, thinned: for `note`.
+    """
+
+    key: str
+    points: Points
+    upto: NDArray[np.int64]
+    end: int
+    series: int
+    next_seq: int
+    thinned: int
+
+
+def changed_runs(
+    connection: Connection, target: str, limit: int, without: Collection[str]
+) -> tuple[tuple[RunInfo, str | None], ...]:
+    """Runs whose version is above the one a mirror has, with the id they have there; those that go on first."""
+    there = and_(EXPORTS.c.run_id == RUNS.c.run_id, EXPORTS.c.target == target)
+    query = (
+        select(*rows.INFO_COLUMNS, EXPORTS.c.external_id)
+        .select_from(RUNS.outerjoin(EXPORTS, there))
+        .where(RUNS.c.run_id.not_in(without), RUNS.c.deleted_ms.is_(None))
+        .where(or_(EXPORTS.c.version.is_(None), RUNS.c.version > EXPORTS.c.version))
+        .order_by(
+            case((RUNS.c.status.in_(_GOING_ON), 0), else_=1), func.coalesce(EXPORTS.c.version, 0), RUNS.c.created_ms
+        )
+        .limit(limit)
+    )
+    return tuple((rows.run_info(row), row["external_id"]) for row in connection.execute(query).mappings())
+
+
+def exported(connection: Connection, run_id: str, target: str, version: int, external_id: str | None) -> None:
+    """Note that a mirror has a run up to a version."""
+    row = {"run_id": run_id, "target": target, "version": version, "external_id": external_id}
+    connection.execute(upsert(EXPORTS, connection.dialect.name), row)
+
+
+def mirrored_as(connection: Connection, run_id: str, target: str, external_id: str, instead_of: str | None) -> str:
+    """Put down under which id a mirror has a run, unless another server was first; the id that is put down.
+
+    A new id has none of the run's points yet.
+    """
+    row = and_(EXPORTS.c.run_id == run_id, EXPORTS.c.target == target)
+    known = EXPORTS.c.external_id
+    changed = connection.execute(
+        EXPORTS.update().where(row, known.is_(None) if instead_of is None else known == instead_of),
+        {"external_id": external_id},
+    ).rowcount
+    if changed:
+        connection.execute(EXPORTED_POINTS.delete().where(_DONE.run_id == run_id, _DONE.target == target))
+    connection.execute(
+        insert_once(EXPORTS, connection.dialect.name),
+        {"run_id": run_id, "target": target, "version": 0, "external_id": external_id},
+    )
+    return str(connection.execute(select(known).where(row)).scalar_one())
+
+
+def newest_ids(connection: Connection, target: str, limit: int) -> tuple[str, ...]:
+    """The ids over there of the runs that a mirror has, the newest runs first."""
+    query = select(EXPORTS.c.external_id).join(RUNS, RUNS.c.run_id == EXPORTS.c.run_id)
+    query = query.where(EXPORTS.c.target == target, EXPORTS.c.external_id.is_not(None))
+    return tuple(connection.execute(query.order_by(RUNS.c.created_ms.desc()).limit(limit)).scalars())
+
+
+def start_again(connection: Connection, target: str) -> None:
+    """Take every run for one that has changed since it was exported."""
+    connection.execute(EXPORTS.update().where(EXPORTS.c.target == target), {"version": 0})
+
+
+def arrived(connection: Connection, run_id: str, target: str, most: int) -> Iterator[Arrived]:
+    """The points that a mirror has not got yet, series by series.
+
+    Args:
+        most: points of all series together, about; a series that is cut short goes on there the next time.
+    """
+    done = and_(_DONE.run_id == SERIES.c.run_id, _DONE.series == SERIES.c.series, _DONE.target == target)
+    behind = or_(_DONE.points.is_(None), _DONE.next_seq < SERIES.c.next_seq, _DONE.thinned != SERIES.c.thinned)
+    query = (
+        select(SERIES.c.series, SERIES.c.key, SERIES.c.next_seq, SERIES.c.thinned, _DONE.points, _DONE.thinned)
+        .select_from(SERIES.outerjoin(EXPORTED_POINTS, done))
+        .where(SERIES.c.run_id == run_id, behind)
+        .order_by(SERIES.c.series)
+    )
+    for series, key, next_seq, thinned, have, thinned_then in connection.execute(query).all():
+        if most <= 0:
+            return
+        start = have if have is not None and thinned_then == thinned else 0
+        points, upto, end, whole = _after(connection, run_id, series, start, most)
+        most -= len(points)
+        yield Arrived(
+            key=key,
+            points=points,
+            upto=upto,
+            end=end,
+            series=series,
+            next_seq=next_seq if whole else 0,
+            thinned=thinned,
+        )
+
+
+def note(connection: Connection, run_id: str, target: str, far: Sequence[tuple[Arrived, int]]) -> None:
+    """Note how far a mirror is with series.
+
+    Args:
+        far: what `arrived` gave, and how many of its points are there.
+    """
+    found = []
+    for part, sent in far:
+        whole = sent == len(part.points)
+        points = part.end if whole else int(part.upto[sent - 1])
+        next_seq = part.next_seq if whole else 0
+        found.append({"points": points, "next_seq": next_seq, "thinned": part.thinned, "series": part.series})
+    if found:
+        keys = {"run_id": run_id, "target": target}
+        connection.execute(upsert(EXPORTED_POINTS, connection.dialect.name), [{**keys, **row} for row in found])
+
+
+def _after(
+    connection: Connection, run_id: str, series: int, start: int, most: int
+) -> tuple[Points, NDArray[np.int64], int, bool]:
+    """Points from the `start`th on, each with its number + 1; the end, and whether it is the end of the series."""
+    of_series = (CHUNKS.c.run_id == run_id, CHUNKS.c.series == series)
+    places = connection.execute(select(*(CHUNKS.c[c] for c in _PLACES)).where(*of_series).order_by(CHUNKS.c.seq)).all()
+    hidden_from = limits((attempt, first_step) for _, attempt, _, first_step in places)
+    parts, numbers = [], []
+    behind, end = 0, start
+    for seq, attempt, n, _ in places:
+        first, behind = behind, behind + n
+        if behind <= start:
+            continue
+        if end - start >= most:
+            break
+        low, high = max(start - first, 0), min(n, start + most - first)
+        end = first + high
+        row = connection.execute(select(CHUNKS).where(*of_series, CHUNKS.c.seq == seq)).mappings().one()
+        points = chunks.take(chunks.decode([row]), slice(low, high))  # type: ignore[list-item]  # keys are strings
+        limit = hidden_from[attempt]
+        keep = np.ones(len(points), np.bool_) if limit is None else points.steps < limit
+        parts.append(chunks.take(points, keep))
+        numbers.append(np.arange(first + low + 1, end + 1)[keep])
+    upto = np.concatenate([np.empty(0, np.int64), *numbers])
+    return Points.join(parts), upto, end, end >= sum(n for _, _, n, _ in places)

@@ -1,0 +1,106 @@
+"""The metric that a training is for: judged by its direction, alone and beside a loss."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.domain import Action, Diagnosis
+from monitor.roles import Role
+from monitor.rules import ROLE_CODES, Engine, EnginePoints, State, diagnose
+
+N = 200
+STEPS = np.arange(N)
+NOISE = np.random.default_rng(0).normal(size=N)
+LEARNS = 0.9 - 0.8 * np.exp(-STEPS / 15)
+DECLINES = LEARNS - 0.3 * np.maximum(0, STEPS - 60) / 140
+REWARD = 100 * (1 - np.exp(-STEPS / 50)) + 15 * np.sin(STEPS / 9) + 10 * NOISE
+CODES = [ROLE_CODES[role] for role in (Role.TRAIN, Role.VAL, Role.GOAL)]
+
+
+def alone(values: np.ndarray, name: str = "val/acc", *, rises: bool = True) -> Diagnosis:
+    """The diagnosis of a run that logs nothing but its goal."""
+    return diagnose(np.empty((0, 2)), goal=np.c_[STEPS, values], goal_name=name, goal_rises=rises)
+
+
+def test_a_goal_that_rises_is_healthy_and_its_best_is_named() -> None:
+    found = alone(0.9 - 0.8 * np.exp(-STEPS / 60) + 0.005 * NOISE)
+    assert found.verdict == "healthy" and not found.findings
+    assert "val/acc began at" in found.headline
+    assert found.recommendation.best_goal == pytest.approx(0.88, abs=0.03)
+    assert found.recommendation.reason.startswith("No reason to stop. Best val/acc: 0.8")
+
+
+def test_a_goal_that_declines_ends_a_run_that_has_no_loss() -> None:
+    found = alone(DECLINES + 0.005 * NOISE)
+    assert (found.verdict, found.recommendation.action) == ("goal_decline", Action.STOP)
+    assert next(f for f in found.findings if f.rule == "goal_decline").onset_step == pytest.approx(60, abs=10)
+    assert "the best val/acc 0.8" in found.recommendation.reason
+
+
+def test_beside_a_loss_a_decline_asks_for_a_look() -> None:
+    loss = np.c_[STEPS, 2 * np.exp(-STEPS / 40)]
+    found = diagnose(loss, loss, goal=np.c_[STEPS, DECLINES + 0.005 * NOISE])
+    assert (found.verdict, found.recommendation.action) == ("goal_decline", Action.INVESTIGATE)
+    assert found.recommendation.best_val_loss is not None
+
+
+def test_the_direction_turns_the_verdict() -> None:
+    assert alone(1 - DECLINES, "wer", rises=False).verdict == "goal_decline"
+    assert alone(1 - LEARNS, "wer", rises=False).verdict == "goal_plateau"
+    assert alone(1 - LEARNS, "acc", rises=True).verdict == "goal_decline"
+
+
+def test_a_goal_that_no_longer_improves_is_a_plateau() -> None:
+    found = alone(LEARNS + 0.005 * NOISE)
+    assert found.verdict == "goal_plateau"
+    flat = alone(0.1 + 0.005 * NOISE)
+    assert "not become better since the start" in flat.headline
+
+
+def test_a_reward_that_wanders_is_no_failure() -> None:
+    found = alone(REWARD, "rollout/ep_rew_mean")
+    assert {f.rule for f in found.findings} <= {"goal_plateau"}
+    assert found.recommendation.action is Action.CONTINUE
+
+
+def test_a_reward_that_collapses_asks_for_a_look() -> None:
+    found = alone(np.where(STEPS < 120, 200 * (1 - np.exp(-STEPS / 30)), 20) + 10 * NOISE, "episode_reward")
+    assert (found.verdict, found.recommendation.action) == ("goal_decline", Action.INVESTIGATE)
+
+
+@given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e3))
+def test_shift_and_scale_of_a_goal_that_learns_change_no_verdict_of_decline(shift: float, scale: float) -> None:
+    assert alone(shift + scale * LEARNS).verdict != "goal_decline"
+
+
+def stream(seed: int) -> EnginePoints:
+    """Losses and a goal, with points that are not finite or come late."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(20, 400))
+    role = rng.choice(CODES, n).astype("u1")
+    step = np.maximum(np.arange(n) - rng.choice([0, 0, 0, 0, 7], n), 0).astype(float)
+    value = np.where(role == CODES[2], 0.5 + np.sin(np.arange(n) / 50), 2 - np.arange(n) / n) + 0.1 * rng.normal(size=n)
+    value[rng.random(n) < 0.02] = np.nan
+    return EnginePoints(role, step, value, goal=("acc", True))
+
+
+@given(st.integers(0, 10_000), st.lists(st.integers(0, 400), max_size=6))
+def test_the_findings_do_not_depend_on_the_batching(seed: int, cuts: list[int]) -> None:
+    points, engine = stream(seed), Engine()
+    whole = engine.update(engine.start(), points)
+    state, changes = engine.start(), []
+    edges = sorted({0, len(points), *(cut for cut in cuts if cut < len(points))})
+    for begin, end in pairwise(edges):
+        update = engine.update(State.from_bytes(state.to_bytes()), points.at(slice(begin, end)))
+        state = update.state
+        changes += update.changes
+    assert tuple(changes) == whole.changes
+    assert state.to_bytes() == whole.state.to_bytes()
+    assert (update.verdict, update.headline, update.recommendation) == (
+        whole.verdict, whole.headline, whole.recommendation,
+    )  # fmt: skip
