@@ -228,14 +228,16 @@ class Engine:
                 self._one(state, int(points.role[0]), float(points.step[0]), float(points.value[0]), changes)
             return
         curves = np.flatnonzero(points.role < ROLE_CODES[Role.PART])
-        done = 0
+        done, shown = 0, state.parts.fork() if state.parts is not None else None
         for stop in chain(take_rows(state, points), (len(points),)):
             until = int(np.searchsorted(curves, stop))
             at = curves[done:until]
+            ahead, state.parts = state.parts, shown  # the bucket that closes at `stop` is not known before it
             self._take(state, points.role[at], points.step[at], points.value[at], changes)
-            done = until
-            if stop < len(points):
+            done, state.parts = until, ahead
+            if stop < len(points) and ahead is not None:
                 self._check_parts(state, changes)
+                shown = ahead.fork()
 
     def _check_parts(self, state: State, changes: list[Finding]) -> None:
         """Ask the rules that read the parts, after a row closed a bucket of them."""

@@ -10,6 +10,8 @@ import pytest
 
 from monitor.domain import Diagnosis
 from monitor.rules import RULE_NAMES, RulesConfig, diagnose
+from monitor.rules.describe.features import View
+from monitor.rules.sketch.curve import Curve
 
 Series = list[tuple[float, float]]
 
@@ -399,3 +401,21 @@ def test_a_resumed_run_is_judged_as_one_curve() -> None:
     found = diagnose(np.c_[step, values], np.c_[step, values][::10])
     assert {finding.rule for finding in found.findings} <= {"convergence", "improving"}
     assert found.counts.late > 0
+
+
+def test_a_resolved_finding_keeps_the_numbers_of_when_it_fired() -> None:
+    spike = next(finding for finding in FIRING["spike"].diagnose().findings if finding.rule == "spike")
+    assert spike.state == "resolved" and spike.evidence["top"] == 9.0 and "lasted" in spike.evidence
+    assert spike.explanation.startswith("The training loss jumped from") and "Over by step" in spike.explanation
+
+
+def test_a_share_does_not_mind_the_scale_and_is_small_where_the_level_is_next_to_nothing() -> None:
+    def share(scale: float, low: float, high: float) -> float:
+        curve = Curve(40, 16)
+        for i in range(20):
+            curve.push(scale * 4 * np.exp(-i / 2.0), float(i))
+        return View(curve).share(scale * low, scale * high)
+
+    assert share(1, 1.0, 1.5) == pytest.approx(share(1e6, 1.0, 1.5), rel=1e-6)
+    assert share(1, 1.0, 1.5) > 0.2 > share(1, 1e-3, 2e-3)
+    assert share(1, 1.0, 1.0) == 0.0

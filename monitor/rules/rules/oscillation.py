@@ -10,7 +10,7 @@ from monitor.domain import Action, Severity
 from monitor.roles import Role
 from monitor.rules.describe.features import Features, View
 from monitor.rules.describe.trend import turns
-from monitor.rules.rule import Reading, Spec, Threshold
+from monitor.rules.rule import Evidence, Reading, Spec, Threshold
 from monitor.rules.sketch.noise import middle
 
 _ADVICE: Final = "Lower the learning rate or decay it, use a larger batch, or average the weights."
@@ -66,7 +66,11 @@ class Oscillation:
             count = _turns(view, swing, half, noisy)
             lasting = count >= need and _turns(view, swing, view.closed - view.closed // 3, noisy) >= 1
             if lasting or _inside(view, swing, half, noisy):
-                evidence = {"series": name, "turns": count if lasting else 0, "level": middle(view.centres[half:])}
+                evidence: Evidence = {
+                    "series": name,
+                    "turns": count if lasting else 0,
+                    "level": middle(view.centres[half:]),
+                }
                 return Reading(view.step[half], evidence)
         return None
 
