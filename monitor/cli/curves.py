@@ -8,7 +8,6 @@ from pathlib import Path
 import typer
 
 from monitor.errors import LossError
-from monitor.roles import GAME, Role
 from monitor.screen import diagnosis_text, emit, err, escape
 
 
@@ -25,6 +24,9 @@ def diagnose(
         "holds one of them, or the address of an MLflow run.",
         show_default=False,
     ),
+    train: str = typer.Option(None, help="Column or series that is the training loss; default: by the names."),
+    val: str = typer.Option(None, help="The one that is the validation loss."),
+    goal: str = typer.Option(None, help='The metric to judge by, with ":max" or ":min", such as "val/acc:max".'),
     unit: str = typer.Option(None, help='What a step counts, "step" or "epoch"; default: by the column name.'),
     loss: str = typer.Option(None, help='The loss function, such as "cross_entropy(classes=10)".'),
     weight: list[str] = typer.Option(
@@ -40,32 +42,23 @@ def diagnose(
     the like; loss/<part> for the parts of a composite loss. Columns that are not recognised are named, not dropped
     silently.
     """
-    from dataclasses import replace
-
-    from monitor.cli.rule_files import effective_rules
-    from monitor.importers import read_curves
-    from monitor.rules import diagnose as judge
+    from monitor.cli.rule_files import effective_rules, said_for
+    from monitor.importers import judge, read_curves
 
     config = effective_rules(rules, project)
-    curves = read_curves(file)
-    spec = _loss(loss) if loss else GAME if curves.reading.game else None
+    curves = read_curves(file, said_for({"train": train, "val": val, "goal": goal}))
     found = judge(
-        curves.train,
-        curves.val,
-        unit=unit or curves.unit,
-        loss=spec,
-        grad_norm=curves.grad_norm,
-        lr=curves.lr,
-        parts=curves.parts,
-        goal=curves.goal,
-        goal_name=curves.columns.get(Role.GOAL, "goal"),
-        goal_rises=curves.reading.goal_rises is not False,
-        weights=dict(_weight(text, curves.parts) for text in weight),
+        curves.run,
         config=config,
+        loss=_loss(loss) if loss else None,
+        unit=unit,
+        weights=dict(_weight(text, curves.parts) for text in weight),
     )
-    found = replace(found, counts=replace(found.counts, unmapped=tuple(curves.unmapped)))
+    again = f"; {len(curves.run.attempts) + 1} attempts, the newest is judged" if curves.run.attempts else ""
+    if curves.run.steps or again:
+        err.print(f"[dim]steps: {escape(curves.run.steps or 'as logged')}{again}[/]")
     for what in curves.left_out:
-        err.print(f"[yellow]left out: {escape(what)}[/]")
+        err.print(f"[yellow]note: {escape(what)}[/]")
     err.print(f"[dim]{escape(curves.reading.line())}[/]")
     emit(found.to_dict(), diagnosis_text(found), json)
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import typer
 from rich.table import Table
 
 from monitor import settings as settings_
+from monitor.domain.formats import number
 from monitor.errors import FileUnreadable, MonitorError, RunNotFound, WireError
-from monitor.roles import Role
-from monitor.screen import emit, err, escape, fail, number, out
+from monitor.roles import NOTHING, Role, Said
+from monitor.screen import emit, err, escape, fail, out
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -39,6 +40,7 @@ class _Summary:
     stored: list[tuple[ImportedRun, Sent]] = field(default_factory=list)
     broken: list[tuple[str, str, str]] = field(default_factory=list)
     ignored: list[NotTraining] = field(default_factory=list)
+    said: Said = NOTHING
 
     @property
     def damaged(self) -> bool:
@@ -54,14 +56,19 @@ def import_(
     ),
     project: str = typer.Option(None, help="Project of all the runs; default: the source's own, else `imported`."),
     name: str = typer.Option(None, help="The run's name, where the sources hold just one."),
+    train: str = typer.Option(None, help="Column or series that is the training loss; default: by the names."),
+    val: str = typer.Option(None, help="The one that is the validation loss."),
+    goal: str = typer.Option(None, help='The metric to judge by, with ":max" or ":min", such as "val/acc:max".'),
     server: str = typer.Option(None, help="Server to store in; default MONITOR_SERVER_URL, else the embedded store."),
     json: bool = typer.Option(False, "--json", help="Print what was stored and what was skipped as JSON."),
 ) -> None:
     """Store the runs of other trackers and of files: all series, with parameters and times, judged as live runs are.
 
-    CSV, JSONL, Keras histories, trainer_state.json, TensorBoard events, offline W&B runs, and MLflow. To import
-    the same again changes nothing. Exit status 1 where something is broken, 2 where nothing could be read.
+    CSV, JSON and JSONL of many frameworks, TensorBoard events, offline W&B runs, folders of trackers, and MLflow;
+    docs/importing.md lists them. To import the same again changes nothing. Exit status 1 where something is
+    broken, 2 where nothing could be read.
     """
+    from monitor.cli.rule_files import said_for
     from monitor.importers import sources
     from monitor.importers.mlflow_source import without_password
 
@@ -69,7 +76,7 @@ def import_(
     found = [item for given in _addresses(source) for item in _present(given, sources(given))]
     if name and (len(found) > 1 or any(item.many for item in found)):
         fail("--name names one run, but the sources hold several; leave it out, or name one of them")
-    summary = _Summary()
+    summary = _Summary(said=said_for({"train": train, "val": val, "goal": goal}))
     if found:
         _store_all(found, loaded, summary, project, name)
     if not summary.stored and len(summary.broken) == 1 and not summary.ignored:
@@ -149,14 +156,17 @@ def _store(
             summary.broken.append((found.path, found.place, _problem(found)))
             continue
         assert isinstance(found, ImportedRun)
+        summary.said.check(found.keys)
+        run = replace(found, said=summary.said)
         before = sum(len(run.points) for run, _ in summary.stored)
 
         def report(done: int, before: int = before) -> None:
             runs = len(summary.stored) + len(summary.ignored) + 1
             progress.update(task, points=f"{runs:,} runs, {before + done:,} points")
 
+        called = f"{name}/{found.part}" if name and found.part else name  # one of several runs of a file
         try:
-            summary.stored.append((found, send_run(found, sink.send, project=project, name=name, progress=report)))
+            summary.stored.append((run, send_run(run, sink.send, project=project, name=called, progress=report)))
         except (WireError, RunNotFound) as error:
             summary.broken.append((found.source, "", _refusal(error)))
 
@@ -196,23 +206,26 @@ def _verdicts(settings: Settings, summary: _Summary) -> dict[str, str]:
 
 def _print(summary: _Summary, verdicts: Mapping[str, str]) -> None:
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for column, right in (("run", False), ("name", False), ("from", False), ("points", True), ("train", False),
-                          ("val", False), ("not judged", False), ("verdict", False), ("", False)):  # fmt: skip
-        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    for column in ("run", "name", "from", "steps", "points", "train", "val", "goal", "not judged", "verdict", ""):
+        table.add_column(column, justify="right" if column == "points" else "left", overflow="fold")
     for run, sent in summary.stored:
         mapped = run.mapped()
         table.add_row(
             escape(sent.run_id[:8]),
             escape(run.name),
             escape(run.kind),
+            escape(_steps(run)),
             number(len(run.points)),
             escape(mapped.get(Role.TRAIN, "-")),
             escape(mapped.get(Role.VAL, "-")),
+            escape(mapped.get(Role.GOAL, "-")),
             escape(_some(run.unmapped())),
             escape(verdicts.get(sent.run_id, "")),
             "[dim]was there[/]" if sent.known else "",
         )
     out.print(table)
+    for run, _ in summary.stored[:_SHOWN]:
+        out.print(f"[dim]{escape(run.name)}: {escape(run.reading().line())}[/]", soft_wrap=True)
     new = [sent for _, sent in summary.stored if not sent.known]
     known = len(summary.stored) - len(new)
     tail = f", {number(known)} were there already" if known else ""
@@ -220,12 +233,18 @@ def _print(summary: _Summary, verdicts: Mapping[str, str]) -> None:
     notes = [(run.source, note) for run, _ in summary.stored for note in run.skipped]
     lines = [f"[red]broken[/]  {escape(_line(*place))}" for place in summary.broken]
     lines += [f"[red]broken[/]  {escape(_line(s, n.place, n.reason))}" for s, n in notes if n.broken]
-    lines += [f"[dim]skipped {escape(_line(s, n.place, n.reason))}[/]" for s, n in notes if not n.broken]
+    lines += [f"[dim]note    {escape(_line(s, n.place, n.reason))}[/]" for s, n in notes if not n.broken]
     lines += [f"[dim]ignored {escape(item.source)}: {escape(item.reason)}[/]" for item in summary.ignored]
     for line in lines[:_SHOWN]:
         out.print(line, soft_wrap=True)
     if len(lines) > _SHOWN:
         out.print(f"[dim]and {len(lines) - _SHOWN:,} more; --json lists all[/]")
+
+
+def _steps(run: ImportedRun) -> str:
+    """How the steps were found, and how often they begin again."""
+    again = f", {len(run.attempts) + 1} attempts" if run.attempts else ""
+    return f"{run.steps or 'its own'}{again}"
 
 
 def _some(names: Sequence[str]) -> str:
@@ -237,6 +256,7 @@ def _data(summary: _Summary, verdicts: Mapping[str, str]) -> dict[str, object]:
         "runs": [
             {
                 "run_id": sent.run_id, "name": run.name, "source": run.source, "kind": run.kind,
+                "unit": run.unit, "steps": run.steps, "attempts": len(run.attempts) + 1,
                 "points": len(run.points), "stored_points": sent.points, "known": sent.known,
                 "verdict": verdicts.get(sent.run_id),
                 "series": list(run.keys), "mapped": {str(role): key for role, key in run.mapped().items()},

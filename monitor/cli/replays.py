@@ -19,7 +19,8 @@ import numpy as np
 
 from monitor.cli.rule_files import role_series
 from monitor.errors import FileUnreadable, MonitorError
-from monitor.importers.curves import read_curves, read_table
+from monitor.importers import read_curves
+from monitor.importers.reading import read_table
 from monitor.ingest.judge import part_name, weights_by_part
 from monitor.reader.api import Api
 from monitor.roles import Role

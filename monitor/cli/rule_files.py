@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from monitor import settings as settings_
 from monitor.documents import line_of, read_data
 from monitor.errors import FileUnreadable, MonitorError, RulesError
-from monitor.importers.curves import Curves, curves_of, read_table
-from monitor.importers.table import EPOCH_NAMES, STEP_NAMES, Row
+from monitor.importers import Curves, read_one_run
+from monitor.importers.curves import series_of
 from monitor.ingest.engines import open_engines
-from monitor.roles import Role
+from monitor.roles import Role, Said, said_of
 from monitor.rules import RulesConfig
 from monitor.rules.lab.formula import nearest
 from monitor.rules.lab.suites import Suite, parse_suite
@@ -70,27 +69,32 @@ class _Beside:
         self._folder = folder
 
     def series(self, path: str, column: str | None, role: Role) -> Floats:
-        """A column of a file of curves."""
-        table = read_table(self._folder / path)
-        if column is not None:
-            if column not in table.names:
-                raise FileUnreadable(table.path, "", f"has no column {column!r}; {nearest(column, table.names)}")
-            # The one column beside those that count, under a name that is known for its role.
-            counts = [name for name in table.names if name.strip().lower() in (*STEP_NAMES, *EPOCH_NAMES)]
-            rows = [
-                Row(r.number, {n: r.cells.get(n) for n in counts} | {"loss": r.cells.get(column)}) for r in table.rows
-            ]
-            return curves_of(replace(table, names=(*counts, "loss"), rows=tuple(rows))).train
-        found = role_series(curves_of(table)).get(role)
-        if found is None:
-            raise FileUnreadable(table.path, "", f"has no column for {role}; name one with column:")
-        return found
+        """A series of a file of curves, by its column or by its role."""
+        run, _ = read_one_run(self._folder / path)
+        key = run.mapped().get(role) if column is None else column
+        if key is None:
+            raise FileUnreadable(run.source, "", f"has no column for {role}; name one with column:")
+        if key not in run.keys:
+            raise FileUnreadable(run.source, "", f"has no column {key!r}; {nearest(key, run.keys)}")
+        return series_of(run, key)
 
     def loss(self, text: str) -> Mapping[str, object]:
         """A loss function by its specification."""
         from monitor import losses
 
         return dict(losses.parse(text).to_dict())
+
+
+def said_for(given: Mapping[str, str | None]) -> Said:
+    """What the user says of the names of a source: the options of a command, which must be there, else the settings.
+
+    Raises:
+        SettingsError: a role or a direction that cannot be used.
+    """
+    options = {role: name for role, name in given.items() if name is not None}
+    if options:
+        return said_of(options, place="--", strict=True)
+    return said_of(settings_.load().roles)
 
 
 def role_series(curves: Curves) -> dict[Role, Floats]:

@@ -1,70 +1,187 @@
-"""CSV with a header row, separated by commas, semicolons or tabs."""
+"""Tables in text: a header row, cells separated by commas, semicolons, tabs, bars or white space."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Final
 
-from monitor.errors import FileUnreadable
-from monitor.importers.table import Row, Table
+from monitor.errors import FileUnreadable, NoHistory
+from monitor.importers.table import INDEX, TORN, Row, Skipped, Table
 
 _SEPARATORS: Final = (",", ";", "\t", "|")
+_TOP: Final = re.compile(r"\A(?:[ \t]*(?:#.*)?\r?\n)*")
+"""Comments above the header."""
+_MOST: Final = 20
+"""Rows with the same fault that are named one by one."""
+_INDEX: Final = frozenset({"", "unnamed: 0", "index"})
+"""What heads the index of a data frame in CSV: nothing, or what pandas makes of nothing."""
+
+
+class _Reader:
+    """Takes a table's rows one after another; a row that does not fit is noted."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.header: tuple[str, ...] = ()
+        self.names: dict[str, None] = {}
+        self.rows: list[Row] = []
+        self.notes: list[Skipped] = []
+
+    def take(self, line: int, cells: list[str], *, torn: bool) -> None:
+        """Take one row.
+
+        Args:
+            line: the line it begins on.
+            cells: what is in it.
+            torn: True for the last row of a file whose last line does not end.
+        """
+        if not self.header:
+            self._begin(line, cells)
+            return
+        if self._is_header(cells):
+            self.notes.append(Skipped(place=f"row {line}", reason="repeats the header"))
+            self._begin(line, cells)
+            return
+        many = len(self.header)
+        if len(cells) < many and torn and self.rows:
+            self.notes.append(Skipped(place=f"row {line}", reason=TORN, broken=True))
+        elif len(cells) < many or any(cell.strip() for cell in cells[many:]):
+            reason = f"has {len(cells)} cells, the header has {many}"
+            self.notes.append(Skipped(place=f"row {line}", reason=reason, broken=True))
+        else:
+            self.rows.append(Row(line, dict(zip(self.header, cells, strict=False))))
+
+    def _begin(self, line: int, cells: list[str]) -> None:
+        names = [cell.strip() for cell in cells]
+        while names and not names[-1]:
+            names.pop()
+        if len(names) == 1 and _is_number(names[0]):  # one number a line: the file's name says of what
+            self.header = (PurePath(self.path).stem,)
+            self.rows.append(Row(line, {self.header[0]: names[0]}))
+        elif all(map(_is_number, names)):
+            raise NoHistory(
+                self.path, "must name the columns, such as step,train_loss,val_loss, not hold numbers", f"row {line}"
+            )
+        else:
+            self.header = self._unique(line, names)
+        self.names.update(dict.fromkeys(self.header))
+
+    def _unique(self, line: int, names: list[str]) -> tuple[str, ...]:
+        found: list[str] = []
+        for i, name in enumerate(names):
+            own = INDEX if i == 0 and name.lower() in _INDEX else name or f"column {i + 1}"
+            if own in found:
+                own = f"{name}.{sum(each == name for each in names[:i])}"
+                reason = f"names the column {name!r:.60} twice; this one is {own!r:.60}"
+                self.notes.append(Skipped(place=f"row {line}", reason=reason))
+            found.append(own)
+        return tuple(found)
+
+    def _is_header(self, cells: list[str]) -> bool:
+        """Whether a row is a header: of names that the header has, too, and of no number."""
+        names = [cell.strip() for cell in cells if cell.strip()]
+        known = sum(name in self.header for name in names)
+        return 2 * known > len(names) and not any(map(_is_number, names))
 
 
 def read_csv(path: str, text: str) -> Table:
-    """Read CSV.
+    """Read a table.
 
     Args:
         path: the file as the user named it, for errors.
         text: its content.
 
     Raises:
-        FileUnreadable: the header is missing or names a column twice, or a row has another number of cells.
+        FileUnreadable: there is no header or no row, or most rows have another number of cells than the header.
     """
     lines = text.splitlines()
-    start = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), None)
-    if start is None:
-        raise FileUnreadable(path, "", "holds nothing but comments")
-    separator = max(_SEPARATORS, key=lines[start].count)
+    at = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), None)
+    if at is None:
+        raise NoHistory(path, "holds nothing but comments")
+    if at and _heads(lines[at - 1], lines[at]):
+        lines[at - 1] = lines[at - 1].lstrip("# ")
+        at, text = at - 1, "\n".join(lines) + "\n"
+    start = lines[at]
+    table, ended = _Reader(path), text.endswith(("\n", "\r"))
+    try:
+        for begun, line, cells in _cells(text, lines, start):
+            if any(cell.strip() for cell in cells) and not cells[0].startswith("#"):
+                table.take(begun, cells, torn=line == len(lines) and not ended)
+    except csv.Error as error:
+        raise FileUnreadable(path, f"row {_row_of(error)}", str(error.args[0])) from None
+    broken = [note for note in table.notes if note.broken and note.reason != TORN]
+    if len(broken) > len(table.rows):
+        raise FileUnreadable(path, broken[0].place, broken[0].reason)
+    if not table.rows:
+        raise NoHistory(path, "has a header but no rows")
+    return Table(
+        path=path, names=tuple(table.names), rows=tuple(table.rows), header=True, config=_comments(lines),
+        notes=_few(table.notes),
+    )  # fmt: skip
+
+
+def _few(notes: list[Skipped]) -> tuple[Skipped, ...]:
+    """Notes without the many that say the same of further rows; those are counted."""
+    many = Counter(note.reason for note in notes)
+    seen: Counter[str] = Counter()
+    kept = []
+    for note in notes:
+        seen[note.reason] += 1
+        left = many[note.reason] - _MOST
+        if seen[note.reason] <= _MOST:
+            kept.append(note)
+        elif seen[note.reason] == _MOST + 1:
+            kept.append(Skipped(place=f"{left} more rows", reason=note.reason, broken=note.broken))
+    return tuple(kept)
+
+
+def _cells(text: str, lines: list[str], start: str) -> Iterator[tuple[int, int, list[str]]]:
+    """Each row's first and last line, and its cells."""
+    separator = max(_SEPARATORS, key=start.count)
+    if separator not in start and len(start.split()) > 1:
+        for number, words in enumerate(lines, 1):
+            yield number, number, words.split() or [""]
+        return
+    if separator == "|":  # a table of Markdown has a bar at both ends, and a row of dashes below its header
+        rows = (line for line in lines if set(line) - set("|-: \t"))
+        text = "\n".join(line.strip().strip("|") for line in rows)
+    text = _TOP.sub(lambda found: "\n" * found[0].count("\n"), text)  # it may hold quotes, which are no cells
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
-    names: tuple[str, ...] | None = None
-    rows: list[Row] = []
-    line, torn = 0, None
+    line = 0
     try:
         for cells in reader:
             begun, line = line + 1, reader.line_num
-            if not cells or all(not cell.strip() for cell in cells) or cells[0].startswith("#"):
-                continue
-            if names is None:
-                names = _header(path, begun, cells)
-                continue
-            if len(cells) > len(names) and any(cell.strip() for cell in cells[len(names) :]):
-                raise FileUnreadable(path, f"row {begun}", f"has {len(cells)} cells, the header has {len(names)}")
-            if len(cells) < len(names):
-                if rows and reader.line_num == len(lines) and not text.endswith("\n"):
-                    torn = begun
-                    break
-                raise FileUnreadable(path, f"row {begun}", f"has {len(cells)} cells, the header has {len(names)}")
-            rows.append(Row(begun, dict(zip(names, cells, strict=False))))
+            yield begun, line, cells or [""]
     except csv.Error as error:
-        raise FileUnreadable(path, f"row {reader.line_num}", str(error)) from None
-    if names is None or not rows:
-        raise FileUnreadable(path, "", "has a header but no rows")
-    return Table(path, names, tuple(rows), torn=torn)
+        raise csv.Error(str(error), reader.line_num) from None
 
 
-def _header(path: str, row: int, cells: list[str]) -> tuple[str, ...]:
-    names = [cell.strip() for cell in cells]
-    while names and not names[-1]:
-        names.pop()
-    names = [name or f"column {i + 1}" for i, name in enumerate(names)]
-    if all(_is_number(name) for name in names):
-        raise FileUnreadable(path, f"row {row}", "must name the columns, such as step,train_loss,val_loss")
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise FileUnreadable(path, f"row {row}", f"names the column {twice[0]!r:.60} twice")
-    return tuple(names)
+def _heads(comment: str, row: str) -> bool:
+    """Whether a comment names the columns of the numbers below it, as `numpy.savetxt(header=...)` writes them."""
+    separator = next((each for each in _SEPARATORS if each in row), None)
+    numbers, names = row.split(separator), comment.lstrip("# ").split(separator)
+    return len(names) == len(numbers) and all(map(_is_number, numbers)) and not any(map(_is_number, names))
+
+
+def _row_of(error: csv.Error) -> int:
+    return int(error.args[1]) if len(error.args) > 1 else 1
+
+
+def _comments(lines: list[str]) -> dict[str, object]:
+    """Parameters in a comment at the top: Stable-Baselines writes an object of JSON there."""
+    if not lines or not lines[0].startswith("#"):
+        return {}
+    try:
+        found: object = json.loads(lines[0].lstrip("# "))
+    except (ValueError, RecursionError):
+        return {}
+    return {str(name): value for name, value in found.items()} if isinstance(found, dict) else {}
 
 
 def _is_number(text: str) -> bool:

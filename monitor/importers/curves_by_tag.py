@@ -1,32 +1,46 @@
-"""JSON that holds each curve under its own name: the scalars of tensorboardX, the metrics of Sacred.
+"""JSON that holds each curve under its own name: the scalars of tensorboardX, the metrics of Sacred, exports.
 
-Source: `SummaryWriter.export_scalars_to_json` of tensorboardX 2.6; `FileStorageObserver.log_metrics` of Sacred 0.8.
+Source: `SummaryWriter.export_scalars_to_json` of tensorboardX 2.6; `FileStorageObserver.log_metrics` of Sacred 0.8;
+    the JSON that TensorBoard's page downloads.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from itertools import zip_longest
-from typing import Final, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise, zip_longest
+from typing import Final
 
-from monitor.importers.table import Cell, Row, Table, is_cell
+from monitor.importers.table import INDEX, Cell, Row, Table, is_cell, is_number
 
 _CLOCK_FROM: Final = 1e8
-"""A number below it is no time since the epoch in seconds: without it a triple of numbers may be anything."""
+"""A number below it is not a time since the epoch in seconds: without it a triple of numbers may be anything."""
 
 Point = tuple[Cell, Cell, Cell]
 """Time, step and value."""
 
 
 def read_scalars(path: str, data: Mapping[object, object]) -> Table | None:
-    """Curves by their tags, each a list of [wall time, step, value]; None where it is anything else."""
+    """Curves by their tags, each a list of [wall time, step, value] or [step, value]; None for anything else."""
     curves: dict[str, list[Point]] = {}
     for tag, points in data.items():
-        if not isinstance(points, list) or not points or not all(map(_is_point, points)):
+        found = _points(points) if isinstance(points, list) else None
+        if found is None:
             return None
-        curves[str(tag)] = [(point[0], point[1], point[2]) for point in points]
+        curves[str(tag)] = found
     return _table(path, curves, "scalars") if curves else None
+
+
+def read_curve(path: str, name: str, points: Sequence[object]) -> Table | None:
+    """One curve: points as `read_scalars` takes them, or numbers alone; None where it is anything else."""
+    found = _points(points)
+    if found is not None:
+        return _table(path, {name: found}, "scalars")
+    numbers = [number for number in points if is_number(number)]
+    if not numbers or len(numbers) < len(points):
+        return None
+    rows = tuple(Row(i, {INDEX: i - 1, name: number}) for i, number in enumerate(numbers, 1))
+    return Table(path=path, names=(INDEX, name), rows=rows, kind="scalars")
 
 
 def read_sacred(path: str, data: Mapping[object, object]) -> Table | None:
@@ -45,27 +59,30 @@ def read_sacred(path: str, data: Mapping[object, object]) -> Table | None:
     return _table(path, curves, "sacred") if any(curves.values()) else None
 
 
-def _is_point(point: object) -> bool:
-    if not isinstance(point, list) or len(point) != 3 or not all(_is_number(part) for part in point):
-        return False
-    return bool(point[0] > _CLOCK_FROM and float(point[1]).is_integer())
+def _points(points: Sequence[object]) -> list[Point] | None:
+    """Triples that begin with a time, or pairs that begin with a step that grows; None where it is anything else."""
+    rows = [row for row in points if isinstance(row, list) and all(map(is_number, row))]
+    if not rows or len(rows) < len(points):
+        return None
+    if all(len(row) == 3 and row[0] > _CLOCK_FROM and float(row[1]).is_integer() for row in rows):
+        return [(row[0], row[1], row[2]) for row in rows]
+    if len(rows) > 1 and all(len(row) == 2 and float(row[0]).is_integer() for row in rows):
+        steps = [row[0] for row in rows]
+        if all(a < b for a, b in pairwise(steps)):
+            return [(None, row[0], row[1]) for row in rows]
+    return None
 
 
-def _is_number(value: object) -> bool:
-    """True for what a float can hold; a longer number is none of a training."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return abs(value) < 2**63
-    return isinstance(value, float)
-
-
-def _table(path: str, curves: Mapping[str, Iterable[Point]], kind: Literal["scalars", "sacred"]) -> Table:
-    """A row for each point, in the order of their times: that in which they were logged."""
+def _table(path: str, curves: Mapping[str, Iterable[Point]], kind: str) -> Table:
+    """A row for each point, in the order of their times: that in which they were logged; without times, of steps."""
     points = [(time, step, name, value) for name, curve in curves.items() for time, step, value in curve]
     if all(isinstance(time, int | float) and not math.isnan(time) for time, *_ in points):
         points.sort(key=lambda point: float(point[0] or 0))
     elif all(isinstance(time, str) for time, *_ in points):  # ISO 8601, of one length
         points.sort(key=lambda point: str(point[0]))
+    elif all(is_number(step) for _, step, *_ in points):
+        points.sort(key=lambda point: float(point[1] or 0))
     rows = tuple(
-        Row(i, {"wall_time": time, "step": step, name: value}) for i, (time, step, name, value) in enumerate(points, 1)
+        Row(i, {"wall_time": time, INDEX: step, name: value}) for i, (time, step, name, value) in enumerate(points, 1)
     )
-    return Table(path, ("wall_time", "step", *curves), rows, header=False, kind=kind)
+    return Table(path=path, names=("wall_time", INDEX, *curves), rows=rows, kind=kind)

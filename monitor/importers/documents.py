@@ -1,20 +1,21 @@
-"""JSON documents that hold a whole training: Keras histories, Hugging Face `trainer_state.json` and the like.
-
-A JSON list of objects, and one object a line, are read by `jsonl`.
-"""
+"""JSON as a table: rows of objects, columns of lists, curves by their tags, wherever they stand in the document."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import PurePath
 from typing import Final
 
+from monitor.directions import rises
 from monitor.errors import FileUnreadable, NoHistory
-from monitor.importers.curves_by_tag import read_sacred, read_scalars
+from monitor.importers.boosters import read_catboost
+from monitor.importers.curves_by_tag import read_curve, read_sacred, read_scalars
 from monitor.importers.frames import read_frame
-from monitor.importers.jsonl import read_jsonl
-from monitor.importers.table import Cell, Row, Table, is_cell, kind_of
-from monitor.roles import Role, role_of
+from monitor.importers.json_text import Values, read_values
+from monitor.importers.names import counts
+from monitor.importers.table import INDEX, Skipped, Table, flat, is_cell, is_number, kind_of, table_of_records
+from monitor.roles import Role, role_of, role_of_set
 
 _SUMMARY: Final = "train_runtime"
 """Only the last entry of a trainer's log has it; its `train_loss` is a mean over the training, not a point."""
@@ -22,6 +23,9 @@ _SETTINGS: Final = (
     "best_metric", "best_model_checkpoint", "eval_steps", "global_step", "logging_steps", "max_steps",
     "num_train_epochs", "save_steps", "total_flos", "train_batch_size",
 )  # fmt: skip
+_DEEP: Final = 4
+"""Objects inside objects that are searched for a list of rows."""
+Objects = list[tuple[int, Mapping[object, object]]]
 
 
 def read_json(path: str, text: str) -> Table:
@@ -32,91 +36,204 @@ def read_json(path: str, text: str) -> Table:
         text: its content.
 
     Raises:
-        NoHistory: it is whole JSON, but no history of a training.
-        FileUnreadable: it is no JSON, or its parts do not fit.
+        NoHistory: it is JSON, but no history of a training.
+        FileUnreadable: it is not JSON, or its parts do not fit.
     """
-    try:
-        whole: object = json.loads(text)
-    except (ValueError, RecursionError):
-        return read_jsonl(path, text)  # one object a line, cut short, or broken; its reader says where
-    found = read_document(path, whole)
-    if found is not None:
-        return found
-    if isinstance(whole, Mapping) and "\n" in text.strip():
+    values, broken = read_values(path, text)
+    one = values[0][1] if len(values) == 1 else None
+    if isinstance(one, list):
+        table = _of_list(path, list(enumerate(one, 1)))
+    elif isinstance(one, Mapping):
+        table = _of_document(path, one)
+        row = bool(broken) or (PurePath(path).suffix != ".json" and "\n" not in text.strip())
+        if table is None and row:  # the first line of a log
+            table = _of_list(path, values)
+    else:
+        table = _of_list(path, values)
+    if table is None:
         raise NoHistory(path)
-    return read_jsonl(path, text)
+    return replace(table, notes=(*table.notes, *broken))
 
 
-def read_document(path: str, data: object) -> Table | None:
-    """Read a JSON document; None where it is none of those that are known.
+def _of_list(path: str, values: Values) -> Table | None:
+    """Objects as rows; lists as rows below a header; pairs or numbers as one curve, called by the file."""
+    if not values:
+        raise FileUnreadable(path, "", "holds no rows")
+    objects: Objects = [(number, value) for number, value in values if isinstance(value, Mapping)]
+    if 2 * len(objects) >= len(values):
+        notes = [
+            Skipped(place=f"row {number}", reason=f"must be a JSON object, got {kind_of(value)}", broken=True)
+            for number, value in values
+            if not isinstance(value, Mapping)
+        ]
+        summary = next((dict(entry) for _, entry in objects if _SUMMARY in entry), None)
+        rows = [(number, entry) for number, entry in objects if _SUMMARY not in entry] or objects
+        config = {} if summary is None else {"summary": summary}
+        return table_of_records(path, rows, "jsonl", config=config, notes=notes)
+    items = [value for _, value in values]
+    head = items[0]
+    if isinstance(head, list) and head and all(isinstance(name, str) for name in head):
+        lists = [(number, dict(zip(head, row, strict=False))) for number, row in values[1:] if isinstance(row, list)]
+        return table_of_records(path, lists, "jsonl") if lists else None
+    found = read_curve(path, PurePath(path).stem, items)
+    if found is None:
+        number, odd = next((number, value) for number, value in values if not isinstance(value, Mapping))
+        raise NoHistory(path, f"must be a JSON object, got {kind_of(odd)}", f"row {number}")
+    return found
 
-    Args:
-        path: the file as the user named it, for errors.
-        data: its content.
 
-    Raises:
-        FileUnreadable: it is one of them, but its parts do not fit.
-    """
-    if not isinstance(data, Mapping):
-        return None
+def _of_document(path: str, data: Mapping[object, object]) -> Table | None:
     log = data.get("log_history")
     if isinstance(log, list):
         return _trainer_state(path, log, data)
-    found = read_scalars(path, data) or read_sacred(path, data) or read_frame(path, data)
-    if found is not None:
-        return found
-    inner = data.get("history")
-    columns = inner if isinstance(inner, Mapping) else data
-    lists = [name for name, column in columns.items() if isinstance(column, list)]
-    if lists and (len(lists) == len(columns) or any(role_of(str(name)) in (Role.TRAIN, Role.VAL) for name in lists)):
-        return _history(path, columns, data.get("epoch") if columns is inner else None)
-    return None
+    for read in (read_catboost, read_scalars, read_sacred, read_frame, _history):
+        found = read(path, data)
+        if found is not None:
+            return found
+    return _records(path, data)
 
 
 def _trainer_state(path: str, log: list[object], data: Mapping[object, object]) -> Table:
-    names: dict[str, None] = {}
-    left_out: dict[str, str] = {}
     config: dict[str, object] = {
         name: data[name] for name in _SETTINGS if isinstance(data.get(name), str | int | float)
     }
-    rows = []
+    objects: Objects = []
     for i, entry in enumerate(log, 1):
         if not isinstance(entry, Mapping):
             raise FileUnreadable(path, f"log_history entry {i}", f"must be an object, got {kind_of(entry)}")
         if _SUMMARY in entry:
             config["summary"] = dict(entry)
-            continue
-        cells: dict[str, Cell] = {str(k): v for k, v in entry.items() if is_cell(v)}
-        left_out |= {str(k): f"holds {kind_of(v)}s" for k, v in entry.items() if not is_cell(v)}
-        names.update(dict.fromkeys(cells))
-        rows.append(Row(i, cells))
-    if not rows:
+        else:
+            objects.append((i, entry))
+    table = table_of_records(path, objects, "trainer_state", config=config)
+    if table is None:
         raise FileUnreadable(path, "log_history", "is empty")
-    return Table(path, tuple(names), tuple(rows), header=False, kind="trainer_state", config=config, left_out=left_out)
+    return table
 
 
-def _history(path: str, columns: Mapping[object, object], epochs: object) -> Table:
-    """Lists by their names; a list of anything but numbers and texts is left out, a single value is a setting."""
-    lists = {str(name): column for name, column in columns.items() if isinstance(column, list)}
-    length = max(len(column) for column in lists.values())
+def _history(path: str, data: Mapping[object, object]) -> Table | None:
+    """Lists by their names, as `history.history` of Keras and `evals_result` of XGBoost: a column each.
+
+    A list of anything but numbers and texts is left out, a single value is a setting. A list that is much shorter than
+    the longest is spread over it: losses of epochs beside those of batches.
+    """
+    inner = data.get("history")
+    columns = dict(flat(inner if isinstance(inner, Mapping) else data))
+    lists = {name: column for name, column in columns.items() if isinstance(column, list)}
+    if not lists or not (len(lists) == len(columns) or any(_is_metric(name) for name in lists)):
+        return None
+    if inner is None and _is_of_runs(data):
+        return _of_runs(path, data)
+    length = max(map(len, lists.values()))
     if length == 0:
         raise FileUnreadable(path, "", "holds no epochs")
-    left_out = {
-        name: f"holds {kind_of(cell)}s" for name, column in lists.items() for cell in column if not is_cell(cell)
-    }
-    left_out |= {str(name): "holds an object" for name, value in columns.items() if isinstance(value, Mapping)}
-    kept = {
-        name: column for name, column in lists.items() if any(cell is not None and is_cell(cell) for cell in column)
-    }
-    if not any(isinstance(cell, int | float) for column in kept.values() for cell in column):
-        raise NoHistory(path)
-    given = epochs if isinstance(epochs, list) and len(epochs) == length else list(range(length))
-    kept.setdefault("epoch", given)
-    rows = []
-    for i in range(length):
-        cells: dict[str, Cell] = {
-            name: column[i] for name, column in kept.items() if i < len(column) and is_cell(column[i])
-        }
-        rows.append(Row(i + 1, cells))
-    config = {str(name): value for name, value in columns.items() if is_cell(value) and value is not None}
-    return Table(path, tuple(kept), tuple(rows), header=False, kind="keras", config=config, left_out=left_out)
+    notes = [
+        Skipped(place=f"column {name!r:.60}", reason=f"holds {kind_of(odd[0])}s")
+        for name, column in lists.items()
+        if (odd := [cell for cell in column if not is_cell(cell)])
+    ]
+    settings = {name for name, column in lists.items() if 2 * len(column) < length and not _is_metric(name)}
+    notes += [
+        Skipped(place=f"column {name!r:.60}", reason=f"has {len(lists.pop(name))} values where others have {length}")
+        for name in sorted(settings)
+    ]
+    kept = {name: column for name, column in lists.items() if any(c is not None and is_cell(c) for c in column)}
+    if not any(is_number(cell) for column in kept.values() for cell in column):
+        return None
+    epochs = data.get("epoch")
+    if isinstance(inner, Mapping) and isinstance(epochs, list) and len(epochs) == length:
+        kept.setdefault("epoch", epochs)
+    if not any(map(counts, kept)):
+        kept = {"epoch" if inner is not None or _even(kept) else INDEX: list(range(length)), **kept}
+    cells: list[dict[str, object]] = [{} for _ in range(length)]
+    for name, column in kept.items():
+        at = _places(len(column), length)
+        if at != list(range(len(column))):
+            reason = f"has {len(column)} values where others have {length}: they are spread evenly"
+            notes.append(Skipped(place=f"column {name!r:.60}", reason=reason))
+        for i, cell in zip(at, column, strict=True):
+            if is_cell(cell):
+                cells[i][name] = cell
+    config = {name: value for name, value in columns.items() if is_cell(value) and value is not None}
+    return table_of_records(path, list(enumerate(cells, 1)), "keras", config=config, notes=notes)
+
+
+def _is_of_runs(data: Mapping[object, object]) -> bool:
+    """Whether each value is the history of a run, by the names of the runs: each has losses of its own."""
+    if len(data) < 2 or any(role_of_set(str(name)) is not None for name in data):
+        return False
+    return all(
+        isinstance(inner, Mapping)
+        and any(_is_loss(name) and isinstance(column, list) and column for name, column in flat(inner))
+        for inner in data.values()
+    )
+
+
+def _of_runs(path: str, data: Mapping[object, object]) -> Table | None:
+    """The rows of each, with the run's name in a column."""
+    records: list[tuple[int, dict[str, object]]] = []
+    notes: list[Skipped] = []
+    for name, inner in data.items():
+        table = _history(path, inner) if isinstance(inner, Mapping) else None
+        if table is not None:
+            notes += [Skipped(place=f"{name}, {note.place}", reason=note.reason) for note in table.notes]
+            records += [(len(records) + 1, {"run": str(name), **row.cells}) for row in table.rows]
+    return table_of_records(path, records, "keras", notes=notes)
+
+
+def _even(columns: Mapping[str, Sequence[object]]) -> bool:
+    lengths = {len(column) for column in columns.values()}
+    return max(lengths) - min(lengths) <= 1
+
+
+def _places(many: int, length: int) -> list[int]:
+    """The rows at which the values of a column stand.
+
+    >>> _places(3, 4), _places(2, 10)
+    ([0, 1, 2], [4, 9])
+    """
+    if many > length // 2 or many == 0:
+        return list(range(many))
+    return [(i + 1) * length // many - 1 for i in range(many)]
+
+
+def _records(path: str, data: Mapping[object, object]) -> Table | None:
+    """Lists of objects somewhere in a document, such as one of training and one of validation."""
+    found = {name: rows for name, rows in _lists_of_objects(data, "", _DEEP) if _of_training(rows)}
+    if not found:
+        return None
+    config = {str(name): value for name, value in data.items() if is_cell(value) and value is not None}
+    if len(found) == 1:
+        rows = next(iter(found.values()))
+        return table_of_records(path, list(enumerate(rows, 1)), "jsonl", config=config)
+    parts = []
+    for name, rows in found.items():
+        for i, row in enumerate(rows):
+            cells = {key if counts(key) else f"{name}/{key}": value for key, value in flat(row)}
+            at = next((value for key, value in cells.items() if counts(key) and is_number(value)), i)
+            parts.append((at, cells))
+    parts.sort(key=lambda part: part[0])
+    return table_of_records(path, [(i, cells) for i, (_, cells) in enumerate(parts, 1)], "jsonl", config=config)
+
+
+def _lists_of_objects(
+    data: Mapping[object, object], prefix: str, deep: int
+) -> Iterator[tuple[str, list[Mapping[object, object]]]]:
+    for name, value in data.items():
+        if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+            yield f"{prefix}{name}", value
+        elif isinstance(value, Mapping) and deep:
+            yield from _lists_of_objects(value, f"{prefix}{name}/", deep - 1)
+
+
+def _of_training(rows: Sequence[Mapping[object, object]]) -> bool:
+    names = {name for row in rows[:100] for name, value in flat(row) if is_number(value)}
+    return any(map(_is_loss, names)) or (any(map(counts, names)) and not all(map(counts, names)))
+
+
+def _is_metric(name: str) -> bool:
+    return _is_loss(name) or rises(name) is not None
+
+
+def _is_loss(name: str) -> bool:
+    return role_of(name) in (Role.TRAIN, Role.VAL)

@@ -5,18 +5,21 @@ Source: https://pandas.pydata.org/docs/reference/api/pandas.DataFrame.to_json.ht
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from monitor.importers.table import COUNTS, Cell, Row, Table, is_cell, kind_of
+from monitor.importers.names import counts
+from monitor.importers.table import INDEX, Table, is_cell, table_of_records
 
 _SCHEMA: Final = "schema"
+_NUMBERED: Final = re.compile(r"(\D*?[\W_]?)(\d{1,18})")
 
 
 def read_frame(path: str, data: Mapping[object, object]) -> Table | None:
     """Read `orient` "columns", "index", "split" or "table"; None where it is none of them.
 
-    The index is the step where no column counts and its labels are whole numbers.
+    The index is the step where no column counts and its labels are whole numbers, also behind a word: "epoch_3".
     """
     columns, index, rows = (data.get(part) for part in ("columns", "index", "data"))
     if isinstance(columns, list) and isinstance(index, list) and isinstance(rows, list):
@@ -24,7 +27,8 @@ def read_frame(path: str, data: Mapping[object, object]) -> Table | None:
             return None
         return _table(path, index, [dict(zip(map(str, columns), row, strict=True)) for row in rows])
     if _SCHEMA in data and isinstance(rows, list) and all(isinstance(row, Mapping) for row in rows):
-        return _table(path, [row.get("index") for row in rows], [_named(row, "index") for row in rows])
+        named = [{name: value for name, value in row.items() if name != "index"} for row in rows]
+        return _table(path, [row.get("index") for row in rows], named)
     return _by_label(path, data)
 
 
@@ -32,35 +36,39 @@ def _by_label(path: str, data: Mapping[object, object]) -> Table | None:
     inner = [value for value in data.values() if isinstance(value, Mapping) and value]
     if not inner or len(inner) != len(data):
         return None
-    if all(map(_is_whole, data)):  # by row, by column
-        return _table(path, list(data), [_named(row) for row in inner])
+    if _numbers(list(data)) is not None:  # by row, by column
+        return _table(path, list(data), inner)
     labels = list(inner[0])
-    if all(map(_is_whole, labels)) and all(set(column) <= set(labels) for column in inner):
-        return _table(
-            path, labels, [{str(name): data[name].get(at) for name in data} for at in labels]  # type: ignore[attr-defined]  # `inner` says that all are mappings
-        )  # fmt: skip
-    return None
-
-
-def _table(path: str, index: Sequence[object], rows: Sequence[Mapping[str, object]]) -> Table | None:
-    names = dict.fromkeys(name for row in rows for name in row)
-    left_out = {name: f"holds {kind_of(cell)}s" for row in rows for name, cell in row.items() if not is_cell(cell)}
-    if not names or set(names) == set(left_out):
+    known = set(labels)
+    if _numbers(labels) is None or not all(column.keys() <= known for column in inner):
         return None
-    counted = any(name.strip().lower() in COUNTS for name in names)
-    own: tuple[str, ...] = () if counted or not all(map(_is_whole, index)) else ("step",)
-    found = []
-    for i, (label, row) in enumerate(zip(index, rows, strict=True), 1):
-        cells: dict[str, Cell] = {name: cell for name, cell in row.items() if is_cell(cell)}
-        found.append(Row(i, {"step": str(label), **cells} if own else cells))
-    return Table(path, (*own, *names), tuple(found), header=False, kind="pandas", left_out=left_out)
+    if not all(map(is_cell, inner[0].values())):
+        return None
+    return _table(
+        path, labels, [{name: column.get(at) for name, column in zip(data, inner, strict=True)} for at in labels]
+    )
 
 
-def _named(row: Mapping[object, object], *without: str) -> dict[str, object]:
-    return {str(name): value for name, value in row.items() if name not in without}
+def _table(path: str, index: Sequence[object], rows: Sequence[Mapping[object, object]]) -> Table | None:
+    numbers = _numbers(index)
+    if numbers is None or any(counts(str(name)) for row in rows for name in row):
+        return table_of_records(path, list(enumerate(rows, 1)), "pandas")
+    word = _word(index)
+    own = word if counts(word) else INDEX
+    return table_of_records(
+        path, [(i, {own: at, **row}) for i, (at, row) in enumerate(zip(numbers, rows, strict=True), 1)], "pandas"
+    )  # fmt: skip
 
 
-def _is_whole(label: object) -> bool:
-    """True for the label of an index that counts: 3, or "3"."""
-    text = str(label)
-    return isinstance(label, str | int) and text.isascii() and text.isdigit() and len(text) < 19
+def _numbers(labels: Sequence[object]) -> list[int] | None:
+    """Labels of an index that counts, as numbers: 3, "3" or "epoch_3"; None where it does not."""
+    found = [_NUMBERED.fullmatch(str(label)) if isinstance(label, str | int) else None for label in labels]
+    whole = [match for match in found if match is not None]
+    if len(whole) < len(found) or len({match[1] for match in whole}) > 1 or not all(m[0].isascii() for m in whole):
+        return None
+    return [int(match[2]) for match in whole]
+
+
+def _word(labels: Sequence[object]) -> str:
+    match = _NUMBERED.fullmatch(str(labels[0])) if labels else None
+    return match[1].rstrip("_ -") if match else ""

@@ -4,35 +4,21 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import numpy as np
 
-from monitor.importers.table import Kind as FileKind
+from monitor.importers.attempts import begins
+from monitor.importers.scales import on_one_scale
+from monitor.importers.table import Skipped
 from monitor.roles import NOTHING, Reading, Role, Said, read, role_of
 from monitor.wire import MAX_KEY, Columns
 
-Kind = FileKind | Literal["wandb", "mlflow"]
 _ORDER: Final = {Role.LR: 0, Role.GRAD_NORM: 1, Role.TRAIN: 2, Role.VAL: 4}
 _MOST_KEYS: Final = 65_535
 _NO_TIME: Final = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skipped:
-    """Something of a source that is not stored.
-
-    Attributes:
-        place: the row, column or metric.
-        reason: why, in a few words.
-        broken: True where the source is damaged there; False where it holds what no store of curves keeps.
-    """
-
-    place: str
-    reason: str
-    broken: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,8 +27,10 @@ class ImportedRun:
 
     Attributes:
         source: the file, folder or address, as the user knows it.
+        kind: what it is, such as "csv" or "wandb".
         origin: what stays the same when the source is read again; the run's id comes from it.
         name: the run's name at its source, or its path below the folder that was named.
+        part: which run of its file it is, "" where the file holds just one.
         project: the project at the source, None where it knows none.
         config: parameters, as plain data.
         status: "finished", "stopped" or "failed".
@@ -52,14 +40,16 @@ class ImportedRun:
             time at which the file was last written.
         attempts: indices into `points` at which the training began again at an earlier step, ascending.
         unit: what the steps count.
+        steps: how the steps were found, in a few words; "" where the source says them itself.
         skipped: what is not stored.
         said: what the user says of the series' names.
     """
 
     source: str
-    kind: Kind
+    kind: str
     origin: str
     name: str
+    part: str = ""
     project: str | None = None
     group: str | None = None
     config: Mapping[str, object] = field(default_factory=dict)
@@ -72,6 +62,7 @@ class ImportedRun:
     points: Columns
     attempts: tuple[int, ...] = ()
     unit: Literal["step", "epoch"] = "step"
+    steps: str = ""
     skipped: tuple[Skipped, ...] = ()
     said: Said = NOTHING
 
@@ -82,6 +73,10 @@ class ImportedRun:
     def mapped(self) -> Mapping[Role, str]:
         """By role that is judged, the series that has it, as the store chooses."""
         return self.reading().judged
+
+    def parts(self) -> tuple[str, ...]:
+        """Series that are parts of a composite loss."""
+        return tuple(key for key, role in self.reading().roles.items() if role is Role.PART)
 
     def unmapped(self) -> tuple[str, ...]:
         """Series that are stored and shown but not judged, without the machine's own measurements."""
@@ -147,7 +142,67 @@ class PointList:
 
     def skip(self, place: str, reason: str, *, broken: bool = False) -> None:
         """Note that something is not taken; the same note twice is one."""
-        self.skipped.setdefault((place, reason), Skipped(place=place, reason=reason, broken=broken))
+        self.note(Skipped(place=place, reason=reason, broken=broken))
+
+    def note(self, what: Skipped) -> None:
+        """Note what was found out about the source; the same note twice is one."""
+        self.skipped.setdefault((what.place, what.reason), what)
+
+    def run(
+        self,
+        *,
+        source: str,
+        kind: str,
+        origin: str,
+        name: str,
+        written_ms: int,
+        config: Mapping[str, object],
+        unit: Literal["step", "epoch"] | None,
+        steps: str = "",
+        part: str = "",
+        attempts: tuple[int, ...] | None = None,
+    ) -> ImportedRun:
+        """The points as the run of a file.
+
+        Args:
+            written_ms: the time of points that have none, milliseconds since the epoch.
+            unit: None where the source does not say what its steps count.
+            attempts: None: where its steps begin again.
+        """
+        started, finished = self.span()
+        points = self.columns(written_ms)
+        attempts = begins(points.key, points.step) if attempts is None else attempts
+        if not attempts:
+            points = self._on_one_scale(points)
+        return ImportedRun(
+            source=source,
+            kind=kind,
+            origin=origin,
+            name=name,
+            part=part,
+            config=config,
+            started_ms=started,
+            finished_ms=finished,
+            keys=self.keys,
+            points=points,
+            attempts=attempts,
+            unit=unit or _unit_of(self.keys, points),
+            steps=steps,
+            skipped=tuple(self.skipped.values()),
+        )
+
+    def _on_one_scale(self, points: Columns) -> Columns:
+        """The points, those of series that count epochs at the steps of the training."""
+        loss = read(self.keys).judged.get(Role.TRAIN)
+        if loss is None:
+            return points
+        train = self.keys.index(loss)
+        steps, moved = on_one_scale(points, train)
+        for i in moved:
+            self.skip(
+                f"series {self.keys[i]!r:.60}", f"counts epochs; it stands at the steps of {self.keys[train]!r:.60}"
+            )
+        return replace(points, step=steps) if moved else points
 
     def columns(self, time_ms: int) -> Columns:
         """The points.
@@ -174,3 +229,19 @@ class PointList:
 def by_role(key: str) -> int:
     """Sorts the series of one step as a loop logs them: what led to the training loss first, validation last."""
     return _ORDER.get(role_of(key), 3)
+
+
+def _unit_of(keys: Sequence[str], points: Columns) -> Literal["step", "epoch"]:
+    """What steps count that nothing names: epochs, where every step was validated and none is left out.
+
+    Nobody goes through the validation set after every optimiser step.
+    """
+    steps = {
+        role: np.unique(points.step[points.key == keys.index(key)])
+        for role, key in read(keys).judged.items()
+        if role in (Role.TRAIN, Role.VAL)
+    }
+    train, val = steps.get(Role.TRAIN), steps.get(Role.VAL)
+    if train is None or val is None or len(train) < 2 or not np.array_equal(train, val):
+        return "step"
+    return "epoch" if bool((np.diff(train) == 1).all()) else "step"

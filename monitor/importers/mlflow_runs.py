@@ -16,7 +16,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.importers.imported import ImportedRun, NotTraining, PointList, Skipped, by_role
+from monitor.importers.imported import ImportedRun, NotTraining, PointList, by_role
+from monitor.importers.table import Skipped
 from monitor.wire import Columns
 
 OWN: Final = "monitor."

@@ -150,8 +150,9 @@ def _events(run: ImportedRun, project: str | None, name: str | None) -> tuple[Ev
         "config": run.config,
         "tags": {key[:_NAME]: value for key, value in run.tags.items() if key},
         "resume": "allow",
+        **({"roles": roles} if (roles := run.said.to_dict()) else {}),
     }
-    place = {"source": run.source, "kind": run.kind, "origin": run.origin}
+    place = {"source": run.source, "kind": run.kind, "origin": run.origin, "unit": run.unit, "steps": run.steps}
     origin = {"imported": {**place, "started_ms": started, "finished_ms": run.finished_ms}}
     end = {"status": run.status, "error": run.error}
     records: list[tuple[int, str, int, Mapping[str, object]]] = [

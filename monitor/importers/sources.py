@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from monitor.errors import FileUnreadable, NoHistory
-from monitor.importers.curves import read_table
+from monitor.importers.folders import reader_of
 from monitor.importers.imported import ImportedRun, NotTraining
 from monitor.importers.mlflow_files import META, is_run, read_run_folder
 from monitor.importers.mlflow_source import is_address, read_address, without_password
+from monitor.importers.reading import read_table
 from monitor.importers.rows import looks_like_training, run_of_table
+from monitor.importers.shapes import curves_in
+from monitor.importers.table import Table
 from monitor.importers.tensorboard import is_event_file
 from monitor.importers.tensorboard_runs import group, read_event_run
 from monitor.importers.twins import Twins
@@ -88,23 +91,37 @@ class Source:
             elif self.path.suffix == ".wandb":
                 yield read_wandb(self.path, self.shown)
             else:
-                yield self._table(self.path)
+                yield from self._tables(self.path)
         except FileUnreadable as error:
             yield error
         except OSError as error:  # it went away, or is not ours to read
             yield FileUnreadable(self.shown, "", error.strerror or str(error))
 
-    def _table(self, path: Path) -> Found:
+    def _tables(self, path: Path) -> Iterator[Found]:
         try:
-            table = read_table(path)
-            if self.searched and not looks_like_training(table):
-                return NotTraining(self.shown, "has no column of steps or epochs")
+            tables = curves_in(self._table(path))
+            if self.searched and not any(map(looks_like_training, tables)):
+                yield NotTraining(self.shown, "has no column of losses, of other metrics, or of steps")
+                return
             written = int(path.stat().st_mtime * 1000)
-            return run_of_table(table, place=self.place, name=self.name, written_ms=written)
+            runs = []
+            for table in tables:
+                name = f"{self.name}/{table.run}" if table.run else str(table.config.get("run") or self.name)
+                runs.append(run_of_table(table, place=self.place, name=name, written_ms=written))
         except FileUnreadable as error:  # JSON that a search finds is a log of anything, or of nothing
             if self.searched and (isinstance(error, NoHistory) or path.suffix.lower() == ".json"):
-                return NotTraining(self.shown, f"{error.place + ': ' if error.place else ''}{error.problem}")
+                yield NotTraining(self.shown, f"{error.place + ': ' if error.place else ''}{error.problem}")
+                return
             raise
+        yield from runs
+
+    def _table(self, path: Path) -> Table:
+        if not path.is_dir():
+            return read_table(path)
+        read = reader_of(path, [each.name for each in path.iterdir()])
+        if read is None:
+            raise FileUnreadable(self.shown, "", "is a folder")
+        return read(path, self.shown)
 
 
 def read_runs(source: str | Path) -> Iterator[Found]:
@@ -150,6 +167,10 @@ def _search(top: Path) -> list[Source]:
         )
         if META in names and is_run(here):  # what else is in the folder of a run of MLflow are its artifacts
             files.append(here / META)
+            folders.clear()
+            continue
+        if reader_of(here, names) is not None:
+            files.append(here)
             folders.clear()
             continue
         offline = sorted(name for name in names if name.endswith(".wandb"))

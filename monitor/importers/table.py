@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeGuard
+from typing import Final, TypeGuard
 
 Cell = str | float | int | bool | None
-Kind = Literal["csv", "jsonl", "keras", "trainer_state", "tensorboard", "scalars", "sacred", "pandas"]
-STEP_NAMES: Final = ("step", "global_step", "iteration", "iter", "_step", "batch", "n_iter", "update")
-EPOCH_NAMES: Final = ("epoch", "epochs")
-COUNTS: Final = frozenset((*STEP_NAMES, *EPOCH_NAMES))
-"""Names of columns that count, in lower case."""
+Record = Mapping[str, object] | Mapping[object, object]
+INDEX: Final = ""
+"""The column that numbers the rows where no column that counts does: the index of a data frame."""
+TORN: Final = "is cut short; its writer was killed there"
+_DECIMAL_COMMA: Final = re.compile(r"[-+]?\d*,\d+(e[-+]?\d+)?")
+_PERCENT: Final = re.compile(r"([-+]?[\d.]+) ?%")
+_REPR: Final = re.compile(r"(?:tensor|array|(?:np|numpy)\.(?:float|int)\d+)\(\[{0,2}([-+\w.]+)\]{0,2}[,)].*")
+"""A number as PyTorch and NumPy print it: "tensor(0.5, device='cuda:0')", "np.float32(0.5)"."""
+_BLANK: Final = frozenset({"", "-", "none", "null", "n/a", "na"})
+_SPECIAL: Final[Mapping[str, float]] = {
+    "-nan": math.nan,
+    "1.#qnan": math.nan,
+    "1.#ind": math.nan,
+    "-1.#ind": math.nan,
+    "1.#inf": math.inf,
+    "-1.#inf": -math.inf,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """Something of a source that is not stored, or was taken for something.
+
+    Attributes:
+        place: the row, column or metric.
+        reason: why, in a few words.
+        broken: True where the source is damaged there; False where it holds what no store of curves keeps.
+    """
+
+    place: str
+    reason: str
+    broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,30 +56,78 @@ class Row:
     cells: Mapping[str, Cell]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A file's rows.
 
     Attributes:
         path: the file as the user named it.
         names: the columns, in the order in which they first appear.
-        rows: the rows, in the file's order.
+        rows: the rows, in the file's order; at least one.
         header: True where the names are the file's first row.
         kind: what the file is.
         config: parameters of the training that the file holds beside its rows.
-        torn: the last line, where its writer was killed in the middle of it; it is none of the rows. None where it is
-            whole.
-        left_out: what is no cell, such as a list of numbers for each class: by column what it holds.
+        notes: what of the file is none of the rows.
+        run: the run's name, where the file holds several.
     """
 
     path: str
     names: tuple[str, ...]
     rows: tuple[Row, ...]
-    header: bool = True
-    kind: Kind = "csv"
+    header: bool = False
+    kind: str = "csv"
     config: Mapping[str, object] = field(default_factory=dict)
-    torn: int | None = None
-    left_out: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[Skipped, ...] = ()
+    run: str = ""
+
+
+def table_of_records(
+    path: str,
+    records: Sequence[tuple[int, Record]],
+    kind: str,
+    *,
+    config: Mapping[str, object] | None = None,
+    notes: Sequence[Skipped] = (),
+) -> Table | None:
+    """Objects as rows, what is nested joined by `/`; None where no cell is left.
+
+    Args:
+        path: the file as the user named it.
+        records: each with the number of its row.
+        kind: what the file is.
+        config: parameters of the training.
+        notes: what else is to be told of the file.
+    """
+    names: dict[str, None] = {}
+    odd: dict[str, str] = {}
+    rows = []
+    for number, record in records:
+        cells: dict[str, Cell] = {}
+        for name, value in flat(record):
+            if is_cell(value):
+                cells[name] = value
+            else:
+                odd[name] = f"holds {kind_of(value)}s"
+        names.update(dict.fromkeys(cells))
+        rows.append(Row(number, cells))
+    if not names:
+        return None
+    told = (*notes, *(Skipped(place=f"column {name!r:.60}", reason=what) for name, what in odd.items()))
+    return Table(path=path, names=tuple(names), rows=tuple(rows), kind=kind, config=config or {}, notes=told)
+
+
+def flat(data: Record) -> Iterator[tuple[str, object]]:
+    """Names and values in their order; an object's are joined to its name, however deep."""
+    waiting: list[tuple[str, Iterator[tuple[object, object]]]] = [("", iter(data.items()))]
+    while waiting:
+        prefix, items = waiting[-1]
+        for name, value in items:
+            if isinstance(value, Mapping):
+                waiting.append((f"{prefix}{name}/", iter(value.items())))
+                break
+            yield f"{prefix}{name}", value
+        else:
+            waiting.pop()
 
 
 def is_cell(value: object) -> TypeGuard[Cell]:
@@ -58,9 +135,69 @@ def is_cell(value: object) -> TypeGuard[Cell]:
     return value is None or isinstance(value, str | int | float)
 
 
+def is_number(value: object) -> TypeGuard[float]:
+    """True for a number that a float can hold, and no boolean."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) < 2**63
+    return isinstance(value, float)
+
+
+def cell_number(cell: Cell) -> float | None:
+    """A cell as a number; None where it is blank.
+
+    >>> cell_number("1e-3"), cell_number("-inf"), cell_number(" "), cell_number("1,5"), cell_number("40/100")
+    (0.001, -inf, None, 1.5, 40.0)
+
+    Raises:
+        ValueError: it is not a number.
+        OverflowError: it is too large for a float.
+    """
+    if cell is None:
+        return None
+    if isinstance(cell, bool):
+        raise ValueError(f"is not a number: {cell}")
+    if isinstance(cell, int | float):
+        return float(cell)
+    try:
+        if "_" in cell:  # float() takes 1_000
+            raise ValueError
+        return float(cell)
+    except ValueError:
+        low = cell.strip().lower()
+    if low in _BLANK:
+        return None
+    return _SPECIAL[low] if low in _SPECIAL else _spelt(low)
+
+
+def _spelt(text: str) -> float:
+    """A number as people and libraries print it: "0,5", "40/100", "98.5 %", "tensor(0.5)"."""
+    done, slash, of = text.partition("/")
+    if slash and done.isdecimal() and of.isdecimal():
+        return float(done)
+    if _DECIMAL_COMMA.fullmatch(text):
+        return float(text.replace(",", "."))
+    printed = _PERCENT.fullmatch(text) or _REPR.fullmatch(text)
+    if printed is not None and "_" not in printed[1]:
+        try:
+            return float(printed[1])
+        except ValueError:
+            pass
+    raise ValueError(f"is not a number: {text!r:.60}")
+
+
+def number_in(cell: Cell) -> float:
+    """A cell as a number; NaN where it is anything else."""
+    try:
+        found = float(cell) if isinstance(cell, bool) else cell_number(cell)
+    except (ValueError, OverflowError):
+        return math.nan
+    return math.nan if found is None else found
+
+
 def listed(names: Sequence[str]) -> str:
     """Columns as an error names them: the first few, each cut where it is long."""
-    return ", ".join(f"{name:.60}" for name in names[:12])
+    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    return ", ".join(f"{name:.60}" for name in names[:12]) + more
 
 
 def kind_of(value: object) -> str:

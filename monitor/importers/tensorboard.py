@@ -18,7 +18,6 @@ from typing import Final
 
 from monitor.errors import FileUnreadable
 from monitor.importers.protobuf import BYTES, FIXED32, FIXED64, VARINT, fields, signed
-from monitor.importers.table import Cell, Row, Table
 
 _FLOAT, _DOUBLE = 1, 2
 _MOST: Final = 1 << 28
@@ -28,28 +27,6 @@ _MOST: Final = 1 << 28
 def is_event_file(path: Path) -> bool:
     """True where the name is that of an event file."""
     return "tfevents" in path.name
-
-
-def read_events(paths: list[Path], shown: str) -> Table:
-    """Read event files as one table, a row for each value.
-
-    Args:
-        paths: the files of one run, in the order in which they were begun.
-        shown: what the user named, for errors.
-
-    Raises:
-        FileUnreadable: a file is no event file, or holds no scalar.
-    """
-    names: dict[str, None] = {"step": None}
-    rows: list[Row] = []
-    for path in paths:
-        for found in scalars(path):
-            names[found.tag] = None
-            cells: dict[str, Cell] = {"step": found.step, found.tag: found.value}
-            rows.append(Row(len(rows) + 1, cells))
-    if not rows:
-        raise FileUnreadable(shown, "", "holds no scalars")
-    return Table(shown, tuple(names), tuple(rows), header=False, kind="tensorboard")
 
 
 @dataclass(frozen=True, slots=True)

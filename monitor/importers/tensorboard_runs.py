@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise, zip_longest
 from pathlib import Path
 from typing import Final
 
 from monitor.errors import FileUnreadable
+from monitor.importers.attempts import begins
 from monitor.importers.imported import ImportedRun, NotTraining, PointList
 from monitor.importers.tensorboard import Scalar, scalars
 
@@ -54,40 +56,37 @@ def read_event_run(shown: str, place: str, name: str, parts: Mapping[str, Sequen
     Raises:
         FileUnreadable: nothing but broken files.
     """
-    points, problems, attempts = PointList(), [], []
-    read = {part: [(path, *_read(path)) for path in files] for part, files in parts.items()}
-    rounds = {part: _rounds([found for _, found, _ in files]) for part, files in read.items()}
-    for attempt in range(max(map(max, rounds.values())) + 1):
+    points, problems = PointList(), []
+    streams: list[tuple[str, list[Scalar]]] = []
+    for part, files in parts.items():
+        stream: list[Scalar] = []
+        for path in files:
+            scalars_found, error = _read(path)
+            stream += scalars_found
+            if error is not None:
+                problems.append(error)
+                points.skip(path.name, str(error).removeprefix(f"{error.path}, "), broken=True)
+        streams.append((part, stream))
+    attempts = []
+    for rounds in zip_longest(*(_rounds(stream) for _, stream in streams), fillvalue=()):
         begin = len(points)
-        for part, files in read.items():
-            for (path, found, error), own in zip(files, rounds[part], strict=True):
-                if own != attempt:
-                    continue
-                for scalar in found:
-                    points.add(_key(part, scalar.tag), scalar.step, scalar.value, scalar.time_ms)
-                if error is not None:
-                    problems.append(error)
-                    points.skip(path.name, str(error).removeprefix(f"{error.path}, "), broken=True)
+        for part, scalar in _merged([(part, found) for (part, _), found in zip(streams, rounds, strict=True)]):
+            points.add(_key(part, scalar.tag), scalar.step, scalar.value, scalar.time_ms)
         if 0 < begin < len(points):
             attempts.append(begin)
     if not len(points):
         if problems:
             raise problems[0]
         return NotTraining(shown, "holds no scalars")
-    started, finished = points.span()
-    written = max(int(path.stat().st_mtime * 1000) for files in parts.values() for path in files)
-    first = next(path.name for files in parts.values() for path in files)
-    return ImportedRun(
+    return points.run(
         source=shown,
         kind="tensorboard",
-        origin=f"tensorboard:{place}:{first}",
+        origin=f"tensorboard:{place}:{next(path.name for files in parts.values() for path in files)}",
         name=name,
-        started_ms=started,
-        finished_ms=finished,
-        keys=points.keys,
-        points=points.columns(written),
+        config={},
+        written_ms=max(int(path.stat().st_mtime * 1000) for files in parts.values() for path in files),
+        unit=None,
         attempts=tuple(attempts),
-        skipped=tuple(points.skipped.values()),
     )
 
 
@@ -101,25 +100,28 @@ def _read(path: Path) -> tuple[list[Scalar], FileUnreadable | None]:
     return found, None
 
 
-def _rounds(files: Sequence[Sequence[Scalar]]) -> list[int]:
-    """Which attempt each of a folder's files belongs to: one that logs steps again that were logged begins another.
+def _rounds(stream: Sequence[Scalar]) -> list[Sequence[Scalar]]:
+    """The scalars of each attempt.
 
     >>> def file(first: int, last: int) -> list[Scalar]:
     ...     return [Scalar(step, "loss", 1.0, 0) for step in range(first, last)]
-    >>> _rounds([file(0, 50), file(50, 80), file(60, 99), file(99, 120)])
-    [0, 0, 1, 1]
+    >>> [len(found) for found in _rounds(file(0, 50) + file(50, 80) + file(60, 99) + file(99, 120))]
+    [80, 60]
     """
-    last: dict[str, int] = {}
-    rounds: list[int] = []
-    for found in files:
-        before = rounds[-1] if rounds else 0
-        again = any(scalar.tag in last and scalar.step <= last[scalar.tag] for scalar in found)
-        rounds.append(before + again)
-        if again:
-            last = {}
-        for scalar in found:
-            last[scalar.tag] = max(scalar.step, last.get(scalar.tag, scalar.step))
-    return rounds
+    tags: dict[str, int] = {}
+    keys = [tags.setdefault(scalar.tag, len(tags)) for scalar in stream]
+    bounds = (0, *begins(keys, [scalar.step for scalar in stream]), len(stream))
+    return [stream[begin:end] for begin, end in pairwise(bounds)]
+
+
+def _merged(streams: Sequence[tuple[str, Sequence[Scalar]]]) -> Iterator[tuple[str, Scalar]]:
+    """What was written to several folders, as it was logged: by the times, and without such by the steps."""
+    all_of = [(part, scalar) for part, found in streams for scalar in found]
+    times = [scalar.time_ms for _, scalar in all_of]
+    if len(streams) > 1 and min(times, default=0) == max(times, default=0):
+        times = [step for _, found in streams for step in accumulate((scalar.step for scalar in found), max)]
+    order = sorted(range(len(all_of)), key=times.__getitem__) if len(streams) > 1 else range(len(all_of))
+    return (all_of[i] for i in order)
 
 
 def _lone(parts: dict[str, Sequence[Path]]) -> Mapping[str, Sequence[Path]]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from monitor.errors import FileUnreadable
+from monitor.importers.attempts import begins
 from monitor.importers.imported import ImportedRun, NotTraining, PointList, by_role
 from monitor.importers.protobuf import BYTES, FIXED64, VARINT, fields, signed
 
@@ -72,6 +73,7 @@ def read_wandb(path: Path, shown: str) -> ImportedRun | NotTraining:
     ident = run.names.get(1) or path.stem.removeprefix("run-")
     status, reason = _end(run)
     started, finished = run.points.span()
+    points = run.points.columns(written_ms)
     return ImportedRun(
         source=shown,
         kind="wandb",
@@ -86,7 +88,8 @@ def read_wandb(path: Path, shown: str) -> ImportedRun | NotTraining:
         started_ms=run.started_ms or started,
         finished_ms=finished,
         keys=run.points.keys,
-        points=run.points.columns(written_ms),
+        points=points,
+        attempts=begins(points.key, points.step),
         skipped=tuple(run.points.skipped.values()),
     )
 

@@ -251,6 +251,7 @@ def _within_series(tx: Transaction, batch: Batch, aside: Aside) -> Batch:
 def _points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *, anew: bool) -> None:
     done = tx.append(attempt, batch.keys, batch.points)
     states = done.states.values()
+    begins = attempt > 1 and attempt == tx.get("attempt") and tx.get("last_step") is None
     if any(state.role != Role.SYSTEM for state in states):  # the machine's own measurements are no progress
         tx.set(last_point_ms=tx.now_ms)
         if tx.get("status") == RunStatus.STALLED:
@@ -268,7 +269,7 @@ def _points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *, anew
                     Role(state.role), state.to_row(), rises=state.role == Role.GOAL and bool(tx.get("goal_rises"))
                 )
             )
-    judge(tx, engine, batch, done, anew=anew or done.moved)
+    judge(tx, engine, batch, done, anew=anew or done.moved, begins=begins)
 
 
 def _add_config(tx: Transaction, column: str, more: Mapping[str, object], aside: Aside) -> None:

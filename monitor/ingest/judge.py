@@ -29,7 +29,9 @@ _ANEW: Final = "judged anew"
 """Kind of the event that notes from which attempt on a run is judged."""
 
 
-def judge(tx: Transaction, engine: Engine, batch: Batch, done: Appended | None, *, anew: bool = False) -> None:
+def judge(
+    tx: Transaction, engine: Engine, batch: Batch, done: Appended | None, *, anew: bool = False, begins: bool = False
+) -> None:
     """Show the engine the points of the judged series and of the loss's parts, in the order in which they were logged.
 
     A state of another version of the engine cannot be read: the run is judged anew from its stored curves, of which
@@ -39,6 +41,8 @@ def judge(tx: Transaction, engine: Engine, batch: Batch, done: Appended | None, 
     Args:
         done: what `Transaction.append` answered for this batch; None where it has no points, only weights.
         anew: True where the batch changes what `said` says.
+        begins: True where another attempt begins with this batch. One that begins where the run began is a training
+            of its own, and is judged by its own points.
     """
     if anew and tx.engine_state() is not None:
         _replay(tx, engine, batch.events)
@@ -47,6 +51,9 @@ def judge(tx: Transaction, engine: Engine, batch: Batch, done: Appended | None, 
     if not len(fed):
         return
     stored = tx.engine_state()
+    if begins and stored is not None and _from_the_start(stored, engine, fed):
+        judge_anew(tx, engine, batch.writer, int(str(tx.get("attempt"))), None)
+        stored = tx.engine_state()
     try:
         state = _start(tx, engine) if stored is None else unpacked(stored, engine.config.hash)
     except RulesError:
@@ -54,6 +61,13 @@ def judge(tx: Transaction, engine: Engine, batch: Batch, done: Appended | None, 
         return
     update = engine.update(state, fed)
     _keep(tx, engine, update, update.changes, new=stored is None)
+
+
+def _from_the_start(stored: bytes, engine: Engine, fed: EnginePoints) -> bool:
+    try:
+        return bool(fed.step[0] <= unpacked(stored, engine.config.hash).first_step)
+    except RulesError:
+        return False
 
 
 def _fed(batch: Batch, states: Mapping[int, SeriesState], *, rises: bool = True) -> EnginePoints:
@@ -231,7 +245,14 @@ def _start(tx: Transaction, engine: Engine) -> State:
     known = loss if isinstance(loss, Mapping) else None
     if known is None and isinstance(reading, Mapping) and reading.get("game"):
         known = GAME
-    return engine.start("step", known, config if isinstance(config, Mapping) else None)
+    return engine.start(_unit(tx), known, config if isinstance(config, Mapping) else None)
+
+
+def _unit(tx: Transaction) -> str:
+    """What the steps count: steps, but for an imported run whose source counts epochs."""
+    capture = tx.get("capture")
+    source = capture.get("imported") if isinstance(capture, Mapping) else None
+    return "epoch" if isinstance(source, Mapping) and source.get("unit") == "epoch" else "step"
 
 
 def _rows(points: Points) -> NDArray[np.float64]:

@@ -129,14 +129,15 @@ def _weight(name: str, data: Series | float) -> Floats:
 def _attempts(steps: Floats) -> tuple[Floats, Floats]:
     """The number of restarts before each point, and the highest step so far since the last; arrays of shape (n,).
 
-    A restart is a step that goes back and is followed by two more below the highest before: one alone is a straggler.
+    A restart is a step that goes back and is followed by two more below the highest before, in their order: one alone
+    is a straggler, and so are steps of several workers that come in any order.
     """
     top = np.fmax.accumulate(steps)
     late = np.concatenate(([False], steps[1:] < top[:-1]))
     back = np.concatenate(([False], steps[1:] < steps[:-1]))
     start = late & back
-    start[:-1] &= late[1:]
-    start[:-2] &= late[2:]
+    start[:-1] &= late[1:] & ~back[1:]
+    start[:-2] &= late[2:] & ~back[2:]
     start[-2:] = False
     attempt = np.cumsum(start).astype(float)
     reached = np.concatenate([np.fmax.accumulate(part) for part in np.split(steps, np.flatnonzero(start))])

@@ -108,7 +108,7 @@ def test_nan_is_named_and_the_json_stays_strict(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("step,loss\n1,0.5\n2,abc\n", ["bad.csv", "row 3", "abc"]),
+        ("step,loss\n1,abc\n", ["bad.csv", "row 2", "abc"]),
         ("a,b\n1,2\n", ["bad.csv", "loss"]),
         ("", ["bad.csv", "empty"]),
     ],

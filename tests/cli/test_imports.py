@@ -99,15 +99,15 @@ def test_the_same_again_changes_nothing(folder: Path, monkeypatch: pytest.Monkey
 
 
 def test_what_is_broken_is_named_with_its_place_and_the_rest_goes_on(folder: Path) -> None:
-    (folder / "bad.csv").write_text("step,loss\n0,1\n1,2,3\n")
+    (folder / "bad.csv").write_text("step,loss\n0,1,2\n1,2,3\n")
     (folder / "cell.csv").write_text("step,loss\n0,1\n1,oops\n")
     result = call(folder)
     assert result.exit_code == 1
-    assert "bad.csv, row 3: has 3 cells, the header has 2" in result.stdout
-    assert "cell.csv, row 3: column 'loss' is no number: 'oops'" in result.stdout
+    assert "bad.csv, row 2: has 3 cells, the header has 2" in result.stdout
+    assert "cell.csv, row 3: column 'loss' is not a number: 'oops'" in result.stdout
     data = json.loads(call(folder, "--json").stdout)
     assert [run["name"] for run in data["runs"]] == ["cell", "seed0", "seed1"]
-    assert data["broken"][0]["place"] == "row 3"
+    assert data["broken"][0]["place"] == "row 2"
 
 
 def test_where_nothing_can_be_read_the_exit_status_is_2(tmp_path: Path) -> None:
@@ -148,6 +148,29 @@ def test_a_server_takes_the_same_runs(folder: Path, tmp_path: Path, home: Path) 
 def test_diagnose_judges_the_one_run_of_a_folder(folder: Path) -> None:
     result = CliRunner().invoke(app, ["diagnose", str(folder / "seed1"), "--json"], catch_exceptions=False)
     assert json.loads(result.stdout)["counts"]["train"] == 3
+
+
+def test_the_runs_of_one_file_share_the_name_that_is_given(tmp_path: Path) -> None:
+    (tmp_path / "seeds.csv").write_text(
+        "seed,step,loss\n" + "".join(f"{seed},{i},{2 / (i + 1)}\n" for seed in (1, 2) for i in range(9))
+    )
+    assert call(tmp_path / "seeds.csv", "--name", "mlp").exit_code == 0
+    with Api() as api:
+        assert {run.name for run in api.runs()} == {"mlp/seed-1", "mlp/seed-2"}
+
+
+def test_what_counts_the_steps_and_how_often_they_begin_again_is_said_and_kept(tmp_path: Path) -> None:
+    rows = "".join(f"{i},{2 / (i + 1)},{3 / (i + 1)}\n" for many in (30, 12, 6) for i in range(many))
+    (tmp_path / "log.csv").write_text("epoch,loss,val_loss\n" + rows)
+    result = call(tmp_path / "log.csv", "--json")
+    (data,) = json.loads(result.stdout)["runs"]
+    assert (data["unit"], data["steps"], data["attempts"]) == ("epoch", "column 'epoch'", 3)
+    with Api() as api:
+        (run,) = api.runs()
+        assert run.info.attempt == 3
+        assert {series.key: series.last_step for series in run.series()} == {"loss": 5, "val_loss": 5}
+        assert run.diagnosis().counts.train == 6
+    assert "3 attempts" in " ".join(call(tmp_path / "log.csv").stdout.split())
 
 
 def test_mlflow_and_a_uri_are_one_source_whose_runs_are_judged(tmp_path: Path) -> None:

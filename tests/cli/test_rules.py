@@ -202,7 +202,7 @@ def test_a_file_that_cannot_be_read_is_skipped_and_named(curves):
     data = backtest("--files", curves, "--jobs", 1)
     assert data["runs"] == 12
     assert [row["problem"] for row in data["skipped"]] == [
-        f"{curves / 'broken.csv'}, row 2: column 'train_loss' is no number: 'abc'"
+        f"{curves / 'broken.csv'}, row 2: column 'train_loss' is not a number: 'abc'"
     ]
     assert "1 could not be read" in call("backtest", "--files", curves, "--jobs", 1)[1]
 

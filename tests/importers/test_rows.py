@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from monitor.errors import FileUnreadable
 from monitor.importers import ImportedRun, read_runs
-from monitor.importers.rows import run_of_table, time_ms
+from monitor.importers.rows import run_of_table
 from monitor.importers.table import Row, Table
+from monitor.importers.times import time_ms
 from monitor.roles import Role
 
 
@@ -51,7 +52,7 @@ def test_a_broken_cell_is_named_and_leaves_out_one_point(tmp_path: Path) -> None
     assert series(run, "loss") == [(0, 1.0), (3, 0.4)]
     assert series(run, "acc") == [(0, 0.5), (1, 0.6), (3, 0.8)]
     assert {s.place for s in run.skipped if s.broken} == {"row 3", "row 4"}
-    assert any("'loss' is no number: 'oops'" in s.reason for s in run.skipped)
+    assert any("'loss' is not a number: 'oops'" in s.reason for s in run.skipped)
 
 
 def test_nan_and_infinities_are_points(tmp_path: Path) -> None:
@@ -106,7 +107,9 @@ def test_a_table_without_numbers_is_refused(tmp_path: Path) -> None:
 def test_no_cell_is_lost_without_a_word(cells: list[float | str | None]) -> None:
     rows = (Row(1, {"step": 0, "loss": 1.0}), *(Row(i, {"step": i, "loss": c}) for i, c in enumerate(cells, 2)))
     run = (
-        run_of_table(Table("x", ("step", "loss"), rows), place="x", name="x", written_ms=1) if _mostly(cells) else None
+        run_of_table(Table(path="x", names=("step", "loss"), rows=rows), place="x", name="x", written_ms=1)
+        if _mostly(cells)
+        else None
     )
     if run is None:
         return
@@ -129,7 +132,8 @@ def test_what_is_no_time_is_none(cell: str | float | None) -> None:
 
 
 def test_a_step_beyond_int64_is_named() -> None:
-    table = Table("x", ("step", "loss"), (Row(1, {"step": 1e30, "loss": 1.0}), Row(2, {"step": 1, "loss": 2.0})))
+    rows = (Row(1, {"step": 1e30, "loss": 1.0}), Row(2, {"step": 1, "loss": 2.0}))
+    table = Table(path="x", names=("step", "loss"), rows=rows)
     run = run_of_table(table, place="x", name="x", written_ms=1)
     assert run.points.step.tolist() == [1]
     assert run.skipped[0].broken
@@ -145,16 +149,15 @@ def test_a_last_line_that_was_cut_at_any_byte_is_named_and_the_rest_is_read(tmp_
     assert len(read(tmp_path, whole + last, "run.jsonl").points) == 2
 
 
-def test_a_broken_line_in_the_middle_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "run.jsonl").write_text('{"step": 0, "loss": 2.0}\n{"step": 1,\n{"step": 2, "loss": 1.0}\n')
-    (problem,) = read_runs(tmp_path / "run.jsonl")
-    assert isinstance(problem, FileUnreadable) and problem.place == "row 2"
+def test_a_broken_line_in_the_middle_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
+    run = read(tmp_path, '{"step": 0, "loss": 2.0}\n{"step": 1,\n{"step": 2, "loss": 1.0}\n', "run.jsonl")
+    assert series(run, "loss") == [(0, 2.0), (2, 1.0)]
+    assert [(s.place, s.broken) for s in run.skipped] == [("row 2", True)]
 
 
 def test_a_last_row_that_lacks_cells_is_cut_where_no_newline_ends_it(tmp_path: Path) -> None:
     run = read(tmp_path, "step,loss,acc\n0,1,2\n1,0.5")
     assert series(run, "loss") == [(0, 1.0)]
     assert [(s.place, s.broken) for s in run.skipped] == [("row 3", True)]
-    (tmp_path / "ended.csv").write_text("step,loss,acc\n0,1,2\n1,0.5\n")
-    (problem,) = read_runs(tmp_path / "ended.csv")
-    assert isinstance(problem, FileUnreadable) and problem.place == "row 3"
+    ended = read(tmp_path, "step,loss,acc\n0,1,2\n1,0.5\n", "ended.csv")
+    assert [(s.place, s.reason) for s in ended.skipped] == [("row 3", "has 2 cells, the header has 3")]

@@ -133,3 +133,11 @@ def test_what_wandb_writes_is_read(tmp_path: Path) -> None:
     assert series(run, "val/loss")[1999] == (1999, 1999.0)
     assert series(run, "late") == [(5000, 1.0)]
     assert not [s for s in run.skipped if s.broken]
+
+
+def test_steps_that_are_logged_again_are_another_attempt(tmp_path: Path, formats) -> None:
+    steps = [0, 1, 2, 3, 1, 2]
+    path = formats.wandb(tmp_path / "run-a.wandb", [formats.history(i, loss=str(i), _step=str(i)) for i in steps])
+    (run,) = read_runs(path)
+    assert isinstance(run, ImportedRun)
+    assert run.attempts == (4,)

@@ -217,3 +217,24 @@ def test_a_failed_run_alerts(feed: Feed) -> None:
     feed.event("finish", status="failed", error="RuntimeError: CUDA")
     (delivery,) = feed.store.alerts(feed.run_id)
     assert (delivery.alert.kind, feed.store.run(feed.run_id).status) == ("failed", RunStatus.FAILED)
+
+
+@pytest.mark.parametrize(("first", "seen"), [(0, 6), (20, 36)])
+def test_an_attempt_that_begins_where_the_run_began_is_judged_by_its_own_points(
+    feed: Feed, first: int, seen: int
+) -> None:
+    feed.log("train/loss", range(30), [2 / (i + 1) for i in range(30)])
+    feed.start(resume="allow")
+    feed.log("train/loss", range(first, first + 6), [2 / (i + 1) for i in range(6)])
+    assert feed.store.run(feed.run_id).attempt == 2
+    assert feed.store.counts(feed.run_id).train == seen
+    rejudge(feed.store, feed.engine, feed.run_id, now_ms=NOW_MS)
+    assert feed.store.counts(feed.run_id).train == (6 if first == 0 else 26)
+
+
+def test_the_epochs_of_an_imported_run_are_epochs(store: Store) -> None:
+    feed = Feed(store)
+    feed.start()
+    feed.event("capture", imported={"unit": "epoch"})
+    feed.log("train/loss", range(30), [2 / (i + 1) for i in range(30)])
+    assert "epoch" in store.findings(feed.run_id)[0].explanation

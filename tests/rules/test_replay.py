@@ -6,7 +6,7 @@ import pytest
 from monitor import losses
 from monitor.errors import LossError, RulesError
 from monitor.roles import Role
-from monitor.rules import diagnose
+from monitor.rules import ROLE_CODES, diagnose
 from monitor.rules.replay import merge
 
 
@@ -53,3 +53,11 @@ def test_a_loss_may_be_a_specification_a_mapping_or_nothing() -> None:
 def test_a_loss_that_is_none_of_these_is_an_error_that_names_the_fix() -> None:
     with pytest.raises(LossError, match=r"give one of monitor\.losses"):
         diagnose([(0, 1.0)], loss="mse")  # type: ignore[arg-type]  # that is the test
+
+
+def test_steps_of_several_workers_are_no_restart() -> None:
+    train = [(i + k, 2 / (1 + i + k)) for i in range(0, 80, 4) for k in (3, 2, 1, 0)]
+    val = [(i, 2 / (1 + i)) for i in range(0, 80, 5)]
+    points = merge({Role.TRAIN: train, Role.VAL: val})
+    at = np.flatnonzero(points.role == ROLE_CODES[Role.VAL])
+    assert np.diff(at).min() > 1  # among the training points of their steps, not before all of them

@@ -1,0 +1,227 @@
+"""What counts the steps of a table: a column, a column joined to the epochs, the epochs, or the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.importers.names import EPOCHS, RUNTIMES, STEPS, TIMES, WITHIN, place, plain
+from monitor.importers.table import INDEX, Table, number_in
+from monitor.importers.times import is_clock
+from monitor.roles import Role, role_of
+
+Floats = NDArray[np.float64]
+Unit = Literal["step", "epoch"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axes:
+    """How the rows of a table are placed.
+
+    Attributes:
+        steps: of each row; NaN where it has none.
+        epochs: of each row, NaN where it has none; None where the table has no epochs.
+        time: the column of times.
+        unit: what the steps count; None where no name says so.
+        said: how the steps were found, in a few words.
+        counted: True where a column counts steps or epochs.
+        aside: columns that place the rows, and are not series.
+        unused: columns that count, too, and were not taken.
+    """
+
+    steps: Floats
+    epochs: Floats | None
+    time: str | None
+    unit: Unit | None
+    said: str
+    counted: bool
+    aside: frozenset[str]
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    name: str
+    numbers: Floats
+    """Of each row, as it stands there."""
+    filled: Floats
+    """With that of the row before where a cell is blank: such a row is logged where the loop has come to."""
+
+    @property
+    def whole(self) -> bool:
+        return _whole(self.numbers)
+
+    @property
+    def rising(self) -> bool:
+        known = self.filled[np.isfinite(self.filled)]
+        return bool((known[1:] >= known[:-1]).all())
+
+    @property
+    def constant(self) -> bool:
+        known = self.filled[np.isfinite(self.filled)]
+        return len(known) > 1 and bool((known == known[0]).all())
+
+    @property
+    def dense(self) -> bool:
+        """Whether most rows have a step."""
+        return bool(2 * np.count_nonzero(np.isfinite(self.numbers)) >= len(self.numbers))
+
+
+def axes_of(table: Table) -> Axes:
+    """Find out what counts the steps."""
+    epoch = next(iter(_columns(table, EPOCHS)), None)
+    candidates = _columns(table, STEPS)
+    time = next((name for name in _named(table, TIMES) if is_clock(table, name)), None)
+    aside = {name for name in table.names if plain(name) in RUNTIMES} | {INDEX}
+    aside |= {name for name in (time, epoch.name if epoch else None) if name is not None}
+    steps, unit, said, chosen = _steps(table, candidates, epoch)
+    if unit == "step" and epoch is not None and _are_epochs(steps, epoch.filled):
+        unit = "epoch"
+    return Axes(
+        steps=steps,
+        epochs=None if epoch is None else epoch.filled,
+        time=time,
+        unit=unit,
+        said=said,
+        counted=chosen is not None or epoch is not None,
+        aside=frozenset(aside | ({chosen} if chosen else set())),
+        unused=tuple(column.name for column in candidates if column.name != chosen),
+    )
+
+
+def _are_epochs(steps: Floats, epochs: Floats) -> bool:
+    """Whether each step is an epoch: both advance by one together."""
+    step, at = np.unique(steps, return_index=True)
+    return len(step) > 1 and bool((np.diff(step) == 1).all() and (np.diff(epochs[at]) == 1).all())
+
+
+def _steps(
+    table: Table, candidates: list[_Column], epoch: _Column | None
+) -> tuple[Floats, Unit | None, str, str | None]:
+    """Of each row the step, the unit, how that was found, and the column."""
+    usable = [column for column in candidates if column.whole and not (column.constant and len(table.rows) > 2)]
+    usable = [column for column in usable if column.dense] or usable
+    for column in usable:
+        if column.rising and plain(column.name.rsplit("/", 1)[-1]) not in WITHIN:
+            return column.filled, "step", f"column {column.name!r:.60}", column.name
+    for column in usable:
+        joined = _joined(table, column, epoch)
+        if joined is not None:
+            return joined[0], "step", joined[1], column.name
+    if usable:
+        return usable[0].filled, "step", f"column {usable[0].name!r:.60}", usable[0].name
+    fractions = next((column.name for column in candidates if not column.whole), None)
+    return (*_without_steps(table, epoch, fractions), None)
+
+
+def _without_steps(table: Table, epoch: _Column | None, fractions: str | None) -> tuple[Floats, Unit | None, str]:
+    """The steps of a table in which no column counts them: its epochs, its index, or its rows."""
+    if epoch is not None and epoch.whole:
+        return epoch.filled, "epoch", f"column {epoch.name!r:.60}"
+    if epoch is not None:
+        return _numbered(epoch.filled), "step", f"the rows, as column {epoch.name!r:.60} holds fractions"
+    index = _column(table, INDEX)
+    if index is not None and index.whole:
+        return index.filled, None, "the index"
+    why = f"as column {fractions!r:.60} holds fractions" if fractions else "as no column counts"
+    return np.arange(len(table.rows), dtype=float), None, f"the rows, {why}"
+
+
+def _joined(table: Table, column: _Column, epoch: _Column | None) -> tuple[Floats, str] | None:
+    """A count that begins again in each epoch as one that goes on; None where it does not."""
+    steps = column.filled
+    known = np.isfinite(steps)
+    if epoch is not None:
+        known &= np.isfinite(epoch.filled)
+    at = np.flatnonzero(known)
+    back = np.flatnonzero(steps[at][1:] < steps[at][:-1]) + 1
+    within = plain(column.name.rsplit("/", 1)[-1]) in WITHIN
+    if not len(back):
+        return None
+    if epoch is None:
+        if not _same_again(steps[at], back) or (not within and not _goes_on(table, at, back)):
+            return None
+        count = np.zeros(len(steps))
+        count[at[back]] = 1
+        numbers, name = np.cumsum(count), "each time it begins again"
+    else:
+        numbers, name = np.floor(epoch.filled), repr(epoch.name)
+        moved = numbers[at][back] - numbers[at][back - 1]
+        if not (moved > 0).any() or (moved == 0).any():
+            return None
+    low = float(steps[at].min())
+    forward = np.diff(steps[at])
+    gap = float(np.median(forward[forward > 0])) if (forward > 0).any() else 1.0
+    length = float(steps[at].max()) - low + gap
+    first = float(numbers[at].min())
+    said = f"{name} x {length:g} + {column.name!r:.60}"
+    return (numbers - first) * length + steps, said
+
+
+def _same_again(steps: Floats, back: NDArray[np.int64]) -> bool:
+    """Whether a count begins where it began before each time, and comes as far, but for the last time."""
+    ends = steps[back - 1]
+    gap = np.diff(steps[: back[0]])
+    near = float(gap.max()) if len(gap) else 0.0
+    return bool((np.abs(steps[back] - steps[0]) <= near).all() and (np.abs(ends - ends[0]) <= near).all())
+
+
+def _goes_on(table: Table, at: NDArray[np.int64], back: NDArray[np.int64]) -> bool:
+    """Whether the loss goes on where the count begins again, as it does in the next epoch of the same training.
+
+    Where a training begins again, the loss is nearer to what it began at than to what it had come to.
+    """
+    if len(back) < 2:
+        return False
+    name = next((name for name in table.names if role_of(name) is Role.TRAIN), None)
+    if name is None:
+        return False
+    losses = np.array([number_in(table.rows[i].cells.get(name)) for i in at])
+    new = np.abs(losses[back] - losses[0])
+    on = np.abs(losses[back] - losses[back - 1])
+    return bool(2 * np.count_nonzero(on < new) > len(back))
+
+
+def _numbered(fractions: Floats) -> Floats:
+    """Rows counted by the epochs that they are at: rows of one fraction are of one step."""
+    steps = np.zeros(len(fractions))
+    steps[1:] = np.cumsum(fractions[1:] != fractions[:-1])
+    return steps
+
+
+def _columns(table: Table, known: tuple[str, ...]) -> list[_Column]:
+    found = [_column(table, name) for name in _named(table, known)]
+    return [column for column in found if column is not None]
+
+
+def _named(table: Table, known: tuple[str, ...]) -> Sequence[str]:
+    """The columns with one of the names, in the order of the names; a whole name goes before the end of one."""
+    places = [
+        (where, "/" in name, i, name)
+        for i, name in enumerate(table.names)
+        if name != INDEX and (where := place(name, known)) is not None
+    ]
+    return [name for *_, name in sorted(places)]
+
+
+def _column(table: Table, name: str) -> _Column | None:
+    """A column of numbers; None where it is not one."""
+    if name not in table.names:
+        return None
+    cells = [row.cells.get(name) for row in table.rows]
+    numbers = np.array([number_in(cell) for cell in cells])
+    if not np.isfinite(numbers).any():
+        return None
+    blank = np.array([cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells])
+    last = np.maximum.accumulate(np.where(blank, -1, np.arange(len(cells))))
+    return _Column(name, numbers, np.where(last >= 0, numbers[last], np.nan))
+
+
+def _whole(numbers: Floats) -> bool:
+    """False only for a fraction: what is blank or broken says nothing about what the column counts."""
+    known = numbers[np.isfinite(numbers)]
+    return bool((known == np.floor(known)).all())

@@ -1,0 +1,127 @@
+"""Folders that trackers write for one training, several files that belong together: DVCLive, CatBoost, Sacred.
+
+Source: `dvclive/plots/metric.py` of DVCLive 3; the folder `catboost_info` of CatBoost 1.2; `FileStorageObserver` of
+    Sacred 0.8.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from monitor.errors import FileUnreadable, NoHistory
+from monitor.importers.csv import read_csv
+from monitor.importers.names import counts
+from monitor.importers.reading import read_table, read_text
+from monitor.importers.table import Cell, Row, Skipped, Table, number_in
+
+_CATBOOST: Final = ("learn_error.tsv", "test_error.tsv")
+_DVCLIVE: Final = ("plots/metrics", "scalars")
+Reader = Callable[[Path, str], Table]
+
+
+def reader_of(folder: Path, names: Sequence[str]) -> Reader | None:
+    """What reads a folder as one training; None where its files are apart.
+
+    Args:
+        folder: the folder.
+        names: of its files.
+    """
+    if any(name in names for name in _CATBOOST):
+        return _catboost
+    if "metrics.json" in names and "run.json" in names:
+        return _sacred
+    if any(_is_dvclive(folder / below) for below in _DVCLIVE):
+        return _dvclive
+    return None
+
+
+def _is_dvclive(folder: Path) -> bool:
+    return folder.is_dir() and next(folder.rglob("*.tsv"), None) is not None
+
+
+def _dvclive(folder: Path, shown: str) -> Table:
+    """A file for each metric, its folder and its name are the metric's; a row for each step."""
+    top = next(folder / below for below in _DVCLIVE if (folder / below).is_dir())
+    tables = [(path.relative_to(top).with_suffix("").as_posix(), path) for path in sorted(top.rglob("*.tsv"))]
+    config: dict[str, object] = {}
+    for name in ("params.yaml", "params.yml"):
+        if (folder / name).is_file():
+            config = _yaml(folder / name)
+    return _joined(shown, "dvclive", tables, config)
+
+
+def _yaml(path: Path) -> dict[str, object]:
+    from monitor.documents import read_data, tables
+
+    try:
+        return dict(tables(read_data(path)) or {})
+    except FileUnreadable:
+        return {}
+
+
+def _catboost(folder: Path, shown: str) -> Table:
+    """The metrics of the training and of the evaluation set, a row for each iteration."""
+    tables = [(name.removesuffix("_error.tsv"), folder / name) for name in _CATBOOST if (folder / name).is_file()]
+    return _joined(shown, "catboost", tables, {})
+
+
+def _sacred(folder: Path, shown: str) -> Table:
+    """`metrics.json`, with the configuration that lies beside it."""
+    table = read_table(folder / "metrics.json")
+    if table.kind != "sacred":
+        raise NoHistory(shown, "its metrics.json holds no metrics of Sacred")
+    return replace(table, path=shown, config={**_json(folder / "config.json"), **table.config})
+
+
+def _json(path: Path) -> Mapping[str, object]:
+    try:
+        found: object = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return {str(name): value for name, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _joined(shown: str, kind: str, files: Iterable[tuple[str, Path]], config: Mapping[str, object]) -> Table:
+    """Tables that count alike as one, a row for each step of each; a column is called after its file.
+
+    Raises:
+        FileUnreadable: none of them can be read.
+    """
+    rows: list[tuple[float, Row]] = []
+    notes: list[Skipped] = []
+    names: dict[str, None] = {}
+    broken: FileUnreadable | None = None
+    for name, path in files:
+        try:
+            table = read_csv(str(path), read_text(path))
+        except FileUnreadable as error:
+            broken = error
+            notes.append(Skipped(place=path.name, reason=error.problem, broken=True))
+            continue
+        notes += table.notes
+        step = next((column for column in table.names if counts(column)), None)
+        metrics = [column for column in table.names if column != step]
+        for i, row in enumerate(table.rows):
+            at = number_in(row.cells.get(step)) if step else float(i)
+            cells: dict[str, Cell] = {} if step is None else {step: row.cells.get(step)}
+            cells |= {_column(name, metric, metrics, kind): row.cells.get(metric) for metric in metrics}
+            names.update(dict.fromkeys(cells))
+            rows.append((at, Row(row.number, cells)))
+    if not rows:
+        raise broken or NoHistory(shown, "holds no metrics")
+    rows.sort(key=lambda row: row[0])
+    return Table(
+        path=shown, names=tuple(names), rows=tuple(row for _, row in rows), kind=kind, config=config, notes=tuple(notes)
+    )
+
+
+def _column(file: str, metric: str, metrics: Sequence[str], kind: str) -> str:
+    """The name of a series: the file's alone where it holds one metric, whose name the file has, and its time."""
+    if "time" in metric.lower() or counts(metric):
+        return metric
+    single = len([name for name in metrics if "time" not in name.lower()]) == 1
+    return file if single and kind == "dvclive" else f"{file}/{metric}"

@@ -1,0 +1,44 @@
+"""Series that count otherwise than the training: a validation logged at its epoch, beside a loss at each iteration."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.wire import Columns
+
+_LEAST: Final = 3
+"""Points of a series that show what it counts."""
+_APART: Final = 10
+"""How many times further the training counts, at least."""
+
+
+def on_one_scale(points: Columns, train: int) -> tuple[NDArray[np.int64], tuple[int, ...]]:
+    """The steps of all points on the scale of the training, and the series that were moved.
+
+    A series that counts 1, 2, 3 ... while the training goes on by many steps between its points counts epochs: each of
+    its points stands where the training had come to.
+
+    Args:
+        points: in the order in which they were logged.
+        train: the series of the training loss.
+    """
+    steps = points.step.copy()
+    own = np.flatnonzero(points.key == train)
+    moved: list[int] = []
+    if len(own) < _LEAST:
+        return steps, ()
+    reached = np.maximum.accumulate(points.step[own])
+    for series in np.unique(points.key).tolist():
+        at = np.flatnonzero(points.key == series)
+        counted = points.step[at]
+        if len(at) < _LEAST or (np.diff(counted) != 1).any() or counted[-1] * _APART > reached[-1]:
+            continue
+        before = np.searchsorted(own, at) - 1
+        if before[0] < 0 or (np.diff(reached[before]) <= 0).any():
+            continue
+        steps[at] = reached[before]
+        moved.append(series)
+    return steps, tuple(moved)

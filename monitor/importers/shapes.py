@@ -1,0 +1,307 @@
+"""Tables of other shapes than a row for each step and a column for each metric, brought into that shape.
+
+A row for each point, with the metric's name in a column. Several runs in one table, told apart by a column or by the
+names of the columns, as charts are exported. Rows of training and of validation in turn. One curve, whose name is that
+of the file. And the one that holds no curve: a table of finished runs.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import PurePath
+from typing import Final
+
+from monitor.errors import NoHistory
+from monitor.importers.names import EPOCHS, STEPS, counts, place, plain
+from monitor.importers.table import INDEX, Cell, Row, Skipped, Table, number_in
+from monitor.roles import Role, read, role_of, role_of_set
+
+_OF_RUNS: Final = (
+    "is a table of runs, one a row, {}: it holds the last values of each, but no curve; import the runs' own logs"
+)
+_METRICS: Final = frozenset(
+    {"metric", "metric_name", "metricname", "name", "key", "tag", "variable", "series", "metric_key", "scalar"}
+)
+_VALUES: Final = frozenset({"value", "metric_value", "metricvalue", "val", "scalar_value"})
+_RUNS: Final = (
+    "run_uuid", "run_id", "runid", "run", "run_name", "runname", "experiment", "experiment_name", "experiment_id",
+    "exp", "trial", "trial_id", "trial_name", "seed", "fold", "model", "model_name", "method",
+)  # fmt: skip
+"""Columns that tell several runs of one table apart, in lower case."""
+_ENDED: Final = frozenset({"state", "status"})
+_NAMES: Final = frozenset({"name", "id", "run_name", "run_id", "display_name", "displayname"})
+_SETS: Final = frozenset({"phase", "set", "split", "mode", "subset", "partition", "stage", "dataset", "data", "type"})
+_EPISODE: Final = {"r": "episode/reward", "l": "episode/length", "t": "episode/seconds"}
+_SEARCHED: Final = frozenset({
+    "batch_size", "hidden_size", "hidden_dim", "num_layers", "n_layers", "n_estimators", "max_depth", "dropout",
+    "dropout_rate", "optimizer", "weight_decay", "num_epochs", "n_epochs", "window_size", "momentum", "activation",
+    "seq_len", "num_params",
+})  # fmt: skip
+"""Columns of what is chosen once for a run."""
+_CHART: Final = re.compile(r"(?P<run>.+?) - (?P<metric>.+?)(?P<extreme>__MIN|__MAX)?")
+_TENSORBOARD: Final = re.compile(r"(?:run-)?(?P<run>.*?)-tag-(?P<tag>.+)")
+_TERM: Final = re.compile(r"(?P<set>train|val|valid|validation|eval)[/_](?P<term>.+)", re.IGNORECASE)
+
+
+def curves_in(table: Table) -> list[Table]:
+    """The tables of one run each that a table is, a row for each step.
+
+    Raises:
+        NoHistory: it is a table of finished runs.
+    """
+    tables = _of_chart(table) or _by_run(table)
+    return [_with_totals(_by_set(_wide(_one_curve(_of_episodes(each))))) for each in tables]
+
+
+def _of_episodes(table: Table) -> Table:
+    """A table as `Monitor` of Stable-Baselines and Gym writes it, a row for each episode: its steps are summed up.
+
+    Source: stable_baselines3/common/monitor.py: `r` is the reward, `l` the length, `t` the seconds since the start.
+    """
+    if not {"r", "l", "t"} <= set(table.names):
+        return table
+    done = 0.0
+    rows = []
+    for row in table.rows:
+        length = number_in(row.cells.get("l"))
+        done += 0.0 if math.isnan(length) else length
+        renamed = {_EPISODE.get(name, name): cell for name, cell in row.cells.items()}
+        rows.append(Row(row.number, {"timesteps": done, **renamed}))
+    names = ("timesteps", *(_EPISODE.get(name, name) for name in table.names))
+    return replace(table, names=names, rows=tuple(rows))
+
+
+def _of_chart(table: Table) -> list[Table]:
+    """Tables as W&B exports a chart: a column for each run, called "run - metric"; extremes of a bin are left out."""
+    found: dict[str, dict[str, str]] = {}
+    extremes, others = [], []
+    for name in table.names:
+        match = _CHART.fullmatch(name)
+        if match is None:
+            others.append(name)
+        elif match["extreme"]:
+            extremes.append(name)
+        else:
+            found.setdefault(match["run"], {})[name] = match["metric"]
+    axes = [name for name in others if place(name, (*STEPS, *EPOCHS, "relative_time_wall", "relative_time_process"))]
+    if not found or not table.header or len(others) > max(1, len(axes)):
+        return []
+    note = Skipped(place=f"{len(extremes)} columns __MIN and __MAX", reason="hold the extremes of a bin of the chart")
+    notes = (*table.notes, *((note,) if extremes else ()))
+    tables = []
+    for run, columns in found.items():
+        step = {name: metric for name, metric in columns.items() if place(metric, (*STEPS, *EPOCHS)) is not None}
+        kept = {**dict.fromkeys(others), **columns}
+        if step and len(columns) > len(step):
+            kept = {name: metric for name, metric in kept.items() if name not in step}
+        named = {name: metric or name for name, metric in kept.items()}
+        rows = _renamed(table.rows, named, needs=columns)
+        if rows:
+            label = run if len(found) > 1 else ""
+            tables.append(replace(table, names=tuple(named.values()), rows=rows, notes=notes, run=label))
+    return [replace(each, config={**each.config, "run": run}) for each, run in zip(tables, found, strict=False)]
+
+
+def _renamed(rows: Iterable[Row], named: dict[str, str], needs: Iterable[str]) -> tuple[Row, ...]:
+    """Rows with their columns called otherwise, without those in which none of the needed ones has a cell."""
+    needed = tuple(needs)
+    return tuple(
+        Row(row.number, {new: row.cells[old] for old, new in named.items() if old in row.cells})
+        for row in rows
+        if any(_filled(row.cells.get(name)) for name in needed)
+    )
+
+
+def _by_run(table: Table) -> list[Table]:
+    """The rows of each run, where a column tells them apart.
+
+    Raises:
+        NoHistory: each row is a run.
+    """
+    by_name = {plain(name): name for name in reversed(table.names)}
+    _refuse_summaries(table, by_name)
+    column = next((by_name[name] for name in _RUNS if name in by_name), None)
+    if column is None:
+        return [table]
+    runs: dict[str, list[Row]] = {}
+    for row in table.rows:
+        runs.setdefault(str(row.cells.get(column)).strip(), []).append(row)
+    names = tuple(name for name in table.names if name != column)
+    if len(runs) == 1:
+        (label,) = runs
+        return [replace(table, names=names, config={**table.config, column: label})]
+    if not any(counts(name) for name in names) or max(map(len, runs.values())) == 1:
+        return [table]
+    return [
+        replace(table, names=names, rows=tuple(rows), run=f"{column}-{label}" if label.isdigit() else label)
+        for label, rows in runs.items()
+    ]
+
+
+def _refuse_summaries(table: Table, by_name: dict[str, str]) -> None:
+    """Refuse a table of runs, each row the last values of one: it holds no curve.
+
+    Raises:
+        NoHistory: each row is a run.
+    """
+    if len(table.rows) < 2 or _is_long(table):
+        return
+    steps = [name for name in table.names if place(name, STEPS) is not None or place(name, EPOCHS) is not None]
+    label = next((by_name[name] for name in (*_NAMES, *_RUNS) if name in by_name), None)
+    ended = next((by_name[name] for name in _ENDED if name in by_name), None)
+    if label is None and ended is None:
+        if not steps and INDEX not in table.names and len(_SEARCHED.intersection(by_name)) > 1:
+            raise NoHistory(table.path, _OF_RUNS.format("each with its own parameters"))
+        return
+    labels = [str(row.cells.get(label)) for row in table.rows] if label else []
+    apart = len(set(labels)) == len(labels) > 0 and not all(text.replace(".", "").isdigit() for text in labels)
+    still = not any(_counts_up(table, name) for name in steps)
+    if still and (apart or (ended is not None and not steps)):
+        said = f"each with its own {label!r:.60}" if apart else f"each with its {ended!r:.60}"
+        raise NoHistory(table.path, _OF_RUNS.format(said))
+
+
+def _is_long(table: Table) -> bool:
+    """Whether each row is a point, with its metric's name in a column."""
+    return _metric_and_value(table) is not None
+
+
+def _metric_and_value(table: Table) -> tuple[str, str] | None:
+    """The columns of the metric's name and of its value; None where a row is not a point."""
+    plainly = {name: plain(name.rsplit("/", 1)[-1]) for name in table.names}
+    metrics = [name for name, known in plainly.items() if known in _METRICS]
+    values = [name for name, known in plainly.items() if known in _VALUES]
+    if len(metrics) != 1 or len(values) != 1:
+        return None
+    names = [str(row.cells.get(metrics[0])) for row in table.rows]
+    return (metrics[0], values[0]) if len(set(names)) < len(names) or len(names) == 1 else None
+
+
+def _counts_up(table: Table, name: str) -> bool:
+    """Whether a column rises from row to row, as a count does."""
+    numbers = [number_in(row.cells.get(name)) for row in table.rows]
+    rises = sum(a < b for a, b in pairwise(numbers))
+    return 2 * rises >= len(numbers) - 1
+
+
+def _one_curve(table: Table) -> Table:
+    """A table of nothing but steps, times and one column of values: that is the metric which the file is called by."""
+    values = [name for name in table.names if plain(name) in _VALUES or (name == "0" and INDEX in table.names)]
+    others = [name for name in table.names if name not in values and not counts(name) and name != INDEX]
+    if len(values) != 1 or any("time" not in plain(name) for name in others) or not table.header:
+        return table
+    stem = PurePath(table.path).stem
+    match = _TENSORBOARD.fullmatch(stem)
+    metric = (match["tag"] if match else stem).replace("_", "/", 1 if match else 0)
+    rows = _renamed(table.rows, {name: metric if name in values else name for name in table.names}, values)
+    config = {**table.config, "run": match["run"]} if match and match["run"] else table.config
+    names = tuple(metric if name in values else name for name in table.names)
+    return replace(table, names=names, rows=rows, config=config)
+
+
+def _wide(table: Table) -> Table:
+    """A table with a row for each point as one with a column for each metric."""
+    columns = _metric_and_value(table)
+    if columns is None:
+        return table
+    metric, value = columns
+    kept = [name for name in table.names if name not in (metric, value)]
+    found: dict[str, None] = {}
+    rows = []
+    for row in table.rows:
+        name = str(row.cells.get(metric) or "").strip()
+        if name:
+            found[name] = None
+            cells: dict[str, Cell] = {each: row.cells[each] for each in kept if each in row.cells}
+            rows.append(Row(row.number, {**cells, name: row.cells.get(value)}))
+    rows = _in_step(rows, kept, table)
+    return replace(table, names=(*kept, *found), rows=tuple(rows)) if rows else table
+
+
+def _in_step(rows: list[Row], kept: Sequence[str], table: Table) -> list[Row]:
+    """Rows that list one metric after the other in the order of the steps; others as they are.
+
+    Such a table lists each metric once, from its first step to its last.
+    """
+    step = next((name for name in kept if counts(name)), None)
+    if step is None:
+        return rows
+    last = ""
+    begun: set[str] = set()
+    for row in rows:
+        *_, name = row.cells
+        if name != last and name in begun:
+            return rows
+        begun.add(name)
+        last = name
+    return sorted(rows, key=lambda row: number_in(row.cells.get(step))) if len(begun) < len(table.rows) else rows
+
+
+def _by_set(table: Table) -> Table:
+    """Rows of training and of validation in turn, as a column says: its word goes before the names of the metrics."""
+    column = next((name for name in table.names if plain(name) in _SETS and _holds_sets(table, name)), None)
+    if column is None:
+        return table
+    names: dict[str, None] = {}
+    rows = []
+    for row in table.rows:
+        which = str(row.cells.get(column) or "").strip()
+        cells = {
+            name if not which or counts(name) or _placed(name) else f"{which}/{name}": cell
+            for name, cell in row.cells.items()
+            if name != column and _filled(cell)
+        }
+        names.update(dict.fromkeys(cells))
+        rows.append(Row(row.number, cells))
+    return replace(table, names=tuple(names), rows=tuple(rows))
+
+
+def _placed(name: str) -> bool:
+    return name == INDEX or "time" in plain(name) or role_of(name) in (Role.LR, Role.VAL)
+
+
+def _holds_sets(table: Table, name: str) -> bool:
+    words = {str(row.cells.get(name)).strip() for row in table.rows if _filled(row.cells.get(name))}
+    known = {role_of_set(word) for word in words}
+    return len(words) > 1 and {Role.TRAIN, Role.VAL} <= known
+
+
+def _with_totals(table: Table) -> Table:
+    """With the sum of the terms of a loss that has no total, where training and validation log the same terms.
+
+    Ultralytics writes `train/box_loss`, `train/cls_loss` ..., `val/box_loss` ..., and minimises the sum.
+    """
+    sides: dict[bool, dict[str, str]] = {True: {}, False: {}}
+    for name in table.names:
+        match = _TERM.fullmatch(name)
+        if match and "loss" in match["term"].lower():
+            sides[match["set"].lower() == "train"][match["term"]] = name
+    judged = read(table.names).judged
+    wholes = {judged.get(Role.TRAIN), judged.get(Role.VAL)} - {None, *sides[True].values(), *sides[False].values()}
+    if wholes:
+        return table
+    terms = [term for term in sides[True] if term in sides[False]]
+    if len(terms) < 2 or len(terms) < max(map(len, sides.values())):
+        return table
+    totals = {("train/loss" if side else "val/loss"): [names[term] for term in terms] for side, names in sides.items()}
+    rows = tuple(Row(row.number, {**row.cells, **_sums(row, totals)}) for row in table.rows)
+    notes = [
+        Skipped(place=f"column {total!r}", reason=f"is the sum of {', '.join(of)}") for total, of in totals.items()
+    ]
+    return replace(table, names=(*table.names, *totals), rows=rows, notes=(*table.notes, *notes))
+
+
+def _sums(row: Row, totals: dict[str, list[str]]) -> dict[str, Cell]:
+    found: dict[str, Cell] = {}
+    for total, names in totals.items():
+        if all(_filled(row.cells.get(name)) for name in names):
+            found[total] = sum(number_in(row.cells.get(name)) for name in names)
+    return found
+
+
+def _filled(cell: Cell) -> bool:
+    return cell is not None and (not isinstance(cell, str) or bool(cell.strip()))
