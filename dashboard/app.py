@@ -1,7 +1,7 @@
 """The dashboard: `streamlit run dashboard/app.py`, with the flags of `dashboard.options`.
 
-`app` puts a door before Streamlit, which refuses foreign names and pages, and adds one route to Streamlit's own:
-Plotly's script, which `dashboard.plot` draws with.
+`app` puts a door before Streamlit, which refuses foreign names and pages, and adds the routes of the scripts that our
+components load.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ if sys.path[:1] != [_ROOT]:
 
 import streamlit as st  # noqa: E402  # the path comes first
 from starlette.middleware import Middleware  # noqa: E402  # as above
-from starlette.routing import Route  # noqa: E402  # as above
 
+from dashboard import assets  # noqa: E402  # as above
 from dashboard.door import Door  # noqa: E402  # as above
-from dashboard.plot import plotly_script, plotly_url  # noqa: E402  # as above
 from monitor.settings import load  # noqa: E402  # as above
 
 
@@ -33,8 +32,8 @@ def explain(error: Exception) -> bool:
 
 
 app = st.App(
-    Path(__file__).resolve().with_name("main.py"),
+    Path(__file__).resolve().parent / "pages" / "main.py",
     middleware=[Middleware(Door, names=load().dashboard_hosts)],
-    routes=[Route(plotly_url(), plotly_script, methods=["GET"])],
+    routes=assets.routes(),
     on_script_error=explain,
 )

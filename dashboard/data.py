@@ -7,25 +7,25 @@ sessions, so that a page that is open costs one small request a second while not
 from __future__ import annotations
 
 import re
+import threading
 import time
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-import numpy as np
 import streamlit as st
 
-from dashboard.axes import XAxis
+from dashboard.charts.axes import XAxis
 from monitor import Api
-from monitor.domain import Action, Checkpoint, Curve, Finding, RunInfo, RunPage, RunStatus, SeriesInfo
+from monitor.domain import Action, Curve, CurveOf, Output, RunInfo, RunPage, RunQuery, RunSnapshot, RunStatus
 from monitor.errors import MonitorError, RunNotFound, ServerUnreachable, StoreBusy, StoreError, Unauthorized, WireError
-from monitor.roles import Role
 
 if TYPE_CHECKING:
-    from monitor.reader.api import RunView
     from monitor.wire import Event
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 
 PAGE_SIZE: Final = 50
 SPARK_POINTS: Final = 40
@@ -34,8 +34,10 @@ _ASKS: Final = re.compile(r"[=<>~]|\bin\s*\(|\border\s+by\b", re.IGNORECASE)
 CURVE_WIDTH: Final = 1000
 """Pixels of the large chart that points are asked for."""
 SMALL_WIDTH: Final = 300
-ATTENTION_LIMIT: Final = 20
-"""Runs of one status that are looked at for the attention strip."""
+COMPARED_WIDTH: Final = 600
+ATTENTION_LIMIT: Final = 60
+"""Runs that are looked at for the attention strip."""
+_NEEDY: Final = 'status in ("lost", "stalled") or status = "running" and action != "continue"'
 FORGET_MS: Final = 3 * 24 * 3600 * 1000
 """A run without a heartbeat for so long no longer asks for attention."""
 
@@ -55,19 +57,6 @@ class Reading(Generic[T]):
     error: MonitorError | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
-    """What the list of runs shows; None is everything."""
-
-    project: str | None = None
-    status: str | None = None
-    verdict: str | None = None
-    search: str | None = None
-    """Part of a name, the start of an id, or a query in the language of `docs/store.md`."""
-    order: str = "-created"
-    page: int = 1
-
-
 @dataclass(frozen=True, slots=True)
 class Overview:
     """How the runs are, in numbers, and which of them need a person now."""
@@ -77,27 +66,38 @@ class Overview:
     needy: tuple[RunInfo, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Snapshot:
-    """A run as its page shows it, read under one version."""
+class Kept(Generic[K, T]):
+    """What was read last, for all sessions of this process; the least used goes first.
 
-    info: RunInfo
-    series: tuple[SeriesInfo, ...]
-    findings: tuple[Finding, ...]
-    checkpoints: tuple[Checkpoint, ...]
+    Args:
+        most: values that are kept.
+    """
 
-    def of_role(self, role: Role) -> tuple[SeriesInfo, ...]:
-        """The run's series of one role."""
-        return tuple(s for s in self.series if s.role is role)
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._values: OrderedDict[K, T] = OrderedDict()
+        self._lock = threading.Lock()
 
-    def judged(self, role: Role) -> SeriesInfo | None:
-        """The series of this role that the engine judges: the first one."""
-        return next(iter(self.of_role(role)), None)
+    def get(self, wanted: Sequence[K], read: Callable[[Sequence[K]], Sequence[T]]) -> tuple[T, ...]:
+        """Values by their keys.
 
-    def others(self) -> tuple[SeriesInfo, ...]:
-        """Every series but the two that the large chart shows."""
-        main = {s.key for role in (Role.TRAIN, Role.VAL) if (s := self.judged(role)) is not None}
-        return tuple(s for s in self.series if s.key not in main)
+        Args:
+            wanted: the keys.
+            read: reads those that are not kept, all at once, in the order of their keys.
+        """
+        with self._lock:
+            found = {key: self._values[key] for key in wanted if key in self._values}
+            for key in found:
+                self._values.move_to_end(key)
+        missing = [key for key in dict.fromkeys(wanted) if key not in found]
+        if missing:
+            fresh = dict(zip(missing, read(missing), strict=True))
+            with self._lock:
+                self._values |= fresh
+                while len(self._values) > self._most:
+                    self._values.popitem(last=False)
+            found |= fresh
+        return tuple(found[key] for key in wanted)
 
 
 def now_ms() -> int:
@@ -148,69 +148,34 @@ def explain(error: MonitorError) -> tuple[str, str]:
     return "The run cannot be read.", str(error)
 
 
-def runs_page(filters: Filters) -> RunPage:
-    """One page of the list, with sparklines.
-
-    Raises:
-        WireError: the text is no query that can be read, and no run has it in its name.
-    """
-    return _either(filters, limit=PAGE_SIZE, offset=(filters.page - 1) * PAGE_SIZE, sparkline=SPARK_POINTS)
-
-
-def matching(search: str | None, limit: int) -> RunPage:
-    """The newest runs, or those that a search or a query finds, without sparklines.
-
-    Raises:
-        WireError: as `runs_page`.
-    """
-    return _either(Filters(search=search), limit=limit)
-
-
-def _either(filters: Filters, *, limit: int, offset: int = 0, sparkline: int = 0) -> RunPage:
+def runs_page(wanted: RunQuery) -> RunPage:
     """The runs that a query or a part of a name finds.
 
-    What was typed is a query where it compares or sorts something, such as `val.best < 0.3`; but runs may well be named
-    `lr=0.1`, so what cannot be read as a query is looked for in the names before it is called wrong.
+    What was typed, `wanted.search`, is a query where it compares or sorts something, such as `val.best < 0.3`; but runs
+    may well be named `lr=0.1`, so what cannot be read as a query is looked for in the names before it is called wrong.
+
+    Raises:
+        WireError: the text is not a query that can be read, and no run has it in its name.
     """
-    typed = filters.search
+    typed = wanted.search
     if typed is None or not _ASKS.search(typed):
-        return _page(filters, limit, offset, sparkline, search=typed)
+        return api().runs_page(wanted)
     try:
-        return _page(filters, limit, offset, sparkline, query=typed)
+        return api().runs_page(wanted, search=None, query=typed)
     except WireError:
-        named = _page(filters, limit, offset, sparkline, search=typed)
+        named = api().runs_page(wanted)
         if named.total:
             return named
         raise
 
 
-def _page(
-    filters: Filters, limit: int, offset: int, sparkline: int, *, search: str | None = None, query: str | None = None
-) -> RunPage:
-    return api().runs_page(
-        project=filters.project,
-        status=filters.status,
-        verdict=filters.verdict,
-        search=search,
-        query=query,
-        order=filters.order,
-        limit=limit,
-        offset=offset,
-        sparkline=sparkline,
-    )
-
-
 def overview(project: str | None) -> Overview:
     """Counts, and the live runs that need a person: lost, stalled, or told to stop or to be looked at."""
-    reader = api()
-    pages = {
-        s: reader.runs_page(project=project, status=str(s), order="-heartbeat", limit=ATTENTION_LIMIT)
-        for s in (RunStatus.LOST, RunStatus.STALLED, RunStatus.RUNNING)
-    }
-    now = now_ms()
-    needy = tuple(r for page in pages.values() for r in page.items if needs_person(r, now))
-    total = reader.runs_page(project=project, limit=1).total
-    return Overview(sum(p.total for p in pages.values()), total, needy)
+    every = RunQuery(project=project, limit=1)
+    live = api().runs_page(every, status=tuple(str(s) for s in RunStatus if s.live)).total
+    asking = api().runs_page(every, query=_NEEDY, order="-heartbeat", limit=ATTENTION_LIMIT) if live else None
+    needy = tuple(run for run in asking.items if needs_person(run, now_ms())) if asking is not None else ()
+    return Overview(live, api().runs_page(every).total, needy)
 
 
 def needs_person(run: RunInfo, now: int) -> bool:
@@ -225,66 +190,88 @@ def needs_person(run: RunInfo, now: int) -> bool:
     return run.status is not RunStatus.RUNNING or run.recommendation.action is not Action.CONTINUE
 
 
-def snapshot(ref: str) -> Snapshot:
-    """A run with its series, findings and checkpoints; all but the run itself are read once a version."""
-    view = api().run(ref)
-    rest = _rest(view.id, view.info.version, view)
-    return Snapshot(view.info, *rest)
+def snapshot(ref: str) -> RunSnapshot:
+    """A run with its series, findings and checkpoints, in one request."""
+    return api().snapshot(ref)
 
 
-@st.cache_resource(show_spinner=False, max_entries=512)
-def _rest(
-    run_id: str,  # noqa: ARG001  # id and version are what the cache goes by
-    version: int,  # noqa: ARG001
-    _view: RunView,
-) -> tuple[tuple[SeriesInfo, ...], tuple[Finding, ...], tuple[Checkpoint, ...]]:
-    return tuple(_view.series()), tuple(_view.findings()), tuple(_view.checkpoints())
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A curve as it is looked at, under the version of its run."""
+
+    version: int
+    of: CurveOf
+    x: XAxis
+    width: int
+    lo: float | None
+    hi: float | None
 
 
-@st.cache_resource(show_spinner=False, max_entries=512)
-def curve(
-    run_id: str,
-    version: int,  # noqa: ARG001  # as above
-    key: str,
+def curves(
+    wanted: Sequence[tuple[RunInfo, str, float]],
     *,
     x: XAxis,
     width: int,
-    smoothing: float,
     lo: float | None = None,
     hi: float | None = None,
-) -> Curve:
-    """A series reduced to `width` pixels, read once a version and look.
+) -> tuple[Curve, ...]:
+    """Series reduced to pixels; those that are not kept are read in one request.
 
     Args:
-        run_id: of the run.
-        version: the run's version under which the curve holds.
-        key: of the series.
+        wanted: run, key and weight of the moving average of each.
         x: "step", "epoch", "wall_time" or "relative".
         width: pixels.
-        smoothing: weight of the moving average, in [0, 1).
         lo: left end of the window on the x axis; None for all.
         hi: right end of it.
     """
-    return api().run(run_id).curve(key, width=width, x=x, lo=lo, hi=hi, smoothing=smoothing)
+    views = [_View(run.version, CurveOf(run.id, key, weight), x, width, lo, hi) for run, key, weight in wanted]
+    return _curves().get(views, lambda some: api().curves([v.of for v in some], x=x, width=width, lo=lo, hi=hi))
 
 
-@st.cache_resource(show_spinner=False, max_entries=4096)
-def position(run_id: str, attempt: int, key: str, step: float, *, x: XAxis, created_ms: int) -> float | None:  # noqa: ARG001  # the attempt is part of the key
-    """Where a step stands on another axis: epoch, milliseconds since the epoch, or seconds since the run's start.
+@st.cache_resource(show_spinner=False)
+def _curves() -> Kept[_View, Curve]:
+    return Kept(512)
+
+
+def positions(run: RunInfo, keys: Sequence[str], steps: Sequence[float], *, x: XAxis) -> Mapping[float, float]:
+    """Where steps stand on another axis: epoch, milliseconds since the epoch, or seconds since the run's start.
+
+    Args:
+        run: the run.
+        keys: series that are asked one after the other.
+        steps: any that are finite.
+        x: the axis.
 
     Returns:
-        None where the series has no point at this step, or the point no epoch.
+        The x by step; a step at which no series has a point, or the point no epoch, is left out.
     """
-    whole_step = int(step)
-    points = api().run(run_id).history(key, lo=whole_step, hi=whole_step)
-    if not len(points):
-        return None
-    if x == "epoch":
-        return None if points.epochs is None or np.isnan(points.epochs[0]) else float(points.epochs[0])
-    return float(points.times[0]) if x == "wall_time" else (float(points.times[0]) - created_ms) / 1000
+    places = [(run.id, run.attempt, tuple(keys), int(step), x) for step in steps]
+
+    def read(some: Sequence[_Place]) -> tuple[float | None, ...]:
+        return api().view(run).positions(keys, [step for _, _, _, step, _ in some], x=x)
+
+    found = zip(steps, _positions().get(places, read), strict=True)
+    return {step: at for step, at in found if at is not None}
+
+
+_Place = tuple[str, int, tuple[str, ...], int, XAxis]
+
+
+@st.cache_resource(show_spinner=False)
+def _positions() -> Kept[_Place, float | None]:
+    return Kept(8192)
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
-def events(run_id: str, version: int) -> tuple[Event, ...]:  # noqa: ARG001  # the version is part of the key
+def _events(run_id: str, version: int, _run: RunInfo) -> tuple[Event, ...]:  # noqa: ARG001  # what the cache goes by
+    return tuple(api().view(_run).events())
+
+
+def output(run: RunInfo, search: str, limit: int) -> tuple[Output, ...]:
+    """The last pieces of what a run's process printed, oldest first; those that hold a text, where one is given."""
+    return api().view(run).output(search or None, limit=limit)
+
+
+def events(run: RunInfo) -> tuple[Event, ...]:
     """What happened in a run besides points, oldest first."""
-    return tuple(api().run(run_id).events())
+    return _events(run.id, run.version, run)

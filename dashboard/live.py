@@ -1,9 +1,8 @@
 """HTML that refreshes in place and reports clicks, without a frame and without losing focus or hover.
 
 Streamlit's own HTML element is replaced as a whole when it changes, and a link in it starts a new session. This
-component changes only the nodes that differ and follows links with `data-go` within the session. What the reader does
-is kept here and reported as state, never as an event that a busy page could miss: ticks (`data-tick`), which panel is
-open (`data-opens`, `data-panel`), and what was asked for (`data-act`), which shows as busy until Python has heard it.
+component (`assets/live.js`) changes only the nodes that differ, which Idiomorph finds, and follows links with `data-go`
+within the session. The browser keeps what the reader did, and reports it as state.
 """
 
 from __future__ import annotations
@@ -16,107 +15,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import streamlit as st
+from markupsafe import Markup
+
+from dashboard import assets
 
 _PLAIN: Final = re.compile(r"[a-z]+(?:[ _-][a-z0-9]+)*")
-
-_SCRIPT: Final = """
-const same = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName
-  && (a.nodeType !== 1 || a.id === b.id);
-
-function attributes(old, fresh) {
-  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
-  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
-}
-
-function patch(old, fresh) {
-  if (old.isEqualNode(fresh)) return;
-  if (old.nodeType !== 1) { old.nodeValue = fresh.nodeValue; return; }
-  attributes(old, fresh);
-  const before = [...old.childNodes], after = [...fresh.childNodes];
-  after.forEach((child, i) => {
-    const place = before[i];
-    if (place === undefined) old.appendChild(child);
-    else if (same(place, child)) patch(place, child);
-    else old.replaceChild(child, place);
-  });
-  before.slice(after.length).forEach((child) => child.remove());
-}
-
-// What the reader did last stands, whatever an older answer of Python says, until Python has heard of it.
-function settle(root, data) {
-  for (const panel of root.querySelectorAll("[data-panel]")) {
-    const open = root.__open.has(panel.dataset.panel);
-    panel.hidden = !open;
-    root.querySelector(`[data-opens="${panel.dataset.panel}"]`)?.setAttribute("aria-expanded", open);
-  }
-  for (const box of root.querySelectorAll("input[data-tick]")) box.checked = root.__ticks.has(box.dataset.tick);
-  const waiting = root.__act && root.__act.n !== data.heard ? root.__act : null;
-  for (const button of root.querySelectorAll("button[data-act]")) {
-    const same = button.dataset.act === waiting?.act;
-    const busy = same && (button.dataset.arg ?? waiting.arg) === waiting.arg;
-    button.disabled = busy;
-    button.setAttribute("aria-busy", busy);
-    if (busy && button.dataset.busy) button.textContent = button.dataset.busy;
-  }
-}
-
-function go(root, link) {  // one entry in the browser's history, and the back button restores the page as it was
-  const url = new URL(link.href);
-  if (link.dataset.ticks) {
-    url.searchParams.delete(link.dataset.ticks);
-    for (const id of root.__ticks) url.searchParams.append(link.dataset.ticks, id);
-  }
-  history.pushState(null, "", url);
-  dispatchEvent(new PopStateEvent("popstate"));
-}
-
-export default function ({ data, parentElement, setStateValue }) {
-  let root = parentElement.querySelector(":scope > .lm");
-  if (!root) {
-    root = document.createElement("div");
-    root.className = "lm";
-    root.__open = new Set();
-    root.__ticks = new Set(data.ticks);
-    parentElement.appendChild(root);
-  }
-  const fresh = document.createElement("div");
-  fresh.className = "lm";
-  fresh.innerHTML = data.html;
-  patch(root, fresh);
-  settle(root, data);
-  const tell = () => setStateValue("ticks", [...root.__ticks]);
-  const act = (button) => {
-    const field = button.dataset.field && root.querySelector(`[name="${button.dataset.field}"]`);
-    const arg = field ? field.value : button.dataset.arg ?? "";
-    root.__act = { act: button.dataset.act, arg, n: `${Date.now()} ${Math.random()}`, session: data.session };
-    setStateValue("act", root.__act);
-    settle(root, data);
-  };
-  root.onclick = (event) => {
-    const hit = event.target.closest("a[data-go], [data-act], [data-tick], [data-opens], [data-untick]");
-    if (!hit || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
-    if (hit.nodeName !== "INPUT") event.preventDefault();
-    if (hit.nodeName === "A") go(root, hit);
-    else if ("tick" in hit.dataset) {
-      root.__ticks[hit.checked ? "add" : "delete"](hit.dataset.tick);
-      tell();
-    } else if ("untick" in hit.dataset) {
-      root.__ticks.clear();
-      settle(root, data);
-      tell();
-    } else if ("opens" in hit.dataset) {
-      root.__open[root.__open.has(hit.dataset.opens) ? "delete" : "add"](hit.dataset.opens);
-      settle(root, data);
-      root.querySelector(`[data-panel="${hit.dataset.opens}"]:not([hidden]) input`)?.focus();
-    } else act(hit);
-  };
-  root.onkeydown = (event) => {
-    const panel = event.target.closest("[data-panel]");
-    if (panel && event.key === "Enter" && event.target.nodeName === "INPUT") panel.querySelector("[data-act]")?.click();
-    if (panel && event.key === "Escape") { root.__open.delete(panel.dataset.panel); settle(root, data); }
-  };
-}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +30,20 @@ class Act:
     arg: str
 
 
-def html(body: str, *, key: str, ticks: Sequence[str] = ()) -> None:
+def html(body: Markup, *, key: str, ticks: Sequence[str] = ()) -> None:
     """Show HTML.
 
     Args:
-        body: HTML in which everything that a user wrote is escaped (`dashboard.markup` does).
+        body: HTML of a template, in which everything that a user wrote is escaped.
         key: the element's identity; an element of the same key is changed in place.
         ticks: what is ticked where the browser does not know better.
+
+    Raises:
+        TypeError: the text is not a template's.
     """
-    mount = st.components.v2.component("monitor_live_html", js=_SCRIPT, isolate_styles=False)
+    if not isinstance(body, Markup):
+        raise TypeError("only what a template has made is shown as HTML")
+    mount = st.components.v2.component("monitor_live_html", js=assets.module("live.js"), isolate_styles=False)
     heard = st.session_state.get("_heard", {}).get(key, "")
     data = {"html": body, "heard": heard, "session": _session(), "ticks": list(ticks)}
     mount(key=safe_key(key), data=data, on_act_change=_noticed, on_ticks_change=_noticed)

@@ -14,8 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard import words
-from monitor.domain import Curve, Json
+from monitor.domain import Curve, Json, formats
 from monitor.roles import JUDGED_PARTS
 from monitor.wire import Event
 
@@ -159,12 +158,12 @@ def captions(parts: Parts, weights: Weighting) -> tuple[str, ...]:
     if len(parts.values) > JUDGED_PARTS:
         said.append(f"the rules judge {JUDGED_PARTS} of the {len(parts.values)} parts, those that were logged first")
     if weights.changes and len(parts.x) and weights.changes[0][0] > parts.x[0] and not weights.base:
-        said.append(f"before step {words.step(weights.changes[0][0])} no weight was logged: counted as 1")
+        said.append(f"before step {formats.step(weights.changes[0][0])} no weight was logged: counted as 1")
     if parts.reduced:
         said.append(f"moving averages of {', '.join(parts.reduced)}, which have more points than are drawn")
     gaps = int(np.isnan(parts.sum).sum())
     if gaps:
-        said.append(f"a gap at {words.count(gaps, 'step')} where a part is not finite")
+        said.append(f"a gap at {formats.count(gaps, 'step')} where a part is not finite")
     return (*said, *_against_total(parts))
 
 

@@ -1,85 +1,21 @@
 """A Plotly figure that is changed in place, so that zoom, hover and legend choices outlive every refresh.
 
 `st.plotly_chart` mounts a new chart whenever the figure changes, which once a second means a flicker and a lost zoom.
-This component keeps the chart and hands it the new data. It also reports the window that the reader zoomed to, so that
-the page can read that part of the curve in full.
+This component (`assets/plot.js`) keeps the chart and hands it the new data. It also reports the window that the reader
+zoomed to, so that the page can read that part of the curve in full.
 """
 
 from __future__ import annotations
 
 import math
-from importlib import metadata
-from pathlib import Path
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any
 
-import plotly
 import streamlit as st
-from starlette.requests import Request
-from starlette.responses import FileResponse, Response
 
-from dashboard.figure import Figure
+from dashboard import assets
+from dashboard.charts.figure import Figure
 from dashboard.live import safe_key
-
-_PLOTLY_JS: Final = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-_FOREVER: Final = "public, max-age=31536000, immutable"
-
-_SCRIPT: Final = """
-const load = (url) => (window.__monitorPlotly ??= new Promise((done, failed) => {
-  const script = document.createElement("script");
-  script.src = url;
-  script.onload = () => done(window.Plotly);
-  script.onerror = () => {
-    delete window.__monitorPlotly;
-    script.remove();
-    failed(new Error("The chart's script did not load; it is tried again with the next point."));
-  };
-  document.head.appendChild(script);
-}));
-
-const NARROW = 560;  // pixels
-
-const number = (value) => (typeof value === "number" ? value : Date.parse(value.replace(" ", "T") + "Z"));
-
-function report(box, event) {
-  if (event["xaxis.autorange"]) box.__tell("window", null);
-  const range = event["xaxis.range"] ?? [event["xaxis.range[0]"], event["xaxis.range[1]"]];
-  if (range[0] === undefined || range[1] === undefined) return;
-  box.__tell("window", { revision: box.layout.uirevision, range: range.map(number) });
-}
-
-export default function ({ data, parentElement, setStateValue }) {
-  let box = parentElement.querySelector(":scope > .lm-plot");
-  if (!box) {
-    box = document.createElement("div");
-    box.className = "lm-plot";
-    box.setAttribute("role", "figure");
-    parentElement.appendChild(box);
-  }
-  const figure = JSON.parse(data.figure);
-  box.style.height = `${figure.layout.height}px`;
-  box.setAttribute("aria-label", data.alt);
-  box.__tell = setStateValue;
-  delete figure.layout.height;
-  figure.layout.autosize = true;
-  if (box.clientWidth < NARROW && figure.layout.legend && figure.layout.showlegend !== false) {
-    figure.layout.title = { text: "" };  // the legend takes its place: beside it there is no room
-    if (figure.layout.legend.orientation === "v") figure.layout.showlegend = false;  // the table below says the lines
-    Object.assign(figure.layout.legend, { x: 0, xanchor: "left" });
-  }
-  const config = { displaylogo: false, responsive: true, displayModeBar: data.bar ? "hover" : false,
-    showSendToCloud: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"] };
-  load(data.plotly).then((Plotly) => {
-    if (!box.isConnected) return;
-    Plotly.react(box, figure.data, figure.layout, config);
-    if (!box.__heard) {
-      box.__heard = true;
-      box.on("plotly_relayout", (event) => report(box, event));
-    }
-    box.dataset.drawn = "yes";
-  }).catch((error) => { box.textContent = error.message; });
-  return () => setTimeout(() => { if (!box.isConnected) window.Plotly?.purge(box); }, 0);
-}
-"""
 
 
 def plot(figure: Figure, *, key: str, alt: str, bar: bool = True) -> None:
@@ -91,37 +27,94 @@ def plot(figure: Figure, *, key: str, alt: str, bar: bool = True) -> None:
         alt: the chart in a sentence, for screen readers.
         bar: show Plotly's buttons on hover.
     """
-    mount = st.components.v2.component("monitor_plot", js=_SCRIPT, isolate_styles=False)
-    data = {"figure": figure.to_json(), "alt": alt, "bar": bar, "plotly": plotly_url(versioned=True)}
+    mount = st.components.v2.component("monitor_plot", js=assets.module("plot.js"), isolate_styles=False)
+    data = {"figure": figure.to_json(), "alt": alt, "bar": bar, "plotly": assets.url("plotly.min.js")}
     mount(key=safe_key(key), data=data, height=figure.height, on_window_change=_noticed)
 
 
-def window(key: str, revision: str) -> tuple[float, float] | None:
-    """The part of the x axis that the reader zoomed to, in the axis' own unit; None where all is shown.
+def zoom(key: str, revision: str, written: str) -> Zoom:
+    """What part of the x axis the reader looks at: what was zoomed to last, or what the address asks for.
+
+    The address follows the reader's zoom. Where it says something else than what was written there last, somebody came
+    by a link or went back, and the chart follows the address.
 
     Args:
         key: of the plot.
-        revision: the figure's `uirevision`; a zoom under another one no longer holds.
+        revision: a zoom under another one no longer holds; the figure's `uirevision` has to be that of the answer.
+        written: what the address says now, "" for nothing.
     """
-    state = st.session_state.get(safe_key(key))
-    value = state.get("window") if state is not None else None
-    if not value or value.get("revision") != revision:
+    known: dict[str, _Known] = st.session_state.setdefault("_zooms", {})
+    last = known.get(key)
+    told = _told(key)
+    if last is None or last.revision != revision:
+        kept = "" if last is not None and written == last.written else written  # other axes have other numbers
+        last = _Known(revision, 0, parsed(kept), kept, None, parsed(kept))
+    elif written != last.written:
+        last = _Known(revision, last.turn + 1, parsed(written), written, last.told, parsed(written))
+    if told is not None and told["revision"] == last.name and told["n"] != last.told:
+        span = parsed(",".join(map(str, told["range"]))) if told["range"] else None
+        last = replace(last, told=told["n"], span=span, written=_written(span))
+    known[key] = last
+    return Zoom(last.span, last.name, last.written, last.asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Zoom:
+    """What a chart shows of its x axis.
+
+    Attributes:
+        span: left and right end in the axis' own unit; None where all is shown.
+        revision: the figure's `uirevision`.
+        written: what the address is to say, "" for nothing.
+        asked: the span that the chart begins with under this revision.
+    """
+
+    span: tuple[float, float] | None
+    revision: str
+    written: str
+    asked: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a chart's zoom; `turn` counts how often the address has said something new."""
+
+    revision: str
+    turn: int
+    span: tuple[float, float] | None
+    written: str
+    told: object
+    asked: tuple[float, float] | None
+
+    @property
+    def name(self) -> str:
+        """The figure's `uirevision`."""
+        return f"{self.revision} {self.turn}"
+
+
+def parsed(written: str) -> tuple[float, float] | None:
+    """A zoom as the address has it; None where it is not one.
+
+    >>> parsed("100,2000.5"), parsed("2,1"), parsed("a,b"), parsed("0,inf"), parsed("")
+    ((100.0, 2000.5), (1.0, 2.0), None, None, None)
+    """
+    try:
+        low, high = sorted(float(part) for part in written.split(","))
+    except ValueError:
         return None
-    low, high = sorted(float(v) for v in value["range"])
     return (low, high) if math.isfinite(low) and math.isfinite(high) and low < high else None
 
 
-def plotly_url(*, versioned: bool = False) -> str:
-    """Where the browser gets Plotly's script from; with the version, so that it may be kept for good."""
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    path = f"/{base}/assets/plotly.min.js" if base else "/assets/plotly.min.js"
-    return f"{path}?v={metadata.version('plotly')}" if versioned else path
+def _written(span: tuple[float, float] | None) -> str:
+    return "" if span is None else ",".join(f"{end:.10g}" for end in span)
 
 
-def plotly_script(request: Request) -> Response:  # noqa: ARG001  # Starlette hands it over
-    """The script that the installed Plotly brings along."""
-    return FileResponse(_PLOTLY_JS, media_type="text/javascript", headers={"Cache-Control": _FOREVER})
+def _told(key: str) -> dict[str, Any] | None:
+    """What the browser said last: `revision`, `range` or None for all, and `n`, which differs each time."""
+    state = st.session_state.get(safe_key(key))
+    value = state.get("window") if state is not None else None
+    return value if isinstance(value, dict) else None
 
 
 def _noticed() -> None:
-    """Streamlit keeps a state value only where it has a callback; pages read it with `window`."""
+    """Streamlit keeps a state value only where it has a callback; pages read it with `zoom`."""

@@ -12,12 +12,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard import words
-from dashboard.charts import Story
-from dashboard.figure import Figure
-from dashboard.markup import text
+from dashboard.charts.figure import Figure
+from dashboard.charts.loss import Story
 from monitor import losses
 from monitor.domain import Curve, RunInfo
+from monitor.domain.formats import count
 
 FORMULA: Final = "1 - (loss - floor) / (chance - floor)"
 MEANING: Final = f"{FORMULA}: 0 is a model that does not look at its input, 1 a perfect one, below 0 worse than chance"
@@ -88,21 +87,7 @@ def limit(figure: Figure, curves: Sequence[Curve]) -> tuple[str, ...]:
         return (said,)
     top = max(float(values.max()), 0.0)
     figure.update(yaxis={"range": [LOWEST - 0.02, top + 0.05 * (top - LOWEST)]})
-    return said, f"{words.count(below, 'point')} below a skill of {LOWEST:g} lie off the axis; a drag on it shows them"
-
-
-def figure(run: RunInfo) -> str:
-    """The score as HTML, with how it comes about as hover text; a dash where there is none."""
-    score = of_run(run)
-    if not comparable(run):
-        why = "no specification of the loss" if run.loss is None else "this loss has no chance level and floor to use"
-        return f'<span class="lm-dim" title="{text(f"No skill: {why}. {MEANING}.")}">{words.NOTHING}</span>'
-    if score is None:
-        return f'<span title="{text(f"No finite loss so far. {MEANING}.")}">{words.NOTHING}</span>'
-    chance, floor = levels(run)
-    best = run.recommendation.best_val_loss
-    how = f"1 - ({words.number(best)} - {words.number(floor)}) / ({words.number(chance)} - {words.number(floor)})"
-    return f'<span title="{text(f"{how}, of the best loss. {MEANING}.")}">{score:.3f}</span>'
+    return said, f"{count(below, 'point')} below a skill of {LOWEST:g} lie off the axis; a drag on it shows them"
 
 
 def without(runs: Mapping[str, RunInfo]) -> tuple[str, ...]:

@@ -11,13 +11,10 @@ Source:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from dashboard.options import DARK, LIGHT
 
-STYLE_SHEET: Final = Path(__file__).parent / "style.css"
-LOGO: Final = Path(__file__).parent / "logo.svg"
 FONT: Final = '"Source Sans", "Source Sans Pro", system-ui, sans-serif'
 
 

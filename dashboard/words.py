@@ -1,16 +1,21 @@
-"""Numbers, steps, times and verdicts as people read them."""
+"""Verdicts, statuses and actions as people read them; numbers and times are `monitor.domain.formats`'."""
 
 from __future__ import annotations
 
-import math
-from datetime import UTC, datetime, tzinfo
 from typing import Final
 
-from monitor.domain import RunStatus, Severity, whole
+from monitor.domain import Action, RunInfo, RunStatus, Severity
 from monitor.rules import spec_of
 
-NOTHING: Final = "–"
-"""What stands where there is no number."""
+MARKS: Final = {"critical": "▲", "warning": "◆", "info": "●", "good": "✓", "none": "…", "resolved": "○", "pending": "◌"}
+"""A mark for each kind of chip and notice, so that none is told by colour alone."""
+ACTION_WORDS: Final = {Action.CONTINUE: "Continue", Action.STOP: "Stop", Action.INVESTIGATE: "Investigate"}
+PAST_WORDS: Final = {
+    Action.CONTINUE: "No reason to stop",
+    Action.STOP: "Stop was advised",
+    Action.INVESTIGATE: "Worth a look",
+}
+ACTION_MARKS: Final = {Action.CONTINUE: "→", Action.STOP: "■", Action.INVESTIGATE: "?"}
 
 STATUS_MEANING: Final[dict[RunStatus, str]] = {
     RunStatus.RUNNING: "The client's heartbeat arrives and its steps go on.",
@@ -20,95 +25,6 @@ STATUS_MEANING: Final[dict[RunStatus, str]] = {
     RunStatus.STOPPED: "The loop ended early because it was told to.",
     RunStatus.FAILED: "The loop ended with an exception.",
 }
-
-
-def number(value: float | None, digits: int = 4) -> str:
-    """A measured value, with about `digits` significant digits.
-
-    >>> number(0.41236), number(12345.678), number(3.2e-9), number(float("nan")), number(None)
-    ('0.4124', '12,346', '3.2e-09', 'NaN', '–')
-    """
-    if value is None:
-        return NOTHING
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    size = abs(value)
-    if size != 0 and (size < 1e-4 or size >= 1e7):
-        return f"{value:.{digits}g}"
-    if size >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.{digits}g}"
-
-
-def step(value: float | None) -> str:
-    """A step with thousands separated.
-
-    >>> step(12000.0), step(1.5), step(None)
-    ('12,000', '1.5', '–')
-    """
-    exact = whole(value)
-    return NOTHING if exact is None else f"{exact:,}"
-
-
-def count(n: int, noun: str) -> str:
-    """A number of things.
-
-    >>> count(1, "run"), count(1200, "run")
-    ('1 run', '1,200 runs')
-    """
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
-def duration(ms: float) -> str:
-    """A length of time in the two units that matter.
-
-    >>> duration(900), duration(75_000), duration(3_720_000), duration(200_000_000)
-    ('0.9 s', '1 min 15 s', '1 h 2 min', '2 d 7 h')
-    """
-    seconds = max(0.0, ms / 1000)
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    whole_s = int(seconds)
-    for big, small, size, part in (("min", "s", 60, 1), ("h", "min", 3600, 60), ("d", "h", 86_400, 3600)):
-        if whole_s < size * (60 if big != "h" else 24) or big == "d":
-            rest = whole_s % size // part
-            return f"{whole_s // size} {big}" + (f" {rest} {small}" if rest else "")
-    raise AssertionError("days take whatever is left")
-
-
-def ago(ms: int | None, now_ms: int) -> str:
-    """How long ago a moment was, in one unit.
-
-    >>> ago(1_000, 1_500), ago(0, 42_000), ago(0, 7_300_000), ago(None, 5)
-    ('just now', '42 s ago', '2 h ago', '–')
-    """
-    if ms is None:
-        return NOTHING
-    seconds = (now_ms - ms) / 1000
-    if seconds < 2:
-        return "just now"
-    for unit, size, limit in (("s", 1, 60), ("min", 60, 3600), ("h", 3600, 48 * 3600)):
-        if seconds < limit:
-            return f"{int(seconds // size)} {unit} ago"
-    return f"{int(seconds // 86_400)} d ago"
-
-
-def clock(ms: int | None, zone: tzinfo = UTC) -> str:
-    """A moment as date and time of day in the reader's time zone.
-
-    >>> clock(0), clock(None), clock(2**60)
-    ('1970-01-01 00:00:00', '–', '1,152,921,504,606,846,976 ms')
-    """
-    if ms is None:
-        return NOTHING
-    try:
-        return datetime.fromtimestamp(ms / 1000, zone).strftime("%Y-%m-%d %H:%M:%S")
-    except (OverflowError, ValueError, OSError):  # beyond the calendar
-        return f"{ms:,} ms"
 
 
 def label(verdict: str) -> str:
@@ -130,3 +46,9 @@ def severity_of(verdict: str) -> str:
         return "good"
     spec = spec_of(verdict)
     return "none" if verdict == "too_early" else str(Severity.WARNING if spec is None else spec.severity)
+
+
+def kind_of(run: RunInfo) -> str:
+    """Class of a run's verdict chip: what `severity_of` says, but nothing that failed is good."""
+    kind = severity_of(run.verdict)
+    return "resolved" if kind == "good" and run.status is RunStatus.FAILED else kind

@@ -14,7 +14,7 @@ _FALLS: Final = frozenset({
     "mase", "mphe", "wape", "l1", "l2", "huber", "hinge", "quantile", "pinball", "fair", "poisson", "gamma",
     "tweedie", "divergence", "kld", "kl", "kullback", "logcosh", "brier", "ece", "bce", "ce", "perplexity", "ppl",
     "bpc", "bpb", "wer", "cer", "ter", "mer", "wil", "fid", "kid", "lpips", "regret", "distance", "violation",
-    "residual", "chamfer", "hausdorff", "epe",
+    "residual", "ade", "fde", "chamfer", "hausdorff", "epe",
 })  # fmt: skip
 """Words of metrics that fall when things go well, as frameworks and papers call them."""
 _RISES: Final = frozenset({
@@ -24,7 +24,7 @@ _RISES: Final = frozenset({
     "pearson", "pearsonr", "spearman", "spearmanr", "kendall", "kendalltau", "similarity", "bleu", "sacrebleu",
     "rouge", "chrf", "meteor", "cider", "spice", "em", "match", "psnr", "ssim", "reward", "rewards", "rew",
     "return", "returns", "success", "winrate", "win", "wins", "elbo", "likelihood", "loglik", "loglikelihood",
-    "evidence", "top", "concordance", "cindex", "purity", "nmi", "ari", "silhouette", "score",
+    "evidence", "top", "pck", "concordance", "cindex", "purity", "nmi", "ari", "silhouette", "score",
 })  # fmt: skip
 """Words of metrics that rise when things go well."""
 _NEGATED: Final = frozenset({"neg", "negative", "negated", "minus"})

@@ -22,9 +22,10 @@ from monitor.domain import (
     Regime,
     RunStatus,
     Severity,
+    formats,
     inert,
-    whole,
 )
+from monitor.domain.formats import number, plain, step
 
 _PIPED = 160
 """Columns of text that does not go to a terminal."""
@@ -95,55 +96,18 @@ def escape(text: object, *, lines: bool = False) -> str:
     return inert(str(text), lines=lines).translate(_HIDE)
 
 
-def number(value: float | None) -> str:
-    """A loss or a step as a person reads it: four significant digits, whole steps in full.
-
-    >>> number(1234567.0), number(0.123456), number(None), number(2.5e-9)
-    ('1,234,567', '0.1235', '-', '2.5e-09')
-    """
-    if value is None:
-        return "-"
-    if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    step = whole(value)
-    return f"{step:,}" if isinstance(step, int) and abs(step) < 10**12 else f"{value:.4g}"
-
-
-def some(count: int, what: str) -> str:
-    """So many of something.
-
-    >>> some(1, "journal"), some(1200, "point")
-    ('1 journal', '1,200 points')
-    """
-    return f"{number(count)} {what}{'' if count == 1 else 's'}"
-
-
-def ago(then_ms: int | None, now_ms: int | None = None) -> str:
-    """How long ago that was, in the largest unit that fits.
-
-    >>> ago(0, 90_000), ago(0, 7_200_000), ago(None)
-    ('1 min ago', '2 h ago', 'never')
-    """
-    if then_ms is None:
-        return "never"
-    seconds = max(0, ((now_ms if now_ms is not None else time.time_ns() // 10**6) - then_ms) // 1000)
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit} ago"
-    return f"{seconds} s ago"
+def ago(then_ms: int | None) -> str:
+    """How long ago that was."""
+    return formats.ago(then_ms, time.time_ns() // 10**6)
 
 
 def finding_lines(finding: Finding) -> str:
     """One finding with its steps, its explanation, its evidence and its advice, as Rich markup."""
     colour = COLOURS[finding.severity]
-    steps = f"began at {number(finding.onset_step)}, fired at {number(finding.fired_step)}"
+    steps = f"began at {step(finding.onset_step)}, fired at {step(finding.fired_step)}"
     if finding.resolved_step is not None:
-        steps += f", resolved at {number(finding.resolved_step)}"
-    shown = ", ".join(
-        f"{name}={number(v) if isinstance(v, int | float) and not isinstance(v, bool) else v}"
-        for name, v in finding.evidence.items()
-        if v is not None
-    )
+        steps += f", resolved at {step(finding.resolved_step)}"
+    shown = ", ".join(f"{name}={plain(v)}" for name, v in finding.evidence.items() if v is not None)
     lines = [
         f"[{colour}]●[/] [bold]{escape(finding.rule)}[/] ({finding.state}, {finding.severity}; {steps})",
         f"  {escape(finding.explanation)}",
@@ -162,8 +126,8 @@ def findings_lines(findings: Sequence[Finding]) -> list[str]:
     loud = [f for f in over if f.severity is not Severity.INFO]
     shown = {f.number for f in [*over[-_OVER:], *loud[-_OVER:]]}
     lines += [
-        f"[dim]○ {escape(f.rule)} (resolved, {f.severity}; began at {number(f.onset_step)}, "
-        f"fired at {number(f.fired_step)}, resolved at {number(f.resolved_step)})[/]"
+        f"[dim]○ {escape(f.rule)} (resolved, {f.severity}; began at {step(f.onset_step)}, "
+        f"fired at {step(f.fired_step)}, resolved at {step(f.resolved_step)})[/]"
         for f in over
         if f.number in shown
     ]
@@ -182,7 +146,7 @@ def recommendation_lines(rec: Recommendation) -> list[str]:
     """The action, unless there is none to take any more, with its reason, and simple patience, as Rich markup."""
     best = ""
     if rec.best_step is not None and rec.action is not Action.STOP and not rec.ended:
-        best = f" [dim](best {number(rec.best_val_loss)} at step {number(rec.best_step)})[/]"
+        best = f" [dim](best {number(rec.best_val_loss)} at step {step(rec.best_step)})[/]"
     sure = "" if rec.confidence is None else f" [dim]Confidence {rec.confidence:.0%}.[/]"
     action = "" if rec.ended else f"[{ACTIONS[rec.action]}]{rec.action.upper()}[/] "
     lines = [f"{action}{escape(rec.reason)}{best}{sure}"]

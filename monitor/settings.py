@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     alert_interval_s: float = Field(default=2.0, gt=0, description="Seconds between deliveries from the outbox.")
 
     heartbeat_s: float = Field(default=10.0, gt=0, description="Seconds between a client's heartbeats.")
+    capture_output: bool = Field(default=False, description="Keep what a process prints with its run.")
     lost_after_s: float = Field(default=60.0, gt=0, description="Seconds without a heartbeat before a run is lost.")
     stalled_after_s: float = Field(
         default=600.0,

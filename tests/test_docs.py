@@ -74,3 +74,9 @@ def test_links_between_pages_lead_somewhere(page: Path):
     targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     missing = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
     assert not missing
+
+
+def test_every_integration_is_in_the_table():
+    table = (DOCS / "integrations.md").read_text(encoding="utf-8")
+    files = (ROOT / "monitor" / "integrations").glob("[a-z]*.py")
+    assert [path.stem for path in files if f"| `{path.stem}." not in table and f"={path.stem}." not in table] == []

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,3 +148,17 @@ def test_of_a_file_a_name_that_is_not_there_is_refused_with_the_nearest() -> Non
 def test_what_cannot_be_meant_is_refused(data: dict[str, object]) -> None:
     with pytest.raises(SettingsError):
         said_of(data)
+
+
+HEADERS = [
+    [cell.strip() for cell in line.split(" | ")]
+    for line in (Path(__file__).parent / "headers.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+]
+
+
+@pytest.mark.parametrize(("header", "train", "val", "goal", "game"), HEADERS, ids=[row[0][:60] for row in HEADERS])
+def test_the_headers_of_real_logs_are_read(header: str, train: str, val: str, goal: str, game: str) -> None:
+    reading = read(header.split(","))
+    found = [reading.judged.get(role, "-") for role in (TRAIN, VAL, GOAL)]
+    assert [*found, "game" if reading.game else "-"] == [train, val, goal, game]

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from monitor.domain import Alert, Finding, FindingState, RunInfo, RunStatus, Severity, whole
+from monitor.domain import Alert, Finding, FindingState, RunInfo, RunStatus, Severity
+from monitor.domain.formats import duration, plain, step
 
 EVIDENCE_SHOWN: Final = 12
 """Numbers of a finding that a message holds, at most; the run's page has them all."""
@@ -83,12 +84,12 @@ _STATUS_TITLE: Final = {
 
 def _finding_alert(run: RunInfo, finding: Finding, now_ms: int) -> Alert:
     resolved = finding.state is FindingState.RESOLVED
-    step = finding.resolved_step if resolved else finding.fired_step
+    at = finding.resolved_step if resolved else finding.fired_step
     what = finding.rule.replace("_", " ")
     title = (
-        f"{run.name}: {what} resolved at step {_step(step)}"
+        f"{run.name}: {what} resolved at step {step(at)}"
         if resolved
-        else f"{run.name}: {what} since step {_step(finding.onset_step)}"
+        else f"{run.name}: {what} since step {step(finding.onset_step)}"
     )
     return Alert(
         run_id=run.id,
@@ -99,7 +100,7 @@ def _finding_alert(run: RunInfo, finding: Finding, now_ms: int) -> Alert:
         severity=finding.severity,
         title=f"{title} ({run.project})",
         body="\n".join(_finding_lines(run, finding)),
-        step=step,
+        step=at,
         created_ms=now_ms,
         dedup_key=f"{run.id}:{finding.rule}:{finding.number}",
     )
@@ -108,10 +109,10 @@ def _finding_alert(run: RunInfo, finding: Finding, now_ms: int) -> Alert:
 def _finding_lines(run: RunInfo, finding: Finding) -> list[str]:
     lines = [finding.explanation]
     if finding.state is FindingState.RESOLVED:
-        lines.append(f"It began at step {_step(finding.onset_step)} and ended at step {_step(finding.resolved_step)}.")
+        lines.append(f"It began at step {step(finding.onset_step)} and ended at step {step(finding.resolved_step)}.")
     elif finding.advice:
         lines.append(f"What to do: {finding.advice}")
-    numbers = [f"{k} = {_number(v)}" for k, v in finding.evidence.items() if v is not None]
+    numbers = [f"{k} = {plain(v)}" for k, v in finding.evidence.items() if v is not None]
     if numbers:
         more = f", and {len(numbers) - EVIDENCE_SHOWN} more" if len(numbers) > EVIDENCE_SHOWN else ""
         lines.append(f"Numbers: {', '.join(numbers[:EVIDENCE_SHOWN])}{more}.")
@@ -119,16 +120,16 @@ def _finding_lines(run: RunInfo, finding: Finding) -> list[str]:
 
 
 def _status_lines(run: RunInfo, status: RunStatus, now_ms: int) -> list[str]:
-    at = "before its first step" if run.last_step is None else f"at step {run.last_step}"
+    at = "before its first step" if run.last_step is None else f"at step {step(run.last_step)}"
     if status is RunStatus.LOST:
         return [
-            f"No heartbeat for {_ago(run.heartbeat_ms, now_ms)}; it was {at}.",
+            f"No heartbeat for {_since(run.heartbeat_ms, now_ms)}; it was {at}.",
             "What to do: see whether the process and its machine are alive. What it had logged is in its journal and "
             'arrives with `monitor sync`; continue the run with resume="allow".',
         ]
     if status is RunStatus.STALLED:
         return [
-            f"Its process is alive, but nothing was logged for {_ago(run.last_point_ms or run.created_ms, now_ms)}; "
+            f"Its process is alive, but nothing was logged for {_since(run.last_point_ms or run.created_ms, now_ms)}; "
             f"it was {at}.",
             "What to do: look for a hanging data loader, a dead peer in a collective operation, or a debugger.",
         ]
@@ -144,20 +145,5 @@ def _where(run: RunInfo) -> str:
     return f"Run {run.id} of project {run.project}."
 
 
-def _ago(then_ms: int | None, now_ms: int) -> str:
-    """A duration as people say it: "45 s", "12 min", "3.5 h"."""
-    if then_ms is None:
-        return "an unknown time"
-    seconds = max(0.0, (now_ms - then_ms) / 1000)
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _step(step: float | None) -> str:
-    value = whole(step)
-    return "?" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _number(value: float | int | str | bool) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+def _since(then_ms: int | None, now_ms: int) -> str:
+    return "an unknown time" if then_ms is None else duration(now_ms - then_ms)

@@ -1,4 +1,4 @@
-"""`/api/v1/runs/{ref}/curve` and `…/history`: the points on their way out."""
+"""Curves, positions and histories: the points on their way out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 
 import anyio
 from fastapi import APIRouter, Query, Request
+from pydantic import Field
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Send
@@ -17,10 +18,11 @@ from starlette.types import Message, Send
 from monitor import wire
 from monitor.api import arrow
 from monitor.api.bodies import json_response
-from monitor.api.models import CurveModel, HistoryModel
+from monitor.api.models import CurveModel, CurvesModel, HistoryModel, PositionsModel
 from monitor.api.problems import documented
 from monitor.api.services import Served
-from monitor.domain import Points
+from monitor.domain import CurveOf, Points
+from monitor.errors import WireError
 
 router = APIRouter(tags=["curves"], default_response_class=Response, responses=documented(404, 422))
 
@@ -34,25 +36,71 @@ _log = logging.getLogger(__name__)
 _Key = Annotated[str, Query(min_length=1, max_length=wire.MAX_KEY, description="The series, such as `train/loss`.")]
 
 
+_Axis = Literal["step", "epoch", "wall_time", "relative"]
+_Low = Annotated[float | None, Query(allow_inf_nan=False, description="Left end of the window, on the x axis.")]
+_High = Annotated[float | None, Query(allow_inf_nan=False, description="Right end of the window, on the x axis.")]
+_Width = Annotated[int, Query(ge=1, le=20_000, description="Pixels that the curve is drawn on.")]
+_Weight = Annotated[float, Query(ge=0, lt=1, description="Weight of the moving average; 0 for none.")]
+_Step = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+AT_ONCE: Final = 500
+"""Curves, or steps, that are asked for with one request."""
+_SERIES: Final = "Each as the run's whole id, a slash, and the series: `<run id>/train/loss`."
+
+
 @router.get("/runs/{ref}/curve", responses={200: {"model": CurveModel}})
 def get_curve(
     served: Served,
     ref: str,
     key: _Key,
-    x: Literal["step", "epoch", "wall_time", "relative"] = "step",
-    lo: Annotated[
-        float | None, Query(allow_inf_nan=False, description="Left end of the window, on the x axis.")
-    ] = None,
-    hi: Annotated[
-        float | None, Query(allow_inf_nan=False, description="Right end of the window, on the x axis.")
-    ] = None,
-    width: Annotated[int, Query(ge=1, le=20_000, description="Pixels that the curve is drawn on.")] = 2000,
-    smoothing: Annotated[float, Query(ge=0, lt=1, description="Weight of the moving average; 0 for none.")] = 0.0,
+    x: _Axis = "step",
+    lo: _Low = None,
+    hi: _High = None,
+    width: _Width = 2000,
+    smoothing: _Weight = 0.0,
 ) -> Response:
     """A series reduced to what a screen shows; every extreme, every gap and both ends are kept."""
     run = served.store.run(ref)
     curve = served.store.curve(run.id, key, x=x, lo=lo, hi=hi, width=width, smoothing=smoothing)
     return json_response(wire.curve_to_json(curve))
+
+
+@router.get("/curves", responses={200: {"model": CurvesModel}})
+def get_curves(
+    served: Served,
+    series: Annotated[list[str], Query(min_length=1, max_length=AT_ONCE, description=_SERIES)],
+    smoothing: Annotated[
+        list[Annotated[float, Field(ge=0, lt=1)]],
+        Query(max_length=AT_ONCE, description="Weight of the moving average of each series, in their order."),
+    ] = [],  # noqa: B006  # FastAPI copies it
+    x: _Axis = "step",
+    lo: _Low = None,
+    hi: _High = None,
+    width: _Width = 2000,
+) -> Response:
+    """Several series, of one run or of many, reduced as `curve` does it."""
+    if smoothing and len(smoothing) != len(series):
+        raise WireError("smoothing", f"must be given for each of the {len(series)} series or for none")
+    wanted = []
+    for each, weight in zip(series, smoothing or [0.0] * len(series), strict=True):
+        run_id, slash, key = each.partition("/")
+        if not slash:
+            raise WireError("series", f"must be a run's id, a slash and a key, got {each[:100]!r}")
+        wanted.append(CurveOf(run_id, key, weight))
+    found = served.store.curves(wanted, x=x, lo=lo, hi=hi, width=width)
+    return json_response({"curves": [wire.curve_to_json(curve) for curve in found]})
+
+
+@router.get("/runs/{ref}/positions", responses={200: {"model": PositionsModel}})
+def get_positions(
+    served: Served,
+    ref: str,
+    key: Annotated[list[str], Query(min_length=1, max_length=AT_ONCE, description="Asked one after the other.")],
+    step: Annotated[list[_Step], Query(min_length=1, max_length=AT_ONCE)],
+    x: _Axis,
+) -> Response:
+    """Where steps stand on an axis, by the points that the series have there."""
+    found = served.store.positions(served.store.run(ref).id, key, step, x=x)
+    return json_response({"positions": [None if at is None else wire.number_to_json(at) for at in found]})
 
 
 @router.get(

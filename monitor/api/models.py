@@ -5,7 +5,35 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from typing_extensions import Annotated  # noqa: UP035  # pydantic reads it on every Python
 
-from monitor.domain import Checkpoint, Delivery, JobHealth, RunInfo, SeriesInfo
+from monitor.domain import Checkpoint, Delivery, Finding, JobHealth, RunInfo, RunQuery, RunStatus, SeriesInfo
+from monitor.store.runs.query import MAX_LENGTH
+from monitor.store.runs.run_list import MAX_SEARCH
+
+
+class RunParameters(BaseModel):
+    """The parameters of the list of runs: the fields of `RunQuery` with their bounds."""
+
+    project: str | None = Field(None, max_length=250)
+    group: str | None = Field(None, max_length=250)
+    status: list[RunStatus] = Field([], max_length=len(RunStatus), description="Of one of these statuses.")
+    verdict: list[Annotated[str, StringConstraints(max_length=250)]] = Field(
+        [], max_length=100, description="Of one of these verdicts."
+    )
+    search: str | None = Field(
+        None, max_length=MAX_SEARCH, description="Words of a run's name, or the start of its id."
+    )
+    query: str | None = Field(
+        None, max_length=MAX_LENGTH, description='Such as `val.best < 0.3 and tags.team = "vision"`.'
+    )
+    order: str = Field("-created", max_length=50, description='Column to sort by, "-" first for descending.')
+    limit: int = Field(100, ge=1, le=1000)
+    offset: int = Field(0, ge=0, le=2**31)
+    sparkline: int = Field(0, ge=0, le=1000, description="Values of each small curve; 0 for none.")
+
+    def wanted(self) -> RunQuery:
+        """What the list is asked for."""
+        one_of = {"status": tuple(map(str, self.status)) or None, "verdict": tuple(self.verdict) or None}
+        return RunQuery(**{**self.model_dump(), **one_of})
 
 
 class RunsModel(BaseModel):
@@ -15,6 +43,9 @@ class RunsModel(BaseModel):
     order: str = Field(description='What they are sorted by first, "-" in front for descending; a query may say.')
     runs: list[RunInfo]
     sparklines: dict[str, dict[str, list[float | str]]] = Field(description="Values by run id and role.")
+    sorted_by: dict[str, float | str | None] = Field(
+        description="By run id the value that it is sorted by, where a query says by what."
+    )
 
 
 class RunModel(BaseModel):
@@ -26,6 +57,15 @@ class RunModel(BaseModel):
     project: str
     name: str
     series: list[SeriesInfo]
+    checkpoints: list[Checkpoint]
+
+
+class SnapshotModel(BaseModel):
+    """A run with everything that is stored of it but its points and events."""
+
+    run: RunInfo
+    series: list[SeriesInfo]
+    findings: list[Finding]
     checkpoints: list[Checkpoint]
 
 
@@ -111,6 +151,18 @@ class CurveModel(BaseModel):
     shown: int
     total: int
     smoothed: list[float | str] | None
+
+
+class CurvesModel(BaseModel):
+    """Several curves, in the order in which they were asked for."""
+
+    curves: list[CurveModel]
+
+
+class PositionsModel(BaseModel):
+    """Where steps stand on an axis."""
+
+    positions: list[float | str | None] = Field(description="In the order of the steps; null: no point is there.")
 
 
 class HealthModel(BaseModel):

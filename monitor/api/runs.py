@@ -8,53 +8,35 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from monitor.api.bodies import json_response
-from monitor.api.models import ProjectsModel, RunModel, RunsModel, StopModel, StopRequest
+from monitor.api.models import ProjectsModel, RunModel, RunParameters, RunsModel, SnapshotModel, StopModel, StopRequest
 from monitor.api.problems import Refused, documented
 from monitor.api.services import Served, in_turn
-from monitor.domain import Checkpoint, Diagnosis, Finding, RunStatus, SeriesInfo
+from monitor.domain import Checkpoint, Diagnosis, Finding, Output, SeriesInfo
 from monitor.store.retention import Policy
-from monitor.store.runs.query import MAX_LENGTH
-from monitor.store.runs.run_list import MAX_SEARCH
 from monitor.wire import Event, jsonable
-
-_Name = Annotated[str, Query(max_length=250)]
 
 router = APIRouter(tags=["runs"], default_response_class=Response, responses=documented(404, 422))
 
 
 @router.get("/runs", responses={200: {"model": RunsModel}})
-def list_runs(
-    served: Served,
-    project: _Name | None = None,
-    group: _Name | None = None,
-    status: RunStatus | None = None,
-    verdict: _Name | None = None,
-    search: Annotated[
-        str | None, Query(max_length=MAX_SEARCH, description="Words of a run's name, or the start of its id.")
-    ] = None,
-    query: Annotated[
-        str | None, Query(max_length=MAX_LENGTH, description='Such as `val.best < 0.3 and tags.team = "vision"`.')
-    ] = None,
-    order: Annotated[
-        str, Query(max_length=50, description='Column to sort by, "-" first for descending.')
-    ] = "-created",
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
-    sparkline: Annotated[int, Query(ge=0, le=1000, description="Values of each small curve; 0 for none.")] = 0,
-) -> Response:
+def list_runs(served: Served, wanted: Annotated[RunParameters, Query()]) -> Response:
     """One page of runs, with how many the filters leave."""
-    page = served.store.runs(
-        project=project, group=group, status=status, verdict=verdict, search=search, query=query,
-        order=order, limit=limit, offset=offset, sparkline=sparkline,
-    )  # fmt: skip
+    page = served.store.runs(wanted.wanted())
     return json_response(
         {
             "total": page.total,
             "order": page.order,
             "runs": [run.to_dict() for run in page.items],
             "sparklines": jsonable(page.sparklines),
+            "sorted_by": jsonable(page.sorted_by),
         }
     )
+
+
+@router.get("/runs/{ref}/snapshot", responses={200: {"model": SnapshotModel}})
+def get_snapshot(served: Served, ref: str) -> Response:
+    """Everything that a run's page shows, but its points and events, as it stands at one moment."""
+    return json_response(served.store.snapshot(ref).to_dict())
 
 
 @router.get("/runs/{ref}/series", responses={200: {"model": list[SeriesInfo]}})
@@ -86,6 +68,19 @@ def get_events(served: Served, ref: str) -> Response:
     """What happened in the run besides points, in order."""
     events = served.store.events(served.store.run(ref).id)
     return json_response([{"kind": e.kind, "record": e.record, "time_ms": e.time_ms, "data": e.data} for e in events])
+
+
+@router.get("/runs/{ref}/output", responses={200: {"model": list[Output]}})
+def get_output(
+    served: Served,
+    ref: str,
+    search: Annotated[str | None, Query(max_length=250)] = None,
+    after: Annotated[int, Query(ge=-1, le=2**31 - 1)] = -1,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+) -> Response:
+    """What the training wrote, oldest first: the pieces behind `after`, or the last ones where that is -1."""
+    found = served.store.output(served.store.run(ref).id, search, after, limit)
+    return json_response([piece.to_dict() for piece in found])
 
 
 @router.post("/runs/{ref}/stop", responses={200: {"model": StopModel}})

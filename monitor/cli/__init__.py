@@ -14,7 +14,7 @@ import sys
 import typer
 
 from monitor import __version__
-from monitor.cli import curves, database, imports, journals, keeping, losses, rules, runs, serve
+from monitor.cli import curves, database, imports, journals, keeping, losses, rules, running, runs, serve, watching
 from monitor.errors import MonitorError, QueryError
 from monitor.screen import fail
 
@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 serve.register(app)
 curves.register(app)
+watching.register(app)
+running.register(app)
 _runs = runs.register(app)
 rules.register(app)
 losses.register(app)

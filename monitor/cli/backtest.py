@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import typer
 from rich.table import Table
 
-from monitor.screen import emit, err, escape, fail, number, out
+from monitor.domain.formats import number, step
+from monitor.screen import emit, err, escape, fail, out
 
 if TYPE_CHECKING:
     from monitor.cli.replays import Failed
@@ -186,7 +187,7 @@ class Report:
         same = len(self.done) - len(self.changed)
         out.print(f"\n[bold]{len(self.changed):,}[/] runs changed verdict, {same:,} did not")
         for run in self.changed[:_SHOWN]:
-            steps = " → ".join(number(side.stop.step) for side in run.sides)
+            steps = " → ".join(step(side.stop.step) for side in run.sides)
             verdicts = " → ".join(escape(side.verdict) for side in run.sides)
             stop = f" [dim](stop at {steps})[/]" if any(side.stop.step is not None for side in run.sides) else ""
             out.print(f"  {escape(run.name)}: {verdicts}{stop}")
@@ -207,7 +208,7 @@ def _rule_cells(row: RuleSummary, labelled: bool) -> list[str]:
 def _stop_cells(stops: StopSummary) -> list[str]:
     return [
         f"{stops.stopped:,}/{stops.runs:,}",
-        number(stops.saved_steps),
+        step(stops.saved_steps),
         _share(stops.saved),
         f"{stops.missed:,}/{stops.judged:,}",
         "-" if stops.regret_mean is None else f"{stops.regret_mean:.3f}",

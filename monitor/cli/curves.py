@@ -10,6 +10,14 @@ import typer
 from monitor.errors import LossError
 from monitor.screen import diagnosis_text, emit, err, escape
 
+PATTERN = typer.Option(
+    None,
+    "--pattern",
+    metavar="REGEX",
+    help="What to look for in a text log: named groups are the series, but for step, epoch and time.",
+    show_default=False,
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
@@ -20,10 +28,14 @@ def diagnose(
     file: str = typer.Argument(
         ...,
         metavar="SOURCE",
-        help="CSV, JSONL, Keras history, trainer_state.json, TensorBoard events, an offline W&B run, a folder that "
-        "holds one of them, or the address of an MLflow run.",
+        help="CSV, JSONL, Keras history, trainer_state.json, a text log, TensorBoard events, an offline W&B run, a "
+        "folder that holds one of them, the address of an MLflow run, or - for standard input.",
         show_default=False,
     ),
+    train: str = typer.Option(None, help="Column or series that is the training loss; default: by the names."),
+    val: str = typer.Option(None, help="The one that is the validation loss."),
+    goal: str = typer.Option(None, help='The metric to judge by, with ":max" or ":min", such as "val/acc:max".'),
+    pattern: str = PATTERN,
     unit: str = typer.Option(None, help='What a step counts, "step" or "epoch"; default: by the column name.'),
     loss: str = typer.Option(None, help='The loss function, such as "cross_entropy(classes=10)".'),
     weight: list[str] = typer.Option(
@@ -39,11 +51,11 @@ def diagnose(
     the like; loss/<part> for the parts of a composite loss. Columns that are not recognised are named, not dropped
     silently.
     """
-    from monitor.cli.rule_files import effective_rules
+    from monitor.cli.rule_files import effective_rules, said_for
     from monitor.importers import judge, read_curves
 
     config = effective_rules(rules, project)
-    curves = read_curves(file)
+    curves = read_curves(file, said_for({"train": train, "val": val, "goal": goal}), pattern)
     found = judge(
         curves.run,
         config=config,

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import typer
 from rich.table import Table
 
 from monitor import settings as settings_
+from monitor.cli.curves import PATTERN
+from monitor.domain.formats import number
 from monitor.errors import FileUnreadable, MonitorError, RunNotFound, WireError
-from monitor.roles import Role
-from monitor.screen import emit, err, escape, fail, number, out
+from monitor.roles import NOTHING, Role, Said
+from monitor.screen import emit, err, escape, fail, out
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -39,6 +41,7 @@ class _Summary:
     stored: list[tuple[ImportedRun, Sent]] = field(default_factory=list)
     broken: list[tuple[str, str, str]] = field(default_factory=list)
     ignored: list[NotTraining] = field(default_factory=list)
+    said: Said = NOTHING
 
     @property
     def damaged(self) -> bool:
@@ -54,23 +57,28 @@ def import_(
     ),
     project: str = typer.Option(None, help="Project of all the runs; default: the source's own, else `imported`."),
     name: str = typer.Option(None, help="The run's name, where the sources hold just one."),
+    train: str = typer.Option(None, help="Column or series that is the training loss; default: by the names."),
+    val: str = typer.Option(None, help="The one that is the validation loss."),
+    goal: str = typer.Option(None, help='The metric to judge by, with ":max" or ":min", such as "val/acc:max".'),
+    pattern: str = PATTERN,
     server: str = typer.Option(None, help="Server to store in; default MONITOR_SERVER_URL, else the embedded store."),
     json: bool = typer.Option(False, "--json", help="Print what was stored and what was skipped as JSON."),
 ) -> None:
     """Store the runs of other trackers and of files: all series, with parameters and times, judged as live runs are.
 
-    CSV, JSON and JSONL of many frameworks, TensorBoard events, offline W&B runs, folders of trackers, and MLflow;
-    docs/importing.md lists them. To import the same again changes nothing. Exit status 1 where something is
-    broken, 2 where nothing could be read.
+    CSV, JSON and JSONL of many frameworks, text logs, TensorBoard events, offline W&B runs, folders of trackers, and
+    MLflow; docs/importing.md lists them. To import the same again changes nothing. Exit status 1 where
+    something is broken, 2 where nothing could be read.
     """
+    from monitor.cli.rule_files import said_for
     from monitor.importers import sources
     from monitor.importers.mlflow_source import without_password
 
     loaded = settings_.load(server_url=server)
-    found = [item for given in _addresses(source) for item in _present(given, sources(given))]
+    found = [item for given in _addresses(source) for item in _present(given, sources(given, pattern))]
     if name and (len(found) > 1 or any(item.many for item in found)):
         fail("--name names one run, but the sources hold several; leave it out, or name one of them")
-    summary = _Summary()
+    summary = _Summary(said=said_for({"train": train, "val": val, "goal": goal}))
     if found:
         _store_all(found, loaded, summary, project, name)
     if not summary.stored and len(summary.broken) == 1 and not summary.ignored:
@@ -150,6 +158,8 @@ def _store(
             summary.broken.append((found.path, found.place, _problem(found)))
             continue
         assert isinstance(found, ImportedRun)
+        summary.said.check(found.keys)
+        run = replace(found, said=summary.said)
         before = sum(len(run.points) for run, _ in summary.stored)
 
         def report(done: int, before: int = before) -> None:
@@ -158,7 +168,7 @@ def _store(
 
         called = f"{name}/{found.part}" if name and found.part else name  # one of several runs of a file
         try:
-            summary.stored.append((found, send_run(found, sink.send, project=project, name=called, progress=report)))
+            summary.stored.append((run, send_run(run, sink.send, project=project, name=called, progress=report)))
         except (WireError, RunNotFound) as error:
             summary.broken.append((found.source, "", _refusal(error)))
 
@@ -216,6 +226,8 @@ def _print(summary: _Summary, verdicts: Mapping[str, str]) -> None:
             "[dim]was there[/]" if sent.known else "",
         )
     out.print(table)
+    for run, _ in summary.stored[:_SHOWN]:
+        out.print(f"[dim]{escape(run.name)}: {escape(run.reading().line())}[/]", soft_wrap=True)
     new = [sent for _, sent in summary.stored if not sent.known]
     known = len(summary.stored) - len(new)
     tail = f", {number(known)} were there already" if known else ""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from monitor import settings as settings_
-from monitor.screen import emit, err, escape, some
+from monitor.domain.formats import count
+from monitor.screen import emit, err, escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,14 +60,14 @@ def sync(
 
 
 def _outcome(done: SyncReport, sent: list[Leftover], folder: Path) -> list[str]:
-    lines = [f"sent {some(sum(item.points for item in sent), 'point')} of {some(len(sent), 'journal')}"]
+    lines = [f"sent {count(sum(item.points for item in sent), 'point')} of {count(len(sent), 'journal')}"]
     if not sent:
         lines = ["nothing was sent" if done.left else f"nothing is left to send in {escape(str(folder))}"]
     for item in (*done.sent, *done.left):
         lines += [f"[yellow]{escape(_title(item))}: {escape(note)}[/]" for note in _notes(item)]
     lines += [f"[yellow]left {escape(_title(item))}: {escape(item.problem or 'not sent')}[/]" for item in done.left]
     if done.lost:
-        lines.append(f"[yellow]{some(done.lost, 'record')} could not be read; `monitor runs show RUN` counts them[/]")
+        lines.append(f"[yellow]{count(done.lost, 'record')} could not be read; `monitor runs show RUN` counts them[/]")
     return lines
 
 
@@ -91,7 +92,7 @@ def doctor(
     for item in found:
         goes = f" for {shown(meant[item.folder] or 'the embedded store')}" if len(states) > 1 else ""
         lines.append(
-            f"  {escape(_title(item))}: {some(item.points, 'point')} unsent{escape(goes)}; {_why(item, loaded)}"
+            f"  {escape(_title(item))}: {count(item.points, 'point')} unsent{escape(goes)}; {_why(item, loaded)}"
         )
     if any(not item.live for item in found):
         lines.append("`monitor sync` sends what ended processes left")
@@ -136,13 +137,13 @@ def _why(item: Leftover, loaded: Settings) -> str:
     if item.size > 0.9 * (loaded.journal_quota_mb << 20):
         why += f"; it is at its quota of {loaded.journal_quota_mb} MiB, from which on points are left out"
     if item.lost:
-        why += f"; {some(item.lost, 'record')} cannot be read and will be left out"
+        why += f"; {count(item.lost, 'record')} cannot be read and will be left out"
     return escape("; ".join([why, *_notes(item)]))
 
 
 def _notes(item: Leftover) -> list[str]:
     """What else there is to say of a journal: what was refused of it, and what is wrong with its files."""
-    aside = f"{some(item.aside, 'record')} refused and left out, the last one as {item.why_aside}"
+    aside = f"{count(item.aside, 'record')} refused and left out, the last one as {item.why_aside}"
     return [*([aside] if item.aside else []), *([item.odd] if item.odd else [])]
 
 
@@ -153,7 +154,7 @@ def _title(item: Leftover) -> str:
 def _count(found: tuple[Leftover, ...]) -> str:
     if not found:
         return "nothing is unsent"
-    return f"{some(sum(item.points for item in found), 'point')} unsent in {some(len(found), 'journal')}"
+    return f"{count(sum(item.points for item in found), 'point')} unsent in {count(len(found), 'journal')}"
 
 
 def _rows(items: Iterable[Leftover]) -> list[dict[str, object]]:

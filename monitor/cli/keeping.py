@@ -11,7 +11,8 @@ import typer
 
 from monitor import settings as settings_
 from monitor.cli.database import own_database
-from monitor.screen import ago, emit, err, escape, fail, number, out
+from monitor.domain.formats import number
+from monitor.screen import ago, emit, err, escape, fail, out
 
 if TYPE_CHECKING:
     from monitor.domain import Points, RunInfo, SeriesInfo

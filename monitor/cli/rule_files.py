@@ -11,7 +11,7 @@ from monitor.errors import FileUnreadable, MonitorError, RulesError
 from monitor.importers import Curves, read_one_run
 from monitor.importers.curves import series_of
 from monitor.ingest.engines import open_engines
-from monitor.roles import Role
+from monitor.roles import Role, Said, said_of
 from monitor.rules import RulesConfig
 from monitor.rules.lab.formula import nearest
 from monitor.rules.lab.suites import Suite, parse_suite
@@ -83,6 +83,18 @@ class _Beside:
         from monitor import losses
 
         return dict(losses.parse(text).to_dict())
+
+
+def said_for(given: Mapping[str, str | None]) -> Said:
+    """What the user says of the names of a source: the options of a command, which must be there, else the settings.
+
+    Raises:
+        SettingsError: a role or a direction that cannot be used.
+    """
+    options = {role: name for role, name in given.items() if name is not None}
+    if options:
+        return said_of(options, place="--", strict=True)
+    return said_of(settings_.load().roles)
 
 
 def role_series(curves: Curves) -> dict[Role, Floats]:

@@ -9,7 +9,8 @@ import typer
 from rich.table import Table
 
 from monitor.cli import backtest
-from monitor.screen import COLOURS, emit, escape, number, out
+from monitor.domain.formats import number
+from monitor.screen import COLOURS, emit, escape, out
 
 if TYPE_CHECKING:
     from monitor.rules import RulesConfig

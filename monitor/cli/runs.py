@@ -10,12 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.domain import SET_ASIDE, Action, RunInfo
-from monitor.screen import ACTIONS, STATUSES, ago, diagnosis_text, emit, escape, number, out  # fmt: skip
+from monitor.domain.formats import NOTHING, number, step
+from monitor.screen import ACTIONS, STATUSES, ago, diagnosis_text, emit, err, escape, out  # fmt: skip
 
 _SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
 _COLUMNS = (
     ("run", False), ("name", False), ("status", False), ("verdict", False), ("do", False), ("best", True),
-    ("last step", True), ("started", False),
+    ("goal", True), ("last step", True), ("started", False),
 )  # fmt: skip
 _WIDE = 100
 """Columns of a terminal from which on the list has room for all of its own."""
@@ -30,6 +31,7 @@ def register(app: typer.Typer) -> typer.Typer:
     group = typer.Typer(no_args_is_help=True, help="List and show runs.")
     group.command("ls")(ls)
     group.command("show")(show)
+    group.command("output")(output)
     app.add_typer(group, name="runs", rich_help_panel="Watch")
     return group
 
@@ -91,9 +93,14 @@ def _row(run: RunInfo, *, narrow: bool) -> list[str]:
         escape(f"{run.project}/{run.name}"),
         f"[{STATUSES[run.status]}]{run.status}[/]",
         escape(run.verdict),
-        "-" if run.status.over and rec.action is Action.CONTINUE else f"[{ACTIONS[rec.action]}]{rec.action}[/]",
-        "-" if rec.best_step is None else number(rec.best_val_loss) + ("" if narrow else f" @ {number(rec.best_step)}"),
-        number(run.last_step),
+        NOTHING if run.status.over and rec.action is Action.CONTINUE else f"[{ACTIONS[rec.action]}]{rec.action}[/]",
+        NOTHING
+        if rec.best_step is None
+        else number(rec.best_val_loss) + ("" if narrow else f" @ {step(rec.best_step)}"),
+        NOTHING
+        if run.goal_best is None
+        else number(run.goal_best) + ("" if narrow else f" @ {step(run.goal_best_step)}"),
+        step(run.last_step),
         ago(run.created_ms),
     ]
 
@@ -103,6 +110,28 @@ def _aside(name: str, count: int, points: int) -> str:
     if name == "thinned":
         return f"thinned: {points:,} of {points + count:,} points kept"
     return f"{name}: {count:,} {SET_ASIDE.get(name, '')}".rstrip()
+
+
+def output(
+    run: str = typer.Argument(..., metavar="RUN", help="Id, the first digits of it, or the name.", show_default=False),
+    search: str = typer.Option(None, help="Only pieces that hold this text."),
+    pieces: int = typer.Option(1000, min=1, max=10_000, help="The last pieces, at most."),
+    server: str = _SERVER,
+    json: bool = _JSON,
+) -> None:
+    """Print what a run's process wrote, and the texts that were logged; see `monitor run` and `capture_output`."""
+    from monitor.reader.api import Api
+
+    with Api(server) as api:
+        found = api.run(run).output(search, limit=pieces)
+    lost = found[0].position - len(found[0].text) if found and found[0].id > 1 and search is None else 0
+    if json:
+        emit([piece.to_dict() for piece in found], "", True)
+        return
+    if lost:
+        err.print(f"[dim]{lost:,} characters before this are not shown[/]")
+    for piece in found:
+        out.print(escape(piece.text.removesuffix("\n"), lines=True), soft_wrap=True)
 
 
 def show(
@@ -127,6 +156,8 @@ def show(
         return
     out.print(f"[bold]{escape(info.project)}/{escape(info.name)}[/] [dim]{escape(info.id)}[/]")
     out.print(f"[{STATUSES[info.status]}]{info.status}[/], started {ago(info.created_ms)}, attempt {info.attempt}")
+    if info.reading is not None:
+        out.print(f"[dim]{escape(str(info.reading.get('line', '')))}[/]", soft_wrap=True)
     if info.error:
         out.print(f"[red]{escape(info.error, lines=True)}[/]".replace("\n", "\n  "))
     for name, count in sorted(info.warnings.items()):
@@ -137,7 +168,7 @@ def show(
     for column in ("series", "role", "points", "last step", "last", "min", "at step"):
         table.add_column(column, justify="left" if column in ("series", "role") else "right")
     for s in series:
-        table.add_row(escape(s.key), str(s.role), number(s.count), number(s.last_step), number(s.last), number(s.min),
-                      number(s.min_step))  # fmt: skip
+        table.add_row(escape(s.key), str(s.role), number(s.count), step(s.last_step), number(s.last), number(s.min),
+                      step(s.min_step))  # fmt: skip
     out.print("")
     out.print(table)

@@ -61,9 +61,17 @@ def dashboard(
     server: str = typer.Option(None, help="Server to read from; default MONITOR_SERVER_URL."),
 ) -> None:
     """Start the dashboard alone, over a server that runs elsewhere."""
+    from monitor.errors import MonitorError
+    from monitor.reader.api import Api
     from monitor.server import run_dashboard
 
-    run_dashboard(settings_.load(host=host, dashboard_port=port, server_url=server))
+    loaded = settings_.load(host=host, dashboard_port=port, server_url=server)
+    try:
+        with Api(settings=loaded) as api:
+            api.health()
+    except MonitorError as error:
+        err.print(f"[yellow]{escape(str(error))}[/]\nThe dashboard starts and shows runs as soon as they can be read.")
+    run_dashboard(loaded, lambda urls: out.print(f"Dashboard  [bold]{escape(urls['dashboard'])}[/]"))
 
 
 def demo(

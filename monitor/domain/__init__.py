@@ -10,8 +10,10 @@ from __future__ import annotations
 from monitor.domain.alerts import Alert, Delivery, JobHealth
 from monitor.domain.aside import SET_ASIDE, Counter
 from monitor.domain.plain import Json, whole
-from monitor.domain.runs import Checkpoint, Reply, RunInfo, RunPage, RunStatus
+from monitor.domain.run_query import RunFilters, RunQuery
+from monitor.domain.runs import Checkpoint, Output, Reply, RunInfo, RunPage, RunStatus
 from monitor.domain.series import Curve, Points, SeriesInfo
+from monitor.domain.snapshot import MAIN_ROLES, CurveOf, RunSnapshot
 from monitor.domain.texts import inert
 from monitor.domain.verdicts import (
     Action,
@@ -28,6 +30,7 @@ from monitor.domain.verdicts import (
 )
 
 __all__ = [
+    "MAIN_ROLES",
     "SET_ASIDE",
     "Action",
     "Alert",
@@ -35,6 +38,7 @@ __all__ = [
     "Counter",
     "Counts",
     "Curve",
+    "CurveOf",
     "Delivery",
     "Diagnosis",
     "Finding",
@@ -42,14 +46,18 @@ __all__ = [
     "Forecast",
     "JobHealth",
     "Json",
+    "Output",
     "Patience",
     "Pending",
     "Points",
     "Recommendation",
     "Regime",
     "Reply",
+    "RunFilters",
     "RunInfo",
     "RunPage",
+    "RunQuery",
+    "RunSnapshot",
     "RunStatus",
     "SeriesInfo",
     "Severity",

@@ -33,6 +33,11 @@ class RunStatus(StrEnum):
         return self in (RunStatus.RUNNING, RunStatus.STALLED, RunStatus.LOST)
 
     @property
+    def ended(self) -> bool:
+        """True where the loop, or whoever waited for it, said how it ended."""
+        return not self.live
+
+    @property
     def over(self) -> bool:
         """True where nothing goes on, though a lost run may come back."""
         return self not in (RunStatus.RUNNING, RunStatus.STALLED)
@@ -49,6 +54,10 @@ class RunInfo:
     Attributes:
         id: 32 hex digits.
         verdict: as in `Diagnosis`.
+        roles: what the user said of the series' names; None: nothing.
+        reading: what the names were taken for: a `line` for people, the `goal` and whether it `rises`; None for a run
+            of an older version, or without series.
+        goal_last, goal_best, goal_best_step: of the goal's series.
         attempt: 1, and one more each time a loop resumed the run.
         heartbeat_s: seconds between the heartbeats that its client promised; None where it did not say.
         warnings: counter by name of what was set aside; `SET_ASIDE` says what each of them means.
@@ -65,6 +74,11 @@ class RunInfo:
     config: Json = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     loss: Json | None = None
+    roles: Mapping[str, str] | None = None
+    reading: Json | None = None
+    goal_last: float | None = None
+    goal_best: float | None = None
+    goal_best_step: int | None = None
     attempt: int = 1
     heartbeat_s: float | None = None
     heartbeat_ms: int | None = None
@@ -84,6 +98,11 @@ class RunInfo:
         given = ref.strip()
         return given in (self.id, self.name) or (len(given) >= LEAST_PREFIX and self.id.startswith(given))
 
+    def took_ms(self, now_ms: int) -> int:
+        """Milliseconds from its start to its end, to now while it lives, or to its last point where no end is known."""
+        end = self.finished_ms or (now_ms if self.status.live else self.last_point_ms) or self.created_ms
+        return end - self.created_ms
+
     def to_dict(self) -> dict[str, object]:
         """The row as strict JSON data."""
         d = {name: getattr(self, name) for name in self.__slots__}
@@ -93,6 +112,8 @@ class RunInfo:
             "config": dict(self.config),
             "tags": dict(self.tags),
             "loss": dict(self.loss) if self.loss is not None else None,
+            "roles": dict(self.roles) if self.roles is not None else None,
+            "reading": dict(self.reading) if self.reading is not None else None,
             "warnings": dict(self.warnings),
             "recommendation": self.recommendation.to_dict(),
         }
@@ -123,6 +144,30 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """A piece of what a training wrote, a line or several.
+
+    Attributes:
+        id: counts the pieces of a run.
+        time_ms: when it was written.
+        stream: "stdout", "stderr", or "text" for what was logged as such.
+        step: of a text that was logged; None where it has none.
+        position: characters of the run's output up to the end of this piece, those included that are no longer kept.
+    """
+
+    id: int
+    time_ms: int
+    stream: str
+    step: int | None
+    position: int
+    text: str
+
+    def to_dict(self) -> dict[str, object]:
+        """The row as JSON data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunPage:
     """One page of the list of runs.
 
@@ -130,12 +175,14 @@ class RunPage:
         total: runs that the filters leave, on all pages.
         sparklines: by run id and role ("train", "val"), a few dozen values of the curve; empty unless asked for.
         order: what the runs are sorted by first, "-" in front for descending: a query's own order where it has one.
+        sorted_by: by run id the value that it is sorted by, where a query says by what.
     """
 
     items: tuple[RunInfo, ...]
     total: int
     sparklines: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
     order: str = "-created"
+    sorted_by: Mapping[str, str | int | float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

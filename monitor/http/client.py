@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from monitor.errors import ServerUnreachable
@@ -48,7 +48,7 @@ def request(
     method: str,
     path: str,
     *,
-    params: Mapping[str, str] | None = None,
+    params: Mapping[str, str | Sequence[str]] | None = None,
     content: bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> object:

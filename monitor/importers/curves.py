@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,7 @@ from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.imported import ImportedRun, NotTraining
 from monitor.importers.sources import read_runs
 from monitor.importers.table import listed
-from monitor.roles import Reading, Role
+from monitor.roles import NOTHING, Reading, Role, Said
 
 Series = NDArray[np.float64]
 
@@ -52,20 +52,23 @@ class Curves:
     run: ImportedRun
 
 
-def read_curves(source: str | Path) -> Curves:
+def read_curves(source: str | Path, said: Said = NOTHING, pattern: str | None = None) -> Curves:
     """Read the curves of the one run that a source holds.
 
     Args:
-        source: whatever `read_runs` takes: a file, a folder, or an MLflow run's address.
+        source: whatever `read_runs` takes: a file, a folder, `-`, or an MLflow run's address.
+        said: what the user says of the series' names.
+        pattern: as in `read_runs`.
 
     Raises:
         FileUnreadable: the file, the row and what is wrong there; or there are more runs than one, or no losses.
     """
-    run, beside = read_one_run(source)
-    return curves_of_run(run, *beside)
+    run, beside = read_one_run(source, pattern)
+    said.check(run.keys)
+    return curves_of_run(replace(run, said=said), *beside)
 
 
-def read_one_run(source: str | Path) -> tuple[ImportedRun, tuple[str, ...]]:
+def read_one_run(source: str | Path, pattern: str | None = None) -> tuple[ImportedRun, tuple[str, ...]]:
     """The one run that a source holds, and what lies beside it and could not be read.
 
     Raises:
@@ -74,7 +77,7 @@ def read_one_run(source: str | Path) -> tuple[ImportedRun, tuple[str, ...]]:
     runs: list[ImportedRun] = []
     problems: list[FileUnreadable] = []
     other: list[NotTraining] = []
-    for found in read_runs(source):
+    for found in read_runs(source, pattern):
         if isinstance(found, ImportedRun):
             runs.append(found)
         elif isinstance(found, FileUnreadable):
@@ -111,7 +114,7 @@ def curves_of_run(run: ImportedRun, *left_out: str) -> Curves:
     """
     chosen = dict(run.mapped())
     if chosen.keys().isdisjoint((Role.TRAIN, Role.VAL, Role.GOAL)):
-        raise NoHistory(run.source, f"no series of losses among: {listed(run.keys)}")
+        raise NoHistory(run.source, f"no series of losses among: {listed(run.keys)}; say which with --train and --val")
 
     def series(role: Role) -> Series | None:
         return series_of(run, chosen[role]) if role in chosen else None

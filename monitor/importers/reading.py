@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import math
+import re
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -10,8 +13,13 @@ from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.csv import read_csv
 from monitor.importers.documents import read_json
 from monitor.importers.embedded import read_embedded
-from monitor.importers.table import Table
+from monitor.importers.table import Table, number_in
+from monitor.importers.text_log import read_log
 
+TABLES: Final = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson"})
+"""Ends of names that promise a table."""
+STDIN: Final = "standard input"
+_JSON: Final = re.compile(r"\s*(?:\{\s*\"|\[\s*[{\[\"])")
 _MAGIC: Final = (
     (b"\x80\x02", "is a pickle"), (b"\x80\x03", "is a pickle"), (b"\x80\x04", "is a pickle"),
     (b"\x80\x05", "is a pickle"), (b"\x89HDF", "is HDF5, of which the weights are no curves"),
@@ -27,19 +35,86 @@ _INSTEAD: Final = {
 }
 
 
-def read_table(path: Path) -> Table:
-    """Read a file as a table, by what it begins with.
+def read_table(path: Path, pattern: str | None = None, *, growing: bool = False) -> Table:
+    """Read a file as a table, by what it holds.
+
+    Args:
+        path: the file; `-` for standard input.
+        pattern: for a text log, a regular expression with named groups instead of what is known.
+        growing: somebody still writes to it: a last line that is not ended, and a bar that still moves, are not read.
 
     Raises:
         FileUnreadable: it cannot be opened, is empty, or is not text.
     """
-    name = str(path)
     text = read_text(path)
+    if growing and text.rstrip()[-1:] not in ("}", "]"):
+        text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1]
+    return table_of_text(_shown(path), text, path.suffix.lower(), pattern, growing=growing)
+
+
+def table_of_text(
+    name: str, text: str, suffix: str = "", pattern: str | None = None, *, growing: bool = False
+) -> Table:
+    """Read a text as a table: JSON, JSONL, CSV, or else the log of a training.
+
+    Args:
+        name: the file as the user named it, for errors.
+        text: its content.
+        suffix: of the file's name; where that promises a table, the text is nothing else.
+        pattern: as for `read_table`; so `growing`.
+
+    Raises:
+        FileUnreadable: it is empty, or none of these.
+    """
     if not text.strip():
         raise FileUnreadable(name, "", "is empty")
-    if text.lstrip()[0] not in "{[":
-        return read_embedded(name, text) or read_csv(name, text)
-    return read_json(name, text)
+    if pattern is not None:
+        return read_log(name, text, pattern, growing=growing)
+    try:
+        table = _structured(name, text)
+    except FileUnreadable as problem:
+        if suffix in TABLES:
+            raise
+        return _log_or(problem, name, text, growing=growing)
+    if suffix in TABLES or table.kind != "csv" or not _is_prose(table):
+        return table
+    return _log_or(None, name, text, growing=growing)
+
+
+def _structured(name: str, text: str) -> Table:
+    if text.lstrip()[0] in "{[":
+        return read_json(name, text)
+    return read_embedded(name, text) or read_csv(name, text)
+
+
+def _log_or(problem: FileUnreadable | None, name: str, text: str, *, growing: bool) -> Table:
+    """Read a text log; where none of its lines is understood, what is wrong with the table that it may be."""
+    try:
+        return read_log(name, text, growing=growing)
+    except NoHistory:
+        if problem is not None and (isinstance(problem, NoHistory) or _looks_like_json(text)):
+            raise problem from None
+        raise
+
+
+def _looks_like_json(text: str) -> bool:
+    """True for a text that begins as JSON does, and not as a line of a log in brackets."""
+    return _JSON.match(text) is not None
+
+
+def _is_prose(table: Table) -> bool:
+    """True for a log of sentences that was taken for CSV: a number among its names, or none in its columns."""
+    if any(_is_number(name) for name in table.names):
+        return True
+    return not any(math.isfinite(number_in(row.cells.get(name))) for name in table.names for row in table.rows[:100])
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name.strip("[]():,;|%"))
+    except ValueError:
+        return False
+    return True
 
 
 def read_text(path: Path) -> str:
@@ -48,9 +123,9 @@ def read_text(path: Path) -> str:
     Raises:
         FileUnreadable: it cannot be opened, or is not text; of known binary files, what it is.
     """
-    name = str(path)
+    name = _shown(path)
     try:
-        data = path.read_bytes()
+        data = sys.stdin.buffer.read() if name == STDIN else path.read_bytes()
     except FileNotFoundError:
         raise FileUnreadable(name, "", "no such file") from None
     except IsADirectoryError:
@@ -68,3 +143,7 @@ def read_text(path: Path) -> str:
     if "\0" in text:
         raise FileUnreadable(name, f"row {text[: text.index(chr(0))].count(chr(10)) + 1}", "is not text") from None
     return text
+
+
+def _shown(path: Path) -> str:
+    return STDIN if str(path) == "-" else str(path)

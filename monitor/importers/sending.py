@@ -150,6 +150,7 @@ def _events(run: ImportedRun, project: str | None, name: str | None) -> tuple[Ev
         "config": run.config,
         "tags": {key[:_NAME]: value for key, value in run.tags.items() if key},
         "resume": "allow",
+        **({"roles": roles} if (roles := run.said.to_dict()) else {}),
     }
     place = {"source": run.source, "kind": run.kind, "origin": run.origin, "unit": run.unit, "steps": run.steps}
     origin = {"imported": {**place, "started_ms": started, "finished_ms": run.finished_ms}}

@@ -44,6 +44,8 @@ _SEARCHED: Final = frozenset({
 """Columns of what is chosen once for a run."""
 _CHART: Final = re.compile(r"(?P<run>.+?) - (?P<metric>.+?)(?P<extreme>__MIN|__MAX)?")
 _TENSORBOARD: Final = re.compile(r"(?:run-)?(?P<run>.*?)-tag-(?P<tag>.+)")
+_WHOLES: Final = frozenset({"loss", "total_loss", "loss_total", "total"})
+"""Ends of names that are the loss itself, not a term of it."""
 _TERM: Final = re.compile(r"(?P<set>train|val|valid|validation|eval)[/_](?P<term>.+)", re.IGNORECASE)
 
 
@@ -278,7 +280,7 @@ def _with_totals(table: Table) -> Table:
     sides: dict[bool, dict[str, str]] = {True: {}, False: {}}
     for name in table.names:
         match = _TERM.fullmatch(name)
-        if match and "loss" in match["term"].lower():
+        if match and "loss" in match["term"].lower() and match["term"].lower() not in _WHOLES:
             sides[match["set"].lower() == "train"][match["term"]] = name
     judged = read(table.names).judged
     wholes = {judged.get(Role.TRAIN), judged.get(Role.VAL)} - {None, *sides[True].values(), *sides[False].values()}

@@ -14,7 +14,7 @@ from monitor.importers.folders import reader_of
 from monitor.importers.imported import ImportedRun, NotTraining
 from monitor.importers.mlflow_files import META, is_run, read_run_folder
 from monitor.importers.mlflow_source import is_address, read_address, without_password
-from monitor.importers.reading import read_table
+from monitor.importers.reading import TABLES, read_table
 from monitor.importers.rows import looks_like_training, run_of_table
 from monitor.importers.shapes import curves_in
 from monitor.importers.table import Table
@@ -23,7 +23,11 @@ from monitor.importers.tensorboard_runs import group, read_event_run
 from monitor.importers.twins import Twins
 from monitor.importers.wandb_offline import read_wandb
 
-_TABLES: Final = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson"})
+_LOGS: Final = re.compile(
+    r".*\.(?:log|out|err)|(?:.*[^a-z])?(?:train(?:ing)?|log|logs|output|stdout|slurm|nohup)(?:[^a-z].*)?\.txt",
+    re.IGNORECASE,
+)
+"""Names of text logs that a search looks into, where nothing else in their folder tells of a training."""
 _STATE: Final = "trainer_state.json"
 _CHECKPOINT: Final = re.compile(r"checkpoint-(\d+)")
 _GENERIC: Final = frozenset(
@@ -47,6 +51,8 @@ class Source:
         parts: the event files, where it is a folder of such.
         searched: a search found it; nobody named it.
         problem: why it cannot be looked into; "" where it can.
+        pattern: what to look for in a text log, instead of what is known.
+        growing: somebody still writes to it, so that a line that has no end yet is none.
     """
 
     shown: str
@@ -56,6 +62,8 @@ class Source:
     parts: dict[str, Sequence[Path]] = field(default_factory=dict)
     searched: bool = False
     problem: str = ""
+    pattern: str | None = None
+    growing: bool = False
 
     @property
     def many(self) -> bool:
@@ -103,7 +111,7 @@ class Source:
             if self.searched and not any(map(looks_like_training, tables)):
                 yield NotTraining(self.shown, "has no column of losses, of other metrics, or of steps")
                 return
-            written = int(path.stat().st_mtime * 1000)
+            written = 0 if str(path) == "-" else int(path.stat().st_mtime * 1000)
             runs = []
             for table in tables:
                 name = f"{self.name}/{table.run}" if table.run else str(table.config.get("run") or self.name)
@@ -117,42 +125,49 @@ class Source:
 
     def _table(self, path: Path) -> Table:
         if not path.is_dir():
-            return read_table(path)
+            return read_table(path, self.pattern, growing=self.growing)
         read = reader_of(path, [each.name for each in path.iterdir()])
         if read is None:
             raise FileUnreadable(self.shown, "", "is a folder")
         return read(path, self.shown)
 
 
-def read_runs(source: str | Path) -> Iterator[Found]:
+def read_runs(source: str | Path, pattern: str | None = None) -> Iterator[Found]:
     """Every run of a source with all its series.
 
     Args:
-        source: a file, a folder that is searched, or the address of an MLflow.
+        source: a file, a folder that is searched, `-` for standard input, or the address of an MLflow.
+        pattern: for text logs, a regular expression with named groups instead of what is known.
 
     Returns:
         Runs as they are read; for what cannot be read, the error; for what is no training, a `NotTraining`.
     """
     twins = Twins()
-    for found in sources(source):
+    for found in sources(source, pattern):
         yield from found.read(twins)
 
 
-def sources(source: str | Path) -> list[Source]:
-    """What there is to read behind a name, without reading it; empty for a folder that holds nothing."""
+def sources(source: str | Path, pattern: str | None = None) -> list[Source]:
+    """What there is to read behind a name, without reading it; empty for a folder that holds nothing.
+
+    Args:
+        source: as in `read_runs`, like the rest.
+    """
     shown = str(source)
     if is_address(shown):
         return [Source(shown=without_password(shown), place=shown)]
     path = Path(source)
     if path.is_dir():
-        return _search(path)
+        return _search(path, pattern)
     place = str(_real(path))
+    if shown == "-":
+        return [Source(shown="standard input", name="standard input", path=path, place="-", pattern=pattern)]
     if is_event_file(path) and path.is_file():
         return [Source(shown=shown, name=_name(path, path.parent), path=path, place=place, parts={"": [path]})]
-    return [Source(shown=shown, name=_name(path, path.parent), path=path, place=_of_state(path))]
+    return [Source(shown=shown, name=_name(path, path.parent), path=path, place=_of_state(path), pattern=pattern)]
 
 
-def _search(top: Path) -> list[Source]:
+def _search(top: Path, pattern: str | None) -> list[Source]:
     events: dict[Path, list[Path]] = {}
     files: list[Path] = []
     closed: list[Source] = []
@@ -181,14 +196,18 @@ def _search(top: Path) -> list[Source]:
         for path in (here / name for name in sorted(names)):
             if is_event_file(path):
                 events.setdefault(here, []).append(path)
-            elif path.suffix.lower() in _TABLES:
+            elif path.suffix.lower() in TABLES:
                 files.append(path)
+        if here not in events and not any(path.parent == here for path in files):
+            files += [here / name for name in sorted(names) if _LOGS.fullmatch(name)]
     found = [
         Source(shown=str(run), name=_name(run, top), path=run, place=str(_real(run)), parts=dict(parts), searched=True)
         for run, parts in group(events).items()
     ]
     found += [
-        Source(shown=_shown(path), name=_name(path, top), path=path, place=_of_state(path), searched=True)
+        Source(
+            shown=_shown(path), name=_name(path, top), path=path, place=_of_state(path), searched=True, pattern=pattern
+        )
         for path in _latest_states(files)
     ]
     return sorted([*found, *closed], key=lambda source: source.shown)
@@ -233,7 +252,7 @@ def _name(path: Path, top: Path) -> str:
         pass
     elif is_event_file(path) or path.stem.lower() in _GENERIC:
         path = path.parent
-    elif path.suffix.lower() in _TABLES:
+    elif path.suffix.lower() in TABLES or _LOGS.fullmatch(path.name):
         path = path.with_suffix("")
     real, above = _real(path), _real(top)
     below = real.relative_to(above) if real.is_relative_to(above) else Path()

@@ -20,7 +20,7 @@ from monitor.ingest.aside import Aside, counted
 from monitor.ingest.engines import Judges
 from monitor.ingest.events import RunEvent, checked, first_event, run_event
 from monitor.ingest.judge import imported, judge, judge_anew, said
-from monitor.limits import MAX_ALERTS, MAX_EVENTS, MAX_SERIES, MAX_TAGS, document
+from monitor.limits import MAX_ALERTS, MAX_EVENTS, MAX_OUTPUT, MAX_SERIES, MAX_TAGS, document
 from monitor.roles import Role
 from monitor.rules import Engine
 from monitor.store import Ahead, Store, Transaction, Writer
@@ -215,17 +215,16 @@ def _happen(tx: Transaction, events: Sequence[Event], writer: Writer, aside: Asi
 def _keep(tx: Transaction, batch: Batch, aside: Aside) -> None:
     """Count what was set aside, and keep the events."""
     room = max(0, MAX_EVENTS - _so_far(tx, "event_count"))
-    if len(batch.events) > room:
-        aside(
-            "dropped",
-            "events",
-            f"a run keeps {MAX_EVENTS} events; the others only take effect",
-            len(batch.events) - room,
-        )
+    events = [event for event in batch.events if event.kind != "output"]
+    if len(events) > room:
+        aside("dropped", "events", f"a run keeps {MAX_EVENTS} events; the others only take effect", len(events) - room)
     told = aside.events(batch.first, tx.now_ms)
     if any(event.kind == "warning" for event in (*batch.events, *told)):
         tx.set(warnings=counted(_counters(tx), (*batch.events, *told)))
-    tx.add_events(batch.writer, (*batch.events, *told)[:room])
+    written = [event for event in batch.events if event.kind == "output"]
+    if written:
+        tx.add_output(written, MAX_OUTPUT)
+    tx.add_events(batch.writer, (*events, *told)[:room])
 
 
 def _within_series(tx: Transaction, batch: Batch, aside: Aside) -> Batch:
@@ -291,7 +290,8 @@ def _add_tags(tx: Transaction, more: Mapping[str, str], aside: Aside) -> None:
 def _finish(tx: Transaction, event: Event, writer: Writer) -> None:
     """The end of the run, where its owner says so; an extra writer, or one of an older attempt, ends only itself."""
     run = tx.run
-    if writer.attempt < run.attempt or (writer.joined and tx.get("owner") is not None):
+    waited = "exit_code" in event.data and not RunStatus(str(tx.get("status"))).ended  # it saw the process end
+    if writer.attempt < run.attempt or (writer.joined and tx.get("owner") is not None and not waited):
         return
     status = RunStatus(str(event.data["status"]))
     if status is RunStatus.FAILED and run.status is not status and not imported(tx):

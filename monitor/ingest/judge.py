@@ -249,9 +249,9 @@ def _start(tx: Transaction, engine: Engine) -> State:
 
 
 def _unit(tx: Transaction) -> str:
-    """What the steps count: steps, but for an imported run whose source counts epochs."""
+    """What the steps count: steps, but for a run that was read from files which count epochs."""
     capture = tx.get("capture")
-    source = capture.get("imported") if isinstance(capture, Mapping) else None
+    source = (capture.get("imported") or capture.get("watched")) if isinstance(capture, Mapping) else None
     return "epoch" if isinstance(source, Mapping) and source.get("unit") == "epoch" else "step"
 
 

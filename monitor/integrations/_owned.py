@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, TypedDict, Unpack
 
@@ -20,6 +22,9 @@ class RunOptions(TypedDict, total=False):
     tags: object
     group: str | None
     loss: object
+    train: str | None
+    val: str | None
+    goal: str | None
     mode: Mode
     server: str | None
     run_id: str | None
@@ -57,11 +62,12 @@ class OwnedRun:
             project: used where none was given here.
             name: the same.
         """
-        if self.owned:
+        training = _trainings.open[-1] if _trainings.open else None
+        if self.owned and not (training is not None and self in training.begun):
             self.end("failed", "another training began before this one had come to its end")
         run = self.begin(config, project=project, name=name)
-        if _trainings.open:
-            _trainings.open[-1].append(self)
+        if training is not None and self not in training.begun:
+            training.begun.append(self)
         return run
 
     def begin(
@@ -96,6 +102,48 @@ class OwnedRun:
         if self.run is not None and self.owned:
             self.run.finish(status, error)
             self.last, self.run = self.run, None
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without a run: frameworks copy and pickle their callbacks, and a copy starts a run of its own."""
+        return {**self.__dict__, "run": None, "last": None, "owned": True}
+
+
+class Checkpoints:
+    """Tells a run of the checkpoints that a framework writes, and of those that it deletes again."""
+
+    def __init__(self) -> None:
+        self._written: dict[str, int | None] = {}
+
+    def saved(self, run: Run | None, step: int, *paths: str | os.PathLike[str] | None) -> None:
+        """Note what was written since the last call, and what of it is gone by now.
+
+        Args:
+            run: the run; None: nothing is noted.
+            step: the step of what was written.
+            *paths: all checkpoints that the framework names; those that were noted before, and are as they were, stay.
+        """
+        if run is None:
+            return
+        for path in [os.fspath(path) for path in paths if path]:
+            written = _written_ns(path)
+            if written is not None and self._written.get(path) != written:
+                self._written[path] = written
+                run.checkpoint(step, path)
+        for path in [path for path in self._written if _written_ns(path) is None]:
+            del self._written[path]
+            run.checkpoint_deleted(path)
+
+    def clear(self) -> None:
+        """Forget all: another run begins."""
+        self._written.clear()
+
+
+def _written_ns(path: str) -> int | None:
+    """When a file or folder was written; None where there is none. What is elsewhere (`s3://...`) is taken as there."""
+    try:
+        return Path(path).stat().st_mtime_ns
+    except OSError:
+        return 0 if "://" in path else None
 
 
 def next_step(run: Run) -> int:
@@ -134,11 +182,24 @@ def obey(owner: object, name: str, stop: bool) -> None:
         setattr(owner, name, False)
 
 
+class _Training:
+    """A call of a framework's training function that is under way.
+
+    Attributes:
+        subject: the object whose method it is; None for a function.
+        begun: what holds the runs that began in it.
+    """
+
+    def __init__(self, subject: object) -> None:
+        self.subject = subject
+        self.begun: list[OwnedRun] = []
+
+
 class _Trainings(threading.local):
-    """The runs that began in each framework's call that is under way in this thread, the innermost last."""
+    """The trainings that are under way in this thread, the innermost last."""
 
     def __init__(self) -> None:
-        self.open: list[list[OwnedRun]] = []
+        self.open: list[_Training] = []
 
 
 _trainings = _Trainings()
@@ -147,7 +208,8 @@ _trainings = _Trainings()
 def watch(owner: type | ModuleType, name: str, *, before: Callable[..., None] | None = None) -> None:
     """Let runs that begin in a framework's training function end with it, whichever way that ends.
 
-    Most frameworks tell callbacks of no exception and no interrupt. The function is replaced by one that calls it.
+    Most frameworks tell callbacks of no exception and no interrupt. The function is replaced by one that calls it. A
+    method that calls another one of the same object, such as fastai's `fine_tune` its `fit`, is one training with it.
 
     Args:
         owner: the class or module that holds the function.
@@ -160,8 +222,11 @@ def watch(owner: type | ModuleType, name: str, *, before: Callable[..., None] | 
 
     @functools.wraps(original)
     def watched(*args: Any, **kwargs: Any) -> Any:
-        begun: list[OwnedRun] = []
-        _trainings.open.append(begun)
+        subject = args[0] if args and isinstance(owner, type) else None
+        if subject is not None and any(training.subject is subject for training in _trainings.open):
+            return original(*args, **kwargs)
+        training = _Training(subject)
+        _trainings.open.append(training)
         how: tuple[str, str | None] = ("finished", None)
         try:
             if before is not None:
@@ -169,10 +234,12 @@ def watch(owner: type | ModuleType, name: str, *, before: Callable[..., None] | 
             return original(*args, **kwargs)
         except BaseException as error:
             how = ending(error)
+            if str(how[1]).endswith("\nKeyboardInterrupt"):  # CatBoost makes an error of its own of one
+                how = ending(KeyboardInterrupt())
             raise
         finally:
             _trainings.open.pop()
-            for held in begun:
+            for held in training.begun:
                 held.end(*how)
 
     watched._watched_by_monitor = True  # type: ignore[attr-defined]  # a mark of ours on a function of ours

@@ -18,7 +18,8 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from transformers.integrations import integration_utils
 
 from monitor.integrations import _losses
-from monitor.integrations._owned import OwnedRun, RunOptions, obey, patience_s, watch
+from monitor.integrations._owned import Checkpoints, OwnedRun, RunOptions, next_step, obey, patience_s, watch
+from monitor.losses import Custom, LossSpec, parse
 from monitor.run.options import HasDict
 from monitor.run.start import Run
 
@@ -52,6 +53,8 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
         self._project, self._val_name = project, val_name
         self._val: str | None = val_name
         self._training = False
+        self._first = 0
+        self._checkpoints = Checkpoints()
 
     @property
     def run(self) -> Run | None:
@@ -63,6 +66,7 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
     ) -> None:
         """Start the run, on the process that the trainer logs on."""
         self._training, self._val = True, self._val_name
+        self._checkpoints.clear()
         if not state.is_world_process_zero:
             return
         config: dict[str, object] = dict(args.to_sanitized_dict())
@@ -73,7 +77,9 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
         if name == args.output_dir:  # what older versions put there where nothing was given
             name = None
         run, model = self._held.start(config, project=project, name=name), kwargs.get("model")
-        _losses.tell(run, lambda: _losses.of_transformer(model, float(args.label_smoothing_factor)))
+        if state.global_step == 0:  # a trainer that resumes from a checkpoint counts by itself
+            self._first = max(0, next_step(run) - 1)
+        _losses.tell(run, lambda: _loss(args, model))
 
     def on_log(
         self,
@@ -87,10 +93,11 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
         run = self._held.rejoin() if state.is_world_process_zero else self.run
         if run is None or not logs:
             return
+        _tell_game(run, args, logs)
         row = {self._key(k, logs): v for k, v in logs.items() if isinstance(v, int | float) and k not in _TOTALS}
         epoch = row.pop("epoch", None)
         if row:
-            run.log(row, step=state.global_step, epoch=None if epoch is None else float(epoch))
+            run.log(row, step=self._first + state.global_step, epoch=None if epoch is None else float(epoch))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Stop where the run says so."""
@@ -107,13 +114,14 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
         self._obey(args, control, patience_s(self.run))
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Note the checkpoint."""
-        if self.run is not None:
-            self.run.checkpoint(state.global_step, Path(str(args.output_dir)) / f"checkpoint-{state.global_step}")
+        """Note the checkpoint, and those that `save_total_limit` has deleted for it."""
+        path = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
+        self._checkpoints.saved(self.run, self._first + state.global_step, path)
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """End a run that was started here."""
         self._training = False
+        self._checkpoints.saved(self.run, self._first + state.global_step)  # the trainer deletes old ones last of all
         self._held.end()
 
     def _obey(self, args: TrainingArguments, control: TrainerControl, wait_s: float) -> None:
@@ -136,6 +144,22 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
         self._val = self._val or name
         metric = key.removeprefix(f"eval_{name}_")
         return "val/loss" if metric == "loss" and name == self._val else f"val/{name}/{metric}"
+
+
+def _loss(args: TrainingArguments, model: object) -> LossSpec | None:
+    """What a trainer with these arguments minimises; None where it is one of TRL's that is not known here."""
+    of_trl = [kind.__name__ for kind in type(args).__mro__ if kind.__module__.startswith("trl.")]
+    if of_trl[:1] == ["RewardConfig"]:
+        return parse("binary_cross_entropy")
+    if of_trl and of_trl[0] != "SFTConfig":
+        return None
+    return _losses.of_transformer(model, float(args.label_smoothing_factor))
+
+
+def _tell_game(run: Run, args: TrainingArguments, logs: Mapping[str, object]) -> None:
+    """Let a run know, where a trainer logs a reward, that a lower loss does not mean a better model."""
+    if not run.loss_known and any(key.rpartition("/")[2].endswith("reward") for key in logs):
+        run.update_loss(Custom(type(args).__name__.removesuffix("Config"), game=True))
 
 
 def register() -> None:

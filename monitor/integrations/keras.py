@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
-from typing import Unpack
+from typing import Any, Unpack
 
 import keras
 
 from monitor.integrations import _losses
-from monitor.integrations._owned import OwnedRun, RunOptions, next_step, obey, patience_s, watch
+from monitor.integrations._owned import Checkpoints, OwnedRun, RunOptions, next_step, obey, patience_s, watch
 from monitor.losses import LossSpec
 from monitor.run.start import Run
 
@@ -32,6 +33,12 @@ class MonitorCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras 
         self._held = OwnedRun(run, project=project, **options)
         self._every = max(1, every)
         self._batches = 0
+        self._checkpoints = Checkpoints()
+        self._savers: list[Any] = []
+        self._files: list[str] = []
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_model": None, "_savers": []}
 
     @property
     def run(self) -> Run | None:
@@ -43,7 +50,9 @@ class MonitorCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras 
         config: dict[str, object] = dict(self.params or {})
         optimizer = getattr(self.model, "optimizer", None)
         if optimizer is not None:
-            config["optimizer"] = type(optimizer).__name__
+            config["optimizer"] = {**optimizer.get_config(), "name": type(optimizer).__name__}
+        self._checkpoints.clear()
+        self._files = []
         run = self._held.start(config)
         if self._held.owned or not self._batches:  # a further `fit` of a run that was given goes on counting
             self._batches = next_step(run)
@@ -58,6 +67,10 @@ class MonitorCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras 
         if run is not None:
             obey(self.model, "stop_training", run.should_stop())
 
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Note what a `ModelCheckpoint` has saved after the last epoch."""
+        self._checkpoints.saved(self.run, max(0, self._batches - 1), *self._files)
+
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Log what was validated at the end of an epoch."""
         run = self.run
@@ -69,10 +82,13 @@ class MonitorCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras 
         if rate is not None:
             row["lr"] = float(keras.ops.convert_to_numpy(rate))
         run.log(row, step=max(0, self._batches - 1), epoch=epoch + 1)
+        self._files = [str(path) for one in self._savers if (path := _path(one, epoch, logs)) is not None]
+        self.on_epoch_begin(epoch)
         obey(self.model, "stop_training", run.should_stop(wait_s=patience_s(run)))
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """End a run that was started here."""
+        self.on_epoch_begin(0)
         self._held.end()
 
 
@@ -86,4 +102,24 @@ def _loss(model: keras.Model) -> LossSpec | None:
     return _losses.named(loss, classes)
 
 
-watch(keras.Model, "fit")
+def _path(saver: Any, epoch: int, logs: Mapping[str, float] | None) -> str | None:
+    """The file of a `ModelCheckpoint` at the end of an epoch; None where its name has more in it."""
+    try:
+        return str(saver._get_file_path(epoch, None, logs))
+    except Exception:  # a name such as "{batch}.keras", which is not known any more
+        return None
+
+
+_FIT = inspect.signature(keras.Model.fit)
+
+
+def _told(*args: Any, **kwargs: Any) -> None:
+    """Before a training: let its callbacks of ours know those that save."""
+    given = _FIT.bind_partial(*args, **kwargs).arguments.get("callbacks")
+    found = given if isinstance(given, list | tuple) else getattr(given, "callbacks", None) or [given]
+    for callback in found:
+        if isinstance(callback, MonitorCallback):
+            callback._savers = [each for each in found if isinstance(each, keras.callbacks.ModelCheckpoint)]
+
+
+watch(keras.Model, "fit", before=_told)

@@ -12,7 +12,7 @@ import lightgbm
 from lightgbm.callback import CallbackEnv, EarlyStopException
 
 from monitor.integrations._boosting import Judged, Value
-from monitor.integrations._owned import OwnedRun, RunOptions, watch
+from monitor.integrations._owned import OwnedRun, RunOptions, next_step, watch
 from monitor.run.start import Run
 
 
@@ -48,6 +48,7 @@ class MonitorCallback:
         self._held = OwnedRun(run, project=project, **options)
         self._judged = Judged(train_name, val_name, metric, higher_is_better)
         self._wait_s = wait_s
+        self._before = 0
 
     @property
     def run(self) -> Run | None:
@@ -61,7 +62,8 @@ class MonitorCallback:
             EarlyStopException: the run is told to stop; LightGBM ends the training there.
         """
         first = env.iteration == env.begin_iteration
-        run = self._held.start(dict(env.params)) if first else self._held.begin()
+        config = {"num_boost_round": env.end_iteration - env.begin_iteration, **env.params}
+        run = self._held.start(config) if first else self._held.begin()
         results = list(env.evaluation_result_list or [])
         trained = getattr(env.model, "_train_data_name", None)
         row, loss = self._judged.row(
@@ -70,7 +72,8 @@ class MonitorCallback:
         )
         if first:
             self._judged.tell(run, loss, env.params.get("num_class"))
-        run.log(row, step=env.iteration)
+            self._before = next_step(run) if env.begin_iteration == 0 else 0  # an `init_model` goes on counting itself
+        run.log(row, step=self._before + env.iteration)
         if run.should_stop(self._wait_s):
             best = run.recommendation.best_step
             raise EarlyStopException(int(best) if best is not None else env.iteration, results)

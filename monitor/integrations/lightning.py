@@ -11,7 +11,6 @@ import sys
 import weakref
 from argparse import Namespace
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Unpack
 
 try:
@@ -24,7 +23,7 @@ except ImportError:
     from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 
 from monitor.integrations import _losses
-from monitor.integrations._owned import OwnedRun, RunOptions, obey, patience_s
+from monitor.integrations._owned import Checkpoints, OwnedRun, RunOptions, next_step, obey, patience_s
 from monitor.run.start import Run, ending
 
 
@@ -44,9 +43,13 @@ class MonitorLogger(Logger):  # type: ignore[misc]  # lightning is seen as untyp
         super().__init__()
         self._project = project
         self._held = OwnedRun(run, project=project, **options)
-        self._saved: set[str] = set()
+        self._checkpoints = Checkpoints()
         self._hparams: Mapping[str, object] = {}
         self._trainer: weakref.ref[Any] | None = None
+        self._first = 0
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_trainer": None}
 
     @property
     def name(self) -> str:
@@ -78,29 +81,32 @@ class MonitorLogger(Logger):  # type: ignore[misc]  # lightning is seen as untyp
         self._trainer = weakref.ref(model.trainer)
         if self._held.ended and _fits(model.trainer):
             self._held.start(self._hparams)
-            self._saved.clear()
+            self._checkpoints.clear()
         self._hparams = {}
+        if _fits(model.trainer) and model.trainer.global_step == 0 and model.trainer.ckpt_path is None:
+            self._first = next_step(self.experiment)  # a trainer that goes on, or from a checkpoint, counts by itself
 
     @rank_zero_only  # type: ignore[untyped-decorator]  # as above
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log metrics at a step."""
         row: dict[str, object] = dict(metrics)
         epoch = row.pop("epoch", None)
-        self.experiment.log(row, step=step, epoch=epoch if isinstance(epoch, int | float) else None)
+        at = None if step is None else self._first + step
+        self.experiment.log(row, step=at, epoch=epoch if isinstance(epoch, int | float) else None)
 
     @rank_zero_only  # type: ignore[untyped-decorator]  # as above
     def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
         """Note the checkpoints that the trainer saved."""
         found = {str(checkpoint_callback.best_model_path), str(checkpoint_callback.last_model_path)}
         found |= {str(path) for path in getattr(checkpoint_callback, "best_k_models", {})}
-        step = int(getattr(checkpoint_callback, "_last_global_step_saved", 0))
-        for path in sorted(found - self._saved - {""}):
-            self.experiment.checkpoint(step, Path(path))
-            self._saved.add(path)
+        step = self._first + int(getattr(checkpoint_callback, "_last_global_step_saved", 0))
+        self._checkpoints.saved(self.experiment, step, *sorted(found))
 
     @rank_zero_only  # type: ignore[untyped-decorator]  # as above
     def finalize(self, status: str) -> None:
         """End a run that was started here, after a fit or a failure."""
+        if not self._held.ended:
+            self._checkpoints.saved(self._held.run, 0)  # Lightning deletes one after it has told of another
         if status not in ("success", "finished"):
             error = sys.exception()  # Lightning calls this while it handles one
             self._held.end(*(("failed", None) if error is None else ending(error)))

@@ -12,6 +12,7 @@ import torch
 
 from monitor.integrations import _losses
 from monitor.integrations._owned import next_step
+from monitor.integrations._ranks import agreed
 from monitor.run.start import Run
 
 
@@ -23,6 +24,9 @@ class TorchLoop:
         model: whose gradients are measured; None: none are.
         optimizer: whose learning rates are logged; None: none are.
         grad_norm_every: steps between measurements of the gradient norm, >= 1; each reads every gradient once.
+        all_ranks: True where every rank of a distributed training has a loop and calls `step`: all are told alike, each
+            ten steps. Otherwise only the rank that logs is told, and is to tell the others.
+        config: hyperparameters to add to the run's; the optimizer's settings are there by themselves.
         loss: the loss, such as `torch.nn.CrossEntropyLoss()`, where the run was not told; None: the model's `criterion`
             or `loss_fn`, if it has one. Its classes are the model's `num_classes`, or the width of its last layer.
 
@@ -50,8 +54,12 @@ class TorchLoop:
         *,
         grad_norm_every: int = 10,
         loss: object = None,
+        config: object = None,
+        all_ranks: bool = False,
     ) -> None:
         self.run = run
+        if config is not None:
+            run.update_config(config)
         if loss is not None:
             _losses.tell(run, lambda: _losses.of_torch(loss, model))
         if model is not None:
@@ -62,6 +70,7 @@ class TorchLoop:
             run.update_config({"optimizer": {"name": type(optimizer).__name__, **first}})
         self._model, self._optimizer = model, optimizer
         self._every = max(1, grad_norm_every)
+        self._all_ranks = all_ranks
 
     def step(self, loss: torch.Tensor | float, **more: torch.Tensor | float) -> bool:
         """Log a training step; call it before `zero_grad`.
@@ -83,7 +92,8 @@ class TorchLoop:
                 row["grad_norm"] = norm
         self.run.log(row, step=self.steps)
         self.steps += 1
-        return self.run.should_stop()
+        stop = self.run.should_stop()
+        return agreed(stop, self.steps) if self._all_ranks else stop
 
     def validate(self, loss: torch.Tensor | float, *, wait_s: float = 0.0, **more: torch.Tensor | float) -> bool:
         """Log a validation loss at the step that was logged last.
@@ -98,7 +108,8 @@ class TorchLoop:
         """
         row = {"val/loss": _detached(loss), **{k: _detached(v) for k, v in more.items()}}
         self.run.log(row, step=max(0, self.steps - 1))
-        return self.run.should_stop(wait_s)
+        stop = self.run.should_stop(wait_s)
+        return stop and not self._all_ranks  # where only one rank validates, the next step tells them all
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the model's and the optimizer's state, and note the checkpoint."""
@@ -109,6 +120,15 @@ class TorchLoop:
         }
         torch.save(state, path)
         self.run.checkpoint(max(0, self.steps - 1), path)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Go on from what `save` wrote: the model's and the optimizer's state, and the step."""
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if self._model is not None and state["model"] is not None:
+            self._model.load_state_dict(state["model"])
+        if self._optimizer is not None and state["optimizer"] is not None:
+            self._optimizer.load_state_dict(state["optimizer"])
+        self.steps = int(state["step"])
 
 
 def grad_norm(parameters: Iterable[torch.nn.Parameter]) -> torch.Tensor | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -64,6 +64,8 @@ def fit(
     samples, targets = _samples(X), np.asarray(y)
     rng = np.random.default_rng(seed)
     begun = step = next_step(run)
+    parameters: Mapping[str, object] = getattr(model, "get_params", dict)()
+    run.update_config({"model": {"name": type(model).__name__, **parameters}, "batch_size": batch_size, "seed": seed})
     _losses.tell(run, lambda: _loss(model, targets if classes is None else np.asarray(classes)))
     options: dict[str, object] = {} if classes is None else {"classes": np.asarray(classes)}
     for epoch in range(epochs):

@@ -15,7 +15,7 @@ from typing import Any, Unpack
 import xgboost
 
 from monitor.integrations._boosting import Judged, Value
-from monitor.integrations._owned import OwnedRun, RunOptions, watch
+from monitor.integrations._owned import OwnedRun, RunOptions, next_step, watch
 from monitor.roles import role_of_set
 from monitor.run.start import Run
 
@@ -64,9 +64,10 @@ class MonitorCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc] 
 
     def before_training(self, model: Any) -> Any:
         """Start the run."""
-        self._held.start(self._config)
+        run = self._held.start(self._config)
         self._config = {}
-        self._rounds = int(model.num_boosted_rounds()) if hasattr(model, "num_boosted_rounds") else 0
+        boosted = int(model.num_boosted_rounds()) if hasattr(model, "num_boosted_rounds") else 0
+        self._rounds = boosted or next_step(run)  # more rounds of a model go on counting, and so does a run
         return model
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, Sequence[Any]]]) -> bool:
@@ -85,10 +86,11 @@ class MonitorCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc] 
         self._held.end()
         return model
 
-    def _about(self, params: object, trained: Collection[str]) -> None:
+    def _about(self, params: object, rounds: int, trained: Collection[str]) -> None:
         """Take down what the training that begins says of itself."""
         self._trained = trained
-        self._config = dict(params) if isinstance(params, Mapping) else {}
+        given = params.items() if isinstance(params, Mapping) else params
+        self._config = {"num_boost_round": rounds, **{str(k): v for k, v in given or ()}}  # type: ignore[attr-defined]  # pairs
 
 
 def _newest(evals_log: Mapping[str, Mapping[str, Sequence[Any]]]) -> list[Value]:
@@ -107,13 +109,13 @@ def _classes(model: Any) -> int | None:
         return None
 
 
-def _told(params: object = None, dtrain: object = None, *_: object, **options: Any) -> None:
+def _told(params: object = None, dtrain: object = None, num_boost_round: int = 10, *_: object, **options: Any) -> None:
     """Before a training: tell its callbacks the parameters, and the sets that are the training matrix."""
     sets = [str(name) for matrix, name in options.get("evals") or () if matrix is dtrain]
     trained = {name for name in sets if _NUMBERED.fullmatch(name) or role_of_set(name) is None}
     for callback in options.get("callbacks") or ():
         if isinstance(callback, MonitorCallback):
-            callback._about(params, trained)
+            callback._about(params, num_boost_round, trained)
 
 
 for _place in (xgboost, xgboost.training, xgboost.sklearn):

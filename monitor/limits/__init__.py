@@ -21,6 +21,7 @@ from monitor.limits.bounds import (
     MAX_EVENTS,
     MAX_ITEMS,
     MAX_NAME,
+    MAX_OUTPUT,
     MAX_PATH,
     MAX_POINTS,
     MAX_RECORD,
@@ -35,7 +36,7 @@ from monitor.limits.bounds import (
     MAX_WEIGHTS,
     MIN_STEP,
 )
-from monitor.limits.documents import document
+from monitor.limits.documents import document, members
 from monitor.limits.events import EVENT_KINDS, valid
 from monitor.limits.numbers import number_to_json, step
 from monitor.limits.texts import Note, cut, key, label, line, shown, silent, text
@@ -52,6 +53,7 @@ __all__ = [
     "MAX_EVENTS",
     "MAX_ITEMS",
     "MAX_NAME",
+    "MAX_OUTPUT",
     "MAX_PATH",
     "MAX_POINTS",
     "MAX_RECORD",
@@ -71,6 +73,7 @@ __all__ = [
     "key",
     "label",
     "line",
+    "members",
     "number_to_json",
     "shown",
     "silent",

@@ -33,6 +33,8 @@ MAX_SERIES: Final = 10_000
 MAX_TAGS: Final = 1000
 MAX_EVENTS: Final = 100_000
 """Events that are kept; those behind them still take effect."""
+MAX_OUTPUT: Final = 16_000_000
+"""Characters of a run's output that are kept: the newest."""
 MAX_ALERTS: Final = 10_000
 """Alerts that `run.alert` gives; those of findings are not counted here."""
 MAX_WEIGHTS: Final = 1000

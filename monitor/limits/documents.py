@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from itertools import islice
-from typing import Final
+from math import prod
+from types import SimpleNamespace
+from typing import Any, Final
 
 from monitor.limits.bounds import MAX_CONFIG, MAX_DEPTH, MAX_ITEMS, MAX_TEXT
 from monitor.limits.numbers import number_to_json
@@ -18,14 +23,18 @@ _BITS: Final = 64
 _DIGITS: Final = 4096
 """Bits up to which digits are written out; beyond, Python itself refuses sooner or later."""
 _MOST_LOOKED_AT: Final = 400_000
+_BYTES: Final = (bytes, bytearray, memoryview)
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
+"""Where an object is in memory, which its text often says and which is another one each time."""
 _NOTHING: Final = object()
 
 
 def document(data: Data, note: Note, what: str = "config") -> dict[str, object]:
     """A mapping as strict JSON data: text keys, 64-bit integers, non-finite floats as words, other types as text.
 
-    Dataclasses are mappings, sets and tuples lists, scalars of numpy and torch numbers. What does not fit the bounds is
-    cut or left out and counted; the small entries of the mapping are kept before the large ones.
+    Dataclasses, namespaces and what has `to_dict` are mappings, at any depth; sets, tuples and arrays lists; scalars of
+    numpy and torch numbers; enumerations of words their values; classes and functions their names. What does not fit
+    the bounds is cut or left out and counted; the small entries of the mapping are kept before the large ones.
 
     Args:
         data: any mapping, cyclic ones included.
@@ -106,18 +115,19 @@ class _Copy:
             return self._number(value, name)
         if isinstance(value, Mapping):
             return self._inside(value, lambda: self.mapping(value, depth), depth, name)
-        if isinstance(value, list | tuple | set | frozenset):
+        if isinstance(value, Sequence | Set) and not isinstance(value, _BYTES) and not hasattr(value, "_asdict"):
             return self._inside(value, lambda: self._list(value, depth, name), depth, name)
         return self._object(value, depth, name)
 
     def _object(self, value: object, depth: int, name: str) -> object:
-        if is_dataclass(value) and not isinstance(value, type):
-            members: dict[object, object] = {field.name: getattr(value, field.name, None) for field in fields(value)}
-            return self._inside(value, lambda: self.mapping(members, depth), depth, name)
-        item = getattr(value, "item", None)
-        if callable(item) and getattr(value, "ndim", None) == 0:
-            return self.value(item(), depth + 1, name) if depth < 2 * MAX_DEPTH else self._leave(name, 1)
-        return self._text(text(value), name)
+        found = members(value)
+        if isinstance(found, Mapping):
+            return self._inside(value, lambda: self.mapping(found, depth), depth, name)
+        if found is not None:
+            return self._inside(value, lambda: self.value(found, depth + 1, name), depth, name)
+        if hasattr(value, "__qualname__") or type(value).__repr__ is object.__repr__:
+            return self._text(_named(value), name)
+        return self._text(_ADDRESS.sub("", text(value)), name)
 
     def _inside(self, value: object, walk: Callable[[], object], depth: int, name: str) -> object:
         if depth >= MAX_DEPTH or id(value) in self.inside:
@@ -178,6 +188,47 @@ class _Copy:
         self.where = self.where or label(name)
         self.left_out += n
         return _NOTHING
+
+
+def members(value: object) -> object:
+    """What a configuration object holds, as a mapping, a list or a plain value; None where it is only its text.
+
+    These are the forms that configurations come in: dataclasses, named tuples, namespaces, enumerations of words, what
+    has `to_dict` (of Transformers, PEFT, ml_collections) or `model_dump` (of pydantic), attrs classes, and arrays of a
+    moderate size.
+    """
+    found: object = None
+    argparse = sys.modules.get("argparse")  # who has a namespace of it has imported it
+    if isinstance(value, type):
+        pass
+    elif is_dataclass(value):
+        found = {field.name: getattr(value, field.name, None) for field in fields(value)}
+    elif isinstance(value, Enum):
+        found = value.value if isinstance(value.value, str) else None
+    elif isinstance(value, SimpleNamespace) or (argparse is not None and isinstance(value, argparse.Namespace)):
+        found = vars(value)
+    elif getattr(value, "shape", None) is not None:
+        found = _array(value)
+    elif (fields_of_attrs := getattr(type(value), "__attrs_attrs__", None)) is not None:
+        found = {field.name: getattr(value, field.name, None) for field in fields_of_attrs}
+    else:
+        given = (getattr(value, name, None) for name in ("_asdict", "to_dict", "model_dump"))
+        found = next((held for make in given if callable(make) and isinstance(held := make(), Mapping)), None)
+    return found
+
+
+def _array(value: Any) -> object:
+    """An array or a tensor as a number or a list; None where it is large, or has another form."""
+    if prod(value.shape) > MAX_ITEMS:
+        return None
+    found = getattr(value, "tolist" if len(value.shape) else "item", None)
+    return found() if callable(found) else None
+
+
+def _named(value: object) -> str:
+    """The name of a class or a function, or of an object's class: its text would be an address in memory."""
+    named = value if hasattr(value, "__qualname__") else type(value)
+    return f"{getattr(named, '__module__', None) or ''}.{named.__qualname__}".lstrip(".")
 
 
 def _small(value: object) -> bool:

@@ -18,6 +18,7 @@ from monitor.limits.bounds import (
     MAX_RECORD,
     MAX_TAG,
     MAX_TAGS,
+    MAX_TEXT,
     MAX_TITLE,
     MAX_WEIGHTS,
 )
@@ -123,16 +124,17 @@ def _capture(data: Data, note: Note) -> dict[str, object]:
 
 
 def _checkpoint(data: Data, note: Note) -> dict[str, object] | None:
-    path, number = data.get("path"), step(data.get("step"), note, "checkpoint.step")
+    path, deleted = data.get("path"), data.get("deleted") is True
+    number = None if deleted else step(data.get("step"), note, "checkpoint.step")
     try:
         path = os.fspath(path)  # type: ignore[call-overload]  # whatever is no path raises
     except Exception:  # a user's type may raise anything
         path = "" if path is None else path
     found = line(path, MAX_PATH, "checkpoint.path", note)
-    if number is None or not found.strip():
+    if (number is None and not deleted) or not found.strip():
         note("dropped", "checkpoint", f"step {shown(data.get('step'))}, path {shown(path)}", 1)
         return None
-    return {"step": number, "path": found}
+    return {"path": found, "deleted": True} if deleted else {"step": number, "path": found}
 
 
 def _finish(data: Data, note: Note) -> dict[str, object]:
@@ -141,6 +143,9 @@ def _finish(data: Data, note: Note) -> dict[str, object]:
     if not known and status not in (None, ""):
         note("status", text(status), "is no way to end a run; finished is taken", 1)
     found: dict[str, object] = {"status": str(status) if known else _ENDS[0]}
+    code = data.get("exit_code")
+    if isinstance(code, int) and not isinstance(code, bool) and abs(code) < 2**31:
+        found["exit_code"] = code
     for name in ("error", "reason"):
         value = data.get(name)
         if value is not None:
@@ -193,6 +198,22 @@ def _weights(data: Data, note: Note) -> dict[str, object] | None:
     return {"step": number, "weights": kept}
 
 
+def _output(data: Data, note: Note) -> dict[str, object] | None:
+    """A piece of what a training wrote; control codes stay, as they are part of it."""
+    given = data.get("text")
+    found = "" if given is None else line(given, MAX_TEXT, "output.text", note)
+    if not found:
+        note("dropped", "output", shown(given), 1)
+        return None
+    at = data.get("step")
+    return {
+        "stream": _one_of(data.get("stream"), _STREAMS, _STREAMS[0], "output.stream", note),
+        "step": None if at is None else step(at, note, "output.step"),
+        "text": found,
+    }
+
+
+_STREAMS: Final = ("text", "stdout", "stderr")
 _RUN: Final = ("project", "name", "group", "config", "tags", "loss", "resume", "heartbeat_s", "join", "roles")
 _KINDS: Final[Mapping[str, tuple[Callable[[Data, Note], dict[str, object] | None], tuple[str, ...]]]] = {
     "run": (_run, _RUN),
@@ -200,11 +221,12 @@ _KINDS: Final[Mapping[str, tuple[Callable[[Data, Note], dict[str, object] | None
     "tags": (_tags_event, ()),
     "loss": (_loss, ("loss",)),
     "capture": (_capture, ()),
-    "checkpoint": (_checkpoint, ("step", "path")),
-    "finish": (_finish, ("status", "error", "reason")),
+    "checkpoint": (_checkpoint, ("step", "path", "deleted")),
+    "finish": (_finish, ("status", "error", "reason", "exit_code")),
     "warning": (_warning, ("name", "key", "count", "example")),
     "alert": (_alert, ("title", "body", "severity")),
     "weights": (_weights, ("step", "weights")),
+    "output": (_output, ("stream", "step", "text")),
 }
 """What makes the data of each kind, and the fields that it has; none where all of the data is the content."""
 EVENT_KINDS: Final = frozenset(_KINDS)

@@ -5,12 +5,30 @@ Where it reads from: an explicit server, else `MONITOR_SERVER_URL`, else the emb
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, Unpack
 
-from monitor.domain import Checkpoint, Curve, Delivery, Diagnosis, Finding, Points, RunInfo, RunPage, SeriesInfo
+from monitor.domain import (
+    Checkpoint,
+    Curve,
+    CurveOf,
+    Delivery,
+    Diagnosis,
+    Finding,
+    Output,
+    Points,
+    RunFilters,
+    RunInfo,
+    RunPage,
+    RunQuery,
+    RunSnapshot,
+    SeriesInfo,
+)
 from monitor.http.address import server_of, shown
-from monitor.reader.source import EmbeddedSource, HttpSource, Source
+from monitor.reader.embedded import EmbeddedSource
+from monitor.reader.remote import HttpSource
+from monitor.reader.source import Source
 from monitor.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -58,78 +76,68 @@ class Api:
         else:
             self._source = EmbeddedSource(chosen)
 
-    def runs_page(
-        self,
-        *,
-        project: str | None = None,
-        group: str | None = None,
-        status: str | None = None,
-        verdict: str | None = None,
-        search: str | None = None,
-        query: str | None = None,
-        order: str = "-created",
-        limit: int = 100,
-        offset: int = 0,
-        sparkline: int = 0,
-    ) -> RunPage:
+    def runs_page(self, wanted: RunQuery | None = None, **filters: Unpack[RunFilters]) -> RunPage:
         """One page of runs.
 
         Args:
-            project: only runs of this project.
-            group: only runs of this group.
-            status: only runs of this status.
-            verdict: only runs of this verdict.
-            search: part of a name, or the start of an id.
-            query: such as `val.best < 0.3 and tags.team = "vision" order by val.best`; see `docs/store.md`.
-            order: column to sort by, "-" first for descending.
-            limit: runs, at most.
-            offset: runs to leave out at the front.
-            sparkline: values of each run's small curves; 0 for none.
+            wanted: which runs, and how; None: the newest.
+            **filters: fields of `RunQuery` to change in it, such as `project="p", status="running", limit=20`.
 
         Raises:
             WireError: the query cannot be read; the message points at the character.
             MonitorError: the server or the store cannot be read.
         """
-        return self._source.runs(
-            {
-                "project": project,
-                "group": group,
-                "status": status,
-                "verdict": verdict,
-                "search": search,
-                "query": query,
-                "order": order,
-                "limit": limit,
-                "offset": offset,
-                "sparkline": sparkline,
-            }
-        )
+        return self._source.runs(replace(wanted or RunQuery(), **filters))
 
-    def runs(
-        self,
-        query: str | None = None,
-        *,
-        project: str | None = None,
-        group: str | None = None,
-        status: str | None = None,
-        verdict: str | None = None,
-        order: str = "-created",
-        limit: int = 100,
-    ) -> list[RunView]:
+    def runs(self, query: str | None = None, /, **filters: Unpack[RunFilters]) -> list[RunView]:
         """Runs as views.
 
         Args:
             query: such as `status = "running" and val.best < 0.3 order by val.best`; see `docs/store.md`.
-            project: as in `runs_page`, like the rest.
+            **filters: as in `runs_page`.
 
         Raises:
             WireError: the query cannot be read; the message points at the character.
             MonitorError: the server or the store cannot be read.
         """
-        page = self.runs_page(
-            project=project, group=group, status=status, verdict=verdict, query=query, order=order, limit=limit
-        )
+        page = self.runs_page(RunQuery(query=query), **filters)
         return [RunView(self._source, info) for info in page.items]
+
+    def view(self, info: RunInfo) -> RunView:
+        """A view of a run that was read already; asks for nothing."""
+        return RunView(self._source, info)
+
+    def snapshot(self, ref: str) -> RunSnapshot:
+        """A run with its series, findings and checkpoints, read at one moment.
+
+        Args:
+            ref: as in `run`.
+
+        Raises:
+            RunNotFound: there is none.
+        """
+        return self._source.snapshot(ref)
+
+    def curves(
+        self,
+        wanted: Sequence[CurveOf],
+        *,
+        width: int = 2000,
+        x: XAxis = "step",
+        lo: float | None = None,
+        hi: float | None = None,
+    ) -> tuple[Curve, ...]:
+        """Several series, of one run or of many, reduced to what a screen shows, in the order of `wanted`.
+
+        Args:
+            wanted: the series, each with its smoothing.
+            width: pixels that each is drawn on, and so on as in `RunView.curve`.
+
+        Raises:
+            RunNotFound: there is no such run.
+            SeriesNotFound: a run has no such series.
+        """
+        return self._source.curves(wanted, {"x": x, "lo": lo, "hi": hi, "width": width})
 
     def run(self, ref: str) -> RunView:
         """One run.
@@ -303,6 +311,26 @@ class RunView:
         """
         return self._source.curve(self.id, key, {"x": x, "lo": lo, "hi": hi, "width": width, "smoothing": smoothing})
 
+    def positions(self, keys: Sequence[str], steps: Sequence[int], *, x: XAxis) -> tuple[float | None, ...]:
+        """Where steps stand on an axis.
+
+        Args:
+            keys: series that are asked one after the other, until one has a point at the step.
+            steps: any.
+            x: the axis, as in `curve`.
+
+        Returns:
+            An x for each step; None where no series has a point there, or the point no epoch.
+
+        Raises:
+            SeriesNotFound: the run has no such series.
+        """
+        known = [step for step in dict.fromkeys(steps) if -(2**63) <= step < 2**63]
+        if not keys or not known:
+            return (None,) * len(steps)
+        found = dict(zip(known, self._source.positions(self.id, keys, known, x), strict=True))
+        return tuple(found.get(step) for step in steps)
+
     def findings(self) -> tuple[Finding, ...]:
         """What the rules found, firing and resolved."""
         return self._source.findings(self.id)
@@ -318,6 +346,16 @@ class RunView:
     def events(self) -> tuple[Event, ...]:
         """What happened in the run besides points, in order."""
         return self._source.events(self.id)
+
+    def output(self, search: str | None = None, *, after: int = -1, limit: int = 1000) -> tuple[Output, ...]:
+        """What the training wrote to its standard output and error, where that was captured, and logged as text.
+
+        Args:
+            search: only pieces that hold this text, in any case of its letters.
+            after: only pieces behind this one, by its id; negative: the last ones.
+            limit: pieces, at most.
+        """
+        return self._source.output(self.id, search, after, limit)
 
     def request_stop(self, who: str) -> None:
         """Ask the loop to stop; it hears of it with its next batch or heartbeat.

@@ -63,7 +63,9 @@ _SMOOTH: Final = frozenset(
     {"avg", "average", "averaged", "running", "moving", "smoothed", "smooth", "smoothing", "ema"}
 )
 _GRAD: Final = frozenset({"norm", "total", "global", "overall", "l2", "mean", "avg", "all", "model", "before", "after"})
-_OF_METRICS: Final = frozenset(w.GOALS) | w.EPISODES | w.ERROR_WORDS | {"score", "balanced", "top", "k", "weighted"}
+_OF_METRICS: Final = (
+    frozenset(w.GOALS) | w.EPISODES | w.ERROR_WORDS | w.FACTORS | {"score", "balanced", "top", "k", "weighted"}
+)
 
 
 @lru_cache(maxsize=8192)
@@ -88,7 +90,7 @@ def name_of(key: str) -> Name:
         rest=_rest(words, what),
         total=bool(known & w.TOTAL),
         averaged=_averaged(known),
-        derived=bool(known & w.DERIVED),
+        derived=bool(known & w.DERIVED) or (what is not What.METRIC and bool(known & w.FACTORS)),
         rising=False if what in (What.LOSS, What.ERROR, What.BARE) else rises(key),
     )
 

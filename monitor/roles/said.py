@@ -59,7 +59,7 @@ class Said:
         for option in NAMED if self.strict else ():
             wanted = getattr(self, option)
             if wanted is not None and find(wanted, names) is None:
-                raise SettingsError(f"--{option} {wanted}", "is no column of it", nearest(wanted, names))
+                raise SettingsError(f"--{option} {wanted}", "is not a column or series of it", nearest(wanted, names))
 
     def to_dict(self) -> dict[str, str]:
         """As `said_of` reads it, without what concerns files alone."""

@@ -56,18 +56,15 @@ PLACES: Final = frozenset({
 INDEX: Final = frozenset({"dataloader", "loader", "idx"})
 DERIVED: Final = frozenset({
     "best", "lowest", "highest", "min", "max", "minimum", "maximum", "std", "stddev", "stdev", "var", "variance", "sd",
-    "sem", "ci", "scale", "scaler", "scaled", "unscaled", "weight", "weights", "coef", "coeff", "coefficient",
+    "sem", "ci", "scale", "scaler", "scaled", "unscaled", "weight", "weights",
     "lambda", "ratio", "diff", "difference", "delta", "gap", "change", "improvement", "threshold", "target", "count",
     "num", "number", "patience", "time", "seconds", "sec", "duration", "speed", "rank", "quantile25", "quantile75",
     "start", "prev", "previous", "lr", "clip", "clipped", "weighted", "nan", "skipped", "lower", "upper", "grad",
     "ms", "memory", "mem", "bytes", "flops", "norm", "p50", "p95", "p99",
 })  # fmt: skip
 """What is worked out of a quantity, or stands beside it: a best so far is no curve of it."""
-COUNTERS: Final = frozenset({
-    "step", "steps", "epoch", "epochs", "iter", "iters", "iteration", "iterations", "batch", "batches", "update",
-    "updates", "round", "rounds", "time", "timestamp", "date", "wall", "elapsed", "eta", "runtime", "seconds",
-    "samples", "tokens", "examples", "flos", "fps", "throughput", "speed", "memory", "gpu", "timesteps", "episodes",
-})  # fmt: skip
+FACTORS: Final = frozenset({"coef", "coeff", "coefficient"})
+"""What a loss is multiplied with; of a metric it is the name, as in `dice_coef`."""
 GAME: Final = frozenset({
     "critic", "generator", "discriminator", "disc", "discr", "gan", "wgan", "adv", "adversarial", "adversary", "actor",
     "policy", "ppo", "vf", "qf", "sac", "td3", "netd", "netg", "minimax",
@@ -94,7 +91,8 @@ FALLING_GOALS: Final = frozenset({"wer", "cer", "ter", "mer", "wil", "fid", "kid
 
 _CUT: Final = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*|\d+|[^\W\d_]+")
 _ACRONYMS: Final = re.compile(
-    r"mAP|m[_-]?IoU|IoU|cross[ _-]?entropy|log[ _-]?loss|f1|r\^?2|R²|learning[ _.\/-]?rate|hold[ _-]?out|held[ _-]?out",
+    r"mAP|m[_-]?IoU|IoU|cross[ _-]?entropy|(?<![a-z])log[ _-]?loss|f1|r\^?2|R²|learning[ _.\/-]?rate|"
+    r"hold[ _-]?out|held[ _-]?out",
     re.IGNORECASE,
 )
 _KNOWN: Final = frozenset().union(

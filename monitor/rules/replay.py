@@ -50,7 +50,9 @@ def diagnose(
     keeps its place in its own series: the curve was resumed there.
 
     Args:
-        train, val, grad_norm, lr: (n, 2) arrays or sequences of (step, value); NaN and infinities as logged.
+        train, val, grad_norm, lr: (n, 2) arrays or sequences of (step, value); or n values alone, whose steps are
+            their places from 0 on, or the index of a pandas Series. A DataFrame of one column is its Series, one of two
+            is steps and values. NaN and infinities as logged.
         loss: the loss function, one of `monitor.losses` or a mapping with `chance_level` and `floor`.
         parts: of a composite loss, by their names with or without `loss/`, as logged: before their weights.
         weights: what each part is multiplied with in the total: a number, or (step, weight) wherever it changes; 1
@@ -145,12 +147,27 @@ def _attempts(steps: Floats) -> tuple[Floats, Floats]:
 
 
 def _array(role: str, data: Series) -> Floats:
+    fix = "give values, (step, value) pairs, or an (n, 2) array of both"
     try:
         array = np.asarray(data, dtype=float)
+        if array.size == 0:
+            return np.empty((0, 2))
+        if array.ndim == 2 and array.shape[1] == 1:
+            array = array[:, 0]
+        if array.ndim == 1:
+            return np.column_stack([_index(data, len(array)), array])
     except (TypeError, ValueError) as bad:
-        raise RulesError(f"{role} series", f"cannot be read as numbers ({bad})", "give (step, value) pairs") from bad
-    if array.size == 0:
-        return np.empty((0, 2))
+        raise RulesError(f"{role} series", f"cannot be read as numbers ({bad})", fix) from bad
     if array.ndim != 2 or array.shape[1] != 2:
-        raise RulesError(f"{role} series", f"has shape {array.shape}", "give an (n, 2) array of (step, value)")
+        raise RulesError(f"{role} series", f"has shape {array.shape}", fix)
     return array
+
+
+def _index(data: object, length: int) -> Floats:
+    """The steps of values that come without: a numeric index of pandas, else their places."""
+    index = getattr(data, "index", None)
+    if index is not None and not callable(index):
+        labels = np.asarray(index)
+        if labels.dtype.kind in "iuf" and labels.shape == (length,):
+            return labels.astype(float)
+    return np.arange(length, dtype=float)

@@ -22,6 +22,7 @@ class DisabledRun(Run):
         self._start: Mapping[str, object] = {}
         self._loss_known = True
         self._notices = Notices(name)
+        self._tees = ()
 
     def log(self, *_: object, **__: object) -> None:
         """Do nothing."""

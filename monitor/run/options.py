@@ -6,13 +6,13 @@ import os
 import re
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Literal, Protocol, runtime_checkable
 
 from monitor.captures import captures
 from monitor.errors import LossError, SettingsError
-from monitor.limits import MAX_ITEMS, MAX_NAME, label, shown, text
+from monitor.limits import MAX_ITEMS, MAX_NAME, label, members, shown, text
 from monitor.roles import said_of
 
 Mode = Literal["auto", "embedded", "server", "offline", "disabled"]
@@ -103,12 +103,9 @@ def config_of(value: object) -> Mapping[object, object]:
 def _members(value: object) -> object:
     if value is None:
         return {}
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name, None) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return value
-    if isinstance(value, HasDict):
-        return value.to_dict()
+    found = value if isinstance(value, Mapping) else members(value)
+    if isinstance(found, Mapping):
+        return found
     return vars(value) if hasattr(value, "__dict__") and not callable(value) else value
 
 

@@ -19,6 +19,7 @@ from monitor.journal.notices import LOGGER, Notices
 from monitor.limits import shown, text
 from monitor.run import lifetime, options
 from monitor.run.endings import ending, error_line
+from monitor.run.output import Tee
 from monitor.run.secrets import hidden
 from monitor.run.values import SeriesTaken, article, flatten, nanoseconds, number, plain
 from monitor.run.writer import Writer
@@ -77,6 +78,8 @@ class Run:
         self._series = SeriesTaken()
         self._capture: threading.Thread | None = None
         self._ending: tuple[str, str | None] | None = None
+        self._tees: tuple[Tee, ...] = ()
+        self._exit_code: int | None = None
         self._writer: Writer | None = self._write(self._start)
         self._journal = self._writer.journal
         lifetime.begin(self)
@@ -172,9 +175,13 @@ class Run:
 
         Args:
             step: the step it was saved at.
-            path: where it is.
+            path: where it is; one that was saved at the same path before is no longer listed.
         """
         self._event("checkpoint", {"step": step, "path": path})
+
+    def checkpoint_deleted(self, path: str | os.PathLike[str]) -> None:
+        """Note that a checkpoint is gone, as when a framework keeps the best few only; it is no longer listed."""
+        self._event("checkpoint", {"path": path, "deleted": True})
 
     def alert(self, title: str, body: str = "", severity: Literal["critical", "warning", "info"] = "warning") -> None:
         """Tell whoever listens to the run's alerts.
@@ -185,6 +192,21 @@ class Run:
             severity: how much it matters.
         """
         self._event("alert", {"title": title, "body": body, "severity": severity})
+
+    def log_text(self, text: object, step: int | None = None) -> None:
+        """Keep a text with the run, such as a sample that a model wrote; it is shown with the run's output.
+
+        Args:
+            text: any text; the newest 16 million characters of a run are kept.
+            step: the step it belongs to.
+        """
+
+        def write() -> None:
+            whole = limits.text(text)
+            for at in range(0, len(whole), limits.MAX_TEXT):
+                self._event("output", {"stream": "text", "step": step, "text": whole[at : at + limits.MAX_TEXT]})
+
+        self._quietly("log_text()", write)
 
     def update_config(self, config: object) -> None:
         """Add to the run's configuration; values given before are replaced."""
@@ -239,6 +261,7 @@ class Run:
             return
         if self._ending is not None:
             status, error = self._ending
+        self._keep_output(False)
         if self._capture is not None:  # a run that ends at once still says where it ran
             self._capture.join(_CAPTURE_S)
         with self._lock:
@@ -258,8 +281,13 @@ class Run:
         last: dict[str, object] = {"status": status, "error": error}
         if status == "stopped" and self.stop_reason:
             last["reason"] = self.stop_reason
+        if self._exit_code is not None:
+            last["exit_code"] = self._exit_code
         try:
-            writer.finish(None if joined else self._valid("finish", last), self._settings.finish_timeout_s)
+            writer.finish(
+                None if joined and self._exit_code is None else self._valid("finish", last),
+                self._settings.finish_timeout_s,
+            )
         except Exception as problem:  # the loop is done; what is in the journal stays there
             LOGGER.warning("run %s: could not be closed: %s", self.name, problem)
 
@@ -323,6 +351,17 @@ class Run:
         if waiting and slot is not None:
             writer.devices.add(slot, list(kept.values()))
             writer.keeper.hurry()
+
+    def _keep_output(self, wanted: bool) -> None:
+        """Begin to keep a copy of what this process prints, or end it."""
+        tees, self._tees = self._tees, ()
+        for tee in tees:
+            tee.restore()
+        if wanted:
+            self._tees = tuple(Tee(stream, self._output) for stream in ("stdout", "stderr"))
+
+    def _output(self, stream: str, text: str) -> None:
+        self._event("output", {"stream": stream, "step": None, "text": text})
 
     def _log_weights(self, weights: object, step: int | None) -> None:
         def write() -> None:

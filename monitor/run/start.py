@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from monitor.errors import RunExists, RunNotFound, SettingsError, Unauthorized
 from monitor.http.address import server_of
 from monitor.journal.write.journal import MAX_STEP
-from monitor.run import lifetime, options
+from monitor.run import lifetime, options, outer
 from monitor.run.disabled import DisabledRun
 from monitor.run.endings import ending
 from monitor.run.naming import run_name
@@ -41,6 +41,7 @@ def init(
     goal: str | None = None,
     ranks: options.Ranks = "first",
     capture: options.Capture | None = None,
+    capture_output: bool | None = None,
     settings: Settings | None = None,
     sink: Sink | None = None,
 ) -> Run:
@@ -65,6 +66,7 @@ def init(
         ranks: in a distributed job, "first": only rank 0 logs, the others are silent; "all": the others join the run.
         capture: what to record of the surroundings: True, False, some of the names `git`, `command`, `packages`,
             `host`, `gpus` and `system`, or such names mapped to True or False; by default `MONITOR_CAPTURE`, or all.
+        capture_output: keep what the process prints with the run; by default `MONITOR_CAPTURE_OUTPUT`, or not.
         settings: settings to use instead of those of the environment.
         sink: where to send to instead, such as a `MemorySink` in a test.
 
@@ -87,7 +89,10 @@ def init(
     rank = options.rank_of(os.environ)
     if mode == "disabled" or (rank.number and ranks == "first"):
         return lifetime.make_current(DisabledRun(project, shown))
+    outer_run = outer.take() if sink is None else None
     ident, given = options.run_id_of(run_id, resume)
+    if outer_run is not None and not given:
+        ident = outer_run
     shown = f"run-{ident[:8]}" if known else shown
     if rank.of > 1 and ranks == "all" and not given:
         raise SettingsError("run_id", 'ranks="all" needs one run id for all ranks', "pass run_id or MONITOR_RUN_ID")
@@ -125,6 +130,8 @@ def init(
         _refused_at_once(run)
         if resume != "never" and sink is None:
             _go_on_counting(run, chosen, remote)
+    if capture_output if capture_output is not None else chosen.capture_output and outer_run is None:
+        run._keep_output(True)
     if set(chosen.capture) - {"system"}:
         run._capture = lifetime.in_background(lambda: _capture(run))
     return lifetime.make_current(run)

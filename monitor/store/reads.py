@@ -3,68 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from typing import Unpack
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
-from monitor.domain import Checkpoint, Counts, Curve, Diagnosis, Finding, Points, RunInfo, RunPage, SeriesInfo
+from monitor.domain import (
+    Checkpoint,
+    Counts,
+    Curve,
+    CurveOf,
+    Diagnosis,
+    Finding,
+    Output,
+    Points,
+    RunFilters,
+    RunInfo,
+    RunPage,
+    RunQuery,
+    RunSnapshot,
+    SeriesInfo,
+)
 from monitor.roles import Role
 from monitor.store.database import Database
 from monitor.store.points import curves, history
 from monitor.store.points.chunk_reader import PORTION
 from monitor.store.points.naming import JUDGED
+from monitor.store.points.positions import read_positions
 from monitor.store.points.series import NAMES, SeriesState
 from monitor.store.runs import rows, run_list
-from monitor.store.sql.schema import CHECKPOINTS, EVENTS, FINDINGS, RUNS, SERIES
+from monitor.store.sql.schema import CHECKPOINTS, EVENTS, FINDINGS, OUTPUT, RUNS, SERIES
 from monitor.wire import Event
 
 
 class Reads(Database):
     """The reads of a store."""
 
-    def runs(
-        self,
-        *,
-        project: str | None = None,
-        group: str | None = None,
-        status: str | Sequence[str] | None = None,
-        verdict: str | Sequence[str] | None = None,
-        search: str | None = None,
-        order: str = "-created",
-        limit: int = 100,
-        offset: int = 0,
-        sparkline: int = 0,
-        query: str | None = None,
-    ) -> RunPage:
+    def runs(self, wanted: RunQuery | None = None, **filters: Unpack[RunFilters]) -> RunPage:
         """A page of the list of runs.
 
         Args:
-            status: one status, or several.
-            verdict: one verdict, or several.
-            search: words that the name, project, group or the beginning of the id must contain.
-            order: a key of `runs.SORT_KEYS`, with `-` for the highest first; runs without a value come last.
-            limit: 0 to 1000.
-            sparkline: values of each curve to send along, 0 for none; at most 64 are kept.
-            query: in the language of `monitor.store.runs.query`; holds besides the other filters, and its order
-                comes first.
+            wanted: which runs, and how; None: the newest.
+            **filters: fields of `RunQuery` to change in it.
 
         Raises:
             QueryError: the query cannot be read; it points at the character.
             WireError: an argument cannot be used; `field` names it.
         """
         with self._read() as connection:
-            return run_list.list_runs(
-                connection,
-                project=project,
-                group=group,
-                status=status,
-                verdict=verdict,
-                search=search,
-                order=order,
-                limit=limit,
-                offset=offset,
-                sparkline=sparkline,
-                query=query,
-            )
+            return run_list.list_runs(connection, replace(wanted or RunQuery(), **filters))
 
     def run(self, ref: str) -> RunInfo:
         """A run by its id, a unique prefix of it, or a unique name.
@@ -136,10 +123,11 @@ class Reads(Database):
         """A series reduced to what a screen shows: every extreme, every gap and both ends are kept.
 
         Args:
-            x: `step`, `epoch`, `wall_time` (milliseconds since the epoch) or `relative` (seconds since the run's
-                start). lo: left end of the window, in units of x. hi: right end of the window. width: pixels, 1 to
-                100000; at most about 4 points a pixel come back. smoothing: weight of the past in an exponential
-                moving average over all points, [0, 1); 0 for none.
+            x: `step`, `epoch`, `wall_time` (milliseconds since the epoch) or `relative` (seconds since the start).
+            lo: left end of the window, in units of x.
+            hi: right end of the window.
+            width: pixels, 1 to 100000; at most about 4 points a pixel come back.
+            smoothing: weight of the past in an exponential moving average over all points, [0, 1); 0 for none.
 
         Raises:
             SeriesNotFound: the run has no such series.
@@ -148,11 +136,72 @@ class Reads(Database):
         with self._read() as connection:
             return curves.read_curve(connection, run_id, key, x=x, lo=lo, hi=hi, width=width, smoothing=smoothing)
 
+    def curves(
+        self,
+        wanted: Sequence[CurveOf],
+        *,
+        x: str = "step",
+        lo: float | None = None,
+        hi: float | None = None,
+        width: int = 2000,
+    ) -> tuple[Curve, ...]:
+        """Several series, of one run or of many, reduced to what a screen shows, in one read transaction.
+
+        Args:
+            wanted: the series, each with its smoothing.
+            x: the axis, and so on as in `curve`.
+
+        Raises:
+            RunNotFound: there is no such run, or it was deleted.
+            SeriesNotFound: a run has no such series.
+            WireError: an argument cannot be used; `field` names it.
+        """
+        with self._read() as connection:
+            ids = {ref: run_list.find_run(connection, ref).id for ref in {each.run_id for each in wanted}}
+            return tuple(
+                curves.read_curve(
+                    connection, ids[each.run_id], each.key, x=x, lo=lo, hi=hi, width=width, smoothing=each.smoothing
+                )
+                for each in wanted
+            )
+
+    def positions(self, run_id: str, keys: Sequence[str], steps: Sequence[int], *, x: str) -> tuple[float | None, ...]:
+        """Where steps stand on an axis.
+
+        Args:
+            keys: series that are asked one after the other, until one has a point at the step.
+            steps: int64.
+            x: the axis, as in `curve`.
+
+        Returns:
+            An x for each step; None where no series has a point there, or the point no epoch.
+
+        Raises:
+            SeriesNotFound: the run has no such series.
+            WireError: the axis cannot be used.
+        """
+        with self._read() as connection:
+            return read_positions(connection, run_id, keys, steps, x=x)
+
+    def snapshot(self, ref: str) -> RunSnapshot:
+        """A run by its id, a unique prefix of it, or a unique name, with all but its points and events.
+
+        Raises:
+            RunNotFound: none, or several.
+        """
+        with self._read() as connection:
+            info = run_list.find_run(connection, ref)
+            return RunSnapshot(
+                info,
+                tuple(state.info() for state in _series(connection, info.id)),
+                _findings(connection, info.id),
+                _checkpoints(connection, info.id),
+            )
+
     def findings(self, run_id: str) -> tuple[Finding, ...]:
         """What the engine found in a run, by number."""
-        query = select(*rows.FINDING_COLUMNS).where(FINDINGS.c.run_id == run_id).order_by(FINDINGS.c.number)
         with self._read() as connection:
-            return tuple(rows.finding(row) for row in connection.execute(query).mappings())
+            return _findings(connection, run_id)
 
     def counts(self, run_id: str) -> Counts:
         """How many points the engine saw, and which series it does not judge.
@@ -184,10 +233,8 @@ class Reads(Database):
 
     def checkpoints(self, run_id: str) -> tuple[Checkpoint, ...]:
         """The files that the loop saved, in the order in which it said so."""
-        columns = (CHECKPOINTS.c.step, CHECKPOINTS.c.path, CHECKPOINTS.c.time_ms)
-        query = select(*columns).where(CHECKPOINTS.c.run_id == run_id).order_by(CHECKPOINTS.c.id)
         with self._read() as connection:
-            return tuple(Checkpoint(**row) for row in connection.execute(query).mappings())
+            return _checkpoints(connection, run_id)
 
     def capture(self, run_id: str) -> Mapping[str, object]:
         """What was recorded of a run's surroundings; empty where nothing was."""
@@ -203,7 +250,45 @@ class Reads(Database):
         with self._read() as connection:
             return tuple(Event(**row) for row in connection.execute(query).mappings())
 
-    def _series(self, run_id: str) -> list[SeriesState]:
-        query = select(*(SERIES.c[name] for name in NAMES)).where(SERIES.c.run_id == run_id).order_by(SERIES.c.series)
+    def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
+        """What a training wrote, oldest first.
+
+        Args:
+            search: only pieces that hold this text, in any case of its letters.
+            after: only pieces behind this one, by its id; negative: the last ones.
+            limit: pieces, at most.
+        """
+        columns = (OUTPUT.c.id, OUTPUT.c.time_ms, OUTPUT.c.stream, OUTPUT.c.step, OUTPUT.c.position, OUTPUT.c.text)
+        query = select(*columns).where(OUTPUT.c.run_id == run_id).limit(limit)
+        if search:
+            query = query.where(OUTPUT.c.text.icontains(search, autoescape=True))
+        query = (
+            query.order_by(OUTPUT.c.id.desc()) if after < 0 else query.where(OUTPUT.c.id > after).order_by(OUTPUT.c.id)
+        )
         with self._read() as connection:
-            return [SeriesState.from_row(row) for row in connection.execute(query).mappings()]  # type: ignore[arg-type]  # keys are strings
+            found = [Output(**row) for row in connection.execute(query).mappings()]
+        return tuple(reversed(found) if after < 0 else found)
+
+    def _series(self, run_id: str) -> list[SeriesState]:
+        with self._read() as connection:
+            return _series(connection, run_id)
+
+
+def _series(connection: Connection, run_id: str) -> list[SeriesState]:
+    query = select(*(SERIES.c[name] for name in NAMES)).where(SERIES.c.run_id == run_id).order_by(SERIES.c.series)
+    found = [SeriesState.from_row(row) for row in connection.execute(query).mappings()]  # type: ignore[arg-type]  # keys are strings
+    for state in [state for state in found if state.judged]:  # the first of a role is the one that is judged
+        first = next(at for at, other in enumerate(found) if other.role == state.role)
+        found.insert(first, found.pop(next(at for at, other in enumerate(found) if other is state)))
+    return found
+
+
+def _findings(connection: Connection, run_id: str) -> tuple[Finding, ...]:
+    query = select(*rows.FINDING_COLUMNS).where(FINDINGS.c.run_id == run_id).order_by(FINDINGS.c.number)
+    return tuple(rows.finding(row) for row in connection.execute(query).mappings())
+
+
+def _checkpoints(connection: Connection, run_id: str) -> tuple[Checkpoint, ...]:
+    columns = (CHECKPOINTS.c.step, CHECKPOINTS.c.path, CHECKPOINTS.c.time_ms)
+    query = select(*columns).where(CHECKPOINTS.c.run_id == run_id).order_by(CHECKPOINTS.c.id)
+    return tuple(Checkpoint(**row) for row in connection.execute(query).mappings())

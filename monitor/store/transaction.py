@@ -21,7 +21,7 @@ from monitor.store.points import append, compact, downsampling, history, naming
 from monitor.store.points.append import Appended
 from monitor.store.runs import rows, sealed
 from monitor.store.sql.link import Answer, Link, Statement
-from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTBOX, RUNS, SERIES, TAGS, WRITERS
+from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTBOX, OUTPUT, RUNS, SERIES, TAGS, WRITERS
 from monitor.store.sql.upsert import insert_once, upsert
 from monitor.wire import Columns, Event
 
@@ -64,7 +64,20 @@ _SAVE_TAGS: Final = Statement(lambda dialect: upsert(TAGS, dialect), TAGS.c.keys
 _NEW_WRITER: Final = Statement(WRITERS.insert(), WRITERS.c.keys())
 _NEW_STATE: Final = Statement(ENGINES.insert(), ENGINES.c.keys())
 _NEW_EVENTS: Final = Statement(EVENTS.insert(), EVENTS.c.keys())
+_NEW_OUTPUT: Final = Statement(OUTPUT.insert(), OUTPUT.c.keys())
+_LAST_OUTPUT: Final = Statement(
+    select(OUTPUT.c.id, OUTPUT.c.position)
+    .where(OUTPUT.c.run_id == bindparam("run"))
+    .order_by(OUTPUT.c.id.desc())
+    .limit(1)
+)
+_OLD_OUTPUT: Final = Statement(
+    OUTPUT.delete().where(OUTPUT.c.run_id == bindparam("run"), OUTPUT.c.position <= bindparam("up_to"))
+)
 _NEW_CHECKPOINTS: Final = Statement(CHECKPOINTS.insert(), CHECKPOINTS.c.keys())
+_FORGET_CHECKPOINT: Final = Statement(
+    CHECKPOINTS.delete().where(CHECKPOINTS.c.run_id == bindparam("run"), CHECKPOINTS.c.path == bindparam("path"))
+)
 _NEW_ALERTS: Final = Statement(
     OUTBOX.insert(), ("run_id", "id", "created_ms", "dedup_key", "alert", "attempts", "next_ms")
 )
@@ -336,7 +349,7 @@ class Transaction:
         self._link.tell(_SAVE_FINDINGS, *found)
 
     def add_events(self, writer: str, events: Sequence[Event]) -> None:
-        """Keep every event as it came; a `checkpoint` also in a table of its own."""
+        """Keep every event as it came; the files that checkpoints name also in a table of their own."""
         if not events:
             return
         first = self._count("event_count") + 1
@@ -354,19 +367,33 @@ class Transaction:
             for number, event in enumerate(events, start=first)
         ]
         self._link.tell(_NEW_EVENTS, *found)
+        checkpoints = [(n, event) for n, event in enumerate(events, start=first) if event.kind == "checkpoint"]
+        newest = {str(event.data["path"]): (n, event) for n, event in checkpoints}  # a path is one file, the last one
+        for path in newest:
+            self._link.tell(_FORGET_CHECKPOINT, {**self._place, "path": path})
         saved = [
-            {
-                "run_id": self.run_id,
-                "id": number,
-                "step": event.data["step"],
-                "path": event.data["path"],
-                "time_ms": event.time_ms,
-            }
-            for number, event in enumerate(events, start=first)
-            if event.kind == "checkpoint"
+            {"run_id": self.run_id, "id": n, "step": event.data["step"], "path": path, "time_ms": event.time_ms}
+            for path, (n, event) in newest.items()
+            if not event.data.get("deleted")
         ]
         if saved:
             self._link.tell(_NEW_CHECKPOINTS, *saved)
+
+    def add_output(self, events: Sequence[Event], most: int) -> None:
+        """Keep what the training wrote; of more characters than `most`, the newest."""
+        last = self._link.ask(_LAST_OUTPUT, self._place).first() or {"id": 0, "position": 0}
+        number, position = int(str(last["id"])), int(str(last["position"]))
+        found = []
+        for event in events:
+            text = str(event.data["text"])
+            number, position = number + 1, position + len(text)
+            found.append({
+                "run_id": self.run_id, "id": number, "time_ms": event.time_ms, "stream": event.data["stream"],
+                "step": event.data["step"], "position": position, "text": text,
+            })  # fmt: skip
+        self._link.tell(_NEW_OUTPUT, *found)
+        if position > most:
+            self._link.tell(_OLD_OUTPUT, {"run": self.run_id, "up_to": position - most})
 
     def merge_tags(self, tags: Mapping[str, str]) -> None:
         """Add tags to the run, or change them."""

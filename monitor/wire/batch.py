@@ -41,11 +41,12 @@ class Event:
     """Something that happened in a run besides a point.
 
     Attributes:
-        kind: one of `limits.EVENT_KINDS`, or one that a newer client knows. `run` starts or joins a run: project, name,
-            group, config, tags, loss, resume, heartbeat_s, join (True: an extra writer of the current attempt).
-            `config` and `tags` are merged. `checkpoint`: step, path. `finish`: status, error. `warning`: name, key,
-            count, example. `capture`: what was recorded of the environment. `weights`: step, weights. `alert`: title,
-            body, severity. `loss`: loss, kept where the run has none.
+        kind: one of `limits.EVENT_KINDS`, or one that a newer client knows. `run` starts or joins a run: project,
+            name, group, config, tags, loss, resume, heartbeat_s, join (True: an extra writer of the current attempt).
+            `config` and `tags` are merged. `checkpoint`: step, path, deleted. `finish`: status, error, exit_code (of a
+            process that somebody waited for). `warning`: name, key, count, example. `capture`: what was recorded of the
+            environment. `weights`: step, weights. `alert`: title, body, severity. `loss`: loss, kept where the run
+            has none. `output`: stream, step, text.
         record: index of the event's record in the writer's journal.
         time_ms: milliseconds since the epoch.
         data: strict JSON data, as `limits.valid` makes it.

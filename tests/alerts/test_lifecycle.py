@@ -18,7 +18,7 @@ def test_a_critical_finding_that_fires_is_told_with_numbers_and_advice() -> None
     assert alert.body.splitlines() == [
         "Validation loss rose from 0.41 to 0.58 while training loss fell.",
         "What to do: Stop and go back to step 875.",
-        "Numbers: val_best = 0.412346, checks = 7.",
+        "Numbers: val_best = 0.41235, checks = 7.",
         f"Run {'ab' * 16} of project digits.",
     ]
     assert (alert.kind, alert.state, alert.severity) == ("overfitting", "firing", Severity.CRITICAL)
@@ -31,9 +31,9 @@ def test_the_resolved_message_carries_the_key_of_the_firing_one() -> None:
 
     assert resolved.dedup_key == fired.dedup_key
     assert resolved.state == "resolved"
-    assert resolved.title == "brave-otter: overfitting resolved at step 1300 (digits)"
+    assert resolved.title == "brave-otter: overfitting resolved at step 1,300 (digits)"
     assert "What to do" not in resolved.body
-    assert "It began at step 900 and ended at step 1300." in resolved.body
+    assert "It began at step 900 and ended at step 1,300." in resolved.body
 
 
 def test_a_second_finding_of_the_same_rule_has_a_key_of_its_own() -> None:

@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 from playwright.sync_api import Page, expect
 
-from dashboard import words
+from monitor.domain.formats import number
+from monitor.domain.formats import step as said
 
 from .conftest import Service, elapsed, until
 
@@ -50,7 +51,7 @@ def test_a_point_is_on_the_open_page_within_three_seconds_of_being_logged(servic
         for step in (1_234, 2_345, 3_456):
             begin = time.monotonic()
             run.log({"train/loss": 0.5}, step=step)
-            expect(page.get_by_test_id("last-step")).to_have_text(f"step {words.step(step)}")
+            expect(page.get_by_test_id("last-step")).to_have_text(f"step {said(step)}")
             until(page, drawn_to(step))
             waits.append(elapsed(begin))
     print(f"seconds from log() to the picture: {', '.join(f'{w:.2f}' for w in waits)}")
@@ -65,11 +66,11 @@ def test_the_run_page_shows_where_the_trouble_began_and_the_best_step(service: S
 
     page.goto(f"{service.dashboard}/run?id=overfits")
 
-    label = f"overfitting · {words.step(found.onset_step)} → {words.step(found.fired_step)}"
+    label = f"overfitting · {said(found.onset_step)} → {said(found.fired_step)}"
     expect(page.locator(".lm-plot .annotation-text", has_text=label)).to_be_visible(timeout=20_000)
-    star = f"best {words.number(best.best_val_loss)} · step {words.step(best.best_step)}"
+    star = f"best {number(best.best_val_loss)} · step {said(best.best_step)}"
     expect(page.locator(".lm-plot .annotation-text", has_text=star)).to_be_visible()
-    expect(page.get_by_test_id("best-step")).to_have_text(words.step(best.best_step))
+    expect(page.get_by_test_id("best-step")).to_have_text(said(best.best_step))
     card = page.get_by_test_id("finding").filter(has_text="overfitting")
     expect(card).to_contain_text(found.explanation[:60])
 
@@ -94,6 +95,45 @@ def test_zoom_survives_new_points(service: Service, page: Page) -> None:
 
         until(page, drawn_to(600))
         assert page.evaluate("document.querySelector('.lm-plot').layout.xaxis.range") == before
+
+
+LAYOUT = "document.querySelector('.lm-plot').layout"
+
+
+def test_a_drag_fits_the_loss_axis_and_stands_in_the_address(service: Service, page: Page) -> None:
+    page.goto(f"{service.dashboard}/run?id=overfits&scale=linear")
+    until(page, DRAWN, 30)
+    box = page.locator(".lm-plot .nsewdrag").first.bounding_box()
+    assert box
+    high = page.evaluate(f"{LAYOUT}.yaxis.range[1]")
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 61, steps=5)
+    page.mouse.up()
+    until(page, f"{LAYOUT}.xaxis.autorange === false && {LAYOUT}.yaxis.range[1] < {high} - 0.5")
+    page.wait_for_url(re.compile("zoom="))
+    left, right = page.evaluate(f"{LAYOUT}.xaxis.range")
+
+    page.reload()
+
+    until(page, DRAWN, 30)
+    until(page, f"Math.abs({LAYOUT}.xaxis.range[0] - {left}) < 1 && Math.abs({LAYOUT}.xaxis.range[1] - {right}) < 1")
+    until(page, f"{LAYOUT}.yaxis.range[1] < {high} - 0.5")
+    page.mouse.dblclick(box["x"] + 200, box["y"] + 80)
+    until(page, f"{LAYOUT}.xaxis.range[0] <= 0")
+    until(page, "!location.search.includes('zoom=')")
+
+
+def test_outliers_can_be_ignored_and_are_counted(service: Service, page: Page) -> None:
+    with service.run("spiky") as run:
+        for step in range(400):
+            run.log({"train/loss": 500.0 if step == 200 else 1.0 + step / 1000}, step=step)
+    page.goto(f"{service.dashboard}/run?id={run.id}&scale=linear&smooth=0")
+    until(page, DRAWN, 30)
+    until(page, f"{LAYOUT}.yaxis.range[1] > 400")
+    page.get_by_text("Ignore outliers").click()
+    until(page, f"{LAYOUT}.yaxis.range[1] < 2")
+    expect(page.locator(".lm-clipped")).to_have_text("1 clipped")
 
 
 def test_filters_are_in_the_address_and_the_back_button_restores_them(service: Service, page: Page) -> None:
@@ -121,6 +161,32 @@ def test_nothing_needs_sideways_scrolling_on_a_phone(service: Service, page: Pag
     page.locator(ready).first.wait_for()
     parts = "[...document.querySelectorAll('.lm-scroll, .stMain, body')]"
     until(page, f"{parts}.every((e) => e.scrollWidth <= e.clientWidth + 1)")  # styles may come after the rows
+
+
+def test_on_a_phone_the_chart_comes_before_its_controls_and_the_first_run_is_on_the_screen(
+    service: Service, page: Page
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{service.dashboard}/run?id=overfits")
+    until(page, DRAWN, 30)
+    chart, slider = page.locator(".lm-plot").first, page.get_by_text("Smooth the training loss")
+    chart_box, slider_box = chart.bounding_box(), slider.bounding_box()
+    assert chart_box and slider_box and chart_box["y"] < 844 and chart_box["y"] < slider_box["y"]
+    page.goto(f"{service.dashboard}/?sort=name")
+    row = page.get_by_test_id("run-row").first
+    expect(row).to_be_visible(timeout=20_000)
+    row_box = row.bounding_box()
+    assert row_box and row_box["y"] < 422
+
+
+def test_every_page_names_its_tab_and_streamlit_does_not_show_through(service: Service, page: Page) -> None:
+    for path, title in (("/", "Runs"), ("/compare", "Compare"), ("/alerts", "Alerts"), ("/run?id=learns", "learns")):
+        page.goto(f"{service.dashboard}{path}")
+        expect(page).to_have_title(f"{title} · monitor", timeout=20_000)
+    expect(page.get_by_test_id("stStatusWidget")).to_be_hidden()
+    page.get_by_test_id("stMainMenuButton").click()
+    expect(page.get_by_test_id("stMainMenuList")).to_be_visible()
+    expect(page.get_by_text("Made with")).to_be_hidden()
 
 
 def test_picked_runs_are_compared(service: Service, page: Page) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 
 import httpx
 import numpy as np
 import pytest
 
 from monitor.api import create_api
-from monitor.domain import RunInfo, RunStatus
+from monitor.api.models import RunParameters
+from monitor.domain import CurveOf, RunFilters, RunInfo, RunQuery, RunStatus
 from monitor.errors import RunNotFound, SeriesNotFound, ServerUnreachable, WireError
 from monitor.reader.api import Api, RunView
 from monitor.rules import Engine
@@ -167,3 +169,78 @@ def test_an_answer_that_is_no_history_is_told_as_such() -> None:
         pytest.raises(ServerUnreachable, match="not with points"),
     ):
         api.run("n").history("acc")
+
+
+def test_a_snapshot_is_what_its_parts_are(api: Api, run: RunView) -> None:
+    seen = api.snapshot("long")
+    assert seen.info == run.info
+    assert (seen.series, seen.findings, seen.checkpoints) == (run.series(), run.findings(), run.checkpoints())
+    assert [s.key for s in seen.main().values()] == ["val/loss"]
+    assert [s.key for s in seen.others()] == ["acc"]
+    with pytest.raises(RunNotFound, match="nobody"):
+        api.snapshot("nobody")
+
+
+def test_curves_of_one_request_are_those_of_many(api: Api, run: RunView, full: Feed) -> None:
+    wanted = [CurveOf(run.id, "acc", 0.9), CurveOf(run.id, "val/loss"), CurveOf(run.id, "acc")]
+    for x, lo, hi in (("step", None, None), ("step", 100.0, 3_500.0), ("relative", 0.1, 2.0)):
+        found = api.curves(wanted, x=x, lo=lo, hi=hi, width=300)  # type: ignore[arg-type]  # one of the axes
+        alone = [run.curve(w.key, x=x, lo=lo, hi=hi, width=300, smoothing=w.smoothing) for w in wanted]  # type: ignore[arg-type]  # as above
+        for one, other in zip(found, alone, strict=True):
+            assert (one.key, one.shown, one.total) == (other.key, other.shown, other.total)
+            np.testing.assert_array_equal(one.y, other.y)
+            np.testing.assert_array_equal(one.x, other.x)
+            assert (one.smoothed is None) == (other.smoothed is None)
+    assert api.curves([]) == ()
+    with pytest.raises(SeriesNotFound, match="nope"):
+        api.curves([CurveOf(run.id, "acc"), CurveOf(run.id, "nope")])
+    with pytest.raises(RunNotFound):
+        api.curves([CurveOf("e" * 32, "acc")], x="relative")
+
+
+def test_more_curves_than_an_address_holds_come_all_the_same(api: Api, run: RunView) -> None:
+    wanted = [CurveOf(run.id, "val/loss", i / 1000) for i in range(700)]
+    assert [c.total for c in api.curves(wanted, width=10)] == [2] * 700
+
+
+def test_positions_are_where_the_points_stand(api: Api, run: RunView) -> None:
+    points = run.history("acc")
+    steps = [0, 7, 3_999, 4_050, 5_000, 10**12, 2**70, 7]
+    at = run.positions(["val/loss", "acc"], steps, x="wall_time")
+    assert at[0] == points.times[0] and at[1] == at[7] == points.times[7]
+    assert at[3] == NOW_MS + 50  # of the second attempt
+    assert at[4] is None  # which went back, so that the first one's later points are not on the curve
+    assert at[5] is None and at[6] is None
+    assert run.positions(["val/loss", "acc"], [1], x="wall_time") == (float(run.history("val/loss").times[0]),)
+    assert run.positions(["acc"], [0, 7, 4_050], x="epoch") == (0.0, 0.07, None)  # it logged no epoch again
+    created = run.info.created_ms
+    assert run.positions(["acc"], [7], x="relative") == ((NOW_MS + 7 - created) / 1000,)
+    assert run.positions(["acc"], list(range(4_100)), x="step") == tuple(map(float, range(4_100)))
+    assert run.positions([], [1], x="step") == (None,)
+    with pytest.raises(SeriesNotFound, match="nope"):
+        run.positions(["nope"], [1], x="step")
+
+
+def test_a_list_is_asked_for_with_one_set_of_filters(api: Api) -> None:
+    assert (
+        set(RunFilters.__annotations__) == {field.name for field in fields(RunQuery)} == set(RunParameters.model_fields)
+    )
+    assert api.runs_page(RunQuery(project="reads")).total == 1
+    assert api.runs_page(RunQuery(project="reads"), project="else").items[0].name == "other"
+    assert api.runs_page(status=("running", "lost"), order="name").total == 2
+    assert api.runs_page(status=("lost", "failed")).total == 0
+    assert api.runs_page(verdict=(api.run("long").info.verdict, "nan"), search="lon").total == 1
+
+
+def test_a_view_of_a_known_run_asks_for_nothing(api: Api, run: RunView) -> None:
+    assert api.view(run.info).history("val/loss").values.tolist() == [0.5, 0.25]
+
+
+def test_a_list_tells_the_values_that_a_query_sorts_by(api: Api, full: Feed) -> None:
+    for i, config in enumerate(({"lr": 0.25}, {"lr": 3}, {})):
+        Feed(full.store, run_id=f"{i}" * 32).start(name=f"r{i}", project="sorted", config=config)
+    page = api.runs_page(query="order by config.lr desc", project="sorted")
+    assert [page.sorted_by[run.id] for run in page.items] == [3, 0.25, None]
+    assert api.runs_page(project="sorted").sorted_by == {}
+    long = api.runs_page(query='order by metric."val/loss".last', project="reads")
+    assert long.sorted_by == {long.items[0].id: 0.25}

@@ -292,6 +292,26 @@ def test_events_change_the_run_and_are_kept(feed: Feed) -> None:
     assert [e.record for e in events] == list(range(9))
 
 
+def test_a_checkpoint_is_listed_once_and_until_it_is_deleted(feed: Feed) -> None:
+    def listed() -> list[tuple[int, str]]:
+        return [(found.step, found.path) for found in feed.store.checkpoints(feed.run_id)]
+
+    for step in (1, 2):
+        feed.event("checkpoint", step=step, path=f"{step}.pt")
+        feed.event("checkpoint", step=step, path="last.pt")
+    assert listed() == [(1, "1.pt"), (2, "2.pt"), (2, "last.pt")]
+    feed.event("checkpoint", path="1.pt", deleted=True)
+    feed.event("checkpoint", path="never.pt", deleted=True)
+    assert listed() == [(2, "2.pt"), (2, "last.pt")]
+    data = ({"step": 3, "path": "1.pt"}, {"path": "1.pt", "deleted": True}, {"path": "2.pt", "deleted": True})
+    again = (*data, {"step": 4, "path": "1.pt"})
+    events = tuple(
+        Event(kind="checkpoint", record=feed.acked + i, time_ms=NOW_MS, data=each) for i, each in enumerate(again)
+    )
+    feed.send(Batch(run_id=feed.run_id, writer="w", first=feed.acked, count=4, events=events))
+    assert listed() == [(2, "last.pt"), (4, "1.pt")]
+
+
 def test_an_alert_of_the_loop_goes_to_the_outbox(feed: Feed) -> None:
     feed.event("alert", title="GPU is hot", body="95 °C", severity="critical")
     (delivery,) = feed.store.alerts()

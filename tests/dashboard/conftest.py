@@ -13,17 +13,17 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard.axes import Look
-from dashboard.data import Snapshot
-from dashboard.figure import Figure
+from dashboard.charts.axes import Look
+from dashboard.charts.figure import Figure
 from dashboard.theme import palette
-from monitor.domain import Curve, Finding, FindingState, RunInfo, RunStatus, SeriesInfo, Severity
+from monitor.domain import Curve, Finding, FindingState, RunInfo, RunSnapshot, RunStatus, SeriesInfo, Severity
 from monitor.roles import role_of
 from monitor.store import Store
 
 from ..conftest import Feed
 
-MAIN = Path(__file__).parents[2] / "dashboard" / "main.py"
+MAIN = Path(__file__).parents[2] / "dashboard" / "pages" / "main.py"
+PAGES = {"run": "run_page.py", "compare": "comparison.py", "losses": "losses_page.py", "alerts": "alerts.py"}
 Show = Callable[..., str]
 NOW_MS = 1_764_000_000_000
 LOOK = Look(palette=palette("light"), revision="r")
@@ -58,14 +58,14 @@ def a_run(**more: object) -> RunInfo:
     return replace(made, **more)  # type: ignore[arg-type]  # passed on
 
 
-def snapshot(keys: Sequence[str] = ("train/loss", "val/loss"), **more: object) -> Snapshot:
+def snapshot(keys: Sequence[str] = ("train/loss", "val/loss"), **more: object) -> RunSnapshot:
     """A run with these series."""
     series = tuple(
         SeriesInfo(key=k, role=role_of(k), count=10, last_step=9, last=0.5, min=0.25, min_step=7) for k in keys
     )
     findings = more.pop("findings", ())
     assert isinstance(findings, tuple)
-    return Snapshot(a_run(**more), series, findings, ())
+    return RunSnapshot(a_run(**more), series, findings, ())
 
 
 def checked(figure: Figure) -> go.Figure:
@@ -110,7 +110,7 @@ def show(embedded: Store) -> Show:
         app = AppTest.from_file(str(MAIN), default_timeout=30)
         if view:
             app.run()
-            app.switch_page(f"views/{view}.py")
+            app.switch_page(PAGES[view])
         for name, value in query.items():
             app.query_params[name] = value
         app.run()

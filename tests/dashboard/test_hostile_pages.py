@@ -12,12 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import charts, live, side_by_side, words
-from dashboard.axes import AXES, Look
-from dashboard.charts import Story
-from dashboard.figure import Figure
+from dashboard import live
+from dashboard.charts import loss, overlay
+from dashboard.charts.axes import AXES, Look
+from dashboard.charts.captions import captions
+from dashboard.charts.figure import Figure
+from dashboard.charts.loss import Story
+from dashboard.markup import comparison
 from dashboard.theme import palette
 from monitor.domain import inert
+from monitor.domain.formats import clock
 from monitor.store import Store
 
 from .conftest import MAIN, Show, curve, finding, logged
@@ -81,8 +85,8 @@ def test_whatever_the_times_are_the_pages_are_drawn(embedded: Store, show: Show,
 
 
 def test_a_moment_beyond_the_calendar_is_told_in_milliseconds() -> None:
-    assert words.clock(2**62) == "4,611,686,018,427,387,904 ms"
-    assert words.clock(-(2**62)) == "-4,611,686,018,427,387,904 ms"
+    assert clock(2**62) == "4,611,686,018,427,387,904 ms"
+    assert clock(-(2**62)) == "-4,611,686,018,427,387,904 ms"
 
 
 def test_a_hundred_and_more_runs_are_compared(embedded: Store, show: Show) -> None:
@@ -96,7 +100,7 @@ def test_a_hundred_and_more_runs_are_compared(embedded: Store, show: Show) -> No
     assert figure["layout"]["legend"]["orientation"] == "v"
     assert "1 of 2 keys differ" in body
     looks = {(t["line"]["color"], t["line"]["dash"]) for t in figure["data"]}
-    assert len(looks) == 8 * len(charts.DASHES)
+    assert len(looks) == 8 * len(overlay.DASHES)
 
 
 def test_the_chooser_finds_runs_beyond_those_that_it_shows(embedded: Store) -> None:
@@ -105,7 +109,7 @@ def test_the_chooser_finds_runs_beyond_those_that_it_shows(embedded: Store) -> N
         logged(embedded, f"new-{i}", [])
     app = AppTest.from_file(str(MAIN), default_timeout=30)
     app.run()
-    app.switch_page("views/compare.py")
+    app.switch_page("comparison.py")
     app.run()
     assert "the-old-one · p" not in app.multiselect(key="picked_runs").options
     app.text_input(key="find").set_value("the-old").run()
@@ -122,9 +126,9 @@ def test_the_chooser_finds_runs_beyond_those_that_it_shows(embedded: Store) -> N
 
 def test_long_names_stay_apart_where_they_are_cut() -> None:
     names = ["x" * 200 + end for end in "AB"]
-    assert len({charts.middle_cut(name) for name in names}) == 2
-    assert all(len(charts.middle_cut(name)) <= 36 for name in names)
-    assert side_by_side.MANY == charts.FEW
+    assert len({overlay.middle_cut(name) for name in names}) == 2
+    assert all(len(overlay.middle_cut(name)) <= 36 for name in names)
+    assert comparison.MANY == overlay.FEW
 
 
 @given(st.text(max_size=300))
@@ -157,9 +161,9 @@ def test_any_numbers_can_be_drawn_on_every_axis(points: list[tuple[float, float]
     drawn = curve(ys, x=xs)
     story = Story(findings=(finding(onset_step=step, fired_step=step),), verdict="overfitting")
     for figure in (
-        charts.loss_figure(drawn, None, story, look),
-        charts.small_figure(drawn, look, title="t"),
-        charts.overlay_figure([("a", drawn), ("b", drawn)], look, title="t"),
+        loss.loss_figure(drawn, None, story, look),
+        overlay.small_figure(drawn, look, title="t"),
+        overlay.overlay_figure([("a", drawn), ("b", drawn)], look, title="t"),
     ):
         figure.to_json()
-    charts.captions([("a", drawn)], "log")
+    captions([("a", drawn)], "log")

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import knowledge, measuring, profile_figure
+from dashboard import measuring
+from dashboard.charts import profile
+from dashboard.markup import losses_page
 from monitor import losses
 from monitor.errors import LossError
 from monitor.losses import LossProfile, LossSpec
@@ -22,31 +24,31 @@ def huber() -> LossProfile:
 
 
 def test_a_profiles_picture_has_the_loss_its_slope_and_its_kinks(huber: LossProfile) -> None:
-    figure = checked(profile_figure.profile_figure(huber, LOOK))
+    figure = checked(profile.profile_figure(huber, LOOK))
     loss, slope = figure.data[0], figure.data[1]
     assert np.interp(2.0, loss.x, loss.y) == pytest.approx(1.5)
     assert np.interp([-4.0, 0.5, 4.0], slope.x, slope.y) == pytest.approx([-1, 0.5, 1], abs=0.05)
     assert slope.yaxis == "y3"
     assert not [t for t in figure.data if t.name == "kink"]
-    absolute = checked(profile_figure.profile_figure(measuring.named("mae")[0], LOOK))
+    absolute = checked(profile.profile_figure(measuring.named("mae")[0], LOOK))
     assert [list(t.x) for t in absolute.data if t.name == "kink"] == [[0.0]]
 
 
 def test_a_steep_loss_is_cut_and_the_caption_says_how_far_it_goes() -> None:
     squared = measuring.named("mse")[0]
-    figure = checked(profile_figure.profile_figure(squared, LOOK))
+    figure = checked(profile.profile_figure(squared, LOOK))
     assert figure.layout.yaxis.range[1] < 25
-    assert any("it goes on to 25" in said for said in profile_figure.captions(squared))
+    assert any("it goes on to 25" in said for said in profile.captions(squared))
 
 
 @given(st.lists(st.lists(st.floats(-1e6, 1e6), max_size=5), max_size=3))
 def test_limits_are_a_range_for_whatever_was_measured(values: list[list[float]]) -> None:
-    low, high = profile_figure.limits(values)
-    assert low < high or not any(-profile_figure.STEEP < v < profile_figure.STEEP for part in values for v in part)
+    low, high = profile.limits(values)
+    assert low < high or not any(-profile.STEEP < v < profile.STEEP for part in values for v in part)
 
 
 def test_the_table_and_the_sentences_are_those_of_the_profile(huber: LossProfile) -> None:
-    body = knowledge.profile(huber) + knowledge.sentences(huber)
+    body = losses_page.profile(huber) + losses_page.sentences(huber)
     assert "quadratic for small errors, then linear" in body
     assert "The gradient stays within 1." in body
 
@@ -61,7 +63,7 @@ def test_every_kind_of_specification_has_its_levels_shown(kind: str) -> None:
         spec = losses.parse(written)
     except LossError:
         pytest.fail(f"{kind} needs parameters to be shown here")
-    body = knowledge.levels(spec)
+    body = losses_page.levels(spec)
     assert "chance level" in body
     assert "not known from these parameters" in body or spec.chance_level is not None
 
@@ -76,12 +78,12 @@ def test_every_kind_of_specification_has_its_levels_shown(kind: str) -> None:
     ],
 )
 def test_a_logged_value_is_judged(spec: LossSpec, value: float, said: str) -> None:
-    assert said in knowledge.judged(spec, value)
+    assert said in losses_page.judged(spec, value)
 
 
 def test_advice_has_a_card_for_every_candidate_with_its_reasons() -> None:
     found = measuring.advised("regression", None, 1.0, True, 0.0, False)
-    body = knowledge.advice(found)
+    body = losses_page.advice(found)
     assert body.count('data-testid="candidate"') == len(found.candidates)
     assert body.index("1. ") < body.index("2. ")
     assert "moves the best constant" in body
@@ -90,7 +92,7 @@ def test_advice_has_a_card_for_every_candidate_with_its_reasons() -> None:
 
 def test_what_is_named_by_users_is_escaped() -> None:
     nasty = losses.Custom("<script>", chance_level=1.0, floor=0.0)
-    assert "<script" not in knowledge.levels(nasty) + knowledge.judged(nasty, -1.0)
+    assert "<script" not in losses_page.levels(nasty) + losses_page.judged(nasty, -1.0)
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "log_cosh", "HuberLoss", "CrossEntropyLoss"])

@@ -10,12 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import charts, listing, markup, sheet, side_by_side, words
+from dashboard.charts.captions import forecast_caption
 from dashboard.data import Overview
+from dashboard.markup import alerts, comparison, pieces, run_list, run_page
 from monitor.domain import (
     SET_ASIDE,
     Action,
+    Alert,
     Counter,
+    Delivery,
     FindingState,
     Forecast,
     Patience,
@@ -25,6 +28,7 @@ from monitor.domain import (
     RunStatus,
     Severity,
 )
+from monitor.roles import Role
 from monitor.store import Store
 
 from .conftest import NOW_MS, Show, a_run, finding, logged, snapshot
@@ -43,44 +47,44 @@ def test_what_users_wrote_is_escaped_everywhere() -> None:
     page = RunPage(items=(run,), total=1)
 
     pages = (
-        listing.runs_table(page, (), NOW_MS),
-        listing.attention_strip((run,), NOW_MS),
-        sheet.header(seen, NOW_MS, words.UTC),
-        sheet.findings(seen),
-        sheet.config(run),
-        sheet.tags(run),
-        sheet.series(seen),
-        markup.banner(run.recommendation, live=True),
-        side_by_side.results([seen], NOW_MS),
-        side_by_side.differences([run, a_run()]),
+        run_list.runs_table(page, (), NOW_MS),
+        run_list.attention_strip((run,), NOW_MS),
+        run_page.header(seen, NOW_MS, UTC),
+        run_page.findings(seen),
+        run_page.config(run),
+        run_page.tags(run),
+        run_page.series(seen),
+        pieces.banner(run.recommendation, live=True),
+        comparison.results([seen], NOW_MS),
+        comparison.differences([run, a_run()]),
     )
 
     assert not any("<script" in body for body in pages)
 
 
 def test_a_verdicts_chip_tells_its_severity_by_a_mark_too() -> None:
-    assert "▲" in markup.chip("overfitting")
-    assert "◆" in markup.chip("oscillation")
-    assert "✓" in markup.chip("healthy")
+    assert "▲" in pieces.chip("overfitting")
+    assert "◆" in pieces.chip("oscillation")
+    assert "✓" in pieces.chip("healthy")
 
 
 @given(st.lists(st.floats(width=32), max_size=40), st.lists(st.floats(width=32), max_size=40))
 def test_a_sparkline_of_any_values_has_only_finite_coordinates_inside_its_frame(
     train: list[float], val: list[float]
 ) -> None:
-    svg = markup.sparkline(train, val, width=100, height=20)
+    svg = pieces.sparkline(train, val, width=100, height=20)
     numbers = [float(n) for path in re.findall(r' d="([^"]*)"', svg) for n in re.findall(r"-?[\d.]+(?:e-?\d+)?", path)]
     assert "nan" not in svg.partition("<path")[2]
     assert all(0 <= n <= 100 for n in numbers)
 
 
 def test_a_sparkline_has_a_gap_where_a_nan_is_and_a_dash_where_nothing_is_finite() -> None:
-    assert markup.sparkline([1, math.nan, 2, 3], []).count("M") == 2
-    assert "<svg" not in markup.sparkline([math.nan], [])
+    assert pieces.sparkline([1, math.nan, 2, 3], []).count("M") == 2
+    assert "<svg" not in pieces.sparkline([math.nan], [])
 
 
 def test_a_threshold_follows_the_number_that_it_is_held_against() -> None:
-    assert [k for k, _ in markup.sorted_evidence(finding())] == ["rise", "rise_limit", "noise"]
+    assert [k for k, _ in pieces.sorted_evidence(finding())] == ["rise", "rise_limit", "noise"]
 
 
 @given(
@@ -89,7 +93,7 @@ def test_a_threshold_follows_the_number_that_it_is_held_against() -> None:
     )
 )
 def test_sorting_evidence_loses_nothing(evidence: dict[str, int]) -> None:
-    assert dict(markup.sorted_evidence(finding(evidence=evidence))) == evidence
+    assert dict(pieces.sorted_evidence(finding(evidence=evidence))) == evidence
 
 
 def test_a_banner_says_what_to_do_with_the_numbers_it_rests_on() -> None:
@@ -98,7 +102,7 @@ def test_a_banner_says_what_to_do_with_the_numbers_it_rests_on() -> None:
         first_stop_step=1150.0, confidence=0.9,
     )  # fmt: skip
 
-    live, over = markup.banner(rec, live=True), markup.banner(rec, live=False)
+    live, over = pieces.banner(rec, live=True), pieces.banner(rec, live=False)
 
     for piece in ("It overfits.", ">875<", ">0.41<", "step 1,150", "90%"):
         assert piece in live
@@ -122,7 +126,7 @@ def test_a_banner_sets_patience_beside_the_advice_and_says_what_may_come_while_a
         ),
     )
 
-    live, over = markup.banner(rec, live=True), markup.banner(rec, live=False)
+    live, over = pieces.banner(rec, live=True), pieces.banner(rec, live=False)
 
     assert "Patience 10 would have stopped at step 340." in live and "2 of 3 checks" in live
     assert "Convergence is pending" not in live and "2 of 3 checks" not in over
@@ -139,27 +143,27 @@ def test_pending_findings_are_listed_while_a_run_lives() -> None:
         explanation="It jumped.",
     )
     told = Recommendation(pending=(may_come,))
-    page = sheet.findings(snapshot(recommendation=told))
+    page = run_page.findings(snapshot(recommendation=told))
     assert "Pending (1)" in page and "1 of 2 checks" in page and "1,200" in page and "Nothing fires now" in page
-    assert "no-findings" in sheet.findings(snapshot(recommendation=told, status=RunStatus.FINISHED))
+    assert "no-findings" in run_page.findings(snapshot(recommendation=told, status=RunStatus.FINISHED))
     likely = Recommendation(pending=(replace(may_come, likely=True),))
-    assert "likely" in sheet.findings(snapshot(recommendation=likely, status=RunStatus.STOPPED))
+    assert "likely" in run_page.findings(snapshot(recommendation=likely, status=RunStatus.STOPPED))
 
 
 def test_the_counts_say_how_many_need_a_person() -> None:
-    line = listing.counts_line(Overview(3, 120, (a_run(),)))
+    line = run_list.counts_line(Overview(3, 120, (a_run(),)))
     assert re.sub(r"<[^>]+>", " ", line).split() == ["3", "live", "1", "needs", "attention", "120", "in", "all"]
 
 
 def test_a_lost_run_asks_for_attention_with_its_last_heartbeat() -> None:
     lost = a_run(status=RunStatus.LOST, heartbeat_ms=NOW_MS - 180_000)
-    assert "Last heartbeat 3 min ago, at step 9." in listing.attention_strip((lost,), NOW_MS)
+    assert "Last heartbeat 3 min ago, at step 9." in run_list.attention_strip((lost,), NOW_MS)
 
 
 def test_clicking_a_sorted_column_again_turns_the_order_round() -> None:
     for order, other in (("name", "-name"), ("-name", "name")):
         page = RunPage(items=(a_run(),), total=1, order=order)
-        assert f'data-arg="{other}"' in listing.runs_table(page, (), NOW_MS)
+        assert f'data-arg="{other}"' in run_list.runs_table(page, (), NOW_MS)
 
 
 def test_the_order_that_a_query_asks_for_is_the_one_that_is_marked(embedded: Store) -> None:
@@ -167,39 +171,39 @@ def test_the_order_that_a_query_asks_for_is_the_one_that_is_marked(embedded: Sto
         logged(embedded, name, [loss], [loss])
     page = embedded.runs(query="val.best < 1 order by val.best desc", order="name")
     assert [run.name for run in page.items] == ["a", "b"] and page.order == "-val.best"
-    table = listing.runs_table(page, (), NOW_MS)
+    table = run_list.runs_table(page, (), NOW_MS)
     assert re.search(r'aria-sort="descending"><button[^>]*data-arg="val.best">Best loss', table)
     assert "sorted-by" not in table
-    table = listing.runs_table(embedded.runs(query="order by config.lr"), (), NOW_MS)
+    table = run_list.runs_table(embedded.runs(query="order by config.lr"), (), NOW_MS)
     assert "Sorted by config.lr, rising, as the query says." in table and 'aria-sort="ascending' not in table
 
 
 def test_a_ticked_run_is_ticked() -> None:
     page = RunPage(items=(a_run(),), total=1)
-    assert "checked" not in listing.runs_table(page, (), NOW_MS)
-    assert "checked" in listing.runs_table(page, (a_run().id,), NOW_MS)
+    assert "checked" not in run_list.runs_table(page, (), NOW_MS)
+    assert "checked" in run_list.runs_table(page, (a_run().id,), NOW_MS)
 
 
 def test_the_last_step_stands_in_a_node_of_its_own() -> None:
-    assert '<span data-testid="last-step">step 9</span>' in sheet.header(snapshot(), NOW_MS, words.UTC)
+    assert '<span data-testid="last-step">step 9</span>' in run_page.header(snapshot(), NOW_MS, UTC)
 
 
 def test_unmapped_and_unjudged_series_are_shown_as_such() -> None:
-    body = sheet.series(snapshot(("train/loss", "loss", "accuracy")))
+    body = run_page.series(snapshot(("train/loss", "loss", "tokens_seen")))
     assert "training loss, not judged" in body
     assert ">unmapped<" in body
 
 
 def test_findings_that_fire_are_cards_and_resolved_ones_are_rows() -> None:
     over = finding("spike", state=FindingState.RESOLVED, severity=Severity.WARNING, resolved_step=8.0)
-    body = sheet.findings(snapshot(findings=(over, finding())))
+    body = run_page.findings(snapshot(findings=(over, finding())))
     assert body.count('data-testid="finding"') == 1
     assert "Resolved (1)" in body
 
 
 def test_what_was_set_aside_is_counted_on_the_page() -> None:
     seen = snapshot(warnings={"late": 3, "converted": 1, "dropped": 0})
-    body = sheet.events(seen, (), words.UTC)
+    body = run_page.events(seen, (), UTC)
     assert "late" in body
     assert "converted" in body
     assert "dropped" not in body
@@ -207,7 +211,7 @@ def test_what_was_set_aside_is_counted_on_the_page() -> None:
 
 def test_each_counter_has_its_words() -> None:
     assert set(SET_ASIDE) == set(get_args(Counter))
-    body = sheet.events(snapshot(warnings=dict.fromkeys(get_args(Counter), 1) | {"another client's": 2}), (), words.UTC)
+    body = run_page.events(snapshot(warnings=dict.fromkeys(get_args(Counter), 1) | {"another client's": 2}), (), UTC)
     for meaning in SET_ASIDE.values():
         assert meaning in body
     assert "another client&#39;s" in body or "another client&#x27;s" in body
@@ -218,7 +222,7 @@ def test_only_what_differs_is_in_the_table_of_differences() -> None:
         a_run(config={"lr": 0.1, "net": {"width": 8}}),
         a_run(config={"lr": 0.1, "net": {"width": 16}, "seed": None}),
     )
-    body = side_by_side.differences([one, two])
+    body = comparison.differences([one, two])
     assert "net.width" in body
     assert "seed" in body
     assert "<code>lr</code>" not in body
@@ -226,11 +230,11 @@ def test_only_what_differs_is_in_the_table_of_differences() -> None:
 
 
 def test_a_cell_carries_its_columns_title_where_a_row_stands_as_a_block_on_a_narrow_screen() -> None:
-    wide = markup.table(("run", "<b>", "loss"), [("a", "b", "c")], numeric=(2,))
+    wide = pieces.table(("run", "<b>", "loss"), [("a", "b", "c")], numeric=(2,))
     assert 'class="lm-table lm-stack"' in wide
     assert '<td data-head="&lt;b&gt;">b</td><td class=lm-num data-head="loss">c</td>' in wide
-    assert "data-head" not in markup.table(("key", "value"), [("a", "b")])
-    assert "lm-stack" not in side_by_side.differences([a_run(config={"lr": 1}), a_run(config={"lr": 2})])
+    assert "data-head" not in pieces.table(("key", "value"), [("a", "b")])
+    assert "lm-stack" not in comparison.differences([a_run(config={"lr": 1}), a_run(config={"lr": 2})])
 
 
 def test_a_forecast_ends_at_a_whole_step() -> None:
@@ -239,13 +243,13 @@ def test_a_forecast_ends_at_a_whole_step() -> None:
         gain_high=0.2, buckets_since_best=0,
     )  # fmt: skip
     rec = Recommendation(forecast=told)
-    assert "in 388 more steps" in markup.banner(rec, live=True)
-    assert charts.forecast_caption(rec) == ("forecast: 0.39 at step 1,163, 90 % between 0.2 and 0.6",)
+    assert "in 388 more steps" in pieces.banner(rec, live=True)
+    assert forecast_caption(rec) == ("forecast: 0.39 at step 1,163, 90 % between 0.2 and 0.6",)
 
 
 def test_what_is_known_of_the_loss_is_told_key_by_key() -> None:
     known = {"name": "huber", "range": [0.0, None], "params": {"delta": 1.0, "weights": None}, "traps": []}
-    body = sheet.tags(a_run(loss=known))
+    body = run_page.tags(a_run(loss=known))
     assert "<code>loss.params.delta</code></td><td>1</td>" in body
     assert "<code>loss.range</code></td><td>0; –</td>" in body
     assert "weights" not in body
@@ -253,33 +257,33 @@ def test_what_is_known_of_the_loss_is_told_key_by_key() -> None:
 
 
 def test_a_run_that_ended_without_a_point_waits_for_none() -> None:
-    assert "No point has arrived yet" in sheet.no_curves(snapshot(()))
-    assert "No point was logged" in sheet.no_curves(snapshot((), status=RunStatus.FINISHED))
+    assert "No point has arrived yet" in run_page.no_curves(snapshot(()))
+    assert "No point was logged" in run_page.no_curves(snapshot((), status=RunStatus.FINISHED))
 
 
 def test_runs_of_the_same_name_are_told_apart() -> None:
     one, two = a_run(id="a" * 32), a_run(id="b" * 32)
-    assert side_by_side.labels([one, two, a_run(name="other")]) == ("a run aaaaaa", "a run bbbbbb", "other")
+    assert comparison.labels([one, two, a_run(name="other")]) == ("a run aaaaaa", "a run bbbbbb", "other")
 
 
 def test_losses_are_overlaid_whatever_each_run_calls_them() -> None:
     one, two = snapshot(("loss", "val_loss")), snapshot(("train/loss", "eval_loss"))
-    assert side_by_side.metrics([one, two])[:2] == ("validation loss", "training loss")
-    found = side_by_side.series_for(two, "validation loss")
+    assert comparison.metrics([one, two])[:2] == ("validation loss", "training loss")
+    found = comparison.series_for(two, "validation loss")
     assert found is not None
     assert found.key == "eval_loss"
 
 
 def test_the_chance_level_comes_from_the_runs_own_loss() -> None:
-    assert sheet.references(a_run(loss={"chance_level": 2.303, "floor": 0, "name": "CrossEntropy"})) == {
+    assert run_page.references(a_run(loss={"chance_level": 2.303, "floor": 0, "name": "CrossEntropy"})) == {
         "chance level": 2.303, "floor": 0.0,
     }  # fmt: skip
-    assert sheet.references(a_run()) == {}
+    assert run_page.references(a_run()) == {}
 
 
 def test_a_thinned_run_says_how_many_of_its_points_are_kept() -> None:
-    assert "<dd>20</dd>" in sheet.header(snapshot(), NOW_MS, UTC)
-    assert "<dd>20 of 120 kept</dd>" in sheet.header(snapshot(warnings={"thinned": 100}), NOW_MS, UTC)
+    assert "<dd>20</dd>" in run_page.header(snapshot(), NOW_MS, UTC)
+    assert "<dd>20 of 120 kept</dd>" in run_page.header(snapshot(warnings={"thinned": 100}), NOW_MS, UTC)
 
 
 def test_how_long_a_projects_runs_are_kept_stands_over_its_list(
@@ -292,3 +296,118 @@ def test_how_long_a_projects_runs_are_kept_stands_over_its_list(
     assert "Ended runs are thinned after 1 day and deleted after 30 days" in show(project="p")
     assert 'data-testid="keeping"' not in show(project="q")
     assert 'data-testid="keeping"' not in show()
+
+
+def test_a_run_without_a_loss_is_not_said_to_be_fine() -> None:
+    for seen in (snapshot(("tokens_seen",)), snapshot(("tokens_seen",), status=RunStatus.FINISHED)):
+        advice = run_page.advice(seen)
+        assert "Not judged" in advice and "lm-act-none" in advice
+        assert "o reason to stop" not in advice and "lm-act-continue" not in advice
+        assert "not judged" in run_page.header(seen, NOW_MS, UTC)
+    assert "Nothing to judge" in run_page.advice(snapshot(()))
+    assert "lm-act-none" in run_page.advice(snapshot())  # too early to tell
+    assert "lm-act-continue" in run_page.advice(snapshot(verdict="healthy"))
+
+
+def test_what_failed_is_never_green() -> None:
+    seen = snapshot(verdict="improving", status=RunStatus.FAILED)
+    page = RunPage(items=(seen.info,), total=1)
+    bodies = (
+        run_page.header(seen, NOW_MS, UTC), run_page.advice(seen), run_list.runs_table(page, (), NOW_MS),
+        comparison.results([seen], NOW_MS),
+    )  # fmt: skip
+    for body in bodies:
+        assert "lm-good" not in body and "lm-act-continue" not in body
+    assert "lm-good" in run_list.runs_table(RunPage(items=(a_run(verdict="improving"),), total=1), (), NOW_MS)
+
+
+def test_a_run_that_is_over_is_not_told_what_to_do() -> None:
+    told = Recommendation(action=Action.STOP, reason="It overfits.")
+    over = run_list.runs_table(
+        RunPage(items=(a_run(recommendation=told, status=RunStatus.FINISHED),), total=1), (), NOW_MS
+    )
+    assert "Stop was advised" in over and "</i>Stop<" not in over
+    assert "</i>Stop<" in run_list.runs_table(RunPage(items=(a_run(recommendation=told),), total=1), (), NOW_MS)
+
+
+def test_what_a_query_sorts_by_is_a_column(embedded: Store, show: Show) -> None:
+    for name, rate in (("a", 0.25), ("b", 0.125)):
+        logged(embedded, name, [1.0], config={"lr": rate})
+    logged(embedded, "c", [1.0])
+    table = run_list.runs_table(embedded.runs(query="order by config.lr"), (), NOW_MS)
+    assert ">config.lr</th>" in table
+    assert table.index(">0.125</td>") < table.index(">0.25</td>") < table.index('data-head="config.lr">–</td>')
+    assert ">0.125</td>" in show(q="order by config.lr")
+    assert "UTC" in run_list.runs_table(embedded.runs(query="order by created"), (), NOW_MS)
+
+
+def test_a_narrowed_list_says_how_many_runs_are_left(embedded: Store, show: Show) -> None:
+    for i in range(3):
+        logged(embedded, f"run {i}", [1.0], project="p")
+    assert "2 runs match these filters." in show(q='name in ("run 0", "run 1")')
+    assert "1 run matches these filters." in show(q="run 2", project="p")
+    assert 'data-testid="matches"' not in show(project="p")
+
+
+@given(st.lists(st.floats(), min_size=2, max_size=40))
+def test_a_sparkline_is_drawn_within_its_frame_whatever_the_range(values: list[float]) -> None:
+    svg = pieces.sparkline(values, ())
+    assert not re.search(r' d="[^"]*(nan|inf)', svg)
+    ys = [float(y) for y in re.findall(r"[ML][-\d.]+ ([-\d.]+)", svg)]
+    assert all(0 <= y <= 30 for y in ys)
+
+
+def test_series_are_found_by_the_words_of_their_names() -> None:
+    keys = ("layer1/Grad", "layer2/grad", "layer2/act")
+    found = run_page.matching(snapshot(keys).series, "grad LAYER2")
+    assert [s.key for s in found] == ["layer2/grad"]
+    assert len(run_page.matching(snapshot(keys).series, " ")) == 3
+
+
+def test_the_environment_has_a_tab_of_its_own(embedded: Store, show: Show) -> None:
+    feed = logged(embedded, "one", [1.0])
+    feed.event(
+        "capture", git={"commit": "abc", "dirty": True}, argv=["train.py", "--lr", "<1>"], packages={"torch": "2.1"}
+    )
+    body = show("run", id=feed.run_id, tab="Environment")
+    for piece in ("git.commit", "abc", "train.py --lr &lt;1&gt;", "Packages (1)", "torch", "2.1"):
+        assert piece in body
+    assert "git.commit" not in show("run", id=feed.run_id, tab="Events")
+
+
+def test_alerts_are_narrowed_to_what_still_fires_and_to_a_kind() -> None:
+    def message(n: int, key: str, state: str, kind: str = "lost", delivered: int | None = None) -> Delivery:
+        told = Alert(
+            run_id="0" * 32, project="p", run_name="r", kind=kind, state=state, severity=Severity.CRITICAL, title="t",
+            body="b", step=1.0, created_ms=n, dedup_key=key,
+        )  # fmt: skip
+        return Delivery(id=n, alert=told, delivered_ms=delivered)
+
+    sent = (
+        message(1, "a", "firing", delivered=5), message(2, "a", "resolved"), message(3, "a", "firing"),
+        message(4, "b", "firing", "overfitting"), message(5, "b", "resolved", "overfitting"),
+    )  # fmt: skip
+
+    def left(state: str | None = None, kind: str | None = None) -> list[int]:
+        return [d.id for d in alerts.matching(sent, state, kind)]
+
+    assert left() == [5, 4, 3, 2, 1]
+    assert left("firing") == [3, 1]
+    assert left("resolved") == [5, 2]
+    assert left("not delivered", "lost") == [3, 2]
+    assert left("firing", "overfitting") == []
+
+
+def test_a_run_that_logs_only_its_goal_is_judged_and_shows_it() -> None:
+    told = Recommendation(reason="Fine.", goal="accuracy", best_goal=0.91, best_goal_step=40.0)
+    seen = snapshot(("accuracy",), recommendation=told, verdict="healthy")
+    assert "lm-act-continue" in run_page.advice(seen) and ">0.91<" in run_page.advice(seen)
+    assert "<dt>accuracy</dt><dd>0.5</dd>" in run_page.header(seen, NOW_MS, UTC)
+    assert "goal" in run_page.series(seen)
+
+
+def test_each_role_has_its_words_and_its_place() -> None:
+    series = tuple(replace(snapshot().series[0], key=str(role), role=role) for role in Role)
+    seen = replace(snapshot(), series=series)
+    assert len(run_page.by_interest(series)) == len(Role)
+    assert run_page.series(seen)

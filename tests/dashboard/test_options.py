@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from streamlit import config
 
-from dashboard import options, theme
+from dashboard import assets, options, theme
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "dashboard"
@@ -47,6 +47,7 @@ def test_pages_read_through_the_reader_alone() -> None:
     allowed = {
         "monitor",
         "monitor.domain",
+        "monitor.domain.formats",
         "monitor.errors",
         "monitor.hosts",
         "monitor.roles",
@@ -84,7 +85,7 @@ def test_texts_and_lines_stand_out_from_the_background(colours: theme.Palette) -
 
 @pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
 def test_the_style_sheets_texts_stand_out_from_what_they_are_on(mode: int) -> None:
-    pairs = dict(re.findall(r"--lm-([a-z-]+): light-dark\(([^)]+)\)", theme.STYLE_SHEET.read_text()))
+    pairs = dict(re.findall(r"--lm-([a-z-]+): light-dark\(([^)]+)\)", assets.STYLE_SHEET.read_text()))
     colour = {name: pair.split(", ")[mode] for name, pair in pairs.items()}
     for kind in ("critical", "warning", "info", "good"):
         assert _contrast(colour[kind], colour[f"{kind}-bg"]) >= 4.5, kind

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import parts, parts_figure
+from dashboard import parts
+from dashboard.charts import parts as pictures
 from dashboard.parts import Parts, Weighting
 from monitor import losses
 from monitor.domain import Curve
@@ -77,7 +78,7 @@ def test_a_part_that_is_not_finite_leaves_a_gap_and_the_caption_counts_it() -> N
     found = made(a=[1.0, math.nan, math.inf, 1.0], b=[1.0] * 4)
     assert np.isnan(found.shares()["b"]).tolist() == [False, True, True, False]
     assert "a gap at 2 steps where a part is not finite" in parts.captions(found, PLAIN)
-    stacked = checked(parts_figure.shares_figure(found, LOOK))
+    stacked = checked(pictures.shares_figure(found, LOOK))
     assert list(trace(stacked, "b").y) == [0.5, 0.0, 0.0, 0.5]
 
 
@@ -105,7 +106,7 @@ def test_many_steps_are_compared_on_a_grid() -> None:
 
 def test_shares_are_stacked_with_the_total_below_them() -> None:
     found = made(total=curve([3.0, 2.0]), data=[2.0, 1.0], l2=[1.0, 1.0])
-    figure = checked(parts_figure.shares_figure(found, LOOK))
+    figure = checked(pictures.shares_figure(found, LOOK))
     assert trace(figure, "data").stackgroup == trace(figure, "l2").stackgroup == "parts"
     assert list(trace(figure, "l2").y) == pytest.approx([1 / 3, 0.5])
     assert trace(figure, "total").yaxis == "y3"
@@ -115,24 +116,24 @@ def test_shares_are_stacked_with_the_total_below_them() -> None:
 def test_negative_parts_are_lines_and_never_stacked() -> None:
     found = made(total=curve([1.0, 0.5]), data=[2.0, 1.0], entropy=[-1.0, -0.5])
     assert found.negative == {"entropy": 2}
-    figure = checked(parts_figure.values_figure(found, LOOK))
+    figure = checked(pictures.values_figure(found, LOOK))
     assert all(t.stackgroup is None for t in figure.data)
     assert list(trace(figure, "entropy").y) == [-1.0, -0.5]
-    positive = checked(parts_figure.values_figure(made(data=[2.0], l2=[1.0]), LOOK))
+    positive = checked(pictures.values_figure(made(data=[2.0], l2=[1.0]), LOOK))
     assert all(t.stackgroup == "parts" for t in positive.data)
 
 
 @given(st.integers(1, 20))
 def test_of_many_parts_the_smallest_are_one_and_nothing_is_lost(n: int) -> None:
     values = {f"p{i}": np.array([float(i), 1.0]) for i in range(n)}
-    shown = parts_figure.few(values)
-    assert len(shown) <= parts_figure.MOST
+    shown = pictures.few(values)
+    assert len(shown) <= pictures.MOST
     assert np.sum(list(shown.values()), axis=0) == pytest.approx(np.sum(list(values.values()), axis=0))
 
 
 def test_weights_are_drawn_as_steps() -> None:
     found = made(weights=parts.weighting([told(1, {"a": 2.0})], None), a=[1.0, 1.0])
-    figure = checked(parts_figure.weights_figure(found, LOOK))
+    figure = checked(pictures.weights_figure(found, LOOK))
     assert trace(figure, "a").line.shape == "hv"
     assert list(trace(figure, "a").y) == [1, 2]
     assert figure.layout.yaxis.type == "linear"
@@ -141,4 +142,4 @@ def test_weights_are_drawn_as_steps() -> None:
 def test_weights_of_different_sizes_are_drawn_on_a_log_axis_unless_one_is_zero() -> None:
     for small, axis in ((0.01, "log"), (0.0, "linear")):
         found = made(weights=parts.weighting([told(0, {"a": 1.0, "b": small})], None), a=[1.0], b=[1.0])
-        assert checked(parts_figure.weights_figure(found, LOOK)).layout.yaxis.type == axis
+        assert checked(pictures.weights_figure(found, LOOK)).layout.yaxis.type == axis

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import charts, listing, sheet, side_by_side, skill, words
-from dashboard.charts import Story
+from dashboard import skill
+from dashboard.charts import loss, overlay
+from dashboard.charts.loss import Story
+from dashboard.markup import comparison, pieces, run_list, run_page
 from monitor import losses
 from monitor.domain import Recommendation, RunInfo, RunPage
+from monitor.domain.formats import NOTHING
 
 from .conftest import LOOK, NOW_MS, a_run, checked, curve, notes, snapshot
 
@@ -34,7 +38,7 @@ def test_a_loss_without_both_levels_or_without_an_order_has_no_score(loss: dict[
     run = a_run(loss=loss, recommendation=BEST)
     assert not skill.comparable(run)
     assert skill.of_run(run) is None
-    assert words.NOTHING in skill.figure(run)
+    assert NOTHING in pieces.score(run)
 
 
 @given(st.lists(st.floats(width=32), min_size=1, max_size=30))
@@ -52,8 +56,8 @@ def test_a_curve_has_the_score_of_every_finite_loss_and_gaps_where_it_had_them(v
 
 def test_the_column_stands_in_the_list_only_where_a_run_on_the_page_has_a_score() -> None:
     scored, plain = a_run(loss=TEN, recommendation=BEST), a_run(recommendation=BEST)
-    with_one = listing.runs_table(RunPage(items=(plain, scored), total=2), (), NOW_MS)
-    without = listing.runs_table(RunPage(items=(plain,), total=1), (), NOW_MS)
+    with_one = run_list.runs_table(RunPage(items=(plain, scored), total=2), (), NOW_MS)
+    without = run_list.runs_table(RunPage(items=(plain,), total=1), (), NOW_MS)
     assert ">Skill</th>" in with_one
     assert ">0.900</span>" in with_one
     assert "1 - (0.23 - 0) / (2.303 - 0)" in with_one
@@ -63,17 +67,17 @@ def test_the_column_stands_in_the_list_only_where_a_run_on_the_page_has_a_score(
 
 
 def test_the_runs_head_has_the_score_with_its_formula_as_hover_text() -> None:
-    head = sheet.header(snapshot(loss=TEN, recommendation=BEST), NOW_MS, words.UTC)
+    head = run_page.header(snapshot(loss=TEN, recommendation=BEST), NOW_MS, UTC)
     assert 'data-testid="skill"' in head
     assert "1 - (loss - floor) / (chance - floor)" in head
-    assert 'data-testid="skill"' not in sheet.header(snapshot(), NOW_MS, words.UTC)
+    assert 'data-testid="skill"' not in run_page.header(snapshot(), NOW_MS, UTC)
 
 
 def test_a_chart_of_skill_has_its_star_and_its_levels_on_the_skill_axis() -> None:
     run = a_run(loss=TEN, recommendation=BEST)
-    story = skill.of_story(Story(recommendation=BEST, references=sheet.references(run)), run)
+    story = skill.of_story(Story(recommendation=BEST, references=run_page.references(run)), run)
     drawn = skill.of_curve(curve([2.5, 1.0, 0.5, 0.23]), run)
-    figure = checked(charts.loss_figure(drawn, None, story, LOOK))
+    figure = checked(loss.loss_figure(drawn, None, story, LOOK))
     assert any("best 0.9" in note for note in notes(figure))
     assert "chance level 0" in notes(figure)
     assert not any(note.startswith("floor") for note in notes(figure))  # 1 lies above the curve
@@ -82,13 +86,13 @@ def test_a_chart_of_skill_has_its_star_and_its_levels_on_the_skill_axis() -> Non
 def test_a_loss_far_above_chance_does_not_flatten_the_axis_and_the_caption_counts_it() -> None:
     run = a_run(loss=TEN)
     far = skill.of_curve(curve([800.0, 900.0, 2.0, 0.5]), run)
-    figure = charts.overlay_figure([("a", far)], LOOK, title="x")
+    figure = overlay.overlay_figure([("a", far)], LOOK, title="x")
     said = skill.limit(figure, [far])
     low, high = checked(figure).layout.yaxis.range
     assert low == pytest.approx(skill.LOWEST, abs=0.1)
     assert high > far.y.max()
     assert any("2 points below" in part for part in said)
-    near = charts.overlay_figure([("a", curve([0.1, 0.9]))], LOOK, title="x")
+    near = overlay.overlay_figure([("a", curve([0.1, 0.9]))], LOOK, title="x")
     assert len(skill.limit(near, [curve([0.1, 0.9])])) == 1
     assert checked(near).layout.yaxis.range is None
 
@@ -111,7 +115,7 @@ def test_the_best_of_compared_runs_is_told_by_skill_where_their_losses_differ(
     one: RunInfo, two: RunInfo, leader: str | None
 ) -> None:
     seen = [snapshot(**{f: getattr(run, f) for f in ("id", "name", "loss", "recommendation")}) for run in (one, two)]
-    body = side_by_side.results(seen, NOW_MS)
+    body = comparison.results(seen, NOW_MS)
     rows = [row for row in body.split("<tr>") if "★ best" in row]
     assert len(rows) == (leader is not None)
     assert leader is None or f">{leader}</a>" in rows[0]

@@ -89,14 +89,17 @@ def test_a_runs_page_shows_whatever_was_logged(
         assert said in body
 
 
-@pytest.mark.parametrize("tab", ["Findings", "More series", "Config", "Tags", "Series", "Checkpoints", "Events"])
+@pytest.mark.parametrize(
+    "tab", ["Findings", "More series", "Config", "Environment", "Tags", "Series", "Checkpoints", "Events"]
+)
 def test_every_tab_opens(embedded: Store, show: Show, tab: str) -> None:
     feed = logged(embedded, "full", [3.0, 2.0], [3.0], config={"lr": 0.1}, tags={"team": "vision"})
-    feed.log("accuracy", [0], [0.5])
+    feed.log("tokens_seen", [0], [0.5])
     feed.event("checkpoint", step=1, path="one.pt")
     feed.event("warning", name="converted", key="acc", count=2, example="'0.5'")
     wanted = {
-        "Findings": "found nothing", "More series": "accuracy (unmapped)", "Config": "<code>lr</code>",
+        "Findings": "found nothing", "Environment": "Nothing of the environment was captured.",
+         "More series": "tokens_seen (unmapped)", "Config": "<code>lr</code>",
         "Tags": "vision", "Series": "unmapped", "Checkpoints": "one.pt", "Events": "converted",
     }  # fmt: skip
     assert wanted[tab] in show("run", id=feed.run_id, tab=tab)
@@ -116,7 +119,7 @@ def test_a_run_that_is_not_there_and_a_page_without_one_say_so(show: Show) -> No
 def test_a_comparison_of_runs_with_and_without_points(embedded: Store, show: Show) -> None:
     one, two = logged(embedded, "one", [3.0, 2.0], config={"lr": 1}), logged(embedded, "two", [], config={"lr": 2})
     app = AppTest.from_file(str(MAIN), default_timeout=30).run()
-    app.switch_page("views/compare.py")
+    app.switch_page("comparison.py")
     app.query_params["run"] = [one.run_id, two.run_id]
     app.run()
     assert not app.exception
@@ -140,3 +143,11 @@ def test_alerts_wait_where_there_is_a_channel(embedded: Store, show: Show, monke
     assert "waiting" in body
     assert "These are sent to nobody." not in body
     assert "Numbers: " not in body
+
+
+def test_a_list_of_alerts_is_filtered_and_comes_in_pages(embedded: Store, show: Show) -> None:
+    for i in range(60):
+        logged(embedded, f"breaks {i}", [1.0, 0.9, 0.8, math.nan, math.nan, math.nan])
+    assert "1 to 50 of 120 alerts" in show("alerts")
+    assert "1 to 50 of 60 alerts" in show("alerts", state="firing", kind="NaN")
+    assert "No alert matches these filters." in show("alerts", state="resolved")

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import data, markup, theme, words
+from dashboard import data, theme, words
+from dashboard.markup import pieces, run_list
+from monitor.domain import formats
 from monitor.rules import RulesConfig
 
 
-@pytest.mark.parametrize("module", [words, markup, theme, data])
+@pytest.mark.parametrize("module", [words, formats, pieces, run_list, theme, data])
 def test_the_examples_in_the_docstrings_hold(module: object) -> None:
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]  # a module
 
@@ -26,7 +28,7 @@ def test_the_list_colours_a_verdict_as_its_rule_is_severe_by_default() -> None:
 
 @given(st.floats(-1e300, 1e300) | st.sampled_from([math.nan, math.inf, -math.inf]))
 def test_a_number_says_about_what_it_is(value: float) -> None:
-    said = words.number(value)
+    said = formats.number(value)
     read = float(said.replace(",", ""))
     if math.isnan(value):
         assert said == "NaN"
@@ -36,5 +38,5 @@ def test_a_number_says_about_what_it_is(value: float) -> None:
 
 @given(st.integers(0, 10**12), st.integers(0, 10**12))
 def test_a_longer_time_is_never_said_to_be_a_negative_or_an_empty_one(ms: int, more: int) -> None:
-    assert words.duration(ms)[0].isdigit()
-    assert words.ago(ms, ms + more) == "just now" or words.ago(ms, ms + more)[0].isdigit()
+    assert formats.duration(ms)[0].isdigit()
+    assert formats.ago(ms, ms + more) == "just now" or formats.ago(ms, ms + more)[0].isdigit()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from monitor.roles import Role
 from monitor.rules import diagnose
 from tests.conftest import Feed
 
@@ -19,6 +20,8 @@ def test_a_test_loss_stands_for_validation_until_there_is_one(feed: Feed) -> Non
     assert feed.store.run(feed.run_id).verdict == "overfitting"
     feed.log("val_loss", STEPS, FALLING)
     assert feed.store.run(feed.run_id).verdict != "overfitting"
+    held_out = [s.key for s in feed.store.series(feed.run_id) if s.role is Role.VAL]
+    assert held_out == ["val_loss", "test_loss"]  # readers take the first of a role for the judged one
     page = feed.store.runs(query="val.best < 0.04")
     assert [run.id for run in page.items] == [feed.run_id]
 

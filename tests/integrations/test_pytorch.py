@@ -31,7 +31,7 @@ def test_logs_loss_gradient_and_rate_of_a_real_loop(run: Run, sink: MemorySink, 
         optimizer.zero_grad()
     assert not loop.validate(torch.tensor(0.25))
     loop.save(tmp_path / "model.pt")
-    run.finish()
+    run.flush()
     assert sink.points(run.id, "train/loss") == list(enumerate(losses))
     assert sink.points(run.id, "lr/group1") == [(step, 0.01) for step in range(20)]
     assert sink.points(run.id, "val/loss") == [(19, 0.25)]
@@ -40,6 +40,14 @@ def test_logs_loss_gradient_and_rate_of_a_real_loop(run: Run, sink: MemorySink, 
     assert [value for _, value in got] == pytest.approx([norms[i] for i in (0, 5, 10, 15)], rel=1e-6)
     assert sink.events(run.id, "checkpoint")[0].data["step"] == 19
     assert torch.load(tmp_path / "model.pt")["step"] == 20
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    fresh = torch.nn.Linear(3, 1)
+    groups = [{"params": [fresh.weight]}, {"params": [fresh.bias]}]
+    again = TorchLoop(run, fresh, torch.optim.SGD(groups, lr=0.5), config={"width": 3})
+    again.load(tmp_path / "model.pt")
+    run.finish()
+    assert again.steps == 20
+    assert all(torch.equal(weights[name], value) for name, value in fresh.state_dict().items())
 
 
 def test_a_model_without_gradients_has_no_norm() -> None:

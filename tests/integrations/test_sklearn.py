@@ -34,6 +34,8 @@ def test_logs_every_batch_and_every_validation(run: Run, sink: MemorySink) -> No
     run.finish()
     assert model.score(x[300:], y[300:]) > 0.9
     assert [step for step, _ in sink.points(run.id, "train/loss")] == list(range(15))
+    told = sink.events(run.id, "config")[0].data["config"]
+    assert (told["model"]["name"], told["model"]["loss"], told["batch_size"]) == ("SGDClassifier", "log_loss", 100)  # type: ignore[index]
     assert [step for step, _ in sink.points(run.id, "val/loss")] == [2, 5, 8, 11, 14]
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import decimal
 import enum
 import json
 import math
 import os
+from collections import deque, namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -187,6 +189,66 @@ def test_a_document_takes_what_people_configure_with() -> None:
         "f": None,
     }
     assert told == []
+
+
+class Says:
+    def __init__(self, held: object) -> None:
+        self.held = held
+
+    def to_dict(self) -> object:
+        return self.held
+
+
+class Somewhere:
+    def __repr__(self) -> str:
+        return f"<Somewhere object at {id(self):#x}>"
+
+
+class Endless:
+    def to_dict(self) -> dict[str, object]:
+        return {"again": Endless()}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (Says({"r": 8, "inner": Inner()}), {"r": 8, "inner": {"lr": "NaN", "path": "/a"}}),
+        (SimpleNamespace(lr=0.1, of=SimpleNamespace(b=2)), {"lr": 0.1, "of": {"b": 2}}),
+        (argparse.Namespace(lr=0.1), {"lr": 0.1}),
+        (namedtuple("Betas", "first second")(0.9, 0.99), {"first": 0.9, "second": 0.99}),
+        (np.array([0.9, np.nan]), [0.9, "NaN"]),
+        (np.array([[2]]), [[2]]),
+        (np.array([1, "a", None], dtype=object), [1, "a", None]),
+        (torch.ones(2, requires_grad=True), [1.0, 1.0]),
+        (np.datetime64("2020-01-01"), "2020-01-01"),
+        (deque([1, 2]), [1, 2]),
+        (range(3), [0, 1, 2]),
+        ({1: 2}.keys(), [1]),
+        (enum.StrEnum("Kind", "ADAM").ADAM, "adam"),
+        (enum.Enum("Kind", {"ADAM": "adam"}).ADAM, "adam"),  # type: ignore[attr-defined]
+        (torch.float32, "torch.float32"),
+        (dict, "builtins.dict"),
+        (math.prod, "math.prod"),
+        (Says(5), f"{__name__}.Says"),
+        (b"x", "x"),
+        (Somewhere(), "<Somewhere object>"),
+    ],
+)
+def test_a_document_takes_objects_as_data_at_any_depth(given: object, kept: object) -> None:
+    assert limits.document({"a": {"b": [given]}}, lambda *each: pytest.fail(str(each))) == {"a": {"b": [kept]}}
+
+
+def test_a_document_survives_objects_that_hold_themselves() -> None:
+    space = SimpleNamespace(lr=0.1)
+    space.me = space
+    held: dict[str, object] = {}
+    held["me"] = Says(held)
+    told, note = noted()
+    found = limits.document({"space": space, "held": held, "endless": Endless(), "large": np.zeros(10**6)}, note)
+    assert found["space"] == {"lr": 0.1, "me": "…"}
+    assert json.dumps(found).count("again") < 100
+    assert isinstance(found["large"], str)
+    assert [name for name, *_ in told] == ["shortened"]
 
 
 @settings(max_examples=300)

@@ -289,7 +289,9 @@ def test_the_embedded_store_needs_no_server_and_no_setting(tmp_path: Path) -> No
 
 
 def test_both_sources_answer_every_question(served: Served, settings: Settings) -> None:
-    from monitor.reader.source import EmbeddedSource, HttpSource, Source
+    from monitor.reader.embedded import EmbeddedSource
+    from monitor.reader.remote import HttpSource
+    from monitor.reader.source import Source
 
     questions: Callable[[type], set[str]] = lambda kind: {n for n in vars(kind) if not n.startswith("_")}  # noqa: E731
     assert questions(EmbeddedSource) == questions(HttpSource) == questions(Source)

@@ -88,6 +88,15 @@ def order(query: Query, dialect: str) -> list[Column]:
     return found
 
 
+def sorted_value(query: Query, dialect: str) -> Column | None:
+    """What a query sorts by first, as a value of each run; None where it has no order.
+
+    Raises:
+        QueryError: an unknown field.
+    """
+    return _Builder(query, dialect).sortable(query.order[0][0]) if query.order else None
+
+
 class _Builder:
     """Looks up the names of one query."""
 

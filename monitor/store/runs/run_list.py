@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, select
 
-from monitor.domain import RunInfo, RunPage
+from monitor.domain import RunInfo, RunPage, RunQuery
 from monitor.errors import RunNotFound, WireError
 from monitor.store.points.series import sparkline_of
 from monitor.store.runs import query_sql, rows
@@ -46,40 +46,32 @@ _HEX: Final = re.compile(r"[0-9a-f]{1,32}")
 _STORED: Final = RUNS.c.deleted_ms.is_(None)
 
 
-def list_runs(
-    connection: Connection,
-    *,
-    project: str | None,
-    group: str | None,
-    status: str | Sequence[str] | None,
-    verdict: str | Sequence[str] | None,
-    search: str | None,
-    order: str,
-    limit: int,
-    offset: int,
-    sparkline: int,
-    query: str | None,
-) -> RunPage:
+def list_runs(connection: Connection, wanted: RunQuery) -> RunPage:
     """One page of the list; see `Store.runs`."""
-    if not 0 <= limit <= MAX_LIMIT:
-        raise WireError("limit", f"must lie between 0 and {MAX_LIMIT}, got {limit}")
-    if offset < 0:
-        raise WireError("offset", f"must not be negative, got {offset}")
-    where = and_(_STORED, *_filters(project, group, status, verdict, search))
-    sorting = _order(order)
-    if query:
-        parsed, dialect = parse(query), connection.dialect.name
+    if not 0 <= wanted.limit <= MAX_LIMIT:
+        raise WireError("limit", f"must lie between 0 and {MAX_LIMIT}, got {wanted.limit}")
+    if wanted.offset < 0:
+        raise WireError("offset", f"must not be negative, got {wanted.offset}")
+    where = and_(_STORED, *_filters(wanted))
+    order, sorting, value = wanted.order, _order(wanted.order), None
+    if wanted.query:
+        parsed, dialect = parse(wanted.query), connection.dialect.name
         asked = query_sql.condition(parsed, dialect)
         where = where if asked is None else and_(where, asked)
         sorting = [*query_sql.order(parsed, dialect), *sorting]
+        value = query_sql.sorted_value(parsed, dialect)
         if parsed.order:
             first, down = parsed.order[0]
             order = f"{'-' if down else ''}{first.name}"
     total = connection.execute(select(func.count()).select_from(RUNS).where(where)).scalar_one()
-    page = select(RUNS.c.run_id).where(where).order_by(*sorting).limit(limit).offset(offset)
-    items = _of_ids(connection, connection.execute(page).scalars().all())
-    sparklines = _sparklines(connection, [run.id for run in items], sparkline) if sparkline and items else {}
-    return RunPage(items=items, total=total, sparklines=sparklines, order=order)
+    columns = (RUNS.c.run_id,) if value is None else (RUNS.c.run_id, value)
+    page = select(*columns).where(where).order_by(*sorting).limit(wanted.limit).offset(wanted.offset)
+    found = connection.execute(page).all()
+    items = _of_ids(connection, [row[0] for row in found])
+    values = {} if value is None else {row[0]: row[1] for row in found}
+    width = wanted.sparkline
+    sparklines = _sparklines(connection, [run.id for run in items], width) if width and items else {}
+    return RunPage(items=items, total=total, sparklines=sparklines, order=order, sorted_by=values)
 
 
 def _of_ids(connection: Connection, run_ids: Sequence[str]) -> tuple[RunInfo, ...]:
@@ -129,21 +121,15 @@ def list_projects(connection: Connection) -> tuple[tuple[str, int], ...]:
     return tuple((project, count) for project, count in connection.execute(query))
 
 
-def _filters(
-    project: str | None,
-    group: str | None,
-    status: str | Sequence[str] | None,
-    verdict: str | Sequence[str] | None,
-    search: str | None,
-) -> list[ColumnElement[bool]]:
+def _filters(wanted: RunQuery) -> list[ColumnElement[bool]]:
     found = []
-    for column, value in ((RUNS.c.project, project), (RUNS.c.group, group)):
+    for column, value in ((RUNS.c.project, wanted.project), (RUNS.c.group, wanted.group)):
         if value is not None:
             found.append(column == value)
-    for column, values in ((RUNS.c.status, status), (RUNS.c.verdict, verdict)):
+    for column, values in ((RUNS.c.status, wanted.status), (RUNS.c.verdict, wanted.verdict)):
         if values is not None:
             found.append(column.in_([values] if isinstance(values, str) else [str(v) for v in values]))
-    for word in _words(search or ""):
+    for word in _words(wanted.search or ""):
         of_id = RUNS.c.run_id.startswith(word.lower()) if _HEX.fullmatch(word.lower()) else false()
         found.append(or_(_SEARCHED.icontains(word, autoescape=True), of_id))
     return found

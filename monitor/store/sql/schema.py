@@ -262,6 +262,18 @@ EVENTS: Final = Table(
     Column("data", JSON(none_as_null=True), nullable=False),
 )
 
+OUTPUT: Final = Table(
+    "monitor_output",
+    METADATA,
+    _run_id(),
+    Column("id", Integer, primary_key=True),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("stream", String(16), nullable=False),
+    Column("step", BigInteger),
+    Column("position", BigInteger, nullable=False),  # characters up to the end of this row
+    Column("text", Text, nullable=False),
+)
+
 OUTBOX: Final = Table(
     "monitor_outbox",
     METADATA,

@@ -1,0 +1,93 @@
+// HTML that is changed in place and reports clicks; `dashboard/live.py` is its other half.
+//
+// What the reader does is kept here and reported as state, never as an event that a busy page could miss: ticks
+// (`data-tick`), which panel is open (`data-opens`, `data-panel`), and what was asked for (`data-act`), which shows as
+// busy until Python has confirmed it.
+
+import { Idiomorph } from "./vendor/idiomorph-0.8.0.esm.js";
+
+const MORPHING = {
+  morphStyle: "innerHTML",
+  callbacks: {
+    // What somebody has typed is theirs: Python never sends the value of a field again.
+    beforeNodeMorphed: (old, fresh) => !(old.nodeName === "INPUT" && old.name && old.name === fresh.name),
+  },
+};
+
+// What the reader did last stands, whatever an older answer of Python says, until Python has confirmed it.
+function settle(root, data) {
+  for (const panel of root.querySelectorAll("[data-panel]")) {
+    const open = root.__open.has(panel.dataset.panel);
+    panel.hidden = !open;
+    root.querySelector(`[data-opens="${panel.dataset.panel}"]`)?.setAttribute("aria-expanded", open);
+  }
+  for (const box of root.querySelectorAll("input[data-tick]")) box.checked = root.__ticks.has(box.dataset.tick);
+  const waiting = root.__act && root.__act.n !== data.heard ? root.__act : null;
+  for (const button of root.querySelectorAll("button[data-act]")) {
+    const same = button.dataset.act === waiting?.act;
+    const busy = same && (button.dataset.arg ?? waiting.arg) === waiting.arg;
+    button.disabled = busy;
+    button.setAttribute("aria-busy", busy);
+    if (busy && button.dataset.busy) button.textContent = button.dataset.busy;
+  }
+}
+
+// One entry in the browser's history, so that the back button restores the page as it was.
+function go(root, link) {
+  const url = new URL(link.href);
+  if (link.dataset.ticks) {
+    url.searchParams.delete(link.dataset.ticks);
+    for (const id of root.__ticks) url.searchParams.append(link.dataset.ticks, id);
+  }
+  history.pushState(null, "", url);
+  dispatchEvent(new PopStateEvent("popstate"));
+}
+
+function mount(parent, data) {
+  const root = document.createElement("div");
+  root.className = "lm";
+  root.__open = new Set();
+  root.__ticks = new Set(data.ticks);
+  parent.appendChild(root);
+  return root;
+}
+
+export default function ({ data, parentElement, setStateValue }) {
+  const root = parentElement.querySelector(":scope > .lm") ?? mount(parentElement, data);
+  Idiomorph.morph(root, data.html, MORPHING);
+  settle(root, data);
+  const tell = () => setStateValue("ticks", [...root.__ticks]);
+  const act = (button) => {
+    const field = button.dataset.field && root.querySelector(`[name="${button.dataset.field}"]`);
+    const arg = field ? field.value : button.dataset.arg ?? "";
+    root.__act = { act: button.dataset.act, arg, n: `${Date.now()} ${Math.random()}`, session: data.session };
+    setStateValue("act", root.__act);
+    settle(root, data);
+  };
+  root.onclick = (event) => {
+    const hit = event.target.closest("a[data-go], [data-act], [data-tick], [data-opens], [data-untick]");
+    if (!hit || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+    if (hit.nodeName !== "INPUT") event.preventDefault();
+    if (hit.nodeName === "A") go(root, hit);
+    else if ("tick" in hit.dataset) {
+      root.__ticks[hit.checked ? "add" : "delete"](hit.dataset.tick);
+      tell();
+    } else if ("untick" in hit.dataset) {
+      root.__ticks.clear();
+      settle(root, data);
+      tell();
+    } else if ("opens" in hit.dataset) {
+      root.__open[root.__open.has(hit.dataset.opens) ? "delete" : "add"](hit.dataset.opens);
+      settle(root, data);
+      root.querySelector(`[data-panel="${hit.dataset.opens}"]:not([hidden]) input`)?.focus();
+    } else act(hit);
+  };
+  root.onkeydown = (event) => {
+    const panel = event.target.closest("[data-panel]");
+    if (panel && event.key === "Enter" && event.target.nodeName === "INPUT") panel.querySelector("[data-act]")?.click();
+    if (panel && event.key === "Escape") {
+      root.__open.delete(panel.dataset.panel);
+      settle(root, data);
+    }
+  };
+}

@@ -1,0 +1,139 @@
+// A Plotly chart that is changed in place, so that zoom, hover and legend outlive every refresh; `dashboard/plot.py` is
+// its other half and says why `st.plotly_chart` does not do.
+
+const load = (url) => (window.__monitorPlotly ??= new Promise((done, failed) => {
+  const script = document.createElement("script");
+  script.src = url;
+  script.onload = () => done(window.Plotly);
+  script.onerror = () => {
+    delete window.__monitorPlotly;
+    script.remove();
+    failed(new Error("The chart's script did not load; it is tried again with the next point."));
+  };
+  document.head.appendChild(script);
+}));
+
+const NARROW = 560;  // pixels
+const OUTLYING = 0.02;  // the share of values at each end that may be left outside where outliers are ignored
+const ROOM = 0.05;  // of the axis, above and below what is fitted
+
+const number = (value) => (typeof value === "number" ? value : Date.parse(value.replace(" ", "T") + "Z"));
+
+// An array as Python packs it, or as Plotly has it.
+function values(array) {
+  if (!array?.bdata) return array ?? [];
+  return new Float64Array(Uint8Array.from(atob(array.bdata), (c) => c.charCodeAt(0)).buffer);
+}
+
+// The points of all curves between two places of the x axis: y as the axis counts it, and which point of which curve.
+function within(traces, [left, right], log) {
+  const found = [];
+  for (const trace of traces) {
+    if ((trace.yaxis ?? "y") !== "y" || trace.visible === "legendonly" || !trace.mode?.includes("lines")) continue;
+    const xs = values(trace.x), ys = values(trace.y);
+    for (let i = 0; i < xs.length; i += 1) {
+      const x = number(xs[i]), y = log ? Math.log10(ys[i]) : ys[i];
+      if (x >= left && x <= right && Number.isFinite(y)) found.push({ y, point: `${trace.legendgroup} ${x}` });
+    }
+  }
+  return found.sort((a, b) => a.y - b.y);
+}
+
+// The range of the y axis that shows what lies between two places of the x axis, and how many points lie outside of it.
+function fitted(traces, range, log, ignoring) {
+  const found = within(traces, range, log);
+  if (!found.length) return null;
+  const skipped = ignoring ? Math.floor(OUTLYING * found.length) : 0;
+  const low = found[skipped].y, high = found[found.length - 1 - skipped].y;
+  const room = ROOM * (high - low || Math.abs(high) || 1);
+  const outside = found.filter(({ y }) => y < low - room || y > high + room).map(({ point }) => point);
+  return { range: [low - room, high + room], outside: new Set(outside).size };  // a smoothed point is no second one
+}
+
+// Fit the y axis of a figure to what the reader looks at: to the window, and without outliers where they are ignored.
+function fit(box, figure) {
+  const ignoring = Boolean(figure.layout.meta?.ignoring), zoom = box.__zoom;
+  if (zoom?.y || (!zoom && !ignoring)) return null;
+  const found = fitted(figure.data, zoom?.x ?? [-Infinity, Infinity], figure.layout.yaxis?.type === "log", ignoring);
+  if (found) Object.assign(figure.layout.yaxis, { range: found.range, autorange: false });
+  return found;
+}
+
+function badge(box, outside) {
+  const name = "lm-clipped";
+  let found = box.querySelector(`:scope > .${name}`);
+  if (!outside) { found?.remove(); return; }
+  if (!found) {
+    found = document.createElement("span");
+    found.className = name;
+    box.appendChild(found);
+  }
+  found.textContent = `${outside.toLocaleString("en")} clipped`;
+  found.title = "Values that lie outside of the axis, since outliers are ignored";
+}
+
+function range(event, axis) {
+  const found = event[`${axis}.range`] ?? [event[`${axis}.range[0]`], event[`${axis}.range[1]`]];
+  return found[0] === undefined || found[1] === undefined ? null : [...found].map(number).sort((a, b) => a - b);
+}
+
+// Keep what the reader zoomed to, and tell the page, which reads that part of the curve in full.
+function zoomed(box, event, draw) {
+  const x = range(event, "xaxis"), y = range(event, "yaxis");
+  if (event["xaxis.autorange"]) box.__zoom = null;
+  else if (x) box.__zoom = { x, y };
+  else if (y && box.__zoom) box.__zoom = { ...box.__zoom, y };
+  else return;
+  box.__tell("window", { revision: box.__revision, range: box.__zoom?.x ?? null, n: Date.now() });
+  draw();
+}
+
+// The zoom that the address asks for, once for each of them; after that the reader's own stands.
+function begin(box, figure) {
+  if (box.__revision === figure.layout.uirevision) return;
+  box.__revision = figure.layout.uirevision;
+  const x = figure.layout.meta?.window;
+  box.__zoom = x ? { x, y: null } : null;
+}
+
+export default function ({ data, parentElement, setStateValue }) {
+  let box = parentElement.querySelector(":scope > .lm-plot");
+  if (!box) {
+    box = document.createElement("div");
+    box.className = "lm-plot";
+    box.setAttribute("role", "figure");
+    parentElement.appendChild(box);
+  }
+  const height = JSON.parse(data.figure).layout.height;
+  box.style.height = `${height}px`;
+  box.setAttribute("aria-label", data.alt);
+  box.__tell = setStateValue;
+  const config = { displaylogo: false, responsive: true, displayModeBar: data.bar ? "hover" : false,
+    showSendToCloud: false, doubleClick: "autosize",
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"] };
+  load(data.plotly).then((Plotly) => {
+    if (!box.isConnected) return;
+    box.__draw = () => {
+      const figure = JSON.parse(data.figure);
+      delete figure.layout.height;
+      figure.layout.autosize = true;
+      if (box.clientWidth < NARROW && figure.layout.legend && figure.layout.showlegend !== false) {
+        figure.layout.title = { text: "" };  // the legend takes its place: beside it there is no room
+        if (figure.layout.legend.orientation === "v") figure.layout.showlegend = false;  // the table below says the lines
+        Object.assign(figure.layout.legend, { x: 0, xanchor: "left" });
+      }
+      begin(box, figure);
+      if (figure.layout.meta?.window) figure.layout.xaxis.range = figure.layout.meta.window;
+      const found = fit(box, figure);
+      Plotly.react(box, figure.data, figure.layout, config);
+      badge(box, found?.outside);
+    };
+    box.__draw();
+    if (!box.__heard) {
+      box.__heard = true;
+      box.on("plotly_relayout", (event) => zoomed(box, event, () => box.__draw()));
+    }
+    box.dataset.drawn = "yes";
+  }).catch((error) => { box.textContent = error.message; });
+  return () => setTimeout(() => { if (!box.isConnected) window.Plotly?.purge(box); }, 0);
+}

@@ -1,0 +1,118 @@
+"""A curve on a figure: its lines, the gaps in them, and what stands where a value is not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.charts.axes import Look, axis_values
+from dashboard.charts.figure import Figure
+from dashboard.theme import rgba
+from monitor.domain import Curve
+
+SPARSE: Final = 80
+"""A curve of at most this many points shows each as a dot."""
+SMOOTHED: Final = 1000
+"""The weight of the moving average is that from one point to the next, or from one such share of a longer curve to the
+next: an average over a few neighbours among a million points would not reach over one pixel."""
+
+
+def weight_of(smoothing: float, count: int) -> float:
+    """The weight from one point of a series to the next, for what the reader asked for.
+
+    Args:
+        smoothing: as asked for, in [0, 1).
+        count: points of the series; one that is `SPARSE` is not smoothed.
+
+    >>> weight_of(0.5, 60), weight_of(0.5, 900), round(weight_of(0.5, 1_000_000), 6)
+    (0.0, 0.5, 0.999307)
+    """
+    if count <= SPARSE or not smoothing:
+        return 0.0
+    return float(smoothing ** min(1.0, SMOOTHED / count))
+
+
+def spliced(overview: Curve, detail: Curve, lo: float, hi: float) -> Curve:
+    """The whole curve, with a window of it in more detail; x must rise, as it does for a series.
+
+    Args:
+        overview: the whole curve, reduced.
+        detail: the window's points, reduced less.
+        lo: left end of the window on the curve's x.
+        hi: right end of it.
+    """
+    left, right = overview.x < lo, overview.x > hi  # neither for a NaN
+
+    def joined(outer: NDArray[np.float64], inner: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.concatenate([outer[left], inner, outer[right]])
+
+    both = overview.smoothed is not None and detail.smoothed is not None
+    smoothed = joined(overview.smoothed, detail.smoothed) if both else None  # type: ignore[arg-type]  # `both` says so
+    x = joined(overview.x, detail.x)
+    return replace(overview, x=x, y=joined(overview.y, detail.y), shown=len(x), smoothed=smoothed)
+
+
+def add_non_finite(figure: Figure, curves: Sequence[Curve], look: Look) -> None:
+    """Mark NaN at the foot and infinities at the edges of the frame, whatever the axis shows."""
+    kinds = (("NaN", np.isnan, 0.03, "x-thin"), ("+inf", np.isposinf, 0.97, "triangle-up"))
+    for name, test, height, symbol in (*kinds, ("-inf", np.isneginf, 0.03, "triangle-down")):
+        xs = np.concatenate([c.x[test(c.y) & np.isfinite(c.x)] for c in curves]) if curves else np.empty(0)
+        if len(xs):
+            figure.scatter(
+                x=axis_values(xs, look, curves),
+                y=[height] * len(xs),
+                yaxis="y2",
+                mode="markers",
+                name=name,
+                marker={"symbol": symbol, "size": 9, "color": look.palette.critical}
+                | {"line": {"width": 2, "color": look.palette.critical}},
+                hovertemplate=f"{name}<extra></extra>",
+            )
+
+
+def add_curve(
+    figure: Figure,
+    curve: Curve,
+    name: str,
+    colour: str,
+    look: Look,
+    scale: str,
+    *,
+    dash: str = "solid",
+    peers: Sequence[Curve] = (),
+) -> None:
+    """The curve as a line; under a smoothed line the raw one is faint. `peers` share the axis and so its unit."""
+    smooth = curve.smoothed
+    raw_colour = rgba(colour, 0.3) if smooth is not None else colour
+    sparse = int(np.isfinite(curve.y).sum()) <= SPARSE
+    common = {"x": axis_values(curve.x, look, peers or [curve]), "legendgroup": name, "connectgaps": False}
+    figure.scatter(
+        **common,
+        y=_drawable(curve.y, scale),
+        name=f"{name} (raw)" if smooth is not None else name,
+        mode="lines+markers" if sparse else "lines",
+        line={"color": raw_colour, "width": 1.2 if smooth is not None else 1.7, "dash": dash},
+        marker={"size": 5 if len(curve.x) > 1 else 9, "color": raw_colour},
+        showlegend=smooth is None,
+        hovertemplate="%{y:.5g}",
+    )
+    if smooth is not None:
+        line = {"color": colour, "width": 2.2, "dash": dash}
+        figure.scatter(
+            **common,
+            y=_drawable(np.where(np.isnan(curve.y), np.nan, smooth), scale),
+            name=name,
+            mode="lines",
+            line=line,
+            hovertemplate="%{y:.5g}",
+        )
+
+
+def _drawable(values: NDArray[np.float64], scale: str) -> NDArray[np.float64]:
+    """The values with gaps where an axis cannot show them."""
+    shown = np.isfinite(values) & ((values > 0) if scale == "log" else True)
+    return np.where(shown, values, np.nan)

@@ -1,0 +1,169 @@
+"""The large chart of a run: its losses with what the rules found.
+
+A figure draws what the reader of the curve needs and admits what it leaves out: gaps stay gaps, a NaN is marked where
+it was logged, values that a logarithmic axis cannot show are counted, and a reduced curve says how many of how many
+points it shows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard import words
+from dashboard.charts.axes import HEIGHT, Look, canvas, place_x, resolve_scale
+from dashboard.charts.curves import add_curve, add_non_finite
+from dashboard.charts.figure import Figure
+from dashboard.charts.marks import (
+    Span,
+    add_best,
+    add_checkpoints,
+    add_findings,
+    add_forecast,
+    add_lanes,
+    add_references,
+    add_stop,
+    lanes,
+    on_curve,
+)  # fmt: skip
+from dashboard.theme import Palette
+from monitor.domain import Checkpoint, Curve, Finding, Recommendation
+
+LANE: Final = 17
+"""Height of a row of findings, pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """What is drawn on top of the curves.
+
+    Attributes:
+        positions: x of every step that a mark may need, where the x axis is not steps; a step that is missing here is
+            not drawn. None: the x axis is steps.
+        references: horizontal lines by their labels, such as the chance level.
+        verdict: of the run; the onset of its finding is always drawn.
+    """
+
+    findings: Sequence[Finding] = ()
+    recommendation: Recommendation = field(default_factory=Recommendation)
+    checkpoints: Sequence[Checkpoint] = ()
+    positions: Mapping[float, float] | None = None
+    references: Mapping[str, float] = field(default_factory=dict)
+    verdict: str = ""
+
+    def steps(self) -> tuple[float, ...]:
+        """Every step a mark stands at, in order, each once."""
+        rec = self.recommendation
+        found = {rec.best_step, rec.first_stop_step, rec.stop_step}
+        for f in self.findings:
+            found |= {f.onset_step, f.fired_step, f.resolved_step}
+        found |= {p.onset_step for p in rec.pending}
+        found |= {float(c.step) for c in self.checkpoints}
+        return tuple(sorted(s for s in found if s is not None and math.isfinite(s)))
+
+
+def loss_figure(train: Curve | None, val: Curve | None, story: Story, look: Look) -> Figure:
+    """Train and validation loss with what the rules found.
+
+    Args:
+        train: the training curve, None where none was logged.
+        val: the validation curve, None where none was logged.
+        story: the marks.
+        look: axes, colours and zoom.
+    """
+    colours = look.palette
+    curves = [c for c in (train, val) if c is not None]
+    scale = resolve_scale(curves, look.scale)
+    figure = canvas(f"Train and validation {look.quantity}", look, scale, look.quantity, curves)
+    for curve, name, colour in ((train, "train", colours.train), (val, "validation", colours.val)):
+        if curve is not None:
+            add_curve(figure, curve, name, colour, look, scale, peers=curves)
+    add_non_finite(figure, curves, look)
+    place = _placer(story, look, curves)
+    xs = [c.x for c in curves if np.isfinite(c.x).any()]
+    span = Span(*(place_x(float(x), look, curves) for x in _ends(xs)))
+    add_references(figure, within(story.references, curves), scale, colours)
+    labels = add_findings(figure, on_curve(story.findings, story.verdict), place, span, colours)
+    add_stop(figure, story.recommendation, place, span, labels, colours)
+    add_best(figure, story.recommendation, place, span, scale, colours)
+    add_checkpoints(figure, story.checkpoints, place, colours)
+    judged = colours.train if val is None else colours.val
+    add_forecast(figure, story.recommendation, place, scale, judged)
+    _end_axis(figure, curves, look)
+    _open_lanes(figure, lanes(story.findings, story.recommendation.pending), colours)
+    add_lanes(figure, story.findings, place, span.last, colours, story.recommendation.pending)
+    return figure
+
+
+def _ends(xs: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+    """The smallest and the largest x of the curves, 0 where there is none."""
+    known = [x[np.isfinite(x)] for x in xs]
+    return (min(float(x.min()) for x in known), max(float(x.max()) for x in known)) if known else (0.0, 0.0)
+
+
+def within(references: Mapping[str, float], curves: Sequence[Curve]) -> dict[str, float]:
+    """The reference values that lie between the curves' extremes; a line beyond them would stretch the axis."""
+    values = np.concatenate([c.y[np.isfinite(c.y)] for c in curves]) if curves else np.empty(0)
+    if not len(values):
+        return {}
+    return {name: value for name, value in references.items() if values.min() <= value <= values.max()}
+
+
+def _end_axis(figure: Figure, curves: Sequence[Curve], look: Look) -> None:
+    """End the x axis where the curves end, or the forecast: labels would stretch it on a narrow screen."""
+    known = np.concatenate([c.x[np.isfinite(c.x)] for c in curves] or [np.empty(0)])
+    xs = [place_x(float(x), look, curves) for x in (known.min(), known.max())] if len(known) else []
+    until = [
+        x for trace in figure.traces if trace["name"] == "forecast" and isinstance(trace["x"], list) for x in trace["x"]
+    ]
+    if xs and max(xs) > min(xs):
+        first, last = min(xs), max([*xs, *until])
+        room = 0.03 * (last - first)
+        figure.update(xaxis={"autorangeoptions": {"clipmin": first - room, "clipmax": last + room}})
+
+
+def _open_lanes(figure: Figure, rules: Sequence[str], colours: Palette) -> None:
+    """Make room below the curve for a row a rule."""
+    if not rules:
+        return
+    height = HEIGHT + LANE * len(rules)
+    inner = height - 90  # what the margins leave
+    foot = LANE * len(rules) / inner
+    figure.update(
+        height=height,
+        yaxis={"domain": [foot + 0.03, 1]},
+        xaxis={"anchor": "free", "position": 0},
+        yaxis3={
+            "domain": [0, foot],
+            "range": [-len(rules) + 0.4, 0.6],
+            "fixedrange": True,
+            "tickvals": [-row for row in range(len(rules))],
+            "ticktext": [words.label(rule) for rule in rules],
+            "tickfont": {"size": 11, "color": colours.muted},
+            "automargin": True,
+            "showgrid": False,
+            "zeroline": False,
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Placer:
+    positions: Mapping[float, float] | None
+    look: Look
+    curves: Sequence[Curve]
+
+    def __call__(self, step: float | None) -> float | None:
+        if step is None or not math.isfinite(step):
+            return None
+        x = step if self.positions is None else self.positions.get(step)
+        return None if x is None or not math.isfinite(x) else place_x(x, self.look, self.curves)
+
+
+def _placer(story: Story, look: Look, curves: Sequence[Curve]) -> _Placer:
+    return _Placer(story.positions, look, curves)

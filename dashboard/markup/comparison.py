@@ -1,0 +1,141 @@
+"""Several runs next to each other: which metrics they share, how they differ, how they ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from markupsafe import Markup
+
+from dashboard import skill
+from dashboard.markup import pieces
+from dashboard.markup.templates import fill
+from monitor.domain import RunInfo, RunSnapshot, SeriesInfo
+from monitor.domain.formats import duration, number, step
+from monitor.roles import Role
+
+TRAIN_LOSS: Final = "training loss"
+VAL_LOSS: Final = "validation loss"
+DIFFERENCES: Final = 200
+"""Rows of the table of differences, at most."""
+MANY: Final = 12
+"""Runs that stand beside each other; more stand below each other."""
+_PAGE: Final = "comparison"
+COLUMNS: Final = 20
+"""Keys of the configuration that are shown where runs stand below each other, at most."""
+
+
+def metrics(seen: Sequence[RunSnapshot]) -> tuple[str, ...]:
+    """What can be overlaid: the two losses, whatever each run calls them, then the keys that most runs have."""
+    found = [
+        name for name, role in ((VAL_LOSS, Role.VAL), (TRAIN_LOSS, Role.TRAIN)) if any(s.judged(role) for s in seen)
+    ]
+    keys = Counter(s.key for snapshot in seen for s in snapshot.series)
+    return (*found, *(key for key, _ in sorted(keys.items(), key=lambda kn: (-kn[1], kn[0]))))
+
+
+def series_for(snapshot: RunSnapshot, metric: str) -> SeriesInfo | None:
+    """The run's series for a metric of `metrics`, None where it has none."""
+    roles = {TRAIN_LOSS: Role.TRAIN, VAL_LOSS: Role.VAL}
+    if metric in roles:
+        return snapshot.judged(roles[metric])
+    return next((s for s in snapshot.series if s.key == metric), None)
+
+
+def labels(runs: Sequence[RunInfo]) -> tuple[str, ...]:
+    """A label for each run: its name, with the start of its id where names repeat."""
+    names = Counter(run.name for run in runs)
+    return tuple(run.name if names[run.name] == 1 else f"{run.name} {run.id[:6]}" for run in runs)
+
+
+def results(seen: Sequence[RunSnapshot], now_ms: int, lines: Mapping[str, tuple[str, str]] | None = None) -> Markup:
+    """How each run stands: verdict, last and best values; the best of them is marked.
+
+    Args:
+        seen: the runs.
+        now_ms: milliseconds since the epoch.
+        lines: by run id the colour and the dash of its line in the chart, which is drawn before its name.
+    """
+    leader = _leader(seen)
+    scored = any(skill.comparable(s.info) for s in seen)
+    rows = []
+    for label, snapshot in zip(labels([s.info for s in seen]), seen, strict=True):
+        run, train, val = snapshot.info, snapshot.judged(Role.TRAIN), snapshot.judged(Role.VAL)
+        rows.append(
+            (_name(run, label, (lines or {}).get(run.id)), pieces.status(run.status), pieces.verdict(run),
+             step(run.last_step), number(train.last if train else None), number(val.last if val else None),
+             fill(_PAGE, "best", value=run.recommendation.best_val_loss, leads=run.id == leader),
+             step(run.recommendation.best_step), *([pieces.score(run)] if scored else []),
+             duration(run.took_ms(now_ms)))
+        )  # fmt: skip
+    heads = ("Run", "Status", "Verdict", "Last step", "Train", "Validation", "Best loss",
+             "at step", *(["Skill"] if scored else []), "Took")  # fmt: skip
+    return pieces.heading("Results") + pieces.table(heads, rows, numeric=range(3, len(heads)))
+
+
+def _name(run: RunInfo, label: str, line: tuple[str, str] | None) -> Markup:
+    """A run's name, after a piece of its line."""
+    drawn = None if line is None else (line[0], _PATTERNS.get(line[1], ""))
+    return fill(_PAGE, "name", run=run, label=label, line=drawn)
+
+
+_PATTERNS: Final = {"dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3", "longdash": "11 4", "longdashdot": "11 3 2 3"}
+
+
+def _leader(seen: Sequence[RunSnapshot]) -> str | None:
+    """The id of the best run: by skill where losses of different kinds are compared, by its loss otherwise.
+
+    None where there is nothing to compare: a single run, or different losses of which one has no skill score.
+    """
+    kinds = {repr(s.info.loss) for s in seen}
+    scores: dict[str, float] = {}
+    for s in seen:
+        best, score = s.info.recommendation.best_val_loss, skill.of_run(s.info)
+        if len(kinds) == 1 and best is not None:
+            scores[s.info.id] = -best
+        elif len(kinds) > 1 and not skill.comparable(s.info):
+            return None
+        elif score is not None:
+            scores[s.info.id] = score
+    return max(scores, key=scores.__getitem__) if scores and len(seen) > 1 else None
+
+
+def differences(runs: Sequence[RunInfo]) -> Markup:
+    """A row for each configuration key whose value is not the same in all runs."""
+    flat = [pieces.flat(run.config) for run in runs]
+    keys = sorted({key for config in flat for key in config})
+    odd = [key for key in keys if len({repr(config.get(key, _Absent)) for config in flat}) > 1]
+    if not odd:
+        same = f"All {len(keys)} keys are the same." if keys else "No configuration was logged."
+        return fill(_PAGE, "differences", said=same, table="")
+    many = len(runs) > MANY
+    kept = odd[: COLUMNS if many else DIFFERENCES]
+    table = _by_run(runs, flat, kept) if many else _by_key(runs, flat, kept)
+    first = f"; the first {len(kept)} are shown" if len(odd) > len(kept) else ""
+    return fill(_PAGE, "differences", said=f"{len(odd)} of {len(keys)} keys differ{first}.", table=table)
+
+
+def _by_key(runs: Sequence[RunInfo], flat: Sequence[Mapping[str, object]], kept: Sequence[str]) -> Markup:
+    """A row for each key, with the runs beside each other."""
+    rows = [(pieces.code(key), *(_value(c, key) for c in flat)) for key in kept]
+    return pieces.table(("", *labels(runs)), rows, css="lm-wrap", matrix=True)
+
+
+def _by_run(runs: Sequence[RunInfo], flat: Sequence[Mapping[str, object]], kept: Sequence[str]) -> Markup:
+    """A row for each run, where there are more runs than a screen has room for beside each other."""
+    rows = [(label, *(_value(c, key, 40) for key in kept)) for label, c in zip(labels(runs), flat, strict=True)]
+    return pieces.table(("", *kept), rows, css="lm-wrap", matrix=True)
+
+
+def _value(config: Mapping[str, object], key: str, limit: int = 120) -> pieces.Cell:
+    return pieces.shown(config[key], limit=limit) if key in config else pieces.dim("not set")
+
+
+def found(said: str) -> Markup:
+    """How many of the runs that a search finds are offered."""
+    return fill(_PAGE, "found", said=said)
+
+
+class _Absent:
+    """Stands for a key that a run does not have, which is not the same as None."""

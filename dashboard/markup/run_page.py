@@ -1,0 +1,324 @@
+"""A run's page: its head, and the bodies of its tabs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import tzinfo
+from typing import Final
+
+from markupsafe import Markup
+
+from dashboard import skill, words
+from dashboard.charts import loss
+from dashboard.charts.marks import most_telling
+from dashboard.markup import pieces
+from dashboard.markup.pieces import badge, chip, code, flat, heading, hover, notice, quiet, shown, table
+from dashboard.markup.templates import fill, joined
+from monitor.domain import (
+    MAIN_ROLES,
+    SET_ASIDE,
+    Curve,
+    Finding,
+    FindingState,
+    Output,
+    Pending,
+    RunInfo,
+    RunSnapshot,
+    RunStatus,
+    SeriesInfo,
+    inert,
+)
+from monitor.domain.formats import NOTHING, ago, clock, duration, number, step
+from monitor.roles import Role
+from monitor.wire import Event
+
+_ROLE_WORDS: Final = {
+    Role.TRAIN: "training loss",
+    Role.VAL: "validation loss",
+    Role.GRAD_NORM: "gradient norm",
+    Role.LR: "learning rate",
+    Role.PART: "part of the loss",
+    Role.GOAL: "goal",
+    Role.SYSTEM: "machine",
+    Role.UNMAPPED: "unmapped",
+}
+_INTEREST: Final = (Role.TRAIN, Role.VAL, Role.GOAL, Role.GRAD_NORM, Role.LR, Role.PART, Role.UNMAPPED, Role.SYSTEM)
+EVENT_LIMIT: Final = 200
+CAPTURED: Final = "capture"
+"""The kind of the events that say what a run ran in; they have a tab of their own."""
+NOT_A_LOSS: Final = (
+    "No series is taken for a loss or a goal, so the rules have nothing to judge and no advice to give. "
+    "A loss is found by its name, such as train/loss or val_loss."
+)
+_PAGE: Final = "run_page"
+_NOTHING: Final = Markup("")
+
+
+def header(seen: RunSnapshot, now_ms: int, zone: tzinfo, *, stale: bool = False) -> Markup:
+    """Name, verdict and the numbers that matter; the last step stands in `data-testid="last-step"`."""
+    run = seen.info
+    train, val = seen.judged(Role.TRAIN), seen.judged(Role.VAL)
+    facts: list[tuple[str, pieces.Cell]] = [
+        ("last step", fill(_PAGE, "last_step", run=run)),
+        ("train", number(train.last if train else None)),
+        ("validation", number(val.last if val else None)),
+        ("points", _points(seen)),
+        ("started", hover(ago(run.created_ms, now_ms), clock(run.created_ms, zone))),
+        ("took" if run.finished_ms else "for", duration(run.took_ms(now_ms))),
+    ]
+    goal = seen.judged(Role.GOAL)
+    if goal is not None:
+        facts.insert(3, (goal.key, number(goal.last)))
+    if skill.comparable(run):
+        facts.insert(3, ("skill", fill(_PAGE, "score", found=pieces.score(run))))
+    if run.attempt > 1:
+        facts.append(("attempt", str(run.attempt)))
+    verdict = pieces.verdict(run) if seen.series or run.verdict != "too_early" else badge("none", "nothing logged yet")
+    if seen.series and not _judged(seen):
+        verdict = badge("none", "not judged")
+    return fill(_PAGE, "header", run=run, verdict=verdict, facts=facts, notes=_notes(run, now_ms), stale=stale)
+
+
+def _judged(seen: RunSnapshot) -> bool:
+    """True where the rules have something to judge: a loss, or the metric that the training is for."""
+    return any(seen.judged(role) is not None for role in (*MAIN_ROLES, Role.GOAL))
+
+
+def advice(seen: RunSnapshot) -> Markup:
+    """What is advised and why; that there is nothing to judge, where no series is taken for a loss."""
+    run, judged = seen.info, _judged(seen)
+    if not judged and seen.series:
+        return pieces.not_judged("Not judged", NOT_A_LOSS)
+    if not judged:
+        over = "The run ended before its first point." if not run.status.live else "No point has arrived yet."
+        return pieces.not_judged("Nothing to judge", over)
+    tone = "none" if run.verdict == "too_early" or run.status is RunStatus.FAILED else ""
+    return pieces.banner(run.recommendation, live=not run.status.over, tone=tone)
+
+
+def stop_control(run: RunInfo, problem: str = "") -> Markup:
+    """The button that asks a live run to stop, and below it the panel that confirms it.
+
+    Args:
+        run: one that has ended, or was asked already, has no button.
+        problem: why the last request was not taken.
+    """
+    if not run.status.live or run.stop_requested:
+        return _NOTHING
+    return fill(_PAGE, "stop_control", run=run, problem=problem)
+
+
+def _points(seen: RunSnapshot) -> str:
+    """How many points the run has; of a downsampled one how many of those that were logged are kept."""
+    count, thinned = sum(s.count for s in seen.series), seen.info.warnings.get("thinned", 0)
+    return f"{count:,}" + (f" of {count + thinned:,} kept" if thinned else "")
+
+
+def _notes(run: RunInfo, now_ms: int) -> Markup:
+    """A failed run's error, a stop that was asked for, a heartbeat that is missing."""
+    notes = []
+    if run.error:
+        notes.append(notice("critical", "Failed.", run.error, testid="error"))
+    if run.stop_requested and run.status.live:
+        asked = f"by {run.stop_requested}; waiting for the loop."
+        notes.append(notice("info", "Asked to stop", asked, testid="asked"))
+    if run.status is RunStatus.LOST:
+        notes.append(notice("critical", "Lost.", f"The last heartbeat was {ago(run.heartbeat_ms, now_ms)}."))
+    return joined(notes)
+
+
+def caption(drawn: Sequence[Curve], known: Mapping[str, float], seen: RunSnapshot, said: Sequence[str]) -> Markup:
+    """What the chart leaves out, in one line under it.
+
+    Args:
+        drawn: the curves as the chart has them.
+        known: the reference values, on the chart's axis.
+        seen: the run.
+        said: what else there is to say.
+    """
+    inside = loss.within(known, drawn)
+    beyond = [f"{name} {number(value)} lies off the axis" for name, value in known.items() if name not in inside]
+    hidden = sum(max(0, len(seen.of_role(role)) - 1) for role in MAIN_ROLES)
+    more = [f"{hidden} more loss series under More series"] if hidden else []
+    return pieces.caption((*said, *beyond, *more), testid="caption")
+
+
+def describe(seen: RunSnapshot) -> str:
+    """The chart in a sentence, for those who cannot see it."""
+    found = "; ".join(f"{words.label(f.rule)} from step {step(f.onset_step)}" for f in most_telling(seen.findings)[:4])
+    return f"Train and validation loss up to step {step(seen.info.last_step)}. {found or 'No findings'}."
+
+
+def no_curves(seen: RunSnapshot) -> Markup:
+    """What stands where the chart would be."""
+    if seen.series:
+        names = ", ".join(s.key for s in seen.series[:6]) + (", …" if len(seen.series) > 6 else "")
+        body = f"Stored, and shown under More series: {names}."
+        return notice("info", "No series is taken for a loss.", body, testid="no-loss")
+    said = ("No point has arrived yet.", "The chart appears with the first one.")
+    if not seen.info.status.live:
+        said = ("No point was logged.", "The run ended before its first one.")
+    return notice("info", *said, testid="no-points")
+
+
+def references(run: RunInfo) -> dict[str, float]:
+    """Lines that the loss' own specification gives: the chance level and the floor."""
+    found = {}
+    for key, name in (("chance_level", "chance level"), ("floor", "floor")):
+        value = (run.loss or {}).get(key)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            found[name] = float(value)
+    return found
+
+
+def findings(seen: RunSnapshot) -> Markup:
+    """A card for each finding that fires, those that matter most first; then what is pending, and what is over."""
+    pending = to_come(seen.info)
+    if not seen.findings and not pending:
+        return fill(_PAGE, "no_findings")
+    ranked = most_telling(seen.findings)
+    over = [f for f in ranked if f.state is FindingState.RESOLVED]
+    cards = joined(pieces.finding_card(f) for f in ranked if f not in over)
+    waiting = pieces.pending_table(pending) if pending else _NOTHING
+    return joined([cards or quiet("Nothing fires now."), waiting, _resolved(over)])
+
+
+def to_come(run: RunInfo) -> tuple[Pending, ...]:
+    """What is pending while a run lives; of one that is over, what was likely when it ended, and so told it to stop."""
+    return tuple(p for p in run.recommendation.pending if run.status.live or p.likely)
+
+
+def _resolved(found: Sequence[Finding]) -> Markup:
+    """Findings that are over, a row each, the newest first."""
+    if not found:
+        return _NOTHING
+    rows = [
+        (chip(f.rule, severity="resolved"), str(f.severity), step(f.onset_step), step(f.fired_step),
+         step(f.resolved_step), step(None if f.resolved_step is None else f.resolved_step - f.onset_step))
+        for f in sorted(found, key=lambda f: -f.fired_step)
+    ]  # fmt: skip
+    heads = ("rule", "severity", "onset", "fired", "resolved", "steps")
+    return heading(f"Resolved ({len(found)})") + table(heads, rows, css="lm-wrap lm-flow", numeric=(2, 3, 4, 5))
+
+
+def config(run: RunInfo) -> Markup:
+    """The run's configuration, flat."""
+    rows = [(code(k), shown(v)) for k, v in sorted(flat(run.config).items())]
+    return table(("key", "value"), rows, css="lm-wrap") if rows else fill(_PAGE, "nothing_to_configure")
+
+
+def tags(run: RunInfo) -> Markup:
+    """The run's tags and what identifies it."""
+    rows: list[tuple[pieces.Cell, pieces.Cell]] = [(code(k), shown(v)) for k, v in sorted(run.tags.items())]
+    rows += [("id", code(run.id)), ("project", run.project), ("group", run.group or NOTHING)]
+    for key, value in flat(run.loss or {}, "loss.").items():
+        if value not in (None, [], {}):
+            listed = "; ".join(_plain(v) for v in value) if isinstance(value, list) else value
+            rows.append((code(key), shown(listed)))
+    return table(("tag", "value"), rows, css="lm-wrap")
+
+
+def _plain(value: object) -> str:
+    return number(value) if value is None or isinstance(value, float) else str(value)
+
+
+def by_interest(series: Sequence[SeriesInfo]) -> tuple[SeriesInfo, ...]:
+    """Series in the order in which they are looked at: losses, gradient norm, learning rate, parts, the rest."""
+    return tuple(sorted(series, key=lambda s: (_INTEREST.index(s.role), s.key)))
+
+
+def matching(series: Sequence[SeriesInfo], search: str) -> tuple[SeriesInfo, ...]:
+    """The series whose name holds every word of a search, whatever its case."""
+    wanted = search.lower().split()
+    return tuple(s for s in series if all(word in s.key.lower() for word in wanted))
+
+
+def environment(happened: Sequence[Event]) -> Markup:
+    """What the run ran in, as its newest attempt captured it: command, commit, machine; then the packages."""
+    captured = [event.data for event in happened if event.kind == CAPTURED]
+    if not captured:
+        return quiet("Nothing of the environment was captured.")
+    packages = captured[-1].get("packages")
+    about = {k: v for k, v in captured[-1].items() if k != "packages"}
+    rows = [(code(k), shown(_listed(v), limit=400)) for k, v in flat(about).items() if v not in (None, "", [])]
+    body = [table(("", "captured"), rows, css="lm-wrap")]
+    if isinstance(packages, Mapping) and packages:
+        versions = [(code(name), str(version)) for name, version in packages.items()]
+        body += [heading(f"Packages ({len(versions)})"), table(("package", "version"), versions, css="lm-wrap")]
+    return joined(body)
+
+
+def _listed(value: object) -> object:
+    """A list as its items, one after the other."""
+    return " ".join(str(each) for each in value) if isinstance(value, list | tuple) else value
+
+
+def series(seen: RunSnapshot) -> Markup:
+    """Every series with its extremes, and what the rules take it for."""
+    judged = {s.key for role in Role if (s := seen.judged(role)) is not None}
+    rows = []
+    for s in by_interest(seen.series):
+        role = _ROLE_WORDS[s.role] + ("" if s.key in judged or s.role in (Role.PART, Role.SYSTEM) else ", not judged")
+        bad = " ".join(f"{n:,} {kind}" for n, kind in ((s.nan_count, "NaN"), (s.inf_count, "inf")) if n)
+        rows.append(
+            (code(s.key), fill(_PAGE, "unmapped") if s.role is Role.UNMAPPED else role, f"{s.count:,}",
+             step(s.last_step), number(s.last), fill(_PAGE, "extreme", value=s.min, at=s.min_step),
+             fill(_PAGE, "extreme", value=s.max, at=s.max_step), bad or NOTHING)
+        )  # fmt: skip
+    heads = ("series", "taken for", "points", "last step", "last", "lowest", "highest", "not finite")
+    return table(heads, rows, numeric=(2, 3, 4, 5, 6, 7))
+
+
+def checkpoints(seen: RunSnapshot, now_ms: int) -> Markup:
+    """The files that the loop saved; the one nearest to the best step is marked."""
+    if not seen.checkpoints:
+        return fill(_PAGE, "no_checkpoint")
+    best = seen.info.recommendation.best_step
+    nearest = min(seen.checkpoints, key=lambda c: abs(c.step - best)).step if best is not None else None
+    rows = [
+        (step(c.step), code(c.path), ago(c.time_ms, now_ms),
+         badge("good", "nearest to the best step", "★") if c.step == nearest else "")
+        for c in sorted(seen.checkpoints, key=lambda c: -c.step)
+    ]  # fmt: skip
+    return table(("step", "path", "saved", ""), rows, numeric=(0,))
+
+
+def _said(fields: Mapping[str, object]) -> str:
+    """An event's fields in a line, those that hold nothing left out."""
+    return ", ".join(f"{k}: {v}" for k, v in flat(fields).items() if v not in (None, {}, [], ""))
+
+
+def output(pieces_: Sequence[Output], search: str, zone: tzinfo, limit: int) -> Markup:
+    """What the process printed, oldest first, each piece with its time; standard error is marked."""
+    if not pieces_:
+        return quiet("Nothing that was printed has this in it." if search else NO_OUTPUT)
+    last = clock(pieces_[-1].time_ms, zone)
+    cut = len(pieces_) == limit or (pieces_[0].position > len(pieces_[0].text) and not search)
+    said = f"The last {len(pieces_):,} pieces, up to {last}" if cut else f"Up to {last}"
+    rows = [
+        (clock(piece.time_ms, zone), _SPOKE[piece.stream] if piece.step is None else f"step {step(piece.step)}",
+         inert(piece.text.removesuffix("\n"), lines=True))
+        for piece in pieces_
+    ]  # fmt: skip
+    return joined([quiet(said), fill(_PAGE, "output", rows=rows)])
+
+
+_SPOKE: Final = {"stdout": "", "stderr": "stderr", "text": "text"}
+NO_OUTPUT: Final = (
+    "No output was kept: start the training with monitor run, pass init(capture_output=True), "
+    "or call run.log_text(text)."
+)
+
+
+def events(seen: RunSnapshot, happened: Sequence[Event], zone: tzinfo) -> Markup:
+    """What was set aside, by counter, and the run's events, newest first."""
+    body = []
+    rows = [(k, f"{n:,}", SET_ASIDE.get(k, "")) for k, n in sorted(seen.info.warnings.items()) if n]
+    if rows:
+        body += [heading("What was not taken as it came"), table(("", "count", "meaning"), rows, numeric=(1,))]
+    newest = [event for event in happened if event.kind != CAPTURED][::-1]
+    lines = [(clock(h.time_ms, zone), h.kind, shown(_said(h.data), limit=400)) for h in newest[:EVENT_LIMIT]]
+    if lines:
+        more = f" ({EVENT_LIMIT} of {len(newest):,})" if len(newest) > EVENT_LIMIT else ""
+        body += [heading(f"Events{more}"), table(("time", "event", "what"), lines, css="lm-wrap lm-events")]
+    return joined(body) or quiet("Nothing was dropped, converted or late, and no event was recorded.")

@@ -1,0 +1,181 @@
+"""The list of runs: what is live, what needs a person, and every run with its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+import streamlit as st
+from markupsafe import Markup
+
+from dashboard import data, live, viewer, words
+from dashboard.data import Overview
+from dashboard.markup import pieces, run_list
+from monitor.domain import RunPage, RunQuery, RunStatus
+from monitor.domain.formats import count
+from monitor.errors import WireError
+from monitor.rules import RULE_NAMES
+
+REFRESH_S: Final = 2.0
+DEFAULT_ORDER: Final = "-created"
+_VERDICTS: Final = ("healthy", "too_early", *RULE_NAMES)
+
+
+def page() -> None:
+    """Draw the page; what changes by itself is in one fragment."""
+    viewer.title("Runs")
+    head = st.container()
+    with st.container(key="filters"):
+        filters = _filter_row()
+    with head:
+        st.fragment(_overview, run_every=REFRESH_S)(filters.project)
+    st.fragment(_list, run_every=REFRESH_S)(filters)
+
+
+def _filter_row() -> RunQuery:
+    """What the list is asked for; each filter is kept in the URL under its key."""
+    project = st.session_state.get("project") or st.query_params.get("project")
+    names = _projects()
+    if project and project not in names:
+        names = (project, *names)
+    columns = st.columns([1.6, 2, 2, 2.4])
+    with columns[0]:
+        chosen = _choice("Project", names, "project", "All projects")
+    with columns[1]:
+        status = _choice("Status", tuple(str(s) for s in RunStatus), "status", "Any status")
+    with columns[2]:
+        verdict = _choice("Verdict", _VERDICTS, "verdict", "Any verdict", words.label)
+    with columns[3]:
+        search = st.text_input(
+            "Search",
+            placeholder="Name, id or val.best < 0.3",
+            key="q",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+    order = st.query_params.get("sort", DEFAULT_ORDER)
+    if order.removeprefix("-") not in run_list.SORTED_BY:
+        order = DEFAULT_ORDER
+    return RunQuery(
+        project=chosen, status=status, verdict=verdict, search=(search or "").strip() or None, order=order,
+        limit=data.PAGE_SIZE, sparkline=data.SPARK_POINTS,
+    )  # fmt: skip
+
+
+def _choice(
+    label: str, options: Sequence[str], key: str, nothing: str, shown: Callable[[str], str] = str
+) -> str | None:
+    """One filter; None where everything is let through."""
+    return st.selectbox(
+        label,
+        options,
+        index=None,
+        placeholder=nothing,
+        format_func=shown,
+        key=key,
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+
+
+def _projects() -> tuple[str, ...]:
+    reading = data.keep("projects", lambda: tuple(name for name, _ in data.api().projects()))
+    return reading.value or ()
+
+
+def _kept_for(project: str | None) -> Markup:
+    """How long the chosen project's runs are kept; nothing where all are, or the server does not answer."""
+    if project is None:
+        return Markup("")
+    kept = data.keep("keeping", lambda: data.api().keeping()).value or {}
+    return run_list.keeping_line(*kept.get(project, (None, None)))
+
+
+def _overview(project: str | None) -> None:
+    """The head: counts, and the runs that need a person now."""
+    reading = data.keep(f"overview {project}", lambda: data.overview(project))
+    seen: Overview | None = reading.value
+    problem = Markup("")
+    if reading.error is not None:
+        problem = pieces.notice("warning", *data.explain(reading.error), testid="unreachable")
+    live.html(run_list.overview(seen, _kept_for(project), problem, data.now_ms()), key="overview")
+
+
+def _list(filters: RunQuery) -> None:
+    """The table of runs with its pages."""
+    wanted = _on_page(filters)
+    reading = data.keep(f"runs {wanted}", lambda: data.runs_page(wanted))
+    found: RunPage | None = reading.value
+    if found is not None and not found.items and found.total:  # the address names a page beyond the last one
+        st.session_state["_page"] = -(-found.total // data.PAGE_SIZE)
+        wanted = replace(filters, offset=(st.session_state["_page"] - 1) * data.PAGE_SIZE)
+        reading = data.keep(f"runs {wanted}", lambda: data.runs_page(wanted))
+        found = reading.value
+    if found is None:
+        if reading.error is None:
+            st.skeleton(height=320)
+        elif isinstance(reading.error, WireError):
+            live.html(pieces.notice("warning", *data.explain(reading.error), testid="query-error"), key="runs")
+        return
+    if found.total == 0 and not wanted.filters:
+        _welcome()
+        return
+    asked = live.heard("runs")
+    if asked is not None and asked.act == "sort":
+        st.query_params["sort"] = asked.arg
+        st.rerun()
+    picked = st.session_state["_picked"] = live.ticked("runs", st.session_state.get("_picked", []))
+    table = run_list.runs_table(found, picked, data.now_ms(), stale=reading.error is not None)
+    narrowed = replace(filters, project=None).filters and found.items
+    said = run_list.matches(found.total) if narrowed else Markup("")
+    live.html(run_list.compare_bar(picked) + said + table, key="runs", ticks=picked)
+    _pages(filters, found, wanted.offset // data.PAGE_SIZE + 1)
+
+
+def _on_page(filters: RunQuery) -> RunQuery:
+    """The filters on the page that the reader is at: the address' own at first, the first one under other filters."""
+    state = st.session_state
+    asked = _whole(st.query_params.get("page")) if "_paged_for" not in state else 1
+    if state.get("_paged_for") != filters:
+        state["_paged_for"] = filters
+        state["_page"] = asked
+    page = int(state.get(_key(filters)) or state["_page"])
+    return replace(filters, offset=(page - 1) * data.PAGE_SIZE)
+
+
+def _key(filters: RunQuery) -> str:
+    """The page's widget; other filters get another one, which starts anew."""
+    return f"page of {filters}"
+
+
+def _pages(filters: RunQuery, found: RunPage, page: int) -> None:
+    """What part of the list this is, and the way to the others; the page is kept in the URL."""
+    n_pages = -(-found.total // data.PAGE_SIZE)
+    if page > 1:
+        st.query_params["page"] = str(page)
+    elif "page" in st.query_params:
+        del st.query_params["page"]
+    if n_pages < 2:
+        return
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        first = (page - 1) * data.PAGE_SIZE
+        st.caption(f"{first + 1:,} to {first + len(found.items):,} of {count(found.total, 'run')}")
+        st.pagination(n_pages, default=min(page, n_pages), key=_key(filters), width=360)
+
+
+def _whole(value: str | None) -> int:
+    return int(value) if value and value.isdecimal() and int(value) > 0 else 1
+
+
+def _welcome() -> None:
+    """What a newcomer sees: five lines that make the first run appear."""
+    live.html(run_list.welcome(), key="welcome")
+    _, middle, _ = st.columns([1, 3, 1])
+    with middle:
+        st.code(run_list.EXAMPLE, language="python")
+        st.caption("Or run `monitor demo`: five real training runs, one of each kind of trouble.")
+
+
+if __name__ == "__main__":
+    page()

@@ -1,0 +1,105 @@
+"""`monitor run`: run a command, keep its output, find the losses in it, and stop it where that is advised."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from monitor import settings as settings_
+from monitor.cli.curves import PATTERN
+from monitor.screen import err, escape, fail
+
+_INTERPRETERS: Final = ("python", "torchrun", "accelerate", "deepspeed", "bash", "sh", "uv", "poetry", "conda")
+
+
+class Stop(StrEnum):
+    """What to do where a stop is advised and stands."""
+
+    ASK = "ask"
+    SIGNAL = "signal"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command(rich_help_panel="Watch", context_settings={"allow_interspersed_args": False})(run)
+
+
+def run(
+    command: list[str] = typer.Argument(
+        ..., metavar="-- COMMAND...", help="The command, such as python train.py --lr 0.1.", show_default=False
+    ),
+    name: str = typer.Option(None, help="The run's name; default: the script's."),
+    project: str = typer.Option(None, help="Project of the run; default: the folder's name."),
+    stop: Stop = typer.Option(
+        Stop.ASK, help="Where a stop is advised and stands: say so, or send SIGINT, and SIGTERM later."
+    ),
+    grace: float = typer.Option(60.0, min=0, help="Seconds between SIGINT and SIGTERM."),
+    stands: float = typer.Option(10.0, min=0, help="Seconds that the advice must stand."),
+    pattern: str = PATTERN,
+    server: str = typer.Option(None, help="Server to log to; default MONITOR_SERVER_URL, else the embedded store."),
+) -> None:
+    """Run a training that logs nothing: its output is passed on and kept, and its losses are read from it.
+
+    The exit status is the command's own. If the command calls `monitor.init` itself, that run is this one.
+    """
+    import random
+    import shutil
+    import uuid
+
+    from monitor.captures import CAPTURES
+    from monitor.importers.text_log import compiled
+    from monitor.run import options
+    from monitor.run.around import Around, Stopping
+    from monitor.run.capture import captured
+    from monitor.run.run import Run
+    from monitor.run.secrets import hide_command
+    from monitor.shipping.sinks import Destination
+
+    if shutil.which(command[0]) is None:
+        fail(f"{command[0]}: no such command", 127)
+    loaded = settings_.load(server_url=server)
+    found = None if pattern is None else compiled(pattern)
+    started = Run(
+        settings=loaded,
+        run_id=uuid.uuid4().hex,
+        name=options.name_of("name", name or _script(command)),
+        start={
+            "project": options.name_of("project", project or Path.cwd().name or "runs"),
+            "name": name or _script(command), "resume": "allow", "join": True, "heartbeat_s": loaded.heartbeat_s,
+        },
+        open_sink=Destination(loaded, loaded.server_url),
+        server=loaded.server_url,
+        rng=random.Random(),
+    )  # fmt: skip
+    about = captured(set(loaded.capture) & set(CAPTURES) - {"packages", "system"})
+    started._event("capture", {**about, "argv": hide_command(command)} if "argv" in about else about)
+    stopping = Stopping(signals=stop is Stop.SIGNAL, grace_s=grace, stands_s=stands)
+    try:
+        code = Around(started, command, loaded.dir / "offers", stopping, found, _say)()
+    except OSError as error:
+        started._exit_code = 127
+        started.finish("failed", f"{command[0]}: {error.strerror or error}")
+        fail(f"{command[0]}: {error.strerror or error}", 127)
+    sys.exit(code)
+
+
+def _say(text: str) -> None:
+    err.print(f"[bold]monitor:[/] {escape(text)}", soft_wrap=True)
+
+
+def _script(command: list[str]) -> str:
+    """What a command is called after: its script, else its program.
+
+    >>> _script(["python", "-u", "train.py", "--lr", "1"]), _script(["./run.sh"]), _script(["python", "-m", "a.train"])
+    ('train', 'run', 'a.train')
+    """
+    first = Path(command[0]).name
+    if first.rstrip("0123456789.") in _INTERPRETERS:
+        if "-m" in command[1:-1]:
+            return command[command.index("-m") + 1]
+        first = next((word for word in command[1:] if word.endswith((".py", ".sh"))), first)
+    return Path(first).stem or first

@@ -1,0 +1,328 @@
+"""The objects behind `monitor.compat.wandb`: a run, its configuration and its summary, as W&B has them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from types import TracebackType
+from typing import Any, Final
+
+from monitor import limits
+from monitor.compat._once import Once
+from monitor.errors import SettingsError
+from monitor.run.options import config_of
+from monitor.run.start import Run as OurRun
+from monitor.run.start import ending
+
+_once: Final = Once("wandb")
+
+
+class AlertLevel(StrEnum):
+    """How much an alert matters."""
+
+    INFO = "INFO"
+    WARN = "WARN"
+    ERROR = "ERROR"
+
+
+_SEVERITIES: Final = {"INFO": "info", "WARN": "warning", "WARNING": "warning", "ERROR": "critical"}
+
+
+class Media:
+    """A picture, a table and the like: it may be made and logged, and is left out."""
+
+    kind = "Media"
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return type(self)
+
+    @classmethod
+    def of(cls, kind: str) -> Any:
+        """A class, or for `plot` a module, of this name."""
+        made = type(kind, (cls,), {"kind": kind})
+        return made() if kind == "plot" else made
+
+
+class Config(dict[str, Any]):
+    """A configuration, by item and by attribute; what changes is passed on to the run."""
+
+    def __init__(
+        self, given: object = None, *, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
+    ) -> None:
+        only, without = None if include is None else set(include), set(exclude or ())
+        found = {str(k): v for k, v in config_of(given).items()}
+        super().__init__({k: v for k, v in found.items() if (only is None or k in only) and k not in without})
+        self.__dict__["_run"] = None
+
+    def update(self, given: object = None, allow_val_change: bool | None = None, **more: Any) -> None:  # type: ignore[override]  # W&B's
+        """Add and change values.
+
+        Raises:
+            SettingsError: a value is changed and `allow_val_change` is not set.
+        """
+        found = {**{str(k): v for k, v in config_of(given).items()}, **more}
+        for key, value in found.items():
+            if key in self and not allow_val_change and not _same(self[key], value):
+                problem = f"{key} is {limits.shown(self[key])} and would become {limits.shown(value)}"
+                raise SettingsError("config", problem, "pass allow_val_change=True to config.update()")
+        super().update(found)
+        if self._run is not None and found:
+            self._run.update_config(found)
+
+    def setdefaults(self, given: object) -> None:
+        """Add values that are not there."""
+        self.update({k: v for k, v in config_of(given).items() if k not in self})
+
+    def as_dict(self) -> dict[str, Any]:
+        """A copy."""
+        return dict(self)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.update({key: value})
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.update({name: value})
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self:
+            return self[name]
+        raise AttributeError(f"the configuration has no {name!r}")
+
+
+class Summary(dict[str, Any]):
+    """The last value of each metric, or what the script puts there, which is kept as a tag of the run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.__dict__["_run"] = None
+        self.__dict__["_own"] = set[str]()
+        self.__dict__["_rules"] = dict[str, tuple[str, ...]]()
+
+    def update(self, given: Mapping[str, Any] | None = None, **more: Any) -> None:  # type: ignore[override]  # W&B's
+        """Put values of the script's own there."""
+        found = {**(given or {}), **more}
+        super().update(found)
+        self._own.update(found)
+        if self._run is not None and found:
+            self._run.update_tags({f"summary/{key}": limits.text(value) for key, value in found.items()})
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.update({key: value})
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.update({name: value})
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self:
+            return self[name]
+        raise AttributeError(f"the summary has no {name!r}")
+
+    def _logged(self, row: Mapping[str, Any]) -> None:
+        for key, value in row.items():
+            if key in self._own:
+                continue
+            rules = self._rules.get(key)
+            if rules is None:
+                super().__setitem__(key, value)
+            elif "none" not in rules:
+                held = self.setdefault(key, {})
+                held.update({rule: _aggregated(rule, held.get(rule), value) for rule in rules})
+
+
+class Run:
+    """A run with W&B's calls.
+
+    Attributes:
+        config, summary: as W&B has them.
+        step: the step that the next `log` without one is at.
+        monitor_run: our run.
+    """
+
+    def __init__(
+        self,
+        monitor_run: OurRun,
+        config: Config,
+        given_id: str | None,
+        tags: tuple[str, ...],
+        group: str | None,
+        job_type: str | None,
+        notes: str | None,
+    ) -> None:
+        self.monitor_run, self.config, self.summary = monitor_run, config, Summary()
+        self.config.__dict__["_run"] = self.summary.__dict__["_run"] = monitor_run
+        self.id, self.tags, self.group, self.job_type, self.notes = (
+            given_id or monitor_run.id,
+            tags,
+            group,
+            job_type,
+            notes,
+        )
+        self.entity = ""
+        self.step = _next_step(monitor_run)
+        self._done = False
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.monitor_run.name
+
+    @property
+    def project(self) -> str:
+        """The run's project."""
+        return self.monitor_run.project
+
+    @property
+    def url(self) -> str | None:
+        """The run's page, once it is known."""
+        return self.monitor_run.url
+
+    @property
+    def dir(self) -> str:
+        """A folder for the script's own files."""
+        import tempfile
+
+        return tempfile.gettempdir()
+
+    def log(
+        self, data: Mapping[str, object], step: int | None = None, commit: bool | None = None, sync: bool | None = None
+    ) -> None:
+        """Log metrics, which are safe when this returns.
+
+        Args:
+            data: metric names to numbers; mappings nest.
+            step: the step; one before the newest is refused with a warning, as W&B does. None: the run's own counter.
+            commit: whether the counter goes on; by default it does where no step is given.
+            sync: taken and without effect.
+
+        Raises:
+            TypeError: `data` is not a mapping.
+        """
+        del sync
+        if not isinstance(data, Mapping):
+            raise TypeError("wandb.log must be passed a dictionary")
+        if step is not None:
+            if step < self.step:
+                _once.say(f"step {step}", f"is before the newest, {self.step}: it and others like it are left out")
+                return
+            self.step = step
+        row = dict(_numbers(data))
+        epoch = row.get("epoch")
+        if row:
+            points = {key: value for key, value in row.items() if key != "epoch"}
+            self.monitor_run.log(points, step=self.step, epoch=epoch)  # type: ignore[arg-type]  # `log` says what is wrong
+            self.summary._logged(row)
+        if commit if commit is not None else step is None:
+            self.step += 1
+
+    def alert(
+        self, title: str, text: str = "", level: str | AlertLevel | None = None, wait_duration: object = None
+    ) -> None:
+        """Tell whoever listens to the run's alerts, which have a pause of their own: `wait_duration` has no effect."""
+        del wait_duration
+        severity = _SEVERITIES.get(str(level or "INFO").upper(), "info")
+        self.monitor_run.alert(title, text, severity)  # type: ignore[arg-type]  # one of the three
+
+    def watch(self, *_: object, **__: object) -> None:
+        """Take it, and warn once."""
+        _once.say("watch", "keeps no gradients; log grad_norm, or use monitor.integrations.pytorch.TorchLoop")
+
+    def unwatch(self, *_: object, **__: object) -> None:
+        """Nothing to end."""
+
+    def define_metric(self, name: str, *args: object, **options: object) -> None:
+        """Take down what the summary is to hold of a metric; other steps than `step` are not kept."""
+        if args or options.get("step_metric"):
+            _once.say("define_metric(step_metric=...)", "has no effect: a point's step is that of log()")
+        rule = options.get("summary")
+        rules = tuple(rule.split(",")) if isinstance(rule, str) else ()
+        known = tuple(rule for rule in rules if rule in ("min", "max", "first", "last", "none"))
+        if len(known) < len(rules) or ("*" in name and rules):
+            _once.say(
+                f"define_metric({name!r}, summary={rule!r})", "is not followed; there are min, max, first and last"
+            )
+        elif known:
+            self.summary._rules[name] = known
+
+    def should_stop(self, wait_s: float = 0.0) -> bool:
+        """As of our own runs: True when the loop is to stop."""
+        return self.monitor_run.should_stop(wait_s)
+
+    def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
+        """End the run; an exit code other than 0 makes it failed."""
+        del quiet
+        if not self._done:
+            self._leave("failed" if exit_code else "finished", f"exit code {exit_code}" if exit_code else None)
+
+    def _leave(self, status: str, error: str | None) -> None:
+        from monitor.compat import wandb
+
+        self._done = True
+        self.monitor_run.finish(status, error)
+        if wandb.run is self:
+            wandb.run = None
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._done:
+            self._leave(*ending(error))
+
+    def __getattr__(self, name: str) -> Any:
+        if name in (
+            "save",
+            "log_artifact",
+            "log_code",
+            "log_model",
+            "mark_preempting",
+            "use_artifact",
+            "link_artifact",
+        ):
+            _once.say(name, "does nothing here")
+            return lambda *_, **__: None
+        raise AttributeError(f"a run of monitor.compat.wandb has no {name!r}; docs/integrations.md lists what it has")
+
+
+def _numbers(data: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """What of a row a run keeps; nested names are joined by a dot, as in W&B's own charts."""
+    for key, value in data.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _numbers(value, f"{name}.")
+        elif isinstance(value, Media) or (isinstance(value, list | tuple) and any(isinstance(v, Media) for v in value)):
+            kind = value.kind if isinstance(value, Media) else "Media"
+            _once.say(f"{kind} {name}", "is not kept: a run holds numbers, a configuration and tags")
+        elif isinstance(value, str):
+            _once.say(f"text {name}", "is not kept as a series; put it in the configuration or the summary")
+        else:
+            yield name, value
+
+
+def _aggregated(rule: str, before: Any, now: Any) -> Any:
+    """What the summary holds of a metric by one rule, after another value."""
+    if before is None or rule == "last":
+        return now
+    if rule == "first":
+        return before
+    return min(before, now) if rule == "min" else max(before, now)
+
+
+def _same(one: Any, other: Any) -> bool:
+    try:
+        return bool(one == other) or (isinstance(one, float) and math.isnan(one) and math.isnan(other))
+    except Exception:  # arrays of several numbers, and whatever else may be compared
+        return limits.document({"": one}, limits.silent) == limits.document({"": other}, limits.silent)
+
+
+def _next_step(run: OurRun) -> int:
+    """The step after the last of a run that is resumed."""
+    writer = run._writer
+    return 0 if writer is None else max(0, int(writer.journal.step))

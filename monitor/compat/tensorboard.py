@@ -1,0 +1,167 @@
+"""`SummaryWriter` with the calls of `torch.utils.tensorboard.SummaryWriter` (and of tensorboardX), for a run here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from monitor.compat._once import Once
+from monitor.run.start import Run, ending, init
+
+_NOT_KEPT: Final = (
+    "add_audio", "add_custom_scalars", "add_custom_scalars_marginchart", "add_custom_scalars_multilinechart",
+    "add_embedding", "add_figure", "add_graph", "add_histogram", "add_histogram_raw", "add_image", "add_images",
+    "add_image_with_boxes", "add_mesh", "add_onnx_graph", "add_openvino_graph", "add_pr_curve", "add_pr_curve_raw",
+    "add_tensor", "add_video",
+)  # fmt: skip
+"""Calls that are taken and whose data no run holds."""
+
+
+class SummaryWriter:
+    """Logs scalars to a run instead of event files; nothing is written to `log_dir`, which names the run.
+
+    What a run does not hold, such as images and histograms, is named in one warning each and left out.
+
+    Args:
+        log_dir: by default `runs/...`; its last part names the run, the part before it the project.
+        comment: added to the run's name where there is no `log_dir`.
+        purge_step, max_queue, flush_secs, filename_suffix: taken and without effect: a point is safe when `add_scalar`
+            returns, and steps that come again are a new attempt's or the same ones.
+        run: a run that the caller ends; None: one is started, and ended by `close`.
+        **options: as in `monitor.init`, such as `project`, `name`, `config`, `tags` and `run_id`.
+
+    Attributes:
+        run: the run.
+
+    Example:
+        >>> with SummaryWriter("runs/first", mode="disabled") as writer:
+        ...     writer.add_scalar("Loss/train", 0.5, 0)
+    """
+
+    def __init__(
+        self,
+        log_dir: str | os.PathLike[str] | None = None,
+        comment: str = "",
+        purge_step: int | None = None,
+        max_queue: int = 10,
+        flush_secs: float = 120,
+        filename_suffix: str = "",
+        *,
+        run: Run | None = None,
+        **options: Any,
+    ) -> None:
+        del max_queue, flush_secs, filename_suffix
+        self.log_dir = str(log_dir) if log_dir else ""
+        self._once = Once("SummaryWriter")
+        if purge_step is not None:
+            self._once.say("purge_step", "has no effect; resume a run with run_id= and resume='allow'")
+        self._owned = run is None
+        self.run = run if run is not None else init(**_named(self.log_dir, comment, options))
+        self._steps: dict[str, int] = {}
+
+    def add_scalar(
+        self,
+        tag: str,
+        scalar_value: object,
+        global_step: int | None = None,
+        walltime: float | None = None,
+        new_style: bool = False,
+        double_precision: bool = False,
+        summary_description: str = "",
+        display_name: str = "",
+    ) -> None:
+        """Log a number.
+
+        Args:
+            tag: the metric's name.
+            scalar_value: a number, or an array or tensor of one, on any device.
+            global_step: the step; None: the one after the tag's last, from 0.
+            walltime: seconds since the epoch; None: now.
+            new_style, double_precision, summary_description, display_name: taken and without effect.
+        """
+        del new_style, double_precision, summary_description, display_name
+        self.run.log({tag: scalar_value}, step=self._step(tag, global_step), time=walltime)
+
+    def add_scalars(
+        self,
+        main_tag: str,
+        tag_scalar_dict: Mapping[str, object],
+        global_step: int | None = None,
+        walltime: float | None = None,
+    ) -> None:
+        """Log numbers under `main_tag/tag`."""
+        row = {f"{main_tag}/{tag}": value for tag, value in tag_scalar_dict.items()}
+        self.run.log(row, step=self._step(main_tag, global_step), time=walltime)
+
+    def add_text(
+        self, tag: str, text_string: object, global_step: int | None = None, walltime: float | None = None
+    ) -> None:
+        """Keep a text in the run's configuration, as `text/<tag>`; a later one of the tag takes its place."""
+        del global_step, walltime
+        self.run.update_config({f"text/{tag}": str(text_string)})
+
+    def add_hparams(
+        self,
+        hparam_dict: Mapping[str, object],
+        metric_dict: Mapping[str, object],
+        hparam_domain_discrete: object = None,
+        run_name: str | None = None,
+        global_step: int | None = None,
+    ) -> None:
+        """Add hyperparameters to the run's configuration, and log the metrics that they led to."""
+        del hparam_domain_discrete, run_name
+        self.run.update_config(dict(hparam_dict))
+        for tag, value in metric_dict.items():
+            self.add_scalar(tag, value, global_step)
+
+    def get_logdir(self) -> str:
+        """The folder that was given; nothing is written to it."""
+        return self.log_dir
+
+    def flush(self) -> None:
+        """Wait, for a few seconds at most, until all that was logged is stored; it is safe on disk before."""
+        self.run.flush(5.0)
+
+    def close(self) -> None:
+        """End a run that was started here."""
+        if self._owned:
+            self.run.finish()
+
+    def __enter__(self) -> SummaryWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._owned:
+            self.run.finish(*ending(error))
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        if name not in _NOT_KEPT:
+            known = "add_scalar, add_scalars, add_text and add_hparams"
+            raise AttributeError(f"SummaryWriter has no {name!r}; of TensorBoard's calls it has {known}")
+
+        def left_out(*_: object, **__: object) -> None:
+            self._once.say(name, "is not kept: a run holds numbers, a configuration and tags")
+
+        return left_out
+
+    def _step(self, tag: str, given: Any) -> int | None:
+        step = self._steps.get(tag, -1) + 1 if given is None else given
+        try:
+            self._steps[tag] = int(step)
+        except (TypeError, ValueError, OverflowError):  # `log` says what is wrong with it
+            return given  # type: ignore[no-any-return]  # whatever it is
+        return self._steps[tag]
+
+
+def _named(log_dir: str, comment: str, options: dict[str, Any]) -> dict[str, Any]:
+    """What `init` is told: the project and the name are the last two parts of the folder, where they are not given."""
+    parts = [part for part in Path(log_dir).parts if part not in ("/", "..", ".", "runs")]
+    named = {"project": parts[-2] if len(parts) > 1 else "tensorboard", "name": parts[-1] if parts else None}
+    if comment and not parts:
+        named["name"] = comment.strip("_- ") or None
+    return {**named, **options}

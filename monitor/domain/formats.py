@@ -1,0 +1,111 @@
+"""Numbers, steps and times as people read them, in the terminal, the dashboard and alerts alike."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, tzinfo
+from typing import Final
+
+from monitor.domain.plain import whole
+
+NOTHING: Final = "–"
+"""What stands where there is no number."""
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A measured value, with about `digits` significant digits; an int is exact.
+
+    >>> number(0.41236), number(12345.678), number(3.2e-9), number(float("nan")), number(None), number(12_000_000)
+    ('0.4124', '12,346', '3.2e-09', 'NaN', '–', '12,000,000')
+    """
+    if value is None:
+        return NOTHING
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.{digits}g}"
+
+
+def step(value: float | None) -> str:
+    """A step with thousands separated.
+
+    >>> step(12000.0), step(1.5), step(None)
+    ('12,000', '1.5', '–')
+    """
+    exact = whole(value)
+    return NOTHING if exact is None else f"{exact:,}"
+
+
+def plain(value: object) -> str:
+    """A value of evidence or configuration, whatever it is.
+
+    >>> plain(0.123456), plain(40_000), plain(2024), plain(True), plain(None), plain("adam")
+    ('0.12346', '40,000', '2024', 'yes', '–', 'adam')
+    """
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return number(value, 5)
+    return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)
+
+
+def count(n: int, noun: str) -> str:
+    """A number of things.
+
+    >>> count(1, "run"), count(1200, "run")
+    ('1 run', '1,200 runs')
+    """
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def duration(ms: float) -> str:
+    """A length of time in the two units that matter.
+
+    >>> duration(900), duration(75_000), duration(3_720_000), duration(200_000_000)
+    ('0.9 s', '1 min 15 s', '1 h 2 min', '2 d 7 h')
+    """
+    seconds = max(0.0, ms / 1000)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    whole_s = int(seconds)
+    for big, small, size, part in (("min", "s", 60, 1), ("h", "min", 3600, 60), ("d", "h", 86_400, 3600)):
+        if whole_s < size * (60 if big != "h" else 24) or big == "d":
+            rest = whole_s % size // part
+            return f"{whole_s // size} {big}" + (f" {rest} {small}" if rest else "")
+    raise AssertionError("days take whatever is left")
+
+
+def ago(ms: int | None, now_ms: int) -> str:
+    """How long ago a moment was, in one unit.
+
+    >>> ago(1_000, 1_500), ago(0, 42_000), ago(0, 7_300_000), ago(None, 5)
+    ('just now', '42 s ago', '2 h ago', '–')
+    """
+    if ms is None:
+        return NOTHING
+    seconds = (now_ms - ms) / 1000
+    if seconds < 2:
+        return "just now"
+    for unit, size, limit in (("s", 1, 60), ("min", 60, 3600), ("h", 3600, 48 * 3600)):
+        if seconds < limit:
+            return f"{int(seconds // size)} {unit} ago"
+    return f"{int(seconds // 86_400)} d ago"
+
+
+def clock(ms: int | None, zone: tzinfo = UTC) -> str:
+    """A moment as date and time of day in a time zone.
+
+    >>> clock(0), clock(None), clock(2**60)
+    ('1970-01-01 00:00:00', '–', '1,152,921,504,606,846,976 ms')
+    """
+    if ms is None:
+        return NOTHING
+    try:
+        return datetime.fromtimestamp(ms / 1000, zone).strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, ValueError, OSError):  # beyond the calendar
+        return f"{ms:,} ms"

@@ -1,0 +1,56 @@
+"""What the list of runs is asked for: one set of filters, from the command line down to SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+
+class RunFilters(TypedDict, total=False):
+    """The fields of `RunQuery` by name, for calls such as `api.runs_page(project="p")`."""
+
+    project: str | None
+    group: str | None
+    status: str | tuple[str, ...] | None
+    verdict: str | tuple[str, ...] | None
+    search: str | None
+    query: str | None
+    order: str
+    limit: int
+    offset: int
+    sparkline: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunQuery:
+    """Which runs a list shows, in which order, and how much of each; None lets everything through.
+
+    Attributes:
+        project: only runs of this project.
+        group: only runs of this group.
+        status: only runs of this status, or of one of these.
+        verdict: only runs of this verdict, or of one of these.
+        search: words that the name, project, group or the beginning of the id must contain.
+        query: such as `val.best < 0.3 and tags.team = "vision" order by val.best`; see `docs/store.md`. It holds next
+            to the other filters, and its order comes first.
+        order: column to sort by, "-" first for descending; runs without a value come last.
+        limit: runs, at most; 0 to 1000.
+        offset: runs to leave out at the front.
+        sparkline: values of each run's small curves, 0 for none; at most 64 are kept.
+    """
+
+    project: str | None = None
+    group: str | None = None
+    status: str | tuple[str, ...] | None = None
+    verdict: str | tuple[str, ...] | None = None
+    search: str | None = None
+    query: str | None = None
+    order: str = "-created"
+    limit: int = 100
+    offset: int = 0
+    sparkline: int = 0
+
+    @property
+    def filters(self) -> bool:
+        """True where some runs may be left out."""
+        return any((self.project, self.group, self.status, self.verdict, self.search, self.query))

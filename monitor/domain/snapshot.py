@@ -1,0 +1,81 @@
+"""A run as its page shows it, and what a page asks of its curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from monitor.domain.runs import Checkpoint, RunInfo
+from monitor.domain.series import SeriesInfo
+from monitor.domain.verdicts import Finding
+from monitor.roles import Role
+
+MAIN_ROLES: Final = (Role.TRAIN, Role.VAL)
+"""The roles whose judged series a run's large chart shows, in the order in which they are drawn."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunSnapshot:
+    """A run with everything that is stored of it but its points and events, read at one moment."""
+
+    info: RunInfo
+    series: tuple[SeriesInfo, ...]
+    findings: tuple[Finding, ...]
+    checkpoints: tuple[Checkpoint, ...]
+
+    def of_role(self, role: Role) -> tuple[SeriesInfo, ...]:
+        """The run's series of one role."""
+        return tuple(s for s in self.series if s.role is role)
+
+    def judged(self, role: Role) -> SeriesInfo | None:
+        """The series of this role that the engine judges: the first one."""
+        return next((s for s in self.series if s.role is role), None)
+
+    def main(self) -> dict[Role, SeriesInfo]:
+        """The series that the large chart shows, by role."""
+        return {role: found for role in MAIN_ROLES if (found := self.judged(role)) is not None}
+
+    def others(self) -> tuple[SeriesInfo, ...]:
+        """Every series but those that the large chart shows."""
+        main = {s.key for s in self.main().values()}
+        return tuple(s for s in self.series if s.key not in main)
+
+    def to_dict(self) -> dict[str, object]:
+        """The snapshot as strict JSON data."""
+        return {
+            "run": self.info.to_dict(),
+            "series": [s.to_dict() for s in self.series],
+            "findings": [f.to_dict() for f in self.findings],
+            "checkpoints": [c.to_dict() for c in self.checkpoints],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Sequence[Mapping[str, object]]], run: Mapping[str, object]) -> RunSnapshot:
+        """The inverse of `to_dict`.
+
+        Args:
+            data: all of it.
+            run: its "run".
+        """
+        return cls(
+            RunInfo.from_dict(run),
+            tuple(SeriesInfo.from_dict(row) for row in data["series"]),
+            tuple(Finding.from_dict(row) for row in data["findings"]),
+            tuple(Checkpoint(**row) for row in data["checkpoints"]),  # type: ignore[arg-type]  # as `to_dict` wrote it
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CurveOf:
+    """One of the curves that a page asks for.
+
+    Attributes:
+        run_id: the run, by its full id.
+        key: the series.
+        smoothing: weight of the moving average from one point to the next, in [0, 1).
+    """
+
+    run_id: str
+    key: str
+    smoothing: float = 0.0

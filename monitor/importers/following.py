@@ -1,0 +1,383 @@
+"""A source that still grows, as a live run: what is new in it is sent, each point once.
+
+A source is read again whenever its files have changed, by the same readers as `monitor import`, and what it holds
+beyond what was sent is sent. Before a batch leaves, a note on disk says what will have been sent after it; so wherever
+this is killed, the note and the store's acknowledged offset tell together what is new. Nothing is kept of a file but
+how many points of each series were sent, and a checksum over them.
+
+A file that is cut or replaced is read on: if its steps go on, it is the same run, as with a log that was rotated; if
+they begin again, it is another attempt, or another run where its first point is another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zlib
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.domain import Recommendation, Reply
+from monitor.errors import OffsetGap, RunNotFound
+from monitor.importers.imported import ImportedRun
+from monitor.wire import Batch, Columns, Event, jsonable
+
+BATCH: Final = 20_000
+"""Records of one batch."""
+HEARTBEAT_S: Final = 60.0
+"""What a followed run promises: a watch that ended is told of, but not at once."""
+OVER_S: Final = 600.0
+"""A file that was not written to for so long when it is first seen belongs to a training that is over."""
+_NAME: Final = 250
+
+
+@dataclass(slots=True)
+class Sent:
+    """What was sent of a source.
+
+    Attributes:
+        origin: of the run, as its reader gives it.
+        run_id: the run that the points are in.
+        writer: whose records they are.
+        record: how many records there are.
+        attempt: the attempt of the reading that the last of them belongs to.
+        counts: points by series, of those the file holds now.
+        sums: a checksum over the steps and values of these.
+        last: the last step.
+        over: the run was ended.
+        inode: of the file that the points were read from, by which it is found where it was renamed.
+    """
+
+    origin: str
+    run_id: str
+    writer: str
+    record: int = 0
+    attempt: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    sums: dict[str, int] = field(default_factory=dict)
+    last: int | None = None
+    over: bool = False
+    inode: int = 0
+
+
+class Note:
+    """Where a follower keeps what it sent, before and after the batch that may be on its way."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> tuple[Sent, Sent] | None:
+        """What was sent before the last batch and after it; None where nothing is known."""
+        try:
+            before, after = json.loads(self._path.read_text(encoding="utf-8"))
+            return Sent(**before), Sent(**after)
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write(self, before: Sent, after: Sent) -> None:
+        """Keep both, at once or not at all."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self._path.with_suffix(f".{os.getpid()}.tmp")
+        fresh.write_text(json.dumps([asdict(before), asdict(after)]), encoding="utf-8")
+        fresh.replace(self._path)
+
+
+class Follower:
+    """Sends one run of a source as it grows.
+
+    Args:
+        place: what the source is, the same each time it is followed.
+        note: where to keep what was sent.
+        send: a sink's `send`.
+        project: of the run; None: the source's own, else `watched`.
+
+    Attributes:
+        run: the last reading.
+        sent: what was sent of it; None before the first.
+        reply: the store's last answer.
+    """
+
+    def __init__(self, place: str, note: Note, send: Callable[[Batch], Reply], project: str | None = None) -> None:
+        self.run: ImportedRun | None = None
+        self.sent: Sent | None = None
+        self.reply: Reply | None = None
+        self.deleted = False
+        self._place, self._note, self._send, self._project = place, note, send, project
+        self._odd = 0
+
+    @property
+    def unsure(self) -> bool:
+        """True while the file looks as if it held something else, and is to be read once more."""
+        return self._odd > 0
+
+    @property
+    def inode(self) -> int:
+        """Of the file that was read last, also by whoever followed it before; 0 where that is not known."""
+        if self.sent is None and (noted := self._note.read()) is not None:
+            return noted[1].inode
+        return 0 if self.sent is None else self.sent.inode
+
+    @property
+    def recommendation(self) -> Recommendation:
+        """The newest recommendation."""
+        return Recommendation() if self.reply is None else self.reply.recommendation
+
+    def take(self, run: ImportedRun, *, over: bool, now_ms: int, inode: int = 0) -> int:
+        """Send what is new in a reading.
+
+        Args:
+            run: the reading.
+            over: its training has ended; the run is ended as well.
+            now_ms: milliseconds since the epoch.
+            inode: of the file.
+
+        Returns:
+            Points that were sent.
+
+        Raises:
+            MonitorError: what `send` raises; the same reading may be taken again.
+        """
+        if self.deleted or not len(run.points):
+            return 0
+        try:
+            return self._take(run, over=over, now_ms=now_ms, inode=inode)
+        except RunNotFound:
+            self.deleted = True
+            return 0
+        except Exception:  # whatever came of it, the store knows what it has
+            self.sent = None
+            raise
+
+    def beat(self) -> None:
+        """Say that the source is still followed."""
+        if self.sent is not None and self.sent.record and not self.sent.over and not self.deleted:
+            self.reply = self._send(
+                Batch(run_id=self.sent.run_id, writer=self.sent.writer, first=self.sent.record, count=0)
+            )
+
+    def end(self, now_ms: int) -> None:
+        """End the run: its training is known to be over."""
+        if self.run is not None and self.sent is not None and not self.sent.over:
+            self._finish(self.run, now_ms)
+
+    def _take(self, run: ImportedRun, *, over: bool, now_ms: int, inode: int) -> int:
+        reading = _Reading(run)
+        sent = self.sent or self._known(run, reading)
+        if sent.record and not self._goes_on(reading, sent):
+            self._odd += 1  # a file that is being written anew looks cut for a moment
+            if self._odd < 2 or (reading.shorter(sent.counts) and run.source.endswith(".json")):
+                self.sent = sent
+                return 0
+            sent = self._begin_anew(run, sent, now_ms)
+        self.sent, self.run, self._odd = replace(sent, inode=inode), run, 0
+        new = reading.beyond(self.sent.counts)
+        points = self._send_all(run, reading, new, now_ms, over=over)
+        if over and not self.sent.over:
+            self._finish(run, now_ms)
+        return points
+
+    def _known(self, run: ImportedRun, reading: _Reading) -> Sent:
+        """What was sent by whoever followed this source before."""
+        noted = self._note.read()
+        if noted is not None:
+            before, after = noted
+            there = self._acked(after)
+            for state in (after, before):
+                if state.record == there:
+                    return state
+        for fresh in self._writers(run, self._run_id(run)):
+            there = self._acked(fresh)
+            if there == 0:
+                return fresh
+            replayed = _replayed(reading, fresh, there)
+            if replayed is not None:
+                return replayed
+        raise AssertionError  # there is always another writer
+
+    def _acked(self, sent: Sent) -> int:
+        """How many records of a writer are stored."""
+        try:
+            return self._send(Batch(run_id=sent.run_id, writer=sent.writer, first=0, count=0)).acked
+        except OffsetGap as gap:
+            return gap.expected
+
+    def _goes_on(self, reading: _Reading, sent: Sent) -> bool:
+        """True where the reading holds what was sent, and perhaps more."""
+        if not sent.counts:
+            return reading.run.origin == sent.origin
+        return all(reading.sum(key, n) == sent.sums.get(key) for key, n in sent.counts.items())
+
+    def _begin_anew(self, run: ImportedRun, sent: Sent, now_ms: int) -> Sent:
+        """The file holds something else now: the same training's next part, its next attempt, or another training."""
+        first = int(run.points.step[0])
+        if sent.last is not None and first > sent.last:
+            fresh = replace(sent, origin=run.origin, counts={}, sums={}, attempt=0)
+            self._note.write(fresh, fresh)
+            return fresh
+        run_id = sent.run_id if run.origin == sent.origin else self._run_id(run)
+        if run_id != sent.run_id and self.run is not None and not sent.over:
+            self.sent = sent
+            self._finish(self.run, now_ms)
+        return next(fresh for fresh in self._writers(run, run_id) if not self._acked(fresh))
+
+    def _run_id(self, run: ImportedRun) -> str:
+        return hashlib.sha256(f"monitor watch\0{self._project or ''}\0{run.origin}".encode()).hexdigest()[:32]
+
+    def _writers(self, run: ImportedRun, run_id: str) -> Iterator[Sent]:
+        """The writers that a run may have had, one for each time that its file began anew."""
+        return (Sent(origin=run.origin, run_id=run_id, writer=f"watch-{turn}") for turn in count())
+
+    def _send_all(self, run: ImportedRun, reading: _Reading, new: NDArray[np.int64], now_ms: int, *, over: bool) -> int:
+        sent = self.sent
+        assert sent is not None
+        at = 0
+        while at < len(new) or (sent.record == 0 and at == 0):
+            attempt = reading.attempt_of(int(new[at])) if at < len(new) else 0
+            end = at
+            while (
+                end < len(new) and end - at < BATCH and reading.attempt_of(int(new[end])) <= max(attempt, sent.attempt)
+            ):
+                end += 1
+            events = self._events(run, sent, max(attempt, sent.attempt), now_ms, over=over)
+            sent = self._commit(sent, run, reading, new[at:end], events, max(attempt, sent.attempt))
+            at = end
+            if not len(new):
+                break
+        return len(new)
+
+    def _events(self, run: ImportedRun, sent: Sent, attempt: int, now_ms: int, *, over: bool) -> list[Event]:
+        """What goes before the points: the start of the run, or of another attempt."""
+        begins = sent.record == 0
+        if not begins and attempt == sent.attempt and not sent.over:
+            return []
+        start = {
+            "project": (self._project or run.project or "watched")[:_NAME], "name": run.name[:_NAME],
+            "group": run.group, "config": run.config, "tags": run.tags, "resume": "allow", "heartbeat_s": HEARTBEAT_S,
+        }  # fmt: skip
+        times = run.points.time_ms
+        origin = {
+            "source": run.source, "kind": run.kind, "started_ms": int(times.min()), "unit": run.unit,
+            "steps": run.steps, "finished_ms": int(times.max()) if over else None,
+        }  # fmt: skip
+        found = [_event("run", sent.record, int(times.min()) if begins else now_ms, start)]
+        if begins:
+            found.append(_event("capture", 1, now_ms, {"imported" if over else "watched": origin}))
+        return found
+
+    def _commit(
+        self,
+        sent: Sent,
+        run: ImportedRun,
+        reading: _Reading,
+        index: NDArray[np.int64],
+        events: list[Event],
+        attempt: int,
+    ) -> Sent:
+        """Send records, with a note before and after."""
+        after = replace(
+            sent, record=sent.record + len(events) + len(index), attempt=attempt, counts=dict(sent.counts),
+            sums=dict(sent.sums), over=False,
+        )  # fmt: skip
+        keys, where = np.unique(run.points.key[index], return_inverse=True)
+        for key in keys.tolist():
+            name = run.keys[key]
+            after.counts[name] = after.counts.get(name, 0) + int(np.count_nonzero(run.points.key[index] == key))
+            after.sums[name] = reading.sum(name, after.counts[name]) or 0
+        if len(index):
+            after.last = max(int(run.points.step[index].max()), -(2**62) if after.last is None else after.last)
+        self._note.write(sent, after)
+        p = run.points
+        self.reply = self._send(
+            Batch(
+                run_id=sent.run_id,
+                writer=sent.writer,
+                first=sent.record,
+                count=len(events) + len(index),
+                keys=tuple(run.keys[key] for key in keys.tolist()),
+                points=Columns(
+                    where.astype(np.uint16), p.step[index], p.value[index], p.time_ms[index],
+                    None if p.epoch is None else p.epoch[index],
+                ),
+                events=tuple(events),
+            )
+        )  # fmt: skip
+        self.sent = after
+        return after
+
+    def _finish(self, run: ImportedRun, now_ms: int) -> None:
+        sent = self.sent
+        assert sent is not None
+        end = _event("finish", sent.record, now_ms, {"status": run.status, "error": run.error})
+        after = replace(sent, record=sent.record + 1, over=True)
+        self._note.write(sent, after)
+        self.reply = self._send(
+            Batch(run_id=sent.run_id, writer=sent.writer, first=sent.record, count=1, events=(end,))
+        )
+        self.sent = after
+
+
+class _Reading:
+    """A reading by series: what was sent of each is its beginning."""
+
+    def __init__(self, run: ImportedRun) -> None:
+        self.run = run
+        self._at = {key: np.flatnonzero(run.points.key == i) for i, key in enumerate(run.keys)}
+        self._sums: dict[tuple[str, int], int] = {}
+
+    def sum(self, key: str, count: int) -> int | None:
+        """A checksum over the first points of a series; None where it has fewer."""
+        at = self._at.get(key)
+        if at is None or len(at) < count:
+            return None
+        if (key, count) not in self._sums:
+            first = at[:count]
+            p = self.run.points
+            self._sums[key, count] = zlib.crc32(p.value[first].tobytes(), zlib.crc32(p.step[first].tobytes()))
+        return self._sums[key, count]
+
+    def shorter(self, counts: Mapping[str, int]) -> bool:
+        """True where a series has fewer points than were sent of it."""
+        return any(len(self._at.get(key, ())) < n for key, n in counts.items())
+
+    def beyond(self, counts: Mapping[str, int]) -> NDArray[np.int64]:
+        """The points that were not sent, in the order in which they were logged."""
+        rest = [at[counts.get(key, 0) :] for key, at in self._at.items()]
+        return np.sort(np.concatenate(rest)) if rest else np.empty(0, np.int64)
+
+    def attempt_of(self, index: int) -> int:
+        """The attempt that a point belongs to, from 0."""
+        return bisect_right(self.run.attempts, index)
+
+
+def _replayed(reading: _Reading, fresh: Sent, records: int) -> Sent | None:
+    """What records stand for that were sent of a file whose note is gone: its beginning, in its order."""
+    run, attempt, used, at = reading.run, 0, 2, 0
+    while used < records and at < len(run.points):
+        if reading.attempt_of(at) > attempt:
+            attempt, used = attempt + 1, used + 1
+            continue
+        at, used = at + 1, used + 1
+    over = used == records - 1 and at == len(run.points)
+    if used != records and not over:
+        return None
+    fresh.record, fresh.attempt, fresh.over = records, attempt, over
+    for i, key in enumerate(run.keys):
+        count = int(np.count_nonzero(run.points.key[:at] == i))
+        if count:
+            fresh.counts[key], fresh.sums[key] = count, reading.sum(key, count) or 0
+    fresh.last = int(run.points.step[:at].max()) if at else None
+    return fresh
+
+
+def _event(kind: str, record: int, time_ms: int, data: Mapping[str, object]) -> Event:
+    found = jsonable(dict(data))
+    assert isinstance(found, dict)
+    return Event(kind=kind, record=record, time_ms=max(0, time_ms), data=found)

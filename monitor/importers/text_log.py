@@ -1,0 +1,382 @@
+"""Text logs of trainings: what a script prints, read as the rows of a table.
+
+The reader goes through the log once, from the front, and never changes what it has read, so that a log that grows can
+be followed. A bar that is drawn over and over counts once, as it stood last. Lines that stand somewhere in the training
+move the position for those that follow and say nothing about it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from monitor.errors import FileUnreadable, NoHistory
+from monitor.importers.table import Cell, Row, Skipped, Table
+from monitor.importers.text_lines import ANSI, Line, read_line
+from monitor.importers.text_tables import Tables
+
+_MOST: Final = 5_000
+"""Characters of one line that are looked at."""
+_STATES: Final = re.compile("\r+|\b+")
+_LIKELY: Final = re.compile(r"\d|nan|inf", re.IGNORECASE)
+_ABOUT: Final = re.compile(r"loss|acc|ppl|perplexity|error|reward|objective", re.IGNORECASE)
+_BEST_FOLLOWS: Final = re.compile(r"\bbest\b[^\d]*:\s*$", re.IGNORECASE)
+_HEADER_WORDS: Final = frozenset({
+    "start", "starting", "begin", "beginning", "training", "train", "running", "end", "of", "info", "the", "debug",
+    "root",
+})  # fmt: skip
+_DONE: Final = 0.9
+"""Share of a count after which one that begins again is the next epoch's, and not another training's."""
+
+
+@dataclass(slots=True)
+class Understood:
+    """Which lines of a log were read.
+
+    Attributes:
+        lines: how many were read as points.
+        first: the number and the text of the first of them.
+        names: the series found.
+        ignored: how many others hold text.
+        missed: the number and the text of the first of those that speak of a metric all the same.
+    """
+
+    lines: int = 0
+    first: tuple[int, str] | None = None
+    names: dict[str, None] = field(default_factory=dict)
+    ignored: int = 0
+    missed: tuple[int, str] | None = None
+
+    def __str__(self) -> str:
+        """One sentence for the user."""
+        if self.first is None:
+            return "no line was understood as a point of a curve"
+        number, text = self.first
+        said = f"{self.lines:,} lines read as points, the first is line {number}: {text}"
+        if self.missed is not None:
+            said += f"; not understood: line {self.missed[0]}: {self.missed[1]}"
+        return said
+
+
+class LogParser:
+    """Reads a log piece by piece.
+
+    Args:
+        pattern: a regular expression with named groups, which then is all that is looked for: `step`, `epoch` and
+            `time` place the point, every other group is a series.
+
+    Attributes:
+        totals: of how many steps and epochs the lines speak.
+        rows: what was read so far; the columns `step`, `epoch` and `timestamp` place a row.
+        understood: which lines that came from.
+    """
+
+    def __init__(self, pattern: re.Pattern[str] | None = None) -> None:
+        self.rows: list[Row] = []
+        self.understood = Understood()
+        self.totals: dict[str, object] = {}
+        self._pattern = pattern
+        self._tables = Tables()
+        self._tail = ""
+        self._number = 0
+        self._bar: tuple[Line, int, str] | None = None
+        self._done: tuple[_Bar, set[str]] | None = None
+        self._place = _Place()
+        self._best_follows = False
+        self._after: str | None = None
+
+    def feed(self, text: str) -> None:
+        """Read on; a last line that is not ended waits for the rest of it."""
+        whole, found, tail = (self._tail + text).rpartition("\n")
+        self._tail = tail
+        if found:
+            for line in whole.split("\n"):
+                self._physical(line)
+
+    def close(self) -> None:
+        """Nothing more will come."""
+        if self._tail:
+            self._physical(self._tail)
+            self._tail = ""
+        self._flush()
+
+    def _physical(self, text: str) -> None:
+        """One line as a terminal has it: the states that were written over each other, and the last of them."""
+        self._number += 1
+        before = len(self.rows)
+        states = [state for state in _STATES.split(text) if state.strip()]
+        for state in states:
+            self._state(ANSI.sub("", state)[:_MOST])
+        if states:
+            self._best_follows = _BEST_FOLLOWS.search(states[-1]) is not None
+        if self._bar is not None and (self._bar[0].n or 0) >= (self._bar[0].total or 0):
+            self._flush()
+        if states and len(self.rows) == before and self._bar is None:
+            self.understood.ignored += 1
+            last = ANSI.sub("", states[-1])
+            if self.understood.missed is None and _ABOUT.search(last) and re.search(r"\d\.\d", last):
+                self.understood.missed = self._number, last.strip()[:160]
+
+    def _state(self, text: str) -> None:
+        if self._pattern is not None:
+            self._matched(self._pattern.search(text), text)
+            return
+        taken, row = self._tables.take(text)
+        if row is not None:
+            self._flush()
+            self._add(row, text)
+        if taken:
+            return
+        if not _LIKELY.search(text):
+            return
+        line = read_line(text)
+        if not line.counts or not (line.firm or self._place.known):
+            self._header(line, text)
+        elif self._told_again(text):
+            pass
+        elif line.n is not None and (line.held_out or (line.bar and self._in_epochs(line))):
+            self._draw(line, text)
+        else:
+            self._flush()
+            if self._after is not None and line.of is None and not line.placed:  # the sum of the bar before it
+                line.cells = {f"{self._after}_{name}": value for name, value in line.cells.items()}
+                line.held_out = True
+            self._after = None
+            self._add(line, text)
+
+    def _told_again(self, text: str) -> bool:
+        """True below a line that says that the best is told again, such as `Early stopping, best iteration is:`."""
+        return self._best_follows and self._pattern is None and bool(text)
+
+    def _in_epochs(self, line: Line) -> bool:
+        return line.epoch is not None or self._place.epoch is not None
+
+    def _header(self, line: Line, text: str) -> None:
+        """A line without metrics that says which epoch begins."""
+        if line.epoch is None:
+            return
+        words = re.findall(r"[a-z]+", re.split(r"epoch", text.lower(), maxsplit=1)[0])
+        if set(words) <= _HEADER_WORDS and "improve" not in text and line.epoch != self._place.epoch:
+            self._flush()
+            self._place.enter(line)
+            self._note_progress(line)
+
+    def _draw(self, line: Line, text: str) -> None:
+        """A state of a bar takes the place of the one before it."""
+        if self._bar is not None and not _same_bar(self._bar[0], line):
+            self._flush()
+        self._bar = line, self._number, text
+
+    def _flush(self) -> None:
+        """The bar that was drawn last is as it stays."""
+        if self._bar is None:
+            return
+        line, number, text = self._bar
+        self._bar = None
+        epoch = line.epoch if line.epoch is not None else self._place.epoch
+        which = (epoch, line.total, line.held_out)
+        before = self._done
+        told = before[1] if before is not None and before[0] == which else set()
+        if before is not None and line.epoch is None and _another(before[0], which) and before[1] & set(line.cells):
+            line.cells = {f"test_{name}": value for name, value in line.cells.items()}  # an evaluation after the epoch
+            line.held_out = True
+        line.cells = {name: value for name, value in line.cells.items() if name not in told}
+        self._done = which, told | set(line.cells)
+        self._after = line.of if line.held_out else None
+        line.n = line.total = None
+        if line.cells:
+            self._add(line, text, number)
+
+    def _add(self, line: Line, text: str, number: int | None = None) -> None:
+        self._note_progress(line)
+        cells: dict[str, Cell] = {}
+        step, epoch = self._place.of(line)
+        if step is not None:
+            cells["step" if self._place.known else COUNTED] = step
+        if epoch is not None:
+            cells["epoch"] = epoch
+        if line.time_ms:
+            cells["timestamp"] = line.time_ms
+        cells.update(line.cells)
+        self._keep(cells, text, self._number if number is None else number)
+
+    def _keep(self, cells: dict[str, Cell], text: str, number: int) -> None:
+        self.rows.append(Row(number, cells))
+        self.understood.lines += 1
+        self.understood.names.update(dict.fromkeys(name for name in cells if name not in (*_PLACES, COUNTED)))
+        if self.understood.first is None:
+            self.understood.first = number, text.strip()[:160]
+
+    def _matched(self, found: re.Match[str] | None, text: str) -> None:
+        if found is None:
+            return
+        groups = {name: value for name, value in found.groupdict().items() if value is not None}
+        cells: dict[str, Cell] = {("timestamp" if name == "time" else name): value for name, value in groups.items()}
+        self._keep(cells, text, self._number)
+
+    def _note_progress(self, line: Line) -> None:
+        for name, of in (("steps", line.steps), ("epochs", line.epochs)):
+            if of:
+                self.totals[name] = of
+
+
+_Bar = tuple[float | None, int | None, bool]
+"""What bars are told apart by: the epoch, the total, and whether it is about a held-out set."""
+
+
+def _another(one: _Bar, other: _Bar) -> bool:
+    """True for two bars of one epoch that count differently."""
+    return one[0] == other[0] and one[0] is not None and one[1] != other[1] and not (one[2] or other[2])
+
+
+COUNTED: Final = "\0step"
+"""Column of the steps that are counted where no line says any."""
+_PLACES: Final = ("step", "epoch", "timestamp")
+
+
+class _Place:
+    """Where in the training a log is: epochs as they are written, steps counted through."""
+
+    def __init__(self) -> None:
+        self.epoch: float | None = None
+        self._step: int | None = None
+        self._raw: int | None = None
+        self._raw_epoch: float | None = None
+        self._offset = 0
+        self._stride = 1
+        self._length: int | None = None
+        self._seen: dict[str, int] = {}
+
+    @property
+    def known(self) -> bool:
+        """True once a line has said where it stands."""
+        return self.epoch is not None or self._step is not None
+
+    def enter(self, line: Line) -> None:
+        """An epoch begins."""
+        self.epoch = line.epoch
+
+    def of(self, line: Line) -> tuple[int | None, float | None]:
+        """The step and the epoch of a point; a line that says neither stands where the last one stood."""
+        if line.epoch is not None:
+            self.epoch = line.epoch
+        raw = line.step if line.step is not None else line.n
+        if line.held_out and line.step is None:
+            raw = None
+        if raw is not None:
+            self._step = self._counted(raw, line.steps if line.step is not None else line.total)
+        elif self._step is None and self.epoch is None:
+            return self._nth(line), None
+        return self._step, self.epoch
+
+    def _counted(self, raw: int, total: int | None) -> int:
+        """The step counted through all epochs, for one that begins again with each."""
+        if self._raw is not None and raw <= self._raw and self._wrapped(raw, total):
+            self._offset += (self._length or self._raw + self._stride) if raw < self._raw or total else 0
+        elif self._raw is not None and raw < self._raw and not self._straggles():
+            self._offset = 0
+        elif self._raw is not None and raw > self._raw:
+            self._stride = raw - self._raw
+        self._raw, self._raw_epoch, self._length = raw, self.epoch, total
+        return self._offset + raw
+
+    def _wrapped(self, raw: int, total: int | None) -> bool:
+        assert self._raw is not None
+        if self.epoch is not None and self._raw_epoch is not None:
+            return self.epoch > self._raw_epoch and (raw < self._raw or total is not None)
+        return raw < self._raw and total is not None and total == self._length and self._raw >= _DONE * total
+
+    def _straggles(self) -> bool:
+        return self.epoch is not None and self._raw_epoch is not None and self.epoch == self._raw_epoch
+
+    def _nth(self, line: Line) -> int:
+        """Where nothing says where a line stands: how often its series came before."""
+        at = max((self._seen.get(name, 0) for name in line.cells), default=0)
+        if line.held_out:  # it is about the training as it is
+            at = max(at, *self._seen.values(), 1) - (at == 0 or max(self._seen.values()) > at)
+        for name in line.cells:
+            self._seen[name] = at + 1
+        return at
+
+
+def _same_bar(one: Line, other: Line) -> bool:
+    return (
+        one.total == other.total
+        and one.held_out == other.held_out
+        and (one.epoch == other.epoch)
+        and (one.n or 0) <= (other.n or 0)
+    )
+
+
+def read_log(path: str, text: str, pattern: str | None = None, *, growing: bool = False) -> Table:
+    """Read a text log.
+
+    Args:
+        path: the file as the user named it, for errors.
+        text: its content.
+        pattern: a regular expression with named groups, to be looked for instead of what is known.
+        growing: more will come: a bar that is not at its end is not read yet.
+
+    Raises:
+        NoHistory: no line of it is a point of a curve.
+        FileUnreadable: a pattern cannot be used.
+    """
+    parser = LogParser(None if pattern is None else compiled(pattern))
+    parser.feed(text)
+    if not growing:
+        parser.close()
+    return table_of(path, parser)
+
+
+def table_of(path: str, parser: LogParser) -> Table:
+    """What a parser has read so far.
+
+    Raises:
+        NoHistory: nothing.
+    """
+    if not parser.rows:
+        missed = parser.understood.missed
+        told = f", such as line {missed[0]}: {missed[1]}" if missed is not None else ""
+        raise NoHistory(
+            path, f"is text, and no line of it is understood as a point of a curve{told}; say how with --pattern REGEX"
+        )
+    names = dict.fromkeys(name for row in parser.rows for name in row.cells if name != COUNTED)
+    rows: Sequence[Row] = parser.rows
+    if "step" not in names and "epoch" not in names:
+        names["step"] = None
+        rows = [Row(row.number, {"step" if name == COUNTED else name: cell for name, cell in row.cells.items()})
+                for row in rows]  # fmt: skip
+    order = [name for name in _PLACES if name in names] + [name for name in names if name not in _PLACES]
+    note = Skipped(place="text", reason=str(parser.understood))
+    return Table(path=path, names=tuple(order), rows=tuple(_filled(rows, names)), kind="text", notes=(note,),
+                 config=parser.totals)  # fmt: skip
+
+
+def _filled(rows: Sequence[Row], names: dict[str, None]) -> list[Row]:
+    """Every row with a step and an epoch where others have them: those before the first stand at its beginning."""
+    last: dict[str, Cell] = {name: 0 for name in ("step", "epoch") if name in names}
+    found = []
+    for row in rows:
+        last.update({name: row.cells[name] for name in last if name in row.cells})
+        cells = {name: cell for name, cell in row.cells.items() if name != COUNTED}
+        found.append(Row(row.number, {**last, **cells}))
+    return found
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A pattern of the user's.
+
+    Raises:
+        FileUnreadable: it is no regular expression, or names no series.
+    """
+    try:
+        found = re.compile(pattern)
+    except re.error as error:
+        raise FileUnreadable(
+            "--pattern", f"character {error.pos}", f"is not a regular expression: {error.msg}"
+        ) from None
+    if not set(found.groupindex) - {"step", "epoch", "time"}:
+        raise FileUnreadable("--pattern", "", r"names no series; write such as (?P<step>\d+) .* (?P<loss>[\d.]+)")
+    return found

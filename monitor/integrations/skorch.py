@@ -1,0 +1,139 @@
+"""skorch: a callback, `NeuralNet(..., callbacks=[MonitorCallback(project="mine")])`.
+
+skorch ends a training early by a `KeyboardInterrupt` that `fit` catches, and catches one of the user as well: a run is
+`failed` where the interrupt came from anywhere but a callback.
+"""
+
+# ruff: noqa: ARG002  # the framework gives the arguments of its hooks
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Unpack
+
+from skorch import NeuralNet
+from skorch.callbacks import Callback, Checkpoint
+
+from monitor.integrations import _losses
+from monitor.integrations._owned import Checkpoints, OwnedRun, RunOptions, next_step, patience_s, watch
+from monitor.integrations._ranks import agreed
+from monitor.run.start import Run, ending
+
+
+class MonitorCallback(Callback):  # type: ignore[misc]  # skorch is seen as untyped
+    """Logs batches and epochs, notes checkpoints, and stops the training when the run says so.
+
+    Args:
+        run: a run that the caller ends; None: one is started for each `fit`.
+        project: the project of a run that is started here.
+        every: batches between points of the training loss, >= 1.
+        **options: as in `monitor.init`, for a run that is started here.
+    """
+
+    def __init__(
+        self, run: Run | None = None, *, project: str = "skorch", every: int = 1, **options: Unpack[RunOptions]
+    ) -> None:
+        self._given = {"run": run, "project": project, "every": every, **options}
+        self._held = OwnedRun(run, project=project, **options)
+        self._every = max(1, every)
+        self._batches = 0
+        self._checkpoints = Checkpoints()
+
+    @property
+    def run(self) -> Run | None:
+        """The run, None outside a training where none was given."""
+        return self._held.run
+
+    def get_params(self, deep: bool = True) -> dict[str, object]:
+        """What it was made with: a grid search makes each candidate's callbacks anew."""
+        return dict(self._given)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_given": {**self._given, "run": None}}
+
+    def on_train_begin(self, net: NeuralNet, X: object = None, y: object = None, **kwargs: object) -> None:  # noqa: N803
+        """Start the run."""
+        self._checkpoints.clear()
+        run = self._held.start(_config(net))
+        self._batches = next_step(run)
+        _losses.tell(run, lambda: _losses.of_torch(net.criterion_, net.module_))
+
+    def on_batch_end(self, net: NeuralNet, batch: object = None, training: bool = False, **kwargs: object) -> None:
+        """Log the training loss of a batch."""
+        run = self.run
+        if run is None or not training:
+            return
+        if self._batches % self._every == 0:
+            loss = kwargs.get("loss")
+            run.log({"train/loss": loss if loss is not None else net.history[-1, "batches", -1, "train_loss"]},
+                    step=self._batches)  # fmt: skip
+        self._batches += 1
+        if agreed(run.should_stop(), self._batches):
+            raise KeyboardInterrupt  # skorch's way to end a training
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: object) -> None:
+        """Log what was scored at the end of an epoch."""
+        run = self.run
+        if run is None:
+            return
+        last, row = net.history[-1], {}
+        for key, value in last.items():
+            if isinstance(value, int | float) and not key.endswith(("_best", "_batch_count")) and key not in _OTHERS:
+                row[f"val/{key.removeprefix('valid_')}" if key.startswith("valid_") else key] = value
+        groups = getattr(getattr(net, "optimizer_", None), "param_groups", [])
+        row |= {"lr" if i == 0 else f"lr/group{i}": group["lr"] for i, group in enumerate(groups)}
+        step = max(0, self._batches - 1)
+        run.log(row, step=step, epoch=last["epoch"])
+        self._checkpoints.saved(run, step, *_files(net))
+        if agreed(run.should_stop(patience_s(run))):
+            raise KeyboardInterrupt
+
+    def on_train_end(self, net: NeuralNet, **kwargs: object) -> None:
+        """End a run that was started here."""
+        self._checkpoints.saved(self.run, max(0, self._batches - 1), *_files(net))
+        self._held.end(*getattr(net, "_monitor_ending", ("finished", None)))
+
+
+_OTHERS = ("epoch", "dur", "train_loss")
+
+
+def _files(net: NeuralNet) -> list[str]:
+    """The parameter files of the net's checkpoint callbacks, as they are called at this epoch."""
+    callbacks = [callback for _, callback in net.callbacks_ if isinstance(callback, Checkpoint)]
+    return [path for one in callbacks if isinstance(path := one.get_formatted_files(net).get("f_params"), str)]
+
+
+def _config(net: NeuralNet) -> dict[str, object]:
+    """The parameters of a net, without its callbacks and what they are made of."""
+    return {k: v for k, v in net.get_params(deep=False).items() if not k.startswith(("_", "callbacks"))}
+
+
+def _watch_interrupts() -> None:
+    """Keep, for the end of a training, how its loop ended: `partial_fit` swallows interrupts."""
+    original = NeuralNet.fit_loop
+    if getattr(original, "_watched_by_monitor", False):
+        return
+
+    @functools.wraps(original)
+    def fit_loop(self: Any, *args: Any, **kwargs: Any) -> Any:
+        self._monitor_ending = ("finished", None)
+        try:
+            return original(self, *args, **kwargs)
+        except KeyboardInterrupt as error:
+            if not _of_a_callback(error):
+                self._monitor_ending = ending(error)
+            raise
+
+    fit_loop._watched_by_monitor = True  # type: ignore[attr-defined]  # a mark of ours on a function of ours
+    NeuralNet.fit_loop = fit_loop
+
+
+def _of_a_callback(error: BaseException) -> bool:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and isinstance(trace.tb_frame.f_locals.get("self"), Callback)
+
+
+_watch_interrupts()
+watch(NeuralNet, "partial_fit")

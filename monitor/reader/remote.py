@@ -1,0 +1,304 @@
+"""Reading from a server, over its public API."""
+
+# ruff: noqa: D102  # the methods are documented once, in `Source`
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
+from urllib.parse import quote
+
+from monitor.domain import (
+    Alert,
+    Checkpoint,
+    Counts,
+    Curve,
+    CurveOf,
+    Delivery,
+    Diagnosis,
+    Finding,
+    Output,
+    Points,
+    Recommendation,
+    RunInfo,
+    RunPage,
+    RunQuery,
+    RunSnapshot,
+    SeriesInfo,
+)
+from monitor.errors import RunNotFound, ServerUnreachable
+from monitor.http.address import shown
+from monitor.http.answers import understood
+from monitor.http.client import connect, request, request_stream
+from monitor.reader.source import Query
+
+if TYPE_CHECKING:
+    import httpx
+
+    from monitor.wire import Event
+
+_ADDRESS: Final = 6000
+"""Characters of a query, at most: proxies commonly refuse addresses of more than 8,000."""
+_AT_ONCE: Final = 500
+"""Curves or steps that a server takes with one request."""
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _answered(read: Callable[Concatenate[HttpSource, _P], _T]) -> Callable[Concatenate[HttpSource, _P], _T]:
+    """Let an answer that cannot be read be an error of the house, whatever stands in it."""
+
+    @functools.wraps(read)
+    def reading(source: HttpSource, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with understood(source._server):
+            return read(source, *args, **kwargs)
+
+    return reading
+
+
+class HttpSource:
+    """A server, over its public API."""
+
+    def __init__(self, server: str, token: str | None, *, transport: httpx.BaseTransport | None = None) -> None:
+        self._server = shown(server)
+        self._client = connect(server, token, transport=transport)
+
+    @_answered
+    def runs(self, wanted: RunQuery) -> RunPage:
+        from monitor.wire import number_from_json
+
+        data = self._object("/runs", asdict(wanted))
+        sparklines = {
+            run_id: {
+                role: tuple(number_from_json(v, "sparklines") for v in _rows(values))
+                for role, values in _mapping(roles).items()
+            }
+            for run_id, roles in _mapping(data.get("sparklines", {})).items()
+        }
+        items = tuple(RunInfo.from_dict(_mapping(row)) for row in _rows(data["runs"]))
+        order, values = str(data.get("order", "-created")), _mapping(data.get("sorted_by", {}))
+        return RunPage(items=items, total=int(str(data["total"])), sparklines=sparklines, order=order, sorted_by=values)
+
+    @_answered
+    def run(self, ref: str) -> RunInfo:
+        data = self._object(f"/runs/{_part(ref)}", ref=ref)
+        return _run_info(data)
+
+    @_answered
+    def snapshot(self, ref: str) -> RunSnapshot:
+        data = self._object(f"/runs/{_part(ref)}/snapshot", ref=ref)
+        rows = {name: [_mapping(row) for row in _rows(data[name])] for name in ("series", "findings", "checkpoints")}
+        return RunSnapshot.from_dict(rows, _mapping(data["run"]))
+
+    @_answered
+    def curves(self, wanted: Sequence[CurveOf], query: Query) -> tuple[Curve, ...]:
+        from monitor.wire import curve_from_json
+
+        found: list[Curve] = []
+        for some in _portions(
+            wanted, lambda each: f"series={each.run_id}/{_part(each.key)}&smoothing={each.smoothing}"
+        ):
+            series = [f"{each.run_id}/{each.key}" for each in some]
+            smoothing = [str(each.smoothing) for each in some]
+            data = _mapping(self._get("/curves", {**query, "series": series, "smoothing": smoothing}))
+            found += [curve_from_json(_mapping(row)) for row in _rows(data["curves"])]
+        return tuple(found)
+
+    @_answered
+    def positions(self, run_id: str, keys: Sequence[str], steps: Sequence[int], x: str) -> tuple[float | None, ...]:
+        from monitor.wire import number_from_json
+
+        found: list[float | None] = []
+        for some in _portions(steps, lambda step: f"step={step}"):
+            query: Query = {"x": x, "key": list(keys), "step": [str(step) for step in some]}
+            rows = _rows(self._object(f"/runs/{run_id}/positions", query)["positions"])
+            found += [None if at is None else number_from_json(at, "positions") for at in rows]
+        return tuple(found)
+
+    @_answered
+    def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
+        return tuple(SeriesInfo.from_dict(_mapping(row)) for row in self._list(run_id, "series"))
+
+    def history(self, run_id: str, key: str, lo: int | None, hi: int | None, attempt: int | None) -> Points:
+        return Points.join(list(self.batches(run_id, key, lo, hi, attempt)))
+
+    def batches(self, run_id: str, key: str, lo: int | None, hi: int | None, attempt: int | None) -> Iterator[Points]:
+        from monitor.reader import arrow
+        from monitor.wire import POINTS_MEDIA_TYPE, decode_points
+
+        query = {"key": key, "lo": lo, "hi": hi, "attempt": attempt}
+        accept = arrow.MEDIA_TYPE if arrow.installed() else POINTS_MEDIA_TYPE
+        path, params = f"/api/v1/runs/{run_id}/history", {k: str(v) for k, v in query.items() if v is not None}
+        parts = request_stream(self._client, path, params=params, headers={"Accept": accept})
+        with contextlib.closing(parts):
+            try:
+                if accept == POINTS_MEDIA_TYPE:
+                    yield decode_points(b"".join(parts))
+                else:
+                    yield from arrow.decode_stream(parts)
+            except (ValueError, KeyError) as error:
+                raise ServerUnreachable(self._server, f"it answers, but not with points ({error})") from None
+
+    @_answered
+    def curve(self, run_id: str, key: str, query: Query) -> Curve:
+        from monitor.wire import curve_from_json
+
+        return curve_from_json(self._object(f"/runs/{run_id}/curve", {"key": key, **query}))
+
+    @_answered
+    def findings(self, run_id: str) -> tuple[Finding, ...]:
+        return tuple(Finding.from_dict(_mapping(row)) for row in self._list(run_id, "findings"))
+
+    @_answered
+    def diagnosis(self, run_id: str) -> Diagnosis:
+        data = self._object(f"/runs/{run_id}/diagnosis")
+        counts = {**_mapping(data["counts"])}
+        counts["unmapped"] = tuple(str(key) for key in _rows(counts.get("unmapped", [])))
+        return Diagnosis(
+            verdict=str(data["verdict"]),
+            headline=str(data["headline"]),
+            findings=tuple(Finding.from_dict(_mapping(row)) for row in _rows(data["findings"])),
+            recommendation=Recommendation.from_dict(_mapping(data["recommendation"])),
+            counts=Counts(**counts),
+        )
+
+    @_answered
+    def checkpoints(self, run_id: str) -> tuple[Checkpoint, ...]:
+        return tuple(Checkpoint(**_mapping(row)) for row in self._list(run_id, "checkpoints"))
+
+    @_answered
+    def events(self, run_id: str) -> tuple[Event, ...]:
+        from monitor.wire import Event
+
+        return tuple(Event(**_mapping(row)) for row in self._list(run_id, "events"))
+
+    @_answered
+    def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
+        query = {"search": search, "after": after, "limit": limit}
+        return tuple(Output(**_mapping(row)) for row in self._list(run_id, "output", query))
+
+    def request_stop(self, run_id: str, who: str) -> None:
+        request(
+            self._client,
+            "POST",
+            f"/api/v1/runs/{run_id}/stop",
+            content=json.dumps({"who": who}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+
+    @_answered
+    def projects(self) -> tuple[tuple[str, int], ...]:
+        rows = [_mapping(row) for row in _rows(self._object("/projects")["projects"])]
+        return tuple((str(row["name"]), int(row["runs"])) for row in rows)
+
+    @_answered
+    def keeping(self) -> Mapping[str, tuple[float | None, float | None]]:
+        rows = [_mapping(row) for row in _rows(self._object("/projects")["projects"])]
+        return {str(row["name"]): (row.get("keep_days"), row.get("thin_days")) for row in rows}
+
+    def delete(self, run_id: str) -> None:
+        self._ask("DELETE", f"/runs/{run_id}", run_id)
+
+    @_answered
+    def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
+        rows = [_mapping(row) for row in _rows(self._object("/deleted")["deleted"])]
+        return tuple((_run_info(row), int(row["deleted_ms"])) for row in rows)
+
+    @_answered
+    def restore(self, ref: str) -> RunInfo:
+        try:
+            return _run_info(_mapping(self._ask("POST", f"/deleted/{_part(ref)}/restore", ref)))
+        except RunNotFound:
+            raise RunNotFound(ref, deleted=True) from None
+
+    @_answered
+    def purge_days(self) -> float:
+        return float(self._object("/deleted")["keep_days"])
+
+    @_answered
+    def alerts(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
+        rows = [_mapping(row) for row in _rows(self._object("/alerts", {"run": run, "limit": limit})["alerts"])]
+        return tuple(Delivery(**{**row, "alert": Alert.from_dict(_mapping(row["alert"]))}) for row in rows)
+
+    @_answered
+    def channels(self) -> int:
+        return int(self._object("/alerts", {"limit": 1}).get("channels", 1))
+
+    @_answered
+    def health(self) -> Mapping[str, object]:
+        return _mapping(request(self._client, "GET", "/healthz"))
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _ask(self, method: str, path: str, ref: str) -> object:
+        """Change something about a run."""
+        try:
+            return request(self._client, method, f"/api/v1{path}")
+        except RunNotFound:
+            raise RunNotFound(ref) from None
+
+    def _get(self, path: str, query: Query | None = None) -> object:
+        """Ask for something; a parameter that is a list is given several times."""
+        given = {k: v for k, v in (query or {}).items() if v is not None}
+        params = {k: list(v) if isinstance(v, list | tuple) else str(v) for k, v in given.items()}
+        return request(self._client, "GET", f"/api/v1{path}", params=params)
+
+    def _object(self, path: str, query: Query | None = None, *, ref: str | None = None) -> dict[str, Any]:
+        try:
+            data = self._get(path, query)
+        except RunNotFound:
+            raise RunNotFound(ref or path.split("/")[2]) from None
+        if not isinstance(data, dict):
+            raise ServerUnreachable(self._server, "it answers, but not as a monitor server does")
+        return data
+
+    def _list(self, run_id: str, what: str, query: Query | None = None) -> Sequence[object]:
+        try:
+            return _rows(self._get(f"/runs/{run_id}/{what}", query or {}))
+        except RunNotFound:
+            raise RunNotFound(run_id) from None
+
+
+def _portions(wanted: Sequence[_T], written: Callable[[_T], str]) -> Iterator[Sequence[_T]]:
+    """Cut what is asked for into parts that fit an address, as proxies take it.
+
+    Args:
+        wanted: all of it.
+        written: one of them as it stands in the address.
+    """
+    some: list[_T] = []
+    room = _ADDRESS
+    for each in wanted:
+        size = len(written(each)) + 1
+        if some and (size > room or len(some) == _AT_ONCE):
+            yield some
+            some, room = [], _ADDRESS
+        some.append(each)
+        room -= size
+    if some:
+        yield some
+
+
+def _run_info(data: Mapping[str, Any]) -> RunInfo:
+    return RunInfo.from_dict({name: value for name, value in data.items() if name in RunInfo.__slots__})
+
+
+def _part(ref: str) -> str:
+    return quote(ref, safe="")
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ServerUnreachable("the server", f"answers with {type(value).__name__} where an object belongs")
+    return value
+
+
+def _rows(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise ServerUnreachable("the server", f"answers with {type(value).__name__} where a list belongs")
+    return value

@@ -1,0 +1,243 @@
+"""A run around a command that knows nothing of it: its output is kept and read, its end is recorded.
+
+What the command writes is kept before it is passed on, so that whatever was seen of it is stored even if this process
+is killed. Its losses are read from its lines as `monitor import` reads them from a log, unless a process of the command
+begins a run itself: then that takes this one over, and only its output comes from here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+from monitor.importers.table import Row
+from monitor.importers.text_log import COUNTED, LogParser
+from monitor.run import outer
+from monitor.run.output import Lines, decoder
+from monitor.run.run import Run
+
+_PIECE: Final = 65_536
+_TICK_S: Final = 0.5
+_LINGER_S: Final = 2.0
+"""Seconds that output is waited for after the command has ended, where a process that it started still has it open."""
+_PLACES: Final = ("step", "epoch", "timestamp", COUNTED)
+PASSED_ON: Final = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGCONT", "SIGWINCH")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopping:
+    """What to do where a stop is advised.
+
+    Attributes:
+        signals: send SIGINT, and SIGTERM where the command has not ended `grace_s` seconds later; else only say it.
+        stands_s: seconds that the advice must stand before.
+    """
+
+    signals: bool
+    grace_s: float
+    stands_s: float
+
+
+class Around:
+    """Runs a command.
+
+    Args:
+        run: where its output and losses go.
+        command: the command and its arguments.
+        offers: folder for the offer that a process of the command may take.
+        stopping: what to do where a stop is advised.
+        pattern: for its lines, instead of what is known.
+        say: tells the user something, in a line on standard error.
+    """
+
+    def __init__(
+        self, run: Run, command: Sequence[str], offers: Path, stopping: Stopping, pattern: re.Pattern[str] | None,
+        say: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self._run, self._command, self._stopping, self._say = run, list(command), stopping, say
+        self._offer = outer.offer(offers, run.id)
+        self._pipes = {name: _Pipe(name, run, LogParser(pattern)) for name in ("stdout", "stderr")}
+        self._advised: float | None = None
+        self._sent: list[tuple[signal.Signals, float]] = []
+        self._told = False
+        self._interrupted = False
+
+    def __call__(self) -> int:
+        """Run the command to its end; its exit status, 128 and the signal's number where it was killed.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", outer.VARIABLE: str(self._offer)}
+        try:
+            child = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+            self._pass_signals(child)
+            self._read(child)
+            return self._end(child.wait())
+        finally:
+            outer.withdraw(self._offer)
+
+    def _pass_signals(self, child: subprocess.Popen[bytes]) -> None:
+        def pass_on(number: int, _: object) -> None:
+            self._interrupted = self._interrupted or number in (signal.SIGINT, signal.SIGTERM)
+            if number != signal.SIGINT or not _in_foreground():  # a terminal tells both of Ctrl-C
+                child.send_signal(number)
+
+        for name in ("SIGINT", *PASSED_ON):
+            number = getattr(signal, name, None)
+            if number is not None:
+                signal.signal(number, pass_on)
+
+    def _read(self, child: subprocess.Popen[bytes]) -> None:
+        ended: float | None = None
+        with selectors.DefaultSelector() as waiting:
+            for name, stream in (("stdout", child.stdout), ("stderr", child.stderr)):
+                assert stream is not None
+                waiting.register(stream, selectors.EVENT_READ, self._pipes[name])
+            while waiting.get_map():
+                for key, _ in waiting.select(_TICK_S):
+                    data = os.read(key.fd, _PIECE)
+                    if not data:
+                        waiting.unregister(key.fileobj)
+                        continue
+                    pipe: _Pipe = key.data
+                    pipe.take(data, parse=self._offer.exists())
+                if child.poll() is None:
+                    self._stop(child)
+                else:
+                    ended = monotonic() if ended is None else ended
+                    if monotonic() - ended > _LINGER_S:
+                        break
+        for pipe in self._pipes.values():
+            pipe.close(parse=self._offer.exists())
+
+    def _stop(self, child: subprocess.Popen[bytes]) -> None:
+        """Follow the advice to stop, once it has stood long enough."""
+        now = monotonic()
+        if self._sent:
+            last, at = self._sent[-1]
+            if last is signal.SIGINT and now - at >= self._stopping.grace_s:
+                self._signal(child, signal.SIGTERM, f"the command goes on {self._stopping.grace_s:g} s after SIGINT")
+            return
+        if not self._run.should_stop():
+            self._advised = None
+            return
+        self._advised = now if self._advised is None else self._advised
+        if now - self._advised < self._stopping.stands_s:
+            return
+        reason = self._run.stop_reason or "a stop is advised"
+        if self._stopping.signals:
+            self._signal(child, signal.SIGINT, reason)
+        elif not self._told:
+            self._told = True
+            self._say(f"a stop is advised: {reason} Press Ctrl-C to end the command, or start it with --stop signal.")
+
+    def _signal(self, child: subprocess.Popen[bytes], number: signal.Signals, why: str) -> None:
+        self._sent.append((number, monotonic()))
+        self._say(f"{number.name} is sent: {why}")
+        child.send_signal(number)
+
+    def _end(self, code: int) -> int:
+        run = self._run
+        run._exit_code = code
+        if self._sent or self._interrupted:
+            run.finish("stopped", None if code == 0 else self._why(code))
+        elif code == 0:
+            run.finish("finished")
+        else:
+            run.finish("failed", self._why(code))
+        return code if code >= 0 else 128 - code
+
+    def _why(self, code: int) -> str:
+        last = self._pipes["stderr"].lines.last or self._pipes["stdout"].lines.last
+        how = f"exit status {code}" if code >= 0 else f"killed by {_name(-code)}"
+        return "\n".join([how, *last])[-2000:] if last else how
+
+
+class _Pipe:
+    """One stream of the command: kept, read, and passed on."""
+
+    def __init__(self, name: str, run: Run, parser: LogParser) -> None:
+        self.lines = Lines(name, run._output)
+        self._run, self._parser, self._decoder = run, parser, decoder()
+        self._to = sys.stdout.fileno() if name == "stdout" else sys.stderr.fileno()
+        self._open = True
+        self._unit_known = False
+
+    def take(self, data: bytes, *, parse: bool) -> None:
+        text = self._decoder.decode(data)
+        if text:
+            self.lines.write(text)
+            self._parser.feed(text)
+            self._log(parse)
+        self._pass_on(data)
+
+    def close(self, *, parse: bool) -> None:
+        self.lines.write(self._decoder.decode(b"", final=True))
+        self.lines.close()
+        self._parser.close()
+        self._log(parse)
+
+    def _pass_on(self, data: bytes) -> None:
+        while data and self._open:
+            try:
+                data = data[os.write(self._to, data) :]
+            except BrokenPipeError:  # whoever read it, such as `head`, has had enough; the training goes on
+                self._open = False
+
+    def _log(self, parse: bool) -> None:
+        rows, self._parser.rows = self._parser.rows, []
+        for row in rows if parse else ():
+            step, epoch = _place(row)
+            if not self._unit_known:
+                self._unit_known = True
+                unit = "epoch" if row.cells.get("step") is None and step is not None and epoch is not None else "step"
+                self._run._event("capture", {"watched": {"source": "its output", "kind": "text", "unit": unit}})
+            values = {name: cell for name, cell in row.cells.items() if name not in _PLACES}
+            self._run.log({name: _number(cell) for name, cell in values.items()}, step=step, epoch=epoch)
+
+
+def _place(row: Row) -> tuple[int | None, float | None]:
+    """The step and the epoch of a row; whole epochs are steps where nothing else counts."""
+    epoch = _float(row.cells.get("epoch"))
+    step = _float(row.cells.get("step", row.cells.get(COUNTED)))
+    if step is None and epoch is not None and epoch.is_integer():
+        step = epoch
+    return None if step is None else int(step), epoch
+
+
+def _float(cell: object) -> float | None:
+    found = _number(cell)
+    return found if isinstance(found, float) else None
+
+
+def _number(cell: object) -> object:
+    """A cell as a number; what is not one is left to `log()`, which counts it."""
+    try:
+        return float(cell)  # type: ignore[arg-type]  # anything else raises
+    except (TypeError, ValueError):
+        return cell
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _in_foreground() -> bool:
+    """True where Ctrl-C in the terminal reaches the command as well."""
+    try:
+        return os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:
+        return False

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import logging
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from monitor.compat import SummaryWriter
+from monitor.reader.api import Api
+from monitor.run.start import init
+from monitor.settings import load
+from monitor.shipping.sinks import MemorySink
+from tests.sdk import _alone  # noqa: F401
+
+torch = pytest.importorskip("torch")
+
+SCRIPT = """
+{line}
+import torch, numpy as np
+
+torch.manual_seed(0)
+writer = SummaryWriter("{folder}/mnist/first")
+model = torch.nn.Linear(4, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+x = torch.randn(64, 4)
+writer.add_graph(model, x)
+for epoch in range(3):
+    for i in range(0, 64, 16):
+        loss = (model(x[i : i + 16])[:, 0] - x[i : i + 16].sum(1)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        writer.add_scalar("Loss/train", loss, epoch * 4 + i // 16)
+    with torch.no_grad():
+        writer.add_scalar("Loss/val", (model(x)[:, 0] - x.sum(1)).square().mean().item(), global_step=epoch * 4 + 3)
+    writer.add_histogram("weights", model.weight, epoch)
+    writer.add_scalars("accuracy", {{"a": 0.5 + epoch / 10, "b": np.float32(0.25)}}, epoch)
+writer.add_scalar("plain", 1.5)
+writer.add_text("notes", "it works")
+writer.add_hparams({{"lr": 0.05, "bn": True, "name": "sgd"}}, {{"hparam/loss": loss.item()}})
+writer.flush()
+writer.close()
+"""
+
+
+@pytest.mark.filterwarnings("ignore")  # of the real writer's own
+def test_a_script_moves_by_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONITOR_DIR", str(tmp_path / "store"))
+    monkeypatch.setenv("MONITOR_CAPTURE", "false")
+    monkeypatch.setenv("MONITOR_SHIPPER", "thread")
+    exec(SCRIPT.format(line="from monitor.compat import SummaryWriter", folder="runs"), {})
+    with Api() as api:
+        view = api.run("first")
+        assert (view.info.project, view.info.status) == ("mnist", "finished")
+        assert view.info.config == {"lr": 0.05, "bn": True, "name": "sgd", "text/notes": "it works"}
+        found = {
+            series.key: list(zip(*map(list, (h.steps, h.values)), strict=True))
+            for series in view.series()
+            for h in [view.history(series.key)]
+        }
+    assert [step for step, _ in found["Loss/train"]] == list(range(12))
+    assert [step for step, _ in found["Loss/val"]] == [3, 7, 11]
+    assert [value for _, value in found["accuracy/a"]] == [0.5, 0.6, 0.7]
+    assert found["plain"] == [(0, 1.5)]
+    if find_spec("tensorboard") is None:
+        return  # there is nothing to compare with
+    exec(SCRIPT.format(line="from torch.utils.tensorboard import SummaryWriter", folder=tmp_path), {})
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    theirs = EventAccumulator(str(tmp_path / "mnist" / "first"))
+    theirs.Reload()
+    for tag in ("Loss/train", "Loss/val"):
+        expected = [(event.step, event.value) for event in theirs.Scalars(tag)]
+        assert [step for step, _ in found[tag]] == [step for step, _ in expected]
+        assert [value for _, value in found[tag]] == pytest.approx([value for _, value in expected])
+
+
+def test_what_is_not_kept_is_named_once_and_what_is_unknown_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = init("p", settings=load(dir=tmp_path, capture=False), sink=MemorySink())
+    with SummaryWriter(run=run, purge_step=3) as writer, caplog.at_level(logging.WARNING, "monitor"):
+        for step in range(3):
+            writer.add_image("x", torch.zeros(3, 2, 2), step)
+            writer.add_histogram("h", [1, 2], step)
+        with pytest.raises(AttributeError, match="add_scalar"):
+            writer.add_nothing()
+    assert [record.getMessage().split(": ")[1].split()[0] for record in caplog.records] == [
+        "purge_step",
+        "add_image",
+        "add_histogram",
+    ]
+    assert not run._finished  # it was given
+    run.finish()
+
+
+def test_steps_follow_each_other_where_none_is_given_and_an_error_fails_the_run(tmp_path: Path) -> None:
+    sink = MemorySink()
+    options = {"settings": load(dir=tmp_path, capture=False), "sink": sink}
+    writer = SummaryWriter(tmp_path / "mine" / "second", **options)
+    for value in (1.0, 2.0):
+        writer.add_scalar("a", value)
+    writer.add_scalar("a", torch.tensor(3.0), 7, walltime=1e9)
+    writer.add_scalar("a", 4.0)
+    writer.add_scalar("a", "no number", "no step")
+    with pytest.raises(ValueError, match="bad"), writer:
+        raise ValueError("bad")
+    assert sink.points(writer.run.id, "a") == [(0, 1.0), (1, 2.0), (7, 3.0), (8, 4.0)]
+    (end,) = sink.events(writer.run.id, "finish")
+    assert end.data == {"status": "failed", "error": "ValueError: bad"}
+    assert (writer.run.project, writer.run.name) == ("mine", "second")

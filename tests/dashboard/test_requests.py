@@ -1,0 +1,89 @@
+"""What a page asks the server for: counted at a real server, since every request is a wait for whoever looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from starlette.types import ASGIApp, Receive, Scope, Send
+from streamlit.testing.v1 import AppTest
+
+from dashboard import data
+from monitor.api import create_api
+from monitor.rules import Engine
+from monitor.settings import load
+from monitor.store import Store
+
+from ..api.conftest import served
+from .conftest import MAIN, PAGES, logged
+
+
+class Counted:
+    """An application, and the paths that it was asked for."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.paths: list[str] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            self.paths.append(scope["path"].removeprefix("/api/v1"))
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture
+def asked(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Store, Counted]]:
+    """A store behind a server that the pages read from, and what they ask it for."""
+    st.cache_resource.clear()
+    settings = load(dir=str(Path(sqlite_url.removeprefix("sqlite:///")).parent))
+    with Store.open(sqlite_url) as store:
+        counted = Counted(create_api(store, Engine(), settings))
+        with served(counted) as address:  # type: ignore[arg-type]  # any ASGI application
+            monkeypatch.setenv("MONITOR_SERVER_URL", address)
+            yield store, counted
+            data.api().close()
+            st.cache_resource.clear()
+
+
+def shown(page: str, **query: str | list[str]) -> AppTest:
+    app = AppTest.from_file(str(MAIN), default_timeout=60)
+    app.run()
+    app.switch_page(PAGES[page])
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app
+
+
+def of(counted: Counted, app: AppTest) -> list[str]:
+    """The paths that one run of a page asks for."""
+    counted.paths.clear()
+    app.run()
+    assert not app.exception
+    return list(counted.paths)
+
+
+def test_a_runs_page_takes_a_request_for_the_run_one_for_its_curves_and_one_for_its_marks(
+    asked: tuple[Store, Counted],
+) -> None:
+    store, counted = asked
+    feed = logged(store, "one", [3.0, 2.0, 1.0, 0.5], [3.0, 2.5, 2.0, 1.0])
+    for step in range(4):
+        feed.event("checkpoint", step=step, path=f"{step}.pt")
+    for key in ("a", "b", "c"):
+        feed.log(key, range(4), [1.0, 2.0, 3.0, 4.0])
+    run = f"/runs/{feed.run_id}"
+    assert of(counted, shown("run", id=feed.run_id, x="elapsed")) == [f"{run}/snapshot", "/curves", f"{run}/positions"]
+    app = shown("run", id=feed.run_id, tab="More series")
+    assert of(counted, app) == [f"{run}/snapshot", "/curves", "/curves"]
+    assert of(counted, app) == [f"{run}/snapshot"]  # nothing has changed
+    feed.log("train/loss", [4], [0.4])
+    assert of(counted, app) == [f"{run}/snapshot", "/curves", "/curves"]
+
+
+def test_a_comparison_takes_one_request_for_all_curves(asked: tuple[Store, Counted]) -> None:
+    store, counted = asked
+    ids = [logged(store, f"seed-{i}", [3.0, 2.0 - i / 10]).run_id for i in range(5)]
+    paths = of(counted, shown("compare", run=ids))
+    assert paths == ["/runs", *(f"/runs/{run_id}/snapshot" for run_id in ids), "/curves"]
