@@ -25,7 +25,7 @@ class RunParameters(BaseModel):
     query: str | None = Field(
         None, max_length=MAX_LENGTH, description='Such as `val.best < 0.3 and tags.team = "vision"`.'
     )
-    order: str = Field("-created", max_length=50, description='Column to sort by, "-" first for descending.')
+    order: str = Field("-created", max_length=50, description='Column to sort by; prefix "-" for descending.')
     limit: int = Field(100, ge=1, le=1000)
     offset: int = Field(0, ge=0, le=2**31)
     sparkline: int = Field(0, ge=0, le=1000, description="Values of each small curve; 0 for none.")
@@ -121,7 +121,7 @@ class ProjectsModel(BaseModel):
     """All projects, and what holds for all of them."""
 
     projects: list[ProjectModel]
-    purge_days: float = Field(description="Days that a deleted run can be restored.")
+    purge_days: float = Field(description="Days for which a deleted run can be restored.")
 
 
 class AlertsModel(BaseModel):

@@ -126,7 +126,7 @@ class Around:
         if self._sent:
             last, at = self._sent[-1]
             if last is signal.SIGINT and now - at >= self._stopping.grace_s:
-                self._signal(child, signal.SIGTERM, f"the command goes on {self._stopping.grace_s:g} s after SIGINT")
+                self._signal(child, signal.SIGTERM, f"the command still runs {self._stopping.grace_s:g} s after SIGINT")
             return
         if not self._run.should_stop():
             self._advised = None
@@ -139,11 +139,11 @@ class Around:
             self._signal(child, signal.SIGINT, reason)
         elif not self._told:
             self._told = True
-            self._say(f"a stop is advised: {reason} Press Ctrl-C to end the command, or start it with --stop signal.")
+            self._say(f"a stop is advised: {reason} Press Ctrl-C to stop the command, or start it with --stop signal.")
 
     def _signal(self, child: subprocess.Popen[bytes], number: signal.Signals, why: str) -> None:
         self._sent.append((number, monotonic()))
-        self._say(f"{number.name} is sent: {why}")
+        self._say(f"sent {number.name}: {why}")
         child.send_signal(number)
 
     def _end(self, code: int) -> int:

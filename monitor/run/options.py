@@ -79,7 +79,7 @@ def run_id_of(value: object, resume: str) -> tuple[str, bool]:
         return uuid.uuid4().hex, False
     text = str(given).replace("-", "").lower()
     if not _RUN_ID.fullmatch(text):
-        raise SettingsError("run_id", f"{given!r} is no run id", "pass 32 hex digits, such as uuid.uuid4().hex")
+        raise SettingsError("run_id", f"{given!r} is not a run id", "pass 32 hex digits, such as uuid.uuid4().hex")
     return text, True
 
 

@@ -270,7 +270,7 @@ class Run:
             self._finished = True
         lifetime.end(self)
         if not isinstance(status, str) or status not in _ENDED:
-            self._notices.count("status", shown(status), "is no way to end a run; finished is taken")
+            self._notices.count("status", shown(status), "is not a valid final status; using 'finished'")
             status = "finished"
         writer, joined = self._writer, bool(self._start.get("join"))
         self._journal.retire()

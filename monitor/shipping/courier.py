@@ -274,7 +274,7 @@ def error_from(data: Mapping[str, str] | None) -> Exception | None:
     """The error that plain data stand for: of the same class where it is one of ours, with the same text.
 
     >>> error_from(error_to(errors.RunNotFound("abc")))
-    RunNotFound("no run 'abc'; `monitor runs ls` lists the runs there are")
+    RunNotFound("no run 'abc'; `monitor runs ls` lists them")
     """
     if data is None:
         return None
