@@ -59,7 +59,6 @@ class Settings(BaseSettings):
     dashboard_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Public names under which a proxy serves the dashboard, separated by blanks."
     )
-    mlflow_port: int = Field(default=8472, ge=0, le=65535, description="Port of the MLflow server.")
     mlflow_tracking_uri: str | None = Field(default=None, description="MLflow server to mirror runs to.")
 
     alert_urls: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -31,11 +31,16 @@ _REFUSALS: Final = (401, 403, 408, 413, 415, 503)
 
 
 class Guarded(FastAPI):
-    """An application behind the door, which stands outside of everything, the answer to a bug included."""
+    """An application behind the door, which stands outside of everything, the answer to a bug included.
+
+    Where another application is served at the same address, `state.beside` puts the two side by side.
+    """
 
     def build_middleware_stack(self) -> ASGIApp:
         """The layers, the outermost of which is the door."""
-        return Door(super().build_middleware_stack(), self.state.services.settings.token)
+        door = Door(super().build_middleware_stack(), self.state.services.settings.token)
+        beside: Callable[[ASGIApp], ASGIApp] | None = getattr(self.state, "beside", None)
+        return door if beside is None else beside(door)
 
 
 def wall_clock_ms() -> int:

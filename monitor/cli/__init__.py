@@ -14,7 +14,20 @@ import sys
 import typer
 
 from monitor import __version__
-from monitor.cli import curves, database, imports, journals, keeping, losses, rules, running, runs, serve, watching
+from monitor.cli import (
+    curves,
+    database,
+    imports,
+    journals,
+    keeping,
+    losses,
+    mlflow,
+    rules,
+    running,
+    runs,
+    serve,
+    watching,
+)
 from monitor.errors import MonitorError, QueryError
 from monitor.screen import fail
 
@@ -36,6 +49,7 @@ losses.register(app)
 journals.register(app)
 imports.register(app)
 keeping.register(_runs, database.register(app), app)
+mlflow.register(app)
 
 
 def _print_version(wanted: bool) -> None:

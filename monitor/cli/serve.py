@@ -31,15 +31,14 @@ def up(
     workers: int = typer.Option(None, help="Processes that serve the API; more than one needs PostgreSQL."),
     dashboard: bool = typer.Option(True, help="Start the dashboard as well."),
     dashboard_port: int = typer.Option(None, help="Port of the dashboard; 0 picks a free one."),
-    mlflow: bool = typer.Option(False, help="Also start an MLflow server, and mirror the runs to it."),
-    mlflow_port: int = typer.Option(None, help="Port of the MLflow server; 0 picks a free one."),
+    mlflow: bool = typer.Option(False, help="Serve MLflow's API and pages at the same address."),
     directory: Path = _DIR,
     json: bool = typer.Option(False, "--json", help="Print the addresses as one line of JSON once all parts answer."),
 ) -> None:
-    """Start the server, the dashboard and (with --mlflow) MLflow; stop with Ctrl-C."""
+    """Start the server, the dashboard and (with --mlflow) MLflow's pages; stop with Ctrl-C."""
     from monitor.server import up as serve
 
-    ports = {"port": port, "dashboard_port": dashboard_port, "mlflow_port": mlflow_port}
+    ports = {"port": port, "dashboard_port": dashboard_port}
     loaded = settings_.load(host=host, workers=workers, dir=directory, **ports)
 
     def ready(urls: dict[str, str]) -> None:
@@ -76,7 +75,7 @@ def dashboard(
 
 def demo(
     exit_: bool = typer.Option(False, "--exit", help="Exit when the runs end, instead of keeping the dashboard up."),
-    mlflow: bool = typer.Option(False, help="Also start an MLflow server, and mirror the runs to it."),
+    mlflow: bool = typer.Option(False, help="Serve MLflow's API and pages at the same address."),
     port: int = typer.Option(None, help="Port of the API; default 8470, or a free one if it is taken."),
     dashboard_port: int = typer.Option(None, help="Port of the dashboard; default 8471, or a free one."),
     directory: Path = _DIR,

@@ -38,7 +38,7 @@ from monitor.limits.bounds import (
 )
 from monitor.limits.documents import document, members
 from monitor.limits.events import EVENT_KINDS, valid
-from monitor.limits.numbers import number_to_json, step
+from monitor.limits.numbers import number_to_json, step, value_of
 from monitor.limits.texts import Note, cut, key, label, line, shown, silent, text
 
 __all__ = [
@@ -80,4 +80,5 @@ __all__ = [
     "step",
     "text",
     "valid",
+    "value_of",
 ]

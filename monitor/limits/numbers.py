@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
+from typing import Final
 
 from monitor.limits.bounds import MAX_STEP, MIN_STEP
 from monitor.limits.texts import Note, shown
+
+_NUMBER: Final = re.compile(r"-?(0|[1-9]\d{0,17})(\.\d+)?([eE][+-]?\d{1,3})?")
 
 
 def number_to_json(value: float) -> float | str:
@@ -32,3 +36,14 @@ def step(value: object, note: Note, what: str = "step") -> int | None:
     except Exception:  # a user's type may raise anything
         note("dropped", what, shown(value), 1)
         return None
+
+
+def value_of(text: str) -> object:
+    """A parameter that somebody kept as text, as the number that it was where its text is one.
+
+    >>> value_of("0.001"), value_of("1e-05"), value_of("64"), value_of("adam"), value_of("007")
+    (0.001, 1e-05, 64, 'adam', '007')
+    """
+    if not _NUMBER.fullmatch(text):
+        return text
+    return int(text) if text.lstrip("-").isdigit() else float(text)

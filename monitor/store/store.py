@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
+from typing import Self
 
 from sqlalchemy import select
 
@@ -26,7 +27,7 @@ class Store(Reads):
     """Runs and their points in SQLite or PostgreSQL; made by `Store.open`."""
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True) -> Store:
+    def open(cls, url: str, *, create: bool = True) -> Self:
         """Open a database.
 
         Args:

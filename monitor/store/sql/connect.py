@@ -75,7 +75,9 @@ def parse_url(url: str) -> URL:
         raise StoreError(f"{shown(parsed)}: {backend} is not supported; write sqlite:///FILE or postgresql://…")
     if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
         raise StoreError(f"{shown(parsed)}: the store needs a file that several connections share; name one")
-    return parsed.set(drivername="sqlite+pysqlite", database=str(Path(parsed.database).expanduser().absolute()))
+    path = str(Path(parsed.database).expanduser().absolute())
+    # Two slashes before a path are one, to everybody but `Path` and SQLite, which take what follows for a host's name.
+    return parsed.set(drivername="sqlite+pysqlite", database="/" + path.lstrip("/") if path.startswith("//") else path)
 
 
 def shown(url: URL) -> str:
