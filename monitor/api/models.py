@@ -49,7 +49,7 @@ class RunsModel(BaseModel):
 
 
 class RunModel(BaseModel):
-    """A run with its series and checkpoints; the run's own fields stand beside them."""
+    """A run with its series and checkpoints, next to the run's own fields."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -93,7 +93,7 @@ class RunIdModel(BaseModel):
 
 
 class DeletedRunModel(BaseModel):
-    """A run that was deleted; its own fields stand beside the time."""
+    """A run that was deleted, with the time next to its own fields."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -104,7 +104,7 @@ class DeletedRunModel(BaseModel):
 class DeletedModel(BaseModel):
     """The runs that can be restored."""
 
-    keep_days: float = Field(description="Days after which a deleted run is removed for good.")
+    keep_days: float = Field(description="Days after which a deleted run is permanently removed.")
     deleted: list[DeletedRunModel]
 
 
@@ -114,7 +114,7 @@ class ProjectModel(BaseModel):
     name: str
     runs: int
     keep_days: float | None = Field(description="Days that a run is kept after its end; null: for ever.")
-    thin_days: float | None = Field(description="Days after its end at which a run's curves are thinned; null: never.")
+    thin_days: float | None = Field(description="Days after a run's end until its curves are downsampled; null: never.")
 
 
 class ProjectsModel(BaseModel):

@@ -9,7 +9,7 @@ from typing import Final
 from monitor.domain.plain import whole
 
 NOTHING: Final = "–"
-"""What stands where there is no number."""
+"""Shown in place of a missing number."""
 
 
 def number(value: float | None, digits: int = 4) -> str:

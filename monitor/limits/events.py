@@ -35,7 +35,7 @@ _COUNTER: Final = 64
 """Characters of a counter's name."""
 _HEARTBEAT_S: Final = 1e9
 _STRANGE: Final = 10
-"""Unknown fields of one event that are told of."""
+"""Unknown fields of one event that are reported."""
 
 
 def valid(kind: str, data: object, note: Note) -> dict[str, object] | None:
@@ -44,7 +44,7 @@ def valid(kind: str, data: object, note: Note) -> dict[str, object] | None:
     Args:
         kind: one of `EVENT_KINDS`.
         data: a mapping; its values may be of any type.
-        note: told what was mended, cut or left out.
+        note: called with what was corrected, cut or dropped.
 
     >>> valid("alert", {"title": " ", "body": "look", "severity": "bad"}, lambda *told: print(*told[:2]))
     mended alert.title

@@ -20,7 +20,7 @@ def number_to_json(value: float) -> float | str:
 
 
 def step(value: object, note: Note, what: str = "step") -> int | None:
-    """The step as an int of 64 bits; None, with a note, where it is no number.
+    """The step as an int of 64 bits; None, with a note, if it is not a number.
 
     >>> step(3.0, print), step(True, print), step(10**400, lambda *told: None) == 2**63 - 1
     (3, 1, True)

@@ -56,7 +56,7 @@ class Around:
         offers: folder for the offer that a process of the command may take.
         stopping: what to do where a stop is advised.
         pattern: for its lines, instead of what is known.
-        say: tells the user something, in a line on standard error.
+        say: prints a line for the user on standard error.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Around:
     def _pass_signals(self, child: subprocess.Popen[bytes]) -> None:
         def pass_on(number: int, _: object) -> None:
             self._interrupted = self._interrupted or number in (signal.SIGINT, signal.SIGTERM)
-            if number != signal.SIGINT or not _in_foreground():  # a terminal tells both of Ctrl-C
+            if number != signal.SIGINT or not _in_foreground():  # a terminal sends Ctrl-C to both
                 child.send_signal(number)
 
         for name in ("SIGINT", *PASSED_ON):
@@ -191,7 +191,7 @@ class _Pipe:
         while data and self._open:
             try:
                 data = data[os.write(self._to, data) :]
-            except BrokenPipeError:  # whoever read it, such as `head`, has had enough; the training goes on
+            except BrokenPipeError:  # the reader, such as `head`, has closed the pipe; the training continues
                 self._open = False
 
     def _log(self, parse: bool) -> None:

@@ -104,7 +104,7 @@ def test_each_place_that_something_is_for_is_asked():
 @pytest.mark.parametrize("address", ["localhost:8470", "http://127.0.0.1:99999", "ftp://x", "http://h:port"])
 def test_an_address_that_is_none_is_refused_and_no_journal_blamed(address):
     log("r", mode="offline")
-    with pytest.raises(SettingsError, match="is no address"):
+    with pytest.raises(SettingsError, match="is not an address"):
         call("sync", "--server", address)
     assert "it was logged offline" in call("doctor")
 

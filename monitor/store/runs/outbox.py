@@ -35,7 +35,7 @@ _ONE: Final = and_(
 def register(connection: Connection, channels: Collection[str], now_ms: int) -> None:
     """Take up channels; those that are new get what happens from now on.
 
-    A database of a version that knew no channels, but has delivered, goes on from there.
+    A database of a version that knew no channels, but has delivered, continues from there.
     """
     since = now_ms
     if connection.execute(select(func.count()).select_from(CHANNELS)).scalar_one() == 0:
