@@ -31,8 +31,8 @@ _PIPED = 160
 """Columns of text that does not go to a terminal."""
 
 _BRACKET, _BACKSLASH = "\ufdd0", "\ufdd1"
-"""Stand for a bracket and a backslash of somebody's text until the markup around it has been read; no text holds them,
-since they are no characters and `inert` shows them as escapes."""
+"""Stand for a bracket and a backslash of user text until the markup around it has been read; no text holds them,
+since they are not characters and `inert` shows them as escapes."""
 _HIDE: Final = {ord("["): _BRACKET, ord("\\"): _BACKSLASH}
 _SHOW: Final = {ord(_BRACKET): "[", ord(_BACKSLASH): "\\"}
 

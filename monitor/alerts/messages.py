@@ -42,7 +42,7 @@ class Message(Alert):
         id: the same whenever this alert is sent again, so that a receiver can drop duplicates.
         count: alerts that it stands for.
         run_ids: the runs that it is about, the first hundred.
-        link: the run's page; None where there is no dashboard.
+        link: the run's page; None without a dashboard.
     """
 
     id: str

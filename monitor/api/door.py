@@ -170,7 +170,7 @@ async def _refuse(response: Response, receive: Receive, send: Send, *, unread: b
         receive: of the request.
         send: of the request.
         unread: the request has a body, not all of which was read.
-        comes: the client sends it whatever it hears; one that asked first (100-continue) does not.
+        comes: the client sends it in any case; one that asked first (100-continue) does not.
     """
     if unread:
         response.headers["connection"] = "close"

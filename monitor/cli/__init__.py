@@ -64,7 +64,7 @@ def options(
         False, "--version", callback=_print_version, is_eager=True, help="Print only the version."
     ),
 ) -> None:
-    """Training monitor: stores losses in SQL, diagnoses the curves, and tells the loop when to stop."""
+    """Training monitor: stores losses in SQL, diagnoses the curves, and advises the loop when to stop."""
 
 
 @app.command(rich_help_panel="Other")

@@ -200,7 +200,7 @@ def _verdicts(settings: Settings, summary: _Summary) -> dict[str, str]:
     from monitor.reader.api import Api
 
     found: dict[str, str] = {}
-    with contextlib.suppress(MonitorError), Api(settings=settings) as api:  # all is stored, whatever is answered now
+    with contextlib.suppress(MonitorError), Api(settings=settings) as api:  # all is stored already
         for _, sent in summary.stored:
             found[sent.run_id] = api.run(sent.run_id).info.verdict
     return found

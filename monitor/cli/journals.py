@@ -127,11 +127,11 @@ def _state(loaded: Settings, server: str | None) -> _State:
 
 def _why(item: Leftover, loaded: Settings) -> str:
     """Why a journal was not sent, and what is missing from it."""
-    why = "it was logged offline" if item.offline else "the process ended before it was sent"
+    why = "it was logged offline" if item.offline else "the process ended before they were sent"
     if item.problem:
         why = f"the last try failed: {item.problem}"
     if item.live and item.writing:
-        why = f"process {item.pid} is running and {'logs offline' if item.offline else 'is sending it'}"
+        why = f"process {item.pid} is running and {'logs them offline' if item.offline else 'is sending them'}"
     elif item.live:
         why = "its process has ended, and another one is sending the rest"
     if item.size > 0.9 * (loaded.journal_quota_mb << 20):

@@ -175,7 +175,7 @@ def _of_store(run: RunInfo, curves: Mapping[str, Sequence[float]]) -> Row:
 
 
 def _show(look: Callable[[], list[Row] | None], every_s: float, *, once: bool) -> None:
-    """Show rows whenever they change: as a table that stays in its place, or as lines where there is no terminal."""
+    """Show rows whenever they change: as a table that stays in its place, or as lines without a terminal."""
     rows: list[Row] = []
     said: dict[str, str] = {}
     with _screen(live=out.is_terminal and not once) as draw:

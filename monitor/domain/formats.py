@@ -38,7 +38,7 @@ def step(value: float | None) -> str:
 
 
 def plain(value: object) -> str:
-    """A value of evidence or configuration, whatever it is.
+    """Any value of evidence or configuration.
 
     >>> plain(0.123456), plain(40_000), plain(2024), plain(True), plain(None), plain("adam")
     ('0.12346', '40,000', '2024', 'yes', '–', 'adam')

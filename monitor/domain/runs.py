@@ -39,7 +39,7 @@ class RunStatus(StrEnum):
 
     @property
     def over(self) -> bool:
-        """True where nothing goes on, though a lost run may come back."""
+        """True once the run has ended, though a lost run may come back."""
         return self not in (RunStatus.RUNNING, RunStatus.STALLED)
 
 

@@ -208,7 +208,7 @@ class Recommendation:
     ended: bool = False
 
     def of_run_over(self, how: str) -> Recommendation:
-        """What a run that goes on no more was worth, where there is nothing to continue; other advice stays, as it was.
+        """The summary of an ended run, if there is nothing to continue; other advice stays as it was.
 
         Args:
             how: it ended, such as "finished".
@@ -322,7 +322,7 @@ class Diagnosis:
 
     Attributes:
         verdict: the finding that matters most, a rule's name, also where it is only likely and a stop is advised;
-            "healthy" where there is none, "too_early" where there are too few points to tell.
+            "healthy" if there is none, "too_early" if there are too few points.
         headline: one sentence with the numbers.
         regimes: what the curves did, stretch by stretch; empty where the diagnosis was read from a store.
     """

@@ -49,7 +49,7 @@ class Aside:
 
 
 def counted(before: Mapping[str, int], events: tuple[Event, ...]) -> dict[str, int]:
-    """A run's counters with what `warning` events add to them; of ever new names only so many are told apart."""
+    """A run's counters with what `warning` events add to them; only so many different names are distinguished."""
     found = dict(before)
     for event in events:
         if event.kind == "warning":

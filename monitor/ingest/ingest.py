@@ -44,7 +44,7 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int) -> Reply:
         OffsetGap: the batch does not start where the writer's last one ended; nothing was stored.
         WireError: the writer's first record is not a `run` event; nothing was stored.
         RunExists: resume="never", but another writer started this run.
-        RunNotFound: resume="must", but there is no such run; or the run was deleted.
+        RunNotFound: resume="must", but the run does not exist, or was deleted.
         StoreError: the database refused.
     """
     aside = Aside()

@@ -113,7 +113,7 @@ def _told(batch: Batch, names: dict[str, int]) -> list[tuple[float, int, float]]
 
 
 def weights_of(events: Sequence[Event]) -> list[tuple[float, dict[str, float]]]:
-    """The weights that `weights` events tell, by the parts' names, each with the step from which on they hold."""
+    """The weights in `weights` events, by the parts' names, each with the step from which on they apply."""
     found = []
     for event in events:
         step, weights = event.data.get("step"), event.data.get("weights")

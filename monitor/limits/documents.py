@@ -1,4 +1,4 @@
-"""A configuration as strict JSON data of bounded size: whatever is in it, whoever made it."""
+"""Any configuration as strict JSON data of bounded size."""
 
 from __future__ import annotations
 

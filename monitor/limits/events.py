@@ -1,4 +1,4 @@
-"""The data of events, by kind: what the store takes, made of whatever was given."""
+"""The data of events, by kind: what the store takes, made of any input."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _checkpoint(data: Data, note: Note) -> dict[str, object] | None:
     path, deleted = data.get("path"), data.get("deleted") is True
     number = None if deleted else step(data.get("step"), note, "checkpoint.step")
     try:
-        path = os.fspath(path)  # type: ignore[call-overload]  # whatever is no path raises
+        path = os.fspath(path)  # type: ignore[call-overload]  # raises for anything that is not a path
     except Exception:  # a user's type may raise anything
         path = "" if path is None else path
     found = line(path, MAX_PATH, "checkpoint.path", note)

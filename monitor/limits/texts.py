@@ -53,7 +53,7 @@ def cut(found: str, most: int) -> str:
 def label(value: object) -> str:
     """A name, perhaps empty: without blanks around it, and of 250 characters at most.
 
-    Two long names that differ stay different: behind the ellipsis stand eight digits that tell them apart.
+    Two long names that differ stay different: eight digits after the ellipsis distinguish them.
     """
     found = text(value).strip()
     if len(found) <= MAX_NAME:

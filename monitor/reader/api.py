@@ -159,7 +159,7 @@ class Api:
 
         Returns:
             By project the days after its end at which a run is deleted, None for never, and at which its curves are
-            thinned, None for never.
+            downsampled, None for never.
         """
         return self._source.keeping()
 

@@ -1,6 +1,6 @@
 """A run around a command that knows nothing of it: its output is kept and read, its end is recorded.
 
-What the command writes is kept before it is passed on, so that whatever was seen of it is stored even if this process
+What the command writes is kept before it is passed on, so that all that was read of it is stored even if this process
 is killed. Its losses are read from its lines as `monitor import` reads them from a log, unless a process of the command
 begins a run itself: then that takes this one over, and only its output comes from here.
 """

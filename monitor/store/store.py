@@ -238,7 +238,7 @@ class Store(Reads):
             return expired.purgeable(connection, before_ms, limit)
 
     def thinnable(self, *, before_ms: int, points: int, project: str | None = None) -> tuple[str, ...]:
-        """The runs that `thin` would look at, the oldest first."""
+        """The runs that `thin` would downsample, oldest first."""
         with self._read() as connection:
             return expired.thinnable(connection, project, before_ms, points)
 

@@ -1,7 +1,7 @@
 """The outbox of alerts: what each channel has taken of it, what it is due, and who sends to it.
 
 An alert is due to every channel that was there when it was made. It leaves the outbox when each of them took it, or
-when nobody is told of it any more. One worker at a time sends to a channel; a worker that dies lets its hold run out.
+when it is given up. One worker at a time sends to a channel; the hold of a worker that dies expires.
 """
 
 from __future__ import annotations

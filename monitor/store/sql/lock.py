@@ -1,4 +1,4 @@
-"""Turns of the processes that write to one SQLite file.
+"""The lock for which the processes that write to one SQLite file queue.
 
 SQLite lets a writer that finds the file locked sleep, longer each time, up to 100 ms: whoever has waited longest looks
 least often, and may wait for seconds among many. The kernel wakes those who wait for a file lock as soon as it is
