@@ -67,8 +67,8 @@ def import_(
     """Store files and the runs of other trackers: all series, parameters and times, judged like live runs.
 
     CSV, JSON and JSONL of many frameworks, text logs, TensorBoard events, offline W&B runs, folders of trackers, and
-    MLflow; docs/importing.md lists them. To import the same again changes nothing. Exit status 1 where
-    something is broken, 2 where nothing could be read.
+    MLflow; docs/importing.md lists them. Importing the same again changes nothing. Exit status 1 if
+    something is damaged, 2 if nothing could be read.
     """
     from monitor.cli.rule_files import said_for
     from monitor.importers import sources

@@ -118,12 +118,14 @@ class _Points:
 
 
 def gc(
-    older_than: float = typer.Option(None, "--older-than", min=0, help="Delete runs that ended this many days ago."),
+    older_than: float = typer.Option(
+        None, "--older-than", min=0, help="Delete runs that ended at least this many days ago."
+    ),
     downsample: float = typer.Option(
         None,
         "--downsample",
         min=0,
-        help="Downsample the curves of runs that ended this many days ago; cannot be undone.",
+        help="Downsample curves of runs that ended at least this many days ago; cannot be undone.",
     ),
     points: int = typer.Option(None, min=500, help="Points that a downsampled series keeps, approximately."),
     project: str = typer.Option(None, help="Delete and downsample only runs of this project."),
