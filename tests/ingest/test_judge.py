@@ -71,6 +71,23 @@ def test_the_verdict_does_not_depend_on_the_cuts(plain: Store, wanted: Diagnosis
     assert cut(feed, stream(), sorted(borders)) == replace(wanted, regimes=())
 
 
+@pytest.mark.parametrize("size", [7, 100, 600])
+def test_what_came_and_went_keeps_its_numbers_whether_it_was_stored_or_replayed(feed: Feed, size: int) -> None:
+    t = np.arange(600)
+    train = (1.0 + np.exp(-t / 40)) * (1 + 0.01 * np.random.default_rng(0).normal(size=600))
+    train[300:303] *= 4
+    for begin in range(0, 600, size):
+        feed.log("train/loss", range(begin, min(begin + size, 600)), train[begin : begin + size].tolist())
+    wanted = diagnose(np.c_[t, train])
+    (spike,) = (found for found in wanted.findings if found.rule == "spike")
+    assert spike.state is FindingState.RESOLVED and len(spike.evidence) > 1
+    assert feed.store.diagnosis(feed.run_id) == replace(wanted, regimes=())
+    told = [each.alert for each in feed.store.alerts(feed.run_id) if each.alert.kind == "spike"]
+    assert [spike.explanation in alert.body for alert in told if alert.state == "resolved"] == [True]
+    rejudge(feed.store, Engine(RulesConfig()), feed.run_id, now_ms=NOW_MS)
+    assert feed.store.diagnosis(feed.run_id) == replace(wanted, regimes=())
+
+
 def test_a_state_of_another_version_is_replaced_by_a_replay(feed: Feed, wanted: Diagnosis) -> None:
     columns = stream()
     cut(feed, columns, [700])
