@@ -27,6 +27,8 @@ from monitor.domain.verdicts import (
     Recommendation,
     Regime,
     Severity,
+    folded,
+    most_telling,
 )
 
 __all__ = [
@@ -61,6 +63,8 @@ __all__ = [
     "RunStatus",
     "SeriesInfo",
     "Severity",
+    "folded",
     "inert",
+    "most_telling",
     "whole",
 ]

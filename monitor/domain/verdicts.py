@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from monitor.domain.plain import make, whole
 
@@ -88,6 +88,25 @@ class Finding:
     def from_dict(cls, data: Mapping[str, object]) -> Finding:
         """The inverse of `to_dict`."""
         return make(cls, data, state=FindingState(str(data["state"])), severity=Severity(str(data["severity"])))
+
+
+LISTED: Final = 5
+"""Findings that a list has, at least, before those that came and went are folded."""
+
+
+def most_telling(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings in the order in which they matter: what fires first, then by severity, then the newest."""
+    rank = list(Severity)
+    return tuple(
+        sorted(findings, key=lambda f: (f.state is FindingState.RESOLVED, rank.index(f.severity), -f.fired_step))
+    )
+
+
+def folded(findings: Iterable[Finding]) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+    """What a list shows, and what it folds: all that fires is shown, what is over only up to `LISTED` in all."""
+    ranked = most_telling(findings)
+    shown = max(LISTED, sum(found.state is not FindingState.RESOLVED for found in ranked))
+    return ranked[:shown], ranked[shown:]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -201,6 +201,19 @@ def test_findings_that_fire_are_cards_and_resolved_ones_are_rows() -> None:
     assert "Resolved (1)" in body
 
 
+def test_findings_that_came_and_went_are_folded_behind_the_five_that_matter() -> None:
+    over = [
+        finding("spike", number=n, fired_step=float(n), resolved_step=90.0 + n, state=FindingState.RESOLVED,
+                severity=Severity.WARNING, explanation=f"seen {n}")
+        for n in range(2, 10)
+    ]  # fmt: skip
+    shown, _, hidden = run_page.findings(snapshot(findings=(finding(), *over))).partition("data-panel")
+    assert [n for n in range(2, 10) if f"seen {n}" in shown] == [6, 7, 8, 9]
+    assert "and 4 more, all resolved" in shown
+    assert [n for n in range(2, 10) if f"seen {n}" in hidden] == [2, 3, 4, 5]
+    assert 'data-opens="resolved"' in shown and "hidden>" in hidden
+
+
 def test_what_was_set_aside_is_counted_on_the_page() -> None:
     seen = snapshot(warnings={"late": 3, "converted": 1, "dropped": 0})
     body = run_page.events(seen, (), UTC)
