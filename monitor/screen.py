@@ -22,6 +22,7 @@ from monitor.domain import (
     Regime,
     RunStatus,
     Severity,
+    courses,
     folded,
     formats,
     inert,
@@ -153,8 +154,7 @@ def recommendation_lines(rec: Recommendation) -> list[str]:
 
 def course_lines(regimes: Sequence[Regime]) -> list[str]:
     """What each curve did, in a line."""
-    told = {regime.series: [str(each) for each in regimes if each.series == regime.series] for regime in regimes}
-    return [f"[dim]{name}:[/] {escape(', '.join(parts))}" for name, parts in told.items()]
+    return [f"[dim]{name}:[/] {escape(course)}" for name, course in courses(regimes).items()]
 
 
 def diagnosis_text(diagnosis: Diagnosis, *, every: bool = False) -> str:

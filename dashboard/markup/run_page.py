@@ -25,6 +25,7 @@ from monitor.domain import (
     RunSnapshot,
     RunStatus,
     SeriesInfo,
+    courses,
     folded,
     inert,
     most_telling,
@@ -142,6 +143,12 @@ def caption(drawn: Sequence[Curve], known: Mapping[str, float], seen: RunSnapsho
     hidden = sum(max(0, len(seen.of_role(role)) - 1) for role in MAIN_ROLES)
     more = [f"{hidden} more loss series under More series"] if hidden else []
     return pieces.caption((*said, *beyond, *more), testid="caption")
+
+
+def course(seen: RunSnapshot) -> Markup:
+    """What the curves did, in one line under the chart."""
+    told = [f"{series}: {line}" for series, line in courses(seen.regimes).items()]
+    return pieces.caption(told, testid="course") if told else _NOTHING
 
 
 def describe(seen: RunSnapshot) -> str:

@@ -27,6 +27,7 @@ from monitor.domain.verdicts import (
     Recommendation,
     Regime,
     Severity,
+    courses,
     folded,
     most_telling,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "RunStatus",
     "SeriesInfo",
     "Severity",
+    "courses",
     "folded",
     "inert",
     "most_telling",
