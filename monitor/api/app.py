@@ -27,7 +27,7 @@ POSTGRES_WRITERS: Final = 8
 
 
 _REFUSALS: Final = (401, 403, 408, 413, 415, 503)
-"""What the door may answer, whatever was asked."""
+"""Answers of the door that are possible for every request."""
 
 
 class Guarded(FastAPI):
@@ -61,7 +61,7 @@ def create_api(
     Args:
         store: what it reads from and writes to.
         engine: judges what comes in; one engine, or `Engines` with one a project.
-        settings: the token, and what `/api/v1/info` tells.
+        settings: the token, and what `/api/v1/info` shows.
         clock: milliseconds since the epoch.
         jobs: the health of the background jobs by name.
     """

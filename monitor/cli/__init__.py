@@ -61,10 +61,10 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def options(
     _version: bool = typer.Option(
-        False, "--version", callback=_print_version, is_eager=True, help="Print the version, and nothing else."
+        False, "--version", callback=_print_version, is_eager=True, help="Print only the version."
     ),
 ) -> None:
-    """Training monitor: streams losses into SQL, diagnoses the curve, and tells the loop when to stop."""
+    """Training monitor: stores losses in SQL, diagnoses the curves, and advises the loop when to stop."""
 
 
 @app.command(rich_help_panel="Other")

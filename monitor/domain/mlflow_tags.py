@@ -1,4 +1,4 @@
-"""Tags of ours on MLflow's runs, and those by which a user tells us something."""
+"""Our tags on MLflow's runs, and tags by which a user configures us."""
 
 from __future__ import annotations
 

@@ -42,9 +42,9 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int) -> Reply:
 
     Raises:
         OffsetGap: the batch does not start where the writer's last one ended; nothing was stored.
-        WireError: the writer's first record is no `run` event; nothing was stored.
+        WireError: the writer's first record is not a `run` event; nothing was stored.
         RunExists: resume="never", but another writer started this run.
-        RunNotFound: resume="must", but there is no such run; or the run was deleted.
+        RunNotFound: resume="must", but the run does not exist, or was deleted.
         StoreError: the database refused.
     """
     aside = Aside()
@@ -129,7 +129,7 @@ def _enter(tx: Transaction, engine: Judges, event: RunEvent, writer: str, aside:
     if event.name:
         tx.set(name=event.name)
     _describe(tx, event, aside)
-    if tx.recommendation.action is Action.STOP:  # whoever goes on all the same is not told so at once, for ever
+    if tx.recommendation.action is Action.STOP:  # else every later attempt would be advised to stop at once
         judge_anew(tx, engine.of(str(tx.get("project"))), writer, attempt + 1, last)
     return attempt + 1
 
@@ -262,7 +262,7 @@ def store_points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *,
     done = tx.append(attempt, batch.keys, batch.points)
     states = done.states.values()
     begins = attempt > 1 and attempt == tx.get("attempt") and tx.get("last_step") is None
-    if any(state.role != Role.SYSTEM for state in states):  # the machine's own measurements are no progress
+    if any(state.role != Role.SYSTEM for state in states):  # the machine's own measurements are not progress
         tx.set(last_point_ms=tx.now_ms)
         if tx.get("status") == RunStatus.STALLED:
             _run_again(tx)

@@ -24,7 +24,7 @@ from monitor.store.retention import Kept, Policy, keep
 COMPACT_INTERVAL_S: Final = 30.0
 """Seconds between looks for runs that ended and whose chunks can be merged."""
 ROWS_INTERVAL_S: Final = 1.0
-"""Seconds between looks for runs that changed, where MLflow's tables are beside ours: it shows them within two."""
+"""Seconds between checks for changed runs, if MLflow's tables are next to ours: it shows them within two."""
 ASLEEP: Final = 5
 """Liveness intervals between two checks, at least, after which the machine is taken to have slept."""
 
@@ -52,7 +52,7 @@ class Jobs:
         clock: milliseconds since the epoch.
 
     Attributes:
-        links: addresses of the parts beside the API, by part; messages link to the dashboard.
+        links: addresses of the parts next to the API, by part; messages link to the dashboard.
     """
 
     def __init__(

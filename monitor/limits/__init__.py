@@ -2,8 +2,8 @@
 
 The client applies these rules before it writes to its journal, the server before it stores. Both call the same
 functions, and what these return they return unchanged the second time, so that the two cannot disagree: no call of a
-training loop makes a record that the server refuses. Nothing here raises, whatever it is given, and nothing is changed
-in silence: each function takes a `Note` and tells it what it mended, cut or left out.
+training loop makes a record that the server refuses. Nothing here raises, for any input, and nothing is changed
+in silence: each function takes a `Note` and calls it with what it corrected, cut or dropped.
 
 Nothing here imports numpy, which a training process need not have.
 """

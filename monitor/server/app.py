@@ -97,7 +97,7 @@ def open_store(settings: Settings) -> Store:
         try:
             migrate.upgrade(url)
         except StoreError:
-            # Newer than this code: there is no way up, and the first error says what to do.
+            # Newer than this code: it cannot be upgraded, and the first error says what to do.
             raise mismatch from None
     return Store.open(url)
 

@@ -55,7 +55,7 @@ def beside_ours(settings: Settings, engines: Judges) -> Native:
         SchemaMismatch: the database has another schema of ours; the message names the command that mends it.
         StoreError: the database cannot be reached.
     """
-    open_store(settings).close()  # made or migrated, before MLflow makes its tables beside ours
+    open_store(settings).close()  # created or migrated, before MLflow creates its tables next to ours
     folder = settings.dir / "mlartifacts"
     mlflow_app.set_up(mlflow_url(settings.store_url), folder, guarded=settings.token is not None)
     return _opened(engines, token=settings.token)

@@ -1,4 +1,4 @@
-"""`monitor up`: the server in this process, MLflow's too if asked for, the dashboard beside it, until told to stop."""
+"""`monitor up`: the server in this process, MLflow's too if asked for, and the dashboard, until stopped."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def up(
     ready: Callable[[dict[str, str]], None] | None = None,
     stop: threading.Event | None = None,
 ) -> None:
-    """Run the server, and what was asked for beside it, until SIGINT, SIGTERM or `stop`.
+    """Run the server and the requested parts until SIGINT, SIGTERM or `stop`.
 
-    The dashboard has no login of its own; it listens on loopback, whatever the server's host is. Where a healthy server
+    The dashboard has no login of its own; it listens on loopback, on any host. Where a healthy server
     of ours over the same store has the port already, `ready` gets its addresses, and that is all.
 
     Args:

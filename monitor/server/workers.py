@@ -56,7 +56,7 @@ def bind_all(settings: Settings) -> socket.socket:
     if settings.workers == 1:
         return sock
     port = sock.getsockname()[1]
-    sock.close()  # nobody had it; a port that is shared would not tell
+    sock.close()  # it was free; a shared port would not show that
     return bind(settings.host, port, "port", shared=True)
 
 
@@ -69,7 +69,7 @@ def worker_specs(
         settings: theirs, but for the port.
         sock: the server's.
         main: the server's address on loopback.
-        links: addresses of what runs beside the server.
+        links: addresses of the parts next to the server.
         mlflow: they serve MLflow's API as well.
     """
     own = {"port": sock.getsockname()[1], "workers": 1}
@@ -92,7 +92,7 @@ def worker_specs(
 
 
 def main(order: str) -> None:
-    """Serve until told to stop.
+    """Serve until stopped.
 
     Args:
         order: what `worker_specs` wrote.

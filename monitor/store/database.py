@@ -110,7 +110,7 @@ class Database:
             connection.info[PATIENCE] = max(1, int(1000 * patience_s))
 
     def _is_kept(self, connection: Connection) -> None:
-        """Refuse to acknowledge what was committed to a file that is no longer there."""
+        """Refuse to acknowledge what was committed to a file that is gone."""
         if self._sqlite:
             check_written(connection)
 
@@ -161,7 +161,7 @@ class Database:
 
 @contextlib.contextmanager
 def _ended(connection: Connection) -> Iterator[None]:
-    """A transaction that changes nothing, and so ends with a commit whatever is raised within it.
+    """A transaction that changes nothing, and so commits even if an error is raised in it.
 
     After a rollback psycopg gives up the statements that the connection has prepared, `Link`'s among them.
     """

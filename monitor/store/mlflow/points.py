@@ -1,4 +1,4 @@
-"""Points as MLflow tells them apart, orders and shows them.
+"""Points as MLflow distinguishes, orders and shows them.
 
 MLflow keeps a NaN as 0 with a mark, and an infinity as the largest float. Two points of a metric are the same if step,
 time, value and mark are, whatever the value was before it was kept so. Our chunks hold values as they were logged, and
@@ -25,7 +25,7 @@ _ROWS: Final = 10_000
 
 
 def as_mlflow(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Values as MLflow keeps them, and which of them are NaN; a zero has no sign, as none can be told apart in SQL."""
+    """Values as MLflow keeps them, and which of them are NaN; a zero has no sign, as SQL cannot distinguish it."""
     return np.nan_to_num(values, nan=0.0, posinf=LARGEST, neginf=-LARGEST) + 0.0, np.isnan(values)
 
 

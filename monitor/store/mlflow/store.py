@@ -1,4 +1,4 @@
-"""Our store beside MLflow's tables."""
+"""Our store next to MLflow's tables."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class MlflowStore(Store):
         return found
 
     def metric(self, run_id: str, key: str, lo: int | None = None, hi: int | None = None) -> Logged:
-        """The points of a metric with lo <= step <= hi, in no order; empty where there is no such metric."""
+        """The points of a metric with lo <= step <= hi, in no order; empty if the metric does not exist."""
         with self._read() as connection:
             return read_metric(connection, run_id, key, lo=lo, hi=hi)
 
@@ -63,7 +63,7 @@ class MlflowStore(Store):
         return max((step for step in found if step is not None), default=None)
 
     def tie(self, run_id: str) -> None:
-        """Have a run go with MLflow's run of the same id when that is deleted for good."""
+        """Delete a run with MLflow's run of the same id when that is permanently deleted."""
         with self._change() as connection:
             connection.execute(TIED.update().where(TIED.c.run_id == run_id).values(mlflow_run=run_id))
 

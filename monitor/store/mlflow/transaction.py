@@ -114,7 +114,7 @@ class MlflowTransaction(Transaction):
         return _pairs(self._link.ask(_TAGS, self._place).all())
 
     def tie(self) -> None:
-        """Have the run go with MLflow's run when that is deleted for good."""
+        """Delete the run with MLflow's run when that is permanently deleted."""
         self._link.tell(_TIE, {"run": self.run_id, "tied": self.run_id})
 
     def unlogged(self, keys: Sequence[str], columns: Columns) -> Columns:
@@ -195,7 +195,7 @@ class _Read:
 
 
 def _first_of_equals(columns: Columns) -> NDArray[np.bool_]:
-    """Which points are no repeat of one before them."""
+    """Which points do not repeat an earlier one."""
     n = len(columns)
     first = np.ones(n, np.bool_)
     if n == 1:

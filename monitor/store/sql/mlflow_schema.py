@@ -1,4 +1,4 @@
-"""MLflow's tables as this code reads and writes them: the columns it needs, in a MetaData that nobody creates from.
+"""MLflow's tables as this code reads and writes them: the columns it needs, in a MetaData that creates nothing.
 
 MLflow makes and migrates them (`mlflow/store/tracking/dbmodels/models.py`); which releases have them in this shape is
 what `pyproject.toml` says of MLflow's version.
@@ -69,7 +69,7 @@ LATEST: Final = Table(
 TIED: Final = Table(
     "monitor_runs", MetaData(), Column("run_id", String, primary_key=True), Column("mlflow_run", String)
 )
-"""The one column of ours that is there only beside MLflow: a run's id again, where MLflow has the run too.
+"""Our one column that exists only next to MLflow's tables: a run's id again, where MLflow has the run too.
 
-It refers to `runs`, so that a run that MLflow deletes for good, by `mlflow gc` as well, takes its points along.
+It refers to `runs`, so that a run that MLflow permanently deletes, also by `mlflow gc`, takes its points along.
 """
