@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from dashboard import words
 from dashboard.charts.figure import Figure
 from dashboard.theme import Palette, rgba
-from monitor.domain import Checkpoint, Finding, FindingState, Pending, Recommendation, Severity
+from monitor.domain import Checkpoint, Finding, FindingState, Pending, Recommendation, Severity, most_telling
 from monitor.domain.formats import number, step
 
 Place = Callable[[float | None], float | None]
@@ -40,12 +40,6 @@ MAX_LANES: Final = 7
 def colour_of(severity: Severity, colours: Palette) -> str:
     """The colour of a severity."""
     return {Severity.CRITICAL: colours.critical, Severity.WARNING: colours.warning}.get(severity, colours.info)
-
-
-def most_telling(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """The findings in the order in which they deserve a label: by severity, firing first, then the newest."""
-    rank = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
-    return tuple(sorted(findings, key=lambda f: (rank[f.severity], f.state is not FindingState.FIRING, -f.fired_step)))
 
 
 def on_curve(findings: Sequence[Finding], verdict: str) -> tuple[Finding, ...]:

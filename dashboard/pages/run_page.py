@@ -142,6 +142,7 @@ def _curves_and_marks(seen: RunSnapshot) -> None:
     said = captions(named, axes.resolve_scale(list(drawn.values()), scale))
     said = (*said, *notes, *forecast_caption(story.recommendation))
     live.html(run_page.caption(list(drawn.values()), story.references, seen, said), key="caption")
+    live.html(run_page.course(seen), key="course")
 
 
 _CHART: Final = "loss_chart"

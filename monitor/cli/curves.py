@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from monitor.cli.runs import ALL
 from monitor.errors import LossError
 from monitor.screen import diagnosis_text, emit, err, escape
 
@@ -43,6 +44,7 @@ def diagnose(
     ),
     rules: Path = typer.Option(None, "--rules", help="YAML or TOML file of rules; default: those of the settings."),
     project: str = typer.Option(None, help="Use the rules of this project in the settings."),
+    every: bool = ALL,
     json: bool = typer.Option(False, "--json", help="Print the diagnosis as JSON."),
 ) -> None:
     """Read the losses of one run and print the diagnosis, without a server or a store.
@@ -69,7 +71,7 @@ def diagnose(
     for what in curves.left_out:
         err.print(f"[yellow]note: {escape(what)}[/]")
     err.print(f"[dim]{escape(curves.reading.line())}[/]")
-    emit(found.to_dict(), diagnosis_text(found), json)
+    emit(found.to_dict(), diagnosis_text(found, every=every), json)
 
 
 def _weight(text: str, parts: Mapping[str, object]) -> tuple[str, float]:

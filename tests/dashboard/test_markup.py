@@ -24,6 +24,7 @@ from monitor.domain import (
     Patience,
     Pending,
     Recommendation,
+    Regime,
     RunPage,
     RunStatus,
     Severity,
@@ -199,6 +200,27 @@ def test_findings_that_fire_are_cards_and_resolved_ones_are_rows() -> None:
     body = run_page.findings(snapshot(findings=(over, finding())))
     assert body.count('data-testid="finding"') == 1
     assert "Resolved (1)" in body
+
+
+def test_findings_that_came_and_went_are_folded_behind_the_five_that_matter() -> None:
+    over = [
+        finding("spike", number=n, fired_step=float(n), resolved_step=90.0 + n, state=FindingState.RESOLVED,
+                severity=Severity.WARNING, explanation=f"seen {n}")
+        for n in range(2, 10)
+    ]  # fmt: skip
+    shown, _, hidden = run_page.findings(snapshot(findings=(finding(), *over))).partition("data-panel")
+    assert [n for n in range(2, 10) if f"seen {n}" in shown] == [6, 7, 8, 9]
+    assert "and 4 more, all resolved" in shown
+    assert [n for n in range(2, 10) if f"seen {n}" in hidden] == [2, 3, 4, 5]
+    assert 'data-opens="resolved"' in shown and "hidden>" in hidden
+
+
+def test_what_the_curves_did_stands_in_a_line_under_the_chart() -> None:
+    fell = Regime(series="training", kind="fall", begin=0, end=4200, start=2.3, stop=0.4)
+    flat = Regime(series="training", kind="flat", begin=4200, end=1e6, start=0.4, stop=0.4)
+    line = run_page.course(replace(snapshot(), regimes=(fell, flat)))
+    assert "training: falls from 2.3 to 0.4 until 4,200, flat at 0.4 until 1,000,000" in line
+    assert not run_page.course(snapshot())
 
 
 def test_what_was_set_aside_is_counted_on_the_page() -> None:
