@@ -142,7 +142,7 @@ class Watch:
         each.ignored = bool(found) and all(isinstance(other, NotTraining) for other in found)
         problem = next((str(other) for other in found if isinstance(other, FileUnreadable)), "")
         each.problem = problem if first else ""  # one that was read before is being written just now
-        changed = bool(each.problem)
+        changed = bool(each.problem) or (first and bool(runs))
         for run in runs:
             follower = self._follower(each, run.name if len(runs) > 1 else "")
             if not follower.holds(run):

@@ -23,7 +23,7 @@ import monitor.cli.watching
 import monitor.importers.watching
 import monitor.ingest
 import monitor.reader.api
-import monitor.run.around
+import monitor.run.around  # noqa: F401  # loaded before the fork, as are those above
 from monitor.api import create_api
 from monitor.cli import main as cli
 from monitor.rules import Engine

@@ -109,6 +109,14 @@ def test_a_log_that_is_renamed_goes_on_in_its_next_file(world, restarted):
     assert series == {"loss": values(0, 9)} and info.attempt == 1
 
 
+def test_a_watch_that_is_started_again_shows_what_has_not_changed(world):
+    (world.folder / "train.log").write_text(lines(0, 5))
+    world.look()
+    assert not world.watch.step(world.now + 1)
+    world.restart()
+    assert world.watch.step(world.now + 1)
+
+
 @pytest.mark.parametrize("restarted", [True, False])
 @pytest.mark.parametrize("copied", [True, False])
 @pytest.mark.parametrize("names", [("train.log.2", "train.log.1"), ("train.log-20240101", "train.log-20240102")])
