@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Final
 
 from monitor.domain import Reply
@@ -115,7 +115,7 @@ class Watch:
         unsure = any(follower.unsure for follower in each.followers.values())
         if signature == each.signature and not each.failures and not unsure:
             return self._beat(each, now_s)
-        begun = perf_counter()
+        begun = thread_time()  # what it costs, and not how long others kept it waiting
         try:
             each.signature = signature
             changed = self._read(each, source, signature, now_s)
@@ -126,7 +126,7 @@ class Watch:
             each.due = now_s + min(_MOST_WAIT_S, 2.0 ** min(each.failures - 1, 8))
             return True
         unsure = any(follower.unsure for follower in each.followers.values())
-        each.due = now_s + max(_AGAIN_S if unsure else 0.0, _SHARE * (perf_counter() - begun))
+        each.due = now_s + max(_AGAIN_S if unsure else 0.0, _SHARE * (thread_time() - begun))
         return changed
 
     def _read(self, each: Watched, source: Source, signature: Signature, now_s: float) -> bool:
