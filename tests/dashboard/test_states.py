@@ -100,7 +100,8 @@ def test_every_tab_opens(embedded: Store, show: Show, tab: str) -> None:
     wanted = {
         "Findings": "found nothing", "Environment": "Nothing of the environment was captured.",
          "More series": "tokens_seen (unmapped)", "Config": "<code>lr</code>",
-        "Tags": "vision", "Series": "unmapped", "Checkpoints": "one.pt", "Events": "converted", "Output": "No output was kept",
+        "Tags": "vision", "Series": "unmapped", "Checkpoints": "one.pt", "Events": "converted",
+        "Output": "No output was kept",
     }  # fmt: skip
     assert wanted[tab] in show("run", id=feed.run_id, tab=tab)
 
