@@ -338,7 +338,7 @@ def _output(seen: RunSnapshot) -> None:
     except MonitorError as error:
         live.html(notice("warning", *data.explain(error)), key="no-output")
         return
-    _show(run_page.output(found, search or "", zone(), _OUTPUT_LIMIT), "output")
+    _show(run_page.output(found, search or "", zone(), _OUTPUT_LIMIT), "pieces")
 
 
 def _events(seen: RunSnapshot) -> None:
