@@ -79,7 +79,8 @@ PREFERENCES: Final = frozenset({"chosen", "rejected", "margins", "margin", "accu
 """Beside `rewards/`, a training on preferences, whose loss is an error."""
 GRADIENT: Final = frozenset({"grad", "gradient", "gradients", "grads", "gradnorm"})
 _GOALS: Final = (
-    "success winrate win reward rewards rew return returns", "map mapm miou ap iou dice jaccard", "bleu sacrebleu chrf",
+    "success winrate win reward rewards rew return returns fitness",
+    "map mapm miou meaniou miu meaniu ap iou iu dice jaccard", "bleu sacrebleu chrf",
     "accuracy acc accuracies", "f1 fscore fbeta fmeasure f", "auc auroc auprc aucpr roc aucmu", "ndcg mrr hit hits hr",
     "wer cer ter", "fid kid psnr ssim lpips", "rouge rouge1 rouge2 rougel meteor cider em match", "r2 mcc kappa",
     "spearman spearmanr pearson pearsonr correlation corrcoef", "score elbo recall precision top perplexity ppl",
