@@ -173,6 +173,7 @@ def test_the_headers_of_real_logs_are_read(header: str, train: str, val: str, go
         (["l_rate", "mse"], "mse", None),
         (["Best_Fitness", "Avg_Fitness"], None, "Avg_Fitness"),
         (["loss", "meaniu"], "loss", "meaniu"),
+        (["Loss/train", "hparam/accuracy", "Accuracy/test"], "Loss/train", "Accuracy/test"),
     ],
 )
 def test_a_letter_before_a_name_is_a_loss_where_there_is_no_other(

@@ -60,7 +60,7 @@ DERIVED: Final = frozenset({
     "lambda", "ratio", "diff", "difference", "delta", "gap", "change", "improvement", "threshold", "target", "count",
     "num", "number", "patience", "time", "seconds", "sec", "duration", "speed", "rank", "quantile25", "quantile75",
     "start", "prev", "previous", "lr", "clip", "clipped", "weighted", "nan", "skipped", "lower", "upper", "grad",
-    "ms", "memory", "mem", "bytes", "flops", "norm", "p50", "p95", "p99",
+    "ms", "memory", "mem", "bytes", "flops", "norm", "p50", "p95", "p99", "hparam", "hparams",
 })  # fmt: skip
 """What is worked out of a quantity, or stands beside it: a best so far is no curve of it."""
 FACTORS: Final = frozenset({"coef", "coeff", "coefficient"})
