@@ -12,10 +12,7 @@ from monitor.cli import app
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
-    [
-        ("late.csv", None, "late.csv: is not there yet"),
-        ("train.log", bytes(range(256)) * 40, "is not text in UTF-8"),
-    ],
+    [("late.csv", None, "late.csv: is not there yet"), ("train.log", bytes(range(256)) * 40, "is not text in UTF-8")],
 )
 def test_a_path_that_gives_no_run_is_shown_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes | None, said: str
