@@ -111,7 +111,11 @@ class Watch:
 
     def _look(self, each: Watched, now_s: float) -> bool:
         source = _now(each)
-        signature = _signature(_files(source))
+        files = _files(source)
+        signature = _signature(files)
+        if not signature and files and not each.seen and not each.problem:
+            each.problem = f"{each.source.shown}: is not there yet"
+            return True
         unsure = any(follower.unsure for follower in each.followers.values())
         if signature == each.signature and not each.failures and not unsure:
             return self._beat(each, now_s)

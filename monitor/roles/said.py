@@ -59,7 +59,19 @@ class Said:
         for option in NAMED if self.strict else ():
             wanted = getattr(self, option)
             if wanted is not None and find(wanted, names) is None:
-                raise SettingsError(f"--{option} {wanted}", "is not a column or series of it", nearest(wanted, names))
+                raise SettingsError(f"--{option} {wanted}", "no such column or series", nearest(wanted, names))
+
+    def distinct(self) -> Said:
+        """Itself, where the training and the validation loss are two series.
+
+        Raises:
+            SettingsError: one series is named for both.
+        """
+        if self.train is not None and self.train == self.val:
+            raise SettingsError(
+                "train and val", f"both name {self.train!r:.60}", "name a series for each, or leave one to the names"
+            )
+        return self
 
     def to_dict(self) -> dict[str, str]:
         """As `said_of` reads it, without what concerns files alone."""
@@ -72,21 +84,26 @@ class Said:
 NOTHING: Final = Said()
 
 
-def said_of(data: Mapping[str, object], *, place: str = "roles", strict: bool = False) -> Said:
+def said_of(data: Mapping[str, object], *, place: str = "roles.", strict: bool = False) -> Said:
     """What a mapping says, such as `{"train": "train_ce", "goal": "val/accuracy:max"}`.
+
+    Args:
+        data: names of series by role.
+        place: what stands before a role where an error names it, such as `--`.
+        strict: a name that is not there is an error.
 
     Raises:
         SettingsError: a key or a direction that cannot be used.
     """
     for key, value in data.items():
         if key not in NAMED:
-            raise SettingsError(f"{place}.{key}", "is no role", f"known are {', '.join(NAMED)}")
+            raise SettingsError(f"{place}{key}", "is not a role", f"known are {', '.join(NAMED)}")
         if value is not None and (not isinstance(value, str) or not value.strip()):
-            raise SettingsError(f"{place}.{key}", f"is {value!r:.60}", 'write the name of a series, such as "train_ce"')
+            raise SettingsError(f"{place}{key}", f"is {value!r:.60}", 'write the name of a series, such as "train_ce"')
     named = {key: str(value).strip() for key, value in data.items() if value is not None}
     goal, rising = named.get("goal"), None
     if goal is not None:
-        goal, rising = goal_of(goal, f"{place}.goal")
+        goal, rising = goal_of(goal, f"{place}goal")
     return Said(train=named.get("train"), val=named.get("val"), goal=goal, rises=rising, step=named.get("step"),
                 epoch=named.get("epoch"), strict=strict)  # fmt: skip
 

@@ -89,3 +89,18 @@ def test_rows_that_name_their_set_are_series_of_it(tmp_path: Path) -> None:
     found = call("diagnose", path)
     assert "training loss: train/loss; validation loss: Valid/loss" in found.stderr
     assert "overfitting" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (("--goal", ":max"), r"setting --goal: is ':max'"),
+        (("--train", "fit_a", "--val", "fit_a"), "train and val: both name 'fit_a'"),
+        (("--val", "nothing"), "--val nothing: no such column or series; there are: fit_a"),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_named_as_it_was_written(
+    own_names: Path, told: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        call("diagnose", own_names, *told)

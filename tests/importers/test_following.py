@@ -295,3 +295,19 @@ def test_what_cannot_be_sent_is_sent_later(world):
     ((info, series),) = world.runs()
     assert series == {"loss": values(0, 9)} and info.attempt == 1
     assert world.watch.watched[0].problem == ""
+
+
+@pytest.mark.parametrize("content", [None, bytes(range(256)) * 40])
+def test_what_is_waited_for_and_what_cannot_be_read_is_said(world, content):
+    path = world.folder / "train.log"
+    world.watch = Watch([str(path)], world.settings.dir / "watch", "here", world.sink.send)
+    if content is not None:
+        path.write_bytes(content)
+    world.look()
+    (watched,) = world.watch.watched
+    assert watched.problem.startswith(str(path))
+    assert ("is not there yet" in watched.problem) is (content is None)
+    path.write_text(lines(0, 3))
+    world.look()
+    assert not watched.problem
+    assert len(world.runs()) == 1
