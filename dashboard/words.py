@@ -18,8 +18,8 @@ PAST_WORDS: Final = {
 ACTION_MARKS: Final = {Action.CONTINUE: "→", Action.STOP: "■", Action.INVESTIGATE: "?"}
 
 STATUS_MEANING: Final[dict[RunStatus, str]] = {
-    RunStatus.RUNNING: "The client's heartbeat arrives and its steps go on.",
-    RunStatus.STALLED: "The heartbeat goes on, but no new step has come for a long while.",
+    RunStatus.RUNNING: "The client's heartbeat arrives and its steps continue.",
+    RunStatus.STALLED: "The heartbeat continues, but no new step has come for a long while.",
     RunStatus.LOST: "The heartbeat stopped without a finish: killed, crashed, or cut off.",
     RunStatus.FINISHED: "The loop said that it is done.",
     RunStatus.STOPPED: "The loop ended early because it was told to.",

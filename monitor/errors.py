@@ -8,23 +8,23 @@ A caller can catch `MonitorError` for all of them, or the builtin that each one 
     ├── LossError            (ValueError)       a loss specification or a callable that cannot be used
     ├── WireError            (ValueError)       a message that does not follow the wire format; names the field
     │   ├── QueryError                          a query over the list of runs; points at the character
-    │   └── BatchTooLarge                       the receiver, or a proxy before it, takes no body of that size
+    │   └── BatchTooLarge                       the receiver, or a proxy before it, accepts no body of that size
     ├── OffsetGap            (ValueError)       a batch that does not start where the writer's last one ended
     ├── FileUnreadable       (ValueError)       an input file; names the file, the place and what is wrong
-    │   └── NoHistory                           a file that is whole, but holds no history of a training
-    ├── RunExists            (ValueError)       resume="never", but the run is there
-    ├── MlflowRefused        (ValueError)       MLflow will not take a run, however often it is asked
+    │   └── NoHistory                           a file that is intact, but holds no training history
+    ├── RunExists            (ValueError)       resume="never", but the run exists
+    ├── MlflowRefused        (ValueError)       MLflow refuses a run; retrying would not help
     ├── RunNotFound          (LookupError)
     ├── SeriesNotFound       (LookupError)
-    ├── Unauthorized         (PermissionError)  no token, or one that is not known
+    ├── Unauthorized         (PermissionError)  no token, or an unknown one
     ├── ServerUnreachable    (ConnectionError)
-    │   └── ServerFailed                        a server answered 500: this request is what it cannot do
-    ├── DeliveryFailed       (ConnectionError)  an alert channel did not take an alert
+    │   └── ServerFailed                        a server answered 500 to this request
+    ├── DeliveryFailed       (ConnectionError)  an alert channel did not accept an alert
     └── StoreError           (RuntimeError)     the database refused
         ├── SchemaMismatch                      the database is older or newer than the code
         └── StoreBusy                           another writer held the database for too long
 
-Each error builds its own message from typed arguments, says where, and names the fix.
+Each error builds its own message from typed arguments. The message says where the error is and how to fix it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class RulesError(MonitorError, ValueError):
         place: the rule and its setting, such as `overfitting.rise`.
         problem: what is wrong there.
         fix: what to write instead.
-        keys: the keys that lead to it from the top of a file, where it stands in one.
+        keys: the keys that lead to it from the top of a file, if it is in one.
     """
 
     def __init__(self, place: str, problem: str, fix: str, keys: tuple[str, ...] = ()) -> None:
@@ -63,7 +63,7 @@ class RulesError(MonitorError, ValueError):
         self.place, self.problem, self.fix, self.keys = place, problem, fix, keys
 
     def moved(self, place: str, keys: tuple[str, ...]) -> RulesError:
-        """The same error, told of another place."""
+        """The same error, reported for another place."""
         return RulesError(place, self.problem, self.fix, keys)
 
 
@@ -108,15 +108,15 @@ class QueryError(WireError):
 
 
 class BatchTooLarge(WireError):
-    """A body is larger than the server, or a proxy before it, takes; the client sends smaller ones by itself.
+    """A body is larger than the server, or a proxy before it, accepts; the client sends smaller ones by itself.
 
     Args:
         server: the server's address.
-        problem: what was answered.
+        problem: the server's answer.
     """
 
     def __init__(self, server: str, problem: str) -> None:
-        super().__init__("body", f"is larger than {server} takes ({problem})")
+        super().__init__("body", f"is larger than {server} accepts ({problem})")
 
 
 class OffsetGap(MonitorError, ValueError):
@@ -148,7 +148,7 @@ class FileUnreadable(MonitorError, ValueError):
 
 
 class NoHistory(FileUnreadable):
-    """A file is whole, and holds no history of a training.
+    """A file is intact, but holds no training history.
 
     Args:
         path: the file as the user named it.
@@ -158,8 +158,8 @@ class NoHistory(FileUnreadable):
     def __init__(
         self,
         path: str,
-        problem: str = "is JSON, but no history of a training; expected a list of numbers for each metric, a list of "
-        "objects, or one object a line",
+        problem: str = "is JSON, but not a training history; expected one list of numbers per metric, a list of "
+        "objects, or one object per line",
         place: str = "",
     ) -> None:
         super().__init__(path, place, problem)
@@ -174,7 +174,7 @@ class RunExists(MonitorError, ValueError):
 
 
 class MlflowRefused(MonitorError, ValueError):
-    """MLflow answered that it will not do it; to ask again changes nothing.
+    """MLflow refused a request; retrying would not help.
 
     Attributes:
         code: MLflow's error code, such as RESOURCE_DOES_NOT_EXIST.
@@ -190,12 +190,12 @@ class RunNotFound(MonitorError, LookupError):
 
     Args:
         run_id: what was asked for.
-        deleted: True where it was looked for among the deleted runs.
+        deleted: True if it was looked for among the deleted runs.
     """
 
     def __init__(self, run_id: str, *, deleted: bool = False) -> None:
         kind, command = ("deleted run", "deleted") if deleted else ("run", "ls")
-        super().__init__(f"no {kind} {run_id!r}; `monitor runs {command}` lists the runs there are")
+        super().__init__(f"no {kind} {run_id!r}; `monitor runs {command}` lists them")
         self.run_id = run_id
 
 
@@ -210,7 +210,7 @@ class SeriesNotFound(MonitorError, LookupError):
 
 
 class Unauthorized(MonitorError, PermissionError):
-    """The server wants a token and got none, or one it does not know; or it says why else it refuses."""
+    """The server requires a token and got none or an unknown one; or it gives another reason."""
 
     def __init__(self, server: str, problem: str | None = None) -> None:
         token = "refused the token; set MONITOR_TOKEN to the token the server was started with"
@@ -219,11 +219,11 @@ class Unauthorized(MonitorError, PermissionError):
 
 
 class ServerUnreachable(MonitorError, ConnectionError):
-    """No server answers at this address: none of ours, or no MLflow.
+    """No server answers at this address: neither a monitor server nor MLflow.
 
     Attributes:
-        cut: how a request ended that had begun: "reset" where the connection broke off, "timeout" where the answer did
-            not come in time; "" where there was no connection, or there was an answer.
+        cut: how a started request ended: "reset" if the connection broke, "timeout" if no answer came in time; "" if
+            there was no connection, or there was an answer.
     """
 
     cut = ""
@@ -243,7 +243,7 @@ class ServerUnreachable(MonitorError, ConnectionError):
 
 
 class ServerFailed(ServerUnreachable):
-    """A server answered 500: it is there, and this request is more than it can do."""
+    """A server answered 500: it is up, but failed on this request."""
 
     def __init__(self, server: str, problem: str) -> None:
         super().__init__(server, problem)
@@ -251,7 +251,7 @@ class ServerFailed(ServerUnreachable):
 
 
 class DeliveryFailed(MonitorError, ConnectionError):
-    """An alert channel did not take an alert; it stays in the outbox and is tried again."""
+    """An alert channel did not accept an alert; it stays in the outbox and is retried."""
 
     def __init__(self, channel: str, problem: str) -> None:
         super().__init__(f"alert channel {channel}: {problem}")
@@ -280,5 +280,5 @@ class StoreBusy(StoreError):
 
 
 def _short(text: str, most: int = 400) -> str:
-    """A text that quotes what was given, cut in the middle where that was long, so that an error fits a screen."""
+    """A quoted text, cut in the middle if it is long, so that an error fits a screen."""
     return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"

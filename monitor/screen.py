@@ -31,14 +31,14 @@ _PIPED = 160
 """Columns of text that does not go to a terminal."""
 
 _BRACKET, _BACKSLASH = "\ufdd0", "\ufdd1"
-"""Stand for a bracket and a backslash of somebody's text until the markup around it has been read; no text holds them,
-since they are no characters and `inert` shows them as escapes."""
+"""Stand for a bracket and a backslash of user text until the markup around it has been read; no text holds them,
+since they are not characters and `inert` shows them as escapes."""
 _HIDE: Final = {ord("["): _BRACKET, ord("\\"): _BACKSLASH}
 _SHOW: Final = {ord(_BRACKET): "[", ord(_BACKSLASH): "\\"}
 
 
 class Screen(Console):
-    """A console on which text has no power: control characters are shown, and what `escape` hid is brought back."""
+    """A console on which text is inert: control characters are shown, and what `escape` hid is brought back."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """The pieces of a renderable; Rich's own control codes are pieces of their own and pass."""
@@ -53,7 +53,7 @@ out = Screen(highlight=False, emoji=False, width=None if sys.stdout.isatty() els
 err = Screen(stderr=True, highlight=False, emoji=False, width=None if sys.stderr.isatty() else _PIPED)
 
 _OVER = 5
-"""Findings that are over which text lists, at most, and as many warnings among the older ones."""
+"""Most resolved findings that text lists, and as many warnings among the older ones."""
 COLOURS = {Severity.CRITICAL: "red", Severity.WARNING: "yellow", Severity.INFO: "green"}
 ACTIONS = {Action.STOP: "bold red", Action.INVESTIGATE: "bold yellow", Action.CONTINUE: "green"}
 STATUSES = {
@@ -87,10 +87,10 @@ def emit(data: object, text: object, as_json: bool) -> None:
 
 
 def escape(text: object, *, lines: bool = False) -> str:
-    """Somebody's text within markup for `out` and `err`: it is printed as it is, whatever stands around it.
+    """User text within markup for `out` and `err`: it is printed as it is.
 
     Args:
-        text: what somebody wrote.
+        text: any text.
         lines: True where it may have several lines; else a line end is shown as an escape.
     """
     return inert(str(text), lines=lines).translate(_HIDE)

@@ -28,7 +28,7 @@ from monitor.roles import said_of
 FILES: Final = ("monitor.toml", "monitor.yaml", "monitor.yml")
 """Names of the file of settings, in the order in which they are looked for."""
 NEW_TOKEN: Final = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
-"""Prints a token that nobody guesses."""
+"""Command that prints a random token."""
 MAX_TOKEN: Final = 1000
 """Characters of a token; it travels in a header."""
 
@@ -44,42 +44,41 @@ class Settings(BaseSettings):
     dir: Path = Field(
         default_factory=lambda: Path.home() / ".monitor", description="Folder of the embedded store and the journals."
     )
-    server_url: str | None = Field(default=None, description="Server that runs are sent to; none: the embedded store.")
+    server_url: str | None = Field(default=None, description="Server to send runs to; default: the embedded store.")
     token: str | None = Field(
-        default=None, repr=False, description="Bearer token the server asks for and clients send."
+        default=None, repr=False, description="Bearer token that the server requires and clients send."
     )
     database_url: str | None = Field(default=None, description="SQLAlchemy URL of the store; default SQLite in `dir`.")
 
-    host: str = Field(default="127.0.0.1", description="Address the server binds; any but loopback needs a token.")
+    host: str = Field(default="127.0.0.1", description="Address that the server binds; any but loopback needs a token.")
     port: int = Field(default=8470, ge=0, le=65535, description="Port of the API.")
     workers: int = Field(
-        default=1, ge=1, le=64, description="Processes that serve the API; more than one needs PostgreSQL, and Linux."
+        default=1, ge=1, le=64, description="Processes that serve the API; more than one requires PostgreSQL and Linux."
     )
     dashboard_port: int = Field(default=8471, ge=0, le=65535, description="Port of the dashboard.")
     dashboard_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Public names by which a proxy reaches the dashboard, with blanks between them."
+        default=(), description="Public names under which a proxy serves the dashboard, separated by blanks."
     )
-    mlflow_port: int = Field(default=8472, ge=0, le=65535, description="Port of the MLflow server.")
-    mlflow_tracking_uri: str | None = Field(default=None, description="MLflow server that runs are mirrored to.")
+    mlflow_tracking_uri: str | None = Field(default=None, description="MLflow server to mirror runs to.")
 
     alert_urls: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Apprise URLs that alerts are sent to, with blanks between them or as a JSON list."
+        default=(), description="Apprise URLs to send alerts to, separated by blanks or as a JSON list."
     )
     alert_private: Literal["named", "always", "never"] = Field(
         default="named",
-        description="Webhooks at addresses that are not public: `named`, where the URL says localhost or the address "
-        "in numbers; `always`; `never`.",
+        description="Whether webhooks may reach addresses that are not public: `named`, if the URL contains localhost "
+        "or a numeric address; `always`; `never`.",
     )
     alert_interval_s: float = Field(default=2.0, gt=0, description="Seconds between deliveries from the outbox.")
 
     heartbeat_s: float = Field(default=10.0, gt=0, description="Seconds between a client's heartbeats.")
-    capture_output: bool = Field(default=False, description="Keep what a process prints with its run.")
-    lost_after_s: float = Field(default=60.0, gt=0, description="Seconds without a heartbeat before a run is lost.")
+    capture_output: bool = Field(default=False, description="Store what a process prints with its run.")
+    lost_after_s: float = Field(default=60.0, gt=0, description="Seconds without a heartbeat until a run is lost.")
     stalled_after_s: float = Field(
         default=600.0,
         gt=0,
-        description="Seconds without a step, at least, before a run "
-        "that still beats is stalled; runs with slow steps get ten of their own steps.",
+        description="Seconds without a step after which a run with heartbeats counts as stalled; "
+        "runs with slow steps get at least ten of their own steps.",
     )
     liveness_interval_s: float = Field(
         default=5.0, gt=0, description="Seconds between checks for lost and stalled runs."
@@ -88,41 +87,41 @@ class Settings(BaseSettings):
 
     retention_days: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict,
-        description='Days that ended runs are kept, by project, "*" for the projects not named; none: for ever.',
+        description='Days to keep ended runs, by project, "*" for projects not named; default: for ever.',
     )
-    purge_days: float = Field(default=7.0, ge=0, description="Days that a deleted run can be restored.")
+    purge_days: float = Field(default=7.0, ge=0, description="Days for which a deleted run can be restored.")
     downsample_days: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict,
-        description='Days after which the curves of ended runs are thinned for good, by project or "*"; none: never.',
+        description='Days after which curves of ended runs are downsampled, by project or "*"; default: never.',
     )
-    downsample_points: int = Field(default=4000, ge=500, description="Points a thinned series keeps, about.")
-    keeping_interval_s: float = Field(default=3600.0, gt=0, description="Seconds between looks for runs to delete.")
+    downsample_points: int = Field(default=4000, ge=500, description="Points that a downsampled series keeps, about.")
+    keeping_interval_s: float = Field(default=3600.0, gt=0, description="Seconds between checks for runs to delete.")
 
-    ship_interval_s: float = Field(default=0.5, gt=0, description="Seconds a point waits at most before it is sent.")
+    ship_interval_s: float = Field(default=0.5, gt=0, description="Most seconds that a point waits before it is sent.")
     shipper: Literal["process", "thread"] = Field(
-        default="process", description="Who sends what was logged: a process beside the training, or a thread of it."
+        default="process", description="What sends the points: a separate process, or a thread of the training."
     )
     fsync_interval_s: float = Field(default=1.0, ge=0, description="Seconds between fsyncs of the journal; 0: never.")
-    journal_quota_mb: int = Field(default=1024, gt=0, description="Most MiB of journal a run keeps on disk.")
+    journal_quota_mb: int = Field(default=1024, gt=0, description="Most MiB of journal that a run keeps on disk.")
     finish_timeout_s: float = Field(
         default=30.0,
         ge=0,
-        description="Seconds `finish()` waits for unsent points at most; "
-        "what is left stays in the journal for `monitor sync`.",
+        description="Most seconds that `finish()` waits for unsent points; "
+        "the rest stays in the journal for `monitor sync`.",
     )
     capture: Annotated[tuple[str, ...], NoDecode] = Field(
         default=CAPTURES,
-        description="What is recorded of a run's surroundings: `git`, `command`, `packages`, `host`, `gpus`, `system`; "
+        description="What to record about a run's environment: `git`, `command`, `packages`, `host`, `gpus`, `system`; "
         "`true`, `false`, a list of them, or `no-git` for all but that.",
     )
 
     roles: dict[str, str] = Field(
         default_factory=dict,
-        description='Series that are the losses and the goal where a run has them, such as `goal = "val/acc:max"`.',
+        description='Which series are the losses and the goal, if a run has them, such as `goal = "val/acc:max"`.',
     )
-    rules: dict[str, Any] = Field(default_factory=dict, description="Overrides of the rules; see `docs/rules.md`.")
+    rules: dict[str, Any] = Field(default_factory=dict, description="Overrides for the rules; see `docs/rules.md`.")
     projects: dict[str, Any] = Field(
-        default_factory=dict, description="Overrides of single projects, such as `[projects.vision.rules.spike]`."
+        default_factory=dict, description="Overrides for single projects, such as `[projects.vision.rules.spike]`."
     )
 
     _file: Path | None = PrivateAttr(default=None)
@@ -145,7 +144,7 @@ class Settings(BaseSettings):
     @classmethod
     def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if wrong := next((name for name in value if not re.fullmatch(r"[\w.-]+", name)), None):
-            raise ValueError(f"{wrong!r} is no name of a host; write it without scheme, port and path")
+            raise ValueError(f"{wrong!r} is not a host name; write it without scheme, port and path")
         return tuple(name.lower() for name in value)
 
     @field_validator("alert_urls", "dashboard_hosts", mode="before")
@@ -217,12 +216,12 @@ class Settings(BaseSettings):
         """Make the folder of the embedded store and the journals where it is missing.
 
         Raises:
-            SettingsError: it cannot be made, or something else stands there.
+            SettingsError: it cannot be created, or is something else.
         """
         try:
             self.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            problem = f"{self.dir} is no folder that can be made ({error.strerror})"
+            problem = f"{self.dir} is not a folder and cannot be created ({error.strerror})"
             raise SettingsError("dir", problem, "name another, as MONITOR_DIR or --dir") from None
 
     @property

@@ -61,8 +61,8 @@ def test_a_monitor_command_exists_with_its_options(command):
 def test_the_commands_run_on_a_stored_run_and_on_a_file(tmp_path, monkeypatch):
     monkeypatch.setenv("MONITOR_DIR", str(tmp_path))
     (tmp_path / "losses.csv").write_text("step,loss\n" + "".join(f"{i},{2 / (1 + i)}\n" for i in range(50)))
-    (tmp_path / "losses.jsonl").write_text("".join(f'{{"step": {i}, "loss": {2 / (1 + i)}}}\n' for i in range(50)))
-    for command in ("monitor runs ls", "monitor diagnose losses.csv", "monitor diagnose losses.jsonl --json"):
+    (tmp_path / "train.log").write_text("".join(f"step {i}: loss {2 / (1 + i):.4f}\n" for i in range(50)))
+    for command in ("monitor runs ls", "monitor diagnose losses.csv", "monitor diagnose train.log --json"):
         assert command in COMMANDS
         done = subprocess.run(
             [sys.executable, "-m", *shlex.split(command)], cwd=tmp_path, capture_output=True, text=True, timeout=60

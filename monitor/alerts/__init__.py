@@ -1,4 +1,4 @@
-"""Which changes somebody should hear of, and how they hear of them.
+"""Which changes raise an alert, and how alerts are delivered.
 
 `lifecycle` is pure and runs inside the ingest transaction, so that an alert is stored if and only if the finding is;
 `delivery` drains that outbox through `channels`, at least once.

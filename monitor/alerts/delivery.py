@@ -1,7 +1,7 @@
 """Drains the outbox into one channel: at least once, with backoff, and apart from every other channel.
 
 What a channel took is committed before anything else is sent to it, so that a restart repeats at most one message. One
-worker at a time sends to a channel, whatever number of servers shares the store; one that dies lets its hold run out.
+worker at a time sends to a channel, however many servers share the store; the hold of one that dies expires.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FIRST_RETRY_MS: Final = 5_000
 LAST_RETRY_MS: Final = 15 * 60_000
 """Longest wait between two tries."""
 GIVE_UP_MS: Final = 24 * 3_600_000
-"""Age at which an alert is old news: it is no longer sent, and its row says so."""
+"""Age at which an alert is too old: it is not sent any more, and its row says so."""
 FAILURES: Final = 3
 """Messages that fail one after the other before a pass ends: the channel is down."""
 NEVER_MS: Final = 2**62
@@ -154,7 +154,7 @@ def _send(channel: Channel, message: Message) -> str | None:
     try:
         channel.send(message)
     except Exception as error:
-        # A channel is somebody else's code; whatever it raises, the others are still told.
+        # A channel is foreign code; if it raises, the others are still served.
         problem = error.problem if isinstance(error, DeliveryFailed) else f"{type(error).__name__}: {error}"
         _log.warning("alert %r was not taken by %s: %s", message.title, channel.name, problem)
         return problem

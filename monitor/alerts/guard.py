@@ -98,7 +98,7 @@ def guard_apprise() -> None:
 
 
 def _says_where(host: str) -> bool:
-    """True for an address in numbers and for this machine; other names say no more than what somebody's DNS says."""
+    """True for a numeric address and for this machine; other names point wherever their DNS says."""
     host = host.strip("[]").lower()
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -216,7 +216,7 @@ def _adapter_class(requests: Any) -> Any:
 
 
 def _cut(connection: Any, policy: Policy) -> None:
-    """End a connection that takes too long, whatever it waits for."""
+    """End a connection that takes too long."""
     import socket
 
     policy.refused = f"{connection.host} did not answer within {WITHIN_S:g} s"

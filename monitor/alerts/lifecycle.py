@@ -59,7 +59,7 @@ def status_alert(run: RunInfo, status: RunStatus, *, now_ms: int) -> Alert:
         kind, state, severity = run.status, "resolved", _STATUS_SEVERITY[run.status]
         title = f"{run.name} is {status}, no longer {run.status}"
     else:
-        raise ValueError(f"nobody is alerted of a run that goes from {run.status} to {status}")
+        raise ValueError(f"no alert exists for a run that goes from {run.status} to {status}")
     return Alert(
         run_id=run.id,
         project=run.project,

@@ -2,7 +2,7 @@
 
 - What a flapping finding did between two messages is one message with a count. After two messages about the same rule
   of the same run the next waits until `HOLD_MS` have passed.
-- The same news of many runs is one message. That runs are lost or stalled is told when no more of them come.
+- The same news of many runs is one message. Lost or stalled runs are reported once no more of them come.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from monitor.domain import Alert, Delivery, Severity
 HOLD_MS: Final = 5 * 60_000
 """How long after its last message a rule of a run that keeps on changing is quiet."""
 BURST: Final = 2
-"""Alerts about one rule of one run within `HOLD_MS` that are told at once: that it fired, and that it is resolved."""
+"""Alerts about one rule of one run within `HOLD_MS` that are sent at once: that it fired, and that it resolved."""
 GROUP_FROM: Final = 5
 """Messages of the same news that become one."""
 QUIET_MS: Final = 5_000
@@ -39,10 +39,10 @@ class Message(Alert):
     """An alert as it is sent; it may stand for many.
 
     Attributes:
-        id: the same whenever this alert is sent again, so that a receiver can tell.
+        id: the same whenever this alert is sent again, so that a receiver can drop duplicates.
         count: alerts that it stands for.
         run_ids: the runs that it is about, the first hundred.
-        link: the run's page; None where there is no dashboard.
+        link: the run's page; None without a dashboard.
     """
 
     id: str
@@ -101,7 +101,7 @@ def plan(
 
 
 def inert(text: str) -> str:
-    """A text in which no chat service finds somebody to call or a link to hide: names of runs are anybody's.
+    """A text in which no chat service finds a mention or a hidden link: anyone can choose the name of a run.
 
     >>> inert("@everyone <!channel> <@U123> acc@5 a@b.c x < y") == (
     ...     "@\u200beveryone <\u200b!channel> <\u200b@\u200bU123> acc@5 a@b.c x < y"
@@ -131,7 +131,7 @@ def body_fields(message: Message) -> dict[str, object]:
 
 
 def _family(key: str) -> str:
-    """What is folded: a rule of a run in whatever state; of the loop's own alerts those of one title."""
+    """What is folded: all states of one rule of a run; of the loop's own alerts, those with one title."""
     parts = key.split(":", maxsplit=2)
     return key if len(parts) < 3 or parts[1] == "alert" else f"{parts[0]}:{parts[1]}"
 
@@ -164,7 +164,7 @@ def _of_one(found: Sequence[Delivery], link: Callable[[str], str | None]) -> Mes
         return message
     states = [row.alert.state for row in found]
     fired, resolved = states.count("firing"), states.count("resolved")
-    times = f"It fired {fired} and was resolved {resolved} times" if resolved else f"It was told {fired} times"
+    times = f"It fired {fired} and was resolved {resolved} times" if resolved else f"It fired {fired} times"
     body = f"{last.body}\n{times} since {_clock(first.alert.created_ms)}."
     return replace(message, title=f"{last.title}, {len(found)} changes", body=body)
 

@@ -27,15 +27,20 @@ POSTGRES_WRITERS: Final = 8
 
 
 _REFUSALS: Final = (401, 403, 408, 413, 415, 503)
-"""What the door may answer, whatever was asked."""
+"""Answers of the door that are possible for every request."""
 
 
 class Guarded(FastAPI):
-    """An application behind the door, which stands outside of everything, the answer to a bug included."""
+    """An application behind the door, which stands outside of everything, the answer to a bug included.
+
+    Where another application is served at the same address, `state.beside` puts the two side by side.
+    """
 
     def build_middleware_stack(self) -> ASGIApp:
         """The layers, the outermost of which is the door."""
-        return Door(super().build_middleware_stack(), self.state.services.settings.token)
+        door = Door(super().build_middleware_stack(), self.state.services.settings.token)
+        beside: Callable[[ASGIApp], ASGIApp] | None = getattr(self.state, "beside", None)
+        return door if beside is None else beside(door)
 
 
 def wall_clock_ms() -> int:
@@ -56,7 +61,7 @@ def create_api(
     Args:
         store: what it reads from and writes to.
         engine: judges what comes in; one engine, or `Engines` with one a project.
-        settings: the token, and what `/api/v1/info` tells.
+        settings: the token, and what `/api/v1/info` shows.
         clock: milliseconds since the epoch.
         jobs: the health of the background jobs by name.
     """

@@ -73,7 +73,7 @@ _BODY: Final = {
 async def post_batch(request: Request, served: Served) -> Response:
     """Store a batch of one writer's records, judge it, and answer with the recommendation.
 
-    What of its records cannot be used is set aside, counted and told of; the rest is stored. A batch that was stored
+    Records that cannot be used are set aside, counted and reported; the rest is stored. A batch that was stored
     before is answered as a duplicate.
     """
     kind = media_type(dict(request.scope["headers"]))

@@ -23,7 +23,7 @@ from monitor.hosts import SECURITY_HEADERS, host_name, local_name, same_origin
 from monitor.wire import MEDIA_TYPE
 
 OPEN: Final = frozenset({"/healthz", "/readyz"})
-"""Answered without a token: probes have none, and these tell nothing of the runs."""
+"""Answered without a token: probes have none, and these reveal nothing about the runs."""
 BUSY: Final = 128
 """Requests besides batches that are being answered, at most; who comes then is asked to come again."""
 LINGER_S: Final = 2.0
@@ -135,7 +135,7 @@ class Door:
 
 
 def _hardened(send: Send) -> Send:
-    """Put the headers on an answer that tell browsers to take it for what it is, and nowhere else."""
+    """Add the headers that make browsers take an answer only for what it is, and nowhere else."""
 
     async def with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -170,7 +170,7 @@ async def _refuse(response: Response, receive: Receive, send: Send, *, unread: b
         receive: of the request.
         send: of the request.
         unread: the request has a body, not all of which was read.
-        comes: the client sends it whatever it hears; one that asked first (100-continue) does not.
+        comes: the client sends it in any case; one that asked first (100-continue) does not.
     """
     if unread:
         response.headers["connection"] = "close"

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`, `/api/v1/info` and `/api/v1/alerts`: how the server is, and what it told people."""
+"""`/healthz`, `/readyz`, `/api/v1/info` and `/api/v1/alerts`: the state of the server, and its alerts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from monitor.domain import Delivery, Json
 _log = logging.getLogger(__name__)
 
 probes = APIRouter(tags=["health"], default_response_class=Response)
-"""Open without a token, as probes have none; they tell nothing of the runs."""
+"""Open without a token, as probes have none; they reveal nothing about the runs."""
 
 router = APIRouter(tags=["health"], default_response_class=Response)
 
@@ -34,7 +34,7 @@ async def healthz(served: Served) -> Response:
 
 @probes.get("/readyz", responses={200: {"model": ReadyModel}, **documented(503)})
 async def readyz(served: Served) -> Response:
-    """The store takes points. A failing background job is told, but a server that takes points is ready."""
+    """The store takes points. A failing background job is reported, but a server that takes points is ready."""
 
     def look() -> Json | None:
         trouble = problem_of(served.store, served.settings)

@@ -17,7 +17,7 @@ router = APIRouter(tags=["runs"], default_response_class=Response, responses=doc
 
 @router.delete("/runs/{run_id}", responses={200: {"model": RunIdModel}})
 def delete_run(served: Served, run_id: str) -> Response:
-    """Take a run out of every list, by its whole id; it can be restored until it is removed for good."""
+    """Delete a run, by its whole id; it leaves every list, and can be restored until it is permanently removed."""
     run = served.store.run(run_id)
     if run.id != run_id:  # the start of an id, or a name, may mean another run by now
         raise RunNotFound(run_id)

@@ -25,7 +25,7 @@ class RunParameters(BaseModel):
     query: str | None = Field(
         None, max_length=MAX_LENGTH, description='Such as `val.best < 0.3 and tags.team = "vision"`.'
     )
-    order: str = Field("-created", max_length=50, description='Column to sort by, "-" first for descending.')
+    order: str = Field("-created", max_length=50, description='Column to sort by; prefix "-" for descending.')
     limit: int = Field(100, ge=1, le=1000)
     offset: int = Field(0, ge=0, le=2**31)
     sparkline: int = Field(0, ge=0, le=1000, description="Values of each small curve; 0 for none.")
@@ -49,7 +49,7 @@ class RunsModel(BaseModel):
 
 
 class RunModel(BaseModel):
-    """A run with its series and checkpoints; the run's own fields stand beside them."""
+    """A run with its series and checkpoints, next to the run's own fields."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -93,7 +93,7 @@ class RunIdModel(BaseModel):
 
 
 class DeletedRunModel(BaseModel):
-    """A run that was deleted; its own fields stand beside the time."""
+    """A run that was deleted, with the time next to its own fields."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -104,7 +104,7 @@ class DeletedRunModel(BaseModel):
 class DeletedModel(BaseModel):
     """The runs that can be restored."""
 
-    keep_days: float = Field(description="Days after which a deleted run is removed for good.")
+    keep_days: float = Field(description="Days after which a deleted run is permanently removed.")
     deleted: list[DeletedRunModel]
 
 
@@ -114,14 +114,14 @@ class ProjectModel(BaseModel):
     name: str
     runs: int
     keep_days: float | None = Field(description="Days that a run is kept after its end; null: for ever.")
-    thin_days: float | None = Field(description="Days after its end at which a run's curves are thinned; null: never.")
+    thin_days: float | None = Field(description="Days after a run's end until its curves are downsampled; null: never.")
 
 
 class ProjectsModel(BaseModel):
     """All projects, and what holds for all of them."""
 
     projects: list[ProjectModel]
-    purge_days: float = Field(description="Days that a deleted run can be restored.")
+    purge_days: float = Field(description="Days for which a deleted run can be restored.")
 
 
 class AlertsModel(BaseModel):

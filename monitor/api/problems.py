@@ -65,7 +65,7 @@ def problem(
 
     Args:
         status: HTTP status.
-        kind: last part of the problem's type, such as `offset-gap`; what a program tells problems apart by.
+        kind: last part of the problem's type, such as `offset-gap`; by which a program distinguishes problems.
         title: what this type of problem is.
         detail: what happened here, for a person.
         headers: further headers.
@@ -97,7 +97,7 @@ def of_error(error: MonitorError) -> Response:
 
 
 _SECRET: Final = re.compile(r"(?<=://)[^/\s@]*(?=@)|(?<==)(?<=pass=|word=|cret=|oken=|_key=)[^&\s;\"']+", re.IGNORECASE)
-"""What a database's words may hold that is nobody's business: a user with a password in a URL, and secrets by name."""
+"""What a database's message may hold but must not be shown: a user with a password in a URL, and secrets by name."""
 
 
 def _members(error: MonitorError) -> dict[str, object]:
@@ -139,7 +139,7 @@ def _http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error, Refused):
         return of_refusal(error)
-    if error.status_code == 400:  # FastAPI's answer to a body that is no JSON in UTF-8, or too deep, or otherwise odd
+    if error.status_code == 400:  # FastAPI's answer to a body that is not JSON in UTF-8, or too deep, or otherwise odd
         detail = "body: is not JSON that can be read"
         return problem(422, "invalid-request", _INVALID, detail, field="body", errors=[])
     kind, title = _KINDS.get(error.status_code, "http"), _HTTP_TITLES.get(error.status_code, "The request was refused")

@@ -37,7 +37,7 @@ class Services:
     Attributes:
         clock: returns milliseconds since the epoch.
         jobs: the health of the background jobs by name.
-        links: addresses of the parts beside the API, by part: "dashboard", "mlflow"; filled once they run.
+        links: addresses of the parts next to the API, by part: "dashboard", "mlflow"; filled once they run.
         writers: how many batches are committed at once. One on SQLite, which has one writer: waiting here is fair and
             cheap, waiting for its lock is neither.
         decoders: how many long bodies are read at once.

@@ -14,7 +14,20 @@ import sys
 import typer
 
 from monitor import __version__
-from monitor.cli import curves, database, imports, journals, keeping, losses, rules, running, runs, serve, watching
+from monitor.cli import (
+    curves,
+    database,
+    imports,
+    journals,
+    keeping,
+    losses,
+    mlflow,
+    rules,
+    running,
+    runs,
+    serve,
+    watching,
+)
 from monitor.errors import MonitorError, QueryError
 from monitor.screen import fail
 
@@ -36,6 +49,7 @@ losses.register(app)
 journals.register(app)
 imports.register(app)
 keeping.register(_runs, database.register(app), app)
+mlflow.register(app)
 
 
 def _print_version(wanted: bool) -> None:
@@ -47,10 +61,10 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def options(
     _version: bool = typer.Option(
-        False, "--version", callback=_print_version, is_eager=True, help="Print the version, and nothing else."
+        False, "--version", callback=_print_version, is_eager=True, help="Print only the version."
     ),
 ) -> None:
-    """Training monitor: streams losses into SQL, diagnoses the curve, and tells the loop when to stop."""
+    """Training monitor: stores losses in SQL, diagnoses the curves, and advises the loop when to stop."""
 
 
 @app.command(rich_help_panel="Other")

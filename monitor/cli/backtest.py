@@ -28,13 +28,13 @@ def register(group: typer.Typer) -> None:
 
 def backtest(
     runs: list[str] = typer.Argument(
-        None, metavar="[RUN…]", help="Ids or names of runs, or with --files paths; default all stored runs."
+        None, metavar="[RUN…]", help="Ids or names of runs, or paths with --files; default: all stored runs."
     ),
     files: bool = typer.Option(False, "--files", help="The arguments are files of losses, or folders of them."),
     project: str = typer.Option(None, help="Only stored runs of this project."),
-    query: str = typer.Option(None, help="Only stored runs for which this holds, such as: val.best < 0.3"),
+    query: str = typer.Option(None, help="Only stored runs that match, such as: val.best < 0.3"),
     rules: Path = typer.Option(None, "--rules", help="YAML or TOML file of rules; default: those of the settings."),
-    against: Path = typer.Option(None, "--against", help="A second file of rules, to compare with."),
+    against: Path = typer.Option(None, "--against", help="A second file of rules to compare with."),
     labels: Path = typer.Option(None, "--labels", help="CSV with run and label; default: the tag `label` of each run."),
     jobs: int = typer.Option(None, min=1, help="Processes; default: all cores."),
     server: str = typer.Option(
@@ -42,7 +42,7 @@ def backtest(
     ),
     json: bool = typer.Option(False, "--json", help="Print as JSON."),
 ) -> None:
-    """Replay rules over stored runs or files: what fires where, what stops save and miss, against patience 10."""
+    """Replay rules over stored runs or files: what fires when, and what stops save and miss, against patience 10."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from monitor.cli import replays
@@ -54,7 +54,7 @@ def backtest(
     notes: list[str] = []
     items, foreign, strangers = replays.labelled(items, labels)
     if foreign:
-        notes.append(f"labels that are no rule and no verdict: {', '.join(foreign[:_SHOWN])}")
+        notes.append(f"labels that are not a rule or a verdict: {', '.join(foreign[:_SHOWN])}")
     if strangers:
         more = f" and {len(strangers) - 3:,} more" if len(strangers) > 3 else ""
         notes.append(f"labelled, but not among the runs: {', '.join(strangers[:3])}{more}")
@@ -63,7 +63,7 @@ def backtest(
         task = progress.add_task("", total=len(items))
         done, failed = replays.run(items, configs, server, jobs, lambda: progress.advance(task))
     if not done:
-        fail(failed[0].problem if failed else "no run matches; `monitor runs ls` lists the runs there are")
+        fail(failed[0].problem if failed else "no run matches; `monitor runs ls` lists all runs")
     names = [str(rules or "settings"), *([str(against)] if against else [])]
     report = Report(names, configs, done, failed, notes)
     if json:
@@ -74,9 +74,9 @@ def backtest(
 
 def _check(runs: Sequence[str], files: bool, chosen: bool, server: str | None) -> None:
     if files and (chosen or server):
-        fail("--files reads files; leave --project, --query and --server out")
+        fail("--files reads files; do not give --project, --query or --server")
     if runs and chosen:
-        fail("name runs, or choose them by --project and --query, not both")
+        fail("give names of runs, or --project and --query, not both")
     if files and not runs:
         fail("--files needs paths, such as: monitor rules backtest --files losses/*.csv")
 
@@ -192,7 +192,7 @@ class Report:
             stop = f" [dim](stop at {steps})[/]" if any(side.stop.step is not None for side in run.sides) else ""
             out.print(f"  {escape(run.name)}: {verdicts}{stop}")
         if len(self.changed) > _SHOWN:
-            out.print(f"  [dim]and {len(self.changed) - _SHOWN:,} more; --json names all[/]")
+            out.print(f"  [dim]and {len(self.changed) - _SHOWN:,} more; --json lists all[/]")
 
 
 def _pair(cells: Sequence[str]) -> str:

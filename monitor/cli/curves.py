@@ -1,4 +1,4 @@
-"""`monitor diagnose`: judge the losses in a file, with no server and no store."""
+"""`monitor diagnose`: diagnose the losses in a file, without a server or a store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PATTERN = typer.Option(
     None,
     "--pattern",
     metavar="REGEX",
-    help="What to look for in a text log: named groups are the series, but for step, epoch and time.",
+    help="Regular expression for a text log: named groups are series, except step, epoch and time.",
     show_default=False,
 )
 
@@ -35,8 +35,8 @@ def diagnose(
         "folder that holds one of them, the address of an MLflow run, or - for standard input.",
         show_default=False,
     ),
-    train: str = typer.Option(None, help="Column or series that is the training loss; default: by the names."),
-    val: str = typer.Option(None, help="The one that is the validation loss."),
+    train: str = typer.Option(None, help="Column or series of the training loss; default: by the names."),
+    val: str = typer.Option(None, help="Column or series of the validation loss."),
     goal: str = typer.Option(None, help='The metric to judge by, with ":max" or ":min", such as "val/acc:max".'),
     step: str = STEP,
     epoch: str = EPOCH,
@@ -44,13 +44,13 @@ def diagnose(
     unit: str = typer.Option(None, help='What a step counts, "step" or "epoch"; default: by the column name.'),
     loss: str = typer.Option(None, help='The loss function, such as "cross_entropy(classes=10)".'),
     weight: list[str] = typer.Option(
-        [], help="Factor of a part of the loss, such as kl=0.1; once for each part.", show_default=False
+        [], help="Weight of a part of the loss, such as kl=0.1; give it once per part.", show_default=False
     ),
     rules: Path = typer.Option(None, "--rules", help="YAML or TOML file of rules; default: those of the settings."),
-    project: str = typer.Option(None, help="Judge by the rules that this project has in the settings."),
+    project: str = typer.Option(None, help="Use the rules of this project in the settings."),
     json: bool = typer.Option(False, "--json", help="Print the diagnosis as JSON."),
 ) -> None:
-    """Read the losses of one run and print the diagnosis, with no server and no store.
+    """Read the losses of one run and print the diagnosis, without a server or a store.
 
     Columns are recognised by name: step, epoch or iteration; train_loss, loss, val_loss, eval_loss, grad_norm, lr and
     the like; loss/<part> for the parts of a composite loss. Columns that are not recognised are named, not dropped
@@ -88,7 +88,7 @@ def _weight(text: str, parts: Mapping[str, object]) -> tuple[str, float]:
     try:
         return name, float(number)
     except ValueError:
-        raise LossError(f"--weight {text}", f"{number!r} is no number", "write it as kl=0.1") from None
+        raise LossError(f"--weight {text}", f"{number!r} is not a number", "write it as kl=0.1") from None
 
 
 def _loss(text: str) -> dict[str, object]:

@@ -13,7 +13,7 @@ _URL = typer.Option(None, "--url", help="SQLAlchemy URL of the database; default
 
 def register(app: typer.Typer) -> typer.Typer:
     """Add the commands of this file; returns the group."""
-    group = typer.Typer(no_args_is_help=True, help="Look after the database.")
+    group = typer.Typer(no_args_is_help=True, help="Manage the database.")
     group.command("upgrade")(upgrade)
     group.command("downgrade")(downgrade)
     group.command("check")(check)
@@ -26,7 +26,7 @@ def upgrade(
     revision: str = typer.Option("head", help="Revision to upgrade to."),
     json: bool = typer.Option(False, "--json", help="Print as JSON."),
 ) -> None:
-    """Bring the database to the schema of this version; a new database is made."""
+    """Upgrade the database to the schema of this version, or create a new one."""
     from monitor.store.sql import migrate
 
     target = own_database(url, "monitor db upgrade")
@@ -38,11 +38,13 @@ def upgrade(
 
 
 def downgrade(
-    revision: str = typer.Argument(..., help='Revision to go back to, such as "0001"; "base" removes our tables.'),
+    revision: str = typer.Argument(
+        ..., help='Revision to go back to, such as "0001"; "base" removes all tables of the monitor.'
+    ),
     url: str = _URL,
     json: bool = typer.Option(False, "--json", help="Print as JSON."),
 ) -> None:
-    """Take the database back to an older schema."""
+    """Downgrade the database to an older schema."""
     from monitor.store.sql import migrate
     from monitor.store.sql.connect import parse_url
     from monitor.store.sql.version import refuse_missing
@@ -55,7 +57,7 @@ def downgrade(
 
 
 def check(url: str = _URL, json: bool = typer.Option(False, "--json", help="Print as JSON.")) -> None:
-    """Say which schema the database has; exit status 2 where it is not this version's."""
+    """Print the schema of the database; exit status 2 if it is not this version's."""
     from monitor.store import Store
     from monitor.store.sql import migrate
 
@@ -65,7 +67,7 @@ def check(url: str = _URL, json: bool = typer.Option(False, "--json", help="Prin
 
 
 def own_database(url: str | None, command: str) -> str:
-    """The database that a command works on: the one that is named, else that of the settings.
+    """The database that a command works on: the named one, else that of the settings.
 
     Args:
         url: as the user gave it.
@@ -77,7 +79,7 @@ def own_database(url: str | None, command: str) -> str:
     loaded = settings_.load()
     if url is None and loaded.database_url is None and loaded.server_url is not None:
         problem = f"{loaded.server_url} keeps the runs, and `{command}` works on a database"
-        raise SettingsError("server_url", problem, "call it where the server runs, or name the database with --url")
+        raise SettingsError("server_url", problem, "run it where the server runs, or name the database with --url")
     return url or loaded.store_url
 
 

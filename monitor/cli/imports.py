@@ -1,4 +1,4 @@
-"""`monitor import`: what people already have, stored as finished runs."""
+"""`monitor import`: existing files and runs, stored as finished runs."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def import_(
     source: list[str] = typer.Argument(
         ...,
         metavar="SOURCE...",
-        help="Files, folders that are searched, or `mlflow URI`: a server, a database, a folder such as mlruns.",
+        help="Files, folders to search, or `mlflow URI`: a server, a database, a folder such as mlruns.",
         show_default=False,
     ),
-    project: str = typer.Option(None, help="Project of all the runs; default: the source's own, else `imported`."),
-    name: str = typer.Option(None, help="The run's name, where the sources hold just one."),
-    train: str = typer.Option(None, help="Column or series that is the training loss; default: by the names."),
-    val: str = typer.Option(None, help="The one that is the validation loss."),
+    project: str = typer.Option(None, help="Project for all runs; default: the source's own, else `imported`."),
+    name: str = typer.Option(None, help="Name of the run, if the sources hold only one."),
+    train: str = typer.Option(None, help="Column or series of the training loss; default: by the names."),
+    val: str = typer.Option(None, help="Column or series of the validation loss."),
     goal: str = typer.Option(None, help='The metric to judge by, with ":max" or ":min", such as "val/acc:max".'),
     step: str = STEP,
     epoch: str = EPOCH,
@@ -65,11 +65,11 @@ def import_(
     server: str = typer.Option(None, help="Server to store in; default MONITOR_SERVER_URL, else the embedded store."),
     json: bool = typer.Option(False, "--json", help="Print what was stored and what was skipped as JSON."),
 ) -> None:
-    """Store the runs of other trackers and of files: all series, with parameters and times, judged as live runs are.
+    """Store files and the runs of other trackers: all series, parameters and times, judged like live runs.
 
     CSV, JSON and JSONL of many frameworks, text logs, TensorBoard events, offline W&B runs, folders of trackers, and
-    MLflow; docs/importing.md lists them. To import the same again changes nothing. Exit status 1 where
-    something is broken, 2 where nothing could be read.
+    MLflow; docs/importing.md lists them. Importing the same again changes nothing. Exit status 1 if
+    something is damaged, 2 if nothing could be read.
     """
     from monitor.cli.rule_files import said_for
     from monitor.importers import sources
@@ -79,7 +79,7 @@ def import_(
     said = said_for({"train": train, "val": val, "goal": goal, "step": step, "epoch": epoch})
     found = [item for given in _addresses(source) for item in _present(given, sources(given, pattern, said))]
     if name and (len(found) > 1 or any(item.many for item in found)):
-        fail("--name names one run, but the sources hold several; leave it out, or name one of them")
+        fail("--name names one run, but the sources hold several; leave it out, or give one source")
     summary = _Summary()
     if found:
         _store_all(found, loaded, summary, project, name)
@@ -113,7 +113,7 @@ def _addresses(given: Sequence[str]) -> list[str]:
 
 def _present(given: str, found: list[Source]) -> list[Source]:
     if not found:
-        err.print(f"[yellow]{escape(given)}: no training is found there[/]")
+        err.print(f"[yellow]{escape(given)}: no training found there[/]")
     return found
 
 
@@ -200,7 +200,7 @@ def _verdicts(settings: Settings, summary: _Summary) -> dict[str, str]:
     from monitor.reader.api import Api
 
     found: dict[str, str] = {}
-    with contextlib.suppress(MonitorError), Api(settings=settings) as api:  # all is stored, whatever is answered now
+    with contextlib.suppress(MonitorError), Api(settings=settings) as api:  # all is stored already
         for _, sent in summary.stored:
             found[sent.run_id] = api.run(sent.run_id).info.verdict
     return found

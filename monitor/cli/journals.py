@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _FOLDER = typer.Argument(None, metavar="[DIR]", help="Folder of the store and the journals; default MONITOR_DIR.")
 _SERVER = typer.Option(
-    None, "--server", help="Server to send to; default: where each run was meant to go, MONITOR_SERVER_URL, the store."
+    None, "--server", help="Server to send to; default: each run's own, MONITOR_SERVER_URL, the store."
 )
 
 
@@ -32,9 +32,9 @@ def register(app: typer.Typer) -> None:
 def sync(
     directory: Path = _FOLDER,
     server: str = _SERVER,
-    json: bool = typer.Option(False, "--json", help="Print what was sent and what was left as JSON."),
+    json: bool = typer.Option(False, "--json", help="Print what was sent and what remains as JSON."),
 ) -> None:
-    """Send the points that ended processes left in their journals, and delete the journals that are stored."""
+    """Send what ended processes left in their journals, and delete the journals that are stored."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from monitor.shipping.sync import own_destination, unsent
@@ -76,7 +76,7 @@ def doctor(
     server: str = _SERVER,
     json: bool = typer.Option(False, "--json", help="Print the findings as JSON."),
 ) -> None:
-    """Say what is unsent on this machine and why, and whether each server or store that it is for answers."""
+    """Show unsent data on this machine, why it was not sent, and whether its destination is reachable."""
     from monitor.http.address import shown
     from monitor.shipping.sync import meant_for, unsent
 
@@ -95,14 +95,14 @@ def doctor(
             f"  {escape(_title(item))}: {count(item.points, 'point')} unsent{escape(goes)}; {_why(item, loaded)}"
         )
     if any(not item.live for item in found):
-        lines.append("`monitor sync` sends what ended processes left")
+        lines.append("`monitor sync` sends the data of ended processes")
     emit(data, "\n".join(lines), json)
     if any(state.problem for state in states.values()):
         raise typer.Exit(1)
 
 
 class _State(NamedTuple):
-    """How a receiver is: what is wrong with it, None for nothing, and the same as Rich markup."""
+    """The state of a receiver: its problem, None for none, and the same as Rich markup."""
 
     problem: str | None
     text: str
@@ -115,7 +115,7 @@ def _state(loaded: Settings, server: str | None) -> _State:
 
     own = not loaded.database_url and (loaded.dir.is_dir() or not loaded.dir.exists())
     if server is None and own and not loaded.store_file.exists():
-        return _State(None, "not made yet; the first run makes it")
+        return _State(None, "not created yet; the first run creates it")
     try:
         with Api(settings=loaded.model_copy(update={"server_url": server})) as api:
             api.health()
@@ -126,18 +126,18 @@ def _state(loaded: Settings, server: str | None) -> _State:
 
 
 def _why(item: Leftover, loaded: Settings) -> str:
-    """Why a journal is not sent, and what of it is missing."""
+    """Why a journal was not sent, and what is missing from it."""
     why = "it was logged offline" if item.offline else "the process ended before they were sent"
     if item.problem:
         why = f"the last try failed: {item.problem}"
     if item.live and item.writing:
-        why = f"process {item.pid} runs and {'logs them offline' if item.offline else 'sends them'}"
+        why = f"process {item.pid} is running and {'logs them offline' if item.offline else 'is sending them'}"
     elif item.live:
-        why = "its process has ended, and another one is sending what it left"
+        why = "its process has ended, and another one is sending the rest"
     if item.size > 0.9 * (loaded.journal_quota_mb << 20):
-        why += f"; it is at its quota of {loaded.journal_quota_mb} MiB, from which on points are left out"
+        why += f"; it is near its quota of {loaded.journal_quota_mb} MiB, so points are dropped"
     if item.lost:
-        why += f"; {count(item.lost, 'record')} cannot be read and will be left out"
+        why += f"; {count(item.lost, 'record')} cannot be read and will be dropped"
     return escape("; ".join([why, *_notes(item)]))
 
 

@@ -38,17 +38,17 @@ def register(runs: typer.Typer, db: typer.Typer, app: typer.Typer) -> None:
 
 
 def rm(runs: list[str] = _RUNS, url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
-    """Delete runs: they leave every list at once, and for good when `monitor gc` comes by after its delay."""
+    """Delete runs. They are hidden immediately and purged by `monitor gc` after the retention period."""
     with _api(url, server) as api:
         ids = [api.run(ref).id for ref in runs]
         for run_id in ids:
             api.delete(run_id)
         days = api.purge_days()
-    emit({"deleted": ids}, f"deleted {len(ids)}; `monitor runs restore ID` brings one back for {days:g} days", json)
+    emit({"deleted": ids}, f"deleted {len(ids)}; `monitor runs restore ID` restores one within {days:g} days", json)
 
 
 def restore(runs: list[str] = _RUNS, url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
-    """Bring deleted runs back; `monitor runs deleted` lists them."""
+    """Restore deleted runs; `monitor runs deleted` lists them."""
     with _api(url, server) as api:
         found = [api.restore(ref) for ref in runs]
     lines = [f"restored {escape(f'{run.project}/{run.name}')} [dim]{escape(run.id)}[/]" for run in found]
@@ -65,7 +65,7 @@ def deleted(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
         emit({"keep_days": days, "deleted": [{**run.to_dict(), "deleted_ms": at} for run, at in found]}, "", True)
         return
     if not found:
-        out.print("No run is deleted that could be restored.")
+        out.print("No deleted run can be restored.")
         return
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in ("run", "name", "started", "deleted", "kept for"):
@@ -79,8 +79,8 @@ def deleted(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
 
 def export(
     runs: list[str] = _RUNS,
-    to: Path = typer.Option(..., "--to", help="File to write; its ending says the format: .csv or .parquet."),
-    key: list[str] = typer.Option(None, "--key", help="Series to write, may be repeated; default all."),
+    to: Path = typer.Option(..., "--to", help="File to write: .csv or .parquet."),
+    key: list[str] = typer.Option(None, "--key", help="Series to write; can be repeated. Default: all."),
     url: str = _URL,
     server: str = _SERVER,
     json: bool = _JSON,
@@ -118,18 +118,23 @@ class _Points:
 
 
 def gc(
-    older_than: float = typer.Option(None, "--older-than", min=0, help="Delete runs that ended this many days ago."),
-    downsample: float = typer.Option(
-        None, "--downsample", min=0, help="Thin the curves of runs that ended this many days ago; cannot be undone."
+    older_than: float = typer.Option(
+        None, "--older-than", min=0, help="Delete runs that ended at least this many days ago."
     ),
-    points: int = typer.Option(None, min=500, help="About how many points a thinned series keeps."),
-    project: str = typer.Option(None, help="Delete and thin only runs of this project."),
-    keep_deleted: float = typer.Option(None, min=0, help="Days that a deleted run can still be restored."),
-    dry_run: bool = typer.Option(False, "--dry-run", help="Say what would be done, and do nothing."),
+    downsample: float = typer.Option(
+        None,
+        "--downsample",
+        min=0,
+        help="Downsample curves of runs that ended at least this many days ago; cannot be undone.",
+    ),
+    points: int = typer.Option(None, min=500, help="Points that a downsampled series keeps, approximately."),
+    project: str = typer.Option(None, help="Delete and downsample only runs of this project."),
+    keep_deleted: float = typer.Option(None, min=0, help="Days for which a deleted run can be restored."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Show what would be done, and change nothing."),
     url: str = _URL,
     json: bool = _JSON,
 ) -> None:
-    """Delete and thin old runs as the settings say, or the options, and remove deleted ones for good."""
+    """Apply retention: downsample and delete old runs, purge deleted ones."""
     from monitor.store import Store
     from monitor.store.retention import EVERY_OTHER, Policy, keep
 
@@ -143,7 +148,7 @@ def gc(
 
     def say(run_id: str, kept: int, left_out: int) -> None:
         if not dry_run:
-            err.print(f"thinned {escape(run_id)}: {kept:,} of {kept + left_out:,} points kept")
+            err.print(f"downsampled {escape(run_id)}: {kept:,} of {kept + left_out:,} points kept")
 
     with Store.open(own_database(url, "monitor gc"), create=False) as store:
         done = keep(store, policy, _now(), project=project, dry_run=dry_run, thinned=say)
@@ -152,13 +157,13 @@ def gc(
         for run_id, kept, left_out in done.thinned
     ]
     counts = (number(len(found)) for found in (done.deleted, done.purged, done.thinned))
-    words = "would delete {}, remove {} for good, thin {}" if dry_run else "deleted {}, removed {} for good, thinned {}"
+    words = "would delete {}, purge {}, downsample {}" if dry_run else "deleted {}, purged {}, downsampled {}"
     data = {"dry_run": dry_run, "deleted": list(done.deleted), "purged": list(done.purged), "thinned": thinned}
     emit(data, f"runs: {words.format(*counts)}", json)
 
 
 def projects(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
-    """List the projects, how long their runs are kept, and how many are due."""
+    """List the projects, how long their runs are kept, and how many runs are due for deletion."""
     from rich.table import Table
 
     data: list[dict[str, object]] = []
@@ -166,7 +171,13 @@ def projects(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None
     with _api(url, server) as api:
         found, kept, purge_days, local = api.projects(), api.keeping(), api.purge_days(), api.server is None
     due = _due([name for name, _ in found], url) if local and found else {}
-    for column in ("project", "runs", "kept for", "thinned after", *(["to delete", "to thin"] if local else [])):
+    for column in (
+        "project",
+        "runs",
+        "kept for",
+        "downsampled after",
+        *(["to delete", "to downsample"] if local else []),
+    ):
         table.add_column(column, justify="left" if column == "project" else "right")
     for name, runs in found:
         keep_days, thin_days = kept.get(name, (None, None))
@@ -186,7 +197,7 @@ def projects(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None
 
 
 def _due(names: Sequence[str], url: str | None) -> dict[str, dict[str, int]]:
-    """By project, how many runs the next round would delete and thin; a server does not tell."""
+    """By project, how many runs the next round would delete and downsample; a server does not say."""
     from monitor.store import Store
     from monitor.store.retention import Policy, keep
 
@@ -201,7 +212,7 @@ def copy(
     destination: str = typer.Argument(..., metavar="DST", help="URL of the database to fill.", show_default=False),
     json: bool = _JSON,
 ) -> None:
-    """Copy every run into another database, SQLite or PostgreSQL; resumable, verified by counts and checksums."""
+    """Copy every run to another database, SQLite or PostgreSQL; resumable, verified by counts and checksums."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from monitor.store.copy import copy as copy_runs
@@ -219,14 +230,14 @@ def copy(
 
 
 def _api(url: str | None, server: str | None) -> Api:
-    """A reader of the database that is named, else of the server, else of the embedded store; it makes none of them."""
+    """A reader of the named database, else of the server, else of the embedded store; it creates none of them."""
     from monitor.reader.api import Api
     from monitor.store import Store
 
     if url is None:
         return Api(server)
     if server is not None:
-        fail("--url names a database and --server a server; leave one of them out")
+        fail("--url names a database and --server a server; give only one of them")
     Store.open(url, create=False).close()
     return Api(settings=settings_.load().model_copy(update={"database_url": url, "server_url": None}))
 

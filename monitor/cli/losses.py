@@ -43,7 +43,7 @@ def profile(
     classes: int = typer.Option(5, min=2, help="Classes, for a loss over scores."),
     json: bool = _JSON,
 ) -> None:
-    """Measure what a loss function is like; further options are its own parameters, such as --delta 1."""
+    """Measure the properties of a loss function; further options are its own parameters, such as --delta 1."""
     from monitor import losses
 
     sys.path.append(str(Path.cwd()))  # a module of the current folder, as `python -m` finds it too
@@ -79,8 +79,8 @@ def compare(
     data: str = typer.Option("digits", help="Data set of scikit-learn: digits, iris, wine, breast_cancer, diabetes."),
     seeds: int = typer.Option(5, min=2, help="Trainings of each loss."),
     metric: str = typer.Option(None, help="What to rank by; default accuracy, or mae for regression."),
-    label_noise: float = typer.Option(0.0, min=0, max=1, help="Share of training labels that are made wrong."),
-    outliers: float = typer.Option(0.0, min=0, max=1, help="Share of training targets that are moved far off."),
+    label_noise: float = typer.Option(0.0, min=0, max=1, help="Share of training labels to replace by wrong ones."),
+    outliers: float = typer.Option(0.0, min=0, max=1, help="Share of training targets to move far away."),
     epochs: int = typer.Option(30, min=1, help="Passes over the training data."),
     json: bool = _JSON,
 ) -> None:
@@ -98,13 +98,13 @@ def compare(
 def advise(
     task: str = typer.Option(..., help="regression, classification, binary, segmentation, metric or counts."),
     classes: int = typer.Option(None, min=2, help="Number of classes."),
-    imbalance: str = typer.Option("1:1", help="Most frequent class against the rarest, such as 100:1."),
-    outliers: bool = typer.Option(False, "--outliers", help="Some targets or examples are far off."),
+    imbalance: str = typer.Option("1:1", help="Ratio of the most frequent class to the rarest, such as 100:1."),
+    outliers: bool = typer.Option(False, "--outliers", help="Some targets or examples are outliers."),
     label_noise: float = typer.Option(0.0, min=0, max=1, help="Share of labels that are wrong."),
     half_precision: bool = typer.Option(False, "--half-precision", help="The loss is computed in float16."),
     json: bool = _JSON,
 ) -> None:
-    """Name candidate losses for a task, best first, with reasons from measured profiles."""
+    """Suggest losses for a task, best first, with reasons from measured profiles."""
     from monitor import losses
 
     found = losses.advise(
@@ -119,7 +119,7 @@ def _ratio(text: str) -> float:
     try:
         return float(most) / float(least or 1)
     except (ValueError, ZeroDivisionError):
-        raise LossError("imbalance", f"{text!r} is no ratio", "write it as 100:1") from None
+        raise LossError("imbalance", f"{text!r} is not a ratio", "write it as 100:1") from None
 
 
 def _settings(words: list[str], loss: str) -> dict[str, object]:
@@ -129,7 +129,7 @@ def _settings(words: list[str], loss: str) -> dict[str, object]:
     while rest:
         name = rest.pop(0)
         if not name.startswith("--"):
-            raise LossError(loss, f"{name!r} stands alone", "write parameters as --name value")
+            raise LossError(loss, f"{name!r} has no value", "write parameters as --name value")
         text = rest.pop(0) if rest and not rest[0].startswith("--") else "True"
         try:
             settings[name[2:].replace("-", "_")] = ast.literal_eval(text)

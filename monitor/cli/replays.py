@@ -71,7 +71,7 @@ def stored(server: str | None, refs: Sequence[str], project: str | None, query: 
     """The stored runs that are meant; all where nothing is said.
 
     Raises:
-        MonitorError: there is no such run, or the store cannot be read.
+        MonitorError: the run does not exist, or the store cannot be read.
     """
     with Api(server) as api:
         if refs:
@@ -94,7 +94,7 @@ def files(paths: Iterable[str]) -> list[Item]:
     """The files that are meant: a folder stands for the files of losses in it, and in the folders below.
 
     Raises:
-        FileUnreadable: there is no such file, or no file of losses in a folder.
+        FileUnreadable: the file does not exist, or a folder holds no file of losses.
     """
     found: dict[str, Item] = {}
     for text in paths:
@@ -110,7 +110,7 @@ def files(paths: Iterable[str]) -> list[Item]:
 
 
 def labelled(items: Sequence[Item], path: Path | None) -> tuple[list[Item], list[str], list[str]]:
-    """The runs with what is true of them, by their tag or by a file; words that are no label; runs only the file has.
+    """The runs with their labels, from their tag or a file; words that are not labels; runs that only the file has.
 
     Args:
         path: CSV with the columns `run` (id, its first digits, name, or file) and `label`; None: the tags.
@@ -152,7 +152,7 @@ def run(
     jobs: int | None,
     advance: Callable[[], object],
 ) -> tuple[list[Replayed], list[Failed]]:
-    """Replay runs, in the order in which they were given whatever the number of processes.
+    """Replay runs, in the order in which they were given, with any number of processes.
 
     Args:
         server: where stored runs are; None: as the settings say.

@@ -31,10 +31,10 @@ def register(app: typer.Typer) -> typer.Typer:
 
 def ls(
     rules: Path = typer.Option(None, "--rules", help="YAML or TOML file of rules; default: those of the settings."),
-    project: str = typer.Option(None, help="Those of this project, where it has rules of its own."),
+    project: str = typer.Option(None, help="The rules of this project, if it has its own."),
     json: bool = _JSON,
 ) -> None:
-    """List the effective rules with their thresholds; a value that is not the default is marked with a star."""
+    """List the rules in effect with their thresholds; a star marks a value that is not the default."""
     from monitor.cli.rule_files import effective_rules
     from monitor.rules.registry import all_rules, broken_rules
 
@@ -69,7 +69,7 @@ def ls(
             escape(limits),
         )
     out.print(table)
-    out.print(f"[dim]hash {config.hash}; * is not the default[/]")
+    out.print(f"[dim]hash {config.hash}; * marks a value that is not the default[/]")
     for broken in broken_rules():
         out.print(f"[bold red]broken[/] {escape(str(broken))}")
 
@@ -77,7 +77,7 @@ def ls(
 def run_tests(
     file: Path = typer.Argument(..., metavar="FILE", help="YAML file of tests.", show_default=False), json: bool = _JSON
 ) -> None:
-    """Unit-test rules on curves; exit status 1 where a test fails, 2 where the file cannot be read."""
+    """Unit-test rules on curves; exit status 1 if a test fails, 2 if the file cannot be read."""
     from monitor.cli.rule_files import read_suite
     from monitor.rules.lab.unit_tests import run_test
 

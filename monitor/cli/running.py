@@ -33,16 +33,16 @@ def run(
         ..., metavar="-- COMMAND...", help="The command, such as python train.py --lr 0.1.", show_default=False
     ),
     name: str = typer.Option(None, help="The run's name; default: the script's."),
-    project: str = typer.Option(None, help="Project of the run; default: the folder's name."),
+    project: str = typer.Option(None, help="Project of the run; default: the name of the folder."),
     stop: Stop = typer.Option(
-        Stop.ASK, help="Where a stop is advised and stands: say so, or send SIGINT, and SIGTERM later."
+        Stop.ASK, help="When a stop is advised and not withdrawn: say so, or send SIGINT, and SIGTERM later."
     ),
     grace: float = typer.Option(60.0, min=0, help="Seconds between SIGINT and SIGTERM."),
-    stands: float = typer.Option(10.0, min=0, help="Seconds that the advice must stand."),
+    stands: float = typer.Option(10.0, min=0, help="Seconds that the advice must last."),
     pattern: str = PATTERN,
     server: str = typer.Option(None, help="Server to log to; default MONITOR_SERVER_URL, else the embedded store."),
 ) -> None:
-    """Run a training that logs nothing: its output is passed on and kept, and its losses are read from it.
+    """Run a training that logs nothing: pass on and store its output, and read its losses from it.
 
     The exit status is the command's own. If the command calls `monitor.init` itself, that run is this one.
     """

@@ -39,13 +39,13 @@ def register(app: typer.Typer) -> typer.Typer:
 def ls(
     project: str = typer.Option(None, help="Only runs of this project."),
     status: str = typer.Option(
-        None, help="Only runs of this status: running, stalled, lost, finished, stopped, failed."
+        None, help="Only runs with this status: running, stalled, lost, finished, stopped, failed."
     ),
-    verdict: str = typer.Option(None, help="Only runs of this verdict, such as overfitting."),
-    search: str = typer.Option(None, help="Only runs whose name or id holds this text."),
+    verdict: str = typer.Option(None, help="Only runs with this verdict, such as overfitting."),
+    search: str = typer.Option(None, help="Only runs whose name or id contains this text."),
     query: str = typer.Option(None, help='Such as: status = "running" and val.best < 0.3 order by val.best'),
-    order: str = typer.Option("-created", help='Column to sort by, "-" first for descending.'),
-    limit: int = typer.Option(20, min=1, max=1000, help="Runs to print at most."),
+    order: str = typer.Option("-created", help='Column to sort by; prefix "-" for descending.'),
+    limit: int = typer.Option(20, min=1, max=1000, help="Most runs to print."),
     server: str = _SERVER,
     json: bool = _JSON,
 ) -> None:
@@ -108,14 +108,14 @@ def _row(run: RunInfo, *, narrow: bool) -> list[str]:
 def _aside(name: str, count: int, points: int) -> str:
     """What a counter of the run counted, in words; `points` are those that the run has."""
     if name == "thinned":
-        return f"thinned: {points:,} of {points + count:,} points kept"
+        return f"downsampled: {points:,} of {points + count:,} points kept"
     return f"{name}: {count:,} {SET_ASIDE.get(name, '')}".rstrip()
 
 
 def output(
     run: str = typer.Argument(..., metavar="RUN", help="Id, the first digits of it, or the name.", show_default=False),
-    search: str = typer.Option(None, help="Only pieces that hold this text."),
-    pieces: int = typer.Option(1000, min=1, max=10_000, help="The last pieces, at most."),
+    search: str = typer.Option(None, help="Only pieces that contain this text."),
+    pieces: int = typer.Option(1000, min=1, max=10_000, help="Most pieces to print, the last ones."),
     server: str = _SERVER,
     json: bool = _JSON,
 ) -> None:

@@ -27,19 +27,18 @@ def register(app: typer.Typer) -> None:
 
 def up(
     host: str = typer.Option(None, help="Address to bind; any but loopback needs MONITOR_TOKEN."),
-    port: int = typer.Option(None, help="Port of the API; 0 takes a free one."),
+    port: int = typer.Option(None, help="Port of the API; 0 picks a free one."),
     workers: int = typer.Option(None, help="Processes that serve the API; more than one needs PostgreSQL."),
-    dashboard: bool = typer.Option(True, help="Start the dashboard too."),
-    dashboard_port: int = typer.Option(None, help="Port of the dashboard; 0 takes a free one."),
-    mlflow: bool = typer.Option(False, help="Start an MLflow server too, and mirror the runs into it."),
-    mlflow_port: int = typer.Option(None, help="Port of the MLflow server; 0 takes a free one."),
+    dashboard: bool = typer.Option(True, help="Start the dashboard as well."),
+    dashboard_port: int = typer.Option(None, help="Port of the dashboard; 0 picks a free one."),
+    mlflow: bool = typer.Option(False, help="Serve MLflow's API and pages at the same address."),
     directory: Path = _DIR,
-    json: bool = typer.Option(False, "--json", help="Print the addresses as one line of JSON when all parts answer."),
+    json: bool = typer.Option(False, "--json", help="Print the addresses as one line of JSON once all parts answer."),
 ) -> None:
-    """Start the server, and with it the dashboard and (with --mlflow) MLflow; stop with Ctrl-C."""
+    """Start the server, the dashboard and (with --mlflow) MLflow's pages; stop with Ctrl-C."""
     from monitor.server import up as serve
 
-    ports = {"port": port, "dashboard_port": dashboard_port, "mlflow_port": mlflow_port}
+    ports = {"port": port, "dashboard_port": dashboard_port}
     loaded = settings_.load(host=host, workers=workers, dir=directory, **ports)
 
     def ready(urls: dict[str, str]) -> None:
@@ -60,7 +59,7 @@ def dashboard(
     port: int = typer.Option(None, help="Port of the dashboard."),
     server: str = typer.Option(None, help="Server to read from; default MONITOR_SERVER_URL."),
 ) -> None:
-    """Start the dashboard alone, over a server that runs elsewhere."""
+    """Start the dashboard alone, for a server that runs elsewhere."""
     from monitor.errors import MonitorError
     from monitor.reader.api import Api
     from monitor.server import run_dashboard
@@ -75,8 +74,8 @@ def dashboard(
 
 
 def demo(
-    exit_: bool = typer.Option(False, "--exit", help="End when the runs do, instead of leaving the dashboard up."),
-    mlflow: bool = typer.Option(False, help="Start an MLflow server too, and mirror the runs into it."),
+    exit_: bool = typer.Option(False, "--exit", help="Exit when the runs end, instead of keeping the dashboard up."),
+    mlflow: bool = typer.Option(False, help="Serve MLflow's API and pages at the same address."),
     port: int = typer.Option(None, help="Port of the API; default 8470, or a free one if it is taken."),
     dashboard_port: int = typer.Option(None, help="Port of the dashboard; default 8471, or a free one."),
     directory: Path = _DIR,

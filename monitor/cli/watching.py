@@ -42,18 +42,19 @@ def watch(
     path: list[str] = typer.Argument(
         None,
         metavar="[PATH]...",
-        help="Files and folders of trainings that are running; none: the runs of the store or the server.",
+        help="Files and folders of running trainings; default: the runs of the store or the server.",
         show_default=False,
     ),
     project: str = typer.Option(None, help="Project of the runs; default: the source's own, else `watched`."),
     pattern: str = PATTERN,
     server: str = typer.Option(None, help="Server to store in; default MONITOR_SERVER_URL, else the embedded store."),
-    once: bool = typer.Option(False, "--once", help="Look once, print a line for each run, and end."),
+    once: bool = typer.Option(False, "--once", help="Look once, print one line per run, and exit."),
 ) -> None:
-    """Follow trainings that are running, without a change to their code.
+    """Follow running trainings without a change to their code.
 
     What `monitor import` reads is followed as it grows: TensorBoard folders, trainer_state.json, CSV, JSONL, text logs.
-    Each becomes a live run with a verdict, alerts and a page on the dashboard. Started again, it goes on where it was.
+    Each becomes a live run with a verdict, alerts and a page on the dashboard. When started again, it continues where
+    it stopped.
     """
     loaded = settings_.load(server_url=server)
     if path:
@@ -174,7 +175,7 @@ def _of_store(run: RunInfo, curves: Mapping[str, Sequence[float]]) -> Row:
 
 
 def _show(look: Callable[[], list[Row] | None], every_s: float, *, once: bool) -> None:
-    """Show rows whenever they change: as a table that stays in its place, or as lines where there is no terminal."""
+    """Show rows whenever they change: as a table that stays in its place, or as lines without a terminal."""
     rows: list[Row] = []
     said: dict[str, str] = {}
     with _screen(live=out.is_terminal and not once) as draw:
@@ -189,7 +190,7 @@ def _show(look: Callable[[], list[Row] | None], every_s: float, *, once: bool) -
                 draw(rows)
             if once:
                 if not rows:
-                    out.print("no run is found")
+                    out.print("no run found")
                 return
             time.sleep(every_s)
 

@@ -1,4 +1,4 @@
-"""What the service tells people, and how its own work is doing."""
+"""Alerts, and the state of the service's own jobs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from monitor.domain.verdicts import Severity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """A verdict change, or a change of a run's status, that somebody is to hear of.
+    """A verdict change, or a change of a run's status, that raises an alert.
 
     Attributes:
         kind: a rule's name, "lost", "stalled" or "stop".

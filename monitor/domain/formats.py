@@ -9,7 +9,7 @@ from typing import Final
 from monitor.domain.plain import whole
 
 NOTHING: Final = "–"
-"""What stands where there is no number."""
+"""Shown in place of a missing number."""
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -38,7 +38,7 @@ def step(value: float | None) -> str:
 
 
 def plain(value: object) -> str:
-    """A value of evidence or configuration, whatever it is.
+    """Any value of evidence or configuration.
 
     >>> plain(0.123456), plain(40_000), plain(2024), plain(True), plain(None), plain("adam")
     ('0.12346', '40,000', '2024', 'yes', '–', 'adam')

@@ -15,15 +15,15 @@ class RunStatus(StrEnum):
     """Where a run is in its life."""
 
     RUNNING = "running"
-    """The client's heartbeat arrives and its steps go on."""
+    """The client's heartbeat arrives and its steps continue."""
     STALLED = "stalled"
-    """The heartbeat goes on, but no new step has come for a long while."""
+    """The heartbeat continues, but no new step has come for a long while."""
     LOST = "lost"
     """The heartbeat stopped without a finish: killed, crashed, or cut off. It runs again once points arrive."""
     FINISHED = "finished"
     """The loop said that it is done."""
     STOPPED = "stopped"
-    """The loop ended early because the recommendation, or a person, told it to."""
+    """The loop ended early because the recommendation, or a person, asked for it."""
     FAILED = "failed"
     """The loop ended with an exception."""
 
@@ -39,7 +39,7 @@ class RunStatus(StrEnum):
 
     @property
     def over(self) -> bool:
-        """True where nothing goes on, though a lost run may come back."""
+        """True once the run has ended, though a lost run may come back."""
         return self not in (RunStatus.RUNNING, RunStatus.STALLED)
 
 
@@ -61,7 +61,7 @@ class RunInfo:
         attempt: 1, and one more each time a loop resumed the run.
         heartbeat_s: seconds between the heartbeats that its client promised; None where it did not say.
         warnings: counter by name of what was set aside; `SET_ASIDE` says what each of them means.
-        stop_requested: who asked the loop to stop, None if nobody did.
+        stop_requested: who asked the loop to stop, or None.
         error: the last line of the traceback, for a failed run.
     """
 
@@ -190,9 +190,9 @@ class Reply:
     """What `ingest` answers a batch with.
 
     Attributes:
-        acked: number of the writer's records that are stored for good; the next batch starts there.
+        acked: number of the writer's records that are permanently stored; the next batch starts there.
         recommendation: the engine's, after this batch.
-        stop_requested: who asked the loop to stop, None if nobody did.
+        stop_requested: who asked the loop to stop, or None.
         duplicate: True where the batch was already stored and nothing was done.
         set_aside: what of the batch was mended or left out, the first of it, in words.
     """

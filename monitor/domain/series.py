@@ -59,7 +59,7 @@ class Curve:
         x: float64 (m,), steps, epochs, milliseconds since the epoch, or seconds since the run's start.
         y: float64 (m,); every extreme, every NaN (as one NaN a gap) and both ends are kept.
         shown: m.
-        total: points that were logged in the window; an estimate in a window of a series that was thinned since.
+        total: points that were logged in the window; an estimate in a window of a series that was downsampled since.
         smoothed: float64 (m,) or None, the debiased moving average over all points, read at the shown ones.
     """
 
@@ -77,7 +77,7 @@ class SeriesInfo:
     """One series of a run, as the list of series shows it; `last` and the extremes are over finite values.
 
     A run whose steps were logged again in a later attempt counts the newest attempt's points. `thinned` points more
-    were logged; they were left out when somebody asked for old curves to be thinned.
+    were logged; they were dropped when old curves were downsampled.
     """
 
     key: str

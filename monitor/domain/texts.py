@@ -1,4 +1,4 @@
-"""Text that somebody else wrote, made harmless to show."""
+"""Text from users, made harmless to show."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def inert(text: str, *, lines: bool = False) -> str:
     character are shown; letters of every script stay as they are.
 
     Args:
-        text: what somebody wrote.
+        text: any text.
         lines: True where it may have several lines; else a line end is shown as an escape too.
 
     >>> print(inert("a\x1b[31mb\u202ec\nd"))

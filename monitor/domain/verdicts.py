@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 
 
 class Action(StrEnum):
-    """What the loop, or the person behind it, is told to do."""
+    """What the loop, or the person behind it, is advised to do."""
 
     CONTINUE = "continue"
     STOP = "stop"
@@ -44,7 +44,7 @@ class Finding:
         rule: name of the rule, one of `monitor.rules.RULE_NAMES` or a custom one.
         version: the rule's version, >= 1; it changes when the same curve would be judged otherwise.
         state: firing or resolved; pending findings have no number yet, and are `Recommendation.pending`.
-        onset_step: step at which the condition began, as far as the curve tells; before or at `fired_step`.
+        onset_step: step at which the condition began, as far as the curve shows; before or at `fired_step`.
         fired_step: step of the point that made the rule fire.
         resolved_step: step of the point that resolved it, None while it fires.
         evidence: the numbers against their thresholds; finite floats, ints, strings, bools or None.
@@ -97,7 +97,7 @@ class Pending:
     Attributes:
         rule: name of the rule, one of `monitor.rules.RULE_NAMES` or a custom one.
         severity: of the finding, if it fires.
-        onset_step: step at which the condition began, as far as the curve tells.
+        onset_step: step at which the condition began, as far as the curve shows.
         since_step: step from which on the rule's checks have found it without a break.
         held: for how long it has held, in `unit`s.
         needed: for how long it must hold, in `unit`s; more than `held`.
@@ -158,8 +158,8 @@ class Patience:
 
     Attributes:
         evals: evaluations in a row without a new best validation loss that it waits for.
-        stop_step: step at which it would have stopped; None while it would go on.
-        best_loss: the best loss that it would have kept; None while it would go on.
+        stop_step: step at which it would have stopped; None while it would continue.
+        best_loss: the best loss that it would have kept; None while it would continue.
         missed: share of the way from the first loss to the best one that it would have missed; None while it would
             go on.
         explanation: the same in a sentence.
@@ -186,7 +186,7 @@ class Recommendation:
         best_goal, best_goal_step: its best value, and where.
         reason: one sentence with the numbers.
         confidence: 0 to 1, how sure the engine is of the action; None where it makes no claim.
-        forecast: what continuing would gain; None where the engine cannot tell.
+        forecast: what continuing would gain; None if the engine cannot estimate it.
         patience: what simple patience would have done by now; None without a validation loss.
         pending: findings that may come, those that matter most first.
         ended: True for a run that is over and needs nothing: the reason says what it was worth.
@@ -208,7 +208,7 @@ class Recommendation:
     ended: bool = False
 
     def of_run_over(self, how: str) -> Recommendation:
-        """What a run that goes on no more was worth, where there is nothing to continue; other advice stays, as it was.
+        """The summary of an ended run, if there is nothing to continue; other advice stays as it was.
 
         Args:
             how: it ended, such as "finished".
@@ -286,7 +286,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regime:
-    """One stretch of a curve, as a person would tell it.
+    """One stretch of a curve, as a person would describe it.
 
     Attributes:
         series: "training" or "validation".
@@ -322,7 +322,7 @@ class Diagnosis:
 
     Attributes:
         verdict: the finding that matters most, a rule's name, also where it is only likely and a stop is advised;
-            "healthy" where there is none, "too_early" where there are too few points to tell.
+            "healthy" if there is none, "too_early" if there are too few points.
         headline: one sentence with the numbers.
         regimes: what the curves did, stretch by stretch; empty where the diagnosis was read from a store.
     """

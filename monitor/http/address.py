@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from monitor.errors import SettingsError
 
 _SECRET: Final = re.compile(r"^((?:[a-z][a-z0-9+.-]*:)?//)?(?:[^/?#]*|[^/?#]*:[^/?#]*[^0-9/?#].*)@", re.IGNORECASE)
-"""What stands before the host. A password with a "/" in it is no valid address, and a secret all the same."""
+"""What comes before the host. A password with a "/" makes the address invalid, but is a secret anyway."""
 
 
 def shown(address: str) -> str:
@@ -38,14 +38,14 @@ def server_of(value: str | None) -> str | None:
     """A server's address, None where none is given.
 
     Raises:
-        SettingsError: it is no address.
+        SettingsError: it is not an address.
     """
     if value is None:
         return None
     try:
         reachable = re.match(r"https?://[^/\s]+", value) and urlsplit(value).port != 0
-    except ValueError:  # the port is no number that a port can have
+    except ValueError:  # the port is not a valid number
         reachable = False
     if not reachable:
-        raise SettingsError("server", f"{shown(value)!r} is no address", "write it as http://host:8470")
+        raise SettingsError("server", f"{shown(value)!r} is not an address", "write it as http://host:8470")
     return value.rstrip("/")

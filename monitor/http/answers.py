@@ -1,4 +1,4 @@
-"""What an answer means: a monitor server's own, or that of whatever else stands at its address."""
+"""What an answer means: a monitor server's own, or that of something else at its address."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TOO_LARGE: Final = re.compile(
 )
 _OTHER_PART: Final = re.compile(rb"header|cookie|ur[il]", re.IGNORECASE)
 _OF_THE_MOMENT: Final = (401, 408, 425, 429, 502, 503, 504)
-"""Answers that say how a receiver is just now, whatever words come with them."""
+"""Status codes that describe the receiver's current state, with any text."""
 
 
 @contextlib.contextmanager
@@ -97,6 +97,6 @@ def _unreachable(server: str, status: int, detail: str) -> ServerUnreachable:
 
 
 def _says_too_large(status: int, body: bytes) -> bool:
-    """True for a page of some proxy that says, with whatever status, that it takes no body of that size."""
+    """True for a proxy's page that says, with any status, that it accepts no body of that size."""
     found = None if status in _OF_THE_MOMENT else _TOO_LARGE.search(body[:4096])
     return found is not None and not _OTHER_PART.search(found[0])

@@ -8,7 +8,6 @@ that losses logged once an epoch and once a batch stay beside each other.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -16,21 +15,18 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.domain.mlflow_tags import OWN, is_marking
 from monitor.errors import SettingsError
 from monitor.importers.imported import ImportedRun, NotTraining, PointList, by_role
 from monitor.importers.table import Skipped
+from monitor.limits import value_of
 from monitor.roles import NOTHING, Said, said_of
 from monitor.wire import Columns
 
-OWN: Final = "monitor."
-"""What the names of our tags and metrics in MLflow begin with."""
 IMPORTED: Final = f"{OWN}imported_as"
 """The tag of a run that was imported from here."""
 SEVERITY, SKILL, BEST = f"{OWN}severity", f"{OWN}skill", "best/val_loss"
-USERS: Final = frozenset({f"{OWN}goal", f"{OWN}train", f"{OWN}val", f"{OWN}stop"})
-"""Tags by which a user says what a series is, or asks for a stop; no monitor writes them."""
 _STATUS: Final[Mapping[str, Literal["finished", "stopped", "failed"]]] = {"FINISHED": "finished", "FAILED": "failed"}
-_NUMBER: Final = re.compile(r"-?(0|[1-9]\d{0,17})(\.\d+)?([eE][+-]?\d{1,3})?")
 _INFINITE: Final = float(np.finfo(np.float64).max)
 
 Ints = NDArray[np.int64]
@@ -102,7 +98,7 @@ class MlflowRun:
             said = said_of_tags(self.tags)
         except SettingsError as error:
             notes.skip("tags", f"are not used to read the names: {error}", broken=True)
-        tags = {name: text for name, text in self.tags.items() if name == "mlflow.user" or not _is_marking(name)}
+        tags = {name: text for name, text in self.tags.items() if not is_marking(name)}
         return ImportedRun(
             source=self.shown,
             kind="mlflow",
@@ -138,17 +134,6 @@ def said_of_tags(tags: Mapping[str, str]) -> Said:
     return said_of({role: name for role, name in named.items() if name}, place="monitor")
 
 
-def value_of(text: str) -> object:
-    """A parameter, which MLflow keeps as text, as the number that it was where its text is one.
-
-    >>> value_of("0.001"), value_of("1e-05"), value_of("64"), value_of("adam"), value_of("007")
-    (0.001, 1e-05, 64, 'adam', '007')
-    """
-    if not _NUMBER.fullmatch(text):
-        return text
-    return int(text) if text.lstrip("-").isdigit() else float(text)
-
-
 def mirror_of(tags: Mapping[str, str]) -> str | None:
     """What a run is that a monitor has already; None for others.
 
@@ -164,19 +149,6 @@ def mirror_of(tags: Mapping[str, str]) -> str | None:
         return f"is the mirror of run {run_id}, whose history the monitor that wrote it has"
     served = f"{OWN}verdict" in tags and IMPORTED not in tags
     return "was logged to a monitor that serves MLflow, which has it" if served else None
-
-
-def is_ours(name: str) -> bool:
-    """True for a tag that a monitor has written.
-
-    >>> is_ours("monitor.verdict"), is_ours("monitor.goal"), is_ours("team")
-    (True, False, False)
-    """
-    return name.startswith(OWN) and name not in USERS
-
-
-def _is_marking(name: str) -> bool:
-    return name.startswith("mlflow.") or is_ours(name)
 
 
 def _counted(histories: Sequence[History], notes: PointList) -> list[History]:

@@ -1,4 +1,4 @@
-"""What of a batch was not stored as it came: counted, and told as warnings of the run."""
+"""What of a batch was not stored as it came: counted, and reported as warnings of the run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from monitor.domain import Counter
 
 _MOST: Final = 100
-"""Different notices of one batch that are told apart."""
+"""Most different notices of one batch."""
 _TOLD: Final = 20
 """Notices of one batch that its sender is answered with."""
 
@@ -49,7 +49,7 @@ class Aside:
 
 
 def counted(before: Mapping[str, int], events: tuple[Event, ...]) -> dict[str, int]:
-    """A run's counters with what `warning` events add to them; of ever new names only so many are told apart."""
+    """A run's counters with what `warning` events add to them; only so many different names are distinguished."""
     found = dict(before)
     for event in events:
         if event.kind == "warning":

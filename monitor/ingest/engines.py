@@ -1,7 +1,7 @@
 """Which rules judge a run: those of all projects, and over them those of the run's own project.
 
 A run is judged by the rules that the process that stores its points was started with. Where they have changed since the
-run began, the next batch goes on under the new ones: see `docs/rules.md`.
+run began, the next batch continues under the new ones: see `docs/rules.md`.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _of_project(base: RulesConfig, project: str, data: object) -> RulesConfig:
 
 
 def _checked(rules: Mapping[str, object], above: tuple[str, ...]) -> RulesConfig:
-    """The configuration, or an error whose place is told from the top of the file."""
+    """The configuration, or an error with its place counted from the top of the file."""
     try:
         return RulesConfig.from_mapping(rules)
     except RulesError as error:

@@ -1,4 +1,4 @@
-"""The records of a batch as the store takes them: mended, or set aside and told of."""
+"""The records of a batch as the store takes them: corrected, or set aside and reported."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def checked(batch: Batch, note: Note) -> Batch:
     """The batch as the store takes it: each name, time and event as `limits` says, or left out.
 
     Args:
-        note: told what was mended or left out.
+        note: called with what was corrected or dropped.
     """
     batch = _named(batch, note)
     events = tuple(found for event in batch.events if (found := _event(event, note)) is not None)

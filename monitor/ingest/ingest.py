@@ -42,9 +42,9 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int) -> Reply:
 
     Raises:
         OffsetGap: the batch does not start where the writer's last one ended; nothing was stored.
-        WireError: the writer's first record is no `run` event; nothing was stored.
+        WireError: the writer's first record is not a `run` event; nothing was stored.
         RunExists: resume="never", but another writer started this run.
-        RunNotFound: resume="must", but there is no such run; or the run was deleted.
+        RunNotFound: resume="must", but the run does not exist, or was deleted.
         StoreError: the database refused.
     """
     aside = Aside()
@@ -52,18 +52,28 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int) -> Reply:
     with store.write(batch.run_id, now_ms, Ahead(batch.writer, batch.keys if len(batch.points) else ())) as tx:
         if tx.deleted:
             raise RunNotFound(batch.run_id)
-        told = _told(tx, engine, batch)
-        writer = tx.writer(batch.writer) if tx.exists else None
-        if writer is None:
-            writer = _first_contact(tx, engine, batch, aside)
-        _beat(tx, now_ms)
-        if batch.end <= writer.acked and (batch.count or batch.first < writer.acked):
-            return _reply(tx, writer.acked, duplicate=True)
-        if batch.first != writer.acked:
-            raise OffsetGap(batch.run_id, batch.writer, expected=writer.acked, got=batch.first)
-        if batch.count:
-            writer = _apply(tx, engine.of(str(tx.get("project"))), batch, writer, aside, told=told)
-        return _reply(tx, batch.end, aside.lines())
+        return take(tx, engine, batch, aside)
+
+
+def take(tx: Transaction, engine: Judges, batch: Batch, aside: Aside) -> Reply:
+    """Store a batch within a transaction on its run, and judge the run; as `ingest`.
+
+    Args:
+        batch: as `checked` made it.
+        aside: what was mended of it so far.
+    """
+    told = _told(tx, engine, batch)
+    writer = tx.writer(batch.writer) if tx.exists else None
+    if writer is None:
+        writer = first_contact(tx, engine, batch, aside)
+    beat(tx, tx.now_ms)
+    if batch.end <= writer.acked and (batch.count or batch.first < writer.acked):
+        return _reply(tx, writer.acked, duplicate=True)
+    if batch.first != writer.acked:
+        raise OffsetGap(batch.run_id, batch.writer, expected=writer.acked, got=batch.first)
+    if batch.count:
+        writer = _apply(tx, engine.of(str(tx.get("project"))), batch, writer, aside, told=told)
+    return _reply(tx, batch.end, aside.lines())
 
 
 def _told(tx: Transaction, engine: Judges, batch: Batch) -> bytes | None:
@@ -73,7 +83,7 @@ def _told(tx: Transaction, engine: Judges, batch: Batch) -> bytes | None:
     return said(tx, engine.of(str(tx.get("project"))))
 
 
-def _first_contact(tx: Transaction, engine: Judges, batch: Batch, aside: Aside) -> Writer:
+def first_contact(tx: Transaction, engine: Judges, batch: Batch, aside: Aside) -> Writer:
     """A writer's first batch starts the run, a new attempt of it, or joins it."""
     if batch.first != 0 or batch.count == 0:
         raise OffsetGap(batch.run_id, batch.writer, expected=0, got=batch.first)
@@ -119,14 +129,14 @@ def _enter(tx: Transaction, engine: Judges, event: RunEvent, writer: str, aside:
     if event.name:
         tx.set(name=event.name)
     _describe(tx, event, aside)
-    if tx.recommendation.action is Action.STOP:  # whoever goes on all the same is not told so at once, for ever
+    if tx.recommendation.action is Action.STOP:  # else every later attempt would be advised to stop at once
         judge_anew(tx, engine.of(str(tx.get("project"))), writer, attempt + 1, last)
     return attempt + 1
 
 
 def _describe(tx: Transaction, event: RunEvent, aside: Aside) -> None:
-    _add_config(tx, "config", event.config, aside)
-    _add_tags(tx, event.tags, aside)
+    add_config(tx, "config", event.config, aside)
+    add_tags(tx, event.tags, aside)
     for name in ("group", "loss", "heartbeat_s"):
         value = getattr(event, name)
         if value is not None:
@@ -135,7 +145,7 @@ def _describe(tx: Transaction, event: RunEvent, aside: Aside) -> None:
         tx.say(event.roles)
 
 
-def _beat(tx: Transaction, now_ms: int) -> None:
+def beat(tx: Transaction, now_ms: int) -> None:
     """The client lives: a run that was lost is running again."""
     last = tx.get("heartbeat_ms")
     tx.set(heartbeat_ms=max(last, now_ms) if isinstance(last, int) else now_ms)
@@ -161,11 +171,11 @@ def _apply(
     batch = _within_series(tx, batch, aside)
     anew = told is not None and said(tx, engine) != told
     if len(batch.points):
-        _points(tx, engine, batch, writer.attempt, anew=anew)
+        store_points(tx, engine, batch, writer.attempt, anew=anew)
     elif anew or any(event.kind == "weights" for event in batch.events):
         judge(tx, engine, batch, None, anew=anew)
     _happen(tx, batch.events, writer, aside)
-    _keep(tx, batch, aside)
+    keep_events(tx, batch, aside)
     tx.ack(batch.writer, writer.attempt, batch.end)
     return writer
 
@@ -195,8 +205,8 @@ def _say(tx: Transaction, events: Sequence[Event], aside: Aside) -> None:
             capture.update(event.data)
         elif event.kind == "loss" and tx.get("loss") is None:  # what the user said stays
             tx.set(loss=dict(_mapping(event.data["loss"])))
-    _add_config(tx, "config", config, aside)
-    _add_config(tx, "capture", capture, aside)
+    add_config(tx, "config", config, aside)
+    add_config(tx, "capture", capture, aside)
 
 
 def _happen(tx: Transaction, events: Sequence[Event], writer: Writer, aside: Aside) -> None:
@@ -208,11 +218,11 @@ def _happen(tx: Transaction, events: Sequence[Event], writer: Writer, aside: Asi
         elif event.kind == "alert":
             _alert(tx, event, aside)
         elif event.kind == "finish":
-            _finish(tx, event, writer)
-    _add_tags(tx, tags, aside)
+            finish(tx, event, writer)
+    add_tags(tx, tags, aside)
 
 
-def _keep(tx: Transaction, batch: Batch, aside: Aside) -> None:
+def keep_events(tx: Transaction, batch: Batch, aside: Aside) -> None:
     """Count what was set aside, and keep the events."""
     room = max(0, MAX_EVENTS - _so_far(tx, "event_count"))
     events = [event for event in batch.events if event.kind != "output"]
@@ -247,11 +257,12 @@ def _within_series(tx: Transaction, batch: Batch, aside: Aside) -> Batch:
     return replace(batch, points=Columns(p.key[kept], p.step[kept], p.value[kept], p.time_ms[kept], epoch))
 
 
-def _points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *, anew: bool) -> None:
+def store_points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *, anew: bool) -> None:
+    """Store the points of a batch, with what they say of the run, and judge it."""
     done = tx.append(attempt, batch.keys, batch.points)
     states = done.states.values()
     begins = attempt > 1 and attempt == tx.get("attempt") and tx.get("last_step") is None
-    if any(state.role != Role.SYSTEM for state in states):  # the machine's own measurements are no progress
+    if any(state.role != Role.SYSTEM for state in states):  # the machine's own measurements are not progress
         tx.set(last_point_ms=tx.now_ms)
         if tx.get("status") == RunStatus.STALLED:
             _run_again(tx)
@@ -271,14 +282,15 @@ def _points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *, anew
     judge(tx, engine, batch, done, anew=anew or done.moved, begins=begins)
 
 
-def _add_config(tx: Transaction, column: str, more: Mapping[str, object], aside: Aside) -> None:
+def add_config(tx: Transaction, column: str, more: Mapping[str, object], aside: Aside) -> None:
     """Merge into the configuration, or into what was captured; the whole has the bounds of one."""
     if more:
         known = _mapping(tx.get(column))
         tx.set(**{column: document(dict(known) | dict(more), aside, column) if known else dict(more)})
 
 
-def _add_tags(tx: Transaction, more: Mapping[str, str], aside: Aside) -> None:
+def add_tags(tx: Transaction, more: Mapping[str, str], aside: Aside) -> None:
+    """Add tags to the run, or change them, within its bound."""
     known = _mapping(tx.get("tags")) if more else {}
     fresh = [name for name in more if name not in known]
     over = set(fresh[max(0, MAX_TAGS - len(known)) :])
@@ -287,7 +299,7 @@ def _add_tags(tx: Transaction, more: Mapping[str, str], aside: Aside) -> None:
     tx.merge_tags({name: value for name, value in more.items() if name not in over})
 
 
-def _finish(tx: Transaction, event: Event, writer: Writer) -> None:
+def finish(tx: Transaction, event: Event, writer: Writer) -> None:
     """The end of the run, where its owner says so; an extra writer, or one of an older attempt, ends only itself."""
     run = tx.run
     waited = "exit_code" in event.data and not RunStatus(str(tx.get("status"))).ended  # it saw the process end

@@ -113,7 +113,7 @@ def _told(batch: Batch, names: dict[str, int]) -> list[tuple[float, int, float]]
 
 
 def weights_of(events: Sequence[Event]) -> list[tuple[float, dict[str, float]]]:
-    """The weights that `weights` events tell, by the parts' names, each with the step from which on they hold."""
+    """The weights in `weights` events, by the parts' names, each with the step from which on they apply."""
     found = []
     for event in events:
         step, weights = event.data.get("step"), event.data.get("weights")
@@ -134,7 +134,7 @@ def weights_by_part(events: Sequence[Event]) -> dict[str, list[tuple[float, floa
 
 
 def part_name(key: str) -> str:
-    """A part's name without the `loss/` of its series, in whatever case that was written.
+    """A part's name without the `loss/` of its series, in any case.
 
     >>> part_name("Loss/KL"), part_name("kl")
     ('KL', 'kl')
@@ -143,7 +143,7 @@ def part_name(key: str) -> str:
 
 
 def judge_anew(tx: Transaction, engine: Engine, writer: str, attempt: int, last_step: object) -> None:
-    """Judge the run from here on by what the attempt that begins logs: the one before it was told to stop.
+    """Judge the run from here on by what the new attempt logs: the one before was advised to stop.
 
     What was found before stays as it is, and is over.
 
@@ -229,7 +229,7 @@ def _keep(tx: Transaction, engine: Engine, update: Update, news: Sequence[Findin
 
 
 def imported(tx: Transaction) -> bool:
-    """True for a run that was read from elsewhere after it had ended: nobody is to be alerted about it."""
+    """True for a run that was imported after it had ended: it raises no alerts."""
     capture = tx.get("capture")
     return isinstance(capture, Mapping) and "imported" in capture
 

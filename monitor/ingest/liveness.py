@@ -1,7 +1,7 @@
 """Tells runs that are gone from runs that hang.
 
-A run is *lost* when its heartbeat stops: its process is dead or cut off. It is *stalled* when the heartbeat goes on and
-points do not: the process lives, and the loop hangs. Both are told from what the run itself has done so far, so a run
+A run is *lost* when its heartbeat stops: its process is dead or cut off. It is *stalled* when the heartbeat continues
+without points: the process lives, and the loop hangs. Both are judged by what the run itself has done so far, so a run
 whose steps take an hour is not called stalled after ten minutes.
 """
 
@@ -100,7 +100,7 @@ def check(store: LiveRuns, settings: Settings, now_ms: int, *, since_ms: int = 0
 
 
 def _interval_s(run: RunInfo, points: int) -> float:
-    """Mean seconds between the run's points; 0 where there are too few to tell."""
+    """Mean seconds between the run's points; 0 if there are too few."""
     if points < 2 or run.last_point_ms is None:
         return 0.0
     return (run.last_point_ms - run.created_ms) / 1000 / (points - 1)

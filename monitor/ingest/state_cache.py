@@ -1,4 +1,4 @@
-"""Engine states that this process wrote lately, by their bytes: a run that goes on need not be unpacked at every batch.
+"""Engine states that this process wrote lately, by their bytes: an active run need not be unpacked at every batch.
 
 A state is a function of its bytes and of the rules that it was judged by, so that whoever else wrote the run since is
 seen by other bytes, and a transaction that was rolled back leaves nothing wrong behind. What is remembered beside is

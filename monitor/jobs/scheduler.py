@@ -23,6 +23,8 @@ from monitor.store.retention import Kept, Policy, keep
 
 COMPACT_INTERVAL_S: Final = 30.0
 """Seconds between looks for runs that ended and whose chunks can be merged."""
+ROWS_INTERVAL_S: Final = 1.0
+"""Seconds between checks for changed runs, if MLflow's tables are next to ours: it shows them within two."""
 ASLEEP: Final = 5
 """Liveness intervals between two checks, at least, after which the machine is taken to have slept."""
 
@@ -46,10 +48,11 @@ class Jobs:
         channels: where alerts go, each by a job of its own; with none they stay in the outbox, where the dashboard
             shows them.
         mirror: copies runs to MLflow; None where there is none.
+        rows: writes runs into MLflow's tables in the same database; None where there are none.
         clock: milliseconds since the epoch.
 
     Attributes:
-        links: addresses of the parts beside the API, by part; messages link to the dashboard.
+        links: addresses of the parts next to the API, by part; messages link to the dashboard.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Jobs:
         *,
         channels: Sequence[Channel] = (),
         mirror: Mirror | None = None,
+        rows: Mirror | None = None,
         clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._store, self._settings, self._mirror, self._clock = store, settings, mirror, clock
@@ -77,6 +81,8 @@ class Jobs:
             self._add(name, functools.partial(self._deliver, channel), settings.alert_interval_s)
         if mirror is not None:
             self._add("mlflow", self._sync, settings.mlflow_interval_s)
+        if rows is not None:
+            self._add("mlflow-rows", lambda: rows.sync(self._store, self._clock(), self._link), ROWS_INTERVAL_S)
         self._add("compaction", self._compact, COMPACT_INTERVAL_S)
         self._add("keeping", self._keep, settings.keeping_interval_s)
 
@@ -129,8 +135,9 @@ class Jobs:
         """
         running = self._threads.get(name)
         if running is None or not running.is_alive():
-            self._threads[name] = threading.Thread(target=self._work[name], name=f"job-{name}", daemon=True)
-            self._threads[name].start()
+            thread = threading.Thread(target=self._work[name], name=f"job-{name}", daemon=True)
+            thread.start()
+            self._threads[name] = thread  # not before it runs: `close` joins what is here
 
     def _guarded(self, name: str, work: Callable[[], object]) -> None:
         before = self._health[name]

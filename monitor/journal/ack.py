@@ -1,4 +1,4 @@
-"""The acknowledged offset of a writer, kept beside its journal in one small file that is never torn.
+"""The acknowledged offset of a writer, kept next to its journal in one small file that is never torn.
 
 Two slots are written in turn, each with a generation and a checksum; the newest whole one counts.
 """
@@ -44,7 +44,7 @@ class AckFile:
             self._generation, self.position = _newest(os.pread(self._fd, 2 * _SIZE, 0))
 
     def write(self, position: Position) -> None:
-        """Note that all records before `position` are stored for good; a disk that refuses keeps the older one."""
+        """Note that all records before `position` are permanently stored; if the disk refuses, the older note stays."""
         self._generation += 1
         body = _SLOT.pack(self._generation, position.record, position.segment, position.offset, 0, 0)
         slot = body[:-4] + zlib.crc32(body[:-4]).to_bytes(4, "little")

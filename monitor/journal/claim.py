@@ -75,8 +75,8 @@ def claim(folder: Path, note: Mapping[str, object] | None = None) -> Claim | Non
     """Claim a writer's folder, or None where another writer, or this process, holds it.
 
     Args:
-        folder: the writer's folder. With a note it is made if it is missing; without one, a folder that somebody else
-            has dealt with meanwhile is not there any more, and nobody's to claim.
+        folder: the writer's folder. With a note it is created if it is missing; without one, a folder that another
+            process has removed in the meantime cannot be claimed.
         note: what its writer says of itself.
 
     Raises:
@@ -135,7 +135,7 @@ def runs(note: Mapping[str, object]) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # somebody else's
+    except OSError:  # another process holds it
         return True
     return True
 

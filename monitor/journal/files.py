@@ -29,7 +29,7 @@ class SegmentFiles:
 
     Args:
         folder: the writer's folder.
-        run_id: the run that they are of; None: of whatever run.
+        run_id: the run that they belong to; None for any run.
 
     Attributes:
         odd: what was wrong when they were looked for last, each in a line.

@@ -73,7 +73,7 @@ class Notices:
         self._write(write, self._taken())
 
     def drain_summed(self, write: Callable[[str, dict[str, object]], bool]) -> None:
-        """As `drain`, in one event for each name, where there is no room for more."""
+        """As `drain`, with one event per name, if there is no room for more."""
         summed: dict[tuple[Counter, str], tuple[int, str]] = {}
         for (name, _), (n, example) in self._taken().items():
             before, shown = summed.get((name, "(all)"), (0, example))

@@ -91,7 +91,7 @@ class Segment:
 
     @classmethod
     def spare(cls, folder: Path, size: int) -> Segment:
-        """Allocate and map a segment that has no number yet: a file of its own, which nobody else opens or deletes.
+        """Allocate and map a segment without a number: a file of its own, which no other process opens or deletes.
 
         Raises:
             OSError: the disk is full, or the folder cannot be written to.
@@ -155,7 +155,7 @@ class Segment:
         self.buffer[:HEADER_SIZE] = body[:4] + zlib.crc32(body[8:]).to_bytes(4, "little") + body[8:]
 
     def seal(self) -> None:
-        """Mark the end, which tells a reader to go on in the next segment."""
+        """Mark the end: a reader continues in the next segment."""
         end, self.end = self.end, self.limit + 1
         self.buffer[end : end + len(END_FRAME)] = END_FRAME
 

@@ -2,8 +2,8 @@
 
 The client applies these rules before it writes to its journal, the server before it stores. Both call the same
 functions, and what these return they return unchanged the second time, so that the two cannot disagree: no call of a
-training loop makes a record that the server refuses. Nothing here raises, whatever it is given, and nothing is changed
-in silence: each function takes a `Note` and tells it what it mended, cut or left out.
+training loop makes a record that the server refuses. Nothing here raises, for any input, and nothing is changed
+in silence: each function takes a `Note` and calls it with what it corrected, cut or dropped.
 
 Nothing here imports numpy, which a training process need not have.
 """
@@ -38,7 +38,7 @@ from monitor.limits.bounds import (
 )
 from monitor.limits.documents import document, members
 from monitor.limits.events import EVENT_KINDS, valid
-from monitor.limits.numbers import number_to_json, step
+from monitor.limits.numbers import number_to_json, step, value_of
 from monitor.limits.texts import Note, cut, key, label, line, shown, silent, text
 
 __all__ = [
@@ -80,4 +80,5 @@ __all__ = [
     "step",
     "text",
     "valid",
+    "value_of",
 ]

@@ -46,7 +46,7 @@ MAX_COUNTERS: Final = 64
 MAX_POINTS: Final = 1_000_000
 MAX_BATCH_EVENTS: Final = 65_536
 MAX_SPARE: Final = 65_536
-"""Records of a batch that hold neither a point nor an event and are not told of as lost."""
+"""Records of a batch that hold neither a point nor an event and are not reported as lost."""
 MAX_RECORD: Final = 2**62
 """Number of a record."""
 

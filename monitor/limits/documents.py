@@ -1,4 +1,4 @@
-"""A configuration as strict JSON data of bounded size: whatever is in it, whoever made it."""
+"""Any configuration as strict JSON data of bounded size."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def document(data: Data, note: Note, what: str = "config") -> dict[str, object]:
 
     Args:
         data: any mapping, cyclic ones included.
-        note: told what was cut, left out or mended.
+        note: called with what was cut, dropped or corrected.
         what: what it is, for the note.
 
     >>> document({"lr": float("nan"), "shape": (3, 4), 5: None, "by": {"x"}}, print)

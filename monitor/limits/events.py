@@ -1,4 +1,4 @@
-"""The data of events, by kind: what the store takes, made of whatever was given."""
+"""The data of events, by kind: what the store takes, made of any input."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _COUNTER: Final = 64
 """Characters of a counter's name."""
 _HEARTBEAT_S: Final = 1e9
 _STRANGE: Final = 10
-"""Unknown fields of one event that are told of."""
+"""Unknown fields of one event that are reported."""
 
 
 def valid(kind: str, data: object, note: Note) -> dict[str, object] | None:
@@ -44,7 +44,7 @@ def valid(kind: str, data: object, note: Note) -> dict[str, object] | None:
     Args:
         kind: one of `EVENT_KINDS`.
         data: a mapping; its values may be of any type.
-        note: told what was mended, cut or left out.
+        note: called with what was corrected, cut or dropped.
 
     >>> valid("alert", {"title": " ", "body": "look", "severity": "bad"}, lambda *told: print(*told[:2]))
     mended alert.title
@@ -53,15 +53,15 @@ def valid(kind: str, data: object, note: Note) -> dict[str, object] | None:
     """
     made = _KINDS.get(kind)
     if made is None:
-        note("dropped", "event", f"{shown(kind)} is no kind of event", 1)
+        note("dropped", "event", f"{shown(kind)} is not a kind of event", 1)
         return None
     if not isinstance(data, Mapping):
-        note("dropped", kind, f"{shown(data)} is no mapping", 1)
+        note("dropped", kind, f"{shown(data)} is not a mapping", 1)
         return None
     make, fields = made
     try:
         for name in islice((name for name in data if fields and name not in fields), _STRANGE):
-            note("dropped", f"{kind}.{label(name)}", "is no field of it", 1)
+            note("dropped", f"{kind}.{label(name)}", "is not a field of it", 1)
         return make(data, note)
     except Exception as error:  # a user's mapping may raise anything
         note("dropped", kind, text(error), 1)
@@ -114,7 +114,7 @@ def _tags_event(data: Data, note: Note) -> dict[str, object] | None:
 def _loss(data: Data, note: Note) -> dict[str, object] | None:
     inner = data.get("loss")
     if not isinstance(inner, Mapping):
-        note("dropped", "loss", f"{shown(inner)} is no mapping", 1)
+        note("dropped", "loss", f"{shown(inner)} is not a mapping", 1)
         return None
     return {"loss": _document(inner, "loss", note)}
 
@@ -127,7 +127,7 @@ def _checkpoint(data: Data, note: Note) -> dict[str, object] | None:
     path, deleted = data.get("path"), data.get("deleted") is True
     number = None if deleted else step(data.get("step"), note, "checkpoint.step")
     try:
-        path = os.fspath(path)  # type: ignore[call-overload]  # whatever is no path raises
+        path = os.fspath(path)  # type: ignore[call-overload]  # raises for anything that is not a path
     except Exception:  # a user's type may raise anything
         path = "" if path is None else path
     found = line(path, MAX_PATH, "checkpoint.path", note)
@@ -141,7 +141,7 @@ def _finish(data: Data, note: Note) -> dict[str, object]:
     status = data.get("status")
     known = isinstance(status, str) and status in _ENDS
     if not known and status not in (None, ""):
-        note("status", text(status), "is no way to end a run; finished is taken", 1)
+        note("status", text(status), "is not a valid final status; using 'finished'", 1)
     found: dict[str, object] = {"status": str(status) if known else _ENDS[0]}
     code = data.get("exit_code")
     if isinstance(code, int) and not isinstance(code, bool) and abs(code) < 2**31:
@@ -246,7 +246,7 @@ def _document(value: object, what: str, note: Note) -> dict[str, object]:
     if isinstance(value, Mapping):
         return document(value, note, what)
     if value is not None:
-        note("dropped", what, f"{shown(value)} is no mapping", 1)
+        note("dropped", what, f"{shown(value)} is not a mapping", 1)
     return {}
 
 
@@ -257,7 +257,7 @@ def _tags(value: object, note: Note) -> dict[str, str]:
         pairs = value.items() if isinstance(value, Mapping) else [(tag, "") for tag in value]  # type: ignore[attr-defined]  # or it raises
         given = list(islice(pairs, MAX_ITEMS))
     except Exception:  # a user's mapping may raise anything
-        note("dropped", "tags", f"{shown(value)} is no mapping", 1)
+        note("dropped", "tags", f"{shown(value)} is not a mapping", 1)
         return {}
     kept: dict[str, str] = {}
     for name, tag in given:

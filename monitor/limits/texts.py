@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from monitor.domain import Counter
 
 Note = Callable[["Counter", str, str, int], None]
-"""Is told what was not taken as it came: the counter, what it happened to, an example, how often."""
+"""Called with what was not taken as it came: the counter, what it happened to, an example, how often."""
 
 _SHORT: Final = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 
 
 def silent(counter: Counter, key: str, example: str, n: int) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 def text(value: object) -> str:
@@ -53,7 +53,7 @@ def cut(found: str, most: int) -> str:
 def label(value: object) -> str:
     """A name, perhaps empty: without blanks around it, and of 250 characters at most.
 
-    Two long names that differ stay different: behind the ellipsis stand eight digits that tell them apart.
+    Two long names that differ stay different: eight digits after the ellipsis distinguish them.
     """
     found = text(value).strip()
     if len(found) <= MAX_NAME:
@@ -77,7 +77,7 @@ def line(value: object, most: int, what: str, note: Note) -> str:
         value: anything.
         most: characters, at most.
         what: what it is, for the note.
-        note: told what was changed.
+        note: called with what was changed.
     """
     found = text(value)
     kept = cut(found, most)
@@ -89,7 +89,7 @@ def line(value: object, most: int, what: str, note: Note) -> str:
 
 
 def shown(value: object) -> str:
-    """A value in an error or a notice: short, whatever it is.
+    """A value in an error or a notice, in short form.
 
     >>> shown("a"), len(shown("a" * 10**6)) < 100
     ("'a'", True)

@@ -13,7 +13,8 @@ from pathlib import PurePath
 from typing import Final
 
 from monitor.domain import Checkpoint, Finding, FindingState, RunInfo, RunStatus, Severity, whole
-from monitor.importers.mlflow_runs import BEST, IMPORTED, OWN, SEVERITY, SKILL, is_ours
+from monitor.domain.mlflow_tags import OWN, is_ours
+from monitor.importers.mlflow_runs import BEST, IMPORTED, SEVERITY, SKILL
 from monitor.losses import skill
 from monitor.mlflow_store.names import MAX_PARAM, MAX_TAG, cut, free, safe_key
 from monitor.run.endings import INTERRUPTED

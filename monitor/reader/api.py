@@ -134,7 +134,7 @@ class Api:
             width: pixels that each is drawn on, and so on as in `RunView.curve`.
 
         Raises:
-            RunNotFound: there is no such run.
+            RunNotFound: the run does not exist.
             SeriesNotFound: a run has no such series.
         """
         return self._source.curves(wanted, {"x": x, "lo": lo, "hi": hi, "width": width})
@@ -159,7 +159,7 @@ class Api:
 
         Returns:
             By project the days after its end at which a run is deleted, None for never, and at which its curves are
-            thinned, None for never.
+            downsampled, None for never.
         """
         return self._source.keeping()
 

@@ -41,7 +41,7 @@ _READ_ONLY: Final = (
 
 
 def _writable(file: Path) -> bool:
-    """True where a database can be opened: its locks are files beside it."""
+    """True if a database can be opened: its locks are files next to it."""
     ours = os.access in os.supports_effective_ids
     return all(os.access(path, os.W_OK, effective_ids=ours) for path in (file, file.parent))
 

@@ -50,7 +50,7 @@ _T = TypeVar("_T")
 
 
 def _answered(read: Callable[Concatenate[HttpSource, _P], _T]) -> Callable[Concatenate[HttpSource, _P], _T]:
-    """Let an answer that cannot be read be an error of the house, whatever stands in it."""
+    """Turn an unreadable answer into one of our errors, whatever it contains."""
 
     @functools.wraps(read)
     def reading(source: HttpSource, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:

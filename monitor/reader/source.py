@@ -96,7 +96,7 @@ class Source(Protocol):
         ...
 
     def keeping(self) -> Mapping[str, tuple[float | None, float | None]]:
-        """By project, days that ended runs are kept and days after which they are thinned; None: for ever, never."""
+        """By project, days to keep ended runs and days after which they are downsampled; None: for ever, never."""
         ...
 
     def delete(self, run_id: str) -> None:

@@ -26,7 +26,7 @@ from monitor.rules.advice.verdict import headline_of, verdict_of
 from monitor.rules.config import RulesConfig, RuleSettings
 from monitor.rules.describe.features import Features
 from monitor.rules.describe.regimes import regimes_of
-from monitor.rules.lifecycle import move, warming, without
+from monitor.rules.lifecycle import move, told_of, warming, without
 from monitor.rules.rule import LOUD, Foreseeing, Quiet, Reading, Rule
 from monitor.rules.sketch.curve import BUCKET, Curve
 from monitor.rules.sketch.noise import Floats
@@ -171,7 +171,9 @@ class Engine:
             state: after its last point.
             findings: every change handed out so far; of each number the latest counts.
         """
-        latest = {finding.number: finding for finding in findings}
+        latest: dict[int, Finding] = {}
+        for finding in findings:
+            latest[finding.number] = told_of(latest.get(finding.number), finding)
         verdict = verdict_of(state)
         return Diagnosis(
             verdict=verdict,
@@ -226,14 +228,16 @@ class Engine:
                 self._one(state, int(points.role[0]), float(points.step[0]), float(points.value[0]), changes)
             return
         curves = np.flatnonzero(points.role < ROLE_CODES[Role.PART])
-        done = 0
+        done, shown = 0, state.parts.fork() if state.parts is not None else None
         for stop in chain(take_rows(state, points), (len(points),)):
             until = int(np.searchsorted(curves, stop))
             at = curves[done:until]
+            ahead, state.parts = state.parts, shown  # the bucket that closes at `stop` is not known before it
             self._take(state, points.role[at], points.step[at], points.value[at], changes)
-            done = until
-            if stop < len(points):
+            done, state.parts = until, ahead
+            if stop < len(points) and ahead is not None:
                 self._check_parts(state, changes)
+                shown = ahead.fork()
 
     def _check_parts(self, state: State, changes: list[Finding]) -> None:
         """Ask the rules that read the parts, after a row closed a bucket of them."""

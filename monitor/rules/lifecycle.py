@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Final
 
 from monitor.domain import Finding, FindingState, Severity
@@ -129,6 +130,17 @@ def resolved(rule: Rule, settings: RuleSettings, slot: Slot, step: float, unit: 
         advice="Nothing to do now: it has passed.",
         rules_hash=rules_hash,
         number=slot.number,
+    )
+
+
+def told_of(fired: Finding | None, finding: Finding) -> Finding:
+    """A finding that has resolved, with the sentence and the numbers of when it fired, where these are known."""
+    if fired is None or fired.resolved_step is not None or finding.resolved_step is None:
+        return finding
+    return replace(
+        finding,
+        evidence={**fired.evidence, **finding.evidence},
+        explanation=f"{fired.explanation} {finding.explanation}",
     )
 
 

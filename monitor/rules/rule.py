@@ -48,7 +48,7 @@ class Reading:
     """A rule's answer where its condition holds.
 
     Attributes:
-        onset: step at which the condition began, as far as the curve tells.
+        onset: step at which the condition began, as far as the curve shows.
         evidence: the numbers against their thresholds.
         sure: True where waiting would add nothing, so that patience is waived.
         likely: True where the evidence does not suffice yet: the finding stays pending, and a rule whose firing advises

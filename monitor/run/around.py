@@ -1,6 +1,6 @@
 """A run around a command that knows nothing of it: its output is kept and read, its end is recorded.
 
-What the command writes is kept before it is passed on, so that whatever was seen of it is stored even if this process
+What the command writes is kept before it is passed on, so that all that was read of it is stored even if this process
 is killed. Its losses are read from its lines as `monitor import` reads them from a log, unless a process of the command
 begins a run itself: then that takes this one over, and only its output comes from here.
 """
@@ -56,7 +56,7 @@ class Around:
         offers: folder for the offer that a process of the command may take.
         stopping: what to do where a stop is advised.
         pattern: for its lines, instead of what is known.
-        say: tells the user something, in a line on standard error.
+        say: prints a line for the user on standard error.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Around:
     def _pass_signals(self, child: subprocess.Popen[bytes]) -> None:
         def pass_on(number: int, _: object) -> None:
             self._interrupted = self._interrupted or number in (signal.SIGINT, signal.SIGTERM)
-            if number != signal.SIGINT or not _in_foreground():  # a terminal tells both of Ctrl-C
+            if number != signal.SIGINT or not _in_foreground():  # a terminal sends Ctrl-C to both
                 child.send_signal(number)
 
         for name in ("SIGINT", *PASSED_ON):
@@ -126,7 +126,7 @@ class Around:
         if self._sent:
             last, at = self._sent[-1]
             if last is signal.SIGINT and now - at >= self._stopping.grace_s:
-                self._signal(child, signal.SIGTERM, f"the command goes on {self._stopping.grace_s:g} s after SIGINT")
+                self._signal(child, signal.SIGTERM, f"the command still runs {self._stopping.grace_s:g} s after SIGINT")
             return
         if not self._run.should_stop():
             self._advised = None
@@ -139,11 +139,11 @@ class Around:
             self._signal(child, signal.SIGINT, reason)
         elif not self._told:
             self._told = True
-            self._say(f"a stop is advised: {reason} Press Ctrl-C to end the command, or start it with --stop signal.")
+            self._say(f"a stop is advised: {reason} Press Ctrl-C to stop the command, or start it with --stop signal.")
 
     def _signal(self, child: subprocess.Popen[bytes], number: signal.Signals, why: str) -> None:
         self._sent.append((number, monotonic()))
-        self._say(f"{number.name} is sent: {why}")
+        self._say(f"sent {number.name}: {why}")
         child.send_signal(number)
 
     def _end(self, code: int) -> int:
@@ -191,7 +191,7 @@ class _Pipe:
         while data and self._open:
             try:
                 data = data[os.write(self._to, data) :]
-            except BrokenPipeError:  # whoever read it, such as `head`, has had enough; the training goes on
+            except BrokenPipeError:  # the reader, such as `head`, has closed the pipe; the training continues
                 self._open = False
 
     def _log(self, parse: bool) -> None:

@@ -34,7 +34,7 @@ class DeviceCopy(Protocol):
 
 
 class TorchCopy:
-    """A 0-d CUDA tensor's value, copied to pinned memory behind whatever its stream has to do."""
+    """A 0-d CUDA tensor's value, copied to pinned memory after the work queued on its stream."""
 
     _rings: dict[object, tuple[Any, int]] = {}  # noqa: RUF012  # shared on purpose: one buffer a dtype
 

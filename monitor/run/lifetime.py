@@ -64,7 +64,7 @@ def in_background(call: Callable[[], None]) -> threading.Thread:
 
 
 def leak(thing: object) -> None:
-    """Keep an object for the rest of the process, whatever refers to it.
+    """Keep an object for the rest of the process, even without references.
 
     A child of a fork must not close its parent's database connections, which happens when they are collected.
     """

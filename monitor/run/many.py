@@ -27,7 +27,7 @@ def log_many(
     """Log n records.
 
     Args:
-        log: writes one record, whatever it holds.
+        log: writes one record of any content.
         journal: what it writes to; None where that is nowhere.
         steps: n steps.
         values: n numbers for each metric.

@@ -36,7 +36,7 @@ def name_of(what: str, value: object) -> str:
     """A project's, group's or run's name.
 
     Raises:
-        SettingsError: it is no text, is empty, or is too long.
+        SettingsError: it is not a text, is empty, or is too long.
     """
     if not isinstance(value, str) or not value.strip():
         raise SettingsError(what, f"must be a name, got {shown(value)}", f'pass {what}="..."')
@@ -60,7 +60,7 @@ def roles_of(settings: Mapping[str, str], **given: str | None) -> dict[str, str]
     """The series that the user named for a role, as `run` events say it: an argument wins over the settings.
 
     Raises:
-        SettingsError: an argument is no name of a series.
+        SettingsError: an argument is not the name of a series.
     """
     named = {role: name for role, name in given.items() if name is not None}
     return said_of({**settings, **said_of(named, place="init").to_dict()}).to_dict()
@@ -79,7 +79,7 @@ def run_id_of(value: object, resume: str) -> tuple[str, bool]:
         return uuid.uuid4().hex, False
     text = str(given).replace("-", "").lower()
     if not _RUN_ID.fullmatch(text):
-        raise SettingsError("run_id", f"{given!r} is no run id", "pass 32 hex digits, such as uuid.uuid4().hex")
+        raise SettingsError("run_id", f"{given!r} is not a run id", "pass 32 hex digits, such as uuid.uuid4().hex")
     return text, True
 
 
@@ -167,7 +167,7 @@ def capture_of(value: object) -> tuple[str, ...]:
     """What to record of the surroundings.
 
     Raises:
-        SettingsError: it names what is no capture.
+        SettingsError: it names something that is not a capture.
     """
     try:
         return captures(value)

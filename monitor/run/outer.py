@@ -36,6 +36,6 @@ def take() -> str | None:
 
 
 def withdraw(path: Path) -> None:
-    """Take an offer back, whether somebody has it or not."""
+    """Withdraw an offer, whether it was taken or not."""
     for each in (path, path.with_name(path.name + _TAKEN)):
         each.unlink(missing_ok=True)

@@ -128,7 +128,7 @@ class Tee:
             self.write(line)
 
     def restore(self) -> None:
-        """Keep no more copies; the stream is again what it was, unless somebody has replaced this one meanwhile."""
+        """Stop copying. The original stream is restored, unless it was replaced in the meantime."""
         self._lines.close()
         if getattr(sys, self._name) is self:
             setattr(sys, self._name, self._under)

@@ -95,8 +95,8 @@ class Run:
     ) -> None:
         """Log metrics; when this returns, they survive the death of the process.
 
-        Never raises, and never waits for a network or a database. What is no number is left out, counted, and named
-        once in a warning; the rest of the call is kept.
+        Never raises, and never waits for a network or a database. Values that are not numbers are dropped, counted,
+        and reported once as a warning; the rest of the call is kept.
 
         Args:
             data: metric names to numbers; nested mappings are joined by `/`.
@@ -117,7 +117,7 @@ class Run:
             pass
         try:
             self._log(data, step, epoch, time)
-        except Exception as error:  # log() must not break the loop, whatever it is given
+        except Exception as error:  # log() must never break the loop
             self._notices.count("dropped", "log()", f"{type(error).__name__}: {text(error)}")
 
     def log_many(
@@ -175,12 +175,12 @@ class Run:
 
         Args:
             step: the step it was saved at.
-            path: where it is; one that was saved at the same path before is no longer listed.
+            path: where it is; an earlier checkpoint at the same path is removed from the list.
         """
         self._event("checkpoint", {"step": step, "path": path})
 
     def checkpoint_deleted(self, path: str | os.PathLike[str]) -> None:
-        """Note that a checkpoint is gone, as when a framework keeps the best few only; it is no longer listed."""
+        """Remove a deleted checkpoint from the list, as when a framework keeps only the best few."""
         self._event("checkpoint", {"path": path, "deleted": True})
 
     def alert(self, title: str, body: str = "", severity: Literal["critical", "warning", "info"] = "warning") -> None:
@@ -214,7 +214,7 @@ class Run:
 
     @property
     def loss_known(self) -> bool:
-        """True where `init` was told the loss, or `update_loss` has been called."""
+        """True if the loss was given to `init` or to `update_loss`."""
         return self._loss_known
 
     def update_loss(self, loss: object) -> None:
@@ -270,7 +270,7 @@ class Run:
             self._finished = True
         lifetime.end(self)
         if not isinstance(status, str) or status not in _ENDED:
-            self._notices.count("status", shown(status), "is no way to end a run; finished is taken")
+            self._notices.count("status", shown(status), "is not a valid final status; using 'finished'")
             status = "finished"
         writer, joined = self._writer, bool(self._start.get("join"))
         self._journal.retire()

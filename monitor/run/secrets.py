@@ -53,7 +53,7 @@ _NAMED: Final = re.compile(
 )
 _VALUE: Final = re.compile(r"""[^\s"',;&{}\[\]]*""")
 _WORDS: Final = re.compile(r"[a-z]+(?:[ _\-./:][a-z]+)*")
-"""What nobody has for a key: plain words, such as the name of a column."""
+"""Words that are never a key, such as the name of a column."""
 _AUTHORITY: Final = re.compile(r"(?<![\w+.\-])(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*://[^\s/?#:@]*):(?P<value>[^\s/?#]+)@")
 _SCHEME: Final = re.compile(r"\b(?P<scheme>Bearer|Basic)(?P<between>\s+)(?P<value>[A-Za-z0-9._~+/\-]{8,}=*)")
 _SHAPES: Final = re.compile(
@@ -155,5 +155,5 @@ def _hidden(value: object, name: str) -> object:
 
 
 def _is_plain(value: str) -> bool:
-    """True for what is no secret whatever its name: a short number, a boolean, nothing."""
+    """True for a value that is never a secret, by any name: a short number, a boolean, nothing."""
     return bool(_PLAIN.fullmatch(value)) and sum(map(str.isdigit, value)) < _PLAIN_DIGITS

@@ -45,7 +45,7 @@ def init(
     settings: Settings | None = None,
     sink: Sink | None = None,
 ) -> Run:
-    """Start a run, or go on with one.
+    """Start a run, or continue one.
 
     Args:
         project: the project it belongs to.
@@ -59,7 +59,7 @@ def init(
             the journal, for `monitor sync`; "disabled": nothing at all.
         server: the server's address; by default `MONITOR_SERVER_URL`.
         run_id: 32 hex digits, for a run that is resumed or shared; by default a new id.
-        resume: "never": the run must be new; "allow": go on where it exists; "must": it must exist.
+        resume: "never": the run must be new; "allow": continue it if it exists; "must": it must exist.
         train: the series that is the training loss; None: as the names say, see `docs/naming.md`. So `val`.
         goal: the metric that the training is for, with `:max` or `:min` behind it where its name does not say which
             way is better, such as "val/accuracy:max"; None: as the names say.
@@ -71,7 +71,7 @@ def init(
         sink: where to send to instead, such as a `MemorySink` in a test.
 
     Returns:
-        The run. A server that is down is no error: points wait in the journal.
+        The run. A server that is down is not an error: points wait in the journal.
 
     Raises:
         SettingsError: an argument or a setting cannot be used; one line says which and what to write.
@@ -202,7 +202,7 @@ def _go_on_counting(run: Run, settings: Settings, server: str | None) -> None:
     try:
         with Api(settings=settings.model_copy(update={"server_url": server})) as api:
             steps = [info.last_step for info in api.run(run.id).series() if isinstance(info.last_step, int)]
-    except Exception:  # whatever is answered, and whatever is wrong with it, the training begins
+    except Exception:  # no answer, however wrong, keeps the training from starting
         return
     if steps and run._writer is not None:
         run._writer.journal.step = min(MAX_STEP, max(steps) + 1)

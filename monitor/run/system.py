@@ -59,7 +59,7 @@ def _gpu_handles() -> tuple[Any, list[Any]] | None:
     if not Path("/proc/driver/nvidia").exists():
         return None
     try:
-        pynvml: Any = importlib.import_module("pynvml")  # by name: nobody has to have it
+        pynvml: Any = importlib.import_module("pynvml")  # by name: the package is optional
         pynvml.nvmlInit()
         return pynvml, [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
     except Exception:  # not installed, or no driver that answers

@@ -61,7 +61,7 @@ def _leaves(
 
 
 def number(key: str, value: object, notices: Notices) -> float | DeviceCopy | None:
-    """The value as a float, as a copy on its way from a device, or None where it is no number.
+    """The value as a float, as a copy on its way from a device, or None if it is not a number.
 
     Args:
         key: the metric, for the notice.
@@ -99,7 +99,7 @@ def plain(key: str, value: object, notices: Notices) -> float | None:
 
 
 def nanoseconds(time: object, notices: Notices) -> int | None:
-    """A time in seconds as nanoseconds since the epoch; None, with a notice, where it is no time to log at."""
+    """A time in seconds as nanoseconds since the epoch; None, with a notice, if it is not a valid time."""
     seconds = plain("time", time, notices)
     if seconds is not None and 0 <= seconds < _LATEST_S:
         return int(seconds * 1e9)

@@ -39,7 +39,7 @@ class Writer:
         open_sink: makes the sink in the shipper's thread; None: points stay in the journal.
         server: the server that the run is meant for; None: the embedded store, or whoever asks.
         on_reply: called with each reply.
-        on_links: called once with the addresses of what runs beside the server.
+        on_links: called once with the addresses of the parts next to the server.
         rng: for the writer's name.
 
     Raises:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 from fastapi import FastAPI
@@ -12,20 +14,30 @@ from monitor.alerts import open_channels
 from monitor.api import create_api
 from monitor.domain import JobHealth
 from monitor.errors import SchemaMismatch, StoreError
-from monitor.ingest.engines import open_engines
+from monitor.ingest.engines import Judges, open_engines
 from monitor.jobs import Jobs
 from monitor.mlflow_store import Exporter
+from monitor.server.children import need
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.store.sql import migrate
 
+if TYPE_CHECKING:
+    from monitor.server.native import Native
 
-def create_app(settings: Settings, *, jobs_elsewhere: Callable[[], Mapping[str, JobHealth]] | None = None) -> FastAPI:
+
+def create_app(
+    settings: Settings,
+    *,
+    jobs_elsewhere: Callable[[], Mapping[str, JobHealth]] | None = None,
+    native: Callable[[Settings, Judges], Native] | None = None,
+) -> FastAPI:
     """The API with its jobs, for any ASGI server; the store is closed when the server shuts the application down.
 
     Args:
         settings: which store, which token, where alerts go and what is mirrored.
         jobs_elsewhere: where another process runs the jobs, what asks it for their health.
+        native: opens MLflow's server over the same store, to be served at the same address; None for none.
 
     Raises:
         SettingsError: an alert URL or the MLflow address cannot be used.
@@ -34,19 +46,36 @@ def create_app(settings: Settings, *, jobs_elsewhere: Callable[[], Mapping[str, 
         StoreError: the database cannot be reached.
     """
     engines = open_engines(settings)
-    if jobs_elsewhere is not None:
-        store = open_store(settings)
-        app = create_api(store, engines, settings, jobs=jobs_elsewhere)
-        app.router.lifespan_context = _lifespan(store)
-        return app
-    channels = open_channels(settings.alert_urls, private=settings.alert_private)
-    mirror = Exporter(settings.mlflow_tracking_uri) if settings.mlflow_tracking_uri else None
-    store = open_store(settings)
-    jobs = Jobs(store, settings, channels=channels, mirror=mirror)
-    app = create_api(store, engines, settings, jobs=jobs.health)
-    jobs.links = app.state.services.links
-    app.router.lifespan_context = _lifespan(store, jobs, mirror)
+    mirror = None
+    if jobs_elsewhere is None:
+        channels = open_channels(settings.alert_urls, private=settings.alert_private)
+        mirror = Exporter(settings.mlflow_tracking_uri) if settings.mlflow_tracking_uri else None
+    mlflow = native(settings, engines) if native is not None else None
+    store = mlflow.store if mlflow is not None else open_store(settings)
+    jobs = None
+    if jobs_elsewhere is None:
+        rows = None if mlflow is None else mlflow.rows
+        jobs = Jobs(store, settings, channels=channels, mirror=mirror, rows=rows)
+        jobs_elsewhere = jobs.health
+    app = create_api(store, engines, settings, jobs=jobs_elsewhere)
+    if jobs is not None:
+        jobs.links = app.state.services.links
+    if mlflow is not None:
+        app.state.beside = mlflow.beside
+    app.router.lifespan_context = _lifespan(store, jobs, mirror, mlflow)
     return app
+
+
+def open_native() -> Callable[[Settings, Judges], Native]:
+    """What `create_app` takes to serve MLflow's API at the same address; MLflow is imported for it, and not before.
+
+    Raises:
+        ModuleNotFoundError: MLflow is not installed.
+    """
+    need("mlflow")
+    from monitor.server.native import beside_ours
+
+    return beside_ours
 
 
 def open_store(settings: Settings) -> Store:
@@ -68,20 +97,21 @@ def open_store(settings: Settings) -> Store:
         try:
             migrate.upgrade(url)
         except StoreError:
-            # Newer than this code: there is no way up, and the first error says what to do.
+            # Newer than this code: it cannot be upgraded, and the first error says what to do.
             raise mismatch from None
     return Store.open(url)
 
 
 def _lifespan(
-    store: Store, jobs: Jobs | None = None, mirror: Exporter | None = None
+    store: Store, jobs: Jobs | None, mirror: Exporter | None, mlflow: Native | None
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def run(_: FastAPI) -> AsyncIterator[None]:
         if jobs is not None:
             jobs.start()
         try:
-            yield
+            async with contextlib.nullcontext() if mlflow is None else mlflow.lifespan():
+                yield
         finally:
             if jobs is not None:
                 await anyio.to_thread.run_sync(jobs.close)

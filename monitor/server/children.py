@@ -1,4 +1,4 @@
-"""Processes beside the server: started, waited for, started again when they die, and never left behind."""
+"""Processes next to the server: started, awaited, restarted when they die, and never left behind."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ class Child:
 
 
 def keep_running(children: Sequence[Child], stop: threading.Event, *, ready: Callable[[], None] = lambda: None) -> None:
-    """Start processes, wait until all answer, then keep them running until told to stop, and end them.
+    """Start processes, wait until all answer, then keep them running until stopped, and end them.
 
     Raises:
         ServerUnreachable: one of them did not start.

@@ -66,7 +66,7 @@ class Connections:
         self._untold: Counter[str] = Counter()
 
     def come(self, connection: Watched) -> bool:
-        """Take a connection in; False where there is no room for it and none that could give way."""
+        """Accept a connection; False if there is no room, and none that could be closed for it."""
         if len(self.all) >= self.most:
             waiting = next(iter(self.heads or self.kept), None)
             if waiting is None:
@@ -124,7 +124,7 @@ class Connections:
 
 
 class Watched(HttpToolsProtocol):
-    """uvicorn's protocol, with its states told to `connections`, which a subclass names."""
+    """uvicorn's protocol, with its states reported to `connections`, which a subclass names."""
 
     connections_: ClassVar[Connections]
     _loose = 0

@@ -40,13 +40,13 @@ def dashboard_spec(settings: Settings, *, host: str, port: int, server_url: str 
         health="/_stcore/health",
         env=_environment(settings, server_url),
         log=settings.dir / "logs" / "dashboard.log" if log else None,
-        # Not the current folder, whose `dashboard/` or `.streamlit/` may be somebody else's.
+        # Not the current folder, whose `dashboard/` or `.streamlit/` may be unrelated.
         folder=settings.dir,
     )
 
 
 def run_dashboard(settings: Settings, ready: Callable[[dict[str, str]], None] | None = None) -> None:
-    """Run the dashboard alone until it is told to stop; it reads from `server_url`, else from the embedded store.
+    """Run the dashboard alone until it is stopped; it reads from `server_url`, else from the embedded store.
 
     Args:
         settings: `host` and `dashboard_port` are where it listens.

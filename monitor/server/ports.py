@@ -1,4 +1,4 @@
-"""Ports: who may listen where, whether somebody already does, and which are free."""
+"""Ports: who may listen where, which are taken, and which are free."""
 
 from __future__ import annotations
 

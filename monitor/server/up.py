@@ -1,10 +1,8 @@
-"""`monitor up`: the server in this process, the dashboard and MLflow beside it, until told to stop."""
+"""`monitor up`: the server in this process, MLflow's too if asked for, and the dashboard, until stopped."""
 
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,8 +12,8 @@ from fastapi import FastAPI
 
 from monitor.api.services import Services, store_id
 from monitor.errors import SettingsError
-from monitor.server.app import create_app
-from monitor.server.children import Child, Spec, keep_running, need
+from monitor.server.app import create_app, open_native
+from monitor.server.children import Child, Spec, keep_running
 from monitor.server.dashboard import dashboard_spec
 from monitor.server.leftovers import ship_in_background
 from monitor.server.ports import bind, check_exposure, free_port, running_there, url_of
@@ -37,15 +35,15 @@ def up(
     ready: Callable[[dict[str, str]], None] | None = None,
     stop: threading.Event | None = None,
 ) -> None:
-    """Run the server, and what was asked for beside it, until SIGINT, SIGTERM or `stop`.
+    """Run the server and the requested parts until SIGINT, SIGTERM or `stop`.
 
-    The dashboard and MLflow have no login of their own; both listen on loopback, whatever the server's host is. Where
-    a healthy server of ours over the same store has the port already, `ready` gets its addresses, and that is all.
+    The dashboard has no login of its own; it listens on loopback, on any host. Where a healthy server
+    of ours over the same store has the port already, `ready` gets its addresses, and that is all.
 
     Args:
         settings: everything else.
         dashboard: start the dashboard.
-        mlflow: start an MLflow server over a SQLite database in the folder, and mirror the runs into it.
+        mlflow: serve MLflow's API and pages at the server's own address too, over the same store.
         ready: called once with the addresses by part ("api", "dashboard", "mlflow") when all of them answer.
         stop: ends the server when it is set.
 
@@ -53,7 +51,7 @@ def up(
         SettingsError: a host that others can reach without a token, a port that is taken, an alert URL that is wrong,
             more than one worker over SQLite.
         StoreError: the database cannot be reached, or has another schema.
-        ServerUnreachable: the dashboard or MLflow did not start; the message holds their last words.
+        ServerUnreachable: the dashboard did not start; the message holds its last words.
         ModuleNotFoundError: a part of the [server] extra is not installed.
     """
     check_exposure(settings)
@@ -70,16 +68,16 @@ def up(
                 ready(there)
             return
         url = url_of(settings.host, int(sock.getsockname()[1]))
-        specs = _specs(settings, url, dashboard=dashboard, mlflow=mlflow)
-        if mlflow:
-            settings = settings.model_copy(update={"mlflow_tracking_uri": specs[-1].url})
-        app = create_app(settings)
-        links = {spec.name.lower(): spec.url for spec in specs}
+        specs = _specs(settings, url, dashboard=dashboard)
+        app = create_app(settings, native=open_native() if mlflow else None)
+        links = {spec.name.lower(): spec.url for spec in specs} | ({"mlflow": url} if mlflow else {})
         _services(app).links.update(links)
         sockets = [sock]
         if settings.workers > 1:
             sockets.append(stack.enter_context(bind(LOOPBACK, 0, "port")))
-            specs += worker_specs(settings, sock, main=url_of(LOOPBACK, sockets[1].getsockname()[1]), links=links)
+            specs += worker_specs(
+                settings, sock, main=url_of(LOOPBACK, sockets[1].getsockname()[1]), links=links, mlflow=mlflow
+            )
         server = stack.enter_context(Serving(app, sockets, url, told))
         ship_in_background(settings, url)
         keep_running(
@@ -88,39 +86,13 @@ def up(
         server.raise_if_it_died()
 
 
-def _specs(settings: Settings, url: str, *, dashboard: bool, mlflow: bool) -> list[Spec]:
-    """The processes that were asked for, MLflow last; their ports are looked at before anything is started."""
-    specs = []
+def _specs(settings: Settings, url: str, *, dashboard: bool) -> list[Spec]:
+    """The processes that were asked for; their ports are looked at before anything is started."""
     settings.make_dir()
-    if dashboard:
-        port = free_port(LOOPBACK, settings.dashboard_port, "dashboard_port")
-        specs.append(dashboard_spec(settings, host=LOOPBACK, port=port, server_url=url, log=True))
-    if mlflow:
-        specs.append(_mlflow_spec(settings, free_port(LOOPBACK, settings.mlflow_port, "mlflow_port")))
-    return specs
-
-
-def _mlflow_spec(settings: Settings, port: int) -> Spec:
-    need("mlflow")
-    return Spec(
-        name="MLflow",
-        command=(
-            *(sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(port), "--workers", "1"),
-            *("--backend-store-uri", f"sqlite:///{settings.dir / 'mlflow.db'}"),
-            *("--artifacts-destination", str(settings.dir / "mlartifacts")),
-        ),
-        url=url_of(LOOPBACK, port),
-        health="/health",
-        env={
-            **os.environ,
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "DO_NOT_TRACK": "true",
-            # Its workers for generative-AI jobs are processes that a mirror of training runs has no use for.
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        },
-        log=settings.dir / "logs" / "mlflow.log",
-        folder=settings.dir,
-    )
+    if not dashboard:
+        return []
+    port = free_port(LOOPBACK, settings.dashboard_port, "dashboard_port")
+    return [dashboard_spec(settings, host=LOOPBACK, port=port, server_url=url, log=True)]
 
 
 def _services(app: FastAPI) -> Services:

@@ -21,7 +21,7 @@ import httpx
 from monitor.api.services import Services
 from monitor.domain import JobHealth
 from monitor.errors import SettingsError
-from monitor.server.app import create_app
+from monitor.server.app import create_app, open_native
 from monitor.server.children import Spec
 from monitor.server.ports import bind, free_port, url_of
 from monitor.server.serving import Serving
@@ -56,25 +56,28 @@ def bind_all(settings: Settings) -> socket.socket:
     if settings.workers == 1:
         return sock
     port = sock.getsockname()[1]
-    sock.close()  # nobody had it; a port that is shared would not tell
+    sock.close()  # it was free; a shared port would not show that
     return bind(settings.host, port, "port", shared=True)
 
 
-def worker_specs(settings: Settings, sock: socket.socket, *, main: str, links: Mapping[str, str]) -> list[Spec]:
+def worker_specs(
+    settings: Settings, sock: socket.socket, *, main: str, links: Mapping[str, str], mlflow: bool = False
+) -> list[Spec]:
     """The processes besides the server.
 
     Args:
         settings: theirs, but for the port.
         sock: the server's.
         main: the server's address on loopback.
-        links: addresses of what runs beside the server.
+        links: addresses of the parts next to the server.
+        mlflow: they serve MLflow's API as well.
     """
     own = {"port": sock.getsockname()[1], "workers": 1}
     env = {**os.environ, **_environment(settings.model_copy(update=own))}
     specs = []
     for number in range(2, settings.workers + 1):
         port = free_port(_LOOPBACK, 0, "port")
-        order = json.dumps({"port": port, "main": main, "links": dict(links)})
+        order = json.dumps({"port": port, "main": main, "links": dict(links), "mlflow": mlflow})
         specs.append(
             Spec(
                 name=f"worker {number}",
@@ -89,14 +92,15 @@ def worker_specs(settings: Settings, sock: socket.socket, *, main: str, links: M
 
 
 def main(order: str) -> None:
-    """Serve until told to stop.
+    """Serve until stopped.
 
     Args:
         order: what `worker_specs` wrote.
     """
     told_to, settings = json.loads(order), Settings()
     with until_told_to_stop() as stop, ExitStack() as stack:
-        app = create_app(settings, jobs_elsewhere=_ask(told_to["main"], settings.token))
+        jobs = _ask(told_to["main"], settings.token)
+        app = create_app(settings, jobs_elsewhere=jobs, native=open_native() if told_to["mlflow"] else None)
         services = app.state.services
         assert isinstance(services, Services)
         services.links.update(told_to["links"])

@@ -1,9 +1,9 @@
 """Takes a journal's records to a sink, in order, in batches that the receiver takes.
 
 No batch is sent unchanged for ever. One that is too large, or that breaks off on its way, is halved, and the size that
-worked is remembered. One that is refused for good, or that a receiver fails at again and again, is searched for the
+worked is remembered. One that is refused permanently, or that a receiver fails at again and again, is searched for the
 record that is the cause by halving. Such a record is set aside: a notice takes its place and its number, is stored with
-the run, and the rest goes on. What says nothing of a record never sets one aside: a receiver that is down, or that
+the run, and the rest continues. What says nothing of a record never sets one aside: a receiver that is down, or that
 refuses the notice as well, is waited for.
 """
 
@@ -54,10 +54,10 @@ class Carrier:
     """Sends one writer's records.
 
     Args:
-        reader: where they come from; nobody else moves it.
+        reader: where they come from; used by this carrier only.
         run_id: 32 hex digits.
         writer: the writer's name.
-        on_aside: told, in one line, of each record that is set aside.
+        on_aside: called with one line for each record that is set aside.
 
     Attributes:
         more: True where the journal may hold more than what was sent last.
@@ -94,7 +94,7 @@ class Carrier:
         return self._part
 
     def _within(self, part: Range | None) -> Range | None:
-        """A range, or the first of it that is no longer than what the receiver takes."""
+        """A range, cut to the length that the receiver accepts."""
         while self._most < math.inf and part is not None and not _single(part) and _length(part) > self._most:
             self._asked = max(1, min(part.count - 1, int(part.count * self._most / _length(part))))
             self.reader.go_to(self._from)
@@ -114,7 +114,7 @@ class Carrier:
 
         Raises:
             WireError: the receiver takes nothing of this journal.
-            Exception: whatever the sink raises; it is to be tried again.
+            Exception: any error of the sink; try again.
         """
         part = self._part
         try:

@@ -2,9 +2,9 @@
 
 A thread that decodes batches, judges curves and talks to a database takes the interpreter's lock for milliseconds at a
 time, and `log()` stands still meanwhile. The journal is a file that any process can read, so another one does all
-that: `deliver.main`. It is told what to ship in lines of JSON and answers in lines of JSON. One courier serves all runs
-of its process. If it dies, another one is started, and goes on where the journal says. It outlives a process that is
-killed by as long as it takes to send what that one had logged.
+that: `deliver.main`. It takes orders and answers as lines of JSON. One courier serves all runs of its process.
+If it dies, another one is started, and continues where the journal says. It outlives a killed process by as long as it
+takes to send what that one had logged.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Courier:
         return number
 
     def tell(self, message: Mapping[str, object]) -> None:
-        """Send a message, if there is a courier who hears it; one that is started later is told what matters."""
+        """Send a message to the courier, if there is one; a courier started later receives what matters."""
         with self._lock:
             self._tell(message)
 
@@ -77,7 +77,7 @@ class Courier:
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                 _pipe(process.stdin).close()
                 process.wait(timeout_s)
-            process.returncode = process.returncode or 0  # it may still be sending; nobody waits for it
+            process.returncode = process.returncode or 0  # it may still be sending; do not wait for it
 
     def forget(self) -> None:
         """In the child of a fork: this end of the pipes is the parent's alone, or it would never be seen to close."""
@@ -157,7 +157,7 @@ class CourierShipment(Shipment):
         destination: where to.
         joins: True for an extra writer, who waits for the run to appear.
         on_reply: called with each reply, in the courier's thread.
-        on_links: called once, after the first reply, with the addresses of what runs beside the server.
+        on_links: called once, after the first reply, with the addresses of the parts next to the server.
     """
 
     def __init__(
@@ -246,7 +246,7 @@ class CourierShipment(Shipment):
 
 
 class _Local(Shipper):
-    """A shipper that tells what it notes to the shipment it stands in for."""
+    """A shipper that passes its notes to the shipment that it replaces."""
 
     def __init__(
         self, outer: CourierShipment, destination: Destination, interval_s: float, heartbeat_s: float, *, joins: bool
@@ -274,7 +274,7 @@ def error_from(data: Mapping[str, str] | None) -> Exception | None:
     """The error that plain data stand for: of the same class where it is one of ours, with the same text.
 
     >>> error_from(error_to(errors.RunNotFound("abc")))
-    RunNotFound("no run 'abc'; `monitor runs ls` lists the runs there are")
+    RunNotFound("no run 'abc'; `monitor runs ls` lists them")
     """
     if data is None:
         return None

@@ -1,4 +1,4 @@
-"""What the courier's process does: ship the journals it is told to, and say how far it is.
+"""The courier's process: ship the requested journals, and report progress.
 
 It ends when the process that started it does, however that comes about, and sends what was left behind before.
 """
@@ -31,7 +31,7 @@ _LOOK_S: Final = 2.0
 _PATIENCE_S: Final = 120.0
 """Seconds without a record stored after which a courier whose parent is gone leaves the rest to `monitor sync`.
 
-As long as something is stored it goes on: a receiver may be slow, and what was left behind may be much.
+It continues as long as something is stored: a receiver may be slow, and the backlog long.
 """
 _AGAIN_S: Final = 2.0
 """Seconds between tries of what failed."""
@@ -82,7 +82,7 @@ class Delivery(Shipper):
 
 
 class Answers:
-    """The pipe to the parent; whatever else is printed in this process goes to its error output."""
+    """The pipe to the parent; everything else printed in this process goes to standard error."""
 
     def __init__(self) -> None:
         self._fd = os.dup(1)
@@ -90,7 +90,7 @@ class Answers:
         self._lock = threading.Lock()
 
     def write(self, message: Mapping[str, object]) -> None:
-        """Write a message; nobody may be there to read it any more."""
+        """Write a message; the reader may be gone."""
         data = json.dumps(message).encode() + b"\n"
         with self._lock, suppress(OSError):
             while data:

@@ -20,11 +20,11 @@ class Shipment:
         run_id: 32 hex digits.
         writer: the writer's name.
         on_reply: called with each reply, in another thread.
-        on_links: called once, after the first reply, with the addresses of what runs beside the server.
+        on_links: called once, after the first reply, with the addresses of the parts next to the server.
 
     Attributes:
-        acked: records that are stored for good.
-        refused: what the receiver refused for good, None while it does not.
+        acked: records that are permanently stored.
+        refused: what the receiver refused permanently, or None.
         trouble: the last error that is being retried, None while all goes well.
     """
 
@@ -56,12 +56,12 @@ class Shipment:
         """Send what is there now.
 
         Args:
-            draining: True while somebody waits for it: what fails is tried again soon.
+            draining: True while a caller waits for it: failures are retried soon.
         """
         raise NotImplementedError
 
     def alive(self) -> bool:
-        """True while there is somebody who ships."""
+        """True while something ships."""
         raise NotImplementedError
 
     def drain(self, target: int, timeout_s: float, *, patient: bool = True) -> bool:

@@ -1,7 +1,7 @@
 """The thread that takes what the journal holds to the sink, in order, until it is acknowledged.
 
-A server that is down costs nothing but disk: the shipper waits, longer each time, and goes on where it was. A record
-that the receiver refuses for good is set aside, see `carrier`. Where it refuses everything, that is said once, and what
+A server that is down costs nothing but disk: the shipper waits, longer each time, and continues where it was. A record
+that the receiver refuses permanently is set aside, see `carrier`. If it refuses everything, that is said once, and what
 was logged stays in the journal.
 """
 
@@ -52,7 +52,7 @@ class Shipper(Shipment):
         interval_s: seconds between batches.
         heartbeat_s: seconds between signs of life where there is nothing to send.
         on_reply: called with each reply, in the shipper's thread.
-        on_links: called once, after the first reply, with the addresses of what runs beside the server.
+        on_links: called once, after the first reply, with the addresses of the parts next to the server.
         joins: True for an extra writer, who waits for the run to appear.
         rng: spreads the retries of many clients.
     """
@@ -119,7 +119,7 @@ class Shipper(Shipment):
                 if self._ship(ack, heartbeat=monotonic() - beat >= self._heartbeat_s):
                     beat = monotonic()
                 wait = self._interval_s
-            except Exception as error:  # the thread must outlive whatever a sink or a disk comes up with
+            except Exception as error:  # the thread must survive any error of a sink or a disk
                 wait = self._failed(error)
             with self._changed:
                 self._changed.wait_for(lambda: self._awake or self._stopped, wait)
@@ -154,7 +154,7 @@ class Shipper(Shipment):
 
         self.acked = ack.position.record
         reader = JournalReader(self.folder, ack.position, run_id=self.run_id)
-        return Carrier(reader, self.run_id, self.writer, lambda text: self._say(f"{text}; the rest goes on"))
+        return Carrier(reader, self.run_id, self.writer, lambda text: self._say(f"{text}; the rest continues"))
 
     def _send(self, carrier: Carrier, ack: AckFile) -> None:
         if self._sink is None:
@@ -187,7 +187,7 @@ class Shipper(Shipment):
             return _SLOW_WAIT_S
         self._failures += 1
         known = isinstance(error, ServerUnreachable | StoreError | Unauthorized | OSError)
-        self._say(f"{error}; logging goes on, points wait in {self.folder}", None if known else error)
+        self._say(f"{error}; logging continues, points wait in {self.folder}", None if known else error)
         self.note(trouble=error)
         if isinstance(error, Unauthorized | SchemaMismatch):
             most = _SLOW_WAIT_S

@@ -33,11 +33,11 @@ class Sink(Protocol):
 
         Raises:
             OffsetGap: the batch does not start where the writer's last one ended.
-            ServerUnreachable: nobody answered, or not in time; the batch may have been stored all the same.
+            ServerUnreachable: no answer, or not in time; the batch may have been stored anyway.
             ServerFailed: the receiver failed at this batch; so does whoever raises anything unexpected.
             StoreError: the database refused for now.
             BatchTooLarge: so large a batch is not taken; a smaller one may be.
-            WireError: the batch is refused for good.
+            WireError: the batch is refused permanently.
             RunExists: the run is there, and its writer said `resume="never"`.
             RunNotFound: the run is not there, and its writer wants to join or resume it.
             Unauthorized: the token is not known.
@@ -67,7 +67,7 @@ class EmbeddedSink:
         self._clock = clock
         self._engines = open_engines(settings)
         self._store = Store.open(settings.store_url)
-        liveness.check(self._store, settings, clock(), quiet=True)  # there may be no server to tell who was killed
+        liveness.check(self._store, settings, clock(), quiet=True)  # there may be no server that reports killed runs
 
     def send(self, batch: Batch) -> Reply:
         """Store a batch; see `Sink.send`."""
@@ -132,13 +132,13 @@ class HttpSink:
         except RunNotFound:
             raise RunNotFound(batch.run_id) from None
         with understood(self._server):
-            reply = Reply.from_dict(data)  # type: ignore[arg-type]  # whatever it is, `understood` tells
-            if type(reply.acked) is not int or reply.acked < batch.end:  # somebody else's answer, or an old one
+            reply = Reply.from_dict(data)  # type: ignore[arg-type]  # `understood` checks it
+            if type(reply.acked) is not int or reply.acked < batch.end:  # another server's answer, or an old one
                 raise ServerUnreachable(self._server, f"it acknowledges {reply.acked!r:.40} records of {batch.end}")
         return reply
 
     def links(self) -> Mapping[str, str]:
-        """Addresses of what runs beside the server, such as "dashboard"; empty where it does not say."""
+        """Addresses of the parts next to the server, such as "dashboard"; empty if it does not say."""
         try:
             data = request(self._client, "GET", "/api/v1/info")
         except MonitorError:

@@ -38,7 +38,7 @@ class Leftover:
         run_id: the run's id.
         run_name: its name, "" where the journal does not say.
         writer: the writer's name.
-        live: True while somebody holds it: its process, or one that sends it.
+        live: True while a process holds it: its own, or one that sends it.
         writing: True while its process runs, as far as can be seen from here.
         records: records that are not acknowledged.
         points: points in them.
@@ -49,7 +49,7 @@ class Leftover:
         embedded: True where the run has gone to the embedded store so far.
         offline: True where its process was never to send it.
         problem: why the last try to send it failed, None where there was none.
-        refused: True where that was for good.
+        refused: True if that is permanent.
         aside: records that were refused and left out so far.
         why_aside: why the last of them was.
         odd: what is wrong with its files, in one line; None where nothing is.
@@ -104,7 +104,7 @@ def unsent(journal_dir: Path) -> tuple[Leftover, ...]:
     """The journals in a folder that hold records which are not acknowledged, or belong to a living writer.
 
     Args:
-        journal_dir: `settings.journal_dir`. One journal that cannot be read keeps no other from being told.
+        journal_dir: `settings.journal_dir`. A journal that cannot be read does not hide the others.
     """
     found = (_look_or_say(folder) for folder in _folders(journal_dir))
     return tuple(
@@ -121,11 +121,11 @@ def sync(
         journal_dir: `settings.journal_dir`.
         open_sink: makes the sink for a journal, only where it has something to send and its destination is another one
             than that of the journal before it; None: that journal is not to be sent from here.
-        progress: told how far each journal is.
+        progress: called with the progress of each journal.
 
     Returns:
         What was sent and what was left. Nothing is raised for a journal that is refused, or whose destination cannot
-        be reached; the others go on.
+        be reached; the others continue.
     """
     return _ship_all(_folders(journal_dir), open_sink, progress, None)
 
@@ -172,7 +172,7 @@ def ship_run(
         run_folder: the run's folder under `settings.journal_dir`.
         open_sink: makes the sink.
         until: `time.monotonic()` after which no further journal is begun.
-        progress: told how far each journal is.
+        progress: called with the progress of each journal.
     """
     return _ship_all(_writers(run_folder), lambda _: open_sink(), progress, until)
 
@@ -241,7 +241,7 @@ def _ship_claimed(item: Leftover, held: Claim, sinks: _Sinks, progress: Progress
             left = (replace(item, problem=f"{item.odd}; move it to a folder of its run"),)
             return SyncReport(sent=sent, left=left, lost=lost)
         remove(item.folder)
-    except Exception as error:  # whatever is wrong with one journal, the others go on
+    except Exception as error:  # an error in one journal must not stop the others
         held.say_why(_words(error))
         for_good = isinstance(error, WireError | RunExists | RunNotFound)
         return SyncReport(left=(replace(_told(item), problem=_words(error), refused=for_good),))
@@ -303,7 +303,7 @@ def _writers(run_folder: Path) -> list[Path]:
     except FileNotFoundError:  # all of it was sent meanwhile
         pass
     except OSError:
-        return [run_folder]  # it cannot be read, which is told where it is tried
+        return [run_folder]  # it cannot be read, which is reported where it is tried
     return sorted(found, key=_age)
 
 
@@ -318,7 +318,7 @@ def _look_or_say(folder: Path, *, live: bool | None = None) -> Leftover | None:
     """What a folder holds; one that cannot be read says so instead."""
     try:
         return _look(folder, live=live)
-    except Exception as error:  # whatever is wrong with one journal, the others go on
+    except Exception as error:  # an error in one journal must not stop the others
         return _unreadable(folder, error)
 
 

@@ -1,6 +1,6 @@
 """Copy a whole database into another, of either kind: resumable, and verified by counts and checksums.
 
-Runs are copied one after the other, each in one transaction, so that a copy that was broken off goes on where it was:
+Runs are copied one after the other, each in one transaction, so that an interrupted copy resumes where it stopped:
 a run that is there in the same version is verified and left alone, one that has moved on since is copied again. Both
 databases may be in use meanwhile; what is written to the source after a run was copied is found by copying again.
 """

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -29,6 +29,9 @@ class Database:
 
     It may be used from any thread, and again in a forked child, which gets connections of its own.
     """
+
+    transaction: ClassVar[type[Transaction]] = Transaction
+    """What `write` makes."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -74,7 +77,7 @@ class Database:
         with translated(self._engine.url), self._one_writer() as patience_s, connect(self._linking) as connection:
             self._hurry(connection, patience_s)
             with connection.begin(), linked(connection) as link:
-                transaction = Transaction(link, run_id, now_ms, ahead)
+                transaction = self.transaction(link, run_id, now_ms, ahead)
                 yield transaction
                 transaction.flush()
             self._is_kept(connection)
@@ -107,7 +110,7 @@ class Database:
             connection.info[PATIENCE] = max(1, int(1000 * patience_s))
 
     def _is_kept(self, connection: Connection) -> None:
-        """Refuse to acknowledge what was committed to a file that is no longer there."""
+        """Refuse to acknowledge what was committed to a file that is gone."""
         if self._sqlite:
             check_written(connection)
 
@@ -158,7 +161,7 @@ class Database:
 
 @contextlib.contextmanager
 def _ended(connection: Connection) -> Iterator[None]:
-    """A transaction that changes nothing, and so ends with a commit whatever is raised within it.
+    """A transaction that changes nothing, and so commits even if an error is raised in it.
 
     After a rollback psycopg gives up the statements that the connection has prepared, `Link`'s among them.
     """

@@ -152,7 +152,7 @@ class Reads(Database):
             x: the axis, and so on as in `curve`.
 
         Raises:
-            RunNotFound: there is no such run, or it was deleted.
+            RunNotFound: the run does not exist, or was deleted.
             SeriesNotFound: a run has no such series.
             WireError: an argument cannot be used; `field` names it.
         """

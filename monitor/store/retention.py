@@ -1,7 +1,8 @@
 """How long runs are kept: the policy of a store, project by project, and one round of carrying it out.
 
-A round deletes the runs that ended too long ago, thins the curves of those that ended long enough ago, where a project
-asked for that, and removes for good what was deleted long enough ago. What a round was broken off in, the next does.
+A round deletes the runs that ended too long ago, downsamples the curves of those that ended long enough ago, if a
+project asks for it, and permanently removes what was deleted long enough ago. The next round finishes what an
+interrupted one left.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Policy:
 
     Attributes:
         keep_days: by project, days after its end at which a run is deleted; projects without an entry keep all.
-        thin_days: by project, days after its end at which a run's curves are thinned; without an entry never.
+        thin_days: by project, days after its end at which a run's curves are downsampled; without an entry never.
         thin_points: about how many points of a series are kept then, >= 500.
         purge_days: days that a deleted run can be restored.
     """
@@ -49,7 +50,7 @@ class Policy:
         return self.keep_days.get(project, self.keep_days.get(EVERY_OTHER))
 
     def thinned_after(self, project: str) -> float | None:
-        """Days after its end at which a run of a project is thinned, None for never."""
+        """Days after its end at which a run of a project is downsampled, None for never."""
         return self.thin_days.get(project, self.thin_days.get(EVERY_OTHER))
 
 
@@ -59,8 +60,8 @@ class Kept:
 
     Attributes:
         deleted: runs that can be restored until they are purged.
-        thinned: (run, points kept, points left out); of a dry run both are 0.
-        purged: runs that are gone for good.
+        thinned: (run, points kept, points dropped); in a dry run both are 0.
+        purged: runs that are permanently removed.
     """
 
     deleted: tuple[str, ...] = ()
@@ -81,9 +82,9 @@ def keep(
 
     Args:
         now_ms: milliseconds since the epoch.
-        project: delete and thin runs of this project alone; None for all.
+        project: delete and downsample only runs of this project; None for all.
         dry_run: look, and change nothing.
-        thinned: called after each thinned run with (run, points kept, points left out).
+        thinned: called after each downsampled run with (run, points kept, points dropped).
 
     Raises:
         StoreError: the database refused; what was done before that stays done.

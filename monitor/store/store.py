@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
+from typing import Self
 
 from sqlalchemy import select
 
@@ -26,7 +27,7 @@ class Store(Reads):
     """Runs and their points in SQLite or PostgreSQL; made by `Store.open`."""
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True) -> Store:
+    def open(cls, url: str, *, create: bool = True) -> Self:
         """Open a database.
 
         Args:
@@ -147,7 +148,7 @@ class Store(Reads):
     ) -> tuple[tuple[RunInfo, str | None], ...]:
         """Runs that a mirror has not seen in their present version, with their id there (None: not yet there).
 
-        Those that go on come first.
+        Unfinished ones come first.
 
         Args:
             without: ids of runs to leave out.
@@ -237,7 +238,7 @@ class Store(Reads):
             return expired.purgeable(connection, before_ms, limit)
 
     def thinnable(self, *, before_ms: int, points: int, project: str | None = None) -> tuple[str, ...]:
-        """The runs that `thin` would look at, the oldest first."""
+        """The runs that `thin` would downsample, oldest first."""
         with self._read() as connection:
             return expired.thinnable(connection, project, before_ms, points)
 
@@ -255,7 +256,7 @@ class Store(Reads):
         return found
 
     def purge(self, *, before_ms: int, limit: int = 1000) -> tuple[str, ...]:
-        """Remove for good what was deleted before a time; one transaction a run. The ids of those removed."""
+        """Permanently remove what was deleted before a time, one transaction per run. Returns the ids removed."""
         found = self.purgeable(before_ms=before_ms, limit=limit)
         return tuple(run_id for run_id in found if self._purge(run_id, before_ms))
 
@@ -266,7 +267,7 @@ class Store(Reads):
     def thin(
         self, *, before_ms: int, points: int, now_ms: int, project: str | None = None
     ) -> Iterator[tuple[str, int, int]]:
-        """Thin the curves of runs that ended before a time, one transaction a run; see `thin.py` for what is kept.
+        """Downsample curves of runs that ended before a time, one transaction per run; see `points/downsampling.py`.
 
         Args:
             before_ms: milliseconds since the epoch.
@@ -290,7 +291,7 @@ class Store(Reads):
                 yield run_id, kept, left_out
 
     def compactable(self, limit: int = 100) -> tuple[str, ...]:
-        """Runs that have ended and whose chunks were not merged for good yet."""
+        """Runs that have ended and whose chunks are not finally merged yet."""
         ended = RUNS.c.status.not_in(work.LIVE)
         query = select(RUNS.c.run_id).where(ended, RUNS.c.compacted.is_(False)).limit(limit)
         with self._read() as connection:

@@ -132,7 +132,7 @@ class Writer:
 
     Attributes:
         attempt: the one its points belong to.
-        joined: it is an extra writer of somebody else's attempt.
+        joined: it is an extra writer of another writer's attempt.
         acked: how many of its records are stored.
     """
 
@@ -174,7 +174,7 @@ class Transaction:
                 self._asked.state = link.ask(_STATE, self._place)
         self._row = locked.first()
         if self._row is None:
-            self._asked = _Asked()  # nothing was locked: somebody else may create the run now
+            self._asked = _Asked()  # nothing was locked: another process may create the run now
 
     @property
     def exists(self) -> bool:

@@ -69,7 +69,7 @@ def time(data: Mapping[str, object], place: str) -> int:
     """A time in milliseconds, of any clock: what lies outside of the bounds is mended where it is stored.
 
     Raises:
-        WireError: it is no whole number of 64 bits.
+        WireError: it is not an integer of 64 bits.
     """
     return integer(data, "time_ms", *_INT64, place)
 

@@ -57,6 +57,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "gc": ("--downsample", "0"),
     "sync": (),
     "doctor": (),
+    "mlflow unpack": (),
     "db upgrade": (),
     "db check": (),
     "db copy": ("sqlite:///{home}/monitor.db", "sqlite:///{out}.db"),

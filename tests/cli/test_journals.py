@@ -61,7 +61,7 @@ def log(name: str, points: int = 10, **options) -> None:
 
 def test_where_nothing_was_logged_the_doctor_makes_nothing(tmp_path):
     out = call("doctor", str(tmp_path / "typo"))
-    assert "not made yet; the first run makes it" in out
+    assert "not created yet; the first run creates it" in out
     assert "nothing is unsent" in out
     assert f"nothing is left to send in {tmp_path / 'typo' / 'journal'}" in call("sync", str(tmp_path / "typo"))
     assert not (tmp_path / "typo").exists()
@@ -69,7 +69,7 @@ def test_where_nothing_was_logged_the_doctor_makes_nothing(tmp_path):
 
 def test_a_folder_that_is_a_file_is_refused_in_a_line(tmp_path):
     (tmp_path / "file").write_text("x")
-    assert "is no folder that can be made" in call("doctor", str(tmp_path / "file"), status=1)
+    assert "is not a folder and cannot be created" in call("doctor", str(tmp_path / "file"), status=1)
     with pytest.raises(SettingsError, match="MONITOR_DIR"):
         monitor.Api(settings=load(dir=tmp_path / "file")).runs()
 
@@ -104,7 +104,7 @@ def test_each_place_that_something_is_for_is_asked():
 @pytest.mark.parametrize("address", ["localhost:8470", "http://127.0.0.1:99999", "ftp://x", "http://h:port"])
 def test_an_address_that_is_none_is_refused_and_no_journal_blamed(address):
     log("r", mode="offline")
-    with pytest.raises(SettingsError, match="is no address"):
+    with pytest.raises(SettingsError, match="is not an address"):
         call("sync", "--server", address)
     assert "it was logged offline" in call("doctor")
 
@@ -130,7 +130,7 @@ def test_a_dead_process_is_not_said_to_run_while_another_one_sends_what_it_left(
         assert sender.stdout.readline() == b"held\n"
         out = call("doctor")
         sender.stdin.close()
-    assert "its process has ended, and another one is sending what it left" in out
+    assert "its process has ended, and another one is sending the rest" in out
     assert "runs and" not in out
     with monitor.init("vision", name="alive", mode="offline") as run:
         run.log({"loss": 1.0})
@@ -146,7 +146,7 @@ def test_a_killed_run_at_its_quota_is_told(monkeypatch):
         f"os.kill(os.getpid(), {int(signal.SIGKILL)})"
     )
     assert subprocess.run([sys.executable, "-c", script], env=os.environ, check=False).returncode == -signal.SIGKILL
-    assert "it is at its quota of 1 MiB, from which on points are left out" in call("doctor")
+    assert "it is near its quota of 1 MiB, so points are dropped" in call("doctor")
     (left,) = json.loads(call("sync", "--json"))["sent"]
     info = json.loads(call("runs", "show", "killed", "--json"))
     assert info["series"][0]["count"] == left["points"]

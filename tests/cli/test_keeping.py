@@ -49,7 +49,7 @@ def test_deleted_runs_are_listed_and_come_back_by_a_prefix_of_their_id_or_by_nam
     assert "7.0 days" in shown
     assert call("runs", "restore", run.id[:8])["restored"] == [run.id]
     assert call("runs", "restore", "other")["restored"] == [other.id]
-    assert "No run is deleted" in CliRunner().invoke(app, ["runs", "deleted"]).stdout
+    assert "No deleted run can be restored" in CliRunner().invoke(app, ["runs", "deleted"]).stdout
 
 
 def test_what_was_not_deleted_is_not_restored(run):
@@ -90,7 +90,7 @@ def test_gc_thins_old_runs_when_asked_to(tmp_path, monkeypatch):
     assert (done["run_id"], done["of"]) == (run.id, 2000)
     assert done["kept"] < 700
     said = CliRunner().invoke(app, ["runs", "show", "long"]).output
-    assert f"thinned: {done['kept']:,} of 2,000 points kept" in said
+    assert f"downsampled: {done['kept']:,} of 2,000 points kept" in said
 
 
 def test_export_writes_every_point(run, tmp_path):

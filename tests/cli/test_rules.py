@@ -175,7 +175,7 @@ def test_backtest_of_files_reports_rules_and_stops_beside_patience(curves, folde
     assert (side["stops"]["stopped"], side["stops"]["missed"], side["stops"]["regret_mean"]) == (10, 0, 0.0)
     assert data["patience_10"]["stopped"] == 10
     assert data["patience_10"]["saved_steps"] == 10 * (1990 - 900)
-    assert data["notes"] == ["labels that are no rule and no verdict: lovely"]
+    assert data["notes"] == ["labels that are not a rule or a verdict: lovely"]
 
 
 def test_the_answer_is_the_same_on_several_processes(curves):
@@ -269,7 +269,7 @@ def test_a_label_in_a_file_takes_the_place_of_the_tag(stored, folder):
         (["--files"], "needs paths"),
         (["--files", "x.csv"], "no such file"),
         (["--files", "empty"], "holds no file of losses"),
-        (["--files", "losses.csv", "--project", "p"], "leave --project"),
+        (["--files", "losses.csv", "--project", "p"], "do not give --project"),
         (["a", "--query", "b"], "not both"),
         (["--project", "nobody"], "no run matches"),
         (["--rules", "losses.csv"], "losses.csv"),

@@ -116,7 +116,7 @@ def test_an_event_that_cannot_be_used_is_set_aside_and_the_rest_of_the_batch_is_
         ("tags", {"": "x"}, "dropped: tags: a tag without a name"),
         ("loss", {"loss": 5}, "dropped: loss: 5 is no mapping"),
         ("weights", {"step": 3, "weights": {"kl": "half"}}, "dropped: weights.kl: 'half'"),
-        ("dance", {"step": 3}, "dropped: event: 'dance' is no kind of event"),
+        ("dance", {"step": 3}, "dropped: event: 'dance' is not a kind of event"),
     ],
 )
 def test_what_is_wrong_in_a_record_is_named_and_the_run_goes_on(

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from monitor import losses
@@ -85,6 +85,7 @@ CUTS = st.lists(st.integers(0, 4000), max_size=25)
 
 @settings(max_examples=60, deadline=None)
 @given(STREAMS, CUTS, st.booleans())
+@example(composite(129, 4, 26, weighted=True, resumed=False), [404], False)
 def test_parts_and_weights_in_any_batching_and_through_any_restart_give_the_same_answer(
     points: EnginePoints, cuts: list[int], packed: bool
 ) -> None:

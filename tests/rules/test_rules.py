@@ -10,6 +10,8 @@ import pytest
 
 from monitor.domain import Diagnosis
 from monitor.rules import RULE_NAMES, RulesConfig, diagnose
+from monitor.rules.describe.features import View
+from monitor.rules.sketch.curve import Curve
 
 Series = list[tuple[float, float]]
 
@@ -105,9 +107,9 @@ SINKS = LEARNS - 0.002 * np.maximum(0, E - 60)
 
 FIRING = {
     "nan": Trace(train=series(BROKEN), fired=100, onset=100),
-    "divergence": Trace(train=series(LATE_CLIMB), fired=247, onset=215),
+    "divergence": Trace(train=series(LATE_CLIMB), fired=233, onset=215),
     "spike": Trace(train=series(SPIKED), fired=207, onset=200),
-    "oscillation": Trace(train=series(SAWTOOTH * (1 + 9 * np.exp(-np.arange(480) / 20)) + 1e-6), fired=139, onset=67),
+    "oscillation": Trace(train=series(SAWTOOTH * (1 + 9 * np.exp(-np.arange(480) / 20)) + 1e-6), fired=147, onset=71),
     "convergence": Trace(train=series(falling(200, rate=20)), val=series(falling(40, 0.35, 20), 5), fired=50),
     "stagnation": Trace(train=series(FLAT), val=series(2.3 + 0.001 * noise(20, 1), 10), fired=110, onset=0),
     "underfitting": Trace(train=HIGH, val=HIGH_VAL, fired=65, onset=45),
@@ -299,30 +301,30 @@ def test_a_growing_gap_over_a_flat_validation_loss_is_not_overfitting() -> None:
     assert found.recommendation.first_stop_step is None
 
 
-FEW = series(np.array([1.6, 1.2, 0.9, 0.7, 0.55, 0.45, 0.38, 0.33, 0.29, 0.26, 0.24, 0.22]))
-TURNS = series(np.array([1.7, 1.4, 1.2, 1.1, 1.05, 1.03, 1.07, 1.06, 1.09, 1.1, 1.2, 1.3]))
+FEW = series(np.array([1.6, 1.2, 0.9, 0.7, 0.55, 0.45, 0.38, 0.33, 0.29, 0.26, 0.24, 0.22, 0.2]))
+TURNS = series(np.array([1.7, 1.4, 1.2, 1.1, 1.05, 1.03, 1.08, 1.05, 1.1, 1.07, 1.12, 1.3, 1.4]))
 
 
 def test_a_stop_is_advised_while_overfitting_is_only_likely_and_nothing_is_accused() -> None:
-    found = diagnose(FEW[:11], TURNS[:11], unit="epoch")
+    found = diagnose(FEW[:12], TURNS[:12], unit="epoch")
     assert "overfitting" not in {finding.rule for finding in found.findings}
-    assert found.recommendation.first_stop_step == found.recommendation.stop_step == 10
+    assert found.recommendation.first_stop_step == found.recommendation.stop_step == 11
     assert found.recommendation.best_step == 5 and "likely since epoch 5" in found.recommendation.reason
     assert found.verdict == "overfitting" and found.headline.startswith("Overfitting is likely: the validation loss is")
     certain = diagnose(FEW, TURNS, unit="epoch")
-    assert certain.verdict == "overfitting" and certain.recommendation.stop_step == 10
+    assert certain.verdict == "overfitting" and certain.recommendation.stop_step == 11
 
 
 def test_a_likely_finding_advises_nothing_where_the_project_asked_for_patience() -> None:
     config = RulesConfig.from_mapping({"overfitting": {"patience": 3, "unit": "evals"}})
-    assert diagnose(FEW[:11], TURNS[:11], unit="epoch", config=config).recommendation.first_stop_step is None
+    assert diagnose(FEW[:12], TURNS[:12], unit="epoch", config=config).recommendation.first_stop_step is None
 
 
 def test_a_stop_on_likely_overfitting_is_withdrawn_when_validation_comes_down_again() -> None:
-    train = [*FEW, *series(0.2 - 0.01 * np.arange(8), start=12)]
-    val = [*TURNS[:11], *series(np.linspace(1.05, 0.6, 9), start=11)]
+    train = [*FEW, *series(0.2 - 0.01 * np.arange(8), start=13)]
+    val = [*TURNS[:12], *series(np.linspace(1.05, 0.6, 9), start=12)]
     found = diagnose(train, val, unit="epoch")
-    assert found.recommendation.first_stop_step == 10 and found.recommendation.action == "continue"
+    assert found.recommendation.first_stop_step == 11 and found.recommendation.action == "continue"
     assert "overfitting" not in {finding.rule for finding in found.findings}
 
 
@@ -399,3 +401,21 @@ def test_a_resumed_run_is_judged_as_one_curve() -> None:
     found = diagnose(np.c_[step, values], np.c_[step, values][::10])
     assert {finding.rule for finding in found.findings} <= {"convergence", "improving"}
     assert found.counts.late > 0
+
+
+def test_a_resolved_finding_keeps_the_numbers_of_when_it_fired() -> None:
+    spike = next(finding for finding in FIRING["spike"].diagnose().findings if finding.rule == "spike")
+    assert spike.state == "resolved" and spike.evidence["top"] == 9.0 and "lasted" in spike.evidence
+    assert spike.explanation.startswith("The training loss jumped from") and "Over by step" in spike.explanation
+
+
+def test_a_share_does_not_mind_the_scale_and_is_small_where_the_level_is_next_to_nothing() -> None:
+    def share(scale: float, low: float, high: float) -> float:
+        curve = Curve(40, 16)
+        for i in range(20):
+            curve.push(scale * 4 * np.exp(-i / 2.0), float(i))
+        return View(curve).share(scale * low, scale * high)
+
+    assert share(1, 1.0, 1.5) == pytest.approx(share(1e6, 1.0, 1.5), rel=1e-6)
+    assert share(1, 1.0, 1.5) > 0.2 > share(1, 1e-3, 2e-3)
+    assert share(1, 1.0, 1.0) == 0.0

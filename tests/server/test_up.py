@@ -161,12 +161,13 @@ def test_a_verdict_reaches_a_webhook_and_mlflow_and_no_process_is_left_after_a_k
     start_up: Start, webhook: Webhook
 ) -> None:
     up_ = start_up(
-        *("--no-dashboard", "--port", "0", "--mlflow", "--mlflow-port", "0"),
+        *("--dashboard-port", "0", "--port", "0", "--mlflow"),
         MONITOR_ALERT_URLS=json.dumps([webhook.url]),
         MONITOR_ALERT_INTERVAL_S="0.1",
-        MONITOR_MLFLOW_INTERVAL_S="0.2",
     )
-    assert httpx.get(f"{up_.urls['api']}/api/v1/info").json()["links"] == {"mlflow": up_.urls["mlflow"]}
+    assert up_.urls["mlflow"] == up_.urls["api"]
+    links = httpx.get(f"{up_.urls['api']}/api/v1/info").json()["links"]
+    assert links == {name: up_.urls[name] for name in ("dashboard", "mlflow")}
 
     run_id = uuid.uuid4().hex
     post(up_.urls["api"], a_batch(run_id, [3.0, 2.0, float("nan"), float("nan"), float("nan")], first=0, name="sick"))

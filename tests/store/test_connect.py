@@ -67,6 +67,12 @@ def test_a_url_that_cannot_be_used_says_why_and_keeps_the_password(url: str, pro
     assert "secret" not in str(caught.value)
 
 
+def test_two_slashes_before_a_path_are_one(tmp_path: Path) -> None:
+    with Store.open(f"sqlite:////{tmp_path}/double.db") as store:
+        assert store.runs().total == 0
+    assert (tmp_path / "double.db").exists()
+
+
 @pytest.mark.parametrize("url", ["postgresql://h/d", "postgres://h/d", "postgresql+psycopg2://h/d"])
 def test_postgresql_means_psycopg_3(url: str) -> None:
     assert parse_url(url).drivername == "postgresql+psycopg"

@@ -1,7 +1,7 @@
 """What follows a damaged record: where the next whole one begins, and how many lie before it.
 
 A record that does not match its checksum is the last one, torn by a crash, or one that a disk or a memory has damaged.
-Records behind it tell the two apart.
+The records after it distinguish the two.
 """
 
 from __future__ import annotations

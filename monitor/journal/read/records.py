@@ -2,7 +2,7 @@
 
 The same reader serves the shipper, which follows a journal that is still being written, and recovery, which cuts what
 is torn. Every record is checked against its checksum. What is damaged is skipped where something whole follows, keeps
-its number, and is told as a warning of the run.
+its number, and is reported as a warning of the run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class JournalReader:
         recover: True for the journal of a dead process: pending records are lost. False for a journal that is being
             written: reading stops before a pending record, and before one that is not stored in full; one that is as it
             was the next time, and that others follow, is damaged.
-        run_id: the run that the journal is of; segments of other runs are not read. None: whatever is there.
+        run_id: the run that the journal is of; segments of other runs are not read. None reads all.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class JournalReader:
                 return None
 
     def _take(self, segment: OpenSegment, max_records: int, max_points: int) -> Range | None:
-        """The next of a segment, or what is lost of it; None where there is no more, and why tells."""
+        """The next record of a segment, or what is lost of it; None if there are no more, and `why` says why not."""
         part = self._at(segment.take(self.position, max_records, max_points, recover=self._recover))
         if part.count or segment.why in ("pending", "end"):
             return part if part.count else None

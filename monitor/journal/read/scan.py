@@ -95,7 +95,7 @@ class OpenSegment:
         Args:
             path: the segment.
             number: its number, where its header does not say.
-            first: number of its first record, where it has been begun whatever its header says.
+            first: number of its first record, if it has been begun, regardless of its header.
         """
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -329,7 +329,7 @@ def _shape(content: Mapping[str, object]) -> Shape | None:
 
 
 def missing(first: int, count: int, after: Position, why: str, time_ns: int) -> Range:
-    """A range of records that cannot be read any more: they keep their numbers, and the run is told."""
+    """A range of unreadable records: they keep their numbers, and are reported on the run."""
     events = (lost(first, count, why, time_ns),) if count else ()
     return Range(first=first, count=count, keys=(), points=Columns.empty(), events=events, after=after, lost=count)
 

@@ -42,7 +42,7 @@ class Journal:
     Args:
         folder: the writer's folder; made if it is missing.
         run_id: 32 hex digits.
-        quota: bytes on disk, at most; from nine tenths on, points are thinned.
+        quota: most bytes on disk; from nine tenths on, points are downsampled.
         first_bytes: length of the first segment; each further one doubles up to 4 MiB.
 
     Attributes:
@@ -94,7 +94,7 @@ class Journal:
             step: the step, or None for an automatic one: a new step begins when a metric comes again.
 
         Raises:
-            Exception: whatever `struct` or the mapping say to values that do not fit; nothing was written.
+            Exception: any error of `struct` or the mapping for values that do not fit; nothing was written.
         """
         append = self._fast.get(tuple(data))
         if append is None or not append(data, step):
@@ -124,7 +124,7 @@ class Journal:
             at_ns: nanoseconds since the epoch; None: now.
             pending: True where the values are not known yet.
             aside: True for what moves no step: the loop's own record whose automatic step is taken already, or what is
-                logged beside it, at the step it is at.
+                logged with it, at its step.
 
         Returns:
             What `resolve` takes, for a pending record that was written.
@@ -209,7 +209,7 @@ class Journal:
         full or not.
 
         Args:
-            flush: False where nobody asked for the disk, only for the files to be closed.
+            flush: False to only close the files, without syncing them to disk.
             all_of_it: True to write that page as well.
 
         Raises:
@@ -225,7 +225,7 @@ class Journal:
             segment.sync()
         else:
             segment.sync_up_to(end)
-        segment.populate(segment.end)  # a page that was synced is write-protected until somebody faults it in
+        segment.populate(segment.end)  # a synced page is write-protected until it is faulted in
         self._synced = (segment, last)
 
     def retire(self) -> None:
@@ -335,7 +335,7 @@ class Journal:
                 self._layouts[keys, epoch] = layout
 
     def _known(self, layout: Layout, epoch: bool) -> Layout:
-        """Let the fast way take this layout, unless points are being thinned or a record is held back."""
+        """Use the fast path for this layout, unless points are being downsampled or a record is held back."""
         if not epoch and layout.keys and self._keep_every == 1 and not self._held and not self._retired:
             if layout.keys not in self._fast:
                 self._fast[layout.keys] = appender(self, layout)
@@ -367,7 +367,7 @@ class Journal:
         return None
 
     def _roll(self, need: int) -> bool:
-        """Go on in the next segment; False where there is no room for one."""
+        """Continue in the next segment; False if there is no room for one."""
         found = None if self.closed else self._supply.next(need)
         if found is None:
             return False

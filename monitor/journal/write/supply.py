@@ -1,7 +1,7 @@
 """Where a journal gets its segments from: each ready before it is needed, within the quota, synced when it is full.
 
 Making a segment takes milliseconds: blocks are allocated, pages are found. The keeper's thread does that ahead of time,
-so that a loop that fills a segment goes on in the next one at once.
+so that a loop that fills a segment continues in the next one at once.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ of a loss does not matter and its floor does. A hundredth of what the loss has c
 that are next to nothing beside the whole are next to nothing. A loss that goes below zero, and whose floor is not
 known, is measured from as far below its lowest as it is wide or large: some power is lost, no truth.
 
-Two yardsticks go with every judgement of size. Is it sure: against the noise of the buckets (`error`), and against what
-has come back before (`seen_before`). Is it material: as a share of the level (`rise`), and of the way that the loss has
-come (`reach`).
+Two yardsticks go with every judgement of size. Is it sure: against the noise of the buckets (`error`), and against
+what has come back before (`seen_before`). Is it material (`share`): the mean of its share of the level and its share of
+the way that the loss has come, so that neither an accident of the first value nor a level next to nothing decides.
 
 Source:
     Noise from second differences: Gasser, Sroka, Jennen-Steinmetz, "Residual variance and residual pattern in nonlinear
@@ -40,6 +40,8 @@ WANDERS: Final = 16
 """Buckets from which noise that differences miss can be told from the curve itself."""
 LEARNED: Final = 0.5
 """A fall, as a logarithm, that is no wandering."""
+_LONGER: Final = 8
+"""Times as long as a hump that came back a rise must last that is no such hump."""
 _OPEN: Final = ("xs", "level", "now", "height")
 """What a view reads of the open bucket too."""
 
@@ -105,6 +107,27 @@ class View:
             return 0.0
         at = self.centres.index(self.lowest)
         return sorted(self.centres[: at + 1])[int(WAY * at)] - self.lowest
+
+    def share(self, low: float, high: float) -> float:
+        """How much a move between two losses matters: the geometric mean of its shares of the level and of the way.
+
+        Either is one at most: a move by a factor of e or more, or by the whole way: all that the loss has come down
+        by, or has yet to go where that is more. 0 for a move that is none.
+        """
+        gap, height = high - low, max(low - self.base, 1e-300)
+        if gap <= 0:
+            return 0.0
+        return math.sqrt(min(math.log1p(gap / height), 1.0) * min(gap / max(self.range, height), 1.0))
+
+    def move(self, height: float, share: float) -> float:
+        """The rise from a height, as a logarithm, that matters by so much: the inverse of `share`."""
+        least, way = 0.0, max(self.range, height)
+        most = math.log1p(way / height) + 1.0
+        for _ in range(24):
+            half = (least + most) / 2
+            enough = min(half, 1.0) * min(height * math.expm1(half) / way, 1.0) >= share**2
+            least, most = (least, half) if enough else (half, most)
+        return most
 
     @lazy
     def zero(self) -> float:
@@ -218,20 +241,28 @@ class View:
         """The smoothed level at a step, on the scale of `y`."""
         return self.smooth[min(bisect_right(self.step, step), self.closed - 1)]
 
+    def reached(self, step: float) -> float:
+        """The level at a step, or the smoothed one where that is lower: where the series had come down to by then."""
+        at = min(bisect_right(self.step, step), self.closed - 1)
+        return min(self.smooth[at], self.y[at])
+
     def seen_before(self, rise: float, share: float = 0.75) -> bool:
-        """Whether a hump of this share of a rise from the low has come back before, at such levels: it says little."""
-        low, up, enough = math.inf, False, share * rise
-        for value in self.smooth:
-            if not up:
+        """Whether a hump of this share of a rise from the low has come back before, at such levels: it says little.
+
+        Unless the rise has lasted several times as long.
+        """
+        low, begin, enough, lasts = math.inf, -1, share * rise, (self.closed - self.low_at) / _LONGER
+        for i, value in enumerate(self.smooth):
+            if begin < 0:
                 low = min(low, value)
-                up = value >= low + enough
+                begin = i if value >= low + enough else -1
             elif value <= low + 0.3 * enough:
-                if low <= self.low + rise:
+                if low <= self.low + rise and i - begin >= lasts:
                     return True
-                low, up = value, False
+                low, begin = value, -1
         # What a median of three does not see: single levels that jumped as high and came back, more than once.
         y = self.y
-        return sum(b - max(a, c) >= enough for a, b, c in zip(y, y[1:], y[2:], strict=False)) > 1
+        return lasts <= 1 and sum(b - max(a, c) >= enough for a, b, c in zip(y, y[1:], y[2:], strict=False)) > 1
 
     @lazy
     def learned(self) -> bool:

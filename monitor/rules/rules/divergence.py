@@ -18,8 +18,10 @@ _HUGE: Final = 100
 """Times all that a loss had covered from which it does not come back."""
 _NEVER: Final = 3
 """Times its first value that a loss must stay above it for that value to be its low, which is a single draw."""
-_FEW: Final = {"step": 300, "epoch": 5}
-"""Points after which a rise need be only twice what it must be in the end: the sooner, the larger."""
+_FEW: Final = 6
+"""Buckets after which a rise need be only twice what it must be in the end: the sooner, the larger."""
+_WARM: Final = {"step": 300, "epoch": 5}
+"""The same in points, for a loss that has not come down before: it may warm up."""
 _WAVE: Final = 0.4
 """Share of a rise that a hump must have had which came back, so that this may be the next wave, a larger one."""
 
@@ -38,7 +40,7 @@ class Divergence:
 
     spec = Spec(
         name="divergence",
-        version=5,
+        version=6,
         severity=Severity.CRITICAL,
         rank=8,
         action=Action.STOP,
@@ -52,7 +54,7 @@ class Divergence:
         relief=6,
         thresholds={
             "rise": Threshold(default=0.16, low=0.02, high=100, doc="rise as a share of the lowest level"),
-            "lost": Threshold(default=0.1, low=0, high=10, doc="rise as a share of what the loss has come down by"),
+            "share": Threshold(default=0.1, low=0, high=1, doc="share of the level and of the way that the rise is"),
             "z": Threshold(default=6, low=1, high=100, doc="rise in standard errors"),
             "confirm": Threshold(default=2, low=1, high=1000, doc="non-finite training losses in a row"),
         },
@@ -73,14 +75,15 @@ class Divergence:
 
     def _lost(self, run: Features, view: View, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while the rise since the low is there to stay, and is not what the weights of the parts added."""
-        (at, low), few = _low(view), _FEW[run.state.unit]
+        at, low = _low(view)
         if at >= 0 and run.state.parts is not None:
             low = view.log(view.loss(low) + max(run.parts.reweighted(view.step[at]), 0.0))
         rise, ease = view.now - low, 0.6 if firing else 1.0
-        soon = 1.0 if firing else 1 + few / ((view.closed - at) * view.size)
+        few = _FEW if view.learned else max(_FEW, _WARM[run.state.unit] / view.size)
+        soon = 1.0 if firing else 1 + few / (view.closed - at)
         if rise < ease * soon * math.log1p(limits["rise"]) or rise < ease * limits["z"] * view.error(3):
             return None
-        if at >= 0 and view.level - view.loss(low) < ease * limits["lost"] * view.reach:
+        if at >= 0 and view.share(view.loss(low), view.level) < ease * limits["share"]:
             return None
         smooth, peak = view.smooth, max(*view.smooth[max(at, 0) :], view.now)
         if at >= 0 and view.now < low + 0.6 * (peak - low):

@@ -20,8 +20,6 @@ _BEGUN: Final = 50
 """Steps of a run that has hardly begun."""
 GUESS: Final = 0.6
 """A training loss that begins here or above may begin at chance, which is ln 2 or more."""
-_PURE: Final = 0.5
-"""Share of the least rise from which a stop is advised where it has only ever gone up, beyond all doubt."""
 _LATE: Final = 150
 """Evaluations since the best one after which a validation loss that does not come down will not generalise late."""
 
@@ -29,10 +27,10 @@ _LATE: Final = 150
 class Overfitting:
     """The validation loss lies above its best level, surely and by a good share of it, and training has not risen.
 
-    Sure: the later half of the buckets since the best one lies `z` standard errors above it, one more for every
-    tenfold of the evaluations, and no hump like it has come back. A stop needs less, `likely_z`: waiting for certainty
-    costs steps, a stop that is wrong costs what the loss would yet have gained. Soon after the best level it must be a
-    larger rise; `rise` is what it must be in the long run.
+    Sure: the later half of the buckets since the best one lies above it, and goes up, by `z` standard errors in sum,
+    more for every tenfold of the evaluations, and no hump like it has come back that lasted an eighth as long. A stop
+    needs less, `likely_z`: waiting for certainty costs steps, a stop that is wrong costs what the loss would yet have
+    gained. Soon after the best level it must be a larger rise; `rise` is what it must be in the long run.
 
     A run whose validation loss has never been below where training began memorises, and may yet generalise, which
     comes after training has reached its floor: that counts while training still gains, or once it has lasted for long.
@@ -43,7 +41,7 @@ class Overfitting:
 
     spec = Spec(
         name="overfitting",
-        version=5,
+        version=6,
         severity=Severity.CRITICAL,
         rank=16,
         action=Action.STOP,
@@ -51,9 +49,9 @@ class Overfitting:
         reads=(Role.VAL,),
         relief=3,
         thresholds={
-            "rise": Threshold(default=0.02, low=0, high=10, doc="least rise, as a share of the best level"),
-            "z": Threshold(default=4, low=1, high=100, doc="rise in standard errors"),
-            "likely_z": Threshold(default=2.5, low=1, high=100, doc="the same where a stop is advised already"),
+            "rise": Threshold(default=0.016, low=0, high=1, doc="share of the level and of the way that the rise is"),
+            "z": Threshold(default=5.5, low=1, high=100, doc="rise in standard errors, and its trend in its own"),
+            "likely_z": Threshold(default=4.5, low=1, high=100, doc="the same where a stop is advised already"),
         },
     )
 
@@ -61,25 +59,27 @@ class Overfitting:
         """Holds while the validation loss is up and the training loss is not."""
         val, train = run.val, run.train
         since = val.closed - 1 - val.low_at if val.closed >= 4 and train.closed else 0
-        if since < 3 or val.rise <= limits["rise"] * (0.5 if firing else _PURE):
+        if since < 3 or val.rise <= 0:
             return None
+        share = val.share(val.loss(val.low), val.level)
         best = val.step[val.low_at]
-        fell = train.level_at(best) - train.now
+        fell = train.reached(best) - train.now
         best = max(best, val.curve.best_step)  # it does not begin before the step that its sentence calls the best
         later = val.y[val.closed - (since + 1) // 2 :]
         z = (math.fsum(later) / len(later) - val.low) / max(val.error(len(later)), 1e-12)
+        z += max(mann_kendall(np.array(val.y[val.low_at + 1 :]))[1], 0.0)
         evidence: Evidence = {
             "best_step": val.curve.best_step, "val_best": val.curve.best, "val_now": val.level,
             "rise": math.expm1(min(val.rise, 700.0)), "z": min(z, 1e6), "train_fell": -math.expm1(min(-fell, 700.0)),
         }  # fmt: skip
         if firing:
-            return Reading(best, evidence) if z >= 0.5 * limits["z"] and fell > -0.1 else None
+            stays = share > 0.5 * limits["rise"] and z >= 0.5 * limits["z"] and fell > -0.1
+            return Reading(best, evidence) if stays else None
         if not _learns(val, train, fell) or val.seen_before(val.rise) or _early(run):
             return None
         longer = 1.5 * max(0.0, math.log10(val.n / 10))
-        if val.rise <= limits["rise"] * (1 + 4 / since):
-            pure = z >= 2 * limits["z"] + longer and mann_kendall(np.array(val.y[val.low_at :]))[0] >= 0.9
-            return Reading(best, evidence, likely=True) if pure else None
+        if share <= limits["rise"] * (1 + 2 / since):
+            return None
         sure = z >= limits["z"] + longer
         return Reading(best, evidence, likely=not sure) if z >= limits["likely_z"] + longer else None
 

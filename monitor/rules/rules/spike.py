@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -15,13 +16,16 @@ from monitor.rules.sketch.noise import middle, second_differences
 _LOOK_BACK: Final = 4
 """Closed buckets in which a jump is looked for."""
 _LEAST: Final = 8
-"""Buckets before a jump, at least, that say how noisy the run is."""
+"""Buckets before a jump that say how noisy the run is; with fewer, it must be larger."""
+
+_ALL: Final = 0.9
+"""Share that is nearly all of the level and of the way: a jump, however early."""
 
 
 class Spike:
     """The largest value of a recent bucket lies far above the level before it, and the level after it does not.
 
-    Far is a share of the level and a tenth of the way down, many times the noise of a point, and `record` times the
+    Far is a good share of the level and of the way down, many times the noise of a point, and `record` times the
     run's own tail: the largest jump before it, but for the first quarter, where a loss falls most, and for one bucket
     in sixteen, which may be spikes themselves. It fires once half of the jump has gone again. A jump right after the
     learning rate rose, as at a warm restart, is the schedule's.
@@ -32,7 +36,7 @@ class Spike:
 
     spec = Spec(
         name="spike",
-        version=4,
+        version=5,
         severity=Severity.WARNING,
         rank=40,
         reads_error=True,
@@ -40,8 +44,8 @@ class Spike:
         reads=(Role.TRAIN,),
         relief=1,
         thresholds={
-            "jump": Threshold(default=0.15, low=0, high=100, doc="jump as a share of the level"),
-            "z": Threshold(default=12, low=1, high=1000, doc="jump in multiples of the noise of a point"),
+            "jump": Threshold(default=0.08, low=0, high=1, doc="share of the level and of the way that a jump is"),
+            "z": Threshold(default=9, low=1, high=1000, doc="jump in multiples of the noise of a point"),
             "record": Threshold(default=3, low=0, high=1000, doc="jump in multiples of the largest one before it"),
         },
     )
@@ -51,13 +55,18 @@ class Spike:
         view = run.train
         x, peak = view.centres, view.curve.peak
         last = view.closed - (1 if view.size < 4 else 0)
-        for i in range(last - 1, max(_LEAST, last - _LOOK_BACK) - 1, -1):
-            top, before = x[i] + peak[i], x[i - 3 : i]
+        for i in range(last - 1, max(2, last - _LOOK_BACK) - 1, -1):
+            top, before = x[i] + peak[i], x[max(0, i - 3) : i]
             base = min(middle(before), x[i - 1])
             jump = top - base
-            if jump <= max(limits["jump"] * abs(base), 0.1 * view.reach) or top <= max(before) + 0.5 * jump:
+            few = max(1.0, _LEAST / i)
+            if (
+                view.share(base, top) <= min(limits["jump"] * few**2, max(limits["jump"], _ALL))
+                or top <= max(before) + 0.5 * jump
+            ):
                 continue
-            if jump <= limits["z"] * _noise(view, i) or jump <= limits["record"] * _tail(view, i):
+            far = few * limits["z"] * (1 + 0.1 * math.log2(view.size))  # the highest of many points lies further out
+            if jump <= far * _noise(view, i) or jump <= few * limits["record"] * _tail(view, i):
                 continue
             after = min([*(x[i + 1 :] if view.size < 4 else x[i:]), view.xs[-1]])
             if after > base + 0.5 * jump or restarted(run, view.step[i - 2], view.step[i]):

@@ -14,7 +14,7 @@ from monitor.rules.rules.guessing import at_chance, could_guess, guessing
 from monitor.rules.rules.overfitting import memorises
 from monitor.rules.sketch.noise import middle
 
-_SLOW: Final = (0.001, 0.025)
+_SLOW: Final = (0.002, 0.025)
 """Progress per evaluation, and at most, that is far too slow even where it goes on."""
 _AGREE: Final = 0.05
 """Share of the level within which both losses lie of a model that guesses."""
@@ -35,13 +35,13 @@ class Stagnation:
 
     spec = Spec(
         name="stagnation",
-        version=5,
+        version=6,
         severity=Severity.WARNING,
         rank=20,
         action=Action.INVESTIGATE,
         reads_error=True,
         reads=(Role.TRAIN, Role.VAL),
-        patience=3,
+        patience=2,
         hold=0.1,
         relief=3,
         thresholds={
@@ -106,12 +106,18 @@ def _views(run: Features, limits: Mapping[str, float], firing: bool) -> list[Vie
 
 def _dead(view: View, limit: float) -> bool:
     """Whether a series is where it began, and was never clearly below."""
-    doubt, begin = 3 * view.error(1), view.y[0]
-    gone, pace = begin - view.now, view.line[0] / max(view.closed - 1 - view.fifth, 1)
-    if gone > max(min(_SLOW[0] * view.n, _SLOW[1]), doubt) and pace > 0.2 * gone / view.closed:
+    doubt, begin = 3 * view.error(1), _begin(view)
+    gone, (fall, error) = begin - view.now, view.line
+    goes_on = fall > 2 * error and fall > 0.2 * gone * (view.closed - 1 - view.fifth) / view.closed
+    if goes_on and gone > max(min(_SLOW[0] * view.n, _SLOW[1]), doubt):
         return False
     limit = max(limit, doubt)
     return gone <= limit and begin - view.low <= 2 * limit
+
+
+def _begin(view: View) -> float:
+    """Where a series began, on the scale of `y`: what rose at first, and came back, was no progress."""
+    return min(view.y[0], view.log(view.curve.first + 2 * view.roughness))
 
 
 def _guesses(views: list[View], chance: float) -> bool:

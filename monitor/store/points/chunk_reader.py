@@ -79,7 +79,7 @@ class StaleSpan(Exception):
 
 
 def find_series(connection: Connection, run_id: str, key: str) -> tuple[int, int, int]:
-    """The number of a series within its run, its points, and how many more there were before it was thinned.
+    """The number of a series within its run, its points, and how many more there were before downsampling.
 
     Raises:
         SeriesNotFound: the run has no such series.
@@ -102,7 +102,7 @@ class ChunkReader:
 
     Attributes:
         rows: overviews in order of arrival; those whose points are all hidden are left out.
-        logged: how many points each of those of the curve stands for; 1.0 unless the series was thinned.
+        logged: how many points each of those of the curve stands for; 1.0 unless the series was downsampled.
 
     Raises:
         SeriesNotFound: the run has no such series.

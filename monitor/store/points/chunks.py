@@ -161,7 +161,7 @@ def decode_sketch(data: bytes | memoryview, *, times: bool, epochs: bool) -> Poi
     """Unpack a sketch; columns that are not asked for are zeros and None.
 
     Raises:
-        StoreError: a newer version, or bytes that are no sketch.
+        StoreError: a newer version, or bytes that are not a sketch.
     """
     try:
         return _decode_sketch(data, times=times, epochs=epochs)
@@ -200,7 +200,7 @@ def decode_coarse(data: bytes | memoryview, *, epochs: bool) -> Points | None:
         None where the sketch has none, as those written before there were any, or where it is longer than the data.
 
     Raises:
-        StoreError: these bytes are no sketch.
+        StoreError: these bytes are not a sketch.
     """
     if not len(data) or (data[0] == _COARSE_VERSION and len(data) < _COARSE_HEAD.size):
         raise StoreError(f"sketch of {len(data)} bytes is damaged")

@@ -206,7 +206,7 @@ class _CurveReader:
 
 
 class _OutOfOrder(Exception):
-    """A piece goes back on the axis, which the rows do not tell."""
+    """A piece goes back on the axis, which the rows do not show."""
 
 
 def _sorted(pieces: list[_Piece]) -> list[_Piece]:

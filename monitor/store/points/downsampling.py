@@ -1,4 +1,4 @@
-"""Curves of old runs, thinned when somebody asks for it: fewer points, the same picture.
+"""Downsampling of old runs' curves, on request: fewer points, the same picture.
 
 Every chunk keeps what a screen of its share of pixels would show of it: the lowest and the highest point of every
 pixel, the first of a gap, and both ends. So the best value of a series, its extremes and its last value stay, with

@@ -12,8 +12,8 @@ from monitor.domain import Points
 from monitor.store.points import chunks
 from monitor.store.points.chunk_reader import PORTION, ChunkReader, Overview, portions
 
-_LEAST, _MOST = -(2.0**63), 2.0**63 - 1
-"""The range of int64, as floats; no step lies outside."""
+_LEAST, _MOST = -(2**63), 2**63 - 1
+"""The range of int64; no step lies outside. Whole numbers, which Python compares with floats exactly."""
 
 
 def read_history(

@@ -131,7 +131,7 @@ NAMES: Final = tuple(f.name for f in fields(SeriesState))
 
 
 def sparkline_of(data: bytes, last: float | None, last_step: int | None, width: int) -> tuple[float, ...]:
-    """The finite values of a stored sparkline, thinned to a width, the last value at its end.
+    """The finite values of a stored sparkline, reduced to a width, with the last value at its end.
 
     Args:
         data: as `SeriesState.sample` keeps it.

@@ -6,7 +6,7 @@ each level the spans cover the series from its first chunk on, without a gap, so
 first and what that does not cover from the one below.
 
 Only chunks that will not be merged any more are covered. One whose steps go back, or that another attempt follows,
-leaves its span without a sketch: a reader looks below it. Where chunks are merged or thinned afterwards, the spans of
+leaves its span without a sketch: a reader looks below it. If chunks are merged or downsampled later, the spans of
 their series are made anew.
 """
 

@@ -1,4 +1,4 @@
-"""Which runs are old enough to be deleted, thinned, or purged once they are deleted; `purge` removes for good."""
+"""Which runs are old enough to be deleted, downsampled, or, once deleted, purged; `purge` removes permanently."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Arrived:
 def changed_runs(
     connection: Connection, target: str, limit: int, without: Collection[str]
 ) -> tuple[tuple[RunInfo, str | None], ...]:
-    """Runs whose version is above the one a mirror has, with the id they have there; those that go on first."""
+    """Runs whose version is above the one a mirror has, with their id there; unfinished ones first."""
     there = and_(EXPORTS.c.run_id == RUNS.c.run_id, EXPORTS.c.target == target)
     query = (
         select(*rows.INFO_COLUMNS, EXPORTS.c.external_id)
@@ -107,7 +107,7 @@ def arrived(connection: Connection, run_id: str, target: str, most: int) -> Iter
     """The points that a mirror has not got yet, series by series.
 
     Args:
-        most: points of all series together, about; a series that is cut short goes on there the next time.
+        most: points of all series together, about; a series that is cut short continues there the next time.
     """
     done = and_(_DONE.run_id == SERIES.c.run_id, _DONE.series == SERIES.c.series, _DONE.target == target)
     behind = or_(_DONE.points.is_(None), _DONE.next_seq < SERIES.c.next_seq, _DONE.thinned != SERIES.c.thinned)

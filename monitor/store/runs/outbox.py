@@ -1,7 +1,7 @@
 """The outbox of alerts: what each channel has taken of it, what it is due, and who sends to it.
 
 An alert is due to every channel that was there when it was made. It leaves the outbox when each of them took it, or
-when nobody is told of it any more. One worker at a time sends to a channel; a worker that dies lets its hold run out.
+when it is given up. One worker at a time sends to a channel; the hold of a worker that dies expires.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ONE: Final = and_(
 def register(connection: Connection, channels: Collection[str], now_ms: int) -> None:
     """Take up channels; those that are new get what happens from now on.
 
-    A database of a version that knew no channels, but has delivered, goes on from there.
+    A database of a version that knew no channels, but has delivered, continues from there.
     """
     since = now_ms
     if connection.execute(select(func.count()).select_from(CHANNELS)).scalar_one() == 0:

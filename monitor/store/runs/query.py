@@ -5,7 +5,7 @@
 A comparison is a field, an operator (`=`, `!=`, `<`, `<=`, `>`, `>=`, `~` for "contains") and a value: a number, a
 text in quotes, `true`, `false` or `null`; or a field `in` a list of values in parentheses. `and` binds closer than
 `or`, `not` closest. Fields are listed in `query_sql.FIELDS`; besides there are `tags.NAME`, `config.NAME.NAME…` and
-`metric."KEY".last|min|max|count|last_step|min_step|max_step`. A part of a name that is no word stands in quotes.
+`metric."KEY".last|min|max|count|last_step|min_step|max_step`. A part of a name that is not a word is quoted.
 Words of the language may be written in capitals.
 """
 

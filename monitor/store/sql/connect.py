@@ -75,7 +75,9 @@ def parse_url(url: str) -> URL:
         raise StoreError(f"{shown(parsed)}: {backend} is not supported; write sqlite:///FILE or postgresql://…")
     if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
         raise StoreError(f"{shown(parsed)}: the store needs a file that several connections share; name one")
-    return parsed.set(drivername="sqlite+pysqlite", database=str(Path(parsed.database).expanduser().absolute()))
+    path = str(Path(parsed.database).expanduser().absolute())
+    # Two slashes before a path are one, to everybody but `Path` and SQLite, which take what follows for a host's name.
+    return parsed.set(drivername="sqlite+pysqlite", database="/" + path.lstrip("/") if path.startswith("//") else path)
 
 
 def shown(url: URL) -> str:
@@ -85,7 +87,7 @@ def shown(url: URL) -> str:
 
 
 _SECRET: Final = re.compile(r"pass|secret|token|credential|key", re.IGNORECASE)
-"""Parameters of a URL whose values nobody is shown, such as `password` and `sslpassword`."""
+"""Parameters of a URL whose values are never shown, such as `password` and `sslpassword`."""
 
 
 def make_engine(url: URL, *, statement_s: float | None = None) -> Engine:
@@ -290,7 +292,7 @@ def _set_up_postgresql(connection: object, _: ConnectionPoolEntry) -> None:
 
 
 def _set_up_session(prepare: bool, statement_s: float | None, connection: object, entry: ConnectionPoolEntry) -> None:
-    """Prepare statements and limit their time, unless somebody stands in between.
+    """Prepare statements and limit their time, unless a pooler is in between.
 
     There the next transaction may reach another server process, so that each read sets its limit itself.
     """

@@ -146,7 +146,7 @@ class Link:
 
     @property
     def plain(self) -> Connection:
-        """The SQLAlchemy connection, for reads that are shared with readers; what was told is done by then."""
+        """The SQLAlchemy connection, for reads that are shared with readers; earlier statements are done by then."""
         if self._pipeline is not None:
             self._pipeline.settle()
         return self._connection
@@ -162,7 +162,7 @@ class Link:
         return self._pipeline is None or self._pipeline.quiet
 
     def _forget(self) -> None:
-        """Close all answers: as long as somebody keeps the error, SQLite would hold its locks for an unread one."""
+        """Close all answers: while the error is referenced, SQLite would hold its locks for an unread one."""
         for cursor in self._cursors:
             cursor.close()
 

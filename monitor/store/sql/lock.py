@@ -1,8 +1,8 @@
-"""Turns of the processes that write to one SQLite file.
+"""The lock for which the processes that write to one SQLite file queue.
 
 SQLite lets a writer that finds the file locked sleep, longer each time, up to 100 ms: whoever has waited longest looks
 least often, and may wait for seconds among many. The kernel wakes those who wait for a file lock as soon as it is
-given back. So a writer takes a lock of this kind on a file beside the database first. It is a courtesy, and SQLite's
+given back. So a writer first takes a lock of this kind on a file next to the database. It is a courtesy, and SQLite's
 own lock remains the one that counts: where the file cannot be made, or a turn does not come in time, the writer goes
 on and meets SQLite's lock as before.
 
@@ -79,7 +79,7 @@ class Turns:
 
 
 class _Waiter:
-    """Waits for a lock, for as long as somebody is interested in it."""
+    """Waits for a lock while a caller wants it."""
 
     def __init__(self, fd: int) -> None:
         self._fd, self._left, self._here = fd, False, threading.Event()

@@ -64,7 +64,7 @@ def downgrade(url: str, revision: str) -> None:
 
 
 def create(engine: Engine) -> None:
-    """Make the tables of a new database, unless somebody else was faster."""
+    """Create the tables of a new database, unless another process was faster."""
     with translated(engine.url), engine.begin() as connection:
         _lock(connection)
         if version_of(connection) is None:

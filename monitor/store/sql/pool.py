@@ -1,4 +1,4 @@
-"""The connections of one process to PostgreSQL: few, shared by reads and writes, and given back when nobody needs them.
+"""The connections of one process to PostgreSQL: few, shared by reads and writes, and returned when unused.
 
 A server counts its connections, and so may a role. A process that keeps idle ones starves the others, and one that
 keeps some for reads alone starves its own writes.
@@ -26,7 +26,7 @@ READS: Final = CONNECTIONS - 3
 WAIT_S: Final = 10.0
 """Seconds to wait for a connection."""
 IDLE_S: Final = 10.0
-"""Seconds after which a connection that nobody uses is given back to the server."""
+"""Seconds after which an unused connection is closed."""
 _AGAIN_S: Final = 0.1
 """Seconds between two tries where the server has no connection left; one of ours may come back before."""
 _SINCE: Final = "idle since"

@@ -1,7 +1,7 @@
 """The tables, in a MetaData of their own; `migrations/` makes them, a test holds both equal.
 
 Every table's primary key starts with the run, so that a distributed PostgreSQL can place rows by it, and a run's rows
-go with the run (`ON DELETE CASCADE`). The names start with `monitor_`, so that the tables can live beside MLflow's in
+go with the run (`ON DELETE CASCADE`). The names start with `monitor_`, so that the tables can live next to MLflow's in
 one database. Ids within a run are handed out from counters in the run's row, which the writer has locked anyway: no
 sequence, no `max()`.
 """
@@ -37,7 +37,7 @@ MAX_KEY: Final = 250
 
 
 class Packed(LargeBinary):
-    """Bytes that nobody copies on their way in: `bytes` from SQLite, a view of the answer from PostgreSQL."""
+    """Bytes that are not copied when read: `bytes` from SQLite, a view of the answer from PostgreSQL."""
 
     cache_ok = True
 
@@ -123,7 +123,7 @@ WRITERS: Final = Table(
     _run_id(),
     Column("writer", String(64), primary_key=True),
     Column("attempt", Integer, nullable=False),
-    Column("joined", Boolean, nullable=False),  # an extra writer of somebody else's attempt
+    Column("joined", Boolean, nullable=False),  # an extra writer of another writer's attempt
     Column("acked", BigInteger, nullable=False),
 )
 

@@ -1,7 +1,7 @@
 """The file of a SQLite store: made for its owner alone, opened while it is the same file, and its statements' clock.
 
-SQLite goes on writing to a file that was deleted or replaced: what is committed there is gone with the process. So the
-file's place is looked at before anything is acknowledged. The files beside it (`-wal`, `-shm`) are looked at as well:
+SQLite keeps writing to a file that was deleted or replaced: what is committed there is lost with the process. So the
+file's place is looked at before anything is acknowledged. The files next to it (`-wal`, `-shm`) are checked as well:
 what was committed last lies in the first, and two processes with different second ones do not see each other's locks.
 """
 
@@ -49,7 +49,7 @@ class SqliteFile:
             statement_s: seconds that a statement may take; None for any time.
 
         Raises:
-            StoreError: the file is no longer the one that was opened first.
+            StoreError: the file is not the one that was opened first.
         """
         with self._lock:
             if self._opened is None:
@@ -73,7 +73,7 @@ class SqliteFile:
             raise self._gone(self._path)
 
     def check_commit(self, connection: _Connection) -> None:
-        """See whether what a connection has committed can be found again: `check`, and the same of the files beside.
+        """See whether a connection's commits can be found again: `check`, and the same for the files next to it.
 
         As long as a connection is open, SQLite itself neither removes nor replaces these.
 
@@ -140,7 +140,7 @@ def _raw(connection: Connection) -> _Connection:
 
 
 def _create(path: Path) -> None:
-    """Make the file, and folders on its way, for their owner alone; SQLite gives the files beside it the same mode."""
+    """Make the file, and folders on its way, for their owner alone; SQLite gives the files next to it the same mode."""
     missing = [folder for folder in path.parents if not folder.exists()]
     with contextlib.suppress(OSError):  # SQLite says what is wrong when it opens the file
         for folder in reversed(missing):

@@ -1,0 +1,37 @@
+"""`monitor mlflow`: a database that MLflow and the monitor share."""
+
+from __future__ import annotations
+
+import typer
+
+from monitor.cli.database import own_database
+from monitor.screen import emit, err, escape
+
+_URL = typer.Option(None, "--url", help="SQLAlchemy URL of the database; default: the one in the settings.")
+
+
+def register(app: typer.Typer) -> typer.Typer:
+    """Add the commands of this file; returns the group."""
+    group = typer.Typer(no_args_is_help=True, help="Look after a database that MLflow shares.")
+    group.callback()(lambda: None)  # so that the one command keeps its name
+    group.command("unpack")(unpack)
+    app.add_typer(group, name="mlflow", rich_help_panel="Look after")
+    return group
+
+
+def unpack(url: str = _URL, json: bool = typer.Option(False, "--json", help="Print as JSON.")) -> None:
+    """Write all metric histories into MLflow's own table, so that MLflow alone can serve them; repeatable."""
+    from monitor.store.mlflow import MlflowStore
+
+    runs = points = 0
+    with MlflowStore.open(own_database(url, "monitor mlflow unpack"), create=False) as store:
+        for run_id, written in store.unpack():
+            runs, points = runs + 1, points + written
+            if not json:
+                err.print(f"{run_id}  {written} points", highlight=False)
+        shown = store.url
+    emit(
+        {"url": shown, "runs": runs, "points": points},
+        f"unpacked {points} points of {runs} runs in {escape(shown)}",
+        json,
+    )

@@ -1,0 +1,158 @@
+"""What comes through MLflow: points without record numbers, and a run that MLflow's own tables describe.
+
+MLflow's clients count no records, and may send a point twice or out of order. So every point is compared with what is
+stored, in the transaction that stores it; what is new goes the way of every batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeVar
+
+from monitor.domain import RunStatus
+from monitor.domain.mlflow_tags import is_marking
+from monitor.errors import RunNotFound
+from monitor.ingest.aside import Aside
+from monitor.ingest.engines import Judges
+from monitor.ingest.events import checked
+from monitor.ingest.ingest import add_tags, beat, finish, first_contact, keep_events, store_points, take
+from monitor.limits import MAX_NAME, value_of
+from monitor.store import Writer
+from monitor.store.mlflow import DELETED_BY_MLFLOW, WRITER, MlflowRun, MlflowStore, MlflowTransaction
+from monitor.wire import Batch, Columns, Event
+
+_T = TypeVar("_T")
+
+HEARTBEAT_S: Final = 8 * 3600.0
+"""What a run of MLflow's is taken to promise: it beats with every call, and an epoch may take hours."""
+ENDS: Final[Mapping[str, RunStatus]] = {
+    "FINISHED": RunStatus.FINISHED,
+    "FAILED": RunStatus.FAILED,
+    "KILLED": RunStatus.STOPPED,
+}
+
+
+def log(
+    store: MlflowStore,
+    engine: Judges,
+    run_id: str,
+    keys: Sequence[str],
+    points: Columns,
+    *,
+    now_ms: int,
+    workspace: str | None = None,
+) -> bool:
+    """Store points of a run of MLflow's, and judge the run; repeats of points that are stored change nothing.
+
+    Args:
+        keys: names that `points.key` refers to, as MLflow took them.
+        points: n >= 1 points, in the order in which they were logged.
+        now_ms: milliseconds since the epoch.
+        workspace: the run must be in this one; None for any.
+
+    Returns:
+        False where MLflow has no such run that is active; nothing was stored.
+
+    Raises:
+        RunNotFound: the run was deleted here.
+        StoreError: the database refused.
+    """
+    with store.write_mlflow(run_id, now_ms, keys) as tx:
+        run = tx.mlflow_run
+        if run is None or not run.active or workspace not in (None, run.workspace):
+            return False
+        if tx.deleted:
+            raise RunNotFound(run_id)
+        fresh = tx.unlogged(keys, points)
+        if len(fresh):
+            aside = Aside()
+            writer = _enter(tx, engine, run, aside)
+            beat(tx, now_ms)
+            tx.advance_latest(keys, fresh)
+            batch = Batch(run_id=run_id, writer=WRITER, first=writer.acked, count=1, keys=tuple(keys), points=fresh)
+            store_points(tx, engine.of(str(tx.get("project"))), batch, writer.attempt, anew=False)
+            keep_events(tx, batch, aside)
+            tx.ack(WRITER, writer.attempt, batch.end)
+        return True
+
+
+def describe(store: MlflowStore, engine: Judges, run_id: str, *, now_ms: int) -> None:
+    """Take over what MLflow's tables say of a run: name, parameters, tags, and whether it has ended or was deleted.
+
+    Of a run that came through our own client only the tags are taken, as all else is its client's to say.
+
+    Raises:
+        StoreError: the database refused.
+    """
+    with store.write_mlflow(run_id, now_ms) as tx:
+        run = tx.mlflow_run
+        if run is None or (tx.deleted and tx.get("deleted_ms") != DELETED_BY_MLFLOW and run.active):
+            return
+        if tx.deleted and run.active:
+            tx.set(deleted_ms=None)
+        aside = Aside()
+        _enter(tx, engine, run, aside)
+        add_tags(tx, _news(tx, "tags", _tags(tx)), aside)
+        if tx.get("owner") == WRITER:
+            _described(tx, engine, run, aside)
+        if not run.active and not tx.deleted:
+            tx.set(deleted_ms=DELETED_BY_MLFLOW)
+
+
+def _described(tx: MlflowTransaction, engine: Judges, run: MlflowRun, aside: Aside) -> None:
+    tx.set(name=run.name[:MAX_NAME] or tx.get("name"))
+    config = _news(tx, "config", _config(tx))
+    if config:
+        take(tx, engine, _event(tx, "config", {"config": config}), aside)
+    status = ENDS.get(run.status)
+    live = RunStatus(str(tx.get("status"))).live
+    if status is None and not live:
+        tx.set(status=str(RunStatus.RUNNING), finished_ms=None)
+    elif status is not None and tx.get("status") != status:
+        data = {"status": str(status), "error": None}
+        event = Event(kind="finish", record=0, time_ms=run.end_ms or tx.now_ms, data=data)
+        finish(tx, event, Writer(tx.run.attempt, False, 0))
+
+
+def _enter(tx: MlflowTransaction, engine: Judges, run: MlflowRun, aside: Aside) -> Writer:
+    """The writer of what comes through MLflow; made, with the run, where it has written nothing yet."""
+    known = tx.writer(WRITER) if tx.exists else None
+    if known is not None:
+        return known
+    data: dict[str, object] = {"join": tx.exists}
+    if not tx.exists:
+        data = {"project": run.experiment, "name": run.name, "config": _config(tx), "heartbeat_s": HEARTBEAT_S}
+        data["tags"] = _tags(tx)
+    event = Event(kind="run", record=0, time_ms=run.start_ms, data=data)
+    batch = checked(Batch(run_id=tx.run_id, writer=WRITER, first=0, count=1, events=(event,)), aside)
+    writer = first_contact(tx, engine, batch, aside)
+    if writer.acked:  # another process was faster
+        return writer
+    tx.tie()
+    keep_events(tx, batch, aside)
+    tx.ack(WRITER, writer.attempt, 1)
+    return Writer(writer.attempt, writer.joined, 1)
+
+
+def _event(tx: MlflowTransaction, kind: str, data: Mapping[str, object]) -> Batch:
+    """A batch of one event, behind what is stored."""
+    writer = tx.writer(WRITER)
+    assert writer is not None
+    event = Event(kind=kind, record=writer.acked, time_ms=tx.now_ms, data=data)
+    return Batch(run_id=tx.run_id, writer=WRITER, first=writer.acked, count=1, events=(event,))
+
+
+def _news(tx: MlflowTransaction, column: str, found: Mapping[str, _T]) -> dict[str, _T]:
+    known = tx.get(column)
+    before = known if isinstance(known, Mapping) else {}
+    return {name: value for name, value in found.items() if name not in before or before[name] != value}
+
+
+def _config(tx: MlflowTransaction) -> dict[str, object]:
+    """The parameters, which MLflow keeps as text, as the numbers that they were."""
+    return {name: value_of(value) for name, value in tx.mlflow_params().items()}
+
+
+def _tags(tx: MlflowTransaction) -> dict[str, str]:
+    """What the user says of the run, without what MLflow and we say."""
+    return {name: value for name, value in tx.mlflow_tags().items() if not is_marking(name)}

@@ -1,0 +1,156 @@
+"""MLflow's own server application, over our store, and what stands in front of it.
+
+MLflow is imported when an application is made, not before: the process that starts the workers needs none of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from monitor.errors import SettingsError
+
+if TYPE_CHECKING:
+    from monitor.mlflow_store.store import Store
+
+SCHEMES: Final = ("sqlite", "postgresql")
+"""Backends that our store takes; all others stay MLflow's own."""
+_OPEN: Final = frozenset({"/health", "/version"})
+"""Answered without a token: probes have none."""
+
+
+def database_url() -> str:
+    """The database of a server that `mlflow server` has started.
+
+    Raises:
+        SettingsError: MLflow was started with a backend or a server that ours cannot serve.
+    """
+    from mlflow.server.constants import BACKEND_STORE_URI_ENV_VAR
+
+    server = os.environ.get("_MLFLOW_SGI_NAME", "uvicorn")
+    if server != "uvicorn":
+        raise SettingsError(
+            f"--{server}-opts", "starts a server that cannot serve ASGI", "leave it out: uvicorn is used"
+        )
+    url = os.environ.get(BACKEND_STORE_URI_ENV_VAR, "")
+    scheme = url.partition(":")[0].partition("+")[0]
+    if scheme not in SCHEMES or ":memory:" in url or url == "sqlite://":
+        problem = f"{scheme or 'none'} is not supported by --app-name monitor"
+        raise SettingsError("--backend-store-uri", problem, "write sqlite:///FILE or postgresql+psycopg://…")
+    return url
+
+
+def open_store() -> Store:
+    """The tracking store of this process, as MLflow's server makes it on its first request; ours from now on."""
+    from mlflow.server import handlers
+
+    from monitor.mlflow_store.store import Store
+
+    for scheme in SCHEMES:
+        handlers._tracking_store_registry.register(scheme, _build)
+    found = handlers._get_tracking_store()
+    assert isinstance(found, Store), f"MLflow made a {type(found).__name__} before ours was registered"
+    return found
+
+
+def make_app() -> Any:
+    """MLflow's application."""
+    with warnings.catch_warnings():
+        # It says that MLflow uses a module of Starlette's that will go; pyproject.toml says how long it is there.
+        warnings.filterwarnings("ignore", message="starlette.middleware.wsgi is deprecated")
+        from mlflow.server.fastapi_app import app
+    return app
+
+
+def set_up(url: str, folder: Path, *, guarded: bool) -> None:
+    """Say to MLflow's server, which reads its settings from the environment, where it is.
+
+    Args:
+        url: the database, as MLflow writes it.
+        folder: where artifacts go.
+        guarded: every request has to carry a token, so that the name by which it comes need not be looked at.
+    """
+    from mlflow.server import constants
+
+    os.environ[constants.BACKEND_STORE_URI_ENV_VAR] = url
+    os.environ[constants.ARTIFACT_ROOT_ENV_VAR] = "mlflow-artifacts:/"
+    os.environ[constants.ARTIFACTS_DESTINATION_ENV_VAR] = str(folder)
+    os.environ[constants.SERVE_ARTIFACTS_ENV_VAR] = "true"
+    os.environ["_MLFLOW_SGI_NAME"] = "uvicorn"
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    # Its workers for generative-AI jobs are processes that only `mlflow server` starts.
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    if guarded:
+        os.environ.setdefault("MLFLOW_SERVER_ALLOWED_HOSTS", "*")
+
+
+def _build(store_uri: str, artifact_uri: str | None = None) -> Store:
+    """What MLflow calls to make its tracking store."""
+    from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
+    from mlflow.server.constants import READ_REPLICA_BACKEND_STORE_URI_ENV_VAR as REPLICA
+
+    from monitor.mlflow_store.store import Store, WorkspaceStore
+
+    made = WorkspaceStore if MLFLOW_ENABLE_WORKSPACES.get() else Store
+    return made(store_uri, artifact_uri, read_db_uri=os.environ.get(REPLICA))
+
+
+class Beside:
+    """Two applications at one address: ours in front, which answers its own paths, and MLflow's behind it.
+
+    MLflow's middleware never sees a request of ours: it would refuse hosts and origins by rules of its own.
+
+    Args:
+        front: ours; it gets what the server says of its life too.
+        behind: MLflow's.
+        token: what a request to MLflow has to carry; None for nothing.
+    """
+
+    def __init__(self, front: ASGIApp, behind: ASGIApp, token: str | None = None) -> None:
+        self._front, self._behind = front, behind
+        self._token = None if token is None else token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request to whom it is for."""
+        if scope["type"] == "lifespan" or is_ours(scope["path"]):
+            await self._front(scope, receive, send)
+        elif scope["type"] == "http" and not self._known(scope):
+            text = "This MLflow server asks for the monitor's token, as MLFLOW_TRACKING_TOKEN or as a password.\n"
+            refusal = PlainTextResponse(text, 401, {"www-authenticate": 'Basic realm="monitor", charset="UTF-8"'})
+            await refusal(scope, receive, send)
+        else:
+            await self._behind(scope, receive, send)
+
+    def _known(self, scope: Scope) -> bool:
+        """Whether the request carries the token: as a bearer does, or as the password of any user, as browsers ask."""
+        if self._token is None or scope["path"] in _OPEN:
+            return True
+        header = dict(scope["headers"]).get(b"authorization", b"")
+        scheme, _, given = header.partition(b" ")
+        given = given.strip()
+        if scheme.lower() == b"basic":
+            try:
+                given = base64.b64decode(given, validate=True).partition(b":")[2]
+            except binascii.Error:
+                return False
+        elif scheme.lower() != b"bearer":
+            return False
+        return hmac.compare_digest(given, self._token)
+
+
+def is_ours(path: str) -> bool:
+    """True for a path that our API answers.
+
+    >>> [is_ours(path) for path in ("/api/v1/runs", "/readyz", "/api/2.0/mlflow/runs/create", "/")]
+    [True, True, False, False]
+    """
+    return path.startswith("/api/v1/") or path in ("/healthz", "/readyz", "/openapi.json")

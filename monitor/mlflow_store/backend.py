@@ -1,0 +1,70 @@
+"""What the MLflow stores of a process share: our store over the same database, and the rules."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, RESOURCE_DOES_NOT_EXIST, TEMPORARILY_UNAVAILABLE
+
+from monitor.errors import MonitorError, RunNotFound, StoreError
+from monitor.ingest.engines import Judges, open_engines
+from monitor.settings import load
+from monitor.store.mlflow import MlflowStore
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Our store over a database of MLflow's, and what judges the runs in it."""
+
+    store: MlflowStore
+    engines: Judges
+
+
+_lock: Final = threading.Lock()
+_backends: Final[dict[str, Backend]] = {}
+_engines: Final[list[Judges]] = []
+
+
+def use_engines(engines: Judges) -> None:
+    """Have the stores of this process judge with these rules, in place of what the settings say."""
+    with _lock:
+        _engines[:] = [engines]
+
+
+def backend_of(url: str) -> Backend:
+    """The one backend of this process for a database, as MLflow has one engine for it.
+
+    Raises:
+        StoreError: the database cannot be reached, or has another schema of ours.
+        RulesError: the rules in the settings cannot be used.
+    """
+    with _lock:
+        if url not in _backends:
+            if not _engines:
+                _engines.append(open_engines(load()))
+            _backends[url] = Backend(MlflowStore.open(url), _engines[0])
+        return _backends[url]
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+@contextlib.contextmanager
+def as_mlflow_says() -> Iterator[None]:
+    """Turn our errors into MLflow's: what may pass is a 503, which its clients try again."""
+    try:
+        yield
+    except RunNotFound as error:
+        raise MlflowException(str(error), RESOURCE_DOES_NOT_EXIST) from error
+    except StoreError as error:
+        raise MlflowException(str(error), TEMPORARILY_UNAVAILABLE) from error
+    except (MonitorError, OverflowError) as error:
+        raise MlflowException(str(error), BAD_REQUEST) from error

@@ -1,0 +1,188 @@
+"""MLflow's rows for what MLflow does not write itself: runs of our own client, and verdicts on all runs.
+
+Runs have one id in both; their points are read from the same chunks, so that rows are all there is to write.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from monitor.domain import RunInfo, SeriesInfo
+from monitor.mlflow_store import content
+from monitor.mlflow_store.names import MAX_EXPERIMENT, cut
+from monitor.mlflow_store.note import NOTE, note_of
+from monitor.store import Store as OurStore
+from monitor.store.mlflow import MlflowStore
+
+if TYPE_CHECKING:
+    from monitor.mlflow_store.store import Store
+
+TARGET: Final = "mlflow-rows"
+"""What the store calls this copy."""
+PAGE: Final = 100
+_log = logging.getLogger(__name__)
+
+
+class Rows:
+    """Brings MLflow's tables up to date.
+
+    Args:
+        mlflow: the tracking store of this process.
+    """
+
+    def __init__(self, mlflow: Store) -> None:
+        self._mlflow = mlflow
+        self._counts: dict[tuple[str, str], int] = {}
+        self._one = threading.Lock()
+
+    def sync(self, store: OurStore, now_ms: int, link: Callable[[str], str | None]) -> int:
+        """Write what changed; how many runs that were.
+
+        Args:
+            link: gives the address of a run's page on the dashboard.
+        """
+        assert isinstance(store, MlflowStore)
+        from mlflow.exceptions import MlflowException
+
+        done = 0
+        with self._one:
+            while True:
+                some = store.changed_runs(TARGET, PAGE)
+                for run, _ in some:
+                    try:
+                        self._bring(store, run, now_ms, link(run.id))
+                    except MlflowException as error:
+                        if error.error_code == "TEMPORARILY_UNAVAILABLE":
+                            raise
+                        _log.warning("run %s (%s) is not brought to MLflow's tables: %s", run.id, run.name, error)
+                    store.exported(run.id, TARGET, run.version, run.id)
+                    done += 1
+                if len(some) < PAGE:
+                    break
+            store.delete_in_mlflow(now_ms)
+        return done
+
+    def _bring(self, store: MlflowStore, run: RunInfo, now_ms: int, page: str | None) -> None:
+        from mlflow.store.tracking.dbmodels.models import SqlRun, SqlTag
+
+        subject = content.Subject(
+            run=run,
+            findings=store.findings(run.id),
+            checkpoints=store.checkpoints(run.id),
+            capture=store.capture(run.id),
+            page=page,
+        )
+        with self._mlflow.ManagedSessionMaker() as session:
+            row = session.get(SqlRun, run.id)
+            own = row is None or session.get(SqlTag, (content.RUN_ID, run.id)) is not None
+        experiment = self._experiment(run.project) if row is None else None
+        latest = self._latest(store, run.id) if own else []
+        with self._mlflow.ManagedSessionMaker(read_only=False) as session:
+            if own:
+                _write_run(session, run, experiment)
+                tags = content.tags_of(subject)
+            else:  # MLflow's own: what it says of the run stays, and the verdict is added
+                tags = {key: value for key, value in content.verdict_tags(subject).items() if key != content.RUN_ID}
+            _write_tags(session, subject, tags)
+            _write_latest(session, run.id, latest)
+            _write_verdict(session, run.id, content.metrics_of(subject), now_ms)
+        if own:
+            store.tie(run.id)
+
+    def _experiment(self, project: str) -> Any:
+        """The experiment of a project, made where there is none."""
+        name = cut(project, MAX_EXPERIMENT)
+        found = self._mlflow.get_experiment_by_name(name)
+        return found or self._mlflow.get_experiment(self._mlflow.create_experiment(name))
+
+    def _latest(self, store: MlflowStore, run_id: str) -> list[dict[str, Any]]:
+        """The latest point of every series that has moved since this process looked."""
+        found = []
+        for series in store.series(run_id):
+            if self._counts.get((run_id, series.key)) != series.count and series.last_step is not None:
+                found.append(_latest_of(store, run_id, series))
+                self._counts[run_id, series.key] = series.count
+        return found
+
+
+def _write_run(session: Any, run: RunInfo, experiment: Any) -> None:
+    from mlflow.store.tracking.dbmodels.models import SqlParam, SqlRun
+
+    row = session.get(SqlRun, run.id)
+    if row is None:
+        row = SqlRun(
+            run_uuid=run.id,
+            experiment_id=int(experiment.experiment_id),
+            artifact_uri=f"{experiment.artifact_location.rstrip('/')}/{run.id}/artifacts",
+            source_type="UNKNOWN",
+            source_name="",
+            source_version="",
+            entry_point_name="",
+            user_id="",
+        )
+        session.add(row)
+    row.name, row.start_time = run.name, run.created_ms
+    row.status, row.end_time = content.status_of(run), content.end_ms(run)
+    row.lifecycle_stage, row.deleted_time = "active", None
+    session.flush()
+    params = {param.key: param for param in session.query(SqlParam).filter(SqlParam.run_uuid == run.id)}
+    for key, value in content.params_of(run.config).items():
+        if key not in params:
+            session.add(SqlParam(run_uuid=run.id, key=key, value=value))
+        elif params[key].value != value:  # a run of ours may learn better; MLflow's API could not say so
+            params[key].value = value
+
+
+def _latest_of(store: MlflowStore, run_id: str, series: SeriesInfo) -> dict[str, Any]:
+    """The latest point of a series, as MLflow tells it: by step, then time, then value."""
+    step = series.last_step
+    last = store.metric(run_id, series.key, step, step).by_step()
+    at = len(last) - 1
+    return {
+        "key": series.key,
+        "value": float(last.values[at]),
+        "timestamp": int(last.times[at]),
+        "step": int(last.steps[at]),
+        "is_nan": bool(last.nan[at]),
+    }
+
+
+def _write_tags(session: Any, subject: content.Subject, tags: Mapping[str, str]) -> None:
+    """Set tags, take those of ours away that do not hold any more, and write the description if it is ours to write."""
+    from mlflow.store.tracking.dbmodels.models import SqlTag
+
+    run_id = subject.run.id
+    there = {tag.key: tag for tag in session.query(SqlTag).filter(SqlTag.run_uuid == run_id)}
+    values = {key: tag.value or "" for key, tag in there.items()}
+    for key in content.stale(values, tags):
+        session.delete(there[key])
+    note = note_of(subject, values.get(NOTE))
+    for key, value in {**tags, **({} if note is None else {NOTE: note})}.items():
+        if key not in there:
+            session.add(SqlTag(run_uuid=run_id, key=key, value=value))
+        elif there[key].value != value:
+            there[key].value = value
+
+
+def _write_latest(session: Any, run_id: str, latest: list[dict[str, Any]]) -> None:
+    from mlflow.store.tracking.dbmodels.models import SqlLatestMetric
+
+    for row in latest:
+        session.merge(SqlLatestMetric(run_uuid=run_id, **row))
+
+
+def _write_verdict(session: Any, run_id: str, wanted: Mapping[str, float], now_ms: int) -> None:
+    """The verdict in numbers: metrics of one point, which MLflow's own table keeps, as nobody has logged them."""
+    from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric
+
+    for key, value in wanted.items():
+        before = session.get(SqlLatestMetric, (key, run_id))
+        if before is not None and before.value == value:
+            continue
+        session.query(SqlMetric).filter(SqlMetric.run_uuid == run_id, SqlMetric.key == key).delete()
+        point = {"run_uuid": run_id, "key": key, "value": value, "timestamp": now_ms, "step": 0, "is_nan": False}
+        session.add(SqlMetric(**point))
+        session.merge(SqlLatestMetric(**point))

@@ -1,0 +1,82 @@
+"""MLflow's server and ours at one address, over one database."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from monitor.ingest.engines import Judges
+from monitor.mlflow_store import app as mlflow_app
+from monitor.mlflow_store.app import Beside
+from monitor.mlflow_store.rows import Rows
+from monitor.server.app import create_app as create_our_app
+from monitor.server.app import open_store
+from monitor.settings import Settings, load
+from monitor.store.mlflow import MlflowStore, mlflow_url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Native:
+    """MLflow's server, as our application takes it in.
+
+    Attributes:
+        store: ours, over the database in which MLflow's tables are.
+        rows: writes what MLflow is to know of our runs.
+        app: MLflow's application.
+        token: what requests to it have to carry; None for nothing.
+    """
+
+    store: MlflowStore
+    rows: Rows
+    app: Any
+    token: str | None
+
+    def beside(self, front: ASGIApp) -> ASGIApp:
+        """Both applications: ours in front."""
+        return Beside(front, self.app, self.token)
+
+    def lifespan(self) -> AbstractAsyncContextManager[Any]:
+        """What MLflow's application does when a server starts and ends; one that is mounted would never hear of it."""
+        context = getattr(getattr(self.app, "router", None), "lifespan_context", None)
+        return contextlib.nullcontext() if context is None else context(self.app)
+
+
+def beside_ours(settings: Settings, engines: Judges) -> Native:
+    """MLflow's server over the store of `monitor up`.
+
+    Every request to it has to carry the token, where there is one.
+
+    Raises:
+        SchemaMismatch: the database has another schema of ours; the message names the command that mends it.
+        StoreError: the database cannot be reached.
+    """
+    open_store(settings).close()  # created or migrated, before MLflow creates its tables next to ours
+    folder = settings.dir / "mlartifacts"
+    mlflow_app.set_up(mlflow_url(settings.store_url), folder, guarded=settings.token is not None)
+    return _opened(engines, token=settings.token)
+
+
+def _opened(engines: Judges, *, token: str | None) -> Native:
+    from monitor.mlflow_store.backend import use_engines
+
+    use_engines(engines)
+    tracking = mlflow_app.open_store()
+    app = mlflow_app.make_app()
+    return Native(store=tracking.ours, rows=Rows(tracking), app=app, token=token)
+
+
+def create_app() -> FastAPI:
+    """What `mlflow server --app-name monitor` serves: MLflow's API and pages, and ours, over its database.
+
+    MLflow's routes ask for nothing, as in MLflow's own server.
+
+    Raises:
+        SettingsError: MLflow was started with a backend or a server that this cannot serve.
+    """
+    settings = load(database_url=mlflow_app.database_url())
+    return create_our_app(settings, native=lambda _, engines: _opened(engines, token=None))

@@ -1,0 +1,18 @@
+"""Our store in one database with MLflow's tables: MLflow keeps runs, params and tags, we keep metric histories."""
+
+from __future__ import annotations
+
+from monitor.store.mlflow.points import Logged, as_mlflow
+from monitor.store.mlflow.store import DELETED_BY_MLFLOW, MlflowStore, mlflow_url
+from monitor.store.mlflow.transaction import WRITER, MlflowRun, MlflowTransaction
+
+__all__ = [
+    "DELETED_BY_MLFLOW",
+    "WRITER",
+    "Logged",
+    "MlflowRun",
+    "MlflowStore",
+    "MlflowTransaction",
+    "as_mlflow",
+    "mlflow_url",
+]

@@ -1,0 +1,144 @@
+"""Points as MLflow distinguishes, orders and shows them.
+
+MLflow keeps a NaN as 0 with a mark, and an infinity as the largest float. Two points of a metric are the same if step,
+time, value and mark are, whatever the value was before it was kept so. Our chunks hold values as they were logged, and
+what they look like in MLflow is made of them when MLflow asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Select, select
+
+from monitor.domain import Points
+from monitor.errors import SeriesNotFound
+from monitor.store.points.history import read_history
+from monitor.store.sql.mlflow_schema import METRICS
+
+LARGEST: Final = 1.7976931348623157e308
+"""What MLflow keeps for an infinity."""
+_ROWS: Final = 10_000
+
+
+def as_mlflow(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Values as MLflow keeps them, and which of them are NaN; a zero has no sign, as SQL cannot distinguish it."""
+    return np.nan_to_num(values, nan=0.0, posinf=LARGEST, neginf=-LARGEST) + 0.0, np.isnan(values)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Logged:
+    """Points of one metric, as MLflow keeps them; all arrays have shape (n,).
+
+    Attributes:
+        steps: int64.
+        times: int64, milliseconds since the epoch.
+        values: float64, finite; 0 where `nan` is set.
+        nan: the value was NaN.
+    """
+
+    steps: NDArray[np.int64]
+    times: NDArray[np.int64]
+    values: NDArray[np.float64]
+    nan: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @classmethod
+    def of(cls, points: Points) -> Logged:
+        """Points of ours."""
+        return cls(points.steps, points.times, *as_mlflow(points.values))
+
+    def at(self, index: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Logged:
+        """Some of the points."""
+        return Logged(self.steps[index], self.times[index], self.values[index], self.nan[index])
+
+    def by_time(self) -> Logged:
+        """In the order of a history: time, step, value."""
+        return self._sorted(self.times, self.steps)
+
+    def by_step(self) -> Logged:
+        """In the order of a chart: step, time, value."""
+        return self._sorted(self.steps, self.times)
+
+    def _sorted(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> Logged:
+        """Each point once, by two columns, then by value and mark."""
+        if bool((first[1:] > first[:-1]).all()):
+            return self
+        ordered = self.at(np.lexsort((self.nan, self.values, second, first)))
+        return ordered.at(~ordered._repeats())
+
+    def _repeats(self) -> NDArray[np.bool_]:
+        """Which of the points, sorted as they are, are the same as the one before."""
+        found = np.zeros(len(self), np.bool_)
+        for column in (self.steps, self.times, self.values, self.nan):
+            found[1:] |= column[1:] != column[:-1]
+        found[:1] = True
+        return ~found
+
+    def sample(self, most: int) -> Logged:
+        """So many points at most, as MLflow samples a metric for a chart.
+
+        The points, in the order of a chart, are dealt into `most` runs of equal length (SQL's NTILE), of each of which
+        the first is taken. The last point of all is added, or takes the place of the last sample where there are
+        `most` already.
+
+        Args:
+            most: >= 1.
+        """
+        n = len(self)
+        tiles = min(n, most)
+        if n <= most:
+            return self
+        size, longer = divmod(n, tiles)
+        number = np.arange(tiles)
+        index = number * size + np.minimum(number, longer)
+        index[-1] = n - 1  # there are `most` samples, and the last of them is not the last point
+        return self.at(index)
+
+
+def read_metric(
+    connection: Connection, run_id: str, key: str, *, lo: int | None = None, hi: int | None = None
+) -> Logged:
+    """All points of a metric with lo <= step <= hi: those in our chunks, and those that MLflow's own table has.
+
+    In no order; a point that is in both is there twice, which `by_time` and `by_step` end.
+    """
+    try:
+        ours = Logged.of(read_history(connection, run_id, key, lo=lo, hi=hi, attempt=None))
+    except SeriesNotFound:
+        ours = None
+    theirs = _stock(connection, run_id, key, lo, hi)
+    if ours is None or not len(theirs):
+        return theirs if ours is None else ours
+    joined = (np.concatenate([getattr(part, name) for part in (ours, theirs)]) for name in Logged.__slots__)
+    return Logged(*joined)
+
+
+def stock_rows(run_id: str, key: str) -> Select[tuple[int, int, float, bool]]:
+    """The points of a metric in MLflow's own table."""
+    columns = (METRICS.c.step, METRICS.c.timestamp, METRICS.c.value, METRICS.c.is_nan)
+    return select(*columns).where(METRICS.c.run_uuid == run_id, METRICS.c.key == key)
+
+
+def _stock(connection: Connection, run_id: str, key: str, lo: int | None, hi: int | None) -> Logged:
+    query = stock_rows(run_id, key)
+    if lo is not None:
+        query = query.where(METRICS.c.step >= lo)
+    if hi is not None:
+        query = query.where(METRICS.c.step <= hi)
+    columns: list[list[object]] = [[], [], [], []]
+    for some in connection.execute(query).partitions(_ROWS):
+        for column, more in zip(columns, zip(*some, strict=True), strict=True):
+            column.extend(more)
+    steps, times, values, nan = columns
+    return Logged(
+        np.array(steps, np.int64),
+        np.array(times, np.int64),
+        np.array(values, np.float64) + 0.0,
+        np.array(nan, np.bool_),
+    )

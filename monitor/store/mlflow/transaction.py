@@ -1,0 +1,236 @@
+"""A write transaction on a run that MLflow has too: what MLflow says of it, its latest metrics, what is a repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import bindparam, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql import Insert
+
+from monitor.store.mlflow.points import Logged, as_mlflow
+from monitor.store.points import append, chunks
+from monitor.store.points.series import SeriesState
+from monitor.store.sql.link import Link, Row, Statement
+from monitor.store.sql.mlflow_schema import EXPERIMENTS, LATEST, MLFLOW_RUNS, MLFLOW_TAGS, PARAMS, TIED
+from monitor.store.sql.schema import CHUNKS
+from monitor.store.transaction import Ahead, Transaction
+from monitor.wire import Columns
+
+WRITER: Final = "mlflow"
+"""The writer of all points that come through MLflow, from whichever process: MLflow counts no records."""
+
+_ASK: Final = Statement(
+    select(
+        MLFLOW_RUNS.c.name,
+        MLFLOW_RUNS.c.status,
+        MLFLOW_RUNS.c.start_time,
+        MLFLOW_RUNS.c.end_time,
+        MLFLOW_RUNS.c.lifecycle_stage,
+        EXPERIMENTS.c.name.label("experiment"),
+        EXPERIMENTS.c.workspace,
+    )
+    .join_from(MLFLOW_RUNS, EXPERIMENTS, EXPERIMENTS.c.experiment_id == MLFLOW_RUNS.c.experiment_id)
+    .where(MLFLOW_RUNS.c.run_uuid == bindparam("run", type_=MLFLOW_RUNS.c.run_uuid.type))
+)
+_PARAMS, _TAGS = (
+    Statement(select(table.c.key, table.c.value).where(table.c.run_uuid == bindparam("run")))
+    for table in (PARAMS, MLFLOW_TAGS)
+)
+_TIE: Final = Statement(
+    TIED.update()
+    .where(TIED.c.run_id == bindparam("run"))
+    .values(mlflow_run=bindparam("tied", type_=TIED.c.run_id.type))
+)
+_NEAR: Final = Statement(
+    select(CHUNKS).where(
+        CHUNKS.c.run_id == bindparam("run"),
+        CHUNKS.c.series == bindparam("series"),
+        CHUNKS.c.first_step <= bindparam("high", type_=CHUNKS.c.first_step.type),
+        CHUNKS.c.last_step >= bindparam("low", type_=CHUNKS.c.first_step.type),
+        CHUNKS.c.first_time <= bindparam("end", type_=CHUNKS.c.first_step.type),
+        CHUNKS.c.last_time >= bindparam("start", type_=CHUNKS.c.first_step.type),
+    )
+)
+
+
+def _advance(dialect: str) -> Insert:
+    """Set a metric's latest value, unless the one that is there is later: by step, then time, then value."""
+    insert = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(LATEST)
+    new, old = insert.excluded, LATEST.c
+    return insert.on_conflict_do_update(
+        index_elements=["key", "run_uuid"],
+        set_={name: new[name] for name in ("value", "timestamp", "step", "is_nan")},
+        where=tuple_(new.step, new.timestamp, new.value) > tuple_(old.step, old.timestamp, old.value),
+    )
+
+
+_ADVANCE: Final = Statement(_advance, LATEST.c.keys())
+
+
+@dataclass(frozen=True, slots=True)
+class LogAhead(Ahead):
+    """What a transaction will look at that logs what came through MLflow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MlflowRun:
+    """A run as MLflow's tables have it.
+
+    Attributes:
+        active: it was not deleted there.
+        status: MLflow's word.
+        start_ms: when it began, ms since the epoch.
+    """
+
+    name: str
+    status: str
+    active: bool
+    experiment: str
+    workspace: str
+    start_ms: int
+    end_ms: int | None
+
+
+class MlflowTransaction(Transaction):
+    """A write transaction on one run, which MLflow may have as well; made by `MlflowStore.write`."""
+
+    def __init__(self, link: Link, run_id: str, now_ms: int, ahead: Ahead | None = None) -> None:
+        asked = link.ask(_ASK, {"run": run_id}) if isinstance(ahead, LogAhead) else None
+        super().__init__(link, run_id, now_ms, ahead)
+        row = None if asked is None else asked.first()
+        self.mlflow_run = None if row is None else _run(row)
+
+    def mlflow_params(self) -> dict[str, str]:
+        """The run's parameters in MLflow."""
+        return _pairs(self._link.ask(_PARAMS, self._place).all())
+
+    def mlflow_tags(self) -> dict[str, str]:
+        """The run's tags in MLflow."""
+        return _pairs(self._link.ask(_TAGS, self._place).all())
+
+    def tie(self) -> None:
+        """Delete the run with MLflow's run when that is permanently deleted."""
+        self._link.tell(_TIE, {"run": self.run_id, "tied": self.run_id})
+
+    def unlogged(self, keys: Sequence[str], columns: Columns) -> Columns:
+        """The points without those that were logged before, in this batch or an earlier one.
+
+        Args:
+            keys: names that `columns.key` refers to.
+            columns: n >= 1 points.
+        """
+        fresh = _first_of_equals(columns)
+        for state in self._series_of(keys):
+            k = keys.index(state.key)
+            mine = np.flatnonzero(fresh & (columns.key == k))
+            if len(mine):
+                fresh[mine] = ~self._stored(state, _taken(columns, mine))
+        return columns if fresh.all() else _taken(columns, np.flatnonzero(fresh))
+
+    def advance_latest(self, keys: Sequence[str], columns: Columns) -> None:
+        """Bring MLflow's latest value of each metric up to date.
+
+        Args:
+            keys: names that `columns.key` refers to.
+            columns: n >= 1 points.
+        """
+        values, nan = as_mlflow(columns.value)
+        # By key, then by what makes a point later; of points that are equally late the first that came counts.
+        arrival = -np.arange(len(values))
+        order = np.lexsort((arrival, values, columns.time_ms, columns.step, columns.key))
+        last = order[np.append(columns.key[order][1:] != columns.key[order][:-1], True)]
+        rows = [
+            {
+                "key": keys[int(columns.key[i])],
+                "run_uuid": self.run_id,
+                "value": float(values[i]),
+                "timestamp": int(columns.time_ms[i]),
+                "step": int(columns.step[i]),
+                "is_nan": bool(nan[i]),
+            }
+            for i in last.tolist()
+        ]
+        self._link.tell(_ADVANCE, *sorted(rows, key=lambda row: str(row["key"])))  # one order, so that none deadlock
+
+    def _series_of(self, keys: Sequence[str]) -> list[SeriesState]:
+        """The series that are there already, read once: `append` is given them too."""
+        if not self.exists:
+            return []
+        asked = self._asked.series or append.ask_series(self._link, self.run_id, keys)
+        rows = asked.all()
+        self._asked.series = _Read(rows)  # type: ignore[assignment]  # an answer as `append` reads it
+        wanted = set(keys)
+        return [state for state in map(SeriesState.from_row, rows) if state.key in wanted]
+
+    def _stored(self, state: SeriesState, new: Columns) -> NDArray[np.bool_]:
+        """Which points of one series are stored already; most are later than all that is, and nothing is read."""
+        low, high = int(new.step.min()), int(new.step.max())
+        start, end = int(new.time_ms.min()), int(new.time_ms.max())
+        last_step, last_time = state.last_step, state.last_time_ms
+        if last_step is None or last_time is None or low > last_step or start > last_time:
+            return np.zeros(len(new), np.bool_)
+        place = {"run": self.run_id, "series": state.series, "low": low, "high": high, "start": start, "end": end}
+        seen: set[tuple[object, ...]] = set()
+        for row in self._link.ask(_NEAR, place).all():
+            old = Logged.of(chunks.decode([row]))
+            near = old.at(np.isin(old.steps, new.step) & np.isin(old.times, new.time_ms))
+            seen.update(_identities(near))
+        mine = _identities(Logged(new.step, new.time_ms, *as_mlflow(new.value)))
+        return np.array([identity in seen for identity in mine], np.bool_)
+
+
+class _Read:
+    """Rows that were read already, as an answer."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        self._rows = rows
+
+    def all(self) -> list[Row]:
+        return self._rows
+
+
+def _first_of_equals(columns: Columns) -> NDArray[np.bool_]:
+    """Which points do not repeat an earlier one."""
+    n = len(columns)
+    first = np.ones(n, np.bool_)
+    if n == 1:
+        return first
+    values, nan = as_mlflow(columns.value)
+    sorted_by = (nan, values, columns.time_ms, columns.step, columns.key)
+    order = np.lexsort(sorted_by)  # stable: of equals the one that came first stands first
+    differs = np.zeros(n - 1, np.bool_)
+    for column in sorted_by:
+        ordered = column[order]
+        differs |= ordered[1:] != ordered[:-1]
+    first[order[1:]] = differs
+    return first
+
+
+def _taken(columns: Columns, index: NDArray[np.intp]) -> Columns:
+    return Columns(columns.key[index], columns.step[index], columns.value[index], columns.time_ms[index])
+
+
+def _identities(points: Logged) -> list[tuple[object, ...]]:
+    return list(zip(*(getattr(points, name).tolist() for name in Logged.__slots__), strict=True))
+
+
+def _pairs(rows: Sequence[Mapping[str, object]]) -> dict[str, str]:
+    return {str(row["key"]): "" if row["value"] is None else str(row["value"]) for row in rows}
+
+
+def _run(row: Row) -> MlflowRun:
+    start, end = row["start_time"], row["end_time"]
+    return MlflowRun(
+        name=str(row["name"] or ""),
+        status=str(row["status"]),
+        active=row["lifecycle_stage"] == "active",
+        experiment=str(row["experiment"]),
+        workspace=str(row["workspace"]),
+        start_ms=start if isinstance(start, int) else 0,
+        end_ms=end if isinstance(end, int) else None,
+    )
