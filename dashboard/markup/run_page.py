@@ -92,7 +92,7 @@ def advice(seen: RunSnapshot) -> Markup:
     if not judged:
         over = "The run ended before its first point." if not run.status.live else "No point has arrived yet."
         return pieces.not_judged("Nothing to judge", over)
-    tone = "none" if run.verdict == "too_early" or run.status is RunStatus.FAILED else ""
+    tone = "none" if run.verdict in ("too_early", "not_judged") or run.status is RunStatus.FAILED else ""
     return pieces.banner(run.recommendation, live=not run.status.over, tone=tone)
 
 
