@@ -37,7 +37,7 @@ def label(verdict: str) -> str:
 
 
 def severity_of(verdict: str) -> str:
-    """Class of a verdict's chip: a severity, "good" for healthy, "none" if nothing is judged, a custom rule's a warning.
+    """Class of a verdict: a severity, "good" for healthy, "none" if nothing is judged, a custom rule's a warning.
 
     >>> severity_of("overfitting"), severity_of("healthy"), severity_of("not_judged"), severity_of("my_rule")
     ('critical', 'good', 'none', 'warning')
