@@ -61,6 +61,7 @@ def whole(rng: random.Random, run_id: str, first: int) -> Batch:
         "tags": {"tags": {"x": "y"}},
         "checkpoint": {"step": 3, "path": "a.pt"},
         "finish": {"status": "failed", "error": "ValueError"},
+        "output": {"stream": "stdout", "step": 3, "text": "epoch 1"},
         "warning": {"name": "dropped", "key": "k", "count": 2, "example": "e"},
         "alert": {"title": "t", "body": "b", "severity": "critical"},
         "weights": {"step": 1, "weights": {"kl": 0.5}},

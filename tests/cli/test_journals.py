@@ -88,7 +88,7 @@ def test_each_place_that_something_is_for_is_asked():
     log("there", server=AWAY)
     out = call("doctor", status=1)
     first, second = (line for line in out.splitlines() if line.startswith("receiver"))
-    assert "monitor.db: not made yet" in first
+    assert "monitor.db: not created yet" in first
     assert f"{AWAY}: no monitor server answers" in second
     assert "unsent for the embedded store; it was logged offline" in out
     assert f"unsent for {AWAY}; " in out
@@ -134,7 +134,7 @@ def test_a_dead_process_is_not_said_to_run_while_another_one_sends_what_it_left(
     assert "runs and" not in out
     with monitor.init("vision", name="alive", mode="offline") as run:
         run.log({"loss": 1.0})
-        assert f"process {os.getpid()} runs and logs them offline" in call("doctor")
+        assert f"process {os.getpid()} is running and logs them offline" in call("doctor")
 
 
 def test_a_killed_run_at_its_quota_is_told(monkeypatch):

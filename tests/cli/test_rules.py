@@ -60,7 +60,7 @@ def test_ls_shows_what_the_settings_change_and_the_hash(folder):
     assert status == 0
     assert data["hash"] != RulesConfig().hash
     assert rules["overfitting"]["thresholds"]["rise"]["value"] == 0.03
-    assert rules["overfitting"]["thresholds"]["rise"]["default"] == 0.02
+    assert rules["overfitting"]["thresholds"]["rise"]["default"] == 0.016
     assert (rules["overfitting"]["severity"], rules["overfitting"]["patience"]) == ("warning", 5)
     assert (rules["spike"]["enabled"], rules["nan"]["enabled"]) == (False, True)
     text = call("ls")[1]

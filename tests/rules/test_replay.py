@@ -20,7 +20,7 @@ def test_a_step_that_goes_back_keeps_its_place_in_its_own_series() -> None:
     assert points.value.tolist() == [1, 9, 2, 3, 4, 8]
 
 
-@pytest.mark.parametrize("bad", [[1, 2, 3], [(1, 2, 3)], [("a", 1)]])
+@pytest.mark.parametrize("bad", [[[[1, 2]]], [(1, 2, 3)], [("a", 1)]])
 def test_what_is_no_curve_is_refused(bad: object) -> None:
     with pytest.raises(RulesError, match="train series"):
         diagnose(bad)  # type: ignore[arg-type]
