@@ -168,7 +168,7 @@ def diagnosis_text(diagnosis: Diagnosis, *, every: bool = False) -> str:
         *findings_lines(diagnosis.findings, every=every),
         *pending_lines(diagnosis.recommendation.pending),
     ]
-    tail = f"{counts.train:,} train and {counts.val:,} validation points"
+    tail = formats.points(counts.train, counts.val, counts.goal)
     set_aside = (
         ("not finite", counts.non_finite),
         ("late", counts.late),

@@ -146,8 +146,10 @@ def add_forecast(figure: Figure, rec: Recommendation, place: Place, scale: str, 
     )  # fmt: skip
 
 
-def add_best(figure: Figure, rec: Recommendation, place: Place, span: Span, scale: str, colours: Palette) -> None:
-    """A star at the lowest loss, with its step; on the foot of the frame where a log axis cannot show the loss."""
+def add_best(
+    figure: Figure, rec: Recommendation, place: Place, span: Span, scale: str, colours: Palette, *, yaxis: str = "y"
+) -> None:
+    """A star at the best value, with its step; on the foot of the frame where a log axis cannot show it."""
     x, loss = place(rec.best_step), rec.best_val_loss
     if x is None or loss is None or not math.isfinite(loss):
         return
@@ -155,9 +157,10 @@ def add_best(figure: Figure, rec: Recommendation, place: Place, span: Span, scal
     figure.scatter(
         x=[x],
         y=[0.03 if off_axis else loss],
-        yaxis="y2" if off_axis else "y",
+        yaxis="y2" if off_axis else yaxis,
         mode="markers",
-        name="best step",
+        name="best step" if yaxis == "y" else "best goal",
+        showlegend=yaxis == "y",
         marker={"symbol": "star", "size": 14, "color": colours.good}
         | {"line": {"width": 1.5, "color": colours.background}},
         hovertemplate="best<extra></extra>",
@@ -166,7 +169,7 @@ def add_best(figure: Figure, rec: Recommendation, place: Place, span: Span, scal
     figure.note(
         x=x,
         y=0.03 if off_axis else math.log10(loss) if scale == "log" else loss,
-        yref="y2" if off_axis else "y",
+        yref="y2" if off_axis else yaxis,
         yanchor="bottom",
         xanchor="right" if span.share(x) > 0.85 else "left" if span.share(x) < 0.15 else "center",
         yshift=10,

@@ -78,12 +78,15 @@ def header(seen: RunSnapshot, now_ms: int, zone: tzinfo, *, stale: bool = False)
     verdict = pieces.verdict(run) if seen.series or run.verdict != "too_early" else badge("none", "nothing logged yet")
     if seen.series and not _judged(seen):
         verdict = badge("none", "not judged")
-    return fill(_PAGE, "header", run=run, verdict=verdict, facts=facts, notes=_notes(run, now_ms), stale=stale)
+    said = str((run.reading or {}).get("line") or "") if seen.series else ""
+    return fill(
+        _PAGE, "header", run=run, verdict=verdict, facts=facts, notes=_notes(run, now_ms), stale=stale, said=said
+    )
 
 
 def _judged(seen: RunSnapshot) -> bool:
     """True where the rules have something to judge: a loss, or the metric that the training is for."""
-    return any(seen.judged(role) is not None for role in (*MAIN_ROLES, Role.GOAL))
+    return any(seen.judged(role) is not None for role in MAIN_ROLES)
 
 
 def advice(seen: RunSnapshot) -> Markup:
@@ -94,7 +97,7 @@ def advice(seen: RunSnapshot) -> Markup:
     if not judged:
         over = "The run ended before its first point." if not run.status.live else "No point has arrived yet."
         return pieces.not_judged("Nothing to judge", over)
-    tone = "none" if run.verdict == "too_early" or run.status is RunStatus.FAILED else ""
+    tone = "none" if run.verdict in ("too_early", "not_judged") or run.status is RunStatus.FAILED else ""
     return pieces.banner(run.recommendation, live=not run.status.over, tone=tone)
 
 
@@ -154,7 +157,9 @@ def course(seen: RunSnapshot) -> Markup:
 def describe(seen: RunSnapshot) -> str:
     """The chart in a sentence, for those who cannot see it."""
     found = "; ".join(f"{words.label(f.rule)} from step {step(f.onset_step)}" for f in most_telling(seen.findings)[:4])
-    return f"Train and validation loss up to step {step(seen.info.last_step)}. {found or 'No findings'}."
+    goal, losses = seen.judged(Role.GOAL), seen.judged(Role.TRAIN) or seen.judged(Role.VAL)
+    drawn = " and ".join([*(["train and validation loss"] if losses else []), *([goal.key] if goal else [])])
+    return f"{drawn[:1].upper()}{drawn[1:]} up to step {step(seen.info.last_step)}. {found or 'No findings'}."
 
 
 def no_curves(seen: RunSnapshot) -> Markup:
@@ -162,7 +167,7 @@ def no_curves(seen: RunSnapshot) -> Markup:
     if seen.series:
         names = ", ".join(s.key for s in seen.series[:6]) + (", …" if len(seen.series) > 6 else "")
         body = f"Stored, and shown under More series: {names}."
-        return notice("info", "No series is taken for a loss.", body, testid="no-loss")
+        return notice("info", "No series is taken for a loss or a goal.", body, testid="no-loss")
     said = ("No point has arrived yet.", "The chart appears with the first one.")
     if not seen.info.status.live:
         said = ("No point was logged.", "The run ended before its first one.")

@@ -19,6 +19,9 @@ PATTERN = typer.Option(
     show_default=False,
 )
 
+STEP = typer.Option(None, "--step", help="Column that counts the steps; default: by the names.", show_default=False)
+EPOCH = typer.Option(None, "--epoch", help="Column that counts the epochs.", show_default=False)
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
@@ -36,6 +39,8 @@ def diagnose(
     train: str = typer.Option(None, help="Column or series of the training loss; default: by the names."),
     val: str = typer.Option(None, help="Column or series of the validation loss."),
     goal: str = typer.Option(None, help='The metric to judge by, with ":max" or ":min", such as "val/acc:max".'),
+    step: str = STEP,
+    epoch: str = EPOCH,
     pattern: str = PATTERN,
     unit: str = typer.Option(None, help='What a step counts, "step" or "epoch"; default: by the column name.'),
     loss: str = typer.Option(None, help='The loss function, such as "cross_entropy(classes=10)".'),
@@ -57,7 +62,8 @@ def diagnose(
     from monitor.importers import judge, read_curves
 
     config = effective_rules(rules, project)
-    curves = read_curves(file, said_for({"train": train, "val": val, "goal": goal}), pattern)
+    named = {"train": train, "val": val, "goal": goal, "step": step, "epoch": epoch}
+    curves = read_curves(file, said_for(named), pattern)
     found = judge(
         curves.run,
         config=config,

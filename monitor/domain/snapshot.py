@@ -11,7 +11,7 @@ from monitor.domain.series import SeriesInfo
 from monitor.domain.verdicts import Finding, Regime
 from monitor.roles import Role
 
-MAIN_ROLES: Final = (Role.TRAIN, Role.VAL)
+MAIN_ROLES: Final = (Role.TRAIN, Role.VAL, Role.GOAL)
 """The roles whose judged series a run's large chart shows, in the order in which they are drawn."""
 
 

@@ -286,6 +286,7 @@ class Counts:
     Attributes:
         train: points of the training loss.
         val: points of the validation loss.
+        goal: points of the metric that the training is for.
         non_finite: NaN and infinite losses among them.
         late: points whose step lies before one already seen of the same series.
         beyond: points of a composite loss's parts that are not judged, since they are of parts beyond the first eight.
@@ -294,6 +295,7 @@ class Counts:
 
     train: int = 0
     val: int = 0
+    goal: int = 0
     non_finite: int = 0
     late: int = 0
     beyond: int = 0
@@ -353,7 +355,8 @@ class Diagnosis:
 
     Attributes:
         verdict: the finding that matters most, a rule's name, also where it is only likely and a stop is advised;
-            "healthy" if there is none, "too_early" if there are too few points.
+            "healthy" if there is none, "too_early" if there are too few points,
+            "not_judged" if they say nothing of how good the model is: the losses of a game, without a goal.
         headline: one sentence with the numbers.
         regimes: what the curves did, stretch by stretch; empty where there are too few points to tell.
     """

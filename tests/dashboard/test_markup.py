@@ -434,3 +434,24 @@ def test_each_role_has_its_words_and_its_place() -> None:
     seen = replace(snapshot(), series=series)
     assert len(run_page.by_interest(series)) == len(Role)
     assert run_page.series(seen)
+
+
+def test_the_run_page_says_what_the_series_were_taken_for() -> None:
+    seen = snapshot(("acc",), reading={"line": "goal: acc (higher is better)", "goal": "acc", "rises": True})
+    assert "goal: acc (higher is better)" in run_page.header(seen, 0, UTC)
+    assert run_page.describe(seen).startswith("Acc up to step")
+
+
+def test_a_verdict_on_nothing_is_neutral_on_the_page_and_in_the_list() -> None:
+    seen = snapshot(verdict="not_judged", headline="Not judged: 800 training points.")
+    assert "lm-good" not in run_page.header(seen, 0, UTC) + run_page.advice(seen)
+    assert "not judged" in run_page.header(seen, 0, UTC)
+
+
+def test_the_list_shows_goals_with_direction_and_step_where_a_run_has_one() -> None:
+    rising = a_run(goal_best=0.93, goal_best_step=900, reading={"goal": "val/acc", "rises": True})
+    falling = a_run(id="b" * 32, goal_best=0.02, goal_best_step=30, reading={"goal": "wer", "rises": False})
+    body = run_list.runs_table(RunPage(items=(rising, falling), total=2), (), 0)
+    assert 'data-arg="-goal"' in body
+    assert "0.93 ↑" in body and "@ 900" in body and "0.02 ↓" in body
+    assert "-goal" not in run_list.runs_table(RunPage(items=(a_run(),), total=1), (), 0)
