@@ -17,7 +17,7 @@ from monitor.rules.rule import Evidence, Reading, Spec, Threshold
 _APART: Final = 0.3
 """Rise that needs no further fall of the training loss."""
 _BEGUN: Final = 50
-"""Steps of a run that has hardly begun."""
+"""Steps, of which many go between two evaluations, of a run that has hardly begun."""
 GUESS: Final = 0.6
 """A training loss that begins here or above may begin at chance, which is ln 2 or more."""
 _LATE: Final = 150
@@ -106,7 +106,7 @@ def _learns(val: View, train: View, fell: float) -> bool:
 
 def _early(run: Features) -> bool:
     """Whether the run has hardly begun, or has not begun to generalise."""
-    begun = run.state.unit == "epoch" or run.step - run.state.first_step >= _BEGUN
+    begun = run.by_epoch or run.step - run.state.first_step >= _BEGUN
     return not begun or memorises(run.val, run.train, run.state.unit)
 
 
