@@ -41,7 +41,7 @@ class Overfitting:
 
     spec = Spec(
         name="overfitting",
-        version=6,
+        version=7,
         severity=Severity.CRITICAL,
         rank=16,
         action=Action.STOP,
