@@ -46,9 +46,25 @@ def test_four_evaluations_say_little_of_a_run_that_has_not_generalised_yet() -> 
 def test_memorising_on_against_a_rising_validation_loss_is_overfitting_and_not_delayed_generalisation() -> None:
     step = np.arange(0.0, 150)
     found = diagnose(np.c_[step, 0.05 + 0.63 * np.exp(-step / 35)], np.c_[step, 0.69 + 0.0018 * step])
-    assert found.verdict == "overfitting" and found.recommendation.first_stop_step == 24
+    assert found.verdict == "overfitting" and found.recommendation.first_stop_step == 9
     floor = diagnose(np.c_[step, 0.05 + 0.63 * np.exp(-step / 4)], np.c_[step, 0.69 + 0.0018 * step])
     assert floor.verdict == "stagnation" and floor.recommendation.first_stop_step is None
+
+
+@pytest.mark.parametrize("step", [np.arange(30.0), np.arange(1.0, 31.0)], ids=["from 0", "from 1"])
+def test_a_log_of_epochs_that_calls_them_steps_overfits_as_one_that_calls_them_epochs(step: np.ndarray) -> None:
+    t = np.arange(30)
+    train, val = np.c_[step, 0.2 + 1.8 * 0.9**t], np.c_[step, 0.8 + 0.9 * 0.8**t + 0.02 * t]
+    steps, epochs = (diagnose(train, val, unit=unit) for unit in ("step", "epoch"))
+    assert steps.verdict == epochs.verdict == "overfitting"
+    assert [f.fired_step for f in steps.findings] == [f.fired_step for f in epochs.findings]
+
+
+def test_a_run_of_batches_that_is_evaluated_now_and_then_has_hardly_begun_in_its_first_steps() -> None:
+    step = np.arange(49.0)
+    val = np.c_[step[::3], 0.8 + 0.9 * 0.5 ** (step[::3] / 3) + 0.02 * step[::3]]
+    found = diagnose(np.c_[step, 0.2 + 1.8 * 0.9**step], val)
+    assert "overfitting" not in {f.rule for f in found.findings}
 
 
 @pytest.mark.parametrize("seed", WANDERED)

@@ -327,6 +327,14 @@ class Features:
         """The parts of a composite loss; none where none were logged."""
         return Composition(self.state.parts or Parts())
 
+    @property
+    def by_epoch(self) -> bool:
+        """Whether a training point is a pass over the data: the unit says so, or most of them were validated.
+
+        Logs of epochs call them steps as often.
+        """
+        return self.state.unit == "epoch" or self.state.train_seen <= 2 * self.state.val_seen
+
     def fires(self, name: str) -> bool:
         """Whether a rule's finding is out."""
         slot = self.state.slots.get(name)

@@ -17,7 +17,7 @@ from monitor.rules.rule import Evidence, Reading, Spec, Threshold
 _APART: Final = 0.3
 """Rise that needs no further fall of the training loss."""
 _BEGUN: Final = 50
-"""Steps of a run that has hardly begun."""
+"""Steps, of which many go between two evaluations, of a run that has hardly begun."""
 GUESS: Final = 0.6
 """A training loss that begins here or above may begin at chance, which is ln 2 or more."""
 _LATE: Final = 150
@@ -41,7 +41,7 @@ class Overfitting:
 
     spec = Spec(
         name="overfitting",
-        version=6,
+        version=7,
         severity=Severity.CRITICAL,
         rank=16,
         action=Action.STOP,
@@ -106,8 +106,7 @@ def _learns(val: View, train: View, fell: float) -> bool:
 
 def _early(run: Features) -> bool:
     """Whether the run has hardly begun, or has not begun to generalise."""
-    steps = max(run.step - run.state.first_step, 2 * run.val.n)  # few steps that were each validated are long ones
-    begun = run.state.unit == "epoch" or steps >= _BEGUN
+    begun = run.by_epoch or run.step - run.state.first_step >= _BEGUN
     return not begun or memorises(run.val, run.train, run.state.unit)
 
 
