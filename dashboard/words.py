@@ -37,15 +37,17 @@ def label(verdict: str) -> str:
 
 
 def severity_of(verdict: str) -> str:
-    """Class of a verdict's chip: a severity, "good" for healthy, "none" for too early; a custom rule's is a warning.
+    """Class of a verdict: a severity, "good" for healthy, "none" if nothing is judged, a custom rule's a warning.
 
-    >>> severity_of("overfitting"), severity_of("healthy"), severity_of("too_early"), severity_of("my_rule")
+    >>> severity_of("overfitting"), severity_of("healthy"), severity_of("not_judged"), severity_of("my_rule")
     ('critical', 'good', 'none', 'warning')
     """
     if verdict in ("healthy", "improving", "convergence"):
         return "good"
     spec = spec_of(verdict)
-    return "none" if verdict == "too_early" else str(Severity.WARNING if spec is None else spec.severity)
+    return (
+        "none" if verdict in ("too_early", "not_judged") else str(Severity.WARNING if spec is None else spec.severity)
+    )
 
 
 def kind_of(run: RunInfo) -> str:

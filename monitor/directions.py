@@ -25,6 +25,7 @@ _RISES: Final = frozenset({
     "rouge", "chrf", "meteor", "cider", "spice", "em", "match", "psnr", "ssim", "reward", "rewards", "rew",
     "return", "returns", "success", "winrate", "win", "wins", "elbo", "likelihood", "loglik", "loglikelihood",
     "evidence", "top", "pck", "concordance", "cindex", "purity", "nmi", "ari", "silhouette", "score",
+    "fitness", "iu", "miu", "meaniu", "meaniou",
 })  # fmt: skip
 """Words of metrics that rise when things go well."""
 _NEGATED: Final = frozenset({"neg", "negative", "negated", "minus"})

@@ -22,8 +22,11 @@ from monitor.domain import (
     Regime,
     RunStatus,
     Severity,
+    courses,
+    folded,
     formats,
     inert,
+    most_telling,
 )
 from monitor.domain.formats import number, plain, step
 
@@ -52,8 +55,6 @@ class Screen(Console):
 out = Screen(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _PIPED)
 err = Screen(stderr=True, highlight=False, emoji=False, width=None if sys.stderr.isatty() else _PIPED)
 
-_OVER = 5
-"""Most resolved findings that text lists, and as many warnings among the older ones."""
 COLOURS = {Severity.CRITICAL: "red", Severity.WARNING: "yellow", Severity.INFO: "green"}
 ACTIONS = {Action.STOP: "bold red", Action.INVESTIGATE: "bold yellow", Action.CONTINUE: "green"}
 STATUSES = {
@@ -118,23 +119,19 @@ def finding_lines(finding: Finding) -> str:
     return "\n".join(lines)
 
 
-def findings_lines(findings: Sequence[Finding]) -> list[str]:
-    """The findings that fire in full, then those that are over a line each: the newest, and the newest that warned."""
-    firing = [f for f in findings if f.state is FindingState.FIRING]
-    over = [f for f in findings if f.state is FindingState.RESOLVED]
-    lines = [finding_lines(f) for f in sorted(firing, key=lambda f: (list(Severity).index(f.severity), f.fired_step))]
-    loud = [f for f in over if f.severity is not Severity.INFO]
-    shown = {f.number for f in [*over[-_OVER:], *loud[-_OVER:]]}
-    lines += [
-        f"[dim]○ {escape(f.rule)} (resolved, {f.severity}; began at {step(f.onset_step)}, "
-        f"fired at {step(f.fired_step)}, resolved at {step(f.resolved_step)})[/]"
-        for f in over
-        if f.number in shown
-    ]
-    hidden = len(over) - len(shown)
+def findings_lines(findings: Sequence[Finding], *, every: bool = False) -> list[str]:
+    """The findings that fire in full, then those that are over with what was seen; `every` folds none of these."""
+    shown, hidden = (most_telling(findings), ()) if every else folded(findings)
+    lines = [_over(f) if f.state is FindingState.RESOLVED else finding_lines(f) for f in shown]
     if hidden:
-        lines.append(f"[dim]○ {hidden} more resolved finding{'s' * (hidden > 1)}; --json lists all[/]")
+        lines.append(f"[dim]○ and {len(hidden)} more, all resolved; --all lists them[/]")
     return lines
+
+
+def _over(f: Finding) -> str:
+    """A finding that is over: its steps, and what was seen."""
+    head = f"({f.state}, {f.severity}; began at {step(f.onset_step)}, fired at {step(f.fired_step)}"
+    return f"[dim]○ {escape(f.rule)} {head}, resolved at {step(f.resolved_step)})\n  {escape(f.explanation)}[/]"
 
 
 def pending_lines(pending: Sequence[Pending]) -> list[str]:
@@ -157,22 +154,21 @@ def recommendation_lines(rec: Recommendation) -> list[str]:
 
 def course_lines(regimes: Sequence[Regime]) -> list[str]:
     """What each curve did, in a line."""
-    told = {regime.series: [str(each) for each in regimes if each.series == regime.series] for regime in regimes}
-    return [f"[dim]{name}:[/] {escape(', '.join(parts))}" for name, parts in told.items()]
+    return [f"[dim]{name}:[/] {escape(course)}" for name, course in courses(regimes).items()]
 
 
-def diagnosis_text(diagnosis: Diagnosis) -> str:
-    """A whole diagnosis for a person, as Rich markup."""
+def diagnosis_text(diagnosis: Diagnosis, *, every: bool = False) -> str:
+    """A whole diagnosis for a person, as Rich markup; `every` lists also what came and went long ago."""
     counts = diagnosis.counts
     lines = [
         f"[bold]{escape(diagnosis.verdict)}[/]: {escape(diagnosis.headline)}",
         *recommendation_lines(diagnosis.recommendation),
         *course_lines(diagnosis.regimes),
         "",
-        *findings_lines(diagnosis.findings),
+        *findings_lines(diagnosis.findings, every=every),
         *pending_lines(diagnosis.recommendation.pending),
     ]
-    tail = f"{counts.train:,} train and {counts.val:,} validation points"
+    tail = formats.points(counts.train, counts.val, counts.goal)
     set_aside = (
         ("not finite", counts.non_finite),
         ("late", counts.late),

@@ -135,7 +135,7 @@ class Settings(BaseSettings):
     @classmethod
     def _roles(cls, value: dict[str, str]) -> dict[str, str]:
         try:
-            said_of(value)
+            said_of(value).distinct()
         except SettingsError as error:
             raise ValueError(str(error).removeprefix("setting roles.")) from None
         return value

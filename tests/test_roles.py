@@ -162,3 +162,45 @@ def test_the_headers_of_real_logs_are_read(header: str, train: str, val: str, go
     reading = read(header.split(","))
     found = [reading.judged.get(role, "-") for role in (TRAIN, VAL, GOAL)]
     assert [*found, "game" if reading.game else "-"] == [train, val, goal, game]
+
+
+@pytest.mark.parametrize(
+    ("names", "train", "goal"),
+    [
+        (["l_pix", "val_psnr"], "l_pix", "val_psnr"),
+        (["train_z_logvar", "train_L_vae", "train_L_vae_recon", "train_beta"], "train_L_vae", None),
+        (["L_rec", "loss"], "loss", None),
+        (["l_rate", "mse"], "mse", None),
+        (["Best_Fitness", "Avg_Fitness"], None, "Avg_Fitness"),
+        (["loss", "meaniu"], "loss", "meaniu"),
+        (["Loss/train", "hparam/accuracy", "Accuracy/test"], "Loss/train", "Accuracy/test"),
+    ],
+)
+def test_a_letter_before_a_name_is_a_loss_where_there_is_no_other(
+    names: list[str], train: str | None, goal: str | None
+) -> None:
+    judged = read(names).judged
+    assert (judged.get(TRAIN), judged.get(GOAL)) == (train, goal)
+
+
+def test_a_goal_that_is_a_loss_leaves_the_loss_where_it_is() -> None:
+    reading = read(["train_loss", "val_loss", "val_acc"], said_of({"goal": "val_loss:min"}))
+    assert dict(reading.judged) == {TRAIN: "train_loss", VAL: "val_loss"}
+    assert "goal: val_loss, judged as the validation loss" in reading.line()
+
+
+def test_a_loss_that_is_said_to_rise_is_a_goal_and_no_loss() -> None:
+    reading = read(["train_loss", "val_loss"], said_of({"goal": "val_loss:max"}))
+    assert dict(reading.judged) == {TRAIN: "train_loss", GOAL: "val_loss"}
+
+
+def test_a_direction_that_nobody_said_is_not_put_down_to_the_user() -> None:
+    assert (
+        "goal: quality (as you said, assuming that higher is better; add :min otherwise)"
+        in read(["loss", "quality"], said_of({"goal": "quality"})).line()
+    )
+
+
+def test_one_series_for_both_losses_is_refused() -> None:
+    with pytest.raises(SettingsError, match="train and val: both name 'ce'"):
+        said_of({"train": "ce", "val": "ce"}).distinct()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.charts.axes import Look, axis_values
-from dashboard.charts.figure import Figure
+from dashboard.charts.figure import Figure, Spec
 from dashboard.theme import rgba
 from monitor.domain import Curve
 
@@ -84,12 +84,14 @@ def add_curve(
     *,
     dash: str = "solid",
     peers: Sequence[Curve] = (),
+    yaxis: str = "y",
 ) -> None:
-    """The curve as a line; under a smoothed line the raw one is faint. `peers` share the axis and so its unit."""
+    """The curve as a line; under a smoothed line the raw one is faint. `peers` share the x axis and so its unit."""
     smooth = curve.smoothed
     raw_colour = rgba(colour, 0.3) if smooth is not None else colour
     sparse = int(np.isfinite(curve.y).sum()) <= SPARSE
-    common = {"x": axis_values(curve.x, look, peers or [curve]), "legendgroup": name, "connectgaps": False}
+    common: Spec = {"x": axis_values(curve.x, look, peers or [curve]), "legendgroup": name, "connectgaps": False}
+    common["yaxis"] = yaxis
     figure.scatter(
         **common,
         y=_drawable(curve.y, scale),

@@ -1,4 +1,4 @@
-"""The large chart of a run: its losses with what the rules found.
+"""The large chart of a run: its losses with what the rules found, and below them the goal on an axis of its own.
 
 A figure draws what the reader of the curve needs and admits what it leaves out: gaps stay gaps, a NaN is marked where
 it was logged, values that a logarithmic axis cannot show are counted, and a reduced curve says how many of how many
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -36,6 +36,10 @@ from monitor.domain import Checkpoint, Curve, Finding, Recommendation
 
 LANE: Final = 17
 """Height of a row of findings, pixels."""
+GOAL: Final = 150
+"""Height of the goal's panel below the losses, pixels."""
+_GAP: Final = 14
+"""Between two panels, pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +63,7 @@ class Story:
     def steps(self) -> tuple[float, ...]:
         """Every step a mark stands at, in order, each once."""
         rec = self.recommendation
-        found = {rec.best_step, rec.first_stop_step, rec.stop_step}
+        found = {rec.best_step, rec.best_goal_step, rec.first_stop_step, rec.stop_step}
         for f in self.findings:
             found |= {f.onset_step, f.fired_step, f.resolved_step}
         found |= {p.onset_step for p in rec.pending}
@@ -67,37 +71,73 @@ class Story:
         return tuple(sorted(s for s in found if s is not None and math.isfinite(s)))
 
 
-def loss_figure(train: Curve | None, val: Curve | None, story: Story, look: Look) -> Figure:
-    """Train and validation loss with what the rules found.
+def loss_figure(
+    train: Curve | None, val: Curve | None, story: Story, look: Look, goal: tuple[str, Curve] | None = None
+) -> Figure:
+    """Train and validation loss with what the rules found, and the goal.
 
     Args:
         train: the training curve, None where none was logged.
         val: the validation curve, None where none was logged.
         story: the marks.
         look: axes, colours and zoom.
+        goal: the goal's name and curve; it has the chart to itself where there is no loss.
     """
     colours = look.palette
-    curves = [c for c in (train, val) if c is not None]
-    scale = resolve_scale(curves, look.scale)
-    figure = canvas(f"Train and validation {look.quantity}", look, scale, look.quantity, curves)
+    losses = [c for c in (train, val) if c is not None]
+    curves = [*losses, *([goal[1]] if goal else [])]
+    main = losses or curves
+    scale = resolve_scale(main, look.scale if losses or look.scale != "auto" else "linear")
+    figure = _frame(look, scale, main, goal[0] if goal and not losses else "")
     for curve, name, colour in ((train, "train", colours.train), (val, "validation", colours.val)):
         if curve is not None:
             add_curve(figure, curve, name, colour, look, scale, peers=curves)
-    add_non_finite(figure, curves, look)
+    add_non_finite(figure, main, look)
     place = _placer(story, look, curves)
     xs = [c.x for c in curves if np.isfinite(c.x).any()]
     span = Span(*(place_x(float(x), look, curves) for x in _ends(xs)))
-    add_references(figure, within(story.references, curves), scale, colours)
+    add_references(figure, within(story.references, losses), scale, colours)
     labels = add_findings(figure, on_curve(story.findings, story.verdict), place, span, colours)
     add_stop(figure, story.recommendation, place, span, labels, colours)
-    add_best(figure, story.recommendation, place, span, scale, colours)
+    if losses:
+        add_best(figure, story.recommendation, place, span, scale, colours)
+    if goal is not None:
+        _goal(figure, goal, curves, story, place, span, look, "y4" if losses else "y", scale)
     add_checkpoints(figure, story.checkpoints, place, colours)
     judged = colours.train if val is None else colours.val
     add_forecast(figure, story.recommendation, place, scale, judged)
     _end_axis(figure, curves, look)
-    _open_lanes(figure, lanes(story.findings, story.recommendation.pending), colours)
+    rules = lanes(story.findings, story.recommendation.pending)
+    _open_panels(figure, rules, goal[0] if goal and losses else "", colours)
     add_lanes(figure, story.findings, place, span.last, colours, story.recommendation.pending)
     return figure
+
+
+def _frame(look: Look, scale: str, main: Sequence[Curve], alone: str) -> Figure:
+    """The empty chart; that of the goal where it stands alone."""
+    if alone:
+        return canvas(alone, look, scale, "", main)
+    return canvas(f"Train and validation {look.quantity}", look, scale, look.quantity, main)
+
+
+def _goal(
+    figure: Figure,
+    goal: tuple[str, Curve],
+    curves: Sequence[Curve],
+    story: Story,
+    place: _Placer,
+    span: Span,
+    look: Look,
+    yaxis: str,
+    scale: str,
+) -> None:
+    """The goal's curve, its best value marked, on the axis that it has."""
+    name, curve = goal
+    scale = scale if yaxis == "y" else "linear"
+    add_curve(figure, curve, name, look.palette.lines[2], look, scale, peers=curves, yaxis=yaxis)
+    rec = story.recommendation
+    best = replace(rec, best_step=rec.best_goal_step, best_val_loss=rec.best_goal)
+    add_best(figure, best, place, span, scale, look.palette, yaxis=yaxis)
 
 
 def _ends(xs: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
@@ -127,17 +167,35 @@ def _end_axis(figure: Figure, curves: Sequence[Curve], look: Look) -> None:
         figure.update(xaxis={"autorangeoptions": {"clipmin": first - room, "clipmax": last + room}})
 
 
-def _open_lanes(figure: Figure, rules: Sequence[str], colours: Palette) -> None:
-    """Make room below the curve for a row a rule."""
-    if not rules:
+def _open_panels(figure: Figure, rules: Sequence[str], goal: str, colours: Palette) -> None:
+    """Make room below the losses for the goal, where it is named, and below that for a row a rule."""
+    if not rules and not goal:
         return
-    height = HEIGHT + LANE * len(rules)
+    lanes_, panel = LANE * len(rules), (GOAL if goal else 0)
+    height = HEIGHT + lanes_ + panel
     inner = height - 90  # what the margins leave
-    foot = LANE * len(rules) / inner
+    foot = (lanes_ + (_GAP if rules else 0)) / inner
+    top = foot + (panel / inner if goal else 0)
     figure.update(
         height=height,
-        yaxis={"domain": [foot + 0.03, 1]},
+        yaxis={"domain": [top + (2 * _GAP / inner if goal else 0), 1]},
         xaxis={"anchor": "free", "position": 0},
+    )
+    if goal:
+        font = {"size": 12, "color": colours.muted}
+        axis = {"gridcolor": colours.grid, "linecolor": colours.grid, "zeroline": False, "tickfont": {"size": 12}}
+        title = {"text": goal if len(goal) <= _TITLE else goal[: _TITLE - 1] + "…", "font": font}
+        figure.update(yaxis4=axis | {"domain": [foot, top], "nticks": 5, "tickformat": "~g", "title": title})
+    if rules:
+        _open_lanes(figure, rules, lanes_ / inner, colours)
+
+
+_TITLE: Final = 18
+"""Letters of the goal's name that fit beside its axis."""
+
+
+def _open_lanes(figure: Figure, rules: Sequence[str], foot: float, colours: Palette) -> None:
+    figure.update(
         yaxis3={
             "domain": [0, foot],
             "range": [-len(rules) + 0.4, 0.6],
@@ -148,7 +206,7 @@ def _open_lanes(figure: Figure, rules: Sequence[str], colours: Palette) -> None:
             "automargin": True,
             "showgrid": False,
             "zeroline": False,
-        },
+        }
     )
 
 

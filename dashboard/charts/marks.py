@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from dashboard import words
 from dashboard.charts.figure import Figure
 from dashboard.theme import Palette, rgba
-from monitor.domain import Checkpoint, Finding, FindingState, Pending, Recommendation, Severity
+from monitor.domain import Checkpoint, Finding, FindingState, Pending, Recommendation, Severity, most_telling
 from monitor.domain.formats import number, step
 
 Place = Callable[[float | None], float | None]
@@ -40,12 +40,6 @@ MAX_LANES: Final = 7
 def colour_of(severity: Severity, colours: Palette) -> str:
     """The colour of a severity."""
     return {Severity.CRITICAL: colours.critical, Severity.WARNING: colours.warning}.get(severity, colours.info)
-
-
-def most_telling(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """The findings in the order in which they deserve a label: by severity, firing first, then the newest."""
-    rank = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
-    return tuple(sorted(findings, key=lambda f: (rank[f.severity], f.state is not FindingState.FIRING, -f.fired_step)))
 
 
 def on_curve(findings: Sequence[Finding], verdict: str) -> tuple[Finding, ...]:
@@ -152,8 +146,10 @@ def add_forecast(figure: Figure, rec: Recommendation, place: Place, scale: str, 
     )  # fmt: skip
 
 
-def add_best(figure: Figure, rec: Recommendation, place: Place, span: Span, scale: str, colours: Palette) -> None:
-    """A star at the lowest loss, with its step; on the foot of the frame where a log axis cannot show the loss."""
+def add_best(
+    figure: Figure, rec: Recommendation, place: Place, span: Span, scale: str, colours: Palette, *, yaxis: str = "y"
+) -> None:
+    """A star at the best value, with its step; on the foot of the frame where a log axis cannot show it."""
     x, loss = place(rec.best_step), rec.best_val_loss
     if x is None or loss is None or not math.isfinite(loss):
         return
@@ -161,9 +157,10 @@ def add_best(figure: Figure, rec: Recommendation, place: Place, span: Span, scal
     figure.scatter(
         x=[x],
         y=[0.03 if off_axis else loss],
-        yaxis="y2" if off_axis else "y",
+        yaxis="y2" if off_axis else yaxis,
         mode="markers",
-        name="best step",
+        name="best step" if yaxis == "y" else "best goal",
+        showlegend=yaxis == "y",
         marker={"symbol": "star", "size": 14, "color": colours.good}
         | {"line": {"width": 1.5, "color": colours.background}},
         hovertemplate="best<extra></extra>",
@@ -172,7 +169,7 @@ def add_best(figure: Figure, rec: Recommendation, place: Place, span: Span, scal
     figure.note(
         x=x,
         y=0.03 if off_axis else math.log10(loss) if scale == "log" else loss,
-        yref="y2" if off_axis else "y",
+        yref="y2" if off_axis else yaxis,
         yanchor="bottom",
         xanchor="right" if span.share(x) > 0.85 else "left" if span.share(x) < 0.15 else "center",
         yshift=10,

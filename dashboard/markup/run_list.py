@@ -44,7 +44,7 @@ class Column:
         """The order after a click: again turns it round; what is new or large comes first, and names from A to Z."""
         if order == f"-{self.sorts}":
             return self.sorts
-        down = order == self.sorts or self.sorts in ("created", "last_step")
+        down = order == self.sorts or self.sorts in ("created", "last_step", "goal")
         return f"-{self.sorts}" if down else self.sorts
 
 
@@ -58,6 +58,7 @@ _COLUMNS: Final = (
     Column("Last step", "last_step", "lm-num"),
     Column("Best loss", "val.best", "lm-num"),
     Column("at step", "", "lm-num lm-minor"),
+    Column("Goal", "goal", "lm-num", "Best value of what the run is for; ↑ higher is better, ↓ lower is better."),
     Column("Skill", "", "lm-num", f"Of the best loss. {skill.MEANING}."),  # the store knows none, so none sorts by it
     Column("Started", "created", "lm-num"),
     Column("Took", "", "lm-num lm-minor"),
@@ -127,7 +128,9 @@ def runs_table(page: RunPage, picked: Sequence[str], now_ms: int, *, stale: bool
     if not page.items:
         return fill(_LIST, "no_match")
     scored = any(skill.comparable(run) for run in page.items)
-    columns = [column for column in _COLUMNS if scored or column.title != "Skill"]
+    aimed = any(run.goal_best is not None for run in page.items) or page.order.removeprefix("-") == "goal"
+    left_out = {title for title, shown in (("Skill", scored), ("Goal", aimed)) if not shown}
+    columns = [column for column in _COLUMNS if column.title not in left_out]
     rows = [(run, _cells(run, page.sparklines.get(run.id, {}), run.id in picked, now_ms)) for run in page.items]
     by = page.order.removeprefix("-")
     way = "falling" if page.order != by else "rising"
@@ -152,10 +155,20 @@ def _cells(run: RunInfo, spark: Mapping[str, Sequence[float]], ticked: bool, now
         "Last step": step(run.last_step),
         "Best loss": number(rec.best_val_loss),
         "at step": step(rec.best_step),
+        "Goal": _goal(run),
         "Skill": pieces.score(run),
         "Started": pieces.hover(ago(run.created_ms, now_ms), f"{clock(run.created_ms)} UTC"),
         "Took": duration(run.took_ms(now_ms)),
     }
+
+
+def _goal(run: RunInfo) -> pieces.Cell:
+    """The goal's best value with its direction and its step; its name is in the hover text."""
+    reading = run.reading or {}
+    if run.goal_best is None:
+        return number(None)
+    best = fill(_LIST, "goal", best=run.goal_best, at=run.goal_best_step, rises=reading.get("rises") is not False)
+    return pieces.hover(best, str(reading.get("goal") or "goal"))
 
 
 def _sorted_value(field: str, value: str | int | float | None, now_ms: int) -> str:

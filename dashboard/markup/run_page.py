@@ -10,7 +10,6 @@ from markupsafe import Markup
 
 from dashboard import skill, words
 from dashboard.charts import loss
-from dashboard.charts.marks import most_telling
 from dashboard.markup import pieces
 from dashboard.markup.pieces import badge, chip, code, flat, heading, hover, notice, quiet, shown, table
 from dashboard.markup.templates import fill, joined
@@ -26,7 +25,10 @@ from monitor.domain import (
     RunSnapshot,
     RunStatus,
     SeriesInfo,
+    courses,
+    folded,
     inert,
+    most_telling,
 )
 from monitor.domain.formats import NOTHING, ago, clock, duration, number, step
 from monitor.roles import Role
@@ -76,12 +78,15 @@ def header(seen: RunSnapshot, now_ms: int, zone: tzinfo, *, stale: bool = False)
     verdict = pieces.verdict(run) if seen.series or run.verdict != "too_early" else badge("none", "nothing logged yet")
     if seen.series and not _judged(seen):
         verdict = badge("none", "not judged")
-    return fill(_PAGE, "header", run=run, verdict=verdict, facts=facts, notes=_notes(run, now_ms), stale=stale)
+    said = str((run.reading or {}).get("line") or "") if seen.series else ""
+    return fill(
+        _PAGE, "header", run=run, verdict=verdict, facts=facts, notes=_notes(run, now_ms), stale=stale, said=said
+    )
 
 
 def _judged(seen: RunSnapshot) -> bool:
     """True where the rules have something to judge: a loss, or the metric that the training is for."""
-    return any(seen.judged(role) is not None for role in (*MAIN_ROLES, Role.GOAL))
+    return any(seen.judged(role) is not None for role in MAIN_ROLES)
 
 
 def advice(seen: RunSnapshot) -> Markup:
@@ -92,7 +97,7 @@ def advice(seen: RunSnapshot) -> Markup:
     if not judged:
         over = "The run ended before its first point." if not run.status.live else "No point has arrived yet."
         return pieces.not_judged("Nothing to judge", over)
-    tone = "none" if run.verdict == "too_early" or run.status is RunStatus.FAILED else ""
+    tone = "none" if run.verdict in ("too_early", "not_judged") or run.status is RunStatus.FAILED else ""
     return pieces.banner(run.recommendation, live=not run.status.over, tone=tone)
 
 
@@ -143,10 +148,18 @@ def caption(drawn: Sequence[Curve], known: Mapping[str, float], seen: RunSnapsho
     return pieces.caption((*said, *beyond, *more), testid="caption")
 
 
+def course(seen: RunSnapshot) -> Markup:
+    """What the curves did, in one line under the chart."""
+    told = [f"{series}: {line}" for series, line in courses(seen.regimes).items()]
+    return pieces.caption(told, testid="course") if told else _NOTHING
+
+
 def describe(seen: RunSnapshot) -> str:
     """The chart in a sentence, for those who cannot see it."""
     found = "; ".join(f"{words.label(f.rule)} from step {step(f.onset_step)}" for f in most_telling(seen.findings)[:4])
-    return f"Train and validation loss up to step {step(seen.info.last_step)}. {found or 'No findings'}."
+    goal, losses = seen.judged(Role.GOAL), seen.judged(Role.TRAIN) or seen.judged(Role.VAL)
+    drawn = " and ".join([*(["train and validation loss"] if losses else []), *([goal.key] if goal else [])])
+    return f"{drawn[:1].upper()}{drawn[1:]} up to step {step(seen.info.last_step)}. {found or 'No findings'}."
 
 
 def no_curves(seen: RunSnapshot) -> Markup:
@@ -154,7 +167,7 @@ def no_curves(seen: RunSnapshot) -> Markup:
     if seen.series:
         names = ", ".join(s.key for s in seen.series[:6]) + (", …" if len(seen.series) > 6 else "")
         body = f"Stored, and shown under More series: {names}."
-        return notice("info", "No series is taken for a loss.", body, testid="no-loss")
+        return notice("info", "No series is taken for a loss or a goal.", body, testid="no-loss")
     said = ("No point has arrived yet.", "The chart appears with the first one.")
     if not seen.info.status.live:
         said = ("No point was logged.", "The run ended before its first one.")
@@ -176,11 +189,11 @@ def findings(seen: RunSnapshot) -> Markup:
     pending = to_come(seen.info)
     if not seen.findings and not pending:
         return fill(_PAGE, "no_findings")
-    ranked = most_telling(seen.findings)
-    over = [f for f in ranked if f.state is FindingState.RESOLVED]
-    cards = joined(pieces.finding_card(f) for f in ranked if f not in over)
+    shown, hidden = folded(seen.findings)
+    cards = joined(pieces.finding_card(f) for f in shown if f.state is not FindingState.RESOLVED)
     waiting = pieces.pending_table(pending) if pending else _NOTHING
-    return joined([cards or quiet("Nothing fires now."), waiting, _resolved(over)])
+    over = [f for f in shown if f.state is FindingState.RESOLVED]
+    return joined([cards or quiet("Nothing fires now."), waiting, _resolved(over, hidden)])
 
 
 def to_come(run: RunInfo) -> tuple[Pending, ...]:
@@ -188,17 +201,24 @@ def to_come(run: RunInfo) -> tuple[Pending, ...]:
     return tuple(p for p in run.recommendation.pending if run.status.live or p.likely)
 
 
-def _resolved(found: Sequence[Finding]) -> Markup:
-    """Findings that are over, a row each, the newest first."""
-    if not found:
+def _resolved(over: Sequence[Finding], hidden: Sequence[Finding]) -> Markup:
+    """Findings that are over, a row each, those that matter most first; `hidden` are folded."""
+    if not over and not hidden:
         return _NOTHING
+    body = [heading(f"Resolved ({len(over) + len(hidden)})"), _over(over) if over else _NOTHING]
+    if hidden:
+        body.append(fill(_PAGE, "folded", count=len(hidden), table=_over(hidden)))
+    return joined(body)
+
+
+def _over(found: Sequence[Finding]) -> Markup:
     rows = [
         (chip(f.rule, severity="resolved"), str(f.severity), step(f.onset_step), step(f.fired_step),
-         step(f.resolved_step), step(None if f.resolved_step is None else f.resolved_step - f.onset_step))
-        for f in sorted(found, key=lambda f: -f.fired_step)
+         step(f.resolved_step), f.explanation)
+        for f in found
     ]  # fmt: skip
-    heads = ("rule", "severity", "onset", "fired", "resolved", "steps")
-    return heading(f"Resolved ({len(found)})") + table(heads, rows, css="lm-wrap lm-flow", numeric=(2, 3, 4, 5))
+    heads = ("rule", "severity", "onset", "fired", "resolved", "what was seen")
+    return table(heads, rows, css="lm-wrap lm-flow", numeric=(2, 3, 4))
 
 
 def config(run: RunInfo) -> Markup:

@@ -19,7 +19,7 @@ from monitor.rules import RULE_NAMES
 
 REFRESH_S: Final = 2.0
 DEFAULT_ORDER: Final = "-created"
-_VERDICTS: Final = ("healthy", "too_early", *RULE_NAMES)
+_VERDICTS: Final = ("healthy", "too_early", "not_judged", *RULE_NAMES)
 
 
 def page() -> None:

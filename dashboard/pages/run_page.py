@@ -130,22 +130,25 @@ def _curves_and_marks(seen: RunSnapshot) -> None:
     except MonitorError as error:
         live.html(notice("warning", *data.explain(error), testid="unreachable"), key="no-curve")
         return
+    aim = drawn.pop(Role.GOAL, None)
+    goal = None if aim is None else (seen.main()[Role.GOAL].key, aim)
     if y_axis == "skill":
         drawn = {role: skill.of_curve(curve, seen.info) for role, curve in drawn.items()}
         story = skill.of_story(story, seen.info)
-    figure = loss.loss_figure(drawn.get(Role.TRAIN), drawn.get(Role.VAL), story, look)
+    losses = list(drawn.values())
+    figure = loss.loss_figure(drawn.get(Role.TRAIN), drawn.get(Role.VAL), story, look, goal)
     if y_axis == "skill":
-        notes = (*notes, *skill.limit(figure, list(drawn.values())))
+        notes = (*notes, *skill.limit(figure, losses))
     figure.update(meta={"window": zoom.asked, "ignoring": ignoring})
     plot.plot(figure, key=_CHART, alt=run_page.describe(seen))
-    named = [(_NAMES[role], c) for role, c in drawn.items()]
-    said = captions(named, axes.resolve_scale(list(drawn.values()), scale))
-    said = (*said, *notes, *forecast_caption(story.recommendation))
-    live.html(run_page.caption(list(drawn.values()), story.references, seen, said), key="caption")
+    said = captions([(_NAMES[role], c) for role, c in drawn.items()], axes.resolve_scale(losses, scale))
+    said = (*said, *(captions([goal], "linear") if goal else ()), *notes, *forecast_caption(story.recommendation))
+    live.html(run_page.caption(losses, story.references, seen, said), key="caption")
+    live.html(run_page.course(seen), key="course")
 
 
 _CHART: Final = "loss_chart"
-_NAMES: Final = {Role.TRAIN: "train", Role.VAL: "validation"}
+_NAMES: Final = {Role.TRAIN: "train", Role.VAL: "validation", Role.GOAL: "goal"}
 
 
 def _curves(seen: RunSnapshot, x_axis: XAxis, smoothing: float) -> dict[Role, Curve]:
@@ -337,7 +340,7 @@ def _output(seen: RunSnapshot) -> None:
     except MonitorError as error:
         live.html(notice("warning", *data.explain(error)), key="no-output")
         return
-    _show(run_page.output(found, search or "", zone(), _OUTPUT_LIMIT), "output")
+    _show(run_page.output(found, search or "", zone(), _OUTPUT_LIMIT), "pieces")
 
 
 def _events(seen: RunSnapshot) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from typing_extensions import Annotated  # noqa: UP035  # pydantic reads it on every Python
 
-from monitor.domain import Checkpoint, Delivery, Finding, JobHealth, RunInfo, RunQuery, RunStatus, SeriesInfo
+from monitor.domain import Checkpoint, Delivery, Finding, JobHealth, Regime, RunInfo, RunQuery, RunStatus, SeriesInfo
 from monitor.store.runs.query import MAX_LENGTH
 from monitor.store.runs.run_list import MAX_SEARCH
 
@@ -67,6 +67,7 @@ class SnapshotModel(BaseModel):
     series: list[SeriesInfo]
     findings: list[Finding]
     checkpoints: list[Checkpoint]
+    regimes: list[Regime]
 
 
 class StopRequest(BaseModel):

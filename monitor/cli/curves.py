@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from monitor.cli.runs import ALL
 from monitor.errors import LossError
 from monitor.screen import diagnosis_text, emit, err, escape
 
@@ -17,6 +18,9 @@ PATTERN = typer.Option(
     help="Regular expression for a text log: named groups are series, except step, epoch and time.",
     show_default=False,
 )
+
+STEP = typer.Option(None, "--step", help="Column that counts the steps; default: by the names.", show_default=False)
+EPOCH = typer.Option(None, "--epoch", help="Column that counts the epochs.", show_default=False)
 
 
 def register(app: typer.Typer) -> None:
@@ -35,6 +39,8 @@ def diagnose(
     train: str = typer.Option(None, help="Column or series of the training loss; default: by the names."),
     val: str = typer.Option(None, help="Column or series of the validation loss."),
     goal: str = typer.Option(None, help='The metric to judge by, with ":max" or ":min", such as "val/acc:max".'),
+    step: str = STEP,
+    epoch: str = EPOCH,
     pattern: str = PATTERN,
     unit: str = typer.Option(None, help='What a step counts, "step" or "epoch"; default: by the column name.'),
     loss: str = typer.Option(None, help='The loss function, such as "cross_entropy(classes=10)".'),
@@ -43,6 +49,7 @@ def diagnose(
     ),
     rules: Path = typer.Option(None, "--rules", help="YAML or TOML file of rules; default: those of the settings."),
     project: str = typer.Option(None, help="Use the rules of this project in the settings."),
+    every: bool = ALL,
     json: bool = typer.Option(False, "--json", help="Print the diagnosis as JSON."),
 ) -> None:
     """Read the losses of one run and print the diagnosis, without a server or a store.
@@ -55,7 +62,8 @@ def diagnose(
     from monitor.importers import judge, read_curves
 
     config = effective_rules(rules, project)
-    curves = read_curves(file, said_for({"train": train, "val": val, "goal": goal}), pattern)
+    named = {"train": train, "val": val, "goal": goal, "step": step, "epoch": epoch}
+    curves = read_curves(file, said_for(named), pattern)
     found = judge(
         curves.run,
         config=config,
@@ -69,7 +77,7 @@ def diagnose(
     for what in curves.left_out:
         err.print(f"[yellow]note: {escape(what)}[/]")
     err.print(f"[dim]{escape(curves.reading.line())}[/]")
-    emit(found.to_dict(), diagnosis_text(found), json)
+    emit(found.to_dict(), diagnosis_text(found, every=every), json)
 
 
 def _weight(text: str, parts: Mapping[str, object]) -> tuple[str, float]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import typer
 from rich.table import Table
 
 from monitor import settings as settings_
-from monitor.cli.curves import PATTERN
+from monitor.cli.curves import EPOCH, PATTERN, STEP
 from monitor.domain.formats import number
 from monitor.errors import FileUnreadable, MonitorError, RunNotFound, WireError
-from monitor.roles import NOTHING, Role, Said
+from monitor.roles import Role
 from monitor.screen import emit, err, escape, fail, out
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ class _Summary:
     stored: list[tuple[ImportedRun, Sent]] = field(default_factory=list)
     broken: list[tuple[str, str, str]] = field(default_factory=list)
     ignored: list[NotTraining] = field(default_factory=list)
-    said: Said = NOTHING
 
     @property
     def damaged(self) -> bool:
@@ -60,6 +59,8 @@ def import_(
     train: str = typer.Option(None, help="Column or series of the training loss; default: by the names."),
     val: str = typer.Option(None, help="Column or series of the validation loss."),
     goal: str = typer.Option(None, help='The metric to judge by, with ":max" or ":min", such as "val/acc:max".'),
+    step: str = STEP,
+    epoch: str = EPOCH,
     pattern: str = PATTERN,
     server: str = typer.Option(None, help="Server to store in; default MONITOR_SERVER_URL, else the embedded store."),
     json: bool = typer.Option(False, "--json", help="Print what was stored and what was skipped as JSON."),
@@ -75,10 +76,11 @@ def import_(
     from monitor.importers.mlflow_source import without_password
 
     loaded = settings_.load(server_url=server)
-    found = [item for given in _addresses(source) for item in _present(given, sources(given, pattern))]
+    said = said_for({"train": train, "val": val, "goal": goal, "step": step, "epoch": epoch})
+    found = [item for given in _addresses(source) for item in _present(given, sources(given, pattern, said))]
     if name and (len(found) > 1 or any(item.many for item in found)):
         fail("--name names one run, but the sources hold several; leave it out, or give one source")
-    summary = _Summary(said=said_for({"train": train, "val": val, "goal": goal}))
+    summary = _Summary()
     if found:
         _store_all(found, loaded, summary, project, name)
     if not summary.stored and len(summary.broken) == 1 and not summary.ignored:
@@ -158,8 +160,6 @@ def _store(
             summary.broken.append((found.path, found.place, _problem(found)))
             continue
         assert isinstance(found, ImportedRun)
-        summary.said.check(found.keys)
-        run = replace(found, said=summary.said)
         before = sum(len(run.points) for run, _ in summary.stored)
 
         def report(done: int, before: int = before) -> None:
@@ -168,7 +168,7 @@ def _store(
 
         called = f"{name}/{found.part}" if name and found.part else name  # one of several runs of a file
         try:
-            summary.stored.append((run, send_run(run, sink.send, project=project, name=called, progress=report)))
+            summary.stored.append((found, send_run(found, sink.send, project=project, name=called, progress=report)))
         except (WireError, RunNotFound) as error:
             summary.broken.append((found.source, "", _refusal(error)))
 

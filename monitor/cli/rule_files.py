@@ -93,7 +93,7 @@ def said_for(given: Mapping[str, str | None]) -> Said:
     """
     options = {role: name for role, name in given.items() if name is not None}
     if options:
-        return said_of(options, place="--", strict=True)
+        return said_of(options, place="--", strict=True).distinct()
     return said_of(settings_.load().roles)
 
 

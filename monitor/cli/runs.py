@@ -24,6 +24,7 @@ _NAME: Final = 1
 """The column that gives way where the terminal is too narrow for all: a long name is cut, and nothing else is."""
 _NAME_LEAST: Final = 16
 _JSON = typer.Option(False, "--json", help="Print as JSON.")
+ALL: Final = typer.Option(False, "--all", help="List every finding, also those that came and went; JSON always does.")
 
 
 def register(app: typer.Typer) -> typer.Typer:
@@ -136,6 +137,7 @@ def output(
 
 def show(
     run: str = typer.Argument(..., metavar="RUN", help="Id, the first digits of it, or the name.", show_default=False),
+    every: bool = ALL,
     server: str = _SERVER,
     json: bool = _JSON,
 ) -> None:
@@ -163,7 +165,7 @@ def show(
     for name, count in sorted(info.warnings.items()):
         out.print(f"[yellow]{escape(_aside(name, count, sum(s.count for s in series)))}[/]")
     out.print("")
-    out.print(diagnosis_text(diagnosis))
+    out.print(diagnosis_text(diagnosis, every=every))
     table = Table(box=None, header_style="dim", pad_edge=False, title_justify="left")
     for column in ("series", "role", "points", "last step", "last", "min", "at step"):
         table.add_column(column, justify="left" if column in ("series", "role") else "right")

@@ -127,7 +127,7 @@ def _rows(each: Watched, api: Api, known: dict[str, RunInfo]) -> Iterator[Row]:
             reason=follower.recommendation.reason,
             problem=each.problem,
         )
-    if not each.followers and each.problem:
+    if each.problem and all(follower.sent is None for follower in each.followers.values()):
         yield Row(name=each.source.shown, status="waiting", step=None, share=None, curve=(), train=None, val=None,
                   verdict="", action=Action.CONTINUE, reason="", problem=each.problem)  # fmt: skip
 
@@ -185,6 +185,9 @@ def _show(look: Callable[[], list[Row] | None], every_s: float, *, once: bool) -
             rows = rows if found is None else found
             if draw is None:
                 _print(rows, said)
+                if not rows and not once and "" not in said:
+                    said[""] = "nothing yet"
+                    out.print("nothing yet; waiting for a training")
             elif found is not None or time.monotonic() - drawn > _REDRAW_S:
                 drawn = time.monotonic()
                 draw(rows)
@@ -237,8 +240,13 @@ def _colour(status: str) -> str:
 
 
 def _print(rows: Sequence[Row], said: dict[str, str]) -> None:
-    """A line for each run that has changed."""
+    """A line for each run that has changed, or that is waited for."""
     for row in rows:
+        if row.step is None and row.problem:
+            if said.get(row.name) != row.problem:
+                said[row.name] = row.problem
+                out.print(f"{row.status}  {_advice(row)}", soft_wrap=True)
+            continue
         share = "" if row.share is None else f" ({row.share:.0%})"
         text = (
             f"{escape(row.name)}  {row.status}  step {number(row.step)}{share}  train {number(row.train)}"

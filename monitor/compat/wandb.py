@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from types import ModuleType
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from monitor.compat._once import Once
 from monitor.compat._wandb import AlertLevel, Config, Media, Run, Summary
@@ -66,7 +66,8 @@ def init(
     """
     global run  # noqa: PLW0603  # as W&B has it
     if settings is not None:
-        _refuse("Settings", "leave settings= out; MONITOR_* variables and monitor.toml set what there is to set")
+        fix = "leave settings= out; MONITOR_* variables and monitor.toml set what there is to set"
+        raise SettingsError("wandb.Settings", "is W&B's own and has no counterpart here", fix)
     if mode is not None and mode not in _MODES:
         raise SettingsError("mode", f"{mode!r} is not known", f"use one of {', '.join(_MODES)}")
     if run is not None and not run._done:
@@ -150,8 +151,8 @@ def _resume(resume: bool | str | None, given: str | None) -> Any:
     return found[resume]
 
 
-def _refuse(what: str, fix: str) -> NoReturn:
-    raise SettingsError(f"wandb.{what}", "is W&B's own and has no counterpart here", fix)
+class _Refused(SettingsError, AttributeError):  # type: ignore[misc]  # both have a name
+    """What W&B has and this has not; `hasattr` sees that it is not there."""
 
 
 class _Wandb(ModuleType):
@@ -169,7 +170,8 @@ class _Wandb(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         if name in _REFUSED:
-            _refuse(name, "run this part of the script with W&B itself, or leave it out")
+            fix = "run this part of the script with W&B itself, or leave it out"
+            raise _Refused(f"wandb.{name}", "is W&B's own and has no counterpart here", fix)
         if name in _MEDIA:
             return Media.of(name)
         if name in _IGNORED:

@@ -27,6 +27,9 @@ from monitor.domain.verdicts import (
     Recommendation,
     Regime,
     Severity,
+    courses,
+    folded,
+    most_telling,
 )
 
 __all__ = [
@@ -61,6 +64,9 @@ __all__ = [
     "RunStatus",
     "SeriesInfo",
     "Severity",
+    "courses",
+    "folded",
     "inert",
+    "most_telling",
     "whole",
 ]

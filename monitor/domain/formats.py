@@ -109,3 +109,14 @@ def clock(ms: int | None, zone: tzinfo = UTC) -> str:
         return datetime.fromtimestamp(ms / 1000, zone).strftime("%Y-%m-%d %H:%M:%S")
     except (OverflowError, ValueError, OSError):  # beyond the calendar
         return f"{ms:,} ms"
+
+
+def points(train: int, val: int, goal: int) -> str:
+    """How many points there are of what is judged; what a run does not log is left out.
+
+    >>> points(40, 0, 0), points(4000, 40, 7), points(0, 0, 60)
+    ('40 training points', '4,000 training, 40 validation and 7 goal points', '60 goal points')
+    """
+    found = [f"{n:,} {what}" for n, what in ((train, "training"), (val, "validation"), (goal, "goal")) if n]
+    *first, last = found or ["no"]
+    return (f"{', '.join(first)} and {last}" if first else last) + " points"

@@ -8,10 +8,10 @@ from typing import Final
 
 from monitor.domain.runs import Checkpoint, RunInfo
 from monitor.domain.series import SeriesInfo
-from monitor.domain.verdicts import Finding
+from monitor.domain.verdicts import Finding, Regime
 from monitor.roles import Role
 
-MAIN_ROLES: Final = (Role.TRAIN, Role.VAL)
+MAIN_ROLES: Final = (Role.TRAIN, Role.VAL, Role.GOAL)
 """The roles whose judged series a run's large chart shows, in the order in which they are drawn."""
 
 
@@ -23,6 +23,7 @@ class RunSnapshot:
     series: tuple[SeriesInfo, ...]
     findings: tuple[Finding, ...]
     checkpoints: tuple[Checkpoint, ...]
+    regimes: tuple[Regime, ...] = ()
 
     def of_role(self, role: Role) -> tuple[SeriesInfo, ...]:
         """The run's series of one role."""
@@ -48,6 +49,7 @@ class RunSnapshot:
             "series": [s.to_dict() for s in self.series],
             "findings": [f.to_dict() for f in self.findings],
             "checkpoints": [c.to_dict() for c in self.checkpoints],
+            "regimes": [regime.to_dict() for regime in self.regimes],
         }
 
     @classmethod
@@ -63,6 +65,7 @@ class RunSnapshot:
             tuple(SeriesInfo.from_dict(row) for row in data["series"]),
             tuple(Finding.from_dict(row) for row in data["findings"]),
             tuple(Checkpoint(**row) for row in data["checkpoints"]),  # type: ignore[arg-type]  # as `to_dict` wrote it
+            tuple(Regime.from_dict(row) for row in data.get("regimes", ())),
         )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
+from monitor.domain.formats import step
 from monitor.domain.plain import make, whole
 
 _T = TypeVar("_T")
@@ -88,6 +89,25 @@ class Finding:
     def from_dict(cls, data: Mapping[str, object]) -> Finding:
         """The inverse of `to_dict`."""
         return make(cls, data, state=FindingState(str(data["state"])), severity=Severity(str(data["severity"])))
+
+
+LISTED: Final = 5
+"""Findings that a list has, at least, before those that came and went are folded."""
+
+
+def most_telling(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings in the order in which they matter: what fires first, then by severity, then the newest."""
+    rank = list(Severity)
+    return tuple(
+        sorted(findings, key=lambda f: (f.state is FindingState.RESOLVED, rank.index(f.severity), -f.fired_step))
+    )
+
+
+def folded(findings: Iterable[Finding]) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+    """What a list shows, and what it folds: all that fires is shown, what is over only up to `LISTED` in all."""
+    ranked = most_telling(findings)
+    shown = max(LISTED, sum(found.state is not FindingState.RESOLVED for found in ranked))
+    return ranked[:shown], ranked[shown:]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +286,7 @@ class Counts:
     Attributes:
         train: points of the training loss.
         val: points of the validation loss.
+        goal: points of the metric that the training is for.
         non_finite: NaN and infinite losses among them.
         late: points whose step lies before one already seen of the same series.
         beyond: points of a composite loss's parts that are not judged, since they are of parts beyond the first eight.
@@ -274,6 +295,7 @@ class Counts:
 
     train: int = 0
     val: int = 0
+    goal: int = 0
     non_finite: int = 0
     late: int = 0
     beyond: int = 0
@@ -292,7 +314,7 @@ class Regime:
         series: "training" or "validation".
         kind: "fall", "slow fall", "flat" or "rise".
         begin, end: steps.
-        start, stop: smoothed loss at both.
+        start, stop: smoothed loss at both, to six digits.
     """
 
     series: str
@@ -304,16 +326,27 @@ class Regime:
 
     def to_dict(self) -> dict[str, object]:
         """The regime as strict JSON data; whole steps are ints."""
-        levels = {name: float(f"{getattr(self, name):.6g}") for name in ("start", "stop")}
-        steps = {"begin": whole(self.begin), "end": whole(self.end)}
-        return {"series": self.series, "kind": self.kind, **steps, **levels}
+        return {**asdict(self), "begin": whole(self.begin), "end": whole(self.end)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> Regime:
+        """The inverse of `to_dict`."""
+        return make(cls, data)
 
     def __str__(self) -> str:
         """As in "falls slowly from 0.52 to 0.48 until 900"."""
         if self.kind == "flat":
-            return f"flat at {self.stop:.3g} until {self.end:g}"
+            return f"flat at {self.stop:.3g} until {step(self.end)}"
         how = {"fall": "falls", "slow fall": "falls slowly", "rise": "rises"}[self.kind]
-        return f"{how} from {self.start:.3g} to {self.stop:.3g} until {self.end:g}"
+        return f"{how} from {self.start:.3g} to {self.stop:.3g} until {step(self.end)}"
+
+
+def courses(regimes: Iterable[Regime]) -> dict[str, str]:
+    """What each curve did, in a line; by series."""
+    told: dict[str, list[str]] = {}
+    for regime in regimes:
+        told.setdefault(regime.series, []).append(str(regime))
+    return {series: ", ".join(parts) for series, parts in told.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,9 +355,10 @@ class Diagnosis:
 
     Attributes:
         verdict: the finding that matters most, a rule's name, also where it is only likely and a stop is advised;
-            "healthy" if there is none, "too_early" if there are too few points.
+            "healthy" if there is none, "too_early" if there are too few points,
+            "not_judged" if they say nothing of how good the model is: the losses of a game, without a goal.
         headline: one sentence with the numbers.
-        regimes: what the curves did, stretch by stretch; empty where the diagnosis was read from a store.
+        regimes: what the curves did, stretch by stretch; empty where there are too few points to tell.
     """
 
     verdict: str

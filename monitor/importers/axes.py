@@ -9,10 +9,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.errors import SettingsError
 from monitor.importers.names import EPOCHS, RUNTIMES, STEPS, TIMES, WITHIN, place, plain
 from monitor.importers.table import INDEX, Table, number_in
 from monitor.importers.times import is_clock
-from monitor.roles import Role, role_of
+from monitor.roles import Role, nearest, role_of
 
 Floats = NDArray[np.float64]
 Unit = Literal["step", "epoch"]
@@ -72,13 +73,20 @@ class _Column:
 
 
 def axes_of(table: Table) -> Axes:
-    """Find out what counts the steps."""
-    epoch = next(iter(_columns(table, EPOCHS)), None)
-    candidates = _columns(table, STEPS)
+    """Find out what counts the steps: the columns that the user names, else by their names.
+
+    Raises:
+        SettingsError: a column that the user names holds no numbers.
+    """
+    epoch = _told(table, "epoch") or next(iter(_columns(table, EPOCHS)), None)
+    told, apart = _told(table, "step"), table.named(table.said.epoch)
+    candidates = [column for column in _columns(table, STEPS) if column.name != apart]
     time = next((name for name in _named(table, TIMES) if is_clock(table, name)), None)
     aside = {name for name in table.names if plain(name) in RUNTIMES} | {INDEX}
     aside |= {name for name in (time, epoch.name if epoch else None) if name is not None}
-    steps, unit, said, chosen = _steps(table, candidates, epoch)
+    steps, unit, said, chosen = _steps(table, candidates, epoch, told)
+    if told is not None:
+        aside.add(told.name)
     if unit == "step" and epoch is not None and _are_epochs(steps, epoch.filled):
         unit = "epoch"
     return Axes(
@@ -100,10 +108,13 @@ def _are_epochs(steps: Floats, epochs: Floats) -> bool:
 
 
 def _steps(
-    table: Table, candidates: list[_Column], epoch: _Column | None
+    table: Table, candidates: list[_Column], epoch: _Column | None, told: _Column | None
 ) -> tuple[Floats, Unit | None, str, str | None]:
     """Of each row the step, the unit, how that was found, and the column."""
+    if told is not None and not told.whole:
+        return _numbered(told.filled), "step", f"the rows, as column {told.name!r:.60} holds fractions", told.name
     usable = [column for column in candidates if column.whole and not (column.constant and len(table.rows) > 2)]
+    usable = [told] if told is not None else usable
     usable = [column for column in usable if column.dense] or usable
     for column in usable:
         if column.rising and plain(column.name.rsplit("/", 1)[-1]) not in WITHIN:
@@ -191,6 +202,19 @@ def _numbered(fractions: Floats) -> Floats:
     steps = np.zeros(len(fractions))
     steps[1:] = np.cumsum(fractions[1:] != fractions[:-1])
     return steps
+
+
+def _told(table: Table, option: str) -> _Column | None:
+    """The column that the user names with an option; None where none is named, or it is not there."""
+    wanted = getattr(table.said, option)
+    name = table.named(wanted)
+    if name is None:
+        return None
+    column = _column(table, name)
+    if column is None and table.said.strict:
+        counting = [each for each in table.names if each != INDEX and _column(table, each) is not None]
+        raise SettingsError(f"--{option} {wanted}", "is a column without numbers", nearest(wanted, counting))
+    return column
 
 
 def _columns(table: Table, known: tuple[str, ...]) -> list[_Column]:

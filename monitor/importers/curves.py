@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -63,12 +63,13 @@ def read_curves(source: str | Path, said: Said = NOTHING, pattern: str | None = 
     Raises:
         FileUnreadable: the file, the row and what is wrong there; or there are more runs than one, or no losses.
     """
-    run, beside = read_one_run(source, pattern)
-    said.check(run.keys)
-    return curves_of_run(replace(run, said=said), *beside)
+    run, beside = read_one_run(source, pattern, said)
+    return curves_of_run(run, *beside)
 
 
-def read_one_run(source: str | Path, pattern: str | None = None) -> tuple[ImportedRun, tuple[str, ...]]:
+def read_one_run(
+    source: str | Path, pattern: str | None = None, said: Said = NOTHING
+) -> tuple[ImportedRun, tuple[str, ...]]:
     """The one run that a source holds, and what lies beside it and could not be read.
 
     Raises:
@@ -77,7 +78,7 @@ def read_one_run(source: str | Path, pattern: str | None = None) -> tuple[Import
     runs: list[ImportedRun] = []
     problems: list[FileUnreadable] = []
     other: list[NotTraining] = []
-    for found in read_runs(source, pattern):
+    for found in read_runs(source, pattern, said):
         if isinstance(found, ImportedRun):
             runs.append(found)
         elif isinstance(found, FileUnreadable):

@@ -53,7 +53,6 @@ class Sent:
         sums: a checksum over the steps and values of these.
         last: the last step.
         over: the run was ended.
-        inode: of the file that the points were read from, by which it is found where it was renamed.
     """
 
     origin: str
@@ -65,7 +64,6 @@ class Sent:
     sums: dict[str, int] = field(default_factory=dict)
     last: int | None = None
     over: bool = False
-    inode: int = 0
 
 
 class Note:
@@ -112,6 +110,7 @@ class Follower:
         self.deleted = False
         self._place, self._note, self._send, self._project = place, note, send, project
         self._odd = 0
+        self._last: _Reading | None = None
 
     @property
     def unsure(self) -> bool:
@@ -119,25 +118,17 @@ class Follower:
         return self._odd > 0
 
     @property
-    def inode(self) -> int:
-        """Of the file that was read last, also by whoever followed it before; 0 where that is not known."""
-        if self.sent is None and (noted := self._note.read()) is not None:
-            return noted[1].inode
-        return 0 if self.sent is None else self.sent.inode
-
-    @property
     def recommendation(self) -> Recommendation:
         """The newest recommendation."""
         return Recommendation() if self.reply is None else self.reply.recommendation
 
-    def take(self, run: ImportedRun, *, over: bool, now_ms: int, inode: int = 0) -> int:
+    def take(self, run: ImportedRun, *, over: bool, now_ms: int) -> int:
         """Send what is new in a reading.
 
         Args:
             run: the reading.
             over: its training has ended; the run is ended as well.
             now_ms: milliseconds since the epoch.
-            inode: of the file.
 
         Returns:
             Points that were sent.
@@ -148,13 +139,29 @@ class Follower:
         if self.deleted or not len(run.points):
             return 0
         try:
-            return self._take(run, over=over, now_ms=now_ms, inode=inode)
+            return self._take(run, over=over, now_ms=now_ms)
         except RunNotFound:
             self.deleted = True
             return 0
         except Exception:  # whatever came of it, the store knows what it has
             self.sent = None
             raise
+
+    def holds(self, run: ImportedRun) -> bool:
+        """True where a reading holds what was sent, and perhaps more; also where nothing was sent yet."""
+        if self.deleted or not len(run.points):
+            return True
+        reading = self._reading(run)
+        try:
+            self.sent = self.sent or self._known(run, reading)
+        except RunNotFound:
+            self.deleted = True
+            return True
+        return not self.sent.record or _holds(reading, self.sent)
+
+    def follows(self, run: ImportedRun) -> bool:
+        """True where a reading begins after what was sent."""
+        return self.sent is not None and len(run.points) > 0 and _follows(run, self.sent)
 
     def beat(self) -> None:
         """Say that the source is still followed."""
@@ -168,21 +175,27 @@ class Follower:
         if self.run is not None and self.sent is not None and not self.sent.over:
             self._finish(self.run, now_ms)
 
-    def _take(self, run: ImportedRun, *, over: bool, now_ms: int, inode: int) -> int:
-        reading = _Reading(run)
+    def _take(self, run: ImportedRun, *, over: bool, now_ms: int) -> int:
+        reading = self._reading(run)
         sent = self.sent or self._known(run, reading)
-        if sent.record and not self._goes_on(reading, sent):
-            self._odd += 1  # a file that is being written anew looks cut for a moment
-            if self._odd < 2 or (reading.shorter(sent.counts) and run.source.endswith(".json")):
-                self.sent = sent
-                return 0
+        if sent.record and not _holds(reading, sent):
+            if not _follows(run, sent):
+                self._odd += 1  # a file that is being written anew looks cut for a moment
+                if self._odd < 2 or (reading.shorter(sent.counts) and run.source.endswith(".json")):
+                    self.sent = sent
+                    return 0
             sent = self._begin_anew(run, sent, now_ms)
-        self.sent, self.run, self._odd = replace(sent, inode=inode), run, 0
+        self.sent, self.run, self._odd = sent, run, 0
         new = reading.beyond(self.sent.counts)
         points = self._send_all(run, reading, new, now_ms, over=over)
         if over and not self.sent.over:
             self._finish(run, now_ms)
         return points
+
+    def _reading(self, run: ImportedRun) -> _Reading:
+        if self._last is None or self._last.run is not run:
+            self._last = _Reading(run)
+        return self._last
 
     def _known(self, run: ImportedRun, reading: _Reading) -> Sent:
         """What was sent by whoever followed this source before."""
@@ -209,16 +222,9 @@ class Follower:
         except OffsetGap as gap:
             return gap.expected
 
-    def _goes_on(self, reading: _Reading, sent: Sent) -> bool:
-        """True where the reading holds what was sent, and perhaps more."""
-        if not sent.counts:
-            return reading.run.origin == sent.origin
-        return all(reading.sum(key, n) == sent.sums.get(key) for key, n in sent.counts.items())
-
     def _begin_anew(self, run: ImportedRun, sent: Sent, now_ms: int) -> Sent:
         """The file holds something else now: the same training's next part, its next attempt, or another training."""
-        first = int(run.points.step[0])
-        if sent.last is not None and first > sent.last:
+        if _follows(run, sent):
             fresh = replace(sent, origin=run.origin, counts={}, sums={}, attempt=0)
             self._note.write(fresh, fresh)
             return fresh
@@ -355,6 +361,18 @@ class _Reading:
     def attempt_of(self, index: int) -> int:
         """The attempt that a point belongs to, from 0."""
         return bisect_right(self.run.attempts, index)
+
+
+def _holds(reading: _Reading, sent: Sent) -> bool:
+    """True where a reading holds what was sent, and perhaps more."""
+    if not sent.counts:
+        return reading.run.origin == sent.origin
+    return all(reading.sum(key, n) == sent.sums.get(key) for key, n in sent.counts.items())
+
+
+def _follows(run: ImportedRun, sent: Sent) -> bool:
+    """True where a reading begins after what was sent."""
+    return sent.last is not None and int(run.points.step[0]) > sent.last
 
 
 def _replayed(reading: _Reading, fresh: Sent, records: int) -> Sent | None:

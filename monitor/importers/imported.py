@@ -43,6 +43,7 @@ class ImportedRun:
         steps: how the steps were found, in a few words; "" where the source says them itself.
         skipped: what is not stored.
         said: what the user says of the series' names.
+        columns: of the table that it was, by their names; empty where it was none, and its steps are its own.
     """
 
     source: str
@@ -65,6 +66,7 @@ class ImportedRun:
     steps: str = ""
     skipped: tuple[Skipped, ...] = ()
     said: Said = NOTHING
+    columns: tuple[str, ...] = ()
 
     def reading(self) -> Reading:
         """What the names of the series are taken for, as the store reads them."""
@@ -161,6 +163,8 @@ class PointList:
         steps: str = "",
         part: str = "",
         attempts: tuple[int, ...] | None = None,
+        said: Said = NOTHING,
+        columns: tuple[str, ...] = (),
     ) -> ImportedRun:
         """The points as the run of a file.
 
@@ -168,12 +172,14 @@ class PointList:
             written_ms: the time of points that have none, milliseconds since the epoch.
             unit: None where the source does not say what its steps count.
             attempts: None: where its steps begin again.
+            said: what the user says of the series' names.
+            columns: of the table that the file is.
         """
         started, finished = self.span()
         points = self.columns(written_ms)
         attempts = begins(points.key, points.step) if attempts is None else attempts
         if not attempts:
-            points = self._on_one_scale(points)
+            points = self._on_one_scale(points, said)
         return ImportedRun(
             source=source,
             kind=kind,
@@ -186,14 +192,16 @@ class PointList:
             keys=self.keys,
             points=points,
             attempts=attempts,
-            unit=unit or _unit_of(self.keys, points),
+            unit=unit or _unit_of(self.keys, points, said),
             steps=steps,
             skipped=tuple(self.skipped.values()),
+            said=said,
+            columns=columns,
         )
 
-    def _on_one_scale(self, points: Columns) -> Columns:
+    def _on_one_scale(self, points: Columns, said: Said) -> Columns:
         """The points, those of series that count epochs at the steps of the training."""
-        loss = read(self.keys).judged.get(Role.TRAIN)
+        loss = read(self.keys, said).judged.get(Role.TRAIN)
         if loss is None:
             return points
         train = self.keys.index(loss)
@@ -231,14 +239,14 @@ def by_role(key: str) -> int:
     return _ORDER.get(role_of(key), 3)
 
 
-def _unit_of(keys: Sequence[str], points: Columns) -> Literal["step", "epoch"]:
+def _unit_of(keys: Sequence[str], points: Columns, said: Said) -> Literal["step", "epoch"]:
     """What steps count that nothing names: epochs, where every step was validated and none is left out.
 
     Nobody goes through the validation set after every optimiser step.
     """
     steps = {
         role: np.unique(points.step[points.key == keys.index(key)])
-        for role, key in read(keys).judged.items()
+        for role, key in read(keys, said).judged.items()
         if role in (Role.TRAIN, Role.VAL)
     }
     train, val = steps.get(Role.TRAIN), steps.get(Role.VAL)

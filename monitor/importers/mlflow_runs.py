@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.domain.mlflow_tags import OWN, is_marking
+from monitor.errors import SettingsError
 from monitor.importers.imported import ImportedRun, NotTraining, PointList, by_role
 from monitor.importers.table import Skipped
 from monitor.limits import value_of
+from monitor.roles import NOTHING, said_of_tags
 from monitor.wire import Columns
 
 IMPORTED: Final = f"{OWN}imported_as"
@@ -91,6 +93,11 @@ class MlflowRun:
             points = Columns(points.key, points.step, points.value, np.maximum(points.time_ms, started), None)
         if self.datasets:
             notes.skip("datasets", f"{self.datasets} are left out")
+        said = NOTHING
+        try:
+            said = said_of_tags(self.tags)
+        except SettingsError as error:
+            notes.skip("tags", f"are not used to read the names: {error}", broken=True)
         tags = {name: text for name, text in self.tags.items() if not is_marking(name)}
         return ImportedRun(
             source=self.shown,
@@ -101,6 +108,7 @@ class MlflowRun:
             group=self.parent,
             config={key: value_of(text) for key, text in self.params.items()},
             tags=tags,
+            said=said,
             status=_STATUS.get(self.status, "stopped"),
             started_ms=self.started_ms or started,
             finished_ms=self.finished_ms or finished,

@@ -26,6 +26,7 @@ def run_of_table(table: Table, *, place: str, name: str, written_ms: int) -> Imp
 
     Raises:
         FileUnreadable: no column holds numbers.
+        SettingsError: the column that the user names for the steps or the epochs holds no numbers.
     """
     axes, points = axes_of(table), PointList()
     for note in table.notes:
@@ -49,6 +50,8 @@ def run_of_table(table: Table, *, place: str, name: str, written_ms: int) -> Imp
         unit=axes.unit,
         steps=axes.said,
         part=table.run,
+        said=table.said,
+        columns=tuple(name for name in table.names if name != INDEX),
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import PurePath
 from typing import Final
 
 from monitor.errors import NoHistory
-from monitor.importers.names import EPOCHS, STEPS, counts, place, plain
+from monitor.importers.names import EPOCHS, STEPS, place, plain
 from monitor.importers.table import INDEX, Cell, Row, Skipped, Table, number_in
 from monitor.roles import Role, read, role_of, role_of_set
 
@@ -42,6 +42,7 @@ _SEARCHED: Final = frozenset({
     "seq_len", "num_params",
 })  # fmt: skip
 """Columns of what is chosen once for a run."""
+_RELATIVE: Final = ("relative_time_wall", "relative_time_process")
 _CHART: Final = re.compile(r"(?P<run>.+?) - (?P<metric>.+?)(?P<extreme>__MIN|__MAX)?")
 _TENSORBOARD: Final = re.compile(r"(?:run-)?(?P<run>.*?)-tag-(?P<tag>.+)")
 _WHOLES: Final = frozenset({"loss", "total_loss", "loss_total", "total"})
@@ -89,7 +90,7 @@ def _of_chart(table: Table) -> list[Table]:
             extremes.append(name)
         else:
             found.setdefault(match["run"], {})[name] = match["metric"]
-    axes = [name for name in others if place(name, (*STEPS, *EPOCHS, "relative_time_wall", "relative_time_process"))]
+    axes = [name for name in others if table.counts(name) or place(name, _RELATIVE) is not None]
     if not found or not table.header or len(others) > max(1, len(axes)):
         return []
     note = Skipped(place=f"{len(extremes)} columns __MIN and __MAX", reason="hold the extremes of a bin of the chart")
@@ -136,7 +137,7 @@ def _by_run(table: Table) -> list[Table]:
     if len(runs) == 1:
         (label,) = runs
         return [replace(table, names=names, config={**table.config, column: label})]
-    if not any(counts(name) for name in names) or max(map(len, runs.values())) == 1:
+    if not any(map(table.counts, names)) or max(map(len, runs.values())) == 1:
         return [table]
     return [
         replace(table, names=names, rows=tuple(rows), run=f"{column}-{label}" if label.isdigit() else label)
@@ -152,7 +153,7 @@ def _refuse_summaries(table: Table, by_name: dict[str, str]) -> None:
     """
     if len(table.rows) < 2 or _is_long(table):
         return
-    steps = [name for name in table.names if place(name, STEPS) is not None or place(name, EPOCHS) is not None]
+    steps = [name for name in table.names if table.counts(name)]
     label = next((by_name[name] for name in (*_NAMES, *_RUNS) if name in by_name), None)
     ended = next((by_name[name] for name in _ENDED if name in by_name), None)
     if label is None and ended is None:
@@ -193,7 +194,7 @@ def _counts_up(table: Table, name: str) -> bool:
 def _one_curve(table: Table) -> Table:
     """A table of nothing but steps, times and one column of values: that is the metric which the file is called by."""
     values = [name for name in table.names if plain(name) in _VALUES or (name == "0" and INDEX in table.names)]
-    others = [name for name in table.names if name not in values and not counts(name) and name != INDEX]
+    others = [name for name in table.names if name not in values and not table.counts(name) and name != INDEX]
     if len(values) != 1 or any("time" not in plain(name) for name in others) or not table.header:
         return table
     stem = PurePath(table.path).stem
@@ -229,9 +230,11 @@ def _in_step(rows: list[Row], kept: Sequence[str], table: Table) -> list[Row]:
 
     Such a table lists each metric once, from its first step to its last.
     """
-    step = next((name for name in kept if counts(name)), None)
-    if step is None:
+    axes = [name for name in kept if table.counts(name)]
+    if not axes:
         return rows
+    whole = [axis for axis in axes if all(math.isfinite(number_in(row.cells.get(axis))) for row in rows)]
+    axes = sorted(whole or axes[:1], key=lambda name: not table.of_epochs(name))  # a step may count within its epoch
     last = ""
     begun: set[str] = set()
     for row in rows:
@@ -240,7 +243,11 @@ def _in_step(rows: list[Row], kept: Sequence[str], table: Table) -> list[Row]:
             return rows
         begun.add(name)
         last = name
-    return sorted(rows, key=lambda row: number_in(row.cells.get(step))) if len(begun) < len(table.rows) else rows
+    return (
+        sorted(rows, key=lambda row: [number_in(row.cells.get(axis)) for axis in axes])
+        if len(begun) < len(table.rows)
+        else rows
+    )
 
 
 def _by_set(table: Table) -> Table:
@@ -253,7 +260,7 @@ def _by_set(table: Table) -> Table:
     for row in table.rows:
         which = str(row.cells.get(column) or "").strip()
         cells = {
-            name if not which or counts(name) or _placed(name) else f"{which}/{name}": cell
+            name if not which or table.counts(name) or _placed(name) else f"{which}/{name}": cell
             for name, cell in row.cells.items()
             if name != column and _filled(cell)
         }

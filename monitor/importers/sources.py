@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from monitor.errors import FileUnreadable, NoHistory
+from monitor.errors import FileUnreadable, NoHistory, SettingsError
 from monitor.importers.folders import reader_of
 from monitor.importers.imported import ImportedRun, NotTraining
 from monitor.importers.mlflow_files import META, is_run, read_run_folder
@@ -22,6 +22,7 @@ from monitor.importers.tensorboard import is_event_file
 from monitor.importers.tensorboard_runs import group, read_event_run
 from monitor.importers.twins import Twins
 from monitor.importers.wandb_offline import read_wandb
+from monitor.roles import NOTHING, Said
 
 _LOGS: Final = re.compile(
     r".*\.(?:log|out|err)|(?:.*[^a-z])?(?:train(?:ing)?|log|logs|output|stdout|slurm|nohup)(?:[^a-z].*)?\.txt",
@@ -53,6 +54,7 @@ class Source:
         problem: why it cannot be looked into; "" where it can.
         pattern: what to look for in a text log, instead of what is known.
         growing: somebody still writes to it, so that a line that has no end yet is none.
+        said: what the user says of its columns and series.
     """
 
     shown: str
@@ -64,6 +66,7 @@ class Source:
     problem: str = ""
     pattern: str | None = None
     growing: bool = False
+    said: Said = NOTHING
 
     @property
     def many(self) -> bool:
@@ -75,12 +78,32 @@ class Source:
 
         Args:
             twins: what the same search has found before; a training that is among it comes as a `NotTraining`.
+
+        Raises:
+            SettingsError: the user names a column or a series that is not there; where a search found the source, it
+                comes as a `NotTraining`.
         """
-        for found in self._read():
+        for found in self._as_said():
             if twins is not None and self.searched and self.path is not None and isinstance(found, ImportedRun):
                 yield twins.told(found, self._folder())
             else:
                 yield found
+
+    def _as_said(self) -> Iterator[Found]:
+        """Its runs, with what the user says of them: their own tags before the settings, the options before both."""
+        try:
+            for found in self._read():
+                if isinstance(found, ImportedRun):
+                    self.said.check(found.keys, found.columns)
+                yield self._with_what_is_said(found) if isinstance(found, ImportedRun) else found
+        except SettingsError as error:
+            if not self.searched:
+                raise
+            yield NotTraining(self.shown, str(error))
+
+    def _with_what_is_said(self, run: ImportedRun) -> ImportedRun:
+        said = self.said.over(run.said) if self.said.strict else run.said.over(self.said)
+        return replace(run, said=said)
 
     def _folder(self) -> Path:
         assert self.path is not None
@@ -107,7 +130,7 @@ class Source:
 
     def _tables(self, path: Path) -> Iterator[Found]:
         try:
-            tables = curves_in(self._table(path))
+            tables = curves_in(replace(self._table(path), said=self.said))
             if self.searched and not any(map(looks_like_training, tables)):
                 yield NotTraining(self.shown, "has no column of losses, of other metrics, or of steps")
                 return
@@ -132,27 +155,35 @@ class Source:
         return read(path, self.shown)
 
 
-def read_runs(source: str | Path, pattern: str | None = None) -> Iterator[Found]:
+def read_runs(source: str | Path, pattern: str | None = None, said: Said = NOTHING) -> Iterator[Found]:
     """Every run of a source with all its series.
 
     Args:
         source: a file, a folder that is searched, `-` for standard input, or the address of an MLflow.
         pattern: for text logs, a regular expression with named groups instead of what is known.
+        said: what the user says of the columns and series.
 
     Returns:
         Runs as they are read; for what cannot be read, the error; for what is no training, a `NotTraining`.
+
+    Raises:
+        SettingsError: the user names a column or a series that the source does not have.
     """
     twins = Twins()
-    for found in sources(source, pattern):
+    for found in sources(source, pattern, said):
         yield from found.read(twins)
 
 
-def sources(source: str | Path, pattern: str | None = None) -> list[Source]:
+def sources(source: str | Path, pattern: str | None = None, said: Said = NOTHING) -> list[Source]:
     """What there is to read behind a name, without reading it; empty for a folder that holds nothing.
 
     Args:
         source: as in `read_runs`, like the rest.
     """
+    return [replace(found, said=said) for found in _sources(source, pattern)]
+
+
+def _sources(source: str | Path, pattern: str | None) -> list[Source]:
     shown = str(source)
     if is_address(shown):
         return [Source(shown=without_password(shown), place=shown)]

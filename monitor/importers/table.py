@@ -8,6 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeGuard
 
+from monitor.importers.names import EPOCHS, counts, place
+from monitor.roles import NOTHING, Said, find
+
 Cell = str | float | int | bool | None
 Record = Mapping[str, object] | Mapping[object, object]
 INDEX: Final = ""
@@ -69,6 +72,7 @@ class Table:
         config: parameters of the training that the file holds beside its rows.
         notes: what of the file is none of the rows.
         run: the run's name, where the file holds several.
+        said: what the user says of the columns.
     """
 
     path: str
@@ -79,6 +83,19 @@ class Table:
     config: Mapping[str, object] = field(default_factory=dict)
     notes: tuple[Skipped, ...] = ()
     run: str = ""
+    said: Said = NOTHING
+
+    def counts(self, name: str) -> bool:
+        """Whether a column counts steps or epochs, as the user says or else by its name."""
+        return counts(name) or name in (self.named(self.said.step), self.named(self.said.epoch))
+
+    def of_epochs(self, name: str) -> bool:
+        """Whether a column that counts counts epochs."""
+        return place(name, EPOCHS) is not None or name == self.named(self.said.epoch)
+
+    def named(self, wanted: str | None) -> str | None:
+        """The column that is meant by a name; None where there is none of it."""
+        return None if wanted is None else find(wanted, self.names)
 
 
 def table_of_records(

@@ -290,7 +290,10 @@ def _metrics(text: str, caption: Set | None, line: Line) -> None:
         own = [set_of(word.strip(".-")) for word in words]
         sticky = next((each for each in reversed(own) if each), sticky)
         value = _value(found, words[-1])
-        name = _name(words, sticky, spaced=found["sep"].isspace())
+        spaced = found["sep"].isspace()
+        if spaced and not line.placed and all(own):
+            continue  # a set and a number alone, as in a tree of settings: `val 2.0`
+        name = _name(words, sticky, spaced=spaced)
         if value is None or name is None:
             continue
         average = _AVERAGE.match(text, at) if sticky in ("val", "test") and line.total else None

@@ -20,6 +20,7 @@ from monitor.importers.text_tables import Tables
 _MOST: Final = 5_000
 """Characters of one line that are looked at."""
 _STATES: Final = re.compile("\r+|\b+")
+_NUMBERS: Final = re.compile(r"[\d.]+")
 _LIKELY: Final = re.compile(r"\d|nan|inf", re.IGNORECASE)
 _ABOUT: Final = re.compile(r"loss|acc|ppl|perplexity|error|reward|objective", re.IGNORECASE)
 _BEST_FOLLOWS: Final = re.compile(r"\bbest\b[^\d]*:\s*$", re.IGNORECASE)
@@ -27,6 +28,7 @@ _HEADER_WORDS: Final = frozenset({
     "start", "starting", "begin", "beginning", "training", "train", "running", "end", "of", "info", "the", "debug",
     "root",
 })  # fmt: skip
+_NOTHING: Final = (None, None, float("nan"), "")
 _DONE: Final = 0.9
 """Share of a count after which one that begins again is the next epoch's, and not another training's."""
 
@@ -86,6 +88,8 @@ class LogParser:
         self._place = _Place()
         self._best_follows = False
         self._after: str | None = None
+        self._again = 0
+        self._last: dict[str, tuple[int | None, float | None, float, str]] = {}
 
     def feed(self, text: str) -> None:
         """Read on; a last line that is not ended waits for the rest of it."""
@@ -116,7 +120,12 @@ class LogParser:
         if states and len(self.rows) == before and self._bar is None:
             self.understood.ignored += 1
             last = ANSI.sub("", states[-1])
-            if self.understood.missed is None and _ABOUT.search(last) and re.search(r"\d\.\d", last):
+            if (
+                self.understood.missed is None
+                and self._again != self._number
+                and _ABOUT.search(last)
+                and re.search(r"\d\.\d", last)
+            ):
                 self.understood.missed = self._number, last.strip()[:160]
 
     def _state(self, text: str) -> None:
@@ -124,7 +133,9 @@ class LogParser:
             self._matched(self._pattern.search(text), text)
             return
         taken, row = self._tables.take(text)
-        if row is not None:
+        if row is not None and row.bar:
+            self._draw(row, text)
+        elif row is not None:
             self._flush()
             self._add(row, text)
         if taken:
@@ -134,7 +145,7 @@ class LogParser:
         line = read_line(text)
         if not line.counts or not (line.firm or self._place.known):
             self._header(line, text)
-        elif self._told_again(text):
+        elif self._best_follows:  # below `Early stopping, best iteration is:` the best is told again
             pass
         elif line.n is not None and (line.held_out or (line.bar and self._in_epochs(line))):
             self._draw(line, text)
@@ -145,10 +156,6 @@ class LogParser:
                 line.held_out = True
             self._after = None
             self._add(line, text)
-
-    def _told_again(self, text: str) -> bool:
-        """True below a line that says that the best is told again, such as `Early stopping, best iteration is:`."""
-        return self._best_follows and self._pattern is None and bool(text)
 
     def _in_epochs(self, line: Line) -> bool:
         return line.epoch is not None or self._place.epoch is not None
@@ -199,8 +206,20 @@ class LogParser:
             cells["epoch"] = epoch
         if line.time_ms:
             cells["timestamp"] = line.time_ms
+        if self._same_again(line, step, epoch, text):
+            return
         cells.update(line.cells)
         self._keep(cells, text, self._number if number is None else number)
+
+    def _same_again(self, line: Line, step: int | None, epoch: float | None, text: str) -> bool:
+        """True where other words repeat what was read at this place: `saved the best (val_loss=0.41)`."""
+        words = _NUMBERS.sub("", text)
+        told = not line.placed and self._place.known and bool(line.cells)
+        for name, value in line.cells.items():
+            told = told and self._last.get(name, _NOTHING)[:3] == (step, epoch, value) and self._last[name][3] != words
+        self._last.update({name: (step, epoch, value, words) for name, value in line.cells.items() if not told})
+        self._again = self._number if told else self._again
+        return told
 
     def _keep(self, cells: dict[str, Cell], text: str, number: int) -> None:
         self.rows.append(Row(number, cells))
@@ -302,12 +321,8 @@ class _Place:
 
 
 def _same_bar(one: Line, other: Line) -> bool:
-    return (
-        one.total == other.total
-        and one.held_out == other.held_out
-        and (one.epoch == other.epoch)
-        and (one.n or 0) <= (other.n or 0)
-    )
+    same = (one.total, one.held_out, one.epoch) == (other.total, other.held_out, other.epoch)
+    return same and (one.n or 0) <= (other.n or 0)
 
 
 def read_log(path: str, text: str, pattern: str | None = None, *, growing: bool = False) -> Table:

@@ -8,7 +8,7 @@ from typing import Final
 from monitor.importers.text_lines import Line, is_metric
 
 _EDGES: Final = ("|", "│", "┃")
-_BAR: Final = re.compile(r"\d+%\|.*")
+_BAR: Final = re.compile(r"\d+%\|(?:[^|]*\|\s*(?P<n>\d+)/(?P<total>\d+))?.*")
 """A progress bar behind a row."""
 _NUMBER: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?%?|[-+]?(?:nan|inf)", re.IGNORECASE)
 _COUNT: Final = re.compile(r"(\d+)(?:/(\d+))?")
@@ -24,10 +24,15 @@ _MEAN_OF_CLASSES: Final = "all"
 
 
 class Tables:
-    """Remembers the header that rows belong to; fed line by line."""
+    """Remembers the headers that rows belong to, the last of each kind; fed line by line.
+
+    The header of the epochs and that of the classes are apart, since standard output and standard error, each with one
+    of them, come in any order in a file.
+    """
 
     def __init__(self) -> None:
-        self._names: list[str] = []
+        self._epochs: list[str] = []
+        self._classes: list[str] = []
         self._box: dict[str, float] = {}
         self._section = ""
 
@@ -39,26 +44,33 @@ class Tables:
             return True, None
         if _RULE.match(text):
             return True, self._boxed() if self._box else None
-        cells = _cells(_BAR.sub("", text))
+        bar = _BAR.search(text)
+        cells = _cells(text if bar is None else text[: bar.start()])
         if _is_header(cells):
-            self._names = [_name(cell) for cell in cells]
+            names = _losses([_name(cell) for cell in cells])
+            if names[0] == "class":
+                self._classes = names
+            else:
+                self._epochs = names
             return True, None
-        row = self._row(cells) if self._names else None
+        row = self._row(cells) if cells else None
+        if row is not None and bar is not None and bar["n"]:
+            row.n, row.total, row.bar = int(bar["n"]), int(bar["total"]), True
         return row is not None, row
 
     def _row(self, cells: list[str]) -> Line | None:
-        names = self._names
-        if len(cells) < len(names):
-            return None
         line = Line(counts=True)
         count = _COUNT.fullmatch(cells[0])
-        if names[0] in _POSITIONS and count is not None:
+        names = self._classes if count is None else self._epochs
+        if not names or len(cells) < len(names):
+            return None
+        if count is not None:
             at, of = int(count[1]), int(count[2]) if count[2] else None
             if names[0].startswith("ep"):
                 line.epoch, line.epochs = float(at), of
             else:
                 line.step, line.steps = at, of
-        elif names[0] == "class" and cells[0].lower() == _MEAN_OF_CLASSES:
+        elif cells[0].lower() == _MEAN_OF_CLASSES:
             line.held_out = True
         else:
             return None
@@ -101,6 +113,15 @@ def _cells(text: str) -> list[str]:
 def _name(cell: str) -> str:
     """A column's name: `Box(P` of Ultralytics is its `P`, `mAP50-95):` the last of those in the bracket."""
     return re.sub(r"^\w+\((?=\w+$)", "", cell).strip("(): ").replace(" ", "_").lower()
+
+
+def _losses(names: list[str]) -> list[str]:
+    """YOLO's terms of the loss by their full names: the columns from the memory to the number of labels."""
+    end = next((at for at, name in enumerate(names) if name in ("labels", "instances", "targets")), 0)
+    if "gpu_mem" not in names[:end]:
+        return names
+    begin = names.index("gpu_mem") + 1
+    return [f"{name}_loss" if begin <= at < end and "loss" not in name else name for at, name in enumerate(names)]
 
 
 def _is_header(cells: list[str]) -> bool:

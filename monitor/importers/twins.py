@@ -23,7 +23,7 @@ class Twins:
     """The runs that a search has found so far, by the folder that they lie in."""
 
     def __init__(self) -> None:
-        self._known: dict[Path, list[tuple[str, Losses]]] = {}
+        self._known: dict[Path, list[tuple[ImportedRun, Losses]]] = {}
 
     def told(self, run: ImportedRun, folder: Path) -> ImportedRun | NotTraining:
         """The run, or that it is one which its folder holds already: the losses that it has are the same, all of them.
@@ -34,10 +34,10 @@ class Twins:
         """
         losses = _losses(run)
         known = self._known.setdefault(folder, [])
-        for source, others in known:
-            if losses and losses.keys() <= others.keys() and all(_same(losses[role], others[role]) for role in losses):
-                return NotTraining(run.source, f"is the training that {source} holds, which is read")
-        known.append((run.source, losses))
+        for other, others in known:
+            if losses and (_holds(losses, others) or (others and _holds_by_name(others, other, run))):
+                return NotTraining(run.source, f"is the training that {other.source} holds, which is read")
+        known.append((run, losses))
         return run
 
 
@@ -46,11 +46,26 @@ def _losses(run: ImportedRun) -> Losses:
     found: Losses = {}
     for role, key in run.mapped().items():
         if role in (Role.TRAIN, Role.VAL):
-            at = run.points.key == run.keys.index(key)
-            values = run.points.value[at][np.argsort(run.points.step[at], kind="stable")]
+            values = _values(run, key)
             if len(values) >= _LEAST and len(np.unique(values)) > 1:
                 found[role] = values
     return found
+
+
+def _values(run: ImportedRun, key: str) -> NDArray[np.float64]:
+    at = run.points.key == run.keys.index(key)
+    values: NDArray[np.float64] = run.points.value[at][np.argsort(run.points.step[at], kind="stable")]
+    return values
+
+
+def _holds(losses: Losses, others: Losses) -> bool:
+    return losses.keys() <= others.keys() and all(_same(losses[role], others[role]) for role in losses)
+
+
+def _holds_by_name(losses: Losses, judged: ImportedRun, run: ImportedRun) -> bool:
+    """Whether the losses that one run is judged by are series of the other: a table may have their sum besides."""
+    names = judged.mapped()
+    return all(names[role] in run.keys and _same(losses[role], _values(run, names[role])) for role in losses)
 
 
 def _same(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:

@@ -7,13 +7,14 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Final
 
 from monitor.domain import Reply
 from monitor.errors import FileUnreadable, MonitorError
 from monitor.importers.following import HEARTBEAT_S, OVER_S, Follower, Note
 from monitor.importers.imported import ImportedRun, NotTraining
+from monitor.importers.rotation import earlier_parts
 from monitor.importers.sources import Source, sources
 from monitor.importers.twins import Twins
 from monitor.wire import Batch
@@ -50,8 +51,6 @@ class Watched:
     seen: bool = False
     over: bool = False
     ignored: bool = False
-    left: int = 0
-    """Inode of the file that was read last before another took its place, and was read to its end."""
 
 
 class Watch:
@@ -111,44 +110,53 @@ class Watch:
                 known.source = source
 
     def _look(self, each: Watched, now_s: float) -> bool:
-        files = _files(each.source)
+        source = _now(each)
+        files = _files(source)
         signature = _signature(files)
+        if not signature and files and not each.seen and not each.problem:
+            each.problem = f"{each.source.shown}: is not there yet"
+            return True
         unsure = any(follower.unsure for follower in each.followers.values())
         if signature == each.signature and not each.failures and not unsure:
             return self._beat(each, now_s)
-        begun = perf_counter()
+        begun = thread_time()  # what it costs, and not how long others kept it waiting
         try:
-            self._renamed(each, files, now_s)
-            changed = self._read(each, signature, now_s)
-            each.signature, each.failures = signature, 0
+            each.signature = signature
+            changed = self._read(each, source, signature, now_s)
+            each.failures = 0
         except MonitorError as error:
             each.problem = str(error)
             each.failures += 1
             each.due = now_s + min(_MOST_WAIT_S, 2.0 ** min(each.failures - 1, 8))
             return True
         unsure = any(follower.unsure for follower in each.followers.values())
-        each.due = now_s + max(_AGAIN_S if unsure else 0.0, _SHARE * (perf_counter() - begun))
+        each.due = now_s + max(_AGAIN_S if unsure else 0.0, _SHARE * (thread_time() - begun))
         return changed
 
-    def _read(self, each: Watched, signature: Signature, now_s: float) -> bool:
+    def _read(self, each: Watched, source: Source, signature: Signature, now_s: float) -> bool:
         over = (
             (each.over or not each.seen)
             and bool(signature)
             and now_s - max(mtime for _, mtime, _ in signature) / 1e9 > OVER_S
         )
         each.over = over
-        found = list(replace(each.source, growing=not over).read(None if each.seen else self._twins))
+        found = list(replace(source, growing=not over).read(None if each.seen else self._twins))
         runs = [run for run in found if isinstance(run, ImportedRun)]
         first, each.seen = not each.seen, each.seen or bool(runs)
         each.ignored = bool(found) and all(isinstance(other, NotTraining) for other in found)
         problem = next((str(other) for other in found if isinstance(other, FileUnreadable)), "")
         each.problem = problem if first else ""  # one that was read before is being written just now
-        inode = signature[0][2] if len(signature) == 1 else 0
-        changed = bool(each.problem)
+        changed = bool(each.problem) or (first and bool(runs))
         for run in runs:
             follower = self._follower(each, run.name if len(runs) > 1 else "")
+            if not follower.holds(run):
+                if source is not each.source:
+                    continue
+                if len(runs) == 1 and not self._catch_up(each, follower, now_s):
+                    each.signature = ()  # look again at once
+                    continue
             done = over or (run.kind in ("wandb", "mlflow") and run.finished_ms is not None)
-            changed = follower.take(run, over=done, now_ms=int(now_s * 1000), inode=inode) > 0 or changed
+            changed = follower.take(run, over=done, now_ms=int(now_s * 1000)) > 0 or changed
             each.beat = now_s
         return changed
 
@@ -159,19 +167,27 @@ class Watch:
             each.followers[name] = Follower(place, Note(self._folder / f"{mark}.json"), self._send, self._project)
         return each.followers[name]
 
-    def _renamed(self, each: Watched, files: Sequence[Path], now_s: float) -> None:
-        """Where another file has taken the place of the one that was read, read that one to its end, if it is there."""
-        if len(files) != 1 or not files[0].is_file():
-            return
-        inode = self._follower(each, "").inode if set(each.followers) <= {""} else 0
-        if inode in (0, each.left, files[0].stat().st_ino):
-            return
-        each.left = inode
-        for other in files[0].parent.iterdir():
-            if other.name.startswith(files[0].name) and other.is_file() and other.stat().st_ino == inode:
-                for run in replace(each.source, path=other, searched=False, growing=False).read():
-                    if isinstance(run, ImportedRun):
-                        self._follower(each, "").take(run, over=False, now_ms=int(now_s * 1000), inode=inode)
+    def _catch_up(self, each: Watched, follower: Follower, now_s: float) -> bool:
+        """Read what was rotated away since the last look: the part that was read last, to its end, and those after it.
+
+        Returns:
+            False where parts were renamed meanwhile, so that it is to be tried again.
+        """
+        path, found = each.source.path, False
+        if path is None or not path.is_file():
+            return True
+        others = {other.source.path for other in self._watched.values()}
+        for part, inode in earlier_parts(path):
+            if part in others:
+                continue
+            runs = list(replace(each.source, path=part, searched=False, growing=False).read())
+            if _inode(part) != inode:
+                return False
+            for run in runs:
+                if isinstance(run, ImportedRun) and (follower.holds(run) or (found and follower.follows(run))):
+                    follower.take(run, over=False, now_ms=int(now_s * 1000))
+                    found = True
+        return True
 
     def _beat(self, each: Watched, now_s: float) -> bool:
         if now_s - each.beat >= HEARTBEAT_S / 3:
@@ -183,6 +199,22 @@ class Watch:
                 each.problem = str(error)
                 return True
         return False
+
+
+def _now(each: Watched) -> Source:
+    """What to read: between its renaming and the first line of the next file, a log may be written to its new name."""
+    path = each.source.path
+    if not each.seen or each.source.parts or path is None or (path.exists() and (path.is_dir() or path.stat().st_size)):
+        return each.source
+    parts = earlier_parts(path) if path.parent.is_dir() else []
+    return replace(each.source, path=parts[-1][0], searched=False) if parts else each.source
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
 
 
 def _files(source: Source) -> list[Path]:

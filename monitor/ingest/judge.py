@@ -18,6 +18,7 @@ from monitor.ingest.state_cache import packed, unpacked
 from monitor.limits import MAX_SERIES
 from monitor.roles import GAME, Role
 from monitor.rules import ROLE_CODES, Engine, EnginePoints, State, Update
+from monitor.rules.lifecycle import retold
 from monitor.rules.replay import merge
 from monitor.rules.sketch.points import WEIGHT
 from monitor.store import Store, Transaction
@@ -59,7 +60,7 @@ def judge(
     except RulesError:
         _replay(tx, engine, batch.events)
         return
-    update = engine.update(state, fed)
+    update = _update(tx, engine, state, fed)
     _keep(tx, engine, update, update.changes, new=stored is None)
 
 
@@ -207,11 +208,19 @@ def _replay(tx: Transaction, engine: Engine, events: Sequence[Event] = ()) -> No
     points, reading = merge(series, parts, weights), tx.get("reading")
     if Role.GOAL in series and isinstance(reading, Mapping):
         points = replace(points, goal=(str(reading.get("goal")), tx.get("goal_rises") is not False))
-    update = engine.update(state, points)
+    update = _update(tx, engine, state, points)
     tx.forget_findings()
     tx.save_findings([found for found in before if found.number <= last])
     news = [found for found in update.changes if (found.rule, found.onset_step) not in known]
     _keep(tx, engine, update, news, new=new)
+
+
+def _update(tx: Transaction, engine: Engine, state: State, points: EnginePoints) -> Update:
+    """Take in points; what is resolved keeps the numbers of when it fired, also where an earlier batch fired it."""
+    update = engine.update(state, points)
+    if all(change.state is FindingState.FIRING for change in update.changes):
+        return update
+    return replace(update, changes=retold(update.changes, tx.findings()))
 
 
 def _keep(tx: Transaction, engine: Engine, update: Update, news: Sequence[Finding], *, new: bool) -> None:

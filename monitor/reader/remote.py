@@ -24,6 +24,7 @@ from monitor.domain import (
     Output,
     Points,
     Recommendation,
+    Regime,
     RunInfo,
     RunPage,
     RunQuery,
@@ -91,7 +92,7 @@ class HttpSource:
     @_answered
     def snapshot(self, ref: str) -> RunSnapshot:
         data = self._object(f"/runs/{_part(ref)}/snapshot", ref=ref)
-        rows = {name: [_mapping(row) for row in _rows(data[name])] for name in ("series", "findings", "checkpoints")}
+        rows = {name: [_mapping(row) for row in _rows(rows)] for name, rows in data.items() if name != "run"}
         return RunSnapshot.from_dict(rows, _mapping(data["run"]))
 
     @_answered
@@ -164,6 +165,7 @@ class HttpSource:
             findings=tuple(Finding.from_dict(_mapping(row)) for row in _rows(data["findings"])),
             recommendation=Recommendation.from_dict(_mapping(data["recommendation"])),
             counts=Counts(**counts),
+            regimes=tuple(Regime.from_dict(_mapping(row)) for row in _rows(data.get("regimes", []))),
         )
 
     @_answered

@@ -12,7 +12,7 @@ from typing import Final
 from monitor.roles.name import group_of
 from monitor.roles.reading import Reading, read
 from monitor.roles.role import JUDGED_PARTS, Role
-from monitor.roles.said import NOTHING, Said, find, said_of, said_of_tags
+from monitor.roles.said import NOTHING, Said, find, nearest, said_of, said_of_tags
 
 GAME: Final[Mapping[str, object]] = {"comparable": False}
 """What is known of a loss that is one side of a game by its name, as a run would say it."""
@@ -25,6 +25,7 @@ __all__ = [
     "Role",
     "Said",
     "find",
+    "nearest",
     "read",
     "role_of",
     "role_of_set",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -21,7 +22,7 @@ class What(StrEnum):
     ERROR = "error"
     """An error that is a loss where nothing is called one, such as `val_rmse`."""
     BARE = "bare"
-    """A set and no quantity, such as a column `train`."""
+    """A set and no quantity, such as a column `train`; or a part of a loss by its letter, such as `L_rec`."""
     METRIC = "metric"
     GRAD_NORM = "grad_norm"
     LR = "lr"
@@ -63,6 +64,8 @@ _SMOOTH: Final = frozenset(
     {"avg", "average", "averaged", "running", "moving", "smoothed", "smooth", "smoothing", "ema"}
 )
 _GRAD: Final = frozenset({"norm", "total", "global", "overall", "l2", "mean", "avg", "all", "model", "before", "after"})
+_LETTER: Final = re.compile(r"(?:^|[/_. ])[lL]_[A-Za-z]")
+"""The letter of a loss before what it is of, as papers write it: `L_rec`, `train_L_vae`, `l_pix`."""
 _OF_METRICS: Final = (
     frozenset(w.GOALS) | w.EPISODES | w.ERROR_WORDS | w.FACTORS | {"score", "balanced", "top", "k", "weighted"}
 )
@@ -137,6 +140,8 @@ def _without_loss(words: frozenset[str], key: str) -> What:
         return What.ERROR
     if words & w.SETS and measured <= w.LETTERS:
         return What.LOSS if measured else What.BARE
+    if rising is None and _LETTER.search(key):
+        return What.BARE
     return What.OTHER if rising is None else What.METRIC
 
 

@@ -75,12 +75,13 @@ def read(names: Iterable[str], said: Said = NOTHING) -> Reading:
         if _is_part(name):
             roles[name.key] = Role.PART
     losses = [name for name in known if name.what in LOSSES and not name.derived and roles[name.key] is not Role.PART]
-    free = [name for name in losses if name.key not in told.values()]
+    free = [name for name in losses if name.key not in (told.get(Role.TRAIN), told.get(Role.VAL))]
     train = _train(free, roles, judged) if Role.TRAIN not in told else name_of(told[Role.TRAIN])
     if Role.VAL not in told:
         _val(free, train, roles, judged)
-    for role, key in told.items():
-        roles[key], judged[role] = role, key
+    for role in (Role.TRAIN, Role.VAL):
+        if role in told:
+            roles[told[role]], judged[role] = role, told[role]
     for role in (Role.LR, Role.GRAD_NORM):
         first = next((name.key for name in known if roles[name.key] is role), None)
         if first is not None:
@@ -149,9 +150,16 @@ def _is_part(name: Name) -> bool:
 def _goal(
     known: Sequence[Name], told: Mapping[Role, str], roles: dict[str, Role], judged: dict[Role, str], said: Said
 ) -> bool | None:
-    """The metric that the training is for; whether it rises."""
+    """The metric that the training is for; whether it rises. A loss that is judged as such is no second goal."""
     if Role.GOAL in told:
-        rising = said.rises if said.rises is not None else name_of(told[Role.GOAL]).rising
+        key = told[Role.GOAL]
+        rising = said.rises if said.rises is not None else name_of(key).rising
+        if not rising and key in judged.values():
+            return None
+        judged.update({Role.GOAL: key})
+        for role in [role for role, other in judged.items() if other == key and role is not Role.GOAL]:
+            del judged[role]
+        roles[key] = Role.GOAL
         return rising is not False
     found = [name for name in known if roles[name.key] is Role.UNMAPPED and _may_be_goal(name, Role.VAL in judged)]
     best = min(found, key=_goal_rank, default=None)
@@ -193,10 +201,14 @@ def _phrases(reading: Reading) -> list[str]:
     for role, words in ((Role.TRAIN, "training loss"), (Role.VAL, "validation loss"), (Role.GOAL, "goal")):
         key = judged.get(role)
         if key is None:
+            found += _goal_is_loss(reading) if role is Role.GOAL else []
             continue
         why = ["as you said"] if said.match(role, (key,)) else []
         if role is Role.GOAL:
-            why.insert(0, "higher is better" if reading.goal_rises else "lower is better")
+            if why and said.rises is None and name_of(key).rising is None:
+                why.append("assuming that higher is better; add :min otherwise")
+            else:
+                why.insert(0, "higher is better" if reading.goal_rises else "lower is better")
         elif not why and role is Role.VAL and name_of(key).group == "test":
             why.append("a test set stands for it")
         elif not why and name_of(key).rest:
@@ -215,3 +227,11 @@ def _phrases(reading: Reading) -> list[str]:
 
 def _part_of(key: str, reading: Reading) -> str:
     return "no whole loss is there" if reading.roles[key] is Role.TRAIN else ""
+
+
+def _goal_is_loss(reading: Reading) -> list[str]:
+    """What became of a goal that is a loss which is judged already."""
+    names = {Role.TRAIN: "training", Role.VAL: "validation"}
+    goal = reading.said.match(Role.GOAL, reading.roles)
+    return [f"goal: {key}, judged as the {names[role]} loss" for role, key in reading.judged.items()
+            if key == goal and role in names]  # fmt: skip

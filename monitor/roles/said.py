@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from monitor.errors import SettingsError
@@ -12,7 +12,9 @@ from monitor.roles.role import Role
 from monitor.roles.words import words_of
 
 NAMED: Final = ("train", "val", "goal", "step", "epoch")
-"""What can be said; `step` and `epoch` are columns of a file."""
+"""What can be said."""
+PLACES: Final = ("step", "epoch")
+"""Of these, the columns of a file that place its rows."""
 _RISES: Final = {
     "max": True, "maximize": True, "maximise": True, "up": True, "higher": True,
     "min": False, "minimize": False, "minimise": False, "down": False, "lower": False,
@@ -50,16 +52,45 @@ class Said:
         return [f"{key!r:.80}, named for {what}, is not there" for what, key in named.items()
                 if key is not None and find(key, known) is None]  # fmt: skip
 
-    def check(self, names: Sequence[str]) -> None:
+    def check(self, series: Sequence[str], columns: Sequence[str] = ()) -> None:
         """Refuse a name that a file does not have.
+
+        Args:
+            series: what its columns of numbers are called, or its metrics.
+            columns: all of its columns; empty where it is not a table, and its steps are its own.
 
         Raises:
             SettingsError: names the columns that there are, and the nearest.
         """
         for option in NAMED if self.strict else ():
             wanted = getattr(self, option)
-            if wanted is not None and find(wanted, names) is None:
-                raise SettingsError(f"--{option} {wanted}", "is not a column or series of it", nearest(wanted, names))
+            places = option in PLACES
+            if wanted is None or find(wanted, columns if places else series) is not None:
+                continue
+            if places and not columns:
+                raise SettingsError(
+                    f"--{option} {wanted}", "has no column to name: its steps are its own", "leave it out"
+                )
+            problem = "no such column" if places else "no such column or series"
+            raise SettingsError(f"--{option} {wanted}", problem, nearest(wanted, columns if places else series))
+
+    def distinct(self) -> Said:
+        """Itself, where the training and the validation loss are two series.
+
+        Raises:
+            SettingsError: one series is named for both.
+        """
+        if self.train is not None and self.train == self.val:
+            raise SettingsError(
+                "train and val", f"both name {self.train!r:.60}", "name a series for each, or leave one to the names"
+            )
+        return self
+
+    def over(self, other: Said) -> Said:
+        """What both say; where both name the same, this one holds."""
+        mine = {name: value for name in NAMED if (value := getattr(self, name)) is not None}
+        rises = self.rises if self.goal is not None else other.rises
+        return replace(other, **mine, rises=rises, strict=self.strict)
 
     def to_dict(self) -> dict[str, str]:
         """As `said_of` reads it, without what concerns files alone."""
@@ -72,21 +103,26 @@ class Said:
 NOTHING: Final = Said()
 
 
-def said_of(data: Mapping[str, object], *, place: str = "roles", strict: bool = False) -> Said:
+def said_of(data: Mapping[str, object], *, place: str = "roles.", strict: bool = False) -> Said:
     """What a mapping says, such as `{"train": "train_ce", "goal": "val/accuracy:max"}`.
+
+    Args:
+        data: names of series by role.
+        place: what stands before a role where an error names it, such as `--`.
+        strict: a name that is not there is an error.
 
     Raises:
         SettingsError: a key or a direction that cannot be used.
     """
     for key, value in data.items():
         if key not in NAMED:
-            raise SettingsError(f"{place}.{key}", "is no role", f"known are {', '.join(NAMED)}")
+            raise SettingsError(f"{place}{key}", "is not a role", f"known are {', '.join(NAMED)}")
         if value is not None and (not isinstance(value, str) or not value.strip()):
-            raise SettingsError(f"{place}.{key}", f"is {value!r:.60}", 'write the name of a series, such as "train_ce"')
+            raise SettingsError(f"{place}{key}", f"is {value!r:.60}", 'write the name of a series, such as "train_ce"')
     named = {key: str(value).strip() for key, value in data.items() if value is not None}
     goal, rising = named.get("goal"), None
     if goal is not None:
-        goal, rising = goal_of(goal, f"{place}.goal")
+        goal, rising = goal_of(goal, f"{place}goal")
     return Said(train=named.get("train"), val=named.get("val"), goal=goal, rises=rising, step=named.get("step"),
                 epoch=named.get("epoch"), strict=strict)  # fmt: skip
 

@@ -60,7 +60,7 @@ DERIVED: Final = frozenset({
     "lambda", "ratio", "diff", "difference", "delta", "gap", "change", "improvement", "threshold", "target", "count",
     "num", "number", "patience", "time", "seconds", "sec", "duration", "speed", "rank", "quantile25", "quantile75",
     "start", "prev", "previous", "lr", "clip", "clipped", "weighted", "nan", "skipped", "lower", "upper", "grad",
-    "ms", "memory", "mem", "bytes", "flops", "norm", "p50", "p95", "p99",
+    "ms", "memory", "mem", "bytes", "flops", "norm", "p50", "p95", "p99", "hparam", "hparams",
 })  # fmt: skip
 """What is worked out of a quantity, or stands beside it: a best so far is no curve of it."""
 FACTORS: Final = frozenset({"coef", "coeff", "coefficient"})
@@ -79,7 +79,8 @@ PREFERENCES: Final = frozenset({"chosen", "rejected", "margins", "margin", "accu
 """Beside `rewards/`, a training on preferences, whose loss is an error."""
 GRADIENT: Final = frozenset({"grad", "gradient", "gradients", "grads", "gradnorm"})
 _GOALS: Final = (
-    "success winrate win reward rewards rew return returns", "map mapm miou ap iou dice jaccard", "bleu sacrebleu chrf",
+    "success winrate win reward rewards rew return returns fitness",
+    "map mapm miou meaniou miu meaniu ap iou iu dice jaccard", "bleu sacrebleu chrf",
     "accuracy acc accuracies", "f1 fscore fbeta fmeasure f", "auc auroc auprc aucpr roc aucmu", "ndcg mrr hit hits hr",
     "wer cer ter", "fid kid psnr ssim lpips", "rouge rouge1 rouge2 rougel meteor cider em match", "r2 mcc kappa",
     "spearman spearmanr pearson pearsonr correlation corrcoef", "score elbo recall precision top perplexity ppl",

@@ -26,7 +26,7 @@ from monitor.rules.advice.verdict import headline_of, verdict_of
 from monitor.rules.config import RulesConfig, RuleSettings
 from monitor.rules.describe.features import Features
 from monitor.rules.describe.regimes import regimes_of
-from monitor.rules.lifecycle import move, told_of, warming, without
+from monitor.rules.lifecycle import move, retold, warming, without
 from monitor.rules.rule import LOUD, Foreseeing, Quiet, Reading, Rule
 from monitor.rules.sketch.curve import BUCKET, Curve
 from monitor.rules.sketch.noise import Floats
@@ -171,9 +171,7 @@ class Engine:
             state: after its last point.
             findings: every change handed out so far; of each number the latest counts.
         """
-        latest: dict[int, Finding] = {}
-        for finding in findings:
-            latest[finding.number] = told_of(latest.get(finding.number), finding)
+        latest = {finding.number: finding for finding in retold(findings)}
         verdict = verdict_of(state)
         return Diagnosis(
             verdict=verdict,

@@ -9,7 +9,7 @@ Source:
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -133,14 +133,26 @@ def resolved(rule: Rule, settings: RuleSettings, slot: Slot, step: float, unit: 
     )
 
 
-def told_of(fired: Finding | None, finding: Finding) -> Finding:
-    """A finding that has resolved, with the sentence and the numbers of when it fired, where these are known."""
-    if fired is None or fired.resolved_step is not None or finding.resolved_step is None:
-        return finding
+def retold(changes: Iterable[Finding], known: Iterable[Finding] = ()) -> tuple[Finding, ...]:
+    """The changes, of which those that resolve a finding keep the sentence and the numbers of when it fired.
+
+    Args:
+        changes: in the order in which the engine handed them out.
+        known: what was handed out earlier; of each number the latest.
+    """
+    latest, found = {finding.number: finding for finding in known}, []
+    for change in changes:
+        told = _retold(latest.get(change.number), change)
+        latest[change.number] = told
+        found.append(told)
+    return tuple(found)
+
+
+def _retold(fired: Finding | None, change: Finding) -> Finding:
+    if fired is None or fired.resolved_step is not None or change.resolved_step is None:
+        return change
     return replace(
-        finding,
-        evidence={**fired.evidence, **finding.evidence},
-        explanation=f"{fired.explanation} {finding.explanation}",
+        change, evidence={**fired.evidence, **change.evidence}, explanation=f"{fired.explanation} {change.explanation}"
     )
 
 

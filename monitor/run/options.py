@@ -63,7 +63,7 @@ def roles_of(settings: Mapping[str, str], **given: str | None) -> dict[str, str]
         SettingsError: an argument is not the name of a series.
     """
     named = {role: name for role, name in given.items() if name is not None}
-    return said_of({**settings, **said_of(named, place="init").to_dict()}).to_dict()
+    return said_of({**settings, **said_of(named, place="init.").to_dict()}).distinct().to_dict()
 
 
 def run_id_of(value: object, resume: str) -> tuple[str, bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Unpack
 
 from sqlalchemy import Connection, select
@@ -17,6 +18,7 @@ from monitor.domain import (
     Finding,
     Output,
     Points,
+    Regime,
     RunFilters,
     RunInfo,
     RunPage,
@@ -24,15 +26,19 @@ from monitor.domain import (
     RunSnapshot,
     SeriesInfo,
 )
+from monitor.errors import RulesError
 from monitor.roles import Role
+from monitor.rules import State
+from monitor.rules.describe.features import Features
+from monitor.rules.describe.regimes import regimes_of
 from monitor.store.database import Database
 from monitor.store.points import curves, history
 from monitor.store.points.chunk_reader import PORTION
 from monitor.store.points.naming import JUDGED
 from monitor.store.points.positions import read_positions
 from monitor.store.points.series import NAMES, SeriesState
-from monitor.store.runs import rows, run_list
-from monitor.store.sql.schema import CHECKPOINTS, EVENTS, FINDINGS, OUTPUT, RUNS, SERIES
+from monitor.store.runs import rows, run_list, sealed
+from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTPUT, RUNS, SERIES
 from monitor.wire import Event
 
 
@@ -196,6 +202,7 @@ class Reads(Database):
                 tuple(state.info() for state in _series(connection, info.id)),
                 _findings(connection, info.id),
                 _checkpoints(connection, info.id),
+                _regimes(connection, info.id),
             )
 
     def findings(self, run_id: str) -> tuple[Finding, ...]:
@@ -223,12 +230,15 @@ class Reads(Database):
             RunNotFound: no run has this id.
         """
         run = self.run(run_id)
+        with self._read() as connection:
+            regimes = _regimes(connection, run.id)
         return Diagnosis(
             verdict=run.verdict,
             headline=run.headline,
             findings=self.findings(run.id),
             recommendation=run.recommendation,
             counts=self.counts(run.id),
+            regimes=regimes,
         )
 
     def checkpoints(self, run_id: str) -> tuple[Checkpoint, ...]:
@@ -281,6 +291,21 @@ def _series(connection: Connection, run_id: str) -> list[SeriesState]:
         first = next(at for at, other in enumerate(found) if other.role == state.role)
         found.insert(first, found.pop(next(at for at, other in enumerate(found) if other is state)))
     return found
+
+
+def _regimes(connection: Connection, run_id: str) -> tuple[Regime, ...]:
+    state = connection.execute(select(ENGINES.c.state).where(ENGINES.c.run_id == run_id)).scalar()
+    return () if state is None else _told(bytes(state))
+
+
+@lru_cache(256)
+def _told(state: bytes) -> tuple[Regime, ...]:
+    """What the curves did, by the engine's state; none by one of another version, which the next batch replaces."""
+    try:
+        known = State.from_bytes(sealed.opened(state))
+    except RulesError:
+        return ()
+    return regimes_of(Features(known, known.last_step))
 
 
 def _findings(connection: Connection, run_id: str) -> tuple[Finding, ...]:

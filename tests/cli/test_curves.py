@@ -74,6 +74,19 @@ def test_text_tells_what_is_over_and_what_patience_would_have_done(tmp_path):
     assert re.search(r"○ \w+ \(resolved, info; began at \d+, fired at \d+, resolved at \d+\)", told[1])
 
 
+def test_what_came_and_went_is_folded_unless_all_of_it_is_asked_for(tmp_path):
+    path = tmp_path / "spikes.csv"
+    values = [(1 + math.exp(-i / 100)) * (4 if i % 400 >= 380 else 1 + 0.001 * (i % 7)) for i in range(6000)]
+    rows = [f"{i},{value}" for i, value in enumerate(values)]
+    path.write_text("step,train_loss\n" + "\n".join(rows) + "\n")
+    findings = json.loads(call("diagnose", path, "--json")[1])["findings"]
+    found, folded, every = len(findings), call("diagnose", path)[1], call("diagnose", path, "--all")[1]
+    assert found > 5 and f"and {found - 5} more, all resolved" in folded
+    assert all(f"\n  {finding['explanation']}" in folded for finding in findings if finding["state"] == "firing")
+    assert all(f"\n  {finding['explanation']}" in every for finding in findings)
+    assert "all resolved" not in every
+
+
 def test_text_tells_what_is_pending_and_for_how_long_it_has_been(tmp_path):
     losses = [(1.0 if step < 300 else 3.0) * math.exp(-step / 400) for step in range(340)]
     path = tmp_path / "losses.csv"

@@ -89,3 +89,93 @@ def test_rows_that_name_their_set_are_series_of_it(tmp_path: Path) -> None:
     found = call("diagnose", path)
     assert "training loss: train/loss; validation loss: Valid/loss" in found.stderr
     assert "overfitting" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (("--goal", ":max"), r"setting --goal: is ':max'"),
+        (("--train", "fit_a", "--val", "fit_a"), "train and val: both name 'fit_a'"),
+        (("--val", "nothing"), "--val nothing: no such column or series; there are: fit_a"),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_named_as_it_was_written(
+    own_names: Path, told: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        call("diagnose", own_names, *told)
+
+
+def _csv(path: Path, names: list[str], rows: list[list[float]]) -> None:
+    path.write_text("\n".join([",".join(names), *(",".join(map(str, row)) for row in rows)]) + "\n")
+
+
+def _jsonl(path: Path, names: list[str], rows: list[list[float]]) -> None:
+    path.write_text("".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows))
+
+
+def _long(path: Path, names: list[str], rows: list[list[float]]) -> None:
+    """A row for each point, one metric after the other; the first two columns place it."""
+    lines = [f"{row[0]},{row[1]},{names[i]},{row[i]}" for i in range(2, len(names)) for row in rows]
+    path.write_text("\n".join([f"{names[0]},{names[1]},metric,value", *lines]) + "\n")
+
+
+WRITERS = pytest.mark.parametrize(
+    ("write", "suffix"), [(_csv, ".csv"), (_jsonl, ".jsonl"), (_long, ".csv")], ids=["csv", "jsonl", "name and value"]
+)
+
+
+@WRITERS
+@pytest.mark.parametrize("command", ["diagnose", "import"])
+def test_the_columns_of_steps_and_epochs_are_those_that_the_user_names(tmp_path, command, write, suffix):
+    """`tick` begins again in each of three passes, and no name says so."""
+    path = tmp_path / f"own{suffix}"
+    rows = [[i % 20, 1 + i // 20, FALLING[i], RISING[i]] for i in range(N)]
+    write(path, ["tick", "pass", "train_loss", "val_loss"], rows)
+    found = call(command, path, "--step", "tick", "--epoch", "pass", "--json")
+    if command == "diagnose":
+        assert "steps: 'pass' x 20 + 'tick'" in found.stderr
+        assert json.loads(found.stdout)["counts"]["unmapped"] == []
+        return
+    (run,) = json.loads(found.stdout)["runs"]
+    assert (run["steps"], run["attempts"], run["unmapped"]) == ("'pass' x 20 + 'tick'", 1, [])
+    assert json.loads(call("runs", "show", "own", "--json").stdout)["last_step"] == 59
+
+
+@WRITERS
+@pytest.mark.parametrize("option", ["--step", "--epoch"])
+def test_a_column_of_steps_that_is_not_there_is_refused_with_the_nearest(tmp_path, write, suffix, option):
+    path = tmp_path / f"own{suffix}"
+    write(path, ["tick", "pass", "train_loss"], [[i, 1, FALLING[i]] for i in range(N)])
+    for command in ("diagnose", "import"):
+        with pytest.raises(
+            SettingsError, match=f"{option} tikc: no such column; did you mean 'tick'. there are: tick, pass"
+        ):
+            call(command, path, option, "tikc")
+
+
+def test_the_user_chooses_among_columns_that_count(tmp_path: Path) -> None:
+    path = tmp_path / "two.csv"
+    _csv(path, ["step", "tokens", "loss"], [[i, 1000 * i, FALLING[i]] for i in range(N)])
+    assert "steps: column 'step'" in call("diagnose", path).stderr
+    found = call("diagnose", path, "--step", "tokens")
+    assert "steps: column 'tokens'" in found.stderr
+    assert "column 'step' counts, too; the steps are column 'tokens'" in found.stderr.replace("\n", " ")
+
+
+def test_a_column_of_fractions_orders_the_rows_and_one_of_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text("done,note,loss\n" + "".join(f"{i / 10},a{i},{FALLING[i]}\n" for i in range(N)))
+    assert "the rows, as column 'done' holds fractions" in call("diagnose", path, "--step", "done").stderr
+    with pytest.raises(SettingsError, match=r"--step note: is a column without numbers; .*there are: done, loss"):
+        call("diagnose", path, "--step", "note")
+
+
+def test_a_file_of_a_folder_without_the_column_is_passed_over_with_the_reason(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    _csv(folder / "a.csv", ["tick", "loss"], [[2 * i, FALLING[i]] for i in range(N)])
+    _csv(folder / "b.csv", ["epoch", "loss"], [[i, RISING[i]] for i in range(N)])
+    data = json.loads(call("import", folder, "--step", "tick", "--json").stdout)
+    assert [run["steps"] for run in data["runs"]] == ["column 'tick'"]
+    assert "--step tick: no such column" in data["ignored"][0]["reason"]

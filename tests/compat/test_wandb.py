@@ -181,3 +181,8 @@ def test_what_is_wandbs_own_is_refused_or_named_once(sink: MemorySink, caplog: p
 def sink_points(sink: MemorySink, run: Any) -> list[tuple[int, float]]:
     run.monitor_run.flush(5)
     return sink.points(run.monitor_run.id, "a")
+
+
+def test_a_script_may_ask_what_there_is() -> None:
+    assert hasattr(wandb, "Image")
+    assert not any(hasattr(wandb, name) for name in ("sweep", "Settings", "Api", "nothing_of_it"))

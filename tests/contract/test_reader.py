@@ -16,7 +16,7 @@ from monitor.api.models import RunParameters
 from monitor.domain import CurveOf, RunFilters, RunInfo, RunQuery, RunStatus
 from monitor.errors import RunNotFound, SeriesNotFound, ServerUnreachable, WireError
 from monitor.reader.api import Api, RunView
-from monitor.rules import Engine
+from monitor.rules import Engine, diagnose
 from monitor.settings import load
 from monitor.store import Store
 from tests.api.conftest import served
@@ -179,6 +179,17 @@ def test_a_snapshot_is_what_its_parts_are(api: Api, run: RunView) -> None:
     assert [s.key for s in seen.others()] == ["acc"]
     with pytest.raises(RunNotFound, match="nobody"):
         api.snapshot("nobody")
+
+
+def test_what_the_curves_did_is_told_the_same_everywhere(api: Api, full: Feed) -> None:
+    told = Feed(full.store, run_id="e" * 32)
+    told.start(name="told")
+    values = 0.5 + np.exp(-np.arange(400) / 40)
+    told.log("train/loss", range(400), values)
+    wanted = diagnose(np.c_[np.arange(400), values])
+    assert [regime.kind for regime in wanted.regimes][-1] == "flat"
+    assert api.run("told").diagnosis() == wanted
+    assert api.snapshot("told").regimes == wanted.regimes
 
 
 def test_curves_of_one_request_are_those_of_many(api: Api, run: RunView, full: Feed) -> None:

@@ -318,3 +318,25 @@ def test_a_small_figure_of_one_value_shows_that_value(look: Look) -> None:
 def test_a_small_figure_keeps_the_readers_zoom_by_its_revision(look: Look) -> None:
     figure = checked(overlay.small_figure(curve([1, 2, 3]), look, title="lr"))
     assert (figure.layout.uirevision, figure.layout.title.text) == ("r", "lr")
+
+
+def test_the_goal_has_a_panel_of_its_own_below_the_losses_with_its_best_step_marked() -> None:
+    told = Recommendation(goal="val/acc", best_goal=0.9, best_goal_step=2, best_step=1, best_val_loss=0.4)
+    story = Story(findings=(finding(),), recommendation=told)
+    goal = ("val/acc", curve([0.1, 0.5, 0.9]))
+    drawn = checked(loss.loss_figure(curve([3, 2, 1]), curve([1, 0.4, 2]), story, LOOK, goal))
+    (line,) = (trace for trace in drawn.data if trace.name == "val/acc")
+    (star,) = (trace for trace in drawn.data if trace.name == "best goal")
+    assert (line.yaxis, star.yaxis, star.x[0], star.y[0]) == ("y4", "y4", 2, 0.9)
+    lanes, panel, losses = drawn.layout.yaxis3.domain, drawn.layout.yaxis4.domain, drawn.layout.yaxis.domain
+    assert lanes[1] < panel[0] < panel[1] < losses[0] < losses[1] == 1
+
+
+def test_a_goal_without_a_loss_has_the_chart_to_itself() -> None:
+    told = Recommendation(goal="reward", best_goal=200, best_goal_step=2)
+    drawn = checked(loss.loss_figure(None, None, Story(recommendation=told), LOOK, ("reward", curve([0.5, 90, 200]))))
+    (line,) = (trace for trace in drawn.data if trace.name == "reward")
+    assert line.yaxis == "y"
+    assert drawn.layout.yaxis.type == "linear"
+    assert drawn.layout.title.text == "reward"
+    assert "yaxis4" not in drawn.layout

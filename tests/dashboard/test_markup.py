@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import escape
 
 from dashboard.charts.captions import forecast_caption
 from dashboard.data import Overview
@@ -24,6 +25,7 @@ from monitor.domain import (
     Patience,
     Pending,
     Recommendation,
+    Regime,
     RunPage,
     RunStatus,
     Severity,
@@ -201,6 +203,27 @@ def test_findings_that_fire_are_cards_and_resolved_ones_are_rows() -> None:
     assert "Resolved (1)" in body
 
 
+def test_findings_that_came_and_went_are_folded_behind_the_five_that_matter() -> None:
+    over = [
+        finding("spike", number=n, fired_step=float(n), resolved_step=90.0 + n, state=FindingState.RESOLVED,
+                severity=Severity.WARNING, explanation=f"seen {n}")
+        for n in range(2, 10)
+    ]  # fmt: skip
+    shown, _, hidden = run_page.findings(snapshot(findings=(finding(), *over))).partition("data-panel")
+    assert [n for n in range(2, 10) if f"seen {n}" in shown] == [6, 7, 8, 9]
+    assert "and 4 more, all resolved" in shown
+    assert [n for n in range(2, 10) if f"seen {n}" in hidden] == [2, 3, 4, 5]
+    assert 'data-opens="resolved"' in shown and "hidden>" in hidden
+
+
+def test_what_the_curves_did_stands_in_a_line_under_the_chart() -> None:
+    fell = Regime(series="training", kind="fall", begin=0, end=4200, start=2.3, stop=0.4)
+    flat = Regime(series="training", kind="flat", begin=4200, end=1e6, start=0.4, stop=0.4)
+    line = run_page.course(replace(snapshot(), regimes=(fell, flat)))
+    assert "training: falls from 2.3 to 0.4 until 4,200, flat at 0.4 until 1,000,000" in line
+    assert not run_page.course(snapshot())
+
+
 def test_what_was_set_aside_is_counted_on_the_page() -> None:
     seen = snapshot(warnings={"late": 3, "converted": 1, "dropped": 0})
     body = run_page.events(seen, (), UTC)
@@ -213,7 +236,7 @@ def test_each_counter_has_its_words() -> None:
     assert set(SET_ASIDE) == set(get_args(Counter))
     body = run_page.events(snapshot(warnings=dict.fromkeys(get_args(Counter), 1) | {"another client's": 2}), (), UTC)
     for meaning in SET_ASIDE.values():
-        assert meaning in body
+        assert str(escape(meaning)) in body
     assert "another client&#39;s" in body or "another client&#x27;s" in body
 
 
@@ -411,3 +434,24 @@ def test_each_role_has_its_words_and_its_place() -> None:
     seen = replace(snapshot(), series=series)
     assert len(run_page.by_interest(series)) == len(Role)
     assert run_page.series(seen)
+
+
+def test_the_run_page_says_what_the_series_were_taken_for() -> None:
+    seen = snapshot(("acc",), reading={"line": "goal: acc (higher is better)", "goal": "acc", "rises": True})
+    assert "goal: acc (higher is better)" in run_page.header(seen, 0, UTC)
+    assert run_page.describe(seen).startswith("Acc up to step")
+
+
+def test_a_verdict_on_nothing_is_neutral_on_the_page_and_in_the_list() -> None:
+    seen = snapshot(verdict="not_judged", headline="Not judged: 800 training points.")
+    assert "lm-good" not in run_page.header(seen, 0, UTC) + run_page.advice(seen)
+    assert "not judged" in run_page.header(seen, 0, UTC)
+
+
+def test_the_list_shows_goals_with_direction_and_step_where_a_run_has_one() -> None:
+    rising = a_run(goal_best=0.93, goal_best_step=900, reading={"goal": "val/acc", "rises": True})
+    falling = a_run(id="b" * 32, goal_best=0.02, goal_best_step=30, reading={"goal": "wer", "rises": False})
+    body = run_list.runs_table(RunPage(items=(rising, falling), total=2), (), 0)
+    assert 'data-arg="-goal"' in body
+    assert "0.93 ↑" in body and "@ 900" in body and "0.02 ↓" in body
+    assert "-goal" not in run_list.runs_table(RunPage(items=(a_run(),), total=1), (), 0)

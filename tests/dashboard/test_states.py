@@ -90,7 +90,7 @@ def test_a_runs_page_shows_whatever_was_logged(
 
 
 @pytest.mark.parametrize(
-    "tab", ["Findings", "More series", "Config", "Environment", "Tags", "Series", "Checkpoints", "Events"]
+    "tab", ["Findings", "More series", "Config", "Environment", "Tags", "Series", "Checkpoints", "Events", "Output"]
 )
 def test_every_tab_opens(embedded: Store, show: Show, tab: str) -> None:
     feed = logged(embedded, "full", [3.0, 2.0], [3.0], config={"lr": 0.1}, tags={"team": "vision"})
@@ -101,6 +101,7 @@ def test_every_tab_opens(embedded: Store, show: Show, tab: str) -> None:
         "Findings": "found nothing", "Environment": "Nothing of the environment was captured.",
          "More series": "tokens_seen (unmapped)", "Config": "<code>lr</code>",
         "Tags": "vision", "Series": "unmapped", "Checkpoints": "one.pt", "Events": "converted",
+        "Output": "No output was kept",
     }  # fmt: skip
     assert wanted[tab] in show("run", id=feed.run_id, tab=tab)
 

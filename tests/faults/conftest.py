@@ -93,6 +93,13 @@ class Victim:
         self._children.append(child)
         return child
 
+    def command(self, arguments: list[str], settings: Settings, output: Path) -> Child:
+        """Start `monitor` with these arguments, its output in a file, in the folder of that."""
+        environment = {"MONITOR_DIR": str(settings.dir), "MONITOR_DATABASE_URL": settings.store_url}
+        environment["MONITOR_CAPTURE"] = "false"
+        order = {"arguments": arguments, "environment": environment, "folder": str(output.parent)}
+        return self.start("command", settings, output=str(output), **order)
+
     def close(self) -> None:
         for child in self._children:
             with suppress(ProcessLookupError):
@@ -132,7 +139,7 @@ def recover(place: Settings) -> None:
         assert [item.problem for item in report.left if item.problem] == []
         return unsent(place.journal_dir) == ()
 
-    until(all_sent, 30)
+    until(all_sent, 60)
 
 
 def check(store: Store, run_id: str, key: str, returned: int) -> int:

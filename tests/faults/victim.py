@@ -18,7 +18,14 @@ from typing import Any
 
 import uvicorn
 
+import monitor.cli.running
+import monitor.cli.watching
+import monitor.importers.watching
+import monitor.ingest
+import monitor.reader.api
+import monitor.run.around  # noqa: F401  # loaded before the fork, as are those above
 from monitor.api import create_api
+from monitor.cli import main as cli
 from monitor.rules import Engine
 from monitor.run.start import init
 from monitor.settings import Settings, load
@@ -66,6 +73,15 @@ def serve(order: dict[str, Any]) -> None:
     uvicorn.run(app, port=order["port"], log_config=None)
 
 
+def command(order: dict[str, Any]) -> None:
+    """Be the command `monitor`, with its output in a file."""
+    os.environ.update(order["environment"])
+    os.chdir(order["folder"])
+    os.dup2(os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
+    sys.argv = ["monitor", *order["arguments"]]
+    cli()
+
+
 def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are buried at once
     for line in sys.stdin:
@@ -75,7 +91,7 @@ def main() -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.close(0)
             try:
-                {"log": log, "serve": serve, "sync": send}[order["do"]](order)
+                {"log": log, "serve": serve, "sync": send, "command": command}[order["do"]](order)
             except BaseException as error:  # it has nobody to raise to
                 print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
             os._exit(0)

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.errors import FileUnreadable
+from monitor.errors import FileUnreadable, SettingsError
 from monitor.importers import Curves, read_curves
 from monitor.importers.table import cell_number
-from monitor.roles import Role
+from monitor.roles import Role, said_of
+from tests.importers.conftest import Formats
 
 
 def read(tmp_path: Path, text: str | bytes, name: str = "losses.csv") -> Curves:
@@ -204,3 +205,9 @@ class TestWhatCannotBeRead:
 )
 def test_a_cell_is_a_number_or_blank(cell: str | None, expected: float | None) -> None:
     assert cell_number(cell) == expected
+
+
+def test_a_source_whose_steps_are_its_own_has_no_column_to_name(tmp_path: Path, formats: Formats) -> None:
+    path = formats.events(tmp_path, "train/loss", [1.0, 0.5])
+    with pytest.raises(SettingsError, match="--step tick: has no column to name: its steps are its own; leave it out"):
+        read_curves(path, said_of({"step": "tick"}, strict=True))

@@ -109,6 +109,59 @@ def test_a_log_that_is_renamed_goes_on_in_its_next_file(world, restarted):
     assert series == {"loss": values(0, 9)} and info.attempt == 1
 
 
+def test_a_watch_that_is_started_again_shows_what_has_not_changed(world):
+    (world.folder / "train.log").write_text(lines(0, 5))
+    world.look()
+    assert not world.watch.step(world.now + 1)
+    world.restart()
+    assert world.watch.step(world.now + 1)
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+@pytest.mark.parametrize("copied", [True, False])
+@pytest.mark.parametrize("names", [("train.log.2", "train.log.1"), ("train.log-20240101", "train.log-20240102")])
+def test_a_log_that_is_rotated_twice_between_two_looks_loses_nothing(world, restarted, copied, names):
+    log = world.folder / "train.log"
+    log.write_text(lines(0, 5))
+    world.look()
+    for name, first, last in zip(names, (5, 7), (7, 9), strict=True):
+        with log.open("a") as file:
+            file.write(lines(first, last))
+        if copied:
+            (world.folder / name).write_text(log.read_text())
+            log.write_text("")
+        else:
+            log.rename(world.folder / name)
+    (world.folder / "train.log.bak").write_text(lines(100, 110))
+    log.write_text(lines(9, 11))
+    if restarted:
+        world.restart()
+    world.look()
+    ((info, series),) = world.runs()
+    assert series == {"loss": values(0, 11)} and info.attempt == 1
+
+
+@pytest.mark.parametrize("created", [True, False])
+def test_a_log_that_is_renamed_while_the_training_holds_it_open_is_followed_there(world, created):
+    log = world.folder / "train.log"
+    with log.open("w") as file:
+        file.write(lines(0, 5))
+        file.flush()
+        world.look()
+        log.rename(world.folder / "train.log.1")
+        if created:
+            log.touch()
+        for step in range(5, 8):
+            file.write(lines(step, step + 1))
+            file.flush()
+            world.look()
+            assert world.runs()[0][1] == {"loss": values(0, step + 1)}
+    log.write_text(lines(8, 9))
+    world.look()
+    ((info, series),) = world.runs()
+    assert series == {"loss": values(0, 9)} and info.attempt == 1
+
+
 @pytest.mark.parametrize("restarted", [True, False])
 def test_a_log_that_is_cut_goes_on_in_the_same_file(world, restarted):
     log = world.folder / "train.log"
@@ -242,3 +295,19 @@ def test_what_cannot_be_sent_is_sent_later(world):
     ((info, series),) = world.runs()
     assert series == {"loss": values(0, 9)} and info.attempt == 1
     assert world.watch.watched[0].problem == ""
+
+
+@pytest.mark.parametrize("content", [None, bytes(range(256)) * 40])
+def test_what_is_waited_for_and_what_cannot_be_read_is_said(world, content):
+    path = world.folder / "train.log"
+    world.watch = Watch([str(path)], world.settings.dir / "watch", "here", world.sink.send)
+    if content is not None:
+        path.write_bytes(content)
+    world.look()
+    (watched,) = world.watch.watched
+    assert watched.problem.startswith(str(path))
+    assert ("is not there yet" in watched.problem) is (content is None)
+    path.write_text(lines(0, 3))
+    world.look()
+    assert not watched.problem
+    assert len(world.runs()) == 1

@@ -15,6 +15,7 @@ import pytest
 from monitor.errors import FileUnreadable
 from monitor.importers import read_curves, read_runs
 from monitor.importers.imported import ImportedRun, NotTraining
+from monitor.roles import NOTHING, Role, said_of
 
 WRITE = """
 import sys, mlflow
@@ -97,6 +98,22 @@ def test_what_a_monitor_has_mirrored_into_a_file_store_is_not_read_back(mlruns: 
     assert set(by_name(tmp_path / "mlruns")) == {"second"}
     reasons = [f.reason for f in read_runs(tmp_path / "mlruns") if isinstance(f, NotTraining)]
     assert f"is the mirror of run {'ab' * 16}, whose history the monitor that wrote it has" in reasons
+
+
+def test_tags_of_a_run_say_what_its_series_are(mlruns: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(mlruns, tmp_path / "said"))
+    tags = next(path.parent for path in folder.glob("*/*/tags/team"))
+    (tags.parent / "metrics" / "score").write_text("1700000000000 0.5 0\n1700000001000 0.6 1\n")
+    (tags / "monitor.val").write_text("train/loss")
+    (tags / "monitor.goal").write_text("score:min")
+    judged = by_name(folder)["first"].reading()
+    assert judged.line() == "validation loss: train/loss (as you said); goal: score (lower is better, as you said)"
+    told = read_curves(tags.parent, said_of({"goal": "score:max", "train": "train/loss"}, strict=True)).reading
+    assert told.goal_rises and told.judged[Role.TRAIN] == "train/loss", "an option holds before a tag"
+    (tags / "monitor.goal").write_text(":min")
+    first = by_name(folder)["first"]
+    assert first.said == NOTHING
+    assert [note.place for note in first.skipped if note.broken] == ["tags"]
 
 
 def _text(path: Path) -> str:

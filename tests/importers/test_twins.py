@@ -74,3 +74,13 @@ def test_a_folder_that_may_not_be_searched_is_told_and_the_rest_is_read(tmp_path
         f"{tmp_path}/closed: permission denied"
     ]
     assert sum(isinstance(each, ImportedRun) for each in found) == 1
+
+
+def test_an_event_file_of_terms_and_a_table_whose_terms_are_summed_are_one_run(tmp_path: Path, formats) -> None:
+    for side, box in (("train", TRAIN), ("val", VAL)):
+        formats.events(tmp_path, f"{side}/box_loss", box)
+        formats.events(tmp_path, f"{side}/cls_loss", [2 * value for value in box])
+    rows = [f"{i},{t:.5g},{2 * t:.5g},{v:.5g},{2 * v:.5g}" for i, (t, v) in enumerate(zip(TRAIN, VAL, strict=True))]
+    header = "epoch,train/box_loss,train/cls_loss,val/box_loss,val/cls_loss"
+    (tmp_path / "results.csv").write_text("\n".join([header, *rows]) + "\n")
+    assert len(runs(tmp_path)) == 1

@@ -59,7 +59,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def test_an_overfitting_run_is_told_to_stop(feed: Feed, wanted: Diagnosis) -> None:
     found = cut(feed, stream(), [])
     assert found.verdict == "overfitting"
-    assert found == replace(wanted, regimes=())
+    assert found == wanted
     assert [d.alert.kind for d in feed.store.alerts(feed.run_id)].count("overfitting") == 1
 
 
@@ -68,7 +68,24 @@ def test_an_overfitting_run_is_told_to_stop(feed: Feed, wanted: Diagnosis) -> No
 def test_the_verdict_does_not_depend_on_the_cuts(plain: Store, wanted: Diagnosis, borders: list[int]) -> None:
     feed = Feed(plain)
     feed.start()
-    assert cut(feed, stream(), sorted(borders)) == replace(wanted, regimes=())
+    assert cut(feed, stream(), sorted(borders)) == wanted
+
+
+@pytest.mark.parametrize("size", [7, 100, 600])
+def test_what_came_and_went_keeps_its_numbers_whether_it_was_stored_or_replayed(feed: Feed, size: int) -> None:
+    t = np.arange(600)
+    train = (1.0 + np.exp(-t / 40)) * (1 + 0.01 * np.random.default_rng(0).normal(size=600))
+    train[300:303] *= 4
+    for begin in range(0, 600, size):
+        feed.log("train/loss", range(begin, min(begin + size, 600)), train[begin : begin + size].tolist())
+    wanted = diagnose(np.c_[t, train])
+    (spike,) = (found for found in wanted.findings if found.rule == "spike")
+    assert spike.state is FindingState.RESOLVED and len(spike.evidence) > 1
+    assert feed.store.diagnosis(feed.run_id) == wanted
+    told = [each.alert for each in feed.store.alerts(feed.run_id) if each.alert.kind == "spike"]
+    assert [spike.explanation in alert.body for alert in told if alert.state == "resolved"] == [True]
+    rejudge(feed.store, Engine(RulesConfig()), feed.run_id, now_ms=NOW_MS)
+    assert feed.store.diagnosis(feed.run_id) == wanted
 
 
 def test_a_state_of_another_version_is_replaced_by_a_replay(feed: Feed, wanted: Diagnosis) -> None:
@@ -210,7 +227,7 @@ def test_a_run_that_was_not_told_to_stop_goes_on_with_what_it_has_shown(feed: Fe
     more = Columns(*(column[330:] for column in (columns.key, columns.step, columns.value, columns.time_ms)))
     keys = ("train/loss", "val/loss")
     second.send(Batch(run_id=feed.run_id, writer="again", first=1, count=len(more), keys=keys, points=more))
-    assert feed.store.diagnosis(feed.run_id) == replace(wanted, regimes=())
+    assert feed.store.diagnosis(feed.run_id) == wanted
 
 
 def test_a_failed_run_alerts(feed: Feed) -> None:

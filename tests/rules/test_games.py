@@ -34,11 +34,13 @@ def test_a_game_is_no_divergence(name: str, validated: bool) -> None:
     train = np.c_[STEP, curve]
     found = diagnose(train, train[::25] if validated else None, loss=loss)
     assert found.findings == ()
-    assert (found.verdict, found.recommendation.action) == ("healthy", Action.CONTINUE)
+    assert (found.verdict, found.recommendation.action) == ("not_judged", Action.CONTINUE)
     assert found.recommendation.first_stop_step is None
     assert found.recommendation.best_step is None
     assert "in a game" in found.headline
     assert "in a game" in found.recommendation.reason
+    judged = diagnose(train, goal=np.c_[STEP, STEP / 1500], loss=loss)
+    assert (judged.verdict, judged.counts.goal) == ("healthy", len(STEP)), "its goal is judged"
 
 
 @pytest.mark.parametrize("name", GAMES)

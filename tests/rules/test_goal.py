@@ -104,3 +104,39 @@ def test_the_findings_do_not_depend_on_the_batching(seed: int, cuts: list[int]) 
     assert (update.verdict, update.headline, update.recommendation) == (
         whole.verdict, whole.headline, whole.recommendation,
     )  # fmt: skip
+
+
+TRAIN_LOSS = np.c_[STEPS, 2 * np.exp(-STEPS / 30)]
+VAL_LOSS = np.c_[STEPS, 2 * np.exp(-STEPS / 30) + 0.01 * np.maximum(0, STEPS - 60) + 0.3]
+STILL = np.c_[STEPS, 0.93 * (1 - np.exp(-STEPS / 120)) + 0.002 * NOISE]
+
+
+def test_a_rise_of_the_loss_stops_nothing_while_the_goal_improves() -> None:
+    found = diagnose(TRAIN_LOSS, VAL_LOSS, goal=STILL, goal_name="val/accuracy")
+    assert found.verdict == "overfitting"
+    told = found.recommendation
+    assert (told.action, told.first_stop_step) == (Action.CONTINUE, None)
+    assert told.reason.startswith("The validation loss rises since step 6")
+    assert "val/accuracy still improves: best 0.7" in told.reason
+    assert "nobody is told to stop while it does" in found.findings[-1].explanation
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("val/accuracy", np.minimum(STILL[:, 1], 0.5)),
+        ("val/accuracy", 0.9 - STILL[:, 1]),
+        ("train/accuracy", STILL[:, 1]),
+    ],
+    ids=["level", "falling", "of the training set"],
+)
+def test_a_rise_of_the_loss_stops_a_run_whose_goal_does_not_improve(name: str, values: np.ndarray) -> None:
+    found = diagnose(TRAIN_LOSS, VAL_LOSS, goal=np.c_[STEPS, values], goal_name=name)
+    assert (found.verdict, found.recommendation.action) == ("overfitting", Action.STOP)
+
+
+def test_the_stop_comes_when_the_goal_has_stopped_improving() -> None:
+    goal = np.c_[STEPS, np.minimum(STILL[:, 1], 0.6)]
+    found = diagnose(TRAIN_LOSS, VAL_LOSS, goal=goal, goal_name="val/accuracy").recommendation
+    assert found.action is Action.STOP
+    assert found.first_stop_step is not None and found.first_stop_step > 125, "the goal has come to 0.6"

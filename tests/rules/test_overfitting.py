@@ -46,7 +46,7 @@ def test_four_evaluations_say_little_of_a_run_that_has_not_generalised_yet() -> 
 def test_memorising_on_against_a_rising_validation_loss_is_overfitting_and_not_delayed_generalisation() -> None:
     step = np.arange(0.0, 150)
     found = diagnose(np.c_[step, 0.05 + 0.63 * np.exp(-step / 35)], np.c_[step, 0.69 + 0.0018 * step])
-    assert found.verdict == "overfitting" and found.recommendation.first_stop_step == 50
+    assert found.verdict == "overfitting" and found.recommendation.first_stop_step == 24
     floor = diagnose(np.c_[step, 0.05 + 0.63 * np.exp(-step / 4)], np.c_[step, 0.69 + 0.0018 * step])
     assert floor.verdict == "stagnation" and floor.recommendation.first_stop_step is None
 
@@ -57,3 +57,11 @@ def test_a_rise_that_is_little_larger_than_one_that_was_made_good_is_another_one
     base = 1 + 2 * np.exp(-step / 500)
     train, val = (np.c_[step, base + 0.05 * wandering(rng, 5000, 0.97)][:400] for _ in range(2))
     assert "overfitting" not in {f.rule for f in diagnose(train, val).findings}
+
+
+@pytest.mark.parametrize("unit", ["step", "epoch"])
+def test_steps_that_are_each_validated_are_judged_as_epochs(unit: str) -> None:
+    step = np.arange(40.0)
+    train = np.c_[step, 1.9 * np.exp(-step / 14)]
+    val = np.c_[step, 1.6 * np.exp(-step / 14) + 0.3 + 0.05 * np.maximum(0, step - 10)]
+    assert diagnose(train, val, unit=unit).verdict == "overfitting"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from monitor import losses
@@ -38,7 +39,15 @@ def test_the_dictionary_is_the_contract() -> None:
     assert data["schema"] == 1 and data["verdict"] == "overfitting"
     advice = data["recommendation"]
     assert isinstance(advice, dict) and advice["action"] == "stop" and advice["first_stop_step"] == advice["stop_step"]
-    assert data["counts"] == {"train": 120, "val": 60, "non_finite": 0, "late": 0, "unmapped": [], "beyond": 0}
+    assert data["counts"] == {
+        "train": 120,
+        "val": 60,
+        "goal": 0,
+        "non_finite": 0,
+        "late": 0,
+        "unmapped": [],
+        "beyond": 0,
+    }
 
 
 def test_a_loss_may_be_a_specification_a_mapping_or_nothing() -> None:
@@ -61,3 +70,47 @@ def test_steps_of_several_workers_are_no_restart() -> None:
     points = merge({Role.TRAIN: train, Role.VAL: val})
     at = np.flatnonzero(points.role == ROLE_CODES[Role.VAL])
     assert np.diff(at).min() > 1  # among the training points of their steps, not before all of them
+
+
+FALL = 2 * np.exp(-np.arange(60) / 15)
+RISE = FALL + 0.05 * np.maximum(0, np.arange(60) - 15)
+
+
+@pytest.mark.parametrize("kind", ["list", "Series", "index", "DataFrame", "one column"])
+def test_a_curve_without_steps_is_counted_or_has_its_index(kind: str) -> None:
+    steps = np.arange(60) * (10 if kind in ("index", "DataFrame") else 1)
+
+    def made(values: np.ndarray) -> object:
+        return {
+            "list": values.tolist(),
+            "Series": pd.Series(values),
+            "index": pd.Series(values, index=steps),
+            "DataFrame": pd.DataFrame({"step": steps, "loss": values}),
+            "one column": pd.DataFrame({"loss": values}),
+        }[kind]
+
+    found = diagnose(made(FALL), made(RISE), unit="epoch")
+    assert found.to_dict() == diagnose(np.c_[steps, FALL], np.c_[steps, RISE], unit="epoch").to_dict()
+    assert found.verdict == "overfitting"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pd.DataFrame({"step": [0, 1], "loss": [1.0, 0.5], "lr": [0.1, 0.1]}),
+        pd.Series(["a", "b"]),
+        pd.DataFrame({"loss": ["a", "b"]}),
+    ],
+    ids=["three columns", "text", "column of text"],
+)
+def test_a_frame_that_is_no_curve_is_refused_in_one_line(bad: object) -> None:
+    with pytest.raises(RulesError, match="train series") as caught:
+        diagnose(bad)  # type: ignore[arg-type]  # what is refused
+    assert "\n" not in str(caught.value)
+
+
+def test_an_index_of_text_or_of_dates_is_counted() -> None:
+    counted = diagnose(FALL.tolist()).to_dict()
+    assert diagnose(pd.Series(FALL, index=[f"row {i}" for i in range(60)])).to_dict() == counted
+    dated = pd.Series(FALL, index=pd.date_range("2026-01-01", periods=60, freq="min"))
+    assert diagnose(dated).to_dict() == counted

@@ -12,8 +12,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from monitor.domain import Action, Finding
+from monitor.roles.name import name_of
+from monitor.rules.describe.goal import GoalView
 from monitor.rules.registry import spec_of
 from monitor.rules.rule import Rule
+from monitor.rules.sketch.goal import Goal
 from monitor.rules.sketch.state import VAL, State
 
 if TYPE_CHECKING:
@@ -48,10 +51,24 @@ def doubtful(state: State) -> bool:
     return any(min(curve.x, default=0.0) < 0 for curve in state.curves[: VAL + 1] if curve.best < 0)
 
 
+def improving_goal(state: State) -> Goal | None:
+    """The goal, where it still becomes better on what is held out, whatever the loss does; else None."""
+    goal = state.goal
+    if goal is None or name_of(goal.name).group == "train" or not GoalView(goal).improves:
+        return None
+    return goal
+
+
 def doubted(state: State, finding: Finding) -> Finding:
     """A finding that would stop the run, with what speaks against doing so."""
     spec = spec_of(finding.rule)
     stops = spec is not None and spec.action is Action.STOP
-    if not stops or finding.resolved_step is not None or not doubtful(state):
+    if not stops or finding.resolved_step is not None:
+        return finding
+    goal = improving_goal(state) if finding.rule == "overfitting" else None
+    if goal is not None:
+        text = f"{finding.explanation} {goal.name} still improves, and nobody is told to stop while it does."
+        return replace(finding, explanation=text, advice=f"Choose the checkpoint by {goal.name}. {finding.advice}")
+    if not doubtful(state):
         return finding
     return replace(finding, explanation=finding.explanation + DOUBT)

@@ -12,7 +12,7 @@ from typing import Final
 
 from monitor.domain import Action, Forecast, Recommendation
 from monitor.rules.advice.forecast import forecast
-from monitor.rules.advice.games import DOUBT, GAME, doubtful
+from monitor.rules.advice.games import DOUBT, GAME, doubtful, improving_goal
 from monitor.rules.advice.pending import pending_of
 from monitor.rules.config import RulesConfig
 from monitor.rules.describe.features import Features
@@ -91,10 +91,31 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
     if doubted is not None:
         since = f"{doubted.capitalize()} since {state.unit} {state.slots[doubted].onset:g}."
         return Action.INVESTIGATE, since + DOUBT, None
+    aimed = _towards_goal(state)
+    if aimed:
+        return Action.CONTINUE, aimed, None
+    return _looking(state) or _calm(state, curve)
+
+
+def _towards_goal(state: State) -> str:
+    """What is said where the loss overfits and the goal still improves; "" elsewhere."""
+    goal = improving_goal(state) if "overfitting" in _advising(state, Action.STOP, FIRING, LIKELY) else None
+    if goal is None:
+        return ""
+    since = f"The validation loss rises since {state.unit} {state.slots['overfitting'].onset:g}"
+    return f"{since}, {goal.name} still improves: best {goal.best:.4g} at {state.unit} {goal.curve.best_step:g}."
+
+
+def _looking(state: State) -> tuple[Action, str, float | None] | None:
+    """The advice to look at a run, where a finding gives it."""
     for name in _advising(state, Action.INVESTIGATE, FIRING):
         title = "NaN" if name == "nan" else name.replace("_", " ").capitalize()
         reason = f"{title} since {state.unit} {state.slots[name].onset:g}."
         return Action.INVESTIGATE, reason + _delayed(state, name), CONFIDENCE["look"]
+    return None
+
+
+def _calm(state: State, curve: Curve) -> tuple[Action, str, float | None]:
     if state.game or not curve.n:
         return Action.CONTINUE, _without_loss(state), None
     return _going_on(state)
@@ -163,7 +184,10 @@ def _stopping(state: State) -> list[str]:
     alone = not state.train_seen and not state.val_seen and not Features(state, state.last_step).policy
     if alone and _fires(state, "goal_decline"):  # beside a loss, that says when to stop
         return ["goal_decline"]
-    return [] if doubtful(state) else _advising(state, Action.STOP, FIRING, LIKELY)
+    found = [] if doubtful(state) else _advising(state, Action.STOP, FIRING, LIKELY)
+    if "overfitting" in found and improving_goal(state) is not None:
+        found.remove("overfitting")
+    return found
 
 
 def _best(state: State, curve: Curve) -> str:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from monitor.domain import Action
+from monitor.domain.formats import points
 from monitor.rules.advice.games import DOUBT, GAME, doubtful
 from monitor.rules.describe.features import Features
 from monitor.rules.describe.schedule import told
@@ -21,12 +22,14 @@ ENOUGH: Final = 6
 
 
 def verdict_of(state: State) -> str:
-    """The rule of the finding that matters most, firing or likely, "healthy", or "too_early"."""
+    """The rule of the finding that matters most, firing or likely; "healthy", "not_judged" or "too_early"."""
     ranks = {name: rank_of(name) for name, slot in state.slots.items() if slot.phase in (FIRING, LIKELY)}
     if any(rank < math.inf for rank in ranks.values()):
         return min(ranks, key=ranks.__getitem__)
     seen = max(len(curve.x) for curve in (*state.curves[: VAL + 1], *([state.goal.curve] if state.goal else [])))
-    return "healthy" if seen >= ENOUGH else "too_early"
+    if seen < ENOUGH:
+        return "too_early"
+    return "not_judged" if state.game and (state.goal is None or not state.goal.curve.n) else "healthy"
 
 
 def headline_of(state: State, verdict: str, config: RulesConfig) -> str:
@@ -62,12 +65,12 @@ def _sentence(state: State, verdict: str, slot: Slot, rule: Rule | None, config:
 
 def _calm(state: State, verdict: str) -> str:
     train, val = state.curves[TRAIN], state.curves[VAL]
-    seen = f"{int(state.train_seen)} training and {int(state.val_seen)} validation points"
-    goal = state.goal
-    if goal is not None and not train.n and not val.n:
-        seen = f"{goal.curve.n} points of {goal.name}"
+    counts = state.counts
+    seen = points(counts.train, counts.val, counts.goal)
     if verdict == "too_early":
         return f"Too early to tell: {seen} so far."
+    if verdict == "not_judged":
+        return f"Not judged: {seen}. {GAME} Log a goal, such as a reward or a FID, to have that judged."
     if state.game:
         return f"Nothing is wrong after {seen}. {GAME}{_of_goal(state)}"
     if not train.n and not val.n:

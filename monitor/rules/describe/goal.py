@@ -67,6 +67,15 @@ class GoalView:
         return self.smooth[0] - self.low > max(4 * self.noise, LEAST * max(abs(self.low), abs(self.smooth[0])))
 
     @lazy
+    def improves(self) -> bool:
+        """Whether it still becomes better: its last quarter has brought more than noise, and more than a little."""
+        cut = self.closed - max(2, self.closed // 4)
+        if cut < 2:
+            return False
+        gain = min(self.smooth[:cut]) - min(self.smooth[cut:])
+        return gain > max(LEAST * self.way, self.noise) and self.fall <= max(LEAST * self.way, self.noise)
+
+    @lazy
     def level(self) -> float:
         """Where it is now: the median of the last three levels."""
         return middle(self.x[-3:])

@@ -53,7 +53,8 @@ def _regimes(series: str, view: View) -> Iterator[Regime]:
     begin = view.curve.first_step
     for kind, until, start, end in told:
         stop = view.step[-1 if until == len(y) else until - 1]
-        yield Regime(series=series, kind=kind, begin=begin, end=stop, start=view.loss(start), stop=view.loss(end))
+        first, last = (float(f"{view.loss(level):.6g}") for level in (start, end))
+        yield Regime(series=series, kind=kind, begin=begin, end=stop, start=first, stop=last)
         begin = stop
 
 

@@ -22,7 +22,7 @@ Wanted = str | Span | None
 """A word, a number within both ends of a span, or nothing at all."""
 
 SERIES: Final = {"lr": Role.LR, "grad_norm": Role.GRAD_NORM, "train": Role.TRAIN, "val": Role.VAL}
-CALM: Final = ("healthy", "too_early")
+CALM: Final = ("healthy", "too_early", "not_judged")
 _TEST: Final = ("name", "unit", "loss", "config", "train", "val", "grad_norm", "lr", "parts", "weights", "expect")
 _EXPECT: Final = ("verdict", "firing", "never", "findings", "recommendation")
 _STEPS: Final = ("onset_step", "fired_step", "resolved_step")

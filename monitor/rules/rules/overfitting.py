@@ -106,7 +106,8 @@ def _learns(val: View, train: View, fell: float) -> bool:
 
 def _early(run: Features) -> bool:
     """Whether the run has hardly begun, or has not begun to generalise."""
-    begun = run.state.unit == "epoch" or run.step - run.state.first_step >= _BEGUN
+    steps = max(run.step - run.state.first_step, 2 * run.val.n)  # few steps that were each validated are long ones
+    begun = run.state.unit == "epoch" or steps >= _BEGUN
     return not begun or memorises(run.val, run.train, run.state.unit)
 
 

@@ -166,6 +166,7 @@ class State:
         return Counts(
             train=int(self.train_seen),
             val=int(self.val_seen),
+            goal=0 if self.goal is None else self.goal.curve.n,
             non_finite=int(self.non_finite),
             late=int(self.late),
             beyond=0 if self.parts is None else self.parts.beyond,

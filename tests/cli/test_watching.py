@@ -1,0 +1,26 @@
+"""`monitor watch` says what it waits for and what it cannot read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from monitor.cli import app
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [("late.csv", None, "late.csv: is not there yet"), ("train.log", bytes(range(256)) * 40, "is not text in UTF-8")],
+)
+def test_a_path_that_gives_no_run_is_shown_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes | None, said: str
+) -> None:
+    monkeypatch.setenv("MONITOR_DIR", str(tmp_path / "home"))
+    monkeypatch.delenv("MONITOR_SERVER_URL", raising=False)
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    found = CliRunner().invoke(app, ["watch", "--once", str(tmp_path / name)], catch_exceptions=False)
+    assert found.exit_code == 0
+    assert found.stdout.startswith("waiting") and said in found.stdout.replace("\n", "")
