@@ -51,13 +51,3 @@ def test_mlflows_chart_is_drawn_from_our_chunks_and_the_verdict_is_on_the_runs_p
     page.goto(f"{mlflow}/#/experiments/0/runs/{run_id}")
     expect(page.get_by_text("monitor.verdict").first).to_be_visible(timeout=120_000)
     expect(page.get_by_text("overfitting").first).to_be_visible()
-
-
-def test_the_verdict_is_a_column_of_mlflows_list_of_runs(mlflow: str, page: Page) -> None:
-    log_a_run(mlflow)
-    page.goto(f"{mlflow}/#/experiments/0/runs")
-    page.get_by_role("button", name="Columns").click(timeout=120_000)
-    page.get_by_role("tree").get_by_text("monitor.verdict", exact=True).click()
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("columnheader", name="monitor.verdict")).to_be_visible()
-    expect(page.get_by_role("gridcell", name="overfitting").first).to_be_visible()
