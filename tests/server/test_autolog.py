@@ -33,6 +33,38 @@ with mlflow.start_run(run_name="keras") as run:
 print(len(history.epoch))
 print(run.info.run_id)
 """
+LIGHTNING = """
+import torch, pytorch_lightning as L
+
+class StopWhenTold(L.Callback):
+    def on_train_epoch_end(self, trainer, module):
+        if monitor.mlflow.should_stop():
+            trainer.should_stop = True
+
+class Net(L.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Sequential(torch.nn.Linear(20, 64), torch.nn.ReLU(), torch.nn.Linear(64, 1))
+    def _loss(self, batch, name):
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(self.net(batch[0])[:, 0], batch[1])
+        self.log(name, loss, on_step=False, on_epoch=True)
+        return loss
+    def training_step(self, batch, _):
+        return self._loss(batch, "train_loss")
+    def validation_step(self, batch, _):
+        return self._loss(batch, "val_loss")
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), 0.01)
+
+data = torch.utils.data.TensorDataset(torch.tensor(x), torch.tensor(y))
+train, val = (torch.utils.data.DataLoader(part, 32) for part in torch.utils.data.random_split(data, [64, 32]))
+trainer = L.Trainer(max_epochs=MOST, accelerator="cpu", logger=False, enable_checkpointing=False,
+                    enable_progress_bar=False, enable_model_summary=False, callbacks=[StopWhenTold()])
+with mlflow.start_run(run_name="lightning") as run:
+    trainer.fit(Net(), train, val)
+print(trainer.current_epoch)
+print(run.info.run_id)
+"""
 XGBOOST = """
 import time, xgboost
 
@@ -53,8 +85,12 @@ print(run.info.run_id)
 
 @pytest.mark.parametrize(
     ("program", "train", "val"),
-    [(KERAS, "loss", "val_loss"), (XGBOOST, "train-logloss", "validation-logloss")],
-    ids=["keras", "xgboost"],
+    [
+        (KERAS, "loss", "val_loss"),
+        (LIGHTNING, "train_loss", "val_loss"),
+        (XGBOOST, "train-logloss", "validation-logloss"),
+    ],
+    ids=["keras", "lightning", "xgboost"],
 )
 def test_a_run_that_is_autologged_is_found_to_overfit_and_stops(
     client: Client,  # noqa: F811
