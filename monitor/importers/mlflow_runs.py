@@ -20,7 +20,7 @@ from monitor.errors import SettingsError
 from monitor.importers.imported import ImportedRun, NotTraining, PointList, by_role
 from monitor.importers.table import Skipped
 from monitor.limits import value_of
-from monitor.roles import NOTHING, Said, said_of
+from monitor.roles import NOTHING, said_of_tags
 from monitor.wire import Columns
 
 IMPORTED: Final = f"{OWN}imported_as"
@@ -119,19 +119,6 @@ class MlflowRun:
 
     def _is_theirs(self, key: str) -> bool:
         return key not in (SEVERITY, SKILL, BEST) or f"{OWN}verdict" not in self.tags
-
-
-def said_of_tags(tags: Mapping[str, str]) -> Said:
-    """What the user says of a run's series by its tags `monitor.goal`, `monitor.train` and `monitor.val`.
-
-    >>> said_of_tags({"monitor.goal": "val/wer:min", "monitor.train": " ", "team": "a"}).to_dict()
-    {'goal': 'val/wer:min'}
-
-    Raises:
-        SettingsError: a tag cannot be used.
-    """
-    named = {role: tags.get(f"{OWN}{role}", "").strip() for role in ("train", "val", "goal")}
-    return said_of({role: name for role, name in named.items() if name}, place="monitor")
 
 
 def mirror_of(tags: Mapping[str, str]) -> str | None:

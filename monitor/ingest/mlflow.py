@@ -7,16 +7,19 @@ stored, in the transaction that stores it; what is new goes the way of every bat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from monitor.domain import RunStatus
-from monitor.domain.mlflow_tags import is_marking
-from monitor.errors import RunNotFound
+from monitor.domain.mlflow_tags import USERS, is_marking
+from monitor.errors import RunNotFound, SettingsError
 from monitor.ingest.aside import Aside
 from monitor.ingest.engines import Judges
 from monitor.ingest.events import checked
 from monitor.ingest.ingest import add_tags, beat, finish, first_contact, keep_events, store_points, take
-from monitor.limits import MAX_NAME, value_of
+from monitor.ingest.judge import judge
+from monitor.limits import MAX_NAME, Note, value_of
+from monitor.roles import said_of_tags
 from monitor.store import Writer
 from monitor.store.mlflow import DELETED_BY_MLFLOW, WRITER, MlflowRun, MlflowStore, MlflowTransaction
 from monitor.wire import Batch, Columns, Event
@@ -92,11 +95,41 @@ def describe(store: MlflowStore, engine: Judges, run_id: str, *, now_ms: int) ->
             tx.set(deleted_ms=None)
         aside = Aside()
         _enter(tx, engine, run, aside)
-        add_tags(tx, _news(tx, "tags", _tags(tx)), aside)
+        _tagged(tx, engine)
         if tx.get("owner") == WRITER:
             _described(tx, engine, run, aside)
         if not run.active and not tx.deleted:
             tx.set(deleted_ms=DELETED_BY_MLFLOW)
+
+
+def _tagged(tx: MlflowTransaction, engine: Judges) -> None:
+    """Take over the tags, and read the series' names anew where they say something else than before."""
+    aside, tags = Aside(), _tags(tx)
+    news = _news(tx, "tags", tags)
+    add_tags(tx, news, aside)
+    roles = _roles(tags, aside if any(name in USERS for name in news) else _unheard)
+    known = _mapping(tx.get("roles"))
+    if tx.get("owner") != WRITER:  # its own client may have named others
+        roles = {**known, **roles}
+    event = _event(tx, "tags", {"tags": {}})
+    if roles != known:
+        tx.say(roles)
+        judge(tx, engine.of(str(tx.get("project"))), event, None, anew=True)
+    if aside.lines():
+        keep_events(tx, replace(event, count=0, events=()), aside)
+
+
+def _roles(tags: Mapping[str, str], note: Note) -> dict[str, str]:
+    """What the tags say of the series' names; nothing where they cannot be used."""
+    try:
+        return said_of_tags(tags).to_dict()
+    except SettingsError as error:
+        note("dropped", "roles", str(error), 1)
+        return {}
+
+
+def _unheard(*_: object) -> None:
+    """For what was noted before."""
 
 
 def _described(tx: MlflowTransaction, engine: Judges, run: MlflowRun, aside: Aside) -> None:
@@ -122,7 +155,8 @@ def _enter(tx: MlflowTransaction, engine: Judges, run: MlflowRun, aside: Aside) 
     data: dict[str, object] = {"join": tx.exists}
     if not tx.exists:
         data = {"project": run.experiment, "name": run.name, "config": _config(tx), "heartbeat_s": HEARTBEAT_S}
-        data["tags"] = _tags(tx)
+        data["tags"] = tags = _tags(tx)
+        data["roles"] = _roles(tags, aside)
     event = Event(kind="run", record=0, time_ms=run.start_ms, data=data)
     batch = checked(Batch(run_id=tx.run_id, writer=WRITER, first=0, count=1, events=(event,)), aside)
     writer = first_contact(tx, engine, batch, aside)
@@ -143,9 +177,12 @@ def _event(tx: MlflowTransaction, kind: str, data: Mapping[str, object]) -> Batc
 
 
 def _news(tx: MlflowTransaction, column: str, found: Mapping[str, _T]) -> dict[str, _T]:
-    known = tx.get(column)
-    before = known if isinstance(known, Mapping) else {}
+    before = _mapping(tx.get(column))
     return {name: value for name, value in found.items() if name not in before or before[name] != value}
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _config(tx: MlflowTransaction) -> dict[str, object]:

@@ -131,6 +131,11 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
         super().set_tag(run_id, tag)
         self._describe(run_id)
 
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """As MLflow; a series that the tag named is read by its name again."""
+        super().delete_tag(run_id, key)
+        self._describe(run_id)
+
     def _set_tags(self, run_id: str, tags: Sequence[Any]) -> None:
         super()._set_tags(run_id, tags)
         if tags:

@@ -12,7 +12,7 @@ from typing import Final
 from monitor.roles.name import group_of
 from monitor.roles.reading import Reading, read
 from monitor.roles.role import JUDGED_PARTS, Role
-from monitor.roles.said import NOTHING, Said, find, nearest, said_of
+from monitor.roles.said import NOTHING, Said, find, nearest, said_of, said_of_tags
 
 GAME: Final[Mapping[str, object]] = {"comparable": False}
 """What is known of a loss that is one side of a game by its name, as a run would say it."""
@@ -30,6 +30,7 @@ __all__ = [
     "role_of",
     "role_of_set",
     "said_of",
+    "said_of_tags",
 ]
 
 

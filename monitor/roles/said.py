@@ -127,6 +127,19 @@ def said_of(data: Mapping[str, object], *, place: str = "roles.", strict: bool =
                 epoch=named.get("epoch"), strict=strict)  # fmt: skip
 
 
+def said_of_tags(tags: Mapping[str, str]) -> Said:
+    """What a run's tags `monitor.train`, `monitor.val` and `monitor.goal` say, as an MLflow client sets them.
+
+    >>> said_of_tags({"monitor.goal": "val/wer:min", "monitor.train": " ", "team": "a"}).to_dict()
+    {'goal': 'val/wer:min'}
+
+    Raises:
+        SettingsError: a tag that cannot be used.
+    """
+    named = {role: tags.get(f"monitor.{role}", "").strip() for role in ("train", "val", "goal")}
+    return said_of({role: name for role, name in named.items() if name}, place="monitor")
+
+
 def goal_of(text: str, place: str = "goal") -> tuple[str, bool | None]:
     """`val/accuracy:max` as the series and whether it rises; None where nothing is said of that.
 

@@ -73,7 +73,7 @@ def test_a_query_finds_some_runs_and_not_all(query: str, mirrored: str, mlflow_c
 
 def test_there_are_queries_and_blocks() -> None:
     assert len(QUERIES) > 12
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
 
 
 @pytest.mark.parametrize("code", [code for kind, code in BLOCKS if kind == "python"])

@@ -102,6 +102,51 @@ def test_verdict_tags_are_not_taken_for_the_users(mlflow: Any) -> None:
     assert {name for name in mlflow.ours.run(run_id).tags if name.startswith("monitor.")} == {"monitor.goal"}
 
 
+def test_tags_name_the_series_that_are_judged_and_unname_them(mlflow: Any) -> None:
+    from mlflow.entities import RunTag
+
+    run_id = a_run(mlflow)
+    for step in range(0, 400, 5):
+        points = [metric("validation_0-logloss", 2 * math.exp(-s / 80), s) for s in range(step, step + 5)]
+        overfits = metric("validation_1-logloss", 0.7 + ((step - 120) / 200) ** 2, step)
+        mlflow.log_batch(run_id, [*points, overfits], [], [])
+    assert mlflow.ours.run(run_id).verdict != "overfitting"  # the first set is taken for the validation set
+    mlflow.set_tag(run_id, RunTag("monitor.train", "validation_0-logloss"))
+    mlflow.set_tag(run_id, RunTag("monitor.val", "validation_1-logloss"))
+    assert reading_of(mlflow, run_id) == (
+        "training loss: validation_0-logloss (as you said); validation loss: validation_1-logloss (as you said)"
+    )
+    assert mlflow.ours.run(run_id).verdict == "overfitting"
+    mlflow.delete_tag(run_id, "monitor.train")
+    mlflow.delete_tag(run_id, "monitor.val")
+    assert reading_of(mlflow, run_id) == "validation loss: validation_0-logloss (first of 2)"
+    assert mlflow.ours.run(run_id).verdict != "overfitting"
+
+
+def test_tags_that_are_there_before_the_first_point_name_the_goal_and_its_direction(mlflow: Any) -> None:
+    from mlflow.entities import RunTag
+
+    run_id = str(mlflow.create_run("0", "me", 1, [RunTag("monitor.goal", "q:min")], "r").info.run_id)
+    mlflow.log_batch(run_id, [metric("q", 1.0, 0), metric("val_accuracy", 0.5, 0)], [], [])
+    assert reading_of(mlflow, run_id) == "goal: q (lower is better, as you said)"
+
+
+def test_a_tag_that_cannot_be_used_is_counted_once_and_breaks_nothing(mlflow: Any) -> None:
+    from mlflow.entities import RunTag
+
+    run_id = a_run(mlflow)
+    mlflow.set_tag(run_id, RunTag("monitor.goal", ":max"))
+    mlflow.set_tag(run_id, RunTag("team", "a"))
+    mlflow.log_metric(run_id, metric("val_accuracy", 0.5, 0))
+    assert reading_of(mlflow, run_id) == "goal: val_accuracy (higher is better)"
+    assert dict(mlflow.ours.run(run_id).warnings) == {"dropped": 1}
+
+
+def reading_of(mlflow: Any, run_id: str) -> str:
+    """What the names of the run's series are taken for."""
+    return str(mlflow.ours.run(run_id).reading["line"])
+
+
 def test_a_run_of_our_client_is_in_mlflow_with_the_points_of_the_same_chunks(mlflow: Any) -> None:
     feed = Feed(mlflow.ours, run_id="ab" * 16)
     feed.start(project="sdk", name="ours", config={"lr": 0.1}, tags={"who": "me"})
