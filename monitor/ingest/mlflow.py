@@ -108,7 +108,7 @@ def _tagged(tx: MlflowTransaction, engine: Judges) -> None:
     news = _news(tx, "tags", tags)
     add_tags(tx, news, aside)
     roles = _roles(tags, aside if any(name in USERS for name in news) else _unheard)
-    known = _mapping(tx.get("roles"))
+    known = {role: str(name) for role, name in _mapping(tx.get("roles")).items()}
     if tx.get("owner") != WRITER:  # its own client may have named others
         roles = {**known, **roles}
     event = _event(tx, "tags", {"tags": {}})

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Final
 
 from monitor.domain import RunStatus, Severity
+from monitor.errors import SettingsError
 from monitor.limits.bounds import (
     MAX_BODY,
     MAX_ERROR,
@@ -25,6 +26,7 @@ from monitor.limits.bounds import (
 from monitor.limits.documents import document
 from monitor.limits.numbers import step
 from monitor.limits.texts import Note, cut, label, line, shown, text
+from monitor.roles import said_of
 
 Data = Mapping[object, object]
 
@@ -93,7 +95,13 @@ def _roles(value: object, note: Note) -> dict[str, str] | None:
         return None
     found = {}
     for role, name in islice(value.items(), MAX_ITEMS):
-        if role in _ROLES and isinstance(name, str) and name.strip():
+        try:
+            said_of({role: name})
+        except SettingsError:
+            usable = False
+        else:
+            usable = role in _ROLES and name is not None
+        if usable:
             found[str(role)] = line(name, MAX_NAME, f"roles.{role}", note)
         else:
             note("dropped", f"roles.{label(role)}", f"{shown(name)}; train, val and goal name a series", 1)

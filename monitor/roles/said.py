@@ -137,7 +137,7 @@ def said_of_tags(tags: Mapping[str, str]) -> Said:
         SettingsError: a tag that cannot be used.
     """
     named = {role: tags.get(f"monitor.{role}", "").strip() for role in ("train", "val", "goal")}
-    return said_of({role: name for role, name in named.items() if name}, place="monitor")
+    return said_of({role: name for role, name in named.items() if name}, place="monitor.")
 
 
 def goal_of(text: str, place: str = "goal") -> tuple[str, bool | None]:

@@ -292,3 +292,13 @@ def test_a_step_is_an_integer_of_64_bits_or_none(given_: object, kept: int | Non
     told, note = noted()
     assert limits.step(given_, note) == kept
     assert [name for name, *_ in told] == ([] if counter is None else [counter])
+
+
+@pytest.mark.parametrize("named", [":max", " ", 5, ["a"]])
+def test_a_role_that_names_no_series_is_dropped_and_noted(named: object) -> None:
+    noted: list[tuple[object, ...]] = []
+    found = limits.valid(
+        "run", {"project": "p", "roles": {"goal": named, "train": "fit"}}, lambda *told: noted.append(told)
+    )
+    assert found is not None and found["roles"] == {"train": "fit"}
+    assert [told[:2] for told in noted] == [("dropped", "roles.goal")]
