@@ -21,6 +21,7 @@ class MetricMissing:
 
     spec = Spec(
         name="metric_missing",
+        version=2,
         severity=Severity.WARNING,
         rank=44,
         action=Action.INVESTIGATE,
@@ -39,6 +40,8 @@ class MetricMissing:
         """Holds while validation is overdue."""
         state = run.state
         waited = state.train_seen - state.val_at
+        if not state.val_seen and state.goal is not None and state.goal.curve.n:
+            return None  # what is evaluated is the goal
         if state.val_seen > 2:
             allowed = limits["gap"] * max(state.val_gap, 5.0)
             onset = state.val_step
