@@ -174,8 +174,8 @@ class Watch:
             False where parts were renamed meanwhile, so that it is to be tried again.
         """
         path, found = each.source.path, False
-        if path is None or not path.is_file():
-            return True
+        if path is None or path.is_dir() or not path.parent.is_dir():
+            return True  # the file itself may just have been renamed, after it was read
         others = {other.source.path for other in self._watched.values()}
         for part, inode in earlier_parts(path):
             if part in others:
