@@ -230,7 +230,7 @@ def stored(folder):
     for name, turn, tags in (("bad", 80, {"label": "overfitting"}), ("good", 400, {})):
         with monitor.init("vision", name=name, tags=tags) as run:
             for k in range(200):
-                run.log({"train/loss": 2 / (1 + k / 8), "val/loss": 0.5 + abs(k - turn) / 100, "images": k}, step=10 * k)
+                run.log({"train/loss": 2 / (1 + k / 8), "val/loss": 0.5 + abs(k - turn) / 100, "n": k}, step=10 * k)
         runs.append(run)
     return runs
 
