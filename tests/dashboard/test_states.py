@@ -109,7 +109,7 @@ def test_every_tab_opens(embedded: Store, show: Show, tab: str) -> None:
 def test_a_run_without_a_loss_says_how_one_is_found(embedded: Store, show: Show) -> None:
     feed = logged(embedded, "no loss", [])
     feed.log("queue/depth", [0, 1], [0.5, 0.6])
-    assert "No series is taken for a loss." in show("run", id=feed.run_id)
+    assert "No series is taken for a loss or a goal." in show("run", id=feed.run_id)
 
 
 def test_a_run_that_is_not_there_and_a_page_without_one_say_so(show: Show) -> None:
