@@ -34,7 +34,8 @@ def _error_names() -> set[str]:
     queue = list(errors.MonitorError.__subclasses__())
     while queue:
         error = queue.pop()
-        found.add(error.__name__)
+        if not error.__name__.startswith("_"):  # one that never leaves its module needs no page
+            found.add(error.__name__)
         queue += error.__subclasses__()
     return found
 
