@@ -19,6 +19,9 @@ PATTERN = typer.Option(
     show_default=False,
 )
 
+TRAIN = typer.Option(None, "--train", help="Column or series of the training loss; default: by the names.")
+VAL = typer.Option(None, "--val", help="Column or series of the validation loss.")
+GOAL = typer.Option(None, "--goal", help='The metric to judge by, with ":max" or ":min", such as "val/acc:max".')
 STEP = typer.Option(None, "--step", help="Column that counts the steps; default: by the names.", show_default=False)
 EPOCH = typer.Option(None, "--epoch", help="Column that counts the epochs.", show_default=False)
 
@@ -36,9 +39,9 @@ def diagnose(
         "folder that holds one of them, the address of an MLflow run, or - for standard input.",
         show_default=False,
     ),
-    train: str = typer.Option(None, help="Column or series of the training loss; default: by the names."),
-    val: str = typer.Option(None, help="Column or series of the validation loss."),
-    goal: str = typer.Option(None, help='The metric to judge by, with ":max" or ":min", such as "val/acc:max".'),
+    train: str = TRAIN,
+    val: str = VAL,
+    goal: str = GOAL,
     step: str = STEP,
     epoch: str = EPOCH,
     pattern: str = PATTERN,

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from monitor import settings as settings_
-from monitor.cli.curves import EPOCH, PATTERN, STEP
+from monitor.cli.curves import EPOCH, GOAL, PATTERN, STEP, TRAIN, VAL
 from monitor.domain.formats import number
 from monitor.errors import FileUnreadable, MonitorError, RunNotFound, WireError
 from monitor.roles import Role
@@ -56,9 +56,9 @@ def import_(
     ),
     project: str = typer.Option(None, help="Project for all runs; default: the source's own, else `imported`."),
     name: str = typer.Option(None, help="Name of the run, if the sources hold only one."),
-    train: str = typer.Option(None, help="Column or series of the training loss; default: by the names."),
-    val: str = typer.Option(None, help="Column or series of the validation loss."),
-    goal: str = typer.Option(None, help='The metric to judge by, with ":max" or ":min", such as "val/acc:max".'),
+    train: str = TRAIN,
+    val: str = VAL,
+    goal: str = GOAL,
     step: str = STEP,
     epoch: str = EPOCH,
     pattern: str = PATTERN,

@@ -13,7 +13,7 @@ from monitor.importers.curves import series_of
 from monitor.ingest.engines import open_engines
 from monitor.roles import Role, Said, said_of
 from monitor.rules import RulesConfig
-from monitor.rules.lab.formula import nearest
+from monitor.rules.config import nearest
 from monitor.rules.lab.suites import Suite, parse_suite
 from monitor.rules.sketch.noise import Floats
 

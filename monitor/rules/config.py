@@ -98,7 +98,7 @@ class RulesConfig:
         specs = {rule.spec.name: rule.spec for rule in all_rules()}
         for name in self.overrides:
             if name not in specs:
-                raise RulesError(name, "is not a rule", _nearest(name, specs))
+                raise RulesError(name, "is not a rule", nearest(name, specs))
         return {name: _settings(spec, self.overrides.get(name, {})) for name, spec in specs.items()}
 
     @cached_property
@@ -117,7 +117,7 @@ def _settings(spec: Spec, given: Mapping[str, object]) -> RuleSettings:
     known = (*_COMMON, *spec.thresholds)
     for key in given:
         if key not in known:
-            raise RulesError(f"{spec.name}.{key}", "is not a setting of this rule", _nearest(key, known))
+            raise RulesError(f"{spec.name}.{key}", "is not a setting of this rule", nearest(key, known))
     limits = {}
     for key, threshold in spec.thresholds.items():
         limits[key] = _number(f"{spec.name}.{key}", given.get(key, threshold.default), threshold.low, threshold.high)
@@ -125,9 +125,9 @@ def _settings(spec: Spec, given: Mapping[str, object]) -> RuleSettings:
     if not isinstance(enabled, bool):
         raise RulesError(f"{spec.name}.enabled", f"is {enabled!r}", "write true or false")
     if severity not in list(Severity):
-        raise RulesError(f"{spec.name}.severity", f"is {severity!r}", _nearest(str(severity), list(Severity)))
+        raise RulesError(f"{spec.name}.severity", f"is {severity!r}", nearest(str(severity), list(Severity)))
     if unit is not None and unit not in UNITS:
-        raise RulesError(f"{spec.name}.unit", f"is {unit!r}", _nearest(str(unit), UNITS))
+        raise RulesError(f"{spec.name}.unit", f"is {unit!r}", nearest(str(unit), UNITS))
     patience = given.get("patience")
     return RuleSettings(
         enabled=enabled,
@@ -147,7 +147,8 @@ def _number(place: str, value: object, low: float, high: float) -> float:
     return float(value)
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What to write instead of a name that is not known."""
     names = [str(item) for item in known]
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"

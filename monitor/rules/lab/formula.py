@@ -11,16 +11,16 @@ Example:
 from __future__ import annotations
 
 import ast
-import difflib
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, TypeGuard
 
 import numpy as np
 
 from monitor.errors import RulesError
+from monitor.rules.config import nearest
 from monitor.rules.sketch.noise import Floats
 
 KEYS: Final = ("formula", "steps", "noise", "seed")
@@ -137,13 +137,6 @@ def is_real(value: object) -> TypeGuard[int | float]:
     if isinstance(value, int) and not isinstance(value, bool):
         return abs(value) <= sys.float_info.max
     return isinstance(value, float)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What to write instead of a name that is not known."""
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"
 
 
 def _value(node: ast.expr, known: Mapping[str, Floats], place: str) -> Floats:  # noqa: PLR0911  # one case a node

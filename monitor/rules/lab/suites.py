@@ -11,8 +11,8 @@ import numpy as np
 from monitor.domain import Action, FindingState, Severity
 from monitor.errors import RulesError
 from monitor.roles import Role
-from monitor.rules.config import RulesConfig
-from monitor.rules.lab.formula import generate, is_real, nearest
+from monitor.rules.config import RulesConfig, nearest
+from monitor.rules.lab.formula import generate, is_real
 from monitor.rules.registry import all_rules
 from monitor.rules.sketch.noise import Floats
 from monitor.rules.sketch.points import ROLE_CODES
