@@ -140,7 +140,8 @@ def check(store: Store, run: Run, expected: Expected, ending: tuple[Any, Any]) -
     known = isinstance(ending[0], str) and ending[0] in ("failed", "stopped", "finished")
     said = RunStatus(ending[0]) if known else RunStatus.FINISHED
     assert info.status in (said, RunStatus.STOPPED if said is RunStatus.FINISHED else said)
-    assert (info.error is None) == (ending[1] is None or ending[1] == "")  # no text is no error
+    no_text = ending[1] is None or (isinstance(ending[1], str) and not ending[1])
+    assert (info.error is None) == no_text  # no text is no error
     stored: dict[str, Counter[bytes]] = {}
     for series in store.series(run.id):
         values = store.history(run.id, series.key).values
