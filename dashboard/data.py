@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -18,8 +18,21 @@ import streamlit as st
 
 from dashboard.charts.axes import XAxis
 from monitor import Api
-from monitor.domain import Action, Curve, CurveOf, Output, RunInfo, RunPage, RunQuery, RunSnapshot, RunStatus
+from monitor.domain import (
+    Action,
+    Curve,
+    CurveOf,
+    Delivery,
+    Output,
+    RunInfo,
+    RunPage,
+    RunQuery,
+    RunSnapshot,
+    RunStatus,
+    SeriesInfo,
+)
 from monitor.errors import MonitorError, RunNotFound, ServerUnreachable, StoreBusy, StoreError, Unauthorized, WireError
+from monitor.roles import Role
 
 if TYPE_CHECKING:
     from monitor.wire import Event
@@ -35,6 +48,8 @@ CURVE_WIDTH: Final = 1000
 """Pixels of the large chart that points are asked for."""
 SMALL_WIDTH: Final = 300
 COMPARED_WIDTH: Final = 600
+ATTEMPTS: Final = 6
+"""Attempts of a run whose start is drawn."""
 ATTENTION_LIMIT: Final = 60
 """Runs that are looked at for the attention strip."""
 _NEEDY: Final = 'status in ("lost", "stalled") or status = "running" and action != "continue"'
@@ -262,9 +277,38 @@ def _positions() -> Kept[_Place, float | None]:
     return Kept(8192)
 
 
+def attempts(run: RunInfo, main: Mapping[Role, SeriesInfo]) -> tuple[tuple[int, int], ...]:
+    """Number and first step of each attempt after the first, the newest ones, by the first series that is drawn."""
+    key = next((series.key for series in main.values()), None)
+    if key is None:
+        return ()
+    numbers = range(max(2, run.attempt - ATTEMPTS + 1), run.attempt + 1)
+    found = ((n, _first_step(run.id, n, key, run.last_step if n == run.attempt else None, run)) for n in numbers)
+    return tuple((n, at) for n, at in found if at is not None)
+
+
+@st.cache_resource(show_spinner=False, max_entries=512)
+def _first_step(run_id: str, attempt: int, key: str, last: int | None, _run: RunInfo) -> int | None:  # noqa: ARG001  # what the cache goes by
+    batches = api().view(_run).batches(key, attempt=attempt)
+    first = next(batches, None)
+    if isinstance(batches, Generator):
+        batches.close()  # a server sends no more of it
+    return None if first is None or not len(first.steps) else int(first.steps[0])
+
+
 @st.cache_resource(show_spinner=False, max_entries=32)
 def _events(run_id: str, version: int, _run: RunInfo) -> tuple[Event, ...]:  # noqa: ARG001  # what the cache goes by
     return tuple(api().view(_run).events())
+
+
+def alerts(run: RunInfo) -> tuple[Delivery, ...]:
+    """The newest alerts of a run."""
+    return api().alerts(run.id)
+
+
+def deleted(ref: str) -> RunInfo | None:
+    """The deleted run of this id, where it can still be restored."""
+    return next((run for run, _ in api().deleted() if run.id == ref), None)
 
 
 def output(run: RunInfo, search: str, limit: int) -> tuple[Output, ...]:

@@ -8,10 +8,20 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from monitor.api.bodies import json_response
-from monitor.api.models import ProjectsModel, RunModel, RunParameters, RunsModel, SnapshotModel, StopModel, StopRequest
+from monitor.api.models import (
+    EditRequest,
+    ProjectsModel,
+    RunModel,
+    RunParameters,
+    RunsModel,
+    SnapshotModel,
+    StopModel,
+    StopRequest,
+)
 from monitor.api.problems import Refused, documented
 from monitor.api.services import Served, in_turn
-from monitor.domain import Checkpoint, Diagnosis, Finding, Output, SeriesInfo
+from monitor.domain import Checkpoint, Diagnosis, Finding, Output, RunEdit, RunInfo, SeriesInfo
+from monitor.errors import RunNotFound
 from monitor.store.retention import Policy
 from monitor.wire import Event, jsonable
 
@@ -29,6 +39,10 @@ def list_runs(served: Served, wanted: Annotated[RunParameters, Query()]) -> Resp
             "runs": [run.to_dict() for run in page.items],
             "sparklines": jsonable(page.sparklines),
             "sorted_by": jsonable(page.sorted_by),
+            "metrics": {
+                run_id: {key: jsonable(found.to_dict()) for key, found in some.items()}
+                for run_id, some in page.metrics.items()
+            },
         }
     )
 
@@ -96,6 +110,20 @@ async def post_stop(served: Served, ref: str, wanted: StopRequest) -> Response:
         return run.id
 
     return json_response({"run_id": await in_turn(served, ask), "stop_requested": wanted.who})
+
+
+@router.patch("/runs/{run_id}", responses={200: {"model": RunInfo}})
+async def patch_run(served: Served, run_id: str, wanted: EditRequest) -> Response:
+    """Rename a run, or change its note or its tags, by its whole id."""
+
+    def change() -> RunInfo:
+        if served.store.run(run_id).id != run_id:  # the start of an id, or a name, may mean another run by now
+            raise RunNotFound(run_id)
+        edit = RunEdit(name=wanted.name, note=wanted.note, tags=wanted.tags)
+        served.store.edit(run_id, edit, now_ms=served.clock())
+        return served.store.run(run_id)
+
+    return json_response((await in_turn(served, change)).to_dict())
 
 
 @router.get("/projects", responses={200: {"model": ProjectsModel}})

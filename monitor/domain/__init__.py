@@ -11,7 +11,7 @@ from monitor.domain.alerts import Alert, Delivery, JobHealth
 from monitor.domain.aside import SET_ASIDE, Counter
 from monitor.domain.plain import Json, whole
 from monitor.domain.run_query import RunFilters, RunQuery
-from monitor.domain.runs import Checkpoint, Output, Reply, RunInfo, RunPage, RunStatus
+from monitor.domain.runs import Checkpoint, Extremes, Output, Reply, RunEdit, RunInfo, RunPage, RunStatus, SavedView
 from monitor.domain.series import Curve, Points, SeriesInfo
 from monitor.domain.snapshot import MAIN_ROLES, CurveOf, RunSnapshot
 from monitor.domain.texts import inert
@@ -44,6 +44,7 @@ __all__ = [
     "CurveOf",
     "Delivery",
     "Diagnosis",
+    "Extremes",
     "Finding",
     "FindingState",
     "Forecast",
@@ -56,12 +57,14 @@ __all__ = [
     "Recommendation",
     "Regime",
     "Reply",
+    "RunEdit",
     "RunFilters",
     "RunInfo",
     "RunPage",
     "RunQuery",
     "RunSnapshot",
     "RunStatus",
+    "SavedView",
     "SeriesInfo",
     "Severity",
     "courses",

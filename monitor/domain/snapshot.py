@@ -17,13 +17,14 @@ MAIN_ROLES: Final = (Role.TRAIN, Role.VAL, Role.GOAL)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunSnapshot:
-    """A run with everything that is stored of it but its points and events, read at one moment."""
+    """A run with everything that is stored of it but its points and events, read at one moment; `note` is Markdown."""
 
     info: RunInfo
     series: tuple[SeriesInfo, ...]
     findings: tuple[Finding, ...]
     checkpoints: tuple[Checkpoint, ...]
     regimes: tuple[Regime, ...] = ()
+    note: str = ""
 
     def of_role(self, role: Role) -> tuple[SeriesInfo, ...]:
         """The run's series of one role."""
@@ -50,15 +51,19 @@ class RunSnapshot:
             "findings": [f.to_dict() for f in self.findings],
             "checkpoints": [c.to_dict() for c in self.checkpoints],
             "regimes": [regime.to_dict() for regime in self.regimes],
+            "note": self.note,
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Sequence[Mapping[str, object]]], run: Mapping[str, object]) -> RunSnapshot:
+    def from_dict(
+        cls, data: Mapping[str, Sequence[Mapping[str, object]]], run: Mapping[str, object], note: str = ""
+    ) -> RunSnapshot:
         """The inverse of `to_dict`.
 
         Args:
             data: all of it.
             run: its "run".
+            note: its "note".
         """
         return cls(
             RunInfo.from_dict(run),
@@ -66,6 +71,7 @@ class RunSnapshot:
             tuple(Finding.from_dict(row) for row in data["findings"]),
             tuple(Checkpoint(**row) for row in data["checkpoints"]),  # type: ignore[arg-type]  # as `to_dict` wrote it
             tuple(Regime.from_dict(row) for row in data.get("regimes", ())),
+            note,
         )
 
 

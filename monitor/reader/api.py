@@ -5,8 +5,9 @@ Where it reads from: an explicit server, else `MONITOR_SERVER_URL`, else the emb
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Unpack
 
 from monitor.domain import (
@@ -18,11 +19,13 @@ from monitor.domain import (
     Finding,
     Output,
     Points,
+    RunEdit,
     RunFilters,
     RunInfo,
     RunPage,
     RunQuery,
     RunSnapshot,
+    SavedView,
     SeriesInfo,
 )
 from monitor.http.address import server_of, shown
@@ -191,9 +194,58 @@ class Api:
         """
         return self._source.restore(ref)
 
+    def views(self, page: str) -> tuple[SavedView, ...]:
+        """The saved views of one of the dashboard's pages, by name."""
+        return self._source.views(page)
+
+    def save_view(self, page: str, name: str, query: str) -> SavedView:
+        """Save a view of the dashboard; one of the same page and name is replaced.
+
+        Args:
+            page: such as "runs".
+            name: what people call it.
+            query: what stands in the page's address behind the question mark.
+
+        Raises:
+            WireError: it has no name, is too long, or there are too many.
+        """
+        return self._source.save_view(page, name, query)
+
+    def forget_view(self, page: str, name: str) -> None:
+        """Delete a saved view, where it exists."""
+        self._source.forget_view(page, name)
+
     def purge_days(self) -> float:
         """Days that a deleted run can be restored."""
         return self._source.purge_days()
+
+    def export(
+        self,
+        refs: Sequence[str],
+        to: Path,
+        *,
+        keys: Sequence[str] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> int:
+        """Write the points of runs to a CSV or Parquet file, in memory that does not grow with them.
+
+        Args:
+            refs: runs, as in `run`.
+            to: the ending says the format, `.csv` or `.parquet`.
+            keys: series to write; None for all.
+            progress: called with (runs done, runs) after each run.
+
+        Returns:
+            Points written.
+
+        Raises:
+            RunNotFound: one of the runs is not there; nothing is written.
+            SeriesNotFound: none of the runs has one of the keys; nothing is written.
+            FileUnreadable: the path has another ending, or cannot be written.
+        """
+        from monitor.store.export import export_points
+
+        return export_points(_Exported(self), refs, to, keys=keys, progress=progress)
 
     def alerts(self, run: str | None = None, limit: int = 100) -> tuple[Delivery, ...]:
         """Alerts, newest first, with where they are on their way.
@@ -224,6 +276,25 @@ class Api:
 
     def __repr__(self) -> str:
         return f"<Api {shown(self.server or 'embedded')}>"
+
+
+class _Exported:
+    """What an export asks for, from a reader of runs."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._views: dict[str, RunView] = {}
+
+    def run(self, ref: str) -> RunInfo:
+        view = self._api.run(ref)
+        self._views[view.id] = view
+        return view.info
+
+    def series(self, run_id: str) -> Sequence[SeriesInfo]:
+        return self._views[run_id].series()
+
+    def history_batches(self, run_id: str, key: str) -> Iterator[Points]:
+        return self._views[run_id].batches(key)
 
 
 class RunView:
@@ -356,6 +427,25 @@ class RunView:
             limit: pieces, at most.
         """
         return self._source.output(self.id, search, after, limit)
+
+    def edit(
+        self, *, name: str | None = None, note: str | None = None, tags: Mapping[str, str | None] | None = None
+    ) -> RunInfo:
+        """Change the run's name, note or tags; what is not given stays as it is.
+
+        Args:
+            name: its new name.
+            note: its note, as Markdown; "" takes it away.
+            tags: values by tag; None takes a tag away.
+
+        Returns:
+            The run as it is then; `info` is that too.
+
+        Raises:
+            WireError: the name is empty, a text is too long, or the run would have too many tags.
+        """
+        self.info = self._source.edit(self.id, RunEdit(name=name, note=note, tags=dict(tags or {})))
+        return self.info
 
     def request_stop(self, who: str) -> None:
         """Ask the loop to stop; it hears of it with its next batch or heartbeat.

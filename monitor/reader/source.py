@@ -14,10 +14,12 @@ from monitor.domain import (
     Finding,
     Output,
     Points,
+    RunEdit,
     RunInfo,
     RunPage,
     RunQuery,
     RunSnapshot,
+    SavedView,
     SeriesInfo,
 )
 
@@ -89,6 +91,22 @@ class Source(Protocol):
 
     def request_stop(self, run_id: str, who: str) -> None:
         """Ask the loop to stop."""
+        ...
+
+    def edit(self, run_id: str, edit: RunEdit) -> RunInfo:
+        """Change a run's name, note and tags; the run as it is then."""
+        ...
+
+    def views(self, page: str) -> tuple[SavedView, ...]:
+        """The saved views of a page of the dashboard."""
+        ...
+
+    def save_view(self, page: str, name: str, query: str) -> SavedView:
+        """Save a view under a name."""
+        ...
+
+    def forget_view(self, page: str, name: str) -> None:
+        """Delete a saved view."""
         ...
 
     def projects(self) -> tuple[tuple[str, int], ...]:

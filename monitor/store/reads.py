@@ -203,6 +203,7 @@ class Reads(Database):
                 _findings(connection, info.id),
                 _checkpoints(connection, info.id),
                 _regimes(connection, info.id),
+                str(connection.execute(select(RUNS.c.note).where(RUNS.c.run_id == info.id)).scalar() or ""),
             )
 
     def findings(self, run_id: str) -> tuple[Finding, ...]:

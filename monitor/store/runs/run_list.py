@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, select
 
-from monitor.domain import RunInfo, RunPage, RunQuery
+from monitor.domain import Extremes, RunInfo, RunPage, RunQuery
 from monitor.errors import RunNotFound, WireError
 from monitor.store.points.series import sparkline_of
 from monitor.store.runs import query_sql, rows
@@ -36,6 +36,8 @@ SORT_KEYS: Final[Mapping[str, ColumnElement[Any]]] = {
     "goal.last": RUNS.c.goal_last,
 }
 MAX_LIMIT: Final = 1000
+MAX_METRICS: Final = 50
+"""Series whose values are read with a list of runs."""
 MAX_WORDS: Final = 20
 """Words that are looked for at a time."""
 MAX_SEARCH: Final = 1000
@@ -71,7 +73,20 @@ def list_runs(connection: Connection, wanted: RunQuery) -> RunPage:
     values = {} if value is None else {row[0]: row[1] for row in found}
     width = wanted.sparkline
     sparklines = _sparklines(connection, [run.id for run in items], width) if width and items else {}
-    return RunPage(items=items, total=total, sparklines=sparklines, order=order, sorted_by=values)
+    metrics = _metrics(connection, [run.id for run in items], wanted.metrics) if wanted.metrics and items else {}
+    return RunPage(items=items, total=total, sparklines=sparklines, order=order, sorted_by=values, metrics=metrics)
+
+
+def _metrics(connection: Connection, run_ids: Sequence[str], keys: Sequence[str]) -> dict[str, dict[str, Extremes]]:
+    """Last value and extremes of some series of each run, as far as the run has them."""
+    if len(keys) > MAX_METRICS:
+        raise WireError("metrics", f"at most {MAX_METRICS} series are read with a list of runs, got {len(keys)}")
+    names = ("last", "min", "min_step", "max", "max_step")
+    query = select(SERIES.c.run_id, SERIES.c.key, *(SERIES.c[name] for name in names))
+    found: dict[str, dict[str, Extremes]] = {}
+    for row in connection.execute(query.where(SERIES.c.run_id.in_(run_ids), SERIES.c.key.in_(keys))):
+        found.setdefault(row.run_id, {})[row.key] = Extremes(**{name: getattr(row, name) for name in names})
+    return found
 
 
 def _of_ids(connection: Connection, run_ids: Sequence[str]) -> tuple[RunInfo, ...]:
