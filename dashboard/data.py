@@ -44,6 +44,7 @@ PAGE_SIZE: Final = 50
 SPARK_POINTS: Final = 40
 _ASKS: Final = re.compile(r"[=<>~]|\bin\s*\(|\border\s+by\b", re.IGNORECASE)
 """What makes a text a query rather than a part of a name."""
+_SORTS: Final = re.compile(r"\border\s+by\b", re.IGNORECASE)
 CURVE_WIDTH: Final = 1000
 """Pixels of the large chart that points are asked for."""
 SMALL_WIDTH: Final = 300
@@ -168,20 +169,40 @@ def runs_page(wanted: RunQuery) -> RunPage:
 
     What was typed, `wanted.search`, is a query where it compares or sorts something, such as `val.best < 0.3`; but runs
     may well be named `lr=0.1`, so what cannot be read as a query is looked for in the names before it is called wrong.
+    `wanted.query` is an order that holds where what was typed has none.
 
     Raises:
         WireError: the text is not a query that can be read, and no run has it in its name.
     """
     typed = wanted.search
-    if typed is None or not _ASKS.search(typed):
+    if typed is None or not is_query(typed):
         return api().runs_page(wanted)
+    ordered = typed if _SORTS.search(typed) else f"{typed} {wanted.query or ''}"
     try:
-        return api().runs_page(wanted, search=None, query=typed)
+        return api().runs_page(wanted, search=None, query=ordered)
     except WireError:
         named = api().runs_page(wanted)
         if named.total:
             return named
         raise
+
+
+def is_query(typed: str) -> bool:
+    """True for a text that compares or sorts something, rather than a part of a name."""
+    return _ASKS.search(typed) is not None
+
+
+def series_keys(run: RunInfo) -> tuple[str, ...]:
+    """The names of a run's series; nothing where they cannot be read."""
+    return _series_keys(run.id, run)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, ttl=60.0)
+def _series_keys(run_id: str, _run: RunInfo) -> tuple[str, ...]:  # noqa: ARG001  # what the cache goes by
+    try:
+        return tuple(series.key for series in api().view(_run).series()[:300])
+    except MonitorError:
+        return ()
 
 
 def overview(project: str | None) -> Overview:

@@ -1,30 +1,86 @@
-"""Files that the browser downloads: a run's points as CSV or Parquet."""
+"""Files that the browser downloads: a run's points as CSV or Parquet, and the list of runs as CSV."""
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import streamlit as st
 from starlette.background import BackgroundTask
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from dashboard import data
+from dashboard import data, fields
+from dashboard.markup import run_list
+from monitor.domain import RunQuery
 from monitor.errors import MonitorError, RunNotFound
 
 _TYPES: Final = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_COLUMNS: Final = ("run_id", "project", "run", "group", "status", "verdict", "action", "last_step", "best_loss",
+                   "best_step", "best_goal", "best_goal_step", "created_ms", "finished_ms")  # fmt: skip
+_PORTION: Final = 1000
+MOST: Final = 100_000
+"""Runs of a list, at most."""
 _ODD: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def routes() -> Sequence[Route]:
     """The route of all files."""
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return [Route(f"{'/' + base if base else ''}/download/{{run}}.{{kind}}", _answer, methods=["GET"])]
+    start = f"/{base}/download" if base else "/download"
+    return [
+        Route(f"{start}/runs.csv", _runs, methods=["GET"]),
+        Route(f"{start}/{{run}}.{{kind}}", _answer, methods=["GET"]),
+    ]
+
+
+def _runs(request: Request) -> Response:
+    """The list of runs as CSV, all that the filters leave."""
+    given = request.query_params
+    columns = [name for name in given.getlist("cols") if name not in run_list.COLUMNS and fields.usable(name)]
+    try:
+        text = _written(given, columns)
+    except MonitorError as error:
+        return PlainTextResponse(f"{error}\n", 503)
+    return Response(text, media_type="text/csv", headers={"Content-Disposition": 'attachment; filename="runs.csv"'})
+
+
+def _written(given: QueryParams, columns: Sequence[str]) -> str:
+    wanted = RunQuery(
+        project=given.get("project"), status=given.get("status"), verdict=given.get("verdict"), search=given.get("q"),
+        limit=_PORTION, metrics=fields.series_of(columns),
+    )  # fmt: skip
+    out = io.StringIO()
+    sheet = csv.writer(out)
+    sheet.writerow([*_COLUMNS, *columns])
+    done = 0
+    while done < MOST:
+        page = data.runs_page(replace(wanted, offset=done))
+        for run in page.items:
+            rec = run.recommendation
+            row = (run.id, run.project, run.name, run.group, run.status, run.verdict, rec.action, run.last_step,
+                   rec.best_val_loss, rec.best_step, run.goal_best, run.goal_best_step, run.created_ms,
+                   run.finished_ms)  # fmt: skip
+            more = (fields.value(run, page.metrics.get(run.id, {}), name) for name in columns)
+            sheet.writerow([_cell(value) for value in (*row, *more)])
+        done += len(page.items)
+        if len(page.items) < _PORTION:
+            break
+    return out.getvalue()
+
+
+def _cell(value: object) -> object:
+    """A text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _answer(request: Request) -> Response:

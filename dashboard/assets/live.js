@@ -65,12 +65,14 @@ function mount(parent, data) {
   root.className = "lm";
   root.__open = new Set();
   root.__ticks = new Set(data.ticks);
+  root.__push = data.push;
   parent.appendChild(root);
   return root;
 }
 
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(":scope > .lm") ?? mount(parentElement, data);
+  if (data.push && data.push !== root.__push) Object.assign(root, { __push: data.push, __ticks: new Set(data.ticks) });
   Idiomorph.morph(root, data.html, MORPHING);
   settle(root, data);
   const tell = () => setStateValue("ticks", [...root.__ticks]);

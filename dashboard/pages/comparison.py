@@ -48,7 +48,8 @@ def _pick() -> tuple[str, ...]:
     many = len(wanted) > comparison.MANY
     with st.expander("Choose runs") if many else st.container():
         search = st.text_input(
-            "Find runs", key="find", bind="query-params", placeholder="Find runs by name, id or a query such as val.best < 0.3",
+            "Find runs", key="find", bind="query-params", 
+            placeholder="Find runs by name, id or a query such as val.best < 0.3",
             label_visibility="collapsed",
         )  # fmt: skip
         found = _found(search.strip())
