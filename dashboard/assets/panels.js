@@ -241,8 +241,8 @@ function button(css, text, label, act) {
   return made;
 }
 
-function makePanel(root, panel) {
-  const figure = tag("figure", "lm-panel");
+function makePanel(root, panel, large) {
+  const figure = tag("figure", large ? "lm-panel lm-large" : "lm-panel");
   figure.dataset.key = panel.key;
   const caption = tag("figcaption", ""), name = tag("span", "lm-key-name", panel.title);
   name.title = panel.title;
@@ -352,7 +352,7 @@ function arrange(root) {
     head.onclick = () => fold(root, section.name);
     const grid = tag("div", "lm-grid");
     grid.hidden = !open;
-    if (open) grid.append(...panels.map((panel) => known.get(panel.key) ?? makePanel(root, panel)));
+    if (open) grid.append(...panels.map((panel) => known.get(panel.key) ?? makePanel(root, panel, section.large)));
     if (data.sections.length > 1 || pinned.length) part.append(head);
     part.append(grid);
     made.push(part);

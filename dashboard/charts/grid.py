@@ -38,14 +38,15 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Panels that stand together under a name."""
+    """Panels that stand together under a name; `large` ones take a row each."""
 
     name: str
     panels: tuple[Panel, ...]
+    large: bool = False
 
     def to_dict(self) -> dict[str, object]:
         """What the browser gets."""
-        return {"name": self.name, "panels": [panel.to_dict() for panel in self.panels]}
+        return {"name": self.name, "large": self.large, "panels": [panel.to_dict() for panel in self.panels]}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

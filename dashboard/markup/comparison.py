@@ -8,15 +8,18 @@ from typing import Final
 
 from markupsafe import Markup
 
-from dashboard import skill
+from dashboard import fields, skill
+from dashboard.importance import LEAST, Importance
 from dashboard.markup import pieces
+from dashboard.markup.pieces import code
 from dashboard.markup.templates import fill
-from monitor.domain import RunInfo, RunSnapshot, SeriesInfo
+from monitor.domain import RunInfo, RunSnapshot, SeriesInfo, inert
 from monitor.domain.formats import duration, number, step
 from monitor.roles import Role
 
 TRAIN_LOSS: Final = "training loss"
 VAL_LOSS: Final = "validation loss"
+LOSSES: Final = frozenset({TRAIN_LOSS, VAL_LOSS})
 DIFFERENCES: Final = 200
 """Rows of the table of differences, at most."""
 MANY: Final = 12
@@ -76,11 +79,17 @@ def results(seen: Sequence[RunSnapshot], now_ms: int, lines: Mapping[str, tuple[
 
 def _name(run: RunInfo, label: str, line: tuple[str, str] | None) -> Markup:
     """A run's name, after a piece of its line."""
-    drawn = None if line is None else (line[0], _PATTERNS.get(line[1], ""))
+    drawn = None if line is None else (line[0], PATTERNS.get(line[1], ""))
     return fill(_PAGE, "name", run=run, label=label, line=drawn)
 
 
-_PATTERNS: Final = {"dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3", "longdash": "11 4", "longdashdot": "11 3 2 3"}
+PATTERNS: Final[Mapping[str, str]] = {
+    "dash": "7 4",
+    "dot": "2 3",
+    "dashdot": "7 3 2 3",
+    "longdash": "11 4",
+    "longdashdot": "11 3 2 3",
+}
 
 
 def _leader(seen: Sequence[RunSnapshot]) -> str | None:
@@ -135,6 +144,48 @@ def _value(config: Mapping[str, object], key: str, limit: int = 120) -> pieces.C
 def found(said: str) -> Markup:
     """How many of the runs that a search finds are offered."""
     return fill(_PAGE, "found", said=said)
+
+
+def title_of(field: str) -> str:
+    """A field as a choice names it.
+
+    >>> title_of("val.best"), title_of("config.lr"), title_of("goal")
+    ('best loss', 'lr', 'best goal')
+    """
+    known = {"val.best": "best loss", "goal": "best goal", "last_step": "last step"}
+    return known.get(field) or inert(fields.label(field))
+
+
+def legend(names: Sequence[str], lines: Sequence[tuple[str, str]]) -> Markup:
+    """A piece of each line with its name."""
+    drawn = [(name, colour, PATTERNS.get(dash, "")) for name, (colour, dash) in zip(names, lines, strict=True)]
+    return fill(_PAGE, "legend", drawn=drawn)
+
+
+def importance(found: Sequence[Importance], result: str, runs: int) -> Markup:
+    """A bar for each field, the strongest first, with how many runs it rests on."""
+    if not found:
+        least = f"At least {LEAST} runs with a value of it, and with {result}, are needed."
+        return pieces.notice("info", "Nothing can be said.", f"No value of the configuration varies enough. {least}")
+    rows = [
+        (code(title_of(each.field)), fill(_PAGE, "bar", found=each),
+         "within chance" if abs(each.strength) < each.chance else "beyond chance", f"{each.count:,}")
+        for each in found
+    ]  # fmt: skip
+    said = (
+        f"How {result} goes along with each value that differs, over {runs:,} runs: rank correlation for numbers, "
+        "where + means that both rise together; correlation ratio for texts. It is no proof of a cause, and "
+        f"of {len(found)} fields about one in twenty is beyond chance by chance."
+    )
+    return fill(_PAGE, "importance", said=said) + pieces.table(("", result, "", "n"), rows, numeric=(3,))
+
+
+def environments(runs: Sequence[RunInfo], captured: Sequence[Mapping[str, object]], said: str) -> Markup:
+    """A row for each thing that was captured and is not the same in all runs."""
+    keys = sorted({key for each in captured for key in each})
+    odd = [key for key in keys if len({repr(each.get(key, _Absent)) for each in captured}) > 1]
+    head = pieces.quiet(f"{said}{len(odd)} of {len(keys)} entries differ.")
+    return head + (_by_key(runs, captured, odd[:DIFFERENCES]) if odd else Markup(""))
 
 
 class _Absent:

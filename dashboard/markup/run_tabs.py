@@ -41,7 +41,7 @@ def differing(run: RunInfo, other: RunInfo, mine: Sequence[Event], theirs: Seque
     parts = []
     for title, left, right in (
         ("Configuration", flat(run.config), flat(other.config)),
-        ("Environment", _about(mine), _about(theirs)),
+        ("Environment", about(mine), about(theirs)),
     ):
         odd = [key for key in sorted({*left, *right}) if left.get(key, _Absent) != right.get(key, _Absent)]
         rows = [(code(key), _side(left, key), _side(right, key)) for key in odd]
@@ -52,7 +52,8 @@ def differing(run: RunInfo, other: RunInfo, mine: Sequence[Event], theirs: Seque
     return joined(parts)
 
 
-def _about(happened: Sequence[Event]) -> dict[str, object]:
+def about(happened: Sequence[Event]) -> dict[str, object]:
+    """What the newest attempt captured of what it ran in, flat; packages as `packages.NAME`."""
     captured = [event.data for event in happened if event.kind == CAPTURED]
     return {k: _listed(v) for k, v in flat(captured[-1]).items()} if captured else {}
 

@@ -28,7 +28,6 @@ DELETED: Final = "deleted"
 GROUPED: Final = 1000
 """Runs that are grouped, the newest ones."""
 _VERDICTS: Final = ("healthy", "too_early", "not_judged", *RULE_NAMES)
-_GROUPS: Final = ("group", "project", "status", "verdict")
 
 
 def page() -> None:
@@ -124,7 +123,9 @@ def _shape(filters: RunQuery) -> tuple[tuple[str, ...], str | None]:
         address.keep("cols", chosen, run_list.USUAL)
         st.caption("Of every run, any metric, any configuration value, any tag. The address keeps them.")
     asked = st.query_params.get("by")
-    groups = list(dict.fromkeys([*_GROUPS, *configs, *tags, *([asked] if asked and fields.usable(asked) else [])]))
+    groups = list(
+        dict.fromkeys([*run_actions.GROUPS, *configs, *tags, *([asked] if asked and fields.usable(asked) else [])])
+    )
     address.begin("by", (), groups, single=True)
     group = st.selectbox(
         "Group by", groups, index=None, key="by", format_func=run_list.title_of, width=220, placeholder="Group by",
