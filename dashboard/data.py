@@ -177,7 +177,7 @@ def runs_page(wanted: RunQuery) -> RunPage:
     typed = wanted.search
     if typed is None or not is_query(typed):
         return api().runs_page(wanted)
-    ordered = typed if _SORTS.search(typed) else f"{typed} {wanted.query or ''}"
+    ordered = typed if _SORTS.search(typed) else f"{typed} {wanted.query or ''}".strip()
     try:
         return api().runs_page(wanted, search=None, query=ordered)
     except WireError:

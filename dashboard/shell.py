@@ -8,30 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from html import escape
 from typing import Final
 
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from monitor.domain import inert
+from dashboard.markup.templates import fill
 
-TITLE: Final = "monitor"
-_STREAMLITS: Final = re.compile(rb"<title>[^<]*</title>")
-_NOT_FOUND: Final = """\
-<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Not found · monitor</title>
-<style>
-  :root {{ color-scheme: light dark; }}
-  body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 34rem; margin: 18vh auto; padding: 0 1.2rem;
-    color: light-dark(#1d1f23, #e7e8ea); background: light-dark(#fcfcfb, #111317); }}
-  a {{ color: light-dark(#2f5bd0, #8fb0ff); }} code {{ overflow-wrap: anywhere; }}
-</style></head>
-<body><main><h1>There is no such page</h1>
-<p><code>{path}</code> is not a page of this dashboard.</p>
-<p><a href="{home}">Go to the runs</a></p></main></body></html>
-"""
+_OURS: Final = b"<title>monitor</title>"
+_TITLES: Final = re.compile(rb"<title>[^<]*</title>")
 
 
 class Shell:
@@ -62,9 +47,8 @@ class Shell:
     def of(self, path: str, page: bytes) -> HTMLResponse:
         """What is answered in place of Streamlit's page."""
         if path.rstrip("/") in self._known:
-            return HTMLResponse(_STREAMLITS.sub(f"<title>{TITLE}</title>".encode(), page, count=1))
-        shown = escape(inert(path[:200]))
-        return HTMLResponse(_NOT_FOUND.format(path=shown, home=f"{self._base}/"), 404)
+            return HTMLResponse(_TITLES.sub(_OURS, page, count=1))
+        return HTMLResponse(str(fill("shell", "not_found", path=path[:200], home=f"{self._base}/")), 404)
 
 
 class _Html:

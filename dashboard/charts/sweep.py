@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,8 +57,15 @@ def scatter_figure(
     figure = canvas("", look, "linear", y_title, [])
     figure.update(height=HEIGHT, hovermode="closest", margin={"t": 20}, showlegend=len({g for *_, g in kept}) > 1)
     numeric = all(_number(x) for _, x, _, _ in kept)
-    kind = "category" if not numeric else "log" if _wide([float(x) for _, x, _, _ in kept]) else "linear"  # type: ignore[arg-type]  # numeric
-    figure.update(xaxis={"type": kind, "title": {"text": x_title}, "tickformat": None, "hoverformat": None})
+    kind = "category" if not numeric else "log" if _wide([float(x) for _, x, _, _ in kept if _number(x)]) else "linear"
+    figure.update(
+        xaxis={
+            "type": kind,
+            "title": {"text": x_title, "font": {"size": 12, "color": look.palette.muted}},
+            "tickformat": None,
+            "hoverformat": None,
+        }
+    )
     figure.update(yaxis={"type": "log" if _wide([y for _, _, y, _ in kept]) else "linear"})
     for i, group in enumerate(dict.fromkeys(g for *_, g in kept)):
         some = [each for each in kept if each[3] == group]
@@ -87,7 +94,7 @@ def parallel_figure(
         title: of the result.
     """
     which = [i for i, value in enumerate(result) if _number(value)]
-    results = np.array([float(result[i]) for i in which])  # type: ignore[arg-type]  # numbers, by `which`
+    results = np.array([float(v) for v in result if _number(v)])
     axes = [_axis(name, [values[i] for i in which]) for name, values in columns.items()]
     axes.append({"label": inert(title)[:40], "values": results})
     figure = canvas("", look, "linear", "", [])
@@ -105,7 +112,7 @@ def parallel_figure(
 def _axis(name: str, values: Sequence[Value]) -> Spec:
     label = inert(name)[:40]
     if all(_number(v) for v in values):
-        numbers = np.array([float(v) for v in values])  # type: ignore[arg-type]  # numbers, as asked above
+        numbers = np.array([float(v) for v in values if _number(v)])
         if _wide(numbers.tolist()):
             low, high = math.floor(math.log10(numbers.min())), math.ceil(math.log10(numbers.max()))
             powers = list(range(low, high + 1))
@@ -122,7 +129,7 @@ def _said(value: Value) -> str:
     return "not set" if value is None else plain(value)
 
 
-def _number(value: object) -> bool:
+def _number(value: Value) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -14,7 +14,7 @@ from dashboard.markup import pieces
 from dashboard.markup.pieces import code
 from dashboard.markup.templates import fill
 from monitor.domain import RunInfo, RunSnapshot, SeriesInfo, inert
-from monitor.domain.formats import duration, number, step
+from monitor.domain.formats import NOTHING, duration, number, step
 from monitor.roles import Role
 
 TRAIN_LOSS: Final = "training loss"
@@ -168,16 +168,26 @@ def importance(found: Sequence[Importance], result: str, runs: int) -> Markup:
         least = f"At least {LEAST} runs with a value of it, and with {result}, are needed."
         return pieces.notice("info", "Nothing can be said.", f"No value of the configuration varies enough. {least}")
     rows = [
-        (code(title_of(each.field)), fill(_PAGE, "bar", found=each),
-         "within chance" if abs(each.strength) < each.chance else "beyond chance", f"{each.count:,}")
+        (code(title_of(each.field)), fill(_PAGE, "bar", strength=each.strength, chance=each.chance), _direction(each),
+         "beyond chance" if each.strength > each.chance else "within chance", f"{each.count:,}")
         for each in found
     ]  # fmt: skip
     said = (
-        f"How {result} goes along with each value that differs, over {runs:,} runs: rank correlation for numbers, "
-        "where + means that both rise together; correlation ratio for texts. It is no proof of a cause, and "
-        f"of {len(found)} fields about one in twenty is beyond chance by chance."
+        f"How far {result} differs between runs with different values, over {runs:,} runs: the correlation ratio of "
+        "its ranks, 0 for not at all, 1 for entirely. The mark is what chance alone reaches in one of twenty cases. "
+        "It is no proof of a cause."
     )
-    return fill(_PAGE, "importance", said=said) + pieces.table(("", result, "", "n"), rows, numeric=(3,))
+    heads = ("", f"strength for {result}", "direction", "", "n")
+    return fill(_PAGE, "importance", said=said) + pieces.table(heads, rows, numeric=(4,))
+
+
+def _direction(found: Importance) -> str:
+    """Whether the result rises or falls with a number, or is best in between."""
+    if found.direction is None:
+        return NOTHING
+    if abs(found.direction) < 0.5 * found.strength:
+        return f"neither up nor down ({found.direction:+.2f})"
+    return f"{'rises' if found.direction > 0 else 'falls'} with it ({found.direction:+.2f})"
 
 
 def environments(runs: Sequence[RunInfo], captured: Sequence[Mapping[str, object]], said: str) -> Markup:

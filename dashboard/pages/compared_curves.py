@@ -28,6 +28,8 @@ _COUNTER: Final = re.compile(r"token|sample|example|image|frame|env_step|sequenc
 """What the name of a series has in it that counts what was seen, and can stand on the x axis."""
 _SHOWN: Final = {"relative": "elapsed"}
 PANELS: Final = "compared"
+FEW: Final = 6
+"""Lines of a panel up to which the raw points stay visible under the smoothed ones."""
 
 
 def show(seen: list[RunSnapshot], group: str | None) -> None:
@@ -135,8 +137,15 @@ def _joined(
         if banded:
             found.append(sweep.band(own, colour, pattern))
         else:
-            found += [Line(line.x, line.y, colour, pattern, line.smoothed) for line in own]
+            found += [_coloured(line, colour, pattern, raw=len(places) <= FEW) for line in own]
     return found
+
+
+def _coloured(line: Line, colour: str, dash: str, *, raw: bool) -> Line:
+    """A line in its colour; many stand without the raw points under the smoothed ones."""
+    if raw or line.smoothed is None:
+        return Line(line.x, line.y, colour, dash, line.smoothed)
+    return Line(line.x, line.smoothed, colour, dash)
 
 
 def _counted(seen: Sequence[RunSnapshot], places: Sequence[int], drawn: Sequence[Line], counter: str) -> list[Line]:
