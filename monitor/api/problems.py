@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from monitor.domain import Json
 from monitor.errors import (
+    Forbidden,
     MonitorError,
     OffsetGap,
     QueryError,
@@ -26,6 +27,7 @@ from monitor.errors import (
     SeriesNotFound,
     StoreBusy,
     StoreError,
+    TokenNotFound,
     Unauthorized,
     WireError,
 )
@@ -41,7 +43,9 @@ _TITLES: Final[Mapping[type[MonitorError], tuple[int, str]]] = {
     RunExists: (409, "The run exists"),
     RunNotFound: (404, "No such run"),
     SeriesNotFound: (404, "The run has no such series"),
+    TokenNotFound: (404, "No such token"),
     Unauthorized: (401, "A token is needed"),
+    Forbidden: (403, "This token may not do this"),
     StoreBusy: (503, "The store is busy; try again"),
     SchemaMismatch: (503, "The database has another schema"),
     StoreError: (503, "The database refused; try again"),
@@ -102,7 +106,7 @@ _SECRET: Final = re.compile(r"(?<=://)[^/\s@]*(?=@)|(?<==)(?<=pass=|word=|cret=|
 
 def _members(error: MonitorError) -> dict[str, object]:
     members: dict[str, object] = {}
-    for name in ("field", "position", "expected", "got", "run_id", "key", "found", "wanted"):
+    for name in ("field", "position", "expected", "got", "run_id", "key", "ref", "found", "wanted"):
         value = getattr(error, name, None)
         if value is not None:
             members[name] = value
@@ -162,6 +166,7 @@ _HTTP_TITLES: Final = {
     413: "The body is too large",
     415: "This media type is not taken",
     422: "The request cannot be carried out",
+    429: "There are too many requests; wait",
     503: "The server has its hands full; try again",
 }
 

@@ -15,6 +15,7 @@ import typer
 
 from monitor import __version__
 from monitor.cli import (
+    access,
     curves,
     database,
     imports,
@@ -49,6 +50,7 @@ losses.register(app)
 journals.register(app)
 imports.register(app)
 keeping.register(_runs, database.register(app), app)
+access.register(app)
 mlflow.register(app)
 
 

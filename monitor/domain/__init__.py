@@ -7,6 +7,7 @@ value that was measured.
 
 from __future__ import annotations
 
+from monitor.domain.access import Access, AuditEntry, Caller, TokenInfo
 from monitor.domain.alerts import Alert, Delivery, JobHealth
 from monitor.domain.aside import SET_ASIDE, Counter
 from monitor.domain.plain import Json, whole
@@ -35,8 +36,11 @@ from monitor.domain.verdicts import (
 __all__ = [
     "MAIN_ROLES",
     "SET_ASIDE",
+    "Access",
     "Action",
     "Alert",
+    "AuditEntry",
+    "Caller",
     "Checkpoint",
     "Counter",
     "Counts",
@@ -64,6 +68,7 @@ __all__ = [
     "RunStatus",
     "SeriesInfo",
     "Severity",
+    "TokenInfo",
     "courses",
     "folded",
     "inert",

@@ -10,6 +10,7 @@ from typing import Final
 
 from monitor.errors import (
     BatchTooLarge,
+    Forbidden,
     MonitorError,
     OffsetGap,
     RunExists,
@@ -18,6 +19,7 @@ from monitor.errors import (
     ServerFailed,
     ServerUnreachable,
     StoreError,
+    TokenNotFound,
     Unauthorized,
     WireError,
 )
@@ -67,6 +69,8 @@ def error_of(server: str, status: int, body: bytes) -> MonitorError:
         "run-exists": lambda: RunExists(run_id),
         "run-not-found": lambda: RunNotFound(run_id),
         "series-not-found": lambda: SeriesNotFound(run_id, str(problem.get("key", ""))),
+        "token-not-found": lambda: TokenNotFound(str(problem.get("ref", ""))),
+        "forbidden": lambda: Forbidden(detail),
         "store-busy": lambda: StoreError(detail),
         "overloaded": lambda: StoreError(detail),
         "store-error": lambda: StoreError(detail),

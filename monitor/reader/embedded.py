@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +13,9 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from monitor.domain import (
+    Access,
+    AuditEntry,
+    Caller,
     Checkpoint,
     Curve,
     CurveOf,
@@ -25,8 +29,9 @@ from monitor.domain import (
     RunQuery,
     RunSnapshot,
     SeriesInfo,
+    TokenInfo,
 )
-from monitor.errors import RunNotFound, StoreError
+from monitor.errors import RunNotFound, StoreError, TokenNotFound
 from monitor.reader.source import Query
 from monitor.settings import Settings
 
@@ -44,6 +49,14 @@ def _writable(file: Path) -> bool:
     """True if a database can be opened: its locks are files next to it."""
     ours = os.access in os.supports_effective_ids
     return all(os.access(path, os.W_OK, effective_ids=ours) for path in (file, file.parent))
+
+
+def _user() -> str:
+    """Whoever uses this machine, for the audit log."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # no such user, as in some containers
+        return "unknown"
 
 
 class _NoRuns:
@@ -69,6 +82,15 @@ class _NoRuns:
 
     def alerts(self, *_: object) -> tuple[Delivery, ...]:
         return ()
+
+    def tokens(self) -> tuple[TokenInfo, ...]:
+        return ()
+
+    def audit(self, **_: object) -> tuple[int, list[AuditEntry]]:
+        return 0, []
+
+    def revoke_token(self, ref: str, **_: object) -> NoReturn:
+        raise TokenNotFound(ref)
 
     def restore(self, ref: str, **_: object) -> NoReturn:
         raise RunNotFound(ref, deleted=True)
@@ -151,7 +173,7 @@ class EmbeddedSource:
         return self._store.output(run_id, search, after, limit)
 
     def request_stop(self, run_id: str, who: str) -> None:
-        self._store.request_stop(run_id, who, now_ms=time_ns() // 1_000_000)
+        self._store.request_stop(run_id, who, now_ms=_now(), by=self.me())
 
     def projects(self) -> tuple[tuple[str, int], ...]:
         return self._store.projects()
@@ -163,13 +185,13 @@ class EmbeddedSource:
         return {name: (policy.kept_for(name), policy.thinned_after(name)) for name, _ in self._store.projects()}
 
     def delete(self, run_id: str) -> None:
-        self._store.delete(run_id, now_ms=time_ns() // 1_000_000)
+        self._store.delete(run_id, now_ms=_now(), by=self.me())
 
     def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
         return self._store.deleted()
 
     def restore(self, ref: str) -> RunInfo:
-        return self._store.restore(ref, now_ms=time_ns() // 1_000_000)
+        return self._store.restore(ref, now_ms=_now(), by=self.me())
 
     def purge_days(self) -> float:
         return self._settings.purge_days
@@ -180,6 +202,34 @@ class EmbeddedSource:
     def channels(self) -> int:
         return len(self._settings.alert_urls)
 
+    def me(self) -> Caller:
+        return Caller(name=_user(), access=Access.ADMIN)
+
+    def tokens(self) -> tuple[TokenInfo, ...]:
+        return self._store.tokens()
+
+    def create_token(
+        self, name: str, role: Access, project: str | None, expires_ms: int | None
+    ) -> tuple[TokenInfo, str]:
+        if self._settings.database_url is None and not self._settings.store_file.exists():
+            from monitor.store import Store
+
+            self._settings.make_dir()
+            Store.open(self._settings.store_url).close()  # a server may get its first token before it first starts
+        return self._store.create_token(name, role, project=project, expires_ms=expires_ms, now_ms=_now(), by=self.me())
+
+    def revoke_token(self, ref: str) -> TokenInfo:
+        return self._store.revoke_token(ref, now_ms=_now(), by=self.me())
+
+    def audit(self, limit: int, offset: int) -> tuple[int, tuple[AuditEntry, ...]]:
+        total, entries = self._store.audit(limit=limit, offset=offset)
+        return total, tuple(entries)
+
+    def info(self) -> Mapping[str, object]:
+        from monitor import __version__
+
+        return {"version": __version__, "store": self._settings.store_url.partition(":")[0], "jobs": {}}
+
     def health(self) -> Mapping[str, object]:
         self._store.runs(RunQuery(limit=1))
         return {"status": "ok", "store": self._settings.store_url.partition(":")[0], "embedded": True}
@@ -189,3 +239,7 @@ class EmbeddedSource:
             if self._opened is not None:
                 self._opened.close()
                 self._opened = None
+
+
+def _now() -> int:
+    return time_ns() // 1_000_000
