@@ -141,13 +141,18 @@ def _reader(token: str | None) -> Api:
 
 
 def me() -> Caller | None:
-    """Who looks at the page, and what they may do; None where they have to sign in."""
+    """Who looks at the page, and what they may do; None where they have to sign in.
+
+    A server that asks nobody for a token is not shown to other machines.
+    """
     token = sessions.token()
     known: tuple[str | None, float, Caller | None] | None = st.session_state.get("_me")
     if known is not None and known[0] == token and time.monotonic() - known[1] < KNOWN_S:
         return known[2]
     try:
         found: Caller | None = api().me()
+        if found is not None and not found.asked and sessions.exposed():
+            found = None
     except Unauthorized:
         found = None
     except MonitorError:  # the page says so itself

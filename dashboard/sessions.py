@@ -7,6 +7,7 @@ that the server decides. Where the server asks for no token, nobody signs in. A 
 
 from __future__ import annotations
 
+import functools
 import re
 import secrets
 import threading
@@ -92,6 +93,12 @@ def routes() -> Sequence[Route]:
     return [Route(path("signin"), _sign_in, methods=["POST"]), Route(path("signout"), _sign_out, methods=["POST"])]
 
 
+@functools.cache
+def exposed() -> bool:
+    """True where other machines can reach this dashboard: it then shows only what a server asks a token for."""
+    return not load().loopback
+
+
 def path(name: str) -> str:
     """The path of a page, or of a route, of the dashboard."""
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
@@ -133,7 +140,9 @@ def _refused(given: str) -> str:
     """Why nobody is signed in with this token; "" where somebody is."""
     try:
         with reader(given) as api:
-            api.me()
+            open_to_all = not api.me().asked
+        if open_to_all and exposed():
+            return "open"
     except Unauthorized:
         return "token"
     except MonitorError:

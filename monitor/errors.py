@@ -33,7 +33,13 @@ from __future__ import annotations
 
 
 class MonitorError(Exception):
-    """Base of all errors raised on purpose by this package."""
+    """Base of all errors raised on purpose by this package.
+
+    Attributes:
+        retry_after_s: seconds for which the server asks not to be asked again; None where it does not say.
+    """
+
+    retry_after_s: float | None = None
 
 
 class SettingsError(MonitorError, ValueError):
@@ -222,7 +228,7 @@ class TokenNotFound(MonitorError, LookupError):
     def __init__(self, ref: str, *, several: bool = False) -> None:
         problem = f"several tokens are called {ref!r}; give an id" if several else f"no token {ref!r}"
         super().__init__(f"{problem}; `monitor tokens ls` lists them")
-        self.ref = ref
+        self.ref, self.several = ref, several
 
 
 class Unauthorized(MonitorError, PermissionError):

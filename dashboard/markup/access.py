@@ -22,7 +22,7 @@ def sign_in(action: str, place: str, refused: str) -> Markup:
     Args:
         action: the path that it is sent to.
         place: the page to show then.
-        refused: why the last try failed: "token", "server" or "".
+        refused: why the last try failed: "token", "server", "open" or "".
     """
     return fill(_PAGE, "sign_in", action=action, place=place, refused=refused)
 

@@ -92,7 +92,7 @@ class Keys:
             address: where the request comes from.
         """
         if not self._asks:
-            return Caller(name="local", access=Access.ADMIN, address=address)
+            return Caller(name="local", access=Access.ADMIN, address=address, asked=False)
         if given is None:
             return None
         if self._token is not None and hmac.compare_digest(given.encode(), self._token):

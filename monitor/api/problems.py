@@ -106,7 +106,7 @@ _SECRET: Final = re.compile(r"(?<=://)[^/\s@]*(?=@)|(?<==)(?<=pass=|word=|cret=|
 
 def _members(error: MonitorError) -> dict[str, object]:
     members: dict[str, object] = {}
-    for name in ("field", "position", "expected", "got", "run_id", "key", "ref", "found", "wanted"):
+    for name in ("field", "position", "expected", "got", "run_id", "key", "ref", "several", "found", "wanted"):
         value = getattr(error, name, None)
         if value is not None:
             members[name] = value

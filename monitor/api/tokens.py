@@ -19,9 +19,9 @@ router = APIRouter(tags=["access"], default_response_class=Response, responses=d
 
 
 @router.get("/me", responses={200: {"model": CallerModel}})
-def get_me(served: Served, caller: Viewer) -> Response:
+def get_me(caller: Viewer) -> Response:
     """What the token of this request may do, and whether the server asks for one."""
-    return json_response({**caller.to_dict(), "asked": served.keys.required})
+    return json_response(caller.to_dict())
 
 
 @router.get("/tokens", responses={200: {"model": TokensModel}})

@@ -40,23 +40,28 @@ class Caller:
         access: what the caller may do.
         project: the only project that the caller sees; None for all.
         address: where the request comes from, "" where nobody knows.
+        asked: True where the server asked for a token; else everybody who reaches it is this caller.
     """
 
     name: str
     access: Access
     project: str | None = None
     address: str = ""
+    asked: bool = True
 
     def to_dict(self) -> dict[str, object]:
         """The caller as JSON data, without the address."""
-        return {"name": self.name, "role": str(self.access), "project": self.project}
+        return {"name": self.name, "role": str(self.access), "project": self.project, "asked": self.asked}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> Caller:
         """The inverse of `to_dict`."""
         project = data.get("project")
         return cls(
-            name=str(data["name"]), access=Access(str(data["role"])), project=None if project is None else str(project)
+            name=str(data["name"]),
+            access=Access(str(data["role"])),
+            project=None if project is None else str(project),
+            asked=data.get("asked") is not False,
         )
 
 

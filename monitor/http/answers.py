@@ -69,7 +69,7 @@ def error_of(server: str, status: int, body: bytes) -> MonitorError:
         "run-exists": lambda: RunExists(run_id),
         "run-not-found": lambda: RunNotFound(run_id),
         "series-not-found": lambda: SeriesNotFound(run_id, str(problem.get("key", ""))),
-        "token-not-found": lambda: TokenNotFound(str(problem.get("ref", ""))),
+        "token-not-found": lambda: TokenNotFound(str(problem.get("ref", "")), several=problem.get("several") is True),
         "forbidden": lambda: Forbidden(detail),
         "store-busy": lambda: StoreError(detail),
         "overloaded": lambda: StoreError(detail),

@@ -203,7 +203,7 @@ class EmbeddedSource:
         return len(self._settings.alert_urls)
 
     def me(self) -> Caller:
-        return Caller(name=_user(), access=Access.ADMIN)
+        return Caller(name=_user(), access=Access.ADMIN, asked=False)
 
     def tokens(self) -> tuple[TokenInfo, ...]:
         return self._store.tokens()

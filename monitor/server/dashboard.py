@@ -39,7 +39,7 @@ def dashboard_spec(settings: Settings, *, host: str, port: int, server_url: str 
         ),
         url=url_of(host, port),
         health="/_stcore/health",
-        env=_environment(settings, server_url),
+        env=_environment(settings, server_url, host),
         log=settings.dir / "logs" / "dashboard.log" if log else None,
         # Not the current folder, whose `dashboard/` or `.streamlit/` may be unrelated.
         folder=settings.dir,
@@ -67,9 +67,10 @@ def run_dashboard(settings: Settings, ready: Callable[[dict[str, str]], None] | 
         keep_running([Child(spec)], stop, ready=lambda: ready({"dashboard": spec.url}) if ready else None)
 
 
-def _environment(settings: Settings, server_url: str | None) -> Mapping[str, str]:
+def _environment(settings: Settings, server_url: str | None, host: str) -> Mapping[str, str]:
     env = {**os.environ, "MONITOR_DIR": str(settings.dir)}
     given = {
+        "MONITOR_HOST": host,
         "MONITOR_SERVER_URL": server_url,
         "MONITOR_TOKEN": None,
         "MONITOR_DASHBOARD_HOSTS": " ".join(settings.dashboard_hosts) or None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -201,7 +201,20 @@ def test_a_revoked_token_ends_what_the_page_may_read(house: House) -> None:
     assert "Sign in" in house.show()
 
 
-def test_where_the_server_asks_for_no_token_nobody_signs_in(embedded: Store, show: object) -> None:
+def test_where_the_server_asks_for_no_token_nobody_signs_in(embedded: Store, show: Callable[..., str]) -> None:
     logged(embedded, "open to all", [1.0])
 
-    assert "open to all" in show()  # type: ignore[operator]  # a fixture
+    assert "open to all" in show()
+
+
+def test_a_server_that_asks_for_no_token_is_not_shown_to_other_machines(
+    embedded: Store, show: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "exposed", lambda: True)
+    logged(embedded, "a secret run", [1.0])
+
+    assert "a secret run" not in show()
+    with TestClient(Starlette(routes=[*sessions.routes()]), follow_redirects=False) as browser:
+        answer = browser.post("/signin", data={"token": "anything"})
+    assert answer.headers["location"] == "/?refused=open"
+    assert "set-cookie" not in answer.headers
