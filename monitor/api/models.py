@@ -5,7 +5,18 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from typing_extensions import Annotated  # noqa: UP035  # pydantic reads it on every Python
 
-from monitor.domain import Checkpoint, Delivery, Finding, JobHealth, Regime, RunInfo, RunQuery, RunStatus, SeriesInfo
+from monitor.domain import (
+    Checkpoint,
+    Delivery,
+    Finding,
+    JobHealth,
+    Regime,
+    RunInfo,
+    RunQuery,
+    RunStatus,
+    SeriesInfo,
+    Stop,
+)
 from monitor.store.runs.query import MAX_LENGTH
 from monitor.store.runs.run_list import MAX_SEARCH
 
@@ -68,23 +79,27 @@ class SnapshotModel(BaseModel):
     findings: list[Finding]
     checkpoints: list[Checkpoint]
     regimes: list[Regime]
+    stops: list[Stop]
+
+
+Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 
 
 class StopRequest(BaseModel):
-    """Who asks the loop to stop."""
+    """Who asks the loop to stop, and why."""
 
     model_config = ConfigDict(extra="forbid")
 
-    who: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")
-    ] = "api"
+    who: Who = "api"
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000, pattern=r"^[^\x00]*$")] = ""
 
 
 class StopModel(BaseModel):
-    """The stop that was asked for."""
+    """A stop, and how far it is."""
 
     run_id: str
-    stop_requested: str
+    stop_requested: str | None = Field(description="Who asks for a stop now; null: nobody.")
+    stop: Stop
 
 
 class RunIdModel(BaseModel):

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from monitor.api.bodies import json_response
-from monitor.api.models import ProjectsModel, RunModel, RunParameters, RunsModel, SnapshotModel, StopModel, StopRequest
+from monitor.api.models import (
+    ProjectsModel,
+    RunModel,
+    RunParameters,
+    RunsModel,
+    SnapshotModel,
+    StopModel,
+    StopRequest,
+    Who,
+)
 from monitor.api.problems import Refused, documented
-from monitor.api.services import Served, in_turn
-from monitor.domain import Checkpoint, Diagnosis, Finding, Output, SeriesInfo
+from monitor.api.services import Served, Services, in_turn
+from monitor.domain import Checkpoint, Diagnosis, Finding, Output, RunInfo, SeriesInfo, Stop
 from monitor.store.retention import Policy
 from monitor.wire import Event, jsonable
 
@@ -83,19 +93,48 @@ def get_output(
     return json_response([piece.to_dict() for piece in found])
 
 
-@router.post("/runs/{ref}/stop", responses={200: {"model": StopModel}})
+@router.get("/runs/{ref}/stops", responses={200: {"model": list[Stop]}})
+def get_stops(served: Served, ref: str) -> Response:
+    """The stops of a run: asked for, or advised and obeyed; each with how far it is."""
+    return json_response([stop.to_dict() for stop in served.store.stops(served.store.run(ref).id)])
+
+
+@router.post("/runs/{ref}/stop", responses={200: {"model": StopModel}, **documented(409)})
 async def post_stop(served: Served, ref: str, wanted: StopRequest) -> Response:
-    """Ask the loop to stop; it hears of it with the reply to its next batch or heartbeat."""
+    """Ask the loop to stop; it receives that with the reply to its next batch or heartbeat."""
 
-    def ask() -> str:
-        run = served.store.run(ref)
-        if not run.is_meant_by(ref):
-            detail = f"{ref!r} is too short to change a run by; give its id, its name, or 8 digits of its id"
-            raise Refused(422, "vague-reference", detail)
-        served.store.request_stop(run.id, wanted.who, now_ms=served.clock())
-        return run.id
+    def ask(run_id: str) -> Stop:
+        return served.store.request_stop(run_id, wanted.who, reason=wanted.reason, now_ms=served.clock())
 
-    return json_response({"run_id": await in_turn(served, ask), "stop_requested": wanted.who})
+    return await _stopping(served, ref, ask)
+
+
+@router.delete("/runs/{ref}/stop", responses={200: {"model": StopModel}, **documented(409)})
+async def withdraw_stop(served: Served, ref: str, who: Who = "api") -> Response:
+    """Take a stop back that the loop has not received yet."""
+    return await _stopping(served, ref, lambda run_id: served.store.withdraw_stop(run_id, who, now_ms=served.clock()))
+
+
+async def _stopping(served: Services, ref: str, change: Callable[[str], Stop]) -> Response:
+    def write() -> dict[str, object]:
+        run = meant(served, ref)
+        stop = change(run.id)
+        return {"run_id": run.id, "stop_requested": stop.who if stop.open else None, "stop": stop.to_dict()}
+
+    return json_response(await in_turn(served, write))
+
+
+def meant(served: Services, ref: str) -> RunInfo:
+    """The run that a request which changes it names.
+
+    Raises:
+        Refused: the reference is too short to change a run by.
+    """
+    run = served.store.run(ref)
+    if not run.is_meant_by(ref):
+        detail = f"{ref!r} is too short to change a run by; give its id, its name, or 8 digits of its id"
+        raise Refused(422, "vague-reference", detail)
+    return run
 
 
 @router.get("/projects", responses={200: {"model": ProjectsModel}})

@@ -26,6 +26,7 @@ from monitor.cli import (
     running,
     runs,
     serve,
+    stopping,
     watching,
 )
 from monitor.errors import MonitorError, QueryError
@@ -44,6 +45,7 @@ curves.register(app)
 watching.register(app)
 running.register(app)
 _runs = runs.register(app)
+stopping.register(_runs)
 rules.register(app)
 losses.register(app)
 journals.register(app)

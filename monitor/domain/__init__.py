@@ -14,6 +14,7 @@ from monitor.domain.run_query import RunFilters, RunQuery
 from monitor.domain.runs import Checkpoint, Output, Reply, RunInfo, RunPage, RunStatus
 from monitor.domain.series import Curve, Points, SeriesInfo
 from monitor.domain.snapshot import MAIN_ROLES, CurveOf, RunSnapshot
+from monitor.domain.stops import MONITOR, Stop, StopState
 from monitor.domain.texts import inert
 from monitor.domain.verdicts import (
     Action,
@@ -34,6 +35,7 @@ from monitor.domain.verdicts import (
 
 __all__ = [
     "MAIN_ROLES",
+    "MONITOR",
     "SET_ASIDE",
     "Action",
     "Alert",
@@ -64,6 +66,8 @@ __all__ = [
     "RunStatus",
     "SeriesInfo",
     "Severity",
+    "Stop",
+    "StopState",
     "courses",
     "folded",
     "inert",

@@ -8,6 +8,7 @@ from typing import Final
 
 from monitor.domain.runs import Checkpoint, RunInfo
 from monitor.domain.series import SeriesInfo
+from monitor.domain.stops import Stop
 from monitor.domain.verdicts import Finding, Regime
 from monitor.roles import Role
 
@@ -24,6 +25,7 @@ class RunSnapshot:
     findings: tuple[Finding, ...]
     checkpoints: tuple[Checkpoint, ...]
     regimes: tuple[Regime, ...] = ()
+    stops: tuple[Stop, ...] = ()
 
     def of_role(self, role: Role) -> tuple[SeriesInfo, ...]:
         """The run's series of one role."""
@@ -50,6 +52,7 @@ class RunSnapshot:
             "findings": [f.to_dict() for f in self.findings],
             "checkpoints": [c.to_dict() for c in self.checkpoints],
             "regimes": [regime.to_dict() for regime in self.regimes],
+            "stops": [stop.to_dict() for stop in self.stops],
         }
 
     @classmethod
@@ -66,6 +69,7 @@ class RunSnapshot:
             tuple(Finding.from_dict(row) for row in data["findings"]),
             tuple(Checkpoint(**row) for row in data["checkpoints"]),  # type: ignore[arg-type]  # as `to_dict` wrote it
             tuple(Regime.from_dict(row) for row in data.get("regimes", ())),
+            tuple(Stop.from_dict(row) for row in data.get("stops", ())),
         )
 
 

@@ -24,6 +24,7 @@ from monitor.domain import (
     RunQuery,
     RunSnapshot,
     SeriesInfo,
+    Stop,
 )
 from monitor.http.address import server_of, shown
 from monitor.reader.embedded import EmbeddedSource
@@ -357,13 +358,32 @@ class RunView:
         """
         return self._source.output(self.id, search, after, limit)
 
-    def request_stop(self, who: str) -> None:
-        """Ask the loop to stop; it hears of it with its next batch or heartbeat.
+    def request_stop(self, who: str, reason: str = "") -> Stop:
+        """Ask the loop to stop; it receives that with the answer to its next batch or heartbeat.
 
         Args:
             who: who asks, shown to the loop's owner.
+            reason: why, in a sentence.
+
+        Returns:
+            The stop; the one that is open where the loop was asked before. `stops` says how far it is.
+
+        Raises:
+            StopRefused: the run has ended.
         """
-        self._source.request_stop(self.id, who)
+        return self._source.request_stop(self.id, who, reason)
+
+    def withdraw_stop(self, who: str) -> Stop:
+        """Take a stop back that the loop has not received yet.
+
+        Raises:
+            StopRefused: none is open, or the loop has received it.
+        """
+        return self._source.withdraw_stop(self.id, who)
+
+    def stops(self) -> tuple[Stop, ...]:
+        """The stops of the run: asked for, or advised and obeyed; each with how far it is."""
+        return self._source.stops(self.id)
 
     def __repr__(self) -> str:
         return f"<RunView {self.info.project}/{self.info.name} {self.id[:8]} {self.info.verdict}>"

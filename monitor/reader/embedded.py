@@ -25,6 +25,7 @@ from monitor.domain import (
     RunQuery,
     RunSnapshot,
     SeriesInfo,
+    Stop,
 )
 from monitor.errors import RunNotFound, StoreError
 from monitor.reader.source import Query
@@ -44,6 +45,10 @@ def _writable(file: Path) -> bool:
     """True if a database can be opened: its locks are files next to it."""
     ours = os.access in os.supports_effective_ids
     return all(os.access(path, os.W_OK, effective_ids=ours) for path in (file, file.parent))
+
+
+def _now_ms() -> int:
+    return time_ns() // 1_000_000
 
 
 class _NoRuns:
@@ -77,7 +82,7 @@ class _NoRuns:
         raise RunNotFound(ref)
 
     snapshot = series = history = history_batches = curve = positions = run
-    findings = diagnosis = checkpoints = events = output = delete = request_stop = run
+    findings = diagnosis = checkpoints = events = output = delete = request_stop = withdraw_stop = stops = run
 
 
 class EmbeddedSource:
@@ -150,8 +155,14 @@ class EmbeddedSource:
     def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
         return self._store.output(run_id, search, after, limit)
 
-    def request_stop(self, run_id: str, who: str) -> None:
-        self._store.request_stop(run_id, who, now_ms=time_ns() // 1_000_000)
+    def request_stop(self, run_id: str, who: str, reason: str) -> Stop:
+        return self._store.request_stop(run_id, who, reason=reason, now_ms=_now_ms())
+
+    def withdraw_stop(self, run_id: str, who: str) -> Stop:
+        return self._store.withdraw_stop(run_id, who, now_ms=_now_ms())
+
+    def stops(self, run_id: str) -> tuple[Stop, ...]:
+        return self._store.stops(run_id)
 
     def projects(self) -> tuple[tuple[str, int], ...]:
         return self._store.projects()
@@ -163,13 +174,13 @@ class EmbeddedSource:
         return {name: (policy.kept_for(name), policy.thinned_after(name)) for name, _ in self._store.projects()}
 
     def delete(self, run_id: str) -> None:
-        self._store.delete(run_id, now_ms=time_ns() // 1_000_000)
+        self._store.delete(run_id, now_ms=_now_ms())
 
     def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
         return self._store.deleted()
 
     def restore(self, ref: str) -> RunInfo:
-        return self._store.restore(ref, now_ms=time_ns() // 1_000_000)
+        return self._store.restore(ref, now_ms=_now_ms())
 
     def purge_days(self) -> float:
         return self._settings.purge_days

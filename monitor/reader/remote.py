@@ -30,6 +30,7 @@ from monitor.domain import (
     RunQuery,
     RunSnapshot,
     SeriesInfo,
+    Stop,
 )
 from monitor.errors import RunNotFound, ServerUnreachable
 from monitor.http.address import shown
@@ -183,14 +184,20 @@ class HttpSource:
         query = {"search": search, "after": after, "limit": limit}
         return tuple(Output(**_mapping(row)) for row in self._list(run_id, "output", query))
 
-    def request_stop(self, run_id: str, who: str) -> None:
-        request(
-            self._client,
-            "POST",
-            f"/api/v1/runs/{run_id}/stop",
-            content=json.dumps({"who": who}).encode(),
-            headers={"Content-Type": "application/json"},
-        )
+    @_answered
+    def request_stop(self, run_id: str, who: str, reason: str) -> Stop:
+        content, headers = json.dumps({"who": who, "reason": reason}).encode(), {"Content-Type": "application/json"}
+        data = request(self._client, "POST", f"/api/v1/runs/{run_id}/stop", content=content, headers=headers)
+        return Stop.from_dict(_mapping(_mapping(data)["stop"]))
+
+    @_answered
+    def withdraw_stop(self, run_id: str, who: str) -> Stop:
+        data = request(self._client, "DELETE", f"/api/v1/runs/{run_id}/stop", params={"who": who})
+        return Stop.from_dict(_mapping(_mapping(data)["stop"]))
+
+    @_answered
+    def stops(self, run_id: str) -> tuple[Stop, ...]:
+        return tuple(Stop.from_dict(_mapping(row)) for row in self._list(run_id, "stops"))
 
     @_answered
     def projects(self) -> tuple[tuple[str, int], ...]:

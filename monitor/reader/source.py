@@ -19,6 +19,7 @@ from monitor.domain import (
     RunQuery,
     RunSnapshot,
     SeriesInfo,
+    Stop,
 )
 
 if TYPE_CHECKING:
@@ -87,8 +88,16 @@ class Source(Protocol):
         """What the training wrote."""
         ...
 
-    def request_stop(self, run_id: str, who: str) -> None:
+    def request_stop(self, run_id: str, who: str, reason: str) -> Stop:
         """Ask the loop to stop."""
+        ...
+
+    def withdraw_stop(self, run_id: str, who: str) -> Stop:
+        """Take a stop back that the loop has not received."""
+        ...
+
+    def stops(self, run_id: str) -> tuple[Stop, ...]:
+        """The stops of a run."""
         ...
 
     def projects(self) -> tuple[tuple[str, int], ...]:

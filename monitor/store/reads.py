@@ -25,6 +25,7 @@ from monitor.domain import (
     RunQuery,
     RunSnapshot,
     SeriesInfo,
+    Stop,
 )
 from monitor.errors import RulesError
 from monitor.roles import Role
@@ -37,7 +38,7 @@ from monitor.store.points.chunk_reader import PORTION
 from monitor.store.points.naming import JUDGED
 from monitor.store.points.positions import read_positions
 from monitor.store.points.series import NAMES, SeriesState
-from monitor.store.runs import rows, run_list, sealed
+from monitor.store.runs import rows, run_list, sealed, stops
 from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTPUT, RUNS, SERIES
 from monitor.wire import Event
 
@@ -203,6 +204,7 @@ class Reads(Database):
                 _findings(connection, info.id),
                 _checkpoints(connection, info.id),
                 _regimes(connection, info.id),
+                stops.read(connection, info.id),
             )
 
     def findings(self, run_id: str) -> tuple[Finding, ...]:
@@ -245,6 +247,16 @@ class Reads(Database):
         """The files that the loop saved, in the order in which it said so."""
         with self._read() as connection:
             return _checkpoints(connection, run_id)
+
+    def stops(self, run_id: str) -> tuple[Stop, ...]:
+        """The stops of a run: asked for, or advised and obeyed, by number."""
+        with self._read() as connection:
+            return stops.read(connection, run_id)
+
+    def stopped(self, since_ms: int, until_ms: int) -> tuple[tuple[str, Stop], ...]:
+        """The stops that ended a run as stopped within a time, each with the run's id, the oldest first."""
+        with self._read() as connection:
+            return stops.stopped(connection, since_ms, until_ms)
 
     def capture(self, run_id: str) -> Mapping[str, object]:
         """What was recorded of a run's surroundings; empty where nothing was."""

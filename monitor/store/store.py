@@ -13,8 +13,8 @@ from typing import Self
 
 from sqlalchemy import select
 
-from monitor.domain import Alert, Delivery, RunInfo, RunStatus
-from monitor.errors import RunNotFound, WireError
+from monitor.domain import Alert, Delivery, RunInfo, RunStatus, Stop, StopState
+from monitor.errors import RunNotFound, StopRefused, WireError
 from monitor.store.points.downsampling import LEAST
 from monitor.store.reads import Reads
 from monitor.store.runs import expired, mirror, outbox, run_list, work
@@ -86,16 +86,39 @@ class Store(Reads):
                 tx.add_alerts([alert])
             return True
 
-    def request_stop(self, run_id: str, who: str, *, now_ms: int) -> None:
-        """Ask a run's loop to stop; it hears of it in the next reply.
+    def request_stop(self, run_id: str, who: str, *, now_ms: int, reason: str = "") -> Stop:
+        """Ask a run's loop to stop; it receives that with the next reply.
+
+        Returns:
+            The stop; the one that is open where the loop was asked before.
 
         Raises:
             RunNotFound: no run has this id.
+            StopRefused: the run has ended.
         """
         with self.write(run_id, now_ms) as tx:
             if not tx.exists:
                 raise RunNotFound(run_id)
-            tx.set(stop_requested=who[:250])
+            if not tx.run.status.live:
+                raise StopRefused(run_id, f"it is {tx.run.status}", "there is nothing to stop")
+            return tx.request_stop(who, reason)
+
+    def withdraw_stop(self, run_id: str, who: str, *, now_ms: int) -> Stop:
+        """Take a stop back that the loop has not received yet.
+
+        Raises:
+            RunNotFound: no run has this id.
+            StopRefused: none is open, or the loop has received it.
+        """
+        with self.write(run_id, now_ms) as tx:
+            if not tx.exists:
+                raise RunNotFound(run_id)
+            stop = tx.open_stop()
+            if stop is None:
+                raise StopRefused(run_id, "no stop is asked for", "there is nothing to withdraw")
+            if stop.state is not StopState.REQUESTED:
+                raise StopRefused(run_id, f"its loop has the stop already ({stop.state})", "it cannot be withdrawn")
+            return tx.close_stop(stop, withdrawn_ms=now_ms, note=f"withdrawn by {who}"[:250])
 
     def register_channels(self, channels: Collection[str], now_ms: int) -> None:
         """Take up channels that alerts are sent to; one that is new gets what happens from now on."""
