@@ -15,6 +15,8 @@ monitor itself asks the loop to stop once the advice has stood."""
 EVERY: Final = "*"
 """Stands for every rule that is not named."""
 DEFAULT: Final = "advise"
+_WORD: Final = 12
+"""Letters of a wrong mode that an error shows, at most."""
 
 
 def stop_modes(value: object) -> dict[str, str]:
@@ -68,4 +70,5 @@ def _mode(value: object) -> str:
         return word
     near = difflib.get_close_matches(word, MODES, n=1)
     known = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(MODES)}"
-    raise ValueError(f"{value!r} is not a mode of stopping; {known}")
+    shown = repr(word) if word.isalpha() and len(word) <= _WORD else "this"  # and nothing that may be a secret
+    raise ValueError(f"{shown} is not a mode of stopping; {known}")

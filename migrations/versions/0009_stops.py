@@ -41,6 +41,8 @@ def upgrade() -> None:
         sa.Column("stopped_step", sa.BigInteger),
         sa.Column("best", sa.Double),
         sa.Column("best_step", sa.BigInteger),
+        sa.Column("patience_step", sa.BigInteger),
+        sa.Column("patience_best", sa.Double),
     )
     op.create_index("monitor_stops_finished", "monitor_stops", ["finished_ms"])
 

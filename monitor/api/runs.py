@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from monitor import insight
 from monitor.api.bodies import json_response
 from monitor.api.models import (
     ProjectsModel,
@@ -23,7 +24,7 @@ from monitor.api.problems import Refused, documented
 from monitor.api.services import Served, Services, in_turn
 from monitor.domain import Checkpoint, Diagnosis, Finding, Output, RunInfo, SeriesInfo, Stop
 from monitor.store.retention import Policy
-from monitor.wire import Event, jsonable
+from monitor.wire import jsonable
 
 router = APIRouter(tags=["runs"], default_response_class=Response, responses=documented(404, 422))
 
@@ -46,7 +47,7 @@ def list_runs(served: Served, wanted: Annotated[RunParameters, Query()]) -> Resp
 @router.get("/runs/{ref}/snapshot", responses={200: {"model": SnapshotModel}})
 def get_snapshot(served: Served, ref: str) -> Response:
     """Everything that a run's page shows, but its points and events, as it stands at one moment."""
-    return json_response(served.store.snapshot(ref).to_dict())
+    return json_response(insight.snapshot(served.store, served.settings, ref).to_dict())
 
 
 @router.get("/runs/{ref}/series", responses={200: {"model": list[SeriesInfo]}})
@@ -71,13 +72,6 @@ def get_diagnosis(served: Served, ref: str) -> Response:
 def get_checkpoints(served: Served, ref: str) -> Response:
     """The files that the loop saved."""
     return json_response([checkpoint.to_dict() for checkpoint in served.store.checkpoints(served.store.run(ref).id)])
-
-
-@router.get("/runs/{ref}/events", responses={200: {"model": list[Event]}})
-def get_events(served: Served, ref: str) -> Response:
-    """What happened in the run besides points, in order."""
-    events = served.store.events(served.store.run(ref).id)
-    return json_response([{"kind": e.kind, "record": e.record, "time_ms": e.time_ms, "data": e.data} for e in events])
 
 
 @router.get("/runs/{ref}/output", responses={200: {"model": list[Output]}})

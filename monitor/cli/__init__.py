@@ -15,6 +15,7 @@ import typer
 
 from monitor import __version__
 from monitor.cli import (
+    asking,
     curves,
     database,
     imports,
@@ -44,6 +45,7 @@ serve.register(app)
 curves.register(app)
 watching.register(app)
 running.register(app)
+asking.register(app)
 _runs = runs.register(app)
 stopping.register(_runs)
 rules.register(app)

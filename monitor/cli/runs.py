@@ -147,13 +147,14 @@ def show(
     with Api(server) as api:
         view = api.run(run)
         info, series, diagnosis, checkpoints = view.info, view.series(), view.diagnosis(), view.checkpoints()
-        stops = view.stops()
+        stops, saving = view.stops(), view.saving()
     if json:
         data = {
             **info.to_dict(),
             "series": [s.to_dict() for s in series],
             "checkpoints": [c.to_dict() for c in checkpoints],
             "stops": [stop.to_dict() for stop in stops],
+            "saving": saving.to_dict(),
             "diagnosis": diagnosis.to_dict(),
         }
         emit(data, "", True)
@@ -172,6 +173,8 @@ def show(
         out.print(f"would have stopped at step {step(info.stop_step)}")
     out.print("")
     out.print(diagnosis_text(diagnosis, every=every))
+    if saving.amount:
+        out.print(f"[dim]{escape(saving.sentence)}[/]", soft_wrap=True)
     table = Table(box=None, header_style="dim", pad_edge=False, title_justify="left")
     for column in ("series", "role", "points", "last step", "last", "min", "at step"):
         table.add_column(column, justify="left" if column in ("series", "role") else "right")

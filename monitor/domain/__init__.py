@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from monitor.domain.alerts import Alert, Delivery, JobHealth
 from monitor.domain.aside import SET_ASIDE, Counter
+from monitor.domain.attention import Attention, Happened, Happenings, Item, Outcome
+from monitor.domain.economics import Ledger, LedgerEntry, LedgerMonth, Saving
 from monitor.domain.plain import Json, whole
 from monitor.domain.run_query import RunFilters, RunQuery
 from monitor.domain.runs import Checkpoint, Output, Reply, RunInfo, RunPage, RunStatus
@@ -39,6 +41,7 @@ __all__ = [
     "SET_ASIDE",
     "Action",
     "Alert",
+    "Attention",
     "Checkpoint",
     "Counter",
     "Counts",
@@ -49,8 +52,15 @@ __all__ = [
     "Finding",
     "FindingState",
     "Forecast",
+    "Happened",
+    "Happenings",
+    "Item",
     "JobHealth",
     "Json",
+    "Ledger",
+    "LedgerEntry",
+    "LedgerMonth",
+    "Outcome",
     "Output",
     "Patience",
     "Pending",
@@ -64,6 +74,7 @@ __all__ = [
     "RunQuery",
     "RunSnapshot",
     "RunStatus",
+    "Saving",
     "SeriesInfo",
     "Severity",
     "Stop",

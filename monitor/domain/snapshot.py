@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from monitor.domain.economics import Saving
 from monitor.domain.runs import Checkpoint, RunInfo
 from monitor.domain.series import SeriesInfo
 from monitor.domain.stops import Stop
@@ -26,6 +27,7 @@ class RunSnapshot:
     checkpoints: tuple[Checkpoint, ...]
     regimes: tuple[Regime, ...] = ()
     stops: tuple[Stop, ...] = ()
+    saving: Saving | None = None
 
     def of_role(self, role: Role) -> tuple[SeriesInfo, ...]:
         """The run's series of one role."""
@@ -53,6 +55,7 @@ class RunSnapshot:
             "checkpoints": [c.to_dict() for c in self.checkpoints],
             "regimes": [regime.to_dict() for regime in self.regimes],
             "stops": [stop.to_dict() for stop in self.stops],
+            "saving": None if self.saving is None else self.saving.to_dict(),
         }
 
     @classmethod

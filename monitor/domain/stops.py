@@ -43,6 +43,7 @@ class Stop:
         acknowledged_step: the loop's last step when `should_stop()` returned True.
         stopped_step: the run's last step when it ended as stopped; None elsewhere.
         best, best_step: what the run had reached by then: of its goal, else of its validation or training loss.
+        patience_step, patience_best: where patience 10 would have stopped by then, and the best loss it had.
         note: who withdrew it, or why it was refused.
     """
 
@@ -63,6 +64,8 @@ class Stop:
     stopped_step: int | None = None
     best: float | None = None
     best_step: int | None = None
+    patience_step: int | None = None
+    patience_best: float | None = None
 
     @property
     def state(self) -> StopState:

@@ -86,6 +86,9 @@ def end(tx: Transaction, status: RunStatus, reason: str | None) -> None:
     if status is RunStatus.STOPPED:
         best, best_step = _reached(tx)
         reached = {"stopped_step": tx.get("last_step"), "best": best, "best_step": best_step}
+        patience = tx.recommendation.patience
+        if patience is not None and patience.stop_step is not None:
+            reached |= {"patience_step": int(patience.stop_step), "patience_best": patience.best_loss}
     stop = tx.open_stop()
     if stop is not None:
         tx.close_stop(stop, finished_ms=tx.now_ms, **reached)

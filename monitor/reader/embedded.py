@@ -9,21 +9,26 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from monitor.domain import (
+    Attention,
     Checkpoint,
     Curve,
     CurveOf,
     Delivery,
     Diagnosis,
     Finding,
+    Happenings,
+    Ledger,
+    Outcome,
     Output,
     Points,
     RunInfo,
     RunPage,
     RunQuery,
     RunSnapshot,
+    Saving,
     SeriesInfo,
     Stop,
 )
@@ -33,6 +38,7 @@ from monitor.settings import Settings
 
 if TYPE_CHECKING:
     from monitor.store import Store
+    from monitor.store.overview import Fleet
     from monitor.wire import Event
 
 _READ_ONLY: Final = (
@@ -74,6 +80,19 @@ class _NoRuns:
 
     def alerts(self, *_: object) -> tuple[Delivery, ...]:
         return ()
+
+    def fleet(self, *_: object, **__: object) -> Fleet:
+        from monitor.store.overview import Fleet
+
+        return Fleet((), {}, {}, {}, {}, 0)
+
+    def stopped(self, *_: object) -> tuple[tuple[str, Stop], ...]:
+        return ()
+
+    def infos(self, *_: object) -> dict[str, Any]:
+        return {}
+
+    facts = infos
 
     def restore(self, ref: str, **_: object) -> NoReturn:
         raise RunNotFound(ref, deleted=True)
@@ -117,7 +136,9 @@ class EmbeddedSource:
         return self._store.runs(wanted)
 
     def snapshot(self, ref: str) -> RunSnapshot:
-        return self._store.snapshot(ref)
+        from monitor import insight
+
+        return insight.snapshot(self._store, self._settings, ref)
 
     def curves(self, wanted: Sequence[CurveOf], query: Query) -> tuple[Curve, ...]:
         return self._store.curves(wanted, **dict(query))  # type: ignore[arg-type]  # `Api.curves` gives them by name and type
@@ -160,6 +181,39 @@ class EmbeddedSource:
 
     def withdraw_stop(self, run_id: str, who: str) -> Stop:
         return self._store.withdraw_stop(run_id, who, now_ms=_now_ms())
+
+    def saving(self, run_id: str) -> Saving:
+        from monitor import insight
+
+        return insight.saving_of(self._store, self._settings, run_id)
+
+    def explain(self, ref: str) -> Mapping[str, Any]:
+        from monitor import insight
+
+        return insight.explain(self._store, self._settings, ref)
+
+    def happened(self, ref: str, since: str, wait_s: float) -> Happenings:
+        from monitor import insight
+
+        return insight.wait_for_events(self._store, ref, since, wait_s)
+
+    def outcomes(self, refs: Sequence[str], until: Sequence[str], wait_s: float) -> tuple[Outcome, ...]:
+        from monitor import insight
+
+        run_ids = list(dict.fromkeys(self._store.run(ref).id for ref in refs))
+        return insight.wait_for_outcomes(self._store, run_ids, insight.until_of(until), wait_s)
+
+    def attention(self, limit: int, project: str | None, sparkline: int) -> Attention:
+        from monitor import insight
+
+        return insight.attention(
+            self._store, self._settings, now_ms=_now_ms(), limit=limit, project=project, sparkline=sparkline
+        )
+
+    def ledger(self, project: str | None, since_ms: int, until_ms: int) -> Ledger:
+        from monitor import insight
+
+        return insight.ledger(self._store, self._settings, project=project, since_ms=since_ms, until_ms=until_ms)
 
     def stops(self, run_id: str) -> tuple[Stop, ...]:
         return self._store.stops(run_id)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from monitor.domain import (
     Alert,
+    Attention,
     Checkpoint,
     Counts,
     Curve,
@@ -21,6 +22,11 @@ from monitor.domain import (
     Delivery,
     Diagnosis,
     Finding,
+    Happened,
+    Happenings,
+    Item,
+    Ledger,
+    Outcome,
     Output,
     Points,
     Recommendation,
@@ -29,6 +35,7 @@ from monitor.domain import (
     RunPage,
     RunQuery,
     RunSnapshot,
+    Saving,
     SeriesInfo,
     Stop,
 )
@@ -194,6 +201,44 @@ class HttpSource:
     def withdraw_stop(self, run_id: str, who: str) -> Stop:
         data = request(self._client, "DELETE", f"/api/v1/runs/{run_id}/stop", params={"who": who})
         return Stop.from_dict(_mapping(_mapping(data)["stop"]))
+
+    @_answered
+    def saving(self, run_id: str) -> Saving:
+        return Saving.from_dict(self._object(f"/runs/{run_id}/saving"))
+
+    @_answered
+    def explain(self, ref: str) -> Mapping[str, Any]:
+        return self._object(f"/runs/{_part(ref)}/explain", ref=ref)
+
+    @_answered
+    def happened(self, ref: str, since: str, wait_s: float) -> Happenings:
+        data = self._object(f"/runs/{_part(ref)}/events", {"since": since, "wait": wait_s}, ref=ref)
+        events = tuple(Happened(**_mapping(row)) for row in _rows(data["events"]))
+        return Happenings(cursor=str(data["cursor"]), events=events, ended=bool(data["ended"]))
+
+    @_answered
+    def outcomes(self, refs: Sequence[str], until: Sequence[str], wait_s: float) -> tuple[Outcome, ...]:
+        data = self._object("/wait", {"run": list(refs), "for": list(until), "wait": wait_s}, ref=", ".join(refs))
+        return tuple(Outcome(**_mapping(row)) for row in _rows(data["outcomes"]))
+
+    @_answered
+    def attention(self, limit: int, project: str | None, sparkline: int) -> Attention:
+        from monitor.wire import number_from_json
+
+        data = self._object("/attention", {"limit": limit, "project": project, "sparkline": sparkline})
+        items = []
+        for row in map(_mapping, _rows(data["items"])):
+            curves = {
+                role: tuple(number_from_json(value, "sparkline") for value in _rows(values))
+                for role, values in _mapping(row["sparkline"]).items()
+            }
+            made = {"run": _run_info(_mapping(row["run"])), "saving": Saving.from_dict(_mapping(row["saving"]))}
+            items.append(Item(**{**row, **made, "sparkline": curves}))
+        return Attention(**{**data, "items": tuple(items)})
+
+    @_answered
+    def ledger(self, project: str | None, since_ms: int, until_ms: int) -> Ledger:
+        return Ledger.from_dict(self._object("/ledger", {"project": project, "since": since_ms, "until": until_ms}))
 
     @_answered
     def stops(self, run_id: str) -> tuple[Stop, ...]:

@@ -253,11 +253,6 @@ class Reads(Database):
         with self._read() as connection:
             return stops.read(connection, run_id)
 
-    def stopped(self, since_ms: int, until_ms: int) -> tuple[tuple[str, Stop], ...]:
-        """The stops that ended a run as stopped within a time, each with the run's id, the oldest first."""
-        with self._read() as connection:
-            return stops.stopped(connection, since_ms, until_ms)
-
     def capture(self, run_id: str) -> Mapping[str, object]:
         """What was recorded of a run's surroundings; empty where nothing was."""
         query = select(RUNS.c.capture).where(RUNS.c.run_id == run_id)
@@ -271,6 +266,21 @@ class Reads(Database):
         query = select(*columns).where(EVENTS.c.run_id == run_id).order_by(EVENTS.c.id)
         with self._read() as connection:
             return tuple(Event(**row) for row in connection.execute(query).mappings())
+
+    def numbered_events(self, run_id: str, after: int, limit: int) -> tuple[tuple[int, Event], ...]:
+        """Events behind one of them, each with its number, in the order of arrival.
+
+        Args:
+            after: the number of the one before; 0 for the first.
+            limit: events, at most.
+        """
+        columns = (EVENTS.c.id, EVENTS.c.kind, EVENTS.c.record, EVENTS.c.time_ms, EVENTS.c.data)
+        query = (
+            select(*columns).where(EVENTS.c.run_id == run_id, EVENTS.c.id > after).order_by(EVENTS.c.id).limit(limit)
+        )
+        with self._read() as connection:
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        return tuple((row.pop("id"), Event(**row)) for row in rows)
 
     def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
         """What a training wrote, oldest first.

@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from monitor.domain import Alert, Delivery, RunInfo, RunStatus, Stop, StopState
 from monitor.errors import RunNotFound, StopRefused, WireError
+from monitor.store.overview import Overview
 from monitor.store.points.downsampling import LEAST
 from monitor.store.reads import Reads
 from monitor.store.runs import expired, mirror, outbox, run_list, work
@@ -23,7 +24,7 @@ from monitor.store.sql.schema import RUNS
 from monitor.store.sql.version import prepare, refuse_missing
 
 
-class Store(Reads):
+class Store(Reads, Overview):
     """Runs and their points in SQLite or PostgreSQL; made by `Store.open`."""
 
     @classmethod

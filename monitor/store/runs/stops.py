@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from monitor.domain import Stop
 from monitor.store.sql.schema import STOPS
@@ -32,10 +32,3 @@ def stopped(connection: Connection, since_ms: int, until_ms: int) -> tuple[tuple
     query = select(STOPS.c.run_id, *_COLUMNS).where(ended).order_by(STOPS.c.finished_ms, STOPS.c.run_id)
     rows = (dict(row) for row in connection.execute(query).mappings())
     return tuple((str(row.pop("run_id")), Stop(**row)) for row in rows)
-
-
-def stopped_since(connection: Connection) -> int | None:
-    """When the first run that is stored was stopped; None where none was."""
-    query = select(func.min(STOPS.c.finished_ms)).where(STOPS.c.stopped_step.is_not(None))
-    found = connection.execute(query).scalar()
-    return None if found is None else int(found)

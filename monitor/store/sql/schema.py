@@ -277,6 +277,8 @@ STOPS: Final = Table(
     Column("stopped_step", BigInteger),
     Column("best", Double),
     Column("best_step", BigInteger),
+    Column("patience_step", BigInteger),
+    Column("patience_best", Double),
     Index("monitor_stops_finished", "finished_ms"),
 )
 """The stops of a run: asked for, or advised and obeyed."""
