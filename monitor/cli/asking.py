@@ -63,7 +63,8 @@ def wait(
 def _said(found: Outcome) -> str:
     name = escape(f"{found.project}/{found.name}")
     what = f"[bold]{escape(found.what)}[/]" if found.what is not None else f"{found.status} without it"
-    return f"{name} [dim]{escape(found.run_id[:8])}[/]: {what}; {found.status}, {escape(found.verdict)}. {escape(found.why)}"
+    state = f"{found.status}, {escape(found.verdict)}. {escape(found.why)}"
+    return f"{name} [dim]{escape(found.run_id[:8])}[/]: {what}; {state}"
 
 
 def _status(found: Sequence[Outcome]) -> int:

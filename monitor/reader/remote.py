@@ -8,7 +8,7 @@ import contextlib
 import functools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 from urllib.parse import quote
 
@@ -99,9 +99,11 @@ class HttpSource:
 
     @_answered
     def snapshot(self, ref: str) -> RunSnapshot:
-        data = self._object(f"/runs/{_part(ref)}/snapshot", ref=ref)
-        rows = {name: [_mapping(row) for row in _rows(rows)] for name, rows in data.items() if name != "run"}
-        return RunSnapshot.from_dict(rows, _mapping(data["run"]))
+        data, alone = self._object(f"/runs/{_part(ref)}/snapshot", ref=ref), ("run", "saving")
+        rows = {name: [_mapping(row) for row in _rows(rows)] for name, rows in data.items() if name not in alone}
+        saving = data.get("saving")
+        seen = RunSnapshot.from_dict(rows, _mapping(data["run"]))
+        return replace(seen, saving=None if saving is None else Saving.from_dict(_mapping(saving)))
 
     @_answered
     def curves(self, wanted: Sequence[CurveOf], query: Query) -> tuple[Curve, ...]:

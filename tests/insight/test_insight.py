@@ -277,7 +277,7 @@ def test_a_long_history_of_alerts_comes_in_portions_and_whole(store: Store) -> N
     feed = Feed(store)
     feed.start()
     for at in range(1100):
-        feed.event("tags", tags={f"t{at}": ""})
+        feed.event("tags", tags={"t": str(at)})
     seen, cursor = 0, ""
     for _ in range(5):
         found = insight.happened(store, feed.run_id, cursor, now_ms=NOW_MS)
