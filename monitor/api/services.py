@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 
 from monitor.api.keys import Keys
 from monitor.api.readiness import Readiness
+from monitor.api.watch import Watch
 from monitor.domain import JobHealth
 from monitor.errors import StoreBusy
 from monitor.ingest.engines import Judges
@@ -44,6 +45,7 @@ class Services:
             cheap, waiting for its lock is neither.
         decoders: how many long bodies are read at once.
         readiness: whether the store takes points.
+        watch: what waits until runs change.
     """
 
     store: Store
@@ -56,6 +58,10 @@ class Services:
     writers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
     decoders: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DECODERS))
     readiness: Readiness = field(default_factory=Readiness)
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.store.versions)
 
     @property
     def store_kind(self) -> str:

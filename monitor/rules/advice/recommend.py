@@ -59,6 +59,7 @@ def _recommend(state: State, curve: Curve, config: RulesConfig) -> Recommendatio
     goal = state.goal if state.goal is not None and state.goal.curve.n else None
     return Recommendation(
         action=action,
+        rule=next(iter(_stopping(state)), None) if stopping else None,
         goal=None if goal is None else goal.name,
         best_goal=None if goal is None else goal.best,
         best_goal_step=None if goal is None else goal.curve.best_step,

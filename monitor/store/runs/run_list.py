@@ -70,8 +70,8 @@ def list_runs(connection: Connection, wanted: RunQuery, within: str | None = Non
     items = _of_ids(connection, [row[0] for row in found])
     values = {} if value is None else {row[0]: row[1] for row in found}
     width = wanted.sparkline
-    sparklines = _sparklines(connection, [run.id for run in items], width) if width and items else {}
-    return RunPage(items=items, total=total, sparklines=sparklines, order=order, sorted_by=values)
+    curves = sparklines(connection, [run.id for run in items], width) if width and items else {}
+    return RunPage(items=items, total=total, sparklines=curves, order=order, sorted_by=values)
 
 
 def _of_ids(connection: Connection, run_ids: Sequence[str]) -> tuple[RunInfo, ...]:
@@ -170,7 +170,8 @@ def _order(order: str) -> list[ColumnElement[Any]]:
 _NEVER_NULL: Final = frozenset({"created", "name", "project", "status", "verdict", "action"})
 
 
-def _sparklines(connection: Connection, run_ids: Sequence[str], width: int) -> dict[str, dict[str, tuple[float, ...]]]:
+def sparklines(connection: Connection, run_ids: Sequence[str], width: int) -> dict[str, dict[str, tuple[float, ...]]]:
+    """Small curves of the losses, by run and role, of about `width` values each."""
     query = select(SERIES.c.run_id, SERIES.c.role, SERIES.c.sparkline, SERIES.c.last, SERIES.c.last_finite_step).where(
         SERIES.c.run_id.in_(run_ids), SERIES.c.judged, SERIES.c.role.in_(("train", "val"))
     )
