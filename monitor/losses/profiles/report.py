@@ -24,7 +24,8 @@ class LossProfile:
         differentiable: no kink was found along the slices.
         kinks: errors at which the slope jumps, ascending.
         lipschitz: steepest slope found; None where there is no bound.
-        outlier_influence: 0 (ignored) to 1 (as the squared error, or everything lost); None where it is not defined.
+        outlier_influence: 0 (ignored) to 1 (as the squared error, or everything lost), more for faster growth; the worse
+            of both sides. None where it is not defined.
         stable_in: floating types, besides float64, in which value and gradient are right for errors up to 1000.
         relative_cost: time of a call over that of plain mean squared error.
         shift_invariant: shifting changes nothing.
@@ -107,7 +108,11 @@ class LossProfile:
                 f"The gradient vanishes for large errors ({', '.join(vanishing)}): bad examples stop teaching."
             )
         if self.outlier_influence is not None:
-            found.append(f"One far outlier among 41 has an influence of {self.outlier_influence:.3g} (0 none, 1 full).")
+            worse = self.evidence["outlier_influence"].get("worse")
+            side = f", on the worse side ({worse})" if worse and not self.symmetric else ""
+            found.append(
+                f"One far outlier among 41 has an influence of {self.outlier_influence:.3g} (0 none, 1 full){side}."
+            )
         return found
 
     def _numbers(self) -> list[str]:
@@ -128,11 +133,11 @@ class LossProfile:
                         ("precision_lost_at", "loses precision"),
                         ("gradient_not_finite_at", "has no finite gradient"),
                     )
-                    if places[key] is not None
+                    if places.get(key) is not None
                 ]
                 if told:
                     found.append(f"{dtype}, {name}: {', '.join(told)}.")
-            if entry["batch_mean"] != "right":
+            if entry.get("batch_mean", "right") != "right":
                 found.append(f"{dtype}: the mean over a large batch {entry['batch_mean']}.")
         return found
 
