@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from monitor.losses.comparison.advice import advise as advise
     from monitor.losses.comparison.compare import Comparison as Comparison
     from monitor.losses.comparison.compare import compare as compare
+    from monitor.losses.lint.lint import check as check
+    from monitor.losses.lint.report import LintReport as LintReport
+    from monitor.losses.lint.report import Problem as Problem
     from monitor.losses.profiles.measure import load as load
     from monitor.losses.profiles.measure import profile as profile
     from monitor.losses.profiles.report import LossProfile as LossProfile
@@ -52,7 +55,10 @@ _WHERE = {
     "Candidate": "comparison.advice",
     "Comparison": "comparison.compare",
     "LossProfile": "profiles.report",
+    "LintReport": "lint.report",
+    "Problem": "lint.report",
     "advise": "comparison.advice",
+    "check": "lint.lint",
     "compare": "comparison.compare",
     "load": "profiles.measure",
     "profile": "profiles.measure",
@@ -89,6 +95,7 @@ __all__ = [
     "IoU",
     "KLDivergence",
     "LanguageModel",
+    "LintReport",
     "ListNet",
     "LogCosh",
     "LossProfile",
@@ -97,6 +104,7 @@ __all__ = [
     "MultiLabelMargin",
     "MultiMargin",
     "PoissonNLL",
+    "Problem",
     "Quantile",
     "RankNet",
     "SmoothL1",
@@ -105,6 +113,7 @@ __all__ = [
     "Tversky",
     "advise",
     "bounds",
+    "check",
     "check_initial",
     "compare",
     "from_dict",

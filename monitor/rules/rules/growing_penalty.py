@@ -59,7 +59,7 @@ class GrowingPenalty:
             ratio = now / max(middle(gained[-3:].tolist()), 1e-300)
             rise = now - low
             fall = max(float(smooth(gained)[low_at]) - middle(gained[-3:].tolist()), 0.0)
-            need = max(limits["rise"] * low, limits["z"] * noise(x), fall)
+            need = max(limits["rise"] * low, limits["z"] * noise(x), fall + limits["z"] * noise(x + gained))
             if ratio < limits["ratio"] * (0.8 if firing else 1.0) or rise <= need or seen.k - low_at < 4:
                 continue
             weights = seen.weights[:, i]
