@@ -23,7 +23,7 @@ _RISES: Final = frozenset({
     "miou", "ap", "ar", "mrr", "hit", "hits", "hr", "hitrate", "r2", "kappa", "mcc", "corrcoef", "correlation",
     "pearson", "pearsonr", "spearman", "spearmanr", "kendall", "kendalltau", "similarity", "bleu", "sacrebleu",
     "rouge", "chrf", "meteor", "cider", "spice", "em", "match", "psnr", "ssim", "reward", "rewards", "rew",
-    "return", "returns", "success", "winrate", "win", "wins", "elbo", "likelihood", "loglik", "loglikelihood",
+    "return", "returns", "ret", "success", "winrate", "win", "wins", "elbo", "likelihood", "loglik", "loglikelihood",
     "evidence", "top", "pck", "concordance", "cindex", "purity", "nmi", "ari", "silhouette", "score",
     "fitness", "iu", "miu", "meaniu", "meaniou",
 })  # fmt: skip

@@ -75,6 +75,7 @@ def read(names: Iterable[str], said: Said = NOTHING) -> Reading:
         if _is_part(name):
             roles[name.key] = Role.PART
     losses = [name for name in known if name.what in LOSSES and not name.derived and roles[name.key] is not Role.PART]
+    losses = _of_losses(losses)
     free = [name for name in losses if name.key not in (told.get(Role.TRAIN), told.get(Role.VAL))]
     train = _train(free, roles, judged) if Role.TRAIN not in told else name_of(told[Role.TRAIN])
     if Role.VAL not in told:
@@ -89,6 +90,15 @@ def read(names: Iterable[str], said: Said = NOTHING) -> Reading:
     rising = _goal(known, told, roles, judged, said)
     order = {role: judged[role] for role in Role if role in judged}
     return Reading(roles=roles, judged=order, goal_rises=rising, game=_is_game(known, losses), said=said)
+
+
+def _of_losses(losses: Sequence[Name]) -> list[Name]:
+    """Without sets alone, such as `train` and `val`, where the training has a loss as well: they are no losses."""
+    trained = [name for name in losses if name.group in ("train", "")]
+    sets = {name.key for name in trained if name.what is What.BARE and name.group}
+    if not sets or all(name.key in sets for name in trained):
+        return list(losses)
+    return [name for name in losses if name.what is not What.BARE or not name.group]
 
 
 _ALONE: Final = {What.SYSTEM: Role.SYSTEM, What.LR: Role.LR, What.GRAD_NORM: Role.GRAD_NORM}
@@ -179,6 +189,8 @@ def _may_be_goal(name: Name, validated: bool) -> bool:
 
 def _goal_rank(name: Name) -> tuple[int, int, bool, int, int]:
     place = min((w.GOALS[word] for word in name.words if word in w.GOALS), default=len(w.GOALS))
+    if "score" in name.words and name.words.isdisjoint(w.GOALS.keys() - {"score"}) and not name.rest:
+        place = 0  # a score that says nothing else is the one that the training is chosen by
     return (_OF_GOAL[name.group], place, bool(name.rest), name.index, _PER_EVALUATION[name.averaged])
 
 

@@ -74,12 +74,12 @@ WEAK_GAME: Final = frozenset({"g", "d", "gen", "value", "q", "qf1", "qf2", "q1",
                               "fake", "real", "td"})  # fmt: skip
 """Words that say the same beside another one of either kind."""
 EPISODES: Final = frozenset({"ep", "episode", "episodic", "episodes", "rollout", "rollouts"})
-RETURNS: Final = frozenset({"reward", "rewards", "rew", "return", "returns"})
+RETURNS: Final = frozenset({"reward", "rewards", "rew", "return", "returns", "ret"})
 PREFERENCES: Final = frozenset({"chosen", "rejected", "margins", "margin", "accuracies"})
 """Beside `rewards/`, a training on preferences, whose loss is an error."""
 GRADIENT: Final = frozenset({"grad", "gradient", "gradients", "grads", "gradnorm"})
 _GOALS: Final = (
-    "success winrate win reward rewards rew return returns fitness",
+    "success winrate win reward rewards rew return returns ret fitness",
     "map mapm miou meaniou miu meaniu ap iou iu dice jaccard", "bleu sacrebleu chrf",
     "accuracy acc accuracies", "f1 fscore fbeta fmeasure f", "auc auroc auprc aucpr roc aucmu", "ndcg mrr hit hits hr",
     "wer cer ter", "fid kid psnr ssim lpips", "rouge rouge1 rouge2 rougel meteor cider em match", "r2 mcc kappa",
