@@ -14,6 +14,7 @@ from monitor.importers.csv import read_csv
 from monitor.importers.documents import read_json
 from monitor.importers.embedded import read_embedded
 from monitor.importers.table import Table, number_in
+from monitor.importers.text_lines import ANSI
 from monitor.importers.text_log import read_log
 from monitor.importers.text_words import is_metric
 
@@ -74,7 +75,7 @@ def table_of_text(
     if pattern is not None:
         return read_log(name, text, pattern, growing=growing)
     try:
-        table = _structured(name, text)
+        table = _structured(name, ANSI.sub("", text) if "\x1b" in text else text)  # skorch colours its best values
     except FileUnreadable as problem:
         if suffix in TABLES:
             raise

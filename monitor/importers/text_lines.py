@@ -99,17 +99,11 @@ def _stamp(found: re.Match[str], line: Line) -> str:
 
 
 def _metrics(text: str, caption: Set | None, line: Line) -> None:
-    sticky, metric = caption, False
-    at = 0
-    names: list[tuple[str, float]] = []
+    sticky, at = caption, 0
     bare: dict[str, str] = {}
     dump = _DUMP.search(text) is not None
-    for found in _IS.finditer(text):
-        if "overall" in text[: found.start()].lower():
-            continue
-        name = found["name"].lower().replace(" ", "_")
-        names.append(("loss" if name == "score" else name, float(found["value"])))  # of DL4J, the loss
-        metric = line.firm = True
+    names = _sentences(text)
+    metric = line.firm = bool(names)
     for found in () if names else _PAIR.finditer(text):
         if names and _AGAIN in text[at : found.start()]:
             break
@@ -124,6 +118,8 @@ def _metrics(text: str, caption: Set | None, line: Line) -> None:
         if spaced and not line.placed and all(own):
             continue  # a set and a number alone, as in a tree of settings: `val 2.0`
         name = _name(words, sticky, spaced=spaced)
+        if bare and words[-1].lower() == "best" and value is not None:
+            line.best = value
         if value is None or name is None:
             continue
         if all(own):
@@ -136,6 +132,8 @@ def _metrics(text: str, caption: Set | None, line: Line) -> None:
         names.append((name, value))
     if any(is_loss(name) and name not in bare for name, _ in names):  # then a set alone is another quantity
         names = [(bare.get(name, name), value) for name, value in names]
+    if not line.bar and line.epoch is not None and line.step is not None:  # a row of numbers of the training
+        metric = metric or sum(not value.is_integer() for _, value in names) > 1
     line.held_out = sticky in ("val", "test") and all(not name.startswith("train") for name, _ in names)
     line.counts = metric and not (dump and not line.placed) and not _SUMMARY.search(text)
     if line.counts:
@@ -144,6 +142,16 @@ def _metrics(text: str, caption: Set | None, line: Line) -> None:
                 line.cells[name] = value
         line.firm = line.firm or line.placed or (sticky is not None and len(line.cells) > 1)
         line.of = sticky
+
+
+def _sentences(text: str) -> list[tuple[str, float]]:
+    """Metrics in sentences: `Average objective function for 'output' is -2.3`, `Score at iteration 10 is 0.5`."""
+    found = []
+    for match in _IS.finditer(text):
+        if "overall" not in text[: match.start()].lower():
+            name = match["name"].lower().replace(" ", "_")
+            found.append(("loss" if name == "score" else name, float(match["value"])))  # DL4J's score is its loss
+    return found
 
 
 def _amounts(text: str, line: Line) -> None:

@@ -19,6 +19,7 @@ from monitor.importers.text_lines import ANSI, move, read_line
 from monitor.importers.text_place import Place
 from monitor.importers.text_positions import Line
 from monitor.importers.text_tables import Tables
+from monitor.importers.text_unnamed import Unnamed
 
 _MOST: Final = 5_000
 """Characters of one line that are looked at."""
@@ -83,7 +84,7 @@ class LogParser:
         self._bar: tuple[Line, int, str] | None = None
         self._done: tuple[_Bar, set[str]] | None = None
         self._place = Place()
-        self._headings, self._echo = Headings(), Echo()
+        self._headings, self._echo, self._unnamed = Headings(), Echo(), Unnamed()
         self._best_follows = False
         self._after: str | None = None
         self._again = 0
@@ -102,6 +103,8 @@ class LogParser:
         if self._tail:
             self._physical(self._tail)
             self._tail = ""
+        for line, text, number in self._unnamed.end():
+            self._add(line, text, number)
         self._flush()
 
     def _physical(self, text: str) -> None:
@@ -144,22 +147,27 @@ class LogParser:
             self._headings.take(text, self._place.at)
             return
         line = read_line(text)
+        if line.counts and line.firm and self._best_follows:
+            return  # below `Early stopping, best iteration is:` the best is told again
         if line.counts and (which := self._headings.set_of(line)) is not None:
             move(line, which)
         if not line.counts or not (line.firm or self._place.known):
             self._header(line, text)
-        elif self._best_follows:  # below `Early stopping, best iteration is:` the best is told again
-            pass
         elif line.n is not None and (line.held_out or (line.bar and self._in_epochs(line))):
             self._draw(line, text)
         else:
-            self._flush()
-            self._done = None
-            if self._after is not None and line.of is None and not line.placed:  # the sum of the bar before it
-                line.cells = {f"{self._after}_{name}": value for name, value in line.cells.items()}
-                line.held_out = True
-            self._after = None
-            self._add(line, text)
+            self._point(line, text)
+
+    def _point(self, line: Line, text: str) -> None:
+        """A line that is a point by itself."""
+        self._flush()
+        self._done = None
+        if self._after is not None and line.of is None and not line.placed:  # the sum of the bar before it
+            line.cells = {f"{self._after}_{name}": value for name, value in line.cells.items()}
+            line.held_out = True
+        self._after = None
+        for each, its, number in self._unnamed.take(line, text, self._number):
+            self._add(each, its, number)
 
     def _in_epochs(self, line: Line) -> bool:
         return line.epoch is not None or self._place.epoch is not None

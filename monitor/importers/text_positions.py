@@ -64,6 +64,7 @@ class Line:
         firm: it holds a loss, or says where it stands; else it may be anything, such as a final report.
         of: the set that its last part is about.
         held_out: the line is about a set that is not trained on.
+        best: the best so far of its metric, which has no name but that of the set, as CatBoost prints it.
         bar: it is a state of a progress bar.
         time_ms: its time stamp, milliseconds since the epoch; 0 without one.
     """
@@ -79,6 +80,7 @@ class Line:
     n: int | None = None
     total: int | None = None
     held_out: bool = False
+    best: float | None = None
     bar: bool = False
     time_ms: int = 0
 

@@ -554,4 +554,21 @@ SHAPES = {
         "connection loss: 3.5 s, timeout 30.0\nstep 2 loss 0.8\n",
         {"train": [(1, 0.9), (2, 0.8)], "val": None},
     ),
+    "CatBoost with a metric that rises": (
+        "Learning rate set to 0.03\n0:\ttest: 0.90\tbest: 0.90 (0)\ttotal: 84.1ms\tremaining: 3.28s\n"
+        "5:\ttest: 0.90\tbest: 0.90 (0)\ttotal: 94.1ms\tremaining: 2.28s\n"
+        "10:\ttest: 0.89\tbest: 0.90 (0)\ttotal: 94.1ms\tremaining: 2.28s\n"
+        "15:\ttest: 0.95\tbest: 0.95 (15)\ttotal: 94.1ms\tremaining: 1.28s\n\nbestTest = 0.95\nbestIteration = 15\n",
+        {"train": None, "val": None, "goal": [(0, 0.9), (5, 0.9), (10, 0.89), (15, 0.95)]},
+    ),
+    "CatBoost with a metric that falls": (
+        "0:\tlearn: 0.68\ttest: 0.60\tbest: 0.60 (0)\ttotal: 84.1ms\tremaining: 3.28s\n"
+        "5:\tlearn: 0.58\ttest: 0.65\tbest: 0.60 (0)\ttotal: 94.1ms\tremaining: 2.28s\n"
+        "10:\tlearn: 0.48\ttest: 0.55\tbest: 0.55 (10)\ttotal: 94.1ms\tremaining: 2.28s\n",
+        {"train": [(0, 0.68), (5, 0.58), (10, 0.48)], "val": [(0, 0.6), (5, 0.65), (10, 0.55)]},
+    ),
+    "k-means of scikit-learn": (
+        "Initialization complete\nIteration 0, inertia 3060.5.\nIteration 1, inertia 2758.5.\nConverged at iteration 1: strict convergence.\n",
+        {"train": [(0, 3060.5), (1, 2758.5)], "val": None},
+    ),
 }
