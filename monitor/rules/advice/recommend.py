@@ -164,7 +164,7 @@ def _prospect(state: State, outlook: Forecast) -> str:
 def _delayed(state: State, name: str) -> str:
     """What to look for where training has learned and validation stagnates."""
     run = Features(state, state.last_step)
-    if name != "stagnation" or not (run.val.closed and run.train.closed and memorises(run.val, run.train, state.unit)):
+    if name != "stagnation" or not (run.val.closed and run.train.closed and memorises(run.val, run.train)):
         return ""
     return (
         " The training loss has come down and the validation loss has not: look for a validation loss that begins to "
