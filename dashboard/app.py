@@ -1,7 +1,7 @@
 """The dashboard: `streamlit run dashboard/app.py`, with the flags of `dashboard.options`.
 
 `app` puts a door before Streamlit, which refuses foreign names and pages, a shell that answers unknown addresses, and
-the routes of the scripts that our components load.
+the routes of the scripts that our components load, of downloads, and of those that sign in and out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if sys.path[:1] != [_ROOT]:
 import streamlit as st  # noqa: E402  # the path comes first
 from starlette.middleware import Middleware  # noqa: E402  # as above
 
-from dashboard import assets, downloads  # noqa: E402  # as above
+from dashboard import assets, downloads, sessions  # noqa: E402  # as above
 from dashboard.door import Door  # noqa: E402  # as above
 from dashboard.navigation import PAGES  # noqa: E402  # as above
 from dashboard.shell import Shell  # noqa: E402  # as above
@@ -39,6 +39,6 @@ app = st.App(
         Middleware(Door, names=load().dashboard_hosts),
         Middleware(Shell, paths=[page.path for page in PAGES], base=str(st.get_option("server.baseUrlPath") or "")),
     ],
-    routes=[*assets.routes(), *downloads.routes()],
+    routes=[*assets.routes(), *downloads.routes(), *sessions.routes()],
     on_script_error=explain,
 )

@@ -18,10 +18,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from dashboard import data, fields
+from dashboard import data, fields, sessions
 from dashboard.markup import run_list
+from monitor import Api
 from monitor.domain import RunQuery
-from monitor.errors import MonitorError, RunNotFound
+from monitor.errors import Forbidden, MonitorError, RunNotFound, Unauthorized
 
 _TYPES: Final = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -43,18 +44,35 @@ def routes() -> Sequence[Route]:
     ]
 
 
+def _reader(request: Request) -> Api:
+    """A reader with the token of whoever asks, as the pages have it.
+
+    Raises:
+        Unauthorized: they are not signed in, or this dashboard shows other machines nothing that needs no token.
+    """
+    api = data.reader(sessions.SESSIONS.token(request.cookies.get(sessions.COOKIE)))
+    if sessions.exposed() and not api.me().asked:
+        raise Unauthorized(str(api.server or "the store of this machine"))
+    return api
+
+
+def _refused(error: MonitorError) -> Response:
+    status = 404 if isinstance(error, RunNotFound) else 401 if isinstance(error, Unauthorized | Forbidden) else 503
+    return PlainTextResponse(f"{error}\n", status)
+
+
 def _runs(request: Request) -> Response:
     """The list of runs as CSV, all that the filters leave."""
     given = request.query_params
     columns = [name for name in given.getlist("cols") if name not in run_list.COLUMNS and fields.usable(name)]
     try:
-        text = _written(given, columns)
+        text = _written(_reader(request), given, columns)
     except MonitorError as error:
-        return PlainTextResponse(f"{error}\n", 503)
+        return _refused(error)
     return Response(text, media_type="text/csv", headers={"Content-Disposition": 'attachment; filename="runs.csv"'})
 
 
-def _written(given: QueryParams, columns: Sequence[str]) -> str:
+def _written(api: Api, given: QueryParams, columns: Sequence[str]) -> str:
     wanted = RunQuery(
         project=given.get("project"), status=given.get("status"), verdict=given.get("verdict"), search=given.get("q"),
         limit=_PORTION, metrics=fields.series_of(columns),
@@ -64,7 +82,7 @@ def _written(given: QueryParams, columns: Sequence[str]) -> str:
     sheet.writerow([*_COLUMNS, *columns])
     done = 0
     while done < MOST:
-        page = data.runs_page(replace(wanted, offset=done))
+        page = data.runs_page(replace(wanted, offset=done), api)
         for run in page.items:
             rec = run.recommendation
             row = (run.id, run.project, run.name, run.group, run.status, run.verdict, rec.action, run.last_step,
@@ -91,11 +109,12 @@ def _answer(request: Request) -> Response:
     folder = tempfile.TemporaryDirectory(prefix="monitor-download-")
     file = Path(folder.name) / f"points.{kind}"
     try:
-        run = data.api().run(run_id).info
-        data.api().export([run.id], file, keys=request.query_params.getlist("key") or None)
+        api = _reader(request)
+        run = api.run(run_id).info
+        api.export([run.id], file, keys=request.query_params.getlist("key") or None)
     except MonitorError as error:
         folder.cleanup()
-        return PlainTextResponse(f"{error}\n", 404 if isinstance(error, RunNotFound) else 503)
+        return _refused(error)
     name = _ODD.sub("_", run.name)[:80] or run.id
     done = BackgroundTask(folder.cleanup)
     return FileResponse(file, media_type=_TYPES[kind], filename=f"{name}-{run.id[:8]}.{kind}", background=done)

@@ -27,10 +27,12 @@ class PageOf:
 
 
 PAGES: Final = (
+    PageOf("attention.py", "Attention", "attention"),
     PageOf("run_list.py", "Runs", ""),
     PageOf("run_page.py", "Run", "run", hidden=True),
     PageOf("comparison.py", "Compare", "compare"),
     PageOf("losses_page.py", "Losses", "losses"),
     PageOf("alerts.py", "Alerts", "alerts"),
+    PageOf("settings_page.py", "Settings", "settings"),
 )
 """In the order of the navigation."""

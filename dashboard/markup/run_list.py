@@ -135,7 +135,9 @@ def _card(run: RunInfo, now_ms: int) -> tuple[RunInfo, str, Markup, bool]:
     return run, why, sign, run.status is RunStatus.LOST or words.severity_of(run.verdict) == "critical"
 
 
-def bar(picked: Sequence[str], total: int, *, most: int, problem: str = "", said: str = "") -> Markup:
+def bar(
+    picked: Sequence[str], total: int, *, most: int, problem: str = "", said: str = "", edits: bool = True
+) -> Markup:
     """What can be done with the runs that are ticked, and what was done last.
 
     Args:
@@ -144,9 +146,10 @@ def bar(picked: Sequence[str], total: int, *, most: int, problem: str = "", said
         most: runs that can be ticked at once.
         problem: why the last request was not done, or not for all.
         said: what was done, where it can be taken back.
+        edits: whether the reader may change runs.
     """
     query = [("run", run_id) for run_id in picked]
-    return fill(_LIST, "bar", picked=query, total=total, most=most, problem=problem, said=said)
+    return fill(_LIST, "bar", picked=query, total=total, most=most, problem=problem, said=said, edits=edits)
 
 
 def runs_table(

@@ -14,7 +14,7 @@ from dashboard import address, data, fields, live, viewer, words
 from dashboard.data import Overview
 from dashboard.markup import pieces, run_list
 from dashboard.pages import run_actions
-from monitor.domain import RunPage, RunQuery, RunStatus
+from monitor.domain import Access, RunPage, RunQuery, RunStatus
 from monitor.domain.formats import count
 from monitor.errors import MonitorError, WireError
 from monitor.rules import RULE_NAMES
@@ -186,7 +186,8 @@ def _list(filters: RunQuery, columns: tuple[str, ...]) -> None:
     table = run_list.runs_table(found, picked, data.now_ms(), chosen=columns, stale=reading.error is not None)
     narrowed = replace(filters, project=None, query=None).filters and found.items
     said = run_list.matches(found.total) if narrowed else Markup("")
-    bar = run_list.bar(picked, found.total, most=run_actions.MOST, problem=done.problem, said=done.said)
+    edits = data.may(Access.EDITOR)
+    bar = run_list.bar(picked, found.total, most=run_actions.MOST, problem=done.problem, said=done.said, edits=edits)
     live.html(bar + said + table, key="runs", ticks=picked, push=done.push)
     _pages(filters, found, wanted.offset // data.PAGE_SIZE + 1)
 

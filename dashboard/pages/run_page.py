@@ -13,7 +13,7 @@ from dashboard.markup import pieces, run_page
 from dashboard.markup.pieces import notice
 from dashboard.pages import charts_tab, loss_chart, parts_tab, run_tabs
 from dashboard.viewer import zone
-from monitor.domain import RunInfo, RunSnapshot
+from monitor.domain import Access, RunInfo, RunSnapshot
 from monitor.domain.formats import clock
 from monitor.errors import MonitorError, RunNotFound
 from monitor.roles import Role
@@ -80,7 +80,8 @@ def _head(seen: RunSnapshot, problem: str, *, stale: bool) -> None:
         with left:
             live.html(run_page.header(seen, data.now_ms(), stale=stale), key="header")
         with right:
-            live.html(run_page.controls(seen.info, problem), key=_acts(seen.info.id))
+            if data.may(Access.EDITOR):
+                live.html(run_page.controls(seen.info, problem), key=_acts(seen.info.id))
     with st.container(key="run_advice"):
         live.html(run_page.advice(seen), key="banner")
 
