@@ -44,6 +44,7 @@ from monitor.http.address import server_of, shown
 from monitor.reader.embedded import EmbeddedSource
 from monitor.reader.remote import HttpSource
 from monitor.reader.source import Source
+from monitor.reader.tables import RunList, figure_of, view_html
 from monitor.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -106,8 +107,8 @@ class Api:
         """
         return self._source.runs(replace(wanted or RunQuery(), **filters))
 
-    def runs(self, query: str | None = None, /, **filters: Unpack[RunFilters]) -> list[RunView]:
-        """Runs as views.
+    def runs(self, query: str | None = None, /, **filters: Unpack[RunFilters]) -> RunList:
+        """Runs as views: a list with `to_pandas()` and `to_arrow()`.
 
         Args:
             query: such as `status = "running" and val.best < 0.3 order by val.best`; see `docs/store.md`.
@@ -118,7 +119,7 @@ class Api:
             MonitorError: the server or the store cannot be read.
         """
         page = self.runs_page(RunQuery(query=query), **filters)
-        return [RunView(self._source, info) for info in page.items]
+        return RunList(RunView(self._source, info) for info in page.items)
 
     def view(self, info: RunInfo) -> RunView:
         """A view of a run that was read already; asks for nothing."""
@@ -625,6 +626,22 @@ class RunView:
     def stops(self) -> tuple[Stop, ...]:
         """The stops of the run: asked for, or advised and obeyed; each with how far it is."""
         return self._source.stops(self.id)
+
+    def plot(self, keys: Sequence[str] | None = None, *, smoothing: float = 0.0) -> Any:
+        """Curves as a Plotly figure.
+
+        Args:
+            keys: the series; None for the judged losses.
+            smoothing: weight of the moving average, in [0, 1).
+
+        Raises:
+            ModuleNotFoundError: Plotly is not installed.
+            SeriesNotFound: the run has no such series.
+        """
+        return figure_of(self, keys, smoothing)
+
+    def _repr_html_(self) -> str:
+        return view_html(self)
 
     def __repr__(self) -> str:
         return f"<RunView {self.info.project}/{self.info.name} {self.id[:8]} {self.info.verdict}>"

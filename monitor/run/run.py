@@ -249,6 +249,19 @@ class Run(About):
     def __repr__(self) -> str:
         return f"<Run {self.project}/{self.name} {self.id[:8]}{' finished' if self._finished else ''}>"
 
+    def _repr_html_(self) -> str:
+        """As a notebook shows it: what is stored of it so far; its name where that cannot be read."""
+        from monitor.domain.notebook import run_html
+        from monitor.errors import MonitorError
+        from monitor.reader.api import Api
+        from monitor.reader.tables import view_html
+
+        try:
+            with Api(settings=self._settings) as api:
+                return view_html(api.run(self.id))
+        except MonitorError as error:
+            return run_html(f"{self.project}/{self.name}", "not stored yet", "", str(error), {})
+
     # What follows is not on the fast way.
 
     def _write(self, start: Mapping[str, object]) -> Writer:

@@ -140,11 +140,13 @@ def find_run(connection: Connection, ref: str, *, deleted: bool = False, within:
     if exact is not None:
         return rows.run_info(exact)
     for where in _meant_by(ref):
-        found = connection.execute(query.where(where).limit(2)).mappings().all()
+        found = connection.execute(query.where(where).limit(_NAMED + 1)).mappings().all()
         if len(found) == 1:
             return rows.run_info(found[0])
         if found:
-            raise RunNotFound(f"{ref} (several runs are called so; give an id)", deleted=deleted)
+            ids = ", ".join(f"{row['run_id'][:8]} in {row['project']}" for row in found[:_NAMED])
+            more = " and more" if len(found) > _NAMED else ""
+            raise RunNotFound(f"{ref} (several runs are called so; give an id: {ids}{more})", deleted=deleted)
     named = [row for row in _of_source(connection, ref, query) if ref]
     if len(named) == 1:
         return rows.run_info(named[0])
@@ -176,6 +178,8 @@ def _is_meant(wanted: PurePath, source: PurePath) -> bool:
     return any(end.parts[-len(wanted.parts) :] == wanted.parts for end in (*ends, source.parent) if wanted.parts)
 
 
+_NAMED: Final = 5
+"""Runs of the same name that an error lists."""
 _MOST_SOURCES: Final = 1000
 """Runs of similar sources that are looked at."""
 
