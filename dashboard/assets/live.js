@@ -77,8 +77,9 @@ export default function ({ data, parentElement, setStateValue }) {
   settle(root, data);
   const tell = () => setStateValue("ticks", [...root.__ticks]);
   const act = (button) => {
-    const fields = (button.dataset.field ?? "").split(" ").filter(Boolean).map((name) => root.querySelector(`[name="${name}"]`).value);
-    const arg = fields.length > 1 ? JSON.stringify(fields) : fields[0] ?? button.dataset.arg ?? "";
+    const typed = (name) => root.querySelector(`[name="${name}"]`)?.value ?? "";
+    const { field, fields } = button.dataset;
+    const arg = fields ? JSON.stringify(fields.split(" ").map(typed)) : field ? typed(field) : button.dataset.arg ?? "";
     if (button.dataset.closes) root.__open.delete(button.dataset.closes);
     root.__act = { act: button.dataset.act, arg, n: `${Date.now()} ${Math.random()}`, session: data.session };
     setStateValue("act", root.__act);
