@@ -131,7 +131,7 @@ def mirror_of(tags: Mapping[str, str], served: bool | None = None) -> str | None
     >>> mirror_of({"monitor.run_id": "4f"})
     'is the mirror of run 4f, whose history the monitor that wrote it has'
     >>> mirror_of({"monitor.verdict": "nan"})
-    'was logged to a monitor that serves MLflow, which has it; `monitor db copy` moves such runs'
+    'was logged to a monitor that serves MLflow, which has it; `monitor db copy` copies such runs'
     >>> mirror_of({"monitor.verdict": "nan", "monitor.imported_as": "4f"}), mirror_of({"monitor.verdict": "nan"}, False)
     (None, None)
     """
@@ -140,7 +140,7 @@ def mirror_of(tags: Mapping[str, str], served: bool | None = None) -> str | None
         return f"is the mirror of run {run_id}, whose history the monitor that wrote it has"
     if served is None:
         served = f"{OWN}verdict" in tags and IMPORTED not in tags
-    words = "was logged to a monitor that serves MLflow, which has it; `monitor db copy` moves such runs"
+    words = "was logged to a monitor that serves MLflow, which has it; `monitor db copy` copies such runs"
     return words if served else None
 
 
