@@ -17,6 +17,9 @@ from typing import Any
 import httpx
 import pytest
 
+from monitor.domain import Access, Caller
+from monitor.settings import Settings
+from monitor.store import Store
 from tests.server.conftest import Start, Up, until
 
 pytestmark = pytest.mark.slow
@@ -337,3 +340,26 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+def test_mlflow_takes_the_store_s_tokens_by_their_roles_and_none_of_a_project(start_up: Start, tmp_path: Path) -> None:
+    tokens = {}
+    with Store.open(Settings(dir=tmp_path).store_url) as store:
+        for role, project in (("viewer", None), ("logger", None), ("editor", None), ("admin", "vision")):
+            by = Caller(name="test", access=Access.ADMIN)
+            made = store.create_token(role, Access(role), project=project, expires_ms=None, now_ms=1, by=by)
+            tokens[role] = made[1]
+    url = start_up("--no-dashboard", "--port", "0", "--mlflow").urls["api"]
+
+    def ask(verb: str, role: str, **body: object) -> int:
+        place, headers = f"{url}/api/2.0/mlflow/{verb}", {"Authorization": f"Bearer {tokens[role]}"}
+        return httpx.post(place, json=body, headers=headers, timeout=60).status_code
+
+    assert ask("experiments/search", "viewer", max_results=1) == 200
+    assert httpx.get(f"{url}/", auth=("anybody", tokens["viewer"])).status_code == 200
+    assert ask("experiments/create", "viewer", name="x") == 403
+    assert ask("experiments/create", "logger", name="x") == 200
+    assert ask("experiments/delete", "logger", experiment_id="1") == 403
+    assert ask("experiments/delete", "editor", experiment_id="1") == 200
+    assert ask("experiments/search", "admin", max_results=1) == 403
+    assert httpx.post(f"{url}/api/2.0/mlflow/experiments/search", json={"max_results": 1}).status_code == 401
