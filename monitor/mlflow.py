@@ -1,4 +1,4 @@
-"""For training loops that log with MLflow: whether to stop, as a monitor says it in the run's tags.
+"""For training loops that log with MLflow: whether to stop, read from the tags that a monitor sets on the run.
 
 Example:
     import monitor.mlflow
@@ -90,7 +90,7 @@ class _Watch:
         try:
             self._stop = told(self._tags())
             self._trouble = False
-        except Exception as error:  # whatever is wrong over there, the training goes on
+        except Exception as error:  # whatever is wrong there, the training continues
             if not self._trouble:
                 _log.warning("MLflow does not say whether to stop run %s: %s", self._run_id, error)
             self._trouble = True
