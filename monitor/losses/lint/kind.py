@@ -42,7 +42,7 @@ def likely_kinds(fn: LossFunction) -> tuple[tuple[str, ...], tuple[str, ...]]:
         >>> likely_kinds(lambda anchor, positive, negative: 0.0)[0]
         ('triplet',)
     """
-    known = TORCH_KINDS.get(torch_name(fn) or "")
+    known = TORCH_KINDS.get(torch_name(fn) or "") or getattr(fn, "loss_kind", None)
     if known is not None:
         return (known,), ()
     needed = _needed(fn)
