@@ -31,8 +31,8 @@ class Candidate:
 
     Attributes:
         loss: its name.
-        deficit: how far behind the best candidate it was when trained under what was asked, as a share of the best;
-            0 where it cannot be told from the best. The order is by it.
+        deficit: how far behind the best candidate it surely was when trained under what was asked, as a share of the
+            best; 0 where it cannot be told from the best. The order is that of the figures themselves.
         figures: what it scored, one sentence for each condition.
         torch: how to have it in torch.
         pros, cons: sentences, each resting on a measured number.
@@ -139,7 +139,7 @@ def advise(
         for choice, item in measured(used)
         if imbalance >= SKEWED or not choice.weighted
     ]
-    found.sort(key=lambda pair: (pair[0].deficit, -pair[1]))
+    found.sort(key=lambda pair: pair[1])
     remarks = _remarks(used, classes, wants)
     return Advice(task=used, candidates=tuple(item for item, _ in found), remarks=remarks)
 
@@ -162,24 +162,18 @@ class _Wants:
 
 
 def _judge(choice: Choice, item: LossProfile | None, wants: _Wants, asked: tuple[str, ...]) -> tuple[Candidate, float]:
-    """A candidate with its figures and reasons, and points by its profile, which order what scored alike."""
+    """A candidate with its figures and reasons, and what it is ordered by: its mean gap to the best."""
     trained = choice.train or choice.name
-    scored = [results(wants.task, condition)[trained] for condition in asked]
+    # A weight for the rare class was trained with one only: on other data it would be judged for what nobody asks.
+    fitting = tuple(name for name in asked if name == "imbalance") if choice.weighted else asked
+    scored = [results(wants.task, condition)[trained] for condition in fitting or asked]
     pros: list[str] = []
     cons: list[str] = []
-    points = 0.0
     if item is not None:
-        for more, for_it, against in (
-            _training(item),
-            _robust(item, wants),
-            _balance(choice, wants),
-            _half(item, wants),
-        ):
-            points += more
+        for for_it, against in (_training(item), _robust(item, wants), _balance(choice, wants), _half(item, wants)):
             pros += for_it
             cons += against
     if not choice.probabilities:
-        points -= 0.75
         cons.append("its scores are not probabilities")
     if choice.note:
         cons.append(choice.note)
@@ -193,40 +187,34 @@ def _judge(choice: Choice, item: LossProfile | None, wants: _Wants, asked: tuple
         pros=tuple(pros),
         cons=tuple(cons),
     )
-    return found, points
+    return found, sum(one.gap for one in scored) / len(scored)
 
 
-_Part = tuple[float, list[str], list[str]]
+_Part = tuple[list[str], list[str]]
 
 
 def _training(item: LossProfile) -> _Part:
     """Convexity, smoothness, and what happens to the gradient of a far error."""
-    points, pros, cons = 0.0, [], []
+    pros, cons = [], []
     if item.convex:
-        points += 0.75
         pros.append(f"convex in the prediction: no violation in {item.evidence['convex']['chords']} chords")
     else:
         cons.append("not convex in the prediction")
-    if item.differentiable:
-        points += 0.25
-    else:
+    if not item.differentiable:
         cons.append(f"a kink at error {', '.join(f'{place:g}' for place in item.kinks)}")
     near = _slope_at(item, 1.0)
     far = _slope_at(item, 5.0)
     if near > 0 and far / near < 0.3:
-        points -= 0.5
         cons.append(f"the gradient at error 5 is {far / near:.2g} of that at error 1: a bad start learns slowly")
-    elif near > 0:
-        points += 0.25
-    return points, pros, cons
+    return pros, cons
 
 
 def _robust(item: LossProfile, wants: _Wants) -> _Part:
     """Outliers and wrong labels."""
     if not wants.outliers and not wants.noise:
         if wants.task == "regression" and item.outlier_influence is not None and item.outlier_influence > 0.9:
-            return 0.75, ["uses every error fully: the best there is for targets with normal noise"], []
-        return 0.0, [], []
+            return ["uses every error fully: the best there is for targets with normal noise"], []
+        return [], []
     influence = item.outlier_influence
     if influence is None:
         share = item.evidence["outlier_influence"]["gradient_share"]
@@ -236,23 +224,19 @@ def _robust(item: LossProfile, wants: _Wants) -> _Part:
         said = f"one far outlier among 41 moves the best constant by {percent(influence)} of the mean's shift"
     else:
         said = f"one wrong example among 41 costs {percent(influence)} of a linear score's slope"
-    outliers, noise = 2.0 * wants.outliers, 6.0 * wants.noise
-    points = (outliers + noise) * (0.5 - influence)
-    if item.border_growth in ("bounded", "logarithmic"):
-        points += 0.25 * outliers + 0.5 * noise
-    return points, ([said] if influence < 0.5 else []), ([said] if influence >= 0.5 else [])
+    return ([said] if influence < 0.5 else []), ([said] if influence >= 0.5 else [])
 
 
 def _balance(choice: Choice, wants: _Wants) -> _Part:
     """The rare class's share of the gradient once the frequent class is mostly right."""
     if wants.imbalance < SKEWED or choice.kind not in ("classification", "binary"):
-        return 0.0, [], []
+        return [], []
     share = rare_share(choice, wants.imbalance)
     said = (
         f"at {wants.imbalance:g}:1, with the frequent class right by {-EASY:g}, "
         f"a rare example that is wrong by {HARD:g} holds {percent(share)} of the gradient"
     )
-    return 2.0 * share, ([said] if share >= 0.3 else []), ([said] if share < 0.3 else [])
+    return ([said] if share >= 0.3 else []), ([said] if share < 0.3 else [])
 
 
 def rare_share(choice: Choice, imbalance: float) -> float:
@@ -283,10 +267,10 @@ def rare_share(choice: Choice, imbalance: float) -> float:
 
 def _half(item: LossProfile, wants: _Wants) -> _Part:
     if not wants.half:
-        return 0.0, [], []
+        return [], []
     if "float16" in item.stable_in:
-        return 0.5, ["right in float16 for errors up to 1000"], []
-    return -0.5, [], ["overflows or loses precision in float16 for errors up to 1000; compute it in float32"]
+        return ["right in float16 for errors up to 1000"], []
+    return [], ["overflows or loses precision in float16 for errors up to 1000; compute it in float32"]
 
 
 def _slope_at(item: LossProfile, error: float) -> float:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from monitor.errors import LossError
+from monitor.losses.profiles.kinds import TORCH_KINDS
+from monitor.losses.specs.composite import Composite
+from monitor.losses.specs.metric import Contrastive, InfoNCE
 from monitor.losses.specs.overlap import Dice, Focal, IoU, Tversky
 from monitor.losses.specs.ranking import BPR, RankNet
 from monitor.losses.specs.regression import Quantile
 from monitor.losses.specs.robust import RMSE, Barron, Cauchy, GeneralisedCrossEntropy, LogCosh
 from monitor.losses.specs.spec import LossSpec
+from monitor.losses.specs.torch_modules import torch_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,6 +29,9 @@ KINDS: Mapping[str, str] = {
     "tversky": "binary",
     "hinge": "margin",
     "bpr": "ranking",
+    "contrastive": "pairwise",
+    "info_nce": "paired",
+    "listnet": "distribution",
     "ranknet": "ranking",
 }
 """How a function that torch has no module for is called; the others are regressions."""
@@ -52,12 +59,32 @@ def torch_function(spec: LossSpec, *, binary: bool = False) -> Function:
         return _modules(BinaryCrossEntropy())
     if isinstance(spec, Focal):
         return _focal(spec, binary=binary)
+    if isinstance(spec, Composite):
+        return _composite(spec)
     own = _OWN.get(type(spec))
     function = own(spec) if own is not None else _modules(spec)
     if own is not None:
         function.__name__ = spec.kind
         function.loss_kind = KINDS.get(spec.kind, "regression")  # type: ignore[attr-defined]  # read by profile and check
     return function
+
+
+def _composite(spec: Composite) -> Function:
+    """The weighted sum of parts that are called alike."""
+    parts = [(spec.weight(name), torch_function(part)) for name, part in spec.parts.items()]
+
+    def composite(*arguments: Tensor) -> Tensor:
+        return cast("Tensor", sum(weight * part(*arguments) for weight, part in parts))
+
+    kinds = {_kind(part) for _, part in parts}
+    if len(kinds) > 1:
+        raise LossError(spec.kind, f"its parts are called as {' and '.join(sorted(kinds))}", "measure each on its own")
+    composite.loss_kind = kinds.pop()  # type: ignore[attr-defined]  # read by profile and check
+    return composite
+
+
+def _kind(function: Function) -> str:
+    return str(getattr(function, "loss_kind", None) or TORCH_KINDS.get(torch_name(function) or "", "regression"))
 
 
 def _modules(spec: LossSpec) -> Function:
@@ -206,6 +233,26 @@ def _pairwise(spec: BPR | RankNet) -> Function:
     return pairs
 
 
+def _contrastive(spec: Contrastive) -> Function:
+    def contrastive(left: Tensor, right: Tensor, label: Tensor) -> Tensor:
+        distance = ((left - right) ** 2).sum(1).add(1e-12).sqrt()
+        apart = (spec.margin - distance).clamp(min=0) ** spec.p
+        like = (label > 0).to(left.dtype)
+        return (like * distance**spec.p + (1 - like) * apart).mean()
+
+    return contrastive
+
+
+def _info_nce(spec: InfoNCE) -> Function:
+    def info_nce(left: Tensor, right: Tensor) -> Tensor:
+        import torch
+
+        a, b = (torch.nn.functional.normalize(item, dim=1) for item in (left, right))
+        return torch.nn.functional.cross_entropy(a @ b.T / spec.temperature, torch.arange(len(a)))
+
+    return info_nce
+
+
 def _listnet(_: LossSpec) -> Function:
     def listnet(scores: Tensor, relevance: Tensor) -> Tensor:
         return -(relevance.softmax(-1) * scores.log_softmax(-1)).sum(-1).mean()
@@ -220,6 +267,8 @@ def _own() -> Mapping[type[LossSpec], Callable[..., Function]]:
     return {
         BPR: _pairwise,
         Barron: _barron,
+        Contrastive: _contrastive,
+        InfoNCE: _info_nce,
         Cauchy: lambda spec: _residual(lambda r: spec.scale**2 / 2 * ((r / spec.scale) ** 2).log1p()),
         Dice: _dice,
         GeneralisedCrossEntropy: _generalised,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +23,15 @@ class Measured:
 
     Attributes:
         value, half: mean over seeds, and half of its 95 % interval.
-        deficit: how far behind the best candidate, beyond what the intervals leave open, as a share of the best; 0 for
-            the best and what cannot be told from it.
+        gap: how far behind the best candidate, as a share of the best.
+        deficit: how far behind the best candidate it surely is (the low end of the paired interval), as a share of the
+            best; 0 for the best and what cannot be told from it.
         said: a sentence with the figures.
     """
 
     value: float
     half: float
+    gap: float
     deficit: float
     said: str
 
@@ -58,18 +59,17 @@ def results(task: str, condition: str) -> Mapping[str, Measured]:
     entry = _table()[task][condition]
     rows = entry["losses"]
     assert isinstance(rows, Mapping)
-    known = {name: (float(value), float(half)) for name, (value, half) in rows.items() if not math.isnan(value)}
+    known = {name: (float(value), float(half), float(gap)) for name, (value, half, gap) in rows.items()}
     sign = 1.0 if entry["higher"] else -1.0
     best = max(known.values(), key=lambda item: sign * item[0])
-    metric, where = (
-        str(entry["metric"]).replace("_", " "),
-        " ".join([str(entry["data"]), CONDITIONS[condition]]).strip(),
-    )
+    metric = str(entry["metric"]).replace("_", " ")
+    where = f"{entry['data']} {CONDITIONS[condition]}".strip()
     found = {}
-    for name, (value, half) in known.items():
-        gap = sign * (best[0] - value)
-        deficit = max(0.0, gap - half - best[1]) / max(abs(best[0]), 1e-9)
-        behind = "the best of all" if value == best[0] else f"the best has {best[0]:.3g}"
+    for name, (value, half, gap) in known.items():
+        behind = f"the best has {best[0]:.3g}" + ("" if gap else ", which may be chance")
+        behind = "the best of all" if value == best[0] else behind
         said = f"{metric} {value:.3g} ± {half:.2g} ({where}); {behind}"
-        found[name] = Measured(value=value, half=half, deficit=deficit, said=said)
+        size = max(abs(best[0]), 1e-9)
+        away = sign * (best[0] - value) / size
+        found[name] = Measured(value=value, half=half, gap=away, deficit=gap / size, said=said)
     return found
