@@ -185,8 +185,8 @@ def test_a_loss_that_blew_up_and_levels_off_is_still_diverged() -> None:
 
 def test_validation_that_rises_from_the_first_epoch_on_is_overfitting() -> None:
     epochs = np.arange(1, 41)
-    train = series(2.3 * np.exp(-epochs / 6), start=1)
-    found = diagnose(train, series(2.35 + 0.05 * epochs, start=1), unit="epoch")
+    train = series(0.7 * np.exp(-epochs / 6), start=1)
+    found = diagnose(train, series(0.7 + 0.015 * epochs, start=1), unit="epoch")
     assert found.verdict == "overfitting"
     assert not {f.rule for f in found.findings} & {"stagnation"}
 
@@ -303,29 +303,29 @@ def test_a_growing_gap_over_a_flat_validation_loss_is_not_overfitting() -> None:
 
 
 FEW = series(np.array([1.6, 1.2, 0.9, 0.7, 0.55, 0.45, 0.38, 0.33, 0.29, 0.26, 0.24, 0.22, 0.2]))
-TURNS = series(np.array([1.7, 1.4, 1.2, 1.1, 1.05, 1.03, 1.08, 1.05, 1.1, 1.07, 1.12, 1.3, 1.4]))
+TURNS = series(np.array([1.7, 1.4, 1.2, 1.1, 1.05, 1.03, 1.05, 1.06, 1.09, 1.1, 1.14, 1.16, 1.2]))
 
 
 def test_a_stop_is_advised_while_overfitting_is_only_likely_and_nothing_is_accused() -> None:
-    found = diagnose(FEW[:12], TURNS[:12], unit="epoch")
+    found = diagnose(FEW[:10], TURNS[:10], unit="epoch")
     assert "overfitting" not in {finding.rule for finding in found.findings}
-    assert found.recommendation.first_stop_step == found.recommendation.stop_step == 11
+    assert found.recommendation.first_stop_step == found.recommendation.stop_step == 9
     assert found.recommendation.best_step == 5 and "likely since epoch 5" in found.recommendation.reason
     assert found.verdict == "overfitting" and found.headline.startswith("Overfitting is likely: the validation loss is")
     certain = diagnose(FEW, TURNS, unit="epoch")
-    assert certain.verdict == "overfitting" and certain.recommendation.stop_step == 11
+    assert certain.verdict == "overfitting" and certain.recommendation.stop_step == 9
 
 
 def test_a_likely_finding_advises_nothing_where_the_project_asked_for_patience() -> None:
     config = RulesConfig.from_mapping({"overfitting": {"patience": 3, "unit": "evals"}})
-    assert diagnose(FEW[:12], TURNS[:12], unit="epoch", config=config).recommendation.first_stop_step is None
+    assert diagnose(FEW[:10], TURNS[:10], unit="epoch", config=config).recommendation.first_stop_step is None
 
 
 def test_a_stop_on_likely_overfitting_is_withdrawn_when_validation_comes_down_again() -> None:
     train = [*FEW, *series(0.2 - 0.01 * np.arange(8), start=13)]
-    val = [*TURNS[:12], *series(np.linspace(1.05, 0.6, 9), start=12)]
+    val = [*TURNS[:10], *series(np.linspace(1.05, 0.6, 11), start=10)]
     found = diagnose(train, val, unit="epoch")
-    assert found.recommendation.first_stop_step == 11 and found.recommendation.action == "continue"
+    assert found.recommendation.first_stop_step == 9 and found.recommendation.action == "continue"
     assert "overfitting" not in {finding.rule for finding in found.findings}
 
 
