@@ -73,7 +73,7 @@ def _columns(path: Path) -> Mapping[str, Sequence[object]]:
     except OSError as error:
         raise LossError(str(path), (error.strerror or str(error)).lower(), "name a CSV or Parquet file") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise LossError(str(path), f"it is no CSV file ({error})", "name a CSV or Parquet file") from error
+        raise LossError(str(path), f"it is not a CSV file ({error})", "name a CSV or Parquet file") from error
     if not rows:
         raise LossError(str(path), "it has no rows", "give a header and at least 30 rows")
     return {name: [row[name] for row in rows] for name in rows[0] if name is not None}
@@ -87,7 +87,9 @@ def _parquet(path: Path) -> Mapping[str, Sequence[object]]:
     try:
         found: Mapping[str, Sequence[object]] = parquet.read_table(path).to_pydict()
     except ArrowException as error:
-        raise LossError(str(path), f"it is no Parquet file ({str(error).splitlines()[0][:80]})", "check it") from error
+        raise LossError(
+            str(path), f"it is not a Parquet file ({str(error).splitlines()[0][:80]})", "check it"
+        ) from error
     return found
 
 

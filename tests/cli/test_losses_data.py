@@ -55,7 +55,7 @@ def test_a_table_is_read_with_what_was_filled_in_and_left_out(tmp_path: Path) ->
         ("t.csv", "a,y\n1,2\n", "z", "it has no column z; write --target, one of a, y"),
         ("t.csv", "a,y\n1,2\n", None, "no target is named"),
         ("t.csv", "y\n1\n2\n", "y", "give at least one input"),
-        ("t.parquet", "no parquet", "y", "it is no Parquet file"),
+        ("t.parquet", "no parquet", "y", "it is not a Parquet file"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_told_in_one_line(

@@ -127,13 +127,17 @@ def _contradicted(y: NDArray[np.generic], near: NDArray[np.integer], values: NDA
 
 
 def _regression(y: Array, near: NDArray[np.integer], rows: int, *, counts: bool) -> Described:
-    residual = y - np.median(y[near], axis=1)
+    middle = np.median(y[near], axis=1)
+    around = 1.4826 * np.median(np.abs(y[near] - middle[:, None]), axis=1)
+    residual = y - middle
     residual = residual - np.median(residual)
     usual = 1.4826 * float(np.median(np.abs(residual)))
+    # Where neighbours are far apart, at the edge of the data, they differ by themselves.
+    far = np.abs(residual) > OUTLYING * np.maximum(usual, around)
     size = float(np.abs(residual).mean())
     return Described(
         task="counts" if counts else "regression",
         rows=rows,
-        outliers=float((np.abs(residual) > OUTLYING * usual).mean()) if usual > 0 else 0.0,
+        outliers=float(far.mean()) if usual > 0 else 0.0,
         tails=float(np.sqrt((residual**2).mean()) / size) if size > 0 else None,
     )

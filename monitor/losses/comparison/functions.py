@@ -122,7 +122,7 @@ def _modules(spec: LossSpec) -> Function:
         return _balanced(s)
     if spec.kind not in made:
         fix = f"take one of {', '.join([*made, *_OWN_NAMES])}"
-        raise LossError(spec.kind, "it is no single function of torch", fix)
+        raise LossError(spec.kind, "it is not a single function of torch", fix)
     return made[spec.kind]()
 
 
