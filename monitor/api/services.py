@@ -10,6 +10,7 @@ from typing import Annotated, Final, TypeVar
 import anyio
 import anyio.to_thread
 from fastapi import Depends, Request
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from monitor.api.keys import Keys
 from monitor.api.readiness import Readiness
@@ -24,6 +25,15 @@ PATIENCE_S: Final = 10.0
 DECODERS: Final = 2
 """Long bodies that are read at once: more would wait for the interpreter, and each takes many times its size."""
 _Result = TypeVar("_Result")
+
+
+class _Name(PathConvertor):
+    """A run's name in a path: it may hold slashes, as with Starlette's `path`, and line ends too."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("name", _Name())
 
 
 def no_jobs() -> Mapping[str, JobHealth]:
