@@ -94,6 +94,8 @@ def create_api(
     problems.install(app)
     app.add_middleware(CompressRemote)
     app.include_router(health.probes)
+    declare_roles(health.metrics.routes)
+    app.include_router(health.metrics)
     checks = [Depends(described), Depends(check_parameters)]
     api = APIRouter(prefix="/api/v1", dependencies=checks, responses=documented(*_REFUSALS))
     for router in (batches.router, curves.router, keeping.router, tokens.router, runs.router, health.router):

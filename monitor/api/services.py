@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from starlette.convertors import PathConvertor, register_url_convertor
 
 from monitor.api.keys import Keys
+from monitor.api.metrics import Metrics
 from monitor.api.readiness import Readiness
 from monitor.domain import JobHealth
 from monitor.errors import StoreBusy
@@ -54,6 +55,7 @@ class Services:
             cheap, waiting for its lock is neither.
         decoders: how many long bodies are read at once.
         readiness: whether the store takes points.
+        metrics: what this process counts.
     """
 
     store: Store
@@ -66,6 +68,7 @@ class Services:
     writers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
     decoders: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DECODERS))
     readiness: Readiness = field(default_factory=Readiness)
+    metrics: Metrics = field(default_factory=Metrics)
 
     @property
     def store_kind(self) -> str:

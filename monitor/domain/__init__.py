@@ -8,7 +8,7 @@ value that was measured.
 from __future__ import annotations
 
 from monitor.domain.access import Access, AuditEntry, Caller, TokenInfo
-from monitor.domain.alerts import Alert, Delivery, JobHealth
+from monitor.domain.alerts import Alert, Delivery, Gauges, JobHealth
 from monitor.domain.aside import SET_ASIDE, Counter
 from monitor.domain.plain import Json, whole
 from monitor.domain.run_query import RunFilters, RunQuery
@@ -51,6 +51,7 @@ __all__ = [
     "Finding",
     "FindingState",
     "Forecast",
+    "Gauges",
     "JobHealth",
     "Json",
     "Output",

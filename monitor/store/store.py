@@ -13,7 +13,7 @@ from typing import Self
 
 from sqlalchemy import select
 
-from monitor.domain import Access, Alert, Caller, Delivery, RunInfo, RunStatus
+from monitor.domain import Access, Alert, Caller, Delivery, Gauges, RunInfo, RunStatus
 from monitor.errors import RunNotFound, WireError
 from monitor.store.access import Tokens
 from monitor.store.points.downsampling import LEAST
@@ -56,6 +56,11 @@ class Store(Reads, Tokens):
         """Runs that may still send points."""
         with self._read() as connection:
             return work.live_runs(connection)
+
+    def gauges(self) -> Gauges:
+        """How many runs and alerts there are now."""
+        with self._read() as connection:
+            return work.gauges(connection)
 
     def set_status(
         self,

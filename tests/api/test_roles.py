@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -229,6 +230,27 @@ def test_an_admin_of_a_project_makes_and_revokes_tokens_of_it_alone(house: House
     answer = house.ask("DELETE", f"/api/v1/tokens/{other['id']}", mine)
     assert (answer.status_code, kind(answer)) == (404, "token-not-found")
     assert house.ask("GET", "/api/v1/runs", other["token"]).status_code == 200
+
+
+def test_guesses_cost_no_reads(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "FRESH_S", 60.0)
+    monkeypatch.setattr(keys, "UNKNOWN_S", 0.5)
+    settings = Settings(dir=tmp_path)
+    with Store.open(settings.store_url) as store, served(create_api(store, Engine(), settings)) as url:
+        token_of(store, Access.VIEWER)
+        reads: list[int] = []
+        real = store.digests
+        monkeypatch.setattr(store, "digests", lambda now_ms: reads.append(now_ms) or real(now_ms))
+        with ThreadPoolExecutor(20) as pool:
+            guesses = [f"lm_{uuid.uuid4().hex[:16]}_{'A' * 43}" for _ in range(40)]
+            guesses += ["wrong", "lm_", "Bearer"] * 10
+            found = list(pool.map(lambda guess: status(url, guess), guesses))
+        assert set(found) == {401}
+        assert len(reads) <= 6
+
+
+def status(url: str, token: str) -> int:
+    return httpx.get(f"{url}/api/v1/me", headers={"Authorization": f"Bearer {token}"}, timeout=30).status_code
 
 
 def test_a_new_token_works_at_once_and_a_revoked_one_no_longer(house: House) -> None:
