@@ -18,6 +18,7 @@ import pytest
 from monitor.api import create_api, keys
 from monitor.api.security import ROLE
 from monitor.domain import Access, Caller
+from monitor.errors import StoreError
 from monitor.rules import Engine
 from monitor.settings import Settings
 from monitor.store import Store
@@ -383,3 +384,42 @@ def test_a_token_that_asks_too_often_is_told_when_to_come_again(tmp_path: Any) -
             threading.Event().wait(float(refused.headers["retry-after"]))
             assert client.get("/api/v1/me").status_code == 200
             assert httpx.get(f"{url}/healthz").status_code == 200
+
+
+def test_a_database_that_is_slow_holds_up_nobody_whose_token_is_known(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(keys, "FRESH_S", 0.0)
+    settings, slow, go = Settings(dir=tmp_path), threading.Event(), threading.Event()
+    with Store.open(settings.store_url) as store, served(create_api(store, Engine(), settings)) as url:
+        token = token_of(store, Access.VIEWER)
+        assert status(url, token) == 200
+        real = store.digests
+
+        def digests(now_ms: int) -> Any:
+            slow.set()
+            assert go.wait(20)
+            return real(now_ms)
+
+        monkeypatch.setattr(store, "digests", digests)
+        assert [status(url, token) for _ in range(3)] == [200] * 3
+        assert slow.is_set()
+        go.set()
+
+
+def test_a_token_that_was_revoked_here_is_refused_though_the_database_then_fails(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(dir=tmp_path, token="correct-horse-battery-staple")
+    with Store.open(settings.store_url) as store, served(create_api(store, Engine(), settings)) as url:
+        token = token_of(store, Access.VIEWER)
+        assert status(url, token) == 200
+
+        def fail(_: int) -> Any:
+            raise StoreError("gone")
+
+        headers = {"Authorization": f"Bearer {settings.token}"}
+        assert httpx.delete(f"{url}/api/v1/tokens/{token.split('_')[1]}", headers=headers).status_code == 200
+        monkeypatch.setattr(store, "digests", fail)
+        assert status(url, token) == 401
