@@ -23,21 +23,20 @@ class Metrics:
     """What this process counted, and what it looks at when it is asked."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        counted = {"registry": self._registry}
-        self._points = Counter("monitor_points", "Points stored.", **counted)
+        registry = self._registry = CollectorRegistry()
+        self._points = Counter("monitor_points", "Points stored.", registry=registry)
         outcomes = "Batches by outcome: stored, duplicate, refused, failed."
-        self._batches = Counter("monitor_batches", outcomes, ["outcome"], **counted)
+        self._batches = Counter("monitor_batches", outcomes, ["outcome"], registry=registry)
         committed = "Seconds that a batch takes to be judged and committed, with its SQL."
-        self._commit = Histogram("monitor_commit_seconds", committed, buckets=_SECONDS, **counted)
+        self._commit = Histogram("monitor_commit_seconds", committed, buckets=_SECONDS, registry=registry)
         lag = "Seconds from the newest point of a batch, by its client's clock, until it is stored."
-        self._lag = Histogram("monitor_lag_seconds", lag, buckets=_LAG_S, **counted)
-        self._queue = Gauge("monitor_queue", "Batches that wait for their turn to be written.", **counted)
-        self._runs = Gauge("monitor_live_runs", "Runs that are not over, by status.", ["status"], **counted)
-        self._verdicts = Gauge("monitor_live_verdicts", "Runs that are not over, by verdict.", ["verdict"], **counted)
-        self._waiting = Gauge("monitor_alerts_waiting", "Alerts that a channel has not taken yet.", **counted)
-        self._delivered = Gauge("monitor_alerts_delivered", "Alerts that every channel took, of runs kept.", **counted)
-        self._failing = Gauge("monitor_job_failing", "1 while a background job fails.", ["job"], **counted)
+        self._lag = Histogram("monitor_lag_seconds", lag, buckets=_LAG_S, registry=registry)
+        self._queue = Gauge("monitor_queue", "Batches that wait for their turn to be written.", registry=registry)
+        self._runs = Gauge("monitor_live_runs", "Live runs by status.", ["status"], registry=registry)
+        self._verdicts = Gauge("monitor_live_verdicts", "Live runs by verdict.", ["verdict"], registry=registry)
+        self._waiting = Gauge("monitor_alerts_waiting", "Alerts that a channel has not taken yet.", registry=registry)
+        self._delivered = Gauge("monitor_alerts_delivered", "Alerts that every channel took.", registry=registry)
+        self._failing = Gauge("monitor_job_failing", "1 while a background job fails.", ["job"], registry=registry)
 
     def ingest(self, batch: Batch, store: Callable[[], Reply], now_ms: Callable[[], int]) -> Reply:
         """Store a batch, and count it.
