@@ -86,10 +86,11 @@ class Keys:
             if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._again(hurried=not strange))
             late = time.monotonic() - self._read_s >= LATE_S
-            done, _ = await asyncio.wait({self._task}, timeout=None if strange or late else PATIENCE_S)
+            task = self._task  # another request may put a later one in its place
+            done, _ = await asyncio.wait({task}, timeout=None if strange or late else PATIENCE_S)
             if not done:
                 return
-            self._task.result()
+            task.result()
             strange = strange and self._strange(given)
 
     async def _again(self, *, hurried: bool) -> None:
