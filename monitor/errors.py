@@ -14,6 +14,8 @@ A caller can catch `MonitorError` for all of them, or the builtin that each one 
     │   └── NoHistory                           a file that is intact, but holds no training history
     ├── RunExists            (ValueError)       resume="never", but the run exists
     ├── MlflowRefused        (ValueError)       MLflow refuses a run; retrying would not help
+    ├── StopRefused          (ValueError)       a stop that cannot be asked for, or not be withdrawn any more
+    ├── StopTraining                            `should_stop(raise_=True)` says that the loop is to end
     ├── RunNotFound          (LookupError)
     ├── SeriesNotFound       (LookupError)
     ├── TokenNotFound        (LookupError)
@@ -191,6 +193,21 @@ class MlflowRefused(MonitorError, ValueError):
     def __init__(self, server: str, path: str, code: str, problem: str) -> None:
         super().__init__(f"MLflow at {server} refused {path} ({code}): {problem}")
         self.code = code
+
+
+class StopRefused(MonitorError, ValueError):
+    """A stop cannot be asked for, or not be withdrawn any more."""
+
+    def __init__(self, run_id: str, problem: str, fix: str) -> None:
+        super().__init__(f"run {run_id}: {problem}; {fix}")
+        self.run_id = run_id
+
+
+class StopTraining(MonitorError):
+    """The loop is to end: raised by `should_stop(raise_=True)`; a run that ends by it is stopped, not failed."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
 
 
 class RunNotFound(MonitorError, LookupError):

@@ -18,6 +18,7 @@ st.html(STYLE_SHEET)
 st.logo(str(LOGO), size="large")
 chosen = st.navigation(
     [
+        st.Page("attention.py", title="Attention", url_path="attention"),
         st.Page("run_list.py", title="Runs", default=True),
         st.Page("run_page.py", title="Run", url_path="run", visibility="hidden"),
         st.Page("comparison.py", title="Compare", url_path="compare"),

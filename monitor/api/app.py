@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import ASGIApp
 
 from monitor import __version__
-from monitor.api import batches, curves, health, keeping, problems, runs, tokens
+from monitor.api import attention, batches, curves, health, keeping, problems, runs, tokens
 from monitor.api.bodies import CompressRemote
 from monitor.api.door import Door
 from monitor.api.keys import Keys
@@ -98,7 +98,8 @@ def create_api(
     app.include_router(health.metrics)
     checks = [Depends(described), Depends(check_parameters)]
     api = APIRouter(prefix="/api/v1", dependencies=checks, responses=documented(*_REFUSALS))
-    for router in (batches.router, curves.router, keeping.router, tokens.router, runs.router, health.router):
+    routers = (attention, batches, curves, keeping, tokens, runs, health)
+    for router in (each.router for each in routers):
         declare_roles(router.routes)
         api.include_router(router)
     app.include_router(api)

@@ -11,12 +11,18 @@ from monitor.domain import (
     Checkpoint,
     Delivery,
     Finding,
+    Happened,
     JobHealth,
+    LedgerEntry,
+    LedgerMonth,
+    Outcome,
     Regime,
     RunInfo,
     RunQuery,
     RunStatus,
+    Saving,
     SeriesInfo,
+    Stop,
     TokenInfo,
 )
 from monitor.store.runs.query import MAX_LENGTH
@@ -81,23 +87,91 @@ class SnapshotModel(BaseModel):
     findings: list[Finding]
     checkpoints: list[Checkpoint]
     regimes: list[Regime]
+    stops: list[Stop]
+    saving: Saving | None
+
+
+Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+
+
+class ItemModel(BaseModel):
+    """An open run in the queue of attention; its score is `severity * (1 + burn) * novelty`."""
+
+    run: RunInfo
+    kind: str
+    sentence: str
+    score: float
+    severity: float
+    burn: float
+    novelty: float
+    saving: Saving
+    sparkline: dict[str, list[float | str]]
+
+
+class AttentionModel(BaseModel):
+    """The open runs that need a person, and the fleet in numbers."""
+
+    items: list[ItemModel]
+    total: int
+    running: int
+    stalled: int
+    lost: int
+    finished_today: int
+    saved_hours: float
+    saved_gpu_hours: float
+    saved_cost: float
+    currency: str
+
+
+class LedgerModel(BaseModel):
+    """What stops have saved and lost."""
+
+    currency: str
+    months: list[LedgerMonth]
+    entries: list[LedgerEntry]
+
+
+class ExplanationModel(BaseModel):
+    """A run explained; see the page on agents."""
+
+    model_config = ConfigDict(extra="allow")
+
+    verdict: str
+    headline: str
+    action: str
+    text: str
+
+
+class HappeningsModel(BaseModel):
+    """What happened since a cursor."""
+
+    cursor: str
+    events: list[Happened]
+    ended: bool
+
+
+class WaitModel(BaseModel):
+    """The runs whose wait is over."""
+
+    runs: list[str]
+    outcomes: list[Outcome]
 
 
 class StopRequest(BaseModel):
-    """Who asks the loop to stop."""
+    """Who asks the loop to stop, and why."""
 
     model_config = ConfigDict(extra="forbid")
 
-    who: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")
-    ] = "api"
+    who: Who = "api"
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000, pattern=r"^[^\x00]*$")] = ""
 
 
 class StopModel(BaseModel):
-    """The stop that was asked for."""
+    """A stop, and how far it is."""
 
     run_id: str
-    stop_requested: str
+    stop_requested: str | None = Field(description="Who asks for a stop now; null: nobody.")
+    stop: Stop
 
 
 class RunIdModel(BaseModel):

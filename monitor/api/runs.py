@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from monitor import insight
 from monitor.api.bodies import json_response
-from monitor.api.models import ProjectsModel, RunModel, RunParameters, RunsModel, SnapshotModel, StopModel, StopRequest
+from monitor.api.models import (
+    ProjectsModel,
+    RunModel,
+    RunParameters,
+    RunsModel,
+    SnapshotModel,
+    StopModel,
+    StopRequest,
+    Who,
+)
 from monitor.api.problems import Refused, documented
 from monitor.api.security import Editor, Viewer
 from monitor.api.services import Served, Services, in_turn
-from monitor.domain import Caller, Checkpoint, Diagnosis, Finding, Output, SeriesInfo
+from monitor.domain import Caller, Checkpoint, Diagnosis, Finding, Output, RunInfo, SeriesInfo, Stop
 from monitor.store.retention import Policy
-from monitor.wire import Event, jsonable
+from monitor.wire import jsonable
 
 router = APIRouter(tags=["runs"], default_response_class=Response, responses=documented(404, 422))
 
@@ -42,7 +53,7 @@ def list_runs(served: Served, caller: Viewer, wanted: Annotated[RunParameters, Q
 @router.get("/runs/{ref}/snapshot", responses={200: {"model": SnapshotModel}})
 def get_snapshot(served: Served, caller: Viewer, ref: str) -> Response:
     """Everything that a run's page shows, but its points and events, as it stands at one moment."""
-    return json_response(served.store.snapshot(ref, within=caller.project).to_dict())
+    return json_response(insight.snapshot(served.store, served.settings, ref, within=caller.project).to_dict())
 
 
 @router.get("/runs/{ref}/series", responses={200: {"model": list[SeriesInfo]}})
@@ -69,13 +80,6 @@ def get_checkpoints(served: Served, caller: Viewer, ref: str) -> Response:
     return json_response([checkpoint.to_dict() for checkpoint in served.store.checkpoints(_id(served, caller, ref))])
 
 
-@router.get("/runs/{ref}/events", responses={200: {"model": list[Event]}})
-def get_events(served: Served, caller: Viewer, ref: str) -> Response:
-    """What happened in the run besides points, in order."""
-    events = served.store.events(_id(served, caller, ref))
-    return json_response([{"kind": e.kind, "record": e.record, "time_ms": e.time_ms, "data": e.data} for e in events])
-
-
 @router.get("/runs/{ref}/output", responses={200: {"model": list[Output]}})
 def get_output(
     served: Served,
@@ -90,19 +94,52 @@ def get_output(
     return json_response([piece.to_dict() for piece in found])
 
 
-@router.post("/runs/{ref}/stop", responses={200: {"model": StopModel}})
+@router.get("/runs/{ref}/stops", responses={200: {"model": list[Stop]}})
+def get_stops(served: Served, caller: Viewer, ref: str) -> Response:
+    """The stops of a run: asked for, or advised and obeyed; each with how far it is."""
+    return json_response([stop.to_dict() for stop in served.store.stops(_id(served, caller, ref))])
+
+
+@router.post("/runs/{ref}/stop", responses={200: {"model": StopModel}, **documented(409)})
 async def post_stop(served: Served, caller: Editor, ref: str, wanted: StopRequest) -> Response:
-    """Ask the loop to stop; it hears of it with the reply to its next batch or heartbeat."""
+    """Ask the loop to stop; it receives that with the reply to its next batch or heartbeat."""
 
-    def ask() -> str:
-        run = served.store.run(ref, within=caller.project)
-        if not run.is_meant_by(ref):
-            detail = f"{ref!r} is too short to change a run by; give its id, its name, or 8 digits of its id"
-            raise Refused(422, "vague-reference", detail)
-        served.store.request_stop(run.id, wanted.who, now_ms=served.clock(), by=caller)
-        return run.id
+    def ask(run_id: str) -> Stop:
+        return served.store.request_stop(run_id, wanted.who, reason=wanted.reason, now_ms=served.clock(), by=caller)
 
-    return json_response({"run_id": await in_turn(served, ask), "stop_requested": wanted.who})
+    return await _stopping(served, caller, ref, ask)
+
+
+@router.delete("/runs/{ref}/stop", responses={200: {"model": StopModel}, **documented(409)})
+async def withdraw_stop(served: Served, caller: Editor, ref: str, who: Who = "api") -> Response:
+    """Take a stop back that the loop has not received yet."""
+
+    def withdraw(run_id: str) -> Stop:
+        return served.store.withdraw_stop(run_id, who, now_ms=served.clock(), by=caller)
+
+    return await _stopping(served, caller, ref, withdraw)
+
+
+async def _stopping(served: Services, caller: Caller, ref: str, change: Callable[[str], Stop]) -> Response:
+    def write() -> dict[str, object]:
+        run = meant(served, caller, ref)
+        stop = change(run.id)
+        return {"run_id": run.id, "stop_requested": stop.who if stop.open else None, "stop": stop.to_dict()}
+
+    return json_response(await in_turn(served, write))
+
+
+def meant(served: Services, caller: Caller, ref: str) -> RunInfo:
+    """The run that a request which changes it names.
+
+    Raises:
+        Refused: the reference is too short to change a run by.
+    """
+    run = served.store.run(ref, within=caller.project)
+    if not run.is_meant_by(ref):
+        detail = f"{ref!r} is too short to change a run by; give its id, its name, or 8 digits of its id"
+        raise Refused(422, "vague-reference", detail)
+    return run
 
 
 @router.get("/projects", responses={200: {"model": ProjectsModel}})

@@ -15,6 +15,7 @@ from starlette.convertors import PathConvertor, register_url_convertor
 from monitor.api.keys import Keys
 from monitor.api.metrics import Metrics
 from monitor.api.readiness import Readiness
+from monitor.api.watch import Watch
 from monitor.domain import JobHealth
 from monitor.errors import StoreBusy
 from monitor.ingest.engines import Judges
@@ -56,6 +57,7 @@ class Services:
         decoders: how many long bodies are read at once.
         readiness: whether the store takes points.
         metrics: what this process counts.
+        watch: what waits until runs change.
     """
 
     store: Store
@@ -69,6 +71,10 @@ class Services:
     decoders: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DECODERS))
     readiness: Readiness = field(default_factory=Readiness)
     metrics: Metrics = field(default_factory=Metrics)
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.store.versions)
 
     @property
     def store_kind(self) -> str:

@@ -10,11 +10,14 @@ from __future__ import annotations
 from monitor.domain.access import Access, AuditEntry, Caller, TokenInfo
 from monitor.domain.alerts import Alert, Delivery, Gauges, JobHealth
 from monitor.domain.aside import SET_ASIDE, Counter
+from monitor.domain.attention import Attention, Happened, Happenings, Item, Outcome
+from monitor.domain.economics import Ledger, LedgerEntry, LedgerMonth, Saving
 from monitor.domain.plain import Json, whole
 from monitor.domain.run_query import RunFilters, RunQuery
 from monitor.domain.runs import Checkpoint, Output, Reply, RunInfo, RunPage, RunStatus
 from monitor.domain.series import Curve, Points, SeriesInfo
 from monitor.domain.snapshot import MAIN_ROLES, CurveOf, RunSnapshot
+from monitor.domain.stops import MONITOR, Stop, StopState
 from monitor.domain.texts import inert
 from monitor.domain.verdicts import (
     Action,
@@ -35,10 +38,12 @@ from monitor.domain.verdicts import (
 
 __all__ = [
     "MAIN_ROLES",
+    "MONITOR",
     "SET_ASIDE",
     "Access",
     "Action",
     "Alert",
+    "Attention",
     "AuditEntry",
     "Caller",
     "Checkpoint",
@@ -52,8 +57,15 @@ __all__ = [
     "FindingState",
     "Forecast",
     "Gauges",
+    "Happened",
+    "Happenings",
+    "Item",
     "JobHealth",
     "Json",
+    "Ledger",
+    "LedgerEntry",
+    "LedgerMonth",
+    "Outcome",
     "Output",
     "Patience",
     "Pending",
@@ -67,8 +79,11 @@ __all__ = [
     "RunQuery",
     "RunSnapshot",
     "RunStatus",
+    "Saving",
     "SeriesInfo",
     "Severity",
+    "Stop",
+    "StopState",
     "TokenInfo",
     "courses",
     "folded",

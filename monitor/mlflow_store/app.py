@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.errors import SettingsError
+from monitor.mlflow_store import direct
 
 if TYPE_CHECKING:
     from monitor.mlflow_store.store import Store
@@ -59,13 +60,37 @@ def open_store() -> Store:
     return found
 
 
-def make_app() -> Any:
-    """MLflow's application."""
+def make_app(store: Store, *, users: bool = False) -> Any:
+    """MLflow's application.
+
+    Args:
+        store: the tracking store of this process.
+        users: MLflow's own users and permissions apply (its `basic-auth`).
+
+    Raises:
+        SettingsError: `users` are wanted, and what they need is not installed.
+    """
+    from mlflow.server.constants import ARTIFACTS_ONLY_ENV_VAR, PROMETHEUS_EXPORTER_ENV_VAR
+
     with warnings.catch_warnings():
         # It says that MLflow uses a module of Starlette's that will go; pyproject.toml says how long it is there.
         warnings.filterwarnings("ignore", message="starlette.middleware.wsgi is deprecated")
+        if users:
+            return _app_with_users()
         from mlflow.server.fastapi_app import app
+    if not any(os.environ.get(name) for name in (ARTIFACTS_ONLY_ENV_VAR, PROMETHEUS_EXPORTER_ENV_VAR)):
+        direct.put_in_front(app, store)
     return app
+
+
+def _app_with_users() -> Any:
+    """MLflow's `basic-auth`: Flask asks for a name and a password, so that every request has to go through it."""
+    try:
+        from mlflow.server.auth import create_app
+    except ImportError as error:
+        problem = f"needs a package that is not installed: {error.name}"
+        raise SettingsError("--app-name monitor-basic-auth", problem, "run pip install 'mlflow[auth]'") from error
+    return create_app()
 
 
 def set_up(url: str, folder: Path, *, guarded: bool) -> None:

@@ -10,10 +10,11 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from monitor.domain import (
     Access,
+    Attention,
     AuditEntry,
     Caller,
     Checkpoint,
@@ -22,13 +23,18 @@ from monitor.domain import (
     Delivery,
     Diagnosis,
     Finding,
+    Happenings,
+    Ledger,
+    Outcome,
     Output,
     Points,
     RunInfo,
     RunPage,
     RunQuery,
     RunSnapshot,
+    Saving,
     SeriesInfo,
+    Stop,
     TokenInfo,
 )
 from monitor.errors import RunNotFound, StoreError, TokenNotFound
@@ -37,6 +43,7 @@ from monitor.settings import Settings
 
 if TYPE_CHECKING:
     from monitor.store import Store
+    from monitor.store.overview import Fleet
     from monitor.wire import Event
 
 _READ_ONLY: Final = (
@@ -92,6 +99,19 @@ class _NoRuns:
     def revoke_token(self, ref: str, **_: object) -> NoReturn:
         raise TokenNotFound(ref)
 
+    def fleet(self, *_: object, **__: object) -> Fleet:
+        from monitor.store.overview import Fleet
+
+        return Fleet((), {}, {}, {}, {}, 0)
+
+    def stopped(self, *_: object) -> tuple[tuple[str, Stop], ...]:
+        return ()
+
+    def infos(self, *_: object) -> dict[str, Any]:
+        return {}
+
+    facts = infos
+
     def restore(self, ref: str, **_: object) -> NoReturn:
         raise RunNotFound(ref, deleted=True)
 
@@ -99,7 +119,7 @@ class _NoRuns:
         raise RunNotFound(ref)
 
     snapshot = series = history = history_batches = curve = positions = run
-    findings = diagnosis = checkpoints = events = output = delete = request_stop = run
+    findings = diagnosis = checkpoints = events = output = delete = request_stop = withdraw_stop = stops = run
 
 
 class EmbeddedSource:
@@ -134,7 +154,9 @@ class EmbeddedSource:
         return self._store.runs(wanted)
 
     def snapshot(self, ref: str) -> RunSnapshot:
-        return self._store.snapshot(ref)
+        from monitor import insight
+
+        return insight.snapshot(self._store, self._settings, ref)
 
     def curves(self, wanted: Sequence[CurveOf], query: Query) -> tuple[Curve, ...]:
         return self._store.curves(wanted, **dict(query))  # type: ignore[arg-type]  # `Api.curves` gives them by name and type
@@ -172,8 +194,47 @@ class EmbeddedSource:
     def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
         return self._store.output(run_id, search, after, limit)
 
-    def request_stop(self, run_id: str, who: str) -> None:
-        self._store.request_stop(run_id, who, now_ms=_now(), by=self.me())
+    def request_stop(self, run_id: str, who: str, reason: str) -> Stop:
+        return self._store.request_stop(run_id, who, reason=reason, now_ms=_now(), by=self.me())
+
+    def withdraw_stop(self, run_id: str, who: str) -> Stop:
+        return self._store.withdraw_stop(run_id, who, now_ms=_now(), by=self.me())
+
+    def saving(self, run_id: str) -> Saving:
+        from monitor import insight
+
+        return insight.saving_of(self._store, self._settings, run_id)
+
+    def explain(self, ref: str) -> Mapping[str, Any]:
+        from monitor import insight
+
+        return insight.explain(self._store, self._settings, ref)
+
+    def happened(self, ref: str, since: str, wait_s: float) -> Happenings:
+        from monitor import insight
+
+        return insight.wait_for_events(self._store, ref, since, wait_s)
+
+    def outcomes(self, refs: Sequence[str], until: Sequence[str], wait_s: float) -> tuple[Outcome, ...]:
+        from monitor import insight
+
+        run_ids = list(dict.fromkeys(self._store.run(ref).id for ref in refs))
+        return insight.wait_for_outcomes(self._store, run_ids, insight.until_of(until), wait_s)
+
+    def attention(self, limit: int, project: str | None, sparkline: int) -> Attention:
+        from monitor import insight
+
+        return insight.attention(
+            self._store, self._settings, now_ms=_now(), limit=limit, project=project, sparkline=sparkline
+        )
+
+    def ledger(self, project: str | None, since_ms: int, until_ms: int) -> Ledger:
+        from monitor import insight
+
+        return insight.ledger(self._store, self._settings, project=project, since_ms=since_ms, until_ms=until_ms)
+
+    def stops(self, run_id: str) -> tuple[Stop, ...]:
+        return self._store.stops(run_id)
 
     def projects(self) -> tuple[tuple[str, int], ...]:
         return self._store.projects()

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from monitor.api.door import Door
+from monitor.errors import SettingsError
 from monitor.ingest.engines import Judges
 from monitor.mlflow_store import app as mlflow_app
 from monitor.mlflow_store.app import Beside
@@ -62,12 +63,12 @@ def beside_ours(settings: Settings, engines: Judges) -> Native:
     return _opened(engines, guarded=True)
 
 
-def _opened(engines: Judges, *, guarded: bool) -> Native:
+def _opened(engines: Judges, *, guarded: bool, users: bool = False) -> Native:
     from monitor.mlflow_store.backend import use_engines
 
     use_engines(engines)
     tracking = mlflow_app.open_store()
-    app = mlflow_app.make_app()
+    app = mlflow_app.make_app(tracking, users=users)
     return Native(store=tracking.ours, rows=Rows(tracking), app=app, guarded=guarded)
 
 
@@ -81,3 +82,18 @@ def create_app() -> FastAPI:
     """
     settings = load(database_url=mlflow_app.database_url())
     return create_our_app(settings, native=lambda _, engines: _opened(engines, guarded=False))
+
+
+def create_app_with_users() -> FastAPI:
+    """What `mlflow server --app-name monitor-basic-auth` serves: the same, with MLflow's users and permissions.
+
+    These hold for MLflow's routes. Ours ask for the monitor's token, which has to be set: it opens every run.
+
+    Raises:
+        SettingsError: as `create_app`; or there is no token, or MLflow's users cannot be served.
+    """
+    settings = load(database_url=mlflow_app.database_url())
+    if settings.token is None:
+        problem = "not set, so that the monitor's routes would answer without MLflow's users being asked"
+        raise SettingsError("MONITOR_TOKEN", problem, "set it to a long random text")
+    return create_our_app(settings, native=lambda _, engines: _opened(engines, guarded=False, users=True))

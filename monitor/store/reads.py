@@ -25,6 +25,7 @@ from monitor.domain import (
     RunQuery,
     RunSnapshot,
     SeriesInfo,
+    Stop,
 )
 from monitor.errors import RulesError
 from monitor.roles import Role
@@ -37,7 +38,7 @@ from monitor.store.points.chunk_reader import PORTION
 from monitor.store.points.naming import JUDGED
 from monitor.store.points.positions import read_positions
 from monitor.store.points.series import NAMES, SeriesState
-from monitor.store.runs import rows, run_list, sealed
+from monitor.store.runs import rows, run_list, sealed, stops
 from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTPUT, RUNS, SERIES
 from monitor.wire import Event
 
@@ -211,6 +212,7 @@ class Reads(Database):
                 _findings(connection, info.id),
                 _checkpoints(connection, info.id),
                 _regimes(connection, info.id),
+                stops.read(connection, info.id),
             )
 
     def findings(self, run_id: str) -> tuple[Finding, ...]:
@@ -254,6 +256,11 @@ class Reads(Database):
         with self._read() as connection:
             return _checkpoints(connection, run_id)
 
+    def stops(self, run_id: str) -> tuple[Stop, ...]:
+        """The stops of a run: asked for, or advised and obeyed, by number."""
+        with self._read() as connection:
+            return stops.read(connection, run_id)
+
     def capture(self, run_id: str) -> Mapping[str, object]:
         """What was recorded of a run's surroundings; empty where nothing was."""
         query = select(RUNS.c.capture).where(RUNS.c.run_id == run_id)
@@ -267,6 +274,21 @@ class Reads(Database):
         query = select(*columns).where(EVENTS.c.run_id == run_id).order_by(EVENTS.c.id)
         with self._read() as connection:
             return tuple(Event(**row) for row in connection.execute(query).mappings())
+
+    def numbered_events(self, run_id: str, after: int, limit: int) -> tuple[tuple[int, Event], ...]:
+        """Events behind one of them, each with its number, in the order of arrival.
+
+        Args:
+            after: the number of the one before; 0 for the first.
+            limit: events, at most.
+        """
+        columns = (EVENTS.c.id, EVENTS.c.kind, EVENTS.c.record, EVENTS.c.time_ms, EVENTS.c.data)
+        query = (
+            select(*columns).where(EVENTS.c.run_id == run_id, EVENTS.c.id > after).order_by(EVENTS.c.id).limit(limit)
+        )
+        with self._read() as connection:
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        return tuple((row.pop("id"), Event(**row)) for row in rows)
 
     def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
         """What a training wrote, oldest first.

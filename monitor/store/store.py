@@ -13,9 +13,10 @@ from typing import Self
 
 from sqlalchemy import select
 
-from monitor.domain import Access, Alert, Caller, Delivery, Gauges, RunInfo, RunStatus
-from monitor.errors import RunNotFound, WireError
+from monitor.domain import Access, Alert, Caller, Delivery, Gauges, RunInfo, RunStatus, Stop, StopState
+from monitor.errors import RunNotFound, StopRefused, WireError
 from monitor.store.access import Tokens
+from monitor.store.overview import Overview
 from monitor.store.points.downsampling import LEAST
 from monitor.store.reads import Reads
 from monitor.store.runs import expired, mirror, outbox, run_list, work
@@ -26,7 +27,7 @@ from monitor.store.sql.version import prepare, refuse_missing
 _RETENTION = Caller(name="retention", access=Access.ADMIN)
 
 
-class Store(Reads, Tokens):
+class Store(Reads, Overview, Tokens):
     """Runs and their points in SQLite or PostgreSQL; made by `Store.open`."""
 
     @classmethod
@@ -94,22 +95,51 @@ class Store(Reads, Tokens):
                 tx.add_alerts([alert])
             return True
 
-    def request_stop(self, run_id: str, who: str, *, now_ms: int, by: Caller | None = None) -> None:
-        """Ask a run's loop to stop; it hears of it in the next reply.
+    def request_stop(self, run_id: str, who: str, *, now_ms: int, reason: str = "", by: Caller | None = None) -> Stop:
+        """Ask a run's loop to stop; it receives that with the next reply.
 
         Args:
             who: the name that the loop is given.
             by: who asks, for the audit log; None for nobody that it should name.
 
+        Returns:
+            The stop; the one that is open where the loop was asked before.
+
         Raises:
             RunNotFound: no run has this id.
+            StopRefused: the run has ended.
         """
         with self.write(run_id, now_ms) as tx:
             if not tx.exists:
                 raise RunNotFound(run_id)
-            tx.set(stop_requested=who[:250])
+            if not tx.run.status.live:
+                raise StopRefused(run_id, f"it is {tx.run.status}", "there is nothing to stop")
             if by is not None:
                 tx.audit("run.stop", by, f"asked as {who[:250]}")
+            return tx.request_stop(who, reason)
+
+    def withdraw_stop(self, run_id: str, who: str, *, now_ms: int, by: Caller | None = None) -> Stop:
+        """Take a stop back that the loop has not received yet.
+
+        Args:
+            who: the name that the stop's note gives.
+            by: who asks, for the audit log; None for nobody that it should name.
+
+        Raises:
+            RunNotFound: no run has this id.
+            StopRefused: none is open, or the loop has received it.
+        """
+        with self.write(run_id, now_ms) as tx:
+            if not tx.exists:
+                raise RunNotFound(run_id)
+            stop = tx.open_stop()
+            if stop is None:
+                raise StopRefused(run_id, "no stop is asked for", "there is nothing to withdraw")
+            if stop.state is not StopState.REQUESTED:
+                raise StopRefused(run_id, f"its loop has the stop already ({stop.state})", "it cannot be withdrawn")
+            if by is not None:
+                tx.audit("run.withdraw_stop", by, f"withdrawn as {who[:250]}")
+            return tx.close_stop(stop, withdrawn_ms=now_ms, note=f"withdrawn by {who}"[:250])
 
     def register_channels(self, channels: Collection[str], now_ms: int) -> None:
         """Take up channels that alerts are sent to; one that is new gets what happens from now on."""

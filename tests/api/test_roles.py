@@ -151,7 +151,7 @@ def test_every_operation_on_a_run_says_404_to_a_token_of_another_project(house: 
     query = {"key": "train/loss", "step": 1, "x": "step", "series": series, "run": "alpha"}
     seen = 0
     for method, path, _ in house.routes():
-        of_a_run = "alpha" in path or house.runs["a"] in path or path.endswith(("/curves", "/alerts"))
+        of_a_run = "alpha" in path or house.runs["a"] in path or path.endswith(("/curves", "/alerts", "/wait"))
         if of_a_run:
             answer = house.ask(method, path, other, params=query, json={"who": "x"} if method == "POST" else None)
             assert answer.status_code == 404, (method, path, answer.text)
@@ -195,6 +195,8 @@ def test_projects_alerts_deleted_runs_tokens_and_audit_are_those_of_the_token_s_
     assert seen("/api/v1/deleted", mine)["deleted"] == []
     assert [row["name"] for row in seen("/api/v1/deleted", both)["deleted"]] == ["doomed"]
     assert house.ask("POST", "/api/v1/deleted/doomed/restore", mine).status_code == 404
+    assert {item["run"]["project"] for item in seen("/api/v1/attention", mine)["items"]} <= {"b"}
+    assert {entry["project"] for entry in seen("/api/v1/ledger", mine)["entries"]} <= {"b"}
     assert {row["project"] for row in seen("/api/v1/tokens", mine)["tokens"]} == {"b"}
     assert {row["project"] for row in seen("/api/v1/audit", mine)["entries"]} == {"b"}
     assert seen("/api/v1/audit", both)["total"] > seen("/api/v1/audit", mine)["total"]
