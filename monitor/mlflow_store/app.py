@@ -160,4 +160,4 @@ def is_ours(path: str) -> bool:
     >>> [is_ours(path) for path in ("/api/v1/runs", "/readyz", "/api/2.0/mlflow/runs/create", "/")]
     [True, True, False, False]
     """
-    return path.startswith("/api/v1/") or path in ("/healthz", "/readyz", "/openapi.json")
+    return path.startswith("/api/v1/") or path in ("/healthz", "/readyz", "/metrics", "/openapi.json")
