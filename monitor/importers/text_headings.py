@@ -45,6 +45,8 @@ _FINDER: Final = re.compile(
     r"\bfind(?:ing|er)?\b.{0,24}\b(?:lr|learning rate)\b|\b(?:lr|learning[ _-]rate)[ _-]?(?:find\w*|range|search)\b",
     re.IGNORECASE,
 )
+_FAREWELL: Final = re.compile(r"^wandb: ")
+"""What a tracker repeats at the end."""
 _TRACEBACK: Final = re.compile(r"^\W*(?:\[?rank\s?\d+\]?:\s*)?Traceback \(most recent call last\)")
 _WARNS: Final = re.compile(r"\.py:\d+: \w*Warning:")
 _RANK: Final = re.compile(r"^\[?rank\s?\d+\]?:\s?")
@@ -107,7 +109,12 @@ class Echo:
         if self._traceback:
             self._traceback = indented or not plain.strip()
             return True  # the line of the error ends it
-        return self._warned or _COMMAND.match(text) is not None or _FINDER.search(text) is not None
+        return (
+            self._warned
+            or _COMMAND.match(text) is not None
+            or _FAREWELL.match(text) is not None
+            or _FINDER.search(text) is not None
+        )
 
 
 def bare(text: str) -> str:

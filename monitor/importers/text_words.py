@@ -28,10 +28,13 @@ CONFIG: Final = frozenset({
     "weight", "weights", "scale", "type", "coef", "coeff", "coefficient", "lambda", "alpha", "beta", "gamma", "eps",
     "epsilon", "margin", "ratio", "fn", "func", "function", "name", "smoothing", "patience", "threshold", "delta",
     "every", "freq", "interval", "window", "clip", "best", "lowest", "highest", "previous", "prev", "improved", "old",
+    "decreased", "increased",
     "target", "goal", "max", "decay", "factor", "warmup", "k", "layers", "reduction", "num", "start", "begin", "id",
 })  # fmt: skip
 """Words that make a setting, or something told again, of what would be a metric: `loss_weight`, `best val loss`."""
-TOLD_AGAIN: Final = frozenset({"best", "lowest", "highest", "previous", "prev", "improved", "old"})
+TOLD_AGAIN: Final = frozenset({
+    "best", "lowest", "highest", "previous", "prev", "improved", "old", "decreased", "increased",
+})  # fmt: skip
 CLOCKS: Final = frozenset({"time", "eta", "elapsed", "remaining", "timestamp"})
 CAMEL: Final = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])")
 FROM: Final = frozenset({"from", "to", "than", "below", "above", "under", "over", "best", "was"})
