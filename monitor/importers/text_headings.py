@@ -109,12 +109,8 @@ class Echo:
         if self._traceback:
             self._traceback = indented or not plain.strip()
             return True  # the line of the error ends it
-        return (
-            self._warned
-            or _COMMAND.match(text) is not None
-            or _FAREWELL.match(text) is not None
-            or _FINDER.search(text) is not None
-        )
+        known = (_COMMAND.match(text), _FAREWELL.match(text), _FINDER.search(text))
+        return self._warned or any(found is not None for found in known)
 
 
 def bare(text: str) -> str:
