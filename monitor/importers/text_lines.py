@@ -2,11 +2,12 @@
 
 There is no pattern for each framework. A metric is a name, a separator and a number; a position is one of a few words
 and a whole number (`epoch 3/10`, `Iter [50/7330]`, `step=100`), a count in brackets, or a bar. A line counts where it
-holds a metric: what configuration dumps and sentences hold beside it is left alone.
+holds a metric: what configuration dumps and sentences hold next to it is ignored.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import UTC, datetime
 from typing import Final
@@ -175,6 +176,7 @@ def move(line: Line, which: Set) -> None:
     line.held_out, line.of = True, which
 
 
+@functools.lru_cache(maxsize=4096)
 def _of_set(name: str, which: Set | None) -> str:
     """A metric's name with its set, where it has none."""
     if which is None or role_of(name) in (Role.LR, Role.GRAD_NORM):

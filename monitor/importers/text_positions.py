@@ -174,7 +174,7 @@ def _bar(text: str, line: Line) -> str:
         line.epoch, line.epochs = float(n), total
     elif (
         re.search(r"\] *\{['\"]", tail) and line.step is None
-    ):  # the bar of a whole training, and what was printed beside it
+    ):  # the bar of a whole training, and what was printed next to it
         line.step, line.steps = n, total
     else:
         line.n, line.total, line.bar = n, total, marked

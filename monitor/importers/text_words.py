@@ -23,7 +23,7 @@ SIDE: Final = frozenset({
     "version", "v_num", "data", "batches", "hours", "hour", "minutes", "min", "dt", "took", "num", "norm_fn",
     "total", "line",
 })  # fmt: skip
-"""Last words of names that are measurements of the machine or settings: such numbers are no curves."""
+"""Last words of names that are measurements of the machine or settings: such numbers are not curves."""
 CONFIG: Final = frozenset({
     "weight", "weights", "scale", "type", "coef", "coeff", "coefficient", "lambda", "alpha", "beta", "gamma", "eps",
     "epsilon", "margin", "ratio", "fn", "func", "function", "name", "smoothing", "patience", "threshold", "delta",
@@ -68,7 +68,7 @@ def is_side(words: Sequence[str]) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def is_metric(name: str) -> bool:
-    """True for the name of something that a training is judged by, and that is no setting."""
+    """True for the name of something that a training is judged by, and that is not a setting."""
     words = [word for word in re.split(r"[^a-z0-9]+", CAMEL.sub("_", name).lower()) if word]
     if not words or is_side(words) or not CONFIG.isdisjoint(words):
         return False
