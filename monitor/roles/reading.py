@@ -138,7 +138,8 @@ def _val(losses: Sequence[Name], train: Name | None, roles: dict[str, Role], jud
     same = () if train is None else train.rest
 
     def rank(name: Name) -> tuple[object, ...]:
-        return (name.rest != same, not name.total, _is_rate(name), name.index, _PER_EVALUATION[name.averaged])
+        averaged = _PER_EVALUATION[name.averaged]
+        return (name.rest != same, not name.total, _is_rate(name), name.index, averaged, _spelled_out(name))
 
     for name in _alike(tested):
         roles[name.key] = Role.VAL
@@ -211,12 +212,18 @@ def _may_be_goal(name: Name, validated: bool) -> bool:
     return bool(name.rising) or name.group in ("val", "test") or bool(name.words & w.FALLING_GOALS)
 
 
-def _goal_rank(name: Name) -> tuple[int, int, bool, int, int, int]:
+def _goal_rank(name: Name) -> tuple[int, int, bool, int, int, int, bool]:
     place = min((w.GOALS[word] for word in name.words if word in w.GOALS), default=len(w.GOALS))
     if "score" in name.words and name.words.isdisjoint(w.GOALS.keys() - {"score"}) and not name.rest:
         place = 0  # a score that says nothing else is the one that the training is chosen by
     said = sum(word in w.GOALS for word in name.words)  # `reward` before `rewards/accuracy_reward`
-    return (_OF_GOAL[name.group], place, bool(name.rest), said, name.index, _PER_EVALUATION[name.averaged])
+    averaged = _PER_EVALUATION[name.averaged]
+    return (_OF_GOAL[name.group], place, bool(name.rest), said, name.index, averaged, _spelled_out(name))
+
+
+def _spelled_out(name: Name) -> bool:
+    """`validation_loss` beside `val_loss` is what MLflow adds to Keras' own: the same values, all of them at step 0."""
+    return "validation" in name.words
 
 
 def _is_game(known: Sequence[Name], losses: Sequence[Name]) -> bool:

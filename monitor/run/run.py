@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor import limits
 from monitor.domain import Action, Recommendation, Reply
+from monitor.errors import StopTraining
 from monitor.journal.notices import LOGGER, Notices
 from monitor.limits import shown, text
 from monitor.run import lifetime
@@ -24,6 +25,7 @@ from monitor.run.secrets import hidden
 from monitor.run.values import SeriesTaken, article, flatten, nanoseconds, number, plain
 from monitor.run.writer import Writer
 from monitor.settings import Settings
+from monitor.stop_modes import is_off, mode_for
 
 if TYPE_CHECKING:
     from monitor.shipping.sinks import Sink
@@ -69,6 +71,8 @@ class Run(About):
         self._rng = rng or random.Random()  # names need no secrecy
         self._reply: Reply | None = None
         self._stop = False
+        modes = start.get("stop")
+        self._modes: Mapping[str, str] = modes if isinstance(modes, dict) else {}
         self._told_at: int | None = None
         self._unanswered: object = _NOTHING
         self._weights: Mapping[str, float] = {}
@@ -138,14 +142,18 @@ class Run(About):
         except Exception as error:  # as in log()
             self._notices.count("dropped", "log_many()", f"{type(error).__name__}: {text(error)}")
 
-    def should_stop(self, wait_s: float = 0.0) -> bool:
-        """True when the recommendation is to stop, or when a person asked for it.
+    def should_stop(self, wait_s: float = 0.0, *, raise_: bool = False) -> bool:
+        """True when a stop is advised, as the mode of its rule says, or when a person asked for it.
 
         Costs nothing: it reads the newest answer, which is about half a second old.
 
         Args:
+            raise_: raise `StopTraining` instead of returning True, from wherever in the loop it is called.
             wait_s: wait up to so many seconds for the answer to what was logged so far; for loops whose steps are few.
                 Where the receiver fails, or an answer has not come in time, nothing is waited for until one has come.
+
+        Raises:
+            StopTraining: `raise_` is True, and the loop is to end. A run that ends by it is stopped.
         """
         waits = not (type(wait_s) in (int, float) and wait_s <= 0)
         if waits and self._unanswered is not self._reply:
@@ -154,6 +162,9 @@ class Run(About):
             self._told_at = None
         elif self._told_at is None and self._writer is not None:
             self._told_at = self._writer.journal.count
+            self._acknowledge(self._reply)
+        if self._stop and raise_:
+            raise StopTraining(self.stop_reason or "a stop is advised")
         return self._stop
 
     @property
@@ -166,6 +177,8 @@ class Run(About):
         """Why `should_stop` is True, in one sentence; None while it is not."""
         if self._reply is None or not self._stop:
             return None
+        if self._reply.stop_reason is not None:
+            return self._reply.stop_reason
         if self._reply.stop_requested is not None:
             return f"{self._reply.stop_requested} asked the run to stop."
         return self._reply.recommendation.reason
@@ -253,7 +266,19 @@ class Run(About):
 
     def _on_reply(self, reply: Reply) -> None:
         self._reply = reply
-        self._stop = reply.recommendation.action is Action.STOP or reply.stop_requested is not None
+        self._stop = not is_off(self._modes) and self._says_stop(reply)
+
+    def _says_stop(self, reply: Reply) -> bool:
+        if reply.stop is not None:
+            return reply.stop
+        told = mode_for(self._modes, reply.recommendation.rule) == "advise"  # by a server that knows no modes
+        return reply.stop_requested is not None or (told and reply.recommendation.action is Action.STOP)
+
+    def _acknowledge(self, reply: Reply | None) -> None:
+        """Let the receiver know that the loop was told to stop."""
+        assert self._writer is not None
+        request = None if reply is None else reply.stop_request
+        self._event("stop", {"request": request, "step": self._writer.journal.step})
 
     def _on_links(self, links: Mapping[str, str]) -> None:
         if "dashboard" in links:

@@ -60,6 +60,7 @@ def _recommend(state: State, curve: Curve, config: RulesConfig) -> Recommendatio
     goal = state.goal if state.goal is not None and state.goal.curve.n else None
     return Recommendation(
         action=action,
+        rule=next(iter(_stopping(state)), None) if stopping else None,
         goal=None if goal is None else goal.name,
         best_goal=None if goal is None else goal.best,
         best_goal_step=None if goal is None else goal.curve.best_step,
@@ -163,7 +164,7 @@ def _prospect(state: State, outlook: Forecast) -> str:
 def _delayed(state: State, name: str) -> str:
     """What to look for where training has learned and validation stagnates."""
     run = Features(state, state.last_step)
-    if name != "stagnation" or not (run.val.closed and run.train.closed and memorises(run.val, run.train, state.unit)):
+    if name != "stagnation" or not (run.val.closed and run.train.closed and memorises(run.val, run.train)):
         return ""
     return (
         " The training loss has come down and the validation loss has not: look for a validation loss that begins to "

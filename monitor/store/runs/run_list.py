@@ -59,13 +59,13 @@ _HEX: Final = re.compile(r"[0-9a-f]{1,32}")
 _STORED: Final = RUNS.c.deleted_ms.is_(None)
 
 
-def list_runs(connection: Connection, wanted: RunQuery) -> RunPage:
-    """One page of the list; see `Store.runs`."""
+def list_runs(connection: Connection, wanted: RunQuery, within: str | None = None) -> RunPage:
+    """One page of the list, of all projects or `within` one; see `Store.runs`."""
     if not 0 <= wanted.limit <= MAX_LIMIT:
         raise WireError("limit", f"must lie between 0 and {MAX_LIMIT}, got {wanted.limit}")
     if wanted.offset < 0:
         raise WireError("offset", f"must not be negative, got {wanted.offset}")
-    where = and_(_STORED, *_filters(wanted))
+    where = and_(_STORED, *_within(within), *_filters(wanted))
     order, sorting, value = wanted.order, _order(wanted.order), None
     if wanted.query:
         parsed, dialect = parse(wanted.query), connection.dialect.name
@@ -83,8 +83,8 @@ def list_runs(connection: Connection, wanted: RunQuery) -> RunPage:
     items = _of_ids(connection, [row[0] for row in found])
     values = {} if value is None else {row[0]: row[1] for row in found}
     width = wanted.sparkline
-    sparklines = _sparklines(connection, [run.id for run in items], width) if width and items else {}
-    return RunPage(items=items, total=total, sparklines=sparklines, order=order, sorted_by=values)
+    curves = sparklines(connection, [run.id for run in items], width) if width and items else {}
+    return RunPage(items=items, total=total, sparklines=curves, order=order, sorted_by=values)
 
 
 def _of_ids(connection: Connection, run_ids: Sequence[str]) -> tuple[RunInfo, ...]:
@@ -94,14 +94,19 @@ def _of_ids(connection: Connection, run_ids: Sequence[str]) -> tuple[RunInfo, ..
     return tuple(found[run_id] for run_id in run_ids)
 
 
-def list_deleted(connection: Connection) -> tuple[tuple[RunInfo, int], ...]:
+def _within(project: str | None) -> list[ColumnElement[bool]]:
+    """What keeps a reader of one project to it."""
+    return [] if project is None else [RUNS.c.project == project]
+
+
+def list_deleted(connection: Connection, within: str | None = None) -> tuple[tuple[RunInfo, int], ...]:
     """The deleted runs that were not purged yet with when they were deleted, the latest first."""
-    query = select(*rows.INFO_COLUMNS, RUNS.c.deleted_ms).where(~_STORED)
+    query = select(*rows.INFO_COLUMNS, RUNS.c.deleted_ms).where(~_STORED, *_within(within))
     found = connection.execute(query.order_by(RUNS.c.deleted_ms.desc(), RUNS.c.run_id)).mappings()
     return tuple((rows.run_info(row), row["deleted_ms"]) for row in found)
 
 
-def find_run(connection: Connection, ref: str, *, deleted: bool = False) -> RunInfo:
+def find_run(connection: Connection, ref: str, *, deleted: bool = False, within: str | None = None) -> RunInfo:
     """A run by its id, a prefix of it that no other run shares, or a name that no other run has.
 
     A name is the run's own, `project/name`, or that of the file that it was read from.
@@ -109,11 +114,12 @@ def find_run(connection: Connection, ref: str, *, deleted: bool = False) -> RunI
     Args:
         ref: what the user wrote.
         deleted: True: among the deleted runs, else among the others.
+        within: among the runs of this project alone, the others count as not there.
 
     Raises:
         RunNotFound: none, or several.
     """
-    query = select(*rows.INFO_COLUMNS).where(~_STORED if deleted else _STORED)
+    query = select(*rows.INFO_COLUMNS).where(~_STORED if deleted else _STORED, *_within(within))
     ref = ref.strip()
     exact = connection.execute(query.where(RUNS.c.run_id == ref)).mappings().one_or_none()
     if exact is not None:
@@ -159,9 +165,10 @@ _MOST_SOURCES: Final = 1000
 """Runs of similar sources that are looked at."""
 
 
-def list_projects(connection: Connection) -> tuple[tuple[str, int], ...]:
+def list_projects(connection: Connection, within: str | None = None) -> tuple[tuple[str, int], ...]:
     """Projects by name, with how many runs they hold."""
-    query = select(RUNS.c.project, func.count()).where(_STORED).group_by(RUNS.c.project).order_by(RUNS.c.project)
+    query = select(RUNS.c.project, func.count()).where(_STORED, *_within(within))
+    query = query.group_by(RUNS.c.project).order_by(RUNS.c.project)
     return tuple((project, count) for project, count in connection.execute(query))
 
 
@@ -209,7 +216,8 @@ def _order(order: str) -> list[ColumnElement[Any]]:
 _NEVER_NULL: Final = frozenset({"created", "name", "project", "status", "verdict", "action"})
 
 
-def _sparklines(connection: Connection, run_ids: Sequence[str], width: int) -> dict[str, dict[str, tuple[float, ...]]]:
+def sparklines(connection: Connection, run_ids: Sequence[str], width: int) -> dict[str, dict[str, tuple[float, ...]]]:
+    """Small curves of the losses, by run and role, of about `width` values each."""
     query = select(SERIES.c.run_id, SERIES.c.role, SERIES.c.sparkline, SERIES.c.last, SERIES.c.last_finite_step).where(
         SERIES.c.run_id.in_(run_ids), SERIES.c.judged, SERIES.c.role.in_(("train", "val"))
     )
