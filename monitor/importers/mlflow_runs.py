@@ -3,7 +3,7 @@
 MLflow keeps neither infinities nor the order in which points were logged. A value of ±1.797e308 is taken for the
 infinity that it was; points are ordered by time, then by step, then by value. A series that was logged without steps,
 all of whose points MLflow put at one step, is counted: by its own points, or by those of the longest such series, so
-that losses logged once an epoch and once a batch stay beside each other.
+that losses logged once an epoch and once a batch stay apart.
 """
 
 from __future__ import annotations
