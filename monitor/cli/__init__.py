@@ -22,6 +22,7 @@ from monitor.cli import (
     journals,
     keeping,
     losses,
+    mcp,
     mlflow,
     rules,
     running,
@@ -54,6 +55,7 @@ journals.register(app)
 imports.register(app)
 keeping.register(_runs, database.register(app), app)
 mlflow.register(app)
+mcp.register(app)
 
 
 def _print_version(wanted: bool) -> None:
@@ -114,4 +116,4 @@ _SERVER_PACKAGES = (
     "streamlit",
     "uvicorn",
 )
-_EXTRA_OF = {**dict.fromkeys(_SERVER_PACKAGES, "server"), "torch": "demo", "sklearn": "demo"}
+_EXTRA_OF = {**dict.fromkeys(_SERVER_PACKAGES, "server"), "torch": "demo", "sklearn": "demo", "mcp": "mcp"}
