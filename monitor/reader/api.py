@@ -5,10 +5,11 @@ Where it reads from: an explicit server, else `MONITOR_SERVER_URL`, else the emb
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
 from monitor.domain import (
@@ -33,6 +34,7 @@ from monitor.domain import (
     SeriesInfo,
     Stop,
 )
+from monitor.errors import RunNotFound
 from monitor.http.address import server_of, shown
 from monitor.reader.embedded import EmbeddedSource
 from monitor.reader.remote import HttpSource
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
 
     from monitor.wire import Event
 
+_START_S: Final = 0.5
+"""Seconds between two looks for a run that has not started yet."""
+_WHOLE_ID: Final = re.compile(r"[0-9a-f]{32}")
 WAIT_S: Final = 25.0
 """Seconds that a server lets one request wait, at most."""
 XAxis = Literal["step", "epoch", "wall_time", "relative"]
@@ -202,7 +207,7 @@ class Api:
         """Wait until something has happened in one of some runs, or in every one of them.
 
         Args:
-            refs: each as in `run`.
+            refs: each as in `run`; a whole id may be that of a run that is only about to start.
             until: "finish", "stop" (advised or asked for), "alert", "verdict=NAME", or several of these.
             timeout_s: seconds; None: no limit.
             every: wait for all of the runs instead of the first.
@@ -218,15 +223,36 @@ class Api:
         words = [until] if isinstance(until, str) else list(until)
         deadline = inf if timeout_s is None else monotonic() + timeout_s
         found: dict[str, Outcome] = {}
-        left = list(dict.fromkeys(self._source.run(ref).id for ref in refs))
-        while left:
-            wait_s = max(0.0, min(WAIT_S, deadline - monotonic()))
-            some = self._source.outcomes(left, words, wait_s)
+        left: list[str] = []
+        coming = list(dict.fromkeys(refs))
+        while left or coming:
+            begun, coming = self._begun(coming)
+            left += [run_id for run_id in begun if run_id not in left]
+            wait_s = max(0.0, min(_START_S if coming else WAIT_S, deadline - monotonic()))
+            some = self._source.outcomes(left, words, wait_s) if left else ()
             found |= {each.run_id: each for each in some}
             left = [run_id for run_id in left if run_id not in found]
             if (some and not every) or monotonic() >= deadline:
                 break
+            if coming and not left:
+                sleep(wait_s)
         return tuple(found.values())
+
+    def _begun(self, refs: Sequence[str]) -> tuple[list[str], list[str]]:
+        """The ids of runs that are stored, and whole ids of others: a run that was just started may not be there yet.
+
+        Raises:
+            RunNotFound: there is no such run, and it is not a whole id.
+        """
+        begun, coming = [], []
+        for ref in refs:
+            try:
+                begun.append(self._source.run(ref).id)
+            except RunNotFound:
+                if not _WHOLE_ID.fullmatch(ref.strip()):
+                    raise
+                coming.append(ref)
+        return begun, coming
 
     def explain(self, ref: str) -> Mapping[str, Any]:
         """A run explained from what is stored; `text` says it in under 500 tokens.
