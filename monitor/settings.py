@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     workers: int = Field(
         default=1, ge=1, le=64, description="Processes that serve the API; more than one requires PostgreSQL and Linux."
     )
+    rate_limit: float = Field(
+        default=2000.0, ge=0, description="Requests a second that one token may make of a process; 0: any number."
+    )
     dashboard_port: int = Field(default=8471, ge=0, le=65535, description="Port of the dashboard.")
     dashboard_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Public names under which a proxy serves the dashboard, separated by blanks."

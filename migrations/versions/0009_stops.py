@@ -8,12 +8,7 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-ADDED = {
-    "stop_request": sa.Integer,
-    "stop_step": sa.BigInteger,
-    "planned_steps": sa.BigInteger,
-    "stop_modes": sa.JSON,
-}
+ADDED = {"stop_request": sa.Integer, "stop_step": sa.BigInteger, "planned_steps": sa.BigInteger, "stop_modes": sa.JSON}
 
 
 def upgrade() -> None:

@@ -16,9 +16,11 @@ from monitor import insight
 from monitor.api.bodies import json_response
 from monitor.api.models import AttentionModel, ExplanationModel, HappeningsModel, LedgerModel, WaitModel
 from monitor.api.problems import documented
+from monitor.api.security import Viewer
 from monitor.api.services import Served, Services
 from monitor.api.watch import WAIT_S
-from monitor.domain import Happenings, Saving
+from monitor.domain import Caller, Happenings, Saving
+from monitor.errors import Forbidden
 from monitor.insight.waiting import outcomes, until_of
 from monitor.wire import Event, jsonable
 
@@ -26,19 +28,25 @@ router = APIRouter(tags=["runs"], default_response_class=Response, responses=doc
 
 _STREAM: Final = "text/event-stream"
 _Wait = Annotated[float, Query(ge=0, le=WAIT_S, description="Seconds to wait for something to happen.")]
-_Project = Annotated[str | None, Query(max_length=250)]
+_Named = Annotated[str | None, Query(max_length=250)]
 
 
 @router.get("/attention", responses={200: {"model": AttentionModel}})
 def get_attention(
     served: Served,
+    caller: Viewer,
     limit: Annotated[int, Query(ge=1, le=1000)] = 10,
-    project: _Project = None,
+    project: _Named = None,
     sparkline: Annotated[int, Query(ge=0, le=1000)] = 0,
 ) -> Response:
     """The open runs that need a person, by severity, cost still to burn and novelty; and the fleet in numbers."""
     found = insight.attention(
-        served.store, served.settings, now_ms=served.clock(), limit=limit, project=project, sparkline=sparkline
+        served.store,
+        served.settings,
+        now_ms=served.clock(),
+        limit=limit,
+        project=_project(caller, project),
+        sparkline=sparkline,
     )
     return json_response(_plain(jsonable(found.to_dict())))
 
@@ -46,30 +54,34 @@ def get_attention(
 @router.get("/ledger", responses={200: {"model": LedgerModel}})
 def get_ledger(
     served: Served,
-    project: _Project = None,
+    caller: Viewer,
+    project: _Named = None,
     since: Annotated[int, Query(ge=0, lt=2**62, description="Milliseconds since the epoch.")] = 0,
     until: Annotated[int, Query(ge=0, le=2**62, description="Exclusive.")] = 2**62,
 ) -> Response:
     """What stops have saved and lost, by project and month, and stop by stop."""
-    found = insight.ledger(served.store, served.settings, project=project, since_ms=since, until_ms=until)
+    found = insight.ledger(
+        served.store, served.settings, project=_project(caller, project), since_ms=since, until_ms=until
+    )
     return json_response(found.to_dict())
 
 
 @router.get("/runs/{ref}/saving", responses={200: {"model": Saving}})
-def get_saving(served: Served, ref: str) -> Response:
+def get_saving(served: Served, caller: Viewer, ref: str) -> Response:
     """What ending the run now would save, with every number that it is made from."""
-    return json_response(insight.saving_of(served.store, served.settings, served.store.run(ref).id).to_dict())
+    return json_response(insight.saving_of(served.store, served.settings, _id(served, caller, ref)).to_dict())
 
 
 @router.get("/runs/{ref}/explain", responses={200: {"model": ExplanationModel}})
-def get_explanation(served: Served, ref: str) -> Response:
+def get_explanation(served: Served, caller: Viewer, ref: str) -> Response:
     """Goal, verdict, evidence, best step, and what differs from the best run; `text` says it in under 500 tokens."""
-    return json_response(_plain(jsonable(insight.explain(served.store, served.settings, ref))))
+    return json_response(_plain(jsonable(insight.explain(served.store, served.settings, _id(served, caller, ref)))))
 
 
 @router.get("/wait", responses={200: {"model": WaitModel}})
 async def get_wait(
     served: Served,
+    caller: Viewer,
     run: Annotated[list[str], Query(min_length=1, max_length=100, description="Id, prefix of one, or name.")],
     until: Annotated[
         list[str] | None, Query(alias="for", description="`finish`, `stop`, `alert` or `verdict=NAME`.")
@@ -78,7 +90,7 @@ async def get_wait(
 ) -> Response:
     """Wait until something has happened in one of some runs; answers with the runs whose wait is over, if any."""
     wanted = until_of(until or ())
-    run_ids = await anyio.to_thread.run_sync(lambda: list(dict.fromkeys(served.store.run(ref).id for ref in run)))
+    run_ids = await anyio.to_thread.run_sync(lambda: list(dict.fromkeys(_id(served, caller, ref) for ref in run)))
     deadline = anyio.current_time() + wait
     while True:
         seen = await anyio.to_thread.run_sync(served.store.versions, run_ids)
@@ -91,6 +103,7 @@ async def get_wait(
 async def get_events(
     request: Request,
     served: Served,
+    caller: Viewer,
     ref: str,
     since: Annotated[str | None, Query(description="The cursor of the answer before; empty: from the start.")] = None,
     wait: _Wait = 0.0,
@@ -102,20 +115,35 @@ async def get_events(
     """
     streams = _STREAM in request.headers.get("accept", "")
     if since is None and not streams:
-        events = await anyio.to_thread.run_sync(lambda: served.store.events(served.store.run(ref).id))
+        events = await anyio.to_thread.run_sync(lambda: served.store.events(_id(served, caller, ref)))
         return json_response(
             [{"kind": e.kind, "record": e.record, "time_ms": e.time_ms, "data": e.data} for e in events]
         )
     cursor = since or request.headers.get("last-event-id", "")
-    found = await _happened(served, ref, cursor, wait)
+    run_id = await anyio.to_thread.run_sync(_id, served, caller, ref)
+    found = await _happened(served, run_id, cursor, wait)
     if not streams:
         return json_response(_plain(jsonable(found.to_dict())))
-    return StreamingResponse(_stream(served, ref, found), media_type=_STREAM, headers={"Cache-Control": "no-store"})
+    return StreamingResponse(_stream(served, run_id, found), media_type=_STREAM, headers={"Cache-Control": "no-store"})
 
 
-async def _happened(served: Services, ref: str, cursor: str, wait: float) -> Happenings:
+def _id(served: Services, caller: Caller, ref: str) -> str:
+    return served.store.run(ref, within=caller.project).id
+
+
+def _project(caller: Caller, project: str | None) -> str | None:
+    """The project that an answer is limited to.
+
+    Raises:
+        Forbidden: the token is for another project.
+    """
+    if caller.project is not None and project not in (None, caller.project):
+        raise Forbidden(f"token {caller.name!r} is for the project {caller.project!r}; leave the project out")
+    return caller.project or project
+
+
+async def _happened(served: Services, run_id: str, cursor: str, wait: float) -> Happenings:
     """What happened since a cursor; where nothing has, it is waited for."""
-    run_id = await anyio.to_thread.run_sync(lambda: served.store.run(ref).id)
     deadline = anyio.current_time() + wait
     while True:
         seen = await anyio.to_thread.run_sync(served.store.versions, [run_id])
@@ -126,7 +154,7 @@ async def _happened(served: Services, ref: str, cursor: str, wait: float) -> Hap
             return found
 
 
-async def _stream(served: Services, ref: str, found: Happenings) -> AsyncIterator[bytes]:
+async def _stream(served: Services, run_id: str, found: Happenings) -> AsyncIterator[bytes]:
     while True:
         for at, event in enumerate(found.events):
             mark = f"id: {found.cursor}\n" if at == len(found.events) - 1 else ""  # all of an answer, or none of it
@@ -137,7 +165,7 @@ async def _stream(served: Services, ref: str, found: Happenings) -> AsyncIterato
             return
         if not found.events:
             yield b": nothing yet\n\n"
-        found = await _happened(served, ref, found.cursor, WAIT_S)
+        found = await _happened(served, run_id, found.cursor, WAIT_S)
 
 
 def _plain(data: Any) -> dict[str, object]:

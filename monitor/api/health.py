@@ -13,6 +13,7 @@ from monitor.api.bodies import json_response
 from monitor.api.models import AlertsModel, HealthModel, InfoModel, ReadyModel
 from monitor.api.problems import documented, problem
 from monitor.api.readiness import problem_of
+from monitor.api.security import Viewer
 from monitor.api.services import Served, store_id
 from monitor.domain import Delivery, Json
 
@@ -53,7 +54,7 @@ async def readyz(served: Served) -> Response:
 
 
 @router.get("/info", responses={200: {"model": InfoModel}})
-def info(served: Served) -> Response:
+def info(served: Served, caller: Viewer) -> Response:
     """What this server is: versions, store, rules, its other addresses and its jobs."""
     return json_response(
         {
@@ -63,7 +64,7 @@ def info(served: Served) -> Response:
             "store": served.store_kind,
             "store_id": store_id(served.settings),
             "rules_hash": served.engine.default.config.hash,
-            "project_rules": served.engine.hashes,
+            "project_rules": {k: v for k, v in served.engine.hashes.items() if caller.project in (None, k)},
             "heartbeat_s": served.settings.heartbeat_s,
             "links": served.links,
             "jobs": {name: health.to_dict() for name, health in served.jobs().items()},
@@ -74,12 +75,13 @@ def info(served: Served) -> Response:
 @router.get("/alerts", responses={200: {"model": AlertsModel}, **documented(404, 422)})
 def get_alerts(
     served: Served,
+    caller: Viewer,
     run: Annotated[str | None, Query(max_length=250)] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
 ) -> Response:
     """Alerts, newest first, with where they are on their way."""
-    run_id = None if run is None else served.store.run(run).id
-    rows = [_delivery(row) for row in served.store.alerts(run_id, limit)]
+    run_id = None if run is None else served.store.run(run, within=caller.project).id
+    rows = [_delivery(row) for row in served.store.alerts(run_id, limit, within=caller.project)]
     return json_response({"alerts": rows, "channels": len(served.settings.alert_urls)})
 
 

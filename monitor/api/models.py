@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from typing_extensions import Annotated  # noqa: UP035  # pydantic reads it on every Python
 
 from monitor.domain import (
+    Access,
+    AuditEntry,
     Checkpoint,
     Delivery,
     Finding,
@@ -21,6 +23,7 @@ from monitor.domain import (
     Saving,
     SeriesInfo,
     Stop,
+    TokenInfo,
 )
 from monitor.store.runs.query import MAX_LENGTH
 from monitor.store.runs.run_list import MAX_SEARCH
@@ -280,3 +283,45 @@ class InfoModel(BaseModel):
     heartbeat_s: float
     links: dict[str, str]
     jobs: dict[str, JobHealth]
+
+
+class CallerModel(BaseModel):
+    """What a token may do."""
+
+    name: str
+    role: Access
+    project: str | None = Field(description="The only project that it reaches; null: all.")
+    asked: bool = Field(description="Whether the server asks for a token; if not, everybody may do everything.")
+
+
+class TokenRequest(BaseModel):
+    """The token that is to be created."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=250, description="What people call it, such as `trainbox-3`.")
+    role: Access
+    project: str | None = Field(None, min_length=1, max_length=250, description="The only project that it reaches.")
+    expires_ms: int | None = Field(None, ge=0, lt=2**62, description="Milliseconds since the epoch; null: never.")
+
+
+class TokensModel(BaseModel):
+    """Tokens without their secrets."""
+
+    tokens: list[TokenInfo]
+
+
+class NewTokenModel(BaseModel):
+    """A new token, which is shown this once, next to what the list shows of it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    token: str
+    id: str
+
+
+class AuditModel(BaseModel):
+    """A page of the audit log."""
+
+    total: int
+    entries: list[AuditEntry]

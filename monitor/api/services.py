@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 from fastapi import Depends, Request
 
+from monitor.api.keys import Keys
 from monitor.api.readiness import Readiness
 from monitor.api.watch import Watch
 from monitor.domain import JobHealth
@@ -37,6 +38,7 @@ class Services:
 
     Attributes:
         clock: returns milliseconds since the epoch.
+        keys: the tokens that the server knows.
         jobs: the health of the background jobs by name.
         links: addresses of the parts next to the API, by part: "dashboard", "mlflow"; filled once they run.
         writers: how many batches are committed at once. One on SQLite, which has one writer: waiting here is fair and
@@ -50,6 +52,7 @@ class Services:
     engine: Judges
     settings: Settings
     clock: Callable[[], int]
+    keys: Keys
     jobs: Callable[[], Mapping[str, JobHealth]] = no_jobs
     links: dict[str, str] = field(default_factory=dict)
     writers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))

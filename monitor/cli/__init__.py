@@ -15,6 +15,7 @@ import typer
 
 from monitor import __version__
 from monitor.cli import (
+    access,
     asking,
     curves,
     database,
@@ -54,6 +55,7 @@ losses.register(app)
 journals.register(app)
 imports.register(app)
 keeping.register(_runs, database.register(app), app)
+access.register(app)
 mlflow.register(app)
 mcp.register(app)
 

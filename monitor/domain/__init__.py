@@ -7,6 +7,7 @@ value that was measured.
 
 from __future__ import annotations
 
+from monitor.domain.access import Access, AuditEntry, Caller, TokenInfo
 from monitor.domain.alerts import Alert, Delivery, JobHealth
 from monitor.domain.aside import SET_ASIDE, Counter
 from monitor.domain.attention import Attention, Happened, Happenings, Item, Outcome
@@ -39,9 +40,12 @@ __all__ = [
     "MAIN_ROLES",
     "MONITOR",
     "SET_ASIDE",
+    "Access",
     "Action",
     "Alert",
     "Attention",
+    "AuditEntry",
+    "Caller",
     "Checkpoint",
     "Counter",
     "Counts",
@@ -79,6 +83,7 @@ __all__ = [
     "Severity",
     "Stop",
     "StopState",
+    "TokenInfo",
     "courses",
     "folded",
     "inert",

@@ -10,6 +10,7 @@ from typing import Final
 
 from monitor.errors import (
     BatchTooLarge,
+    Forbidden,
     MonitorError,
     OffsetGap,
     RunExists,
@@ -19,6 +20,7 @@ from monitor.errors import (
     ServerUnreachable,
     StopRefused,
     StoreError,
+    TokenNotFound,
     Unauthorized,
     WireError,
 )
@@ -69,6 +71,8 @@ def error_of(server: str, status: int, body: bytes) -> MonitorError:
         "stop-refused": lambda: StopRefused(run_id, *_stop_refused(detail)),
         "run-not-found": lambda: RunNotFound(run_id),
         "series-not-found": lambda: SeriesNotFound(run_id, str(problem.get("key", ""))),
+        "token-not-found": lambda: TokenNotFound(str(problem.get("ref", "")), several=problem.get("several") is True),
+        "forbidden": lambda: Forbidden(detail),
         "store-busy": lambda: StoreError(detail),
         "overloaded": lambda: StoreError(detail),
         "store-error": lambda: StoreError(detail),

@@ -15,7 +15,7 @@ import numpy as np
 
 from monitor.alerts import status_alert
 from monitor.domain import Action, Alert, Reply, RunStatus, Severity
-from monitor.errors import OffsetGap, RunExists, RunNotFound
+from monitor.errors import Forbidden, OffsetGap, RunExists, RunNotFound
 from monitor.ingest import stops
 from monitor.ingest.aside import Aside, counted
 from monitor.ingest.engines import Judges
@@ -29,14 +29,16 @@ from monitor.store.points.naming import SUMMARISED, summary_of
 from monitor.wire import Batch, Columns, Event
 
 
-def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int) -> Reply:
+def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int, within: str | None = None) -> Reply:
     """Store a batch and judge the run.
 
     Args:
         store: where to.
         engine: the rules, of all projects or of each; it holds no run's data.
         batch: records of one writer of one run. One that ends at or before the writer's acknowledged offset is a
-            duplicate. now_ms: milliseconds since the epoch; the run's heartbeat.
+            duplicate.
+        now_ms: milliseconds since the epoch; the run's heartbeat.
+        within: the only project that the sender may write to; None for any.
 
     Returns:
         What is stored now, what of the batch was set aside, and what the loop is to do.
@@ -46,6 +48,7 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int) -> Reply:
         WireError: the writer's first record is not a `run` event; nothing was stored.
         RunExists: resume="never", but another writer started this run.
         RunNotFound: resume="must", but the run does not exist, or was deleted.
+        Forbidden: the run is, or would be, of another project than `within`; nothing was stored.
         StoreError: the database refused.
     """
     aside = Aside()
@@ -53,7 +56,16 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int) -> Reply:
     with store.write(batch.run_id, now_ms, Ahead(batch.writer, batch.keys if len(batch.points) else ())) as tx:
         if tx.deleted:
             raise RunNotFound(batch.run_id)
-        return take(tx, engine, batch, aside)
+        _keep_within(tx, within)
+        reply = take(tx, engine, batch, aside)
+        _keep_within(tx, within)  # the batch may have begun the run; what it stored is rolled back
+        return reply
+
+
+def _keep_within(tx: Transaction, project: str | None) -> None:
+    """Refuse a batch for a run of another project than its sender's."""
+    if project is not None and tx.exists and tx.get("project") != project:
+        raise Forbidden(f"this token writes to project {project!r} alone, and the run is of {tx.get('project')!r}")
 
 
 def take(tx: Transaction, engine: Judges, batch: Batch, aside: Aside) -> Reply:

@@ -125,9 +125,13 @@ def spent(steps: int, pace: float | None, price: Price) -> dict[str, float | Non
     }
 
 
-def snapshot(store: Store, settings: Settings, ref: str) -> RunSnapshot:
-    """A run with all but its points and events, and what a stop would save."""
-    seen = store.snapshot(ref)
+def snapshot(store: Store, settings: Settings, ref: str, *, within: str | None = None) -> RunSnapshot:
+    """A run with all but its points and events, and what a stop would save.
+
+    Args:
+        within: the one project that the run may be of; None for any.
+    """
+    seen = store.snapshot(ref, within=within)
     run = seen.info
     return replace(seen, saving=saving(run, store.facts([run.id])[run.id], settings, seen.checkpoints))
 

@@ -13,7 +13,10 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
 from monitor.domain import (
+    Access,
     Attention,
+    AuditEntry,
+    Caller,
     Checkpoint,
     Curve,
     CurveOf,
@@ -33,6 +36,7 @@ from monitor.domain import (
     Saving,
     SeriesInfo,
     Stop,
+    TokenInfo,
 )
 from monitor.errors import RunNotFound
 from monitor.http.address import server_of, shown
@@ -322,6 +326,61 @@ class Api:
     def alert_channels(self) -> int:
         """To how many places the server sends alerts; with none they wait in the outbox."""
         return self._source.channels()
+
+    def me(self) -> Caller:
+        """Who the server takes this reader for, and what it may do.
+
+        Raises:
+            Unauthorized: the server asks for a token and does not know this one.
+        """
+        return self._source.me()
+
+    def tokens(self) -> tuple[TokenInfo, ...]:
+        """All tokens, the newest first, without their secrets. Needs the role admin, as all that concerns tokens."""
+        return self._source.tokens()
+
+    def create_token(
+        self, name: str, role: Access | str, *, project: str | None = None, expires_ms: int | None = None
+    ) -> tuple[TokenInfo, str]:
+        """Create a token.
+
+        Args:
+            name: what people call it.
+            role: "viewer", "logger", "editor" or "admin".
+            project: the only project that it reaches; None for all.
+            expires_ms: from when on it is refused, milliseconds since the epoch; None for never.
+
+        Returns:
+            What is known of it, and the token itself, which cannot be read again.
+        """
+        return self._source.create_token(name, Access(role), project, expires_ms)
+
+    def revoke_token(self, ref: str) -> TokenInfo:
+        """Revoke a token.
+
+        Args:
+            ref: its id, or the name that no other valid token has.
+
+        Raises:
+            TokenNotFound: there is none.
+        """
+        return self._source.revoke_token(ref)
+
+    def audit(self, limit: int = 100, offset: int = 0) -> tuple[int, tuple[AuditEntry, ...]]:
+        """Who stopped, deleted and restored runs, and changed tokens.
+
+        Args:
+            limit: entries, at most; the newest.
+            offset: entries to leave out at the front.
+
+        Returns:
+            How many entries the log has, and those asked for.
+        """
+        return self._source.audit(limit, offset)
+
+    def info(self) -> Mapping[str, object]:
+        """What the server is: its version, the kind of its store, its background jobs."""
+        return self._source.info()
 
     def health(self) -> Mapping[str, object]:
         """How the server, or the embedded store, is."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,10 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from monitor.domain import (
+    Access,
     Attention,
+    AuditEntry,
+    Caller,
     Checkpoint,
     Curve,
     CurveOf,
@@ -31,8 +35,9 @@ from monitor.domain import (
     Saving,
     SeriesInfo,
     Stop,
+    TokenInfo,
 )
-from monitor.errors import RunNotFound, StoreError
+from monitor.errors import RunNotFound, StoreError, TokenNotFound
 from monitor.reader.source import Query
 from monitor.settings import Settings
 
@@ -53,8 +58,12 @@ def _writable(file: Path) -> bool:
     return all(os.access(path, os.W_OK, effective_ids=ours) for path in (file, file.parent))
 
 
-def _now_ms() -> int:
-    return time_ns() // 1_000_000
+def _user() -> str:
+    """Whoever uses this machine, for the audit log."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # no such user, as in some containers
+        return "unknown"
 
 
 class _NoRuns:
@@ -80,6 +89,15 @@ class _NoRuns:
 
     def alerts(self, *_: object) -> tuple[Delivery, ...]:
         return ()
+
+    def tokens(self) -> tuple[TokenInfo, ...]:
+        return ()
+
+    def audit(self, **_: object) -> tuple[int, list[AuditEntry]]:
+        return 0, []
+
+    def revoke_token(self, ref: str, **_: object) -> NoReturn:
+        raise TokenNotFound(ref)
 
     def fleet(self, *_: object, **__: object) -> Fleet:
         from monitor.store.overview import Fleet
@@ -177,10 +195,10 @@ class EmbeddedSource:
         return self._store.output(run_id, search, after, limit)
 
     def request_stop(self, run_id: str, who: str, reason: str) -> Stop:
-        return self._store.request_stop(run_id, who, reason=reason, now_ms=_now_ms())
+        return self._store.request_stop(run_id, who, reason=reason, now_ms=_now(), by=self.me())
 
     def withdraw_stop(self, run_id: str, who: str) -> Stop:
-        return self._store.withdraw_stop(run_id, who, now_ms=_now_ms())
+        return self._store.withdraw_stop(run_id, who, now_ms=_now(), by=self.me())
 
     def saving(self, run_id: str) -> Saving:
         from monitor import insight
@@ -207,7 +225,7 @@ class EmbeddedSource:
         from monitor import insight
 
         return insight.attention(
-            self._store, self._settings, now_ms=_now_ms(), limit=limit, project=project, sparkline=sparkline
+            self._store, self._settings, now_ms=_now(), limit=limit, project=project, sparkline=sparkline
         )
 
     def ledger(self, project: str | None, since_ms: int, until_ms: int) -> Ledger:
@@ -228,13 +246,13 @@ class EmbeddedSource:
         return {name: (policy.kept_for(name), policy.thinned_after(name)) for name, _ in self._store.projects()}
 
     def delete(self, run_id: str) -> None:
-        self._store.delete(run_id, now_ms=_now_ms())
+        self._store.delete(run_id, now_ms=_now(), by=self.me())
 
     def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
         return self._store.deleted()
 
     def restore(self, ref: str) -> RunInfo:
-        return self._store.restore(ref, now_ms=_now_ms())
+        return self._store.restore(ref, now_ms=_now(), by=self.me())
 
     def purge_days(self) -> float:
         return self._settings.purge_days
@@ -245,6 +263,34 @@ class EmbeddedSource:
     def channels(self) -> int:
         return len(self._settings.alert_urls)
 
+    def me(self) -> Caller:
+        return Caller(name=_user(), access=Access.ADMIN, asked=False)
+
+    def tokens(self) -> tuple[TokenInfo, ...]:
+        return self._store.tokens()
+
+    def create_token(
+        self, name: str, role: Access, project: str | None, expires_ms: int | None
+    ) -> tuple[TokenInfo, str]:
+        if self._settings.database_url is None and not self._settings.store_file.exists():
+            from monitor.store import Store
+
+            self._settings.make_dir()
+            Store.open(self._settings.store_url).close()  # a server may get its first token before it first starts
+        return self._store.create_token(name, role, project=project, expires_ms=expires_ms, now_ms=_now(), by=self.me())
+
+    def revoke_token(self, ref: str) -> TokenInfo:
+        return self._store.revoke_token(ref, now_ms=_now(), by=self.me())
+
+    def audit(self, limit: int, offset: int) -> tuple[int, tuple[AuditEntry, ...]]:
+        total, entries = self._store.audit(limit=limit, offset=offset)
+        return total, tuple(entries)
+
+    def info(self) -> Mapping[str, object]:
+        from monitor import __version__
+
+        return {"version": __version__, "store": self._settings.store_url.partition(":")[0], "jobs": {}}
+
     def health(self) -> Mapping[str, object]:
         self._store.runs(RunQuery(limit=1))
         return {"status": "ok", "store": self._settings.store_url.partition(":")[0], "embedded": True}
@@ -254,3 +300,7 @@ class EmbeddedSource:
             if self._opened is not None:
                 self._opened.close()
                 self._opened = None
+
+
+def _now() -> int:
+    return time_ns() // 1_000_000

@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 from urllib.parse import quote
 
 from monitor.domain import (
+    Access,
     Alert,
     Attention,
+    AuditEntry,
+    Caller,
     Checkpoint,
     Counts,
     Curve,
@@ -38,6 +41,7 @@ from monitor.domain import (
     Saving,
     SeriesInfo,
     Stop,
+    TokenInfo,
 )
 from monitor.errors import RunNotFound, ServerUnreachable
 from monitor.http.address import shown
@@ -285,6 +289,36 @@ class HttpSource:
         return int(self._object("/alerts", {"limit": 1}).get("channels", 1))
 
     @_answered
+    def me(self) -> Caller:
+        return Caller.from_dict(self._object("/me"))
+
+    @_answered
+    def tokens(self) -> tuple[TokenInfo, ...]:
+        return tuple(TokenInfo.from_dict(_mapping(row)) for row in _rows(self._object("/tokens")["tokens"]))
+
+    @_answered
+    def create_token(
+        self, name: str, role: Access, project: str | None, expires_ms: int | None
+    ) -> tuple[TokenInfo, str]:
+        wanted = {"name": name, "role": str(role), "project": project, "expires_ms": expires_ms}
+        made = _mapping(self._post("/tokens", wanted))
+        token = str(made.pop("token"))
+        return TokenInfo.from_dict(made), token
+
+    @_answered
+    def revoke_token(self, ref: str) -> TokenInfo:
+        return TokenInfo.from_dict(_mapping(request(self._client, "DELETE", f"/api/v1/tokens/{_part(ref)}")))
+
+    @_answered
+    def audit(self, limit: int, offset: int) -> tuple[int, tuple[AuditEntry, ...]]:
+        data = self._object("/audit", {"limit": limit, "offset": offset})
+        return int(data["total"]), tuple(AuditEntry.from_dict(_mapping(row)) for row in _rows(data["entries"]))
+
+    @_answered
+    def info(self) -> Mapping[str, object]:
+        return self._object("/info")
+
+    @_answered
     def health(self) -> Mapping[str, object]:
         return _mapping(request(self._client, "GET", "/healthz"))
 
@@ -297,6 +331,10 @@ class HttpSource:
             return request(self._client, method, f"/api/v1{path}")
         except RunNotFound:
             raise RunNotFound(ref) from None
+
+    def _post(self, path: str, body: Mapping[str, object]) -> object:
+        headers = {"Content-Type": "application/json"}
+        return request(self._client, "POST", f"/api/v1{path}", content=json.dumps(body).encode(), headers=headers)
 
     def _get(self, path: str, query: Query | None = None) -> object:
         """Ask for something; a parameter that is a list is given several times."""

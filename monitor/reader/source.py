@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from monitor.domain import (
+    Access,
     Attention,
+    AuditEntry,
+    Caller,
     Checkpoint,
     Curve,
     CurveOf,
@@ -25,6 +28,7 @@ from monitor.domain import (
     Saving,
     SeriesInfo,
     Stop,
+    TokenInfo,
 )
 
 if TYPE_CHECKING:
@@ -159,6 +163,32 @@ class Source(Protocol):
 
     def channels(self) -> int:
         """To how many places alerts are sent."""
+        ...
+
+    def me(self) -> Caller:
+        """Who asks, and what they may do."""
+        ...
+
+    def tokens(self) -> tuple[TokenInfo, ...]:
+        """All tokens, without their secrets."""
+        ...
+
+    def create_token(
+        self, name: str, role: Access, project: str | None, expires_ms: int | None
+    ) -> tuple[TokenInfo, str]:
+        """A new token, and its text."""
+        ...
+
+    def revoke_token(self, ref: str) -> TokenInfo:
+        """Revoke a token."""
+        ...
+
+    def audit(self, limit: int, offset: int) -> tuple[int, tuple[AuditEntry, ...]]:
+        """How many entries the audit log has, and a page of them."""
+        ...
+
+    def info(self) -> Mapping[str, object]:
+        """Versions, kind of store and background jobs."""
         ...
 
     def health(self) -> Mapping[str, object]:

@@ -13,6 +13,7 @@ from typing import Final, Literal, Protocol, runtime_checkable
 
 from monitor.captures import captures
 from monitor.errors import LossError, SettingsError
+from monitor.journal.notices import LOGGER
 from monitor.limits import MAX_ITEMS, MAX_NAME, label, members, shown, text
 from monitor.roles import said_of
 from monitor.stop_modes import EVERY, is_off, merged, stop_modes
@@ -198,7 +199,12 @@ def _loss_by_name(text: str) -> dict[str, object]:
     except LossError:
         if "(" in text:
             raise
-        return {"name": text}  # a loss of the user's own
+        near = losses.nearest_kind(text)
+        LOGGER.warning(
+            "loss=%r is not a known loss, so its levels are not checked; %s", text,
+            f"did you mean {near}?" if near else f"if it is your own, pass losses.Custom({text!r}, floor=0.0)",
+        )  # fmt: skip
+        return {"name": text}
 
 
 def capture_of(value: object) -> tuple[str, ...]:

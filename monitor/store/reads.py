@@ -44,13 +44,19 @@ from monitor.wire import Event
 
 
 class Reads(Database):
-    """The reads of a store."""
+    """The reads of a store.
 
-    def runs(self, wanted: RunQuery | None = None, **filters: Unpack[RunFilters]) -> RunPage:
+    Where a method takes `within`, runs of other projects than this one count as not there.
+    """
+
+    def runs(
+        self, wanted: RunQuery | None = None, *, within: str | None = None, **filters: Unpack[RunFilters]
+    ) -> RunPage:
         """A page of the list of runs.
 
         Args:
             wanted: which runs, and how; None: the newest.
+            within: only runs of this project, next to all other filters.
             **filters: fields of `RunQuery` to change in it.
 
         Raises:
@@ -58,21 +64,21 @@ class Reads(Database):
             WireError: an argument cannot be used; `field` names it.
         """
         with self._read() as connection:
-            return run_list.list_runs(connection, replace(wanted or RunQuery(), **filters))
+            return run_list.list_runs(connection, replace(wanted or RunQuery(), **filters), within)
 
-    def run(self, ref: str) -> RunInfo:
+    def run(self, ref: str, *, within: str | None = None) -> RunInfo:
         """A run by its id, a unique prefix of it, or a unique name.
 
         Raises:
             RunNotFound: none, or several.
         """
         with self._read() as connection:
-            return run_list.find_run(connection, ref)
+            return run_list.find_run(connection, ref, within=within)
 
-    def projects(self) -> tuple[tuple[str, int], ...]:
+    def projects(self, *, within: str | None = None) -> tuple[tuple[str, int], ...]:
         """Projects by name, with how many runs they hold."""
         with self._read() as connection:
-            return run_list.list_projects(connection)
+            return run_list.list_projects(connection, within)
 
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
         """The series of a run, in the order in which they first appeared."""
@@ -151,6 +157,7 @@ class Reads(Database):
         lo: float | None = None,
         hi: float | None = None,
         width: int = 2000,
+        within: str | None = None,
     ) -> tuple[Curve, ...]:
         """Several series, of one run or of many, reduced to what a screen shows, in one read transaction.
 
@@ -164,7 +171,8 @@ class Reads(Database):
             WireError: an argument cannot be used; `field` names it.
         """
         with self._read() as connection:
-            ids = {ref: run_list.find_run(connection, ref).id for ref in {each.run_id for each in wanted}}
+            refs = {each.run_id for each in wanted}
+            ids = {ref: run_list.find_run(connection, ref, within=within).id for ref in refs}
             return tuple(
                 curves.read_curve(
                     connection, ids[each.run_id], each.key, x=x, lo=lo, hi=hi, width=width, smoothing=each.smoothing
@@ -190,14 +198,14 @@ class Reads(Database):
         with self._read() as connection:
             return read_positions(connection, run_id, keys, steps, x=x)
 
-    def snapshot(self, ref: str) -> RunSnapshot:
+    def snapshot(self, ref: str, *, within: str | None = None) -> RunSnapshot:
         """A run by its id, a unique prefix of it, or a unique name, with all but its points and events.
 
         Raises:
             RunNotFound: none, or several.
         """
         with self._read() as connection:
-            info = run_list.find_run(connection, ref)
+            info = run_list.find_run(connection, ref, within=within)
             return RunSnapshot(
                 info,
                 tuple(state.info() for state in _series(connection, info.id)),

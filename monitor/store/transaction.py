@@ -15,13 +15,26 @@ from typing import Final
 
 from sqlalchemy import bindparam, select
 
-from monitor.domain import Alert, Finding, Points, Recommendation, RunInfo, Stop
+from monitor.domain import Alert, AuditEntry, Caller, Finding, Points, Recommendation, RunInfo, Stop
 from monitor.roles import NOTHING, Reading, Role, Said, said_of
 from monitor.store.points import append, compact, downsampling, history, naming
 from monitor.store.points.append import Appended
 from monitor.store.runs import rows, sealed, stops
+from monitor.store.runs.audit import audit_row
 from monitor.store.sql.link import Answer, Link, Statement
-from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTBOX, OUTPUT, RUNS, SERIES, TAGS, WRITERS
+from monitor.store.sql.schema import (
+    AUDIT,
+    CHECKPOINTS,
+    ENGINES,
+    EVENTS,
+    FINDINGS,
+    OUTBOX,
+    OUTPUT,
+    RUNS,
+    SERIES,
+    TAGS,
+    WRITERS,
+)
 from monitor.store.sql.upsert import insert_once, upsert
 from monitor.wire import Columns, Event
 
@@ -81,6 +94,7 @@ _FORGET_CHECKPOINT: Final = Statement(
 _NEW_ALERTS: Final = Statement(
     OUTBOX.insert(), ("run_id", "id", "created_ms", "dedup_key", "alert", "attempts", "next_ms")
 )
+_NEW_AUDIT: Final = Statement(AUDIT.insert(), AUDIT.c.keys())
 _FIRST: Final[dict[str, object]] = {
     "status": "running",
     "attempt": 1,
@@ -423,6 +437,20 @@ class Transaction:
             for number, alert in enumerate(alerts, start=first)
         ]
         self._link.tell(_NEW_ALERTS, *found)
+
+    def audit(self, action: str, by: Caller, detail: str = "") -> None:
+        """Write down in the audit log, together with the change itself, who changed the run.
+
+        Args:
+            action: such as "run.stop".
+            by: who did it.
+            detail: what is to be said besides the run's name.
+        """
+        entry = AuditEntry(
+            time_ms=self.now_ms, who=by.name, action=action, target=self.run_id, project=str(self._known["project"]),
+            address=by.address, detail=f"{self._known['name']}{': ' if detail else ''}{detail}",
+        )  # fmt: skip
+        self._link.tell(_NEW_AUDIT, audit_row(entry))
 
     def stops(self) -> tuple[Stop, ...]:
         """The stops of the run, by number."""

@@ -31,6 +31,8 @@ _EXAMPLES: dict[type[MonitorError], MonitorError] = {
     errors.RunNotFound: errors.RunNotFound("ab" * 16),
     errors.SeriesNotFound: errors.SeriesNotFound("ab" * 16, "loss", ("a",)),
     errors.Unauthorized: errors.Unauthorized("http://x"),
+    errors.Forbidden: errors.Forbidden("POST /x needs the role editor"),
+    errors.TokenNotFound: errors.TokenNotFound("x"),
     errors.ServerUnreachable: errors.ServerUnreachable("http://x", "is down"),
     errors.ServerFailed: errors.ServerFailed("http://x", "HTTP 500"),
     errors.DeliveryFailed: errors.DeliveryFailed("json://x", "is down"),

@@ -1,9 +1,9 @@
 """The tables, in a MetaData of their own; `migrations/` makes them, a test holds both equal.
 
-Every table's primary key starts with the run, so that a distributed PostgreSQL can place rows by it, and a run's rows
-go with the run (`ON DELETE CASCADE`). The names start with `monitor_`, so that the tables can live next to MLflow's in
-one database. Ids within a run are handed out from counters in the run's row, which the writer has locked anyway: no
-sequence, no `max()`.
+Every table of runs has a primary key that starts with the run, so that a distributed PostgreSQL can place rows by it,
+and a run's rows go with the run (`ON DELETE CASCADE`). The names start with `monitor_`, so that the tables can live
+next to MLflow's in one database. Ids within a run are handed out from counters in the run's row, which the writer has
+locked anyway: no sequence, no `max()`.
 """
 
 from __future__ import annotations
@@ -369,3 +369,32 @@ EXPORTED_POINTS: Final = Table(
     Column("thinned", BigInteger, nullable=False),  # the series' own then: once it changes, the count starts again
 )
 """How far the mirror of each series is."""
+
+TOKENS: Final = Table(
+    "monitor_tokens",
+    METADATA,
+    Column("id", String(16), primary_key=True),
+    Column("digest", String(64), nullable=False),  # SHA-256 of the whole token, in hex
+    Column("name", String(250), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("project", String(250)),  # NULL for all
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger),
+    Column("revoked_ms", BigInteger),
+    Column("used_ms", BigInteger),
+)
+"""Who may use the server. A row stays when its token is revoked: a server that ever had tokens asks for one."""
+
+AUDIT: Final = Table(
+    "monitor_audit",
+    METADATA,
+    Column("id", String(24), primary_key=True),  # grows with time
+    Column("time_ms", BigInteger, nullable=False),
+    Column("who", String(250), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("target", String(250), nullable=False),
+    Column("project", String(250)),
+    Column("address", String(64), nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("monitor_audit_project", "project", "id"),
+)
