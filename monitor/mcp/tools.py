@@ -11,7 +11,8 @@ from mcp.server.mcpserver import Image
 from monitor.domain import RunInfo
 from monitor.errors import FileUnreadable, RunNotFound
 from monitor.mcp.picture import curve_png
-from monitor.reader.api import WAIT_S, Api, RunView
+from monitor.reader.api import Api, RunView
+from monitor.reader.questions import WAIT_S
 
 POINTS: Final = 200
 """Points of a curve that an agent is given unless it asks for more."""
