@@ -24,6 +24,7 @@ from monitor.cli import (
     journals,
     keeping,
     losses,
+    mcp,
     mlflow,
     rules,
     running,
@@ -57,6 +58,7 @@ imports.register(app)
 keeping.register(_runs, database.register(app), app)
 access.register(app)
 mlflow.register(app)
+mcp.register(app)
 
 
 def _unwrap(found: typer.Typer) -> None:
@@ -131,4 +133,4 @@ _SERVER_PACKAGES = (
     "streamlit",
     "uvicorn",
 )
-_EXTRA_OF = {**dict.fromkeys(_SERVER_PACKAGES, "server"), "torch": "demo", "sklearn": "demo"}
+_EXTRA_OF = {**dict.fromkeys(_SERVER_PACKAGES, "server"), "torch": "demo", "sklearn": "demo", "mcp": "mcp"}
