@@ -348,7 +348,7 @@ class Engine:
         if role == TRAIN:
             state.train_seen += count
         elif role == VAL:
-            if state.val_seen and state.train_seen > state.val_at:
+            if state.train_seen > state.val_at:
                 state.val_gap = max(state.val_gap, state.train_seen - state.val_at)
             state.val_at, state.val_step = state.train_seen, step
             state.val_seen += count

@@ -140,12 +140,3 @@ def test_the_stop_comes_when_the_goal_has_stopped_improving() -> None:
     found = diagnose(TRAIN_LOSS, VAL_LOSS, goal=goal, goal_name="val/accuracy").recommendation
     assert found.action is Action.STOP
     assert found.first_stop_step is not None and found.first_stop_step > 125, "the goal has come to 0.6"
-
-
-def test_a_run_that_is_evaluated_by_its_goal_misses_no_validation_loss() -> None:
-    epochs = np.arange(40.0)
-    train = np.c_[epochs, 2 * np.exp(-epochs / 12)]
-    goal = np.c_[epochs, 0.9 - 0.8 * np.exp(-epochs / 10)]
-    without, judged = diagnose(train, unit="epoch"), diagnose(train, goal=goal, unit="epoch")
-    assert "metric_missing" in {finding.rule for finding in without.findings}
-    assert "metric_missing" not in {finding.rule for finding in judged.findings}

@@ -334,11 +334,11 @@ class Features:
 
     @property
     def by_epoch(self) -> bool:
-        """Whether a training point is a pass over the data: the unit says so, or most of them were validated.
+        """Whether a training point is a pass over the data: most of them were validated.
 
-        Logs of epochs call them steps as often.
+        What the steps are called says nothing: logs of epochs call them steps, and steps may count samples or tokens.
         """
-        return self.state.unit == "epoch" or self.state.train_seen <= 2 * self.state.val_seen
+        return self.state.train_seen <= 2 * self.state.val_seen
 
     def fires(self, name: str) -> bool:
         """Whether a rule's finding is out."""

@@ -29,7 +29,7 @@ class Convergence:
 
     spec = Spec(
         name="convergence",
-        version=5,
+        version=6,
         severity=Severity.INFO,
         rank=95,
         reads_error=True,
@@ -39,14 +39,14 @@ class Convergence:
         thresholds={
             "gain": GAIN,
             "way": WAY,
-            "points": Threshold(default=100, low=1, high=1e9, doc="training steps, where there is no validation"),
+            "points": Threshold(default=100, low=1, high=1e9, doc="training points, where there is no validation"),
         },
     )
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while the gain is small."""
         view, state = run.judged, run.state
-        if view.closed < 8 or (state.unit == "step" and not state.val_seen and state.train_seen < limits["points"]):
+        if view.closed < 8 or (not state.val_seen and state.train_seen < limits["points"]):
             return None
         came = view.log(view.start) - view.low
         if came < max(0.05, 4 * view.noise) or view.rise > max(0.05, 3 * view.noise):
