@@ -275,6 +275,8 @@ class View:
         fall = self.smooth[0] - self.low
         if fall >= LEARNED:
             return True
+        if fall < 3 * self.noise * math.sqrt(3 * self.wander * self.closed):
+            return False  # a random walk would have come as far
         path = sum(abs(b - a) for a, b in pairwise(self.smooth[: self.low_at + 1]))
         return fall >= max(0.1, 10 * self.noise) and fall >= (0.7 + 1 / max(self.low_at, 4)) * path
 
