@@ -52,6 +52,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "rules backtest": ("--jobs", "1"),
     "losses profile": ("{py}:mine",),
     "losses compare": ("mse", "{py}:mine", "--data", "{csv}"),
+    "losses check": ("{py}:mine",),
     "losses advise": ("--task", "{hostile}"),
     "runs ls": (),
     "runs show": ("{run}",),
@@ -137,7 +138,7 @@ def log_hostile(run_id: str) -> None:
 
 NO_JSON = {"run", "watch", "mcp"}
 """They pass on what a command prints, draw a screen, and speak a protocol."""
-BY_WORDS = {"up", "dashboard", "demo", "rules test", "runs show", "runs output"}
+BY_WORDS = {"up", "dashboard", "demo", "rules test", "runs show", "runs output", "tokens create", "tokens revoke"}
 """Their JSON is described by words, or ends only with the command."""
 
 
@@ -157,7 +158,8 @@ def test_every_verb_that_prints_has_json_with_a_documented_schema() -> None:
 
 def test_every_verb_that_reads_or_changes_runs_works_against_a_server() -> None:
     local = {"up", "demo", "version", "diagnose", "gc", "rules ls", "rules test", "losses profile", "losses compare",
-             "losses advise", "db upgrade", "db downgrade", "db check", "db copy", "mlflow unpack"}  # fmt: skip
+             "losses advise", "losses check", "db upgrade", "db downgrade", "db check", "db copy",
+             "mlflow unpack"}  # fmt: skip
     has = {verb for verb, command in verbs().items() if "--server" in {o for p in command.params for o in p.opts}}
     assert set(verbs()) - has == local
 
