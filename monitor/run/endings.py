@@ -6,7 +6,7 @@ import contextlib
 import traceback
 from typing import Final
 
-from monitor.domain import RunStatus
+from monitor.domain import Reply, RunStatus
 from monitor.errors import StopTraining
 from monitor.limits import text
 
@@ -39,3 +39,22 @@ def error_line(error: object) -> str | None:
         with contextlib.suppress(Exception):  # a user's exception may be anything
             return ending(error)[1]
     return None if error is None else text(error)
+
+
+def stop_reason(reply: Reply) -> str:
+    """Why a loop that was answered so is to stop, in one sentence."""
+    if reply.stop_reason is not None:
+        return reply.stop_reason
+    if reply.stop_requested is not None:
+        return f"{reply.stop_requested} asked the run to stop."
+    return reply.recommendation.reason
+
+
+def obeyed(asked_at: int | None, count: int) -> bool:
+    """Whether a loop ended because it was asked to stop: it logged little afterwards.
+
+    Args:
+        asked_at: records when it was first asked; None where it was not.
+        count: records at its end.
+    """
+    return asked_at is not None and count - asked_at <= max(20, asked_at // 20)

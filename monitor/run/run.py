@@ -19,7 +19,7 @@ from monitor.journal.notices import LOGGER, Notices
 from monitor.limits import shown, text
 from monitor.run import lifetime
 from monitor.run.about import About
-from monitor.run.endings import ending, error_line
+from monitor.run.endings import ending, error_line, obeyed, stop_reason
 from monitor.run.output import Tee
 from monitor.run.secrets import hidden
 from monitor.run.values import SeriesTaken, article, flatten, nanoseconds, number, plain, weights_of
@@ -175,13 +175,7 @@ class Run(About):
     @property
     def stop_reason(self) -> str | None:
         """Why `should_stop` is True, in one sentence; None while it is not."""
-        if self._reply is None or not self._stop:
-            return None
-        if self._reply.stop_reason is not None:
-            return self._reply.stop_reason
-        if self._reply.stop_requested is not None:
-            return f"{self._reply.stop_requested} asked the run to stop."
-        return self._reply.recommendation.reason
+        return None if self._reply is None or not self._stop else stop_reason(self._reply)
 
     def flush(self, timeout_s: float = 30.0) -> bool:
         """Wait until all that was logged so far is stored and judged; False where it is not in time."""
@@ -223,7 +217,7 @@ class Run(About):
         self._journal.retire()
         if writer is None:
             return
-        if status == "finished" and self._obeyed(writer):
+        if status == "finished" and obeyed(self._told_at, writer.journal.count):
             status = "stopped"
         last: dict[str, object] = {"status": status, "error": error}
         if status == "stopped" and self.stop_reason:
@@ -404,9 +398,3 @@ class Run(About):
         self._lock = threading.RLock()
         self._notices = Notices(self.name)
         self._told_at = None
-
-    def _obeyed(self, writer: Writer) -> bool:
-        """True where the loop ended because of `should_stop`: little was logged after it first said so."""
-        if self._told_at is None:
-            return False
-        return writer.journal.count - self._told_at <= max(20, self._told_at // 20)

@@ -60,6 +60,9 @@ def test_the_losses_and_the_goal_of_this_shape_are_found(shape, tmp_path):
     path = tmp_path / "train.log"
     path.write_text(text, encoding="utf-8", newline="")
     (run,) = read_runs(path)
+    if not isinstance(run, ImportedRun):
+        assert set(expected.values()) == {None}
+        return
     mapped = {str(role): key for role, key in run.mapped().items()}
     for role, points in expected.items():
         if points is None:
