@@ -91,7 +91,7 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     with psycopg.connect(postgres.schema_url, autocommit=True) as connection:
         connection.execute("SET lock_timeout = '20s'")
         connection.execute("DELETE FROM monitor_runs")  # the rest goes along
-        connection.execute("DELETE FROM monitor_channels")
+        connection.execute("DELETE FROM monitor_channels; DELETE FROM monitor_tokens; DELETE FROM monitor_audit")
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.responses import Response
 
 from monitor import __version__, wire
@@ -13,13 +14,18 @@ from monitor.api.bodies import json_response
 from monitor.api.models import AlertsModel, HealthModel, InfoModel, ReadyModel
 from monitor.api.problems import documented, problem
 from monitor.api.readiness import problem_of
+from monitor.api.security import Viewer, described
 from monitor.api.services import Served, store_id
 from monitor.domain import Delivery, Json
+from monitor.errors import Forbidden
 
 _log = logging.getLogger(__name__)
 
 probes = APIRouter(tags=["health"], default_response_class=Response)
 """Open without a token, as probes have none; they reveal nothing about the runs."""
+
+metrics = APIRouter(tags=["health"], default_response_class=Response, dependencies=[Depends(described)])
+"""Next to the probes, where Prometheus looks for it, but with a token: it tells how many runs there are."""
 
 router = APIRouter(tags=["health"], default_response_class=Response)
 
@@ -52,8 +58,19 @@ async def readyz(served: Served) -> Response:
     return json_response(found)
 
 
+@metrics.get(
+    "/metrics",
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **documented(401, 403, 429, 503)},
+)
+def get_metrics(served: Served, caller: Viewer) -> Response:
+    """What this process does, for Prometheus. Needs a token of all projects, where the server asks for one."""
+    if caller.project is not None:
+        raise Forbidden(f"/metrics counts all projects, and token {caller.name!r} reaches {caller.project!r} alone")
+    return Response(served.metrics.text(served), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
 @router.get("/info", responses={200: {"model": InfoModel}})
-def info(served: Served) -> Response:
+def info(served: Served, caller: Viewer) -> Response:
     """What this server is: versions, store, rules, its other addresses and its jobs."""
     return json_response(
         {
@@ -63,7 +80,7 @@ def info(served: Served) -> Response:
             "store": served.store_kind,
             "store_id": store_id(served.settings),
             "rules_hash": served.engine.default.config.hash,
-            "project_rules": served.engine.hashes,
+            "project_rules": {k: v for k, v in served.engine.hashes.items() if caller.project in (None, k)},
             "heartbeat_s": served.settings.heartbeat_s,
             "links": served.links,
             "jobs": {name: health.to_dict() for name, health in served.jobs().items()},
@@ -74,12 +91,13 @@ def info(served: Served) -> Response:
 @router.get("/alerts", responses={200: {"model": AlertsModel}, **documented(404, 422)})
 def get_alerts(
     served: Served,
+    caller: Viewer,
     run: Annotated[str | None, Query(max_length=250)] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
 ) -> Response:
     """Alerts, newest first, with where they are on their way."""
-    run_id = None if run is None else served.store.run(run).id
-    rows = [_delivery(row) for row in served.store.alerts(run_id, limit)]
+    run_id = None if run is None else served.store.run(run, within=caller.project).id
+    rows = [_delivery(row) for row in served.store.alerts(run_id, limit, within=caller.project)]
     return json_response({"alerts": rows, "channels": len(served.settings.alert_urls)})
 
 

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from monitor.domain import Json
 from monitor.errors import (
+    Forbidden,
     MonitorError,
     OffsetGap,
     QueryError,
@@ -24,8 +25,10 @@ from monitor.errors import (
     RunNotFound,
     SchemaMismatch,
     SeriesNotFound,
+    StopRefused,
     StoreBusy,
     StoreError,
+    TokenNotFound,
     Unauthorized,
     WireError,
 )
@@ -39,9 +42,12 @@ _TITLES: Final[Mapping[type[MonitorError], tuple[int, str]]] = {
     WireError: (422, "The message does not follow the wire format; nothing of it was stored"),
     OffsetGap: (409, "The batch does not start where the writer's last one ended"),
     RunExists: (409, "The run exists"),
+    StopRefused: (409, "The stop is not possible"),
     RunNotFound: (404, "No such run"),
     SeriesNotFound: (404, "The run has no such series"),
+    TokenNotFound: (404, "No such token"),
     Unauthorized: (401, "A token is needed"),
+    Forbidden: (403, "This token may not do this"),
     StoreBusy: (503, "The store is busy; try again"),
     SchemaMismatch: (503, "The database has another schema"),
     StoreError: (503, "The database refused; try again"),
@@ -102,7 +108,7 @@ _SECRET: Final = re.compile(r"(?<=://)[^/\s@]*(?=@)|(?<==)(?<=pass=|word=|cret=|
 
 def _members(error: MonitorError) -> dict[str, object]:
     members: dict[str, object] = {}
-    for name in ("field", "position", "expected", "got", "run_id", "key", "found", "wanted"):
+    for name in ("field", "position", "expected", "got", "run_id", "key", "ref", "several", "found", "wanted"):
         value = getattr(error, name, None)
         if value is not None:
             members[name] = value
@@ -162,6 +168,7 @@ _HTTP_TITLES: Final = {
     413: "The body is too large",
     415: "This media type is not taken",
     422: "The request cannot be carried out",
+    429: "There are too many requests; wait",
     503: "The server has its hands full; try again",
 }
 

@@ -10,8 +10,12 @@ from typing import Annotated, Final, TypeVar
 import anyio
 import anyio.to_thread
 from fastapi import Depends, Request
+from starlette.convertors import PathConvertor, register_url_convertor
 
+from monitor.api.keys import Keys
+from monitor.api.metrics import Metrics
 from monitor.api.readiness import Readiness
+from monitor.api.watch import Watch
 from monitor.domain import JobHealth
 from monitor.errors import StoreBusy
 from monitor.ingest.engines import Judges
@@ -25,6 +29,15 @@ DECODERS: Final = 2
 _Result = TypeVar("_Result")
 
 
+class _Name(PathConvertor):
+    """A run's name in a path: it may hold slashes, as with Starlette's `path`, and line ends too."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("name", _Name())
+
+
 def no_jobs() -> Mapping[str, JobHealth]:
     """The health of the jobs of a server that has none."""
     return {}
@@ -36,23 +49,32 @@ class Services:
 
     Attributes:
         clock: returns milliseconds since the epoch.
+        keys: the tokens that the server knows.
         jobs: the health of the background jobs by name.
         links: addresses of the parts next to the API, by part: "dashboard", "mlflow"; filled once they run.
         writers: how many batches are committed at once. One on SQLite, which has one writer: waiting here is fair and
             cheap, waiting for its lock is neither.
         decoders: how many long bodies are read at once.
         readiness: whether the store takes points.
+        metrics: what this process counts.
+        watch: what waits until runs change.
     """
 
     store: Store
     engine: Judges
     settings: Settings
     clock: Callable[[], int]
+    keys: Keys
     jobs: Callable[[], Mapping[str, JobHealth]] = no_jobs
     links: dict[str, str] = field(default_factory=dict)
     writers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
     decoders: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DECODERS))
     readiness: Readiness = field(default_factory=Readiness)
+    metrics: Metrics = field(default_factory=Metrics)
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.store.versions)
 
     @property
     def store_kind(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,7 @@ from monitor.domain.formats import number
 from monitor.screen import ago, emit, err, escape, fail, out
 
 if TYPE_CHECKING:
-    from monitor.domain import Points, RunInfo, SeriesInfo
-    from monitor.reader.api import Api, RunView
+    from monitor.reader.api import Api
     from monitor.store.copy import Progress as Copied
 
 _RUNS = typer.Argument(..., metavar="RUN…", help="Ids, first digits of ids, or names.", show_default=False)
@@ -39,7 +38,7 @@ def register(runs: typer.Typer, db: typer.Typer, app: typer.Typer) -> None:
 
 def rm(runs: list[str] = _RUNS, url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
     """Delete runs. They are hidden immediately and purged by `monitor gc` after the retention period."""
-    with _api(url, server) as api:
+    with open_api(url, server) as api:
         ids = [api.run(ref).id for ref in runs]
         for run_id in ids:
             api.delete(run_id)
@@ -49,7 +48,7 @@ def rm(runs: list[str] = _RUNS, url: str = _URL, server: str = _SERVER, json: bo
 
 def restore(runs: list[str] = _RUNS, url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
     """Restore deleted runs; `monitor runs deleted` lists them."""
-    with _api(url, server) as api:
+    with open_api(url, server) as api:
         found = [api.restore(ref) for ref in runs]
     lines = [f"restored {escape(f'{run.project}/{run.name}')} [dim]{escape(run.id)}[/]" for run in found]
     emit({"restored": [run.id for run in found]}, "\n".join(lines), json)
@@ -59,7 +58,7 @@ def deleted(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
     """List deleted runs that can still be restored, and for how long."""
     from rich.table import Table
 
-    with _api(url, server) as api:
+    with open_api(url, server) as api:
         days, found = api.purge_days(), api.deleted()
     if json:
         emit({"keep_days": days, "deleted": [{**run.to_dict(), "deleted_ms": at} for run, at in found]}, "", True)
@@ -88,33 +87,10 @@ def export(
     """Write the points of runs to a CSV or Parquet file."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress
 
-    from monitor.store.export import export_points
-
-    with _api(url, server) as api, Progress(BarColumn(30), MofNCompleteColumn(), console=err) as progress:
+    with open_api(url, server) as api, Progress(BarColumn(30), MofNCompleteColumn(), console=err) as progress:
         task = progress.add_task("", total=len(runs))
-        points = export_points(
-            _Points(api), runs, to, keys=key or None, progress=lambda done, _: progress.update(task, completed=done)
-        )
+        points = api.export(runs, to, keys=key or None, progress=lambda done, _: progress.update(task, completed=done))
     emit({"file": str(to), "points": points}, f"wrote {number(points)} points to {escape(str(to))}", json)
-
-
-class _Points:
-    """What an export asks for, from a reader of runs."""
-
-    def __init__(self, api: Api) -> None:
-        self._api = api
-        self._views: dict[str, RunView] = {}
-
-    def run(self, ref: str) -> RunInfo:
-        view = self._api.run(ref)
-        self._views[view.id] = view
-        return view.info
-
-    def series(self, run_id: str) -> Sequence[SeriesInfo]:
-        return self._views[run_id].series()
-
-    def history_batches(self, run_id: str, key: str) -> Iterator[Points]:
-        return self._views[run_id].batches(key)
 
 
 def gc(
@@ -168,7 +144,7 @@ def projects(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None
 
     data: list[dict[str, object]] = []
     table = Table(box=None, header_style="dim", pad_edge=False)
-    with _api(url, server) as api:
+    with open_api(url, server) as api:
         found, kept, purge_days, local = api.projects(), api.keeping(), api.purge_days(), api.server is None
     due = _due([name for name, _ in found], url) if local and found else {}
     for column in (
@@ -229,7 +205,7 @@ def copy(
     emit(data, f"{number(end.done)} of {number(end.total)} runs verified, {number(end.copied)} copied now", json)
 
 
-def _api(url: str | None, server: str | None) -> Api:
+def open_api(url: str | None, server: str | None) -> Api:
     """A reader of the named database, else of the server, else of the embedded store; it creates none of them."""
     from monitor.reader.api import Api
     from monitor.store import Store

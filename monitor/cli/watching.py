@@ -14,10 +14,10 @@ from rich.live import Live
 from rich.table import Table
 
 from monitor import settings as settings_
-from monitor.cli.curves import PATTERN
+from monitor.cli.curves import EPOCH, GOAL, PATTERN, STEP, TRAIN, VAL
 from monitor.domain import Action, RunInfo
 from monitor.domain.formats import number
-from monitor.roles import Role
+from monitor.roles import Role, Said
 from monitor.screen import ACTIONS, STATUSES, escape, out, sparkline
 
 if TYPE_CHECKING:
@@ -41,11 +41,16 @@ def register(app: typer.Typer) -> None:
 def watch(
     path: list[str] = typer.Argument(
         None,
-        metavar="[PATH]...",
+        metavar="PATH",
         help="Files and folders of running trainings; default: the runs of the store or the server.",
         show_default=False,
     ),
     project: str = typer.Option(None, help="Project of the runs; default: the source's own, else `watched`."),
+    train: str = TRAIN,
+    val: str = VAL,
+    goal: str = GOAL,
+    step: str = STEP,
+    epoch: str = EPOCH,
     pattern: str = PATTERN,
     server: str = typer.Option(None, help="Server to store in; default MONITOR_SERVER_URL, else the embedded store."),
     once: bool = typer.Option(False, "--once", help="Look once, print one line per run, and exit."),
@@ -56,9 +61,12 @@ def watch(
     Each becomes a live run with a verdict, alerts and a page on the dashboard. When started again, it continues where
     it stopped.
     """
+    from monitor.cli.rule_files import said_for
+
     loaded = settings_.load(server_url=server)
     if path:
-        _follow(path, loaded, project, pattern, once=once)
+        said = said_for({"train": train, "val": val, "goal": goal, "step": step, "epoch": epoch})
+        _follow(path, loaded, project, pattern, said, once=once)
     else:
         _list(loaded, once=once)
 
@@ -80,18 +88,20 @@ class Row:
     problem: str = ""
 
 
-def _follow(paths: Sequence[str], settings: Settings, project: str | None, pattern: str | None, *, once: bool) -> None:
+def _follow(
+    paths: Sequence[str], settings: Settings, project: str | None, pattern: str | None, said: Said, *, once: bool
+) -> None:
     from monitor.importers.watching import Watch
     from monitor.reader.api import Api
     from monitor.shipping.sinks import Destination
 
     sink = Destination(settings, settings.server_url)()
     where = settings.server_url or settings.store_url
-    found = Watch(paths, settings.dir / "watch", where, sink.send, project=project, pattern=pattern)
+    found = Watch(paths, settings.dir / "watch", where, sink.send, project=project, pattern=pattern, said=said)
     try:
         with Api(settings=settings) as api:
             known: dict[str, RunInfo] = {}
-            _show(lambda: _step(found, api, known), _STEP_S, once=once)
+            _show(lambda: _step(found, api, known), _STEP_S, "no training found there yet", once=once)
     finally:
         sink.close()
 
@@ -161,7 +171,8 @@ def _list(settings: Settings, *, once: bool) -> None:
             last[:] = [rows]
             return rows
 
-        _show(look, _LIST_S, once=once)
+        none = "no run yet; `monitor run -- python train.py` or `monitor.init(...)` starts one"
+        _show(look, _LIST_S, none, once=once)
 
 
 def _of_store(run: RunInfo, curves: Mapping[str, Sequence[float]]) -> Row:
@@ -174,7 +185,7 @@ def _of_store(run: RunInfo, curves: Mapping[str, Sequence[float]]) -> Row:
     )  # fmt: skip
 
 
-def _show(look: Callable[[], list[Row] | None], every_s: float, *, once: bool) -> None:
+def _show(look: Callable[[], list[Row] | None], every_s: float, none: str, *, once: bool) -> None:
     """Show rows whenever they change: as a table that stays in its place, or as lines without a terminal."""
     rows: list[Row] = []
     said: dict[str, str] = {}
@@ -187,13 +198,13 @@ def _show(look: Callable[[], list[Row] | None], every_s: float, *, once: bool) -
                 _print(rows, said)
                 if not rows and not once and "" not in said:
                     said[""] = "nothing yet"
-                    out.print("nothing yet; waiting for a training")
+                    out.print(f"{none}; waiting")
             elif found is not None or time.monotonic() - drawn > _REDRAW_S:
                 drawn = time.monotonic()
                 draw(rows)
             if once:
                 if not rows:
-                    out.print("no run found")
+                    out.print(none)
                 return
             time.sleep(every_s)
 

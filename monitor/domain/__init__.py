@@ -7,13 +7,17 @@ value that was measured.
 
 from __future__ import annotations
 
-from monitor.domain.alerts import Alert, Delivery, JobHealth
+from monitor.domain.access import Access, AuditEntry, Caller, TokenInfo
+from monitor.domain.alerts import Alert, Delivery, Gauges, JobHealth
 from monitor.domain.aside import SET_ASIDE, Counter
+from monitor.domain.attention import Attention, Happened, Happenings, Item, Outcome
+from monitor.domain.economics import Ledger, LedgerEntry, LedgerMonth, Saving
 from monitor.domain.plain import Json, whole
 from monitor.domain.run_query import RunFilters, RunQuery
-from monitor.domain.runs import Checkpoint, Output, Reply, RunInfo, RunPage, RunStatus
+from monitor.domain.runs import Checkpoint, Extremes, Output, Reply, RunEdit, RunInfo, RunPage, RunStatus, SavedView
 from monitor.domain.series import Curve, Points, SeriesInfo
 from monitor.domain.snapshot import MAIN_ROLES, CurveOf, RunSnapshot
+from monitor.domain.stops import MONITOR, Stop, StopState
 from monitor.domain.texts import inert
 from monitor.domain.verdicts import (
     Action,
@@ -34,9 +38,14 @@ from monitor.domain.verdicts import (
 
 __all__ = [
     "MAIN_ROLES",
+    "MONITOR",
     "SET_ASIDE",
+    "Access",
     "Action",
     "Alert",
+    "Attention",
+    "AuditEntry",
+    "Caller",
     "Checkpoint",
     "Counter",
     "Counts",
@@ -44,11 +53,20 @@ __all__ = [
     "CurveOf",
     "Delivery",
     "Diagnosis",
+    "Extremes",
     "Finding",
     "FindingState",
     "Forecast",
+    "Gauges",
+    "Happened",
+    "Happenings",
+    "Item",
     "JobHealth",
     "Json",
+    "Ledger",
+    "LedgerEntry",
+    "LedgerMonth",
+    "Outcome",
     "Output",
     "Patience",
     "Pending",
@@ -56,14 +74,20 @@ __all__ = [
     "Recommendation",
     "Regime",
     "Reply",
+    "RunEdit",
     "RunFilters",
     "RunInfo",
     "RunPage",
     "RunQuery",
     "RunSnapshot",
     "RunStatus",
+    "SavedView",
+    "Saving",
     "SeriesInfo",
     "Severity",
+    "Stop",
+    "StopState",
+    "TokenInfo",
     "courses",
     "folded",
     "inert",

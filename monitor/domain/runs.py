@@ -62,6 +62,9 @@ class RunInfo:
         heartbeat_s: seconds between the heartbeats that its client promised; None where it did not say.
         warnings: counter by name of what was set aside; `SET_ASIDE` says what each of them means.
         stop_requested: who asked the loop to stop, or None.
+        stop_modes: what the loop said of obeying, by rule; None: nothing, so the receiver's settings hold.
+        stop_step: step at which the run would have been stopped, where its mode did not let the loop know.
+        planned_steps: steps that the loop means to make, where it declared that; see also its configuration.
         error: the last line of the traceback, for a failed run.
     """
 
@@ -90,6 +93,9 @@ class RunInfo:
     recommendation: Recommendation = field(default_factory=Recommendation)
     warnings: Mapping[str, int] = field(default_factory=dict)
     stop_requested: str | None = None
+    stop_modes: Mapping[str, str] | None = None
+    stop_step: int | None = None
+    planned_steps: int | None = None
     error: str | None = None
     version: int = 0
 
@@ -115,6 +121,7 @@ class RunInfo:
             "roles": dict(self.roles) if self.roles is not None else None,
             "reading": dict(self.reading) if self.reading is not None else None,
             "warnings": dict(self.warnings),
+            "stop_modes": dict(self.stop_modes) if self.stop_modes is not None else None,
             "recommendation": self.recommendation.to_dict(),
         }
 
@@ -168,6 +175,57 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunEdit:
+    """What a person changes of a run; None leaves it as it is.
+
+    Attributes:
+        name: its new name.
+        note: its note, as Markdown; "" takes it away.
+        tags: values by tag; None takes a tag away.
+    """
+
+    name: str | None = None
+    note: str | None = None
+    tags: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedView:
+    """A view of one of the dashboard's pages that was saved under a name.
+
+    Attributes:
+        page: the page, such as "runs".
+        name: what people call it.
+        query: what stands in the page's address behind the question mark.
+        saved_ms: when, milliseconds since the epoch.
+    """
+
+    page: str
+    name: str
+    query: str
+    saved_ms: int = 0
+
+    def to_dict(self) -> dict[str, object]:
+        """The row as JSON data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extremes:
+    """A series in the list of runs: its last value, and its extremes with their steps."""
+
+    last: float | None = None
+    min: float | None = None
+    min_step: int | None = None
+    max: float | None = None
+    max_step: int | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """The values as JSON data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunPage:
     """One page of the list of runs.
 
@@ -176,6 +234,7 @@ class RunPage:
         sparklines: by run id and role ("train", "val"), a few dozen values of the curve; empty unless asked for.
         order: what the runs are sorted by first, "-" in front for descending: a query's own order where it has one.
         sorted_by: by run id the value that it is sorted by, where a query says by what.
+        metrics: by run id and series what was asked for with `RunQuery.metrics`.
     """
 
     items: tuple[RunInfo, ...]
@@ -183,6 +242,7 @@ class RunPage:
     sparklines: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
     order: str = "-created"
     sorted_by: Mapping[str, str | int | float | None] = field(default_factory=dict)
+    metrics: Mapping[str, Mapping[str, Extremes]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +253,9 @@ class Reply:
         acked: number of the writer's records that are permanently stored; the next batch starts there.
         recommendation: the engine's, after this batch.
         stop_requested: who asked the loop to stop, or None.
+        stop: whether the loop is to stop, as the mode says; None from a server that knows no modes.
+        stop_reason: why, in a sentence.
+        stop_request: the number of the stop that was asked for; None where it is only advised.
         duplicate: True where the batch was already stored and nothing was done.
         set_aside: what of the batch was mended or left out, the first of it, in words.
     """
@@ -202,6 +265,9 @@ class Reply:
     stop_requested: str | None = None
     duplicate: bool = False
     set_aside: tuple[str, ...] = ()
+    stop: bool | None = None
+    stop_reason: str | None = None
+    stop_request: int | None = None
 
     def to_dict(self) -> dict[str, object]:
         """The reply as strict JSON data."""
@@ -209,6 +275,9 @@ class Reply:
             "acked": self.acked,
             "recommendation": self.recommendation.to_dict(),
             "stop_requested": self.stop_requested,
+            "stop": self.stop,
+            "stop_reason": self.stop_reason,
+            "stop_request": self.stop_request,
             "duplicate": self.duplicate,
             **({"set_aside": list(self.set_aside)} if self.set_aside else {}),
         }
@@ -216,11 +285,15 @@ class Reply:
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> Reply:
         """The inverse of `to_dict`."""
-        rec, stop, aside = data["recommendation"], data.get("stop_requested"), data.get("set_aside")
+        rec, who, aside = data["recommendation"], data.get("stop_requested"), data.get("set_aside")
+        stop, reason, request = data.get("stop"), data.get("stop_reason"), data.get("stop_request")
         return cls(
             acked=int(str(data["acked"])),
             duplicate=bool(data.get("duplicate")),
-            stop_requested=None if stop is None else str(stop),
+            stop_requested=None if who is None else str(who),
+            stop=stop if isinstance(stop, bool) else None,
+            stop_reason=None if reason is None else str(reason),
+            stop_request=int(str(request)) if request is not None else None,
             set_aside=tuple(map(str, aside)) if isinstance(aside, list) else (),
             recommendation=Recommendation.from_dict(rec) if isinstance(rec, Mapping) else Recommendation(),
         )

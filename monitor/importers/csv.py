@@ -146,12 +146,13 @@ def _cells(text: str, lines: list[str], start: str) -> Iterator[tuple[int, int, 
     separator = max(_SEPARATORS, key=start.count)
     if separator not in start and len(start.split()) > 1:
         for number, words in enumerate(lines, 1):
-            yield number, number, words.split() or [""]
+            rule = set(words) <= set("-=+ \t")  # below the header of a table that was printed
+            yield number, number, [""] if rule else words.split()
         return
     if separator == "|":  # a table of Markdown has a bar at both ends, and a row of dashes below its header
         rows = (line for line in lines if set(line) - set("|-: \t"))
         text = "\n".join(line.strip().strip("|") for line in rows)
-    text = _TOP.sub(lambda found: "\n" * found[0].count("\n"), text)  # it may hold quotes, which are no cells
+    text = _TOP.sub(lambda found: "\n" * found[0].count("\n"), text)  # it may hold quotes, which are not cells
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
     line = 0
     try:

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from monitor.domain import RunStatus
 from monitor.domain.mlflow_tags import USERS, is_marking
 from monitor.errors import RunNotFound, SettingsError
+from monitor.ingest import stops
 from monitor.ingest.aside import Aside
 from monitor.ingest.engines import Judges
 from monitor.ingest.events import checked
@@ -74,6 +75,7 @@ def log(
             tx.advance_latest(keys, fresh)
             batch = Batch(run_id=run_id, writer=WRITER, first=writer.acked, count=1, keys=tuple(keys), points=fresh)
             store_points(tx, engine.of(str(tx.get("project"))), batch, writer.attempt, anew=False)
+            stops.consider(tx, engine)
             keep_events(tx, batch, aside)
             tx.ack(WRITER, writer.attempt, batch.end)
         return True

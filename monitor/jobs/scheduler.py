@@ -75,10 +75,12 @@ class Jobs:
         self._work: dict[str, Callable[[], None]] = {}
         self._threads: dict[str, threading.Thread] = {}
         self._scheduler = BackgroundScheduler(timezone=UTC)
+        # Every job but delivery is done by one server at a time. Each delivery has a lease of its own, as servers may
+        # send to different channels.
         self._add("liveness", self._liveness, settings.liveness_interval_s)
         for number, channel in enumerate(channels, start=1):  # a job each, so that one that hangs delays no other
             name = "delivery" if number == 1 else f"delivery-{number}"
-            self._add(name, functools.partial(self._deliver, channel), settings.alert_interval_s)
+            self._add(name, functools.partial(self._deliver, channel), settings.alert_interval_s, shared=True)
         if mirror is not None:
             self._add("mlflow", self._sync, settings.mlflow_interval_s)
         if rows is not None:
@@ -112,8 +114,9 @@ class Jobs:
         """Run a job once, now, on the caller's thread; a failure is logged and kept, never raised."""
         self._work[name]()
 
-    def _add(self, name: str, work: Callable[[], object], every_s: float) -> None:
+    def _add(self, name: str, work: Callable[[], object], every_s: float, *, shared: bool = False) -> None:
         self._health[name] = JobHealth()
+        work = work if shared else functools.partial(self._led, name, work)
         self._work[name] = functools.partial(self._guarded, name, work)
         self._scheduler.add_job(
             self._begin,
@@ -138,6 +141,11 @@ class Jobs:
             thread = threading.Thread(target=self._work[name], name=f"job-{name}", daemon=True)
             thread.start()
             self._threads[name] = thread  # not before it runs: `close` joins what is here
+
+    def _led(self, name: str, work: Callable[[], object]) -> None:
+        """Do a job where no other server does it."""
+        if self._store.leads(name):
+            work()
 
     def _guarded(self, name: str, work: Callable[[], object]) -> None:
         before = self._health[name]

@@ -1,37 +1,36 @@
-"""MLflow's own server application, over our store, and what stands in front of it.
+"""MLflow's own server application over our store, and what stands in front of it.
 
-MLflow is imported when an application is made, not before: the process that starts the workers needs none of it.
+MLflow is imported when an application is made, not before: the process that starts the workers does not need it.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import os
 import warnings
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from starlette.responses import PlainTextResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.errors import SettingsError
+from monitor.mlflow_store import direct
 
 if TYPE_CHECKING:
     from monitor.mlflow_store.store import Store
 
 SCHEMES: Final = ("sqlite", "postgresql")
-"""Backends that our store takes; all others stay MLflow's own."""
+"""Backends that our store supports; MLflow's own store serves all others."""
 _OPEN: Final = frozenset({"/health", "/version"})
-"""Answered without a token: probes have none."""
+"""Answered without a token, for probes."""
 
 
 def database_url() -> str:
-    """The database of a server that `mlflow server` has started.
+    """The database of a server that `mlflow server` started.
 
     Raises:
-        SettingsError: MLflow was started with a backend or a server that ours cannot serve.
+        SettingsError: MLflow was started with a backend or a kind of server that is not supported.
     """
     from mlflow.server.constants import BACKEND_STORE_URI_ENV_VAR
 
@@ -49,7 +48,7 @@ def database_url() -> str:
 
 
 def open_store() -> Store:
-    """The tracking store of this process, as MLflow's server makes it on its first request; ours from now on."""
+    """The tracking store of this process, which MLflow's server creates on its first request; from now on ours."""
     from mlflow.server import handlers
 
     from monitor.mlflow_store.store import Store
@@ -61,22 +60,46 @@ def open_store() -> Store:
     return found
 
 
-def make_app() -> Any:
-    """MLflow's application."""
+def make_app(store: Store, *, users: bool = False) -> Any:
+    """MLflow's application.
+
+    Args:
+        store: the tracking store of this process.
+        users: MLflow's own users and permissions apply (its `basic-auth`).
+
+    Raises:
+        SettingsError: `users` are wanted, and what they need is not installed.
+    """
+    from mlflow.server.constants import ARTIFACTS_ONLY_ENV_VAR, PROMETHEUS_EXPORTER_ENV_VAR
+
     with warnings.catch_warnings():
-        # It says that MLflow uses a module of Starlette's that will go; pyproject.toml says how long it is there.
+        # MLflow uses a module that Starlette will remove; pyproject.toml caps Starlette's version.
         warnings.filterwarnings("ignore", message="starlette.middleware.wsgi is deprecated")
+        if users:
+            return _app_with_users()
         from mlflow.server.fastapi_app import app
+    if not any(os.environ.get(name) for name in (ARTIFACTS_ONLY_ENV_VAR, PROMETHEUS_EXPORTER_ENV_VAR)):
+        direct.put_in_front(app, store)
     return app
 
 
+def _app_with_users() -> Any:
+    """MLflow's `basic-auth`: Flask asks for a name and a password, so that every request has to go through it."""
+    try:
+        from mlflow.server.auth import create_app
+    except ImportError as error:
+        problem = f"needs a package that is not installed: {error.name}"
+        raise SettingsError("--app-name monitor-basic-auth", problem, "run pip install 'mlflow[auth]'") from error
+    return create_app()
+
+
 def set_up(url: str, folder: Path, *, guarded: bool) -> None:
-    """Say to MLflow's server, which reads its settings from the environment, where it is.
+    """Configure MLflow's server, which reads its settings from the environment.
 
     Args:
         url: the database, as MLflow writes it.
-        folder: where artifacts go.
-        guarded: every request has to carry a token, so that the name by which it comes need not be looked at.
+        folder: where artifacts are stored.
+        guarded: every request carries a token, so its Host header need not be checked.
     """
     from mlflow.server import constants
 
@@ -87,14 +110,14 @@ def set_up(url: str, folder: Path, *, guarded: bool) -> None:
     os.environ["_MLFLOW_SGI_NAME"] = "uvicorn"
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
-    # Its workers for generative-AI jobs are processes that only `mlflow server` starts.
+    # Only `mlflow server` starts the processes of its generative-AI jobs.
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     if guarded:
         os.environ.setdefault("MLFLOW_SERVER_ALLOWED_HOSTS", "*")
 
 
 def _build(store_uri: str, artifact_uri: str | None = None) -> Store:
-    """What MLflow calls to make its tracking store."""
+    """Make the tracking store; MLflow calls this."""
     from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
     from mlflow.server.constants import READ_REPLICA_BACKEND_STORE_URI_ENV_VAR as REPLICA
 
@@ -107,44 +130,28 @@ def _build(store_uri: str, artifact_uri: str | None = None) -> Store:
 class Beside:
     """Two applications at one address: ours in front, which answers its own paths, and MLflow's behind it.
 
-    MLflow's middleware never sees a request of ours: it would refuse hosts and origins by rules of its own.
+    MLflow's middleware never sees our requests: it would refuse hosts and origins by its own rules.
 
     Args:
-        front: ours; it gets what the server says of its life too.
+        front: ours; it also gets the server's lifespan events.
         behind: MLflow's.
-        token: what a request to MLflow has to carry; None for nothing.
+        refusal: says why a request to MLflow is not let in, and None if it is; None lets everybody in.
     """
 
-    def __init__(self, front: ASGIApp, behind: ASGIApp, token: str | None = None) -> None:
-        self._front, self._behind = front, behind
-        self._token = None if token is None else token.encode()
+    def __init__(
+        self, front: ASGIApp, behind: ASGIApp, refusal: Callable[[Scope], Awaitable[Response | None]] | None = None
+    ) -> None:
+        self._front, self._behind, self._refusal = front, behind, refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request to whom it is for."""
         if scope["type"] == "lifespan" or is_ours(scope["path"]):
             await self._front(scope, receive, send)
-        elif scope["type"] == "http" and not self._known(scope):
-            text = "This MLflow server asks for the monitor's token, as MLFLOW_TRACKING_TOKEN or as a password.\n"
-            refusal = PlainTextResponse(text, 401, {"www-authenticate": 'Basic realm="monitor", charset="UTF-8"'})
-            await refusal(scope, receive, send)
-        else:
-            await self._behind(scope, receive, send)
-
-    def _known(self, scope: Scope) -> bool:
-        """Whether the request carries the token: as a bearer does, or as the password of any user, as browsers ask."""
-        if self._token is None or scope["path"] in _OPEN:
-            return True
-        header = dict(scope["headers"]).get(b"authorization", b"")
-        scheme, _, given = header.partition(b" ")
-        given = given.strip()
-        if scheme.lower() == b"basic":
-            try:
-                given = base64.b64decode(given, validate=True).partition(b":")[2]
-            except binascii.Error:
-                return False
-        elif scheme.lower() != b"bearer":
-            return False
-        return hmac.compare_digest(given, self._token)
+            return
+        refused = None
+        if self._refusal is not None and scope["type"] == "http" and scope["path"] not in _OPEN:
+            refused = await self._refusal(scope)
+        await (self._behind if refused is None else refused)(scope, receive, send)
 
 
 def is_ours(path: str) -> bool:
@@ -153,4 +160,4 @@ def is_ours(path: str) -> bool:
     >>> [is_ours(path) for path in ("/api/v1/runs", "/readyz", "/api/2.0/mlflow/runs/create", "/")]
     [True, True, False, False]
     """
-    return path.startswith("/api/v1/") or path in ("/healthz", "/readyz", "/openapi.json")
+    return path.startswith("/api/v1/") or path in ("/healthz", "/readyz", "/metrics", "/openapi.json")

@@ -5,11 +5,15 @@ Where it reads from: an explicit server, else `MONITOR_SERVER_URL`, else the emb
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, Unpack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from monitor.domain import (
+    Access,
+    AuditEntry,
+    Caller,
     Checkpoint,
     Curve,
     CurveOf,
@@ -18,17 +22,24 @@ from monitor.domain import (
     Finding,
     Output,
     Points,
+    RunEdit,
     RunFilters,
     RunInfo,
     RunPage,
     RunQuery,
     RunSnapshot,
+    SavedView,
+    Saving,
     SeriesInfo,
+    Stop,
+    TokenInfo,
 )
 from monitor.http.address import server_of, shown
 from monitor.reader.embedded import EmbeddedSource
+from monitor.reader.questions import Questions
 from monitor.reader.remote import HttpSource
 from monitor.reader.source import Source
+from monitor.reader.tables import RunList, figure_of, view_html
 from monitor.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -39,7 +50,7 @@ if TYPE_CHECKING:
 XAxis = Literal["step", "epoch", "wall_time", "relative"]
 
 
-class Api:
+class Api(Questions):
     """A reader of runs; cheap to make, connects when first asked.
 
     Args:
@@ -89,8 +100,8 @@ class Api:
         """
         return self._source.runs(replace(wanted or RunQuery(), **filters))
 
-    def runs(self, query: str | None = None, /, **filters: Unpack[RunFilters]) -> list[RunView]:
-        """Runs as views.
+    def runs(self, query: str | None = None, /, **filters: Unpack[RunFilters]) -> RunList:
+        """Runs as views: a list with `to_pandas()` and `to_arrow()`.
 
         Args:
             query: such as `status = "running" and val.best < 0.3 order by val.best`; see `docs/store.md`.
@@ -101,7 +112,7 @@ class Api:
             MonitorError: the server or the store cannot be read.
         """
         page = self.runs_page(RunQuery(query=query), **filters)
-        return [RunView(self._source, info) for info in page.items]
+        return RunList(RunView(self._source, info) for info in page.items)
 
     def view(self, info: RunInfo) -> RunView:
         """A view of a run that was read already; asks for nothing."""
@@ -191,9 +202,58 @@ class Api:
         """
         return self._source.restore(ref)
 
+    def views(self, page: str) -> tuple[SavedView, ...]:
+        """The saved views of one of the dashboard's pages, by name."""
+        return self._source.views(page)
+
+    def save_view(self, page: str, name: str, query: str) -> SavedView:
+        """Save a view of the dashboard; one of the same page and name is replaced.
+
+        Args:
+            page: such as "runs".
+            name: what people call it.
+            query: what stands in the page's address behind the question mark.
+
+        Raises:
+            WireError: it has no name, is too long, or there are too many.
+        """
+        return self._source.save_view(page, name, query)
+
+    def forget_view(self, page: str, name: str) -> None:
+        """Delete a saved view, where it exists."""
+        self._source.forget_view(page, name)
+
     def purge_days(self) -> float:
         """Days that a deleted run can be restored."""
         return self._source.purge_days()
+
+    def export(
+        self,
+        refs: Sequence[str],
+        to: Path,
+        *,
+        keys: Sequence[str] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> int:
+        """Write the points of runs to a CSV or Parquet file, in memory that does not grow with them.
+
+        Args:
+            refs: runs, as in `run`.
+            to: the ending says the format, `.csv` or `.parquet`.
+            keys: series to write; None for all.
+            progress: called with (runs done, runs) after each run.
+
+        Returns:
+            Points written.
+
+        Raises:
+            RunNotFound: one of the runs is not there; nothing is written.
+            SeriesNotFound: none of the runs has one of the keys; nothing is written.
+            FileUnreadable: the path has another ending, or cannot be written.
+        """
+        from monitor.store.export import export_points
+
+        return export_points(_Exported(self), refs, to, keys=keys, progress=progress)
 
     def alerts(self, run: str | None = None, limit: int = 100) -> tuple[Delivery, ...]:
         """Alerts, newest first, with where they are on their way.
@@ -207,6 +267,61 @@ class Api:
     def alert_channels(self) -> int:
         """To how many places the server sends alerts; with none they wait in the outbox."""
         return self._source.channels()
+
+    def me(self) -> Caller:
+        """Who the server takes this reader for, and what it may do.
+
+        Raises:
+            Unauthorized: the server asks for a token and does not know this one.
+        """
+        return self._source.me()
+
+    def tokens(self) -> tuple[TokenInfo, ...]:
+        """All tokens, the newest first, without their secrets. Needs the role admin, as all that concerns tokens."""
+        return self._source.tokens()
+
+    def create_token(
+        self, name: str, role: Access | str, *, project: str | None = None, expires_ms: int | None = None
+    ) -> tuple[TokenInfo, str]:
+        """Create a token.
+
+        Args:
+            name: what people call it.
+            role: "viewer", "logger", "editor" or "admin".
+            project: the only project that it reaches; None for all.
+            expires_ms: from when on it is refused, milliseconds since the epoch; None for never.
+
+        Returns:
+            What is known of it, and the token itself, which cannot be read again.
+        """
+        return self._source.create_token(name, Access(role), project, expires_ms)
+
+    def revoke_token(self, ref: str) -> TokenInfo:
+        """Revoke a token.
+
+        Args:
+            ref: its id, or the name that no other valid token has.
+
+        Raises:
+            TokenNotFound: there is none.
+        """
+        return self._source.revoke_token(ref)
+
+    def audit(self, limit: int = 100, offset: int = 0) -> tuple[int, tuple[AuditEntry, ...]]:
+        """Who stopped, deleted and restored runs, and changed tokens.
+
+        Args:
+            limit: entries, at most; the newest.
+            offset: entries to leave out at the front.
+
+        Returns:
+            How many entries the log has, and those asked for.
+        """
+        return self._source.audit(limit, offset)
+
+    def info(self) -> Mapping[str, object]:
+        """What the server is: its version, the kind of its store, its background jobs."""
+        return self._source.info()
 
     def health(self) -> Mapping[str, object]:
         """How the server, or the embedded store, is."""
@@ -224,6 +339,25 @@ class Api:
 
     def __repr__(self) -> str:
         return f"<Api {shown(self.server or 'embedded')}>"
+
+
+class _Exported:
+    """What an export asks for, from a reader of runs."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._views: dict[str, RunView] = {}
+
+    def run(self, ref: str) -> RunInfo:
+        view = self._api.run(ref)
+        self._views[view.id] = view
+        return view.info
+
+    def series(self, run_id: str) -> Sequence[SeriesInfo]:
+        return self._views[run_id].series()
+
+    def history_batches(self, run_id: str, key: str) -> Iterator[Points]:
+        return self._views[run_id].batches(key)
 
 
 class RunView:
@@ -357,13 +491,71 @@ class RunView:
         """
         return self._source.output(self.id, search, after, limit)
 
-    def request_stop(self, who: str) -> None:
-        """Ask the loop to stop; it hears of it with its next batch or heartbeat.
+    def edit(
+        self, *, name: str | None = None, note: str | None = None, tags: Mapping[str, str | None] | None = None
+    ) -> RunInfo:
+        """Change the run's name, note or tags; what is not given stays as it is.
+
+        Args:
+            name: its new name.
+            note: its note, as Markdown; "" takes it away.
+            tags: values by tag; None takes a tag away.
+
+        Returns:
+            The run as it is then; `info` is that too.
+
+        Raises:
+            WireError: the name is empty, a text is too long, or the run would have too many tags.
+        """
+        self.info = self._source.edit(self.id, RunEdit(name=name, note=note, tags=dict(tags or {})))
+        return self.info
+
+    def request_stop(self, who: str, reason: str = "") -> Stop:
+        """Ask the loop to stop; it receives that with the answer to its next batch or heartbeat.
 
         Args:
             who: who asks, shown to the loop's owner.
+            reason: why, in a sentence.
+
+        Returns:
+            The stop; the one that is open where the loop was asked before. `stops` says how far it is.
+
+        Raises:
+            StopRefused: the run has ended.
         """
-        self._source.request_stop(self.id, who)
+        return self._source.request_stop(self.id, who, reason)
+
+    def withdraw_stop(self, who: str) -> Stop:
+        """Take a stop back that the loop has not received yet.
+
+        Raises:
+            StopRefused: none is open, or the loop has received it.
+        """
+        return self._source.withdraw_stop(self.id, who)
+
+    def saving(self) -> Saving:
+        """What ending the run now would save, with every number that it is made from."""
+        return self._source.saving(self.id)
+
+    def stops(self) -> tuple[Stop, ...]:
+        """The stops of the run: asked for, or advised and obeyed; each with how far it is."""
+        return self._source.stops(self.id)
+
+    def plot(self, keys: Sequence[str] | None = None, *, smoothing: float = 0.0) -> Any:
+        """Curves as a Plotly figure.
+
+        Args:
+            keys: the series; None for the judged losses.
+            smoothing: weight of the moving average, in [0, 1).
+
+        Raises:
+            ModuleNotFoundError: Plotly is not installed.
+            SeriesNotFound: the run has no such series.
+        """
+        return figure_of(self, keys, smoothing)
+
+    def _repr_html_(self) -> str:
+        return view_html(self)
 
     def __repr__(self) -> str:
         return f"<RunView {self.info.project}/{self.info.name} {self.id[:8]} {self.info.verdict}>"

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from monitor.domain import (
+    Access,
+    Attention,
+    AuditEntry,
+    Caller,
     Checkpoint,
     Curve,
     CurveOf,
     Delivery,
     Diagnosis,
     Finding,
+    Happenings,
+    Ledger,
+    Outcome,
     Output,
     Points,
+    RunEdit,
     RunInfo,
     RunPage,
     RunQuery,
     RunSnapshot,
+    SavedView,
+    Saving,
     SeriesInfo,
+    Stop,
+    TokenInfo,
 )
 
 if TYPE_CHECKING:
@@ -87,8 +99,56 @@ class Source(Protocol):
         """What the training wrote."""
         ...
 
-    def request_stop(self, run_id: str, who: str) -> None:
+    def request_stop(self, run_id: str, who: str, reason: str) -> Stop:
         """Ask the loop to stop."""
+        ...
+
+    def edit(self, run_id: str, edit: RunEdit) -> RunInfo:
+        """Change a run's name, note and tags; the run as it is then."""
+        ...
+
+    def views(self, page: str) -> tuple[SavedView, ...]:
+        """The saved views of a page of the dashboard."""
+        ...
+
+    def save_view(self, page: str, name: str, query: str) -> SavedView:
+        """Save a view under a name."""
+        ...
+
+    def forget_view(self, page: str, name: str) -> None:
+        """Delete a saved view."""
+        ...
+
+    def withdraw_stop(self, run_id: str, who: str) -> Stop:
+        """Take a stop back that the loop has not received."""
+        ...
+
+    def saving(self, run_id: str) -> Saving:
+        """What ending a run now would save."""
+        ...
+
+    def explain(self, ref: str) -> Mapping[str, Any]:
+        """A run explained."""
+        ...
+
+    def happened(self, ref: str, since: str, wait_s: float) -> Happenings:
+        """What happened in a run since a cursor."""
+        ...
+
+    def outcomes(self, refs: Sequence[str], until: Sequence[str], wait_s: float) -> tuple[Outcome, ...]:
+        """The runs whose wait is over."""
+        ...
+
+    def attention(self, limit: int, project: str | None, sparkline: int) -> Attention:
+        """The open runs that need a person."""
+        ...
+
+    def ledger(self, project: str | None, since_ms: int, until_ms: int) -> Ledger:
+        """What stops have saved and lost."""
+        ...
+
+    def stops(self, run_id: str) -> tuple[Stop, ...]:
+        """The stops of a run."""
         ...
 
     def projects(self) -> tuple[tuple[str, int], ...]:
@@ -121,6 +181,32 @@ class Source(Protocol):
 
     def channels(self) -> int:
         """To how many places alerts are sent."""
+        ...
+
+    def me(self) -> Caller:
+        """Who asks, and what they may do."""
+        ...
+
+    def tokens(self) -> tuple[TokenInfo, ...]:
+        """All tokens, without their secrets."""
+        ...
+
+    def create_token(
+        self, name: str, role: Access, project: str | None, expires_ms: int | None
+    ) -> tuple[TokenInfo, str]:
+        """A new token, and its text."""
+        ...
+
+    def revoke_token(self, ref: str) -> TokenInfo:
+        """Revoke a token."""
+        ...
+
+    def audit(self, limit: int, offset: int) -> tuple[int, tuple[AuditEntry, ...]]:
+        """How many entries the audit log has, and a page of them."""
+        ...
+
+    def info(self) -> Mapping[str, object]:
+        """Versions, kind of store and background jobs."""
         ...
 
     def health(self) -> Mapping[str, object]:

@@ -9,24 +9,37 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sqlalchemy import bindparam, select
 
-from monitor.domain import Alert, Finding, Points, Recommendation, RunInfo
+from monitor.domain import Alert, AuditEntry, Caller, Finding, Points, Recommendation, RunInfo, Stop
 from monitor.roles import NOTHING, Reading, Role, Said, said_of
 from monitor.store.points import append, compact, downsampling, history, naming
 from monitor.store.points.append import Appended
-from monitor.store.runs import rows, sealed
+from monitor.store.runs import rows, sealed, stops
+from monitor.store.runs.audit import audit_row
 from monitor.store.sql.link import Answer, Link, Statement
-from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTBOX, OUTPUT, RUNS, SERIES, TAGS, WRITERS
+from monitor.store.sql.schema import (
+    AUDIT,
+    CHECKPOINTS,
+    ENGINES,
+    EVENTS,
+    FINDINGS,
+    OUTBOX,
+    OUTPUT,
+    RUNS,
+    SERIES,
+    TAGS,
+    WRITERS,
+)
 from monitor.store.sql.upsert import insert_once, upsert
 from monitor.wire import Columns, Event
 
 _RUN: Final = RUNS.c.run_id == bindparam("run")
-_COLD: Final = ("config", "capture", "loss", "tags", "roles", "reading")
+_COLD: Final = ("config", "capture", "loss", "tags", "roles", "reading", "stop_modes", "note")
 """Columns that few writes look at and that may be long: read when asked for."""
 _LOCK: Final = Statement(select(*(c for c in RUNS.c if c.key not in _COLD)).where(_RUN).with_for_update(key_share=True))
 _REST: Final = Statement(select(*(RUNS.c[name] for name in _COLD)).where(_RUN))
@@ -61,6 +74,7 @@ _FOUND: Final = Statement(
 _FORGET: Final = Statement(FINDINGS.delete().where(FINDINGS.c.run_id == bindparam("run")))
 _SAVE_FINDINGS: Final = Statement(lambda dialect: upsert(FINDINGS, dialect), FINDINGS.c.keys())
 _SAVE_TAGS: Final = Statement(lambda dialect: upsert(TAGS, dialect), TAGS.c.keys())
+_FORGET_TAG: Final = Statement(TAGS.delete().where(TAGS.c.run_id == bindparam("run"), TAGS.c.name == bindparam("tag")))
 _NEW_WRITER: Final = Statement(WRITERS.insert(), WRITERS.c.keys())
 _NEW_STATE: Final = Statement(ENGINES.insert(), ENGINES.c.keys())
 _NEW_EVENTS: Final = Statement(EVENTS.insert(), EVENTS.c.keys())
@@ -81,6 +95,7 @@ _FORGET_CHECKPOINT: Final = Statement(
 _NEW_ALERTS: Final = Statement(
     OUTBOX.insert(), ("run_id", "id", "created_ms", "dedup_key", "alert", "attempts", "next_ms")
 )
+_NEW_AUDIT: Final = Statement(AUDIT.insert(), AUDIT.c.keys())
 _FIRST: Final[dict[str, object]] = {
     "status": "running",
     "attempt": 1,
@@ -404,6 +419,16 @@ class Transaction:
         found = [{"run_id": self.run_id, "name": name, "value": value} for name, value in tags.items()]
         self._link.tell(_SAVE_TAGS, *found)
 
+    def remove_tags(self, names: Collection[str]) -> None:
+        """Take tags off the run; those that it does not have are passed over."""
+        known = self.get("tags")
+        has = known if isinstance(known, Mapping) else {}
+        gone = [name for name in names if name in has]
+        if gone:
+            self.set(tags={name: value for name, value in has.items() if name not in gone})
+            for name in gone:
+                self._link.tell(_FORGET_TAG, {**self._place, "tag": name})
+
     def add_alerts(self, alerts: Sequence[Alert]) -> None:
         """Put alerts into the outbox."""
         if not alerts:
@@ -423,6 +448,70 @@ class Transaction:
             for number, alert in enumerate(alerts, start=first)
         ]
         self._link.tell(_NEW_ALERTS, *found)
+
+    def audit(self, action: str, by: Caller, detail: str = "") -> None:
+        """Write down in the audit log, together with the change itself, who changed the run.
+
+        Args:
+            action: such as "run.stop".
+            by: who did it.
+            detail: what is to be said besides the run's name.
+        """
+        entry = AuditEntry(
+            time_ms=self.now_ms, who=by.name, action=action, target=self.run_id, project=str(self._known["project"]),
+            address=by.address, detail=f"{self._known['name']}{': ' if detail else ''}{detail}",
+        )  # fmt: skip
+        self._link.tell(_NEW_AUDIT, audit_row(entry))
+
+    def stops(self) -> tuple[Stop, ...]:
+        """The stops of the run, by number."""
+        return stops.read(self._link.plain, self.run_id)
+
+    def add_stop(self, stop: Stop) -> Stop:
+        """Keep a stop, under the next number of the run."""
+        number = self._count("stop_count") + 1
+        self.set(stop_count=number)
+        numbered = replace(stop, id=number)
+        stops.insert(self._link.plain, self.run_id, numbered)
+        return numbered
+
+    def change_stop(self, number: int, **columns: object) -> None:
+        """Change fields of a stop."""
+        stops.change(self._link.plain, self.run_id, number, **columns)
+
+    def request_stop(self, who: str, reason: str, rule: str | None = None) -> Stop:
+        """Ask the loop to stop; where it was asked before, the stop that is open stays as it is."""
+        known = self.open_stop()
+        if known is not None:
+            return known
+        run = self.run
+        asked = Stop(
+            id=0, who=who[:250], reason=reason, rule=rule, attempt=run.attempt, step=run.last_step,
+            requested_ms=self.now_ms,
+        )  # fmt: skip
+        stop = self.add_stop(asked)
+        self.set(stop_requested=stop.who, stop_request=stop.id, stop_state=str(stop.state))
+        return stop
+
+    def open_stop(self) -> Stop | None:
+        """The stop that the loop is asked for; None where it is asked for none."""
+        number = self.get("stop_request")
+        return None if number is None else next((stop for stop in self.stops() if stop.id == number), None)
+
+    def move_stop(self, stop: Stop, **columns: object) -> Stop:
+        """Note how far the open stop is."""
+        moved = replace(stop, **columns)  # type: ignore[arg-type]  # fields of a stop
+        self.change_stop(stop.id, **columns)
+        self.set(stop_state=str(moved.state))
+        return moved
+
+    def close_stop(self, stop: Stop, **columns: object) -> Stop:
+        """End the open stop: withdrawn, refused, or finished with the run."""
+        moved = self.move_stop(stop, **columns)
+        self.set(stop_request=None)
+        if moved.finished_ms is None:
+            self.set(stop_requested=None)
+        return moved
 
     def compact(self) -> int:
         """Merge all that can be merged of the run's chunks; how many chunks that saved."""

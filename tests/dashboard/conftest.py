@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC
+from html import escape
 from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 import streamlit as st
+from markupsafe import Markup
 from streamlit.testing.v1 import AppTest
 
 from dashboard.charts.axes import Look
 from dashboard.charts.figure import Figure
+from dashboard.markup import run_page
 from dashboard.theme import palette
 from monitor.domain import Curve, Finding, FindingState, RunInfo, RunSnapshot, RunStatus, SeriesInfo, Severity
 from monitor.roles import role_of
@@ -23,7 +27,13 @@ from monitor.store import Store
 from ..conftest import Feed
 
 MAIN = Path(__file__).parents[2] / "dashboard" / "pages" / "main.py"
-PAGES = {"run": "run_page.py", "compare": "comparison.py", "losses": "losses_page.py", "alerts": "alerts.py"}
+PAGES = {
+    "attention": "attention.py",
+    "run": "run_page.py",
+    "compare": "comparison.py",
+    "losses": "losses_page.py",
+    "alerts": "alerts.py",
+}
 Show = Callable[..., str]
 NOW_MS = 1_764_000_000_000
 LOOK = Look(palette=palette("light"), revision="r")
@@ -66,6 +76,11 @@ def snapshot(keys: Sequence[str] = ("train/loss", "val/loss"), **more: object) -
     findings = more.pop("findings", ())
     assert isinstance(findings, tuple)
     return RunSnapshot(a_run(**more), series, findings, ())
+
+
+def head(seen: RunSnapshot, now_ms: int) -> Markup:
+    """The head of a run's page, with its numbers."""
+    return run_page.header(seen, now_ms) + run_page.facts(seen, now_ms, UTC)
 
 
 def checked(figure: Figure) -> go.Figure:
@@ -118,7 +133,7 @@ def show(embedded: Store) -> Show:
         parts = [block.value for kind in ("markdown", "caption", "code") for block in app.get(kind)]
         for block in app.get("bidi_component"):
             data = json.loads(block.proto.json) if block.proto.json else _mixed(block)
-            parts.append(data.get("html") or data.get("figure") or "")
+            parts.append(data.get("html") or data.get("figure") or escape(json.dumps(data.get("sections", ""))))
         return "\n".join(parts)
 
     return run

@@ -90,7 +90,22 @@ def test_a_runs_page_shows_whatever_was_logged(
 
 
 @pytest.mark.parametrize(
-    "tab", ["Findings", "More series", "Config", "Environment", "Tags", "Series", "Checkpoints", "Events", "Output"]
+    "tab",
+    [
+        "Charts",
+        "Findings",
+        "More series",
+        "Config",
+        "Environment",
+        "Tags",
+        "Notes",
+        "Series",
+        "Checkpoints",
+        "Events",
+        "Output",
+        "Alerts",
+        "Download",
+    ],
 )
 def test_every_tab_opens(embedded: Store, show: Show, tab: str) -> None:
     feed = logged(embedded, "full", [3.0, 2.0], [3.0], config={"lr": 0.1}, tags={"team": "vision"})
@@ -99,7 +114,8 @@ def test_every_tab_opens(embedded: Store, show: Show, tab: str) -> None:
     feed.event("warning", name="converted", key="acc", count=2, example="'0.5'")
     wanted = {
         "Findings": "found nothing", "Environment": "Nothing of the environment was captured.",
-         "More series": "tokens_seen (unmapped)", "Config": "<code>lr</code>",
+         "More series": "tokens_seen", "Charts": "tokens_seen", "Notes": "vision", "Alerts": "raised no alert",
+        "Download": ".parquet", "Config": "<code>lr</code>",
         "Tags": "vision", "Series": "unmapped", "Checkpoints": "one.pt", "Events": "converted",
         "Output": "No output was kept",
     }  # fmt: skip
@@ -152,3 +168,25 @@ def test_a_list_of_alerts_is_filtered_and_comes_in_pages(embedded: Store, show: 
     assert "1 to 50 of 120 alerts" in show("alerts")
     assert "1 to 50 of 60 alerts" in show("alerts", state="firing", kind="NaN")
     assert "No alert matches these filters." in show("alerts", state="resolved")
+
+
+def test_attention_shows_cards_and_the_fleet(embedded: Store, show: Show) -> None:
+    assert "No open run needs you." in show("attention")
+    rising = [2.0 - step / 25 if step < 25 else 1.0 + (step - 25) / 10 for step in range(50)]
+    feed = logged(embedded, "ill <b>", [2.0 / (1 + step) for step in range(50)], rising, config={"max_steps": 10_000})
+    logged(embedded, "fine", [1.0, 0.5])
+    body = show("attention")
+    assert body.count('data-testid="attention-card"') == 1
+    assert "ill &lt;b&gt;" in body and "ill <b>" not in body
+    assert "1 open run needs you" in body
+    assert f'data-act="stop {feed.run_id}"' in body
+    assert ">Acknowledge<" in body and ">Silence<" in body
+    assert 'data-testid="fleet"' in body
+
+
+def test_the_run_page_says_what_a_stop_saves_and_how_far_a_stop_is(embedded: Store, show: Show) -> None:
+    rising = [2.0 - step / 25 if step < 25 else 1.0 + (step - 25) / 10 for step in range(50)]
+    feed = logged(embedded, "ill", [2.0 / (1 + step) for step in range(50)], rising, config={"max_steps": 10_000})
+    assert "Best is step 2" in show("run", id=feed.run_id)
+    embedded.request_stop(feed.run_id, "ada", reason="enough", now_ms=1)
+    assert "by ada; requested." in show("run", id=feed.run_id)
