@@ -20,7 +20,7 @@ from monitor.domain import Counts, Diagnosis, Finding, Recommendation
 from monitor.losses.specs.run_config import terms_of
 from monitor.roles import Role
 from monitor.rules.advice import games
-from monitor.rules.advice.conflicts import silenced
+from monitor.rules.advice.conflicts import ended, silenced
 from monitor.rules.advice.recommend import recommend, settle
 from monitor.rules.advice.verdict import headline_of, verdict_of
 from monitor.rules.config import RulesConfig, RuleSettings
@@ -385,7 +385,8 @@ class Engine:
                 reading = None if silenced(name, state) else check(run, settings.limits, firing)
                 if firing and not slot.checks and reading is not None and not reading.likely:
                     continue
-            change = move(rule, settings, run, state, slot, reading, self.config.hash)
+            over = reading is None and ended(name, state)
+            change = move(rule, settings, run, state, slot, reading, self.config.hash, ended=over)
             if change is not None:
                 changes.append(games.doubted(state, change))
 

@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Final
 
 from monitor.domain import Finding, FindingState, Severity
-from monitor.rules.advice.conflicts import ended
 from monitor.rules.config import RulesConfig, RuleSettings
 from monitor.rules.describe.features import Features
 from monitor.rules.describe.schedule import told
@@ -33,16 +32,19 @@ def warming(settings: RuleSettings, run: Features) -> bool:
 
 def move(
     rule: Rule, settings: RuleSettings, run: Features, state: State, slot: Slot | None, reading: Reading | None,
-    rules_hash: str,
+    rules_hash: str, *, ended: bool = False,
 ) -> Finding | None:  # fmt: skip
     """Move the finding of a rule on by its answer; `state.slots` is replaced where it changes.
+
+    Args:
+        ended: True where a finding is over at once that does not hold, since another one leaves it nothing to say.
 
     Returns:
         The finding that fired or resolved at this check, None where nothing was handed out.
     """
     name = rule.spec.name
     if reading is None or (reading.likely and settings.patience is not None):
-        return _not_holding(rule, settings, run, state, slot, rules_hash)
+        return _not_holding(rule, settings, run, state, slot, rules_hash, 1 if ended else rule.spec.relief)
     if slot is not None and slot.phase == FIRING:
         if slot.checks:
             _put(state, name, slot._replace(checks=0))
@@ -74,7 +76,7 @@ def _holding(
 
 
 def _not_holding(
-    rule: Rule, settings: RuleSettings, run: Features, state: State, slot: Slot | None, rules_hash: str
+    rule: Rule, settings: RuleSettings, run: Features, state: State, slot: Slot | None, rules_hash: str, relief: int
 ) -> Finding | None:
     name = rule.spec.name
     if slot is None:
@@ -83,7 +85,7 @@ def _not_holding(
         state.slots = {key: value for key, value in state.slots.items() if key != name}
         return None
     slot = slot._replace(checks=slot.checks + 1)
-    if slot.checks < rule.spec.relief and not ended(name, state):
+    if slot.checks < relief:
         _put(state, name, slot)
         return None
     state.slots = {key: value for key, value in state.slots.items() if key != name}

@@ -99,6 +99,7 @@ def test_parts_and_weights_in_any_batching_and_through_any_restart_give_the_same
 
 @settings(max_examples=60, deadline=None)
 @given(STREAMS)
+@example(composite(155, 1, 15, weighted=True, resumed=False))
 def test_parts_change_nothing_about_what_the_curves_say(points: EnginePoints) -> None:
     curves = points.role < PART
     plain = ENGINE.update(ENGINE.start(), EnginePoints(points.role[curves], points.step[curves], points.value[curves]))

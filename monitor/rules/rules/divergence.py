@@ -76,22 +76,23 @@ class Divergence:
     def _lost(self, run: Features, view: View, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while the rise since the low is there to stay, and is not what the weights of the parts added."""
         at, low = _low(view)
+        least = low  # what the rise is measured from; its shape is that of the curve, whatever the weights added
         if at >= 0 and run.state.parts is not None:
-            low = view.log(view.loss(low) + max(run.parts.reweighted(view.step[at]), 0.0))
-        rise, ease = view.now - low, 0.6 if firing else 1.0
+            least = view.log(view.loss(low) + max(run.parts.reweighted(view.step[at]), 0.0))
+        rise, ease = view.now - least, 0.6 if firing else 1.0
         few = _FEW if view.learned else max(_FEW, _WARM / view.size)
         soon = 1.0 if firing else 1 + few / (view.closed - at)
         if rise < ease * soon * math.log1p(limits["rise"]) or rise < ease * limits["z"] * view.error(3):
             return None
-        if at >= 0 and view.share(view.loss(low), view.level) < ease * limits["share"]:
+        if at >= 0 and view.share(view.loss(least), view.level) < ease * limits["share"]:
             return None
         smooth, peak = view.smooth, max(*view.smooth[max(at, 0) :], view.now)
         if at >= 0 and view.now < low + 0.6 * (peak - low):
             return None
-        if not firing and (_falls(view, rise) or view.seen_before(rise, _WAVE)):
+        if not firing and (_falls(view, view.now - low) or view.seen_before(view.now - low, _WAVE)):
             return None
         at = max(at, 0)
-        onset = next((i for i in range(at, view.closed) if smooth[i] > low + 0.5 * rise), view.closed - 1)
+        onset = next((i for i in range(at, view.closed) if smooth[i] > low + 0.5 * (view.now - low)), view.closed - 1)
         last = view.xs[-3:]
         flat = view.log(min(last)) >= low + 0.8 * (peak - low) and last[-1] >= 0.98 * last[0]
         stays = flat and rise >= 3 * soon * math.log1p(limits["rise"])
