@@ -8,13 +8,13 @@ value that was measured.
 from __future__ import annotations
 
 from monitor.domain.access import Access, AuditEntry, Caller, TokenInfo
-from monitor.domain.alerts import Alert, Delivery, JobHealth
+from monitor.domain.alerts import Alert, Delivery, Gauges, JobHealth
 from monitor.domain.aside import SET_ASIDE, Counter
 from monitor.domain.attention import Attention, Happened, Happenings, Item, Outcome
 from monitor.domain.economics import Ledger, LedgerEntry, LedgerMonth, Saving
 from monitor.domain.plain import Json, whole
 from monitor.domain.run_query import RunFilters, RunQuery
-from monitor.domain.runs import Checkpoint, Output, Reply, RunInfo, RunPage, RunStatus
+from monitor.domain.runs import Checkpoint, Extremes, Output, Reply, RunEdit, RunInfo, RunPage, RunStatus, SavedView
 from monitor.domain.series import Curve, Points, SeriesInfo
 from monitor.domain.snapshot import MAIN_ROLES, CurveOf, RunSnapshot
 from monitor.domain.stops import MONITOR, Stop, StopState
@@ -53,9 +53,11 @@ __all__ = [
     "CurveOf",
     "Delivery",
     "Diagnosis",
+    "Extremes",
     "Finding",
     "FindingState",
     "Forecast",
+    "Gauges",
     "Happened",
     "Happenings",
     "Item",
@@ -72,12 +74,14 @@ __all__ = [
     "Recommendation",
     "Regime",
     "Reply",
+    "RunEdit",
     "RunFilters",
     "RunInfo",
     "RunPage",
     "RunQuery",
     "RunSnapshot",
     "RunStatus",
+    "SavedView",
     "Saving",
     "SeriesInfo",
     "Severity",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -39,7 +39,7 @@ from monitor.store.sql.upsert import insert_once, upsert
 from monitor.wire import Columns, Event
 
 _RUN: Final = RUNS.c.run_id == bindparam("run")
-_COLD: Final = ("config", "capture", "loss", "tags", "roles", "reading", "stop_modes")
+_COLD: Final = ("config", "capture", "loss", "tags", "roles", "reading", "stop_modes", "note")
 """Columns that few writes look at and that may be long: read when asked for."""
 _LOCK: Final = Statement(select(*(c for c in RUNS.c if c.key not in _COLD)).where(_RUN).with_for_update(key_share=True))
 _REST: Final = Statement(select(*(RUNS.c[name] for name in _COLD)).where(_RUN))
@@ -74,6 +74,7 @@ _FOUND: Final = Statement(
 _FORGET: Final = Statement(FINDINGS.delete().where(FINDINGS.c.run_id == bindparam("run")))
 _SAVE_FINDINGS: Final = Statement(lambda dialect: upsert(FINDINGS, dialect), FINDINGS.c.keys())
 _SAVE_TAGS: Final = Statement(lambda dialect: upsert(TAGS, dialect), TAGS.c.keys())
+_FORGET_TAG: Final = Statement(TAGS.delete().where(TAGS.c.run_id == bindparam("run"), TAGS.c.name == bindparam("tag")))
 _NEW_WRITER: Final = Statement(WRITERS.insert(), WRITERS.c.keys())
 _NEW_STATE: Final = Statement(ENGINES.insert(), ENGINES.c.keys())
 _NEW_EVENTS: Final = Statement(EVENTS.insert(), EVENTS.c.keys())
@@ -417,6 +418,16 @@ class Transaction:
         self.set(tags={**(known if isinstance(known, Mapping) else {}), **tags})
         found = [{"run_id": self.run_id, "name": name, "value": value} for name, value in tags.items()]
         self._link.tell(_SAVE_TAGS, *found)
+
+    def remove_tags(self, names: Collection[str]) -> None:
+        """Take tags off the run; those that it does not have are passed over."""
+        known = self.get("tags")
+        has = known if isinstance(known, Mapping) else {}
+        gone = [name for name in names if name in has]
+        if gone:
+            self.set(tags={name: value for name, value in has.items() if name not in gone})
+            for name in gone:
+                self._link.tell(_FORGET_TAG, {**self._place, "tag": name})
 
     def add_alerts(self, alerts: Sequence[Alert]) -> None:
         """Put alerts into the outbox."""

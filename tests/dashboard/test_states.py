@@ -90,7 +90,22 @@ def test_a_runs_page_shows_whatever_was_logged(
 
 
 @pytest.mark.parametrize(
-    "tab", ["Findings", "More series", "Config", "Environment", "Tags", "Series", "Checkpoints", "Events", "Output"]
+    "tab",
+    [
+        "Charts",
+        "Findings",
+        "More series",
+        "Config",
+        "Environment",
+        "Tags",
+        "Notes",
+        "Series",
+        "Checkpoints",
+        "Events",
+        "Output",
+        "Alerts",
+        "Download",
+    ],
 )
 def test_every_tab_opens(embedded: Store, show: Show, tab: str) -> None:
     feed = logged(embedded, "full", [3.0, 2.0], [3.0], config={"lr": 0.1}, tags={"team": "vision"})
@@ -99,7 +114,8 @@ def test_every_tab_opens(embedded: Store, show: Show, tab: str) -> None:
     feed.event("warning", name="converted", key="acc", count=2, example="'0.5'")
     wanted = {
         "Findings": "found nothing", "Environment": "Nothing of the environment was captured.",
-         "More series": "tokens_seen (unmapped)", "Config": "<code>lr</code>",
+         "More series": "tokens_seen", "Charts": "tokens_seen", "Notes": "vision", "Alerts": "raised no alert",
+        "Download": ".parquet", "Config": "<code>lr</code>",
         "Tags": "vision", "Series": "unmapped", "Checkpoints": "one.pt", "Events": "converted",
         "Output": "No output was kept",
     }  # fmt: skip

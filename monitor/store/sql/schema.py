@@ -92,6 +92,7 @@ RUNS: Final = Table(
     Column("compacted", Boolean, nullable=False),
     Column("headline", Text, nullable=False),
     Column("error", Text),
+    Column("note", Text),  # Markdown that a person wrote
     Column("recommendation", JSON(none_as_null=True), nullable=False),
     Column("counts", JSON(none_as_null=True), nullable=False),
     Column("warnings", JSON(none_as_null=True), nullable=False),
@@ -336,7 +337,17 @@ CHANNELS: Final = Table(
     Column("holder", String(64), nullable=False),  # the worker that sends to it, until held_ms
     Column("held_ms", BigInteger, nullable=False),
 )
-"""The channels that alerts are sent to; the one table that belongs to no run, a few rows."""
+"""The channels that alerts are sent to; they belong to no run, a few rows."""
+
+VIEWS: Final = Table(
+    "monitor_views",
+    METADATA,
+    Column("page", String(32), primary_key=True),
+    Column("name", String(250), primary_key=True),
+    Column("query", Text, nullable=False),
+    Column("saved_ms", BigInteger, nullable=False),
+)
+"""Views of the dashboard that were saved under a name; they belong to no run."""
 
 DELIVERIES: Final = Table(
     "monitor_deliveries",
