@@ -79,11 +79,8 @@ class GrowingPenalty:
         turned = ""
         if isinstance(then, float) and isinstance(now, float) and math.isfinite(then) and now > 1.5 * then:
             turned = f", as its weight went from {then:.3g} to {now:.3g}"
-        gained = (
-            f"; the data gained {e['gained']:.3g} meanwhile"
-            if float(e["gained"] or 0) > 0
-            else "; the data gained nothing"
-        )
+        paid = float(e["gained"] or 0)
+        gained = f"; the data gained {paid:.3g} meanwhile" if paid > 0 else "; the data gained nothing"
         return (
             f"The penalty loss/{e['part']} has outgrown the data since {unit} {reading.onset:g}: weighted it is at "
             f"{e['level']:.4g}, {e['ratio']:.2g} times the data parts ({e['data']:.4g}), up from "
