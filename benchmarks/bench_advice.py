@@ -27,7 +27,8 @@ Data = tuple[np.ndarray, np.ndarray]
 def _sklearn(name: str) -> Data:
     from sklearn import datasets
 
-    return getattr(datasets, f"load_{name}")(return_X_y=True)
+    inputs, targets = getattr(datasets, f"load_{name}")(return_X_y=True)
+    return inputs, targets
 
 
 def skewed(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Data:
@@ -95,7 +96,7 @@ def conditions(task: str) -> dict[str, tuple[object, dict[str, object]]]:
             "outliers": (name, {**both, "outliers": 0.1}),
             "imbalance": (lambda rng: skewed(x, y, rng), both),
         }
-    return {
+    found: dict[str, dict[str, tuple[object, dict[str, object]]]] = {
         "regression": {"clean": ("diabetes", {"metric": "rmse"}), "outliers": ("diabetes", {"outliers": 0.05})},
         "segmentation": {
             "clean": (pixels(0.3), {"metric": "iou"}),
@@ -111,7 +112,8 @@ def conditions(task: str) -> dict[str, tuple[object, dict[str, object]]]:
             "clean": (tokens, {"metric": "accuracy"}),
             "label_noise": (tokens, {"metric": "accuracy", "label_noise": 0.2}),
         },
-    }[task]
+    }
+    return found[task]
 
 
 HARNESS = {"segmentation": "binary", "quantile": "regression", "cost": "binary", "language": "classification"}

@@ -131,7 +131,7 @@ def advise(
     task: str = typer.Option(
         None,
         help="regression, quantile, classification, binary, cost, segmentation, metric, ranking, language or counts; "
-        "told from the data where a file is given.",
+        "inferred from the data where a file is given.",
     ),
     data: str = typer.Option(None, help="A CSV or Parquet file, in which imbalance, noise and outliers are measured."),
     target: str = typer.Option(None, help="Column of the file to predict."),
@@ -146,18 +146,19 @@ def advise(
     """Suggest losses for a task, best first, with reasons from measured profiles."""
     from monitor import losses
 
-    ratio, said = _ratio(imbalance), []
+    ratio, said = _ratio(imbalance), list[str]()
+    many: int | None = classes
     if data is not None:
         table = read_table(data, target)
         seen = losses.describe(table.inputs, table.targets)
         said = [str(seen), *table.said]
-        task, classes = task or seen.task, classes or seen.classes
+        task, many = task or seen.task, classes or seen.classes
         ratio, label_noise = max(ratio, seen.imbalance), max(label_noise, seen.label_noise)
         outliers = outliers or seen.outliers > OUTLIERS
-    if task is None and cost is None:
+    if not (task or cost):
         raise LossError("advise", "neither a task nor data are given", "write --task regression, or --data FILE")
     found = losses.advise(
-        task or "cost", classes, imbalance=ratio, outliers=outliers, label_noise=label_noise,
+        task or "cost", many, imbalance=ratio, outliers=outliers, label_noise=label_noise,
         half_precision=half_precision, costs=_pair(cost),
     )  # fmt: skip
     emit({**found.to_dict(), "data": said}, Markdown("\n".join([*_listed(said), "", found.to_markdown()])), json)

@@ -52,9 +52,9 @@ def read_table(path: str, target: str | None) -> UserData:
     found: list[NDArray[np.float64]] = []
     for name, values in columns.items():
         if name != target:
-            made, told = _inputs(name, [v for v, keep in zip(values, wanted, strict=True) if keep])
+            made, more = _inputs(name, [v for v, keep in zip(values, wanted, strict=True) if keep])
             found += made
-            said += told
+            said += more
     if not found:
         raise LossError(path, "no column of numbers or of few words is left", "give at least one input")
     kept = [value for value, keep in zip(columns[target], wanted, strict=True) if keep]
@@ -81,7 +81,7 @@ def _columns(path: Path) -> Mapping[str, Sequence[object]]:
 
 def _parquet(path: Path) -> Mapping[str, Sequence[object]]:
     try:
-        from pyarrow import ArrowException, parquet
+        from pyarrow import ArrowException, parquet  # type: ignore[import-untyped]  # it has no stubs
     except ImportError as error:
         raise LossError(str(path), "pyarrow is not installed", "pip install pyarrow, or give a CSV file") from error
     try:

@@ -100,7 +100,7 @@ def test_a_loss_is_measured_with_or_without_torch(name: str) -> None:
     assert name in measuring.names()
     found, spec = measuring.named(name)
     assert math.isfinite(found.relative_cost)
-    assert (spec is None) == (name == "log_cosh")
+    assert spec is not None
 
 
 def test_a_specification_is_measured_with_its_own_parameters_where_that_can_be() -> None:
@@ -108,12 +108,13 @@ def test_a_specification_is_measured_with_its_own_parameters_where_that_can_be()
     assert found is not None
     assert found.lipschitz == pytest.approx(0.5, rel=0.01)
     assert said == "Measured with huber(0.5)."
-    usual, said = measuring.specified("triplet(margin=0.2)")
-    assert usual is not None
-    assert "in its usual settings, not with these parameters" in said
-    none, said = measuring.specified("dice(positive_rate=0.1)")
+    for written in ("triplet(margin=0.2)", "dice(positive_rate=0.1)"):
+        own, said = measuring.specified(written)
+        assert own is not None
+        assert said == f"Measured with {written}."
+    none, said = measuring.specified("adversarial(game='wgan')")
     assert none is None
-    assert "No function of the kind dice" in said
+    assert "No function of the kind adversarial" in said
 
 
 def test_a_loss_that_is_not_there_is_one_line() -> None:

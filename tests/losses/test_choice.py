@@ -272,8 +272,8 @@ def test_a_data_loader_two_targets_and_a_model_and_metric_of_ones_own() -> None:
         return float(np.abs(out - y).max())
 
     found = losses.compare(
-        ["mse", "mae"], loader, 2, metric=worst, higher=False, epochs=5,
+        ["mse", "mae"], loader, 2, metric=worst, higher=False, epochs=60,
         model=torch.nn.Linear,
     )  # fmt: skip
     assert (found.metric, found.task) == ("worst", "regression")
-    assert all(item.mean < 3 for item in found.entries)
+    assert all(item.mean < 0.5 for item in found.entries)

@@ -135,7 +135,7 @@ FIRING = {
     "vanishing_part": composite({"recon": 50 * DATA, "kl": 5 * np.exp(-T / 30)}, fired=191, onset=159),
     "rising_part": composite({"box": 2 * DATA, "mask": 0.5 + 0.5 * T / 600 + ROUGH}, fired=207, onset=15),
     "conflicting_parts": composite({"box": DATA + SWAY, "mask": 1.5 - SWAY + ROUGH}, fired=383, onset=95),
-    "growing_penalty": composite({"data": DATA, "l2": np.exp(T / 150)}, w_l2=np.full(600, 0.2), fired=351, onset=287),
+    "growing_penalty": composite({"data": DATA, "l2": np.exp(T / 150)}, w_l2=np.full(600, 0.2), fired=415, onset=287),
     "parts_sum": composite({"data": DATA, "kl": KL}, total=DATA + 0.1 * KL, fired=4, onset=0),
     "goal_decline": Trace(train=HEALTHY.train, goal=series(SINKS), fired=143, onset=63),
     "goal_plateau": Trace(train=HEALTHY.train, goal=series(LEARNS), fired=135, onset=63),

@@ -248,7 +248,9 @@ def rare_share(choice: Choice, imbalance: float) -> float:
         choice: the loss; a weighted one counts the rare class `imbalance` times.
         imbalance: frequent examples for one rare one, >= 1.
     """
-    kind = kind_named(choice.kind)
+    fn, kind = choice.fn, kind_named(choice.kind)
+    if fn is None:
+        return 0.0
     count = min(round(imbalance), 400)
     rare, frequent = kind.slices[0], kind.slices[-1]
     fixed = tuple(
@@ -257,7 +259,7 @@ def rare_share(choice: Choice, imbalance: float) -> float:
 
     def loss(first: float, second: float) -> float:
         rows = [rare.z(first), frequent.z(second), *[frequent.z(EASY)] * (count - 1)]
-        return float(str(choice.fn(*kind.arguments(np.stack(rows), fixed))))
+        return float(str(fn(*kind.arguments(np.stack(rows), fixed))))
 
     step = 1e-4
     own = abs(loss(HARD + step, EASY) - loss(HARD - step, EASY)) * (imbalance if choice.weighted else 1.0)

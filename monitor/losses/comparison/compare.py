@@ -141,7 +141,7 @@ def compare(
         data: (inputs, targets), a function of a generator that returns them, a DataLoader, or the name of one of
             `SKLEARN`'s sets. Targets (n,), or (n, k) for a regression; 20 rows in a row are a list of a ranking.
         seeds: how many (0, 1, ...), or which; at least 2.
-        task: one of `judges.USUAL`; told from losses and targets where it is not given.
+        task: one of `judges.USUAL`; inferred from losses and targets where it is not given.
         metric: one of `judges.METRICS`, "pinball(0.9)", or a function of outputs and targets. Where it is not given it
             fits the task and the losses: a quantile is judged by its own pinball loss, skewed classes by balanced
             accuracy.

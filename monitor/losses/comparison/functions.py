@@ -45,7 +45,7 @@ def torch_function(spec: LossSpec, *, binary: bool = False) -> Function:
         binary: for losses over classes, one logit and targets of 0 and 1 instead of logits and labels.
 
     Raises:
-        LossError: the kind is no single function of torch.
+        LossError: the kind is not a single function of torch.
 
     Example:
         >>> import torch
@@ -152,7 +152,7 @@ def _focal(spec: Focal, *, binary: bool) -> Function:
         weight = 1.0 if spec.alpha is None else spec.alpha * target + (1 - spec.alpha) * (1 - target)
         return (weight * (-torch.expm1(-nll)).clamp(min=0) ** spec.gamma * nll).mean()
 
-    found = binary_focal if binary else focal
+    found: Function = binary_focal if binary else focal
     found.loss_kind = "binary" if binary else "classification"  # type: ignore[attr-defined]  # read by profile and check
     return found
 

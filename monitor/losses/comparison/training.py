@@ -134,11 +134,13 @@ def _far(inputs: Array, labels: Array, share: float, rng: np.random.Generator) -
 def _moved(targets: Array, share: float, rng: np.random.Generator) -> Array:
     """Targets of which a share is moved up by 10 to 30 standard deviations."""
     chosen = rng.random(len(targets)) < share
-    return np.where(chosen, targets + rng.uniform(10, 30, len(targets)), targets)
+    moved = rng.uniform(10, 30, len(targets))
+    rows = (len(targets), *[1] * (targets.ndim - 1))
+    return np.where(chosen.reshape(rows), targets + moved.reshape(rows), targets)
 
 
 def score(function: TorchLoss, split: Split, judge: Judge, settings: Training, *, name: str) -> float:
-    """Train and give the metric on the test part; NaN where the outputs are not finite.
+    """Train and give the metric on the test part; NaN where the loss or the outputs are not finite.
 
     Raises:
         LossError: the loss cannot be called with (outputs, targets), or returns no single number.
@@ -151,7 +153,8 @@ def score(function: TorchLoss, split: Split, judge: Judge, settings: Training, *
         model = make(split.train_x.shape[1], split.outputs)
         if not isinstance(model, torch.nn.Module):
             raise LossError("compare", "model makes no torch module", "return one of (inputs, outputs)")
-        _fit(model, function, split, settings, name=name)
+        if not _fit(model, function, split, settings, name=name):
+            return math.nan
         model.eval()
     with torch.no_grad():
         out = _outputs(model, split.test_x, split)
@@ -192,7 +195,8 @@ def _threshold(out: Array, y: Array, costs: tuple[float, float]) -> float:
 
 def _fit(
     model: Callable[[Tensor], Tensor], function: TorchLoss, split: Split, settings: Training, *, name: str
-) -> None:
+) -> bool:
+    """Train; False as soon as the loss is not finite, whatever its gradient is."""
     import torch
 
     x = torch.from_numpy(split.train_x).float()
@@ -211,6 +215,9 @@ def _fit(
                 raise LossError(name, f"calling it failed: {first}", "it must take (outputs, targets)") from error
             if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
                 raise LossError(name, "it returns no single number", 'average it: reduction="mean", or .mean()')
+            if not torch.isfinite(loss):
+                return False
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
+    return True

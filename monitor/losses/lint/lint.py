@@ -10,8 +10,9 @@ import numpy as np
 
 from monitor.errors import LossError
 from monitor.losses.comparison.threads import one_torch_thread
-from monitor.losses.lint.checks import along, batch, problems
+from monitor.losses.lint.checks import batch, problems
 from monitor.losses.lint.kind import probable_kinds, usual_backend
+from monitor.losses.lint.pieces import along
 from monitor.losses.lint.report import LintReport, Problem
 from monitor.losses.profiles.kinds import CLASSES, kind_named
 from monitor.losses.profiles.subject import LossFunction, Subject, examine, name_of

@@ -11,7 +11,7 @@ import numpy as np
 from monitor.losses.profiles.layout import Array, Slice
 from monitor.losses.profiles.lines import Line
 from monitor.losses.profiles.subject import Subject
-from monitor.losses.specs.regression import golden
+from monitor.losses.specs.search import golden
 
 Evidence = dict[str, object]
 

@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 from monitor.losses.specs.parameters import fraction, number, whole
-from monitor.losses.specs.regression import golden
+from monitor.losses.specs.search import golden
 from monitor.losses.specs.spec import LossSpec, register
 
 

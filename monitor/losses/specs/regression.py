@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from monitor.errors import LossError
 from monitor.losses.specs.parameters import fraction, number
+from monitor.losses.specs.search import golden, normal_nodes
 from monitor.losses.specs.spec import LossSpec, register
 
 if TYPE_CHECKING:
@@ -31,40 +31,6 @@ def target_array(kind: str, targets: ArrayLike) -> NDArray[np.float64]:
     if values.size == 0 or not np.isfinite(values).all():
         raise LossError(kind, "the targets are empty or not finite", "give finite numbers, NaN rows taken out")
     return values
-
-
-@functools.cache
-def _normal_nodes() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A fine grid over the standard normal distribution and the mass of each node."""
-    import numpy as np
-
-    nodes = np.linspace(-10, 10, 4001)
-    masses = np.exp(-(nodes**2) / 2)
-    return nodes, masses / masses.sum()
-
-
-def golden(function: Callable[[float], float], low: float, high: float, *, rounds: int = 80) -> float:
-    """The minimiser of a unimodal function on an interval.
-
-    Source: golden-section search; Kiefer 1953, doi:10.1090/S0002-9939-1953-0055639-3.
-
-    Example:
-        >>> round(golden(lambda x: (x - 0.3) ** 2, -1, 2), 6)
-        0.3
-    """
-    ratio = (math.sqrt(5) - 1) / 2
-    left, right = high - ratio * (high - low), low + ratio * (high - low)
-    f_left, f_right = function(left), function(right)
-    for _ in range(rounds):
-        if f_left <= f_right:
-            high, right, f_right = right, left, f_left
-            left = high - ratio * (high - low)
-            f_left = function(left)
-        else:
-            low, left, f_left = left, right, f_right
-            right = low + ratio * (high - low)
-            f_right = function(right)
-    return (low + high) / 2
 
 
 @register
@@ -163,7 +129,7 @@ class Residual(LossSpec):
 
     def _normal(self, std: float) -> float:
         """Loss of the best constant for normal targets of this spread; by quadrature where a family has no formula."""
-        nodes, masses = _normal_nodes()
+        nodes, masses = normal_nodes()
         return float((self.element(std * nodes) * masses).sum())
 
     def with_targets(self: _R, targets: ArrayLike) -> _R:

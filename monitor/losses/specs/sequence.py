@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from monitor.errors import LossError
 from monitor.losses.specs.parameters import whole
-from monitor.losses.specs.regression import golden
+from monitor.losses.specs.search import golden
 from monitor.losses.specs.spec import LossSpec, register
 
 

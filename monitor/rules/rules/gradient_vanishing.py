@@ -58,8 +58,9 @@ class GradientVanishing:
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
         e = reading.evidence
-        moved = f"has come down by only {e['progress']:.0%}" if e["progress"] >= 0.005 else "has not come down"
-        if e["ratio"] > e["limit"] or e["first"] <= 0:
+        progress, ratio, limit, first = (float(e[name] or 0) for name in ("progress", "ratio", "limit", "first"))
+        moved = f"has come down by only {progress:.0%}" if progress >= 0.005 else "has not come down"
+        if ratio > limit or first <= 0:
             return (
                 f"The gradient norm has been next to nothing from the start ({e['norm']:.3g}, for a loss of "
                 f"{e['loss']:.4g}), and the training loss {moved}.",

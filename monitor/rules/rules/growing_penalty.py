@@ -10,7 +10,7 @@ from monitor.roles import Role
 from monitor.rules.describe.composition import noise, smooth
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Reading, Spec, Threshold, rows
-from monitor.rules.sketch.noise import middle
+from monitor.rules.sketch.noise import Floats, middle
 
 
 class GrowingPenalty:
@@ -18,9 +18,8 @@ class GrowingPenalty:
 
     A penalty is what its name says it is (l1, l2, weight_decay, kl, reg, entropy, penalty ...) or a KL term by the
     loss's specification. That it is larger alone means nothing: the data part of a model that has learned is small. So
-    its rise, beyond noise, must exceed what the data parts came down by in that time. Both are counted from where the
-    penalty and the data together were lowest since the penalty's own low: what the data gained before was not bought
-    by what the penalty cost after.
+    its rise since its low, beyond noise, must exceed what the data parts came down by in that time; or both together
+    must have grown by `rise` since they were lowest, whatever the data gained before.
 
     Source:
         Krogh, Hertz, A Simple Weight Decay Can Improve Generalization (NeurIPS 1991), for the balance of the two;
@@ -52,24 +51,33 @@ class GrowingPenalty:
         gained = seen.weighted[:, data].sum(axis=1)
         for i in seen.penalties:
             x = seen.weighted[:, i]
-            level = smooth(x)
-            low_at = int(level.argmin())
-            low_at += int(smooth(x + gained)[low_at:].argmin())
-            now, low = middle(x[-3:].tolist()), float(level[low_at])
-            ratio = now / max(middle(gained[-3:].tolist()), 1e-300)
-            rise = now - low
-            fall = max(float(smooth(gained)[low_at]) - middle(gained[-3:].tolist()), 0.0)
-            need = max(limits["rise"] * low, limits["z"] * noise(x), fall + limits["z"] * noise(x + gained))
-            if ratio < limits["ratio"] * (0.8 if firing else 1.0) or rise <= need or seen.k - low_at < 4:
+            low_at = self._paid_for_nothing(x, gained, limits)
+            now, spent = middle(x[-3:].tolist()), middle(gained[-3:].tolist())
+            ratio = now / max(spent, 1e-300)
+            if low_at is None or ratio < limits["ratio"] * (0.8 if firing else 1.0):
                 continue
+            low = float(smooth(x)[low_at])
             weights = seen.weights[:, i]
             onset = next((k for k in range(low_at, seen.k) if x[k] > limits["ratio"] * gained[k]), seen.k - 1)
             return Reading(
                 seen.step[onset],
-                {"part": seen.names[i], "level": now, "data": middle(gained[-3:].tolist()), "ratio": ratio,
-                 "limit": limits["ratio"], "low": low, "rise": rise, "gained": fall,
+                {"part": seen.names[i], "level": now, "data": spent, "ratio": ratio, "limit": limits["ratio"],
+                 "low": low, "rise": now - low, "gained": max(float(smooth(gained)[low_at]) - spent, 0.0),
                  "weight_then": float(weights[low_at]), "weight": float(weights[-1])},
             )  # fmt: skip
+        return None
+
+    @staticmethod
+    def _paid_for_nothing(x: Floats, gained: Floats, limits: Mapping[str, float]) -> int | None:
+        """From where on the penalty has cost more than the data gained: its low, or that of both; None: nowhere."""
+        level, both = smooth(x), smooth(x + gained)
+        own = int(level.argmin())
+        joint = own + int(both[own:].argmin())
+        for at, more in ((own, 0.0), (joint, limits["rise"] * float(both[joint]))):
+            fall = max(float(smooth(gained)[at]) - middle(gained[-3:].tolist()), 0.0)
+            need = max(limits["rise"] * float(level[at]), limits["z"] * noise(x), fall + more)
+            if middle(x[-3:].tolist()) - float(level[at]) > need and len(x) - at >= 4:
+                return at
         return None
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
@@ -79,7 +87,8 @@ class GrowingPenalty:
         turned = ""
         if isinstance(then, float) and isinstance(now, float) and math.isfinite(then) and now > 1.5 * then:
             turned = f", as its weight went from {then:.3g} to {now:.3g}"
-        gained = f"; the data gained {e['gained']:.3g} meanwhile" if e["gained"] > 0 else "; the data gained nothing"
+        paid = float(e["gained"] or 0)
+        gained = f"; the data gained {paid:.3g} meanwhile" if paid > 0 else "; the data gained nothing"
         return (
             f"The penalty loss/{e['part']} has outgrown the data since {unit} {reading.onset:g}: weighted it is at "
             f"{e['level']:.4g}, {e['ratio']:.2g} times the data parts ({e['data']:.4g}), up from "
