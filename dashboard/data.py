@@ -209,7 +209,7 @@ def explain(error: MonitorError) -> tuple[str, str]:
 
 
 _EXPLAINED: Final[tuple[tuple[type[MonitorError], str, str], ...]] = (
-    (ServerUnreachable, "The server does not answer.", "This page tries again by itself and goes on when it is back."),
+    (ServerUnreachable, "The server does not answer.", "This page tries again and continues when it is back."),
     (Forbidden, "Your token may not do this.", ""),
     (Unauthorized, "You are not signed in.", "Reload the page to sign in with a token that the server knows."),
     (StoreBusy, "The database is busy.", "This page tries again by itself."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import anyio
 from fastapi import APIRouter, Depends, FastAPI
@@ -36,6 +36,18 @@ class Guarded(FastAPI):
 
     Where another application is served at the same address, `state.beside` puts the two side by side.
     """
+
+    def openapi(self) -> dict[str, Any]:
+        """The document; what is absent of a recommendation is an empty object there, where the types say None."""
+        if self.openapi_schema is None:
+            found = super().openapi()["components"]["schemas"]["Recommendation"]["properties"]
+            for name in ("forecast", "patience"):
+                found[name]["anyOf"] = [
+                    {"type": "object", "maxProperties": 0} if each == {"type": "null"} else each
+                    for each in found[name]["anyOf"]
+                ]
+        assert self.openapi_schema is not None
+        return self.openapi_schema
 
     def build_middleware_stack(self) -> ASGIApp:
         """The layers, the outermost of which is the door."""
@@ -82,6 +94,8 @@ def create_api(
     problems.install(app)
     app.add_middleware(CompressRemote)
     app.include_router(health.probes)
+    declare_roles(health.metrics.routes)
+    app.include_router(health.metrics)
     checks = [Depends(described), Depends(check_parameters)]
     api = APIRouter(prefix="/api/v1", dependencies=checks, responses=documented(*_REFUSALS))
     routers = (attention, batches, curves, keeping, tokens, runs, views, health)

@@ -175,7 +175,7 @@ def get_projects(served: Served, caller: Viewer) -> Response:
     return json_response({"projects": projects, "purge_days": policy.purge_days})
 
 
-@router.get("/runs/{ref:path}", responses={200: {"model": RunModel}})
+@router.get("/runs/{ref:name}", responses={200: {"model": RunModel}})
 def get_run(served: Served, caller: Viewer, ref: str) -> Response:
     """A run by its id, a unique prefix of it, or its name where that is unique; with its series and checkpoints."""
     # The last of the routes below /runs, because a name may hold slashes.

@@ -8,7 +8,7 @@ value that was measured.
 from __future__ import annotations
 
 from monitor.domain.access import Access, AuditEntry, Caller, TokenInfo
-from monitor.domain.alerts import Alert, Delivery, JobHealth
+from monitor.domain.alerts import Alert, Delivery, Gauges, JobHealth
 from monitor.domain.aside import SET_ASIDE, Counter
 from monitor.domain.attention import Attention, Happened, Happenings, Item, Outcome
 from monitor.domain.economics import Ledger, LedgerEntry, LedgerMonth, Saving
@@ -57,6 +57,7 @@ __all__ = [
     "Finding",
     "FindingState",
     "Forecast",
+    "Gauges",
     "Happened",
     "Happenings",
     "Item",

@@ -63,7 +63,7 @@ class RunInfo:
         warnings: counter by name of what was set aside; `SET_ASIDE` says what each of them means.
         stop_requested: who asked the loop to stop, or None.
         stop_modes: what the loop said of obeying, by rule; None: nothing, so the receiver's settings hold.
-        stop_step: step at which the run would have been stopped, where its mode is `alert` or `stop`.
+        stop_step: step at which the run would have been stopped, where its mode did not let the loop know.
         planned_steps: steps that the loop means to make, where it declared that; see also its configuration.
         error: the last line of the traceback, for a failed run.
     """

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from math import inf
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from monitor.domain import (
     Access,
-    Attention,
     AuditEntry,
     Caller,
     Checkpoint,
@@ -23,9 +20,6 @@ from monitor.domain import (
     Delivery,
     Diagnosis,
     Finding,
-    Happenings,
-    Ledger,
-    Outcome,
     Output,
     Points,
     RunEdit,
@@ -42,6 +36,7 @@ from monitor.domain import (
 )
 from monitor.http.address import server_of, shown
 from monitor.reader.embedded import EmbeddedSource
+from monitor.reader.questions import Questions
 from monitor.reader.remote import HttpSource
 from monitor.reader.source import Source
 from monitor.reader.tables import RunList, figure_of, view_html
@@ -52,12 +47,10 @@ if TYPE_CHECKING:
 
     from monitor.wire import Event
 
-WAIT_S: Final = 25.0
-"""Seconds that a server lets one request wait, at most."""
 XAxis = Literal["step", "epoch", "wall_time", "relative"]
 
 
-class Api:
+class Api(Questions):
     """A reader of runs; cheap to make, connects when first asked.
 
     Args:
@@ -167,85 +160,6 @@ class Api:
             RunNotFound: there is none.
         """
         return RunView(self._source, self._source.run(ref))
-
-    def attention(self, limit: int = 10, *, project: str | None = None, sparkline: int = 0) -> Attention:
-        """The open runs that need a person, the most urgent first, and the fleet in numbers.
-
-        A run's place is `severity * (1 + burn) * novelty`: how bad it is, what its rest still costs, and how new it is.
-
-        Args:
-            limit: runs, at most.
-            project: of this one; None: of all.
-            sparkline: values of each small curve; 0 for none.
-        """
-        return self._source.attention(limit, project, sparkline)
-
-    def ledger(self, project: str | None = None, *, since_ms: int = 0, until_ms: int = 2**62) -> Ledger:
-        """What stops have saved and lost, by project and month, and stop by stop.
-
-        Args:
-            project: of this one; None: of all.
-            since_ms: stops from here on, milliseconds since the epoch.
-            until_ms: stops until here, exclusive.
-        """
-        return self._source.ledger(project, since_ms, until_ms)
-
-    def events(self, ref: str, since: str = "", *, wait_s: float = 0.0) -> Happenings:
-        """What happened in a run since a cursor: points, findings, advice, stops, alerts, status; each once.
-
-        Args:
-            ref: as in `run`.
-            since: the `cursor` of the answer before; "" from the beginning.
-            wait_s: seconds to wait for something to happen, at most 25.
-
-        Raises:
-            RunNotFound: there is no such run.
-            WireError: the cursor is not one of this run.
-        """
-        return self._source.happened(ref, since, wait_s)
-
-    def wait(
-        self, *refs: str, until: str | Sequence[str] = "finish", timeout_s: float | None = None, every: bool = False
-    ) -> tuple[Outcome, ...]:
-        """Wait until something has happened in one of some runs, or in every one of them.
-
-        Args:
-            refs: each as in `run`.
-            until: "finish", "stop" (advised or asked for), "alert", "verdict=NAME", or several of these.
-            timeout_s: seconds; None: no limit.
-            every: wait for all of the runs instead of the first.
-
-        Returns:
-            The runs whose wait is over, each with what happened, or with what None where it ended without that; none
-            of them, or some, where the time is up.
-
-        Raises:
-            RunNotFound: there is no such run.
-            WireError: it is not something to wait for.
-        """
-        words = [until] if isinstance(until, str) else list(until)
-        deadline = inf if timeout_s is None else monotonic() + timeout_s
-        found: dict[str, Outcome] = {}
-        left = list(dict.fromkeys(self._source.run(ref).id for ref in refs))
-        while left:
-            wait_s = max(0.0, min(WAIT_S, deadline - monotonic()))
-            some = self._source.outcomes(left, words, wait_s)
-            found |= {each.run_id: each for each in some}
-            left = [run_id for run_id in left if run_id not in found]
-            if (some and not every) or monotonic() >= deadline:
-                break
-        return tuple(found.values())
-
-    def explain(self, ref: str) -> Mapping[str, Any]:
-        """A run explained from what is stored; `text` says it in under 500 tokens.
-
-        Args:
-            ref: as in `run`.
-
-        Raises:
-            RunNotFound: there is none.
-        """
-        return self._source.explain(ref)
 
     def projects(self) -> tuple[tuple[str, int], ...]:
         """The projects and how many runs each has."""

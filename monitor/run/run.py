@@ -22,7 +22,7 @@ from monitor.run.about import About
 from monitor.run.endings import ending, error_line
 from monitor.run.output import Tee
 from monitor.run.secrets import hidden
-from monitor.run.values import SeriesTaken, article, flatten, nanoseconds, number, plain
+from monitor.run.values import SeriesTaken, article, flatten, nanoseconds, number, plain, weights_of
 from monitor.run.writer import Writer
 from monitor.settings import Settings
 from monitor.stop_modes import is_off, mode_for
@@ -262,8 +262,6 @@ class Run(About):
         except MonitorError as error:
             return run_html(f"{self.project}/{self.name}", "not stored yet", "", str(error), {})
 
-    # What follows is not on the fast way.
-
     def _write(self, start: Mapping[str, object]) -> Writer:
         return Writer(
             self._settings,
@@ -337,17 +335,8 @@ class Run(About):
 
     def _log_weights(self, weights: object, step: int | None) -> None:
         def write() -> None:
-            if not isinstance(weights, Mapping):
-                self._notices.count("dropped", "weights", f"{article(weights)}, not a mapping of names to numbers")
-                return
-            kept: dict[str, float] = {}
-            for key, value in flatten(weights, self._notices).items():
-                weight = plain(key, value, self._notices)
-                if weight is not None and weight - weight == 0:
-                    kept[key] = weight
-                elif weight is not None:
-                    self._notices.count("dropped", f"weights.{key}", str(weight))
-            if kept == self._weights:
+            kept = weights_of(weights, self._notices)
+            if kept is None or kept == self._weights:
                 return
             self._weights = kept
             at = None if step is None else limits.step(step, limits.silent)  # `log()` itself says what is wrong with it

@@ -13,7 +13,19 @@ from typing import Self
 
 from sqlalchemy import select
 
-from monitor.domain import Access, Alert, Caller, Delivery, RunEdit, RunInfo, RunStatus, SavedView, Stop, StopState
+from monitor.domain import (
+    Access,
+    Alert,
+    Caller,
+    Delivery,
+    Gauges,
+    RunEdit,
+    RunInfo,
+    RunStatus,
+    SavedView,
+    Stop,
+    StopState,
+)
 from monitor.errors import RunNotFound, StopRefused, WireError
 from monitor.store.access import Tokens
 from monitor.store.overview import Overview
@@ -57,6 +69,11 @@ class Store(Reads, Overview, Tokens):
         """Runs that may still send points."""
         with self._read() as connection:
             return work.live_runs(connection)
+
+    def gauges(self) -> Gauges:
+        """How many runs and alerts there are now."""
+        with self._read() as connection:
+            return work.gauges(connection)
 
     def set_status(
         self,
