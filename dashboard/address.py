@@ -7,9 +7,14 @@ link or went back, and the choice follows the address.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
+from typing import Final
 
 import streamlit as st
+
+CATCHES_UP_S: Final = 3.0
+"""A rerun that was asked for before the address changed still brings the old one; not for longer than this."""
 
 
 def begin(key: str, usual: Sequence[str], allowed: Collection[str] | None = None, *, single: bool = False) -> None:
@@ -25,6 +30,9 @@ def begin(key: str, usual: Sequence[str], allowed: Collection[str] | None = None
     state = st.session_state
     if key in state and state.get(f"_written {key}") == asked:
         return
+    before, at = state.get(f"_before {key}", (None, 0.0))
+    if key in state and asked == before and time.monotonic() - at < CATCHES_UP_S:
+        return
     chosen = list(asked or usual)
     state[key] = (chosen[0] if chosen else None) if single else chosen
     state[f"_written {key}"] = asked
@@ -34,6 +42,7 @@ def keep(key: str, chosen: Sequence[str], usual: Sequence[str]) -> None:
     """Write what was chosen into the address; nothing where it is the usual."""
     wanted = [] if list(chosen) == list(usual) else list(chosen)
     if wanted != st.query_params.get_all(key):
+        st.session_state[f"_before {key}"] = tuple(st.query_params.get_all(key)), time.monotonic()
         if wanted:
             st.query_params[key] = wanted
         elif key in st.query_params:

@@ -8,14 +8,18 @@ zoomed to, so that the page can read that part of the curve in full.
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import streamlit as st
 
 from dashboard import assets
 from dashboard.charts.figure import Figure
 from dashboard.live import safe_key
+
+CATCHES_UP_S: Final = 3.0
+"""A rerun that was asked for before the address changed still brings the old one; not for longer than this."""
 
 
 def plot(figure: Figure, *, key: str, alt: str, bar: bool = True) -> None:
@@ -49,11 +53,13 @@ def zoom(key: str, revision: str, written: str) -> Zoom:
     if last is None or last.revision != revision:
         kept = "" if last is not None and written == last.written else written  # other axes have other numbers
         last = _Known(revision, 0, parsed(kept), kept, None, parsed(kept))
-    elif written != last.written:
+    elif written != last.written and not last.stale(written):
         last = _Known(revision, last.turn + 1, parsed(written), written, last.told, parsed(written))
     if told is not None and told["revision"] == last.name and told["n"] != last.told:
         span = parsed(",".join(map(str, told["range"]))) if told["range"] else None
-        last = replace(last, told=told["n"], span=span, written=_written(span))
+        last = replace(
+            last, told=told["n"], span=span, written=_written(span), before=last.written, at=time.monotonic()
+        )
     known[key] = last
     return Zoom(last.span, last.name, last.written, last.asked)
 
@@ -85,6 +91,12 @@ class _Known:
     written: str
     told: object
     asked: tuple[float, float] | None
+    before: str | None = None
+    at: float = -math.inf
+
+    def stale(self, written: str) -> bool:
+        """Whether the address says what stood there before the reader's zoom, since it has not caught up yet."""
+        return written == self.before and time.monotonic() - self.at < CATCHES_UP_S
 
     @property
     def name(self) -> str:

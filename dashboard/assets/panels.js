@@ -398,7 +398,9 @@ function watched(root, entries) {
 function mount(parent, data) {
   const root = tag("div", "lm lm-panels");
   Object.assign(root, { __pins: data.pins, __closed: data.closed, __seen: new Set(), __window: data.window, __told: JSON.stringify(data.window) });
-  root.__watch = new IntersectionObserver((entries) => watched(root, entries), { rootMargin: `${FAR}px 0px` });
+  root.__watch = new IntersectionObserver((entries) => watched(root, entries), {
+    root: parent.closest("[data-testid=stMain]"), rootMargin: `${FAR}px 0px`,  // what scrolls; a margin counts for no other
+  });
   const bar = tag("div", "lm-panels-bar");
   root.__find = tag("input", "lm-find");
   root.__find.type = "search";

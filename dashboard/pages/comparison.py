@@ -24,7 +24,7 @@ _VIEWS: Final = ("Curves", "Scatter", "Parallel", "Importance", "Configuration",
 
 
 def page() -> None:
-    """Draw the page; `?run=` names each run once, `?q=` names all that a query finds."""
+    """Draw the page; `?run=` names each run once, `?query=` names all that a query finds."""
     viewer.title("Compare")
     live.html(pieces.head("Compare"), key="head")
     refs = _pick()
@@ -44,12 +44,12 @@ def page() -> None:
 def _pick() -> tuple[str, ...]:
     """The runs that are compared: those that were chosen, then those that a query finds; both are kept in the URL."""
     wanted = list(dict.fromkeys(st.query_params.get_all("run")))
-    query = st.query_params.get("q", "").strip()
+    query = st.query_params.get("query", "").strip()
     by_query = _found(query) if query else ()
     many = len(wanted) + len(by_query) > comparison.MANY or bool(query)
     with st.expander("Choose runs") if many else st.container():
         query = st.text_input(
-            "Compare all that a query finds", key="q", bind="query-params",
+            "Compare all that a query finds", key="query", bind="query-params",
             placeholder='Compare all that a query finds, such as project = "vision" and val.best < 0.3',
             label_visibility="collapsed",
         ).strip()  # fmt: skip

@@ -410,11 +410,15 @@ def _portions(wanted: Sequence[_T], written: Callable[[_T], str]) -> Iterator[Se
 def _extremes(data: Mapping[str, object]) -> Extremes:
     from monitor.wire import number_from_json
 
-    floats = {
-        name: None if data[name] is None else number_from_json(data[name], "metrics") for name in ("last", "min", "max")
-    }
-    steps = {name: None if data[name] is None else int(str(data[name])) for name in ("min_step", "max_step")}
-    return Extremes(**floats, **steps)
+    def value(name: str) -> float | None:
+        return None if data[name] is None else number_from_json(data[name], "metrics")
+
+    def step(name: str) -> int | None:
+        return None if data[name] is None else int(str(data[name]))
+
+    return Extremes(
+        last=value("last"), min=value("min"), min_step=step("min_step"), max=value("max"), max_step=step("max_step")
+    )
 
 
 def _run_info(data: Mapping[str, Any]) -> RunInfo:
