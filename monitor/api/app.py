@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import ASGIApp
 
 from monitor import __version__
-from monitor.api import batches, curves, health, keeping, problems, runs
+from monitor.api import alerts, batches, curves, health, keeping, problems, runs
 from monitor.api.bodies import CompressRemote
 from monitor.api.door import Door
 from monitor.api.problems import documented
@@ -69,7 +69,7 @@ def create_api(
         title="lossmonitor",
         version=__version__,
         summary="Training losses in, diagnosis out.",
-        openapi_tags=[{"name": n} for n in ("batches", "runs", "curves", "health")],
+        openapi_tags=[{"name": n} for n in ("batches", "runs", "curves", "alerts", "health")],
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
     )
@@ -82,7 +82,7 @@ def create_api(
     app.include_router(health.probes)
     checks = [Depends(described), Depends(check_parameters)]
     api = APIRouter(prefix="/api/v1", dependencies=checks, responses=documented(*_REFUSALS))
-    for router in (batches.router, curves.router, keeping.router, runs.router, health.router):
+    for router in (alerts.router, batches.router, curves.router, keeping.router, runs.router, health.router):
         api.include_router(router)
     app.include_router(api)
     return app

@@ -5,7 +5,19 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from typing_extensions import Annotated  # noqa: UP035  # pydantic reads it on every Python
 
-from monitor.domain import Checkpoint, Delivery, Finding, JobHealth, Regime, RunInfo, RunQuery, RunStatus, SeriesInfo
+from monitor.domain import (
+    AlertInfo,
+    Checkpoint,
+    Delivery,
+    Finding,
+    JobHealth,
+    Regime,
+    RunInfo,
+    RunQuery,
+    RunStatus,
+    SeriesInfo,
+    Silence,
+)
 from monitor.store.runs.query import MAX_LENGTH
 from monitor.store.runs.run_list import MAX_SEARCH
 
@@ -126,10 +138,23 @@ class ProjectsModel(BaseModel):
 
 
 class AlertsModel(BaseModel):
-    """Alerts, newest first, with where they are on their way."""
+    """One page of alerts, those that changed last first."""
 
-    alerts: list[Delivery]
-    channels: int = Field(description="To how many places they are sent; with none they wait.")
+    alerts: list[AlertInfo]
+    cursor: str | None = Field(description="Gives the next page; null on the last.")
+    counts: dict[str, int] = Field(description="Alerts by state that the other filters leave, on all pages.")
+
+
+class DeliveriesModel(BaseModel):
+    """Messages about alerts, the newest first, with where they are on their way."""
+
+    deliveries: list[Delivery]
+
+
+class SilencesModel(BaseModel):
+    """Silences, those that end last first."""
+
+    silences: list[Silence]
 
 
 class HistoryModel(BaseModel):

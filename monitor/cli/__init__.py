@@ -15,6 +15,7 @@ import typer
 
 from monitor import __version__
 from monitor.cli import (
+    alerts,
     curves,
     database,
     imports,
@@ -44,6 +45,7 @@ curves.register(app)
 watching.register(app)
 running.register(app)
 _runs = runs.register(app)
+alerts.register(app)
 rules.register(app)
 losses.register(app)
 journals.register(app)
@@ -102,8 +104,10 @@ def main() -> None:
 _SERVER_PACKAGES = (
     "apprise",
     "apscheduler",
+    "cryptography",
     "fastapi",
     "mlflow",
+    "PIL",
     "plotly",
     "psycopg",
     "starlette",

@@ -7,7 +7,22 @@ value that was measured.
 
 from __future__ import annotations
 
-from monitor.domain.alerts import Alert, Delivery, JobHealth
+from monitor.domain.alerts import (
+    MARKS,
+    MATCHED,
+    Alert,
+    AlertInfo,
+    AlertPage,
+    AlertQuery,
+    AlertState,
+    DeadLetter,
+    Delivery,
+    JobHealth,
+    Mark,
+    Silence,
+    alert_id,
+    alert_key,
+)
 from monitor.domain.aside import SET_ASIDE, Counter
 from monitor.domain.plain import Json, whole
 from monitor.domain.run_query import RunFilters, RunQuery
@@ -34,14 +49,21 @@ from monitor.domain.verdicts import (
 
 __all__ = [
     "MAIN_ROLES",
+    "MARKS",
+    "MATCHED",
     "SET_ASIDE",
     "Action",
     "Alert",
+    "AlertInfo",
+    "AlertPage",
+    "AlertQuery",
+    "AlertState",
     "Checkpoint",
     "Counter",
     "Counts",
     "Curve",
     "CurveOf",
+    "DeadLetter",
     "Delivery",
     "Diagnosis",
     "Finding",
@@ -49,6 +71,7 @@ __all__ = [
     "Forecast",
     "JobHealth",
     "Json",
+    "Mark",
     "Output",
     "Patience",
     "Pending",
@@ -64,6 +87,9 @@ __all__ = [
     "RunStatus",
     "SeriesInfo",
     "Severity",
+    "Silence",
+    "alert_id",
+    "alert_key",
     "courses",
     "folded",
     "inert",

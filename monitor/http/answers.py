@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from monitor.errors import (
+    AlertNotFound,
     BatchTooLarge,
+    DeliveryFailed,
     MonitorError,
     OffsetGap,
     RunExists,
@@ -17,6 +19,7 @@ from monitor.errors import (
     SeriesNotFound,
     ServerFailed,
     ServerUnreachable,
+    SettingsError,
     StoreError,
     Unauthorized,
     WireError,
@@ -67,6 +70,11 @@ def error_of(server: str, status: int, body: bytes) -> MonitorError:
         "run-exists": lambda: RunExists(run_id),
         "run-not-found": lambda: RunNotFound(run_id),
         "series-not-found": lambda: SeriesNotFound(run_id, str(problem.get("key", ""))),
+        "alert-not-found": lambda: AlertNotFound(
+            str(problem["ref"]), what=str(problem["what"]), several=problem["several"] is True
+        ),
+        "delivery-failed": lambda: DeliveryFailed(str(problem["channel"]), str(problem["problem"])),
+        "settings-error": lambda: SettingsError(str(problem["name"]), str(problem["problem"]), str(problem["fix"])),
         "store-busy": lambda: StoreError(detail),
         "overloaded": lambda: StoreError(detail),
         "store-error": lambda: StoreError(detail),

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from monitor.alerts import status_alert
+from monitor.alerts import ALERTED, finished_alert, status_alert
 from monitor.domain import Action, Alert, Reply, RunStatus, Severity
 from monitor.errors import OffsetGap, RunExists, RunNotFound
 from monitor.ingest.aside import Aside, counted
@@ -124,6 +124,8 @@ def _enter(tx: Transaction, engine: Judges, event: RunEvent, writer: str, aside:
     if event.resume == "never":
         raise RunExists(tx.run_id)
     last = tx.get("last_step")
+    if tx.run.status in ALERTED:
+        tx.add_alerts([status_alert(tx.run, RunStatus.RUNNING, now_ms=tx.now_ms)])
     tx.set(attempt=attempt + 1, owner=writer, last_step=None)
     tx.set(status=str(RunStatus.RUNNING), finished_ms=None, error=None, stop_requested=None)
     if event.name:
@@ -306,9 +308,17 @@ def finish(tx: Transaction, event: Event, writer: Writer) -> None:
     if writer.attempt < run.attempt or (writer.joined and tx.get("owner") is not None and not waited):
         return
     status = RunStatus(str(event.data["status"]))
-    if status is RunStatus.FAILED and run.status is not status and not imported(tx):
-        tx.add_alerts([status_alert(run, status, now_ms=tx.now_ms)])
+    if run.status is not status and not imported(tx):
+        tx.end_alerts(f"the run {status}")
+        if status is RunStatus.FAILED:
+            tx.add_alerts([status_alert(replace(run, error=_text(event.data["error"])), status, now_ms=tx.now_ms)])
+        else:
+            tx.add_alerts([finished_alert(run, status, now_ms=tx.now_ms)])
     tx.set(status=str(status), finished_ms=max(_when(event, tx), run.created_ms), error=event.data["error"])
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _alert(tx: Transaction, event: Event, aside: Aside) -> None:

@@ -13,7 +13,6 @@ from monitor.domain import (
     Checkpoint,
     Curve,
     CurveOf,
-    Delivery,
     Diagnosis,
     Finding,
     Output,
@@ -26,6 +25,7 @@ from monitor.domain import (
     SeriesInfo,
 )
 from monitor.http.address import server_of, shown
+from monitor.reader.alerting import AlertsApi
 from monitor.reader.embedded import EmbeddedSource
 from monitor.reader.remote import HttpSource
 from monitor.reader.source import Source
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 XAxis = Literal["step", "epoch", "wall_time", "relative"]
 
 
-class Api:
+class Api(AlertsApi):
     """A reader of runs; cheap to make, connects when first asked.
 
     Args:
@@ -194,19 +194,6 @@ class Api:
     def purge_days(self) -> float:
         """Days that a deleted run can be restored."""
         return self._source.purge_days()
-
-    def alerts(self, run: str | None = None, limit: int = 100) -> tuple[Delivery, ...]:
-        """Alerts, newest first, with where they are on their way.
-
-        Args:
-            run: only those of this run.
-            limit: alerts, at most.
-        """
-        return self._source.alerts(run, limit)
-
-    def alert_channels(self) -> int:
-        """To how many places the server sends alerts; with none they wait in the outbox."""
-        return self._source.channels()
 
     def health(self) -> Mapping[str, object]:
         """How the server, or the embedded store, is."""

@@ -12,10 +12,11 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from monitor.domain import (
+    AlertPage,
+    AlertState,
     Checkpoint,
     Curve,
     CurveOf,
-    Delivery,
     Diagnosis,
     Finding,
     Output,
@@ -26,7 +27,8 @@ from monitor.domain import (
     RunSnapshot,
     SeriesInfo,
 )
-from monitor.errors import RunNotFound, StoreError
+from monitor.errors import AlertNotFound, RunNotFound, StoreError
+from monitor.reader.embedded_alerts import EmbeddedAlerts
 from monitor.reader.source import Query
 from monitor.settings import Settings
 
@@ -67,8 +69,30 @@ class _NoRuns:
     def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
         return ()
 
-    def alerts(self, *_: object) -> tuple[Delivery, ...]:
+    def alerts(self, *_: object) -> tuple[()]:
         return ()
+
+    silences = dead_letters = channel_settings = alerts
+
+    def alert_page(self, *_: object) -> AlertPage:
+        return AlertPage(items=(), cursor=None, counts={str(state): 0 for state in AlertState})
+
+    def alert(self, alert_id: str, *_: object, **__: object) -> NoReturn:
+        raise AlertNotFound(alert_id)
+
+    acknowledge = mark_alert = alert
+
+    def unsilence(self, silence_id: str, **_: object) -> NoReturn:
+        raise AlertNotFound(silence_id, what="silence")
+
+    def alert_marks(self, *_: object) -> dict[str, dict[str, int]]:
+        return {}
+
+    def retry_deliveries(self, *_: object, **__: object) -> int:
+        return 0
+
+    def remove_channel(self, *_: object) -> bool:
+        return False
 
     def restore(self, ref: str, **_: object) -> NoReturn:
         raise RunNotFound(ref, deleted=True)
@@ -80,7 +104,7 @@ class _NoRuns:
     findings = diagnosis = checkpoints = events = output = delete = request_stop = run
 
 
-class EmbeddedSource:
+class EmbeddedSource(EmbeddedAlerts):
     """The store of this machine, opened when first asked."""
 
     def __init__(self, settings: Settings) -> None:
@@ -107,6 +131,15 @@ class EmbeddedSource:
                         raise StoreError(_READ_ONLY.format(self._settings.store_file)) from None
                     raise
             return self._opened
+
+    @property
+    def _made(self) -> Store:
+        from monitor.store import Store
+
+        if self._settings.database_url is None and not self._settings.store_file.exists():
+            self._settings.make_dir()
+            Store.open(self._settings.store_url).close()
+        return self._store
 
     def runs(self, wanted: RunQuery) -> RunPage:
         return self._store.runs(wanted)
@@ -173,12 +206,6 @@ class EmbeddedSource:
 
     def purge_days(self) -> float:
         return self._settings.purge_days
-
-    def alerts(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
-        return self._store.alerts(None if run is None else self._store.run(run).id, limit)
-
-    def channels(self) -> int:
-        return len(self._settings.alert_urls)
 
     def health(self) -> Mapping[str, object]:
         self._store.runs(RunQuery(limit=1))

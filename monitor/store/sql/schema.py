@@ -1,9 +1,9 @@
 """The tables, in a MetaData of their own; `migrations/` makes them, a test holds both equal.
 
-Every table's primary key starts with the run, so that a distributed PostgreSQL can place rows by it, and a run's rows
-go with the run (`ON DELETE CASCADE`). The names start with `monitor_`, so that the tables can live next to MLflow's in
-one database. Ids within a run are handed out from counters in the run's row, which the writer has locked anyway: no
-sequence, no `max()`.
+The primary key of every table that grows starts with the run, so that a distributed PostgreSQL can place rows by it,
+and a run's rows go with the run (`ON DELETE CASCADE`). The names start with `monitor_`, so that the tables can live
+next to MLflow's in one database. Ids within a run are handed out from counters in the run's row, which the writer has
+locked anyway: no sequence, no `max()`. The tables of alerts are in `alert_tables.py`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,9 @@ from sqlalchemy import (
     Boolean,
     Column,
     Double,
-    ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -28,7 +26,15 @@ from sqlalchemy import (
     text,
 )
 
-METADATA: Final = MetaData()
+from monitor.store.sql.alert_tables import ALERTS, CHANNEL_SETTINGS, CHANNELS, DELIVERIES, OUTBOX, SILENCES, THRESHOLDS
+from monitor.store.sql.metadata import METADATA, run_id
+
+__all__ = [
+    "ALERTS", "CHANNELS", "CHANNEL_SETTINGS", "CHECKPOINTS", "CHUNKS", "CHUNK_PARTITIONS", "DELIVERIES", "ENGINES",
+    "EVENTS", "EXPORTED_POINTS", "EXPORTS", "FINDINGS", "MAX_KEY", "METADATA", "OUTBOX", "OUTPUT", "RUNS", "SERIES",
+    "SILENCES", "SPANS", "TAGS", "THRESHOLDS", "VERSION_TABLE", "WRITERS", "Packed",
+]  # fmt: skip
+
 VERSION_TABLE: Final = "monitor_schema_version"
 CHUNK_PARTITIONS: Final = 16
 """Hash partitions of the chunk table on PostgreSQL."""
@@ -43,11 +49,6 @@ class Packed(LargeBinary):
 
     def result_processor(self, dialect: object, coltype: object) -> None:
         """Take what the driver gives."""
-
-
-def _run_id() -> Column[str]:
-    parent = ForeignKey("monitor_runs.run_id", ondelete="CASCADE")
-    return Column("run_id", String(32), parent, primary_key=True)
 
 
 RUNS: Final = Table(
@@ -111,7 +112,7 @@ RUNS: Final = Table(
 TAGS: Final = Table(
     "monitor_tags",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("name", String(250), primary_key=True),
     Column("value", Text, nullable=False),
     Index("monitor_tags_name", "name"),
@@ -120,7 +121,7 @@ TAGS: Final = Table(
 WRITERS: Final = Table(
     "monitor_writers",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("writer", String(64), primary_key=True),
     Column("attempt", Integer, nullable=False),
     Column("joined", Boolean, nullable=False),  # an extra writer of another writer's attempt
@@ -130,7 +131,7 @@ WRITERS: Final = Table(
 ENGINES: Final = Table(
     "monitor_engines",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("rules_hash", String(64), nullable=False),
     Column("state", LargeBinary, nullable=False),
 )
@@ -138,7 +139,7 @@ ENGINES: Final = Table(
 SERIES: Final = Table(
     "monitor_series",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("series", Integer, primary_key=True),
     Column("key", String(MAX_KEY), nullable=False),
     Column("role", String(16), nullable=False),
@@ -169,7 +170,7 @@ SERIES: Final = Table(
 CHUNKS: Final = Table(
     "monitor_chunks",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("series", Integer, primary_key=True),
     Column("seq", BigInteger, primary_key=True),  # arrival order within the series
     Column("attempt", Integer, nullable=False),
@@ -203,7 +204,7 @@ CHUNKS: Final = Table(
 SPANS: Final = Table(
     "monitor_spans",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("series", Integer, primary_key=True),
     Column("level", Integer, primary_key=True),  # 1: of chunks; 2: of spans of level 1; and so on
     Column("seq", BigInteger, primary_key=True),  # of its first chunk
@@ -225,7 +226,7 @@ SPANS: Final = Table(
 FINDINGS: Final = Table(
     "monitor_findings",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("number", Integer, primary_key=True),
     Column("rule", String(64), nullable=False),
     Column("version", Integer, nullable=False),
@@ -243,7 +244,7 @@ FINDINGS: Final = Table(
 CHECKPOINTS: Final = Table(
     "monitor_checkpoints",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("id", Integer, primary_key=True),  # the event's
     Column("step", BigInteger, nullable=False),
     Column("path", Text, nullable=False),
@@ -253,7 +254,7 @@ CHECKPOINTS: Final = Table(
 EVENTS: Final = Table(
     "monitor_events",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("id", Integer, primary_key=True),
     Column("writer", String(64), nullable=False),
     Column("record", BigInteger, nullable=False),
@@ -265,7 +266,7 @@ EVENTS: Final = Table(
 OUTPUT: Final = Table(
     "monitor_output",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("id", Integer, primary_key=True),
     Column("time_ms", BigInteger, nullable=False),
     Column("stream", String(16), nullable=False),
@@ -274,52 +275,10 @@ OUTPUT: Final = Table(
     Column("text", Text, nullable=False),
 )
 
-OUTBOX: Final = Table(
-    "monitor_outbox",
-    METADATA,
-    _run_id(),
-    Column("id", Integer, primary_key=True),
-    Column("created_ms", BigInteger, nullable=False),
-    Column("dedup_key", String(250), nullable=False),
-    Column("alert", JSON(none_as_null=True), nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("next_ms", BigInteger, nullable=False),
-    Column("delivered_ms", BigInteger),
-    Column("error", Text),
-    Index(
-        "monitor_outbox_due",
-        "next_ms",
-        sqlite_where=text("delivered_ms IS NULL"),
-        postgresql_where=text("delivered_ms IS NULL"),
-    ),
-    Index("monitor_outbox_created", "created_ms"),
-)
-
-CHANNELS: Final = Table(
-    "monitor_channels",
-    METADATA,
-    Column("channel", String(64), primary_key=True),
-    Column("since_ms", BigInteger, nullable=False),  # when it was first configured
-    Column("holder", String(64), nullable=False),  # the worker that sends to it, until held_ms
-    Column("held_ms", BigInteger, nullable=False),
-)
-"""The channels that alerts are sent to; the one table that belongs to no run, a few rows."""
-
-DELIVERIES: Final = Table(
-    "monitor_deliveries",
-    METADATA,
-    _run_id(),
-    Column("id", Integer, primary_key=True),  # the outbox's
-    Column("channel", String(64), primary_key=True),
-    Column("attempts", Integer, nullable=False),
-    Column("next_ms", BigInteger, nullable=False),
-    Column("taken_ms", BigInteger),
-)
-
 EXPORTS: Final = Table(
     "monitor_exports",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("target", String(64), primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("external_id", String(250)),
@@ -328,7 +287,7 @@ EXPORTS: Final = Table(
 EXPORTED_POINTS: Final = Table(
     "monitor_exported_points",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("target", String(64), primary_key=True),
     Column("series", Integer, primary_key=True),
     Column("points", BigInteger, nullable=False),  # so many are there, in order of arrival, hidden ones included
