@@ -4,6 +4,7 @@ The alerts of the runs so far are made from the outbox: one a rule and run, as i
 """
 
 import hashlib
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,7 +17,7 @@ depends_on = None
 LIVE = ("running", "stalled", "lost")
 
 
-def _run_id():
+def _run_id() -> sa.Column[str]:
     return sa.Column(
         "run_id", sa.String(32), sa.ForeignKey("monitor_runs.run_id", ondelete="CASCADE"), primary_key=True
     )
@@ -77,7 +78,7 @@ def upgrade() -> None:
     _take_over(op.get_bind())
 
 
-def _take_over(connection) -> None:
+def _take_over(connection: sa.Connection) -> None:
     runs = sa.table("monitor_runs", *map(sa.column, ("run_id", "status", "deleted_ms")))
     outbox = sa.table(
         "monitor_outbox", *map(sa.column, ("run_id", "id", "created_ms", "dedup_key")), sa.column("alert", sa.JSON)
@@ -87,7 +88,7 @@ def _take_over(connection) -> None:
         "fired_ms", "changed_ms", "told_ms", "resolved_ms", "resolution",
     )))  # fmt: skip
     query = sa.select(outbox, runs.c.status, runs.c.deleted_ms).join(runs, runs.c.run_id == outbox.c.run_id)
-    found = {}
+    found: dict[tuple[str, str], dict[str, Any]] = {}
     for row in connection.execute(query.order_by(outbox.c.run_id, outbox.c.id)).mappings().all():
         alert, run_id, at = row["alert"], row["run_id"], row["created_ms"]
         kind, _, rest = row["dedup_key"].partition(":")[2].partition(":")

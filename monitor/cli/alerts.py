@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import typer
@@ -28,7 +28,8 @@ _UNITS: Final = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_80
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     group = typer.Typer(no_args_is_help=True, help="List alerts, answer them, and silence them.")
-    for command in (ls, ack, mark, silence, unsilence, silences, channels, test, dead, retry):
+    group.command("test")(try_out)
+    for command in (ls, ack, mark, silence, unsilence, silences, channels, dead, retry):
         group.command(command.__name__)(command)
     app.add_typer(group, name="alerts", rich_help_panel="Watch")
 
@@ -200,7 +201,7 @@ def channels(server: str = _SERVER, json: bool = _JSON) -> None:
         out.print("No channel is configured; see MONITOR_ALERT_URLS and the table channels in docs/alerts.md.")
 
 
-def test(
+def try_out(
     channel: str = typer.Argument(
         ..., metavar="CHANNEL", help="Name, as `monitor alerts channels` shows it.", show_default=False
     ),
@@ -265,9 +266,8 @@ def _who(by: str | None) -> str:
 
 def _seconds(text: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)", text.strip())
-    if found is None or not float(found[1]):
-        fail(f"--for {text!r} is not a length of time; write 30m, 2h or 3d")
-    return float(found[1]) * _UNITS[found[2]]
+    seconds = float(found[1]) * _UNITS[found[2]] if found is not None else 0.0
+    return seconds or fail(f"--for {text!r} is not a length of time; write 30m, 2h or 3d")
 
 
 def _matched(silence: Silence) -> str:
@@ -275,7 +275,6 @@ def _matched(silence: Silence) -> str:
 
 
 def _local(ms: int) -> str:
-    zone = datetime.now().astimezone().tzinfo
+    zone = datetime.now().astimezone().tzinfo or UTC
     left = ms - time.time_ns() // 1_000_000
-    assert zone is not None
     return f"{clock(ms, zone)[:16]} ({duration(left) + ' left' if left > 0 else moment(ms, ms - left)})"

@@ -6,10 +6,12 @@ run began, the next batch continues under the new ones: see `docs/rules.md`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from monitor.alerts import thresholds
+from monitor.alerts.thresholds import Threshold
 from monitor.documents import line_of
 from monitor.errors import RulesError
 from monitor.rules import Engine, RulesConfig
@@ -38,6 +40,7 @@ class Engines:
         rules: settings by rule name, for every project.
         projects: by a project's name, `{"rules": {...}}` with what differs there; a setting that is not named is as in
             `rules`.
+        thresholds: alerts by expression.
 
     Raises:
         RulesError: a rule, key or value that cannot be used; names the nearest valid one.
@@ -48,7 +51,13 @@ class Engines:
         (5.0, True)
     """
 
-    def __init__(self, rules: Mapping[str, object] | None = None, projects: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        rules: Mapping[str, object] | None = None,
+        projects: Mapping[str, object] | None = None,
+        thresholds: Sequence[Threshold] = (),
+    ) -> None:
+        self._thresholds = tuple(thresholds)
         base = _checked(dict(rules or {}), ("rules",))
         self._default = Engine(base)
         self._own: dict[str, Engine] = {}
@@ -58,6 +67,10 @@ class Engines:
     def of(self, project: str) -> Engine:
         """The engine that judges the runs of a project."""
         return self._own.get(project, self._default)
+
+    def thresholds(self, project: str) -> tuple[Threshold, ...]:
+        """The thresholds that the runs of a project are watched for."""
+        return tuple(each for each in self._thresholds if each.watches(project)) if self._thresholds else ()
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -75,9 +88,10 @@ def open_engines(settings: Settings) -> Engines:
 
     Raises:
         RulesError: names what cannot be used, the nearest valid name, and the line where it stands in a file.
+        SettingsError: a threshold cannot be read.
     """
     try:
-        return Engines(settings.rules, settings.projects)
+        return Engines(settings.rules, settings.projects, thresholds.read(settings.thresholds))
     except RulesError as error:
         raise _with_line(error, settings.file) from None
 

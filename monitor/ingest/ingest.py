@@ -14,16 +14,19 @@ from dataclasses import replace
 import numpy as np
 
 from monitor.alerts import ALERTED, finished_alert, status_alert
+from monitor.alerts.thresholds import Threshold
 from monitor.domain import Action, Alert, Reply, RunStatus, Severity
 from monitor.errors import OffsetGap, RunExists, RunNotFound
 from monitor.ingest.aside import Aside, counted
 from monitor.ingest.engines import Judges
 from monitor.ingest.events import RunEvent, checked, first_event, run_event
 from monitor.ingest.judge import imported, judge, judge_anew, said
+from monitor.ingest.watched import thresholds_of, watch
 from monitor.limits import MAX_ALERTS, MAX_EVENTS, MAX_OUTPUT, MAX_SERIES, MAX_TAGS, document
 from monitor.roles import Role
 from monitor.rules import Engine
 from monitor.store import Ahead, Store, Transaction, Writer
+from monitor.store.points.append import Appended
 from monitor.store.points.naming import SUMMARISED, summary_of
 from monitor.wire import Batch, Columns, Event
 
@@ -72,7 +75,8 @@ def take(tx: Transaction, engine: Judges, batch: Batch, aside: Aside) -> Reply:
     if batch.first != writer.acked:
         raise OffsetGap(batch.run_id, batch.writer, expected=writer.acked, got=batch.first)
     if batch.count:
-        writer = _apply(tx, engine.of(str(tx.get("project"))), batch, writer, aside, told=told)
+        thresholds = thresholds_of(engine, tx)
+        writer = _apply(tx, engine.of(str(tx.get("project"))), batch, writer, aside, told=told, thresholds=thresholds)
     return _reply(tx, batch.end, aside.lines())
 
 
@@ -161,19 +165,29 @@ def _run_again(tx: Transaction) -> None:
 
 
 def _apply(
-    tx: Transaction, engine: Engine, batch: Batch, writer: Writer, aside: Aside, *, told: bytes | None
+    tx: Transaction,
+    engine: Engine,
+    batch: Batch,
+    writer: Writer,
+    aside: Aside,
+    *,
+    told: bytes | None,
+    thresholds: Sequence[Threshold],
 ) -> Writer:
     """What follows the first contact: a further `run` event, points, the other events, the offset.
 
     Args:
         told: what `_told` said before the batch.
+        thresholds: what the run is watched for besides the rules.
     """
     writer = _further_run(tx, engine, batch, writer, aside)
     _say(tx, batch.events, aside)
     batch = _within_series(tx, batch, aside)
     anew = told is not None and said(tx, engine) != told
     if len(batch.points):
-        store_points(tx, engine, batch, writer.attempt, anew=anew)
+        done = store_points(tx, engine, batch, writer.attempt, anew=anew)
+        if thresholds:
+            watch(tx, thresholds, batch, done.states)
     elif anew or any(event.kind == "weights" for event in batch.events):
         judge(tx, engine, batch, None, anew=anew)
     _happen(tx, batch.events, writer, aside)
@@ -259,7 +273,7 @@ def _within_series(tx: Transaction, batch: Batch, aside: Aside) -> Batch:
     return replace(batch, points=Columns(p.key[kept], p.step[kept], p.value[kept], p.time_ms[kept], epoch))
 
 
-def store_points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *, anew: bool) -> None:
+def store_points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *, anew: bool) -> Appended:
     """Store the points of a batch, with what they say of the run, and judge it."""
     done = tx.append(attempt, batch.keys, batch.points)
     states = done.states.values()
@@ -282,6 +296,7 @@ def store_points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *,
                 )
             )
     judge(tx, engine, batch, done, anew=anew or done.moved, begins=begins)
+    return done
 
 
 def add_config(tx: Transaction, column: str, more: Mapping[str, object], aside: Aside) -> None:

@@ -22,7 +22,7 @@ from monitor.store.points import append, compact, downsampling, history, naming
 from monitor.store.points.append import Appended
 from monitor.store.runs import rows, sealed
 from monitor.store.sql.link import Answer, Link, Statement
-from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTPUT, SERIES, TAGS, WRITERS
+from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTPUT, SERIES, TAGS, THRESHOLDS, WRITERS
 from monitor.store.sql.upsert import upsert
 from monitor.wire import Columns, Event
 
@@ -56,6 +56,8 @@ _FOUND: Final = Statement(
 )
 _FORGET: Final = Statement(FINDINGS.delete().where(FINDINGS.c.run_id == bindparam("run")))
 _SAVE_FINDINGS: Final = Statement(lambda dialect: upsert(FINDINGS, dialect), FINDINGS.c.keys())
+_THRESHOLDS: Final = Statement(select(THRESHOLDS.c.state).where(THRESHOLDS.c.run_id == bindparam("run")))
+_SAVE_THRESHOLDS: Final = Statement(lambda dialect: upsert(THRESHOLDS, dialect), THRESHOLDS.c.keys())
 _SAVE_TAGS: Final = Statement(lambda dialect: upsert(TAGS, dialect), TAGS.c.keys())
 _NEW_WRITER: Final = Statement(WRITERS.insert(), WRITERS.c.keys())
 _NEW_STATE: Final = Statement(ENGINES.insert(), ENGINES.c.keys())
@@ -302,6 +304,16 @@ class Transaction(AlertedRun):
         self.set(tags={**(known if isinstance(known, Mapping) else {}), **tags})
         found = [{"run_id": self.run_id, "name": name, "value": value} for name, value in tags.items()]
         self._link.tell(_SAVE_TAGS, *found)
+
+    def thresholds(self) -> dict[str, dict[str, object]]:
+        """What the thresholds of the run remember, by expression."""
+        row = self._link.ask(_THRESHOLDS, self._place).first()
+        found = {} if row is None else row["state"]
+        return {str(when): dict(state) for when, state in found.items()} if isinstance(found, Mapping) else {}
+
+    def save_thresholds(self, state: Mapping[str, Mapping[str, object]]) -> None:
+        """Keep what the thresholds of the run remember."""
+        self._link.tell(_SAVE_THRESHOLDS, {"run_id": self.run_id, "state": dict(state)})
 
     def compact(self) -> int:
         """Merge all that can be merged of the run's chunks; how many chunks that saved."""

@@ -28,6 +28,7 @@ _EXAMPLES: dict[type[MonitorError], MonitorError] = {
     errors.MlflowRefused: errors.MlflowRefused("http://x", "runs/create", "INVALID_PARAMETER_VALUE", "is odd"),
     errors.RunNotFound: errors.RunNotFound("ab" * 16),
     errors.SeriesNotFound: errors.SeriesNotFound("ab" * 16, "loss", ("a",)),
+    errors.AlertNotFound: errors.AlertNotFound("1234"),
     errors.Unauthorized: errors.Unauthorized("http://x"),
     errors.ServerUnreachable: errors.ServerUnreachable("http://x", "is down"),
     errors.ServerFailed: errors.ServerFailed("http://x", "HTTP 500"),

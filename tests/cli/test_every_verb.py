@@ -13,7 +13,7 @@ import typer.main
 
 import monitor
 from monitor.cli import app
-from monitor.domain import inert
+from monitor.domain import alert_id, inert
 from monitor.settings import load
 
 from ..rights import without_rights
@@ -50,6 +50,16 @@ CALLS: dict[str, tuple[str, ...]] = {
     "losses profile": ("{py}:mine",),
     "losses compare": ("mse", "{py}:mine", "--data", "{csv}"),
     "losses advise": ("--task", "{hostile}"),
+    "alerts ls": ("--all",),
+    "alerts ack": ("{alert}", "--note", "{hostile}", "--by", "{hostile}"),
+    "alerts mark": ("{alert}", "helpful", "--by", "{hostile}"),
+    "alerts silence": ("--run", "{hostile}", "--for", "1h", "--reason", "{hostile}", "--by", "{hostile}"),
+    "alerts silences": (),
+    "alerts unsilence": ("nosuch",),
+    "alerts channels": (),
+    "alerts test": ("{hostile}",),
+    "alerts dead": (),
+    "alerts retry": (),
     "runs ls": (),
     "runs show": ("{run}",),
     "runs output": ("{run}",),
@@ -101,6 +111,7 @@ def place(tmp_path: Path) -> dict[str, str]:
         "home": str(tmp_path / "home"),
         "hostile": HOSTILE,
         "run": "0" * 31 + "1",
+        "alert": alert_id("0" * 31 + "1", "failed"),
     }
 
 
@@ -159,7 +170,7 @@ def test_nothing_is_made_where_a_server_keeps_the_runs(
         for verb, arguments in CALLS.items():
             found = called(*verb.split(), *(word.format(**place) for word in arguments))
             assert not Path(place["home"], "monitor.db").exists(), verb
-            if verb.split()[0] in ("runs", "projects", "gc", "db", "import"):
+            if verb.split()[0] in ("runs", "projects", "gc", "db", "import", "alerts"):
                 assert found.status == 2, verb
                 assert len(found.err.strip().splitlines()) <= 3, found.err  # a bar may stand above
 
@@ -179,6 +190,14 @@ def test_reading_makes_nothing_on_an_empty_machine(called: Call, place: dict[str
         ["runs", "restore", "x"],
         ["runs", "export", "x", "--to", f"{place['out']}.csv"],
         ["doctor"],
+        ["alerts", "ls"],
+        ["alerts", "ack", "x"],
+        ["alerts", "silences"],
+        ["alerts", "unsilence", "x"],
+        ["alerts", "channels"],
+        ["alerts", "test", "x"],
+        ["alerts", "dead"],
+        ["alerts", "retry"],
     ):
         found = called(*words)
         assert found.status in (0, 2), words
@@ -242,6 +261,16 @@ PATHS = {
     "doctor": ("{path}",),
     "db check": ("--url", "sqlite:///{path}"),
     "db copy": ("sqlite:///{path}", "sqlite:///{path}2"),
+    "alerts ls": ("--all",),
+    "alerts ack": ("{alert}", "--note", "{hostile}", "--by", "{hostile}"),
+    "alerts mark": ("{alert}", "helpful", "--by", "{hostile}"),
+    "alerts silence": ("--run", "{hostile}", "--for", "1h", "--reason", "{hostile}", "--by", "{hostile}"),
+    "alerts silences": (),
+    "alerts unsilence": ("nosuch",),
+    "alerts channels": (),
+    "alerts test": ("{hostile}",),
+    "alerts dead": (),
+    "alerts retry": (),
     "runs ls": (),
 }
 """A call of each verb that takes a path; `runs ls` takes the folder of the store."""

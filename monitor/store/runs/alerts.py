@@ -37,7 +37,7 @@ def page(connection: Connection, wanted: AlertQuery, now_ms: int) -> AlertPage:
     state = _state(covering)
     chosen = _filtered(select(*_COLUMNS), wanted)
     counted = _filtered(select(state, func.count()), wanted).group_by(state)  # type: ignore[arg-type]  # of any columns
-    counts = {str(each): 0 for each in AlertState} | dict(connection.execute(counted).tuples())
+    counts = {str(each): 0 for each in AlertState} | {now: n for now, n in connection.execute(counted)}  # noqa: C416  # rows are no pairs
     if wanted.state is not None:
         chosen = chosen.where(state == str(wanted.state))
     if wanted.cursor is not None:
