@@ -1,4 +1,4 @@
-# One image for the server, the dashboard and MLflow; docker-compose.yml says which of them a container runs.
+# One image for the server and the dashboard; docker-compose.yml says which of them a container runs.
 
 FROM python:3.11-slim AS build
 WORKDIR /src
@@ -20,6 +20,6 @@ RUN pip install --no-cache-dir "$(ls /wheels/*.whl)[server]" \
     && chown monitor /data
 USER monitor
 VOLUME /data
-EXPOSE 8470 8471 8472
+EXPOSE 8470 8471
 ENTRYPOINT ["python", "-m", "monitor"]
 CMD ["up", "--no-dashboard"]

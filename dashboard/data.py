@@ -16,10 +16,32 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import streamlit as st
 
+from dashboard import sessions
 from dashboard.charts.axes import XAxis
 from monitor import Api
-from monitor.domain import Action, Curve, CurveOf, Output, RunInfo, RunPage, RunQuery, RunSnapshot, RunStatus
-from monitor.errors import MonitorError, RunNotFound, ServerUnreachable, StoreBusy, StoreError, Unauthorized, WireError
+from monitor.domain import (
+    Access,
+    Action,
+    Caller,
+    Curve,
+    CurveOf,
+    Output,
+    RunInfo,
+    RunPage,
+    RunQuery,
+    RunSnapshot,
+    RunStatus,
+)
+from monitor.errors import (
+    Forbidden,
+    MonitorError,
+    RunNotFound,
+    ServerUnreachable,
+    StoreBusy,
+    StoreError,
+    Unauthorized,
+    WireError,
+)
 
 if TYPE_CHECKING:
     from monitor.wire import Event
@@ -28,6 +50,9 @@ T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
 PAGE_SIZE: Final = 50
+KNOWN_S: Final = 10.0
+"""Seconds until it is asked again what somebody may do."""
+_NOBODY: Final = Caller(name="", access=Access.VIEWER)
 SPARK_POINTS: Final = 40
 _ASKS: Final = re.compile(r"[=<>~]|\bin\s*\(|\border\s+by\b", re.IGNORECASE)
 """What makes a text a query rather than a part of a name."""
@@ -105,10 +130,41 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-@st.cache_resource(show_spinner=False)
 def api() -> Api:
-    """The one reader of this process; where it reads from comes from the settings."""
-    return Api()
+    """A reader with the token of whoever looks at the page; where it reads from comes from the settings."""
+    return _reader(sessions.token())
+
+
+@st.cache_resource(show_spinner=False, max_entries=256, on_release=Api.close)
+def _reader(token: str | None) -> Api:
+    return sessions.reader(token)
+
+
+def me() -> Caller | None:
+    """Who looks at the page, and what they may do; None where they have to sign in.
+
+    A server that asks nobody for a token is not shown to other machines.
+    """
+    token = sessions.token()
+    known: tuple[str | None, float, Caller | None] | None = st.session_state.get("_me")
+    if known is not None and known[0] == token and time.monotonic() - known[1] < KNOWN_S:
+        return known[2]
+    try:
+        found: Caller | None = api().me()
+        if found is not None and not found.asked and sessions.exposed():
+            found = None
+    except Unauthorized:
+        found = None
+    except MonitorError:  # the page says so itself
+        found = known[2] if known is not None and known[0] == token else _NOBODY
+    st.session_state["_me"] = (token, time.monotonic(), found)
+    return found
+
+
+def may(needed: Access) -> bool:
+    """Whether to offer what needs this role; the server decides all the same."""
+    found = me()
+    return found is not None and found.access.covers(needed)
 
 
 def keep(name: str, read: Callable[[], T]) -> Reading[T]:
@@ -135,17 +191,21 @@ def explain(error: MonitorError) -> tuple[str, str]:
     >>> explain(ServerUnreachable("http://localhost:8470", "connection refused"))[0]
     'The server does not answer.'
     """
-    if isinstance(error, ServerUnreachable):
-        return "The server does not answer.", "This page tries again by itself and goes on when it is back."
-    if isinstance(error, Unauthorized):
-        return "The server refused the token.", str(error)
-    if isinstance(error, StoreBusy):
-        return "The database is busy.", "This page tries again by itself."
-    if isinstance(error, StoreError):
-        return "The database cannot be read.", str(error)
-    if isinstance(error, WireError):
-        return "The query cannot be read.", str(error)
+    for kind, title, body in _EXPLAINED:
+        if isinstance(error, kind):
+            return title, body or str(error)
     return "The run cannot be read.", str(error)
+
+
+_EXPLAINED: Final[tuple[tuple[type[MonitorError], str, str], ...]] = (
+    (ServerUnreachable, "The server does not answer.", "This page tries again by itself and goes on when it is back."),
+    (Forbidden, "Your token may not do this.", ""),
+    (Unauthorized, "You are not signed in.", "Reload the page to sign in with a token that the server knows."),
+    (StoreBusy, "The database is busy.", "This page tries again by itself."),
+    (StoreError, "The database cannot be read.", ""),
+    (WireError, "The query cannot be read.", ""),
+)
+"""A title, and a sentence where the error's own does not help, by the kind of error; the first that fits."""
 
 
 def runs_page(wanted: RunQuery) -> RunPage:

@@ -1,4 +1,4 @@
-"""Who the dashboard answers to: it has no login and acts with the server's token, so no other page may reach it."""
+"""Who the dashboard answers to: it acts with the token of whoever is signed in, so no other page may reach it."""
 
 from __future__ import annotations
 

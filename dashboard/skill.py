@@ -5,6 +5,7 @@ It is known where the run said what its loss is and that specification has both 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -15,10 +16,12 @@ from numpy.typing import NDArray
 from dashboard.charts.figure import Figure
 from dashboard.charts.loss import Story
 from monitor import losses
-from monitor.domain import Curve, RunInfo
+from monitor.domain import Curve, RunInfo, RunSnapshot
 from monitor.domain.formats import count
 
 FORMULA: Final = "1 - (loss - floor) / (chance - floor)"
+FAMILY: Final = "squared losses by their root, perplexity by its logarithm, focal losses in nats, masks by overlap"
+"""On which scale a loss is put before, so that losses of one family score alike; see `LossSpec.scaled`."""
 MEANING: Final = f"{FORMULA}: 0 is a model that does not look at its input, 1 a perfect one, below 0 worse than chance"
 """What a reader is told of the score."""
 LOWEST: Final = -1.0
@@ -55,7 +58,40 @@ def of_curve(curve: Curve, run: RunInfo) -> Curve:
 
 def _scaled(values: NDArray[np.float64], run: RunInfo) -> NDArray[np.float64]:
     chance, floor = levels(run)
-    return 1.0 - (values - floor) / (chance - floor)
+    scaler = losses.scaler(run.loss or {})
+    top, low = scaler(chance), scaler(floor)
+    moved = np.array([scaler(value) if math.isfinite(value) else value for value in values.tolist()], float)
+    return 1.0 - (moved - low) / (top - low)
+
+
+def standing(seen: Sequence[RunSnapshot]) -> losses.Standing:
+    """The id of the best run of several: by its loss where it is the same for all, else by what can be said of them.
+
+    Losses of one family are put on one scale. Where that does not tell the runs apart, or there is no such scale, a
+    goal that all of them log decides.
+    """
+    values = {s.info.id: s.info.recommendation.best_val_loss for s in seen}
+    known = {name: value for name, value in values.items() if value is not None}
+    if len(seen) < 2 or not known:
+        return losses.Standing(best=None)
+    if len({repr(s.info.loss) for s in seen}) == 1:
+        return losses.Standing(best=min(known, key=known.__getitem__))
+    found = losses.standing({s.info.id: (s.info.loss or {}, known[s.info.id]) for s in seen if s.info.id in known})
+    return found if found.best is not None else _by_goal(seen, found)
+
+
+def _by_goal(seen: Sequence[RunSnapshot], found: losses.Standing) -> losses.Standing:
+    """The best run by a goal that all log under one name, or what was found without one."""
+    goals = {(str((s.info.reading or {}).get("goal")), (s.info.reading or {}).get("rises") is True) for s in seen}
+    values = {s.info.id: s.info.goal_best for s in seen}
+    known = {name: value for name, value in values.items() if value is not None}
+    if len(goals) != 1 or len(known) < len(seen):
+        return found
+    goal, rises = goals.pop()
+    best = (max if rises else min)(known, key=known.__getitem__)
+    if sum(value == known[best] for value in known.values()) > 1:
+        return found
+    return losses.Standing(best=best, why=f"best by {goal}, since the losses differ.")
 
 
 def of_story(story: Story, run: RunInfo) -> Story:

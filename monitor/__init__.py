@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from monitor import distributed as distributed
     from monitor import losses as losses
     from monitor import mlflow as mlflow
+    from monitor.errors import StopTraining as StopTraining
     from monitor.reader.api import Api as Api
     from monitor.rules import diagnose as diagnose
     from monitor.run.start import Run as Run
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "Api": "monitor.reader.api",
     "Run": "monitor.run.start",
+    "StopTraining": "monitor.errors",
     "alert": "monitor.run.start",
     "diagnose": "monitor.rules",
     "finish": "monitor.run.start",
@@ -35,12 +38,24 @@ _WHERE = {
     "log": "monitor.run.start",
 }
 
-__all__ = ["Api", "Run", "__version__", "alert", "diagnose", "finish", "init", "log", "losses"]
+__all__ = [
+    "Api",
+    "Run",
+    "StopTraining",
+    "__version__",
+    "alert",
+    "diagnose",
+    "distributed",
+    "finish",
+    "init",
+    "log",
+    "losses",
+]
 
 
 def __getattr__(name: str) -> object:
     """Load a public name when it is first used, so that `import monitor` itself is instant."""
-    if name in ("losses", "mlflow"):
+    if name in ("distributed", "losses", "mlflow"):
         return importlib.import_module(f"monitor.{name}")
     if name in _WHERE:
         value: object = getattr(importlib.import_module(_WHERE[name]), name)

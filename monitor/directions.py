@@ -13,8 +13,8 @@ _FALLS: Final = frozenset({
     "neglogloss", "nelbo", "crossentropy", "deviance", "mse", "rmse", "msle", "rmsle", "mae", "mape", "smape",
     "mase", "mphe", "wape", "l1", "l2", "huber", "hinge", "quantile", "pinball", "fair", "poisson", "gamma",
     "tweedie", "divergence", "kld", "kl", "kullback", "logcosh", "brier", "ece", "bce", "ce", "perplexity", "ppl",
-    "bpc", "bpb", "wer", "cer", "ter", "mer", "wil", "fid", "kid", "lpips", "regret", "distance", "violation",
-    "residual", "ade", "fde", "chamfer", "hausdorff", "epe",
+    "bpc", "bpb", "bpd", "wer", "cer", "ter", "mer", "wil", "fid", "kid", "lpips", "regret", "distance", "violation",
+    "residual", "inertia", "ade", "fde", "chamfer", "hausdorff", "epe",
 })  # fmt: skip
 """Words of metrics that fall when things go well, as frameworks and papers call them."""
 _RISES: Final = frozenset({
@@ -23,13 +23,15 @@ _RISES: Final = frozenset({
     "miou", "ap", "ar", "mrr", "hit", "hits", "hr", "hitrate", "r2", "kappa", "mcc", "corrcoef", "correlation",
     "pearson", "pearsonr", "spearman", "spearmanr", "kendall", "kendalltau", "similarity", "bleu", "sacrebleu",
     "rouge", "chrf", "meteor", "cider", "spice", "em", "match", "psnr", "ssim", "reward", "rewards", "rew",
-    "return", "returns", "success", "winrate", "win", "wins", "elbo", "likelihood", "loglik", "loglikelihood",
+    "return", "returns", "ret", "success", "winrate", "win", "wins", "elbo", "likelihood", "loglik", "loglikelihood",
     "evidence", "top", "pck", "concordance", "cindex", "purity", "nmi", "ari", "silhouette", "score",
     "fitness", "iu", "miu", "meaniu", "meaniou",
 })  # fmt: skip
 """Words of metrics that rise when things go well."""
 _NEGATED: Final = frozenset({"neg", "negative", "negated", "minus"})
 """Before a metric, these turn it round: scikit-learn's `neg_mean_squared_error` rises."""
+_AT_RANK: Final = re.compile(r"(?<![a-z])[rp]@\d", re.IGNORECASE)
+"""Recall and precision at a rank: `R@1`."""
 _ONE_WORD: Final = re.compile(r"cross[ _-]?entropy|m?io_?u", re.IGNORECASE)
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*|\d+")
 
@@ -47,7 +49,7 @@ def rises(metric: str) -> bool | None:
     turned = bool(_NEGATED.intersection(words))
     if any(_among(word, _FALLS) for word in words):
         return turned
-    if any(_among(word, _RISES) for word in words):
+    if any(_among(word, _RISES) for word in words) or _AT_RANK.search(metric):
         return not turned
     return None
 

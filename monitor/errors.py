@@ -14,10 +14,14 @@ A caller can catch `MonitorError` for all of them, or the builtin that each one 
     │   └── NoHistory                           a file that is intact, but holds no training history
     ├── RunExists            (ValueError)       resume="never", but the run exists
     ├── MlflowRefused        (ValueError)       MLflow refuses a run; retrying would not help
+    ├── StopRefused          (ValueError)       a stop that cannot be asked for, or not be withdrawn any more
+    ├── StopTraining                            `should_stop(raise_=True)` says that the loop is to end
     ├── RunNotFound          (LookupError)
     ├── SeriesNotFound       (LookupError)
     ├── AlertNotFound        (LookupError)      no alert, silence or channel has that id or name
+    ├── TokenNotFound        (LookupError)
     ├── Unauthorized         (PermissionError)  no token, or an unknown one
+    │   └── Forbidden                           the token is known, but may not do this
     ├── ServerUnreachable    (ConnectionError)
     │   └── ServerFailed                        a server answered 500 to this request
     ├── DeliveryFailed       (ConnectionError)  an alert channel did not accept an alert
@@ -32,7 +36,13 @@ from __future__ import annotations
 
 
 class MonitorError(Exception):
-    """Base of all errors raised on purpose by this package."""
+    """Base of all errors raised on purpose by this package.
+
+    Attributes:
+        retry_after_s: seconds for which the server asks not to be asked again; None where it does not say.
+    """
+
+    retry_after_s: float | None = None
 
 
 class SettingsError(MonitorError, ValueError):
@@ -186,6 +196,21 @@ class MlflowRefused(MonitorError, ValueError):
         self.code = code
 
 
+class StopRefused(MonitorError, ValueError):
+    """A stop cannot be asked for, or not be withdrawn any more."""
+
+    def __init__(self, run_id: str, problem: str, fix: str) -> None:
+        super().__init__(f"run {run_id}: {problem}; {fix}")
+        self.run_id = run_id
+
+
+class StopTraining(MonitorError):
+    """The loop is to end: raised by `should_stop(raise_=True)`; a run that ends by it is stopped, not failed."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+
+
 class RunNotFound(MonitorError, LookupError):
     """No run has this id, unique prefix or name.
 
@@ -226,13 +251,39 @@ class SeriesNotFound(MonitorError, LookupError):
         self.key = key
 
 
+class TokenNotFound(MonitorError, LookupError):
+    """No token has this id, or this name.
+
+    Args:
+        ref: what was asked for.
+        several: True where several tokens have the name.
+    """
+
+    def __init__(self, ref: str, *, several: bool = False) -> None:
+        problem = f"several tokens are called {ref!r}; give an id" if several else f"no token {ref!r}"
+        super().__init__(f"{problem}; `monitor tokens ls` lists them")
+        self.ref, self.several = ref, several
+
+
 class Unauthorized(MonitorError, PermissionError):
     """The server requires a token and got none or an unknown one; or it gives another reason."""
 
     def __init__(self, server: str, problem: str | None = None) -> None:
-        token = "refused the token; set MONITOR_TOKEN to the token the server was started with"
+        token = "refused the token; set MONITOR_TOKEN to one that the server knows (`monitor tokens create` makes one)"
         super().__init__(f"{server} {token if problem is None else f'refused: {problem}'}")
         self.server = server
+
+
+class Forbidden(Unauthorized):
+    """The token is known, but its role or its project does not allow this.
+
+    Args:
+        problem: what was asked for, and what would be needed.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__("the server", problem)
+        self.args = (problem,)
 
 
 class ServerUnreachable(MonitorError, ConnectionError):

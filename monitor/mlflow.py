@@ -18,6 +18,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from monitor.stop_modes import is_off
+
 EVERY_S: Final = 1.0
 """Seconds for which an answer of MLflow is good."""
 _OFF: Final = ("", "false", "0", "no")
@@ -35,6 +37,8 @@ def should_stop(run_id: str | None = None, *, wait_s: float = 1.0) -> bool:
     `monitor.stop` in MLflow's own pages. It never raises once training has begun: while MLflow does not answer, what it
     said last holds.
 
+    Under `MONITOR_STOP=off` it is always False.
+
     Args:
         run_id: the run's id in MLflow, or in the monitor; by default MLflow's active run.
         wait_s: seconds to wait for an answer at most; none is waited for while MLflow does not answer.
@@ -44,6 +48,10 @@ def should_stop(run_id: str | None = None, *, wait_s: float = 1.0) -> bool:
     """
     import mlflow
 
+    from monitor.settings import load
+
+    if is_off(load().stop):
+        return False
     if run_id is None:
         active = mlflow.active_run()
         if active is None:

@@ -24,9 +24,12 @@ from monitor.captures import CAPTURES, captures
 from monitor.documents import line_of, read_data, tables
 from monitor.errors import FileUnreadable, SettingsError
 from monitor.roles import said_of
+from monitor.stop_modes import is_off, merged, stop_modes
 
 FILES: Final = ("monitor.toml", "monitor.yaml", "monitor.yml")
 """Names of the file of settings, in the order in which they are looked for."""
+OF_PROJECT: Final = ("rules", "stop", "cost_per_hour")
+"""What a table `projects.NAME` may hold."""
 NEW_TOKEN: Final = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
 """Command that prints a random token."""
 MAX_TOKEN: Final = 1000
@@ -54,6 +57,9 @@ class Settings(BaseSettings):
     port: int = Field(default=8470, ge=0, le=65535, description="Port of the API.")
     workers: int = Field(
         default=1, ge=1, le=64, description="Processes that serve the API; more than one requires PostgreSQL and Linux."
+    )
+    rate_limit: float = Field(
+        default=2000.0, ge=0, description="Requests a second that one token may make of a process; 0: any number."
     )
     dashboard_port: int = Field(default=8471, ge=0, le=65535, description="Port of the dashboard.")
     dashboard_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -134,6 +140,16 @@ class Settings(BaseSettings):
         "`true`, `false`, a list of them, or `no-git` for all but that.",
     )
 
+    stop: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict,
+        description="What becomes of an advice to stop: `off`, `advise`, `alert`, `stop`; or a table by rule.",
+    )
+    cost_per_hour: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description='Price of an hour of one GPU, by words of its name; "*": of the machine, whatever it has.',
+    )
+    cost_currency: str = Field(default="USD", max_length=12, description="What `cost_per_hour` is counted in.")
+
     roles: dict[str, str] = Field(
         default_factory=dict,
         description='Which series are the losses and the goal, if a run has them, such as `goal = "val/acc:max"`.',
@@ -157,6 +173,31 @@ class Settings(BaseSettings):
             said_of(value).distinct()
         except SettingsError as error:
             raise ValueError(str(error).removeprefix("setting roles.")) from None
+        return value
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _stop(cls, value: object) -> dict[str, str]:
+        if isinstance(value, str) and value.lstrip().startswith("{"):
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"is not a JSON object ({error}); write a mode, or a JSON object") from None
+        return stop_modes(value)
+
+    @field_validator("projects", mode="after")
+    @classmethod
+    def _projects(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name, own in value.items():
+            if not isinstance(own, dict):
+                continue  # refused with the rules, which know the line
+            try:
+                stop_modes(own.get("stop"))
+            except ValueError as error:
+                raise ValueError(f"{name}.stop: {error}") from None
+            prices = own.get("cost_per_hour", {})
+            if not isinstance(prices, dict) or not all(type(p) in (int, float) and p >= 0 for p in prices.values()):
+                raise ValueError(f"{name}.cost_per_hour: {prices!r} is not a table of prices; write A100 = 2.5")
         return value
 
     @field_validator("dashboard_hosts", mode="after")
@@ -209,6 +250,19 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment; `load` puts `monitor.toml` underneath."""
         return (init_settings, env_settings)
+
+    def stop_modes_of(self, project: str) -> dict[str, str]:
+        """The modes of stopping by rule of a project: its own over those of all; `off` for all always wins."""
+        if is_off(self.stop):
+            return self.stop
+        own = self.projects.get(project)
+        return merged(self.stop, stop_modes(own.get("stop")) if isinstance(own, dict) else {})
+
+    def prices_of(self, project: str) -> dict[str, float]:
+        """The prices of an hour by GPU of a project: its own over those of all."""
+        own = self.projects.get(project)
+        prices = own.get("cost_per_hour", {}) if isinstance(own, dict) else {}
+        return {**self.cost_per_hour, **{str(name): float(price) for name, price in prices.items()}}
 
     @property
     def file(self) -> Path | None:

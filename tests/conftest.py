@@ -91,8 +91,8 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     with psycopg.connect(postgres.schema_url, autocommit=True) as connection:
         connection.execute("SET lock_timeout = '20s'")
         connection.execute("DELETE FROM monitor_runs")  # the rest goes along
-        for table in ("monitor_channels", "monitor_channel_settings", "monitor_silences"):
-            connection.execute(f"DELETE FROM {table}".encode())
+        for table in ("channels", "channel_settings", "silences", "tokens", "audit"):
+            connection.execute(f"DELETE FROM monitor_{table}".encode())
 
 
 @pytest.fixture(scope="session")

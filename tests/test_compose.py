@@ -24,7 +24,7 @@ from .server.conftest import a_batch, until
 COMPOSE = ROOT / "docker-compose.yml"
 SECRETS = {"POSTGRES_PASSWORD": "hunter2", "MONITOR_TOKEN": "a-long-random-text"}
 _QUICK = {"MONITOR_MLFLOW_INTERVAL_S": "0.2", "PYTHONWARNINGS": "ignore"}
-PORTS = {"server": 8470, "dashboard": 8471, "mlflow": 8472}
+PORTS = {"server": 8470, "dashboard": 8471}
 
 
 def interpolate(value: Any, env: Mapping[str, str]) -> Any:
@@ -59,8 +59,8 @@ def services(raw: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_there_are_the_four_services_and_each_has_a_health_check(services: dict[str, Any]) -> None:
-    assert services.keys() == {"postgres", "mlflow", "server", "dashboard"}
+def test_there_are_the_three_services_and_each_has_a_health_check(services: dict[str, Any]) -> None:
+    assert services.keys() == {"postgres", "server", "dashboard"}
     for name, service in services.items():
         assert service["healthcheck"]["test"][0] == "CMD", name
         assert service["healthcheck"]["retries"] >= 3, name
@@ -69,12 +69,7 @@ def test_there_are_the_four_services_and_each_has_a_health_check(services: dict[
 def test_each_waits_until_what_it_needs_is_healthy(services: dict[str, Any]) -> None:
     needs = {name: set(service.get("depends_on", {})) for name, service in services.items()}
 
-    assert needs == {
-        "postgres": set(),
-        "mlflow": {"postgres"},
-        "server": {"postgres", "mlflow"},
-        "dashboard": {"server"},
-    }
+    assert needs == {"postgres": set(), "server": {"postgres"}, "dashboard": {"server"}}
     for service in services.values():
         for condition in service.get("depends_on", {}).values():
             assert condition == {"condition": "service_healthy"}
@@ -101,8 +96,7 @@ def test_no_secret_goes_onto_a_command_line(services: dict[str, Any]) -> None:
 
 def test_what_has_no_login_is_published_on_loopback_alone(services: dict[str, Any]) -> None:
     assert "ports" not in services["postgres"]
-    for name in ("dashboard", "mlflow"):
-        assert all(port.startswith("127.0.0.1:") for port in services[name]["ports"]), name
+    assert all(port.startswith("127.0.0.1:") for port in services["dashboard"]["ports"])
 
 
 def test_every_volume_is_declared_and_every_setting_is_one(raw: dict[str, Any], services: dict[str, Any]) -> None:
@@ -190,7 +184,7 @@ def stack(services: dict[str, Any], postgres: Any, tmp_path: Path) -> Iterator[S
 
 @pytest.mark.postgres
 def test_the_commands_of_the_file_make_a_working_stack(stack: Stack) -> None:
-    for name in ("mlflow", "server", "dashboard"):
+    for name in ("server", "dashboard"):
         stack.start(name)
     url = f"http://127.0.0.1:{stack.ports['server']}"
     headers = {"Authorization": f"Bearer {SECRETS['MONITOR_TOKEN']}"}
@@ -204,8 +198,9 @@ def test_the_commands_of_the_file_make_a_working_stack(stack: Stack) -> None:
 
     assert httpx.get(f"{url}/api/v1/info", headers=headers).json()["store"] == "postgresql"
     assert httpx.get(f"{url}/api/v1/runs/composed", headers=headers).json()["series"][0]["count"] == 3
-    mlflow = f"http://127.0.0.1:{stack.ports['mlflow']}/api/2.0/mlflow/experiments/get-by-name?experiment_name=p"
-    until(lambda: httpx.get(mlflow).is_success, timeout_s=30)
+    mlflow = f"{url}/api/2.0/mlflow/experiments/get-by-name?experiment_name=p"
+    until(lambda: httpx.get(mlflow, headers=headers).is_success, timeout_s=30)
+    assert httpx.get(mlflow).status_code == 401
     for name in stack.processes:
         stack.wait_healthy(name)
     statuses = stack.stop()

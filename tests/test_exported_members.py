@@ -7,7 +7,19 @@ import pytest
 
 import monitor
 
-PUBLIC = ["Api", "Run", "__version__", "alert", "diagnose", "finish", "init", "log", "losses"]
+PUBLIC = [
+    "Api",
+    "Run",
+    "StopTraining",
+    "__version__",
+    "alert",
+    "diagnose",
+    "distributed",
+    "finish",
+    "init",
+    "log",
+    "losses",
+]
 
 
 def test_the_public_names_are_these_and_no_others():

@@ -183,6 +183,11 @@ def test_a_letter_before_a_name_is_a_loss_where_there_is_no_other(
     assert (judged.get(TRAIN), judged.get(GOAL)) == (train, goal)
 
 
+def test_what_mlflow_adds_to_the_names_of_keras_is_not_judged() -> None:
+    judged = read(["validation_loss", "validation_accuracy", "loss", "accuracy", "val_accuracy", "val_loss"]).judged
+    assert dict(judged) == {TRAIN: "loss", VAL: "val_loss", GOAL: "val_accuracy"}
+
+
 def test_a_goal_that_is_a_loss_leaves_the_loss_where_it_is() -> None:
     reading = read(["train_loss", "val_loss", "val_acc"], said_of({"goal": "val_loss:min"}))
     assert dict(reading.judged) == {TRAIN: "train_loss", VAL: "val_loss"}

@@ -50,14 +50,14 @@ def labels(runs: Sequence[RunInfo]) -> tuple[str, ...]:
 
 
 def results(seen: Sequence[RunSnapshot], now_ms: int, lines: Mapping[str, tuple[str, str]] | None = None) -> Markup:
-    """How each run stands: verdict, last and best values; the best of them is marked.
+    """How each run stands: verdict, last and best values; the best of them is marked, or it says why none is.
 
     Args:
         seen: the runs.
         now_ms: milliseconds since the epoch.
         lines: by run id the colour and the dash of its line in the chart, which is drawn before its name.
     """
-    leader = _leader(seen)
+    found = skill.standing(seen)
     scored = any(skill.comparable(s.info) for s in seen)
     rows = []
     for label, snapshot in zip(labels([s.info for s in seen]), seen, strict=True):
@@ -65,13 +65,21 @@ def results(seen: Sequence[RunSnapshot], now_ms: int, lines: Mapping[str, tuple[
         rows.append(
             (_name(run, label, (lines or {}).get(run.id)), pieces.status(run.status), pieces.verdict(run),
              step(run.last_step), number(train.last if train else None), number(val.last if val else None),
-             fill(_PAGE, "best", value=run.recommendation.best_val_loss, leads=run.id == leader),
+             fill(_PAGE, "best", value=run.recommendation.best_val_loss, leads=run.id == found.best),
              step(run.recommendation.best_step), *([pieces.score(run)] if scored else []),
              duration(run.took_ms(now_ms)))
         )  # fmt: skip
     heads = ("Run", "Status", "Verdict", "Last step", "Train", "Validation", "Best loss",
              "at step", *(["Skill"] if scored else []), "Took")  # fmt: skip
-    return pieces.heading("Results") + pieces.table(heads, rows, numeric=range(3, len(heads)))
+    said = fill(_PAGE, "standing", said=_named(found.why, seen)) if found.why else Markup("")
+    return pieces.heading("Results") + pieces.table(heads, rows, numeric=range(3, len(heads))) + said
+
+
+def _named(why: str, seen: Sequence[RunSnapshot]) -> str:
+    """A sentence with the runs' labels where it has their ids, as one of a person's own begins."""
+    for label, snapshot in zip(labels([s.info for s in seen]), seen, strict=True):
+        why = why.replace(snapshot.info.id, label)
+    return why[:1].upper() + why[1:]
 
 
 def _name(run: RunInfo, label: str, line: tuple[str, str] | None) -> Markup:
@@ -81,24 +89,6 @@ def _name(run: RunInfo, label: str, line: tuple[str, str] | None) -> Markup:
 
 
 _PATTERNS: Final = {"dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3", "longdash": "11 4", "longdashdot": "11 3 2 3"}
-
-
-def _leader(seen: Sequence[RunSnapshot]) -> str | None:
-    """The id of the best run: by skill where losses of different kinds are compared, by its loss otherwise.
-
-    None where there is nothing to compare: a single run, or different losses of which one has no skill score.
-    """
-    kinds = {repr(s.info.loss) for s in seen}
-    scores: dict[str, float] = {}
-    for s in seen:
-        best, score = s.info.recommendation.best_val_loss, skill.of_run(s.info)
-        if len(kinds) == 1 and best is not None:
-            scores[s.info.id] = -best
-        elif len(kinds) > 1 and not skill.comparable(s.info):
-            return None
-        elif score is not None:
-            scores[s.info.id] = score
-    return max(scores, key=scores.__getitem__) if scores and len(seen) > 1 else None
 
 
 def differences(runs: Sequence[RunInfo]) -> Markup:

@@ -16,6 +16,7 @@ from dashboard.markup.templates import fill, joined
 from monitor.domain import (
     MAIN_ROLES,
     SET_ASIDE,
+    Action,
     Curve,
     Finding,
     FindingState,
@@ -80,7 +81,7 @@ def header(seen: RunSnapshot, now_ms: int, zone: tzinfo, *, stale: bool = False)
         verdict = badge("none", "not judged")
     said = str((run.reading or {}).get("line") or "") if seen.series else ""
     return fill(
-        _PAGE, "header", run=run, verdict=verdict, facts=facts, notes=_notes(run, now_ms), stale=stale, said=said
+        _PAGE, "header", run=run, verdict=verdict, facts=facts, notes=_notes(seen, now_ms), stale=stale, said=said
     )
 
 
@@ -98,7 +99,18 @@ def advice(seen: RunSnapshot) -> Markup:
         over = "The run ended before its first point." if not run.status.live else "No point has arrived yet."
         return pieces.not_judged("Nothing to judge", over)
     tone = "none" if run.verdict in ("too_early", "not_judged") or run.status is RunStatus.FAILED else ""
-    return pieces.banner(run.recommendation, live=not run.status.over, tone=tone)
+    banner = pieces.banner(run.recommendation, live=not run.status.over, tone=tone)
+    return joined([banner, fill(_PAGE, "saving", said=_saving(seen))])
+
+
+def _saving(seen: RunSnapshot) -> str:
+    """What a stop saves, where one is advised, and what the run would have been stopped for."""
+    run, said = seen.info, []
+    if run.stop_step is not None:
+        said.append(f"Would have stopped at step {step(run.stop_step)}.")
+    if run.status.live and run.recommendation.action is Action.STOP and seen.saving is not None:
+        said.append(seen.saving.sentence)
+    return " ".join(said)
 
 
 def stop_control(run: RunInfo, problem: str = "") -> Markup:
@@ -119,13 +131,14 @@ def _points(seen: RunSnapshot) -> str:
     return f"{count:,}" + (f" of {count + thinned:,} kept" if thinned else "")
 
 
-def _notes(run: RunInfo, now_ms: int) -> Markup:
+def _notes(seen: RunSnapshot, now_ms: int) -> Markup:
     """A failed run's error, a stop that was asked for, a heartbeat that is missing."""
+    run, stop = seen.info, next((stop for stop in seen.stops if stop.open), None)
     notes = []
     if run.error:
         notes.append(notice("critical", "Failed.", run.error, testid="error"))
     if run.stop_requested and run.status.live:
-        asked = f"by {run.stop_requested}; waiting for the loop."
+        asked = f"by {run.stop_requested}; {stop.state}." if stop else f"by {run.stop_requested}; waiting for the loop."
         notes.append(notice("info", "Asked to stop", asked, testid="asked"))
     if run.status is RunStatus.LOST:
         notes.append(notice("critical", "Lost.", f"The last heartbeat was {ago(run.heartbeat_ms, now_ms)}."))

@@ -21,7 +21,7 @@ from dashboard.markup.pieces import notice
 from dashboard.pages import parts_tab
 from dashboard.plot import Zoom
 from dashboard.viewer import zone
-from monitor.domain import Curve, RunInfo, RunSnapshot, SeriesInfo
+from monitor.domain import Access, Curve, RunInfo, RunSnapshot, SeriesInfo
 from monitor.domain.formats import clock, step
 from monitor.errors import MonitorError, RunNotFound
 from monitor.roles import Role
@@ -87,7 +87,8 @@ def _header(seen: RunSnapshot, problem: str, *, stale: bool) -> None:
     with left:
         live.html(run_page.header(seen, data.now_ms(), zone(), stale=stale), key="header")
     with right:
-        live.html(run_page.stop_control(seen.info, problem), key=_stop_key(seen.info))
+        if data.may(Access.EDITOR):
+            live.html(run_page.stop_control(seen.info, problem), key=_stop_key(seen.info))
     live.html(run_page.advice(seen), key="banner")
 
 

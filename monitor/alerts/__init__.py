@@ -12,7 +12,6 @@ from monitor.alerts.delivery import Delivered, Outbox, deliver
 from monitor.alerts.lifecycle import ALERTED, alerts_for, finished_alert, status_alert
 from monitor.alerts.messages import Facts, Message
 from monitor.alerts.routes import Route
-from monitor.alerts.saving import Saving, saving
 from monitor.alerts.webhook import WebhookChannel
 
 __all__ = [
@@ -27,7 +26,6 @@ __all__ = [
     "Message",
     "Outbox",
     "Route",
-    "Saving",
     "WebhookChannel",
     "alerts_for",
     "deliver",
@@ -35,6 +33,5 @@ __all__ = [
     "key_of",
     "open_channels",
     "open_urls",
-    "saving",
     "status_alert",
 ]

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from monitor.alerts.channels import Channel, key_of, open_urls
 from monitor.alerts.messages import Message
+from monitor.alerts.routes import Route
 from monitor.alerts.specs import SECRETS, Spec, read
 from monitor.alerts.vault import seal, unseal
 from monitor.domain import Severity
@@ -50,6 +51,11 @@ class Entry:
     settings: Mapping[str, object]
     stored: bool
     problem: str | None = None
+
+    def wants(self, project: str) -> bool:
+        """Whether it is about a project."""
+        route: Route = getattr(self.channel, "route", Route())
+        return route.wants(project)
 
     def to_dict(self) -> dict[str, object]:
         """The channel as JSON data, without its secrets."""

@@ -67,8 +67,8 @@ def _facts(message: Message) -> list[str]:
         lines.append(f"Best {name}: {number(value)} at step {step(at)}{saved}.")
     if facts.action:
         lines.append(f"Recommendation: {facts.action}. {facts.reason}".rstrip())
-    if facts.saves is not None:
-        lines.append(f"A stop now saves {facts.saves}.")
+    if facts.saves is not None and facts.saves.steps:
+        lines.append(f"A stop now saves {facts.saves.amount or step(facts.saves.steps) + ' steps'}.")
     return lines
 
 

@@ -14,8 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from monitor.alerts.routes import family
-from monitor.alerts.saving import Saving
-from monitor.domain import Alert, Delivery, Severity, alert_id, whole
+from monitor.domain import Alert, Delivery, Saving, Severity, alert_id, whole
 
 HOLD_MS: Final = 5 * 60_000
 """How long after its second message a rule of a run that keeps on changing is quiet; four times as long after each."""
@@ -185,7 +184,7 @@ def body_fields(message: Message) -> dict[str, object]:
         "best": None if facts.best is None else {"of": best[0], "value": best[1], "step": whole(best[2])},
         "checkpoint": None if facts.checkpoint is None else {"path": facts.checkpoint[0], "step": facts.checkpoint[1]},
         "recommendation": {"action": facts.action, "reason": inert(facts.reason)} if facts.action else None,
-        "saves": None if facts.saves is None else asdict(facts.saves),
+        "saves": None if facts.saves is None else facts.saves.to_dict(),
     }
 
 

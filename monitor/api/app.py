@@ -11,11 +11,12 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import ASGIApp
 
 from monitor import __version__
-from monitor.api import alerts, batches, curves, health, keeping, problems, runs
+from monitor.api import alerts, attention, batches, curves, health, keeping, problems, runs, tokens
 from monitor.api.bodies import CompressRemote
 from monitor.api.door import Door
+from monitor.api.keys import Keys
 from monitor.api.problems import documented
-from monitor.api.security import check_parameters, described
+from monitor.api.security import check_parameters, declare_roles, described
 from monitor.api.services import Services, no_jobs
 from monitor.domain import JobHealth
 from monitor.ingest.engines import Judges
@@ -26,7 +27,7 @@ POSTGRES_WRITERS: Final = 8
 """Batches committed at once on PostgreSQL: enough that a commit's wait is another batch's work; the rest is the GIL."""
 
 
-_REFUSALS: Final = (401, 403, 408, 413, 415, 503)
+_REFUSALS: Final = (401, 403, 408, 413, 415, 429, 503)
 """Answers of the door that are possible for every request."""
 
 
@@ -38,8 +39,8 @@ class Guarded(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """The layers, the outermost of which is the door."""
-        door = Door(super().build_middleware_stack(), self.state.services.settings.token)
-        beside: Callable[[ASGIApp], ASGIApp] | None = getattr(self.state, "beside", None)
+        door = Door(super().build_middleware_stack(), self.state.services.keys)
+        beside: Callable[[Door], ASGIApp] | None = getattr(self.state, "beside", None)
         return door if beside is None else beside(door)
 
 
@@ -69,20 +70,23 @@ def create_api(
         title="lossmonitor",
         version=__version__,
         summary="Training losses in, diagnosis out.",
-        openapi_tags=[{"name": n} for n in ("batches", "runs", "curves", "alerts", "health")],
+        openapi_tags=[{"name": n} for n in ("batches", "runs", "curves", "alerts", "access", "health")],
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
     )
     writers = 1 if settings.store_url.startswith("sqlite") else POSTGRES_WRITERS
     app.state.services = Services(
-        store=store, engine=engine, settings=settings, clock=clock, jobs=jobs, writers=anyio.CapacityLimiter(writers)
-    )
+        store=store, engine=engine, settings=settings, clock=clock, jobs=jobs, writers=anyio.CapacityLimiter(writers),
+        keys=Keys(store, settings.token, clock, settings.rate_limit),
+    )  # fmt: skip
     problems.install(app)
     app.add_middleware(CompressRemote)
     app.include_router(health.probes)
     checks = [Depends(described), Depends(check_parameters)]
     api = APIRouter(prefix="/api/v1", dependencies=checks, responses=documented(*_REFUSALS))
-    for router in (alerts.router, batches.router, curves.router, keeping.router, runs.router, health.router):
+    routers = (alerts, attention, batches, curves, keeping, tokens, runs, health)
+    for router in (each.router for each in routers):
+        declare_roles(router.routes)
         api.include_router(router)
     app.include_router(api)
     return app

@@ -13,6 +13,7 @@ from monitor import wire
 from monitor.api.bodies import json_response
 from monitor.api.intake import media_type
 from monitor.api.problems import documented
+from monitor.api.security import Logger
 from monitor.api.services import Served, in_turn
 from monitor.domain import Reply
 from monitor.errors import WireError
@@ -70,7 +71,7 @@ _BODY: Final = {
     responses={200: {"model": Reply}, **documented(404, 409, 422)},
     openapi_extra=_BODY,
 )
-async def post_batch(request: Request, served: Served) -> Response:
+async def post_batch(request: Request, served: Served, caller: Logger) -> Response:
     """Store a batch of one writer's records, judge it, and answer with the recommendation.
 
     Records that cannot be used are set aside, counted and reported; the rest is stored. A batch that was stored
@@ -84,7 +85,7 @@ async def post_batch(request: Request, served: Served) -> Response:
         batch = await anyio.to_thread.run_sync(decode, body, kind, limiter=served.decoders)
 
     def commit() -> Reply:
-        return ingest(served.store, served.engine, batch, now_ms=served.clock())
+        return ingest(served.store, served.engine, batch, now_ms=served.clock(), within=caller.project)
 
     reply = await in_turn(served, commit)
     return json_response(reply.to_dict())

@@ -20,6 +20,7 @@ from monitor.api import arrow
 from monitor.api.bodies import json_response
 from monitor.api.models import CurveModel, CurvesModel, HistoryModel, PositionsModel
 from monitor.api.problems import documented
+from monitor.api.security import Viewer
 from monitor.api.services import Served
 from monitor.domain import CurveOf, Points
 from monitor.errors import WireError
@@ -50,6 +51,7 @@ _SERIES: Final = "Each as the run's whole id, a slash, and the series: `<run id>
 @router.get("/runs/{ref}/curve", responses={200: {"model": CurveModel}})
 def get_curve(
     served: Served,
+    caller: Viewer,
     ref: str,
     key: _Key,
     x: _Axis = "step",
@@ -59,7 +61,7 @@ def get_curve(
     smoothing: _Weight = 0.0,
 ) -> Response:
     """A series reduced to what a screen shows; every extreme, every gap and both ends are kept."""
-    run = served.store.run(ref)
+    run = served.store.run(ref, within=caller.project)
     curve = served.store.curve(run.id, key, x=x, lo=lo, hi=hi, width=width, smoothing=smoothing)
     return json_response(wire.curve_to_json(curve))
 
@@ -67,6 +69,7 @@ def get_curve(
 @router.get("/curves", responses={200: {"model": CurvesModel}})
 def get_curves(
     served: Served,
+    caller: Viewer,
     series: Annotated[list[str], Query(min_length=1, max_length=AT_ONCE, description=_SERIES)],
     smoothing: Annotated[
         list[Annotated[float, Field(ge=0, lt=1)]],
@@ -86,20 +89,21 @@ def get_curves(
         if not slash:
             raise WireError("series", f"must be a run's id, a slash and a key, got {each[:100]!r}")
         wanted.append(CurveOf(run_id, key, weight))
-    found = served.store.curves(wanted, x=x, lo=lo, hi=hi, width=width)
+    found = served.store.curves(wanted, x=x, lo=lo, hi=hi, width=width, within=caller.project)
     return json_response({"curves": [wire.curve_to_json(curve) for curve in found]})
 
 
 @router.get("/runs/{ref}/positions", responses={200: {"model": PositionsModel}})
 def get_positions(
     served: Served,
+    caller: Viewer,
     ref: str,
     key: Annotated[list[str], Query(min_length=1, max_length=AT_ONCE, description="Asked one after the other.")],
     step: Annotated[list[_Step], Query(min_length=1, max_length=AT_ONCE)],
     x: _Axis,
 ) -> Response:
     """Where steps stand on an axis, by the points that the series have there."""
-    found = served.store.positions(served.store.run(ref).id, key, step, x=x)
+    found = served.store.positions(served.store.run(ref, within=caller.project).id, key, step, x=x)
     return json_response({"positions": [None if at is None else wire.number_to_json(at) for at in found]})
 
 
@@ -117,6 +121,7 @@ def get_positions(
 )
 def get_history(
     served: Served,
+    caller: Viewer,
     request: Request,
     ref: str,
     key: _Key,
@@ -125,7 +130,7 @@ def get_history(
     attempt: Annotated[int | None, Query(ge=1, lt=2**31, description="Points of this attempt alone.")] = None,
 ) -> Response:
     """Every point of a series: an Arrow stream or packed for those who accept it, else JSON."""
-    run = served.store.run(ref)
+    run = served.store.run(ref, within=caller.project)
     headers, accept = {"Vary": "Accept"}, request.headers.get("accept", "")
     if arrow.MEDIA_TYPE in accept:
         batches = served.store.history_batches(run.id, key, lo=lo, hi=hi, attempt=attempt)

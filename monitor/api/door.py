@@ -1,15 +1,16 @@
 """The door: what every request meets before any route, and before a byte of its body is read.
 
-Who is addressed (`Host`), from where (`Origin`), who asks (the token), in which media type, and how much: each is asked
-here once for all routes, those to come included, so that no route can forget it. The body is read here too, within its
-limit and in time; a route gets it whole or not at all.
+Who is addressed (`Host`), from where (`Origin`), who asks (the token) and how often, in which media type, and how much:
+each is asked here once for all routes, those to come included, so that no route can forget it. The body is read here
+too, within its limit and in time; a route gets it whole or not at all. What the caller may do is up to the route
+(`security.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -17,8 +18,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from monitor.api.intake import JSON, SMALL, Intake, limit_of, media_type
+from monitor.api.keys import Keys, token_of
 from monitor.api.problems import Refused, of_error, of_refusal
-from monitor.errors import Unauthorized
+from monitor.domain import Access, Caller
+from monitor.errors import Forbidden, StoreError, Unauthorized
 from monitor.hosts import SECURITY_HEADERS, host_name, local_name, same_origin
 from monitor.wire import MEDIA_TYPE
 
@@ -38,6 +41,8 @@ _HEADERS: Final = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 _Headers = Mapping[bytes, bytes]
+_CALLER: Final = "monitor.caller"
+"""Where in a request's scope the caller is."""
 
 
 class Door:
@@ -45,12 +50,12 @@ class Door:
 
     Args:
         app: what lies behind.
-        token: what a request has to carry; None: only those that are addressed to this machine are let in.
+        keys: the tokens. Where none is asked for, only requests that are addressed to this machine are let in.
     """
 
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
+    def __init__(self, app: ASGIApp, keys: Keys) -> None:
         self._app = app
-        self._token = None if token is None else token.encode()
+        self._keys = keys
         self._intake = Intake()
         self._busy = 0
 
@@ -70,7 +75,7 @@ class Door:
         has_body = size > 0 or b"transfer-encoding" in headers
         limit = limit_of(scope["path"], headers)
         refusal = (
-            self._stranger(scope, headers)
+            await self._stranger(scope, headers, token_of(headers))
             or self._unwanted(scope, headers, has_body)
             or self._intake.no_room(size, limit)
         )
@@ -98,24 +103,63 @@ class Door:
         finally:
             self._busy -= counts
 
-    def _stranger(self, scope: Scope, headers: _Headers) -> Response | None:
-        """Why whoever asks is not let in; None if they are."""
-        host = headers.get(b"host", b"").decode("latin-1")
-        if self._token is None and not local_name(host_name(host)):
-            detail = f"a server without a token does not answer to the name {host_name(host)}; set MONITOR_TOKEN"
-            return of_refusal(Refused(403, "host", detail))
-        origin = headers.get(b"origin")
-        if origin is not None and not same_origin(origin.decode("latin-1"), host):
-            return of_refusal(Refused(403, "origin", f"pages of {origin.decode('latin-1')} may not use this server"))
-        if self._token is not None and scope["path"] not in OPEN and not self._known(headers):
-            return of_error(Unauthorized(f"{scope['scheme']}://{host}"))
+    async def refusal_by_mlflow(self, scope: Scope) -> Response | None:
+        """Why a request to MLflow's application at the same address is not let in; None if it is.
+
+        MLflow looks at the name that a request is addressed to itself. Its routes know no projects of ours, so that
+        only tokens of all projects open them.
+        """
+        headers: _Headers = dict(scope["headers"])
+        refusal = await self._let_in(scope, headers, token_of(headers, basic=True))
+        if refusal is not None:
+            if refusal.status_code == 401:  # browsers ask for user and password then
+                refusal.headers["WWW-Authenticate"] = 'Basic realm="monitor", charset="UTF-8"'
+            return refusal
+        caller, needed = caller_of(scope), _needed_by_mlflow(scope["method"], scope["path"])
+        if caller.project is not None:
+            problem = (
+                f"token {caller.name!r} reaches project {caller.project!r} alone, and MLflow's routes all projects"
+            )
+            return of_error(Forbidden(f"{problem}; use a token without a project"))
+        if not caller.access.covers(needed):
+            return of_error(Forbidden(f"{scope['method']} {scope['path']} needs the role {needed}"))
         return None
 
-    def _known(self, headers: _Headers) -> bool:
-        """Whether the request carries the token; compared in constant time."""
-        scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
-        assert self._token is not None
-        return scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), self._token)
+    async def _stranger(self, scope: Scope, headers: _Headers, token: str | None) -> Response | None:
+        """Why whoever asks is not let in; None if they are."""
+        host = headers.get(b"host", b"").decode("latin-1")
+        origin = headers.get(b"origin")
+        foreign = origin is not None and not same_origin(origin.decode("latin-1"), host)
+        if scope["path"] in OPEN:
+            refusal = None
+        else:
+            refusal = await self._let_in(scope, headers, token)
+        if not self._keys.required and not local_name(host_name(host)):
+            detail = f"a server without a token does not answer to the name {host_name(host)}; set MONITOR_TOKEN"
+            return of_refusal(Refused(403, "host", detail))
+        if origin is not None and foreign:
+            return of_refusal(Refused(403, "origin", f"pages of {origin.decode('latin-1')} may not use this server"))
+        return refusal
+
+    async def _let_in(self, scope: Scope, headers: _Headers, token: str | None) -> Response | None:
+        """Find out who asks, for the routes; or why they are not let in."""
+        try:
+            await self._keys.refresh(token)
+        except StoreError as error:
+            return of_error(error)
+        client = scope.get("client")
+        caller = self._keys.caller(token, client[0] if client else "")
+        if caller is None:
+            host = headers.get(b"host", b"").decode("latin-1")
+            return of_error(Unauthorized(f"{scope['scheme']}://{host}"))
+        wait_s = self._keys.wait_s(token)
+        if wait_s > 0:
+            detail = f"token {caller.name!r} makes more requests than rate_limit allows; wait {wait_s:.2g} s"
+            refusal = of_refusal(Refused(429, "rate-limited", detail))
+            refusal.headers["Retry-After"] = str(math.ceil(wait_s))
+            return refusal
+        scope[_CALLER] = caller
+        return None
 
     def _unwanted(self, scope: Scope, headers: _Headers, has_body: bool) -> Response | None:
         """Why the request is not taken in this shape, or not now; None if it is."""
@@ -132,6 +176,25 @@ class Door:
         if self._busy >= BUSY and scope["path"] not in OPEN and limit_of(scope["path"], headers) <= SMALL:
             return of_refusal(Refused(503, "overloaded", f"{self._busy} requests are being answered; come again"))
         return None
+
+
+def caller_of(scope: Scope) -> Caller:
+    """Who makes a request that the door has let in."""
+    found = scope[_CALLER]
+    assert isinstance(found, Caller)
+    return found
+
+
+def _needed_by_mlflow(method: str, path: str) -> Access:
+    """The role that a route of MLflow's needs, by its method and the verb that its path ends in.
+
+    >>> [str(_needed_by_mlflow("POST", f"/api/2.0/mlflow/runs/{verb}")) for verb in ("search", "log-batch", "delete")]
+    ['viewer', 'logger', 'editor']
+    """
+    verb = path.rstrip("/").rpartition("/")[2]
+    if method in _SAFE or verb.startswith(("search", "get", "list")):
+        return Access.VIEWER
+    return Access.EDITOR if method == "DELETE" or verb.startswith(("delete", "restore")) else Access.LOGGER
 
 
 def _hardened(send: Send) -> Send:

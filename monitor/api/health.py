@@ -12,6 +12,7 @@ from monitor.api.bodies import json_response
 from monitor.api.models import HealthModel, InfoModel, ReadyModel
 from monitor.api.problems import documented, problem
 from monitor.api.readiness import problem_of
+from monitor.api.security import Viewer
 from monitor.api.services import Served, store_id
 from monitor.domain import Json
 
@@ -52,7 +53,7 @@ async def readyz(served: Served) -> Response:
 
 
 @router.get("/info", responses={200: {"model": InfoModel}})
-def info(served: Served) -> Response:
+def info(served: Served, caller: Viewer) -> Response:
     """What this server is: versions, store, rules, its other addresses and its jobs."""
     return json_response(
         {
@@ -62,7 +63,7 @@ def info(served: Served) -> Response:
             "store": served.store_kind,
             "store_id": store_id(served.settings),
             "rules_hash": served.engine.default.config.hash,
-            "project_rules": served.engine.hashes,
+            "project_rules": {k: v for k, v in served.engine.hashes.items() if caller.project in (None, k)},
             "heartbeat_s": served.settings.heartbeat_s,
             "links": served.links,
             "jobs": {name: health.to_dict() for name, health in served.jobs().items()},

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from monitor.api.bodies import json_response
 from monitor.api.models import DeletedModel, RunIdModel
 from monitor.api.problems import documented
+from monitor.api.security import Editor, Viewer
 from monitor.api.services import Served
 from monitor.domain import RunInfo
 from monitor.errors import RunNotFound
@@ -16,23 +17,24 @@ router = APIRouter(tags=["runs"], default_response_class=Response, responses=doc
 
 
 @router.delete("/runs/{run_id}", responses={200: {"model": RunIdModel}})
-def delete_run(served: Served, run_id: str) -> Response:
+def delete_run(served: Served, caller: Editor, run_id: str) -> Response:
     """Delete a run, by its whole id; it leaves every list, and can be restored until it is permanently removed."""
-    run = served.store.run(run_id)
+    run = served.store.run(run_id, within=caller.project)
     if run.id != run_id:  # the start of an id, or a name, may mean another run by now
         raise RunNotFound(run_id)
-    served.store.delete(run.id, now_ms=served.clock())
+    served.store.delete(run.id, now_ms=served.clock(), by=caller)
     return json_response({"run_id": run.id})
 
 
 @router.get("/deleted", responses={200: {"model": DeletedModel}})
-def list_deleted(served: Served) -> Response:
+def list_deleted(served: Served, caller: Viewer) -> Response:
     """The runs that can be restored, the latest first, and for how many days each is kept."""
-    rows = [{**run.to_dict(), "deleted_ms": at} for run, at in served.store.deleted()]
+    rows = [{**run.to_dict(), "deleted_ms": at} for run, at in served.store.deleted(within=caller.project)]
     return json_response({"keep_days": served.settings.purge_days, "deleted": rows})
 
 
 @router.post("/deleted/{ref:path}/restore", responses={200: {"model": RunInfo}})
-def restore_run(served: Served, ref: str) -> Response:
+def restore_run(served: Served, caller: Editor, ref: str) -> Response:
     """Bring a deleted run back, by its id, a unique start of it, or its name."""
-    return json_response(served.store.restore(ref, now_ms=served.clock()).to_dict())
+    run = served.store.restore(ref, now_ms=served.clock(), by=caller, within=caller.project)
+    return json_response(run.to_dict())

@@ -6,17 +6,26 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from typing_extensions import Annotated  # noqa: UP035  # pydantic reads it on every Python
 
 from monitor.domain import (
+    Access,
     AlertInfo,
+    AuditEntry,
     Checkpoint,
     Delivery,
     Finding,
+    Happened,
     JobHealth,
+    LedgerEntry,
+    LedgerMonth,
+    Outcome,
     Regime,
     RunInfo,
     RunQuery,
     RunStatus,
+    Saving,
     SeriesInfo,
     Silence,
+    Stop,
+    TokenInfo,
 )
 from monitor.store.runs.query import MAX_LENGTH
 from monitor.store.runs.run_list import MAX_SEARCH
@@ -80,23 +89,91 @@ class SnapshotModel(BaseModel):
     findings: list[Finding]
     checkpoints: list[Checkpoint]
     regimes: list[Regime]
+    stops: list[Stop]
+    saving: Saving | None
+
+
+Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+
+
+class ItemModel(BaseModel):
+    """An open run in the queue of attention; its score is `severity * (1 + burn) * novelty`."""
+
+    run: RunInfo
+    kind: str
+    sentence: str
+    score: float
+    severity: float
+    burn: float
+    novelty: float
+    saving: Saving
+    sparkline: dict[str, list[float | str]]
+
+
+class AttentionModel(BaseModel):
+    """The open runs that need a person, and the fleet in numbers."""
+
+    items: list[ItemModel]
+    total: int
+    running: int
+    stalled: int
+    lost: int
+    finished_today: int
+    saved_hours: float
+    saved_gpu_hours: float
+    saved_cost: float
+    currency: str
+
+
+class LedgerModel(BaseModel):
+    """What stops have saved and lost."""
+
+    currency: str
+    months: list[LedgerMonth]
+    entries: list[LedgerEntry]
+
+
+class ExplanationModel(BaseModel):
+    """A run explained; see the page on agents."""
+
+    model_config = ConfigDict(extra="allow")
+
+    verdict: str
+    headline: str
+    action: str
+    text: str
+
+
+class HappeningsModel(BaseModel):
+    """What happened since a cursor."""
+
+    cursor: str
+    events: list[Happened]
+    ended: bool
+
+
+class WaitModel(BaseModel):
+    """The runs whose wait is over."""
+
+    runs: list[str]
+    outcomes: list[Outcome]
 
 
 class StopRequest(BaseModel):
-    """Who asks the loop to stop."""
+    """Who asks the loop to stop, and why."""
 
     model_config = ConfigDict(extra="forbid")
 
-    who: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")
-    ] = "api"
+    who: Who = "api"
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000, pattern=r"^[^\x00]*$")] = ""
 
 
 class StopModel(BaseModel):
-    """The stop that was asked for."""
+    """A stop, and how far it is."""
 
     run_id: str
-    stop_requested: str
+    stop_requested: str | None = Field(description="Who asks for a stop now; null: nobody.")
+    stop: Stop
 
 
 class RunIdModel(BaseModel):
@@ -221,3 +298,45 @@ class InfoModel(BaseModel):
     heartbeat_s: float
     links: dict[str, str]
     jobs: dict[str, JobHealth]
+
+
+class CallerModel(BaseModel):
+    """What a token may do."""
+
+    name: str
+    role: Access
+    project: str | None = Field(description="The only project that it reaches; null: all.")
+    asked: bool = Field(description="Whether the server asks for a token; if not, everybody may do everything.")
+
+
+class TokenRequest(BaseModel):
+    """The token that is to be created."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=250, description="What people call it, such as `trainbox-3`.")
+    role: Access
+    project: str | None = Field(None, min_length=1, max_length=250, description="The only project that it reaches.")
+    expires_ms: int | None = Field(None, ge=0, lt=2**62, description="Milliseconds since the epoch; null: never.")
+
+
+class TokensModel(BaseModel):
+    """Tokens without their secrets."""
+
+    tokens: list[TokenInfo]
+
+
+class NewTokenModel(BaseModel):
+    """A new token, which is shown this once, next to what the list shows of it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    token: str
+    id: str
+
+
+class AuditModel(BaseModel):
+    """A page of the audit log."""
+
+    total: int
+    entries: list[AuditEntry]

@@ -19,6 +19,7 @@ from monitor.domain import Json
 from monitor.errors import (
     AlertNotFound,
     DeliveryFailed,
+    Forbidden,
     MonitorError,
     OffsetGap,
     QueryError,
@@ -27,8 +28,10 @@ from monitor.errors import (
     SchemaMismatch,
     SeriesNotFound,
     SettingsError,
+    StopRefused,
     StoreBusy,
     StoreError,
+    TokenNotFound,
     Unauthorized,
     WireError,
 )
@@ -42,12 +45,15 @@ _TITLES: Final[Mapping[type[MonitorError], tuple[int, str]]] = {
     WireError: (422, "The message does not follow the wire format; nothing of it was stored"),
     OffsetGap: (409, "The batch does not start where the writer's last one ended"),
     RunExists: (409, "The run exists"),
+    StopRefused: (409, "The stop is not possible"),
     RunNotFound: (404, "No such run"),
     SeriesNotFound: (404, "The run has no such series"),
     AlertNotFound: (404, "No such alert, silence or channel"),
     SettingsError: (422, "A setting cannot be used"),
     DeliveryFailed: (502, "The channel did not take the message"),
+    TokenNotFound: (404, "No such token"),
     Unauthorized: (401, "A token is needed"),
+    Forbidden: (403, "This token may not do this"),
     StoreBusy: (503, "The store is busy; try again"),
     SchemaMismatch: (503, "The database has another schema"),
     StoreError: (503, "The database refused; try again"),
@@ -175,6 +181,7 @@ _HTTP_TITLES: Final = {
     413: "The body is too large",
     415: "This media type is not taken",
     422: "The request cannot be carried out",
+    429: "There are too many requests; wait",
     503: "The server has its hands full; try again",
 }
 

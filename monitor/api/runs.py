@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from monitor import insight
 from monitor.api.bodies import json_response
-from monitor.api.models import ProjectsModel, RunModel, RunParameters, RunsModel, SnapshotModel, StopModel, StopRequest
+from monitor.api.models import (
+    ProjectsModel,
+    RunModel,
+    RunParameters,
+    RunsModel,
+    SnapshotModel,
+    StopModel,
+    StopRequest,
+    Who,
+)
 from monitor.api.problems import Refused, documented
-from monitor.api.services import Served, in_turn
-from monitor.domain import Checkpoint, Diagnosis, Finding, Output, SeriesInfo
+from monitor.api.security import Editor, Viewer
+from monitor.api.services import Served, Services, in_turn
+from monitor.domain import Caller, Checkpoint, Diagnosis, Finding, Output, RunInfo, SeriesInfo, Stop
 from monitor.store.retention import Policy
-from monitor.wire import Event, jsonable
+from monitor.wire import jsonable
 
 router = APIRouter(tags=["runs"], default_response_class=Response, responses=documented(404, 422))
 
 
+def _id(served: Services, caller: Caller, ref: str) -> str:
+    """The id of a run that the caller may see."""
+    return served.store.run(ref, within=caller.project).id
+
+
 @router.get("/runs", responses={200: {"model": RunsModel}})
-def list_runs(served: Served, wanted: Annotated[RunParameters, Query()]) -> Response:
+def list_runs(served: Served, caller: Viewer, wanted: Annotated[RunParameters, Query()]) -> Response:
     """One page of runs, with how many the filters leave."""
-    page = served.store.runs(wanted.wanted())
+    page = served.store.runs(wanted.wanted(), within=caller.project)
     return json_response(
         {
             "total": page.total,
@@ -34,86 +51,113 @@ def list_runs(served: Served, wanted: Annotated[RunParameters, Query()]) -> Resp
 
 
 @router.get("/runs/{ref}/snapshot", responses={200: {"model": SnapshotModel}})
-def get_snapshot(served: Served, ref: str) -> Response:
+def get_snapshot(served: Served, caller: Viewer, ref: str) -> Response:
     """Everything that a run's page shows, but its points and events, as it stands at one moment."""
-    return json_response(served.store.snapshot(ref).to_dict())
+    return json_response(insight.snapshot(served.store, served.settings, ref, within=caller.project).to_dict())
 
 
 @router.get("/runs/{ref}/series", responses={200: {"model": list[SeriesInfo]}})
-def get_series(served: Served, ref: str) -> Response:
+def get_series(served: Served, caller: Viewer, ref: str) -> Response:
     """The run's series with their counts, last values and extremes."""
-    return json_response([series.to_dict() for series in served.store.series(served.store.run(ref).id)])
+    return json_response([series.to_dict() for series in served.store.series(_id(served, caller, ref))])
 
 
 @router.get("/runs/{ref}/findings", responses={200: {"model": list[Finding]}})
-def get_findings(served: Served, ref: str) -> Response:
+def get_findings(served: Served, caller: Viewer, ref: str) -> Response:
     """What the rules found, firing and resolved."""
-    return json_response([finding.to_dict() for finding in served.store.findings(served.store.run(ref).id)])
+    return json_response([finding.to_dict() for finding in served.store.findings(_id(served, caller, ref))])
 
 
 @router.get("/runs/{ref}/diagnosis", responses={200: {"model": Diagnosis}})
-def get_diagnosis(served: Served, ref: str) -> Response:
+def get_diagnosis(served: Served, caller: Viewer, ref: str) -> Response:
     """The whole judgement, as `monitor diagnose --json` prints it."""
-    return json_response(served.store.diagnosis(served.store.run(ref).id).to_dict())
+    return json_response(served.store.diagnosis(_id(served, caller, ref)).to_dict())
 
 
 @router.get("/runs/{ref}/checkpoints", responses={200: {"model": list[Checkpoint]}})
-def get_checkpoints(served: Served, ref: str) -> Response:
+def get_checkpoints(served: Served, caller: Viewer, ref: str) -> Response:
     """The files that the loop saved."""
-    return json_response([checkpoint.to_dict() for checkpoint in served.store.checkpoints(served.store.run(ref).id)])
-
-
-@router.get("/runs/{ref}/events", responses={200: {"model": list[Event]}})
-def get_events(served: Served, ref: str) -> Response:
-    """What happened in the run besides points, in order."""
-    events = served.store.events(served.store.run(ref).id)
-    return json_response([{"kind": e.kind, "record": e.record, "time_ms": e.time_ms, "data": e.data} for e in events])
+    return json_response([checkpoint.to_dict() for checkpoint in served.store.checkpoints(_id(served, caller, ref))])
 
 
 @router.get("/runs/{ref}/output", responses={200: {"model": list[Output]}})
 def get_output(
     served: Served,
+    caller: Viewer,
     ref: str,
     search: Annotated[str | None, Query(max_length=250)] = None,
     after: Annotated[int, Query(ge=-1, le=2**31 - 1)] = -1,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> Response:
     """What the training wrote, oldest first: the pieces behind `after`, or the last ones where that is -1."""
-    found = served.store.output(served.store.run(ref).id, search, after, limit)
+    found = served.store.output(_id(served, caller, ref), search, after, limit)
     return json_response([piece.to_dict() for piece in found])
 
 
-@router.post("/runs/{ref}/stop", responses={200: {"model": StopModel}})
-async def post_stop(served: Served, ref: str, wanted: StopRequest) -> Response:
-    """Ask the loop to stop; it hears of it with the reply to its next batch or heartbeat."""
+@router.get("/runs/{ref}/stops", responses={200: {"model": list[Stop]}})
+def get_stops(served: Served, caller: Viewer, ref: str) -> Response:
+    """The stops of a run: asked for, or advised and obeyed; each with how far it is."""
+    return json_response([stop.to_dict() for stop in served.store.stops(_id(served, caller, ref))])
 
-    def ask() -> str:
-        run = served.store.run(ref)
-        if not run.is_meant_by(ref):
-            detail = f"{ref!r} is too short to change a run by; give its id, its name, or 8 digits of its id"
-            raise Refused(422, "vague-reference", detail)
-        served.store.request_stop(run.id, wanted.who, now_ms=served.clock())
-        return run.id
 
-    return json_response({"run_id": await in_turn(served, ask), "stop_requested": wanted.who})
+@router.post("/runs/{ref}/stop", responses={200: {"model": StopModel}, **documented(409)})
+async def post_stop(served: Served, caller: Editor, ref: str, wanted: StopRequest) -> Response:
+    """Ask the loop to stop; it receives that with the reply to its next batch or heartbeat."""
+
+    def ask(run_id: str) -> Stop:
+        return served.store.request_stop(run_id, wanted.who, reason=wanted.reason, now_ms=served.clock(), by=caller)
+
+    return await _stopping(served, caller, ref, ask)
+
+
+@router.delete("/runs/{ref}/stop", responses={200: {"model": StopModel}, **documented(409)})
+async def withdraw_stop(served: Served, caller: Editor, ref: str, who: Who = "api") -> Response:
+    """Take a stop back that the loop has not received yet."""
+
+    def withdraw(run_id: str) -> Stop:
+        return served.store.withdraw_stop(run_id, who, now_ms=served.clock(), by=caller)
+
+    return await _stopping(served, caller, ref, withdraw)
+
+
+async def _stopping(served: Services, caller: Caller, ref: str, change: Callable[[str], Stop]) -> Response:
+    def write() -> dict[str, object]:
+        run = meant(served, caller, ref)
+        stop = change(run.id)
+        return {"run_id": run.id, "stop_requested": stop.who if stop.open else None, "stop": stop.to_dict()}
+
+    return json_response(await in_turn(served, write))
+
+
+def meant(served: Services, caller: Caller, ref: str) -> RunInfo:
+    """The run that a request which changes it names.
+
+    Raises:
+        Refused: the reference is too short to change a run by.
+    """
+    run = served.store.run(ref, within=caller.project)
+    if not run.is_meant_by(ref):
+        detail = f"{ref!r} is too short to change a run by; give its id, its name, or 8 digits of its id"
+        raise Refused(422, "vague-reference", detail)
+    return run
 
 
 @router.get("/projects", responses={200: {"model": ProjectsModel}})
-def get_projects(served: Served) -> Response:
+def get_projects(served: Served, caller: Viewer) -> Response:
     """The projects, how many runs each has, and how long they are kept."""
     policy = Policy.of(served.settings)
     projects = [
         {"name": name, "runs": runs, "keep_days": policy.kept_for(name), "thin_days": policy.thinned_after(name)}
-        for name, runs in served.store.projects()
+        for name, runs in served.store.projects(within=caller.project)
     ]
     return json_response({"projects": projects, "purge_days": policy.purge_days})
 
 
 @router.get("/runs/{ref:path}", responses={200: {"model": RunModel}})
-def get_run(served: Served, ref: str) -> Response:
+def get_run(served: Served, caller: Viewer, ref: str) -> Response:
     """A run by its id, a unique prefix of it, or its name where that is unique; with its series and checkpoints."""
     # The last of the routes below /runs, because a name may hold slashes.
-    run = served.store.run(ref)
+    run = served.store.run(ref, within=caller.project)
     return json_response(
         {
             **run.to_dict(),

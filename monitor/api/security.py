@@ -1,18 +1,80 @@
-"""What the OpenAPI document says of the token, and what no parameter may be. The door asks for the token itself."""
+"""Which role a route needs, what the OpenAPI document says of it, and what no parameter may be.
+
+The door finds out who asks. Every route below `/api/v1` has one parameter of the type `Viewer`, `Logger`, `Editor` or
+`Admin`: it refuses callers of a weaker role, and hands the others to the route, which passes `caller.project` on to the
+store as `within`.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Annotated, Final
 
-from fastapi import Request
+from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
+from starlette.routing import BaseRoute
+
+from monitor.api.door import caller_of
+from monitor.domain import Access, Caller
+from monitor.errors import Forbidden
 
 MAX_PARAMETER: Final = 4000
 """Characters of a parameter, at most, where its route does not say less: as long as a query over the runs may be."""
 
-described = HTTPBearer(auto_error=False, description="The token that the server was started with.")
+ROLE: Final = "x-monitor-role"
+"""Where the document says which role an operation needs."""
+
+described = HTTPBearer(auto_error=False, description="A token of the server; `x-monitor-role` says of which role.")
 """For the document alone."""
+
+
+class Needs:
+    """A dependency that lets callers of a role, or of a stronger one, pass.
+
+    Args:
+        access: the role.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self.access = access
+
+    async def __call__(self, request: Request) -> Caller:
+        """Whoever asks.
+
+        Raises:
+            Forbidden: their role does not suffice.
+        """
+        caller = caller_of(request.scope)
+        if not caller.access.covers(self.access):
+            problem = f"{request.method} {request.url.path} needs the role {self.access}"
+            raise Forbidden(f"{problem}, and token {caller.name!r} has {caller.access}; ask for another token")
+        return caller
+
+
+Viewer = Annotated[Caller, Depends(Needs(Access.VIEWER))]
+Logger = Annotated[Caller, Depends(Needs(Access.LOGGER))]
+Editor = Annotated[Caller, Depends(Needs(Access.EDITOR))]
+Admin = Annotated[Caller, Depends(Needs(Access.ADMIN))]
+
+
+def declare_roles(routes: Iterable[BaseRoute]) -> None:
+    """Write into the document which role each route needs.
+
+    Raises:
+        AssertionError: a route declares no role, or several.
+    """
+    for route in routes:
+        if isinstance(route, APIRoute):
+            needed = [str(found.access) for found in _needs(route.dependant)]
+            assert len(needed) == 1, f"{route.path} declares {needed or 'no role'}; give it one of Viewer … Admin"
+            route.openapi_extra = {**(route.openapi_extra or {}), ROLE: needed[0]}
+
+
+def _needs(dependant: Dependant) -> list[Needs]:
+    return [each.call for each in dependant.dependencies if isinstance(each.call, Needs)]
 
 
 async def check_parameters(request: Request) -> None:

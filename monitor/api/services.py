@@ -11,7 +11,9 @@ import anyio
 import anyio.to_thread
 from fastapi import Depends, Request
 
+from monitor.api.keys import Keys
 from monitor.api.readiness import Readiness
+from monitor.api.watch import Watch
 from monitor.domain import JobHealth
 from monitor.errors import StoreBusy
 from monitor.ingest.engines import Judges
@@ -36,23 +38,30 @@ class Services:
 
     Attributes:
         clock: returns milliseconds since the epoch.
+        keys: the tokens that the server knows.
         jobs: the health of the background jobs by name.
         links: addresses of the parts next to the API, by part: "dashboard", "mlflow"; filled once they run.
         writers: how many batches are committed at once. One on SQLite, which has one writer: waiting here is fair and
             cheap, waiting for its lock is neither.
         decoders: how many long bodies are read at once.
         readiness: whether the store takes points.
+        watch: what waits until runs change.
     """
 
     store: Store
     engine: Judges
     settings: Settings
     clock: Callable[[], int]
+    keys: Keys
     jobs: Callable[[], Mapping[str, JobHealth]] = no_jobs
     links: dict[str, str] = field(default_factory=dict)
     writers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
     decoders: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DECODERS))
     readiness: Readiness = field(default_factory=Readiness)
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.store.versions)
 
     @property
     def store_kind(self) -> str:

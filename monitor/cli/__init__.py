@@ -15,7 +15,9 @@ import typer
 
 from monitor import __version__
 from monitor.cli import (
+    access,
     alerts,
+    asking,
     curves,
     database,
     imports,
@@ -27,6 +29,7 @@ from monitor.cli import (
     running,
     runs,
     serve,
+    stopping,
     watching,
 )
 from monitor.errors import MonitorError, QueryError
@@ -44,13 +47,16 @@ serve.register(app)
 curves.register(app)
 watching.register(app)
 running.register(app)
+asking.register(app)
 _runs = runs.register(app)
 alerts.register(app)
+stopping.register(_runs)
 rules.register(app)
 losses.register(app)
 journals.register(app)
 imports.register(app)
 keeping.register(_runs, database.register(app), app)
+access.register(app)
 mlflow.register(app)
 
 

@@ -72,8 +72,8 @@ def import_(
     something is damaged, 2 if nothing could be read.
     """
     from monitor.cli.rule_files import said_for
-    from monitor.importers import sources
     from monitor.importers.mlflow_source import without_password
+    from monitor.importers.sources import sources
 
     loaded = settings_.load(server_url=server)
     said = said_for({"train": train, "val": val, "goal": goal, "step": step, "epoch": epoch})

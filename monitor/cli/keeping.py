@@ -39,7 +39,7 @@ def register(runs: typer.Typer, db: typer.Typer, app: typer.Typer) -> None:
 
 def rm(runs: list[str] = _RUNS, url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
     """Delete runs. They are hidden immediately and purged by `monitor gc` after the retention period."""
-    with _api(url, server) as api:
+    with open_api(url, server) as api:
         ids = [api.run(ref).id for ref in runs]
         for run_id in ids:
             api.delete(run_id)
@@ -49,7 +49,7 @@ def rm(runs: list[str] = _RUNS, url: str = _URL, server: str = _SERVER, json: bo
 
 def restore(runs: list[str] = _RUNS, url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
     """Restore deleted runs; `monitor runs deleted` lists them."""
-    with _api(url, server) as api:
+    with open_api(url, server) as api:
         found = [api.restore(ref) for ref in runs]
     lines = [f"restored {escape(f'{run.project}/{run.name}')} [dim]{escape(run.id)}[/]" for run in found]
     emit({"restored": [run.id for run in found]}, "\n".join(lines), json)
@@ -59,7 +59,7 @@ def deleted(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
     """List deleted runs that can still be restored, and for how long."""
     from rich.table import Table
 
-    with _api(url, server) as api:
+    with open_api(url, server) as api:
         days, found = api.purge_days(), api.deleted()
     if json:
         emit({"keep_days": days, "deleted": [{**run.to_dict(), "deleted_ms": at} for run, at in found]}, "", True)
@@ -90,7 +90,7 @@ def export(
 
     from monitor.store.export import export_points
 
-    with _api(url, server) as api, Progress(BarColumn(30), MofNCompleteColumn(), console=err) as progress:
+    with open_api(url, server) as api, Progress(BarColumn(30), MofNCompleteColumn(), console=err) as progress:
         task = progress.add_task("", total=len(runs))
         points = export_points(
             _Points(api), runs, to, keys=key or None, progress=lambda done, _: progress.update(task, completed=done)
@@ -168,7 +168,7 @@ def projects(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None
 
     data: list[dict[str, object]] = []
     table = Table(box=None, header_style="dim", pad_edge=False)
-    with _api(url, server) as api:
+    with open_api(url, server) as api:
         found, kept, purge_days, local = api.projects(), api.keeping(), api.purge_days(), api.server is None
     due = _due([name for name, _ in found], url) if local and found else {}
     for column in (
@@ -229,7 +229,7 @@ def copy(
     emit(data, f"{number(end.done)} of {number(end.total)} runs verified, {number(end.copied)} copied now", json)
 
 
-def _api(url: str | None, server: str | None) -> Api:
+def open_api(url: str | None, server: str | None) -> Api:
     """A reader of the named database, else of the server, else of the embedded store; it creates none of them."""
     from monitor.reader.api import Api
     from monitor.store import Store

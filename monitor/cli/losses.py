@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Measure, compare and choose loss functions.")
     extra = {"allow_extra_args": True, "ignore_unknown_options": True}
     group.command("profile", context_settings=extra)(profile)
+    group.command("check", context_settings=extra)(check)
     group.command("compare")(compare)
     group.command("advise")(advise)
     app.add_typer(group, name="losses", rich_help_panel="Choose a loss")
@@ -57,6 +58,30 @@ def profile(
     emit(None, table, False)
     emit(None, _pictures(found), False)
     emit(None, "\n" + "\n".join(f"• {escape(sentence)}" for sentence in found.findings), False)
+    if found.problems:
+        emit(None, "\n[bold]Problems[/]\n" + "\n".join(f"• {escape(str(item))}" for item in found.problems), False)
+
+
+def check(
+    context: typer.Context,
+    name: str = typer.Argument(
+        ...,
+        metavar="LOSS",
+        help="Such as mymodule.my_loss, ./file.py:my_loss, torch.nn.HuberLoss or huber.",
+        show_default=False,
+    ),
+    kind: str = typer.Option(None, help="How it is called; told from the function otherwise."),
+    classes: int = typer.Option(5, min=2, help="Classes, for a loss over scores."),
+    json: bool = _JSON,
+) -> None:
+    """Say what is wrong with a loss function, with the evidence and the mend; exit 1 where something is."""
+    from monitor import losses
+
+    sys.path.append(str(Path.cwd()))
+    found = losses.check(losses.load(name, **_settings(context.args, name)), kind, classes=classes, name=name)
+    emit(found.to_dict(), Markdown(found.to_markdown()), json)
+    if not found.ok:
+        raise typer.Exit(1)
 
 
 def _pictures(found: LossProfile) -> Table:

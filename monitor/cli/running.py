@@ -70,6 +70,7 @@ def run(
         start={
             "project": options.name_of("project", project or Path.cwd().name or "runs"),
             "name": name or _script(command), "resume": "allow", "join": True, "heartbeat_s": loaded.heartbeat_s,
+            "stop": loaded.stop_modes_of(project or Path.cwd().name or "runs"),
         },
         open_sink=Destination(loaded, loaded.server_url),
         server=loaded.server_url,

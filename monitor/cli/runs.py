@@ -147,11 +147,14 @@ def show(
     with Api(server) as api:
         view = api.run(run)
         info, series, diagnosis, checkpoints = view.info, view.series(), view.diagnosis(), view.checkpoints()
+        stops, saving = view.stops(), view.saving()
     if json:
         data = {
             **info.to_dict(),
             "series": [s.to_dict() for s in series],
             "checkpoints": [c.to_dict() for c in checkpoints],
+            "stops": [stop.to_dict() for stop in stops],
+            "saving": saving.to_dict(),
             "diagnosis": diagnosis.to_dict(),
         }
         emit(data, "", True)
@@ -164,8 +167,14 @@ def show(
         out.print(f"[red]{escape(info.error, lines=True)}[/]".replace("\n", "\n  "))
     for name, count in sorted(info.warnings.items()):
         out.print(f"[yellow]{escape(_aside(name, count, sum(s.count for s in series)))}[/]")
+    for stop in stops:
+        out.print(f"stop {stop.id}: {escape(str(stop))}", soft_wrap=True)
+    if info.stop_step is not None:
+        out.print(f"would have stopped at step {step(info.stop_step)}")
     out.print("")
     out.print(diagnosis_text(diagnosis, every=every))
+    if saving.amount:
+        out.print(f"[dim]{escape(saving.sentence)}[/]", soft_wrap=True)
     table = Table(box=None, header_style="dim", pad_edge=False, title_justify="left")
     for column in ("series", "role", "points", "last step", "last", "min", "at step"):
         table.add_column(column, justify="left" if column in ("series", "role") else "right")

@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 def up(
-    host: str = typer.Option(None, help="Address to bind; any but loopback needs MONITOR_TOKEN."),
+    host: str = typer.Option(None, help="Address to bind; any but loopback needs a token."),
     port: int = typer.Option(None, help="Port of the API; 0 picks a free one."),
     workers: int = typer.Option(None, help="Processes that serve the API; more than one needs PostgreSQL."),
     dashboard: bool = typer.Option(True, help="Start the dashboard as well."),

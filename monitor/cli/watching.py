@@ -14,10 +14,10 @@ from rich.live import Live
 from rich.table import Table
 
 from monitor import settings as settings_
-from monitor.cli.curves import PATTERN
+from monitor.cli.curves import EPOCH, GOAL, PATTERN, STEP, TRAIN, VAL
 from monitor.domain import Action, RunInfo
 from monitor.domain.formats import number
-from monitor.roles import Role
+from monitor.roles import Role, Said
 from monitor.screen import ACTIONS, STATUSES, escape, out, sparkline
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ def watch(
         show_default=False,
     ),
     project: str = typer.Option(None, help="Project of the runs; default: the source's own, else `watched`."),
+    train: str = TRAIN,
+    val: str = VAL,
+    goal: str = GOAL,
+    step: str = STEP,
+    epoch: str = EPOCH,
     pattern: str = PATTERN,
     server: str = typer.Option(None, help="Server to store in; default MONITOR_SERVER_URL, else the embedded store."),
     once: bool = typer.Option(False, "--once", help="Look once, print one line per run, and exit."),
@@ -56,9 +61,12 @@ def watch(
     Each becomes a live run with a verdict, alerts and a page on the dashboard. When started again, it continues where
     it stopped.
     """
+    from monitor.cli.rule_files import said_for
+
     loaded = settings_.load(server_url=server)
     if path:
-        _follow(path, loaded, project, pattern, once=once)
+        said = said_for({"train": train, "val": val, "goal": goal, "step": step, "epoch": epoch})
+        _follow(path, loaded, project, pattern, said, once=once)
     else:
         _list(loaded, once=once)
 
@@ -80,14 +88,16 @@ class Row:
     problem: str = ""
 
 
-def _follow(paths: Sequence[str], settings: Settings, project: str | None, pattern: str | None, *, once: bool) -> None:
+def _follow(
+    paths: Sequence[str], settings: Settings, project: str | None, pattern: str | None, said: Said, *, once: bool
+) -> None:
     from monitor.importers.watching import Watch
     from monitor.reader.api import Api
     from monitor.shipping.sinks import Destination
 
     sink = Destination(settings, settings.server_url)()
     where = settings.server_url or settings.store_url
-    found = Watch(paths, settings.dir / "watch", where, sink.send, project=project, pattern=pattern)
+    found = Watch(paths, settings.dir / "watch", where, sink.send, project=project, pattern=pattern, said=said)
     try:
         with Api(settings=settings) as api:
             known: dict[str, RunInfo] = {}

@@ -26,6 +26,45 @@ class AlertLevel(StrEnum):
     ERROR = "ERROR"
 
 
+class Settings:
+    """What W&B takes as its settings: those that `init` has arguments for are used, the others have no effect.
+
+    Attributes:
+        others: names of the settings without effect.
+    """
+
+    _KNOWN: Final = (
+        "project", "entity", "run_name", "run_group", "run_notes", "run_job_type", "run_tags", "run_id", "mode",
+        "resume", "reinit",
+    )  # fmt: skip
+
+    def __init__(self, **given: Any) -> None:
+        self.__dict__.update(given)
+        self.others = tuple(name for name in given if name not in self._KNOWN)
+
+    @classmethod
+    def of(cls, given: object) -> Settings:
+        """What was given as settings: an object of this class or of W&B's own, a mapping, or nothing.
+
+        Raises:
+            SettingsError: it is anything else.
+        """
+        if isinstance(given, cls):
+            return given
+        if given is None:
+            return cls()
+        set_by_user = getattr(given, "model_fields_set", None)  # of W&B's, which has a default for everything
+        found = {name: getattr(given, name) for name in set_by_user} if set_by_user is not None else given
+        if not isinstance(found, Mapping):
+            raise SettingsError("settings", f"is {limits.shown(given)}", "pass wandb.Settings(...) or a dictionary")
+        return cls(**{str(name): value for name, value in found.items()})
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return None
+
+
 _SEVERITIES: Final = {"INFO": "info", "WARN": "warning", "WARNING": "warning", "ERROR": "critical"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ _NOT_KEPT: Final = (
 
 
 class SummaryWriter:
-    """Logs scalars to a run instead of event files; nothing is written to `log_dir`, which names the run.
+    """Logs scalars to a run instead of event files; no events are written to `log_dir`, which names the run.
 
     What a run does not hold, such as images and histograms, is named in one warning each and left out.
 
@@ -35,6 +36,8 @@ class SummaryWriter:
 
     Attributes:
         run: the run.
+        log_dir: a folder for the script's own files, made when it is first asked for; by default `runs/` and the run's
+            name.
 
     Example:
         >>> with SummaryWriter("runs/first", mode="disabled") as writer:
@@ -54,13 +57,21 @@ class SummaryWriter:
         **options: Any,
     ) -> None:
         del max_queue, flush_secs, filename_suffix
-        self.log_dir = str(log_dir) if log_dir else ""
+        self._log_dir = os.fspath(log_dir) if log_dir else ""
         self._once = Once("SummaryWriter")
         if purge_step is not None:
             self._once.say("purge_step", "has no effect; resume a run with run_id= and resume='allow'")
         self._owned = run is None
-        self.run = run if run is not None else init(**_named(self.log_dir, comment, options))
+        self.run = run if run is not None else init(**_named(self._log_dir, comment, options))
         self._steps: dict[str, int] = {}
+
+    @property
+    def log_dir(self) -> str:
+        """A folder for the script's own files, such as checkpoints; it exists once it was asked for."""
+        self._log_dir = self._log_dir or str(Path("runs", self.run.name))
+        with contextlib.suppress(OSError):  # the script's own writing says what is wrong with it
+            Path(self._log_dir).mkdir(parents=True, exist_ok=True)
+        return self._log_dir
 
     def add_scalar(
         self,
@@ -118,7 +129,7 @@ class SummaryWriter:
             self.add_scalar(tag, value, global_step)
 
     def get_logdir(self) -> str:
-        """The folder that was given; nothing is written to it."""
+        """As `log_dir`."""
         return self.log_dir
 
     def flush(self) -> None:

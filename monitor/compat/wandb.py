@@ -1,7 +1,7 @@
 """The common verbs of W&B, for a run here: `import monitor.compat.wandb as wandb`.
 
-`init`, `log` with its steps and commits, `config`, `summary`, `watch`, `alert`, `define_metric`, `finish` and `run`.
-What a run does not hold, such as images and tables, is named in one warning and left out; sweeps and settings are
+`init`, `log` with its steps and commits, `config`, `summary`, `watch`, `alert`, `define_metric`, `finish`, `Settings`
+and `run`. What a run does not hold, such as images and tables, is named in one warning and left out. Sweeps are
 refused.
 """
 
@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from monitor.compat._once import Once
-from monitor.compat._wandb import AlertLevel, Config, Media, Run, Summary
+from monitor.compat._wandb import AlertLevel, Config, Media, Run, Settings, Summary
 from monitor.errors import SettingsError
 from monitor.run.start import init as _init
 
@@ -22,7 +22,7 @@ run: Run | None = None
 _once: Final = Once("wandb")
 _MODES: Final = {"online": "auto", "offline": "offline", "disabled": "disabled", "shared": "auto", "dryrun": "offline"}
 _REFUSED: Final = frozenset({
-    "Api", "Settings", "Sweep", "agent", "controller", "launch", "sweep", "sdk", "use_artifact", "restore",
+    "Api", "Sweep", "agent", "controller", "launch", "sweep", "sdk", "use_artifact", "restore",
 })  # fmt: skip
 """What cannot be done without W&B, whose absence a script could not make up for."""
 _IGNORED: Final = frozenset({
@@ -58,16 +58,21 @@ def init(
 ) -> Run:
     """Start a run; the arguments are W&B's.
 
-    `entity`, `notes` and `job_type` become tags, and `id` is any text. A run that is still open is returned, or with
+    `entity`, `notes` and `job_type` become tags, and `id` is any text. An argument goes before the same one in
+    `settings`. A run that is still open is returned, or with
     `reinit=True` finished first. Other arguments are named in a warning and have no effect.
 
     Raises:
         SettingsError: an argument cannot be used here; one line says which, and what to write.
     """
     global run  # noqa: PLW0603  # as W&B has it
-    if settings is not None:
-        fix = "leave settings= out; MONITOR_* variables and monitor.toml set what there is to set"
-        raise SettingsError("wandb.Settings", "is W&B's own and has no counterpart here", fix)
+    given = Settings.of(settings)
+    project, entity, name = project or given.project, entity or given.entity, name or given.run_name
+    group, notes, job_type = group or given.run_group, notes or given.run_notes, job_type or given.run_job_type
+    tags, id, mode = tags or given.run_tags, id or given.run_id, mode or given.mode  # as W&B has it
+    resume, reinit = resume or given.resume, reinit if reinit is not None else given.reinit
+    for unused in given.others:
+        _once.say(f"Settings({unused}=...)", "has no effect")
     if mode is not None and mode not in _MODES:
         raise SettingsError("mode", f"{mode!r} is not known", f"use one of {', '.join(_MODES)}")
     if run is not None and not run._done:
@@ -181,4 +186,17 @@ class _Wandb(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Wandb
-__all__ = ["AlertLevel", "Config", "Run", "Summary", "alert", "define_metric", "finish", "init", "log", "run", "watch"]
+__all__ = [
+    "AlertLevel",
+    "Config",
+    "Run",
+    "Settings",
+    "Summary",
+    "alert",
+    "define_metric",
+    "finish",
+    "init",
+    "log",
+    "run",
+    "watch",
+]

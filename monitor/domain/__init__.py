@@ -7,6 +7,7 @@ value that was measured.
 
 from __future__ import annotations
 
+from monitor.domain.access import Access, AuditEntry, Caller, TokenInfo
 from monitor.domain.alerts import (
     MARKS,
     MATCHED,
@@ -24,11 +25,14 @@ from monitor.domain.alerts import (
     alert_key,
 )
 from monitor.domain.aside import SET_ASIDE, Counter
+from monitor.domain.attention import Attention, Happened, Happenings, Item, Outcome
+from monitor.domain.economics import Ledger, LedgerEntry, LedgerMonth, Saving
 from monitor.domain.plain import Json, whole
 from monitor.domain.run_query import RunFilters, RunQuery
 from monitor.domain.runs import Checkpoint, Output, Reply, RunInfo, RunPage, RunStatus
 from monitor.domain.series import Curve, Points, SeriesInfo
 from monitor.domain.snapshot import MAIN_ROLES, CurveOf, RunSnapshot
+from monitor.domain.stops import MONITOR, Stop, StopState
 from monitor.domain.texts import inert
 from monitor.domain.verdicts import (
     Action,
@@ -51,13 +55,18 @@ __all__ = [
     "MAIN_ROLES",
     "MARKS",
     "MATCHED",
+    "MONITOR",
     "SET_ASIDE",
+    "Access",
     "Action",
     "Alert",
     "AlertInfo",
     "AlertPage",
     "AlertQuery",
     "AlertState",
+    "Attention",
+    "AuditEntry",
+    "Caller",
     "Checkpoint",
     "Counter",
     "Counts",
@@ -69,9 +78,16 @@ __all__ = [
     "Finding",
     "FindingState",
     "Forecast",
+    "Happened",
+    "Happenings",
+    "Item",
     "JobHealth",
     "Json",
+    "Ledger",
+    "LedgerEntry",
+    "LedgerMonth",
     "Mark",
+    "Outcome",
     "Output",
     "Patience",
     "Pending",
@@ -85,9 +101,13 @@ __all__ = [
     "RunQuery",
     "RunSnapshot",
     "RunStatus",
+    "Saving",
     "SeriesInfo",
     "Severity",
     "Silence",
+    "Stop",
+    "StopState",
+    "TokenInfo",
     "alert_id",
     "alert_key",
     "courses",

@@ -62,6 +62,9 @@ class RunInfo:
         heartbeat_s: seconds between the heartbeats that its client promised; None where it did not say.
         warnings: counter by name of what was set aside; `SET_ASIDE` says what each of them means.
         stop_requested: who asked the loop to stop, or None.
+        stop_modes: what the loop said of obeying, by rule; None: nothing, so the receiver's settings hold.
+        stop_step: step at which the run would have been stopped, where its mode is `alert` or `stop`.
+        planned_steps: steps that the loop means to make, where it declared that; see also its configuration.
         error: the last line of the traceback, for a failed run.
     """
 
@@ -90,6 +93,9 @@ class RunInfo:
     recommendation: Recommendation = field(default_factory=Recommendation)
     warnings: Mapping[str, int] = field(default_factory=dict)
     stop_requested: str | None = None
+    stop_modes: Mapping[str, str] | None = None
+    stop_step: int | None = None
+    planned_steps: int | None = None
     error: str | None = None
     version: int = 0
 
@@ -115,6 +121,7 @@ class RunInfo:
             "roles": dict(self.roles) if self.roles is not None else None,
             "reading": dict(self.reading) if self.reading is not None else None,
             "warnings": dict(self.warnings),
+            "stop_modes": dict(self.stop_modes) if self.stop_modes is not None else None,
             "recommendation": self.recommendation.to_dict(),
         }
 
@@ -193,6 +200,9 @@ class Reply:
         acked: number of the writer's records that are permanently stored; the next batch starts there.
         recommendation: the engine's, after this batch.
         stop_requested: who asked the loop to stop, or None.
+        stop: whether the loop is to stop, as the mode says; None from a server that knows no modes.
+        stop_reason: why, in a sentence.
+        stop_request: the number of the stop that was asked for; None where it is only advised.
         duplicate: True where the batch was already stored and nothing was done.
         set_aside: what of the batch was mended or left out, the first of it, in words.
     """
@@ -202,6 +212,9 @@ class Reply:
     stop_requested: str | None = None
     duplicate: bool = False
     set_aside: tuple[str, ...] = ()
+    stop: bool | None = None
+    stop_reason: str | None = None
+    stop_request: int | None = None
 
     def to_dict(self) -> dict[str, object]:
         """The reply as strict JSON data."""
@@ -209,6 +222,9 @@ class Reply:
             "acked": self.acked,
             "recommendation": self.recommendation.to_dict(),
             "stop_requested": self.stop_requested,
+            "stop": self.stop,
+            "stop_reason": self.stop_reason,
+            "stop_request": self.stop_request,
             "duplicate": self.duplicate,
             **({"set_aside": list(self.set_aside)} if self.set_aside else {}),
         }
@@ -216,11 +232,15 @@ class Reply:
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> Reply:
         """The inverse of `to_dict`."""
-        rec, stop, aside = data["recommendation"], data.get("stop_requested"), data.get("set_aside")
+        rec, who, aside = data["recommendation"], data.get("stop_requested"), data.get("set_aside")
+        stop, reason, request = data.get("stop"), data.get("stop_reason"), data.get("stop_request")
         return cls(
             acked=int(str(data["acked"])),
             duplicate=bool(data.get("duplicate")),
-            stop_requested=None if stop is None else str(stop),
+            stop_requested=None if who is None else str(who),
+            stop=stop if isinstance(stop, bool) else None,
+            stop_reason=None if reason is None else str(reason),
+            stop_request=int(str(request)) if request is not None else None,
             set_aside=tuple(map(str, aside)) if isinstance(aside, list) else (),
             recommendation=Recommendation.from_dict(rec) if isinstance(rec, Mapping) else Recommendation(),
         )

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from monitor.domain.economics import Saving
 from monitor.domain.runs import Checkpoint, RunInfo
 from monitor.domain.series import SeriesInfo
+from monitor.domain.stops import Stop
 from monitor.domain.verdicts import Finding, Regime
 from monitor.roles import Role
 
@@ -24,6 +26,8 @@ class RunSnapshot:
     findings: tuple[Finding, ...]
     checkpoints: tuple[Checkpoint, ...]
     regimes: tuple[Regime, ...] = ()
+    stops: tuple[Stop, ...] = ()
+    saving: Saving | None = None
 
     def of_role(self, role: Role) -> tuple[SeriesInfo, ...]:
         """The run's series of one role."""
@@ -50,6 +54,8 @@ class RunSnapshot:
             "findings": [f.to_dict() for f in self.findings],
             "checkpoints": [c.to_dict() for c in self.checkpoints],
             "regimes": [regime.to_dict() for regime in self.regimes],
+            "stops": [stop.to_dict() for stop in self.stops],
+            "saving": None if self.saving is None else self.saving.to_dict(),
         }
 
     @classmethod
@@ -66,6 +72,7 @@ class RunSnapshot:
             tuple(Finding.from_dict(row) for row in data["findings"]),
             tuple(Checkpoint(**row) for row in data["checkpoints"]),  # type: ignore[arg-type]  # as `to_dict` wrote it
             tuple(Regime.from_dict(row) for row in data.get("regimes", ())),
+            tuple(Stop.from_dict(row) for row in data.get("stops", ())),
         )
 
 

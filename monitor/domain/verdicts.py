@@ -198,6 +198,7 @@ class Recommendation:
 
     Attributes:
         action: continue, stop or investigate.
+        rule: the rule whose finding advises the stop; None unless action is stop.
         first_stop_step: first step at which a stop was recommended, kept where it was withdrawn later; None if never.
         stop_step: step since which a stop is recommended without a break; None unless action is stop.
         best_step: step of the lowest finite validation loss (training loss where there is no validation).
@@ -213,6 +214,7 @@ class Recommendation:
     """
 
     action: Action = Action.CONTINUE
+    rule: str | None = None
     first_stop_step: float | None = None
     stop_step: float | None = None
     best_step: float | None = None
@@ -249,6 +251,7 @@ class Recommendation:
         """The recommendation as strict JSON data; whole steps are ints."""
         return {
             "action": str(self.action),
+            "rule": self.rule,
             "first_stop_step": whole(self.first_stop_step),
             "stop_step": whole(self.stop_step),
             "best_step": whole(self.best_step),

@@ -12,6 +12,7 @@ from monitor.errors import (
     AlertNotFound,
     BatchTooLarge,
     DeliveryFailed,
+    Forbidden,
     MonitorError,
     OffsetGap,
     RunExists,
@@ -20,7 +21,9 @@ from monitor.errors import (
     ServerFailed,
     ServerUnreachable,
     SettingsError,
+    StopRefused,
     StoreError,
+    TokenNotFound,
     Unauthorized,
     WireError,
 )
@@ -68,6 +71,7 @@ def error_of(server: str, status: int, body: bytes) -> MonitorError:
             run_id, "", expected=int(str(problem["expected"])), got=int(str(problem["got"]))
         ),
         "run-exists": lambda: RunExists(run_id),
+        "stop-refused": lambda: StopRefused(run_id, *_stop_refused(detail)),
         "run-not-found": lambda: RunNotFound(run_id),
         "series-not-found": lambda: SeriesNotFound(run_id, str(problem.get("key", ""))),
         "alert-not-found": lambda: AlertNotFound(
@@ -75,6 +79,8 @@ def error_of(server: str, status: int, body: bytes) -> MonitorError:
         ),
         "delivery-failed": lambda: DeliveryFailed(str(problem["channel"]), str(problem["problem"])),
         "settings-error": lambda: SettingsError(str(problem["name"]), str(problem["problem"]), str(problem["fix"])),
+        "token-not-found": lambda: TokenNotFound(str(problem.get("ref", "")), several=problem.get("several") is True),
+        "forbidden": lambda: Forbidden(detail),
         "store-busy": lambda: StoreError(detail),
         "overloaded": lambda: StoreError(detail),
         "store-error": lambda: StoreError(detail),
@@ -92,6 +98,12 @@ def error_of(server: str, status: int, body: bytes) -> MonitorError:
     if kind and status < 500 and status not in _OF_THE_MOMENT:
         return WireError(field, detail.removeprefix(f"{field}: "))
     return _unreachable(server, status, detail)
+
+
+def _stop_refused(detail: str) -> tuple[str, str]:
+    """The parts of the sentence that `StopRefused` makes."""
+    problem, _, fix = detail.partition(": ")[2].rpartition("; ")
+    return problem, fix
 
 
 def _unreachable(server: str, status: int, detail: str) -> ServerUnreachable:

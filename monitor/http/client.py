@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _CONNECT_S: Final = 5.0
 ANSWER_S: Final = 30.0
+MOST_S: Final = 300.0
+"""Seconds that a server may ask to be left alone for: one that errs must not stop a client for days."""
 
 
 def connect(
@@ -69,7 +71,9 @@ def request(
             with understood(server):
                 return json.loads(response.content)
         return response.content
-    raise error_of(server, response.status_code, response.content)
+    refusal = error_of(server, response.status_code, response.content)
+    refusal.retry_after_s = _seconds(response.headers.get("Retry-After", ""))
+    raise refusal
 
 
 def request_stream(
@@ -91,6 +95,15 @@ def request_stream(
             yield from response.iter_bytes()
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         raise ServerUnreachable(server, str(error) or type(error).__name__) from None
+
+
+def _seconds(retry_after: str) -> float | None:
+    """What `Retry-After` says, in seconds, at most `MOST_S`; None for nothing that is a number of them.
+
+    >>> _seconds("2"), _seconds(""), _seconds("Fri, 31 Dec 1999 23:59:59 GMT"), _seconds("9" * 400)
+    (2.0, None, None, 300.0)
+    """
+    return min(float(retry_after), MOST_S) if retry_after.isascii() and retry_after.isdigit() else None
 
 
 def _cut(error: Exception) -> str:

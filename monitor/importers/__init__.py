@@ -1,12 +1,27 @@
-"""Reads what people already have in files and on other servers."""
+"""Reads what people already have in files and on other servers.
 
-from monitor.importers.curves import Curves, read_curves, read_one_run
-from monitor.importers.imported import ImportedRun, NotTraining
-from monitor.importers.judging import judge
-from monitor.importers.sending import Sent, run_id_of, send_run
-from monitor.importers.sources import Source, read_runs, sources
-from monitor.importers.table import Skipped
-from monitor.importers.twins import Twins
+Names are resolved when they are first used: `monitor run`, which reads lines of text, loads no database.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from monitor.importers.curves import Curves, read_curves, read_one_run
+    from monitor.importers.imported import ImportedRun, NotTraining
+    from monitor.importers.judging import judge
+    from monitor.importers.sending import Sent, run_id_of, send_run
+    from monitor.importers.sources import Source, read_runs
+    from monitor.importers.table import Skipped
+    from monitor.importers.twins import Twins
+
+_WHERE: Final = {
+    "Curves": "curves", "ImportedRun": "imported", "NotTraining": "imported", "Sent": "sending", "Skipped": "table",
+    "Source": "sources", "Twins": "twins", "judge": "judging", "read_curves": "curves", "read_one_run": "curves",
+    "read_runs": "sources", "run_id_of": "sending", "send_run": "sending",
+}  # fmt: skip
 
 __all__ = [
     "Curves",
@@ -22,5 +37,12 @@ __all__ = [
     "read_runs",
     "run_id_of",
     "send_run",
-    "sources",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'monitor.importers' has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"monitor.importers.{_WHERE[name]}"), name)
+    globals()[name] = value
+    return value

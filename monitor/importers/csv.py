@@ -146,7 +146,8 @@ def _cells(text: str, lines: list[str], start: str) -> Iterator[tuple[int, int, 
     separator = max(_SEPARATORS, key=start.count)
     if separator not in start and len(start.split()) > 1:
         for number, words in enumerate(lines, 1):
-            yield number, number, words.split() or [""]
+            rule = set(words) <= set("-=+ \t")  # below the header of a table that was printed
+            yield number, number, [""] if rule else words.split()
         return
     if separator == "|":  # a table of Markdown has a bar at both ends, and a row of dashes below its header
         rows = (line for line in lines if set(line) - set("|-: \t"))

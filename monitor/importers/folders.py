@@ -1,12 +1,13 @@
-"""Folders that trackers write for one training, several files that belong together: DVCLive, CatBoost, Sacred.
+"""Folders that trackers write for one training: DVCLive, CatBoost, Sacred, AllenNLP.
 
 Source: `dvclive/plots/metric.py` of DVCLive 3; the folder `catboost_info` of CatBoost 1.2; `FileStorageObserver` of
-    Sacred 0.8.
+    Sacred 0.8; `GradientDescentTrainer` of AllenNLP 2.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,11 @@ from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.csv import read_csv
 from monitor.importers.names import counts
 from monitor.importers.reading import read_table, read_text
-from monitor.importers.table import Cell, Row, Skipped, Table, number_in
+from monitor.importers.shapes import one_curve, run_of_chart
+from monitor.importers.table import INDEX, Cell, Row, Skipped, Table, number_in, table_of_records
 
 _CATBOOST: Final = ("learn_error.tsv", "test_error.tsv")
+_OF_EPOCH: Final = re.compile(r"metrics_epoch_(\d{1,9})\.json")
 _DVCLIVE: Final = ("plots/metrics", "scalars")
 Reader = Callable[[Path, str], Table]
 
@@ -34,6 +37,11 @@ def reader_of(folder: Path, names: Sequence[str]) -> Reader | None:
         return _catboost
     if "metrics.json" in names and "run.json" in names:
         return _sacred
+    if any(map(_OF_EPOCH.fullmatch, names)):
+        return _allennlp
+    charts = [run_of_chart(name) for name in names]
+    if len(charts) > 1 and None not in charts and len(set(charts)) == 1:
+        return _charts
     if any(_is_dvclive(folder / below) for below in _DVCLIVE):
         return _dvclive
     return None
@@ -75,6 +83,39 @@ def _sacred(folder: Path, shown: str) -> Table:
     if table.kind != "sacred":
         raise NoHistory(shown, "its metrics.json holds no metrics of Sacred")
     return replace(table, path=shown, config={**_json(folder / "config.json"), **table.config})
+
+
+def _allennlp(folder: Path, shown: str) -> Table:
+    """A file for each epoch, with what was measured in it; of `metrics.json`, the last values, nothing is new."""
+    found = ((int(match[1]), path) for path in folder.iterdir() if (match := _OF_EPOCH.fullmatch(path.name)))
+    rows = [(epoch, {"epoch": epoch, **_json(path)}) for epoch, path in sorted(found)]
+    table = table_of_records(shown, rows, "allennlp")
+    if table is None:
+        raise NoHistory(shown, "its metrics_epoch_*.json hold no metrics")
+    return table
+
+
+def _charts(folder: Path, shown: str) -> Table:
+    """The curves of one run that TensorBoard's page downloaded, a file each."""
+    rows: list[tuple[float, Row]] = []
+    names: dict[str, None] = {"step": None, "wall_time": None}
+    config: dict[str, object] = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and run_of_chart(path.name) is not None:
+            table = one_curve(read_table(path))
+            metric = table.names[-1]
+            if metric in names:  # downloaded as CSV and as JSON
+                continue
+            step = next(filter(counts, table.names), INDEX)
+            time = next((name for name in table.names if "time" in name.lower()), None)
+            for row in table.rows:
+                places = {"step": row.cells.get(step), "wall_time": row.cells.get(time) if time else None}
+                cells: dict[str, Cell] = {**places, metric: row.cells.get(metric)}
+                rows.append((number_in(row.cells.get(step)), Row(row.number, cells)))
+            names[metric] = None
+            config.update(table.config)
+    rows.sort(key=lambda row: row[0])
+    return Table(path=shown, names=tuple(names), rows=tuple(row for _, row in rows), kind="tensorboard", config=config)
 
 
 def _json(path: Path) -> Mapping[str, object]:

@@ -12,14 +12,9 @@ they begin again, it is another attempt, or another run where its first point is
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import zlib
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from itertools import count
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -27,7 +22,9 @@ from numpy.typing import NDArray
 
 from monitor.domain import Recommendation, Reply
 from monitor.errors import OffsetGap, RunNotFound
+from monitor.importers.beginnings import DERIVED, Beginning, follows, holds, replayed
 from monitor.importers.imported import ImportedRun
+from monitor.importers.notes import Note, Sent
 from monitor.wire import Batch, Columns, Event, jsonable
 
 BATCH: Final = 20_000
@@ -37,55 +34,6 @@ HEARTBEAT_S: Final = 60.0
 OVER_S: Final = 600.0
 """A file that was not written to for so long when it is first seen belongs to a training that is over."""
 _NAME: Final = 250
-
-
-@dataclass(slots=True)
-class Sent:
-    """What was sent of a source.
-
-    Attributes:
-        origin: of the run, as its reader gives it.
-        run_id: the run that the points are in.
-        writer: whose records they are.
-        record: how many records there are.
-        attempt: the attempt of the reading that the last of them belongs to.
-        counts: points by series, of those the file holds now.
-        sums: a checksum over the steps and values of these.
-        last: the last step.
-        over: the run was ended.
-    """
-
-    origin: str
-    run_id: str
-    writer: str
-    record: int = 0
-    attempt: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
-    sums: dict[str, int] = field(default_factory=dict)
-    last: int | None = None
-    over: bool = False
-
-
-class Note:
-    """Where a follower keeps what it sent, before and after the batch that may be on its way."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def read(self) -> tuple[Sent, Sent] | None:
-        """What was sent before the last batch and after it; None where nothing is known."""
-        try:
-            before, after = json.loads(self._path.read_text(encoding="utf-8"))
-            return Sent(**before), Sent(**after)
-        except (OSError, ValueError, TypeError):
-            return None
-
-    def write(self, before: Sent, after: Sent) -> None:
-        """Keep both, at once or not at all."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._path.with_suffix(f".{os.getpid()}.tmp")
-        fresh.write_text(json.dumps([asdict(before), asdict(after)]), encoding="utf-8")
-        fresh.replace(self._path)
 
 
 class Follower:
@@ -110,7 +58,7 @@ class Follower:
         self.deleted = False
         self._place, self._note, self._send, self._project = place, note, send, project
         self._odd = 0
-        self._last: _Reading | None = None
+        self._last: Beginning | None = None
 
     @property
     def unsure(self) -> bool:
@@ -157,11 +105,18 @@ class Follower:
         except RunNotFound:
             self.deleted = True
             return True
-        return not self.sent.record or _holds(reading, self.sent)
+        return not self.sent.record or holds(reading, self.sent)
+
+    def began(self, run: ImportedRun) -> bool:
+        """True where a reading begins as one of the files did that this run was read from."""
+        noted = self._note.read() if self.sent is None else None
+        sent = self.sent if noted is None else noted[1]
+        head = self._reading(run).head()
+        return sent is not None and head is not None and head in sent.heads
 
     def follows(self, run: ImportedRun) -> bool:
         """True where a reading begins after what was sent."""
-        return self.sent is not None and len(run.points) > 0 and _follows(run, self.sent)
+        return self.sent is not None and len(run.points) > 0 and follows(run, self.sent)
 
     def beat(self) -> None:
         """Say that the source is still followed."""
@@ -178,8 +133,8 @@ class Follower:
     def _take(self, run: ImportedRun, *, over: bool, now_ms: int) -> int:
         reading = self._reading(run)
         sent = self.sent or self._known(run, reading)
-        if sent.record and not _holds(reading, sent):
-            if not _follows(run, sent):
+        if sent.record and not holds(reading, sent):
+            if not follows(run, sent):
                 self._odd += 1  # a file that is being written anew looks cut for a moment
                 if self._odd < 2 or (reading.shorter(sent.counts) and run.source.endswith(".json")):
                     self.sent = sent
@@ -192,12 +147,12 @@ class Follower:
             self._finish(run, now_ms)
         return points
 
-    def _reading(self, run: ImportedRun) -> _Reading:
+    def _reading(self, run: ImportedRun) -> Beginning:
         if self._last is None or self._last.run is not run:
-            self._last = _Reading(run)
+            self._last = Beginning(run)
         return self._last
 
-    def _known(self, run: ImportedRun, reading: _Reading) -> Sent:
+    def _known(self, run: ImportedRun, reading: Beginning) -> Sent:
         """What was sent by whoever followed this source before."""
         noted = self._note.read()
         if noted is not None:
@@ -210,9 +165,9 @@ class Follower:
             there = self._acked(fresh)
             if there == 0:
                 return fresh
-            replayed = _replayed(reading, fresh, there)
-            if replayed is not None:
-                return replayed
+            known = replayed(reading, fresh, there)
+            if known is not None:
+                return known
         raise AssertionError  # there is always another writer
 
     def _acked(self, sent: Sent) -> int:
@@ -224,7 +179,7 @@ class Follower:
 
     def _begin_anew(self, run: ImportedRun, sent: Sent, now_ms: int) -> Sent:
         """The file holds something else now: the same training's next part, its next attempt, or another training."""
-        if _follows(run, sent):
+        if follows(run, sent):
             fresh = replace(sent, origin=run.origin, counts={}, sums={}, attempt=0)
             self._note.write(fresh, fresh)
             return fresh
@@ -232,7 +187,8 @@ class Follower:
         if run_id != sent.run_id and self.run is not None and not sent.over:
             self.sent = sent
             self._finish(self.run, now_ms)
-        return next(fresh for fresh in self._writers(run, run_id) if not self._acked(fresh))
+        fresh = next(fresh for fresh in self._writers(run, run_id) if not self._acked(fresh))
+        return replace(fresh, heads=sent.heads) if run_id == sent.run_id else fresh
 
     def _run_id(self, run: ImportedRun) -> str:
         return hashlib.sha256(f"monitor watch\0{self._project or ''}\0{run.origin}".encode()).hexdigest()[:32]
@@ -241,7 +197,9 @@ class Follower:
         """The writers that a run may have had, one for each time that its file began anew."""
         return (Sent(origin=run.origin, run_id=run_id, writer=f"watch-{turn}") for turn in count())
 
-    def _send_all(self, run: ImportedRun, reading: _Reading, new: NDArray[np.int64], now_ms: int, *, over: bool) -> int:
+    def _send_all(
+        self, run: ImportedRun, reading: Beginning, new: NDArray[np.int64], now_ms: int, *, over: bool
+    ) -> int:
         sent = self.sent
         assert sent is not None
         at = 0
@@ -267,6 +225,7 @@ class Follower:
         start = {
             "project": (self._project or run.project or "watched")[:_NAME], "name": run.name[:_NAME],
             "group": run.group, "config": run.config, "tags": run.tags, "resume": "allow", "heartbeat_s": HEARTBEAT_S,
+            **({"roles": roles} if (roles := run.said.to_dict()) else {}),
         }  # fmt: skip
         times = run.points.time_ms
         origin = {
@@ -282,7 +241,7 @@ class Follower:
         self,
         sent: Sent,
         run: ImportedRun,
-        reading: _Reading,
+        reading: Beginning,
         index: NDArray[np.int64],
         events: list[Event],
         attempt: int,
@@ -290,13 +249,13 @@ class Follower:
         """Send records, with a note before and after."""
         after = replace(
             sent, record=sent.record + len(events) + len(index), attempt=attempt, counts=dict(sent.counts),
-            sums=dict(sent.sums), over=False,
+            sums=dict(sent.sums), heads=reading.heads(sent.heads), over=False,
         )  # fmt: skip
         keys, where = np.unique(run.points.key[index], return_inverse=True)
         for key in keys.tolist():
             name = run.keys[key]
             after.counts[name] = after.counts.get(name, 0) + int(np.count_nonzero(run.points.key[index] == key))
-            after.sums[name] = reading.sum(name, after.counts[name]) or 0
+            after.sums[name] = DERIVED if name in run.derived else reading.sum(name, after.counts[name]) or 0
         if len(index):
             after.last = max(int(run.points.step[index].max()), -(2**62) if after.last is None else after.last)
         self._note.write(sent, after)
@@ -328,71 +287,6 @@ class Follower:
             Batch(run_id=sent.run_id, writer=sent.writer, first=sent.record, count=1, events=(end,))
         )
         self.sent = after
-
-
-class _Reading:
-    """A reading by series: what was sent of each is its beginning."""
-
-    def __init__(self, run: ImportedRun) -> None:
-        self.run = run
-        self._at = {key: np.flatnonzero(run.points.key == i) for i, key in enumerate(run.keys)}
-        self._sums: dict[tuple[str, int], int] = {}
-
-    def sum(self, key: str, count: int) -> int | None:
-        """A checksum over the first points of a series; None where it has fewer."""
-        at = self._at.get(key)
-        if at is None or len(at) < count:
-            return None
-        if (key, count) not in self._sums:
-            first = at[:count]
-            p = self.run.points
-            self._sums[key, count] = zlib.crc32(p.value[first].tobytes(), zlib.crc32(p.step[first].tobytes()))
-        return self._sums[key, count]
-
-    def shorter(self, counts: Mapping[str, int]) -> bool:
-        """True where a series has fewer points than were sent of it."""
-        return any(len(self._at.get(key, ())) < n for key, n in counts.items())
-
-    def beyond(self, counts: Mapping[str, int]) -> NDArray[np.int64]:
-        """The points that were not sent, in the order in which they were logged."""
-        rest = [at[counts.get(key, 0) :] for key, at in self._at.items()]
-        return np.sort(np.concatenate(rest)) if rest else np.empty(0, np.int64)
-
-    def attempt_of(self, index: int) -> int:
-        """The attempt that a point belongs to, from 0."""
-        return bisect_right(self.run.attempts, index)
-
-
-def _holds(reading: _Reading, sent: Sent) -> bool:
-    """True where a reading holds what was sent, and perhaps more."""
-    if not sent.counts:
-        return reading.run.origin == sent.origin
-    return all(reading.sum(key, n) == sent.sums.get(key) for key, n in sent.counts.items())
-
-
-def _follows(run: ImportedRun, sent: Sent) -> bool:
-    """True where a reading begins after what was sent."""
-    return sent.last is not None and int(run.points.step[0]) > sent.last
-
-
-def _replayed(reading: _Reading, fresh: Sent, records: int) -> Sent | None:
-    """What records stand for that were sent of a file whose note is gone: its beginning, in its order."""
-    run, attempt, used, at = reading.run, 0, 2, 0
-    while used < records and at < len(run.points):
-        if reading.attempt_of(at) > attempt:
-            attempt, used = attempt + 1, used + 1
-            continue
-        at, used = at + 1, used + 1
-    over = used == records - 1 and at == len(run.points)
-    if used != records and not over:
-        return None
-    fresh.record, fresh.attempt, fresh.over = records, attempt, over
-    for i, key in enumerate(run.keys):
-        count = int(np.count_nonzero(run.points.key[:at] == i))
-        if count:
-            fresh.counts[key], fresh.sums[key] = count, reading.sum(key, count) or 0
-    fresh.last = int(run.points.step[:at].max()) if at else None
-    return fresh
 
 
 def _event(kind: str, record: int, time_ms: int, data: Mapping[str, object]) -> Event:

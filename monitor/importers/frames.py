@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from monitor.importers.names import counts
-from monitor.importers.table import INDEX, Table, is_cell, table_of_records
+from monitor.importers.table import INDEX, Table, flat, is_cell, is_number, table_of_records
 
 _SCHEMA: Final = "schema"
 _NUMBERED: Final = re.compile(r"(\D*?[\W_]?)(\d{1,18})")
@@ -34,8 +34,8 @@ def read_frame(path: str, data: Mapping[object, object]) -> Table | None:
 
 def _by_label(path: str, data: Mapping[object, object]) -> Table | None:
     inner = [value for value in data.values() if isinstance(value, Mapping) and value]
-    if not inner or len(inner) != len(data):
-        return None
+    if not inner or len(inner) != len(data) or not any(is_number(cell) for row in inner for _, cell in flat(row)):
+        return None  # without a number, these are the histories of several sets, such as validation_0 and validation_1
     if _numbers(list(data)) is not None:  # by row, by column
         return _table(path, list(data), inner)
     labels = list(inner[0])

@@ -12,7 +12,8 @@ import numpy as np
 
 from monitor.importers.attempts import begins
 from monitor.importers.scales import on_one_scale
-from monitor.importers.table import Skipped
+from monitor.importers.table import Skipped, listed
+from monitor.importers.totals import with_totals
 from monitor.roles import NOTHING, Reading, Role, Said, read, role_of
 from monitor.wire import MAX_KEY, Columns
 
@@ -39,6 +40,7 @@ class ImportedRun:
         points: all points, in the order in which they were logged; `time_ms` is the source's own or, without one, the
             time at which the file was last written.
         attempts: indices into `points` at which the training began again at an earlier step, ascending.
+        derived: series that were worked out from others: the sums of terms.
         unit: what the steps count.
         steps: how the steps were found, in a few words; "" where the source says them itself.
         skipped: what is not stored.
@@ -62,6 +64,7 @@ class ImportedRun:
     keys: tuple[str, ...]
     points: Columns
     attempts: tuple[int, ...] = ()
+    derived: tuple[str, ...] = ()
     unit: Literal["step", "epoch"] = "step"
     steps: str = ""
     skipped: tuple[Skipped, ...] = ()
@@ -180,6 +183,10 @@ class PointList:
         attempts = begins(points.key, points.step) if attempts is None else attempts
         if not attempts:
             points = self._on_one_scale(points, said)
+        totals = with_totals(self.keys, points, attempts, said)
+        for total, terms in totals.of.items():
+            self.skip(f"series {total!r}", f"is the sum of {listed(terms)}, as no whole loss is there")
+        points, keys = totals.points, totals.keys
         return ImportedRun(
             source=source,
             kind=kind,
@@ -189,10 +196,11 @@ class PointList:
             config=config,
             started_ms=started,
             finished_ms=finished,
-            keys=self.keys,
+            keys=keys,
             points=points,
-            attempts=attempts,
-            unit=unit or _unit_of(self.keys, points, said),
+            attempts=totals.attempts,
+            derived=tuple(totals.of),
+            unit=unit or _unit_of(keys, points, said),
             steps=steps,
             skipped=tuple(self.skipped.values()),
             said=said,

@@ -14,11 +14,15 @@ from monitor.importers.csv import read_csv
 from monitor.importers.documents import read_json
 from monitor.importers.embedded import read_embedded
 from monitor.importers.table import Table, number_in
+from monitor.importers.text_lines import ANSI
 from monitor.importers.text_log import read_log
+from monitor.importers.text_words import is_metric
 
 TABLES: Final = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson"})
 """Ends of names that promise a table."""
 STDIN: Final = "standard input"
+_MESSAGES: Final = frozenset({"message", "msg", "log", "text", "textpayload", "event", "body", "line", "content"})
+"""Names under which loggers and containers put a line of a log."""
 _JSON: Final = re.compile(r"\s*(?:\{\s*\"|\[\s*[{\[\"])")
 _MAGIC: Final = (
     (b"\x80\x02", "is a pickle"), (b"\x80\x03", "is a pickle"), (b"\x80\x04", "is a pickle"),
@@ -71,14 +75,30 @@ def table_of_text(
     if pattern is not None:
         return read_log(name, text, pattern, growing=growing)
     try:
-        table = _structured(name, text)
+        table = _structured(name, ANSI.sub("", text) if "\x1b" in text else text)  # skorch colours its best values
     except FileUnreadable as problem:
         if suffix in TABLES:
             raise
         return _log_or(problem, name, text, growing=growing)
+    messages = _messages(table)
+    if messages is not None:
+        try:
+            return read_log(name, messages, growing=growing)
+        except NoHistory:
+            return table
     if suffix in TABLES or table.kind != "csv" or not _is_prose(table):
         return table
     return _log_or(None, name, text, growing=growing)
+
+
+def _messages(table: Table) -> str | None:
+    """The lines of a log that a container or a logger wrapped in an object of JSON each; None where it is none."""
+    if table.kind != "jsonl" or any(map(is_metric, table.names)):
+        return None
+    column = next((name for name in table.names if name.lower() in _MESSAGES), None)
+    if column is None or not all(isinstance(row.cells.get(column), str | None) for row in table.rows):
+        return None
+    return "".join(str(row.cells.get(column) or "").rstrip("\r\n") + "\n" for row in table.rows)
 
 
 def _structured(name: str, text: str) -> Table:
@@ -111,7 +131,7 @@ def _is_prose(table: Table) -> bool:
 
 def _is_number(name: str) -> bool:
     try:
-        float(name.strip("[]():,;|%"))
+        float(name.strip("[]():,;|%").partition("/")[0])
     except ValueError:
         return False
     return True

@@ -34,5 +34,14 @@ def earlier_parts(current: Path) -> list[tuple[Path, int]]:
     return [(path, inode) for _, path, inode in sorted(found)[-_MOST:]]
 
 
+def is_part_of(path: Path, current: Path) -> bool:
+    """Whether a file is called as an earlier part of a log would be.
+
+    >>> [is_part_of(Path(name), Path("train.log")) for name in ("train.1.log", "train-2.log", "train.log", "a.1.log")]
+    [True, True, False, False]
+    """
+    return path.parent == current.parent and path.name != current.name and _bare(path.name) == current.name
+
+
 def _bare(name: str) -> str:
     return _NUMBER.sub("", name)

@@ -18,7 +18,7 @@ from typing import Final
 from monitor.errors import NoHistory
 from monitor.importers.names import EPOCHS, STEPS, place, plain
 from monitor.importers.table import INDEX, Cell, Row, Skipped, Table, number_in
-from monitor.roles import Role, read, role_of, role_of_set
+from monitor.roles import Role, role_of, role_of_set
 
 _OF_RUNS: Final = (
     "is a table of runs, one a row, {}: it holds the last values of each, but no curve; import the runs' own logs"
@@ -45,9 +45,6 @@ _SEARCHED: Final = frozenset({
 _RELATIVE: Final = ("relative_time_wall", "relative_time_process")
 _CHART: Final = re.compile(r"(?P<run>.+?) - (?P<metric>.+?)(?P<extreme>__MIN|__MAX)?")
 _TENSORBOARD: Final = re.compile(r"(?:run-)?(?P<run>.*?)-tag-(?P<tag>.+)")
-_WHOLES: Final = frozenset({"loss", "total_loss", "loss_total", "total"})
-"""Ends of names that are the loss itself, not a term of it."""
-_TERM: Final = re.compile(r"(?P<set>train|val|valid|validation|eval)[/_](?P<term>.+)", re.IGNORECASE)
 
 
 def curves_in(table: Table) -> list[Table]:
@@ -57,7 +54,7 @@ def curves_in(table: Table) -> list[Table]:
         NoHistory: it is a table of finished runs.
     """
     tables = _of_chart(table) or _by_run(table)
-    return [_with_totals(_by_set(_wide(_one_curve(_of_episodes(each))))) for each in tables]
+    return [_by_set(_wide(one_curve(_of_episodes(each)))) for each in tables]
 
 
 def _of_episodes(table: Table) -> Table:
@@ -191,19 +188,30 @@ def _counts_up(table: Table, name: str) -> bool:
     return 2 * rises >= len(numbers) - 1
 
 
-def _one_curve(table: Table) -> Table:
+def one_curve(table: Table) -> Table:
     """A table of nothing but steps, times and one column of values: that is the metric which the file is called by."""
-    values = [name for name in table.names if plain(name) in _VALUES or (name == "0" and INDEX in table.names)]
-    others = [name for name in table.names if name not in values and not table.counts(name) and name != INDEX]
-    if len(values) != 1 or any("time" not in plain(name) for name in others) or not table.header:
-        return table
     stem = PurePath(table.path).stem
     match = _TENSORBOARD.fullmatch(stem)
+    values = [name for name in table.names if plain(name) in _VALUES or (name == "0" and INDEX in table.names)]
+    values += [name for name in table.names if match is not None and name == stem]
+    others = [name for name in table.names if name not in values and not table.counts(name) and name != INDEX]
+    if len(values) != 1 or any("time" not in plain(name) for name in others) or (not table.header and match is None):
+        return table
     metric = (match["tag"] if match else stem).replace("_", "/", 1 if match else 0)
     rows = _renamed(table.rows, {name: metric if name in values else name for name in table.names}, values)
     config = {**table.config, "run": match["run"]} if match and match["run"] else table.config
     names = tuple(metric if name in values else name for name in table.names)
     return replace(table, names=names, rows=rows, config=config)
+
+
+def run_of_chart(name: str) -> str | None:
+    """The run of a curve that TensorBoard's page downloaded to a file of this name; None for another file.
+
+    >>> run_of_chart("run-exp_1-tag-Loss_train.csv"), run_of_chart("loss.csv")
+    ('exp_1', None)
+    """
+    match = _TENSORBOARD.fullmatch(PurePath(name).stem)
+    return match["run"] if match and PurePath(name).suffix.lower() in (".csv", ".json") else None
 
 
 def _wide(table: Table) -> Table:
@@ -277,39 +285,6 @@ def _holds_sets(table: Table, name: str) -> bool:
     words = {str(row.cells.get(name)).strip() for row in table.rows if _filled(row.cells.get(name))}
     known = {role_of_set(word) for word in words}
     return len(words) > 1 and {Role.TRAIN, Role.VAL} <= known
-
-
-def _with_totals(table: Table) -> Table:
-    """With the sum of the terms of a loss that has no total, where training and validation log the same terms.
-
-    Ultralytics writes `train/box_loss`, `train/cls_loss` ..., `val/box_loss` ..., and minimises the sum.
-    """
-    sides: dict[bool, dict[str, str]] = {True: {}, False: {}}
-    for name in table.names:
-        match = _TERM.fullmatch(name)
-        if match and "loss" in match["term"].lower() and match["term"].lower() not in _WHOLES:
-            sides[match["set"].lower() == "train"][match["term"]] = name
-    judged = read(table.names).judged
-    wholes = {judged.get(Role.TRAIN), judged.get(Role.VAL)} - {None, *sides[True].values(), *sides[False].values()}
-    if wholes:
-        return table
-    terms = [term for term in sides[True] if term in sides[False]]
-    if len(terms) < 2 or len(terms) < max(map(len, sides.values())):
-        return table
-    totals = {("train/loss" if side else "val/loss"): [names[term] for term in terms] for side, names in sides.items()}
-    rows = tuple(Row(row.number, {**row.cells, **_sums(row, totals)}) for row in table.rows)
-    notes = [
-        Skipped(place=f"column {total!r}", reason=f"is the sum of {', '.join(of)}") for total, of in totals.items()
-    ]
-    return replace(table, names=(*table.names, *totals), rows=rows, notes=(*table.notes, *notes))
-
-
-def _sums(row: Row, totals: dict[str, list[str]]) -> dict[str, Cell]:
-    found: dict[str, Cell] = {}
-    for total, names in totals.items():
-        if all(_filled(row.cells.get(name)) for name in names):
-            found[total] = sum(number_in(row.cells.get(name)) for name in names)
-    return found
 
 
 def _filled(cell: Cell) -> bool:

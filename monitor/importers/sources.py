@@ -19,7 +19,7 @@ from monitor.importers.rows import looks_like_training, run_of_table
 from monitor.importers.shapes import curves_in
 from monitor.importers.table import Table
 from monitor.importers.tensorboard import is_event_file
-from monitor.importers.tensorboard_runs import group, read_event_run
+from monitor.importers.tensorboard_runs import group, of_file, read_event_run
 from monitor.importers.twins import Twins
 from monitor.importers.wandb_offline import read_wandb
 from monitor.roles import NOTHING, Said
@@ -194,7 +194,9 @@ def _sources(source: str | Path, pattern: str | None) -> list[Source]:
     if shown == "-":
         return [Source(shown="standard input", name="standard input", path=path, place="-", pattern=pattern)]
     if is_event_file(path) and path.is_file():
-        return [Source(shown=shown, name=_name(path, path.parent), path=path, place=place, parts={"": [path]})]
+        parts = of_file(path, Path(place).parent)
+        name = Path(place).parent.parent.name if "" not in parts else ""
+        return [Source(shown=shown, name=name or _name(path, path.parent), path=path, place=place, parts=parts)]
     return [Source(shown=shown, name=_name(path, path.parent), path=path, place=_of_state(path), pattern=pattern)]
 
 

@@ -8,6 +8,7 @@ again in its folder writes another file there; where its steps go back it is ano
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise, zip_longest
@@ -21,7 +22,10 @@ from monitor.importers.tensorboard import Scalar, scalars
 
 _HPARAMS: Final = re.compile(r"\d{9,11}\.\d+")
 """The folder that `SummaryWriter.add_hparams` makes is called after the time."""
-SPLITS: Final = frozenset({"train", "training", "validation", "val", "valid", "eval", "test"})
+SPLITS: Final = frozenset(
+    {"train", "training", "validation", "val", "valid", "eval", "evaluation", "dev", "test", "testing", "holdout"}
+)
+"""Folders of a run that are called after a set."""
 
 
 def group(folders: Mapping[Path, Sequence[Path]]) -> Mapping[Path, Mapping[str, Sequence[Path]]]:
@@ -35,13 +39,24 @@ def group(folders: Mapping[Path, Sequence[Path]]) -> Mapping[Path, Mapping[str, 
     """
     runs: dict[Path, dict[str, Sequence[Path]]] = {}
     for folder, files in sorted(folders.items()):
-        above = folder.parent
-        beside = above in folders and (_HPARAMS.fullmatch(folder.name) or _of_add_scalars(folder.name, files))
-        if folder.name.lower() in SPLITS or beside:
-            runs.setdefault(above, {})[folder.name] = files
+        own = folder if folder.name else Path(os.path.realpath(folder))  # `.` has no name
+        above = own.parent
+        beside = above in folders and (_HPARAMS.fullmatch(own.name) or _of_add_scalars(own.name, files))
+        if own.name.lower() in SPLITS or beside:
+            runs.setdefault(above, {})[own.name] = files
         else:
             runs.setdefault(folder, {})[""] = files
     return {folder: _lone(parts) for folder, parts in runs.items()}
+
+
+def of_file(path: Path, folder: Path) -> dict[str, Sequence[Path]]:
+    """One event file as `group` would give it: in a folder that is called after a set, its curves are of that set.
+
+    Args:
+        path: the file as it was named.
+        folder: where it really lies.
+    """
+    return {folder.name if folder.name.lower() in SPLITS else "": [path]}
 
 
 def read_event_run(shown: str, place: str, name: str, parts: Mapping[str, Sequence[Path]]) -> ImportedRun | NotTraining:

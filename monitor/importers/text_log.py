@@ -14,8 +14,12 @@ from typing import Final
 
 from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.table import Cell, Row, Skipped, Table
-from monitor.importers.text_lines import ANSI, Line, read_line
+from monitor.importers.text_headings import Echo, Headings, begins
+from monitor.importers.text_lines import ANSI, move, read_line
+from monitor.importers.text_place import Place
+from monitor.importers.text_positions import Line
 from monitor.importers.text_tables import Tables
+from monitor.importers.text_unnamed import Unnamed
 
 _MOST: Final = 5_000
 """Characters of one line that are looked at."""
@@ -24,13 +28,7 @@ _NUMBERS: Final = re.compile(r"[\d.]+")
 _LIKELY: Final = re.compile(r"\d|nan|inf", re.IGNORECASE)
 _ABOUT: Final = re.compile(r"loss|acc|ppl|perplexity|error|reward|objective", re.IGNORECASE)
 _BEST_FOLLOWS: Final = re.compile(r"\bbest\b[^\d]*:\s*$", re.IGNORECASE)
-_HEADER_WORDS: Final = frozenset({
-    "start", "starting", "begin", "beginning", "training", "train", "running", "end", "of", "info", "the", "debug",
-    "root",
-})  # fmt: skip
 _NOTHING: Final = (None, None, float("nan"), "")
-_DONE: Final = 0.9
-"""Share of a count after which one that begins again is the next epoch's, and not another training's."""
 
 
 @dataclass(slots=True)
@@ -85,7 +83,8 @@ class LogParser:
         self._number = 0
         self._bar: tuple[Line, int, str] | None = None
         self._done: tuple[_Bar, set[str]] | None = None
-        self._place = _Place()
+        self._place = Place()
+        self._headings, self._echo, self._unnamed = Headings(), Echo(), Unnamed()
         self._best_follows = False
         self._after: str | None = None
         self._again = 0
@@ -104,6 +103,8 @@ class LogParser:
         if self._tail:
             self._physical(self._tail)
             self._tail = ""
+        for line, text, number in self._unnamed.end():
+            self._add(line, text, number)
         self._flush()
 
     def _physical(self, text: str) -> None:
@@ -132,6 +133,8 @@ class LogParser:
         if self._pattern is not None:
             self._matched(self._pattern.search(text), text)
             return
+        if self._echo.take(text):
+            return
         taken, row = self._tables.take(text)
         if row is not None and row.bar:
             self._draw(row, text)
@@ -141,34 +144,45 @@ class LogParser:
         if taken:
             return
         if not _LIKELY.search(text):
+            self._headings.take(text, self._place.at)
             return
         line = read_line(text)
+        if line.counts and line.firm and self._best_follows:
+            return  # below `Early stopping, best iteration is:` the best is told again
+        if line.counts and (which := self._headings.set_of(line)) is not None:
+            move(line, which)
         if not line.counts or not (line.firm or self._place.known):
             self._header(line, text)
-        elif self._best_follows:  # below `Early stopping, best iteration is:` the best is told again
-            pass
         elif line.n is not None and (line.held_out or (line.bar and self._in_epochs(line))):
             self._draw(line, text)
         else:
-            self._flush()
-            if self._after is not None and line.of is None and not line.placed:  # the sum of the bar before it
-                line.cells = {f"{self._after}_{name}": value for name, value in line.cells.items()}
-                line.held_out = True
-            self._after = None
-            self._add(line, text)
+            self._point(line, text)
+
+    def _point(self, line: Line, text: str) -> None:
+        """A line that is a point by itself."""
+        self._flush()
+        self._done = None
+        if self._after is not None and line.of is None and not line.placed:  # the sum of the bar before it
+            line.cells = {f"{self._after}_{name}": value for name, value in line.cells.items()}
+            line.held_out = True
+        self._after = None
+        for each, its, number in self._unnamed.take(line, text, self._number):
+            self._add(each, its, number)
 
     def _in_epochs(self, line: Line) -> bool:
         return line.epoch is not None or self._place.epoch is not None
 
     def _header(self, line: Line, text: str) -> None:
-        """A line without metrics that says which epoch begins."""
-        if line.epoch is None:
+        """A line without metrics that says which set, epoch or step begins."""
+        if self._headings.take(text, self._place.at):
+            line.step = line.n = None  # how far the evaluation is
+        elif not begins(line, text) or (line.step is None and line.epoch == self._place.epoch):
             return
-        words = re.findall(r"[a-z]+", re.split(r"epoch", text.lower(), maxsplit=1)[0])
-        if set(words) <= _HEADER_WORDS and "improve" not in text and line.epoch != self._place.epoch:
-            self._flush()
-            self._place.enter(line)
-            self._note_progress(line)
+        else:
+            self._headings.end()
+        self._flush()
+        self._place.enter(line)
+        self._note_progress(line)
 
     def _draw(self, line: Line, text: str) -> None:
         """A state of a bar takes the place of the one before it."""
@@ -206,20 +220,23 @@ class LogParser:
             cells["epoch"] = epoch
         if line.time_ms:
             cells["timestamp"] = line.time_ms
-        if self._same_again(line, step, epoch, text):
+        new = self._without_repeats(line, step, epoch, text)
+        if not new:
             return
-        cells.update(line.cells)
+        cells.update(new)
         self._keep(cells, text, self._number if number is None else number)
 
-    def _same_again(self, line: Line, step: int | None, epoch: float | None, text: str) -> bool:
-        """True where other words repeat what was read at this place: `saved the best (val_loss=0.41)`."""
-        words = _NUMBERS.sub("", text)
-        told = not line.placed and self._place.known and bool(line.cells)
+    def _without_repeats(self, line: Line, step: int | None, epoch: float | None, text: str) -> dict[str, float]:
+        """What is new of a line: other words may repeat what was read here, `saved the best (val_loss=0.41)`."""
+        words, new = _NUMBERS.sub("", text), {}
         for name, value in line.cells.items():
-            told = told and self._last.get(name, _NOTHING)[:3] == (step, epoch, value) and self._last[name][3] != words
-        self._last.update({name: (step, epoch, value, words) for name, value in line.cells.items() if not told})
-        self._again = self._number if told else self._again
-        return told
+            *known, said = self._last.get(name, _NOTHING)
+            if line.placed or not self._place.known or known != [step, epoch, value] or said == words:
+                new[name] = value
+        self._last.update({name: (step, epoch, value, words) for name, value in new.items()})
+        if not new:
+            self._again = self._number
+        return new
 
     def _keep(self, cells: dict[str, Cell], text: str, number: int) -> None:
         self.rows.append(Row(number, cells))
@@ -253,71 +270,6 @@ def _another(one: _Bar, other: _Bar) -> bool:
 COUNTED: Final = "\0step"
 """Column of the steps that are counted where no line says any."""
 _PLACES: Final = ("step", "epoch", "timestamp")
-
-
-class _Place:
-    """Where in the training a log is: epochs as they are written, steps counted through."""
-
-    def __init__(self) -> None:
-        self.epoch: float | None = None
-        self._step: int | None = None
-        self._raw: int | None = None
-        self._raw_epoch: float | None = None
-        self._offset = 0
-        self._stride = 1
-        self._length: int | None = None
-        self._seen: dict[str, int] = {}
-
-    @property
-    def known(self) -> bool:
-        """True once a line has said where it stands."""
-        return self.epoch is not None or self._step is not None
-
-    def enter(self, line: Line) -> None:
-        """An epoch begins."""
-        self.epoch = line.epoch
-
-    def of(self, line: Line) -> tuple[int | None, float | None]:
-        """The step and the epoch of a point; a line that says neither stands where the last one stood."""
-        if line.epoch is not None:
-            self.epoch = line.epoch
-        raw = line.step if line.step is not None else line.n
-        if line.held_out and line.step is None:
-            raw = None
-        if raw is not None:
-            self._step = self._counted(raw, line.steps if line.step is not None else line.total)
-        elif self._step is None and self.epoch is None:
-            return self._nth(line), None
-        return self._step, self.epoch
-
-    def _counted(self, raw: int, total: int | None) -> int:
-        """The step counted through all epochs, for one that begins again with each."""
-        if self._raw is not None and raw <= self._raw and self._wrapped(raw, total):
-            self._offset += (self._length or self._raw + self._stride) if raw < self._raw or total else 0
-        elif self._raw is not None and raw < self._raw and not self._straggles():
-            self._offset = 0
-        elif self._raw is not None and raw > self._raw:
-            self._stride = raw - self._raw
-        self._raw, self._raw_epoch, self._length = raw, self.epoch, total
-        return self._offset + raw
-
-    def _wrapped(self, raw: int, total: int | None) -> bool:
-        assert self._raw is not None
-        if self.epoch is not None and self._raw_epoch is not None:
-            return self.epoch > self._raw_epoch and (raw < self._raw or total is not None)
-        return raw < self._raw and total is not None and total == self._length and self._raw >= _DONE * total
-
-    def _straggles(self) -> bool:
-        return self.epoch is not None and self._raw_epoch is not None and self.epoch == self._raw_epoch
-
-    def _nth(self, line: Line) -> int:
-        """Where nothing says where a line stands: how often its series came before."""
-        at = max((self._seen.get(name, 0) for name in line.cells), default=0)
-        if line.held_out:  # it is about the training as it is
-            at = max(at, *self._seen.values(), 1) - (at == 0 or max(self._seen.values()) > at)
-        for name in line.cells:
-            self._seen[name] = at + 1
-        return at
 
 
 def _same_bar(one: Line, other: Line) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from monitor.importers.text_lines import Line, is_metric
+from monitor.importers.names import counts
+from monitor.importers.text_positions import Line
+from monitor.importers.text_words import Set, is_metric, set_of
 
 _EDGES: Final = ("|", "│", "┃")
 _BAR: Final = re.compile(r"\d+%\|(?:[^|]*\|\s*(?P<n>\d+)/(?P<total>\d+))?.*")
@@ -31,8 +33,9 @@ class Tables:
     """
 
     def __init__(self) -> None:
-        self._epochs: list[str] = []
+        self._epochs: list[list[str]] = []
         self._classes: list[str] = []
+        self._sets: list[Set] = []
         self._box: dict[str, float] = {}
         self._section = ""
 
@@ -44,24 +47,48 @@ class Tables:
             return True, None
         if _RULE.match(text):
             return True, self._boxed() if self._box else None
+        beside = self._of_sets(text) if text.count("|") else None
+        if beside is not None:
+            return beside
         bar = _BAR.search(text)
-        cells = _cells(text if bar is None else text[: bar.start()])
-        if _is_header(cells):
-            names = _losses([_name(cell) for cell in cells])
-            if names[0] == "class":
-                self._classes = names
-            else:
-                self._epochs = names
+        plain = text if bar is None else text[: bar.start()]
+        cells = _cells(plain)
+        headers = [
+            _losses(_counts([_name(cell) for cell in each])) for each in (cells, _columns(plain)) if _is_header(each)
+        ]
+        if headers and headers[0][0] == "class":
+            self._classes = headers[0]
+        elif headers:
+            self._epochs = headers
+        if headers:
             return True, None
         row = self._row(cells) if cells else None
         if row is not None and bar is not None and bar["n"]:
             row.n, row.total, row.bar = int(bar["n"]), int(bar["total"]), True
         return row is not None, row
 
+    def _of_sets(self, text: str) -> tuple[bool, Line | None] | None:
+        """A row for each metric and a column for each set, as AllenNLP prints; None for anything else."""
+        first, *cells = [cell.strip() for cell in text.split("|")]
+        sets = [set_of(cell.split()[-1]) for cell in (first, *cells) if cell]
+        if len(sets) > 1 and None not in sets and len(cells) == len(sets) - 1:
+            self._sets = [each for each in sets if each is not None]
+            return True, None
+        if not self._sets:
+            return None
+        name = first.split()[-1] if first else ""
+        if len(cells) != len(self._sets) or not is_metric(name):
+            return None
+        pairs = zip(self._sets, cells, strict=True)
+        line = Line(
+            counts=True, cells={f"{of}_{name}": float(c.rstrip("%")) for of, c in pairs if _NUMBER.fullmatch(c)}
+        )
+        return True, line if line.cells else None
+
     def _row(self, cells: list[str]) -> Line | None:
         line = Line(counts=True)
         count = _COUNT.fullmatch(cells[0])
-        names = self._classes if count is None else self._epochs
+        names = self._classes if count is None else self._of_epochs(len(cells))
         if not names or len(cells) < len(names):
             return None
         if count is not None:
@@ -75,9 +102,15 @@ class Tables:
         else:
             return None
         for name, cell in zip(names[1:], cells[1:], strict=False):
-            if name not in _SIDE and _NUMBER.fullmatch(cell):
+            if name in _POSITIONS and cell.isdigit():
+                line.step = int(cell)
+            elif name not in _SIDE and _NUMBER.fullmatch(cell):
                 line.cells[f"val_{name}" if line.held_out else name] = float(cell.rstrip("%"))
         return line if line.cells else None
+
+    def _of_epochs(self, many: int) -> list[str]:
+        """The columns of the epochs: names that hold blanks, where only then there are as many as cells."""
+        return next((names for names in self._epochs if len(names) == many), self._epochs[0] if self._epochs else [])
 
     def _fill(self, name: str, cell: str) -> None:
         plain = name.strip()
@@ -92,14 +125,24 @@ class Tables:
         line = Line(counts=any(map(is_metric, found)))
         for name, value in found.items():
             last = name.rpartition("/")[2].lower()
-            if last in ("total_timesteps", "timesteps", "step", "steps", "epoch", "iteration"):
-                if last == "epoch":
+            if counts(name) or last == "iteration":
+                if last.startswith("ep"):
                     line.epoch = value
-                elif line.step is None or "timesteps" in last:
+                elif line.step is None or value > line.step:  # steps of the environment go before those of updates
                     line.step = int(value)
             elif not name.startswith("time/") and last not in _SIDE:
                 line.cells[name] = value
         return line if line.counts else None
+
+
+def _columns(text: str) -> list[str]:
+    """The cells of a header whose names hold blanks: between tabs, or where two blanks or more stand."""
+    return [cell.strip() for cell in re.split(r"\t" if "\t" in text.strip() else r"\s{2,}", text.strip())]
+
+
+def _counts(names: list[str]) -> list[str]:
+    """The columns of spaCy's, `E` and `#`, by their full names."""
+    return ["epoch", "step", *names[2:]] if names[:2] == ["e", "#"] else names
 
 
 def _cells(text: str) -> list[str]:
@@ -126,9 +169,9 @@ def _losses(names: list[str]) -> list[str]:
 
 def _is_header(cells: list[str]) -> bool:
     """True for a row of names that begins with a position, or with the classes that the other columns are about."""
-    if len(cells) < 2 or any(not cell or _NUMBER.fullmatch(cell) for cell in cells):
+    if len(cells) < 2 or any(not cell or any(map(_NUMBER.fullmatch, cell.split())) for cell in cells):
         return False
-    names = [_name(cell) for cell in cells]
+    names = _counts([_name(cell) for cell in cells])
     if names[0] == "class":
         return names[1] == "images"
     known = names[0] in _POSITIONS and (len(names) >= _WIDE or any(map(is_metric, names)))

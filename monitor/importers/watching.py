@@ -12,11 +12,13 @@ from typing import Final
 
 from monitor.domain import Reply
 from monitor.errors import FileUnreadable, MonitorError
-from monitor.importers.following import HEARTBEAT_S, OVER_S, Follower, Note
+from monitor.importers.following import HEARTBEAT_S, OVER_S, Follower
 from monitor.importers.imported import ImportedRun, NotTraining
-from monitor.importers.rotation import earlier_parts
+from monitor.importers.notes import Note
+from monitor.importers.rotation import earlier_parts, is_part_of
 from monitor.importers.sources import Source, sources
 from monitor.importers.twins import Twins
+from monitor.roles import NOTHING, Said
 from monitor.wire import Batch
 
 _SEARCH_S: Final = 5.0
@@ -63,6 +65,7 @@ class Watch:
         send: a sink's `send`.
         project: of all runs.
         pattern: for text logs.
+        said: what the user says of the columns and series.
     """
 
     def __init__(
@@ -74,7 +77,9 @@ class Watch:
         *,
         project: str | None = None,
         pattern: str | None = None,
+        said: Said = NOTHING,
     ) -> None:
+        self._said = said
         self._paths, self._folder, self._destination, self._send = paths, folder, destination, send
         self._project, self._pattern = project, pattern
         self._watched: dict[str, Watched] = {}
@@ -104,7 +109,7 @@ class Watch:
 
     def _search(self) -> None:
         for path in self._paths:
-            for source in sources(path, self._pattern):
+            for source in sources(path, self._pattern, self._said):
                 key = source.place or source.shown
                 known = self._watched.setdefault(key, Watched(source))
                 known.source = source
@@ -142,6 +147,9 @@ class Watch:
         each.over = over
         found = list(replace(source, growing=not over).read(None if each.seen else self._twins))
         runs = [run for run in found if isinstance(run, ImportedRun)]
+        if not each.seen and any(self._was_part(each, run) for run in runs):
+            each.ignored = True
+            return False
         first, each.seen = not each.seen, each.seen or bool(runs)
         each.ignored = bool(found) and all(isinstance(other, NotTraining) for other in found)
         problem = next((str(other) for other in found if isinstance(other, FileUnreadable)), "")
@@ -160,6 +168,14 @@ class Watch:
             each.beat = now_s
         return changed
 
+    def _was_part(self, each: Watched, run: ImportedRun) -> bool:
+        """True where a search found what was rotated away from a log that is followed, and was read there."""
+        path = each.source.path
+        logs = [] if path is None else [
+            other for other in self._watched.values() if other.source.path and is_part_of(path, other.source.path)
+        ]  # fmt: skip
+        return any(self._follower(log, "").began(run) for log in logs)
+
     def _follower(self, each: Watched, name: str) -> Follower:
         if name not in each.followers:
             place = f"{each.source.place or each.source.shown}\0{name}"
@@ -176,7 +192,7 @@ class Watch:
         path, found = each.source.path, False
         if path is None or path.is_dir() or not path.parent.is_dir():
             return True  # the file itself may just have been renamed, after it was read
-        others = {other.source.path for other in self._watched.values()}
+        others = {other.source.path for other in self._watched.values() if other.seen and not other.ignored}
         for part, inode in earlier_parts(path):
             if part in others:
                 continue

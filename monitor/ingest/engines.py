@@ -6,6 +6,7 @@ run began, the next batch continues under the new ones: see `docs/rules.md`.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -14,8 +15,10 @@ from monitor.alerts import thresholds
 from monitor.alerts.thresholds import Threshold
 from monitor.documents import line_of
 from monitor.errors import RulesError
-from monitor.rules import Engine, RulesConfig
-from monitor.settings import Settings
+from monitor.rules import RULE_NAMES, Engine, RulesConfig
+from monitor.rules.registry import spec_of
+from monitor.settings import OF_PROJECT, Settings
+from monitor.stop_modes import EVERY, is_off, merged, stop_modes
 
 
 class Judges(Protocol):
@@ -55,14 +58,19 @@ class Engines:
         self,
         rules: Mapping[str, object] | None = None,
         projects: Mapping[str, object] | None = None,
+        stops: Mapping[str, str] | None = None,
         thresholds: Sequence[Threshold] = (),
     ) -> None:
         self._thresholds = tuple(thresholds)
+        self._stops = _of_rules(dict(stops or {}), ("stop",))
+        self._own_stops: dict[str, dict[str, str]] = {}
         base = _checked(dict(rules or {}), ("rules",))
         self._default = Engine(base)
         self._own: dict[str, Engine] = {}
         for name, data in (projects or {}).items():
             self._own[str(name)] = Engine(_of_project(base, str(name), data))
+            own = stop_modes(data.get("stop")) if isinstance(data, Mapping) else {}
+            self._own_stops[str(name)] = merged(self._stops, _of_rules(own, ("projects", str(name), "stop")))
 
     def of(self, project: str) -> Engine:
         """The engine that judges the runs of a project."""
@@ -71,6 +79,15 @@ class Engines:
     def thresholds(self, project: str) -> tuple[Threshold, ...]:
         """The thresholds that the runs of a project are watched for."""
         return tuple(each for each in self._thresholds if each.watches(project)) if self._thresholds else ()
+
+    @property
+    def stops(self) -> Mapping[str, str]:
+        """The modes of stopping of all projects, by rule."""
+        return self._stops
+
+    def stops_of(self, project: str) -> Mapping[str, str]:
+        """The modes of stopping of a project, by rule: its own over those of all; `off` for all always wins."""
+        return self._stops if is_off(self._stops) else self._own_stops.get(project, self._stops)
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -91,7 +108,7 @@ def open_engines(settings: Settings) -> Engines:
         SettingsError: a threshold cannot be read.
     """
     try:
-        return Engines(settings.rules, settings.projects, thresholds.read(settings.thresholds))
+        return Engines(settings.rules, settings.projects, settings.stop, thresholds.read(settings.thresholds))
     except RulesError as error:
         raise _with_line(error, settings.file) from None
 
@@ -101,9 +118,11 @@ def _of_project(base: RulesConfig, project: str, data: object) -> RulesConfig:
     if not isinstance(data, Mapping):
         raise RulesError(".".join(place), f"is {data!r}", "give a table: [projects.NAME.rules.RULE]", place)
     for key in data:
-        if key != "rules":
+        if key not in OF_PROJECT:
             keys = (*place, str(key))
-            raise RulesError(".".join(keys), "is not known", "did you mean 'rules'?", keys)
+            near = difflib.get_close_matches(str(key), OF_PROJECT, n=1)
+            fix = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(OF_PROJECT)}"
+            raise RulesError(".".join(keys), "is not known", fix, keys)
     rules = data.get("rules", {})
     if not isinstance(rules, Mapping):
         raise RulesError(".".join((*place, "rules")), f"is {rules!r}", "give a table of rules", (*place, "rules"))
@@ -111,6 +130,16 @@ def _of_project(base: RulesConfig, project: str, data: object) -> RulesConfig:
     names = dict.fromkeys((*base.overrides, *own.overrides))
     both = {name: {**base.overrides.get(name, {}), **own.overrides.get(name, {})} for name in names}
     return _checked(both, (*place, "rules"))
+
+
+def _of_rules(modes: dict[str, str], above: tuple[str, ...]) -> dict[str, str]:
+    """The modes, or an error that names the nearest rule."""
+    for rule in modes:
+        if rule != EVERY and spec_of(rule) is None:
+            near = difflib.get_close_matches(rule, RULE_NAMES, n=1)
+            fix = f"did you mean {near[0]!r}?" if near else f'name a rule, or "{EVERY}" for all others'
+            raise RulesError(".".join((*above, rule)), "is not a rule", fix, (*above, rule))
+    return modes
 
 
 def _checked(rules: Mapping[str, object], above: tuple[str, ...]) -> RulesConfig:

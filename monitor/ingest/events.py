@@ -26,6 +26,8 @@ class RunEvent:
     heartbeat_s: float | None
     join: bool
     roles: Mapping[str, str] | None = None
+    stop: Mapping[str, str] | None = None
+    planned_steps: int | None = None
 
 
 def checked(batch: Batch, note: Note) -> Batch:

@@ -16,7 +16,8 @@ import numpy as np
 from monitor.alerts import ALERTED, finished_alert, status_alert
 from monitor.alerts.thresholds import Threshold
 from monitor.domain import Action, Alert, Reply, RunStatus, Severity
-from monitor.errors import OffsetGap, RunExists, RunNotFound
+from monitor.errors import Forbidden, OffsetGap, RunExists, RunNotFound
+from monitor.ingest import stops
 from monitor.ingest.aside import Aside, counted
 from monitor.ingest.engines import Judges
 from monitor.ingest.events import RunEvent, checked, first_event, run_event
@@ -31,14 +32,16 @@ from monitor.store.points.naming import SUMMARISED, summary_of
 from monitor.wire import Batch, Columns, Event
 
 
-def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int) -> Reply:
+def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int, within: str | None = None) -> Reply:
     """Store a batch and judge the run.
 
     Args:
         store: where to.
         engine: the rules, of all projects or of each; it holds no run's data.
         batch: records of one writer of one run. One that ends at or before the writer's acknowledged offset is a
-            duplicate. now_ms: milliseconds since the epoch; the run's heartbeat.
+            duplicate.
+        now_ms: milliseconds since the epoch; the run's heartbeat.
+        within: the only project that the sender may write to; None for any.
 
     Returns:
         What is stored now, what of the batch was set aside, and what the loop is to do.
@@ -48,6 +51,7 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int) -> Reply:
         WireError: the writer's first record is not a `run` event; nothing was stored.
         RunExists: resume="never", but another writer started this run.
         RunNotFound: resume="must", but the run does not exist, or was deleted.
+        Forbidden: the run is, or would be, of another project than `within`; nothing was stored.
         StoreError: the database refused.
     """
     aside = Aside()
@@ -55,7 +59,16 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int) -> Reply:
     with store.write(batch.run_id, now_ms, Ahead(batch.writer, batch.keys if len(batch.points) else ())) as tx:
         if tx.deleted:
             raise RunNotFound(batch.run_id)
-        return take(tx, engine, batch, aside)
+        _keep_within(tx, within)
+        reply = take(tx, engine, batch, aside)
+        _keep_within(tx, within)  # the batch may have begun the run; what it stored is rolled back
+        return reply
+
+
+def _keep_within(tx: Transaction, project: str | None) -> None:
+    """Refuse a batch for a run of another project than its sender's."""
+    if project is not None and tx.exists and tx.get("project") != project:
+        raise Forbidden(f"this token writes to project {project!r} alone, and the run is of {tx.get('project')!r}")
 
 
 def take(tx: Transaction, engine: Judges, batch: Batch, aside: Aside) -> Reply:
@@ -71,13 +84,14 @@ def take(tx: Transaction, engine: Judges, batch: Batch, aside: Aside) -> Reply:
         writer = first_contact(tx, engine, batch, aside)
     beat(tx, tx.now_ms)
     if batch.end <= writer.acked and (batch.count or batch.first < writer.acked):
-        return _reply(tx, writer.acked, duplicate=True)
+        return _reply(tx, engine, writer.acked, duplicate=True)
     if batch.first != writer.acked:
         raise OffsetGap(batch.run_id, batch.writer, expected=writer.acked, got=batch.first)
     if batch.count:
         thresholds = thresholds_of(engine, tx)
         writer = _apply(tx, engine.of(str(tx.get("project"))), batch, writer, aside, told=told, thresholds=thresholds)
-    return _reply(tx, batch.end, aside.lines())
+        stops.consider(tx, engine)
+    return _reply(tx, engine, batch.end, aside.lines())
 
 
 def _told(tx: Transaction, engine: Judges, batch: Batch) -> bytes | None:
@@ -131,7 +145,8 @@ def _enter(tx: Transaction, engine: Judges, event: RunEvent, writer: str, aside:
     if tx.run.status in ALERTED:
         tx.add_alerts([status_alert(tx.run, RunStatus.RUNNING, now_ms=tx.now_ms)])
     tx.set(attempt=attempt + 1, owner=writer, last_step=None)
-    tx.set(status=str(RunStatus.RUNNING), finished_ms=None, error=None, stop_requested=None)
+    tx.set(status=str(RunStatus.RUNNING), finished_ms=None, error=None)
+    stops.begin_anew(tx)
     if event.name:
         tx.set(name=event.name)
     _describe(tx, event, aside)
@@ -143,10 +158,12 @@ def _enter(tx: Transaction, engine: Judges, event: RunEvent, writer: str, aside:
 def _describe(tx: Transaction, event: RunEvent, aside: Aside) -> None:
     add_config(tx, "config", event.config, aside)
     add_tags(tx, event.tags, aside)
-    for name in ("group", "loss", "heartbeat_s"):
+    for name in ("group", "loss", "heartbeat_s", "planned_steps"):
         value = getattr(event, name)
         if value is not None:
             tx.set(**{name: value})
+    if event.stop != tx.get("stop_modes"):  # of this attempt alone
+        tx.set(stop_modes=event.stop)
     if event.roles:
         tx.say(event.roles)
 
@@ -233,6 +250,8 @@ def _happen(tx: Transaction, events: Sequence[Event], writer: Writer, aside: Asi
             tags.update({name: str(value) for name, value in _mapping(event.data["tags"]).items()})
         elif event.kind == "alert":
             _alert(tx, event, aside)
+        elif event.kind == "stop":
+            stops.acknowledge(tx, event)
         elif event.kind == "finish":
             finish(tx, event, writer)
     add_tags(tx, tags, aside)
@@ -330,6 +349,9 @@ def finish(tx: Transaction, event: Event, writer: Writer) -> None:
         else:
             tx.add_alerts([finished_alert(run, status, now_ms=tx.now_ms)])
     tx.set(status=str(status), finished_ms=max(_when(event, tx), run.created_ms), error=event.data["error"])
+    if not run.status.ended:
+        reason = event.data.get("reason")
+        stops.end(tx, status, None if reason is None else str(reason))
 
 
 def _text(value: object) -> str | None:
@@ -371,12 +393,18 @@ def _so_far(tx: Transaction, counter: str) -> int:
     return value
 
 
-def _reply(tx: Transaction, acked: int, set_aside: tuple[str, ...] = (), *, duplicate: bool = False) -> Reply:
+def _reply(
+    tx: Transaction, engine: Judges, acked: int, set_aside: tuple[str, ...] = (), *, duplicate: bool = False
+) -> Reply:
+    stop, reason, request = stops.answer(tx, engine)
     who = tx.get("stop_requested")
     return Reply(
         acked=acked,
         recommendation=tx.recommendation,
         stop_requested=None if who is None else str(who),
+        stop=stop,
+        stop_reason=reason,
+        stop_request=request,
         duplicate=duplicate,
         set_aside=set_aside,
     )

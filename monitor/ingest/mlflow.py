@@ -14,6 +14,7 @@ from monitor.alerts import ALERTED, status_alert
 from monitor.domain import RunStatus
 from monitor.domain.mlflow_tags import USERS, is_marking
 from monitor.errors import RunNotFound, SettingsError
+from monitor.ingest import stops
 from monitor.ingest.aside import Aside
 from monitor.ingest.engines import Judges
 from monitor.ingest.events import checked
@@ -78,6 +79,7 @@ def log(
             done = store_points(tx, engine.of(str(tx.get("project"))), batch, writer.attempt, anew=False)
             if thresholds := thresholds_of(engine, tx):
                 watch(tx, thresholds, batch, done.states)
+            stops.consider(tx, engine)
             keep_events(tx, batch, aside)
             tx.ack(WRITER, writer.attempt, batch.end)
         return True

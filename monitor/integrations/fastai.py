@@ -7,9 +7,9 @@ from typing import Any, Unpack
 from fastai.callback.core import CancelFitException
 from fastai.learner import Callback, Learner, Recorder
 
+from monitor.distributed import agreed
 from monitor.integrations import _losses
 from monitor.integrations._owned import Checkpoints, OwnedRun, RunOptions, next_step, patience_s, watch
-from monitor.integrations._ranks import agreed
 from monitor.run.start import Run
 
 

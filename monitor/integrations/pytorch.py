@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 import torch
 
+from monitor.distributed import agreed
 from monitor.integrations import _losses
 from monitor.integrations._owned import next_step
-from monitor.integrations._ranks import agreed
 from monitor.run.start import Run
 
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from monitor.alerts import Facts, Message, saving
+from monitor.alerts import Facts, Message
 from monitor.alerts.picture import Line, draw
 from monitor.domain import Action, Checkpoint, CurveOf, Finding, FindingState, RunSnapshot
 from monitor.errors import MonitorError, RunNotFound
+from monitor.insight.economics import saving_of
 from monitor.roles import Role
+from monitor.settings import Settings
 from monitor.store import Store
 
 WIDTH: Final = 600
@@ -19,7 +21,7 @@ _OF_THE_GOAL: Final = ("goal_decline", "goal_plateau", "goal_unstable")
 _NO_CURVE: Final = ("finished", "digest", "test", "alert")
 
 
-def describe(store: Store, message: Message) -> Message:
+def describe(store: Store, settings: Settings, message: Message) -> Message:
     """A message about one run with its facts and a picture; others, and resolutions, as they are."""
     if len(message.run_ids) != 1 or message.state != "firing":
         return message
@@ -37,7 +39,7 @@ def describe(store: Store, message: Message) -> Message:
         checkpoint=_nearest(run.checkpoints, at),
         action=str(advice.action) if told else "",
         reason=advice.reason if told else "",
-        saves=saving(run.info),
+        saves=saving_of(store, settings, run.info.id) if advice.action is Action.STOP else None,
     )
     return replace(message, facts=facts, picture=_picture(store, run, message, facts.onset_step, at))
 

@@ -11,9 +11,11 @@ from typing import Final
 from apscheduler.triggers.cron import CronTrigger
 
 from monitor.alerts import Message, Route
-from monitor.alerts.saving import PLANNED
-from monitor.domain import AlertInfo, AlertQuery, AlertState, RunInfo, RunQuery, RunStatus, Severity
-from monitor.domain.formats import ago, count, step
+from monitor.domain import AlertInfo, AlertQuery, AlertState, RunInfo, RunQuery, Severity
+from monitor.domain.economics import amount
+from monitor.domain.formats import ago, count
+from monitor.insight.ledger import ledger
+from monitor.settings import Settings
 from monitor.store import Store
 
 MOST: Final = 10
@@ -39,10 +41,11 @@ def due(route: Route, sent_ms: int, now_ms: int) -> int | None:
     return None if last is None else int(last.timestamp() * 1000)
 
 
-def compose(store: Store, route: Route, since_ms: int, now_ms: int, link: str | None) -> Message:
+def compose(store: Store, settings: Settings, route: Route, since_ms: int, now_ms: int, link: str | None) -> Message:
     """The digest of a period.
 
     Args:
+        settings: what an hour costs.
         route: whose projects it is about.
         since_ms: the begin of the period.
         now_ms: its end.
@@ -51,7 +54,12 @@ def compose(store: Store, route: Route, since_ms: int, now_ms: int, link: str | 
     runs = [run for run in _runs(store, since_ms) if route.wants(run.project)]
     alerts = [info for info in _alerts(store, None, now_ms, since_ms) if route.wants(info.project)]
     needs = [info for info in _alerts(store, AlertState.FIRING, now_ms, None) if route.wants(info.project)]
-    lines = [_happened(runs, since_ms), _fired(alerts, since_ms), _saved(runs), *_needs(needs, now_ms)]
+    lines = [
+        _happened(runs, since_ms),
+        _fired(alerts, since_ms),
+        _saved(store, settings, route, since_ms),
+        *_needs(needs, now_ms),
+    ]
     return Message(
         id=f"digest-{now_ms}",
         run_id="",
@@ -105,14 +113,16 @@ def _fired(alerts: Sequence[AlertInfo], since_ms: int) -> str:
     return f"Alerts: {', '.join(f'{name} {n:,}' for name, n in rules.most_common(8)) or 'none'}."
 
 
-def _saved(runs: Sequence[RunInfo]) -> str:
-    """The steps that stopped runs did not make, where the configuration says how many were planned."""
-    saved, stopped = 0, 0
-    for run in runs:
-        planned = next((n for name in PLANNED if isinstance(n := run.config.get(name), int)), None)
-        if run.status is RunStatus.STOPPED and planned is not None and run.last_step is not None:
-            saved, stopped = saved + max(0, planned - run.last_step), stopped + 1
-    return f"Saved: {step(saved)} steps, by stopping {count(stopped, 'run')} early." if saved else ""
+def _saved(store: Store, settings: Settings, route: Route, since_ms: int) -> str:
+    """What the stops of the period saved; see `insight/ledger.py`."""
+    book = ledger(store, settings, since_ms=since_ms)
+    entries = [entry for entry in book.entries if route.wants(entry.project)]
+    hours, gpu_hours, cost = (
+        sum(n) if (n := [v for entry in entries if (v := getattr(entry, name)) is not None]) else None
+        for name in ("saved_hours", "saved_gpu_hours", "saved_cost")
+    )
+    saved = amount(hours, gpu_hours, cost, book.currency) if hours else ""
+    return f"Saved: {saved}, by stopping {count(len(entries), 'run')} early." if saved else ""
 
 
 def _needs(needs: Sequence[AlertInfo], now_ms: int) -> list[str]:

@@ -87,11 +87,13 @@ class Jobs:
         self._work: dict[str, Callable[[], None]] = {}
         self._threads: dict[str, threading.Thread] = {}
         self._scheduler = BackgroundScheduler(timezone=UTC)
+        # Every job but delivery is done by one server at a time. Each delivery has a lease of its own, as servers may
+        # send to different channels.
         self._add("liveness", self._liveness, settings.liveness_interval_s)
         self._channels: dict[str, Channel] = {}
         for number, channel in enumerate(channels, start=1):  # a job each, so that one that hangs delays no other
             self._take_up("delivery" if number == 1 else f"delivery-{number}", channel)
-        self._add("channels", self._look_for_channels, CHANNELS_INTERVAL_S)
+        self._add("channels", self._look_for_channels, CHANNELS_INTERVAL_S, shared=True)
         self._add("alerts", self._follow_up, UPKEEP_INTERVAL_S)
         if mirror is not None:
             self._add("mlflow", self._sync, settings.mlflow_interval_s)
@@ -126,8 +128,9 @@ class Jobs:
         """Run a job once, now, on the caller's thread; a failure is logged and kept, never raised."""
         self._work[name]()
 
-    def _add(self, name: str, work: Callable[[], object], every_s: float) -> None:
+    def _add(self, name: str, work: Callable[[], object], every_s: float, *, shared: bool = False) -> None:
         self._health[name] = JobHealth()
+        work = work if shared else functools.partial(self._led, name, work)
         self._work[name] = functools.partial(self._guarded, name, work)
         self._scheduler.add_job(
             self._begin,
@@ -152,6 +155,11 @@ class Jobs:
             thread = threading.Thread(target=self._work[name], name=f"job-{name}", daemon=True)
             thread.start()
             self._threads[name] = thread  # not before it runs: `close` joins what is here
+
+    def _led(self, name: str, work: Callable[[], object]) -> None:
+        """Do a job where no other server does it."""
+        if self._store.leads(name):
+            work()
 
     def _guarded(self, name: str, work: Callable[[], object]) -> None:
         before = self._health[name]
@@ -182,7 +190,7 @@ class Jobs:
     def _take_up(self, job: str, channel: Channel) -> None:
         self._channels[job] = channel
         self._registered = False
-        self._add(job, functools.partial(self._deliver, channel), self._settings.alert_interval_s)
+        self._add(job, functools.partial(self._deliver, channel), self._settings.alert_interval_s, shared=True)
 
     def _look_for_channels(self) -> None:
         """Take up the channels that were added through the API since, and let go of those that were removed."""
@@ -219,7 +227,7 @@ class Jobs:
         return [key_of(channel) for channel in tuple(self._channels.values())]
 
     def _deliver_once(self, channel: Channel) -> Delivered:
-        about = functools.partial(describe, self._store)
+        about = functools.partial(describe, self._store, self._settings)
         return deliver(self._store, channel, self._clock, channels=self._keys, link=self._link, describe=about)
 
     def _digest(self, channel: Channel) -> None:
@@ -233,7 +241,7 @@ class Jobs:
             return
         try:
             if self._store.digest_sent(key) == sent_ms:
-                message = digests.compose(self._store, route, sent_ms, now, self.links.get("dashboard"))
+                message = digests.compose(self._store, self._settings, route, sent_ms, now, self.links.get("dashboard"))
                 channel.send(replace(message, id=f"digest-{at_ms}"))
                 self._store.note_digest(key, at_ms)
         except Exception:

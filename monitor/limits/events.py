@@ -27,6 +27,7 @@ from monitor.limits.documents import document
 from monitor.limits.numbers import step
 from monitor.limits.texts import Note, cut, label, line, shown, text
 from monitor.roles import said_of
+from monitor.stop_modes import stop_modes
 
 Data = Mapping[object, object]
 
@@ -83,6 +84,8 @@ def _run(data: Data, note: Note) -> dict[str, object]:
         "heartbeat_s": _seconds(data.get("heartbeat_s"), note),
         "join": bool(data.get("join")),
         "roles": _roles(data.get("roles"), note),
+        "stop": _modes(data.get("stop"), note),
+        "planned_steps": _steps(data.get("planned_steps"), note),
     }
 
 
@@ -106,6 +109,34 @@ def _roles(value: object, note: Note) -> dict[str, str] | None:
         else:
             note("dropped", f"roles.{label(role)}", f"{shown(name)}; train, val and goal name a series", 1)
     return found
+
+
+def _modes(value: object, note: Note) -> dict[str, str] | None:
+    """What the loop says of obeying."""
+    try:
+        found = stop_modes(value)
+    except ValueError as error:
+        note("dropped", "stop", text(error), 1)
+        return None
+    return {label(rule): mode for rule, mode in islice(found.items(), MAX_ITEMS)} or None
+
+
+def _steps(value: object, note: Note) -> int | None:
+    """A number of steps, >= 1."""
+    if value is None:
+        return None
+    found = step(value, note, "planned_steps") if isinstance(value, int | float) else None
+    if found is None or found < 1:
+        note("dropped", "planned_steps", f"{shown(value)}; give a whole number of at least 1", 1)
+        return None
+    return found
+
+
+def _stop(data: Data, note: Note) -> dict[str, object]:
+    """The loop says that it was told to stop."""
+    request, at = data.get("request"), data.get("step")
+    number = request if isinstance(request, int) and not isinstance(request, bool) and 0 < request < 2**31 else None
+    return {"request": number, "step": None if at is None else step(at, note, "stop.step")}
 
 
 def _config(data: Data, note: Note) -> dict[str, object]:
@@ -222,7 +253,10 @@ def _output(data: Data, note: Note) -> dict[str, object] | None:
 
 
 _STREAMS: Final = ("text", "stdout", "stderr")
-_RUN: Final = ("project", "name", "group", "config", "tags", "loss", "resume", "heartbeat_s", "join", "roles")
+_RUN: Final = (
+    "project", "name", "group", "config", "tags", "loss", "resume", "heartbeat_s", "join", "roles", "stop",
+    "planned_steps",
+)  # fmt: skip
 _KINDS: Final[Mapping[str, tuple[Callable[[Data, Note], dict[str, object] | None], tuple[str, ...]]]] = {
     "run": (_run, _RUN),
     "config": (_config, ()),
@@ -231,6 +265,7 @@ _KINDS: Final[Mapping[str, tuple[Callable[[Data, Note], dict[str, object] | None
     "capture": (_capture, ()),
     "checkpoint": (_checkpoint, ("step", "path", "deleted")),
     "finish": (_finish, ("status", "error", "reason", "exit_code")),
+    "stop": (_stop, ("request", "step")),
     "warning": (_warning, ("name", "key", "count", "example")),
     "alert": (_alert, ("title", "body", "severity")),
     "weights": (_weights, ("step", "weights")),

@@ -19,17 +19,20 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from monitor.losses.specs.checks import InitialLoss, check_initial, impossible, skill
+from monitor.losses.specs.checks import InitialLoss, check_initial, impossible, scaler, skill
 from monitor.losses.specs.classification import BinaryCrossEntropy, CrossEntropy, LanguageModel
 from monitor.losses.specs.composite import Adversarial, Composite, Custom
 from monitor.losses.specs.likelihood import GaussianNLL, KLDivergence, PoissonNLL
 from monitor.losses.specs.margin import Hinge, MarginRanking, MultiLabelMargin, MultiMargin
 from monitor.losses.specs.metric import Contrastive, CosineEmbedding, InfoNCE, Triplet
-from monitor.losses.specs.overlap import Dice, Focal, IoU
-from monitor.losses.specs.parsing import kind_of, parse, spec_of
+from monitor.losses.specs.overlap import Dice, Focal, IoU, Tversky
+from monitor.losses.specs.parsing import kind_of, nearest_kind, parse, spec_of
+from monitor.losses.specs.ranking import BPR, ListNet, RankNet
 from monitor.losses.specs.regression import MAE, MSE, Huber, Quantile, SmoothL1
+from monitor.losses.specs.robust import RMSE, Barron, Cauchy, GeneralisedCrossEntropy, LogCosh
 from monitor.losses.specs.sequence import CTC
 from monitor.losses.specs.spec import REGISTRY, LossSpec
+from monitor.losses.specs.standing import Bounds, Standing, bounds, standing
 from monitor.losses.specs.torch_modules import from_torch, torch_name
 
 if TYPE_CHECKING:
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
     from monitor.losses.comparison.advice import advise as advise
     from monitor.losses.comparison.compare import Comparison as Comparison
     from monitor.losses.comparison.compare import compare as compare
+    from monitor.losses.lint.lint import check as check
+    from monitor.losses.lint.report import LintReport as LintReport
+    from monitor.losses.lint.report import Problem as Problem
     from monitor.losses.profiles.measure import load as load
     from monitor.losses.profiles.measure import profile as profile
     from monitor.losses.profiles.report import LossProfile as LossProfile
@@ -49,21 +55,29 @@ _WHERE = {
     "Candidate": "comparison.advice",
     "Comparison": "comparison.compare",
     "LossProfile": "profiles.report",
+    "LintReport": "lint.report",
+    "Problem": "lint.report",
     "advise": "comparison.advice",
+    "check": "lint.lint",
     "compare": "comparison.compare",
     "load": "profiles.measure",
     "profile": "profiles.measure",
 }
 
 __all__ = [
+    "BPR",
     "CTC",
     "MAE",
     "MSE",
     "REGISTRY",
+    "RMSE",
     "Adversarial",
     "Advice",
+    "Barron",
     "BinaryCrossEntropy",
+    "Bounds",
     "Candidate",
+    "Cauchy",
     "Comparison",
     "Composite",
     "Contrastive",
@@ -73,6 +87,7 @@ __all__ = [
     "Dice",
     "Focal",
     "GaussianNLL",
+    "GeneralisedCrossEntropy",
     "Hinge",
     "Huber",
     "InfoNCE",
@@ -80,16 +95,25 @@ __all__ = [
     "IoU",
     "KLDivergence",
     "LanguageModel",
+    "LintReport",
+    "ListNet",
+    "LogCosh",
     "LossProfile",
     "LossSpec",
     "MarginRanking",
     "MultiLabelMargin",
     "MultiMargin",
     "PoissonNLL",
+    "Problem",
     "Quantile",
+    "RankNet",
     "SmoothL1",
+    "Standing",
     "Triplet",
+    "Tversky",
     "advise",
+    "bounds",
+    "check",
     "check_initial",
     "compare",
     "from_dict",
@@ -97,10 +121,13 @@ __all__ = [
     "impossible",
     "kind_of",
     "load",
+    "nearest_kind",
     "parse",
     "profile",
+    "scaler",
     "skill",
     "spec_of",
+    "standing",
     "torch_name",
 ]
 

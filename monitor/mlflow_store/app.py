@@ -5,18 +5,17 @@ MLflow is imported when an application is made, not before: the process that sta
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import os
 import warnings
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from starlette.responses import PlainTextResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.errors import SettingsError
+from monitor.mlflow_store import direct
 
 if TYPE_CHECKING:
     from monitor.mlflow_store.store import Store
@@ -61,13 +60,37 @@ def open_store() -> Store:
     return found
 
 
-def make_app() -> Any:
-    """MLflow's application."""
+def make_app(store: Store, *, users: bool = False) -> Any:
+    """MLflow's application.
+
+    Args:
+        store: the tracking store of this process.
+        users: MLflow's own users and permissions apply (its `basic-auth`).
+
+    Raises:
+        SettingsError: `users` are wanted, and what they need is not installed.
+    """
+    from mlflow.server.constants import ARTIFACTS_ONLY_ENV_VAR, PROMETHEUS_EXPORTER_ENV_VAR
+
     with warnings.catch_warnings():
         # It says that MLflow uses a module of Starlette's that will go; pyproject.toml says how long it is there.
         warnings.filterwarnings("ignore", message="starlette.middleware.wsgi is deprecated")
+        if users:
+            return _app_with_users()
         from mlflow.server.fastapi_app import app
+    if not any(os.environ.get(name) for name in (ARTIFACTS_ONLY_ENV_VAR, PROMETHEUS_EXPORTER_ENV_VAR)):
+        direct.put_in_front(app, store)
     return app
+
+
+def _app_with_users() -> Any:
+    """MLflow's `basic-auth`: Flask asks for a name and a password, so that every request has to go through it."""
+    try:
+        from mlflow.server.auth import create_app
+    except ImportError as error:
+        problem = f"needs a package that is not installed: {error.name}"
+        raise SettingsError("--app-name monitor-basic-auth", problem, "run pip install 'mlflow[auth]'") from error
+    return create_app()
 
 
 def set_up(url: str, folder: Path, *, guarded: bool) -> None:
@@ -112,39 +135,23 @@ class Beside:
     Args:
         front: ours; it gets what the server says of its life too.
         behind: MLflow's.
-        token: what a request to MLflow has to carry; None for nothing.
+        refusal: says why a request to MLflow is not let in, and None if it is; None lets everybody in.
     """
 
-    def __init__(self, front: ASGIApp, behind: ASGIApp, token: str | None = None) -> None:
-        self._front, self._behind = front, behind
-        self._token = None if token is None else token.encode()
+    def __init__(
+        self, front: ASGIApp, behind: ASGIApp, refusal: Callable[[Scope], Awaitable[Response | None]] | None = None
+    ) -> None:
+        self._front, self._behind, self._refusal = front, behind, refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request to whom it is for."""
         if scope["type"] == "lifespan" or is_ours(scope["path"]):
             await self._front(scope, receive, send)
-        elif scope["type"] == "http" and not self._known(scope):
-            text = "This MLflow server asks for the monitor's token, as MLFLOW_TRACKING_TOKEN or as a password.\n"
-            refusal = PlainTextResponse(text, 401, {"www-authenticate": 'Basic realm="monitor", charset="UTF-8"'})
-            await refusal(scope, receive, send)
-        else:
-            await self._behind(scope, receive, send)
-
-    def _known(self, scope: Scope) -> bool:
-        """Whether the request carries the token: as a bearer does, or as the password of any user, as browsers ask."""
-        if self._token is None or scope["path"] in _OPEN:
-            return True
-        header = dict(scope["headers"]).get(b"authorization", b"")
-        scheme, _, given = header.partition(b" ")
-        given = given.strip()
-        if scheme.lower() == b"basic":
-            try:
-                given = base64.b64decode(given, validate=True).partition(b":")[2]
-            except binascii.Error:
-                return False
-        elif scheme.lower() != b"bearer":
-            return False
-        return hmac.compare_digest(given, self._token)
+            return
+        refused = None
+        if self._refusal is not None and scope["type"] == "http" and scope["path"] not in _OPEN:
+            refused = await self._refusal(scope)
+        await (self._behind if refused is None else refused)(scope, receive, send)
 
 
 def is_ours(path: str) -> bool:

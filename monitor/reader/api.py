@@ -7,14 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, Unpack
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
 from monitor.domain import (
+    Access,
+    Attention,
+    AuditEntry,
+    Caller,
     Checkpoint,
     Curve,
     CurveOf,
     Diagnosis,
     Finding,
+    Happenings,
+    Ledger,
+    Outcome,
     Output,
     Points,
     RunFilters,
@@ -22,7 +31,10 @@ from monitor.domain import (
     RunPage,
     RunQuery,
     RunSnapshot,
+    Saving,
     SeriesInfo,
+    Stop,
+    TokenInfo,
 )
 from monitor.http.address import server_of, shown
 from monitor.reader.alerting import AlertsApi
@@ -36,6 +48,8 @@ if TYPE_CHECKING:
 
     from monitor.wire import Event
 
+WAIT_S: Final = 25.0
+"""Seconds that a server lets one request wait, at most."""
 XAxis = Literal["step", "epoch", "wall_time", "relative"]
 
 
@@ -150,6 +164,85 @@ class Api(AlertsApi):
         """
         return RunView(self._source, self._source.run(ref))
 
+    def attention(self, limit: int = 10, *, project: str | None = None, sparkline: int = 0) -> Attention:
+        """The open runs that need a person, the most urgent first, and the fleet in numbers.
+
+        A run's place is `severity * (1 + burn) * novelty`: how bad it is, what its rest still costs, and how new it is.
+
+        Args:
+            limit: runs, at most.
+            project: of this one; None: of all.
+            sparkline: values of each small curve; 0 for none.
+        """
+        return self._source.attention(limit, project, sparkline)
+
+    def ledger(self, project: str | None = None, *, since_ms: int = 0, until_ms: int = 2**62) -> Ledger:
+        """What stops have saved and lost, by project and month, and stop by stop.
+
+        Args:
+            project: of this one; None: of all.
+            since_ms: stops from here on, milliseconds since the epoch.
+            until_ms: stops until here, exclusive.
+        """
+        return self._source.ledger(project, since_ms, until_ms)
+
+    def events(self, ref: str, since: str = "", *, wait_s: float = 0.0) -> Happenings:
+        """What happened in a run since a cursor: points, findings, advice, stops, alerts, status; each once.
+
+        Args:
+            ref: as in `run`.
+            since: the `cursor` of the answer before; "" from the beginning.
+            wait_s: seconds to wait for something to happen, at most 25.
+
+        Raises:
+            RunNotFound: there is no such run.
+            WireError: the cursor is not one of this run.
+        """
+        return self._source.happened(ref, since, wait_s)
+
+    def wait(
+        self, *refs: str, until: str | Sequence[str] = "finish", timeout_s: float | None = None, every: bool = False
+    ) -> tuple[Outcome, ...]:
+        """Wait until something has happened in one of some runs, or in every one of them.
+
+        Args:
+            refs: each as in `run`.
+            until: "finish", "stop" (advised or asked for), "alert", "verdict=NAME", or several of these.
+            timeout_s: seconds; None: no limit.
+            every: wait for all of the runs instead of the first.
+
+        Returns:
+            The runs whose wait is over, each with what happened, or with what None where it ended without that; none
+            of them, or some, where the time is up.
+
+        Raises:
+            RunNotFound: there is no such run.
+            WireError: it is not something to wait for.
+        """
+        words = [until] if isinstance(until, str) else list(until)
+        deadline = inf if timeout_s is None else monotonic() + timeout_s
+        found: dict[str, Outcome] = {}
+        left = list(dict.fromkeys(self._source.run(ref).id for ref in refs))
+        while left:
+            wait_s = max(0.0, min(WAIT_S, deadline - monotonic()))
+            some = self._source.outcomes(left, words, wait_s)
+            found |= {each.run_id: each for each in some}
+            left = [run_id for run_id in left if run_id not in found]
+            if (some and not every) or monotonic() >= deadline:
+                break
+        return tuple(found.values())
+
+    def explain(self, ref: str) -> Mapping[str, Any]:
+        """A run explained from what is stored; `text` says it in under 500 tokens.
+
+        Args:
+            ref: as in `run`.
+
+        Raises:
+            RunNotFound: there is none.
+        """
+        return self._source.explain(ref)
+
     def projects(self) -> tuple[tuple[str, int], ...]:
         """The projects and how many runs each has."""
         return self._source.projects()
@@ -194,6 +287,61 @@ class Api(AlertsApi):
     def purge_days(self) -> float:
         """Days that a deleted run can be restored."""
         return self._source.purge_days()
+
+    def me(self) -> Caller:
+        """Who the server takes this reader for, and what it may do.
+
+        Raises:
+            Unauthorized: the server asks for a token and does not know this one.
+        """
+        return self._source.me()
+
+    def tokens(self) -> tuple[TokenInfo, ...]:
+        """All tokens, the newest first, without their secrets. Needs the role admin, as all that concerns tokens."""
+        return self._source.tokens()
+
+    def create_token(
+        self, name: str, role: Access | str, *, project: str | None = None, expires_ms: int | None = None
+    ) -> tuple[TokenInfo, str]:
+        """Create a token.
+
+        Args:
+            name: what people call it.
+            role: "viewer", "logger", "editor" or "admin".
+            project: the only project that it reaches; None for all.
+            expires_ms: from when on it is refused, milliseconds since the epoch; None for never.
+
+        Returns:
+            What is known of it, and the token itself, which cannot be read again.
+        """
+        return self._source.create_token(name, Access(role), project, expires_ms)
+
+    def revoke_token(self, ref: str) -> TokenInfo:
+        """Revoke a token.
+
+        Args:
+            ref: its id, or the name that no other valid token has.
+
+        Raises:
+            TokenNotFound: there is none.
+        """
+        return self._source.revoke_token(ref)
+
+    def audit(self, limit: int = 100, offset: int = 0) -> tuple[int, tuple[AuditEntry, ...]]:
+        """Who stopped, deleted and restored runs, and changed tokens.
+
+        Args:
+            limit: entries, at most; the newest.
+            offset: entries to leave out at the front.
+
+        Returns:
+            How many entries the log has, and those asked for.
+        """
+        return self._source.audit(limit, offset)
+
+    def info(self) -> Mapping[str, object]:
+        """What the server is: its version, the kind of its store, its background jobs."""
+        return self._source.info()
 
     def health(self) -> Mapping[str, object]:
         """How the server, or the embedded store, is."""
@@ -344,13 +492,36 @@ class RunView:
         """
         return self._source.output(self.id, search, after, limit)
 
-    def request_stop(self, who: str) -> None:
-        """Ask the loop to stop; it hears of it with its next batch or heartbeat.
+    def request_stop(self, who: str, reason: str = "") -> Stop:
+        """Ask the loop to stop; it receives that with the answer to its next batch or heartbeat.
 
         Args:
             who: who asks, shown to the loop's owner.
+            reason: why, in a sentence.
+
+        Returns:
+            The stop; the one that is open where the loop was asked before. `stops` says how far it is.
+
+        Raises:
+            StopRefused: the run has ended.
         """
-        self._source.request_stop(self.id, who)
+        return self._source.request_stop(self.id, who, reason)
+
+    def withdraw_stop(self, who: str) -> Stop:
+        """Take a stop back that the loop has not received yet.
+
+        Raises:
+            StopRefused: none is open, or the loop has received it.
+        """
+        return self._source.withdraw_stop(self.id, who)
+
+    def saving(self) -> Saving:
+        """What ending the run now would save, with every number that it is made from."""
+        return self._source.saving(self.id)
+
+    def stops(self) -> tuple[Stop, ...]:
+        """The stops of the run: asked for, or advised and obeyed; each with how far it is."""
+        return self._source.stops(self.id)
 
     def __repr__(self) -> str:
         return f"<RunView {self.info.project}/{self.info.name} {self.id[:8]} {self.info.verdict}>"

@@ -4,36 +4,48 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from monitor.domain import (
+    Access,
     AlertPage,
     AlertState,
+    Attention,
+    AuditEntry,
+    Caller,
     Checkpoint,
     Curve,
     CurveOf,
     Diagnosis,
     Finding,
+    Happenings,
+    Ledger,
+    Outcome,
     Output,
     Points,
     RunInfo,
     RunPage,
     RunQuery,
     RunSnapshot,
+    Saving,
     SeriesInfo,
+    Stop,
+    TokenInfo,
 )
-from monitor.errors import AlertNotFound, RunNotFound, StoreError
+from monitor.errors import AlertNotFound, RunNotFound, StoreError, TokenNotFound
 from monitor.reader.embedded_alerts import EmbeddedAlerts
 from monitor.reader.source import Query
 from monitor.settings import Settings
 
 if TYPE_CHECKING:
     from monitor.store import Store
+    from monitor.store.overview import Fleet
     from monitor.wire import Event
 
 _READ_ONLY: Final = (
@@ -46,6 +58,14 @@ def _writable(file: Path) -> bool:
     """True if a database can be opened: its locks are files next to it."""
     ours = os.access in os.supports_effective_ids
     return all(os.access(path, os.W_OK, effective_ids=ours) for path in (file, file.parent))
+
+
+def _user() -> str:
+    """Whoever uses this machine, for the audit log."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # no such user, as in some containers
+        return "unknown"
 
 
 class _NoRuns:
@@ -94,6 +114,28 @@ class _NoRuns:
     def remove_channel(self, *_: object) -> bool:
         return False
 
+    def tokens(self) -> tuple[TokenInfo, ...]:
+        return ()
+
+    def audit(self, **_: object) -> tuple[int, list[AuditEntry]]:
+        return 0, []
+
+    def revoke_token(self, ref: str, **_: object) -> NoReturn:
+        raise TokenNotFound(ref)
+
+    def fleet(self, *_: object, **__: object) -> Fleet:
+        from monitor.store.overview import Fleet
+
+        return Fleet((), {}, {}, {}, {}, 0)
+
+    def stopped(self, *_: object) -> tuple[tuple[str, Stop], ...]:
+        return ()
+
+    def infos(self, *_: object) -> dict[str, Any]:
+        return {}
+
+    facts = infos
+
     def restore(self, ref: str, **_: object) -> NoReturn:
         raise RunNotFound(ref, deleted=True)
 
@@ -101,7 +143,7 @@ class _NoRuns:
         raise RunNotFound(ref)
 
     snapshot = series = history = history_batches = curve = positions = run
-    findings = diagnosis = checkpoints = events = output = delete = request_stop = run
+    findings = diagnosis = checkpoints = events = output = delete = request_stop = withdraw_stop = stops = run
 
 
 class EmbeddedSource(EmbeddedAlerts):
@@ -145,7 +187,9 @@ class EmbeddedSource(EmbeddedAlerts):
         return self._store.runs(wanted)
 
     def snapshot(self, ref: str) -> RunSnapshot:
-        return self._store.snapshot(ref)
+        from monitor import insight
+
+        return insight.snapshot(self._store, self._settings, ref)
 
     def curves(self, wanted: Sequence[CurveOf], query: Query) -> tuple[Curve, ...]:
         return self._store.curves(wanted, **dict(query))  # type: ignore[arg-type]  # `Api.curves` gives them by name and type
@@ -183,8 +227,47 @@ class EmbeddedSource(EmbeddedAlerts):
     def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
         return self._store.output(run_id, search, after, limit)
 
-    def request_stop(self, run_id: str, who: str) -> None:
-        self._store.request_stop(run_id, who, now_ms=time_ns() // 1_000_000)
+    def request_stop(self, run_id: str, who: str, reason: str) -> Stop:
+        return self._store.request_stop(run_id, who, reason=reason, now_ms=_now(), by=self.me())
+
+    def withdraw_stop(self, run_id: str, who: str) -> Stop:
+        return self._store.withdraw_stop(run_id, who, now_ms=_now(), by=self.me())
+
+    def saving(self, run_id: str) -> Saving:
+        from monitor import insight
+
+        return insight.saving_of(self._store, self._settings, run_id)
+
+    def explain(self, ref: str) -> Mapping[str, Any]:
+        from monitor import insight
+
+        return insight.explain(self._store, self._settings, ref)
+
+    def happened(self, ref: str, since: str, wait_s: float) -> Happenings:
+        from monitor import insight
+
+        return insight.wait_for_events(self._store, ref, since, wait_s)
+
+    def outcomes(self, refs: Sequence[str], until: Sequence[str], wait_s: float) -> tuple[Outcome, ...]:
+        from monitor import insight
+
+        run_ids = list(dict.fromkeys(self._store.run(ref).id for ref in refs))
+        return insight.wait_for_outcomes(self._store, run_ids, insight.until_of(until), wait_s)
+
+    def attention(self, limit: int, project: str | None, sparkline: int) -> Attention:
+        from monitor import insight
+
+        return insight.attention(
+            self._store, self._settings, now_ms=_now(), limit=limit, project=project, sparkline=sparkline
+        )
+
+    def ledger(self, project: str | None, since_ms: int, until_ms: int) -> Ledger:
+        from monitor import insight
+
+        return insight.ledger(self._store, self._settings, project=project, since_ms=since_ms, until_ms=until_ms)
+
+    def stops(self, run_id: str) -> tuple[Stop, ...]:
+        return self._store.stops(run_id)
 
     def projects(self) -> tuple[tuple[str, int], ...]:
         return self._store.projects()
@@ -196,16 +279,44 @@ class EmbeddedSource(EmbeddedAlerts):
         return {name: (policy.kept_for(name), policy.thinned_after(name)) for name, _ in self._store.projects()}
 
     def delete(self, run_id: str) -> None:
-        self._store.delete(run_id, now_ms=time_ns() // 1_000_000)
+        self._store.delete(run_id, now_ms=_now(), by=self.me())
 
     def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
         return self._store.deleted()
 
     def restore(self, ref: str) -> RunInfo:
-        return self._store.restore(ref, now_ms=time_ns() // 1_000_000)
+        return self._store.restore(ref, now_ms=_now(), by=self.me())
 
     def purge_days(self) -> float:
         return self._settings.purge_days
+
+    def me(self) -> Caller:
+        return Caller(name=_user(), access=Access.ADMIN, asked=False)
+
+    def tokens(self) -> tuple[TokenInfo, ...]:
+        return self._store.tokens()
+
+    def create_token(
+        self, name: str, role: Access, project: str | None, expires_ms: int | None
+    ) -> tuple[TokenInfo, str]:
+        if self._settings.database_url is None and not self._settings.store_file.exists():
+            from monitor.store import Store
+
+            self._settings.make_dir()
+            Store.open(self._settings.store_url).close()  # a server may get its first token before it first starts
+        return self._store.create_token(name, role, project=project, expires_ms=expires_ms, now_ms=_now(), by=self.me())
+
+    def revoke_token(self, ref: str) -> TokenInfo:
+        return self._store.revoke_token(ref, now_ms=_now(), by=self.me())
+
+    def audit(self, limit: int, offset: int) -> tuple[int, tuple[AuditEntry, ...]]:
+        total, entries = self._store.audit(limit=limit, offset=offset)
+        return total, tuple(entries)
+
+    def info(self) -> Mapping[str, object]:
+        from monitor import __version__
+
+        return {"version": __version__, "store": self._settings.store_url.partition(":")[0], "jobs": {}}
 
     def health(self) -> Mapping[str, object]:
         self._store.runs(RunQuery(limit=1))
@@ -216,3 +327,7 @@ class EmbeddedSource(EmbeddedAlerts):
             if self._opened is not None:
                 self._opened.close()
                 self._opened = None
+
+
+def _now() -> int:
+    return time_ns() // 1_000_000

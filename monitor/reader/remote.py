@@ -8,17 +8,26 @@ import contextlib
 import functools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 from urllib.parse import quote
 
 from monitor.domain import (
+    Access,
+    Attention,
+    AuditEntry,
+    Caller,
     Checkpoint,
     Counts,
     Curve,
     CurveOf,
     Diagnosis,
     Finding,
+    Happened,
+    Happenings,
+    Item,
+    Ledger,
+    Outcome,
     Output,
     Points,
     Recommendation,
@@ -27,7 +36,10 @@ from monitor.domain import (
     RunPage,
     RunQuery,
     RunSnapshot,
+    Saving,
     SeriesInfo,
+    Stop,
+    TokenInfo,
 )
 from monitor.errors import RunNotFound, ServerUnreachable
 from monitor.http.address import shown
@@ -90,9 +102,11 @@ class HttpSource(RemoteAlerts):
 
     @_answered
     def snapshot(self, ref: str) -> RunSnapshot:
-        data = self._object(f"/runs/{_part(ref)}/snapshot", ref=ref)
-        rows = {name: [_mapping(row) for row in _rows(rows)] for name, rows in data.items() if name != "run"}
-        return RunSnapshot.from_dict(rows, _mapping(data["run"]))
+        data, alone = self._object(f"/runs/{_part(ref)}/snapshot", ref=ref), ("run", "saving")
+        rows = {name: [_mapping(row) for row in _rows(rows)] for name, rows in data.items() if name not in alone}
+        saving = data.get("saving")
+        seen = RunSnapshot.from_dict(rows, _mapping(data["run"]))
+        return replace(seen, saving=None if saving is None else Saving.from_dict(_mapping(saving)))
 
     @_answered
     def curves(self, wanted: Sequence[CurveOf], query: Query) -> tuple[Curve, ...]:
@@ -182,14 +196,58 @@ class HttpSource(RemoteAlerts):
         query = {"search": search, "after": after, "limit": limit}
         return tuple(Output(**_mapping(row)) for row in self._list(run_id, "output", query))
 
-    def request_stop(self, run_id: str, who: str) -> None:
-        request(
-            self._client,
-            "POST",
-            f"/api/v1/runs/{run_id}/stop",
-            content=json.dumps({"who": who}).encode(),
-            headers={"Content-Type": "application/json"},
-        )
+    @_answered
+    def request_stop(self, run_id: str, who: str, reason: str) -> Stop:
+        content, headers = json.dumps({"who": who, "reason": reason}).encode(), {"Content-Type": "application/json"}
+        data = request(self._client, "POST", f"/api/v1/runs/{run_id}/stop", content=content, headers=headers)
+        return Stop.from_dict(_mapping(_mapping(data)["stop"]))
+
+    @_answered
+    def withdraw_stop(self, run_id: str, who: str) -> Stop:
+        data = request(self._client, "DELETE", f"/api/v1/runs/{run_id}/stop", params={"who": who})
+        return Stop.from_dict(_mapping(_mapping(data)["stop"]))
+
+    @_answered
+    def saving(self, run_id: str) -> Saving:
+        return Saving.from_dict(self._object(f"/runs/{run_id}/saving"))
+
+    @_answered
+    def explain(self, ref: str) -> Mapping[str, Any]:
+        return self._object(f"/runs/{_part(ref)}/explain", ref=ref)
+
+    @_answered
+    def happened(self, ref: str, since: str, wait_s: float) -> Happenings:
+        data = self._object(f"/runs/{_part(ref)}/events", {"since": since, "wait": wait_s}, ref=ref)
+        events = tuple(Happened(**_mapping(row)) for row in _rows(data["events"]))
+        return Happenings(cursor=str(data["cursor"]), events=events, ended=bool(data["ended"]))
+
+    @_answered
+    def outcomes(self, refs: Sequence[str], until: Sequence[str], wait_s: float) -> tuple[Outcome, ...]:
+        data = self._object("/wait", {"run": list(refs), "for": list(until), "wait": wait_s}, ref=", ".join(refs))
+        return tuple(Outcome(**_mapping(row)) for row in _rows(data["outcomes"]))
+
+    @_answered
+    def attention(self, limit: int, project: str | None, sparkline: int) -> Attention:
+        from monitor.wire import number_from_json
+
+        data = self._object("/attention", {"limit": limit, "project": project, "sparkline": sparkline})
+        items = []
+        for row in map(_mapping, _rows(data["items"])):
+            curves = {
+                role: tuple(number_from_json(value, "sparkline") for value in _rows(values))
+                for role, values in _mapping(row["sparkline"]).items()
+            }
+            made = {"run": _run_info(_mapping(row["run"])), "saving": Saving.from_dict(_mapping(row["saving"]))}
+            items.append(Item(**{**row, **made, "sparkline": curves}))
+        return Attention(**{**data, "items": tuple(items)})
+
+    @_answered
+    def ledger(self, project: str | None, since_ms: int, until_ms: int) -> Ledger:
+        return Ledger.from_dict(self._object("/ledger", {"project": project, "since": since_ms, "until": until_ms}))
+
+    @_answered
+    def stops(self, run_id: str) -> tuple[Stop, ...]:
+        return tuple(Stop.from_dict(_mapping(row)) for row in self._list(run_id, "stops"))
 
     @_answered
     def projects(self) -> tuple[tuple[str, int], ...]:
@@ -221,6 +279,37 @@ class HttpSource(RemoteAlerts):
         return float(self._object("/deleted")["keep_days"])
 
     @_answered
+    @_answered
+    def me(self) -> Caller:
+        return Caller.from_dict(self._object("/me"))
+
+    @_answered
+    def tokens(self) -> tuple[TokenInfo, ...]:
+        return tuple(TokenInfo.from_dict(_mapping(row)) for row in _rows(self._object("/tokens")["tokens"]))
+
+    @_answered
+    def create_token(
+        self, name: str, role: Access, project: str | None, expires_ms: int | None
+    ) -> tuple[TokenInfo, str]:
+        wanted = {"name": name, "role": str(role), "project": project, "expires_ms": expires_ms}
+        made = _mapping(self._post("/tokens", wanted))
+        token = str(made.pop("token"))
+        return TokenInfo.from_dict(made), token
+
+    @_answered
+    def revoke_token(self, ref: str) -> TokenInfo:
+        return TokenInfo.from_dict(_mapping(request(self._client, "DELETE", f"/api/v1/tokens/{_part(ref)}")))
+
+    @_answered
+    def audit(self, limit: int, offset: int) -> tuple[int, tuple[AuditEntry, ...]]:
+        data = self._object("/audit", {"limit": limit, "offset": offset})
+        return int(data["total"]), tuple(AuditEntry.from_dict(_mapping(row)) for row in _rows(data["entries"]))
+
+    @_answered
+    def info(self) -> Mapping[str, object]:
+        return self._object("/info")
+
+    @_answered
     def health(self) -> Mapping[str, object]:
         return _mapping(request(self._client, "GET", "/healthz"))
 
@@ -233,6 +322,10 @@ class HttpSource(RemoteAlerts):
             return request(self._client, method, f"/api/v1{path}")
         except RunNotFound:
             raise RunNotFound(ref) from None
+
+    def _post(self, path: str, body: Mapping[str, object]) -> object:
+        headers = {"Content-Type": "application/json"}
+        return request(self._client, "POST", f"/api/v1{path}", content=json.dumps(body).encode(), headers=headers)
 
     def _get(self, path: str, query: Query | None = None) -> object:
         """Ask for something; a parameter that is a list is given several times."""

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from monitor.domain import (
+    Access,
+    Attention,
+    AuditEntry,
+    Caller,
     Checkpoint,
     Curve,
     CurveOf,
     Diagnosis,
     Finding,
+    Happenings,
+    Ledger,
+    Outcome,
     Output,
     Points,
     RunInfo,
     RunPage,
     RunQuery,
     RunSnapshot,
+    Saving,
     SeriesInfo,
+    Stop,
+    TokenInfo,
 )
 from monitor.reader.alerting import AlertSource
 
@@ -87,8 +97,40 @@ class Source(AlertSource, Protocol):
         """What the training wrote."""
         ...
 
-    def request_stop(self, run_id: str, who: str) -> None:
+    def request_stop(self, run_id: str, who: str, reason: str) -> Stop:
         """Ask the loop to stop."""
+        ...
+
+    def withdraw_stop(self, run_id: str, who: str) -> Stop:
+        """Take a stop back that the loop has not received."""
+        ...
+
+    def saving(self, run_id: str) -> Saving:
+        """What ending a run now would save."""
+        ...
+
+    def explain(self, ref: str) -> Mapping[str, Any]:
+        """A run explained."""
+        ...
+
+    def happened(self, ref: str, since: str, wait_s: float) -> Happenings:
+        """What happened in a run since a cursor."""
+        ...
+
+    def outcomes(self, refs: Sequence[str], until: Sequence[str], wait_s: float) -> tuple[Outcome, ...]:
+        """The runs whose wait is over."""
+        ...
+
+    def attention(self, limit: int, project: str | None, sparkline: int) -> Attention:
+        """The open runs that need a person."""
+        ...
+
+    def ledger(self, project: str | None, since_ms: int, until_ms: int) -> Ledger:
+        """What stops have saved and lost."""
+        ...
+
+    def stops(self, run_id: str) -> tuple[Stop, ...]:
+        """The stops of a run."""
         ...
 
     def projects(self) -> tuple[tuple[str, int], ...]:
@@ -113,6 +155,32 @@ class Source(AlertSource, Protocol):
 
     def purge_days(self) -> float:
         """Days that a deleted run can be restored."""
+        ...
+
+    def me(self) -> Caller:
+        """Who asks, and what they may do."""
+        ...
+
+    def tokens(self) -> tuple[TokenInfo, ...]:
+        """All tokens, without their secrets."""
+        ...
+
+    def create_token(
+        self, name: str, role: Access, project: str | None, expires_ms: int | None
+    ) -> tuple[TokenInfo, str]:
+        """A new token, and its text."""
+        ...
+
+    def revoke_token(self, ref: str) -> TokenInfo:
+        """Revoke a token."""
+        ...
+
+    def audit(self, limit: int, offset: int) -> tuple[int, tuple[AuditEntry, ...]]:
+        """How many entries the audit log has, and a page of them."""
+        ...
+
+    def info(self) -> Mapping[str, object]:
+        """Versions, kind of store and background jobs."""
         ...
 
     def health(self) -> Mapping[str, object]:

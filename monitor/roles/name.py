@@ -44,6 +44,7 @@ class Name:
         total: it says that it is the whole.
         averaged: how it was averaged, as far as that matters: "step", "epoch", "smooth" or "".
         derived: worked out of a quantity, such as the best so far.
+        leaf: its last part says that it is a loss, and not only the folder that it is in.
         rising: whether it rises when things go well; None where the name does not say.
     """
 
@@ -56,6 +57,7 @@ class Name:
     total: bool = False
     averaged: Literal["step", "epoch", "smooth", ""] = ""
     derived: bool = False
+    leaf: bool = True
     rising: bool | None = None
 
 
@@ -94,6 +96,7 @@ def name_of(key: str) -> Name:
         total=bool(known & w.TOTAL),
         averaged=_averaged(known),
         derived=bool(known & w.DERIVED) or (what is not What.METRIC and bool(known & w.FACTORS)),
+        leaf=not w.LOSS.isdisjoint(words_of(key.rpartition("/")[2])),
         rising=False if what in (What.LOSS, What.ERROR, What.BARE) else rises(key),
     )
 
@@ -127,6 +130,8 @@ def _what(words: frozenset[str], key: str) -> What:
         normed = "norm" in words or "gradnorm" in words
         return What.GRAD_NORM if normed and all(word.isdigit() for word in plain) else What.OTHER
     losses = words & w.LOSS
+    if losses and (words & w.PERPLEXITY or (rises(key.rpartition(" - ")[2]) is True and " - " in key)):
+        return _without_loss(words - w.LOSS, key.rpartition(" - ")[2])
     if losses and (losses - w.PLACES or not (words - _FILLERS)):
         return What.LOSS
     return _without_loss(words, key)

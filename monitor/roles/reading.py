@@ -12,8 +12,9 @@ anew from its stored points.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from monitor.roles import words as w
@@ -67,14 +68,16 @@ def read(names: Iterable[str], said: Said = NOTHING) -> Reading:
     >>> {str(role): key for role, key in reading.judged.items()}
     {'train': 'Loss/train', 'val': 'Loss/test', 'goal': 'Accuracy/test'}
     """
-    known = [name_of(key) for key in dict.fromkeys(names)]
+    known = _numbered_sets([name_of(key) for key in dict.fromkeys(names)])
     roles = {name.key: _ALONE.get(name.what, Role.UNMAPPED) for name in known}
     judged: dict[Role, str] = {}
     told = {role: key for role in (Role.TRAIN, Role.VAL, Role.GOAL) if (key := said.match(role, roles)) is not None}
+    players = len({word for name in known if name.what is What.LOSS for word in w.PLAYERS.intersection(name.rest)}) > 1
     for name in known:
-        if _is_part(name):
+        if _is_part(name) and not (players and w.PLAYERS.intersection(name.rest)):
             roles[name.key] = Role.PART
     losses = [name for name in known if name.what in LOSSES and not name.derived and roles[name.key] is not Role.PART]
+    losses = _of_losses(losses)
     free = [name for name in losses if name.key not in (told.get(Role.TRAIN), told.get(Role.VAL))]
     train = _train(free, roles, judged) if Role.TRAIN not in told else name_of(told[Role.TRAIN])
     if Role.VAL not in told:
@@ -91,6 +94,30 @@ def read(names: Iterable[str], said: Said = NOTHING) -> Reading:
     return Reading(roles=roles, judged=order, goal_rises=rising, game=_is_game(known, losses), said=said)
 
 
+def _numbered_sets(known: list[Name]) -> list[Name]:
+    """The first of several evaluation sets that XGBoost numbered is the training set, where no name is of that.
+
+    Its own examples give the training set first: `eval_set=[(X_train, y_train), (X_test, y_test)]`.
+    """
+    numbered = {name.key: int(found[1]) for name in known if (found := _NUMBERED_SET.match(name.key)) is not None}
+    others = [name for name in known if name.key not in numbered]
+    if len(set(numbered.values())) < 2 or any(name.group == "train" or name.what is What.LOSS for name in others):
+        return known
+    return [replace(name, group="train") if numbered.get(name.key) == 0 else name for name in known]
+
+
+_NUMBERED_SET: Final = re.compile(r"validation_(\d{1,3})[-/]")
+
+
+def _of_losses(losses: Sequence[Name]) -> list[Name]:
+    """Without sets alone, such as `train` and `val`, where the training has a loss as well: they are no losses."""
+    trained = [name for name in losses if name.group in ("train", "")]
+    sets = {name.key for name in trained if name.what is What.BARE and name.group}
+    if not sets or all(name.key in sets for name in trained):
+        return list(losses)
+    return [name for name in losses if name.what is not What.BARE or not name.group]
+
+
 _ALONE: Final = {What.SYSTEM: Role.SYSTEM, What.LR: Role.LR, What.GRAD_NORM: Role.GRAD_NORM}
 
 
@@ -98,7 +125,7 @@ def _train(losses: Sequence[Name], roles: dict[str, Role], judged: dict[Role, st
     """The training loss: what is called a loss before an error, a whole before a part."""
 
     def rank(name: Name) -> tuple[object, ...]:
-        return (not name.total, _PER_POINT[name.averaged])
+        return (not name.total, _is_rate(name), _PER_POINT[name.averaged], not name.leaf)
 
     found = [name for name in losses if name.group in ("train", "")]
     return _take(_alike(found), Role.TRAIN, rank, roles, judged)
@@ -111,11 +138,17 @@ def _val(losses: Sequence[Name], train: Name | None, roles: dict[str, Role], jud
     same = () if train is None else train.rest
 
     def rank(name: Name) -> tuple[object, ...]:
-        return (name.rest != same, not name.total, name.index, _PER_EVALUATION[name.averaged])
+        averaged = _PER_EVALUATION[name.averaged]
+        return (name.rest != same, not name.total, _is_rate(name), name.index, averaged, _spelled_out(name))
 
     for name in _alike(tested):
         roles[name.key] = Role.VAL
     _take(_alike(found) or _alike(tested), Role.VAL, rank, roles, judged)
+
+
+def _is_rate(name: Name) -> bool:
+    """Whether a name is of a share of errors, which is no loss where a likelihood or a distance is there as well."""
+    return name.what is What.ERROR and not name.words & (w.ERRORS - w.RATES) and not name.words & w.DISTANCES
 
 
 def _alike(found: Sequence[Name]) -> list[Name]:
@@ -133,11 +166,13 @@ def _take(
     judged: dict[Role, str],
 ) -> Name | None:
     """Give a role to all of them; the best is judged, of equals the first."""
-    for name in found:
-        roles[name.key] = role
     best = min(found, key=rank, default=None)
-    if best is not None:
-        judged[role] = best.key
+    if best is None:
+        return None
+    for name in found:  # another error of the same set is another quantity, and may be the goal
+        if best.what is not What.ERROR or (name.words & w.ERRORS) == (best.words & w.ERRORS):
+            roles[name.key] = role
+    judged[role] = best.key
     return best
 
 
@@ -177,9 +212,18 @@ def _may_be_goal(name: Name, validated: bool) -> bool:
     return bool(name.rising) or name.group in ("val", "test") or bool(name.words & w.FALLING_GOALS)
 
 
-def _goal_rank(name: Name) -> tuple[int, int, bool, int, int]:
+def _goal_rank(name: Name) -> tuple[int, int, bool, int, int, int, bool]:
     place = min((w.GOALS[word] for word in name.words if word in w.GOALS), default=len(w.GOALS))
-    return (_OF_GOAL[name.group], place, bool(name.rest), name.index, _PER_EVALUATION[name.averaged])
+    if "score" in name.words and name.words.isdisjoint(w.GOALS.keys() - {"score"}) and not name.rest:
+        place = 0  # a score that says nothing else is the one that the training is chosen by
+    said = sum(word in w.GOALS for word in name.words)  # `reward` before `rewards/accuracy_reward`
+    averaged = _PER_EVALUATION[name.averaged]
+    return (_OF_GOAL[name.group], place, bool(name.rest), said, name.index, averaged, _spelled_out(name))
+
+
+def _spelled_out(name: Name) -> bool:
+    """`validation_loss` beside `val_loss` is what MLflow adds to Keras' own: the same values, all of them at step 0."""
+    return "validation" in name.words
 
 
 def _is_game(known: Sequence[Name], losses: Sequence[Name]) -> bool:
@@ -211,6 +255,8 @@ def _phrases(reading: Reading) -> list[str]:
                 why.insert(0, "higher is better" if reading.goal_rises else "lower is better")
         elif not why and role is Role.VAL and name_of(key).group == "test":
             why.append("a test set stands for it")
+        elif not why and role is Role.TRAIN and _NUMBERED_SET.match(key):
+            why.append("the first evaluation set, as is usual; name another with --train")
         elif not why and name_of(key).rest:
             why.append(_part_of(key, reading))
         others = sum(other is role for other in reading.roles.values()) - 1

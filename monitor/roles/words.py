@@ -28,9 +28,16 @@ ERRORS: Final = frozenset({
     "nll", "nloglik", "neglogloss", "nelbo", "ce", "xent", "crossentropy", "bce", "logloss", "mlogloss", "deviance",
     "mse", "rmse", "rms", "msle", "rmsle", "mae", "mape", "smape", "mphe", "huber", "hinge", "pinball", "quantile",
     "poisson", "gamma", "tweedie", "logcosh", "error", "errors", "err", "merror", "l1", "l2", "perplexity", "ppl",
-    "bpc", "bpb", "bpw",
+    "bpc", "bpb", "bpw", "bpd",
+    "inertia",
 })  # fmt: skip
 """Errors that are minimised where nothing is called a loss."""
+RATES: Final = frozenset({"error", "errors", "err", "merror"})
+"""Of these, what alone is the share of wrong answers."""
+DISTANCES: Final = frozenset({"squared", "square", "absolute", "abs", "percentage", "log", "logarithmic", "relative"})
+"""Words that make a distance of an error."""
+PERPLEXITY: Final = frozenset({"ppl", "perplexity"})
+"""What a loss is shown as: `lm loss ppl` is not a loss."""
 ERROR_WORDS: Final = frozenset({
     "mean", "squared", "square", "absolute", "abs", "root", "log", "logarithmic", "percentage", "relative", "binary",
     "categorical", "sparse", "multi", "multiclass", "softmax", "sigmoid", "negative", "neg", "likelihood", "entropy",
@@ -40,8 +47,8 @@ ERROR_WORDS: Final = frozenset({
 TOTAL: Final = frozenset({"total", "sum", "overall", "full", "combined", "whole", "all", "joint"})
 AVERAGED: Final = frozenset({
     "step", "steps", "epoch", "epochs", "avg", "average", "averaged", "mean", "running", "moving", "smoothed",
-    "smooth", "smoothing", "ema", "iter", "iters", "iteration", "batch", "minibatch", "per", "end", "current", "curr",
-    "cur", "now", "final", "last", "global", "median", "macro",
+    "smooth", "smoothing", "ema", "iter", "iters", "iteration", "batch", "minibatch", "per", "end", "current",
+    "start", "curr", "cur", "now", "final", "last", "global", "median", "macro",
     "micro", "on", "for", "of", "the", "at", "in", "out", "over", "s",
 })  # fmt: skip
 """How something was averaged, or a filler: it makes no other quantity."""
@@ -59,7 +66,7 @@ DERIVED: Final = frozenset({
     "sem", "ci", "scale", "scaler", "scaled", "unscaled", "weight", "weights",
     "lambda", "ratio", "diff", "difference", "delta", "gap", "change", "improvement", "threshold", "target", "count",
     "num", "number", "patience", "time", "seconds", "sec", "duration", "speed", "rank", "quantile25", "quantile75",
-    "start", "prev", "previous", "lr", "clip", "clipped", "weighted", "nan", "skipped", "lower", "upper", "grad",
+    "prev", "previous", "lr", "clipped", "weighted", "nan", "skipped", "lower", "upper", "grad",
     "ms", "memory", "mem", "bytes", "flops", "norm", "p50", "p95", "p99", "hparam", "hparams",
 })  # fmt: skip
 """What is worked out of a quantity, or stands beside it: a best so far is no curve of it."""
@@ -73,13 +80,15 @@ GAME: Final = frozenset({
 WEAK_GAME: Final = frozenset({"g", "d", "gen", "value", "q", "qf1", "qf2", "q1", "q2", "v", "pi", "alpha", "entropy",
                               "fake", "real", "td"})  # fmt: skip
 """Words that say the same beside another one of either kind."""
+PLAYERS: Final = frozenset({"g", "d", "gen"})
+"""Words of the two sides of a game, as in `loss/g/total` beside `loss/d/total`."""
 EPISODES: Final = frozenset({"ep", "episode", "episodic", "episodes", "rollout", "rollouts"})
-RETURNS: Final = frozenset({"reward", "rewards", "rew", "return", "returns"})
+RETURNS: Final = frozenset({"reward", "rewards", "rew", "return", "returns", "ret"})
 PREFERENCES: Final = frozenset({"chosen", "rejected", "margins", "margin", "accuracies"})
 """Beside `rewards/`, a training on preferences, whose loss is an error."""
 GRADIENT: Final = frozenset({"grad", "gradient", "gradients", "grads", "gradnorm"})
 _GOALS: Final = (
-    "success winrate win reward rewards rew return returns fitness",
+    "success winrate win reward rewards rew return returns ret fitness",
     "map mapm miou meaniou miu meaniu ap iou iu dice jaccard", "bleu sacrebleu chrf",
     "accuracy acc accuracies", "f1 fscore fbeta fmeasure f", "auc auroc auprc aucpr roc aucmu", "ndcg mrr hit hits hr",
     "wer cer ter", "fid kid psnr ssim lpips", "rouge rouge1 rouge2 rougel meteor cider em match", "r2 mcc kappa",
@@ -88,14 +97,19 @@ _GOALS: Final = (
 GOALS: Final = {word: place for place, words in enumerate(_GOALS) for word in words.split()}
 """Measures that people train for, those first that are rather meant where there are several."""
 FALLING_GOALS: Final = frozenset({"wer", "cer", "ter", "mer", "wil", "fid", "kid", "lpips", "perplexity", "ppl", "bpc",
-                                  "bpb", "brier", "ece", "chamfer", "hausdorff", "epe", "regret"})  # fmt: skip
+                                  "bpb", "bpd", "brier", "ece", "chamfer", "hausdorff", "epe", "regret"})  # fmt: skip
 
 _CUT: Final = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*|\d+|[^\W\d_]+")
 _ACRONYMS: Final = re.compile(
     r"mAP|m[_-]?IoU|IoU|cross[ _-]?entropy|(?<![a-z])log[ _-]?loss|f1|r\^?2|R²|learning[ _.\/-]?rate|"
-    r"hold[ _-]?out|held[ _-]?out",
+    r"hold[ _-]?out|held[ _-]?out|word[ _-]error[ _-]rate|char(?:acter)?[ _-]error[ _-]rate|"
+    r"(?:in|out[ _-]of)[ _-]sample|(?<![a-z])r(?=@\d)",
     re.IGNORECASE,
 )
+_MEANT: Final = {
+    "worderrorrate": "wer", "charerrorrate": "cer", "charactererrorrate": "cer", "outofsample": "oof", "r": "recall",
+}  # fmt: skip
+"""Phrases that have a word of their own."""
 _KNOWN: Final = frozenset().union(
     SETS, LOSS, ERRORS, TOTAL, AVERAGED, DERIVED, GAME, GRADIENT, GOALS, FALLING_GOALS, INDEX, RETURNS, EPISODES,
     {"norm", "learningrate", "lr"},
@@ -119,6 +133,7 @@ def words_of(name: str) -> tuple[str, ...]:
 
 def _joined(found: re.Match[str]) -> str:
     text = re.sub(r"[ _./^-]", "", found[0]).lower().replace("²", "2")
+    text = _MEANT.get(text, text)
     return f" {text} " if text not in ("f1", "r2") or _stands_alone(found) else found[0]
 
 

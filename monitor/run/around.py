@@ -128,7 +128,7 @@ class Around:
             if last is signal.SIGINT and now - at >= self._stopping.grace_s:
                 self._signal(child, signal.SIGTERM, f"the command still runs {self._stopping.grace_s:g} s after SIGINT")
             return
-        if not self._run.should_stop():
+        if not (self._run.should_stop() if self._stopping.signals else self._run._stop):  # asking is obeying
             self._advised = None
             return
         self._advised = now if self._advised is None else self._advised

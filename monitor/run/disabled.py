@@ -17,6 +17,7 @@ class DisabledRun(Run):
         self.id, self.project, self.name, self.url = "0" * 32, project, name, None
         self._reply: Reply | None = None
         self._stop, self._finished, self._writer = False, False, None
+        self._modes: Mapping[str, str] = {}
         self._told_at: int | None = None
         self._unanswered: object = None
         self._start: Mapping[str, object] = {}

@@ -7,6 +7,7 @@ import traceback
 from typing import Final
 
 from monitor.domain import RunStatus
+from monitor.errors import StopTraining
 from monitor.limits import text
 
 INTERRUPTED: Final = "stopped by user"
@@ -21,6 +22,8 @@ def ending(error: BaseException | None) -> tuple[str, str | None]:
     """
     if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
         return str(RunStatus.FINISHED), None
+    if isinstance(error, StopTraining):
+        return str(RunStatus.STOPPED), None
     if isinstance(error, KeyboardInterrupt):
         return str(RunStatus.FAILED), INTERRUPTED
     return str(RunStatus.FAILED), text(traceback.format_exception_only(error)[-1]).strip()

@@ -7,13 +7,16 @@ import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import islice
 from typing import Final, Literal, Protocol, runtime_checkable
 
 from monitor.captures import captures
 from monitor.errors import LossError, SettingsError
+from monitor.journal.notices import LOGGER
 from monitor.limits import MAX_ITEMS, MAX_NAME, label, members, shown, text
 from monitor.roles import said_of
+from monitor.stop_modes import EVERY, is_off, merged, stop_modes
 
 Mode = Literal["auto", "embedded", "server", "offline", "disabled"]
 Resume = Literal["never", "allow", "must"]
@@ -64,6 +67,42 @@ def roles_of(settings: Mapping[str, str], **given: str | None) -> dict[str, str]
     """
     named = {role: name for role, name in given.items() if name is not None}
     return said_of({**settings, **said_of(named, place="init.").to_dict()}).distinct().to_dict()
+
+
+def stop_of(value: object, settings: Mapping[str, str]) -> dict[str, str]:
+    """The modes of stopping by rule: an argument wins over the settings, but where these say `off` for every rule.
+
+    Raises:
+        SettingsError: the argument is not a mode, or a table of rules and modes.
+    """
+    try:
+        given = stop_modes(value)
+    except ValueError as error:
+        problem, _, fix = str(error).partition("; ")
+        raise SettingsError("stop", problem, fix) from None
+    if set(given) - {EVERY}:
+        from monitor.rules import RULE_NAMES
+        from monitor.rules.registry import spec_of
+
+        if wrong := next((rule for rule in given if rule != EVERY and spec_of(rule) is None), None):
+            near = get_close_matches(wrong, RULE_NAMES, n=1)
+            raise SettingsError(
+                "stop", f"{wrong!r} is not a rule", f"did you mean {near[0]!r}?" if near else "name one"
+            )
+    return dict(settings) if is_off(settings) else merged(settings, given)
+
+
+def steps_of(value: object) -> int | None:
+    """How many steps a loop means to make.
+
+    Raises:
+        SettingsError: it is not a whole number of at least 1.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise SettingsError("planned_steps", f"must be a whole number, got {shown(value)}", "pass planned_steps=10_000")
+    return value
 
 
 def run_id_of(value: object, resume: str) -> tuple[str, bool]:
@@ -160,7 +199,12 @@ def _loss_by_name(text: str) -> dict[str, object]:
     except LossError:
         if "(" in text:
             raise
-        return {"name": text}  # a loss of the user's own
+        near = losses.nearest_kind(text)
+        LOGGER.warning(
+            "loss=%r is not a known loss, so its levels are not checked; %s", text,
+            f"did you mean {near}?" if near else f"if it is your own, pass losses.Custom({text!r}, floor=0.0)",
+        )  # fmt: skip
+        return {"name": text}
 
 
 def capture_of(value: object) -> tuple[str, ...]:

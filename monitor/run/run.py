@@ -6,24 +6,26 @@ happens in two threads of the writer.
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from monitor import limits
 from monitor.domain import Action, Recommendation, Reply
+from monitor.errors import StopTraining
 from monitor.journal.notices import LOGGER, Notices
 from monitor.limits import shown, text
-from monitor.run import lifetime, options
+from monitor.run import lifetime
+from monitor.run.about import About
 from monitor.run.endings import ending, error_line
 from monitor.run.output import Tee
 from monitor.run.secrets import hidden
 from monitor.run.values import SeriesTaken, article, flatten, nanoseconds, number, plain
 from monitor.run.writer import Writer
 from monitor.settings import Settings
+from monitor.stop_modes import is_off, mode_for
 
 if TYPE_CHECKING:
     from monitor.shipping.sinks import Sink
@@ -36,7 +38,7 @@ _NOTHING: Final = object()
 _ENDED: Final = ("finished", "stopped", "failed")
 
 
-class Run:
+class Run(About):
     """One run, as the process that trains it sees it. Made by `init`.
 
     Attributes:
@@ -69,6 +71,8 @@ class Run:
         self._rng = rng or random.Random()  # names need no secrecy
         self._reply: Reply | None = None
         self._stop = False
+        modes = start.get("stop")
+        self._modes: Mapping[str, str] = modes if isinstance(modes, dict) else {}
         self._told_at: int | None = None
         self._unanswered: object = _NOTHING
         self._weights: Mapping[str, float] = {}
@@ -138,14 +142,18 @@ class Run:
         except Exception as error:  # as in log()
             self._notices.count("dropped", "log_many()", f"{type(error).__name__}: {text(error)}")
 
-    def should_stop(self, wait_s: float = 0.0) -> bool:
-        """True when the recommendation is to stop, or when a person asked for it.
+    def should_stop(self, wait_s: float = 0.0, *, raise_: bool = False) -> bool:
+        """True when a stop is advised, as the mode of its rule says, or when a person asked for it.
 
         Costs nothing: it reads the newest answer, which is about half a second old.
 
         Args:
+            raise_: raise `StopTraining` instead of returning True, from wherever in the loop it is called.
             wait_s: wait up to so many seconds for the answer to what was logged so far; for loops whose steps are few.
                 Where the receiver fails, or an answer has not come in time, nothing is waited for until one has come.
+
+        Raises:
+            StopTraining: `raise_` is True, and the loop is to end. A run that ends by it is stopped.
         """
         waits = not (type(wait_s) in (int, float) and wait_s <= 0)
         if waits and self._unanswered is not self._reply:
@@ -154,6 +162,9 @@ class Run:
             self._told_at = None
         elif self._told_at is None and self._writer is not None:
             self._told_at = self._writer.journal.count
+            self._acknowledge(self._reply)
+        if self._stop and raise_:
+            raise StopTraining(self.stop_reason or "a stop is advised")
         return self._stop
 
     @property
@@ -166,75 +177,11 @@ class Run:
         """Why `should_stop` is True, in one sentence; None while it is not."""
         if self._reply is None or not self._stop:
             return None
+        if self._reply.stop_reason is not None:
+            return self._reply.stop_reason
         if self._reply.stop_requested is not None:
             return f"{self._reply.stop_requested} asked the run to stop."
         return self._reply.recommendation.reason
-
-    def checkpoint(self, step: int, path: str | os.PathLike[str]) -> None:
-        """Note that the loop saved a checkpoint, so that the best step can be gone back to.
-
-        Args:
-            step: the step it was saved at.
-            path: where it is; an earlier checkpoint at the same path is removed from the list.
-        """
-        self._event("checkpoint", {"step": step, "path": path})
-
-    def checkpoint_deleted(self, path: str | os.PathLike[str]) -> None:
-        """Remove a deleted checkpoint from the list, as when a framework keeps only the best few."""
-        self._event("checkpoint", {"path": path, "deleted": True})
-
-    def alert(self, title: str, body: str = "", severity: Literal["critical", "warning", "info"] = "warning") -> None:
-        """Tell whoever listens to the run's alerts.
-
-        Args:
-            title: one line.
-            body: what else there is to say.
-            severity: how much it matters.
-        """
-        self._event("alert", {"title": title, "body": body, "severity": severity})
-
-    def log_text(self, text: object, step: int | None = None) -> None:
-        """Keep a text with the run, such as a sample that a model wrote; it is shown with the run's output.
-
-        Args:
-            text: any text; the newest 16 million characters of a run are kept.
-            step: the step it belongs to.
-        """
-
-        def write() -> None:
-            whole = limits.text(text)
-            for at in range(0, len(whole), limits.MAX_TEXT):
-                self._event("output", {"stream": "text", "step": step, "text": whole[at : at + limits.MAX_TEXT]})
-
-        self._quietly("log_text()", write)
-
-    def update_config(self, config: object) -> None:
-        """Add to the run's configuration; values given before are replaced."""
-        self._quietly("update_config()", lambda: self._event("config", {"config": options.config_of(config)}))
-
-    @property
-    def loss_known(self) -> bool:
-        """True if the loss was given to `init` or to `update_loss`."""
-        return self._loss_known
-
-    def update_loss(self, loss: object) -> None:
-        """Say what is known of the loss, as `init(loss=...)` does; what a run knows already stays.
-
-        Args:
-            loss: as for `init`.
-        """
-
-        def write() -> None:
-            found = options.loss_of(loss)
-            if found is not None and not self._loss_known:
-                self._loss_known = True
-                self._event("loss", {"loss": found})
-
-        self._quietly("update_loss()", write)
-
-    def update_tags(self, tags: object) -> None:
-        """Add tags to the run."""
-        self._quietly("update_tags()", lambda: self._event("tags", {"tags": options.tags_of(tags)}))
 
     def flush(self, timeout_s: float = 30.0) -> bool:
         """Wait until all that was logged so far is stored and judged; False where it is not in time."""
@@ -319,7 +266,19 @@ class Run:
 
     def _on_reply(self, reply: Reply) -> None:
         self._reply = reply
-        self._stop = reply.recommendation.action is Action.STOP or reply.stop_requested is not None
+        self._stop = not is_off(self._modes) and self._says_stop(reply)
+
+    def _says_stop(self, reply: Reply) -> bool:
+        if reply.stop is not None:
+            return reply.stop
+        told = mode_for(self._modes, reply.recommendation.rule) == "advise"  # by a server that knows no modes
+        return reply.stop_requested is not None or (told and reply.recommendation.action is Action.STOP)
+
+    def _acknowledge(self, reply: Reply | None) -> None:
+        """Let the receiver know that the loop was told to stop."""
+        assert self._writer is not None
+        request = None if reply is None else reply.stop_request
+        self._event("stop", {"request": request, "step": self._writer.journal.step})
 
     def _on_links(self, links: Mapping[str, str]) -> None:
         if "dashboard" in links:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -42,6 +42,8 @@ def init(
     ranks: options.Ranks = "first",
     capture: options.Capture | None = None,
     capture_output: bool | None = None,
+    stop: str | Mapping[str, str] | None = None,
+    planned_steps: int | None = None,
     settings: Settings | None = None,
     sink: Sink | None = None,
 ) -> Run:
@@ -67,6 +69,11 @@ def init(
         capture: what to record of the surroundings: True, False, some of the names `git`, `command`, `packages`,
             `host`, `gpus` and `system`, or such names mapped to True or False; by default `MONITOR_CAPTURE`, or all.
         capture_output: keep what the process prints with the run; by default `MONITOR_CAPTURE_OUTPUT`, or not.
+        stop: what becomes of an advice to stop: "advise", `should_stop()` tells it; "alert", people are told and the
+            loop is not; "stop", it is noted, and the loop is asked to stop if it stands; "off", nothing ends the
+            loop. Or a mapping of rules to these, "*" for all others; by default as the settings say.
+        planned_steps: steps that the loop means to make, for what a stop saves; by default the configuration's
+            `max_steps` or the like.
         settings: settings to use instead of those of the environment.
         sink: where to send to instead, such as a `MemorySink` in a test.
 
@@ -116,6 +123,11 @@ def init(
     roles = options.roles_of(chosen.roles, train=train, val=val, goal=goal)
     if roles:
         start["roles"] = roles
+    modes = options.stop_of(stop, chosen.stop_modes_of(project))
+    if modes:
+        start["stop"] = modes
+    if planned_steps is not None:
+        start["planned_steps"] = options.steps_of(planned_steps)
     remote = chosen.server_url if mode in ("auto", "server", "offline") else None
     run = Run(
         settings=chosen,

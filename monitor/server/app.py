@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from fastapi import FastAPI
 
 from monitor.alerts import open_channels
 from monitor.api import create_api
+from monitor.api.services import Services
 from monitor.domain import JobHealth
 from monitor.errors import SchemaMismatch, StoreError
 from monitor.ingest.engines import Judges, open_engines
@@ -102,11 +104,26 @@ def open_store(settings: Settings) -> Store:
     return Store.open(url)
 
 
+def with_own_token(settings: Settings) -> Settings:
+    """The settings with a token for this server's own processes, where the store has tokens and the settings none.
+
+    It is random, known to no one else, and gone with the server.
+    """
+    if settings.token is not None:
+        return settings
+    try:
+        with Store.open(settings.store_url, create=False) as store:
+            asks = store.has_tokens()
+    except StoreError:  # there is no database yet, or another schema, which the start of the server reports
+        return settings
+    return settings.model_copy(update={"token": secrets.token_urlsafe(32)}) if asks else settings
+
+
 def _lifespan(
     store: Store, jobs: Jobs | None, mirror: Exporter | None, mlflow: Native | None
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def run(_: FastAPI) -> AsyncIterator[None]:
+    async def run(app: FastAPI) -> AsyncIterator[None]:
         if jobs is not None:
             jobs.start()
         try:
@@ -117,6 +134,8 @@ def _lifespan(
                 await anyio.to_thread.run_sync(jobs.close)
             if mirror is not None:
                 mirror.close()
+            services: Services = app.state.services
+            await anyio.to_thread.run_sync(services.keys.note)
             await anyio.to_thread.run_sync(store.close)
 
     return run

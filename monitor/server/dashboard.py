@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from monitor._resources import DASHBOARD_APP
 from monitor.server.children import Child, Spec, keep_running, need
-from monitor.server.ports import check_exposure, free_port, url_of
+from monitor.server.ports import check_dashboard_exposure, free_port, url_of
 from monitor.server.signals import until_told_to_stop
 from monitor.settings import Settings
 
@@ -18,7 +18,8 @@ def dashboard_spec(settings: Settings, *, host: str, port: int, server_url: str 
     """The process that shows the dashboard.
 
     Args:
-        settings: the token and the folder.
+        settings: the folder, and the database where there is no server. The token is left out: the dashboard acts
+            with those of the people who sign in.
         host: address that it binds.
         port: a free port.
         server_url: server that it reads from; None for the embedded store.
@@ -38,7 +39,7 @@ def dashboard_spec(settings: Settings, *, host: str, port: int, server_url: str 
         ),
         url=url_of(host, port),
         health="/_stcore/health",
-        env=_environment(settings, server_url),
+        env=_environment(settings, server_url, host),
         log=settings.dir / "logs" / "dashboard.log" if log else None,
         # Not the current folder, whose `dashboard/` or `.streamlit/` may be unrelated.
         folder=settings.dir,
@@ -53,11 +54,12 @@ def run_dashboard(settings: Settings, ready: Callable[[dict[str, str]], None] | 
         ready: called with its address once it answers.
 
     Raises:
-        SettingsError: the host can be reached from other machines and there is no token, or the port is taken.
+        SettingsError: the host can be reached from other machines and there is no server that asks who they are, or
+            the port is taken.
         ModuleNotFoundError: Streamlit is not installed.
         ServerUnreachable: it did not start.
     """
-    check_exposure(settings)
+    check_dashboard_exposure(settings)
     port = free_port(settings.host, settings.dashboard_port, "dashboard_port")
     settings.make_dir()
     spec = dashboard_spec(settings, host=settings.host, port=port, server_url=settings.server_url, log=False)
@@ -65,11 +67,12 @@ def run_dashboard(settings: Settings, ready: Callable[[dict[str, str]], None] | 
         keep_running([Child(spec)], stop, ready=lambda: ready({"dashboard": spec.url}) if ready else None)
 
 
-def _environment(settings: Settings, server_url: str | None) -> Mapping[str, str]:
+def _environment(settings: Settings, server_url: str | None, host: str) -> Mapping[str, str]:
     env = {**os.environ, "MONITOR_DIR": str(settings.dir)}
     given = {
+        "MONITOR_HOST": host,
         "MONITOR_SERVER_URL": server_url,
-        "MONITOR_TOKEN": settings.token,
+        "MONITOR_TOKEN": None,
         "MONITOR_DASHBOARD_HOSTS": " ".join(settings.dashboard_hosts) or None,
         "MONITOR_DATABASE_URL": None if server_url else settings.database_url,
     }

@@ -10,6 +10,8 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from monitor.api.door import Door
+from monitor.errors import SettingsError
 from monitor.ingest.engines import Judges
 from monitor.mlflow_store import app as mlflow_app
 from monitor.mlflow_store.app import Beside
@@ -28,17 +30,17 @@ class Native:
         store: ours, over the database in which MLflow's tables are.
         rows: writes what MLflow is to know of our runs.
         app: MLflow's application.
-        token: what requests to it have to carry; None for nothing.
+        guarded: requests to it need what our door asks for: a token, where the server has any.
     """
 
     store: MlflowStore
     rows: Rows
     app: Any
-    token: str | None
+    guarded: bool
 
-    def beside(self, front: ASGIApp) -> ASGIApp:
+    def beside(self, front: Door) -> ASGIApp:
         """Both applications: ours in front."""
-        return Beside(front, self.app, self.token)
+        return Beside(front, self.app, front.refusal_by_mlflow if self.guarded else None)
 
     def lifespan(self) -> AbstractAsyncContextManager[Any]:
         """What MLflow's application does when a server starts and ends; one that is mounted would never hear of it."""
@@ -49,7 +51,7 @@ class Native:
 def beside_ours(settings: Settings, engines: Judges) -> Native:
     """MLflow's server over the store of `monitor up`.
 
-    Every request to it has to carry the token, where there is one.
+    Every request to it has to carry a token, where the server asks for one.
 
     Raises:
         SchemaMismatch: the database has another schema of ours; the message names the command that mends it.
@@ -58,16 +60,16 @@ def beside_ours(settings: Settings, engines: Judges) -> Native:
     open_store(settings).close()  # created or migrated, before MLflow creates its tables next to ours
     folder = settings.dir / "mlartifacts"
     mlflow_app.set_up(mlflow_url(settings.store_url), folder, guarded=settings.token is not None)
-    return _opened(engines, token=settings.token)
+    return _opened(engines, guarded=True)
 
 
-def _opened(engines: Judges, *, token: str | None) -> Native:
+def _opened(engines: Judges, *, guarded: bool, users: bool = False) -> Native:
     from monitor.mlflow_store.backend import use_engines
 
     use_engines(engines)
     tracking = mlflow_app.open_store()
-    app = mlflow_app.make_app()
-    return Native(store=tracking.ours, rows=Rows(tracking), app=app, token=token)
+    app = mlflow_app.make_app(tracking, users=users)
+    return Native(store=tracking.ours, rows=Rows(tracking), app=app, guarded=guarded)
 
 
 def create_app() -> FastAPI:
@@ -79,4 +81,19 @@ def create_app() -> FastAPI:
         SettingsError: MLflow was started with a backend or a server that this cannot serve.
     """
     settings = load(database_url=mlflow_app.database_url())
-    return create_our_app(settings, native=lambda _, engines: _opened(engines, token=None))
+    return create_our_app(settings, native=lambda _, engines: _opened(engines, guarded=False))
+
+
+def create_app_with_users() -> FastAPI:
+    """What `mlflow server --app-name monitor-basic-auth` serves: the same, with MLflow's users and permissions.
+
+    These hold for MLflow's routes. Ours ask for the monitor's token, which has to be set: it opens every run.
+
+    Raises:
+        SettingsError: as `create_app`; or there is no token, or MLflow's users cannot be served.
+    """
+    settings = load(database_url=mlflow_app.database_url())
+    if settings.token is None:
+        problem = "not set, so that the monitor's routes would answer without MLflow's users being asked"
+        raise SettingsError("MONITOR_TOKEN", problem, "set it to a long random text")
+    return create_our_app(settings, native=lambda _, engines: _opened(engines, guarded=False, users=True))

@@ -26,10 +26,22 @@ def check_exposure(settings: Settings) -> None:
         return
     if not settings.token:
         problem = f"{settings.host} can be reached from other machines, and there is no token"
-        raise SettingsError("host", problem, f"set MONITOR_TOKEN (make one: {NEW_TOKEN}), or use 127.0.0.1")
+        fix = "run `monitor tokens create NAME --role admin`, or set MONITOR_TOKEN to a long random text"
+        raise SettingsError("host", problem, f"{fix} ({NEW_TOKEN}), or use 127.0.0.1")
     if len(settings.token) < LEAST_TOKEN:
         problem = f"has {len(settings.token)} characters, and {settings.host} can be reached from other machines"
         raise SettingsError("token", problem, f"take {LEAST_TOKEN} or more; make one: {NEW_TOKEN}")
+
+
+def check_dashboard_exposure(settings: Settings) -> None:
+    """Refuse to show the embedded store to other machines: only a server asks for tokens and knows what they may do.
+
+    Raises:
+        SettingsError: the host is not loopback, and there is no server to read from.
+    """
+    if not settings.loopback and settings.server_url is None:
+        problem = f"{settings.host} can be reached from other machines, and this dashboard would ask nobody to sign in"
+        raise SettingsError("host", problem, "name a server that has tokens with MONITOR_SERVER_URL, or use 127.0.0.1")
 
 
 def bind(host: str, port: int, setting: str, *, shared: bool = False) -> socket.socket:

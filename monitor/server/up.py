@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from monitor.api.services import Services, store_id
 from monitor.errors import SettingsError
-from monitor.server.app import create_app, open_native
+from monitor.server.app import create_app, open_native, with_own_token
 from monitor.server.children import Child, Spec, keep_running
 from monitor.server.dashboard import dashboard_spec
 from monitor.server.leftovers import ship_in_background
@@ -37,7 +37,7 @@ def up(
 ) -> None:
     """Run the server and the requested parts until SIGINT, SIGTERM or `stop`.
 
-    The dashboard has no login of its own; it listens on loopback, on any host. Where a healthy server
+    The dashboard listens on loopback, on any host. Where a healthy server
     of ours over the same store has the port already, `ready` gets its addresses, and that is all.
 
     Args:
@@ -54,6 +54,7 @@ def up(
         ServerUnreachable: the dashboard did not start; the message holds its last words.
         ModuleNotFoundError: a part of the [server] extra is not installed.
     """
+    settings = with_own_token(settings)
     check_exposure(settings)
     check_workers(settings)
     with until_told_to_stop(stop) as told, ExitStack() as stack:

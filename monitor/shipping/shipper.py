@@ -121,10 +121,18 @@ class Shipper(Shipment):
                 wait = self._interval_s
             except Exception as error:  # the thread must survive any error of a sink or a disk
                 wait = self._failed(error)
+                self._leave_alone(error)
             with self._changed:
                 self._changed.wait_for(lambda: self._awake or self._stopped, wait)
                 self._awake = False
         self._end(ack)
+
+    def _leave_alone(self, error: Exception) -> None:
+        """Wait for as long as the receiver asks for, whoever is in a hurry: clients that cannot wait keep it busy."""
+        asked = getattr(error, "retry_after_s", None)
+        if asked:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopped, asked * self._rng.uniform(1.0, 1.2))
 
     def _end(self, ack: AckFile | None) -> None:
         if ack is not None:

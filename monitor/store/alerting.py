@@ -15,31 +15,32 @@ from monitor.store.runs import alerts, outbox, work
 class Alerting(Database):
     """The alerts of a store, its silences, and the outbox."""
 
-    def alert_page(self, wanted: AlertQuery, now_ms: int) -> AlertPage:
-        """One page of alerts, those that changed last first."""
+    def alert_page(self, wanted: AlertQuery, now_ms: int, *, within: str | None = None) -> AlertPage:
+        """One page of alerts, those that changed last first; only those of a project where `within` names one."""
         with self._read() as connection:
-            return alerts.page(connection, wanted, now_ms)
+            return alerts.page(connection, wanted, now_ms, within)
 
-    def alert(self, alert_id: str, now_ms: int) -> AlertInfo:
+    def alert(self, alert_id: str, now_ms: int, *, within: str | None = None) -> AlertInfo:
         """One alert.
 
         Args:
             alert_id: its id, or a start of it that no other has.
+            within: only an alert of this project.
 
         Raises:
             AlertNotFound: there is none, or several.
         """
         with self._read() as connection:
-            return alerts.find(connection, alert_id, now_ms)
+            return alerts.find(connection, alert_id, now_ms, within)
 
-    def acknowledge(self, alert_id: str, by: str, note: str, *, now_ms: int) -> AlertInfo:
+    def acknowledge(self, alert_id: str, by: str, note: str, *, now_ms: int, within: str | None = None) -> AlertInfo:
         """Take a firing alert on: it is no longer repeated.
 
         Raises:
             AlertNotFound: there is no such alert.
             WireError: it does not fire.
         """
-        found = self.alert(alert_id, now_ms)
+        found = self.alert(alert_id, now_ms, within=within)
 
         def change(row: Mapping[str, object]) -> Mapping[str, object]:
             if row["state"] != "firing":
@@ -48,13 +49,15 @@ class Alerting(Database):
 
         return self._changed_alert(found, now_ms, change)
 
-    def mark_alert(self, alert_id: str, mark: Mark | None, by: str, *, now_ms: int) -> AlertInfo:
+    def mark_alert(
+        self, alert_id: str, mark: Mark | None, by: str, *, now_ms: int, within: str | None = None
+    ) -> AlertInfo:
         """Say whether an alert was helpful or a false alarm; None takes that back.
 
         Raises:
             AlertNotFound: there is no such alert.
         """
-        found = self.alert(alert_id, now_ms)
+        found = self.alert(alert_id, now_ms, within=within)
         return self._changed_alert(found, now_ms, lambda _: {"mark": mark, "mark_by": None if mark is None else by})
 
     def _changed_alert(self, found: AlertInfo, now_ms: int, change: alerts.Change) -> AlertInfo:
@@ -192,10 +195,10 @@ class Alerting(Database):
         with self._change() as connection:
             outbox.failed(connection, channel, rows, next_ms, error)
 
-    def alerts(self, run_id: str | None = None, limit: int = 100) -> tuple[Delivery, ...]:
-        """The newest messages about alerts, of one run or of all."""
+    def alerts(self, run_id: str | None = None, limit: int = 100, *, within: str | None = None) -> tuple[Delivery, ...]:
+        """The newest messages about alerts, of one run or of all; only those of a project where `within` names one."""
         with self._read() as connection:
-            return work.alerts(connection, run_id, limit)
+            return work.alerts(connection, run_id, limit, within)
 
     def channel_settings(self) -> tuple[tuple[str, Mapping[str, object], bytes], ...]:
         """The channels that were added through the API: name, settings, and encrypted secrets."""

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from monitor.errors import StoreBusy
 from monitor.store.sql import connect as connecting
 from monitor.store.sql.connect import PATIENCE, limit_read, reading, same_process, shown, translated, writing
+from monitor.store.sql.lead import Leader
 from monitor.store.sql.link import linked
 from monitor.store.sql.lock import Turns
 from monitor.store.sql.pool import READS, WAIT_S, connect
@@ -42,6 +43,15 @@ class Database:
         self._reads = threading.Semaphore(READS)
         self._turns = Turns(Path(f"{engine.url.database}-turn")) if self._sqlite else None
         self._pid = os.getpid()
+        self._leader = Leader(engine.url)
+
+    def leads(self, job: str) -> bool:
+        """Become, or stay, the one of several servers over this database that does a job.
+
+        Raises:
+            StoreError: the database does not answer.
+        """
+        return self._leader.leads(job)
 
     @property
     def url(self) -> str:
@@ -50,6 +60,7 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
+        self._leader.close()
         self._engine.dispose()
         if self._turns is not None:
             self._turns.close()

@@ -25,6 +25,7 @@ from monitor.domain import (
     RunQuery,
     RunSnapshot,
     SeriesInfo,
+    Stop,
 )
 from monitor.errors import RulesError
 from monitor.roles import Role
@@ -37,19 +38,25 @@ from monitor.store.points.chunk_reader import PORTION
 from monitor.store.points.naming import JUDGED
 from monitor.store.points.positions import read_positions
 from monitor.store.points.series import NAMES, SeriesState
-from monitor.store.runs import rows, run_list, sealed
+from monitor.store.runs import rows, run_list, sealed, stops
 from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTPUT, RUNS, SERIES
 from monitor.wire import Event
 
 
 class Reads(Database):
-    """The reads of a store."""
+    """The reads of a store.
 
-    def runs(self, wanted: RunQuery | None = None, **filters: Unpack[RunFilters]) -> RunPage:
+    Where a method takes `within`, runs of other projects than this one count as not there.
+    """
+
+    def runs(
+        self, wanted: RunQuery | None = None, *, within: str | None = None, **filters: Unpack[RunFilters]
+    ) -> RunPage:
         """A page of the list of runs.
 
         Args:
             wanted: which runs, and how; None: the newest.
+            within: only runs of this project, next to all other filters.
             **filters: fields of `RunQuery` to change in it.
 
         Raises:
@@ -57,21 +64,21 @@ class Reads(Database):
             WireError: an argument cannot be used; `field` names it.
         """
         with self._read() as connection:
-            return run_list.list_runs(connection, replace(wanted or RunQuery(), **filters))
+            return run_list.list_runs(connection, replace(wanted or RunQuery(), **filters), within)
 
-    def run(self, ref: str) -> RunInfo:
+    def run(self, ref: str, *, within: str | None = None) -> RunInfo:
         """A run by its id, a unique prefix of it, or a unique name.
 
         Raises:
             RunNotFound: none, or several.
         """
         with self._read() as connection:
-            return run_list.find_run(connection, ref)
+            return run_list.find_run(connection, ref, within=within)
 
-    def projects(self) -> tuple[tuple[str, int], ...]:
+    def projects(self, *, within: str | None = None) -> tuple[tuple[str, int], ...]:
         """Projects by name, with how many runs they hold."""
         with self._read() as connection:
-            return run_list.list_projects(connection)
+            return run_list.list_projects(connection, within)
 
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
         """The series of a run, in the order in which they first appeared."""
@@ -150,6 +157,7 @@ class Reads(Database):
         lo: float | None = None,
         hi: float | None = None,
         width: int = 2000,
+        within: str | None = None,
     ) -> tuple[Curve, ...]:
         """Several series, of one run or of many, reduced to what a screen shows, in one read transaction.
 
@@ -163,7 +171,8 @@ class Reads(Database):
             WireError: an argument cannot be used; `field` names it.
         """
         with self._read() as connection:
-            ids = {ref: run_list.find_run(connection, ref).id for ref in {each.run_id for each in wanted}}
+            refs = {each.run_id for each in wanted}
+            ids = {ref: run_list.find_run(connection, ref, within=within).id for ref in refs}
             return tuple(
                 curves.read_curve(
                     connection, ids[each.run_id], each.key, x=x, lo=lo, hi=hi, width=width, smoothing=each.smoothing
@@ -189,20 +198,21 @@ class Reads(Database):
         with self._read() as connection:
             return read_positions(connection, run_id, keys, steps, x=x)
 
-    def snapshot(self, ref: str) -> RunSnapshot:
+    def snapshot(self, ref: str, *, within: str | None = None) -> RunSnapshot:
         """A run by its id, a unique prefix of it, or a unique name, with all but its points and events.
 
         Raises:
             RunNotFound: none, or several.
         """
         with self._read() as connection:
-            info = run_list.find_run(connection, ref)
+            info = run_list.find_run(connection, ref, within=within)
             return RunSnapshot(
                 info,
                 tuple(state.info() for state in _series(connection, info.id)),
                 _findings(connection, info.id),
                 _checkpoints(connection, info.id),
                 _regimes(connection, info.id),
+                stops.read(connection, info.id),
             )
 
     def findings(self, run_id: str) -> tuple[Finding, ...]:
@@ -246,6 +256,11 @@ class Reads(Database):
         with self._read() as connection:
             return _checkpoints(connection, run_id)
 
+    def stops(self, run_id: str) -> tuple[Stop, ...]:
+        """The stops of a run: asked for, or advised and obeyed, by number."""
+        with self._read() as connection:
+            return stops.read(connection, run_id)
+
     def capture(self, run_id: str) -> Mapping[str, object]:
         """What was recorded of a run's surroundings; empty where nothing was."""
         query = select(RUNS.c.capture).where(RUNS.c.run_id == run_id)
@@ -259,6 +274,21 @@ class Reads(Database):
         query = select(*columns).where(EVENTS.c.run_id == run_id).order_by(EVENTS.c.id)
         with self._read() as connection:
             return tuple(Event(**row) for row in connection.execute(query).mappings())
+
+    def numbered_events(self, run_id: str, after: int, limit: int) -> tuple[tuple[int, Event], ...]:
+        """Events behind one of them, each with its number, in the order of arrival.
+
+        Args:
+            after: the number of the one before; 0 for the first.
+            limit: events, at most.
+        """
+        columns = (EVENTS.c.id, EVENTS.c.kind, EVENTS.c.record, EVENTS.c.time_ms, EVENTS.c.data)
+        query = (
+            select(*columns).where(EVENTS.c.run_id == run_id, EVENTS.c.id > after).order_by(EVENTS.c.id).limit(limit)
+        )
+        with self._read() as connection:
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        return tuple((row.pop("id"), Event(**row)) for row in rows)
 
     def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
         """What a training wrote, oldest first.

@@ -13,9 +13,11 @@ from typing import Self
 
 from sqlalchemy import select
 
-from monitor.domain import Alert, RunInfo, RunStatus
-from monitor.errors import RunNotFound, WireError
+from monitor.domain import Access, Alert, Caller, RunInfo, RunStatus, Stop, StopState
+from monitor.errors import RunNotFound, StopRefused, WireError
+from monitor.store.access import Tokens
 from monitor.store.alerting import Alerting
+from monitor.store.overview import Overview
 from monitor.store.points.downsampling import LEAST
 from monitor.store.reads import Reads
 from monitor.store.runs import expired, mirror, run_list, work
@@ -23,8 +25,10 @@ from monitor.store.sql.connect import STATEMENT_S, make_engine, parse_url
 from monitor.store.sql.schema import RUNS
 from monitor.store.sql.version import prepare, refuse_missing
 
+_RETENTION = Caller(name="retention", access=Access.ADMIN)
 
-class Store(Reads, Alerting):
+
+class Store(Reads, Overview, Alerting, Tokens):
     """Runs and their points in SQLite or PostgreSQL; made by `Store.open`."""
 
     @classmethod
@@ -88,16 +92,51 @@ class Store(Reads, Alerting):
                 tx.add_alerts([alert])
             return True
 
-    def request_stop(self, run_id: str, who: str, *, now_ms: int) -> None:
-        """Ask a run's loop to stop; it hears of it in the next reply.
+    def request_stop(self, run_id: str, who: str, *, now_ms: int, reason: str = "", by: Caller | None = None) -> Stop:
+        """Ask a run's loop to stop; it receives that with the next reply.
+
+        Args:
+            who: the name that the loop is given.
+            by: who asks, for the audit log; None for nobody that it should name.
+
+        Returns:
+            The stop; the one that is open where the loop was asked before.
 
         Raises:
             RunNotFound: no run has this id.
+            StopRefused: the run has ended.
         """
         with self.write(run_id, now_ms) as tx:
             if not tx.exists:
                 raise RunNotFound(run_id)
-            tx.set(stop_requested=who[:250])
+            if not tx.run.status.live:
+                raise StopRefused(run_id, f"it is {tx.run.status}", "there is nothing to stop")
+            if by is not None:
+                tx.audit("run.stop", by, f"asked as {who[:250]}")
+            return tx.request_stop(who, reason)
+
+    def withdraw_stop(self, run_id: str, who: str, *, now_ms: int, by: Caller | None = None) -> Stop:
+        """Take a stop back that the loop has not received yet.
+
+        Args:
+            who: the name that the stop's note gives.
+            by: who asks, for the audit log; None for nobody that it should name.
+
+        Raises:
+            RunNotFound: no run has this id.
+            StopRefused: none is open, or the loop has received it.
+        """
+        with self.write(run_id, now_ms) as tx:
+            if not tx.exists:
+                raise RunNotFound(run_id)
+            stop = tx.open_stop()
+            if stop is None:
+                raise StopRefused(run_id, "no stop is asked for", "there is nothing to withdraw")
+            if stop.state is not StopState.REQUESTED:
+                raise StopRefused(run_id, f"its loop has the stop already ({stop.state})", "it cannot be withdrawn")
+            if by is not None:
+                tx.audit("run.withdraw_stop", by, f"withdrawn as {who[:250]}")
+            return tx.close_stop(stop, withdrawn_ms=now_ms, note=f"withdrawn by {who}"[:250])
 
     def changed_runs(
         self, target: str, limit: int = 100, *, without: Collection[str] = ()
@@ -149,8 +188,11 @@ class Store(Reads, Alerting):
         with self._change() as connection:
             mirror.note(connection, run_id, target, far)
 
-    def delete(self, run_id: str, *, now_ms: int) -> None:
+    def delete(self, run_id: str, *, now_ms: int, by: Caller | None = None) -> None:
         """Hide a run from all lists; its name is free at once, its rows stay until `purge`.
+
+        Args:
+            by: who deletes it, for the audit log.
 
         Raises:
             RunNotFound: no run has this id, or it is deleted already.
@@ -160,28 +202,34 @@ class Store(Reads, Alerting):
                 raise RunNotFound(run_id)
             tx.end_alerts("the run was deleted", lasting=True)
             tx.set(deleted_ms=now_ms)
+            if by is not None:
+                tx.audit("run.delete", by)
 
-    def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
+    def deleted(self, *, within: str | None = None) -> tuple[tuple[RunInfo, int], ...]:
         """The runs that `restore` can bring back with when they were deleted, ms since the epoch; the latest first."""
         with self._read() as connection:
-            return run_list.list_deleted(connection)
+            return run_list.list_deleted(connection, within)
 
-    def restore(self, ref: str, *, now_ms: int) -> RunInfo:
+    def restore(self, ref: str, *, now_ms: int, by: Caller | None = None, within: str | None = None) -> RunInfo:
         """Bring a deleted run back that was not purged yet.
 
         Args:
             ref: its id, a prefix of it that no other deleted run shares, or a name that no other has.
             now_ms: milliseconds since the epoch.
+            by: who restores it, for the audit log.
+            within: only a run of this project.
 
         Raises:
             RunNotFound: no deleted run is called so, or several are.
         """
         with self._read() as connection:
-            found = run_list.find_run(connection, ref, deleted=True)
+            found = run_list.find_run(connection, ref, deleted=True, within=within)
         with self.write(found.id, now_ms) as tx:
             if not tx.deleted:
                 raise RunNotFound(ref, deleted=True)
             tx.set(deleted_ms=None)
+            if by is not None:
+                tx.audit("run.restore", by)
         return found
 
     def retirable(self, *, before_ms: int, project: str | None = None, limit: int = 100_000) -> tuple[str, ...]:
@@ -209,7 +257,7 @@ class Store(Reads, Alerting):
         found = self.retirable(before_ms=before_ms, project=project, limit=limit)
         for run_id in found:
             with contextlib.suppress(RunNotFound):  # another worker was faster
-                self.delete(run_id, now_ms=now_ms)
+                self.delete(run_id, now_ms=now_ms, by=_RETENTION)
         return found
 
     def purge(self, *, before_ms: int, limit: int = 1000) -> tuple[str, ...]:

@@ -16,7 +16,6 @@ from sqlalchemy import bindparam, select
 
 from monitor.domain import Finding, Points
 from monitor.roles import NOTHING, Reading, Role, Said, said_of
-from monitor.store.alerted_run import AlertedRun
 from monitor.store.locked_run import LOCK
 from monitor.store.points import append, compact, downsampling, history, naming
 from monitor.store.points.append import Appended
@@ -24,6 +23,7 @@ from monitor.store.runs import rows, sealed
 from monitor.store.sql.link import Answer, Link, Statement
 from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTPUT, SERIES, TAGS, THRESHOLDS, WRITERS
 from monitor.store.sql.upsert import upsert
+from monitor.store.stopped_run import StoppedRun
 from monitor.wire import Columns, Event
 
 _WRITER: Final = Statement(
@@ -115,7 +115,7 @@ class _Asked:
     state: Answer | None = None
 
 
-class Transaction(AlertedRun):
+class Transaction(StoppedRun):
     """A write transaction on one run; made by `Store.write`.
 
     Attributes:

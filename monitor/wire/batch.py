@@ -42,11 +42,12 @@ class Event:
 
     Attributes:
         kind: one of `limits.EVENT_KINDS`, or one that a newer client knows. `run` starts or joins a run: project,
-            name, group, config, tags, loss, resume, heartbeat_s, join (True: an extra writer of the current attempt).
-            `config` and `tags` are merged. `checkpoint`: step, path, deleted. `finish`: status, error, exit_code (of a
-            process that somebody waited for). `warning`: name, key, count, example. `capture`: what was recorded of the
-            environment. `weights`: step, weights. `alert`: title, body, severity. `loss`: loss, kept where the run
-            has none. `output`: stream, step, text.
+            name, group, config, tags, loss, resume, heartbeat_s, stop, planned_steps, join (True: an extra
+            writer of the current attempt). `config` and `tags` are merged. `checkpoint`: step, path, deleted.
+            `finish`: status, error, exit_code (of a process that somebody waited for). `warning`: name, key, count,
+            example. `capture`: what was recorded of the environment. `weights`: step, weights. `alert`: title, body,
+            severity. `loss`: loss, kept where the run has none. `output`: stream, step, text. `stop`: the loop was
+            told to stop: request, step.
         record: index of the event's record in the writer's journal.
         time_ms: milliseconds since the epoch.
         data: strict JSON data, as `limits.valid` makes it.

@@ -22,12 +22,13 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 
 from monitor._resources import ROOT
-from monitor.alerts import AppriseChannel, Facts, Message, Saving, WebhookChannel, alerts_for
+from monitor.alerts import AppriseChannel, Facts, Message, WebhookChannel, alerts_for
 from monitor.alerts.messages import plan
 from monitor.alerts.specs import read
-from monitor.domain import Delivery
+from monitor.domain import Delivery, Saving
 from monitor.errors import DeliveryFailed, SettingsError
 from monitor.jobs.describing import describe
+from monitor.settings import load
 from monitor.store import Store
 from tests.conftest import Feed
 
@@ -47,7 +48,7 @@ def a_message(**run: object) -> Message:
         checkpoint=("ckpt-875.pt", 875),
         action="stop",
         reason="Validation loss is rising.",
-        saves=Saving(3200, 4800.0),
+        saves=Saving(planned_steps=4000, last_step=799, steps=3200, hours=2.5, cost=5.0),
     )
     return replace(planned.message, facts=facts, picture=PNG)
 
@@ -130,7 +131,7 @@ def test_an_e_mail_has_the_sentence_the_facts_the_links_and_the_picture(inbox: t
         "Validation loss rose from 0.41 to 0.58 while training loss fell.",
         "Best val/loss: 0.41 at step 875; nearest checkpoint: ckpt-875.pt (step 875).",
         "Recommendation: stop. Validation loss is rising.",
-        "A stop now saves 3,200 steps, about 1 h 20 min.",
+        "A stop now saves 2.5 hours, about 5.00 USD.",
         f'href="http://dash:8471/run?id={"ab" * 16}"',
         "/alerts?ack=",
         "/alerts?silence=",
@@ -172,7 +173,7 @@ def test_slack_gets_its_own_markup(http: Received, monkeypatch: pytest.MonkeyPat
     assert payload["channel"] == "#training"
     shown = json.dumps(payload, ensure_ascii=False)
     text = payload["attachments"][0]["text"]
-    assert "A stop now saves 3,200 steps" in text
+    assert "A stop now saves 2.5 hours" in text
     assert f"<http://dash:8471/run?id={'ab' * 16}|Open the run>" in text
     for call in ("@everyone", "<!channel>", "<http://evil", "<script"):
         assert call not in shown
@@ -184,7 +185,7 @@ def test_a_json_webhook_has_the_facts_as_fields_and_the_picture_attached(webhook
     (body,) = webhook.bodies
     assert body["best"] == {"of": "val/loss", "value": 0.41, "step": 875}
     assert body["checkpoint"] == {"path": "ckpt-875.pt", "step": 875}
-    assert body["saves"] == {"steps": 3200, "seconds": 4800.0, "cost": None}
+    assert (body["saves"]["steps"], body["saves"]["cost"]) == (3200, 5.0)
     assert set(body["links"]) == {"run", "acknowledge", "silence"}
     (attached,) = body["attachments"]
     assert (attached["filename"], attached["mimetype"]) == ("curve.png", "image/png")
@@ -264,14 +265,14 @@ def test_a_message_about_a_real_run_has_its_facts_and_a_picture(store: Store) ->
     found = next(d for d in store.alerts() if d.alert.kind == "overfitting")
     (planned,) = plan([found], (), feed.now_ms, lambda run: f"http://dash/run?id={run}")
 
-    message = describe(store, planned.message)
+    message = describe(store, load(), planned.message)
 
     assert message.facts is not None
     assert message.facts.best is not None
     assert (message.facts.best[0], message.facts.checkpoint) == ("val/loss", ("ckpt-900.pt", 900))
     assert message.facts.action == "stop"
     assert message.facts.saves is not None
-    assert message.facts.saves.steps == 5000 - 2990
+    assert message.facts.saves.steps == 5000 - 2991
     assert message.picture is not None
     import io
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import math
 import socket
+import threading
 import time
 
 import numpy as np
@@ -11,8 +12,11 @@ import pytest
 from monitor import wire
 from monitor.api import curves
 from monitor.domain import Delivery, Diagnosis, Finding, RunInfo, SeriesInfo
+from monitor.ingest import ingest
+from monitor.rules import Engine
 from monitor.wire import Batch
 
+from ..conftest import event_batch
 from .conftest import NOW_MS, Api, a_batch
 
 
@@ -125,8 +129,75 @@ def test_a_stop_is_told_to_the_loop_with_its_next_reply(api: Api) -> None:
     asked = api.http.post("/api/v1/runs/stoppable/stop", json={"who": " ada "})
     reply = api.post(a_batch([], run_id=batch.run_id, first=2, start=False)).json()
 
-    assert asked.json() == {"run_id": batch.run_id, "stop_requested": "ada"}
-    assert reply["stop_requested"] == "ada"
+    told = asked.json()
+    assert (told["run_id"], told["stop_requested"], told["stop"]["state"]) == (batch.run_id, "ada", "requested")
+    assert (reply["stop_requested"], reply["stop"], reply["stop_request"]) == ("ada", True, 1)
+    late = api.http.delete("/api/v1/runs/stoppable/stop?who=bob")
+    assert (late.status_code, late.json()["type"].rpartition(":")[2]) == (409, "stop-refused")
+    assert api.http.get("/api/v1/runs/stoppable/stops").json()[0]["state"] == "delivered"
+
+
+def test_a_stop_that_was_not_delivered_is_taken_back(api: Api) -> None:
+    batch = a_batch([3.0], name="takenback")
+    api.post(batch)
+    api.http.post("/api/v1/runs/takenback/stop", json={"who": "ada", "reason": "why not"})
+
+    back = api.http.delete("/api/v1/runs/takenback/stop?who=bob").json()
+
+    assert (back["stop_requested"], back["stop"]["state"], back["stop"]["note"]) == (
+        None,
+        "withdrawn",
+        "withdrawn by bob",
+    )
+    assert api.post(a_batch([], run_id=batch.run_id, first=2, start=False)).json()["stop"] is False
+
+
+def test_a_request_waits_until_the_run_ends(api: Api) -> None:
+    batch = a_batch([3.0], name="awaited")
+    api.post(batch)
+    assert api.http.get("/api/v1/wait?run=awaited&for=finish&wait=0.1").json()["outcomes"] == []
+    ends = threading.Timer(0.3, lambda: ingest(
+        api.store, Engine(), event_batch(batch.run_id, batch.writer, 2, "finish", status="finished", error=None),
+        now_ms=NOW_MS))  # fmt: skip
+    ends.start()
+    (found,) = api.http.get("/api/v1/wait?run=awaited&for=finish&wait=20").json()["outcomes"]
+    ends.join()
+    assert (found["what"], found["status"]) == ("finish", "finished")
+    refused = api.http.get("/api/v1/wait?run=awaited&for=verdict=overfiting")
+    assert refused.status_code == 422 and "did you mean 'overfitting'" in refused.json()["detail"]
+
+
+def test_events_are_a_list_an_answer_with_a_cursor_or_a_stream(api: Api) -> None:
+    batch = a_batch([3.0], name="told")
+    api.post(batch)
+    assert api.http.get("/api/v1/runs/told/events").json()[0]["kind"] == "run"
+    first = api.http.get("/api/v1/runs/told/events?since=").json()
+    assert {event["kind"] for event in first["events"]} == {"points", "recommendation", "status"}
+    again = api.http.get("/api/v1/runs/told/events", params={"since": first["cursor"], "wait": 0.1}).json()
+    assert (again["events"], again["cursor"]) == ([], first["cursor"])
+    assert api.http.get("/api/v1/runs/told/events?since=xx").status_code == 422
+
+    api.post(event_batch(batch.run_id, batch.writer, 2, "finish", status="finished", error=None))
+    stream = api.http.get("/api/v1/runs/told/events", headers={"Accept": "text/event-stream"})
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    assert [line for line in stream.text.splitlines() if line.startswith("event: ")][-2:] == [
+        "event: status",
+        "event: end",
+    ]
+    mark = next(line.removeprefix("id: ") for line in stream.text.splitlines() if line.startswith("id: "))
+    resumed = api.http.get(
+        "/api/v1/runs/told/events", headers={"Accept": "text/event-stream", "Last-Event-ID": mark}
+    )  # fmt: skip
+    assert resumed.text.startswith("id: ") and "event: points" not in resumed.text
+
+
+def test_the_queue_the_ledger_and_an_explanation_are_served(api: Api) -> None:
+    api.post(a_batch([3.0, float("nan")], name="explained"))
+    assert api.http.get("/api/v1/attention?sparkline=20").json()["running"] >= 1
+    assert api.http.get("/api/v1/ledger").json() == {"currency": "USD", "months": [], "entries": []}
+    assert api.http.get("/api/v1/runs/explained/explain").json()["text"]
+    assert api.http.get("/api/v1/runs/explained/saving").json()["planned_steps"] is None
+    assert "saving" in api.http.get("/api/v1/runs/explained/snapshot").json()
 
 
 @pytest.mark.parametrize(

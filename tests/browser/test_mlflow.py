@@ -51,3 +51,18 @@ def test_mlflows_chart_is_drawn_from_our_chunks_and_the_verdict_is_on_the_runs_p
     page.goto(f"{mlflow}/#/experiments/0/runs/{run_id}")
     expect(page.get_by_text("monitor.verdict").first).to_be_visible(timeout=120_000)
     expect(page.get_by_text("overfitting").first).to_be_visible()
+
+
+def test_the_verdict_is_a_column_of_mlflows_table_of_runs(mlflow: str, page: Page) -> None:
+    log_a_run(mlflow)
+    page.set_viewport_size({"width": 3000, "height": 900})  # the table draws what is in sight, and is narrow
+    page.goto(f"{mlflow}/#/experiments/0/runs")
+    page.get_by_role("button", name="Columns").click(timeout=120_000)
+    page.get_by_placeholder("Search columns").fill("monitor.verdict")
+    page.get_by_test_id("column-selector-tree").locator("[class*=tree-checkbox]").last.click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("columnheader", name="monitor.verdict").last).to_be_visible()
+    cell = page.get_by_role("gridcell", name="overfitting", exact=True).first
+    expect(cell).to_be_visible()
+    page.reload()  # MLflow remembers the columns of an experiment
+    expect(cell).to_be_visible(timeout=120_000)

@@ -110,3 +110,14 @@ def test_steps_follow_each_other_where_none_is_given_and_an_error_fails_the_run(
     (end,) = sink.events(writer.run.id, "finish")
     assert end.data == {"status": "failed", "error": "ValueError: bad"}
     assert (writer.run.project, writer.run.name) == ("mine", "second")
+
+
+@pytest.mark.parametrize("given", ["", "logs/mine/first"])
+def test_the_folder_for_the_scripts_own_files_exists_once_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with SummaryWriter(given or None, settings=load(dir=tmp_path, capture=False), sink=MemorySink()) as writer:
+        assert not Path("runs").exists() and not Path("logs").exists()
+        Path(writer.log_dir, "model.pt").write_bytes(b"")
+        assert writer.log_dir == (given or f"runs/{writer.run.name}") == writer.get_logdir()

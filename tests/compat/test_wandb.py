@@ -158,8 +158,8 @@ def test_an_id_of_any_form_is_resumed(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_what_is_wandbs_own_is_refused_or_named_once(sink: MemorySink, caplog: pytest.LogCaptureFixture) -> None:
     for call in (
-        lambda: wandb.sweep({}), lambda: wandb.agent("x"), lambda: wandb.Api, lambda: wandb.Settings,
-        lambda: wandb.init(project="p", settings={}), lambda: wandb.init(project="p", mode="no such mode"),
+        lambda: wandb.sweep({}), lambda: wandb.agent("x"), lambda: wandb.Api,
+        lambda: wandb.init(project="p", settings=5), lambda: wandb.init(project="p", mode="no such mode"),
         lambda: wandb.init(project="p", resume="must"), lambda: wandb.init(project="p", id="x", resume="no such"),
     ):  # fmt: skip
         with pytest.raises(SettingsError):
@@ -185,4 +185,33 @@ def sink_points(sink: MemorySink, run: Any) -> list[tuple[int, float]]:
 
 def test_a_script_may_ask_what_there_is() -> None:
     assert hasattr(wandb, "Image")
-    assert not any(hasattr(wandb, name) for name in ("sweep", "Settings", "Api", "nothing_of_it"))
+    assert not any(hasattr(wandb, name) for name in ("sweep", "Api", "nothing_of_it"))
+
+
+class Pydantic:
+    """As W&B's own settings are: an object with a default for everything, which knows what was set."""
+
+    project, run_name, mode, console, reinit = "of settings", "named", "online", "auto", None
+    model_fields_set = frozenset({"project", "run_name", "console"})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: wandb.Settings(project="of settings", run_name="named", console="off"),
+        lambda: {"project": "of settings", "run_name": "named", "console": "off"},
+        Pydantic,
+    ],
+)
+def test_settings_say_what_arguments_do_not(sink: MemorySink, caplog: pytest.LogCaptureFixture, make: Any) -> None:
+    with caplog.at_level(logging.WARNING, "monitor"):
+        run = wandb.init(settings=make(), group="g")
+    assert (run.project, run.name, run.group) == ("of settings", "named", "g")
+    run.finish()
+    assert wandb.init(project="an argument", settings=make()).project == "an argument"
+    assert [record.message for record in caplog.records] == ["wandb: Settings(console=...) has no effect"]
+
+
+def test_settings_can_disable_a_run(sink: MemorySink) -> None:
+    wandb.init(project="p", settings=wandb.Settings(mode="disabled")).log({"a": 1})
+    assert sink.batches == []

@@ -23,7 +23,13 @@ from monitor.store import Store
 from ..conftest import Feed
 
 MAIN = Path(__file__).parents[2] / "dashboard" / "pages" / "main.py"
-PAGES = {"run": "run_page.py", "compare": "comparison.py", "losses": "losses_page.py", "alerts": "alerts.py"}
+PAGES = {
+    "attention": "attention.py",
+    "run": "run_page.py",
+    "compare": "comparison.py",
+    "losses": "losses_page.py",
+    "alerts": "alerts.py",
+}
 Show = Callable[..., str]
 NOW_MS = 1_764_000_000_000
 LOOK = Look(palette=palette("light"), revision="r")

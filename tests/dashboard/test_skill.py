@@ -13,7 +13,7 @@ from dashboard.charts import loss, overlay
 from dashboard.charts.loss import Story
 from dashboard.markup import comparison, pieces, run_list, run_page
 from monitor import losses
-from monitor.domain import Recommendation, RunInfo, RunPage
+from monitor.domain import Recommendation, RunInfo, RunPage, RunSnapshot
 from monitor.domain.formats import NOTHING
 
 from .conftest import LOOK, NOW_MS, a_run, checked, curve, notes, snapshot
@@ -97,6 +97,9 @@ def test_a_loss_far_above_chance_does_not_flatten_the_axis_and_the_caption_count
     assert checked(near).layout.yaxis.range is None
 
 
+MSE, MAE = losses.MSE(1.0).to_dict(), losses.MAE(target_std=1.0).to_dict()
+
+
 def _named(name: str, loss: dict[str, object] | None, best: float) -> RunInfo:
     return a_run(id=f"{name:0>32}", name=name, loss=loss, recommendation=Recommendation(best_val_loss=best))
 
@@ -109,6 +112,10 @@ def _named(name: str, loss: dict[str, object] | None, best: float) -> RunInfo:
         # 0.5 of ln 1000 is better than 0.4 of ln 2
         (_named("1", THOUSAND, 0.5), _named("2", TWO, 0.4), "1"),
         (_named("1", None, 0.5), _named("2", TEN, 0.4), None),
+        # one model, whose errors are normal: no star
+        (_named("1", MSE, 0.485), _named("2", MAE, 0.544), None),
+        (_named("1", MSE, 0.01), _named("2", MAE, 0.544), "1"),
+        (_named("1", MSE, 0.01), _named("2", TEN, 0.544), None),
     ],
 )  # fmt: skip
 def test_the_best_of_compared_runs_is_told_by_skill_where_their_losses_differ(
@@ -119,3 +126,21 @@ def test_the_best_of_compared_runs_is_told_by_skill_where_their_losses_differ(
     rows = [row for row in body.split("<tr>") if "★ best" in row]
     assert len(rows) == (leader is not None)
     assert leader is None or f">{leader}</a>" in rows[0]
+    assert ('data-testid="standing"' in body) == (leader is None)
+
+
+def test_a_goal_that_all_runs_log_decides_where_their_losses_cannot() -> None:
+    def seen(name: str, loss: dict[str, object], goal: float, *, rises: bool) -> RunSnapshot:
+        reading = {"goal": "val/r2" if rises else "val/wer", "rises": rises}
+        best = Recommendation(best_val_loss=0.5)
+        return snapshot(
+            id=f"{name:0>32}", name=name, loss=loss, recommendation=best, reading=reading, goal_best=goal
+        )  # fmt: skip
+
+    for rises, best in ((True, "2"), (False, "1")):
+        found = skill.standing([seen("1", MSE, 0.3, rises=rises), seen("2", TEN, 0.6, rises=rises)])
+        assert found.best == f"{best:0>32}"
+        assert "best by val/" in found.why
+    tie = skill.standing([seen("1", MSE, 0.3, rises=True), seen("2", TEN, 0.3, rises=True)])
+    assert tie.best is None
+    assert "not comparable" in tie.why

@@ -163,12 +163,12 @@ def test_a_list_of_alerts_is_filtered_folded_by_run_and_comes_in_pages(embedded:
     assert "50 of 60 alerts" in show("alerts", rule="NaN")
     cursor = embedded.alert_page(AlertQuery(limit=50), NOW_MS).cursor
     assert "10 of 60 alerts" in show("alerts", after=cursor)
-    assert "No alert matches these filters." in show("alerts", project="p", search="nowhere")
+    assert "No alert matches these filters." in show("alerts", q="nowhere")
     many = logged(embedded, "many", [1.0])
     with embedded.write(many.run_id, NOW_MS + 9) as tx:
         found = [finding(rule, number=n) for n, rule in enumerate(("spike", "divergence", "stagnation", "overfitting"))]
         tx.add_alerts(alerts_for(tx.run, [*found, finding("nan"), finding("low_start")], now_ms=NOW_MS + 9))
-    assert "and 1 more of this run" in show("alerts", search="many")
+    assert "and 1 more of this run" in show("alerts", q="many")
 
 
 def test_a_link_in_a_message_leads_to_a_form_and_acts_on_nothing(embedded: Store, show: Show) -> None:
@@ -179,3 +179,25 @@ def test_a_link_in_a_message_leads_to_a_form_and_acts_on_nothing(embedded: Store
         assert 'data-testid="asked"' in body
         assert embedded.alert(info.id, NOW_MS).state == "firing"
     assert "leads to no alert" in show("alerts", ack="nosuch")
+
+
+def test_attention_shows_cards_and_the_fleet(embedded: Store, show: Show) -> None:
+    assert "No open run needs you." in show("attention")
+    rising = [2.0 - step / 25 if step < 25 else 1.0 + (step - 25) / 10 for step in range(50)]
+    feed = logged(embedded, "ill <b>", [2.0 / (1 + step) for step in range(50)], rising, config={"max_steps": 10_000})
+    logged(embedded, "fine", [1.0, 0.5])
+    body = show("attention")
+    assert body.count('data-testid="attention-card"') == 1
+    assert "ill &lt;b&gt;" in body and "ill <b>" not in body
+    assert "1 open run needs you" in body
+    assert f'data-act="stop {feed.run_id}"' in body
+    assert ">Acknowledge<" in body and ">Silence<" in body
+    assert 'data-testid="fleet"' in body
+
+
+def test_the_run_page_says_what_a_stop_saves_and_how_far_a_stop_is(embedded: Store, show: Show) -> None:
+    rising = [2.0 - step / 25 if step < 25 else 1.0 + (step - 25) / 10 for step in range(50)]
+    feed = logged(embedded, "ill", [2.0 / (1 + step) for step in range(50)], rising, config={"max_steps": 10_000})
+    assert "Best is step 2" in show("run", id=feed.run_id)
+    embedded.request_stop(feed.run_id, "ada", reason="enough", now_ms=1)
+    assert "by ada; requested." in show("run", id=feed.run_id)

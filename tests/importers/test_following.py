@@ -7,6 +7,7 @@ import pytest
 
 from monitor.importers.watching import Watch
 from monitor.reader.api import Api
+from monitor.roles import said_of
 from monitor.settings import Settings
 from monitor.shipping.sinks import EmbeddedSink
 
@@ -311,3 +312,45 @@ def test_what_is_waited_for_and_what_cannot_be_read_is_said(world, content):
     world.look()
     assert not watched.problem
     assert len(world.runs()) == 1
+
+
+@pytest.mark.parametrize("name", ["train.1.log", "train-1.log", "train_2024-05-01.log"])
+@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_log_whose_earlier_part_keeps_its_ending_is_read_once(world, name, copied, restarted):
+    log, part = world.folder / "train.log", world.folder / name
+    log.write_text(lines(0, 5))
+    world.look()
+    if copied:
+        part.write_text(lines(0, 7))
+    else:
+        log.write_text(lines(0, 7))
+        log.rename(part)
+    log.write_text(lines(7, 12))
+    world.look()
+    if restarted:
+        world.restart()
+    log.write_text(lines(7, 15))
+    world.look()
+    ((info, series),) = world.runs()
+    assert series == {"loss": values(0, 15)}
+    assert info.name == "train"
+
+
+def test_logs_of_several_trainings_with_numbers_are_several_runs(world):
+    for name, first in (("train.log", 0), ("train_2.log", 100), ("train_3.log", 200)):
+        (world.folder / name).write_text("".join(f"step {i} loss {first + i}.5\n" for i in range(9)))
+        world.look()
+    assert sorted(info.name for info, _ in world.runs()) == ["train", "train_2", "train_3"]
+
+
+def test_a_watch_is_told_what_the_columns_are(world):
+    path = world.folder / "log.csv"
+    path.write_text("t,a,b,score\n10,1.5,2.5,3\n20,1.25,2.25,2\n")
+    said = said_of({"train": "a", "val": "b", "goal": "score:min", "step": "t"}, strict=True)
+    world.watch = Watch([str(path)], world.settings.dir / "watch", "here", world.sink.send, said=said)
+    world.look()
+    with Api(settings=world.settings) as api:
+        (run,) = api.runs()
+        assert {s.key: str(s.role) for s in run.series()} == {"a": "train", "b": "val", "score": "goal"}
+        assert run.history("a").steps.tolist() == [10, 20]

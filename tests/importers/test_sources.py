@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from monitor.errors import FileUnreadable
-from monitor.importers import ImportedRun, NotTraining, read_curves, read_runs, run_id_of, sources
+from monitor.importers import ImportedRun, NotTraining, read_curves, read_runs, run_id_of
+from monitor.importers.sources import sources
 from monitor.roles import Role
 
 CSV = "step,loss\n0,2\n1,1\n"

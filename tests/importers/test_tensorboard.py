@@ -164,3 +164,33 @@ def test_the_parts_of_a_loss_in_a_folder_are_judged(tmp_path: Path) -> None:
     curves = read_curves(tmp_path)
     assert {name: len(part) for name, part in curves.parts.items()} == {"kl": 3}
     assert curves.columns[Role.GOAL] == "accuracy"
+
+
+@pytest.mark.parametrize(("folder", "role"), [("validation", Role.VAL), ("eval", Role.VAL), ("train", Role.TRAIN)])
+@pytest.mark.parametrize("named", ["file", "folder"])
+def test_the_file_of_a_folder_called_after_a_set_is_of_that_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, role: Role, named: str
+) -> None:
+    (tmp_path / "exp" / folder).mkdir(parents=True)
+    path = write(tmp_path / "exp" / folder, b"".join(event(i, "epoch_loss", simple(1 / (i + 1))) for i in range(5)))
+    monkeypatch.chdir(path.parent)
+    (run,) = read_runs(path.name if named == "file" else Path())
+    assert isinstance(run, ImportedRun)
+    assert dict(run.mapped()) == {role: f"{folder}/loss"}
+    assert run.name == "exp" or named == "folder"
+
+
+def test_terms_without_a_whole_are_summed(tmp_path: Path) -> None:
+    names = ("box_loss", "cls_loss", "dfl_loss")
+    points = [
+        (i, f"{part}/{name}", 2.0**j) for i in range(4) for part in ("train", "val") for j, name in enumerate(names)
+    ]
+    write(tmp_path, b"".join(event(step, tag, simple(value)) for step, tag, value in points))
+    (run,) = read_runs(tmp_path)
+    assert isinstance(run, ImportedRun)
+    assert dict(run.mapped()) == {Role.TRAIN: "train/loss", Role.VAL: "val/loss"}
+    at = run.points.key == run.keys.index("train/loss")
+    assert (run.points.step[at].tolist(), run.points.value[at].tolist()) == ([0, 1, 2, 3], [7.0] * 4)
+    assert "series 'val/loss' is the sum of val/box_loss, val/cls_loss, val/dfl_loss, as no whole loss is there" in {
+        f"{note.place} {note.reason}" for note in run.skipped
+    }

@@ -11,10 +11,16 @@ from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers import ImportedRun, read_runs
 from monitor.importers.text_log import LogParser, read_log
 
-_SPEC = importlib.util.spec_from_file_location("logs", Path(__file__).with_name("logs.py"))
-_MODULE = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(_MODULE)
-LOGS = _MODULE.LOGS
+
+def beside(name):
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+LOGS = beside("logs").LOGS
+SHAPES = beside("shapes_of_logs").SHAPES
 PLACES = ("step", "epoch", "timestamp")
 
 
@@ -43,8 +49,26 @@ def test_a_file_of_this_shape_is_one_run(shape, tmp_path):
     if shape in ("fastai", "skorch", "markdown"):  # tables, whoever printed them
         return
     assert run.kind == "text"
-    assert set(run.keys) == set(LOGS[shape][1])
-    assert len(run.points) == sum(map(len, LOGS[shape][1].values()))
+    assert set(run.keys) - set(run.derived) == set(LOGS[shape][1])
+    own = run.points.key < len(run.keys) - len(run.derived)
+    assert own.sum() == sum(map(len, LOGS[shape][1].values()))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_losses_and_the_goal_of_this_shape_are_found(shape, tmp_path):
+    text, expected = SHAPES[shape]
+    path = tmp_path / "train.log"
+    path.write_text(text, encoding="utf-8", newline="")
+    (run,) = read_runs(path)
+    mapped = {str(role): key for role, key in run.mapped().items()}
+    for role, points in expected.items():
+        if points is None:
+            assert role not in mapped
+            continue
+        at = run.points.key == run.keys.index(mapped[role])
+        fractions = any(isinstance(place, float) for place, _ in points)
+        places = run.points.epoch[at] if fractions else run.points.step[at]
+        assert list(zip(places.tolist(), run.points.value[at].tolist(), strict=True)) == points, role
 
 
 @given(st.sampled_from(sorted(LOGS)), st.lists(st.integers(0, 400), max_size=8))

@@ -246,9 +246,7 @@ class TestTheOthers:
         alone, _ = imported(OWN[name])
         frameworks, files = imported(f"{OWN[name]}\nimport monitor.integrations.{name}")
         assert frameworks <= alone
-        assert files - {"_owned", "_losses", "_boosting", "_ranks"} - ({"huggingface"} if name == "trl" else set()) == {
-            name
-        }
+        assert files - {"_owned", "_losses", "_boosting"} - ({"huggingface"} if name == "trl" else set()) == {name}
 
 
 def imported(code: str) -> tuple[set[str], set[str]]:

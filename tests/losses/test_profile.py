@@ -219,3 +219,29 @@ def test_the_report_reads_well() -> None:
     assert "Kinks at error 0." in page
     assert dict(found.rows())["Lipschitz constant"] == "1"
     assert math.isclose(found.lipschitz, 1.0)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_loss_that_is_harsh_on_one_side_is_judged_by_that_side(sign: float) -> None:
+    def linex(p, t):
+        error = sign * (p - t)
+        return np.mean(np.exp(error) - error - 1)
+
+    found = losses.profile(linex, "regression")
+    assert found.outlier_influence > 10
+    assert found.evidence["outlier_influence"]["worse"] == ("below" if sign > 0 else "above")
+    float64 = found.evidence["stable_in"]["float64"]["slices"]["error"]
+    assert float64["overflow_at"] == pytest.approx(sign * 709.78, abs=0.3)
+
+    def one_class(logit, y):  # bounded for a positive, squared for a negative
+        return np.mean(np.where(y > 0.5, 1 / (1 + np.exp(np.clip(logit, -30, 30))), np.maximum(0, 1 + logit) ** 2))
+
+    other = losses.profile(one_class, "binary")
+    sides = other.evidence["outlier_influence"]["sides"]
+    assert other.outlier_influence == pytest.approx(max(side["share"] for side in sides.values() if side["share"]))
+
+
+def test_log_of_cosh_overflows_in_float64_too() -> None:
+    found = losses.profile(lambda p, t: np.mean(np.log(np.cosh(p - t))), "regression", name="log cosh")
+    assert "float64, error: overflows at error 710.5." in found.findings
+    assert found.outlier_influence < 0.1

@@ -65,8 +65,8 @@ def test_cross_entropy_levels_are_those_of_torch(case: str, reduction: str) -> N
     for label in range(4):
         one = torch.tensor([label])
         reached.append(best_constant(lambda c, one=one: module(c.expand(1, 4), one), 4, 200))
-    assert spec.floor == pytest.approx(min(reached), abs=2e-3)
-    assert spec.floor <= min(reached) + 1e-9
+    assert spec.lowest == pytest.approx(min(reached), abs=2e-3)
+    assert spec.lowest <= min(reached) + 1e-9
 
 
 @pytest.mark.parametrize(("weight", "rate"), [(1.0, 0.5), (1.0, 0.01), (9.0, 0.1), (3.0, 0.6)])
@@ -235,7 +235,15 @@ def test_ctc_chance_counts_every_alignment(frames: int, labels_: list[int], repe
     uniform = torch.full((frames, 1, 5), -math.log(5), dtype=torch.float64)
     spec = losses.CTC(5, input_length=frames, target_length=len(labels_), repeats=repeats)
     found = nn.CTCLoss()(uniform, torch.tensor([labels_]), torch.tensor([frames]), torch.tensor([len(labels_)]))
-    assert float(found) == pytest.approx(spec.chance_level)
+    assert float(found) == pytest.approx(spec.initial_level)
+
+    def constant(z: torch.Tensor) -> torch.Tensor:
+        """One distribution in every frame, its labels alike, since it does not know which ones come."""
+        logits = torch.cat([z, torch.zeros(4, dtype=torch.float64)])
+        rows = torch.log_softmax(logits, 0).expand(frames, 1, 5)
+        return nn.CTCLoss()(rows, torch.tensor([labels_]), torch.tensor([frames]), torch.tensor([len(labels_)]))
+
+    assert best_constant(constant) == pytest.approx(spec.chance_level)
 
 
 def test_embedding_losses_at_chance_and_at_their_floors() -> None:

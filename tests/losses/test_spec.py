@@ -49,6 +49,17 @@ EXAMPLES = [
     losses.Adversarial("hinge"),
     losses.Adversarial("wgan", side="generator"),
     losses.Composite({"a": losses.MSE(1.0), "b": losses.CrossEntropy(4)}, weights={"b": 0.5}),
+    losses.BPR(),
+    losses.RankNet(scale=2.0),
+    losses.ListNet(20, target_entropy=1.0),
+    losses.Tversky(0.2),
+    losses.RMSE(2.0, target_mean=1.0),
+    losses.LogCosh(target_std=1.0),
+    losses.Cauchy(0.5, target_std=1.0),
+    losses.Barron(0.0, target_std=1.0),
+    losses.Barron(-2.0, 0.3, target_std=1.0),
+    losses.GeneralisedCrossEntropy(classes=5),
+    losses.CrossEntropy(classes=3, priors=(8, 1, 1), balanced=True, label_smoothing=0.1),
     losses.Custom("mine", chance_level=2.0, floor=0.5, unit="m"),
     losses.Custom(),
 ]
@@ -83,8 +94,10 @@ def test_levels_are_ordered_and_within_the_range(spec: losses.LossSpec) -> None:
             assert losses.impossible(spec.to_dict(), level) is None
     if spec.chance_level is not None and spec.initial_level is not None and spec.kind != "cosine_embedding":
         assert spec.initial_level >= spec.chance_level - 1e-9
-    if spec.floor is not None:
-        assert losses.impossible(spec, spec.floor - 1.0)
+    if spec.lowest is not None:
+        assert spec.lowest <= spec.floor
+        assert losses.impossible(spec, spec.lowest - 1.0)
+        assert losses.impossible(spec.to_dict(), spec.lowest - 1.0)
 
 
 @pytest.mark.parametrize("spec", EXAMPLES, ids=ids)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import PostgresServer
-from tests.mlflow_store.stores import Stores, mlflow_file
+from tests.mlflow_store.stores import Stores, log, mlflow_file, plain
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -182,3 +182,84 @@ def test_histories_of_several_runs_come_in_the_order_of_their_ids(on: str, reque
         found = store.get_metric_history_bulk([*ids, ids[0]], "loss", 10)
         assert [row.run_id for row in found] == sorted(ids * 3)[:10]
         assert [row.step for row in found] == [0, 1, 2] * 3 + [0]
+
+
+READS: dict[str, Callable[[Any, str], Any]] = {
+    "history": lambda store, run: store.get_metric_history(run, "loss"),
+    "page": lambda store, run: store.get_metric_history(run, "loss", max_results=1),
+    "bad token": lambda store, run: store.get_metric_history(run, "loss", max_results=1, page_token="x"),
+    "no points": lambda store, run: store.get_metric_history(run, "loss", max_results=0),
+    "bulk": lambda store, run: store.get_metric_history_bulk([run], "loss", 5),
+    "none in bulk": lambda store, run: store.get_metric_history_bulk([run], "loss", 0),
+    "interval": lambda store, run: store.get_metric_history_bulk_interval([run], "loss", 5, None, None),
+    "half an interval": lambda store, run: store.get_metric_history_bulk_interval([run], "loss", 5, 1, None),
+    "an empty interval": lambda store, run: store.get_metric_history_bulk_interval([run], "loss", 5, 9, 1),
+    "no runs": lambda store, _: store.get_metric_history_bulk_interval([], "loss", 5, None, None),
+    "steps": lambda store, run: store.get_metric_history_bulk_interval_from_steps(run, "loss", [2, 0, 2], 5),
+    "no steps": lambda store, run: store.get_metric_history_bulk_interval_from_steps(run, "loss", [], 5),
+    "most": lambda store, run: store.get_max_step_for_metric(run, "loss"),
+    "another metric": lambda store, run: store.get_metric_history(run, "other"),
+    "most of another": lambda store, run: store.get_max_step_for_metric(run, "other"),
+    "latest": lambda store, run: store.get_run(run),
+    "log": lambda store, run: log(store, run, [("loss", 1.0, 0, 9)], alone=True),
+    "log many": lambda store, run: log(store, run, [("loss", 1.0, 0, 9), ("loss", 1.0, 0, 10)], alone=False),
+    "log none": lambda store, run: store.log_batch(run, [], [], []),
+    "log a bad name": lambda store, run: log(store, run, [("a@b", 1.0, 0, 0)], alone=True),
+    "log a bad name among others": lambda store, run: log(store, run, [("a", 1.0, 0, 0), ("", 1.0, 0, 0)], alone=False),
+    "log no number": lambda store, run: log(store, run, [("a", "one", 0, 0)], alone=True),  # type: ignore[list-item]
+    "log a bad time": lambda store, run: log(store, run, [("a", 1.0, -1, 0)], alone=False),
+    "log too many": lambda store, run: log(store, run, [("a", 1.0, 0, step) for step in range(1001)], alone=False),
+}
+
+
+@pytest.mark.parametrize(
+    "on", ["on_sqlite", pytest.param("on_postgres", marks=[pytest.mark.slow, pytest.mark.postgres])]
+)
+@pytest.mark.parametrize("of", ["active", "deleted", "unknown", "invalid"])
+def test_what_stock_mlflow_refuses_is_refused_in_its_words(on: str, of: str, request: pytest.FixtureRequest) -> None:
+    stores: Stores = request.getfixturevalue(on)
+    experiment = stores.new_experiment()
+    run = stores.new_run(experiment, "r")
+    stores.write(run, [("loss", float(step), step, step) for step in range(4)], alone=False)
+    if of == "deleted":
+        for store, run_id in zip(stores.both, run, strict=True):
+            store.delete_run(run_id)
+    elif of != "active":
+        run = ("f" * 32, "f" * 32) if of == "unknown" else ("../x", "../x")
+    for name, read in READS.items():
+        stock, ours = (said(read, store, run_id) for store, run_id in zip(stores.both, run, strict=True))
+        assert ours == stock, name
+
+
+def said(read: Callable[[Any, str], Any], store: Any, run_id: str) -> Any:
+    """The answer, or the words of the refusal without the run's id."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return plain(read(store, run_id))
+    except MlflowException as error:
+        return error.error_code, str(error).replace(run_id, "<run>")
+
+
+@pytest.mark.parametrize(
+    "on", ["on_sqlite", pytest.param("on_postgres", marks=[pytest.mark.slow, pytest.mark.postgres])]
+)
+def test_points_of_a_logged_model_are_its_and_the_runs(on: str, request: pytest.FixtureRequest) -> None:
+    from mlflow.entities import Metric, Param, RunTag
+
+    stores: Stores = request.getfixturevalue(on)
+    experiment = stores.new_experiment()
+    run = stores.new_run(experiment, "r")
+    found = []
+    for store, number, run_id in zip(stores.both, experiment, run, strict=True):
+        model = store.create_logged_model(number, name="m", source_run_id=run_id).model_id
+        metrics = [Metric("loss", 1 / (step + 1), step, step, model_id=model) for step in range(3)]
+        store.log_batch(run_id, metrics, [Param("lr", "1")], [RunTag("who", "me")])
+        store.log_metric(run_id, Metric("loss", 9.0, 9, 9, model_id=model))
+        of_model = sorted((m.key, m.value, m.step) for m in store.get_logged_model(model).metrics)
+        read = store.get_run(run_id)
+        found.append(
+            (of_model, read.data.params, dict(read.data.tags)["who"], plain(store.get_metric_history(run_id, "loss")))
+        )
+    assert found[1] == found[0]
+    assert len(found[0][3]) == 4

@@ -44,11 +44,40 @@ def test_four_evaluations_say_little_of_a_run_that_has_not_generalised_yet() -> 
 
 
 def test_memorising_on_against_a_rising_validation_loss_is_overfitting_and_not_delayed_generalisation() -> None:
-    step = np.arange(0.0, 150)
-    found = diagnose(np.c_[step, 0.05 + 0.63 * np.exp(-step / 35)], np.c_[step, 0.69 + 0.0018 * step])
+    step = np.arange(0.0, 90)
+    found = diagnose(np.c_[step, 0.05 + np.exp(-step / 35)], np.c_[step, 1.06 + 0.0028 * step])
     assert found.verdict == "overfitting" and found.recommendation.first_stop_step == 9
-    floor = diagnose(np.c_[step, 0.05 + 0.63 * np.exp(-step / 4)], np.c_[step, 0.69 + 0.0018 * step])
+    floor = diagnose(np.c_[step, 0.05 + np.exp(-step / 4)], np.c_[step, 1.06 + 0.0028 * step])
     assert floor.verdict == "stagnation" and floor.recommendation.first_stop_step is None
+
+
+def test_two_classes_are_not_memorised_before_they_are_generalised() -> None:
+    step = np.arange(0.0, 90)
+    floor = diagnose(np.c_[step, 0.05 + 0.63 * np.exp(-step / 4)], np.c_[step, 0.69 + 0.0018 * step])
+    assert floor.verdict == "overfitting"
+
+
+def test_a_rise_that_comes_down_again_is_not_stopped() -> None:
+    """Training blew up in its third epoch and is back; validation is on its way back."""
+    train = series(np.array([19.4, 4.5, 1117.9, 11.7, 6.2, 4.9, 4.2, 3.8, 3.0, 2.9]))
+    val = series(np.array([3.66, 3.65, 5.72, 5.79, 5.69, 5.45, 5.24, 5.01, 4.95, 4.83]))
+    assert diagnose(train, val, unit="epoch").recommendation.first_stop_step is None
+
+
+def test_training_at_zero_that_zig_zags_hides_no_overfitting() -> None:
+    train = series(np.array([0.087, 0.09, 0.056, 0.121, 0.007, 0.06, 0.015, 0.091, 0.063, 0.068]))
+    val = series(np.array([0.748, 0.556, 0.566, 0.654, 0.651, 0.761, 0.802, 0.932, 0.896, 0.985]))
+    assert diagnose(train, val, unit="epoch").verdict == "overfitting"
+
+
+def test_one_jump_of_a_noisy_validation_loss_is_no_rise() -> None:
+    train = series(np.array([0.0089, 0.0057, 0.0051, 0.0048, 0.0046, 0.0043]))
+    val = series(np.array([0.0136, 0.013, 0.0137, 0.0146, 0.0144, 0.025]))
+    assert diagnose(train, val, unit="epoch").recommendation.first_stop_step is None
+
+
+def series(values: np.ndarray) -> np.ndarray:
+    return np.c_[np.arange(1.0, len(values) + 1), values]
 
 
 @pytest.mark.parametrize("step", [np.arange(30.0), np.arange(1.0, 31.0)], ids=["from 0", "from 1"])
@@ -58,13 +87,6 @@ def test_a_log_of_epochs_that_calls_them_steps_overfits_as_one_that_calls_them_e
     steps, epochs = (diagnose(train, val, unit=unit) for unit in ("step", "epoch"))
     assert steps.verdict == epochs.verdict == "overfitting"
     assert [f.fired_step for f in steps.findings] == [f.fired_step for f in epochs.findings]
-
-
-def test_a_run_of_batches_that_is_evaluated_now_and_then_has_hardly_begun_in_its_first_steps() -> None:
-    step = np.arange(49.0)
-    val = np.c_[step[::3], 0.8 + 0.9 * 0.5 ** (step[::3] / 3) + 0.02 * step[::3]]
-    found = diagnose(np.c_[step, 0.2 + 1.8 * 0.9**step], val)
-    assert "overfitting" not in {f.rule for f in found.findings}
 
 
 @pytest.mark.parametrize("seed", WANDERED)

@@ -17,6 +17,9 @@ from typing import Any
 import httpx
 import pytest
 
+from monitor.domain import Access, Caller
+from monitor.settings import Settings
+from monitor.store import Store
 from tests.server.conftest import Start, Up, until
 
 pytestmark = pytest.mark.slow
@@ -172,6 +175,28 @@ def test_a_run_of_our_client_is_in_mlflow_within_two_seconds(client: Client, tmp
     until(lambda: client.history(run.id, "train/loss") == list(range(10)))
 
 
+def test_a_point_that_is_refused_is_refused_as_mlflow_does(client: Client) -> None:
+    run_id = client.run("import mlflow; print(mlflow.start_run().info.run_id)")
+    point = {"run_id": run_id, "key": "loss", "value": 1.0, "timestamp": 7, "step": 0}
+    for change, code, words in (
+        ({}, None, ""),
+        ({"value": "NaN"}, None, ""),
+        ({"step": "3"}, None, ""),  # protocol buffers take a number as text
+        ({"run_id": "f" * 32}, "RESOURCE_DOES_NOT_EXIST", "not found"),
+        ({"key": "a@b"}, "INVALID_PARAMETER_VALUE", "a@b"),
+        ({"value": None}, "INVALID_PARAMETER_VALUE", "Missing value for required parameter 'value'"),
+        ({"timestamp": "soon"}, "INVALID_PARAMETER_VALUE", "timestamp"),
+    ):
+        answer = httpx.post(f"{client.url}/api/2.0/mlflow/runs/log-metric", json={**point, **change})
+        assert answer.json().get("error_code") == code, answer.text
+        assert words in answer.text
+        assert "x-content-type-options" in answer.headers
+    foreign = {"Origin": "https://evil.example"}
+    answer = httpx.post(f"{client.url}/api/2.0/mlflow/runs/log-metric", json=point, headers=foreign)
+    assert answer.status_code == 403
+    assert sorted(client.history(run_id, "loss")) == [0, 0, 3]
+
+
 def test_our_routes_stand_in_front_of_mlflows_middleware(client: Client) -> None:
     foreign = {"Host": "evil.example"}
     assert "MONITOR_TOKEN" in httpx.get(f"{client.url}/api/v1/runs", headers=foreign).text  # ours says why
@@ -203,10 +228,11 @@ def mlflow_server(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str
     (tmp_path / NAME / "entry_points.txt").write_text(f"[mlflow.app]\n{points}\n")
     started: list[subprocess.Popen[str]] = []
 
-    def start(*options: str) -> subprocess.Popen[str]:
+    def start(*options: str, app: str = "monitor", **env: str) -> subprocess.Popen[str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("MONITOR_", "MLFLOW_"))}
         own = {"MONITOR_DIR": str(tmp_path / "dir"), "PYTHONPATH": f"{ROOT}:{tmp_path}", "PYTHONWARNINGS": "ignore"}
-        command = [sys.executable, "-m", "mlflow", "server", "--app-name", "monitor", "--host", "127.0.0.1", *options]
+        own |= env
+        command = [sys.executable, "-m", "mlflow", "server", "--app-name", app, "--host", "127.0.0.1", *options]
         off = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         with (tmp_path / "log").open("wb") as log:
             process = subprocess.Popen(
@@ -241,6 +267,57 @@ def test_mlflow_server_serves_both_with_several_workers(
     assert httpx.get(f"{url}/api/v1/runs/{run_id}/curve?key=loss").json()["total"] == 100
 
 
+WITH_USERS = """
+import sys, mlflow
+from mlflow.server import get_app_client
+url = sys.argv[1]
+admin = get_app_client("basic-auth", tracking_uri=url)
+admin.create_user("anna", "a-long-password")
+with mlflow.start_run() as run:
+    mlflow.log_metric("loss", 1.0, step=0)
+print(run.info.run_id)
+"""
+AS_ANNA = """
+import sys, mlflow
+from mlflow.exceptions import MlflowException
+client = mlflow.MlflowClient()
+print(len(client.get_metric_history(sys.argv[1], "loss")))
+for write in (client.log_metric, client.set_tag):
+    try:
+        write(sys.argv[1], "loss", 0.5)
+    except MlflowException as error:
+        print("refused" if "403" in str(error) or "Permission denied" in str(error) else error)
+"""
+
+
+def test_mlflows_users_and_permissions_hold(
+    mlflow_server: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    secrets = {"MLFLOW_FLASK_SERVER_SECRET_KEY": "k" * 32, "MLFLOW_AUTH_ADMIN_PASSWORD": "the-admins-password"}
+    options = ("--port", str(port), "--workers", "1", "--backend-store-uri", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    mlflow_server(*options, app="monitor-basic-auth", MONITOR_TOKEN="a-token-of-16-or-more", **secrets)
+    until(lambda: answers(f"{url}/readyz"), timeout_s=120)
+    assert httpx.post(f"{url}/api/2.0/mlflow/runs/log-metric", json={}).status_code == 401
+    assert httpx.get(f"{url}/api/v1/runs").status_code == 401
+    admin = Client(url, tmp_path, MLFLOW_TRACKING_USERNAME="admin", MLFLOW_TRACKING_PASSWORD="the-admins-password")
+    run_id = admin.run(WITH_USERS, url)
+    anna = Client(url, tmp_path, MLFLOW_TRACKING_USERNAME="anna", MLFLOW_TRACKING_PASSWORD="a-long-password")
+    out, err = anna.start(AS_ANNA, run_id).communicate(timeout=120)
+    assert out.split("\n")[:3] == ["1", "refused", "refused"], err  # READ is what MLflow gives everybody
+    headers = {"Authorization": "Bearer a-token-of-16-or-more"}
+    assert httpx.get(f"{url}/api/v1/runs/{run_id}", headers=headers).is_success
+
+
+def test_mlflows_users_need_a_token_for_our_routes(
+    mlflow_server: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    options = ("--port", str(free_port()), "--workers", "1")
+    mlflow_server(*options, "--backend-store-uri", f"sqlite:///{tmp_path / 'mlflow.db'}", app="monitor-basic-auth")
+    until(lambda: "MONITOR_TOKEN: not set" in (tmp_path / "log").read_text(), 120)
+
+
 @pytest.mark.skipif(find_spec("gunicorn") is None, reason="gunicorn is not installed")
 def test_gunicorn_is_refused_with_what_to_do(
     mlflow_server: Callable[..., subprocess.Popen[str]], tmp_path: Path
@@ -263,3 +340,26 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+def test_mlflow_takes_the_store_s_tokens_by_their_roles_and_none_of_a_project(start_up: Start, tmp_path: Path) -> None:
+    tokens = {}
+    with Store.open(Settings(dir=tmp_path).store_url) as store:
+        for role, project in (("viewer", None), ("logger", None), ("editor", None), ("admin", "vision")):
+            by = Caller(name="test", access=Access.ADMIN)
+            made = store.create_token(role, Access(role), project=project, expires_ms=None, now_ms=1, by=by)
+            tokens[role] = made[1]
+    url = start_up("--no-dashboard", "--port", "0", "--mlflow").urls["api"]
+
+    def ask(verb: str, role: str, **body: object) -> int:
+        place, headers = f"{url}/api/2.0/mlflow/{verb}", {"Authorization": f"Bearer {tokens[role]}"}
+        return httpx.post(place, json=body, headers=headers, timeout=60).status_code
+
+    assert ask("experiments/search", "viewer", max_results=1) == 200
+    assert httpx.get(f"{url}/", auth=("anybody", tokens["viewer"])).status_code == 200
+    assert ask("experiments/create", "viewer", name="x") == 403
+    assert ask("experiments/create", "logger", name="x") == 200
+    assert ask("experiments/delete", "logger", experiment_id="1") == 403
+    assert ask("experiments/delete", "editor", experiment_id="1") == 200
+    assert ask("experiments/search", "admin", max_results=1) == 403
+    assert httpx.post(f"{url}/api/2.0/mlflow/experiments/search", json={"max_results": 1}).status_code == 401

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from monitor.domain import Access, Caller
 from monitor.errors import SettingsError
 from monitor.server import run_dashboard, up
 from monitor.server.ports import free_port
@@ -130,7 +131,7 @@ def test_a_host_that_others_reach_without_a_token_is_refused_before_anything_sta
     settings = Settings(dir=tmp_path / "new", host="0.0.0.0", port=0)
 
     for start in (up, run_dashboard):
-        with pytest.raises(SettingsError, match="MONITOR_TOKEN"):
+        with pytest.raises(SettingsError, match="can be reached from other machines"):
             start(settings)
     assert not (tmp_path / "new").exists()
 
@@ -193,3 +194,20 @@ def _mlflow_verdicts(uri: str, run_id: str) -> list[str]:
     }
     runs = httpx.post(f"{uri}/api/2.0/mlflow/runs/search", json=query).json().get("runs", [])
     return [tag["value"] for run in runs for tag in run["data"]["tags"] if tag["key"] == "monitor.verdict"]
+
+
+def test_a_token_in_the_store_opens_the_server_to_other_machines_and_its_own_parts_go_on(
+    start_up: Start, tmp_path: Path
+) -> None:
+    settings = Settings(dir=tmp_path)
+    with Store.open(settings.store_url) as store:
+        by = Caller(name="test", access=Access.ADMIN)
+        times = {"project": None, "expires_ms": None, "now_ms": 1, "by": by}
+        token = store.create_token("me", Access.VIEWER, **times)[1]  # type: ignore[arg-type]  # given by name
+
+    url = start_up("--no-dashboard", "--port", "0", "--host", "0.0.0.0").urls["api"]
+
+    assert httpx.get(f"{url}/api/v1/runs").status_code == 401
+    assert httpx.get(f"{url}/api/v1/runs", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    refused = httpx.post(f"{url}/api/v1/runs/x/stop", json={}, headers={"Authorization": f"Bearer {token}"})
+    assert refused.status_code == 403

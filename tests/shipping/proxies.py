@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -21,15 +22,22 @@ class Proxy:
         server: the server's address.
         most: bytes of a body that are passed on; a longer one is answered with 413 as nginx does, and not read.
         meddle: what to answer instead of the server, given the path and the body; None: pass it on.
+        retry_after: the header that goes with what `meddle` answers.
 
     Attributes:
+        times: when each request came, by `time.monotonic`.
         sizes: bytes of each body that came, in order.
         authorizations: the header of each request.
     """
 
     def __init__(
-        self, server: str, most: int = 1 << 60, meddle: Callable[[str, bytes], Answer | None] = lambda *_: None
+        self,
+        server: str,
+        most: int = 1 << 60,
+        meddle: Callable[[str, bytes], Answer | None] = lambda *_: None,
+        retry_after: str | None = None,
     ) -> None:
+        self.times: list[float] = []
         self.sizes: list[int] = []
         self.authorizations: list[str | None] = []
         self.refused = 0
@@ -47,6 +55,7 @@ class Proxy:
             def _pass(self) -> None:
                 size = int(self.headers.get("Content-Length", 0))
                 outer.sizes.append(size)
+                outer.times.append(time.monotonic())
                 outer.authorizations.append(self.headers.get("Authorization"))
                 if size > most:
                     outer.refused += 1
@@ -58,15 +67,18 @@ class Proxy:
                         left -= len(self.rfile.read(min(left, 1 << 16))) or left
                     return
                 body = self.rfile.read(size)
-                found = meddle(self.path, body)
+                found, after = meddle(self.path, body), retry_after
                 if found is None:
+                    after = None
                     headers = {k: v for k, v in self.headers.items() if k.lower() in ("content-type", "authorization")}
                     answer = client.request(self.command, self.path, content=body, headers=headers)
                     found = answer.status_code, answer.headers.get("Content-Type", ""), answer.content
-                self._answer(*found)
+                self._answer(*found, after)
 
-            def _answer(self, status: int, kind: str, body: bytes) -> None:
+            def _answer(self, status: int, kind: str, body: bytes, after: str | None = None) -> None:
                 self.send_response(status)
+                if after is not None:
+                    self.send_header("Retry-After", after)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
                 self.close_connection = self.close_connection or body.endswith(CUT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -253,3 +254,27 @@ def test_a_record_that_a_server_cannot_take_is_left_out_and_told(
         assert view.info.status == "finished"
         assert view.info.warnings == {"refused": 1}
     assert unsent(settings.journal_dir) == ()
+
+
+class TestAServerThatAsksToBeLeftAlone:
+    @pytest.mark.parametrize("shipper", ["thread", "process"])
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_is_left_alone_for_as_long_as_it_says_and_gets_everything_then(
+        self, settings: Settings, served: Served, between: Callable[..., Proxy], shipper: str, status: int
+    ) -> None:
+        busy = [json.dumps({"type": "urn:lossmonitor:problem:rate-limited", "detail": "wait"}).encode()] * 2
+
+        def refuse(path: str, _: bytes) -> Answer | None:
+            return (status, "application/problem+json", busy.pop()) if path.endswith("/batches") and busy else None
+
+        proxy = between(meddle=refuse, retry_after="1")
+        place = settings.model_copy(update={"server_url": proxy.address, "shipper": shipper})
+        with init("p", settings=place) as run:
+            for step in range(200):
+                run.log({"train/loss": float(step)}, step=step)
+                run.flush(0.01)  # somebody in a hurry
+
+        asked = [at for at, size in zip(proxy.times, proxy.sizes, strict=True) if size]
+        assert len(asked) >= 3
+        assert min(second - first for first, second in itertools.pairwise(asked[:3])) >= 0.95
+        assert served.store.history(run.id, "train/loss").steps.tolist() == list(range(200))

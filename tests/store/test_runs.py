@@ -83,6 +83,47 @@ def test_runs_are_sorted_and_those_without_a_value_come_last(
     assert names(store, order=order) == found
 
 
+@pytest.mark.parametrize("query", [{"order": "-goal"}, {"query": "order by goal desc"}])
+def test_the_best_goal_comes_first_whichever_way_it_goes(store: Store, query: dict[str, str]) -> None:
+    for i, (key, value) in enumerate(
+        [("val_wer", 0.5), ("val_acc", 0.7), ("val_wer", 0.25), ("val_acc", 0.9), ("x", 1)]
+    ):
+        feed = Feed(store, run_id=f"{i + 1}" * 32)
+        feed.start(name=f"{key} {value}")
+        feed.log(key, [0], [value])
+    assert names(store, **query) == ["val_acc 0.9", "val_acc 0.7", "val_wer 0.25", "val_wer 0.5", "x 1"]
+
+
+@pytest.mark.parametrize(
+    ("source", "refs"),
+    [
+        ("runs/exp1/metrics.csv", ["metrics", "metrics.csv", "exp1", "exp1/metrics.csv", "p/a run", "a run"]),
+        ("../tb/fold.1", ["fold.1", "tb/fold.1"]),
+        ("a\0\ud800/100%_.csv", ["100%_", "100%_.csv"]),
+    ],
+)
+def test_an_imported_run_is_found_by_its_name_its_file_and_its_folder(
+    store: Store, three: list[Feed], source: str, refs: list[str]
+) -> None:
+    feed = Feed(store, run_id="d" * 32)
+    feed.start(name="a run", project="p")
+    feed.event("capture", imported={"source": source})
+    assert [store.run(ref).id for ref in refs] == ["d" * 32] * len(refs)
+    for other in ("etrics", "metrics.cs", "runs", "", "/", "."):
+        with pytest.raises(RunNotFound):
+            store.run(other)
+
+
+def test_a_file_name_that_several_runs_have_is_not_guessed(store: Store) -> None:
+    for i in "ab":
+        feed = Feed(store, run_id=i * 32)
+        feed.start(name=f"run {i}")
+        feed.event("capture", imported={"source": f"{i}/metrics.csv"})
+    with pytest.raises(RunNotFound, match="several runs were read from files called so"):
+        store.run("metrics")
+    assert store.run("b/metrics").name == "run b"
+
+
 def test_pages_are_cut_and_the_total_stays(store: Store, three: list[Feed]) -> None:
     page = store.runs(limit=1, offset=1)
     assert ([run.name for run in page.items], page.total) == (["b"], 3)

@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from monitor.losses.profiles.layout import Array
+from monitor.losses.profiles.layout import Array, Slice
 from monitor.losses.profiles.lines import Line
 from monitor.losses.profiles.subject import Subject
 from monitor.losses.specs.regression import golden
@@ -28,12 +28,15 @@ def influence(subject: Subject, lines: Sequence[Line]) -> tuple[float | None, Ev
     example is moved far to the wrong side.
 
     Returns:
-        constants: the shift of the best constant at 1000 standard deviations, as a share of the mean's shift: 1 for the
-        squared error, 0 for a loss that ignores outliers. Scores: the share of the slope that is lost at 10. None where
-        the kind has no such minimiser. The evidence holds every distance, and the share of the total gradient that one
-        outlier has.
+        constants: the shift of the best constant at 1000 standard deviations (or as far out as float64 holds the loss),
+        as a share of the mean's shift: 1 for the squared error, 0 for a loss that ignores outliers, more than 1 for one
+        that grows faster than the square. Scores: the share of the slope that is lost at 10. The worse
+        of both sides counts (an outlier far above and one far below; a positive and a negative example). None where
+        the kind has no such minimiser. The evidence holds every side and distance, and the largest share of the total
+        gradient that one outlier has.
     """
-    share = gradient_share(lines[0])
+    shares = [gradient_share(line, sign * 100.0) for line in lines for sign in (1.0, -1.0)]
+    share = max((item for item in shares if item is not None), default=None)
     if subject.kind.location == "constant":
         value, evidence = _constant(subject)
     elif subject.kind.location == "slope":
@@ -44,7 +47,7 @@ def influence(subject: Subject, lines: Sequence[Line]) -> tuple[float | None, Ev
 
 
 def gradient_share(line: Line, error: float = 100.0) -> float | None:
-    """The share of the summed gradient that one error of 100 has among errors between -3 and 3."""
+    """The share of the summed gradient that one error of this size has among errors between -3 and 3."""
     usual = [abs((line(x + 1e-4) - line(x - 1e-4)) / 2e-4) for x in np.linspace(-3, 3, EXAMPLES - 1)]
     one = abs((line(error + 1e-2) - line(error - 1e-2)) / 2e-2)
     total = one + math.fsum(usual)
@@ -80,19 +83,38 @@ def _constant(subject: Subject) -> tuple[float | None, Evidence]:
         def cost(constant: float) -> float:
             return subject.value(np.full((EXAMPLES, 1), constant), fixed)
 
-        far = max(4.0, float(np.abs(targets - centre).max()))
         if counts:
-            return minimiser(cost, np.linspace(-4.0, math.log(far) + 2, 61))
-        return minimiser(cost, centre + np.sinh(np.linspace(math.asinh(-4.0), math.asinh(far) + 0.2, 81)))
+            return minimiser(cost, np.linspace(-4.0, math.log(max(4.0, float(targets.max()))) + 2, 61))
+        if not math.isfinite(cost(centre)):
+            return None  # float64 does not hold the loss of an error this large
+        low, high = (math.asinh(max(4.0, float(end))) for end in (centre - targets.min(), targets.max() - centre))
+        return minimiser(cost, centre + np.sinh(np.linspace(-low - 0.2, high + 0.2, 121)))
 
     start = best(clean)
     if start is None:
         return None, {"method": "best constant", "problem": "the loss has no minimum over constants"}
+    sides = {word: _shifted(best, clean, centre, sign, start, counts=counts) for word, sign in _SIDES[: 2 - counts]}
+    known = {word: side["share"] for word, side in sides.items()}
+    found = {word: abs(float(str(item))) for word, item in known.items() if item is not None}
+    evidence: Evidence = {"method": "best constant of 41 normal targets, the middle one moved out", "sides": sides}
+    if not found:
+        return None, evidence
+    worse = max(found, key=found.__getitem__)
+    return round(found[worse], 6), {**evidence, "worse": worse, **sides[worse]}
+
+
+_SIDES = (("above", 1.0), ("below", -1.0))
+
+
+def _shifted(
+    best: Callable[[Array], float | None], clean: Array, centre: float, sign: float, start: float, *, counts: bool
+) -> Evidence:
+    """How far the best constant follows one target that is moved to one side."""
     shifts: dict[str, float | None] = {}
     shares: dict[str, float | None] = {}
     for far in DISTANCES:
         targets = clean.copy()
-        targets[EXAMPLES // 2] = far if counts else centre + far
+        targets[EXAMPLES // 2] = far if counts else centre + sign * far
         moved = best(targets)
         if counts:
             shift = None if moved is None else math.exp(moved) - math.exp(start)
@@ -101,14 +123,14 @@ def _constant(subject: Subject) -> tuple[float | None, Evidence]:
         usual = float(targets[EXAMPLES // 2] - clean[EXAMPLES // 2]) / EXAMPLES
         shifts[f"{far:g}"] = shift
         shares[f"{far:g}"] = None if shift is None else shift / usual
-    evidence: Evidence = {
-        "method": "best constant of 41 normal targets, the middle one moved out",
+    known = [share for share in list(shares.values())[:3] if share is not None]
+    share = known[-1] if known else None  # at 1000, or as far out as float64 holds the loss
+    return {
         "shift_at": shifts,
         "relative_to_mean": shares,
         "tends_to": _tendency([shifts[f"{far:g}"] for far in DISTANCES]),
+        "share": share,
     }
-    share = shares["1000"]
-    return (None if share is None else round(share, 6)), evidence
 
 
 def _tendency(shifts: Sequence[float | None]) -> str:
@@ -122,8 +144,22 @@ def _tendency(shifts: Sequence[float | None]) -> str:
 
 
 def _slope(subject: Subject, lines: Sequence[Line]) -> tuple[float | None, Evidence]:
-    """A score `slope * m`, m the signed margin of each example, some on the wrong side."""
-    line = lines[0].slice
+    """A score `slope * m`, m the signed margin of each example, some on the wrong side; for each kind of example."""
+    sides = {line.slice.name: _lost(subject, line.slice) for line in lines}
+    values = {name: side["share"] for name, side in sides.items()}
+    known = {name: float(str(value)) for name, value in values.items() if value is not None}
+    evidence: Evidence = {
+        "method": "slope of a linear score over 41 overlapping examples, one moved to the wrong side",
+        "sides": sides,
+    }
+    if not known:
+        return None, evidence
+    worse = max(known, key=known.__getitem__)
+    return round(known[worse], 6), {**evidence, "worse": worse, **sides[worse]}
+
+
+def _lost(subject: Subject, line: Slice) -> Evidence:
+    """The share of the slope that is lost by one example far on the wrong side, at each distance."""
     clean = quantiles(1.0)
 
     def best(margins: Array) -> float | None:
@@ -135,17 +171,11 @@ def _slope(subject: Subject, lines: Sequence[Line]) -> tuple[float | None, Evide
 
     start = best(clean)
     if start is None:
-        return None, {"method": "slope of a linear score", "problem": "the loss has no minimum over slopes"}
+        return {"problem": "the loss has no minimum over slopes", "share": None}
     lost: dict[str, float | None] = {}
     for far in DISTANCES[:3]:
         margins = clean.copy()
         margins[EXAMPLES // 2] = -far
         moved = best(margins)
         lost[f"{far:g}"] = 1.0 if moved is None else 1 - moved / start
-    evidence: Evidence = {
-        "method": "slope of a linear score over 41 overlapping examples, one moved to the wrong side",
-        "slope_lost_at": lost,
-        "clean_slope": start,
-    }
-    value = lost["10"]
-    return (None if value is None else round(value, 6)), evidence
+    return {"slope_lost_at": lost, "clean_slope": start, "share": lost["10"]}

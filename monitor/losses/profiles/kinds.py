@@ -239,6 +239,48 @@ def triplet() -> Kind:
     )
 
 
+BESIDE = np.random.default_rng(3).normal(0, 1, (2, 5, FEATURES))
+"""Other pairs of a batch of paired embeddings, without which a single pair has nothing to be told from."""
+
+
+def paired() -> Kind:
+    """`fn(left, right)`, embeddings (n, 4) twice; row i of one belongs to row i of the other, all else does not."""
+    base, direction = one_hot(FEATURES, 0), one_hot(FEATURES, 0, -1.0)
+
+    def arguments(z: Array, fixed: Fixed) -> Fixed:
+        return np.concatenate([z, BESIDE[0]]), np.concatenate([fixed[0], BESIDE[1]])
+
+    return Kind(
+        name="paired",
+        call=f"fn(left (n, {FEATURES}), right (n, {FEATURES}))",
+        error="how far the left embedding is moved away from its partner",
+        width=FEATURES,
+        arguments=arguments,
+        targets=lambda rng, n: (rng.normal(0, 1, (n, FEATURES)),),
+        slices=(line_through("pair", direction, (base[None],), base),),
+    )
+
+
+def boxes() -> Kind:
+    """`fn(boxes, targets)`, each (n, 4) as x1, y1, x2, y2; centre and logarithm of the size are varied."""
+    target = np.array([[0.2, 0.3, 1.2, 1.4]])
+
+    def arguments(z: Array, fixed: Fixed) -> Fixed:
+        centre, half = z[:, :2] + np.array([0.7, 0.85]), np.exp(np.clip(z[:, 2:], -3, 3)) / 2
+        return (np.concatenate([centre - half, centre + half], axis=1), *fixed)
+
+    return Kind(
+        name="boxes",
+        call="fn(boxes (n, 4), targets (n, 4)), as x1, y1, x2, y2",
+        error="how far the box lies to the right of the target",
+        width=4,
+        arguments=arguments,
+        targets=lambda _, n: (np.repeat(target, n, 0),),
+        slices=(line_through("box", one_hot(4, 0), (target,)),),
+        reach=20.0,
+    )
+
+
 def sequence() -> Kind:
     """`fn(log_probabilities, targets, input_lengths, target_lengths)` as torch.nn.CTCLoss takes them."""
     lengths = integers(1, 2, 3)[None], integers(FRAMES), integers(3)
@@ -271,7 +313,20 @@ _BY_CLASSES: Mapping[str, Callable[[int], Kind]] = {
 }
 _FIXED: Mapping[str, Callable[[], Kind]] = {
     item.__name__: item
-    for item in (binary, count, distance, gaussian, margin, pairwise, probability, ranking, sequence, triplet)
+    for item in (
+        binary,
+        boxes,
+        count,
+        distance,
+        gaussian,
+        margin,
+        paired,
+        pairwise,
+        probability,
+        ranking,
+        sequence,
+        triplet,
+    )
 }
 KINDS: tuple[str, ...] = ("regression", *sorted({*_BY_CLASSES, *_FIXED}))
 """Every kind that `profile` takes."""

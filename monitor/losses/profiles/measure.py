@@ -11,6 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import cast
@@ -20,6 +21,7 @@ import numpy as np
 from monitor.errors import LossError
 from monitor.losses.comparison.threads import one_torch_thread
 from monitor.losses.comparison.trainable import resolve
+from monitor.losses.lint.checks import problems
 from monitor.losses.profiles import border, convexity, cost, equivariance, influence, kinks, precision, steepness
 from monitor.losses.profiles.kinds import CLASSES, TORCH_KINDS, kind_named
 from monitor.losses.profiles.lines import Line, trace
@@ -77,7 +79,8 @@ def profile(
         warnings.simplefilter("ignore")
         subject = examine(fn, kind_named(chosen, target=target, classes=classes), name=name, backend=backend)
         with one_torch_thread() if subject.backend == "torch" else contextlib.nullcontext():
-            return _measure(subject, trace(subject), generator, samples, clock)
+            measured = _measure(subject, trace(subject), generator, samples, clock)
+            return replace(measured, problems=problems(subject))
 
 
 def _measure(

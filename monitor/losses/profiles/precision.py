@@ -50,7 +50,7 @@ def precision(subject: Subject, lines: Sequence[Line]) -> tuple[tuple[str, ...],
     Returns:
         the types, narrow ones last; and for each the errors at which each of these first happens.
     """
-    evidence: Evidence = {}
+    evidence: Evidence = {"float64": {"slices": {line.slice.name: _widest(subject, line.slice) for line in lines}}}
     stable = []
     for dtype in subject.dtypes:
         found: Evidence = {"slices": {}}
@@ -68,6 +68,19 @@ def precision(subject: Subject, lines: Sequence[Line]) -> tuple[tuple[str, ...],
         if all(entry[key] is None for entry in entries for key in bad) and found["batch_mean"] == "right":
             stable.append(dtype)
     return tuple(stable), {**evidence, "tested_up_to": 1000.0}
+
+
+def _widest(subject: Subject, line: Slice) -> Evidence:
+    """The nearest error within the kind's reach at which float64 itself stops holding the loss, on either side.
+
+    A side on which the loss is a number nowhere is outside its domain, and not an overflow.
+    """
+    for size in np.logspace(-3, math.log10(subject.kind.reach), 25).tolist():
+        for sign in (1.0, -1.0):
+            fine = sign * size / 1.7782794100389228  # the error before, a quarter of a decade nearer
+            if math.isfinite(subject.at(line, fine)) and not math.isfinite(subject.at(line, sign * size)):
+                return {"overflow_at": _edge(subject, line, "float64", fine, sign * size)}
+    return {"overflow_at": None}
 
 
 def errors_to_try() -> list[float]:
@@ -112,7 +125,7 @@ def _slice(subject: Subject, line: Slice, dtype: str) -> Evidence:
 def _edge(subject: Subject, line: Slice, dtype: str, fine: float, bad: float) -> float:
     """The error at which a loss stops being finite, between one where it is and one where it is not."""
     for _ in range(12):
-        middle = rounded((fine + bad) / 2, dtype)
+        middle = (fine + bad) / 2 if dtype == "float64" else rounded((fine + bad) / 2, dtype)
         if math.isfinite(subject.at(line, middle, dtype)):
             fine = middle
         else:

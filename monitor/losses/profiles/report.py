@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
+from monitor.losses.lint.report import Problem
 from monitor.losses.specs.parameters import plain
 
 Evidence = Mapping[str, object]
@@ -24,7 +25,8 @@ class LossProfile:
         differentiable: no kink was found along the slices.
         kinks: errors at which the slope jumps, ascending.
         lipschitz: steepest slope found; None where there is no bound.
-        outlier_influence: 0 (ignored) to 1 (as the squared error, or everything lost); None where it is not defined.
+        outlier_influence: 0 (ignored) to 1 (as the squared error, or everything lost), more for faster growth; of the
+            worse side. None where it is not defined.
         stable_in: floating types, besides float64, in which value and gradient are right for errors up to 1000.
         relative_cost: time of a call over that of plain mean squared error.
         shift_invariant: shifting changes nothing.
@@ -32,6 +34,7 @@ class LossProfile:
         reduction: "mean", "sum" or "other", as measured.
         evidence: for each attribute the numbers it rests on.
         curve: slice name to {"error", "loss"} lists, for pictures.
+        problems: what the linter finds wrong with it; see `losses.check`.
     """
 
     name: str
@@ -50,12 +53,14 @@ class LossProfile:
     reduction: str
     evidence: Mapping[str, Evidence]
     curve: Mapping[str, Mapping[str, tuple[float, ...]]]
+    problems: tuple[Problem, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """The profile as strict JSON data; `evidence` has an entry for every measured attribute."""
-        names = [name for name in self.__slots__ if name not in ("evidence", "curve")]
+        names = [name for name in self.__slots__ if name not in ("evidence", "curve", "problems")]
         return {
             **{name: plain(getattr(self, name)) for name in names},
+            "problems": [asdict(item) for item in self.problems],
             "evidence": plain(self.evidence),
             "curve": plain(self.curve),
         }
@@ -107,7 +112,11 @@ class LossProfile:
                 f"The gradient vanishes for large errors ({', '.join(vanishing)}): bad examples stop teaching."
             )
         if self.outlier_influence is not None:
-            found.append(f"One far outlier among 41 has an influence of {self.outlier_influence:.3g} (0 none, 1 full).")
+            worse = self.evidence["outlier_influence"].get("worse")
+            side = f", on the worse side ({worse})" if worse and not self.symmetric else ""
+            found.append(
+                f"One far outlier among 41 has an influence of {self.outlier_influence:.3g} (0 none, 1 full){side}."
+            )
         return found
 
     def _numbers(self) -> list[str]:
@@ -128,11 +137,11 @@ class LossProfile:
                         ("precision_lost_at", "loses precision"),
                         ("gradient_not_finite_at", "has no finite gradient"),
                     )
-                    if places[key] is not None
+                    if places.get(key) is not None
                 ]
                 if told:
                     found.append(f"{dtype}, {name}: {', '.join(told)}.")
-            if entry["batch_mean"] != "right":
+            if entry.get("batch_mean", "right") != "right":
                 found.append(f"{dtype}: the mean over a large batch {entry['batch_mean']}.")
         return found
 
@@ -162,6 +171,8 @@ class LossProfile:
         lines += ["| property | measured |", "|---|---|"]
         lines += [f"| {label} | {value} |" for label, value in self.rows()]
         lines += ["", *[f"- {sentence}" for sentence in self.findings], ""]
+        if self.problems:
+            lines += [f"{'#' * heading}# Problems", "", *[f"- {item}" for item in self.problems], ""]
         return "\n".join(lines)
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from monitor.losses.specs.spec import LossSpec, skill_between
+from monitor.errors import LossError
+from monitor.losses.specs.spec import REGISTRY, LossSpec, skill_between
 
 NEAR: tuple[float, float] = (0.6, 1.6)
 """Ratios of first loss to expected loss that count as a usual start. Torch's default initialisation lies within 0.9 to
@@ -60,18 +61,37 @@ def _text(spec: Mapping[str, object] | LossSpec, key: str, default: str) -> str:
     return value if isinstance(value, str) and value else default
 
 
+def scaler(spec: Mapping[str, object] | LossSpec) -> Callable[[float], float]:
+    """What puts a loss on the scale that its family shares (`LossSpec.scaled`); the loss itself for an unknown kind."""
+    if not isinstance(spec, LossSpec):
+        if spec.get("kind") not in REGISTRY or not isinstance(spec.get("params"), Mapping):
+            return float
+        try:
+            spec = LossSpec.from_dict(spec)
+        except LossError:  # stored by another version
+            return float
+    return spec.scaled
+
+
 def skill(spec: Mapping[str, object] | LossSpec, loss: float) -> float | None:
-    """`1 - (loss - floor) / (chance - floor)` from a stored dictionary; None where it is not defined.
+    """`1 - (x - floor) / (chance - floor)` on the family's scale, from a stored dictionary; None if it is not defined.
 
     Example:
         >>> skill({"name": "mine", "chance_level": 2.0, "floor": 0.0}, 0.5)
         0.75
+        >>> from monitor.losses import LanguageModel
+        >>> nats, perplexity = LanguageModel(1000), LanguageModel(1000, unit="perplexity")
+        >>> round(skill(nats, 3.0), 6) == round(skill(perplexity, math.exp(3.0)), 6)
+        True
     """
     chance, floor = _level(spec, "chance_level"), _level(spec, "floor")
     comparable = getattr(spec, "comparable", True) if isinstance(spec, LossSpec) else spec.get("comparable", True)
     if chance is None or floor is None or comparable is False or _text(spec, "reduction", "mean") == "sum":
         return None
-    return skill_between(loss, chance, floor)
+    if not math.isfinite(loss):
+        return None
+    scaled = scaler(spec)
+    return skill_between(scaled(loss), scaled(chance), scaled(floor))
 
 
 def impossible(spec: Mapping[str, object] | LossSpec, value: float) -> str | None:
@@ -89,7 +109,7 @@ def impossible(spec: Mapping[str, object] | LossSpec, value: float) -> str | Non
     """
     if not math.isfinite(value):
         return None
-    name, floor = _text(spec, "name", "the loss"), _level(spec, "floor")
+    name, floor = _text(spec, "name", "the loss"), _lowest(spec)
     summed = _text(spec, "reduction", "mean") == "sum"
     slack = SLACK * max(abs(_level(spec, "chance_level") or 1.0), abs(floor or 0.0))
     if floor is not None and value < floor - slack and not (summed and floor < 0):
@@ -102,7 +122,7 @@ def impossible(spec: Mapping[str, object] | LossSpec, value: float) -> str | Non
             f"{name} cannot be {value:.4g}: with these settings nothing scores below its floor of {floor:.4g}. "
             "The metric is computed otherwise (without smoothing, in another unit, or divided once too often)."
         )
-    ceiling = getattr(spec, "ceiling", None) if isinstance(spec, LossSpec) else _ceiling(spec)
+    ceiling = getattr(spec, "ceiling", None) if isinstance(spec, LossSpec) else _end(spec, 1)
     if ceiling is not None and math.isfinite(ceiling) and not summed and value > ceiling + slack:
         return (
             f"{name} cannot be {value:.4g}: nothing scores above {ceiling:.4g}. "
@@ -111,12 +131,21 @@ def impossible(spec: Mapping[str, object] | LossSpec, value: float) -> str | Non
     return None
 
 
-def _ceiling(spec: Mapping[str, object]) -> float | None:
+def _lowest(spec: Mapping[str, object] | LossSpec) -> float | None:
+    """The lowest value there can be: the range's low end, or the floor where no range is stored."""
+    if isinstance(spec, LossSpec):
+        return spec.lowest
+    low = _end(spec, 0)
+    return _level(spec, "floor") if low is None else low
+
+
+def _end(spec: Mapping[str, object], index: int) -> float | None:
+    """One end of a stored range; None where it is missing or has no bound."""
     pair = spec.get("range")
     if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
         return None
-    high = pair[1]
-    return float(high) if isinstance(high, (int, float)) and not isinstance(high, bool) else None
+    value = pair[index]
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def check_initial(

@@ -45,6 +45,7 @@ class CrossEntropy(LossSpec):
         priors: share of each class among the labels; any positive scale. Taken as equal where it is not given.
         label_smoothing: 0 to 1.
         ignore_index: the label that does not count.
+        balanced: each class is weighted by `1 / (C share)`, so that all count alike, as scikit-learn does it.
 
     Source: torch.nn.CrossEntropyLoss' documentation for weights; Szegedy et al. 2016, arXiv:1512.00567, section 7 for
     smoothing.
@@ -62,10 +63,13 @@ class CrossEntropy(LossSpec):
     priors: tuple[float, ...] | None = None
     label_smoothing: float = 0.0
     ignore_index: int | None = None
+    balanced: bool = False
 
     kind: ClassVar[str] = "cross_entropy"
 
     def _check(self) -> None:
+        if self.balanced and self.class_weights is not None:
+            raise LossError(self.kind, "it is balanced and has class_weights", "give one of the two")
         for name in ("class_weights", "priors"):
             value = getattr(self, name)
             if value is not None:
@@ -101,6 +105,12 @@ class CrossEntropy(LossSpec):
         given = self.priors or (1.0,) * count
         return tuple(item / sum(given) for item in given)
 
+    def _weight(self) -> tuple[float, ...] | None:
+        """One weight per class; None where all are alike."""
+        if self.balanced and self.priors is not None:
+            return tuple(1 / (item * len(self.priors)) if item else 0.0 for item in self._prior())
+        return self.class_weights
+
     def _masses(self, label: int, weight: Sequence[float]) -> list[float]:
         """What the loss, with these class weights, puts on each class's negative log-probability for this label."""
         count, smooth = len(weight), self.label_smoothing
@@ -111,10 +121,10 @@ class CrossEntropy(LossSpec):
     def _expected(self) -> tuple[list[float], float]:
         """Masses averaged over the priors, and what the reduction divides by per example."""
         count = self.classes or 0
-        if not self.label_smoothing and not self.class_weights:
-            return list(self._prior()), 1.0
-        prior = self._prior()
-        weight = self.class_weights or (1.0,) * count
+        prior, given = self._prior(), self._weight()
+        if not self.label_smoothing and not given:
+            return list(prior), 1.0
+        weight = given or (1.0,) * count
         smooth = self.label_smoothing
         masses = [w * ((1 - smooth) * p + smooth / count) for p, w in zip(prior, weight, strict=True)]
         divisor = sum(p * w for p, w in zip(prior, weight, strict=True)) if self.reduction == "mean" else 1.0
@@ -125,7 +135,7 @@ class CrossEntropy(LossSpec):
         """Entropy of the expected target."""
         if self.classes is None:
             return None
-        if self.priors is None and self.class_weights is None:
+        if self.priors is None and self._weight() is None:
             return math.log(self.classes)
         masses, divisor = self._expected()
         return entropy(masses) / divisor
@@ -135,24 +145,40 @@ class CrossEntropy(LossSpec):
         """All logits equal: ln C for every example."""
         if self.classes is None:
             return None
-        if self.class_weights is None:
+        if self._weight() is None:
             return math.log(self.classes)
         masses, divisor = self._expected()
         return sum(masses) / divisor * math.log(self.classes)
 
     @property
     def floor(self) -> float:
-        """The lowest entropy of any one label's smoothed target; 0 without smoothing."""
+        """The entropy of the smoothed targets, over the shares of the classes; 0 without smoothing."""
+        weight = self._weight()
         if self.classes is None or not self.label_smoothing:
             return 0.0
-        weight = self.class_weights
-        if not weight:  # all labels alike: one mass for the label and one for each other class, however many there are
-            other = self.label_smoothing / self.classes
-            own = 1 - self.label_smoothing + other
-            rest = (self.classes - 1) * other * math.log(other) if other > 0 else 0.0
-            return -(own * math.log(own)) - rest
+        if not weight:
+            return self._alike()
+        prior = self._prior()
+        divisor = sum(p * w for p, w in zip(prior, weight, strict=True)) if self.reduction == "mean" else 1.0
+        return sum(p * entropy(self._masses(i, weight)) for i, p in enumerate(prior) if p > 0) / divisor
+
+    def _alike(self) -> float:
+        """The entropy of every label's smoothed target where no class has a weight, however many there are."""
+        count = self.classes or 2
+        other = self.label_smoothing / count
+        own = 1 - self.label_smoothing + other
+        rest = (count - 1) * other * math.log(other) if other > 0 else 0.0
+        return -(own * math.log(own)) - rest
+
+    @property
+    def lowest(self) -> float:
+        """A perfect prediction of the label that costs least, which a batch may be full of."""
+        weight = self._weight()
+        if self.classes is None or not self.label_smoothing or not weight:
+            return self.floor
         divide = self.reduction == "mean"
-        return min(entropy(self._masses(i, weight)) / (w if divide else 1.0) for i, w in enumerate(weight) if w > 0)
+        each = [(entropy(self._masses(i, weight)), w) for i, w in enumerate(weight)]
+        return min(cost / w for cost, w in each if w > 0) if divide else min(cost for cost, _ in each)
 
     @property
     def chance_formula(self) -> str:
@@ -176,7 +202,7 @@ class CrossEntropy(LossSpec):
             found.append(
                 f"Label smoothing raises the floor to {self.floor:.3g}; validation without smoothing has floor 0."
             )
-        if self.class_weights is not None:
+        if self.class_weights is not None or self.balanced:
             found.append("Class weights change the loss's scale; compare runs by skill, not by loss.")
         if self.classes is None:
             found.append("The number of classes is not known; pass classes=... so that the chance level can be told.")
@@ -305,6 +331,12 @@ class LanguageModel(LossSpec):
     def floor(self) -> float:
         """A certain and right prediction; perplexity has it at 1."""
         return 1.0 if self.unit == "perplexity" else 0.0
+
+    def scaled(self, loss: float) -> float:
+        """Nats."""
+        if self.unit == "perplexity":
+            return math.log(loss) if loss > 0 else -math.inf
+        return loss * math.log(2) if self.unit == "bits" else loss
 
     @property
     def chance_formula(self) -> str:

@@ -76,6 +76,20 @@ class Focal(LossSpec):
         """Equal logits."""
         return self._term(1 / self.classes) * (sum(self._masses()) if self.classes == 2 else 1.0)
 
+    def scaled(self, loss: float) -> float:
+        """The nats of a model that is equally sure of every example."""
+        share = loss / (sum(self._masses()) if self.classes == 2 else 1.0)
+        if share <= 0:
+            return share
+        low, high = 0.0, share + 40.0  # -ln p; the focal loss is at most that
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self._nats(middle) < share else (low, middle)
+        return (low + high) / 2
+
+    def _nats(self, nats: float) -> float:
+        return math.pow(-math.expm1(-nats), self.gamma) * nats
+
     @property
     def chance_formula(self) -> str:
         """For balanced classes, `(1 - 1/C)**gamma ln C`."""
@@ -90,6 +104,19 @@ class Focal(LossSpec):
             "The loss is much smaller than cross-entropy at the same quality; do not compare the two numbers.",
             "A detector whose output bias starts at a rare class's rate starts far below the zero-logit level.",
         )
+
+
+def jaccard(loss: float, weight: float) -> float:
+    """The intersection-over-union loss of masks whose Tversky loss with both weights alike is this; 1/2 is Dice.
+
+    Example:
+        >>> round(jaccard(1 / 3, 0.5), 6)
+        0.5
+    """
+    if not 0 < loss < 1:
+        return loss
+    wrong = loss / (1 - loss) / weight  # pixels that one of the masks lacks, over those of both
+    return wrong / (1 + wrong)
 
 
 @register
@@ -148,6 +175,10 @@ class Dice(LossSpec):
     def unit(self) -> str:
         """Share of overlap missed."""
         return "1"
+
+    def scaled(self, loss: float) -> float:
+        """As intersection over union."""
+        return jaccard(loss, 0.5)
 
     @property
     def chance_formula(self) -> str:
@@ -216,3 +247,75 @@ class IoU(LossSpec):
     def _traps(self) -> tuple[str, ...]:
         boxes = "On boxes (not masks) the gradient is zero where they do not touch, and the loss stays at 1."
         return (*Dice._traps(Dice(self.positive_rate)), boxes)
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class Tversky(LossSpec):
+    """Tversky loss `1 - I / (I + a FP + b FN)` with `I = sum pq`: false alarms and misses weighed apart.
+
+    With foreground rate r, a constant p costs `1 - pr / (pr + a p (1 - r) + b r (1 - p))`: the share of overlap rises
+    with p, so the best constant is 1 everywhere and costs `a (1 - r) / (r + a (1 - r))`. `a = b = 1/2` is Dice.
+
+    Args:
+        positive_rate: share of foreground r, strictly between 0 and 1.
+        alpha: weight a of a false alarm, > 0.
+        beta: weight b of a miss, > 0; above alpha it favours recall.
+
+    Source: Salehi et al. 2017, arXiv:1706.05721, equation 3; the derivative in p by hand.
+
+    Example:
+        >>> Tversky(0.25, alpha=0.5, beta=0.5).chance_level == Dice(0.25).chance_level
+        True
+    """
+
+    positive_rate: float | None = None
+    _: KW_ONLY
+    alpha: float = 0.3
+    beta: float = 0.7
+
+    kind: ClassVar[str] = "tversky"
+
+    def _check(self) -> None:
+        fraction(self.kind, "positive_rate", self.positive_rate, open_ends=True)
+        number(self.kind, "alpha", self.alpha, above=0)
+        number(self.kind, "beta", self.beta, above=0)
+
+    def _constant(self, p: float) -> float | None:
+        rate = self.positive_rate
+        if rate is None:
+            return None
+        overlap = p * rate
+        return 1 - overlap / (overlap + self.alpha * p * (1 - rate) + self.beta * rate * (1 - p))
+
+    @property
+    def chance_level(self) -> float | None:
+        """Everything foreground."""
+        return self._constant(1.0)
+
+    @property
+    def initial_level(self) -> float | None:
+        """Probability 1/2 everywhere."""
+        return self._constant(0.5)
+
+    @property
+    def ceiling(self) -> float:
+        """No overlap at all."""
+        return 1.0
+
+    @property
+    def unit(self) -> str:
+        """Share of overlap missed."""
+        return "1"
+
+    def scaled(self, loss: float) -> float:
+        """As intersection over union, where false alarms and misses are alike."""
+        return jaccard(loss, (self.alpha + self.beta) / 2)
+
+    @property
+    def chance_formula(self) -> str:
+        """For foreground rate r."""
+        return "" if self.positive_rate is None else "a (1 - r) / (r + a (1 - r)) for foreground rate r"
+
+    def _traps(self) -> tuple[str, ...]:
+        return Dice._traps(Dice(self.positive_rate))

@@ -16,7 +16,12 @@ from monitor.losses.specs.torch_modules import FUNCTIONS, READERS, from_torch
 
 _ALIASES: dict[str, str] = {
     "bce": "binary_cross_entropy",
+    "bayesian_personalised_ranking": "bpr",
+    "bayesian_personalized_ranking": "bpr",
     "ce": "cross_entropy",
+    "charbonnier": "barron",
+    "gce": "generalised_cross_entropy",
+    "generalized_cross_entropy": "generalised_cross_entropy",
     "huber_loss": "huber",
     "jaccard": "iou",
     "kl": "kl_divergence",
@@ -24,10 +29,13 @@ _ALIASES: dict[str, str] = {
     "l1": "mae",
     "l2": "mse",
     "lm": "language_model",
+    "logistic": "binary_cross_entropy",
+    "lorentzian": "cauchy",
     "log_loss": "binary_cross_entropy",
     "logloss": "binary_cross_entropy",
     "mean_absolute_error": "mae",
     "mean_squared_error": "mse",
+    "root_mean_squared_error": "rmse",
     "nll": "cross_entropy",
     "ntxent": "info_nce",
     "pinball": "quantile",
@@ -69,10 +77,22 @@ def kind_of(name: str) -> str:
     names = _names()
     kind = names.get(_plain(name))
     if kind is None:
-        near = difflib.get_close_matches(_plain(name), names, 1, 0.5)
-        fix = f"did you mean {names[near[0]]}?" if near else f"known are {', '.join(sorted(REGISTRY))}"
+        near = nearest_kind(name)
+        fix = f"did you mean {near}?" if near else f"known are {', '.join(sorted(REGISTRY))}"
         raise LossError(name, "no loss of this name is known", fix)
     return kind
+
+
+def nearest_kind(name: str) -> str | None:
+    """The kind whose spelling is nearest to a name that is not known; None where none is near.
+
+    Example:
+        >>> nearest_kind("cross_entorpy"), nearest_kind("perceptual")
+        ('cross_entropy', None)
+    """
+    names = _names()
+    near = difflib.get_close_matches(_plain(name), names, 1, 0.7)
+    return names[near[0]] if near else None
 
 
 def parse(text: str) -> LossSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-_R = TypeVar("_R", bound="_Residual")
+_R = TypeVar("_R", bound="Residual")
 
 MEAN_TRAP = "Targets whose mean is far from 0 start a fresh network far above chance; centre them."
 SCALE_TRAP = "The number is in the targets' unit: rescaling them rescales the loss; compare runs by skill."
@@ -30,6 +31,16 @@ def target_array(kind: str, targets: ArrayLike) -> NDArray[np.float64]:
     if values.size == 0 or not np.isfinite(values).all():
         raise LossError(kind, "the targets are empty or not finite", "give finite numbers, NaN rows taken out")
     return values
+
+
+@functools.cache
+def _normal_nodes() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A fine grid over the standard normal distribution and the mass of each node."""
+    import numpy as np
+
+    nodes = np.linspace(-10, 10, 4001)
+    masses = np.exp(-(nodes**2) / 2)
+    return nodes, masses / masses.sum()
 
 
 def golden(function: Callable[[float], float], low: float, high: float, *, rounds: int = 80) -> float:
@@ -108,6 +119,10 @@ class MSE(LossSpec):
         """Squared target units."""
         return "squared target units"
 
+    def scaled(self, loss: float) -> float:
+        """The root of it."""
+        return math.copysign(math.sqrt(abs(loss)), loss)
+
     @property
     def chance_formula(self) -> str:
         """The variance in words."""
@@ -119,7 +134,7 @@ class MSE(LossSpec):
 
 
 @dataclass(frozen=True, slots=True)
-class _Residual(LossSpec):
+class Residual(LossSpec):
     """A loss of the residual alone. The levels come from data (`from_targets`), or from a normal target's spread.
 
     Args:
@@ -147,8 +162,9 @@ class _Residual(LossSpec):
         raise NotImplementedError
 
     def _normal(self, std: float) -> float:
-        """Loss of the best constant for normal targets of this spread."""
-        raise NotImplementedError
+        """Loss of the best constant for normal targets of this spread; by quadrature where a family has no formula."""
+        nodes, masses = _normal_nodes()
+        return float((self.element(std * nodes) * masses).sum())
 
     def with_targets(self: _R, targets: ArrayLike) -> _R:
         """The same specification, its levels measured on these targets.
@@ -159,13 +175,18 @@ class _Residual(LossSpec):
         """
         from dataclasses import replace
 
+        import numpy as np
+
         values = target_array(self.kind, targets)
 
         def cost(constant: float) -> float:
             return float(self.element(constant - values).mean())
 
-        best = golden(cost, float(values.min()), float(values.max()))
-        return replace(self, constant_loss=cost(best), zero_loss=cost(0.0))
+        grid = np.unique(np.quantile(values, np.linspace(0, 1, 33)))  # a redescending loss has several minima
+        near = int(np.argmin([cost(float(item)) for item in grid]))
+        best = golden(cost, float(grid[max(near - 1, 0)]), float(grid[min(near + 1, len(grid) - 1)]))
+        spread = float(values.std())
+        return replace(self, constant_loss=cost(best), zero_loss=cost(0.0), target_std=spread or self.target_std)
 
     @property
     def chance_level(self) -> float | None:
@@ -183,6 +204,10 @@ class _Residual(LossSpec):
         """For normal targets around 0 the best constant is 0 where the loss is symmetric."""
         return self.chance_level
 
+    def scaled(self, loss: float) -> float:
+        """The standard deviation of normal errors that cost as much."""
+        return loss if loss <= 0 else _spread(self, loss)
+
     @property
     def unit(self) -> str:
         """Target units, unless a family says otherwise."""
@@ -199,9 +224,30 @@ class _Residual(LossSpec):
         return (SCALE_TRAP,) + (() if self.zero_loss is not None else (MEAN_TRAP,))
 
 
+@functools.lru_cache(maxsize=64)
+def _spreads(spec: Residual) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Losses of the best constant for normal errors of many spreads, and the logarithms of those; both ascending."""
+    import numpy as np
+
+    logs = math.log(spec.target_std or 1.0) + np.linspace(-14, 14, 561)
+    costs = np.maximum.accumulate([spec._normal(float(std)) for std in np.exp(logs)])
+    return np.log(np.maximum(costs, 1e-300)), logs
+
+
+def _spread(spec: Residual, loss: float) -> float:
+    """The spread of normal errors that cost this; linear in the logarithms between the nodes, and beyond them."""
+    import numpy as np
+
+    costs, logs = _spreads(spec)
+    at = min(max(int(np.searchsorted(costs, math.log(loss))), 1), len(costs) - 1)
+    low, high = float(costs[at - 1]), float(costs[at])
+    share = (math.log(loss) - low) / (high - low) if high > low else 0.0
+    return math.exp(min(float(logs[at - 1]) + share * float(logs[at] - logs[at - 1]), 700.0))
+
+
 @register
 @dataclass(frozen=True, slots=True)
-class MAE(_Residual):
+class MAE(Residual):
     """Mean absolute error. The best constant is the median; for normal targets it costs `std * sqrt(2 / pi)`.
 
     Source: the mean of a half-normal distribution.
@@ -222,10 +268,14 @@ class MAE(_Residual):
     def _normal(self, std: float) -> float:
         return std * math.sqrt(2 / math.pi)
 
+    def scaled(self, loss: float) -> float:
+        """Proportional to the spread."""
+        return loss * math.sqrt(math.pi / 2)
+
 
 @register
 @dataclass(frozen=True, slots=True)
-class Huber(_Residual):
+class Huber(Residual):
     """Huber's loss: `r**2 / 2` up to delta, `delta * (|r| - delta / 2)` beyond.
 
     For normal targets with `a = delta / std`, P and p the normal distribution and density, the best constant costs
@@ -265,12 +315,12 @@ class Huber(_Residual):
 
     def _traps(self) -> tuple[str, ...]:
         scale = f"delta is in target units: errors below {self.delta:g} count squared, larger ones count linearly."
-        return (scale, *_Residual._traps(self))
+        return (scale, *Residual._traps(self))
 
 
 @register
 @dataclass(frozen=True, slots=True)
-class SmoothL1(_Residual):
+class SmoothL1(Residual):
     """torch's smooth L1: Huber's loss divided by its delta, here called beta; beta 0 is the absolute error.
 
     Args:
@@ -302,7 +352,7 @@ class SmoothL1(_Residual):
 
 @register
 @dataclass(frozen=True, slots=True)
-class Quantile(_Residual):
+class Quantile(Residual):
     """The pinball loss: `q * (y - f)` where the prediction is too low, `(1 - q) * (f - y)` where it is too high.
 
     The best constant is the q-quantile; for normal targets it costs `std * p(P^-1(q))`, and 0 costs `std * p(0)`.
@@ -336,6 +386,10 @@ class Quantile(_Residual):
         normal = NormalDist()
         return std * normal.pdf(normal.inv_cdf(self.q))
 
+    def scaled(self, loss: float) -> float:
+        """Proportional to the spread."""
+        return loss / self._normal(1.0)
+
     def _at_zero(self) -> float | None:
         if self.constant_loss is not None or self.target_std is None:
             return self.chance_level
@@ -343,4 +397,4 @@ class Quantile(_Residual):
 
     def _traps(self) -> tuple[str, ...]:
         median = "At q = 0.5 the loss is half the mean absolute error."
-        return (median, *_Residual._traps(self))
+        return (median, *Residual._traps(self))

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from monitor.errors import LossError
 from monitor.losses.specs.parameters import whole
+from monitor.losses.specs.regression import golden
 from monitor.losses.specs.spec import LossSpec, register
 
 
@@ -16,10 +17,10 @@ from monitor.losses.specs.spec import LossSpec, register
 class CTC(LossSpec):
     """Connectionist temporal classification, `-ln` of the summed probability of all alignments.
 
-    With equal probabilities over C symbols (blank included), each of T frames costs ln C, and all alignments cost the
-    same: `T ln C - ln A`. There are `A = binomial(T + L - r, 2L)` alignments of L labels with r neighbours that are
-    equal: every label may be stretched, every gap filled with blanks, and equal neighbours need a blank between.
-    torch's mean divides by L as well.
+    A fresh network gives every one of C symbols (blank included) the same probability. Chance is the best distribution
+    that is the same in every frame. Both are summed over the alignments of L labels with r neighbours that are equal:
+    every label may be stretched, every gap filled with blanks, and equal neighbours need a blank between. torch's mean
+    divides by L as well.
 
     Args:
         classes: C, the blank included, >= 2.
@@ -30,7 +31,7 @@ class CTC(LossSpec):
     Source: Graves et al. 2006, doi:10.1145/1143844.1143891; the count by stars and bars, tested against torch.
 
     Example:
-        >>> round(CTC(5, input_length=2, target_length=1).chance_level, 4)
+        >>> round(CTC(5, input_length=2, target_length=1).initial_level, 4)
         2.1203
     """
 
@@ -52,28 +53,56 @@ class CTC(LossSpec):
             problem = f"{self.target_length} labels with {self.repeats} repeats do not fit {self.input_length} frames"
             raise LossError(self.kind, problem, "give more frames; such a sequence's loss is infinite")
 
-    @property
-    def chance_level(self) -> float | None:
-        """Equal probabilities in every frame."""
+    def _constant(self, blank: float) -> float | None:
+        """The loss of one distribution in every frame: this probability for the blank, the labels alike.
+
+        With j blanks, the other frames stretch L labels in `binomial(T - j - 1, L - 1)` ways, and the blanks fall into
+        `L + 1` gaps, of which r must not be empty, in `binomial(j - r + L, L)` ways.
+        """
         frames, labels = self.input_length, self.target_length
         if self.classes is None or frames is None or labels is None:
             return None
-        top, bottom = frames + labels - self.repeats, 2 * labels
-        alignments = math.lgamma(top + 1) - math.lgamma(bottom + 1) - math.lgamma(top - bottom + 1)
-        total = frames * math.log(self.classes) - alignments
+        other = math.log1p(-blank) - math.log(self.classes - 1)
+        terms = [
+            _ways(frames - j - 1, labels - 1)
+            + _ways(j - self.repeats + labels, labels)
+            + j * math.log(blank)
+            + (frames - j) * other
+            for j in range(self.repeats, frames - labels + 1)
+        ]
+        top = max(terms)
+        total = -top - math.log(math.fsum(math.exp(term - top) for term in terms))
         return total / labels if self.reduction == "mean" else total
 
     @property
+    def chance_level(self) -> float | None:
+        """The best distribution that is the same in every frame: mostly blanks where frames are many."""
+        if self.initial_level is None:
+            return None
+
+        def cost(blank: float) -> float:
+            return self._constant(blank) or 0.0
+
+        return cost(golden(cost, 1e-9, 1 - 1e-9))
+
+    @property
+    def initial_level(self) -> float | None:
+        """Equal probabilities in every frame."""
+        return None if self.classes is None else self._constant(1 / self.classes)
+
+    @property
     def chance_formula(self) -> str:
-        """`T ln C - ln A`."""
-        if self.chance_level is None:
-            return ""
-        over = f", over {self.target_length}" if self.reduction == "mean" else ""
-        return f"{self.input_length} ln {self.classes} - ln(alignments){over}"
+        """In words."""
+        return "" if self.initial_level is None else "best share of blanks, labels alike"
 
     def _traps(self) -> tuple[str, ...]:
         return (
             "The loss is infinite where a target does not fit its frames; zero_infinity hides such samples.",
-            "A long plateau where only blanks are predicted is usual, and lies below the level of equal probabilities.",
+            "A long plateau where only blanks are predicted is usual: that is the chance level.",
             "torch's mean divides by the target length, other frameworks' do not.",
         )
+
+
+def _ways(top: int, bottom: int) -> float:
+    """The logarithm of the binomial coefficient."""
+    return math.lgamma(top + 1) - math.lgamma(bottom + 1) - math.lgamma(top - bottom + 1)

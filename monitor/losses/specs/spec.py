@@ -83,14 +83,27 @@ class LossSpec:
         return 0.0
 
     @property
+    def lowest(self) -> float | None:
+        """The lowest value that a batch can have: the floor, except where the floor is a mean over unequal labels."""
+        return self.floor
+
+    @property
     def ceiling(self) -> float:
         """The highest mean loss there can be; infinity where there is no bound."""
         return math.inf
 
     @property
     def range(self) -> tuple[float, float]:
-        """Floor and ceiling, infinite where there is no bound."""
-        return (-math.inf if self.floor is None else self.floor, self.ceiling)
+        """The lowest and the highest value, infinite where there is no bound."""
+        return (-math.inf if self.lowest is None else self.lowest, self.ceiling)
+
+    def scaled(self, loss: float) -> float:
+        """The loss on the scale that its family shares, in which skill is measured; it rises with the loss.
+
+        Squared errors give their root, perplexity its logarithm, Huber's loss the spread of normal errors that cost as
+        much, a focal loss the nats of a model that is equally sure everywhere. Other losses stay as they are.
+        """
+        return loss
 
     @property
     def unit(self) -> str:
@@ -112,7 +125,10 @@ class LossSpec:
         return ()
 
     def skill(self, loss: float, *, elements: int | None = None) -> float | None:
-        """How much of the way from chance to perfect the loss has gone: `1 - (loss - floor) / (chance - floor)`.
+        """How much of the way from chance to perfect the loss has gone: `1 - (x - floor) / (chance - floor)`.
+
+        All three are taken on the family's own scale (`scaled`), so that a squared and an absolute error, or nats and
+        perplexity, score alike. `losses.standing` says which of several losses is better, and when that cannot be told.
 
         Args:
             loss: a logged value.
@@ -138,7 +154,9 @@ class LossSpec:
             loss = loss / elements
         if not self.comparable or chance is None or floor is None:
             return None
-        return skill_between(loss, chance, floor)
+        if not math.isfinite(loss):
+            return None
+        return skill_between(self.scaled(loss), self.scaled(chance), self.scaled(floor))
 
     def params(self) -> dict[str, object]:
         """The parameters as strict JSON data."""

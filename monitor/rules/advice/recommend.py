@@ -14,6 +14,7 @@ from monitor.domain import Action, Forecast, Recommendation
 from monitor.rules.advice.forecast import forecast
 from monitor.rules.advice.games import DOUBT, GAME, doubtful, improving_goal
 from monitor.rules.advice.pending import pending_of
+from monitor.rules.advice.verdict import is_note
 from monitor.rules.config import RulesConfig
 from monitor.rules.describe.features import Features
 from monitor.rules.registry import rank_of, spec_of
@@ -59,6 +60,7 @@ def _recommend(state: State, curve: Curve, config: RulesConfig) -> Recommendatio
     goal = state.goal if state.goal is not None and state.goal.curve.n else None
     return Recommendation(
         action=action,
+        rule=next(iter(_stopping(state)), None) if stopping else None,
         goal=None if goal is None else goal.name,
         best_goal=None if goal is None else goal.best,
         best_goal_step=None if goal is None else goal.curve.best_step,
@@ -162,7 +164,7 @@ def _prospect(state: State, outlook: Forecast) -> str:
 def _delayed(state: State, name: str) -> str:
     """What to look for where training has learned and validation stagnates."""
     run = Features(state, state.last_step)
-    if name != "stagnation" or not (run.val.closed and run.train.closed and memorises(run.val, run.train, state.unit)):
+    if name != "stagnation" or not (run.val.closed and run.train.closed and memorises(run.val, run.train)):
         return ""
     return (
         " The training loss has come down and the validation loss has not: look for a validation loss that begins to "
@@ -201,7 +203,8 @@ def _best(state: State, curve: Curve) -> str:
 
 def _advising(state: State, action: Action, *phases: int) -> list[str]:
     """Rules with a finding in one of these phases that advises this; the one that matters most first."""
-    specs = [spec_of(name) for name, slot in state.slots.items() if slot.phase in phases]
+    found = (name for name, slot in state.slots.items() if slot.phase in phases)
+    specs = [spec_of(name) for name in found if not is_note(name, state)]
     return sorted((spec.name for spec in specs if spec is not None and spec.action is action), key=rank_of)
 
 

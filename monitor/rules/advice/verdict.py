@@ -23,13 +23,19 @@ ENOUGH: Final = 6
 
 def verdict_of(state: State) -> str:
     """The rule of the finding that matters most, firing or likely; "healthy", "not_judged" or "too_early"."""
-    ranks = {name: rank_of(name) for name, slot in state.slots.items() if slot.phase in (FIRING, LIKELY)}
+    found = (name for name, slot in state.slots.items() if slot.phase in (FIRING, LIKELY))
+    ranks = {name: rank_of(name) for name in found if not is_note(name, state)}
     if any(rank < math.inf for rank in ranks.values()):
         return min(ranks, key=ranks.__getitem__)
     seen = max(len(curve.x) for curve in (*state.curves[: VAL + 1], *([state.goal.curve] if state.goal else [])))
     if seen < ENOUGH:
         return "too_early"
     return "not_judged" if state.game and (state.goal is None or not state.goal.curve.n) else "healthy"
+
+
+def is_note(name: str, state: State) -> bool:
+    """Whether a finding is a note beside the verdict: that a run which never validated has no validation loss."""
+    return name == "metric_missing" and not state.val_seen
 
 
 def headline_of(state: State, verdict: str, config: RulesConfig) -> str:

@@ -28,7 +28,7 @@ from monitor.rules.describe.composition import Composition, smooth
 from monitor.rules.describe.goal import GoalView
 from monitor.rules.sketch.curve import Curve
 from monitor.rules.sketch.lazy import lazy
-from monitor.rules.sketch.noise import Floats, around_mean, middle, second_differences
+from monitor.rules.sketch.noise import Floats, around_mean, middle, second_differences, wandering
 from monitor.rules.sketch.parts import Parts
 from monitor.rules.sketch.state import FIRING, GRAD, TRAIN, VAL, VIEWS, State
 
@@ -169,6 +169,11 @@ class View:
         """Noise of a bucket on the scale of `y`, over the later half."""
         wander = around_mean(self.y) if self.closed >= WANDERS else 0.0
         return max(second_differences(self.y), wander)
+
+    @lazy
+    def wander(self) -> float:
+        """How much of the noise wanders: 0 where it is new at each bucket, 1 where it is a random walk's."""
+        return wandering(self.y) if self.closed >= WANDERS else 0.0
 
     def error(self, h: int) -> float:
         """Standard error of the mean of `h` buckets beside a median of three."""

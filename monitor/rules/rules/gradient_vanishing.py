@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from monitor.domain import Action, Severity
@@ -11,9 +12,11 @@ from monitor.rules.rule import Reading, Spec, Threshold
 
 
 class GradientVanishing:
-    """The gradient norm fell to a tiny part of its first level, and the training loss has hardly moved.
+    """The gradient norm fell to a tiny part of its first level, or was dead from the start, and the loss hardly moved.
 
-    A norm that falls with the loss is what training is for.
+    A norm that falls with the loss is what training is for. A loss that has risen is a divergence, whatever the norm
+    does. What is dead depends on the loss: the norm is compared with the loss, or with its root where that
+    is smaller, as the gradient of a squared error grows with the error itself.
 
     Source:
         Hochreiter (1991); Glorot, Bengio, Understanding the difficulty of training deep feedforward networks (2010).
@@ -29,30 +32,42 @@ class GradientVanishing:
         relief=3,
         thresholds={
             "ratio": Threshold(default=1e-3, low=0, high=1, doc="level now over the first level"),
+            "dead": Threshold(default=1e-6, low=0, high=1, doc="level now over the loss or its root"),
             "progress": Threshold(default=0.2, low=0, high=1, doc="training progress as a share of the first loss"),
         },
     )
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
-        """Holds while the norm is tiny and the loss high."""
+        """Holds while the norm is tiny and the loss about where it began."""
         view, train = run.grad, run.train
         if view.closed < 6 or train.closed < 6:
             return None
-        first = max(view.curve.x[:3])
+        first, slack = max(view.curve.x[:3]), 3 if firing else 1
+        size = max(abs(train.start), abs(train.level))
         ratio = view.level / first if first > 0 else 0.0
         progress = (train.start - train.level) / max(abs(train.start), 1e-300)
-        if ratio > limits["ratio"] * (3 if firing else 1) or progress > limits["progress"]:
+        dead = view.level <= limits["dead"] * slack * min(size, math.sqrt(size))
+        if not (dead or ratio <= limits["ratio"] * slack) or abs(progress) > limits["progress"]:
             return None
         return Reading(
-            view.step[-1], {"norm": view.level, "first": first, "ratio": ratio, "limit": limits["ratio"],
-                            "progress": progress}
+            view.step[0] if dead and ratio > limits["ratio"] else view.step[-1],
+            {"norm": view.level, "first": first, "ratio": ratio, "limit": limits["ratio"], "loss": train.level,
+             "progress": progress},
         )  # fmt: skip
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
         e = reading.evidence
+        moved = f"has come down by only {e['progress']:.0%}" if e["progress"] >= 0.005 else "has not come down"
+        if e["ratio"] > e["limit"] or e["first"] <= 0:
+            return (
+                f"The gradient norm has been next to nothing from the start ({e['norm']:.3g}, for a loss of "
+                f"{e['loss']:.4g}), and the training loss {moved}.",
+                "Check that the loss reaches the weights (no detach, argmax or no_grad on the way, requires_grad set); "
+                "then the initialisation, saturated activations and units that are dead.",
+            )
         return (
             f"The gradient norm is {e['norm']:.3g} since {unit} {reading.onset:g}, it began at {e['first']:.3g}, "
-            f"and the training loss has come down by only {e['progress']:.0%}.",
+            f"and the training loss {moved}.",
             "Use residual connections, normalisation, another activation or initialisation, or a larger learning rate.",
         )

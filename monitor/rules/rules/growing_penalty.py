@@ -14,11 +14,13 @@ from monitor.rules.sketch.noise import middle
 
 
 class GrowingPenalty:
-    """A weighted penalty is larger than all data parts together, and has cost more than the data has gained since.
+    """A weighted penalty is larger than all data parts together, and has cost more than the data has gained.
 
     A penalty is what its name says it is (l1, l2, weight_decay, kl, reg, entropy, penalty ...) or a KL term by the
     loss's specification. That it is larger alone means nothing: the data part of a model that has learned is small. So
-    its rise since its low, beyond noise, must exceed what the data parts came down by in that time.
+    its rise, beyond noise, must exceed what the data parts came down by in that time. Both are counted from where the
+    penalty and the data together were lowest since the penalty's own low: what the data gained before was not bought
+    by what the penalty cost after.
 
     Source:
         Krogh, Hertz, A Simple Weight Decay Can Improve Generalization (NeurIPS 1991), for the balance of the two;
@@ -50,12 +52,14 @@ class GrowingPenalty:
         gained = seen.weighted[:, data].sum(axis=1)
         for i in seen.penalties:
             x = seen.weighted[:, i]
-            level, low_at = smooth(x), int(smooth(x).argmin())
+            level = smooth(x)
+            low_at = int(level.argmin())
+            low_at += int(smooth(x + gained)[low_at:].argmin())
             now, low = middle(x[-3:].tolist()), float(level[low_at])
             ratio = now / max(middle(gained[-3:].tolist()), 1e-300)
             rise = now - low
             fall = max(float(smooth(gained)[low_at]) - middle(gained[-3:].tolist()), 0.0)
-            need = max(limits["rise"] * low, limits["z"] * noise(x), fall)
+            need = max(limits["rise"] * low, limits["z"] * noise(x), fall + limits["z"] * noise(x + gained))
             if ratio < limits["ratio"] * (0.8 if firing else 1.0) or rise <= need or seen.k - low_at < 4:
                 continue
             weights = seen.weights[:, i]
@@ -75,12 +79,11 @@ class GrowingPenalty:
         turned = ""
         if isinstance(then, float) and isinstance(now, float) and math.isfinite(then) and now > 1.5 * then:
             turned = f", as its weight went from {then:.3g} to {now:.3g}"
+        gained = f"; the data gained {e['gained']:.3g} meanwhile" if e["gained"] > 0 else "; the data gained nothing"
         return (
             f"The penalty loss/{e['part']} has outgrown the data since {unit} {reading.onset:g}: weighted it is at "
             f"{e['level']:.4g}, {e['ratio']:.2g} times the data parts ({e['data']:.4g}), up from "
-            f"{e['low']:.4g}{turned}; the "
-            f"data gained {e['gained']:.3g} meanwhile.",
-            "Lower its weight, or stop its schedule earlier; for the size of the weights, also lower the "
-            "learning rate: "
-            "weights that grow without end are a beginning divergence.",
+            f"{e['low']:.4g}{turned}{gained}.",
+            "Lower its weight, or stop its schedule earlier; for the size of the weights, also lower the learning "
+            "rate: weights that grow without end are a beginning divergence.",
         )

@@ -11,26 +11,30 @@ import numpy as np
 from monitor.domain import Action, Severity
 from monitor.roles import Role
 from monitor.rules.describe.features import Features, View
-from monitor.rules.describe.trend import mann_kendall
+from monitor.rules.describe.trend import mann_kendall, student
 from monitor.rules.rule import Evidence, Reading, Spec, Threshold
+from monitor.rules.sketch.noise import middle, second_differences
 
 _APART: Final = 0.3
 """Rise that needs no further fall of the training loss."""
-_BEGUN: Final = 50
-"""Steps, of which many go between two evaluations, of a run that has hardly begun."""
-GUESS: Final = 0.6
-"""A training loss that begins here or above may begin at chance, which is ln 2 or more."""
+GUESS: Final = 0.7
+"""A training loss that begins above this, and so above ln 2, may begin at chance among several classes."""
+_FEW: Final = 8
+"""Buckets below which the turn of the curve would be a good part of what its noise is measured by."""
 _LATE: Final = 150
 """Evaluations since the best one after which a validation loss that does not come down will not generalise late."""
+_STRAYS: Final = 0.3
+"""Variance, in that of the noise, by which wandering noise strays a bucket: a tenth of what a random walk would."""
 
 
 class Overfitting:
     """The validation loss lies above its best level, surely and by a good share of it, and training has not risen.
 
     Sure: the later half of the buckets since the best one lies above it, and goes up, by `z` standard errors in sum,
-    more for every tenfold of the evaluations, and no hump like it has come back that lasted an eighth as long. A stop
-    needs less, `likely_z`: waiting for certainty costs steps, a stop that is wrong costs what the loss would yet have
-    gained. Soon after the best level it must be a larger rise; `rise` is what it must be in the long run.
+    more for every tenfold of the evaluations; the noise rests on few of them at first, so the error is Student's. It
+    must not be falling again, and no hump like it may have come back that lasted an eighth as long. A stop needs less,
+    `likely_z`: waiting for certainty costs steps, a wrong stop costs what the loss would still have gained. Soon after
+    the best level it must be a larger rise; `rise` is what it must be in the long run.
 
     A run whose validation loss has never been below where training began memorises, and may yet generalise, which
     comes after training has reached its floor: that counts while training still gains, or once it has lasted for long.
@@ -41,7 +45,7 @@ class Overfitting:
 
     spec = Spec(
         name="overfitting",
-        version=7,
+        version=8,
         severity=Severity.CRITICAL,
         rank=16,
         action=Action.STOP,
@@ -49,9 +53,9 @@ class Overfitting:
         reads=(Role.VAL,),
         relief=3,
         thresholds={
-            "rise": Threshold(default=0.016, low=0, high=1, doc="share of the level and of the way that the rise is"),
-            "z": Threshold(default=5.5, low=1, high=100, doc="rise in standard errors, and its trend in its own"),
-            "likely_z": Threshold(default=4.5, low=1, high=100, doc="the same where a stop is advised already"),
+            "rise": Threshold(default=0.01, low=0, high=1, doc="share of the level and of the way that the rise is"),
+            "z": Threshold(default=4.5, low=1, high=100, doc="rise in standard errors, and its trend in its own"),
+            "likely_z": Threshold(default=4, low=1, high=100, doc="the same where a stop is advised already"),
         },
     )
 
@@ -65,9 +69,7 @@ class Overfitting:
         best = val.step[val.low_at]
         fell = train.reached(best) - train.now
         best = max(best, val.curve.best_step)  # it does not begin before the step that its sentence calls the best
-        later = val.y[val.closed - (since + 1) // 2 :]
-        z = (math.fsum(later) / len(later) - val.low) / max(val.error(len(later)), 1e-12)
-        z += max(mann_kendall(np.array(val.y[val.low_at + 1 :]))[1], 0.0)
+        z = _sure(val, since)
         evidence: Evidence = {
             "best_step": val.curve.best_step, "val_best": val.curve.best, "val_now": val.level,
             "rise": math.expm1(min(val.rise, 700.0)), "z": min(z, 1e6), "train_fell": -math.expm1(min(-fell, 700.0)),
@@ -75,8 +77,10 @@ class Overfitting:
         if firing:
             stays = share > 0.5 * limits["rise"] and z >= 0.5 * limits["z"] and fell > -0.1
             return Reading(best, evidence) if stays else None
-        if not _learns(val, train, fell) or val.seen_before(val.rise) or _early(run):
+        if not _learns(val, train, fell) or val.seen_before(val.rise) or memorises(val, train):
             return None
+        if mann_kendall(np.array(val.y[-max(3, since // 3) :]))[1] < -1:
+            return None  # it is coming down again
         longer = 1.5 * max(0.0, math.log10(val.n / 10))
         if share <= limits["rise"] * (1 + 2 / since):
             return None
@@ -99,22 +103,35 @@ class Overfitting:
 
 
 def _learns(val: View, train: View, fell: float) -> bool:
-    """Whether training has learned and goes on, or has at least not risen where the rise is large."""
-    goes_on = fell > max(2 * train.error(3), 0.02) and not train.seen_before(fell)
-    return train.learned and (goes_on or (val.rise >= _APART and fell >= -0.02))
+    """Whether training has learned and goes on, or has at least not risen where the rise is large.
+
+    A training loss of less than half the best validation loss has learned, wherever it began.
+    """
+    if not train.learned and train.level - train.base > 0.5 * (val.loss(val.low) - val.base):
+        return False
+    doubt = train.error(3)
+    goes_on = fell > max(2 * doubt, 0.02) and not train.seen_before(fell)
+    return goes_on or (val.rise >= _APART and fell >= -max(doubt, 0.02))
 
 
-def _early(run: Features) -> bool:
-    """Whether the run has hardly begun, or has not begun to generalise."""
-    begun = run.by_epoch or run.step - run.state.first_step >= _BEGUN
-    return not begun or memorises(run.val, run.train, run.state.unit)
+def _sure(val: View, since: int) -> float:
+    """How sure the rise since the best level is, in standard errors: of its size, and of its trend.
+
+    The size is the median of the later half, which one jump does not move. A best level at the very start is a single
+    value, elsewhere it is a median of three. Noise that wanders strays further the longer one waits.
+    """
+    later = val.y[val.closed - (since + 1) // 2 :]
+    noise = val.noise if val.closed >= _FEW else second_differences(val.y, turn=min(val.y))
+    error = noise * math.sqrt(1 / len(later) + (1 / 3 if val.low_at else 1) + _STRAYS * val.wander * since)
+    size = student((middle(later) - val.low) / max(error, 1e-12), val.closed)
+    return size + max(mann_kendall(np.array(val.y[val.low_at + 1 :]))[1], 0.0)
 
 
-def memorises(val: View, train: View, unit: str) -> bool:
+def memorises(val: View, train: View) -> bool:
     """Whether validation has never been below where training began, so that nothing has been generalised yet."""
     untrained = train.curve.first
-    if unit == "epoch" or untrained < GUESS or val.loss(val.low) < 0.95 * untrained:
-        return False  # the first loss of an epoch is no longer that of an untrained model
+    if untrained < GUESS or val.loss(val.low) < 0.95 * untrained:
+        return False
     since = val.closed - 1 - val.low_at
     if since * val.size >= _LATE:
         return val.line[0] > 0

@@ -142,4 +142,4 @@ def _memory(run: Features) -> bool:
     val, train = run.val, run.train
     if not val.closed or not train.closed or train.smooth[0] - train.now < 0.3:
         return False
-    return val.now >= val.log(val.curve.first) - 0.05 and memorises(val, train, run.state.unit)
+    return val.now >= val.log(val.curve.first) - 0.05 and memorises(val, train)

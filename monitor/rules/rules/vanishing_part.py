@@ -40,7 +40,7 @@ class VanishingPart:
         thresholds={
             "share": Threshold(default=0.02, low=0, high=1, doc="share of the loss that the part once had"),
             "ratio": Threshold(default=0.01, low=0, high=1, doc="level now over the highest level before"),
-            "unlearned": Threshold(default=0.1, low=0, high=1, doc="data parts now over where they began, at least"),
+            "unlearned": Threshold(default=0.3, low=0, high=1, doc="data parts now over where they began, at least"),
             "rows": rows(64),
         },
     )
@@ -58,13 +58,15 @@ class VanishingPart:
             top = float(np.nanmax(size))
             now = float(np.abs(seen.raw[-2:, i]).max())
             collapsed = seen.parts.parts[i].kind == COLLAPSIBLE and now <= limits["ratio"] * top
-            if now == 0 or (collapsed and _unlearned(seen, limits["unlearned"])):
+            left = _left(seen)
+            if now == 0 or (collapsed and left >= limits["unlearned"]):
                 below = np.abs(seen.raw[:, i]) > max(limits["ratio"] * top, 0.0)
                 onset = seen.step[min(int(np.flatnonzero(below)[-1]) + 1, seen.k - 1)]
                 return Reading(
                     onset,
                     {"part": seen.names[i], "level": now, "before": top, "limit": limits["ratio"] * top,
-                     "share_before": float(seen.share[:, i].max()), "exactly_zero": now == 0},
+                     "share_before": float(seen.share[:, i].max()), "exactly_zero": now == 0,
+                     "data_left": left},
                 )  # fmt: skip
         return None
 
@@ -75,24 +77,21 @@ class VanishingPart:
         if e["exactly_zero"]:
             return (
                 f"loss/{e['part']} is exactly 0 since {unit} {reading.onset:g}; {was}.",
-                "Check that it is still computed, that its mask is not empty, and for a margin loss that some "
-                "examples still "
-                "violate the margin (mine harder ones); it gives no gradient now.",
+                "Check that it is still computed, that its mask is not empty, and for a margin loss that some examples "
+                "still violate the margin (mine harder ones); it gives no gradient now.",
             )
         return (
-            f"loss/{e['part']} has collapsed to {e['level']:.3g} since {unit} {reading.onset:g} ({was}), and "
-            "the data is not "
-            "learned.",
-            "For a KL term: raise its weight slowly from 0, or give it free bits; for an entropy or a "
-            "commitment term, lower "
-            "what works against it; for the size of the weights, lower the penalty's weight.",
+            f"loss/{e['part']} has collapsed to {e['level']:.3g} since {unit} {reading.onset:g} ({was}), and the data "
+            f"parts are still at {e['data_left']:.0%} of where they began.",
+            "For a KL term: raise its weight slowly from 0, or give it free bits; for an entropy or a commitment term, "
+            "lower what works against it; for the size of the weights, lower the penalty's weight.",
         )
 
 
-def _unlearned(seen: Composition, limit: float) -> bool:
-    """Whether the data parts are still a good part of what they were."""
+def _left(seen: Composition) -> float:
+    """The data parts now, as a share of where they began; 1 where there are none."""
     data = seen.data
     if not data:
-        return True
+        return 1.0
     began = float(seen.weighted[:2][:, data].sum(axis=1).max())
-    return float(seen.weighted[-3:][:, data].sum(axis=1).min()) >= limit * began
+    return float(seen.weighted[-3:][:, data].sum(axis=1).min()) / max(began, 1e-300)

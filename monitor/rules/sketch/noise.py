@@ -25,13 +25,32 @@ def middle(values: list[float]) -> float:
     return ordered[n // 2] if n % 2 else 0.5 * ordered[n // 2 - 1] + 0.5 * ordered[n // 2]
 
 
-def second_differences(x: list[float]) -> float:
-    """Noise of the values from second differences of the later half; 0 for fewer than four."""
+def second_differences(x: list[float], turn: float = math.nan) -> float:
+    """Noise of the values from second differences of the later half; 0 for fewer than four.
+
+    Args:
+        turn: value at which the curve turns round, where that is no noise.
+    """
     if len(x) < 4:
         return 0.0
     half = x[min(len(x) // 2, max(len(x) - 10, 0)) :]
-    gaps = [abs(c - 2 * b + a) for a, b, c in zip(half, half[1:], half[2:], strict=False)]
+    gaps = [abs(c - 2 * b + a) for a, b, c in zip(half, half[1:], half[2:], strict=False) if b != turn]
     return 1.4826 * middle(gaps) / math.sqrt(6)
+
+
+def wandering(x: list[float]) -> float:
+    """How much of the noise wanders, from 0 to 1, over the last 24 values; 0 for fewer than seven.
+
+    Second differences over twice the distance have the same variance where noise is new at each value, and twice that
+    where it is a random walk.
+
+    >>> wandering([0.0, 1.0] * 12), wandering([float(i * i) for i in range(24)])
+    (0.0, 1.0)
+    """
+    x = x[-24:]
+    near, far = ([abs(c - 2 * b + a) for a, b, c in zip(x, x[k:], x[2 * k :], strict=False)] for k in (1, 2))
+    least = middle(near) if len(x) > 6 else 0.0
+    return min(max((middle(far) / least) ** 2 - 1.0, 0.0), 1.0) if least > 0 else 0.0
 
 
 def around_mean(x: list[float]) -> float:

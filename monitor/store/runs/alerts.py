@@ -31,12 +31,12 @@ _FIRING: Final = ALERTS.c.state == "firing"
 _AT_ONCE: Final = 500
 
 
-def page(connection: Connection, wanted: AlertQuery, now_ms: int) -> AlertPage:
+def page(connection: Connection, wanted: AlertQuery, now_ms: int, within: str | None = None) -> AlertPage:
     """One page of alerts of runs that are not deleted, with how many there are of each state."""
     covering = _covering(connection, now_ms)
     state = _state(covering)
-    chosen = _filtered(select(*_COLUMNS), wanted)
-    counted = _filtered(select(state, func.count()), wanted).group_by(state)  # type: ignore[arg-type]  # of any columns
+    chosen = _filtered(select(*_COLUMNS), wanted, within)
+    counted = _filtered(select(state, func.count()), wanted, within).group_by(state)  # type: ignore[arg-type]  # of any columns
     counts = {str(each): 0 for each in AlertState} | {now: n for now, n in connection.execute(counted)}  # noqa: C416  # rows are no pairs
     if wanted.state is not None:
         chosen = chosen.where(state == str(wanted.state))
@@ -50,13 +50,15 @@ def page(connection: Connection, wanted: AlertQuery, now_ms: int) -> AlertPage:
     return AlertPage(items=items, cursor=f"{items[-1].changed_ms}-{items[-1].id}" if more else None, counts=counts)
 
 
-def find(connection: Connection, alert_id: str, now_ms: int) -> AlertInfo:
+def find(connection: Connection, alert_id: str, now_ms: int, within: str | None = None) -> AlertInfo:
     """One alert by its id, or a start of it that no other has.
 
     Raises:
         AlertNotFound: there is none, or several.
     """
     query = _listed(select(*_COLUMNS)).where(ALERTS.c.alert_id.startswith(alert_id, autoescape=True)).limit(2)
+    if within is not None:
+        query = query.where(RUNS.c.project == within)
     found = connection.execute(query).mappings().all()
     if len(found) != 1 or not alert_id:
         raise AlertNotFound(alert_id, several=len(found) > 1)
@@ -180,9 +182,10 @@ def _listed(query: Select[Any]) -> Select[Any]:
     return query.select_from(ALERTS).join(RUNS, RUNS.c.run_id == ALERTS.c.run_id).where(RUNS.c.deleted_ms.is_(None))
 
 
-def _filtered(query: Select[Any], wanted: AlertQuery) -> Select[Any]:
+def _filtered(query: Select[Any], wanted: AlertQuery, within: str | None) -> Select[Any]:
     query = _listed(query)
     exact: Sequence[tuple[ColumnElement[Any], object]] = (
+        (RUNS.c.project, within),
         (RUNS.c.project, wanted.project),
         (ALERTS.c.rule, wanted.rule),
         (ALERTS.c.severity, None if wanted.severity is None else str(wanted.severity)),

@@ -53,6 +53,8 @@ NUMBERS: Final = (
 TIMES: Final = ("created", "heartbeat", "finished", "last_point")
 FIELDS: Final = (*TEXTS, *NUMBERS, *TIMES)
 """The fields that every run has; besides `tags.NAME`, `config.NAME…` and `metric."KEY".WHAT`."""
+GOALS: Final = ("goal", "goal.last", "goal.best")
+"""Of these, values of the goal, which are sorted by how good they are."""
 METRIC: Final = ("last", "min", "max", "count", "last_step", "min_step", "max_step")
 _COMPARE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "<": operator.lt,
@@ -84,8 +86,17 @@ def order(query: Query, dialect: str) -> list[Column]:
     found: list[Column] = []
     for field, down in query.order:
         column = builder.sortable(field)
-        found += [column.is_(None), column.desc() if down else column.asc()]
+        if field.name.lower() in GOALS:
+            found += by_goal(column, best_first=down)
+        else:
+            found += [column.is_(None), column.desc() if down else column.asc()]
     return found
+
+
+def by_goal(column: Column, *, best_first: bool) -> list[Column]:
+    """Sorts by how good a value of the goal is: runs whose goal should rise first, then the others."""
+    good = case((RUNS.c.goal_rises.is_(False), -column), else_=column)
+    return [column.is_(None), RUNS.c.goal_rises.is_(False), good.desc() if best_first else good.asc()]
 
 
 def sorted_value(query: Query, dialect: str) -> Column | None:
@@ -95,6 +106,19 @@ def sorted_value(query: Query, dialect: str) -> Column | None:
         QueryError: an unknown field.
     """
     return _Builder(query, dialect).sortable(query.order[0][0]) if query.order else None
+
+
+def source(dialect: str) -> Column:
+    """The file or folder that a run was read from; NULL for one that was trained."""
+    if dialect == "sqlite":
+        raw = type_coerce(RUNS.c.capture, String)
+        text = case((func.json_valid(raw), raw))
+        return func.coalesce(*(func.json_extract(text, f"$.{kind}.source") for kind in _READ))
+    readable = _readable(RUNS.c.capture)
+    return func.coalesce(*(func.json_extract_path_text(readable, kind, "source") for kind in _READ))
+
+
+_READ: Final = ("imported", "watched")
 
 
 class _Builder:

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    String,
+    and_,
+    false,
+    func,
+    or_,
+    select,
+    type_coerce,
+)
 
 from monitor.domain import RunInfo, RunPage, RunQuery
 from monitor.errors import RunNotFound, WireError
@@ -46,13 +59,13 @@ _HEX: Final = re.compile(r"[0-9a-f]{1,32}")
 _STORED: Final = RUNS.c.deleted_ms.is_(None)
 
 
-def list_runs(connection: Connection, wanted: RunQuery) -> RunPage:
-    """One page of the list; see `Store.runs`."""
+def list_runs(connection: Connection, wanted: RunQuery, within: str | None = None) -> RunPage:
+    """One page of the list, of all projects or `within` one; see `Store.runs`."""
     if not 0 <= wanted.limit <= MAX_LIMIT:
         raise WireError("limit", f"must lie between 0 and {MAX_LIMIT}, got {wanted.limit}")
     if wanted.offset < 0:
         raise WireError("offset", f"must not be negative, got {wanted.offset}")
-    where = and_(_STORED, *_filters(wanted))
+    where = and_(_STORED, *_within(within), *_filters(wanted))
     order, sorting, value = wanted.order, _order(wanted.order), None
     if wanted.query:
         parsed, dialect = parse(wanted.query), connection.dialect.name
@@ -70,8 +83,8 @@ def list_runs(connection: Connection, wanted: RunQuery) -> RunPage:
     items = _of_ids(connection, [row[0] for row in found])
     values = {} if value is None else {row[0]: row[1] for row in found}
     width = wanted.sparkline
-    sparklines = _sparklines(connection, [run.id for run in items], width) if width and items else {}
-    return RunPage(items=items, total=total, sparklines=sparklines, order=order, sorted_by=values)
+    curves = sparklines(connection, [run.id for run in items], width) if width and items else {}
+    return RunPage(items=items, total=total, sparklines=curves, order=order, sorted_by=values)
 
 
 def _of_ids(connection: Connection, run_ids: Sequence[str]) -> tuple[RunInfo, ...]:
@@ -81,43 +94,81 @@ def _of_ids(connection: Connection, run_ids: Sequence[str]) -> tuple[RunInfo, ..
     return tuple(found[run_id] for run_id in run_ids)
 
 
-def list_deleted(connection: Connection) -> tuple[tuple[RunInfo, int], ...]:
+def _within(project: str | None) -> list[ColumnElement[bool]]:
+    """What keeps a reader of one project to it."""
+    return [] if project is None else [RUNS.c.project == project]
+
+
+def list_deleted(connection: Connection, within: str | None = None) -> tuple[tuple[RunInfo, int], ...]:
     """The deleted runs that were not purged yet with when they were deleted, the latest first."""
-    query = select(*rows.INFO_COLUMNS, RUNS.c.deleted_ms).where(~_STORED)
+    query = select(*rows.INFO_COLUMNS, RUNS.c.deleted_ms).where(~_STORED, *_within(within))
     found = connection.execute(query.order_by(RUNS.c.deleted_ms.desc(), RUNS.c.run_id)).mappings()
     return tuple((rows.run_info(row), row["deleted_ms"]) for row in found)
 
 
-def find_run(connection: Connection, ref: str, *, deleted: bool = False) -> RunInfo:
+def find_run(connection: Connection, ref: str, *, deleted: bool = False, within: str | None = None) -> RunInfo:
     """A run by its id, a prefix of it that no other run shares, or a name that no other run has.
+
+    A name is the run's own, `project/name`, or that of the file that it was read from.
 
     Args:
         ref: what the user wrote.
         deleted: True: among the deleted runs, else among the others.
+        within: among the runs of this project alone, the others count as not there.
 
     Raises:
         RunNotFound: none, or several.
     """
-    query = select(*rows.INFO_COLUMNS).where(~_STORED if deleted else _STORED)
+    query = select(*rows.INFO_COLUMNS).where(~_STORED if deleted else _STORED, *_within(within))
     ref = ref.strip()
     exact = connection.execute(query.where(RUNS.c.run_id == ref)).mappings().one_or_none()
     if exact is not None:
         return rows.run_info(exact)
-    attempts = [RUNS.c.name == ref]
-    if 0 < len(ref) < 32 and not set(ref) - set("0123456789abcdef"):
-        attempts.append(RUNS.c.run_id.between(ref, ref + "g"))
-    for where in attempts:
+    for where in _meant_by(ref):
         found = connection.execute(query.where(where).limit(2)).mappings().all()
         if len(found) == 1:
             return rows.run_info(found[0])
         if found:
             raise RunNotFound(f"{ref} (several runs are called so; give an id)", deleted=deleted)
-    raise RunNotFound(ref, deleted=deleted)
+    named = [row for row in _of_source(connection, ref, query) if ref]
+    if len(named) == 1:
+        return rows.run_info(named[0])
+    shown = f"{ref} (several runs were read from files called so; give an id)" if named else ref
+    raise RunNotFound(shown, deleted=deleted)
 
 
-def list_projects(connection: Connection) -> tuple[tuple[str, int], ...]:
+def _meant_by(ref: str) -> Iterator[ColumnElement[bool]]:
+    """What a user may mean by a name, the most exact first."""
+    yield RUNS.c.name == ref
+    if 0 < len(ref) < 32 and not set(ref) - set("0123456789abcdef"):
+        yield RUNS.c.run_id.between(ref, ref + "g")
+    project, _, name = ref.partition("/")
+    if name:
+        yield and_(RUNS.c.project == project, RUNS.c.name == name)
+
+
+def _of_source(connection: Connection, ref: str, query: Select[Any]) -> list[RowMapping]:
+    """Runs that were read from a file of this name, with or without its folder and its ending, or in this folder."""
+    source = type_coerce(query_sql.source(connection.dialect.name), String)
+    where = source.contains(ref, autoescape=True)
+    found = connection.execute(query.add_columns(source.label("source")).where(where).limit(_MOST_SOURCES)).mappings()
+    wanted = PurePath(ref)
+    return [row for row in found if _is_meant(wanted, PurePath(row["source"]))]
+
+
+def _is_meant(wanted: PurePath, source: PurePath) -> bool:
+    ends = {source, source.with_suffix("")} if source.name else {source}
+    return any(end.parts[-len(wanted.parts) :] == wanted.parts for end in (*ends, source.parent) if wanted.parts)
+
+
+_MOST_SOURCES: Final = 1000
+"""Runs of similar sources that are looked at."""
+
+
+def list_projects(connection: Connection, within: str | None = None) -> tuple[tuple[str, int], ...]:
     """Projects by name, with how many runs they hold."""
-    query = select(RUNS.c.project, func.count()).where(_STORED).group_by(RUNS.c.project).order_by(RUNS.c.project)
+    query = select(RUNS.c.project, func.count()).where(_STORED, *_within(within))
+    query = query.group_by(RUNS.c.project).order_by(RUNS.c.project)
     return tuple((project, count) for project, count in connection.execute(query))
 
 
@@ -156,6 +207,8 @@ def _order(order: str) -> list[ColumnElement[Any]]:
         hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(SORT_KEYS)}"
         raise WireError("order", f"cannot sort by {name!r}; {hint}")
     down = order.startswith("-")
+    if name in query_sql.GOALS:
+        return [*query_sql.by_goal(column, best_first=down), RUNS.c.run_id]
     keys: list[ColumnElement[Any]] = [] if name in _NEVER_NULL else [column.is_(None)]
     return [*keys, column.desc() if down else column.asc(), RUNS.c.run_id.desc() if down else RUNS.c.run_id.asc()]
 
@@ -163,7 +216,8 @@ def _order(order: str) -> list[ColumnElement[Any]]:
 _NEVER_NULL: Final = frozenset({"created", "name", "project", "status", "verdict", "action"})
 
 
-def _sparklines(connection: Connection, run_ids: Sequence[str], width: int) -> dict[str, dict[str, tuple[float, ...]]]:
+def sparklines(connection: Connection, run_ids: Sequence[str], width: int) -> dict[str, dict[str, tuple[float, ...]]]:
+    """Small curves of the losses, by run and role, of about `width` values each."""
     query = select(SERIES.c.run_id, SERIES.c.role, SERIES.c.sparkline, SERIES.c.last, SERIES.c.last_finite_step).where(
         SERIES.c.run_id.in_(run_ids), SERIES.c.judged, SERIES.c.role.in_(("train", "val"))
     )

@@ -71,6 +71,11 @@ RUNS: Final = Table(
     Column("verdict", String(64), nullable=False),
     Column("action", String(16), nullable=False),
     Column("stop_requested", String(250)),
+    Column("stop_request", Integer),  # the open one of monitor_stops
+    Column("stop_state", String(16)),  # how far that is
+    Column("stop_step", BigInteger),  # would have been stopped there
+    Column("planned_steps", BigInteger),
+    Column("stop_count", Integer, nullable=False, server_default="0"),  # counter that ids are taken from
     Column("version", BigInteger, nullable=False),  # one more with every change that a reader can see
     Column("train_last", Double),  # of the judged series, so that the list sorts without a join
     Column("train_best", Double),
@@ -93,6 +98,7 @@ RUNS: Final = Table(
     Column("warnings", JSON(none_as_null=True), nullable=False),
     Column("tags", JSON(none_as_null=True), nullable=False),
     Column("loss", JSON(none_as_null=True)),
+    Column("stop_modes", JSON(none_as_null=True)),  # what the loop said of obeying
     Column("roles", JSON(none_as_null=True)),  # what the user said of the series' names
     Column("reading", JSON(none_as_null=True)),  # what was decided of them
     Column("config", JSON(none_as_null=True), nullable=False),
@@ -251,6 +257,33 @@ CHECKPOINTS: Final = Table(
     Column("time_ms", BigInteger, nullable=False),
 )
 
+STOPS: Final = Table(
+    "monitor_stops",
+    METADATA,
+    run_id(),
+    Column("id", Integer, primary_key=True),
+    Column("who", String(250), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("rule", String(64)),
+    Column("attempt", Integer, nullable=False),
+    Column("step", BigInteger),
+    Column("requested_ms", BigInteger, nullable=False),
+    Column("delivered_ms", BigInteger),
+    Column("acknowledged_ms", BigInteger),
+    Column("acknowledged_step", BigInteger),
+    Column("finished_ms", BigInteger),
+    Column("refused_ms", BigInteger),
+    Column("withdrawn_ms", BigInteger),
+    Column("note", Text),
+    Column("stopped_step", BigInteger),
+    Column("best", Double),
+    Column("best_step", BigInteger),
+    Column("patience_step", BigInteger),
+    Column("patience_best", Double),
+    Index("monitor_stops_finished", "finished_ms"),
+)
+"""The stops of a run: asked for, or advised and obeyed."""
+
 EVENTS: Final = Table(
     "monitor_events",
     METADATA,
@@ -295,3 +328,32 @@ EXPORTED_POINTS: Final = Table(
     Column("thinned", BigInteger, nullable=False),  # the series' own then: once it changes, the count starts again
 )
 """How far the mirror of each series is."""
+
+TOKENS: Final = Table(
+    "monitor_tokens",
+    METADATA,
+    Column("id", String(16), primary_key=True),
+    Column("digest", String(64), nullable=False),  # SHA-256 of the whole token, in hex
+    Column("name", String(250), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("project", String(250)),  # NULL for all
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger),
+    Column("revoked_ms", BigInteger),
+    Column("used_ms", BigInteger),
+)
+"""Who may use the server. A row stays when its token is revoked: a server that ever had tokens asks for one."""
+
+AUDIT: Final = Table(
+    "monitor_audit",
+    METADATA,
+    Column("id", String(24), primary_key=True),  # grows with time
+    Column("time_ms", BigInteger, nullable=False),
+    Column("who", String(250), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("target", String(250), nullable=False),
+    Column("project", String(250)),
+    Column("address", String(64), nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("monitor_audit_project", "project", "id"),
+)

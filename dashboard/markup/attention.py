@@ -1,0 +1,69 @@
+"""The page of attention: a card for each open run that needs a person, and the fleet in numbers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from markupsafe import Markup
+
+from dashboard import words
+from dashboard.markup import pieces
+from dashboard.markup.templates import fill, joined
+from monitor.domain import Attention, Item
+from monitor.domain.economics import amount
+
+_PAGE: Final = "attention"
+_URGENT: Final = 0.8
+
+
+def head(seen: Attention | None, problem: Markup) -> Markup:
+    """The title, and what is wrong with the connection."""
+    return fill(_PAGE, "head", seen=seen, problem=problem)
+
+
+def cards(seen: Attention, failed: str = "", why: str = "") -> Markup:
+    """The runs that need a person, the most urgent first.
+
+    Args:
+        seen: the queue.
+        failed: the run whose stop was not taken.
+        why: what the server said.
+    """
+    if not seen.items:
+        return fill(_PAGE, "calm", open=seen.running + seen.stalled + seen.lost)
+    found = [_card(item, why if item.run.id == failed else "") for item in seen.items]
+    more = max(0, seen.total - len(seen.items))
+    return joined([fill(_PAGE, "strip", cards=found), fill(_PAGE, "more", more=more) if more else Markup("")])
+
+
+def _card(item: Item, problem: str) -> Markup:
+    run = item.run
+    sign = pieces.status(run.status) if item.kind in ("lost", "stalled") else pieces.chip(item.kind)
+    spark = (
+        pieces.sparkline(item.sparkline.get("train", ()), item.sparkline.get("val", ()))
+        if item.sparkline
+        else Markup("")
+    )
+    kind = "critical" if item.severity >= _URGENT else "warning"
+    asked = f"Asked to stop by {run.stop_requested}." if run.stop_requested else ""
+    why = (
+        f"Severity {item.severity:g}, cost still to burn {item.burn:.3g}, novelty {item.novelty:.2g}: "
+        f"score {item.score:.3g}"
+    )
+    return fill(
+        _PAGE, "card", run=run, sign=sign, kind=kind, sentence=item.sentence, spark=spark, saving=item.saving.sentence,
+        asked=asked, stoppable=run.status.live and not asked, problem=problem, why=why, label=words.label(item.kind),
+    )  # fmt: skip
+
+
+def fleet(seen: Attention) -> Markup:
+    """The fleet: running, stalled, lost, ended today, saved this month."""
+    saved = amount(seen.saved_hours, seen.saved_gpu_hours or None, seen.saved_cost or None, seen.currency)
+    facts = [
+        ("Running", f"{seen.running:,}", "running"),
+        ("Stalled", f"{seen.stalled:,}", "stalled"),
+        ("Lost", f"{seen.lost:,}", "lost"),
+        ("Ended today", f"{seen.finished_today:,}", ""),
+        ("Saved this month by stops", saved if seen.saved_hours else "nothing yet", ""),
+    ]
+    return fill(_PAGE, "fleet", facts=facts)

@@ -1,0 +1,57 @@
+"""What needs a person now: a few cards with what a stop saves, and below them the fleet."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+from markupsafe import Markup
+
+from dashboard import data, live, viewer
+from dashboard.markup import attention, pieces
+from dashboard.markup.templates import joined
+from monitor.domain import Attention
+from monitor.errors import MonitorError
+
+REFRESH_S: Final = 2.0
+CARDS: Final = 9
+_CARDS: Final = "attention"
+_STOP: Final = "stop "
+
+
+def page() -> None:
+    """Draw the page; it refreshes by itself."""
+    viewer.title("Attention")
+    st.fragment(_attention, run_every=REFRESH_S)()
+
+
+def _attention() -> None:
+    failed, why = _ask_to_stop()
+    reading = data.keep("attention", lambda: data.api().attention(CARDS, sparkline=data.SPARK_POINTS))
+    seen: Attention | None = reading.value
+    problem = Markup("")
+    if reading.error is not None:
+        problem = pieces.notice("warning", *data.explain(reading.error), testid="unreachable")
+    live.html(attention.head(seen, problem), key="attention head")
+    if seen is None:
+        if reading.error is None:
+            st.skeleton(height=320)
+        return
+    live.html(joined([attention.cards(seen, failed, why), attention.fleet(seen)]), key=_CARDS)
+
+
+def _ask_to_stop() -> tuple[str, str]:
+    """Ask a loop to stop where the reader wants it; the run whose stop was not taken, and what the server said."""
+    wanted = live.heard(_CARDS)
+    if wanted is None or not wanted.act.startswith(_STOP):
+        return "", ""
+    run_id = wanted.act.removeprefix(_STOP)
+    try:
+        data.api().run(run_id).request_stop(wanted.arg.strip()[:100] or "dashboard")
+    except MonitorError as error:
+        return run_id, " ".join(data.explain(error))
+    return "", ""
+
+
+if __name__ == "__main__":
+    page()

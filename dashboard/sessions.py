@@ -1,0 +1,160 @@
+"""Who is signed in: the browser holds the name of a session in a cookie, this process the token that belongs to it.
+
+The dashboard has no token of its own. What a page shows and does is asked for with the token of whoever looks at it, so
+that the server decides. Where the server asks for no token, nobody signs in. A session ends after `LASTS_S`, with
+"Sign out", and when this process ends.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+from urllib.parse import parse_qs, quote
+
+import streamlit as st
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from monitor import Api
+from monitor.errors import MonitorError, Unauthorized
+from monitor.settings import load
+
+COOKIE: Final = "monitor_session"
+LASTS_S: Final = 12 * 3600
+"""Seconds that a session lasts: a working day."""
+MOST: Final = 10_000
+"""Sessions at once; the oldest one ends for a new one."""
+_FORM: Final = 4096
+"""Bytes of a form, at most."""
+_PLACE: Final = re.compile(r"[a-z_]{0,40}(\?[\w=&%.~+-]{0,2000})?")
+"""A page of the dashboard, and nothing that leads away from it."""
+
+
+class Sessions:
+    """The sessions of this process.
+
+    Args:
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._tokens: dict[str, tuple[str, float]] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, token: str) -> str:
+        """Begin a session; its name, which nobody can guess."""
+        name = secrets.token_urlsafe(32)
+        with self._lock:
+            self._tokens[name] = (token, self._clock() + LASTS_S)
+            while len(self._tokens) > MOST:
+                del self._tokens[next(iter(self._tokens))]
+        return name
+
+    def token(self, name: str | None) -> str | None:
+        """The token of a session that lasts; None for no such session."""
+        with self._lock:
+            found = self._tokens.get(name or "")
+            if found is None:
+                return None
+            if self._clock() >= found[1]:
+                del self._tokens[name or ""]
+                return None
+            return found[0]
+
+    def end(self, name: str | None) -> None:
+        """End a session."""
+        with self._lock:
+            self._tokens.pop(name or "", None)
+
+
+SESSIONS: Final = Sessions()
+
+
+def token() -> str | None:
+    """The token of whoever looks at the page; None where nobody is signed in."""
+    return SESSIONS.token(st.context.cookies.get(COOKIE))
+
+
+def reader(given: str | None) -> Api:
+    """A reader that has this token and no other, whatever the settings say."""
+    return Api(settings=load().model_copy(update={"token": given}))
+
+
+def routes() -> Sequence[Route]:
+    """Where the forms of the pages go."""
+    return [Route(path("signin"), _sign_in, methods=["POST"]), Route(path("signout"), _sign_out, methods=["POST"])]
+
+
+@functools.cache
+def exposed() -> bool:
+    """True where other machines can reach this dashboard: it then shows only what a server asks a token for."""
+    return not load().loopback
+
+
+def path(name: str) -> str:
+    """The path of a page, or of a route, of the dashboard."""
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}/{name}" if base else f"/{name}"
+
+
+def inside(place: str) -> str:
+    """A page of the dashboard with its query; the list of runs for anything else.
+
+    >>> inside("run?id=abc"), inside("https://evil.example"), inside("//evil.example"), inside("javascript:x")
+    ('run?id=abc', '', '', '')
+    """
+    return place if _PLACE.fullmatch(place) else ""
+
+
+async def _sign_in(request: Request) -> Response:
+    """Begin a session where the server knows the token."""
+    form = await _form(request)
+    given, place = form.get("token", "").strip(), inside(form.get("place", ""))
+    refused = await run_in_threadpool(_refused, given)
+    if refused:
+        back = f"&place={quote(place)}" if place else ""
+        return RedirectResponse(f"{path('')}?refused={refused}{back}", 303)
+    answer = RedirectResponse(path(place), 303)
+    https = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
+    name = SESSIONS.begin(given)
+    answer.set_cookie(COOKIE, name, LASTS_S, path=path(""), secure=https, httponly=True, samesite="strict")
+    return answer
+
+
+async def _sign_out(request: Request) -> Response:
+    SESSIONS.end(request.cookies.get(COOKIE))
+    answer = RedirectResponse(path(""), 303)
+    answer.delete_cookie(COOKIE, path=path(""), httponly=True, samesite="strict")
+    return answer
+
+
+def _refused(given: str) -> str:
+    """Why nobody is signed in with this token; "" where somebody is."""
+    try:
+        with reader(given) as api:
+            open_to_all = not api.me().asked
+        if open_to_all and exposed():
+            return "open"
+    except Unauthorized:
+        return "token"
+    except MonitorError:
+        return "server"
+    return "" if given else "token"
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """What a form of ours sent; empty for anything larger."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _FORM:
+            return {}
+    return {name: values[0] for name, values in parse_qs(body.decode("latin-1"), max_num_fields=10).items()}

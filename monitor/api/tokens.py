@@ -1,0 +1,65 @@
+"""`/api/v1/me`, `/api/v1/tokens` and `/api/v1/audit`: who asks, who may ask, and who changed what."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from monitor.api.bodies import json_response
+from monitor.api.models import AuditModel, CallerModel, NewTokenModel, TokenRequest, TokensModel
+from monitor.api.problems import documented
+from monitor.api.security import Admin, Viewer
+from monitor.api.services import Served
+from monitor.domain import TokenInfo
+from monitor.errors import Forbidden
+
+router = APIRouter(tags=["access"], default_response_class=Response, responses=documented(404, 422))
+
+
+@router.get("/me", responses={200: {"model": CallerModel}})
+def get_me(caller: Viewer) -> Response:
+    """What the token of this request may do, and whether the server asks for one."""
+    return json_response(caller.to_dict())
+
+
+@router.get("/tokens", responses={200: {"model": TokensModel}})
+def list_tokens(served: Served, caller: Admin) -> Response:
+    """All tokens without their secrets, the newest first; those of one project for an admin of it."""
+    served.keys.note()  # what was used a moment ago is in the list
+    found = served.store.tokens(within=caller.project)
+    return json_response({"tokens": [token.to_dict() for token in found]})
+
+
+@router.post("/tokens", status_code=201, responses={201: {"model": NewTokenModel}})
+def create_token(served: Served, caller: Admin, wanted: TokenRequest) -> Response:
+    """Create a token; it is in this answer and cannot be read again. An admin of a project creates tokens of it."""
+    project = wanted.project if wanted.project is not None else caller.project
+    if caller.project not in (None, project):
+        raise Forbidden(f"token {caller.name!r} manages project {caller.project!r} alone, not {project!r}")
+    made, token = served.store.create_token(
+        wanted.name, wanted.role, project=project, expires_ms=wanted.expires_ms, now_ms=served.clock(), by=caller
+    )
+    served.keys.forget()
+    return json_response({"token": token, **made.to_dict()}, 201)
+
+
+@router.delete("/tokens/{ref}", responses={200: {"model": TokenInfo}})
+def revoke_token(served: Served, caller: Admin, ref: str) -> Response:
+    """Revoke a token, by its id or the name that no other valid token has."""
+    found = served.store.revoke_token(ref, now_ms=served.clock(), by=caller, within=caller.project)
+    served.keys.forget()
+    return json_response(found.to_dict())
+
+
+@router.get("/audit", responses={200: {"model": AuditModel}})
+def get_audit(
+    served: Served,
+    caller: Admin,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
+) -> Response:
+    """Who stopped, deleted and restored runs, and changed tokens, newest first."""
+    total, entries = served.store.audit(limit=limit, offset=offset, within=caller.project)
+    return json_response({"total": total, "entries": [entry.to_dict() for entry in entries]})

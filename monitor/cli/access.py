@@ -1,0 +1,117 @@
+"""`monitor tokens` and `monitor audit`: who may use a server, and who changed what."""
+
+from __future__ import annotations
+
+import time
+
+import typer
+
+from monitor.cli.keeping import open_api
+from monitor.domain import Access, TokenInfo
+from monitor.domain.formats import number
+from monitor.screen import ago, emit, escape, out
+
+_URL = typer.Option(None, "--url", help="SQLAlchemy URL of the database; default: the one in the settings.")
+_SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
+_JSON = typer.Option(False, "--json", help="Print as JSON.")
+_DAY_MS = 86_400_000
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    group = typer.Typer(no_args_is_help=True, help="Manage the tokens that a server takes.")
+    group.command("create")(create)
+    group.command("ls")(ls)
+    group.command("revoke")(revoke)
+    app.add_typer(group, name="tokens", rich_help_panel="Look after")
+    app.command(rich_help_panel="Look after")(audit)
+
+
+def create(
+    name: str = typer.Argument(..., help="What to call it, such as the machine or the person that uses it."),
+    role: Access = typer.Option(
+        ..., help="viewer reads; logger also sends points; editor also stops and deletes; admin also manages tokens."
+    ),
+    project: str = typer.Option(None, help="The only project that it reaches; default: all."),
+    days: float = typer.Option(None, min=0.0, help="Days until it expires; default: never."),
+    url: str = _URL,
+    server: str = _SERVER,
+    json: bool = _JSON,
+) -> None:
+    """Create a token and print it; it is shown this once. From the first token on, the server asks for one."""
+    expires_ms = None if days is None else int(_now() + days * _DAY_MS)
+    with open_api(url, server) as api:
+        made, token = api.create_token(name, role, project=project, expires_ms=expires_ms)
+    note = f"[dim]{escape(_scope(made))}; set it as MONITOR_TOKEN, it is not shown again[/]"
+    emit({"token": token, **made.to_dict()}, f"{escape(token)}\n{note}", json)
+
+
+def ls(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
+    """List tokens without their secrets, newest first."""
+    from rich.table import Table
+
+    with open_api(url, server) as api:
+        found = api.tokens()
+    if json:
+        emit({"tokens": [token.to_dict() for token in found]}, "", True)
+        return
+    if not found:
+        out.print("There are no tokens; `monitor tokens create NAME --role ROLE` makes one.")
+        return
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("id", "name", "role", "project", "created", "last used", "state"):
+        table.add_column(column)
+    for token in found:
+        used = "never" if token.used_ms is None else ago(token.used_ms)
+        row = (token.id, token.name, str(token.role), token.project or "all", ago(token.created_ms), used)
+        table.add_row(*map(escape, row), token.state(_now()))
+    out.print(table)
+
+
+def revoke(
+    token: str = typer.Argument(..., help="Its id, or its name."),
+    url: str = _URL,
+    server: str = _SERVER,
+    json: bool = _JSON,
+) -> None:
+    """Revoke a token. Servers refuse it within two seconds."""
+    with open_api(url, server) as api:
+        found = api.revoke_token(token)
+    emit(found.to_dict(), f"revoked {escape(found.name)} [dim]{found.id}[/]", json)
+
+
+def audit(
+    limit: int = typer.Option(50, min=1, max=1000, help="Entries to print, the newest."),
+    offset: int = typer.Option(0, min=0, help="Entries to leave out at the front."),
+    url: str = _URL,
+    server: str = _SERVER,
+    json: bool = _JSON,
+) -> None:
+    """Print who stopped, deleted and restored runs, and changed tokens, newest first."""
+    from rich.table import Table
+
+    with open_api(url, server) as api:
+        total, entries = api.audit(limit, offset)
+    if json:
+        emit({"total": total, "entries": [entry.to_dict() for entry in entries]}, "", True)
+        return
+    if not entries:
+        out.print("Nothing was stopped, deleted or restored, and no token was changed.")
+        return
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("when", "who", "what", "of", "detail", "from"):
+        table.add_column(column)
+    for entry in entries:
+        row = (entry.who, entry.action, entry.target[:16], entry.detail, entry.address or "this machine")
+        table.add_row(ago(entry.time_ms), *map(escape, row))
+    out.print(table)
+    if total > offset + len(entries):
+        out.print(f"[dim]{number(len(entries))} of {number(total)}; --offset {offset + len(entries)} continues[/]")
+
+
+def _scope(token: TokenInfo) -> str:
+    return f"{token.role} of {'all projects' if token.project is None else f'project {token.project}'}"
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,163 @@
+"""What programs, agents and people ask of runs: `monitor wait`, `explain`, `attention` and `ledger`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from monitor.domain.economics import amount
+from monitor.domain.formats import NOTHING, number
+from monitor.screen import emit, err, escape, out
+
+if TYPE_CHECKING:
+    from monitor.domain import LedgerMonth, Outcome
+
+_SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
+_JSON = typer.Option(False, "--json", help="Print as JSON.")
+_RUN = typer.Argument(..., metavar="RUN", help="Id, the first digits of it, or the name.", show_default=False)
+ENDED, FAILED, LOST, TIME_UP = 1, 3, 4, 124
+"""Exit statuses of `wait`: the run ended without what was waited for; failed; is lost; or the time is up."""
+_MONTHS: Final = 12
+_DAY_MS: Final = 86_400_000
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    for command in (wait, explain, attention, ledger):
+        app.command(rich_help_panel="Watch")(command)
+
+
+def wait(
+    runs: list[str] = typer.Argument(
+        ..., metavar="RUN…", help="Ids, first digits of ids, or names.", show_default=False
+    ),
+    until: list[str] = typer.Option(
+        ["finish"], "--for", help="finish, stop, alert or verdict=NAME; can be repeated: whichever happens first."
+    ),
+    every: bool = typer.Option(False, "--all", help="Wait for every run instead of the first."),
+    timeout: float = typer.Option(None, "--timeout", min=0, help="Most seconds to wait; default: no limit."),
+    server: str = _SERVER,
+    json: bool = _JSON,
+) -> None:
+    """Wait until something happens in a run. The exit status says what: 0 it happened, 1 the run ended without it,
+    3 the run failed, 4 it is lost, 124 the time is up."""  # noqa: D205, D209  # shown as it is by --help
+    from monitor.reader.api import Api
+
+    with Api(server) as api:
+        found = api.wait(*runs, until=until, timeout_s=timeout, every=every)
+        wanted = {api.run(run).id for run in runs} if every else set()
+    done = bool(found) and (not every or {each.run_id for each in found} == wanted)
+    if json:
+        emit({"timeout": not done, "outcomes": [each.to_dict() for each in found]}, "", True)
+    else:
+        for each in found:
+            out.print(_said(each), soft_wrap=True)
+        if not done:
+            err.print("the time is up")
+    sys.exit(_status(found) if done else TIME_UP)
+
+
+def _said(found: Outcome) -> str:
+    name = escape(f"{found.project}/{found.name}")
+    what = f"[bold]{escape(found.what)}[/]" if found.what is not None else f"{found.status} without it"
+    state = f"{found.status}, {escape(found.verdict)}. {escape(found.why)}"
+    return f"{name} [dim]{escape(found.run_id[:8])}[/]: {what}; {state}"
+
+
+def _status(found: Sequence[Outcome]) -> int:
+    """The exit status: of several runs, the worst."""
+
+    def of(one: Outcome) -> int:
+        if one.what is not None:
+            return 0
+        return {"failed": FAILED, "lost": LOST}.get(one.status, ENDED)
+
+    return max(map(of, found))
+
+
+def explain(run: str = _RUN, server: str = _SERVER, json: bool = _JSON) -> None:
+    """Explain a run in few words: verdict, evidence, best step, what differs from the best run, what to try next."""
+    from monitor.reader.api import Api
+
+    with Api(server) as api:
+        found = api.explain(run)
+    if json:
+        emit(dict(found), "", True)
+    else:
+        out.print(escape(str(found["text"]), lines=True), soft_wrap=True)
+
+
+def attention(
+    limit: int = typer.Option(10, min=1, max=1000, help="Most runs to print."),
+    project: str = typer.Option(None, help="Only runs of this project."),
+    server: str = _SERVER,
+    json: bool = _JSON,
+) -> None:
+    """List the open runs that need a person: by severity, the cost still to burn, and novelty."""
+    from monitor.reader.api import Api
+    from monitor.wire import jsonable
+
+    with Api(server) as api:
+        found = api.attention(limit, project=project)
+    if json:
+        emit(jsonable(found.to_dict()), "", True)
+        return
+    saved = amount(found.saved_hours, found.saved_gpu_hours or None, found.saved_cost or None, found.currency)
+    out.print(f"{found.running:,} running, {found.stalled:,} stalled, {found.lost:,} lost, {found.finished_today:,} "
+              f"ended today; stops saved {escape(saved)} this month")  # fmt: skip
+    if not found.items:
+        out.print("No open run needs you.")
+    for item in found.items:
+        run = item.run
+        out.print(f"\n[bold]{escape(f'{run.project}/{run.name}')}[/] [dim]{escape(run.id[:8])}[/] {escape(item.kind)}, "
+                  f"score {number(item.score, 3)}")  # fmt: skip
+        out.print(f"  {escape(item.sentence)}", soft_wrap=True)
+        if item.saving.amount:
+            out.print(f"  A stop now saves {escape(item.saving.amount)}: monitor runs stop {run.id[:8]}")
+    if found.total > len(found.items):
+        out.print(f"\n[dim]{len(found.items)} of {found.total:,} runs; --limit shows more[/]")
+
+
+def ledger(
+    project: str = typer.Option(None, help="Only runs of this project."),
+    months: int = typer.Option(_MONTHS, min=1, max=1200, help="So many months back, about."),
+    server: str = _SERVER,
+    json: bool = _JSON,
+) -> None:
+    """Print what stops have saved and lost, by project and month, and what patience 10 would have on the same runs."""
+    import time
+
+    from monitor.reader.api import Api
+
+    with Api(server) as api:
+        since = int(time.time() * 1000) - months * 31 * _DAY_MS
+        found = api.ledger(project, since_ms=max(0, since))
+    if json:
+        emit(found.to_dict(), "", True)
+        return
+    if not found.months:
+        out.print("No run was stopped.")
+        return
+    from rich.table import Table
+
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("month", "project", "stops", "saved", "regrets", "lost", "patience 10 saves", "but misses"):
+        table.add_column(column, justify="left" if column in ("month", "project") else "right")
+    for month in found.months:
+        table.add_row(*_row(month, found.currency))
+    out.print(table)
+
+
+def _row(month: LedgerMonth, currency: str) -> list[str]:
+    saved = amount(month.saved_hours, month.saved_gpu_hours or None, month.saved_cost or None, currency)
+    unknown = f" ({month.unplanned} without a plan)" if month.unplanned else ""
+    lost = amount(month.lost_hours, None, month.lost_cost or None, currency) if month.regrets else NOTHING
+    patience = amount(month.patience_hours, None, month.patience_cost or None, currency)
+    return [
+        month.month, escape(month.project), number(month.stops), escape(saved + unknown), number(month.regrets),
+        escape(lost), escape(f"{patience} by {month.patience_stops}" if month.patience_stops else NOTHING),
+        number(month.patience_missed),
+    ]  # fmt: skip

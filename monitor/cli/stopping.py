@@ -1,0 +1,43 @@
+"""`monitor runs stop`: asks a run's loop to stop, or takes that back."""
+
+from __future__ import annotations
+
+import getpass
+
+import typer
+
+from monitor.screen import emit, escape
+
+_SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
+_JSON = typer.Option(False, "--json", help="Print as JSON.")
+
+
+def register(runs: typer.Typer) -> None:
+    """Add the command of this file to the group."""
+    runs.command("stop")(stop)
+
+
+def stop(
+    run: str = typer.Argument(..., metavar="RUN", help="Id, the first digits of it, or the name.", show_default=False),
+    reason: str = typer.Option("", "--reason", help="Why, in a sentence; shown to the loop and to people."),
+    who: str = typer.Option(None, "--who", help="Who asks; default: your user name."),
+    withdraw: bool = typer.Option(False, "--withdraw", help="Take the stop back, if the loop has not received it."),
+    server: str = _SERVER,
+    json: bool = _JSON,
+) -> None:
+    """Ask a run's loop to stop: its `should_stop()` becomes true with its next batch or heartbeat."""
+    from monitor.reader.api import Api
+
+    asker = who or _user()
+    with Api(server) as api:
+        view = api.run(run)
+        found = view.withdraw_stop(asker) if withdraw else view.request_stop(asker, reason)
+    shown = f"{escape(f'{view.info.project}/{view.name}')}: stop {escape(str(found))}"
+    emit({"run_id": view.id, "stop": found.to_dict()}, shown, json)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user without an entry
+        return "cli"

@@ -1,0 +1,88 @@
+"""One answer for all ranks of a training that `torch.distributed` spreads over processes.
+
+A rank that stops alone leaves the others waiting for its gradients. So rank 0, which logs, decides, and tells the
+others at a step that all have in common.
+
+Example:
+    run = monitor.init("my-project")  # on every rank; those above 0 are silent
+    for step, batch in enumerate(loader):
+        train(batch)
+        if monitor.distributed.should_stop(run, step):
+            break
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final
+
+from monitor.errors import StopTraining
+
+if TYPE_CHECKING:
+    from monitor.run.run import Run
+
+EVERY: Final = 10
+"""Steps between two at which the ranks are told alike; each waits for the others."""
+
+
+def should_stop(
+    run: Run, step: int | None = None, wait_s: float = 0.0, *, every: int = EVERY, raise_: bool = False
+) -> bool:
+    """What rank 0's `run.should_stop()` says, on all ranks, at the same step.
+
+    Every rank has to call it at the same places. In a single process it is `run.should_stop()`.
+
+    Args:
+        run: this rank's run; only rank 0's is asked.
+        step: a counter that all ranks have in common: the ranks wait for each other every `every` of it, and go on
+            without asking in between; None: now.
+        wait_s: as in `Run.should_stop`, on rank 0.
+        every: steps between two at which they are told, >= 1.
+        raise_: raise `StopTraining` on all ranks instead of returning True.
+
+    Raises:
+        StopTraining: `raise_` is True, and rank 0 is told to stop.
+    """
+    if not _alone() and step is not None and step % max(1, every):
+        return False
+    stop = agreed(run.should_stop(wait_s) if _rank() == 0 else False)
+    if stop and raise_:
+        raise StopTraining(run.stop_reason or "rank 0 is told to stop")
+    return stop
+
+
+def agreed(stop: bool, step: int | None = None) -> bool:
+    """What rank 0 says, on all ranks.
+
+    To be called by every rank at the same places. In a single process it is what is given.
+
+    Args:
+        stop: whether this rank's run is told to stop; only rank 0's counts.
+        step: a counter that all ranks have in common: they are asked every `EVERY` of it; None: now.
+    """
+    if _alone():
+        return stop
+    if step is not None and step % EVERY:
+        return False
+    import torch.distributed as dist
+
+    told = [stop]
+    dist.broadcast_object_list(told, src=0)
+    return bool(told[0])
+
+
+def _alone() -> bool:
+    """True in a training of one process; torch is not imported to find that out."""
+    if "torch.distributed" not in sys.modules:
+        return True
+    import torch.distributed as dist
+
+    return not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1
+
+
+def _rank() -> int:
+    if _alone():
+        return 0
+    import torch.distributed as dist
+
+    return int(dist.get_rank())

@@ -1,0 +1,141 @@
+"""Who may do what: access levels, tokens, and the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from monitor.domain.plain import make
+
+
+class Access(StrEnum):
+    """What a token may do. Each level may do all that those before it may."""
+
+    VIEWER = "viewer"
+    """Read runs."""
+    LOGGER = "logger"
+    """Send points: what a training process needs."""
+    EDITOR = "editor"
+    """Stop, delete and restore runs."""
+    ADMIN = "admin"
+    """Manage tokens and read the audit log."""
+
+    def covers(self, needed: Access) -> bool:
+        """True where this level may do what the other one may.
+
+        >>> Access.EDITOR.covers(Access.VIEWER), Access.LOGGER.covers(Access.ADMIN)
+        (True, False)
+        """
+        levels = list(Access)
+        return levels.index(self) >= levels.index(needed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who makes a request.
+
+    Attributes:
+        name: of the token, or "local" where the server asks for none.
+        access: what the caller may do.
+        project: the only project that the caller sees; None for all.
+        address: where the request comes from, "" where nobody knows.
+        asked: True where the server asked for a token; else everybody who reaches it is this caller.
+    """
+
+    name: str
+    access: Access
+    project: str | None = None
+    address: str = ""
+    asked: bool = True
+
+    def to_dict(self) -> dict[str, object]:
+        """The caller as JSON data, without the address."""
+        return {"name": self.name, "role": str(self.access), "project": self.project, "asked": self.asked}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> Caller:
+        """The inverse of `to_dict`."""
+        project = data.get("project")
+        return cls(
+            name=str(data["name"]),
+            access=Access(str(data["role"])),
+            project=None if project is None else str(project),
+            asked=data.get("asked") is not False,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenInfo:
+    """A token without its secret.
+
+    Attributes:
+        id: the token's second part, by which it is named.
+        name: what people call it.
+        role: what it may do.
+        project: the only project that it reaches; None for all.
+        created_ms: milliseconds since the epoch, as all times.
+        expires_ms: from when on it is refused; None for never.
+        revoked_ms: when it was revoked; None where it was not.
+        used_ms: when it was last used, to the minute; None for never.
+    """
+
+    id: str
+    name: str
+    role: Access
+    project: str | None
+    created_ms: int
+    expires_ms: int | None = None
+    revoked_ms: int | None = None
+    used_ms: int | None = None
+
+    def valid(self, now_ms: int) -> bool:
+        """True where the token is neither revoked nor expired."""
+        return self.state(now_ms) == "valid"
+
+    def state(self, now_ms: int) -> str:
+        """Whether it is "valid", "expired" or "revoked"."""
+        if self.revoked_ms is not None:
+            return "revoked"
+        return "valid" if self.expires_ms is None or now_ms < self.expires_ms else "expired"
+
+    def to_dict(self) -> dict[str, object]:
+        """The token as JSON data."""
+        return {**asdict(self), "role": str(self.role)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> TokenInfo:
+        """The inverse of `to_dict`."""
+        return make(cls, data, role=Access(str(data["role"])))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """Something that a person, or a program with a token, changed.
+
+    Attributes:
+        time_ms: milliseconds since the epoch.
+        who: the token's name, or the user of this machine.
+        action: such as "run.stop" or "token.create".
+        target: the run's id, the token's id.
+        project: the project that it belongs to; None where it concerns all.
+        address: where the request came from; "" for this machine.
+        detail: what helps to understand it, such as the run's name.
+    """
+
+    time_ms: int
+    who: str
+    action: str
+    target: str
+    project: str | None = None
+    address: str = ""
+    detail: str = ""
+
+    def to_dict(self) -> dict[str, object]:
+        """The entry as JSON data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> AuditEntry:
+        """The inverse of `to_dict`."""
+        return make(cls, data)

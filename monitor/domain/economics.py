@@ -1,0 +1,188 @@
+"""What a stop saves, and the book of what stops have saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from monitor.domain.formats import number, step
+from monitor.domain.plain import make
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saving:
+    """What ending a run now would save, with every number that it is made from.
+
+    Attributes:
+        planned_steps: steps that the run means to make; None: nobody said, so that nothing is known of the rest.
+        steps: those left of them, `planned_steps - last_step - 1`.
+        seconds_per_step: measured over this attempt.
+        gpus: cards of its machine, as captured; 0: none.
+        price_hour: of all of them, or of the machine; None: no price is set.
+        hours: `steps * seconds_per_step / 3600`.
+        gpu_hours: `hours * gpus`; None without a card.
+        cost: `hours * price_hour`.
+        best_step: of the goal, else of the loss.
+        checkpoint, checkpoint_step: the saved file nearest to it.
+        resume: the call that continues the run.
+    """
+
+    planned_steps: int | None = None
+    last_step: int | None = None
+    steps: int | None = None
+    seconds_per_step: float | None = None
+    gpus: int = 0
+    price_hour: float | None = None
+    currency: str = "USD"
+    hours: float | None = None
+    gpu_hours: float | None = None
+    cost: float | None = None
+    best_step: float | None = None
+    checkpoint: str | None = None
+    checkpoint_step: int | None = None
+    resume: str | None = None
+
+    @property
+    def amount(self) -> str:
+        """As in "3.2 GPU-hours, about 8.30 USD"; empty where nothing is known."""
+        return amount(self.hours, self.gpu_hours, self.cost, self.currency)
+
+    @property
+    def sentence(self) -> str:
+        """What a person or a program acts on."""
+        parts = [f"a stop now saves {self.amount}"] if self.amount else []
+        if self.best_step is not None:
+            file = f", checkpoint {self.checkpoint}" if self.checkpoint is not None else ""
+            at = self.checkpoint_step
+            far = f" (step {step(at)})" if at is not None and at != self.best_step else ""
+            parts.append(f"best is step {step(self.best_step)}{file}{far}")
+        if self.resume is not None and self.checkpoint is not None:
+            parts.append(f"resume with {self.resume}")
+        text = "; ".join(parts)
+        return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+    def to_dict(self) -> dict[str, object]:
+        """The saving as strict JSON data, its sentence included."""
+        return {**asdict(self), "sentence": self.sentence}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> Saving:
+        """The inverse of `to_dict`."""
+        return make(cls, _known(cls, data))
+
+
+def amount(hours: float | None, gpu_hours: float | None, cost: float | None, currency: str) -> str:
+    """Time and money in words.
+
+    >>> amount(0.8, 3.2, 8.3, "USD"), amount(0.02, None, None, "USD"), amount(None, None, None, "USD")
+    ('3.2 GPU-hours, about 8.30 USD', '1 min', '')
+    """
+    if hours is None:
+        return ""
+    if gpu_hours is not None:
+        time = f"{number(round(gpu_hours, 2), 3)} GPU-hours"
+    else:
+        time = f"{number(round(hours, 1), 3)} hours" if hours >= 1 else f"{round(hours * 60)} min"
+    return time + ("" if cost is None else f", about {cost:,.2f} {currency}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """One stop in the book.
+
+    Attributes:
+        month: of the stop, as "2026-11", in UTC.
+        stopped_step: where the run was stopped.
+        last_step: where it ended; beyond `stopped_step` where it was continued.
+        saved_steps: planned steps that were never made; None where no plan is known, 0 where it is still running.
+        saved_hours, saved_gpu_hours, saved_cost: the same, by the run's seconds a step and its price.
+        continued: another attempt of the run followed.
+        best_at_stop, best_now: of the goal, else the loss.
+        regret: it was continued and got better.
+        lost_hours, lost_cost: what was spent after the stop where it is regretted: the stop did not save that.
+        patience_step: where patience 10 would have stopped; None: it had not by `stopped_step`.
+        patience_hours, patience_cost: what it would have saved.
+        patience_missed: the run reached a better loss than the one at which patience would have stopped.
+    """
+
+    run_id: str
+    name: str
+    project: str
+    month: str
+    who: str
+    rule: str | None
+    stopped_step: int
+    last_step: int
+    planned_steps: int | None
+    seconds_per_step: float | None
+    gpus: int
+    price_hour: float | None
+    saved_steps: int | None
+    saved_hours: float | None
+    saved_gpu_hours: float | None
+    saved_cost: float | None
+    continued: bool
+    best_at_stop: float | None
+    best_now: float | None
+    regret: bool
+    lost_hours: float | None
+    lost_cost: float | None
+    patience_step: int | None
+    patience_hours: float | None
+    patience_cost: float | None
+    patience_missed: bool
+
+    def to_dict(self) -> dict[str, object]:
+        """The entry as strict JSON data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerMonth:
+    """The sums of a project's month; each is the sum of its entries' numbers, unknown ones left out."""
+
+    project: str
+    month: str
+    stops: int
+    unplanned: int
+    saved_hours: float
+    saved_gpu_hours: float
+    saved_cost: float
+    regrets: int
+    lost_hours: float
+    lost_cost: float
+    patience_stops: int
+    patience_hours: float
+    patience_cost: float
+    patience_missed: int
+
+    def to_dict(self) -> dict[str, object]:
+        """The sums as strict JSON data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """What stops have saved and lost, by project and month, and stop by stop."""
+
+    currency: str
+    months: tuple[LedgerMonth, ...] = ()
+    entries: tuple[LedgerEntry, ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """The ledger as strict JSON data."""
+        months, entries = [m.to_dict() for m in self.months], [e.to_dict() for e in self.entries]
+        return {"currency": self.currency, "months": months, "entries": entries}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Ledger:
+        """The inverse of `to_dict`."""
+        months = tuple(make(LedgerMonth, _known(LedgerMonth, row)) for row in data["months"])
+        entries = tuple(make(LedgerEntry, _known(LedgerEntry, row)) for row in data["entries"])
+        return cls(currency=str(data["currency"]), months=months, entries=entries)
+
+
+def _known(cls: type[Any], data: Mapping[str, object]) -> dict[str, object]:
+    """The fields of a class; a newer server may say more."""
+    return {field.name: data[field.name] for field in fields(cls) if field.name in data}

@@ -1,0 +1,97 @@
+"""A stop of a loop: who asked for it and why, and how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from monitor.domain.plain import make
+
+MONITOR = "monitor"
+"""Who asks where a rule's mode is `stop`."""
+
+
+class StopState(StrEnum):
+    """How far a stop is; each state has its time in the `Stop`."""
+
+    REQUESTED = "requested"
+    """It waits for the loop's next batch or heartbeat; only now can it be withdrawn."""
+    DELIVERED = "delivered"
+    """The answer to a batch or heartbeat of the run carried it."""
+    ACKNOWLEDGED = "acknowledged"
+    """`should_stop()` of the loop returned True."""
+    FINISHED = "finished"
+    """The run has ended."""
+    REFUSED = "refused"
+    """The loop, or the server, is set to stop for nobody."""
+    WITHDRAWN = "withdrawn"
+    """It was taken back before it was delivered, or another attempt of the run began."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """A stop that was asked for, or advised and obeyed; times are milliseconds since the epoch, None if not yet.
+
+    Attributes:
+        id: which stop of the run this is, from 1.
+        who: a person, a program, or "monitor".
+        reason: why, in a sentence; may be empty.
+        rule: the rule that advised it; None where a person asked.
+        attempt: of the run.
+        step: the run's last step when it was asked for.
+        acknowledged_step: the loop's last step when `should_stop()` returned True.
+        stopped_step: the run's last step when it ended as stopped; None elsewhere.
+        best, best_step: what the run had reached by then: of its goal, else of its validation or training loss.
+        patience_step, patience_best: where patience 10 would have stopped by then, and the best loss it had.
+        note: who withdrew it, or why it was refused.
+    """
+
+    id: int
+    who: str
+    reason: str = ""
+    rule: str | None = None
+    attempt: int = 1
+    step: int | None = None
+    requested_ms: int
+    delivered_ms: int | None = None
+    acknowledged_ms: int | None = None
+    acknowledged_step: int | None = None
+    finished_ms: int | None = None
+    refused_ms: int | None = None
+    withdrawn_ms: int | None = None
+    note: str | None = None
+    stopped_step: int | None = None
+    best: float | None = None
+    best_step: int | None = None
+    patience_step: int | None = None
+    patience_best: float | None = None
+
+    @property
+    def state(self) -> StopState:
+        """How far it is."""
+        for state in (StopState.WITHDRAWN, StopState.REFUSED, StopState.FINISHED):
+            if getattr(self, f"{state}_ms") is not None:
+                return state
+        if self.acknowledged_ms is not None:
+            return StopState.ACKNOWLEDGED
+        return StopState.REQUESTED if self.delivered_ms is None else StopState.DELIVERED
+
+    @property
+    def open(self) -> bool:
+        """True while the loop is to stop, and has not ended."""
+        return self.state in (StopState.REQUESTED, StopState.DELIVERED, StopState.ACKNOWLEDGED)
+
+    def to_dict(self) -> dict[str, object]:
+        """The stop as strict JSON data, its state included."""
+        return {"state": str(self.state), **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> Stop:
+        """The inverse of `to_dict`."""
+        return make(cls, {name: value for name, value in data.items() if name != "state"})
+
+    def __str__(self) -> str:
+        """As in "delivered, asked by ada: out of budget"."""
+        asked = f"{self.state}, asked by {self.who}"
+        return asked + (f": {self.reason}" if self.reason else "") + (f" ({self.note})" if self.note else "")

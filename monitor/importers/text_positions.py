@@ -1,0 +1,178 @@
+"""Where in the training a line of its log stands: the epoch, the step, a bar."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from monitor.importers.text_words import Set, set_of
+
+_WHOLE: Final = r"\d{1,3}(?:,\d{3})+|\d+"
+_UNITS: Final = r"(?!\.?\d*\s*(?:s|sec|seconds|ms|min)\b)(?![\w%]|\.\d)"
+"""Behind a number, what makes it none of a position: a unit of time, a share, a fraction."""
+_EPOCH: Final = re.compile(
+    r"(?<![A-Za-z_])(?:(?P<before>train|val|valid|test|eval)[_ ])?(?:epochs?|ep)(?:\((?P<set>\w+)\))?(?:_idx|_num)?"
+    r"['\"]?\s*(?:no\.?|\.{1,3}|\#|:|=)?\s*['\"]?[\[(]?\s*(?P<at>\d+(?:\.\d+)?)(?:\s*(?:/|of)\s*(?P<of>\d+))?\s*[\])]?"
+    rf"{_UNITS}"
+    r"(?:[\s,:|]*\[\s*(?P<n>\d+)\s*/\s*(?P<total>\d+)(?:\s*\(\s*\d+(?:\.\d+)?\s*%\))?\s*\])?",
+    re.IGNORECASE,
+)
+_ORDINAL: Final = re.compile(r"(?<![\w.])(?P<at>\d+)(?:(?:st|nd|rd|th)[ -]?)?epoch\b", re.IGNORECASE)
+"""`1epoch`, `2nd epoch`."""
+_STEP: Final = re.compile(
+    rf"(?<![A-Za-z_])(?P<name>global[_ ]?steps?|num_updates|(?:num_|total_|current_)?(?:time)?steps?|iterations?|"
+    rf"iters?|it|updates?|up(?=\.)|(?:mini)?batch(?:es|_idx)?)['\"]?\s*(?:no\.?|(?<!it)\.{{1,3}}|\#|:|=)?\s*['\"]?[\[(]?\s*"
+    rf"(?P<at>{_WHOLE})(?:\s*(?:/|of)\s*(?P<of>{_WHOLE}))?(?!\.?\d*\s*it/s\b){_UNITS}",
+    re.IGNORECASE,
+)
+_OF_ALL: Final = re.compile(r"global[_ ]?steps?|num_updates|(?:num_|total_)?timesteps", re.IGNORECASE)
+"""Names of steps that are counted through the whole training: they go before others of the line."""
+_RANGE: Final = re.compile(
+    r"minibatch(?:es)?\s+\d+-(?P<last>\d+)|(?<![\w.])\d+-(?P<at>\d+) ?(?:mini)?batch(?:es)?\b", re.IGNORECASE
+)
+"""`minibatches 0-99`, which begin at 0; `1-200batch`, which begin at 1."""
+_CAPTION: Final = re.compile(
+    r"(?P<set>train(?:ing)?|val(?:id(?:ation)?)?|eval(?:uation)?|test(?:ing)?)\s*:?\s*(?P<epoch>\d+)?\s*"
+    r"\[\s*(?P<n>\d+)\s*/\s*(?P<total>\d+)[^\]]*\]",
+    re.IGNORECASE,
+)
+_EPOCH_AND_BATCH: Final = re.compile(
+    r"\[ ?(?P<epoch>\d+) ?/ ?(?P<epochs>\d+) ?(?:\] ?\[|,) ?(?P<n>\d+) ?/ ?(?P<total>\d+) ?\]"
+)
+"""`[0/5][100/1583] Loss_D: 1.7`, `[1/10, 20/100] Loss = 1.7`."""
+_BAR: Final = re.compile(r"(?<![\w./])(?P<n>\d+)\s*/\s*(?P<total>\d+)(?![\w./])")
+_BAR_MARK: Final = re.compile(r"%\||it/s|s/it|/step\b|\[[=>.\-#\s]{5,}\]|[━╸╺█▏▎▍▌▋▊▉]|\bETA\b")
+_COUNTED: Final = re.compile(r"\s*(?:batches|steps|iters|iterations)\b", re.IGNORECASE)
+_OF_EPOCHS: Final = re.compile(r"epochs?\s*:?\s*(?:\d+%\|?[^|]*\|?)?\s*$", re.IGNORECASE)
+_LEADING: Final = re.compile(
+    r"^\s*(?:\[(?P<at>\d+)\](?!\s*\[)|(?P<plain>\d+):|\[\s*(?P<epoch>\d+)\s*,\s*(?P<batch>\d+)\s*\])\s+(?=[A-Za-z])"
+)
+"""`[10]  train-rmse:0.5` of XGBoost and LightGBM, `10:  learn: 0.5` of CatBoost, `[3,  2000] loss: 0.5`."""
+
+
+@dataclass(slots=True)
+class Line:
+    """What one line, or one state of a bar, says.
+
+    Attributes:
+        cells: metrics by name, in the line's order; the names of held-out sets say so.
+        counts: True where a metric is among them, so that the line is a point of the curves.
+        epoch, epochs: the epoch, perhaps fractional, and of how many.
+        step, steps: the step by a word for it, and of how many.
+        n, total: how far a bar, or a count in brackets, is.
+        firm: it holds a loss, or says where it stands; else it may be anything, such as a final report.
+        of: the set that its last part is about.
+        held_out: the line is about a set that is not trained on.
+        best: the best so far of its metric, which has no name but that of the set, as CatBoost prints it.
+        bar: it is a state of a progress bar.
+        time_ms: its time stamp, milliseconds since the epoch; 0 without one.
+    """
+
+    cells: dict[str, float] = field(default_factory=dict)
+    counts: bool = False
+    firm: bool = False
+    of: Set | None = None
+    epoch: float | None = None
+    epochs: int | None = None
+    step: int | None = None
+    steps: int | None = None
+    n: int | None = None
+    total: int | None = None
+    held_out: bool = False
+    best: float | None = None
+    bar: bool = False
+    time_ms: int = 0
+
+    @property
+    def placed(self) -> bool:
+        """True where it says where in the training it stands."""
+        return not self.epoch is self.step is self.n is None
+
+
+def position(text: str, line: Line) -> tuple[str, Set | None]:
+    """Take out what says where the line stands; the rest of the text, and the set that a caption named."""
+    caption: Set | None = None
+    found = _EPOCH_AND_BATCH.search(text)
+    if found is not None:
+        line.epoch, line.epochs = float(found["epoch"]), int(found["epochs"])
+        line.n, line.total = int(found["n"]), int(found["total"])
+        return _without(found, text), None
+    found = _CAPTION.search(text)
+    if found is not None and (caption := set_of(found["set"])):
+        line.epoch = float(found["epoch"]) if found["epoch"] else None
+        line.n, line.total = int(found["n"]), int(found["total"])
+        text = _without(found, text)
+    text, of = _epoch(text, line)
+    caption = caption or of
+    text = _step(text, line)
+    found = _LEADING.match(text) if line.step is line.epoch is None else None
+    if found is not None:
+        line.step = int(found["at"] or found["plain"] or found["batch"])
+        line.epoch = float(found["epoch"]) if found["epoch"] else None
+        text = text[found.end() :]
+    return _bar(text, line), caption
+
+
+def _epoch(text: str, line: Line) -> tuple[str, Set | None]:
+    """Take out the epoch, and a count of batches behind it."""
+    found = _EPOCH.search(text)
+    if found is None:
+        found = _ORDINAL.search(text)
+        if found is None:
+            return text, None
+        line.epoch = float(found["at"])
+        return _without(found, text), None
+    line.epoch, line.epochs = float(found["at"]), _int(found["of"])
+    if found["n"]:
+        line.n, line.total = int(found["n"]), int(found["total"])
+    return _without(found, text), set_of(found["set"] or found["before"] or "")
+
+
+def _step(text: str, line: Line) -> str:
+    """Take out the step: that of the whole training, where the line has several."""
+    found = _RANGE.search(text)
+    if found is not None:
+        line.step = int(found["at"] or found["last"]) + (found["at"] is None)
+        return _without(found, text)
+    all_of = list(_STEP.finditer(text))
+    if not all_of:
+        return text
+    chosen = next((each for each in all_of if _OF_ALL.fullmatch(each["name"])), None)
+    line.step, line.steps = _int((chosen or all_of[0])["at"]), _int((chosen or all_of[0])["of"])
+    for each in reversed(all_of if chosen else all_of[:1]):
+        text = _without(each, text)
+    return text
+
+
+def _without(found: re.Match[str], text: str) -> str:
+    return f"{text[: found.start()]} ~ {text[found.end() :]}"
+
+
+def _int(text: str | None) -> int | None:
+    return None if text is None else int(text.replace(",", ""))
+
+
+def _bar(text: str, line: Line) -> str:
+    """Take out a bar and what it counts, such as `50/500 [00:10<01:30, 5.0it/s`."""
+    found = _BAR.search(text)
+    if found is None or line.n is not None or int(found["n"]) > int(found["total"]):
+        return text
+    marked = _BAR_MARK.search(text) is not None
+    head, tail = text[: found.start()], text[found.end() :]
+    bracket = head.rstrip().endswith(("[", "(")) or _COUNTED.match(tail)
+    named = re.search(r"[A-Za-z)]\s*[:=]?\s*$", head)
+    if not marked and not bracket and (line.epoch is None or named):
+        return text
+    n, total = int(found["n"]), int(found["total"])
+    if line.epoch is None and _OF_EPOCHS.search(head):
+        line.epoch, line.epochs = float(n), total
+    elif (
+        re.search(r"\] *\{['\"]", tail) and line.step is None
+    ):  # the bar of a whole training, and what was printed beside it
+        line.step, line.steps = n, total
+    else:
+        line.n, line.total, line.bar = n, total, marked
+    if marked:
+        head = re.sub(r"\d+%\|?[^|]*\|?\s*$", "", head)
+    return f"{head} ~ {tail}"

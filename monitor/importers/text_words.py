@@ -1,0 +1,78 @@
+"""The words of text logs: which name a set, a metric, or something that is not a curve."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from monitor.directions import rises
+from monitor.roles import Role, role_of, role_of_set
+
+Set = Literal["train", "val", "test"]
+
+_SETS: Final[dict[str, Set]] = {"test": "test", "testing": "test"}
+TERMS: Final = frozenset({
+    "objective", "entropy", "xent", "avgloss", "avgxent", "cost", "ppl", "reward", "gnorm", "grad", "norm", "lr",
+})  # fmt: skip
+SIDE: Final = frozenset({
+    "time", "eta", "elapsed", "remaining", "sec", "secs", "seconds", "ms", "duration", "runtime", "dur", "mem",
+    "memory", "date", "gb", "mb", "wall", "speed", "throughput", "second", "tps", "wps", "ups", "fps", "mfu",
+    "pid", "rank", "seed", "gpu", "device", "size", "samples", "world", "port", "params", "parameters", "workers",
+    "version", "v_num", "data", "batches", "hours", "hour", "minutes", "min", "dt", "took", "num", "norm_fn",
+    "total", "line",
+})  # fmt: skip
+"""Last words of names that are measurements of the machine or settings: such numbers are no curves."""
+CONFIG: Final = frozenset({
+    "weight", "weights", "scale", "type", "coef", "coeff", "coefficient", "lambda", "alpha", "beta", "gamma", "eps",
+    "epsilon", "margin", "ratio", "fn", "func", "function", "name", "smoothing", "patience", "threshold", "delta",
+    "every", "freq", "interval", "window", "clip", "best", "lowest", "highest", "previous", "prev", "improved", "old",
+    "target", "goal", "max", "decay", "factor", "warmup", "k", "layers", "reduction", "num", "start", "begin", "id",
+})  # fmt: skip
+"""Words that make a setting, or something told again, of what would be a metric: `loss_weight`, `best val loss`."""
+TOLD_AGAIN: Final = frozenset({"best", "lowest", "highest", "previous", "prev", "improved", "old"})
+CLOCKS: Final = frozenset({"time", "eta", "elapsed", "remaining", "timestamp"})
+CAMEL: Final = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])")
+FROM: Final = frozenset({"from", "to", "than", "below", "above", "under", "over", "best", "was"})
+"""Words before a number that is not the metric's own value now: `improved from 0.5 to 0.4`."""
+FILLERS: Final = frozenset({
+    "with", "at", "and", "the", "for", "of", "a", "an", "in", "on", "is", "avg", "average", "mean", "running",
+    "current", "final", "epoch", "step", "set", "iter", "iteration", "info", "finished", "done", "after", "has",
+    "got", "overall", "summary", "phase", "batch", "total_", "end", "debug", "results", "result", "metrics",
+    "dataset", "subset", "now", "log", "print", "from", "to", "by", "my",
+})  # fmt: skip
+
+
+@functools.lru_cache(maxsize=4096)
+def set_of(word: str) -> Set | None:
+    """The set that a word names: `valid` and `eval` are the validation set, `test` may be it or a later test.
+
+    >>> set_of("Training"), set_of("valid"), set_of("Test"), set_of("loss")
+    ('train', 'val', 'test', None)
+    """
+    low = word.lower().removesuffix("'s")
+    if low in _SETS:
+        return _SETS[low]
+    role = role_of_set(low) if low.isalpha() else None
+    return "train" if role is Role.TRAIN else "val" if role is Role.VAL else None
+
+
+def is_side(words: Sequence[str]) -> bool:
+    """True for the words of a measurement of the machine, or of a setting; the total of a loss is neither."""
+    return words[-1] in SIDE and not (words[-1] == "total" and "loss" in words)
+
+
+@functools.lru_cache(maxsize=4096)
+def is_metric(name: str) -> bool:
+    """True for the name of something that a training is judged by, and that is no setting."""
+    words = [word for word in re.split(r"[^a-z0-9]+", CAMEL.sub("_", name).lower()) if word]
+    if not words or is_side(words) or not CONFIG.isdisjoint(words):
+        return False
+    return rises(name) is not None or role_of(name) in (Role.TRAIN, Role.VAL) or words[-1] in ("objective", "loss")
+
+
+@functools.lru_cache(maxsize=4096)
+def is_loss(name: str) -> bool:
+    """True for a metric that a training minimises, by its name."""
+    return is_metric(name) and (rises(name) is False or role_of(name) in (Role.TRAIN, Role.VAL))

@@ -1,0 +1,114 @@
+"""The sum of the terms of a loss that nobody logged as a whole, such as YOLO's box, class and focal losses."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from monitor.roles import Role, Said, read
+from monitor.roles.name import Group, Name, What, name_of
+from monitor.wire import Columns
+
+_NAMES: Final[Mapping[bool, str]] = {True: "train/loss", False: "val/loss"}
+_LEAST: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The points of a run with those of its totals.
+
+    Attributes:
+        points: each sum behind the last of its terms.
+        keys: the series, the totals last.
+        attempts: as they were, for the points that there are now.
+        of: by total, its terms.
+    """
+
+    points: Columns
+    keys: tuple[str, ...]
+    attempts: tuple[int, ...]
+    of: Mapping[str, Sequence[str]]
+
+
+def with_totals(keys: tuple[str, ...], points: Columns, attempts: tuple[int, ...], said: Said) -> Totals:
+    """Add the sum of the terms of the training loss, and of the validation loss where it has the same terms.
+
+    Nothing is added where a whole loss is there, where the user names the loss, or where the losses are of a game. At a
+    step at which a term is missing there is no sum.
+
+    Args:
+        keys: names of the series.
+        points: in the order in which they were logged.
+        attempts: indices into `points`.
+        said: what the user says of the names.
+    """
+    of = {name: terms for name, terms in _terms(keys, said).items() if name not in keys}
+    if not of:
+        return Totals(points, keys, attempts, {})
+    found: list[tuple[int, int, float]] = []  # behind which point, of which series, the sum
+    for i, terms in enumerate(of.values(), start=len(keys)):
+        found += [(at, i, total) for at, total in _sums([keys.index(term) for term in terms], points, attempts)]
+    found.sort()
+    at = np.array([at for at, _, _ in found], np.int64)
+    columns = Columns(
+        np.insert(points.key, at + 1, np.array([key for _, key, _ in found], np.uint16)),
+        np.insert(points.step, at + 1, points.step[at]),
+        np.insert(points.value, at + 1, np.array([total for _, _, total in found])),
+        np.insert(points.time_ms, at + 1, points.time_ms[at]),
+        None if points.epoch is None else np.insert(points.epoch, at + 1, points.epoch[at]),
+    )
+    moved = tuple(begin + int(np.searchsorted(at, begin)) for begin in attempts)
+    return Totals(columns, (*keys, *of), moved, of)
+
+
+def _terms(keys: Sequence[str], said: Said) -> dict[str, list[str]]:
+    """By total the series that are its terms."""
+    reading = read(keys, said)
+    if reading.game:
+        return {}
+    wholes = {role for role in (Role.TRAIN, Role.VAL) if (key := reading.judged.get(role)) and not name_of(key).rest}
+    wholes |= {role for role, name in ((Role.TRAIN, said.train), (Role.VAL, said.val)) if name is not None}
+    names = [name for key in keys if (name := name_of(key)).what is What.LOSS and name.rest and not name.derived]
+    train = _of_group(names, "train") or _of_group(names, "")
+    val = _of_group(names, "val") or _of_group(names, "test")
+    found: dict[str, list[str]] = {}
+    if Role.TRAIN not in wholes and len({_without_numbers(rest) for rest in train}) >= _LEAST:
+        found[_NAMES[True]] = list(train.values())
+    if found and Role.VAL not in wholes and train.keys() == val.keys():
+        found[_NAMES[False]] = list(val.values())
+    return found
+
+
+def _of_group(names: Sequence[Name], group: Group) -> dict[tuple[str, ...], str]:
+    """By what they are the terms of a set; of those that are averaged in several ways, the first."""
+    found: dict[tuple[str, ...], str] = {}
+    for name in names:
+        if name.group == group and not name.total:
+            found.setdefault(name.rest, name.key)
+    return found
+
+
+def _without_numbers(rest: tuple[str, ...]) -> tuple[str, ...]:
+    """Losses that differ by a number, as those of several folds, are no terms of one."""
+    return tuple(word for word in rest if not word.isdigit())
+
+
+def _sums(terms: Sequence[int], points: Columns, attempts: Sequence[int]) -> list[tuple[int, float]]:
+    """The sums of series at the steps at which all have a value, each with the point that completes it."""
+    waiting: dict[int, dict[int, float]] = {}
+    begun, found = 0, []
+    for at in np.flatnonzero(np.isin(points.key, terms)).tolist():
+        attempt = bisect_right(attempts, at)
+        if attempt > begun:  # what an earlier attempt left open is over
+            begun, waiting = attempt, {}
+        step = int(points.step[at])
+        values = waiting.setdefault(step, {})
+        values[int(points.key[at])] = float(points.value[at])
+        if len(values) == len(terms):
+            found.append((at, sum(values[term] for term in terms)))
+            del waiting[step]
+    return found

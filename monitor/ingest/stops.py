@@ -1,0 +1,135 @@
+"""Whether the loop is told to stop: by its mode, by the settings of the server, and by who asked for it.
+
+An advice to stop reaches the loop where the mode of its rule is `advise`. Under `alert` it reaches people alone. Under
+`stop` it is noted first, with the step at which the run would have been stopped; if it stands for another `SHADOW` of
+the steps made so far, the monitor itself asks the loop to stop. What a person asks for reaches the loop in every mode
+but `off`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from monitor.alerts.stops import stop_alert
+from monitor.domain import MONITOR, Action, Recommendation, RunStatus, Stop, StopState
+from monitor.ingest.engines import Engines, Judges
+from monitor.ingest.judge import imported
+from monitor.stop_modes import is_off, merged, mode_for
+from monitor.store import Transaction
+from monitor.wire import Event
+
+SHADOW: Final = 0.1
+"""Share of the steps so far for which an advice has to stand until the monitor acts under the mode `stop`."""
+ADVISED: Final = "advice"
+"""Who is named for a stop that was only advised, and obeyed."""
+_REFUSED: Final = "the setting stop is off"
+
+Answer = tuple[bool, str | None, int | None]
+
+
+def modes_of(tx: Transaction, engine: Judges) -> Mapping[str, str]:
+    """The modes by rule that hold for the run: its own over its project's over those of all projects."""
+    below = engine.stops_of(str(tx.get("project"))) if isinstance(engine, Engines) else {}
+    own = tx.get("stop_modes")
+    if not isinstance(own, Mapping) or (isinstance(engine, Engines) and is_off(engine.stops)):
+        return below
+    return merged(below, {str(rule): str(mode) for rule, mode in own.items()})
+
+
+def consider(tx: Transaction, engine: Judges) -> None:
+    """After the points were judged: note what the run would have been stopped for, and ask the loop where it is to."""
+    before = tx.get("stop_step")
+    advised = tx.get("action") == Action.STOP
+    if (not advised and before is None) or not RunStatus(str(tx.get("status"))).live or imported(tx):
+        return
+    advice = tx.recommendation
+    mode = mode_for(modes_of(tx, engine), advice.rule) if advised else ""
+    if mode not in ("alert", "stop"):
+        return
+    if before is None:
+        last = tx.get("last_step")
+        at = advice.stop_step if advice.stop_step is not None else last
+        tx.set(stop_step=None if at is None else int(float(str(at))))
+        tx.add_alerts([stop_alert(tx.run, advice, acts=mode == "stop", now_ms=tx.now_ms)])
+    if mode == "stop" and tx.get("stop_request") is None and _stands(tx, advice):
+        known = [stop for stop in tx.stops() if stop.who == MONITOR and stop.attempt == tx.get("attempt")]
+        if not known:  # what a person has withdrawn is not asked for again
+            tx.request_stop(MONITOR, advice.reason, advice.rule)
+
+
+def answer(tx: Transaction, engine: Judges) -> Answer:
+    """What the loop is told: whether to stop, why, and by which request; a request counts as delivered by that."""
+    if tx.get("stop_request") is not None:
+        return _asked(tx, engine)
+    if tx.get("action") != Action.STOP:
+        return False, None, None
+    advice = tx.recommendation
+    told = mode_for(modes_of(tx, engine), advice.rule) == "advise"
+    return told, advice.reason if told else None, None
+
+
+def acknowledge(tx: Transaction, event: Event) -> None:
+    """The loop says that its `should_stop()` returned True."""
+    stop = tx.open_stop()
+    if stop is not None and stop.acknowledged_ms is None and event.data.get("request") == stop.id:
+        at = min(max(event.time_ms, stop.requested_ms), tx.now_ms)
+        delivered = stop.delivered_ms if stop.delivered_ms is not None else at
+        step = event.data.get("step")
+        tx.move_stop(stop, delivered_ms=delivered, acknowledged_ms=max(at, delivered), acknowledged_step=step)
+
+
+def end(tx: Transaction, status: RunStatus, reason: str | None) -> None:
+    """The run has ended: so has the stop that was open, and what it had reached is kept for the ledger."""
+    reached: dict[str, object] = {}
+    if status is RunStatus.STOPPED:
+        best, best_step = _reached(tx)
+        reached = {"stopped_step": tx.get("last_step"), "best": best, "best_step": best_step}
+        patience = tx.recommendation.patience
+        if patience is not None and patience.stop_step is not None:
+            reached |= {"patience_step": int(patience.stop_step), "patience_best": patience.best_loss}
+    stop = tx.open_stop()
+    if stop is not None:
+        tx.close_stop(stop, finished_ms=tx.now_ms, **reached)
+    elif reached:
+        run, advice = tx.run, tx.recommendation
+        obeyed = advice.action is Action.STOP
+        plain = Stop(
+            id=0, who=ADVISED if obeyed else "the loop", reason=reason or (advice.reason if obeyed else ""),
+            rule=advice.rule, attempt=run.attempt, step=run.last_step, requested_ms=tx.now_ms, finished_ms=tx.now_ms,
+        )  # fmt: skip
+        tx.add_stop(replace(plain, **reached))  # type: ignore[arg-type]  # fields of a stop
+
+
+def begin_anew(tx: Transaction) -> None:
+    """Another attempt begins: nothing is asked of it yet."""
+    stop = tx.open_stop()
+    if stop is not None:
+        tx.close_stop(stop, withdrawn_ms=tx.now_ms, note="another attempt began")
+    tx.set(stop_requested=None, stop_request=None, stop_state=None, stop_step=None)
+
+
+def _asked(tx: Transaction, engine: Judges) -> Answer:
+    stop = tx.open_stop()
+    if stop is None:
+        return False, None, None
+    if is_off(modes_of(tx, engine)):
+        tx.close_stop(stop, refused_ms=tx.now_ms, note=_REFUSED)
+        return False, None, None
+    if stop.state is StopState.REQUESTED:
+        stop = tx.move_stop(stop, delivered_ms=tx.now_ms)
+    why = f" {stop.reason}" if stop.reason else ""
+    return True, f"{stop.who} asked the run to stop{':' if why else '.'}{why}", stop.id
+
+
+def _stands(tx: Transaction, advice: Recommendation) -> bool:
+    last, since = tx.get("last_step"), advice.stop_step
+    return isinstance(last, int) and since is not None and last >= since + max(1.0, SHADOW * abs(since))
+
+
+def _reached(tx: Transaction) -> tuple[object, object]:
+    for role in ("goal", "val", "train"):
+        if tx.get(f"{role}_best") is not None:
+            return tx.get(f"{role}_best"), tx.get(f"{role}_best_step")
+    return None, None

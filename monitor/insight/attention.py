@@ -1,0 +1,114 @@
+"""The queue of attention: open runs by how bad it is, what it still costs, and how new it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from monitor.domain import Action, Attention, Finding, Item, RunInfo, RunStatus, Saving, Severity, most_telling
+from monitor.domain.formats import ago
+from monitor.insight.economics import saving
+from monitor.insight.ledger import ledger, month_start_ms
+from monitor.settings import Settings
+from monitor.store import Store
+from monitor.store.overview import Fleet
+from monitor.store.runs.facts import Facts
+
+SEVERITY: Final[Mapping[str, float]] = {"critical": 1.0, "lost": 0.8, "stalled": 0.5, "warning": 0.4}
+HALF_LIFE_H: Final = 24.0
+"""Hours in which what was not acted on becomes half as urgent."""
+LEAST_NOVELTY: Final = 0.05
+_DAY_MS: Final = 86_400_000
+
+
+def attention(
+    store: Store, settings: Settings, *, now_ms: int, limit: int = 10, project: str | None = None, sparkline: int = 0
+) -> Attention:
+    """The open runs that need a person, and the fleet in numbers.
+
+    Args:
+        now_ms: milliseconds since the epoch.
+        limit: runs, at most.
+        project: of this one; None: of all.
+        sparkline: values of each small curve; 0 for none.
+    """
+    fleet = store.fleet(project, since_ms=now_ms - now_ms % _DAY_MS, sparkline=sparkline)
+    items = [item for run in fleet.runs if (item := _item(run, fleet, settings, now_ms)) is not None]
+    items.sort(key=lambda item: (-item.score, -item.run.created_ms, item.run.id))
+    months = ledger(store, settings, project=project, since_ms=month_start_ms(now_ms)).months
+    return Attention(
+        items=tuple(items[:limit]),
+        total=len(items),
+        running=fleet.statuses.get("running", 0),
+        stalled=fleet.statuses.get("stalled", 0),
+        lost=fleet.statuses.get("lost", 0),
+        finished_today=fleet.ended,
+        saved_hours=sum(month.saved_hours for month in months),
+        saved_gpu_hours=sum(month.saved_gpu_hours for month in months),
+        saved_cost=sum(month.saved_cost for month in months),
+        currency=settings.cost_currency,
+    )
+
+
+def _item(run: RunInfo, fleet: Fleet, settings: Settings, now_ms: int) -> Item | None:
+    facts = fleet.facts[run.id]
+    told = _told(run, fleet.findings.get(run.id, ()), now_ms)
+    if told is None:
+        return None
+    kind, severity, sentence, finding = told
+    saved = saving(run, facts, settings)
+    burn = 0.0 if run.status is RunStatus.LOST else burn_of(facts, saved, now_ms)
+    novelty = novelty_of(age_h(run, finding, saved, now_ms))
+    return Item(
+        run=run, kind=kind, sentence=sentence, score=severity * (1 + burn) * novelty, severity=severity, burn=burn,
+        novelty=novelty, saving=saved, sparkline=fleet.sparklines.get(run.id, {}),
+    )  # fmt: skip
+
+
+def _told(run: RunInfo, findings: tuple[Finding, ...], now_ms: int) -> tuple[str, float, str, Finding | None] | None:
+    """What is said of a run, and how bad it is; the worst of its status, its advice and its findings."""
+    found: list[tuple[str, float, str, Finding | None]] = []
+    serious = [each for each in most_telling(findings) if each.severity is not Severity.INFO]
+    advice = run.recommendation
+    if advice.action is Action.STOP:
+        rule = next((each for each in serious if each.rule == advice.rule), None)
+        found.append((advice.rule or run.verdict, SEVERITY["critical"], run.headline or advice.reason, rule))
+    if serious:
+        first = serious[0]
+        found.append((first.rule, SEVERITY[str(first.severity)], first.explanation, first))
+    if run.status is RunStatus.LOST:
+        found.append(("lost", SEVERITY["lost"], f"Its heartbeat stopped {ago(run.heartbeat_ms, now_ms)}.", None))
+    if run.status is RunStatus.STALLED:
+        found.append(("stalled", SEVERITY["stalled"], f"No new step since {ago(run.last_point_ms, now_ms)}.", None))
+    if run.status is RunStatus.LOST and found:
+        return found[-1]  # whatever it was about, it is dead
+    return max(found, key=lambda each: each[1], default=None)
+
+
+def burn_of(facts: Facts, saved: Saving, now_ms: int) -> float:
+    """What the rest of a run costs, in money where a price is set, else in (GPU-)hours.
+
+    A run that did not say how long it means to train is taken to be at its half.
+    """
+    if saved.hours is not None:
+        return saved.cost if saved.cost is not None else saved.gpu_hours or saved.hours
+    hours = max(0, now_ms - facts.begun_ms) / 3_600_000
+    return hours * saved.price_hour if saved.price_hour is not None else hours * max(1, saved.gpus)
+
+
+def age_h(run: RunInfo, finding: Finding | None, saved: Saving, now_ms: int) -> float:
+    """Hours since it began: by the steps since a finding fired, or since the run was last heard of."""
+    if finding is not None and run.last_step is not None and saved.seconds_per_step is not None:
+        return max(0.0, run.last_step - finding.fired_step) * saved.seconds_per_step / 3600
+    heard = run.heartbeat_ms if run.status is RunStatus.LOST else run.last_point_ms
+    return max(0, now_ms - heard) / 3_600_000 if heard is not None and run.status is not RunStatus.RUNNING else 0.0
+
+
+def novelty_of(hours: float) -> float:
+    """1 at the beginning, halved each day.
+
+    >>> novelty_of(0), novelty_of(24), novelty_of(1e6)
+    (1.0, 0.5, 0.05)
+    """
+    halved: float = 0.5 ** min(hours / HALF_LIFE_H, 100.0)
+    return max(LEAST_NOVELTY, halved)

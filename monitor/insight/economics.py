@@ -1,0 +1,146 @@
+"""What a stop saves: planned steps, the measured pace, and the price of an hour; arithmetic over stored facts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from monitor.domain import Checkpoint, RunInfo, RunSnapshot, Saving
+from monitor.settings import Settings
+from monitor.store import Store
+from monitor.store.runs.facts import Facts
+
+PLANNED: Final = (
+    "max_steps", "total_steps", "num_steps", "n_steps", "train_steps", "num_train_steps", "num_training_steps",
+    "max_train_steps", "total_training_steps", "max_iters", "max_iterations", "num_iterations", "n_iterations",
+    "iterations", "n_iter", "total_timesteps", "num_boost_round", "n_estimators", "steps",
+)  # fmt: skip
+"""Entries of a configuration that say how many steps are planned, the first found first."""
+EPOCHS: Final = ("max_epochs", "num_train_epochs", "num_epochs", "n_epochs", "epochs")
+STEPS_PER_EPOCH: Final = ("steps_per_epoch", "batches_per_epoch", "iters_per_epoch")
+_DEPTH: Final = 4
+
+
+def planned_steps(run: RunInfo) -> int | None:
+    """Steps that a run means to make: as declared, else by its configuration; None where neither says.
+
+    A configuration with epochs and steps of an epoch says it by their product.
+    """
+    if run.planned_steps is not None:
+        return run.planned_steps
+    entries = dict(reversed([(name.lower(), value) for name, value in _entries(run.config, _DEPTH)]))
+    found = next((value for name in PLANNED if (value := _count(entries.get(name)))), None)
+    if found is not None:
+        return found
+    epochs = next((value for name in EPOCHS if (value := _count(entries.get(name)))), None)
+    each = next((value for name in STEPS_PER_EPOCH if (value := _count(entries.get(name)))), None)
+    return None if epochs is None or each is None else epochs * each
+
+
+def _entries(config: Mapping[str, object], depth: int) -> Iterator[tuple[str, object]]:
+    """The entries of a configuration, those of nested tables behind those of the table that holds them."""
+    yield from config.items()
+    for value in config.values():
+        if isinstance(value, Mapping) and depth > 1:
+            yield from _entries(value, depth - 1)
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 1:
+        return None
+    return int(value)
+
+
+def seconds_per_step(run: RunInfo, facts: Facts) -> float | None:
+    """How long a step of this attempt takes, measured from its beginning to its last point; None before two steps."""
+    end = run.finished_ms if run.status.ended and run.finished_ms is not None else run.last_point_ms
+    if end is None or run.last_step is None or facts.first_step is None:
+        return None
+    steps = run.last_step - facts.first_step + 1
+    return None if steps < 2 or end <= facts.begun_ms else (end - facts.begun_ms) / 1000 / steps
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What an hour of a run's machine costs; None where no price is set."""
+
+    hour: float | None
+    gpus: int
+
+
+def price_of(prices: Mapping[str, float], gpus: Sequence[str]) -> Price:
+    """The price of an hour of a machine.
+
+    Args:
+        prices: of an hour of one card by words of its name, the longest that fits; "*": of the machine.
+        gpus: the names of its cards.
+
+    >>> price_of({"A100": 2.5, "*": 1.0}, ["NVIDIA A100-SXM4-80GB"] * 4), price_of({"*": 1.0}, [])
+    (Price(hour=10.0, gpus=4), Price(hour=1.0, gpus=0))
+    """
+    each = []
+    for name in gpus:
+        fits = [word for word in prices if word != "*" and word.lower() in name.lower()]
+        each.append(prices[max(fits, key=len)] if fits else None)
+    known = [price for price in each if price is not None]
+    if known and len(known) == len(gpus):
+        return Price(sum(known), len(gpus))
+    return Price(prices.get("*"), len(gpus))
+
+
+def saving(run: RunInfo, facts: Facts, settings: Settings, checkpoints: Iterable[Checkpoint] = ()) -> Saving:
+    """What ending a run now would save."""
+    planned, pace = planned_steps(run), seconds_per_step(run, facts)
+    price = price_of(settings.prices_of(run.project), facts.gpus)
+    best_step = run.recommendation.best_goal_step
+    best_step = run.recommendation.best_step if best_step is None else best_step
+    nearest = None
+    if best_step is not None:
+        at = best_step
+        nearest = min(checkpoints, key=lambda each: (abs(each.step - at), each.step), default=None)
+    found = Saving(
+        planned_steps=planned, last_step=run.last_step, seconds_per_step=pace, gpus=price.gpus,
+        price_hour=price.hour, currency=settings.cost_currency, best_step=best_step,
+        checkpoint=None if nearest is None else nearest.path,
+        checkpoint_step=None if nearest is None else nearest.step,
+        resume=f'monitor.init("{run.project}", run_id="{run.id}", resume="allow")',
+    )  # fmt: skip
+    if planned is None or run.last_step is None or run.status.ended:
+        return found
+    left = max(0, planned - run.last_step - 1)
+    return replace(found, steps=left, **spent(left, pace, price))  # type: ignore[arg-type]  # fields of a saving
+
+
+def spent(steps: int, pace: float | None, price: Price) -> dict[str, float | None]:
+    """Hours, GPU-hours and cost of some steps; None where the pace, or a price, is not known."""
+    if pace is None:
+        return {"hours": None, "gpu_hours": None, "cost": None}
+    hours = steps * pace / 3600
+    return {
+        "hours": hours,
+        "gpu_hours": hours * price.gpus if price.gpus else None,
+        "cost": None if price.hour is None else hours * price.hour,
+    }
+
+
+def snapshot(store: Store, settings: Settings, ref: str, *, within: str | None = None) -> RunSnapshot:
+    """A run with all but its points and events, and what a stop would save.
+
+    Args:
+        within: the one project that the run may be of; None for any.
+    """
+    seen = store.snapshot(ref, within=within)
+    run = seen.info
+    return replace(seen, saving=saving(run, store.facts([run.id])[run.id], settings, seen.checkpoints))
+
+
+def saving_of(store: Store, settings: Settings, run_id: str) -> Saving:
+    """What ending a run now would save.
+
+    Raises:
+        RunNotFound: no run has this id.
+    """
+    run = store.run(run_id)
+    return saving(run, store.facts([run.id])[run.id], settings, store.checkpoints(run.id))

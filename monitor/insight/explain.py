@@ -1,0 +1,210 @@
+"""A run explained from what is stored: for an agent that has few tokens, and for a person who was away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from monitor.domain import FindingState, RunInfo, RunQuery, RunSnapshot, courses, most_telling, whole
+from monitor.domain.formats import number, plain, step
+from monitor.insight.economics import snapshot
+from monitor.settings import Settings
+from monitor.store import Store
+
+MOST_TOKENS: Final = 480
+"""Of the text, as `tokens` counts them."""
+_FINDINGS: Final = 3
+_CHANGES: Final = 8
+_PEERS: Final = 500
+
+
+def explain(store: Store, settings: Settings, ref: str) -> dict[str, Any]:
+    """What is known of a run, as strict JSON data; `text` says the same within `MOST_TOKENS`.
+
+    Raises:
+        RunNotFound: there is no such run.
+    """
+    seen = snapshot(store, settings, ref)
+    run, advice, saving = seen.info, seen.info.recommendation, seen.saving
+    findings = [each for each in most_telling(seen.findings) if each.state is FindingState.FIRING]
+    told: dict[str, Any] = {
+        "schema": 1,
+        "run": {"id": run.id, "project": run.project, "name": run.name, "group": run.group, "status": str(run.status),
+                "attempt": run.attempt, "last_step": run.last_step, "error": run.error},
+        "goal": _goal(run),
+        "verdict": run.verdict,
+        "headline": run.headline,
+        "action": str(advice.action),
+        "reason": advice.reason,
+        "evidence": [
+            {"rule": f.rule, "severity": str(f.severity), "onset_step": whole(f.onset_step),
+             "fired_step": whole(f.fired_step), "explanation": f.explanation, "evidence": dict(f.evidence)}
+            for f in findings
+        ],
+        "regimes": [regime.to_dict() for regime in seen.regimes],
+        "best": {"step": whole(saving.best_step) if saving else None, "loss": advice.best_val_loss,
+                 "goal": advice.best_goal, "checkpoint": saving.checkpoint if saving else None,
+                 "checkpoint_step": saving.checkpoint_step if saving else None},
+        "saving": None if saving is None else saving.to_dict(),
+        "stops": [stop.to_dict() for stop in seen.stops],
+        "against_best": against_best(store, run),
+        "next": _next(findings),
+    }  # fmt: skip
+    return {**told, "text": text_of(told, seen)}
+
+
+def _goal(run: RunInfo) -> dict[str, Any] | None:
+    reading = run.reading or {}
+    if run.goal_best is None:
+        return None
+    rises = bool(reading.get("rises"))
+    return {"name": reading.get("goal"), "direction": "max" if rises else "min", "best": run.goal_best,
+            "best_step": run.goal_best_step, "last": run.goal_last}  # fmt: skip
+
+
+def _next(findings: list[Any]) -> list[dict[str, str]]:
+    """What to try next, each with its reason; what the rules that fire advise."""
+    return [{"try": f.advice, "because": f"{f.rule} since step {step(f.onset_step)}"}
+            for f in findings if f.advice][:_FINDINGS]  # fmt: skip
+
+
+def against_best(store: Store, run: RunInfo) -> dict[str, Any] | None:
+    """The best other run of the group, or of the project where there is no group, and what is configured otherwise.
+
+    The effect of a difference is what the two runs reached; several differences share it.
+    """
+    found = store.runs(RunQuery(project=run.project, group=run.group, limit=_PEERS, order=_order(run))).items
+    rises = bool((run.reading or {}).get("rises"))
+    peers = [each for each in found if each.id != run.id and _score(each, run) is not None]
+    if not peers:
+        return None
+    best = min(peers, key=lambda each: (_score(each, run) or 0.0) * (-1 if rises and run.goal_best is not None else 1))
+    ours, theirs = _score(run, run), _score(best, run)
+    changes = [
+        {"key": key, "here": here, "there": there}
+        for key, here, there in differences(run.config, best.config)
+    ]  # fmt: skip
+    return {
+        "of": "group" if run.group else "project",
+        "run": {"id": best.id, "name": best.name, "status": str(best.status)},
+        "metric": str((run.reading or {}).get("goal")) if run.goal_best is not None else "loss",
+        "here": ours,
+        "there": theirs,
+        "effect": None if ours is None or theirs is None else ours - theirs,
+        "better": "here" if _better(ours, theirs, rises=rises and run.goal_best is not None) else "there",
+        "changes": changes,
+    }
+
+
+def _order(run: RunInfo) -> str:
+    if run.goal_best is None:
+        return "val.best"
+    return "-goal.best" if (run.reading or {}).get("rises") else "goal.best"
+
+
+def _score(run: RunInfo, asked: RunInfo) -> float | None:
+    """What is compared: the goal where the run that is explained has one, else its best loss."""
+    return run.goal_best if asked.goal_best is not None else run.recommendation.best_val_loss
+
+
+def _better(ours: float | None, theirs: float | None, *, rises: bool) -> bool:
+    if ours is None or theirs is None:
+        return ours is not None
+    return ours > theirs if rises else ours < theirs
+
+
+def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[tuple[str, object, object]]:
+    """Entries of two configurations that differ, by their dotted names; None where one has no such entry.
+
+    >>> list(differences({"lr": 1, "o": {"b": 2, "c": 3}}, {"lr": 2, "o": {"c": 3}}))
+    [('lr', 1, 2), ('o.b', 2, None)]
+    """
+    ours, theirs = dict(_flat(here)), dict(_flat(there))
+    for key in dict.fromkeys((*ours, *theirs)):
+        if ours.get(key) != theirs.get(key):
+            yield key, ours.get(key), theirs.get(key)
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def text_of(told: Mapping[str, Any], seen: RunSnapshot) -> str:
+    """The explanation in few words; the least telling lines are left out until it fits."""
+    run, best, other = told["run"], told["best"], told["against_best"]
+    lines = [
+        f"{run['project']}/{run['name']} ({run['id'][:8]}): {run['status']} at step {step(run['last_step'])}, verdict "
+        f"{told['verdict']}, do: {told['action']}.",
+        told["reason"],
+    ]
+    if run["error"]:
+        lines.append(f"Error: {run['error'].splitlines()[-1]}")
+    if (goal := told["goal"]) is not None:
+        lines.append(f"Goal {goal['name']} ({goal['direction']}): best {number(goal['best'])} at step "
+                     f"{step(goal['best_step'])}, last {number(goal['last'])}.")  # fmt: skip
+    if best["step"] is not None:
+        file = f", checkpoint {best['checkpoint']}" if best["checkpoint"] else ", no checkpoint"
+        lines.append(f"Best step {step(best['step'])} (loss {number(best['loss'])}){file}.")
+    saving = seen.saving
+    if saving is not None and saving.amount:
+        lines.append(f"A stop now saves {saving.amount}.")
+    lines += [f"Evidence: {each['explanation']}" for each in told["evidence"][:_FINDINGS]]
+    lines += [f"Try: {each['try']} ({each['because']})" for each in told["next"]]
+    if other is not None:
+        lines.append(_other(other))
+    lines += [f"The {series} curve {course}." for series, course in courses(seen.regimes).items()]
+    lines += [f"Stop {stop['id']}: {stop['state']}, asked by {stop['who']}." for stop in told["stops"][-1:]]
+    return _fitting([line for line in lines if line])
+
+
+def _other(other: Mapping[str, Any]) -> str:
+    changes = other["changes"][:_CHANGES]
+    more = f" and {len(other['changes']) - _CHANGES} more" if len(other["changes"]) > _CHANGES else ""
+    told = ", ".join(f"{c['key']} {_short(c['here'])} here, {_short(c['there'])} there" for c in changes)
+    return (
+        f"Best other run of its {other['of']}: {other['run']['name']} ({other['run']['id'][:8]}), {other['metric']} "
+        f"{number(other['there'])} there, {number(other['here'])} here; "
+        + (f"differences: {told}{more}." if told else "the configurations are equal.")
+    )
+
+
+def _short(value: object) -> str:
+    text = plain(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _fitting(lines: list[str]) -> str:
+    kept: list[str] = []
+    room = MOST_TOKENS
+    for line in lines:
+        text = line if tokens(line) <= room else _cut(line, room)
+        if not text:
+            break
+        kept.append(text)
+        room -= tokens(text) + 1
+    return "\n".join(kept)
+
+
+def _cut(line: str, room: int) -> str:
+    """The words of a line that fit; none where these would be too few to say anything."""
+    words = line.split(" ")
+    while words and tokens(" ".join(words)) + 1 > room:
+        words.pop()
+    return " ".join(words) + " ..." if len(words) > 3 else ""
+
+
+_PIECE: Final = re.compile(r"[A-Za-z]+|\d|[^\sA-Za-z\d]")
+
+
+def tokens(text: str) -> int:
+    """How many tokens a text has at most, about: a word has one for each five letters, digits and signs one each.
+
+    >>> tokens("Overfitting since step 620."), tokens("")
+    (9, 0)
+    """
+    return sum(-(-len(piece) // 5) for piece in _PIECE.findall(text))

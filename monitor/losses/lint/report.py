@@ -1,0 +1,55 @@
+"""What the linter found, as data and as text."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        check: which check found it, such as "no_gradient".
+        evidence: what was measured, one sentence.
+        mend: what to do, one sentence.
+    """
+
+    check: str
+    evidence: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.evidence} {self.mend}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LintReport:
+    """The problems of one loss.
+
+    Attributes:
+        name: of the loss.
+        kind: how it was called; see `profiles.kinds`. Empty where it could not be called.
+        problems: the worst first; empty where nothing was found.
+    """
+
+    name: str
+    kind: str
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found."""
+        return not self.problems
+
+    def to_dict(self) -> dict[str, object]:
+        """The report as strict JSON data."""
+        return {"name": self.name, "kind": self.kind, "ok": self.ok, "problems": [asdict(p) for p in self.problems]}
+
+    def to_markdown(self) -> str:
+        """The report as Markdown."""
+        called = f", called as {self.kind}" if self.kind else ""
+        if self.ok:
+            return f"**{self.name}**{called}: nothing wrong was found.\n"
+        lines = [f"- **{item.check}**: {item.evidence} *{item.mend}*" for item in self.problems]
+        return "\n".join([f"**{self.name}**{called}:", "", *lines, ""])

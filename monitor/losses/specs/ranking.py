@@ -1,0 +1,126 @@
+"""Ranking losses: items a user likes, or documents that fit, above the others."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
+
+from monitor.losses.specs.parameters import number, whole
+from monitor.losses.specs.spec import LossSpec, register
+
+LN2 = math.log(2)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairwise(LossSpec):
+    """`softplus(-s (x_i - x_j))` for an item i that belongs above an item j; equal scores cost ln 2."""
+
+    _: KW_ONLY
+    scale: float = 1.0
+
+    def _check(self) -> None:
+        number(self.kind, "scale", self.scale, above=0)
+
+    @property
+    def chance_level(self) -> float:
+        """Equal scores: every order is as likely as its opposite."""
+        return LN2
+
+    @property
+    def chance_formula(self) -> str:
+        """`ln 2`."""
+        return "ln 2"
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class BPR(_Pairwise):
+    """Bayesian personalised ranking, `-ln sigmoid(x_ui - x_uj)` of a liked item i and a sampled item j.
+
+    Args:
+        scale: factor s of the difference, > 0.
+
+    Source: Rendle et al. 2009, arXiv:1205.2618.
+
+    Example:
+        >>> round(BPR().chance_level, 4)
+        0.6931
+    """
+
+    kind: ClassVar[str] = "bpr"
+
+    def _traps(self) -> tuple[str, ...]:
+        return (
+            "Sampled negatives are easy: judge by NDCG or recall over all items, not by this loss.",
+            "Popular items alone bring the loss below ln 2; compare with a ranking by popularity.",
+        )
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class RankNet(_Pairwise):
+    """RankNet: the cross-entropy of the order of every pair of documents of a query whose relevance differs.
+
+    Args:
+        scale: factor s of the difference, > 0.
+
+    Source: Burges et al. 2005, doi:10.1145/1102351.1102363.
+
+    Example:
+        >>> round(RankNet().chance_level, 4)
+        0.6931
+    """
+
+    kind: ClassVar[str] = "ranknet"
+
+    def _traps(self) -> tuple[str, ...]:
+        return ("Every pair counts alike, at the top of the list and at its end; judge by NDCG.",)
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class ListNet(LossSpec):
+    """ListNet's top-one loss: the cross-entropy between the softmax of the relevances and that of the scores.
+
+    Equal scores cost ln N for a list of N. The floor is the entropy of the relevances' softmax, which is the target.
+
+    Args:
+        items: N, documents in a list, >= 2.
+        target_entropy: mean entropy of the softmax of the relevances, nats, 0 to ln N; 0 for one relevant document
+            with all the mass. The floor is not known without it.
+
+    Source: Cao et al. 2007, doi:10.1145/1273496.1273513; Gibbs' inequality for the floor.
+
+    Example:
+        >>> round(ListNet(10).chance_level, 4)
+        2.3026
+    """
+
+    items: int | None = None
+    _: KW_ONLY
+    target_entropy: float | None = None
+
+    kind: ClassVar[str] = "listnet"
+
+    def _check(self) -> None:
+        whole(self.kind, "items", self.items, at_least=2)
+        number(self.kind, "target_entropy", self.target_entropy, at_least=0)
+
+    @property
+    def chance_level(self) -> float | None:
+        """Equal scores."""
+        return None if self.items is None else math.log(self.items)
+
+    @property
+    def floor(self) -> float | None:
+        """The entropy of the targets."""
+        return self.target_entropy
+
+    @property
+    def chance_formula(self) -> str:
+        """`ln N`."""
+        return "" if self.items is None else f"ln {self.items}"
+
+    def _traps(self) -> tuple[str, ...]:
+        return ("The floor is the entropy of the relevances, not 0: flat relevances leave little to learn.",)

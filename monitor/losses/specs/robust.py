@@ -1,0 +1,213 @@
+"""Losses that torch has no module for: the root, log-cosh, Cauchy's and Barron's; and a robust one over classes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from monitor.losses.specs.parameters import fraction, number, whole
+from monitor.losses.specs.regression import Residual
+from monitor.losses.specs.spec import LossSpec, register
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class RMSE(LossSpec):
+    """Root of the mean squared error: the best constant is the targets' mean and costs their standard deviation.
+
+    Args:
+        target_std: standard deviation of the targets, > 0.
+        target_mean: their mean; taken as 0 where it is not given.
+
+    Source: the square root of `MSE`'s levels.
+
+    Example:
+        >>> RMSE(4.0, target_mean=3.0).initial_level
+        5.0
+    """
+
+    target_std: float | None = None
+    _: KW_ONLY
+    target_mean: float | None = None
+
+    kind: ClassVar[str] = "rmse"
+
+    def _check(self) -> None:
+        number(self.kind, "target_std", self.target_std, above=0)
+        number(self.kind, "target_mean", self.target_mean)
+
+    @property
+    def chance_level(self) -> float | None:
+        """The standard deviation of the targets."""
+        return self.target_std
+
+    @property
+    def initial_level(self) -> float | None:
+        """Predicting 0 everywhere."""
+        return None if self.target_std is None else math.hypot(self.target_std, self.target_mean or 0.0)
+
+    @property
+    def unit(self) -> str:
+        """The targets' own."""
+        return "target units"
+
+    @property
+    def chance_formula(self) -> str:
+        """In words."""
+        return "" if self.target_std is None else "standard deviation of the targets"
+
+    def _traps(self) -> tuple[str, ...]:
+        return (
+            "The mean over batches of the root is not the root over all examples; take the root last.",
+            "At an error of exactly 0 the root has no gradient: add a small constant under it.",
+        )
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class LogCosh(Residual):
+    """`ln cosh r`: half the square for small errors, `|r| - ln 2` for large ones.
+
+    Source: log-cosh as in Keras' LogCosh; the level for normal targets by quadrature.
+
+    Example:
+        >>> round(LogCosh(target_std=1.0).chance_level, 3)
+        0.375
+    """
+
+    kind: ClassVar[str] = "log_cosh"
+
+    def element(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Written so that no exponential overflows."""
+        import numpy as np
+
+        size = np.abs(residual)
+        return np.asarray(size + np.log1p(np.exp(-2 * size)) - math.log(2))
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class Cauchy(Residual):
+    """`c**2 / 2 ln(1 + (r / c)**2)`, the likelihood of a Cauchy distribution: far outliers hardly count.
+
+    Args:
+        scale: c, the size of an ordinary error, in target units, > 0.
+
+    Source: Black and Anandan 1996, doi:10.1006/cviu.1996.0006.
+
+    Example:
+        >>> round(Cauchy(1.0, target_std=1.0).chance_level, 3)
+        0.267
+    """
+
+    scale: float = 1.0
+
+    kind: ClassVar[str] = "cauchy"
+
+    def _check_own(self) -> None:
+        number(self.kind, "scale", self.scale, above=0)
+
+    def element(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Logarithmic for large errors."""
+        import numpy as np
+
+        return np.asarray(self.scale**2 / 2 * np.log1p((residual / self.scale) ** 2))
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class Barron(Residual):
+    """Barron's general loss: one shape parameter leads from the square (2) over Cauchy's (0) to Welsch's (-inf).
+
+    `|a - 2| / a ((x**2 / |a - 2| + 1)**(a / 2) - 1)` of `x = r / c`.
+
+    Args:
+        alpha: shape, -inf to 2; 1 is a smooth absolute error, -2 Geman and McClure's.
+        scale: c, the size of an ordinary error, in target units, > 0.
+
+    Source: Barron, A General and Adaptive Robust Loss Function (CVPR 2019), arXiv:1701.03077, equation 1.
+
+    Example:
+        >>> round(Barron(2.0, target_std=1.0).chance_level, 3)
+        0.5
+    """
+
+    alpha: float = 1.0
+    scale: float = 1.0
+
+    kind: ClassVar[str] = "barron"
+
+    def _check_own(self) -> None:
+        number(self.kind, "alpha", self.alpha)
+        number(self.kind, "scale", self.scale, above=0)
+
+    def element(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The general form, and its limits at 2 and 0."""
+        import numpy as np
+
+        squared = (residual / self.scale) ** 2
+        if abs(self.alpha - 2) < 1e-6:
+            return np.asarray(squared / 2)
+        if abs(self.alpha) < 1e-6:
+            return np.asarray(np.log1p(squared / 2))
+        away = abs(self.alpha - 2)
+        return np.asarray(away / self.alpha * ((squared / away + 1) ** (self.alpha / 2) - 1))
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class GeneralisedCrossEntropy(LossSpec):
+    """`(1 - p**q) / q` of the true class's probability: between cross-entropy (q to 0) and the absolute error (1).
+
+    Args:
+        q: 0 to 1, more is more robust against wrong labels.
+        classes: number of classes, >= 2.
+
+    Source: Zhang and Sabuncu 2018, arXiv:1805.07836, equation 6.
+
+    Example:
+        >>> round(GeneralisedCrossEntropy(classes=10).chance_level, 4)
+        1.1435
+    """
+
+    q: float = 0.7
+    _: KW_ONLY
+    classes: int | None = None
+
+    kind: ClassVar[str] = "generalised_cross_entropy"
+
+    def _check(self) -> None:
+        fraction(self.kind, "q", self.q, open_ends=True)
+        whole(self.kind, "classes", self.classes, at_least=2)
+
+    @property
+    def chance_level(self) -> float | None:
+        """Equal probabilities; no constant does better for balanced classes, as `-p**q` is convex in p."""
+        return None if self.classes is None else self.ceiling - self.classes**-self.q / self.q
+
+    @property
+    def ceiling(self) -> float:
+        """The true class with probability 0."""
+        return 1 / self.q
+
+    def scaled(self, loss: float) -> float:
+        """The nats of a model that is equally sure of every example."""
+        return -math.log1p(-self.q * loss) / self.q if loss < self.ceiling else math.inf
+
+    @property
+    def unit(self) -> str:
+        """A share, over q."""
+        return "1"
+
+    @property
+    def chance_formula(self) -> str:
+        """In terms of the classes."""
+        return "" if self.classes is None else f"(1 - {self.classes}^-{self.q:g}) / {self.q:g}"
+
+    def _traps(self) -> tuple[str, ...]:
+        return ("With many classes it starts slowly: the gradient is small where the true class is improbable.",)

@@ -1,0 +1,90 @@
+"""What a loop says of its run besides numbers: checkpoints, alerts, texts, its configuration, its loss."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from monitor import limits
+from monitor.run import options
+
+
+class About:
+    """The part of a `Run` that writes events."""
+
+    _loss_known: bool
+
+    def _event(self, kind: str, data: Mapping[str, object]) -> None:
+        """Write an event; never raises."""
+        raise NotImplementedError
+
+    def _quietly(self, what: str, call: Callable[[], None]) -> None:
+        """Call something; what it raises is counted."""
+        raise NotImplementedError
+
+    def checkpoint(self, step: int, path: str | os.PathLike[str]) -> None:
+        """Note that the loop saved a checkpoint, so that the best step can be gone back to.
+
+        Args:
+            step: the step it was saved at.
+            path: where it is; an earlier checkpoint at the same path is removed from the list.
+        """
+        self._event("checkpoint", {"step": step, "path": path})
+
+    def checkpoint_deleted(self, path: str | os.PathLike[str]) -> None:
+        """Remove a deleted checkpoint from the list, as when a framework keeps only the best few."""
+        self._event("checkpoint", {"path": path, "deleted": True})
+
+    def alert(self, title: str, body: str = "", severity: Literal["critical", "warning", "info"] = "warning") -> None:
+        """Tell whoever listens to the run's alerts.
+
+        Args:
+            title: one line.
+            body: what else there is to say.
+            severity: how much it matters.
+        """
+        self._event("alert", {"title": title, "body": body, "severity": severity})
+
+    def log_text(self, text: object, step: int | None = None) -> None:
+        """Keep a text with the run, such as a sample that a model wrote; it is shown with the run's output.
+
+        Args:
+            text: any text; the newest 16 million characters of a run are kept.
+            step: the step it belongs to.
+        """
+
+        def write() -> None:
+            whole = limits.text(text)
+            for at in range(0, len(whole), limits.MAX_TEXT):
+                self._event("output", {"stream": "text", "step": step, "text": whole[at : at + limits.MAX_TEXT]})
+
+        self._quietly("log_text()", write)
+
+    def update_config(self, config: object) -> None:
+        """Add to the run's configuration; values given before are replaced."""
+        self._quietly("update_config()", lambda: self._event("config", {"config": options.config_of(config)}))
+
+    @property
+    def loss_known(self) -> bool:
+        """True if the loss was given to `init` or to `update_loss`."""
+        return self._loss_known
+
+    def update_loss(self, loss: object) -> None:
+        """Say what is known of the loss, as `init(loss=...)` does; what a run knows already stays.
+
+        Args:
+            loss: as for `init`.
+        """
+
+        def write() -> None:
+            found = options.loss_of(loss)
+            if found is not None and not self._loss_known:
+                self._loss_known = True
+                self._event("loss", {"loss": found})
+
+        self._quietly("update_loss()", write)
+
+    def update_tags(self, tags: object) -> None:
+        """Add tags to the run."""
+        self._quietly("update_tags()", lambda: self._event("tags", {"tags": options.tags_of(tags)}))

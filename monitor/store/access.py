@@ -1,0 +1,173 @@
+"""Tokens and the audit log: the only rows that belong to no run."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from sqlalchemy import Connection, func, or_, select
+
+from monitor.domain import Access, AuditEntry, Caller, TokenInfo, inert
+from monitor.errors import TokenNotFound, WireError
+from monitor.limits import MAX_NAME
+from monitor.store.database import Database
+from monitor.store.runs.audit import audit_row
+from monitor.store.sql.schema import AUDIT, TOKENS
+
+PREFIX: Final = "lm_"
+"""What every token that is made here starts with, so that scanners for secrets find it in code and logs."""
+MAX_TOKENS: Final = 10_000
+"""Tokens that a server knows at once; all of them are held in memory."""
+_SHOWN: Final = tuple(column for column in TOKENS.c if column.name != "digest")
+
+
+class Tokens(Database):
+    """What a store does with tokens and with the audit log."""
+
+    def create_token(
+        self, name: str, role: Access, *, project: str | None, expires_ms: int | None, now_ms: int, by: Caller
+    ) -> tuple[TokenInfo, str]:
+        """Make a token and store its digest; the token itself is kept nowhere.
+
+        Args:
+            name: what people call it; 1 to 250 characters that can be printed.
+            project: the only project that it reaches; None for all.
+            expires_ms: from when on it is refused, later than now; None for never.
+            now_ms: milliseconds since the epoch, as all times.
+            by: who makes it, for the audit log.
+
+        Returns:
+            What is known of it, and the token, which cannot be read again.
+
+        Raises:
+            WireError: the name, the project or the time cannot be used; `field` names it.
+        """
+        for field, text in (("name", name), ("project", project)):
+            if text is not None and (not text or len(text) > MAX_NAME or text != text.strip() or inert(text) != text):
+                raise WireError(field, f"must have 1 to {MAX_NAME} printable characters, without blanks around them")
+        if expires_ms is not None and not now_ms < expires_ms < 2**62:
+            raise WireError("expires_ms", "must lie in the future")
+        token_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+        made = TokenInfo(id=token_id, name=name, role=role, project=project, created_ms=now_ms, expires_ms=expires_ms)
+        token = f"{PREFIX}{token_id}_{secret}"
+        entry = _entry("token.create", made, by, now_ms)
+        with self._change() as connection:
+            connection.execute(TOKENS.insert(), {**made.to_dict(), "digest": digest_of(token)})
+            connection.execute(AUDIT.insert(), audit_row(entry))
+        return made, token
+
+    def tokens(self, *, within: str | None = None) -> tuple[TokenInfo, ...]:
+        """All tokens, the newest first; revoked and expired ones too.
+
+        Args:
+            within: only those of this project.
+        """
+        query = select(*_SHOWN).order_by(TOKENS.c.created_ms.desc(), TOKENS.c.id)
+        if within is not None:
+            query = query.where(TOKENS.c.project == within)
+        with self._read() as connection:
+            return tuple(TokenInfo.from_dict(dict(row)) for row in connection.execute(query).mappings())
+
+    def has_tokens(self) -> bool:
+        """True where a token was ever created, even one that is revoked by now."""
+        with self._read() as connection:
+            return connection.execute(select(TOKENS.c.id).limit(1)).first() is not None
+
+    def digests(self, now_ms: int) -> dict[str, tuple[TokenInfo, str]]:
+        """The tokens that are valid now with their digests, by id; the newest `MAX_TOKENS` of them."""
+        valid = (TOKENS.c.revoked_ms.is_(None), or_(TOKENS.c.expires_ms.is_(None), TOKENS.c.expires_ms > now_ms))
+        query = select(TOKENS).where(*valid).order_by(TOKENS.c.created_ms.desc()).limit(MAX_TOKENS)
+        with self._read() as connection:
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        found = [(str(row.pop("digest")), TokenInfo.from_dict(row)) for row in rows]
+        return {token.id: (token, digest) for digest, token in found}
+
+    def revoke_token(self, ref: str, *, now_ms: int, by: Caller, within: str | None = None) -> TokenInfo:
+        """Revoke a token; one that is revoked stays so.
+
+        Args:
+            ref: its id, or the name of one valid token.
+            by: who revokes it, for the audit log.
+            within: only a token of this project.
+
+        Raises:
+            TokenNotFound: none, or several.
+        """
+        with self._change() as connection:
+            found = _token(connection, ref, within)
+            if found.revoked_ms is not None:
+                return found
+            connection.execute(TOKENS.update().where(TOKENS.c.id == found.id).values(revoked_ms=now_ms))
+            connection.execute(AUDIT.insert(), audit_row(_entry("token.revoke", found, by, now_ms)))
+        return replace(found, revoked_ms=now_ms)
+
+    def note_token_use(self, used: Mapping[str, int]) -> None:
+        """Note when tokens were last used.
+
+        Args:
+            used: milliseconds since the epoch by the token's id.
+        """
+        with self._change() as connection:
+            for token_id, used_ms in sorted(used.items()):
+                newer = or_(TOKENS.c.used_ms.is_(None), TOKENS.c.used_ms < used_ms)
+                connection.execute(TOKENS.update().where(TOKENS.c.id == token_id, newer).values(used_ms=used_ms))
+
+    def add_audit(self, entry: AuditEntry) -> None:
+        """Write down a change that no transaction on a run made."""
+        with self._change() as connection:
+            connection.execute(AUDIT.insert(), audit_row(entry))
+
+    def audit(self, *, limit: int = 100, offset: int = 0, within: str | None = None) -> tuple[int, list[AuditEntry]]:
+        """The audit log, newest first.
+
+        Args:
+            limit: entries, at most.
+            offset: entries to leave out at the front.
+            within: only those of this project.
+
+        Returns:
+            How many entries there are, and those of this page.
+        """
+        where = [] if within is None else [AUDIT.c.project == within]
+        columns = [column for column in AUDIT.c if column.name != "id"]
+        query = select(*columns).where(*where).order_by(AUDIT.c.id.desc()).limit(limit).offset(offset)
+        with self._read() as connection:
+            total = connection.execute(select(func.count()).select_from(AUDIT).where(*where)).scalar_one()
+            return total, [AuditEntry(**row) for row in connection.execute(query).mappings()]
+
+
+def digest_of(token: str) -> str:
+    """What is stored of a token. It is random, so that a fast hash is enough."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def id_of(token: str) -> str | None:
+    """The id in a token; None where it is not one that `create_token` made.
+
+    >>> id_of("lm_0123456789abcdef_secret"), id_of("another")
+    ('0123456789abcdef', None)
+    """
+    parts = token.split("_", 2)
+    return parts[1] if token.startswith(PREFIX) and len(parts) == 3 else None
+
+
+def _entry(action: str, token: TokenInfo, by: Caller, now_ms: int) -> AuditEntry:
+    scope = "all projects" if token.project is None else f"project {token.project}"
+    return AuditEntry(
+        time_ms=now_ms, who=by.name, action=action, target=token.id, project=token.project, address=by.address,
+        detail=f"{token.name}: {token.role} of {scope}",
+    )  # fmt: skip
+
+
+def _token(connection: Connection, ref: str, within: str | None) -> TokenInfo:
+    query = select(*_SHOWN).where(or_(TOKENS.c.id == ref, TOKENS.c.name == ref))
+    if within is not None:
+        query = query.where(TOKENS.c.project == within)
+    found = [TokenInfo.from_dict(dict(row)) for row in connection.execute(query).mappings()]
+    exact = [token for token in found if token.id == ref] or [t for t in found if t.revoked_ms is None]
+    if len(exact) != 1:
+        raise TokenNotFound(ref, several=len(exact) > 1)
+    return exact[0]

@@ -1,0 +1,117 @@
+"""What the economics of many runs rest on, in a few statements whatever their number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
+
+from monitor.domain import RunInfo
+from monitor.store.runs import rows
+from monitor.store.runs.work import LIVE
+from monitor.store.sql.schema import EVENTS, FINDINGS, RUNS, SERIES
+
+_STORED = RUNS.c.deleted_ms.is_(None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Of one run, what its list row does not say.
+
+    Attributes:
+        begun_ms: when its attempt began.
+        first_step: the attempt's first step; None before its first judged point.
+        gpus: names of the cards of its machine.
+        bests: the best value by role: goal, val, train; of the curve as it stands.
+        goal_rises: whether the goal rises when things go well.
+    """
+
+    begun_ms: int
+    first_step: int | None = None
+    gpus: tuple[str, ...] = ()
+    bests: Mapping[str, float] = field(default_factory=dict)
+    goal_rises: bool = False
+
+
+def facts(connection: Connection, run_ids: Sequence[str]) -> dict[str, Facts]:
+    """The facts of runs, by id; deleted runs too."""
+    columns = (RUNS.c.run_id, RUNS.c.created_ms, RUNS.c.attempt, RUNS.c.capture, RUNS.c.goal_rises, *_BESTS.values())
+    found: dict[str, dict[str, Any]] = {}
+    for row in connection.execute(select(*columns).where(RUNS.c.run_id.in_(run_ids))).mappings():
+        bests = {role: row[column.key] for role, column in _BESTS.items() if row[column.key] is not None}
+        found[row["run_id"]] = {
+            "begun_ms": row["created_ms"], "gpus": _gpus(row["capture"]), "bests": bests,
+            "goal_rises": bool(row["goal_rises"]), "attempt": row["attempt"],
+        }  # fmt: skip
+    _first_steps(connection, found)
+    again = [run_id for run_id, row in found.items() if row.pop("attempt") > 1]
+    if again:
+        began = select(EVENTS.c.run_id, EVENTS.c.time_ms, EVENTS.c.data).where(
+            EVENTS.c.run_id.in_(again), EVENTS.c.kind == "run"
+        )
+        for row in connection.execute(began.order_by(EVENTS.c.id)).mappings():
+            if not row["data"].get("join"):
+                found[row["run_id"]]["begun_ms"] = row["time_ms"]
+    return {run_id: Facts(**row) for run_id, row in found.items()}
+
+
+_BESTS = {"goal": RUNS.c.goal_best, "val": RUNS.c.val_best, "train": RUNS.c.train_best}
+
+
+def _first_steps(connection: Connection, found: Mapping[str, dict[str, Any]]) -> None:
+    query = select(SERIES.c.run_id, SERIES.c.attempt, SERIES.c.first_step, SERIES.c.cut_step).where(
+        SERIES.c.run_id.in_(list(found)), SERIES.c.judged
+    )
+    for row in connection.execute(query).mappings():
+        run = found[row["run_id"]]
+        if row["attempt"] == run["attempt"]:
+            first = row["first_step"] if run["attempt"] == 1 else row["cut_step"]
+            known = run.get("first_step")
+            run["first_step"] = first if known is None or (first is not None and first < known) else known
+
+
+def _gpus(capture: object) -> tuple[str, ...]:
+    names = capture.get("gpus") if isinstance(capture, Mapping) else None
+    return tuple(map(str, names)) if isinstance(names, list) else ()
+
+
+def of_ids(connection: Connection, run_ids: Sequence[str]) -> dict[str, RunInfo]:
+    """Runs by their ids; those that were deleted too."""
+    query = select(*rows.INFO_COLUMNS).where(RUNS.c.run_id.in_(run_ids))
+    return {row["run_id"]: rows.run_info(row) for row in connection.execute(query).mappings()}
+
+
+def versions(connection: Connection, run_ids: Sequence[str]) -> dict[str, int]:
+    """The versions of runs, by id: one more with every change that a reader can see."""
+    query = select(RUNS.c.run_id, RUNS.c.version).where(RUNS.c.run_id.in_(run_ids), _STORED)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def troubled(connection: Connection, project: str | None, most: int) -> tuple[RunInfo, ...]:
+    """Open runs that something is to be said of: their status, an advice, or a finding that fires; the newest first."""
+    serious = exists().where(
+        FINDINGS.c.run_id == RUNS.c.run_id,
+        FINDINGS.c.state == "firing",
+        FINDINGS.c.severity.in_(("critical", "warning")),
+    )
+    where: list[ColumnElement[bool]] = [_STORED, RUNS.c.status.in_(LIVE)]
+    where.append(or_(RUNS.c.status != "running", RUNS.c.action != "continue", serious))
+    if project is not None:
+        where.append(RUNS.c.project == project)
+    query = select(*rows.INFO_COLUMNS).where(and_(*where)).order_by(RUNS.c.created_ms.desc()).limit(most)
+    return tuple(rows.run_info(row) for row in connection.execute(query).mappings())
+
+
+def statuses(connection: Connection, project: str | None) -> dict[str, int]:
+    """How many runs there are of each status that is open."""
+    where = [_STORED, RUNS.c.status.in_(LIVE), *([] if project is None else [RUNS.c.project == project])]
+    query = select(RUNS.c.status, func.count()).where(and_(*where)).group_by(RUNS.c.status)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def ended_since(connection: Connection, project: str | None, since_ms: int) -> int:
+    """How many runs have ended since a time."""
+    where = [_STORED, RUNS.c.finished_ms >= since_ms, *([] if project is None else [RUNS.c.project == project])]
+    return int(connection.execute(select(func.count()).select_from(RUNS).where(and_(*where))).scalar_one())
