@@ -16,6 +16,8 @@ AGAIN_MS: Final = 10_000
 """How long a silenced message waits until it is looked at again: the silence may be taken back."""
 LONGEST_MS: Final = 24 * 3_600_000
 """A message that was silenced for so long is not sent any more; if its alert still fires, it is repeated."""
+SETTLE_MS: Final = 10 * 60_000
+"""How long the warning of a rule, or that a run stalls, waits: most that pass by themselves pass within it."""
 DELETED: Final = "the run was deleted"
 _LOUD: Final = frozenset({"spike", "oscillation", "rising_part", "goal_decline", "goal_unstable"})
 INHIBITS: Final[Mapping[str, frozenset[str]]] = {
@@ -187,6 +189,9 @@ def _settled(members: Sequence[Delivery], told: str | None, info: AlertInfo | No
         return DELETED
     if last.state == "resolved":
         return None if told == "firing" else "resolved before it was sent"
+    if info is not None and info.state is AlertState.RESOLVED and (info.resolved_ms or 0) >= last.created_ms:
+        if info.resolution is None or last.severity is not Severity.CRITICAL:
+            return "resolved before it was sent"  # while it waited, after which no resolution was due
     if info is not None and info.acked_ms is not None and info.acked_ms >= last.created_ms:
         return f"acknowledged by {info.acked_by}"
     flapped = any(each.alert.state == "resolved" for each in members)
@@ -214,6 +219,9 @@ def _until(
             tags=tags,
         ):
             return min(silence.until_ms, now_ms + AGAIN_MS)
-    if route.quiet is not None and alert.severity is not Severity.CRITICAL:
-        return route.quiet.until(now_ms, route.zone)
-    return None
+    if alert.severity is Severity.CRITICAL:
+        return None
+    asked = alert.kind in ("alert", "threshold", "finished") or alert.state == "resolved"
+    if not asked and now_ms < alert.created_ms + SETTLE_MS:
+        return alert.created_ms + SETTLE_MS
+    return None if route.quiet is None else route.quiet.until(now_ms, route.zone)

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from monitor.domain.formats import ago as moment
 from monitor.domain.formats import clock, duration
-from monitor.screen import COLOURS, ago, emit, err, escape, fail, out
+from monitor.screen import COLOURS, ago, emit, escape, fail, out
 
 if TYPE_CHECKING:
     from monitor.domain import AlertInfo, Silence
@@ -250,8 +250,6 @@ def retry(
         count = api.retry(message, channel)
     if not count and message is not None:
         fail(f"no message {message!r} was given up; `monitor alerts dead` lists them")
-    if not json and server is None:
-        err.print("[dim]a running server sends them within seconds[/]")
     emit({"retried": count}, f"{count:,} to be sent again", json)
 
 

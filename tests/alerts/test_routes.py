@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from monitor.alerts import alerts_for, status_alert
 from monitor.alerts.lifecycle import finished_alert
-from monitor.alerts.routes import INHIBITS, LONGEST_MS, Quiet, Route, sort
+from monitor.alerts.routes import INHIBITS, LONGEST_MS, SETTLE_MS, Quiet, Route, sort
 from monitor.domain import Alert, AlertInfo, AlertState, Delivery, FindingState, RunStatus, Severity, Silence, alert_id
 from monitor.rules import RULE_NAMES
 
@@ -124,13 +124,24 @@ def test_a_silenced_message_waits_and_is_dropped_after_a_day() -> None:
     assert outcome(finding(), silences=(forever,), now_ms=later) == ["silenced for a day"]
 
 
+def test_a_warning_of_a_rule_waits_and_is_dropped_where_it_passes_meanwhile() -> None:
+    warning = finding("spike", severity=Severity.WARNING)
+    assert outcome(warning) == [NOW + SETTLE_MS]
+    assert outcome(warning, now_ms=NOW + SETTLE_MS, standing=(stands(warning),)) == ["send"]
+    over = stands(warning, state=AlertState.RESOLVED, resolved_ms=NOW + 5)
+    assert outcome(warning, now_ms=NOW + SETTLE_MS, standing=(over,)) == ["resolved before it was sent"]
+    ended = stands(finding(), state=AlertState.RESOLVED, resolved_ms=NOW + 5, resolution="the run finished")
+    assert outcome(finding(), standing=(ended,)) == ["send"]  # what is critical is told, though the run is over
+
+
 def test_in_quiet_hours_only_what_is_critical_is_sent() -> None:
     berlin = ZoneInfo("Europe/Berlin")
     night = int(datetime(2026, 3, 3, 2, 30, tzinfo=berlin).timestamp() * 1000)
     morning = int(datetime(2026, 3, 3, 7, 0, tzinfo=berlin).timestamp() * 1000)
     quiet = {"quiet": Quiet.parse("22:00-07:00"), "zone": berlin}
     warning = finding("spike", severity=Severity.WARNING, at=night)
-    assert outcome(warning, finding(at=night), now_ms=night, **quiet) == [morning, "send"]
+    later = night + SETTLE_MS
+    assert outcome(warning, finding(at=night), now_ms=later, **quiet) == [morning, "send"]
     assert outcome(warning, now_ms=morning, **quiet) == ["send"]
 
 

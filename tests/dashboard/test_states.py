@@ -159,10 +159,10 @@ def test_messages_wait_where_there_is_a_channel(embedded: Store, show: Show, mon
 def test_a_list_of_alerts_is_filtered_folded_by_run_and_comes_in_pages(embedded: Store, show: Show) -> None:
     for i in range(60):
         logged(embedded, f"breaks {i}", [1.0, 0.9, 0.8, math.nan, math.nan, math.nan])
-    assert "50 of 60 alerts" in show("alerts")
+    assert "50 of 120 alerts" in show("alerts")
     assert "50 of 60 alerts" in show("alerts", rule="NaN")
-    cursor = embedded.alert_page(AlertQuery(limit=50), NOW_MS).cursor
-    assert "10 of 60 alerts" in show("alerts", after=cursor)
+    cursor = embedded.alert_page(AlertQuery(rule="nan", limit=50), NOW_MS).cursor
+    assert "10 of 60 alerts" in show("alerts", rule="NaN", after=cursor)
     assert "No alert matches these filters." in show("alerts", q="nowhere")
     many = logged(embedded, "many", [1.0])
     with embedded.write(many.run_id, NOW_MS + 9) as tx:

@@ -47,12 +47,12 @@ def test_no_alert_is_lost_and_duplicates_carry_the_same_id(
     rng, wanted, key = random.Random(kills), set[str](), key_of(AppriseChannel(webhook.url))
     with Store.open(sqlite_url) as store:
         for n in range(kills + 1):
-            now = time.time_ns() // 1_000_000
             command = [sys.executable, "-c", DELIVERER, str(tmp_path), sqlite_url, webhook.url]
             before = len(webhook.bodies)
             server = subprocess.Popen(command)
             try:
                 wait_for(lambda: key in known(store), server)  # alerts before it was configured are not sent
+                now = time.time_ns() // 1_000_000
                 for _ in range(3):
                     feed = Feed(store, now_ms=now)
                     feed.start(name=f"run {n}")
