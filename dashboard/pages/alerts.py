@@ -20,6 +20,8 @@ from monitor.rules import RULE_NAMES
 
 REFRESH_S: Final = 3.0
 TABS: Final = ("firing", "pending", "acknowledged", "resolved", "silences", "deliveries", "channels")
+SHOWN_MS: Final = 10_000
+"""How long it is shown what became of a click."""
 MESSAGES: Final = 100
 """Messages that are listed, the newest."""
 _UNITS: Final = {"m": 60, "min": 60, "h": 3600, "d": 86_400}
@@ -63,11 +65,11 @@ def _filters() -> dict[str, str]:
         for key, options, nothing, shown in choices:
             found[key] = st.selectbox(
                 key.capitalize(), options, index=None, placeholder=nothing, format_func=shown, key=key,
-                bind="query-params", label_visibility="collapsed", width=190,
+                bind="query-params", label_visibility="collapsed", width=168,
             )  # fmt: skip
         found["search"] = st.text_input(
             "Search", key="q", placeholder="Text or run", bind="query-params", label_visibility="collapsed",
-            width=220, max_chars=250,
+            width=168, max_chars=250,
         )  # fmt: skip
     return {key: value for key, value in found.items() if value}
 
@@ -75,9 +77,10 @@ def _filters() -> dict[str, str]:
 def _body(tab: str, filters: dict[str, str]) -> None:
     problem = _answered()
     if problem:
-        live.html(pieces.notice("critical", "Not done.", problem, testid="not-done"), key="problem")
-    elif done := st.session_state.pop("_done", ""):
-        live.html(pieces.notice("info", "Done.", done, testid="done"), key="problem")
+        _say("critical", "Not done.", problem)
+    kind, title, text, until = st.session_state.get("_said", ("", "", "", 0))
+    if data.now_ms() < until:
+        live.html(pieces.notice(kind, title, text, testid="done" if kind == "info" else "not-done"), key="problem")
     _asked()
     if tab == "silences":
         reading = data.keep("silences", lambda: data.api().silences(over=True))
@@ -147,7 +150,7 @@ def _answered() -> str:
         if wanted.act == "page":
             _go_to(wanted.arg)
         try:
-            st.session_state["_done"] = _ACTS[wanted.act](wanted.arg)
+            _say("info", "Done.", _ACTS[wanted.act](wanted.arg))
         except MonitorError as error:
             return str(error)
         for name in ("ack", "silence"):
@@ -155,6 +158,11 @@ def _answered() -> str:
                 del st.query_params[name]
         st.rerun()
     return ""
+
+
+def _say(kind: str, title: str, text: str) -> None:
+    """Show what became of what the reader asked for, through the next refreshes of the page."""
+    st.session_state["_said"] = (kind, title, text, data.now_ms() + SHOWN_MS)
 
 
 def _go_to(cursor: str) -> None:
