@@ -81,7 +81,7 @@ class Route:
         projects: globs, one of which a run's project must match.
         level: the least severity that is sent.
         finished: also that runs ended as they should.
-        resolved: also that alerts were resolved.
+        resolved: also that alerts were resolved; None: only critical ones.
         quiet: hours in which only critical messages are sent.
         digest: when to send a summary, as five fields of cron; None for never.
         only_digest: send nothing else.
@@ -91,7 +91,7 @@ class Route:
     projects: tuple[str, ...] = ("*",)
     level: Severity = Severity.INFO
     finished: bool = False
-    resolved: bool = True
+    resolved: bool | None = None
     quiet: Quiet | None = None
     digest: str | None = None
     only_digest: bool = False
@@ -177,7 +177,8 @@ def _unwanted(delivery: Delivery, route: Route) -> str | None:
         return None if route.finished else "not asked for"
     if _RANK[alert.severity] < _RANK[route.level]:
         return "below the channel's level"
-    if alert.state == "resolved" and not route.resolved:
+    wanted = alert.severity is Severity.CRITICAL if route.resolved is None else route.resolved
+    if alert.state == "resolved" and not wanted:
         return "the channel takes no resolutions"
     return None
 
@@ -189,9 +190,9 @@ def _settled(members: Sequence[Delivery], told: str | None, info: AlertInfo | No
         return DELETED
     if last.state == "resolved":
         return None if told == "firing" else "resolved before it was sent"
-    if info is not None and info.state is AlertState.RESOLVED and (info.resolved_ms or 0) >= last.created_ms:
-        if info.resolution is None or last.severity is not Severity.CRITICAL:
-            return "resolved before it was sent"  # while it waited, after which no resolution was due
+    over = info is not None and info.state is AlertState.RESOLVED and (info.resolved_ms or 0) >= last.created_ms
+    if info is not None and over and (info.resolution is None or last.severity is not Severity.CRITICAL):
+        return "resolved before it was sent"  # while it waited, after which no resolution was due
     if info is not None and info.acked_ms is not None and info.acked_ms >= last.created_ms:
         return f"acknowledged by {info.acked_by}"
     flapped = any(each.alert.state == "resolved" for each in members)

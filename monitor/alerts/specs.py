@@ -112,9 +112,9 @@ def _route(place: str, data: Mapping[str, object]) -> Route:
     if level not in tuple(Severity):
         raise SettingsError(f"{place}.level", f"got {level!r:.40}", "write critical, warning or info")
     flags = {}
-    for key, otherwise in (("finished", False), ("resolved", True), ("only_digest", False)):
+    for key, otherwise in (("finished", False), ("resolved", None), ("only_digest", False)):
         flags[key] = data.get(key, otherwise)
-        if not isinstance(flags[key], bool):
+        if not isinstance(flags[key], bool) and flags[key] is not otherwise:
             raise SettingsError(f"{place}.{key}", f"got {flags[key]!r:.40}", "write true or false")
     if flags["only_digest"] and data.get("digest") is None:
         raise SettingsError(f"{place}.only_digest", "has no digest", 'write digest = "0 8 * * *" too')
@@ -127,7 +127,7 @@ def _route(place: str, data: Mapping[str, object]) -> Route:
         projects=tuple(projects),
         level=Severity(str(level)),
         finished=bool(flags["finished"]),
-        resolved=bool(flags["resolved"]),
+        resolved=None if flags["resolved"] is None else bool(flags["resolved"]),
         only_digest=bool(flags["only_digest"]),
         quiet=hours,
         digest=_digest(place, data.get("digest")),

@@ -76,6 +76,10 @@ def test_a_resolution_is_sent_where_its_firing_was() -> None:
     assert outcome(over, told=told) == ["send"]
     assert outcome(over) == outcome(fired, over)[:1] == ["resolved before it was sent"]
     assert outcome(over, told=told, resolved=False) == ["the channel takes no resolutions"]
+    passed = finding("spike", resolved=True, severity=Severity.WARNING)
+    warned = ((passed.dedup_key, NOW - 5, "firing"),)
+    assert outcome(passed, told=warned) == ["the channel takes no resolutions"]
+    assert outcome(passed, told=warned, resolved=True) == ["send"]
 
 
 def test_a_flap_that_ends_as_was_sent_before_is_not_news() -> None:
