@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: demo test check lint unit test-slow bench install chromium clean
+.PHONY: demo test check audit lint unit test-slow bench install chromium clean
 
 demo: $(VENV)/.demo
 	$(BIN)/monitor demo $(DEMO_ARGS)
@@ -16,6 +16,11 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Known vulnerabilities of what is installed. Not part of `check`: it asks a service on the network.
+audit: $(VENV)/.dev
+	$(PIP) pip-audit
+	$(BIN)/python -m pip_audit --skip-editable
 
 unit: $(VENV)/.dev chromium
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" --durations 12

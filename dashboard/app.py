@@ -1,7 +1,7 @@
 """The dashboard: `streamlit run dashboard/app.py`, with the flags of `dashboard.options`.
 
-`app` puts a door before Streamlit, which refuses foreign names and pages, and adds the routes of the scripts that our
-components load, and those that sign in and out.
+`app` puts a door before Streamlit, which refuses foreign names and pages, a shell that answers unknown addresses, and
+the routes of the scripts that our components load, of downloads, and of those that sign in and out.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ if sys.path[:1] != [_ROOT]:
 import streamlit as st  # noqa: E402  # the path comes first
 from starlette.middleware import Middleware  # noqa: E402  # as above
 
-from dashboard import assets, sessions  # noqa: E402  # as above
+from dashboard import assets, downloads, sessions  # noqa: E402  # as above
 from dashboard.door import Door  # noqa: E402  # as above
+from dashboard.navigation import PAGES  # noqa: E402  # as above
+from dashboard.shell import Shell  # noqa: E402  # as above
 from monitor.settings import load  # noqa: E402  # as above
 
 
@@ -33,7 +35,10 @@ def explain(error: Exception) -> bool:
 
 app = st.App(
     Path(__file__).resolve().parent / "pages" / "main.py",
-    middleware=[Middleware(Door, names=load().dashboard_hosts)],
-    routes=[*assets.routes(), *sessions.routes()],
+    middleware=[
+        Middleware(Door, names=load().dashboard_hosts),
+        Middleware(Shell, paths=[page.path for page in PAGES], base=str(st.get_option("server.baseUrlPath") or "")),
+    ],
+    routes=[*assets.routes(), *downloads.routes(), *sessions.routes()],
     on_script_error=explain,
 )

@@ -20,6 +20,7 @@ LOGO: Final = _FOLDER / "logo.svg"
 _PLOTLY: Final = "plotly.min.js"
 _SERVED: Final = {
     "live.js": _FOLDER / "live.js",
+    "panels.js": _FOLDER / "panels.js",
     "plot.js": _FOLDER / "plot.js",
     "vendor/idiomorph-0.8.0.esm.js": _FOLDER / "vendor" / "idiomorph-0.8.0.esm.js",
     _PLOTLY: Path(plotly.__file__).parent / "package_data" / _PLOTLY,

@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -25,12 +25,14 @@ from monitor.domain import (
     Caller,
     Curve,
     CurveOf,
+    Delivery,
     Output,
     RunInfo,
     RunPage,
     RunQuery,
     RunSnapshot,
     RunStatus,
+    SeriesInfo,
 )
 from monitor.errors import (
     Forbidden,
@@ -42,6 +44,7 @@ from monitor.errors import (
     Unauthorized,
     WireError,
 )
+from monitor.roles import Role
 
 if TYPE_CHECKING:
     from monitor.wire import Event
@@ -56,10 +59,13 @@ _NOBODY: Final = Caller(name="", access=Access.VIEWER)
 SPARK_POINTS: Final = 40
 _ASKS: Final = re.compile(r"[=<>~]|\bin\s*\(|\border\s+by\b", re.IGNORECASE)
 """What makes a text a query rather than a part of a name."""
+_SORTS: Final = re.compile(r"\border\s+by\b", re.IGNORECASE)
 CURVE_WIDTH: Final = 1000
 """Pixels of the large chart that points are asked for."""
 SMALL_WIDTH: Final = 300
 COMPARED_WIDTH: Final = 600
+ATTEMPTS: Final = 6
+"""Attempts of a run whose start is drawn."""
 ATTENTION_LIMIT: Final = 60
 """Runs that are looked at for the attention strip."""
 _NEEDY: Final = 'status in ("lost", "stalled") or status = "running" and action != "continue"'
@@ -140,6 +146,11 @@ def _reader(token: str | None) -> Api:
     return sessions.reader(token)
 
 
+def reader(token: str | None) -> Api:
+    """A reader with a token, for what is no page; None: nobody is signed in."""
+    return _reader(token)
+
+
 def me() -> Caller | None:
     """Who looks at the page, and what they may do; None where they have to sign in.
 
@@ -198,7 +209,7 @@ def explain(error: MonitorError) -> tuple[str, str]:
 
 
 _EXPLAINED: Final[tuple[tuple[type[MonitorError], str, str], ...]] = (
-    (ServerUnreachable, "The server does not answer.", "This page tries again by itself and goes on when it is back."),
+    (ServerUnreachable, "The server does not answer.", "This page tries again and continues when it is back."),
     (Forbidden, "Your token may not do this.", ""),
     (Unauthorized, "You are not signed in.", "Reload the page to sign in with a token that the server knows."),
     (StoreBusy, "The database is busy.", "This page tries again by itself."),
@@ -208,25 +219,49 @@ _EXPLAINED: Final[tuple[tuple[type[MonitorError], str, str], ...]] = (
 """A title, and a sentence where the error's own does not help, by the kind of error; the first that fits."""
 
 
-def runs_page(wanted: RunQuery) -> RunPage:
+def runs_page(wanted: RunQuery, reader: Api | None = None) -> RunPage:
     """The runs that a query or a part of a name finds.
 
     What was typed, `wanted.search`, is a query where it compares or sorts something, such as `val.best < 0.3`; but runs
     may well be named `lr=0.1`, so what cannot be read as a query is looked for in the names before it is called wrong.
+    `wanted.query` is an order that holds where what was typed has none.
+
+    Args:
+        wanted: which runs.
+        reader: what reads them; None: that of whoever looks at the page.
 
     Raises:
         WireError: the text is not a query that can be read, and no run has it in its name.
     """
-    typed = wanted.search
-    if typed is None or not _ASKS.search(typed):
-        return api().runs_page(wanted)
+    reader, typed = reader or api(), wanted.search
+    if typed is None or not is_query(typed):
+        return reader.runs_page(wanted)
+    ordered = typed if _SORTS.search(typed) else f"{typed} {wanted.query or ''}".strip()
     try:
-        return api().runs_page(wanted, search=None, query=typed)
+        return reader.runs_page(wanted, search=None, query=ordered)
     except WireError:
-        named = api().runs_page(wanted)
+        named = reader.runs_page(wanted)
         if named.total:
             return named
         raise
+
+
+def is_query(typed: str) -> bool:
+    """True for a text that compares or sorts something, rather than a part of a name."""
+    return _ASKS.search(typed) is not None
+
+
+def series_keys(run: RunInfo) -> tuple[str, ...]:
+    """The names of a run's series; nothing where they cannot be read."""
+    return _series_keys(run.id, run)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, ttl=60.0)
+def _series_keys(run_id: str, _run: RunInfo) -> tuple[str, ...]:  # noqa: ARG001  # what the cache goes by
+    try:
+        return tuple(series.key for series in api().view(_run).series()[:300])
+    except MonitorError:
+        return ()
 
 
 def overview(project: str | None) -> Overview:
@@ -322,9 +357,38 @@ def _positions() -> Kept[_Place, float | None]:
     return Kept(8192)
 
 
+def attempts(run: RunInfo, main: Mapping[Role, SeriesInfo]) -> tuple[tuple[int, int], ...]:
+    """Number and first step of each attempt after the first, the newest ones, by the first series that is drawn."""
+    key = next((series.key for series in main.values()), None)
+    if key is None:
+        return ()
+    numbers = range(max(2, run.attempt - ATTEMPTS + 1), run.attempt + 1)
+    found = ((n, _first_step(run.id, n, key, run.last_step if n == run.attempt else None, run)) for n in numbers)
+    return tuple((n, at) for n, at in found if at is not None)
+
+
+@st.cache_resource(show_spinner=False, max_entries=512)
+def _first_step(run_id: str, attempt: int, key: str, last: int | None, _run: RunInfo) -> int | None:  # noqa: ARG001  # what the cache goes by
+    batches = api().view(_run).batches(key, attempt=attempt)
+    first = next(batches, None)
+    if isinstance(batches, Generator):
+        batches.close()  # a server sends no more of it
+    return None if first is None or not len(first.steps) else int(first.steps[0])
+
+
 @st.cache_resource(show_spinner=False, max_entries=32)
 def _events(run_id: str, version: int, _run: RunInfo) -> tuple[Event, ...]:  # noqa: ARG001  # what the cache goes by
     return tuple(api().view(_run).events())
+
+
+def alerts(run: RunInfo) -> tuple[Delivery, ...]:
+    """The newest alerts of a run."""
+    return api().alerts(run.id)
+
+
+def deleted(ref: str) -> RunInfo | None:
+    """The deleted run of this id, where it can still be restored."""
+    return next((run for run, _ in api().deleted() if run.id == ref), None)
 
 
 def output(run: RunInfo, search: str, limit: int) -> tuple[Output, ...]:

@@ -30,13 +30,14 @@ class Act:
     arg: str
 
 
-def html(body: Markup, *, key: str, ticks: Sequence[str] = ()) -> None:
+def html(body: Markup, *, key: str, ticks: Sequence[str] = (), push: str = "") -> None:
     """Show HTML.
 
     Args:
         body: HTML of a template, in which everything that a user wrote is escaped.
         key: the element's identity; an element of the same key is changed in place.
         ticks: what is ticked where the browser does not know better.
+        push: the browser takes the ticks over once for each value of this; "" for never.
 
     Raises:
         TypeError: the text is not a template's.
@@ -45,7 +46,7 @@ def html(body: Markup, *, key: str, ticks: Sequence[str] = ()) -> None:
         raise TypeError("only what a template has made is shown as HTML")
     mount = st.components.v2.component("monitor_live_html", js=assets.module("live.js"), isolate_styles=False)
     heard = st.session_state.get("_heard", {}).get(key, "")
-    data = {"html": body, "heard": heard, "session": _session(), "ticks": list(ticks)}
+    data = {"html": body, "heard": heard, "session": _session(), "ticks": list(ticks), "push": push}
     mount(key=safe_key(key), data=data, on_act_change=_noticed, on_ticks_change=_noticed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 from typing import TYPE_CHECKING, Final
 
@@ -38,7 +39,7 @@ def numpy_losses() -> dict[str, Choice]:
     found: dict[str, Choice] = {}
     for choices in CHOICES.values():
         for choice in choices:
-            if not choice.weighted:
+            if choice.fn is not None and "{" not in choice.name:
                 found.setdefault(choice.name, choice)
     return found
 
@@ -51,7 +52,7 @@ def named(name: str) -> tuple[LossProfile, LossSpec | None]:
         LossError: no such loss, or one that cannot be measured.
     """
     choice = numpy_losses().get(name)
-    if choice is not None:
+    if choice is not None and choice.fn is not None:
         return losses.profile(choice.fn, choice.kind, name=name, backend="numpy"), _parsed(name)
     fn = _torch_loss(name)
     return losses.profile(fn, name=f"torch.nn.{name}"), losses.from_torch(fn)
@@ -70,15 +71,14 @@ def specified(written: str) -> tuple[LossProfile | None, str]:
     spec = losses.parse(written)
     if not has_torch():
         return None, "A specification is measured through torch, which is not installed here."
-    from monitor.losses.comparison.trainable import TASKS as TRAINABLE
-    from monitor.losses.comparison.trainable import resolve
+    from monitor.losses.comparison.functions import torch_function
 
-    if spec.kind in TRAINABLE:
-        _, fn, kind = resolve(spec)
+    with contextlib.suppress(LossError):
+        fn = torch_function(spec)
         classes = getattr(spec, "classes", None)
         fits = isinstance(classes, int) and classes <= MOST_CLASSES
         many = classes if fits and isinstance(classes, int) else CLASSES
-        return losses.profile(fn, kind, name=written.strip(), classes=many), f"Measured with {written.strip()}."
+        return losses.profile(fn, name=written.strip(), classes=many), f"Measured with {written.strip()}."
     for name in sorted(TORCH_KINDS):
         if name in _catalogue() and losses.from_torch(_torch_loss(name)).kind == spec.kind:
             return named(name)[0], f"Measured with torch.nn.{name} in its usual settings, not with these parameters."

@@ -1,4 +1,4 @@
-"""For training loops that log with MLflow: whether to stop, as a monitor says it in the run's tags.
+"""For training loops that log with MLflow: whether to stop, read from the tags that a monitor sets on the run.
 
 Example:
     import monitor.mlflow
@@ -90,7 +90,7 @@ class _Watch:
         try:
             self._stop = told(self._tags())
             self._trouble = False
-        except Exception as error:  # whatever is wrong over there, the training goes on
+        except Exception as error:  # whatever is wrong there, the training continues
             if not self._trouble:
                 _log.warning("MLflow does not say whether to stop run %s: %s", self._run_id, error)
             self._trouble = True
@@ -120,11 +120,16 @@ class _Watch:
 def told(tags: Mapping[str, str]) -> bool:
     """Whether the tags of a run say that it should stop.
 
+    A run whose mode keeps an advice from the loop has the tag `monitor.would_stop_at`.
+
     >>> told({"monitor.action": "stop"}), told({"monitor.stop": "true"}), told({"monitor.action": "continue"})
     (True, True, False)
+    >>> told({"monitor.action": "stop", "monitor.would_stop_at": "620"})
+    False
     """
     asked = (tags.get("monitor.stop_requested", ""), tags.get("monitor.stop", ""))
-    return tags.get("monitor.action") == "stop" or any(text.strip().lower() not in _OFF for text in asked)
+    advised = tags.get("monitor.action") == "stop" and not tags.get("monitor.would_stop_at")
+    return advised or any(text.strip().lower() not in _OFF for text in asked)
 
 
 def _mirror(client: Any, run_id: str) -> Any:

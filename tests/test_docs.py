@@ -81,3 +81,14 @@ def test_every_integration_is_in_the_table():
     table = (DOCS / "integrations.md").read_text(encoding="utf-8")
     files = (ROOT / "monitor" / "integrations").glob("[a-z]*.py")
     assert [path.stem for path in files if f"| `{path.stem}." not in table and f"={path.stem}." not in table] == []
+
+
+def test_every_test_that_the_page_on_security_names_is_there():
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (DOCS / "security.md").read_text(encoding="utf-8"))
+    assert len(named) > 25
+    missing = [
+        (file, name)
+        for file, name in named
+        if not (ROOT / file).exists() or (name and f"def {name}(" not in (ROOT / file).read_text(encoding="utf-8"))
+    ]
+    assert missing == []

@@ -6,11 +6,12 @@
 
 import { Idiomorph } from "./vendor/idiomorph-0.8.0.esm.js";
 
+const TYPED = new Set(["INPUT", "TEXTAREA"]);
 const MORPHING = {
   morphStyle: "innerHTML",
   callbacks: {
     // What somebody has typed is theirs: Python never sends the value of a field again.
-    beforeNodeMorphed: (old, fresh) => !(old.nodeName === "INPUT" && old.name && old.name === fresh.name),
+    beforeNodeMorphed: (old, fresh) => !(TYPED.has(old.nodeName) && old.name && old.name === fresh.name),
   },
 };
 
@@ -43,36 +44,62 @@ function go(root, link) {
   dispatchEvent(new PopStateEvent("popstate"));
 }
 
+// Copy a text; where the page came over plain HTTP the browser has no clipboard, and a selection stands in.
+async function copy(root, button) {
+  const text = root.querySelector(`[data-source="${button.dataset.copy}"]`).textContent, said = button.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const field = document.body.appendChild(document.createElement("textarea"));
+    field.value = text;
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+  }
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = said; }, 1500);
+}
+
 function mount(parent, data) {
   const root = document.createElement("div");
   root.className = "lm";
   root.__open = new Set();
   root.__ticks = new Set(data.ticks);
+  root.__push = data.push;
   parent.appendChild(root);
   return root;
 }
 
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(":scope > .lm") ?? mount(parentElement, data);
+  if (data.push && data.push !== root.__push) Object.assign(root, { __push: data.push, __ticks: new Set(data.ticks) });
   Idiomorph.morph(root, data.html, MORPHING);
   settle(root, data);
   const tell = () => setStateValue("ticks", [...root.__ticks]);
   const act = (button) => {
-    const field = button.dataset.field && root.querySelector(`[name="${button.dataset.field}"]`);
-    const at = button.dataset.arg ?? field?.value ?? "";
+    const typed = (name) => root.querySelector(`[name="${name}"]`)?.value ?? "";
+    const { field, fields } = button.dataset;
+    const at = button.dataset.arg ?? (field ? typed(field) : "");
     const inputs = button.closest(".lm-form")?.querySelectorAll("input") ?? [];
     const form = { arg: at, ...Object.fromEntries([...inputs].map((input) => [input.name, input.value])) };
-    const arg = "form" in button.dataset ? JSON.stringify(form) : field ? field.value : at;
+    const listed = fields && JSON.stringify(fields.split(" ").map(typed));
+    const arg = "form" in button.dataset ? JSON.stringify(form) : listed ?? (field ? typed(field) : at);
+    if (button.dataset.closes) root.__open.delete(button.dataset.closes);
     root.__act = { act: button.dataset.act, arg, at, n: `${Date.now()} ${Math.random()}`, session: data.session };
     setStateValue("act", root.__act);
     settle(root, data);
   };
   root.onclick = (event) => {
-    const hit = event.target.closest("a[data-go], [data-act], [data-tick], [data-opens], [data-untick]");
+    const hit = event.target.closest("a[data-go], [data-act], [data-tick], [data-opens], [data-untick], [data-copy], [data-all]");
     if (!hit || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
     if (hit.nodeName !== "INPUT") event.preventDefault();
     if (hit.nodeName === "A") go(root, hit);
-    else if ("tick" in hit.dataset) {
+    else if ("copy" in hit.dataset) copy(root, hit);
+    else if ("all" in hit.dataset) {
+      for (const id of hit.dataset.all.split(" ")) root.__ticks.add(id);
+      settle(root, data);
+      tell();
+    } else if ("tick" in hit.dataset) {
       root.__ticks[hit.checked ? "add" : "delete"](hit.dataset.tick);
       tell();
     } else if ("untick" in hit.dataset) {
@@ -82,7 +109,7 @@ export default function ({ data, parentElement, setStateValue }) {
     } else if ("opens" in hit.dataset) {
       root.__open[root.__open.has(hit.dataset.opens) ? "delete" : "add"](hit.dataset.opens);
       settle(root, data);
-      root.querySelector(`[data-panel="${hit.dataset.opens}"]:not([hidden]) input`)?.focus();
+      root.querySelector(`[data-panel="${hit.dataset.opens}"]:not([hidden]) :is(input, textarea)`)?.focus();
     } else act(hit);
   };
   root.onkeydown = (event) => {

@@ -96,6 +96,28 @@ function begin(box, figure) {
   box.__zoom = x ? { x, y: null } : null;
 }
 
+// The cursor of the panels on the same page (`panels.js`), there and back.
+function shareCursor(box, Plotly) {
+  const tell = (x) => { if (!box.__echo) dispatchEvent(new CustomEvent("lm-cursor", { detail: { x, from: box } })); };
+  box.on("plotly_hover", (event) => tell(number(event.xvals?.[0] ?? event.points[0].x)));
+  box.on("plotly_unhover", () => tell(null));
+  box.__hear = ({ detail: { x, from } }) => {
+    if (from === box || !box.isConnected || !box._fullLayout?.xaxis) return;
+    box.__echo = true;
+    try {
+      if (x === null) Plotly.Fx.unhover(box);
+      else Plotly.Fx.hover(box, { xval: x }, ["xy"]);
+    } finally { box.__echo = false; }
+  };
+  addEventListener("lm-cursor", box.__hear);
+}
+
+// A button besides Plotly's own, which saves PNG.
+const saveSvg = (Plotly) => ({
+  name: "Download as SVG", icon: Plotly.Icons.disk, attr: "svg",
+  click: (chart) => Plotly.downloadImage(chart, { format: "svg", filename: "chart", width: chart.clientWidth, height: chart.clientHeight }),
+});
+
 export default function ({ data, parentElement, setStateValue }) {
   let box = parentElement.querySelector(":scope > .lm-plot");
   if (!box) {
@@ -113,6 +135,7 @@ export default function ({ data, parentElement, setStateValue }) {
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"] };
   load(data.plotly).then((Plotly) => {
     if (!box.isConnected) return;
+    config.modeBarButtonsToAdd = [saveSvg(Plotly)];
     box.__draw = () => {
       const figure = JSON.parse(data.figure);
       delete figure.layout.height;
@@ -132,8 +155,9 @@ export default function ({ data, parentElement, setStateValue }) {
     if (!box.__heard) {
       box.__heard = true;
       box.on("plotly_relayout", (event) => zoomed(box, event, () => box.__draw()));
+      shareCursor(box, Plotly);
     }
     box.dataset.drawn = "yes";
   }).catch((error) => { box.textContent = error.message; });
-  return () => setTimeout(() => { if (!box.isConnected) window.Plotly?.purge(box); }, 0);
+  return () => setTimeout(() => { if (!box.isConnected) { removeEventListener("lm-cursor", box.__hear); window.Plotly?.purge(box); } }, 0);
 }

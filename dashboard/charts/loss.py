@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard import words
+from dashboard.charts import milestones
 from dashboard.charts.axes import HEIGHT, Look, canvas, place_x, resolve_scale
 from dashboard.charts.curves import add_curve, add_non_finite
 from dashboard.charts.figure import Figure
@@ -32,7 +33,7 @@ from dashboard.charts.marks import (
     on_curve,
 )  # fmt: skip
 from dashboard.theme import Palette
-from monitor.domain import Checkpoint, Curve, Finding, Recommendation
+from monitor.domain import Checkpoint, Curve, Finding, Recommendation, Regime
 
 LANE: Final = 17
 """Height of a row of findings, pixels."""
@@ -51,6 +52,9 @@ class Story:
             not drawn. None: the x axis is steps.
         references: horizontal lines by their labels, such as the chance level.
         verdict: of the run; the onset of its finding is always drawn.
+        regimes: how the curve went, stretch by stretch.
+        drops: of the learning rate, as `milestones.rate_drops` gives them.
+        attempts: number and first step of each attempt after the first.
     """
 
     findings: Sequence[Finding] = ()
@@ -59,6 +63,9 @@ class Story:
     positions: Mapping[float, float] | None = None
     references: Mapping[str, float] = field(default_factory=dict)
     verdict: str = ""
+    regimes: Sequence[Regime] = ()
+    drops: Sequence[tuple[float, float, float]] = ()
+    attempts: Sequence[tuple[int, int]] = ()
 
     def steps(self) -> tuple[float, ...]:
         """Every step a mark stands at, in order, each once."""
@@ -67,7 +74,8 @@ class Story:
         for f in self.findings:
             found |= {f.onset_step, f.fired_step, f.resolved_step}
         found |= {p.onset_step for p in rec.pending}
-        found |= {float(c.step) for c in self.checkpoints}
+        found |= {float(c.step) for c in self.checkpoints} | {float(at) for _, at in self.attempts}
+        found |= {end for r in milestones.told(self.regimes) for end in (r.begin, r.end)}
         return tuple(sorted(s for s in found if s is not None and math.isfinite(s)))
 
 
@@ -104,12 +112,17 @@ def loss_figure(
     if goal is not None:
         _goal(figure, goal, curves, story, place, span, look, "y4" if losses else "y", scale)
     add_checkpoints(figure, story.checkpoints, place, colours)
+    milestones.add_drops(figure, [(place_x(x, look, curves), old, new) for x, old, new in story.drops], colours)
+    milestones.add_attempts(figure, story.attempts, place, colours)
     judged = colours.train if val is None else colours.val
     add_forecast(figure, story.recommendation, place, scale, judged)
     _end_axis(figure, curves, look)
     rules = lanes(story.findings, story.recommendation.pending)
-    _open_panels(figure, rules, goal[0] if goal and losses else "", colours)
+    regimes = milestones.told(story.regimes) if losses else ()
+    rows = (*rules, milestones.COURSE) if regimes else rules
+    _open_panels(figure, rows, goal[0] if goal and losses else "", colours)
     add_lanes(figure, story.findings, place, span.last, colours, story.recommendation.pending)
+    milestones.add_course(figure, regimes, place, len(rules), colours)
     return figure
 
 

@@ -21,22 +21,23 @@ def head(seen: Attention | None, problem: Markup) -> Markup:
     return fill(_PAGE, "head", seen=seen, problem=problem)
 
 
-def cards(seen: Attention, failed: str = "", why: str = "") -> Markup:
+def cards(seen: Attention, failed: str = "", why: str = "", *, may_stop: bool = True) -> Markup:
     """The runs that need a person, the most urgent first.
 
     Args:
         seen: the queue.
         failed: the run whose stop was not taken.
         why: what the server said.
+        may_stop: whether to offer a stop.
     """
     if not seen.items:
         return fill(_PAGE, "calm", open=seen.running + seen.stalled + seen.lost)
-    found = [_card(item, why if item.run.id == failed else "") for item in seen.items]
+    found = [_card(item, why if item.run.id == failed else "", may_stop=may_stop) for item in seen.items]
     more = max(0, seen.total - len(seen.items))
     return joined([fill(_PAGE, "strip", cards=found), fill(_PAGE, "more", more=more) if more else Markup("")])
 
 
-def _card(item: Item, problem: str) -> Markup:
+def _card(item: Item, problem: str, *, may_stop: bool) -> Markup:
     run = item.run
     sign = pieces.status(run.status) if item.kind in ("lost", "stalled") else pieces.chip(item.kind)
     spark = (
@@ -52,7 +53,8 @@ def _card(item: Item, problem: str) -> Markup:
     )
     return fill(
         _PAGE, "card", run=run, sign=sign, kind=kind, sentence=item.sentence, spark=spark, saving=item.saving.sentence,
-        asked=asked, stoppable=run.status.live and not asked, problem=problem, why=why, label=words.label(item.kind),
+        asked=asked, stoppable=may_stop and run.status.live and not asked, problem=problem, why=why,
+        label=words.label(item.kind),
     )  # fmt: skip
 
 

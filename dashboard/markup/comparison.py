@@ -8,15 +8,18 @@ from typing import Final
 
 from markupsafe import Markup
 
-from dashboard import skill
+from dashboard import fields, skill
+from dashboard.importance import LEAST, Importance
 from dashboard.markup import pieces
+from dashboard.markup.pieces import code
 from dashboard.markup.templates import fill
-from monitor.domain import RunInfo, RunSnapshot, SeriesInfo
-from monitor.domain.formats import duration, number, step
+from monitor.domain import RunInfo, RunSnapshot, SeriesInfo, inert
+from monitor.domain.formats import NOTHING, duration, number, step
 from monitor.roles import Role
 
 TRAIN_LOSS: Final = "training loss"
 VAL_LOSS: Final = "validation loss"
+LOSSES: Final = frozenset({TRAIN_LOSS, VAL_LOSS})
 DIFFERENCES: Final = 200
 """Rows of the table of differences, at most."""
 MANY: Final = 12
@@ -84,11 +87,17 @@ def _named(why: str, seen: Sequence[RunSnapshot]) -> str:
 
 def _name(run: RunInfo, label: str, line: tuple[str, str] | None) -> Markup:
     """A run's name, after a piece of its line."""
-    drawn = None if line is None else (line[0], _PATTERNS.get(line[1], ""))
+    drawn = None if line is None else (line[0], PATTERNS.get(line[1], ""))
     return fill(_PAGE, "name", run=run, label=label, line=drawn)
 
 
-_PATTERNS: Final = {"dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3", "longdash": "11 4", "longdashdot": "11 3 2 3"}
+PATTERNS: Final[Mapping[str, str]] = {
+    "dash": "7 4",
+    "dot": "2 3",
+    "dashdot": "7 3 2 3",
+    "longdash": "11 4",
+    "longdashdot": "11 3 2 3",
+}
 
 
 def differences(runs: Sequence[RunInfo]) -> Markup:
@@ -125,6 +134,58 @@ def _value(config: Mapping[str, object], key: str, limit: int = 120) -> pieces.C
 def found(said: str) -> Markup:
     """How many of the runs that a search finds are offered."""
     return fill(_PAGE, "found", said=said)
+
+
+def title_of(field: str) -> str:
+    """A field as a choice names it.
+
+    >>> title_of("val.best"), title_of("config.lr"), title_of("goal")
+    ('best loss', 'lr', 'best goal')
+    """
+    known = {"val.best": "best loss", "goal": "best goal", "last_step": "last step"}
+    return known.get(field) or inert(fields.label(field))
+
+
+def legend(names: Sequence[str], lines: Sequence[tuple[str, str]]) -> Markup:
+    """A piece of each line with its name."""
+    drawn = [(name, colour, PATTERNS.get(dash, "")) for name, (colour, dash) in zip(names, lines, strict=True)]
+    return fill(_PAGE, "legend", drawn=drawn)
+
+
+def importance(found: Sequence[Importance], result: str, runs: int) -> Markup:
+    """A bar for each field, the strongest first, with how many runs it rests on."""
+    if not found:
+        least = f"At least {LEAST} runs with a value of it, and with {result}, are needed."
+        return pieces.notice("info", "Nothing can be said.", f"No value of the configuration varies enough. {least}")
+    rows = [
+        (code(title_of(each.field)), fill(_PAGE, "bar", strength=each.strength, chance=each.chance), _direction(each),
+         "beyond chance" if each.strength > each.chance else "within chance", f"{each.count:,}")
+        for each in found
+    ]  # fmt: skip
+    said = (
+        f"How far {result} differs between runs with different values, over {runs:,} runs: the correlation ratio of "
+        "its ranks, 0 for not at all, 1 for entirely. The mark is what chance alone reaches in one of twenty cases. "
+        "It is no proof of a cause."
+    )
+    heads = ("", f"strength for {result}", "direction", "", "n")
+    return fill(_PAGE, "importance", said=said) + pieces.table(heads, rows, numeric=(4,))
+
+
+def _direction(found: Importance) -> str:
+    """Whether the result rises or falls with a number, or is best in between."""
+    if found.direction is None:
+        return NOTHING
+    if abs(found.direction) < 0.5 * found.strength:
+        return f"neither up nor down ({found.direction:+.2f})"
+    return f"{'rises' if found.direction > 0 else 'falls'} with it ({found.direction:+.2f})"
+
+
+def environments(runs: Sequence[RunInfo], captured: Sequence[Mapping[str, object]], said: str) -> Markup:
+    """A row for each thing that was captured and is not the same in all runs."""
+    keys = sorted({key for each in captured for key in each})
+    odd = [key for key in keys if len({repr(each.get(key, _Absent)) for each in captured}) > 1]
+    head = pieces.quiet(f"{said}{len(odd)} of {len(keys)} entries differ.")
+    return head + (_by_key(runs, captured, odd[:DIFFERENCES]) if odd else Markup(""))
 
 
 class _Absent:

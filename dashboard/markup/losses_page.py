@@ -30,7 +30,7 @@ def profile(found: LossProfile) -> Markup:
 
 def sentences(found: LossProfile) -> Markup:
     """What a person should know of the loss, each with its numbers."""
-    return fill(_PAGE, "sentences", found=found.findings)
+    return fill(_PAGE, "sentences", found=found.findings, problems=[str(item) for item in found.problems])
 
 
 def levels(spec: LossSpec) -> Markup:

@@ -1,19 +1,19 @@
-"""The list of runs: counts, the attention strip and the table."""
+"""The list of runs: counts, the attention strip, the table, and what can be done with ticked runs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from markupsafe import Markup
 
-from dashboard import skill, words
+from dashboard import fields, skill, words
 from dashboard.data import Overview
 from dashboard.markup import pieces
 from dashboard.markup.templates import fill
-from monitor.domain import RunInfo, RunPage, RunStatus
-from monitor.domain.formats import ago, clock, duration, number, plain, step
+from monitor.domain import RunInfo, RunPage, RunStatus, SavedView, inert
+from monitor.domain.formats import NOTHING, ago, clock, duration, number, plain, step
 
 EXAMPLE: Final = """\
 import monitor
@@ -48,23 +48,47 @@ class Column:
         return f"-{self.sorts}" if down else self.sorts
 
 
-_COLUMNS: Final = (
-    Column(""),
-    Column("Run", "name", "lm-name"),
-    Column("Status", "status"),
-    Column("Verdict", "verdict"),
-    Column("Do", "action"),
-    Column("Loss"),
-    Column("Last step", "last_step", "lm-num"),
-    Column("Best loss", "val.best", "lm-num"),
-    Column("at step", "", "lm-num lm-minor"),
-    Column("Goal", "goal", "lm-num", "Best value of what the run is for; ↑ higher is better, ↓ lower is better."),
-    Column("Skill", "", "lm-num", f"Of the best loss. {skill.MEANING}."),  # the store knows none, so none sorts by it
-    Column("Started", "created", "lm-num"),
-    Column("Took", "", "lm-num lm-minor"),
-)
-SORTED_BY: Final = frozenset(column.sorts for column in _COLUMNS if column.sorts)
-"""What the list can be sorted by."""
+_PICK: Final = Column("")
+_RUN: Final = Column("Run", "name", "lm-name")
+COLUMNS: Final = {
+    "status": Column("Status", "status"),
+    "verdict": Column("Verdict", "verdict"),
+    "do": Column("Do", "action"),
+    "loss": Column("Loss"),
+    "last_step": Column("Last step", "last_step", "lm-num"),
+    "best": Column("Best loss", "val.best", "lm-num"),
+    "best_step": Column("at step", "", "lm-num lm-minor"),
+    "goal": Column(
+        "Goal", "goal", "lm-num", "Best value of what the run is for; ↑ higher is better, ↓ lower is better."
+    ),
+    "skill": Column("Skill", "", "lm-num", f"Of the best loss. {skill.MEANING}."),  # the store knows none
+    "train_last": Column("Train, last", "train.last", "lm-num"),
+    "val_last": Column("Validation, last", "val.last", "lm-num"),
+    "started": Column("Started", "created", "lm-num"),
+    "took": Column("Took", "", "lm-num lm-minor"),
+    "tags": Column("Tags", "", "lm-tags"),
+    "project": Column("Project", "project"),
+    "group": Column("Group", "group"),
+}
+"""Columns that every run has, by how the address names them; others are named as fields of a query."""
+USUAL: Final = (
+    "status", "verdict", "do", "loss", "last_step", "best", "best_step", "goal", "skill", "started", "took",
+)  # fmt: skip
+"""The columns where the reader has chosen none."""
+SORTED_BY: Final = frozenset(["name", *(column.sorts for column in COLUMNS.values() if column.sorts)])
+"""What the list can be sorted by without a query."""
+
+
+def title_of(column: str) -> str:
+    """A column's title in the choice of columns.
+
+    >>> title_of("best"), title_of('metric."val/acc".max'), title_of("config.lr")
+    ('Best loss', 'val/acc max', 'config lr')
+    """
+    if column in COLUMNS:
+        return {"best_step": "Step of the best loss"}.get(column, COLUMNS[column].title)
+    first, *_ = fields.parts(column) or ("",)
+    return inert(fields.label(column) if first == "metric" else f"{first} {fields.label(column)}")
 
 
 def overview(seen: Overview | None, kept: Markup, problem: Markup, now_ms: int) -> Markup:
@@ -111,55 +135,88 @@ def _card(run: RunInfo, now_ms: int) -> tuple[RunInfo, str, Markup, bool]:
     return run, why, sign, run.status is RunStatus.LOST or words.severity_of(run.verdict) == "critical"
 
 
-def compare_bar(picked: Sequence[str]) -> Markup:
-    """What can be done with the runs that are ticked."""
-    return fill(_LIST, "compare_bar", picked=[("run", run_id) for run_id in picked]) if picked else _NOTHING
+def bar(
+    picked: Sequence[str], total: int, *, most: int, problem: str = "", said: str = "", edits: bool = True
+) -> Markup:
+    """What can be done with the runs that are ticked, and what was done last.
+
+    Args:
+        picked: ids of the ticked runs.
+        total: runs that the filters leave.
+        most: runs that can be ticked at once.
+        problem: why the last request was not done, or not for all.
+        said: what was done, where it can be taken back.
+        edits: whether the reader may change runs.
+    """
+    query = [("run", run_id) for run_id in picked]
+    return fill(_LIST, "bar", picked=query, total=total, most=most, problem=problem, said=said, edits=edits)
 
 
-def runs_table(page: RunPage, picked: Sequence[str], now_ms: int, *, stale: bool = False) -> Markup:
+def runs_table(
+    page: RunPage, picked: Sequence[str], now_ms: int, *, chosen: Sequence[str] = USUAL, stale: bool = False
+) -> Markup:
     """The runs of one page.
 
     Args:
         page: the runs with their sparklines; the column that they are sorted by is marked.
         picked: ids of the ticked runs.
         now_ms: milliseconds since the epoch.
+        chosen: the columns, by their names in `COLUMNS` or as fields of a query.
         stale: True where the server did not answer and this is what was read last.
     """
     if not page.items:
         return fill(_LIST, "no_match")
-    scored = any(skill.comparable(run) for run in page.items)
-    aimed = any(run.goal_best is not None for run in page.items) or page.order.removeprefix("-") == "goal"
-    left_out = {title for title, shown in (("Skill", scored), ("Goal", aimed)) if not shown}
-    columns = [column for column in _COLUMNS if column.title not in left_out]
-    rows = [(run, _cells(run, page.sparklines.get(run.id, {}), run.id in picked, now_ms)) for run in page.items]
     by = page.order.removeprefix("-")
+    usual = tuple(chosen) == USUAL
+    shown = [name for name in chosen if not usual or _has(page, name)]
+    columns = [_PICK, _RUN, *(_column(name) for name in shown)]
+    rows = [
+        (run, [fill(_LIST, "tick", run=run, ticked=run.id in picked), fill(_LIST, "name", run=run),
+               *(_cell(page, run, name, now_ms) for name in shown)])
+        for run in page.items
+    ]  # fmt: skip
     way = "falling" if page.order != by else "rising"
-    note = "" if by in SORTED_BY else f"Sorted by {by}, {way}, as the query says."
-    if page.sorted_by and by not in SORTED_BY:
-        columns.insert(-2, Column(by, "", "lm-num"))
+    marked = next((c.sorts for c in columns if c.sorts and ".".join(fields.parts(c.sorts)) == by), by)
+    known = by in SORTED_BY or any(column.sorts == marked for column in columns)
+    if page.sorted_by and not known:
+        at = max(2, len(columns) - 2)
+        columns.insert(at, Column(by, "", "lm-num"))
         for run, cells in rows:
-            cells.setdefault(by, _sorted_value(by, page.sorted_by.get(run.id), now_ms))
-    return fill(_LIST, "table", columns=columns, rows=rows, order=page.order, note=note, stale=stale)
+            cells.insert(at, _sorted_value(by, page.sorted_by.get(run.id), now_ms))
+    note = "" if known else f"Sorted by {by}, {way}, as the query says."
+    every = " ".join(run.id for run in page.items)
+    order = ("-" if page.order != by else "") + marked
+    return fill(_LIST, "table", columns=columns, rows=rows, order=order, note=note, stale=stale, every=every)
 
 
-def _cells(run: RunInfo, spark: Mapping[str, Sequence[float]], ticked: bool, now_ms: int) -> dict[str, pieces.Cell]:
-    """A run's cells by the titles of their columns."""
-    rec = run.recommendation
-    return {
-        "": fill(_LIST, "tick", run=run, ticked=ticked),
-        "Run": fill(_LIST, "name", run=run),
-        "Status": pieces.status(run.status),
-        "Verdict": pieces.hover(pieces.verdict(run), run.headline),
-        "Do": pieces.action(rec, live=not run.status.over),
-        "Loss": pieces.sparkline(spark.get("train", ()), spark.get("val", ())),
-        "Last step": step(run.last_step),
-        "Best loss": number(rec.best_val_loss),
-        "at step": step(rec.best_step),
-        "Goal": _goal(run),
-        "Skill": pieces.score(run),
-        "Started": pieces.hover(ago(run.created_ms, now_ms), f"{clock(run.created_ms)} UTC"),
-        "Took": duration(run.took_ms(now_ms)),
-    }
+def _has(page: RunPage, column: str) -> bool:
+    """Whether a column that was not asked for has something to show."""
+    if column == "skill":
+        return any(skill.comparable(run) for run in page.items)
+    return column != "goal" or page.order.lstrip("-") == "goal" or any(r.goal_best is not None for r in page.items)
+
+
+def _column(name: str) -> Column:
+    if name in COLUMNS:
+        return COLUMNS[name]
+    return Column(inert(fields.label(name)), name, "lm-num" if not name.startswith("tags.") else "")
+
+
+def _cell(page: RunPage, run: RunInfo, column: str, now_ms: int) -> pieces.Cell:
+    """A run's cell in a column; a field of a query that the run has no value for is a dash."""
+    if column == "loss":
+        spark = page.sparklines.get(run.id, {})
+        return pieces.sparkline(spark.get("train", ()), spark.get("val", ()))
+    if column in _CELLS:
+        return _CELLS[column](run)
+    if column == "started":
+        return pieces.hover(ago(run.created_ms, now_ms), f"{clock(run.created_ms)} UTC")
+    if column == "took":
+        return duration(run.took_ms(now_ms))
+    found = fields.value(run, page.metrics.get(run.id, {}), column)
+    if found is None:
+        return pieces.dim(NOTHING)
+    return number(found) if isinstance(found, float) else pieces.shown(found, limit=40)
 
 
 def _goal(run: RunInfo) -> pieces.Cell:
@@ -171,11 +228,107 @@ def _goal(run: RunInfo) -> pieces.Cell:
     return pieces.hover(best, str(reading.get("goal") or "goal"))
 
 
+_CELLS: Final[Mapping[str, Callable[[RunInfo], pieces.Cell]]] = {
+    "status": lambda run: pieces.status(run.status),
+    "verdict": lambda run: pieces.hover(pieces.verdict(run), run.headline),
+    "do": lambda run: pieces.action(run.recommendation, live=not run.status.over),
+    "last_step": lambda run: step(run.last_step),
+    "best": lambda run: number(run.recommendation.best_val_loss),
+    "best_step": lambda run: step(run.recommendation.best_step),
+    "goal": _goal,
+    "skill": pieces.score,
+    "tags": lambda run: fill(_LIST, "tags", tags=sorted(run.tags.items())[:TAGS], more=len(run.tags) - TAGS),
+    "project": lambda run: run.project,
+    "group": lambda run: run.group or pieces.dim(NOTHING),
+}
+TAGS: Final = 4
+"""Tags of a run that the list shows."""
+
+
 def _sorted_value(field: str, value: str | int | float | None, now_ms: int) -> str:
     """The value that a run is sorted by, as a cell."""
     if field in ("heartbeat", "finished", "last_point") and isinstance(value, int):
         return ago(value, now_ms)
     return plain(value)
+
+
+def groups_table(
+    found: Sequence[fields.RunsOf], page: RunPage, field: str, chosen: Sequence[str], query: str
+) -> Markup:
+    """A row for each value of a field, with mean ± standard deviation over its runs.
+
+    Args:
+        found: the runs of each value.
+        page: all of them.
+        field: what they are grouped by.
+        chosen: further fields, of which the numeric ones are shown.
+        query: what the list was asked for.
+    """
+    extra = [name for name in chosen if name not in COLUMNS and name != field]
+    numeric = [name for name in extra if any(_number(page, run, name) is not None for run in page.items)]
+    aimed = any(run.goal_best is not None for run in page.items)
+    shown = [("best loss", "val.best"), *([("goal", "goal")] if aimed else [])]
+    shown += [(inert(fields.label(name)), name) for name in numeric]
+    rows = []
+    for group in found:
+        spreads = [fields.spread(_number(page, run, name) for run in group.runs) for _, name in shown]
+        asked = fields.both(query, fields.condition(field, group.value))
+        rows.append((
+            fill(_LIST, "group_link", value=plain(group.value) if group.value is not None else "no value", query=asked),
+            f"{len(group.runs):,}", *(_spread(each, len(group.runs)) for each in spreads),
+            _best_of(group.runs), fill(_LIST, "group_compare", query=asked),
+        ))  # fmt: skip
+    heads = (inert(fields.label(field)), "runs", *(name for name, _ in shown), "best run", "")
+    return pieces.table(heads, rows, numeric=range(1, 2 + len(shown)))
+
+
+def _number(page: RunPage, run: RunInfo, name: str) -> fields.Value:
+    found = fields.value(run, page.metrics.get(run.id, {}), name)
+    return found if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+
+def _spread(found: fields.Spread | None, runs: int) -> pieces.Cell:
+    """Mean ± sd, with how many runs have a value where that is not all."""
+    if found is None:
+        return pieces.dim(NOTHING)
+    return fill(_LIST, "spread", mean=found.mean, sd=found.sd, count=found.count, runs=runs)
+
+
+def _best_of(runs: Sequence[RunInfo]) -> pieces.Cell:
+    """The run with the lowest best loss; where none has a loss, that with the best goal."""
+    losses = {run.id: run.recommendation.best_val_loss for run in runs}
+    scored = [run for run in runs if losses[run.id] is not None]
+    if scored:
+        best = min(scored, key=lambda run: losses[run.id] or 0.0)
+        return pieces.run_link(best.id, best.name)
+    aimed = [run for run in runs if run.goal_best is not None]
+    if not aimed:
+        return pieces.dim(NOTHING)
+    rises = (aimed[0].reading or {}).get("rises") is not False
+    best = (max if rises else min)(aimed, key=lambda run: run.goal_best or 0.0)
+    return pieces.run_link(best.id, best.name)
+
+
+def deleted_table(found: Sequence[tuple[RunInfo, int]], days: float, now_ms: int) -> Markup:
+    """The deleted runs, each with a button that restores it."""
+    if not found:
+        return pieces.quiet("No deleted run can be restored.")
+    rows = [
+        (run.name, run.project, ago(at, now_ms), f"{max(0.0, days - (now_ms - at) / 86_400_000):.1f} days",
+         fill(_LIST, "restore", run=run))
+        for run, at in found
+    ]  # fmt: skip
+    return pieces.table(("run", "project", "deleted", "restorable for", ""), rows)
+
+
+def export_link(query: str) -> Markup:
+    """A link to the list as CSV."""
+    return fill(_LIST, "export_link", query=query)
+
+
+def views(saved: Sequence[SavedView], problem: str) -> Markup:
+    """The saved views, and a field to save what is shown now."""
+    return fill(_LIST, "views", saved=saved, problem=problem)
 
 
 def matches(total: int) -> Markup:

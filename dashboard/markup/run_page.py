@@ -11,16 +11,14 @@ from markupsafe import Markup
 from dashboard import skill, words
 from dashboard.charts import loss
 from dashboard.markup import pieces
-from dashboard.markup.pieces import badge, chip, code, flat, heading, hover, notice, quiet, shown, table
+from dashboard.markup.pieces import badge, chip, code, heading, hover, notice, quiet, table
 from dashboard.markup.templates import fill, joined
 from monitor.domain import (
     MAIN_ROLES,
-    SET_ASIDE,
     Action,
     Curve,
     Finding,
     FindingState,
-    Output,
     Pending,
     RunInfo,
     RunSnapshot,
@@ -28,12 +26,10 @@ from monitor.domain import (
     SeriesInfo,
     courses,
     folded,
-    inert,
     most_telling,
 )
 from monitor.domain.formats import NOTHING, ago, clock, duration, number, step
 from monitor.roles import Role
-from monitor.wire import Event
 
 _ROLE_WORDS: Final = {
     Role.TRAIN: "training loss",
@@ -46,9 +42,6 @@ _ROLE_WORDS: Final = {
     Role.UNMAPPED: "unmapped",
 }
 _INTEREST: Final = (Role.TRAIN, Role.VAL, Role.GOAL, Role.GRAD_NORM, Role.LR, Role.PART, Role.UNMAPPED, Role.SYSTEM)
-EVENT_LIMIT: Final = 200
-CAPTURED: Final = "capture"
-"""The kind of the events that say what a run ran in; they have a tab of their own."""
 NOT_A_LOSS: Final = (
     "No series is taken for a loss or a goal, so the rules have nothing to judge and no advice to give. "
     "A loss is found by its name, such as train/loss or val_loss."
@@ -57,11 +50,20 @@ _PAGE: Final = "run_page"
 _NOTHING: Final = Markup("")
 
 
-def header(seen: RunSnapshot, now_ms: int, zone: tzinfo, *, stale: bool = False) -> Markup:
-    """Name, verdict and the numbers that matter; the last step stands in `data-testid="last-step"`."""
+def header(seen: RunSnapshot, now_ms: int, *, stale: bool = False) -> Markup:
+    """Name, status and verdict, and what is wrong with the run."""
+    run = seen.info
+    verdict = pieces.verdict(run) if seen.series or run.verdict != "too_early" else badge("none", "nothing logged yet")
+    if seen.series and not _judged(seen):
+        verdict = badge("none", "not judged")
+    return fill(_PAGE, "header", run=run, verdict=verdict, notes=_notes(seen, now_ms), stale=stale)
+
+
+def facts(seen: RunSnapshot, now_ms: int, zone: tzinfo) -> Markup:
+    """The numbers that matter; the last step stands in `data-testid="last-step"`."""
     run = seen.info
     train, val = seen.judged(Role.TRAIN), seen.judged(Role.VAL)
-    facts: list[tuple[str, pieces.Cell]] = [
+    found: list[tuple[str, pieces.Cell]] = [
         ("last step", fill(_PAGE, "last_step", run=run)),
         ("train", number(train.last if train else None)),
         ("validation", number(val.last if val else None)),
@@ -71,18 +73,13 @@ def header(seen: RunSnapshot, now_ms: int, zone: tzinfo, *, stale: bool = False)
     ]
     goal = seen.judged(Role.GOAL)
     if goal is not None:
-        facts.insert(3, (goal.key, number(goal.last)))
+        found.insert(3, (goal.key, number(goal.last)))
     if skill.comparable(run):
-        facts.insert(3, ("skill", fill(_PAGE, "score", found=pieces.score(run))))
+        found.insert(3, ("skill", fill(_PAGE, "score", found=pieces.score(run))))
     if run.attempt > 1:
-        facts.append(("attempt", str(run.attempt)))
-    verdict = pieces.verdict(run) if seen.series or run.verdict != "too_early" else badge("none", "nothing logged yet")
-    if seen.series and not _judged(seen):
-        verdict = badge("none", "not judged")
+        found.append(("attempt", str(run.attempt)))
     said = str((run.reading or {}).get("line") or "") if seen.series else ""
-    return fill(
-        _PAGE, "header", run=run, verdict=verdict, facts=facts, notes=_notes(seen, now_ms), stale=stale, said=said
-    )
+    return fill(_PAGE, "facts", facts=found, said=said)
 
 
 def _judged(seen: RunSnapshot) -> bool:
@@ -98,7 +95,8 @@ def advice(seen: RunSnapshot) -> Markup:
     if not judged:
         over = "The run ended before its first point." if not run.status.live else "No point has arrived yet."
         return pieces.not_judged("Nothing to judge", over)
-    tone = "none" if run.verdict in ("too_early", "not_judged") or run.status is RunStatus.FAILED else ""
+    bad = run.status is RunStatus.FAILED or (run.status.over and words.severity_of(run.verdict) != "good")
+    tone = "none" if bad or run.verdict in ("too_early", "not_judged") else ""
     banner = pieces.banner(run.recommendation, live=not run.status.over, tone=tone)
     return joined([banner, fill(_PAGE, "saving", said=_saving(seen))])
 
@@ -113,16 +111,20 @@ def _saving(seen: RunSnapshot) -> str:
     return " ".join(said)
 
 
-def stop_control(run: RunInfo, problem: str = "") -> Markup:
-    """The button that asks a live run to stop, and below it the panel that confirms it.
+def controls(run: RunInfo, problem: str = "") -> Markup:
+    """What can be done with a run: ask its loop to stop, rename it, delete it.
 
     Args:
-        run: one that has ended, or was asked already, has no button.
+        run: one that has ended, or was asked already, has no button to stop it.
         problem: why the last request was not taken.
     """
-    if not run.status.live or run.stop_requested:
-        return _NOTHING
-    return fill(_PAGE, "stop_control", run=run, problem=problem)
+    stops = run.status.live and not run.stop_requested
+    return fill(_PAGE, "controls", run=run, problem=problem, stops=stops)
+
+
+def gone(run: RunInfo, days: float) -> Markup:
+    """What stands in the place of a run that was deleted, with the button that restores it."""
+    return fill(_PAGE, "gone", run=run, days=days)
 
 
 def _points(seen: RunSnapshot) -> str:
@@ -157,7 +159,7 @@ def caption(drawn: Sequence[Curve], known: Mapping[str, float], seen: RunSnapsho
     inside = loss.within(known, drawn)
     beyond = [f"{name} {number(value)} lies off the axis" for name, value in known.items() if name not in inside]
     hidden = sum(max(0, len(seen.of_role(role)) - 1) for role in MAIN_ROLES)
-    more = [f"{hidden} more loss series under More series"] if hidden else []
+    more = [f"{hidden} more loss series under Charts"] if hidden else []
     return pieces.caption((*said, *beyond, *more), testid="caption")
 
 
@@ -179,7 +181,7 @@ def no_curves(seen: RunSnapshot) -> Markup:
     """What stands where the chart would be."""
     if seen.series:
         names = ", ".join(s.key for s in seen.series[:6]) + (", …" if len(seen.series) > 6 else "")
-        body = f"Stored, and shown under More series: {names}."
+        body = f"Stored, and shown under Charts: {names}."
         return notice("info", "No series is taken for a loss or a goal.", body, testid="no-loss")
     said = ("No point has arrived yet.", "The chart appears with the first one.")
     if not seen.info.status.live:
@@ -234,56 +236,9 @@ def _over(found: Sequence[Finding]) -> Markup:
     return table(heads, rows, css="lm-wrap lm-flow", numeric=(2, 3, 4))
 
 
-def config(run: RunInfo) -> Markup:
-    """The run's configuration, flat."""
-    rows = [(code(k), shown(v)) for k, v in sorted(flat(run.config).items())]
-    return table(("key", "value"), rows, css="lm-wrap") if rows else fill(_PAGE, "nothing_to_configure")
-
-
-def tags(run: RunInfo) -> Markup:
-    """The run's tags and what identifies it."""
-    rows: list[tuple[pieces.Cell, pieces.Cell]] = [(code(k), shown(v)) for k, v in sorted(run.tags.items())]
-    rows += [("id", code(run.id)), ("project", run.project), ("group", run.group or NOTHING)]
-    for key, value in flat(run.loss or {}, "loss.").items():
-        if value not in (None, [], {}):
-            listed = "; ".join(_plain(v) for v in value) if isinstance(value, list) else value
-            rows.append((code(key), shown(listed)))
-    return table(("tag", "value"), rows, css="lm-wrap")
-
-
-def _plain(value: object) -> str:
-    return number(value) if value is None or isinstance(value, float) else str(value)
-
-
 def by_interest(series: Sequence[SeriesInfo]) -> tuple[SeriesInfo, ...]:
     """Series in the order in which they are looked at: losses, gradient norm, learning rate, parts, the rest."""
     return tuple(sorted(series, key=lambda s: (_INTEREST.index(s.role), s.key)))
-
-
-def matching(series: Sequence[SeriesInfo], search: str) -> tuple[SeriesInfo, ...]:
-    """The series whose name holds every word of a search, whatever its case."""
-    wanted = search.lower().split()
-    return tuple(s for s in series if all(word in s.key.lower() for word in wanted))
-
-
-def environment(happened: Sequence[Event]) -> Markup:
-    """What the run ran in, as its newest attempt captured it: command, commit, machine; then the packages."""
-    captured = [event.data for event in happened if event.kind == CAPTURED]
-    if not captured:
-        return quiet("Nothing of the environment was captured.")
-    packages = captured[-1].get("packages")
-    about = {k: v for k, v in captured[-1].items() if k != "packages"}
-    rows = [(code(k), shown(_listed(v), limit=400)) for k, v in flat(about).items() if v not in (None, "", [])]
-    body = [table(("", "captured"), rows, css="lm-wrap")]
-    if isinstance(packages, Mapping) and packages:
-        versions = [(code(name), str(version)) for name, version in packages.items()]
-        body += [heading(f"Packages ({len(versions)})"), table(("package", "version"), versions, css="lm-wrap")]
-    return joined(body)
-
-
-def _listed(value: object) -> object:
-    """A list as its items, one after the other."""
-    return " ".join(str(each) for each in value) if isinstance(value, list | tuple) else value
 
 
 def series(seen: RunSnapshot) -> Markup:
@@ -314,44 +269,3 @@ def checkpoints(seen: RunSnapshot, now_ms: int) -> Markup:
         for c in sorted(seen.checkpoints, key=lambda c: -c.step)
     ]  # fmt: skip
     return table(("step", "path", "saved", ""), rows, numeric=(0,))
-
-
-def _said(fields: Mapping[str, object]) -> str:
-    """An event's fields in a line, those that hold nothing left out."""
-    return ", ".join(f"{k}: {v}" for k, v in flat(fields).items() if v not in (None, {}, [], ""))
-
-
-def output(pieces_: Sequence[Output], search: str, zone: tzinfo, limit: int) -> Markup:
-    """What the process printed, oldest first, each piece with its time; standard error is marked."""
-    if not pieces_:
-        return quiet("Nothing that was printed has this in it." if search else NO_OUTPUT)
-    last = clock(pieces_[-1].time_ms, zone)
-    cut = len(pieces_) == limit or (pieces_[0].position > len(pieces_[0].text) and not search)
-    said = f"The last {len(pieces_):,} pieces, up to {last}" if cut else f"Up to {last}"
-    rows = [
-        (clock(piece.time_ms, zone), _SPOKE[piece.stream] if piece.step is None else f"step {step(piece.step)}",
-         inert(piece.text.removesuffix("\n"), lines=True))
-        for piece in pieces_
-    ]  # fmt: skip
-    return joined([quiet(said), fill(_PAGE, "output", rows=rows)])
-
-
-_SPOKE: Final = {"stdout": "", "stderr": "stderr", "text": "text"}
-NO_OUTPUT: Final = (
-    "No output was kept: start the training with monitor run, pass init(capture_output=True), "
-    "or call run.log_text(text)."
-)
-
-
-def events(seen: RunSnapshot, happened: Sequence[Event], zone: tzinfo) -> Markup:
-    """What was set aside, by counter, and the run's events, newest first."""
-    body = []
-    rows = [(k, f"{n:,}", SET_ASIDE.get(k, "")) for k, n in sorted(seen.info.warnings.items()) if n]
-    if rows:
-        body += [heading("What was not taken as it came"), table(("", "count", "meaning"), rows, numeric=(1,))]
-    newest = [event for event in happened if event.kind != CAPTURED][::-1]
-    lines = [(clock(h.time_ms, zone), h.kind, shown(_said(h.data), limit=400)) for h in newest[:EVENT_LIMIT]]
-    if lines:
-        more = f" ({EVENT_LIMIT} of {len(newest):,})" if len(newest) > EVENT_LIMIT else ""
-        body += [heading(f"Events{more}"), table(("time", "event", "what"), lines, css="lm-wrap lm-events")]
-    return joined(body) or quiet("Nothing was dropped, converted or late, and no event was recorded.")

@@ -68,7 +68,7 @@ def _filters() -> dict[str, str]:
                 bind="query-params", label_visibility="collapsed", width=168,
             )  # fmt: skip
         found["search"] = st.text_input(
-            "Search", key="q", placeholder="Text or run", bind="query-params", label_visibility="collapsed",
+            "Search", key="text", placeholder="Text or run", bind="query-params", label_visibility="collapsed",
             width=168, max_chars=250,
         )  # fmt: skip
     return {key: value for key, value in found.items() if value}

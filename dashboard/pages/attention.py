@@ -10,7 +10,7 @@ from markupsafe import Markup
 from dashboard import data, live, viewer
 from dashboard.markup import attention, pieces
 from dashboard.markup.templates import joined
-from monitor.domain import Attention
+from monitor.domain import Access, Attention
 from monitor.errors import MonitorError
 
 REFRESH_S: Final = 2.0
@@ -37,7 +37,8 @@ def _attention() -> None:
         if reading.error is None:
             st.skeleton(height=320)
         return
-    live.html(joined([attention.cards(seen, failed, why), attention.fleet(seen)]), key=_CARDS)
+    cards = attention.cards(seen, failed, why, may_stop=data.may(Access.EDITOR))
+    live.html(joined([cards, attention.fleet(seen)]), key=_CARDS)
 
 
 def _ask_to_stop() -> tuple[str, str]:

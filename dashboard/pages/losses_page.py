@@ -49,7 +49,9 @@ def _specification() -> None:
     with left:
         written = st.text_input("Specification", EXAMPLE, max_chars=500, key="spec", bind="query-params")
     with right:
-        value = st.number_input("A logged loss", value=None, format="%g", placeholder="optional", key="value")
+        value = st.number_input(
+            "A logged loss", value=None, format="%g", placeholder="optional", key="value", bind="query-params"
+        )
     spec = losses.parse(written or "")
     body = losses_page.judged(spec, float(value)) if value is not None else Markup("")
     live.html(body + losses_page.levels(spec), key="levels")
@@ -74,12 +76,16 @@ def _measured(found: LossProfile) -> None:
 def _advice() -> None:
     """A form for the task, and the candidates with their reasons."""
     with st.form("task", border=False), st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        task = st.selectbox("Task", measuring.TASKS, key="task_name", width=200)
-        classes = st.number_input("Classes", min_value=2, value=None, placeholder="not said", key="classes", width=150)
-        imbalance = st.number_input("Most frequent : rarest", min_value=1.0, value=1.0, key="imbalance", width=190)
-        noise = st.number_input("Wrong labels, %", 0.0, 100.0, 0.0, key="noise", width=150)
-        outliers = st.checkbox("Outliers", key="outliers")
-        half = st.checkbox("float16", key="half")
+        task = st.selectbox("Task", measuring.TASKS, key="task_name", bind="query-params", width=200)
+        classes = st.number_input(
+            "Classes", min_value=2, value=None, placeholder="not said", key="classes", bind="query-params", width=150
+        )
+        imbalance = st.number_input(
+            "Most frequent : rarest", min_value=1.0, value=1.0, key="imbalance", bind="query-params", width=190
+        )
+        noise = st.number_input("Wrong labels, %", 0.0, 100.0, 0.0, key="noise", bind="query-params", width=150)
+        outliers = st.checkbox("Outliers", key="outliers", bind="query-params")
+        half = st.checkbox("float16", key="half", bind="query-params")
         st.form_submit_button("Advise", type="primary")
     found = measuring.advised(
         task, None if classes is None else int(classes), float(imbalance), outliers, float(noise) / 100, half

@@ -12,19 +12,21 @@ import streamlit as st
 from dashboard import data, live, sessions, viewer
 from dashboard.assets import LOGO, STYLE_SHEET
 from dashboard.markup import access
+from dashboard.navigation import PAGES
 
 st.set_page_config(page_icon=str(LOGO), layout="wide", initial_sidebar_state="collapsed")
 st.html(STYLE_SHEET)
 st.logo(str(LOGO), size="large")
 chosen = st.navigation(
     [
-        st.Page("attention.py", title="Attention", url_path="attention"),
-        st.Page("run_list.py", title="Runs", default=True),
-        st.Page("run_page.py", title="Run", url_path="run", visibility="hidden"),
-        st.Page("comparison.py", title="Compare", url_path="compare"),
-        st.Page("losses_page.py", title="Losses", url_path="losses"),
-        st.Page("alerts.py", title="Alerts", url_path="alerts"),
-        st.Page("settings_page.py", title="Settings", url_path="settings"),
+        st.Page(
+            page.script,
+            title=page.title,
+            url_path=page.path or None,
+            default=not page.path,
+            visibility="hidden" if page.hidden else "visible",
+        )
+        for page in PAGES
     ],
     position="top",
 )

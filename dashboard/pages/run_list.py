@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -9,16 +10,23 @@ from typing import Final
 import streamlit as st
 from markupsafe import Markup
 
-from dashboard import data, live, viewer, words
+from dashboard import address, data, fields, live, viewer, words
 from dashboard.data import Overview
 from dashboard.markup import pieces, run_list
-from monitor.domain import RunPage, RunQuery, RunStatus
+from dashboard.pages import run_actions
+from monitor.domain import Access, RunPage, RunQuery, RunStatus
 from monitor.domain.formats import count
-from monitor.errors import WireError
+from monitor.errors import MonitorError, WireError
 from monitor.rules import RULE_NAMES
 
 REFRESH_S: Final = 2.0
+SLOW_REFRESH_S: Final = 10.0
+"""Of groups, for which every run is read."""
 DEFAULT_ORDER: Final = "-created"
+DELETED: Final = "deleted"
+"""The status that stands for runs that were deleted and can be restored."""
+GROUPED: Final = 1000
+"""Runs that are grouped, the newest ones."""
 _VERDICTS: Final = ("healthy", "too_early", "not_judged", *RULE_NAMES)
 
 
@@ -30,7 +38,16 @@ def page() -> None:
         filters = _filter_row()
     with head:
         st.fragment(_overview, run_every=REFRESH_S)(filters.project)
-    st.fragment(_list, run_every=REFRESH_S)(filters)
+    if filters.status == DELETED:
+        st.fragment(run_actions.deleted_runs, run_every=REFRESH_S)()
+        return
+    with st.container(key="shape", horizontal=True, vertical_alignment="center", gap="small"):
+        columns, group = _shape(filters)
+    filters = replace(filters, metrics=fields.series_of(columns))
+    if group is not None:
+        st.fragment(_groups, run_every=SLOW_REFRESH_S)(filters, columns, group)
+    else:
+        st.fragment(_list, run_every=REFRESH_S)(filters, columns)
 
 
 def _filter_row() -> RunQuery:
@@ -43,7 +60,7 @@ def _filter_row() -> RunQuery:
     with columns[0]:
         chosen = _choice("Project", names, "project", "All projects")
     with columns[1]:
-        status = _choice("Status", tuple(str(s) for s in RunStatus), "status", "Any status")
+        status = _choice("Status", (*(str(s) for s in RunStatus), DELETED), "status", "Any status")
     with columns[2]:
         verdict = _choice("Verdict", _VERDICTS, "verdict", "Any verdict", words.label)
     with columns[3]:
@@ -54,13 +71,22 @@ def _filter_row() -> RunQuery:
             bind="query-params",
             label_visibility="collapsed",
         )
-    order = st.query_params.get("sort", DEFAULT_ORDER)
-    if order.removeprefix("-") not in run_list.SORTED_BY:
-        order = DEFAULT_ORDER
+    order, ordered = _order()
     return RunQuery(
         project=chosen, status=status, verdict=verdict, search=(search or "").strip() or None, order=order,
-        limit=data.PAGE_SIZE, sparkline=data.SPARK_POINTS,
+        query=ordered, limit=data.PAGE_SIZE, sparkline=data.SPARK_POINTS,
     )  # fmt: skip
+
+
+def _order() -> tuple[str, str | None]:
+    """What the list is sorted by: a column of every run, or a field, which takes the order of a query."""
+    asked = st.query_params.get("sort", DEFAULT_ORDER)
+    by = asked.removeprefix("-")
+    if by in run_list.SORTED_BY:
+        return asked, None
+    if not fields.usable(by):
+        return DEFAULT_ORDER, None
+    return DEFAULT_ORDER, f"order by {by}{' desc' if asked != by else ''}"
 
 
 def _choice(
@@ -77,6 +103,38 @@ def _choice(
         bind="query-params",
         label_visibility="collapsed",
     )
+
+
+def _shape(filters: RunQuery) -> tuple[tuple[str, ...], str | None]:
+    """The columns and what the runs are grouped by; both are kept in the URL."""
+    seen = data.keep(f"shape {filters.project}", lambda: data.api().runs_page(RunQuery(project=filters.project)))
+    runs = seen.value.items if seen.value is not None else ()
+    configs, tags = fields.config_fields(runs), fields.tag_fields(runs)
+    metrics = data.series_keys(runs[0]) if runs else ()
+    wanted = [name for name in st.query_params.get_all("cols") if name in run_list.COLUMNS or fields.usable(name)]
+    options = [*run_list.COLUMNS, *(fields.named("metric", key, what) for key in metrics for what in fields.WHAT),
+               *configs, *tags]  # fmt: skip
+    options = list(dict.fromkeys([*options, *wanted, *st.session_state.get("cols", ())]))
+    with st.popover("Columns"):
+        address.begin("cols", run_list.USUAL, options)
+        chosen = st.multiselect(
+            "Columns", options, key="cols", format_func=run_list.title_of, width=520, placeholder="Choose columns"
+        )
+        address.keep("cols", chosen, run_list.USUAL)
+        st.caption("Of every run, any metric, any configuration value, any tag. The address keeps them.")
+    asked = st.query_params.get("by")
+    groups = list(
+        dict.fromkeys([*run_actions.GROUPS, *configs, *tags, *([asked] if asked and fields.usable(asked) else [])])
+    )
+    address.begin("by", (), groups, single=True)
+    group = st.selectbox(
+        "Group by", groups, index=None, key="by", format_func=run_list.title_of, width=220, placeholder="Group by",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    address.keep("by", [group] if group else [], ())
+    run_actions.views()
+    run_actions.export(filters, chosen)
+    return tuple(chosen) or run_list.USUAL, group
 
 
 def _projects() -> tuple[str, ...]:
@@ -102,8 +160,14 @@ def _overview(project: str | None) -> None:
     live.html(run_list.overview(seen, _kept_for(project), problem, data.now_ms()), key="overview")
 
 
-def _list(filters: RunQuery) -> None:
+def _list(filters: RunQuery, columns: tuple[str, ...]) -> None:
     """The table of runs with its pages."""
+    asked = live.heard("runs")
+    if asked is not None and asked.act == "sort":
+        st.query_params["sort"] = asked.arg
+        st.rerun()
+    picked = st.session_state["_picked"] = live.ticked("runs", st.session_state.get("_picked", []))
+    done = run_actions.act(asked, filters, picked)
     wanted = _on_page(filters)
     reading = data.keep(f"runs {wanted}", lambda: data.runs_page(wanted))
     found: RunPage | None = reading.value
@@ -113,24 +177,46 @@ def _list(filters: RunQuery) -> None:
         reading = data.keep(f"runs {wanted}", lambda: data.runs_page(wanted))
         found = reading.value
     if found is None:
-        if reading.error is None:
-            st.skeleton(height=320)
-        elif isinstance(reading.error, WireError):
-            live.html(pieces.notice("warning", *data.explain(reading.error), testid="query-error"), key="runs")
+        _unread(reading.error)
         return
-    if found.total == 0 and not wanted.filters:
+    if found.total == 0 and not replace(wanted, query=None).filters:
         _welcome()
         return
-    asked = live.heard("runs")
-    if asked is not None and asked.act == "sort":
-        st.query_params["sort"] = asked.arg
-        st.rerun()
-    picked = st.session_state["_picked"] = live.ticked("runs", st.session_state.get("_picked", []))
-    table = run_list.runs_table(found, picked, data.now_ms(), stale=reading.error is not None)
-    narrowed = replace(filters, project=None).filters and found.items
+    picked = done.picked
+    table = run_list.runs_table(found, picked, data.now_ms(), chosen=columns, stale=reading.error is not None)
+    narrowed = replace(filters, project=None, query=None).filters and found.items
     said = run_list.matches(found.total) if narrowed else Markup("")
-    live.html(run_list.compare_bar(picked) + said + table, key="runs", ticks=picked)
+    edits = data.may(Access.EDITOR)
+    bar = run_list.bar(picked, found.total, most=run_actions.MOST, problem=done.problem, said=done.said, edits=edits)
+    live.html(bar + said + table, key="runs", ticks=picked, push=done.push)
     _pages(filters, found, wanted.offset // data.PAGE_SIZE + 1)
+
+
+def _unread(error: MonitorError | None) -> None:
+    """What stands where the runs could not be read; that the server is away, the head says."""
+    if error is None:
+        st.skeleton(height=320)
+    elif isinstance(error, WireError):
+        live.html(pieces.notice("warning", *data.explain(error), testid="query-error"), key="runs")
+
+
+def _groups(filters: RunQuery, columns: tuple[str, ...], group: str) -> None:
+    """A row for each value of a field, with mean ± standard deviation over its runs."""
+    wanted = replace(filters, limit=GROUPED, sparkline=0)
+    reading = data.keep(f"groups {wanted}", lambda: data.runs_page(wanted))
+    found = reading.value
+    if found is None:
+        _unread(reading.error)
+        return
+    if not found.items:
+        live.html(pieces.quiet("No run matches these filters."), key="groups")
+        return
+    groups = fields.grouped(found.items, found.metrics, group)
+    said = f"{count(found.total, 'run')} in {count(len(groups), 'group')}, mean ± standard deviation over the runs"
+    if found.total > len(found.items):
+        said = f"The newest {len(found.items):,} of {said}"
+    table = run_list.groups_table(groups, found, group, columns, run_actions.as_query(filters))
+    live.html(pieces.quiet(said) + table, key="groups")
 
 
 def _on_page(filters: RunQuery) -> RunQuery:
@@ -146,7 +232,7 @@ def _on_page(filters: RunQuery) -> RunQuery:
 
 def _key(filters: RunQuery) -> str:
     """The page's widget; other filters get another one, which starts anew."""
-    return f"page of {filters}"
+    return re.sub(r"\s+", " ", f"page of {filters}")
 
 
 def _pages(filters: RunQuery, found: RunPage, page: int) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import anyio
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import ASGIApp
 
 from monitor import __version__
-from monitor.api import alerts, attention, batches, curves, health, keeping, problems, runs, tokens
+from monitor.api import alerts, attention, batches, curves, health, keeping, problems, runs, tokens, views
 from monitor.api.bodies import CompressRemote
 from monitor.api.door import Door
 from monitor.api.keys import Keys
@@ -36,6 +36,18 @@ class Guarded(FastAPI):
 
     Where another application is served at the same address, `state.beside` puts the two side by side.
     """
+
+    def openapi(self) -> dict[str, Any]:
+        """The document; what is absent of a recommendation is an empty object there, where the types say None."""
+        if self.openapi_schema is None:
+            found = super().openapi()["components"]["schemas"]["Recommendation"]["properties"]
+            for name in ("forecast", "patience"):
+                found[name]["anyOf"] = [
+                    {"type": "object", "maxProperties": 0} if each == {"type": "null"} else each
+                    for each in found[name]["anyOf"]
+                ]
+        assert self.openapi_schema is not None
+        return self.openapi_schema
 
     def build_middleware_stack(self) -> ASGIApp:
         """The layers, the outermost of which is the door."""
@@ -70,7 +82,7 @@ def create_api(
         title="lossmonitor",
         version=__version__,
         summary="Training losses in, diagnosis out.",
-        openapi_tags=[{"name": n} for n in ("batches", "runs", "curves", "alerts", "access", "health")],
+        openapi_tags=[{"name": n} for n in ("batches", "runs", "curves", "alerts", "views", "access", "health")],
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
     )
@@ -82,9 +94,11 @@ def create_api(
     problems.install(app)
     app.add_middleware(CompressRemote)
     app.include_router(health.probes)
+    declare_roles(health.metrics.routes)
+    app.include_router(health.metrics)
     checks = [Depends(described), Depends(check_parameters)]
     api = APIRouter(prefix="/api/v1", dependencies=checks, responses=documented(*_REFUSALS))
-    routers = (alerts, attention, batches, curves, keeping, tokens, runs, health)
+    routers = (alerts, attention, batches, curves, keeping, tokens, runs, views, health)
     for router in (each.router for each in routers):
         declare_roles(router.routes)
         api.include_router(router)

@@ -37,6 +37,7 @@ LINGER_BYTES: Final = 8 * 2**20
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS: Final = (
     *SECURITY_HEADERS,
+    (b"cache-control", b"no-store"),
     (b"x-frame-options", b"DENY"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
@@ -117,27 +118,21 @@ class Door:
             return refusal
         caller, needed = caller_of(scope), _needed_by_mlflow(scope["method"], scope["path"])
         if caller.project is not None:
-            problem = (
-                f"token {caller.name!r} reaches project {caller.project!r} alone, and MLflow's routes all projects"
-            )
-            return of_error(Forbidden(f"{problem}; use a token without a project"))
+            problem = f"token {caller.name!r} reaches project {caller.project!r} alone"
+            return of_error(Forbidden(f"{problem}; MLflow's routes need a token of all projects"))
         if not caller.access.covers(needed):
             return of_error(Forbidden(f"{scope['method']} {scope['path']} needs the role {needed}"))
         return None
 
     async def _stranger(self, scope: Scope, headers: _Headers, token: str | None) -> Response | None:
         """Why whoever asks is not let in; None if they are."""
+        refusal = None if scope["path"] in OPEN else await self._let_in(scope, headers, token)
         host = headers.get(b"host", b"").decode("latin-1")
-        origin = headers.get(b"origin")
-        foreign = origin is not None and not same_origin(origin.decode("latin-1"), host)
-        if scope["path"] in OPEN:
-            refusal = None
-        else:
-            refusal = await self._let_in(scope, headers, token)
         if not self._keys.required and not local_name(host_name(host)):
             detail = f"a server without a token does not answer to the name {host_name(host)}; set MONITOR_TOKEN"
             return of_refusal(Refused(403, "host", detail))
-        if origin is not None and foreign:
+        origin = headers.get(b"origin")
+        if origin is not None and not same_origin(origin.decode("latin-1"), host):
             return of_refusal(Refused(403, "origin", f"pages of {origin.decode('latin-1')} may not use this server"))
         return refusal
 
@@ -192,7 +187,7 @@ def _needed_by_mlflow(method: str, path: str) -> Access:
     ['viewer', 'logger', 'editor']
     """
     verb = path.rstrip("/").rpartition("/")[2]
-    if method in _SAFE or verb.startswith(("search", "get", "list")):
+    if method in _SAFE or verb.startswith(("search", "get", "list", "graphql")):
         return Access.VIEWER
     return Access.EDITOR if method == "DELETE" or verb.startswith(("delete", "restore")) else Access.LOGGER
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.responses import Response
 
 from monitor import __version__, wire
@@ -12,14 +13,18 @@ from monitor.api.bodies import json_response
 from monitor.api.models import HealthModel, InfoModel, ReadyModel
 from monitor.api.problems import documented, problem
 from monitor.api.readiness import problem_of
-from monitor.api.security import Viewer
+from monitor.api.security import Viewer, described
 from monitor.api.services import Served, store_id
 from monitor.domain import Json
+from monitor.errors import Forbidden
 
 _log = logging.getLogger(__name__)
 
 probes = APIRouter(tags=["health"], default_response_class=Response)
 """Open without a token, as probes have none; they reveal nothing about the runs."""
+
+metrics = APIRouter(tags=["health"], default_response_class=Response, dependencies=[Depends(described)])
+"""Next to the probes, where Prometheus looks for it, but with a token: it tells how many runs there are."""
 
 router = APIRouter(tags=["health"], default_response_class=Response)
 
@@ -50,6 +55,17 @@ async def readyz(served: Served) -> Response:
         # Open to everybody, so without what is wrong, which names the database's host.
         return problem(503, "store-error", "The store takes no points", "the server's log says why")
     return json_response(found)
+
+
+@metrics.get(
+    "/metrics",
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **documented(401, 403, 429, 503)},
+)
+def get_metrics(served: Served, caller: Viewer) -> Response:
+    """What this process does, for Prometheus. Needs a token of all projects, where the server asks for one."""
+    if caller.project is not None:
+        raise Forbidden(f"/metrics counts all projects, and token {caller.name!r} reaches {caller.project!r} alone")
+    return Response(served.metrics.text(served), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 @router.get("/info", responses={200: {"model": InfoModel}})

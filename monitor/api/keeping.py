@@ -33,7 +33,7 @@ def list_deleted(served: Served, caller: Viewer) -> Response:
     return json_response({"keep_days": served.settings.purge_days, "deleted": rows})
 
 
-@router.post("/deleted/{ref:path}/restore", responses={200: {"model": RunInfo}})
+@router.post("/deleted/{ref:name}/restore", responses={200: {"model": RunInfo}})
 def restore_run(served: Served, caller: Editor, ref: str) -> Response:
     """Bring a deleted run back, by its id, a unique start of it, or its name."""
     run = served.store.restore(ref, now_ms=served.clock(), by=caller, within=caller.project)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import anyio
 import anyio.to_thread
 
 from monitor.domain import Access, Caller, TokenInfo
@@ -24,6 +25,10 @@ FRESH_S: Final = 2.0
 UNKNOWN_S: Final = 0.2
 """Seconds between two looks for a token that is not known: its request waits, so that a new token always works, and
 guessing costs no reads."""
+PATIENCE_S: Final = 0.25
+"""Seconds that a request waits for the tokens to be read again."""
+LATE_S: Final = 30.0
+"""Seconds after which it waits as long as it takes."""
 NOTED_S: Final = 60.0
 """Seconds between two notes of when tokens were last used."""
 
@@ -48,37 +53,54 @@ class Keys:
         self._token = None if token is None else token.encode()
         self._known: dict[str, tuple[TokenInfo, str]] = {}
         self._asks = token is not None
-        self._read_s = self._noted_s = -math.inf
+        self._open = False
+        self._read_s, self._noted_s = -math.inf, time.monotonic()
         self._used: dict[str, int] = {}
         self._buckets: dict[str, tuple[float, float]] = {}
-        self._reading: asyncio.Lock | None = None
+        self._limiter: anyio.CapacityLimiter | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._noting: asyncio.Task[None] | None = None
 
     @property
     def required(self) -> bool:
         """True where every request has to carry a token."""
         return self._asks
 
-    def forget(self) -> None:
-        """Read the tokens again at the next request: one was created or revoked here."""
+    def forget(self, token_id: str | None = None) -> None:
+        """Read the tokens again at the next request: one was created here, or this one was revoked."""
+        self._known.pop(token_id or "", None)
         self._read_s = -math.inf
 
     async def refresh(self, given: str | None) -> None:
         """Read the tokens again where they are no longer fresh, or where this one is not among them.
+
+        A slow database does not hold up those whose tokens are known: they continue with what was read last, unless
+        that is older than `LATE_S`.
 
         Raises:
             StoreError: they could never be read.
         """
         came_s = time.monotonic()
         strange = self._strange(given)
-        if came_s - self._read_s < FRESH_S and not strange:
-            return
-        self._reading = self._reading or asyncio.Lock()
-        async with self._reading:
-            if self._read_s >= came_s:  # read since this request came, for another one
+        while self._read_s < came_s and (strange or came_s - self._read_s >= FRESH_S):
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._again(hurried=not strange))
+            late = time.monotonic() - self._read_s >= LATE_S
+            task = self._task  # another request may put a later one in its place
+            done, _ = await asyncio.wait({task}, timeout=None if strange or late else PATIENCE_S)
+            if not done:
                 return
-            if strange:
-                await asyncio.sleep(max(0.0, self._read_s + UNKNOWN_S - time.monotonic()))
-            await anyio.to_thread.run_sync(self._read)
+            task.result()
+            strange = strange and self._strange(given)
+
+    async def _again(self, *, hurried: bool) -> None:
+        if not hurried:
+            await asyncio.sleep(max(0.0, self._read_s + UNKNOWN_S - time.monotonic()))
+        self._limiter = self._limiter or anyio.CapacityLimiter(2)  # slow reads may have all other threads
+        await anyio.to_thread.run_sync(self._read, limiter=self._limiter)
+        if time.monotonic() - self._noted_s >= NOTED_S:
+            self._noted_s = time.monotonic()
+            self._noting = asyncio.create_task(anyio.to_thread.run_sync(self.note, limiter=self._limiter))
 
     def _strange(self, given: str | None) -> bool:
         """True for what looks like one of our tokens and is none that is known."""
@@ -124,7 +146,7 @@ class Keys:
 
     def note(self) -> None:
         """Store when tokens were last used; on a thread, and at the end of the server."""
-        used, self._used, self._noted_s = self._used, {}, time.monotonic()
+        used, self._used = self._used, {}
         if used:
             try:
                 self._store.note_token_use(used)
@@ -136,13 +158,12 @@ class Keys:
         try:
             self._known = self._store.digests(self._clock())
             self._asks = self._asks or bool(self._known) or self._store.has_tokens()
+            self._open = not self._asks
         except StoreError:
-            if self._read_s == -math.inf and not self._known and self._token is None:
+            if not self._asks and not self._open:
                 raise  # who may do what is not known, so nobody may do anything
             _log.warning("the tokens could not be read again; those that are known still hold")
         self._read_s = begun_s
-        if begun_s - self._noted_s >= NOTED_S:
-            self.note()
 
 
 def token_of(headers: Mapping[bytes, bytes], *, basic: bool = False) -> str | None:

@@ -50,11 +50,14 @@ class RunParameters(BaseModel):
     limit: int = Field(100, ge=1, le=1000)
     offset: int = Field(0, ge=0, le=2**31)
     sparkline: int = Field(0, ge=0, le=1000, description="Values of each small curve; 0 for none.")
+    metrics: list[Annotated[str, StringConstraints(max_length=250)]] = Field(
+        [], max_length=50, description="Series whose last value and extremes are read with each run."
+    )
 
     def wanted(self) -> RunQuery:
         """What the list is asked for."""
         one_of = {"status": tuple(map(str, self.status)) or None, "verdict": tuple(self.verdict) or None}
-        return RunQuery(**{**self.model_dump(), **one_of})
+        return RunQuery(**{**self.model_dump(), **one_of, "metrics": tuple(self.metrics)})
 
 
 class RunsModel(BaseModel):
@@ -66,6 +69,9 @@ class RunsModel(BaseModel):
     sparklines: dict[str, dict[str, list[float | str]]] = Field(description="Values by run id and role.")
     sorted_by: dict[str, float | str | None] = Field(
         description="By run id the value that it is sorted by, where a query says by what."
+    )
+    metrics: dict[str, dict[str, dict[str, float | str | None]]] = Field(
+        description="By run id and series the last value, the extremes and their steps, where they were asked for."
     )
 
 
@@ -89,6 +95,7 @@ class SnapshotModel(BaseModel):
     findings: list[Finding]
     checkpoints: list[Checkpoint]
     regimes: list[Regime]
+    note: str = Field(description="What a person wrote of the run, as Markdown.")
     stops: list[Stop]
     saving: Saving | None
 
@@ -166,6 +173,39 @@ class StopRequest(BaseModel):
 
     who: Who = "api"
     reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000, pattern=r"^[^\x00]*$")] = ""
+
+
+class EditRequest(BaseModel):
+    """What a person changes of a run; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(None, description="Its new name.")
+    note: str | None = Field(None, description='Its note, as Markdown; "" takes it away.')
+    tags: dict[str, str | None] = Field({}, max_length=1000, description="Values by tag; null takes a tag away.")
+
+
+class ViewModel(BaseModel):
+    """A view of one of the dashboard's pages that was saved under a name."""
+
+    page: str
+    name: str
+    query: str = Field(description="What stands in the page's address behind the question mark.")
+    saved_ms: int
+
+
+class ViewRequest(BaseModel):
+    """The view to save."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query: str
+
+
+class ViewsModel(BaseModel):
+    """The saved views of a page, by name."""
+
+    views: list[ViewModel]
 
 
 class StopModel(BaseModel):

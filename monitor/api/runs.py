@@ -11,6 +11,7 @@ from starlette.responses import Response
 from monitor import insight
 from monitor.api.bodies import json_response
 from monitor.api.models import (
+    EditRequest,
     ProjectsModel,
     RunModel,
     RunParameters,
@@ -23,7 +24,8 @@ from monitor.api.models import (
 from monitor.api.problems import Refused, documented
 from monitor.api.security import Editor, Viewer
 from monitor.api.services import Served, Services, in_turn
-from monitor.domain import Caller, Checkpoint, Diagnosis, Finding, Output, RunInfo, SeriesInfo, Stop
+from monitor.domain import Caller, Checkpoint, Diagnosis, Finding, Output, RunEdit, RunInfo, SeriesInfo, Stop
+from monitor.errors import RunNotFound
 from monitor.store.retention import Policy
 from monitor.wire import jsonable
 
@@ -46,6 +48,10 @@ def list_runs(served: Served, caller: Viewer, wanted: Annotated[RunParameters, Q
             "runs": [run.to_dict() for run in page.items],
             "sparklines": jsonable(page.sparklines),
             "sorted_by": jsonable(page.sorted_by),
+            "metrics": {
+                run_id: {key: jsonable(found.to_dict()) for key, found in some.items()}
+                for run_id, some in page.metrics.items()
+            },
         }
     )
 
@@ -142,6 +148,22 @@ def meant(served: Services, caller: Caller, ref: str) -> RunInfo:
     return run
 
 
+@router.patch("/runs/{run_id}", responses={200: {"model": RunInfo}})
+async def patch_run(served: Served, caller: Editor, run_id: str, wanted: EditRequest) -> Response:
+    """Rename a run, or change its note or its tags, by its whole id."""
+
+    def change() -> RunInfo:
+        if (
+            served.store.run(run_id, within=caller.project).id != run_id
+        ):  # the start of an id, or a name, may mean another run by now
+            raise RunNotFound(run_id)
+        edit = RunEdit(name=wanted.name, note=wanted.note, tags=wanted.tags)
+        served.store.edit(run_id, edit, now_ms=served.clock(), by=caller)
+        return served.store.run(run_id)
+
+    return json_response((await in_turn(served, change)).to_dict())
+
+
 @router.get("/projects", responses={200: {"model": ProjectsModel}})
 def get_projects(served: Served, caller: Viewer) -> Response:
     """The projects, how many runs each has, and how long they are kept."""
@@ -153,7 +175,7 @@ def get_projects(served: Served, caller: Viewer) -> Response:
     return json_response({"projects": projects, "purge_days": policy.purge_days})
 
 
-@router.get("/runs/{ref:path}", responses={200: {"model": RunModel}})
+@router.get("/runs/{ref:name}", responses={200: {"model": RunModel}})
 def get_run(served: Served, caller: Viewer, ref: str) -> Response:
     """A run by its id, a unique prefix of it, or its name where that is unique; with its series and checkpoints."""
     # The last of the routes below /runs, because a name may hold slashes.

@@ -10,8 +10,10 @@ from typing import Annotated, Final, TypeVar
 import anyio
 import anyio.to_thread
 from fastapi import Depends, Request
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from monitor.api.keys import Keys
+from monitor.api.metrics import Metrics
 from monitor.api.readiness import Readiness
 from monitor.api.watch import Watch
 from monitor.domain import JobHealth
@@ -25,6 +27,15 @@ PATIENCE_S: Final = 10.0
 DECODERS: Final = 2
 """Long bodies that are read at once: more would wait for the interpreter, and each takes many times its size."""
 _Result = TypeVar("_Result")
+
+
+class _Name(PathConvertor):
+    """A run's name in a path: it may hold slashes, as with Starlette's `path`, and line ends too."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("name", _Name())
 
 
 def no_jobs() -> Mapping[str, JobHealth]:
@@ -45,6 +56,7 @@ class Services:
             cheap, waiting for its lock is neither.
         decoders: how many long bodies are read at once.
         readiness: whether the store takes points.
+        metrics: what this process counts.
         watch: what waits until runs change.
     """
 
@@ -58,6 +70,7 @@ class Services:
     writers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
     decoders: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DECODERS))
     readiness: Readiness = field(default_factory=Readiness)
+    metrics: Metrics = field(default_factory=Metrics)
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:

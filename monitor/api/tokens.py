@@ -49,7 +49,7 @@ def create_token(served: Served, caller: Admin, wanted: TokenRequest) -> Respons
 def revoke_token(served: Served, caller: Admin, ref: str) -> Response:
     """Revoke a token, by its id or the name that no other valid token has."""
     found = served.store.revoke_token(ref, now_ms=served.clock(), by=caller, within=caller.project)
-    served.keys.forget()
+    served.keys.forget(found.id)
     return json_response(found.to_dict())
 
 

@@ -7,6 +7,7 @@ status 2; an interrupt ends with 130.
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
 import sys
@@ -24,6 +25,7 @@ from monitor.cli import (
     journals,
     keeping,
     losses,
+    mcp,
     mlflow,
     rules,
     running,
@@ -58,6 +60,21 @@ imports.register(app)
 keeping.register(_runs, database.register(app), app)
 access.register(app)
 mlflow.register(app)
+mcp.register(app)
+
+
+def _unwrap(found: typer.Typer) -> None:
+    """Let the terminal, and not the source code, break the lines of a command's help."""
+    for command in found.registered_commands:
+        text = inspect.getdoc(command.callback) if command.callback is not None else None
+        if text:
+            command.help = "\n\n".join(" ".join(paragraph.split("\n")) for paragraph in text.split("\n\n"))
+    for group in found.registered_groups:
+        if group.typer_instance is not None:
+            _unwrap(group.typer_instance)
+
+
+_unwrap(app)
 
 
 def _print_version(wanted: bool) -> None:
@@ -120,4 +137,4 @@ _SERVER_PACKAGES = (
     "streamlit",
     "uvicorn",
 )
-_EXTRA_OF = {**dict.fromkeys(_SERVER_PACKAGES, "server"), "torch": "demo", "sklearn": "demo"}
+_EXTRA_OF = {**dict.fromkeys(_SERVER_PACKAGES, "server"), "torch": "demo", "sklearn": "demo", "mcp": "mcp"}

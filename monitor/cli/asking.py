@@ -10,10 +10,12 @@ import typer
 
 from monitor.domain.economics import amount
 from monitor.domain.formats import NOTHING, number
+from monitor.errors import RunNotFound
 from monitor.screen import emit, err, escape, out
 
 if TYPE_CHECKING:
     from monitor.domain import LedgerMonth, Outcome
+    from monitor.reader.api import Api
 
 _SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
 _JSON = typer.Option(False, "--json", help="Print as JSON.")
@@ -48,8 +50,7 @@ def wait(
 
     with Api(server) as api:
         found = api.wait(*runs, until=until, timeout_s=timeout, every=every)
-        wanted = {api.run(run).id for run in runs} if every else set()
-    done = bool(found) and (not every or {each.run_id for each in found} == wanted)
+        done = bool(found) and (not every or len(found) == len({_id(api, run) for run in runs}))
     if json:
         emit({"timeout": not done, "outcomes": [each.to_dict() for each in found]}, "", True)
     else:
@@ -58,6 +59,14 @@ def wait(
         if not done:
             err.print("the time is up")
     sys.exit(_status(found) if done else TIME_UP)
+
+
+def _id(api: Api, ref: str) -> str:
+    """The id of a run; of one that has not started yet, what was given."""
+    try:
+        return api.run(ref).id
+    except RunNotFound:
+        return ref
 
 
 def _said(found: Outcome) -> str:

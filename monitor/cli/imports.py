@@ -15,7 +15,6 @@ from monitor import settings as settings_
 from monitor.cli.curves import EPOCH, GOAL, PATTERN, STEP, TRAIN, VAL
 from monitor.domain.formats import number
 from monitor.errors import FileUnreadable, MonitorError, RunNotFound, WireError
-from monitor.roles import Role
 from monitor.screen import emit, err, escape, fail, out
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class _Summary:
 def import_(
     source: list[str] = typer.Argument(
         ...,
-        metavar="SOURCE...",
+        metavar="SOURCE",
         help="Files, folders to search, or `mlflow URI`: a server, a database, a folder such as mlruns.",
         show_default=False,
     ),
@@ -90,7 +89,9 @@ def import_(
             err.print(f"[red]broken[/]  {escape(_line(*place))}")
         for item in summary.ignored[:_SHOWN]:
             err.print(f"[dim]ignored {escape(item.source)}: {escape(item.reason)}[/]")
-        fail(f"no run could be read from {', '.join(map(without_password, source))}")
+        if found:
+            fail(f"no run could be read from {', '.join(map(without_password, source))}")
+        raise typer.Exit(2)
     verdicts = _verdicts(loaded, summary)
     emit(_data(summary, verdicts), "", True) if json else _print(summary, verdicts)
     if summary.damaged:
@@ -113,7 +114,10 @@ def _addresses(given: Sequence[str]) -> list[str]:
 
 def _present(given: str, found: list[Source]) -> list[Source]:
     if not found:
-        err.print(f"[yellow]{escape(given)}: no training found there[/]")
+        err.print(
+            f"[bold red]error:[/] {escape(given)}: no training found there; docs/importing.md lists what is read",
+            soft_wrap=True,
+        )
     return found
 
 
@@ -128,7 +132,7 @@ def _store_all(
     twins = Twins()
     sink = _sink(settings)
     try:
-        with Progress(*bars, console=err) as progress:
+        with Progress(*bars, console=err, transient=True, disable=not err.is_terminal) as progress:
             task = progress.add_task("reading", total=len(found), points="")
             for item in found:
                 progress.update(task, description=escape(item.shown[-60:]))
@@ -208,19 +212,15 @@ def _verdicts(settings: Settings, summary: _Summary) -> dict[str, str]:
 
 def _print(summary: _Summary, verdicts: Mapping[str, str]) -> None:
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("run", "name", "from", "steps", "points", "train", "val", "goal", "not judged", "verdict", ""):
+    for column in ("run", "name", "from", "steps", "points", "not judged", "verdict", ""):
         table.add_column(column, justify="right" if column == "points" else "left", overflow="fold")
     for run, sent in summary.stored:
-        mapped = run.mapped()
         table.add_row(
             escape(sent.run_id[:8]),
             escape(run.name),
             escape(run.kind),
             escape(_steps(run)),
             number(len(run.points)),
-            escape(mapped.get(Role.TRAIN, "-")),
-            escape(mapped.get(Role.VAL, "-")),
-            escape(mapped.get(Role.GOAL, "-")),
             escape(_some(run.unmapped())),
             escape(verdicts.get(sent.run_id, "")),
             "[dim]was there[/]" if sent.known else "",
@@ -231,7 +231,10 @@ def _print(summary: _Summary, verdicts: Mapping[str, str]) -> None:
     new = [sent for _, sent in summary.stored if not sent.known]
     known = len(summary.stored) - len(new)
     tail = f", {number(known)} were there already" if known else ""
-    out.print(f"stored {number(len(new))} runs with {number(sum(sent.points for sent in new))} points{tail}")
+    runs = "1 run" if len(new) == 1 else f"{number(len(new))} runs"
+    out.print(f"stored {runs} with {number(sum(sent.points for sent in new))} points{tail}")
+    if len(new) == 1:
+        out.print(f"[dim]`monitor runs show {new[0].run_id[:8]}` shows it, `monitor up` the dashboard[/]")
     notes = [(run.source, note) for run, _ in summary.stored for note in run.skipped]
     lines = [f"[red]broken[/]  {escape(_line(*place))}" for place in summary.broken]
     lines += [f"[red]broken[/]  {escape(_line(s, n.place, n.reason))}" for s, n in notes if n.broken]

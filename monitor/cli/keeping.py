@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,7 @@ from monitor.domain.formats import number
 from monitor.screen import ago, emit, err, escape, fail, out
 
 if TYPE_CHECKING:
-    from monitor.domain import Points, RunInfo, SeriesInfo
-    from monitor.reader.api import Api, RunView
+    from monitor.reader.api import Api
     from monitor.store.copy import Progress as Copied
 
 _RUNS = typer.Argument(..., metavar="RUN…", help="Ids, first digits of ids, or names.", show_default=False)
@@ -88,33 +87,10 @@ def export(
     """Write the points of runs to a CSV or Parquet file."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress
 
-    from monitor.store.export import export_points
-
     with open_api(url, server) as api, Progress(BarColumn(30), MofNCompleteColumn(), console=err) as progress:
         task = progress.add_task("", total=len(runs))
-        points = export_points(
-            _Points(api), runs, to, keys=key or None, progress=lambda done, _: progress.update(task, completed=done)
-        )
+        points = api.export(runs, to, keys=key or None, progress=lambda done, _: progress.update(task, completed=done))
     emit({"file": str(to), "points": points}, f"wrote {number(points)} points to {escape(str(to))}", json)
-
-
-class _Points:
-    """What an export asks for, from a reader of runs."""
-
-    def __init__(self, api: Api) -> None:
-        self._api = api
-        self._views: dict[str, RunView] = {}
-
-    def run(self, ref: str) -> RunInfo:
-        view = self._api.run(ref)
-        self._views[view.id] = view
-        return view.info
-
-    def series(self, run_id: str) -> Sequence[SeriesInfo]:
-        return self._views[run_id].series()
-
-    def history_batches(self, run_id: str, key: str) -> Iterator[Points]:
-        return self._views[run_id].batches(key)
 
 
 def gc(

@@ -12,6 +12,7 @@ import typer
 from rich.markdown import Markdown
 from rich.table import Table
 
+from monitor.cli.tables import UserData, read_table
 from monitor.errors import LossError
 from monitor.screen import emit, escape, sparkline
 
@@ -101,11 +102,14 @@ def compare(
     names: list[str] = typer.Argument(
         ..., metavar="LOSS…", help="Losses by name, such as mse huber, or ./file.py:my_loss.", show_default=False
     ),
-    data: str = typer.Option("digits", help="Data set of scikit-learn: digits, iris, wine, breast_cancer, diabetes."),
+    data: str = typer.Option("digits", help="A CSV or Parquet file, or digits, iris, wine, breast_cancer, diabetes."),
+    target: str = typer.Option(None, help="Column of the file to predict."),
+    task: str = typer.Option(None, help="regression, classification, binary, counts, ranking or metric."),
     seeds: int = typer.Option(5, min=2, help="Trainings of each loss."),
     metric: str = typer.Option(None, help="What to rank by; default accuracy, or mae for regression."),
     label_noise: float = typer.Option(0.0, min=0, max=1, help="Share of training labels to replace by wrong ones."),
     outliers: float = typer.Option(0.0, min=0, max=1, help="Share of training targets to move far away."),
+    cost: str = typer.Option(None, help="Cost of a false alarm and of a miss, such as 1:10; they are then judged."),
     epochs: int = typer.Option(30, min=1, help="Passes over the training data."),
     json: bool = _JSON,
 ) -> None:
@@ -114,14 +118,24 @@ def compare(
 
     sys.path.append(str(Path.cwd()))
     wanted = [losses.load(name) if ":" in name or name.endswith(".py") else name for name in names]
+    table = _table(data, target)
     found = losses.compare(
-        wanted, data, seeds, metric=metric, label_noise=label_noise, outliers=outliers, epochs=epochs
-    )
-    emit(found.to_dict(), Markdown(found.to_markdown()), json)
+        wanted, data if table is None else (table.inputs, table.targets), seeds, task=task, metric=metric,
+        label_noise=label_noise, outliers=outliers, costs=_pair(cost), epochs=epochs,
+    )  # fmt: skip
+    said = [] if table is None else [str(losses.describe(table.inputs, table.targets)), *table.said]
+    emit({**found.to_dict(), "data": said}, Markdown("\n".join([found.to_markdown(), *_listed(said)])), json)
 
 
 def advise(
-    task: str = typer.Option(..., help="regression, classification, binary, segmentation, metric or counts."),
+    task: str = typer.Option(
+        None,
+        help="regression, quantile, classification, binary, cost, segmentation, metric, ranking, language or counts; "
+        "told from the data where a file is given.",
+    ),
+    data: str = typer.Option(None, help="A CSV or Parquet file, in which imbalance, noise and outliers are measured."),
+    target: str = typer.Option(None, help="Column of the file to predict."),
+    cost: str = typer.Option(None, help="Cost of a false alarm and of a miss, such as 1:10."),
     classes: int = typer.Option(None, min=2, help="Number of classes."),
     imbalance: str = typer.Option("1:1", help="Ratio of the most frequent class to the rarest, such as 100:1."),
     outliers: bool = typer.Option(False, "--outliers", help="Some targets or examples are outliers."),
@@ -132,11 +146,48 @@ def advise(
     """Suggest losses for a task, best first, with reasons from measured profiles."""
     from monitor import losses
 
+    ratio, said = _ratio(imbalance), []
+    if data is not None:
+        table = read_table(data, target)
+        seen = losses.describe(table.inputs, table.targets)
+        said = [str(seen), *table.said]
+        task, classes = task or seen.task, classes or seen.classes
+        ratio, label_noise = max(ratio, seen.imbalance), max(label_noise, seen.label_noise)
+        outliers = outliers or seen.outliers > OUTLIERS
+    if task is None and cost is None:
+        raise LossError("advise", "neither a task nor data are given", "write --task regression, or --data FILE")
     found = losses.advise(
-        task, classes, imbalance=_ratio(imbalance), outliers=outliers, label_noise=label_noise,
-        half_precision=half_precision,
+        task or "cost", classes, imbalance=ratio, outliers=outliers, label_noise=label_noise,
+        half_precision=half_precision, costs=_pair(cost),
     )  # fmt: skip
-    emit(found.to_dict(), Markdown(found.to_markdown()), json)
+    emit({**found.to_dict(), "data": said}, Markdown("\n".join([*_listed(said), "", found.to_markdown()])), json)
+
+
+OUTLIERS = 0.005
+"""A share of outliers in a file from which robust losses are asked for."""
+
+
+def _table(data: str, target: str | None) -> UserData | None:
+    """The user's own file; None for a data set's name."""
+    return read_table(data, target) if target is not None or "." in data or "/" in data else None
+
+
+def _listed(said: list[str]) -> list[str]:
+    return [f"- {item}" for item in said]
+
+
+def _pair(text: str | None) -> tuple[float, float] | None:
+    """`1:10` as two costs."""
+    if text is None:
+        return None
+    first, _, second = text.partition(":")
+    try:
+        found = float(first), float(second)
+    except ValueError:
+        found = (0.0, 0.0)
+    if not all(0 < value < math.inf for value in found):
+        raise LossError("cost", f"{text!r} is not two costs", "write a false alarm and a miss as 1:10")
+    return found
 
 
 def _ratio(text: str) -> float:

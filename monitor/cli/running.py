@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
 from monitor import settings as settings_
 from monitor.cli.curves import PATTERN
 from monitor.screen import err, escape, fail
+
+if TYPE_CHECKING:
+    from monitor.run.run import Run
 
 _INTERPRETERS: Final = ("python", "torchrun", "accelerate", "deepspeed", "bash", "sh", "uv", "poetry", "conda")
 
@@ -30,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 def run(
     command: list[str] = typer.Argument(
-        ..., metavar="-- COMMAND...", help="The command, such as python train.py --lr 0.1.", show_default=False
+        ..., metavar="COMMAND", help="Behind --: the command, such as python train.py --lr 0.1.", show_default=False
     ),
     name: str = typer.Option(None, help="The run's name; default: the script's."),
     project: str = typer.Option(None, help="Project of the run; default: the name of the folder."),
@@ -43,6 +47,8 @@ def run(
     server: str = typer.Option(None, help="Server to log to; default MONITOR_SERVER_URL, else the embedded store."),
 ) -> None:
     """Run a training that logs nothing: pass on and store its output, and read its losses from it.
+
+    Such as: monitor run -- python train.py --lr 0.1
 
     The exit status is the command's own. If the command calls `monitor.init` itself, that run is this one.
     """
@@ -79,13 +85,27 @@ def run(
     about = captured(set(loaded.capture) & set(CAPTURES) - {"packages", "system"})
     started._event("capture", {**about, "argv": hide_command(command)} if "argv" in about else about)
     stopping = Stopping(signals=stop is Stop.SIGNAL, grace_s=grace, stands_s=stands)
+    around = Around(started, command, loaded.dir / "offers", stopping, found, _say)
     try:
-        code = Around(started, command, loaded.dir / "offers", stopping, found, _say)()
+        code = around()
     except OSError as error:
         started._exit_code = 127
         started.finish("failed", f"{command[0]}: {error.strerror or error}")
         fail(f"{command[0]}: {error.strerror or error}", 127)
+    if err.is_terminal:
+        _say(_summary(started, around.series))
     sys.exit(code)
+
+
+def _summary(run: Run, series: Sequence[str] | None) -> str:
+    """What became of the output, in a line."""
+    where = f"`monitor runs show {run.id[:8]}` shows the run"
+    if series is None:
+        return f"the command logged for itself; {where}."
+    if not series:
+        return f"no loss was found in the output; --pattern says what to look for. {where}."
+    shown = ", ".join(series[:4]) + (" …" if len(series) > 4 else "")
+    return f"read from the output: {shown}. {where}."
 
 
 def _say(text: str) -> None:

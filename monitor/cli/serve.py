@@ -58,6 +58,7 @@ def dashboard(
     host: str = typer.Option(None, help="Address to bind."),
     port: int = typer.Option(None, help="Port of the dashboard."),
     server: str = typer.Option(None, help="Server to read from; default MONITOR_SERVER_URL."),
+    json: bool = typer.Option(False, "--json", help="Print the address as one line of JSON once it answers."),
 ) -> None:
     """Start the dashboard alone, for a server that runs elsewhere."""
     from monitor.errors import MonitorError
@@ -70,7 +71,15 @@ def dashboard(
             api.health()
     except MonitorError as error:
         err.print(f"[yellow]{escape(str(error))}[/]\nThe dashboard starts and shows runs as soon as they can be read.")
-    run_dashboard(loaded, lambda urls: out.print(f"Dashboard  [bold]{escape(urls['dashboard'])}[/]"))
+
+    def ready(urls: dict[str, str]) -> None:
+        if json:
+            sys.stdout.write(json_.dumps(urls) + "\n")
+            sys.stdout.flush()
+        else:
+            out.print(f"Dashboard  [bold]{escape(urls['dashboard'])}[/]")
+
+    run_dashboard(loaded, ready)
 
 
 def demo(

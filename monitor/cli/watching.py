@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
 def watch(
     path: list[str] = typer.Argument(
         None,
-        metavar="[PATH]...",
+        metavar="PATH",
         help="Files and folders of running trainings; default: the runs of the store or the server.",
         show_default=False,
     ),
@@ -101,7 +101,7 @@ def _follow(
     try:
         with Api(settings=settings) as api:
             known: dict[str, RunInfo] = {}
-            _show(lambda: _step(found, api, known), _STEP_S, once=once)
+            _show(lambda: _step(found, api, known), _STEP_S, "no training found there yet", once=once)
     finally:
         sink.close()
 
@@ -171,7 +171,8 @@ def _list(settings: Settings, *, once: bool) -> None:
             last[:] = [rows]
             return rows
 
-        _show(look, _LIST_S, once=once)
+        none = "no run yet; `monitor run -- python train.py` or `monitor.init(...)` starts one"
+        _show(look, _LIST_S, none, once=once)
 
 
 def _of_store(run: RunInfo, curves: Mapping[str, Sequence[float]]) -> Row:
@@ -184,7 +185,7 @@ def _of_store(run: RunInfo, curves: Mapping[str, Sequence[float]]) -> Row:
     )  # fmt: skip
 
 
-def _show(look: Callable[[], list[Row] | None], every_s: float, *, once: bool) -> None:
+def _show(look: Callable[[], list[Row] | None], every_s: float, none: str, *, once: bool) -> None:
     """Show rows whenever they change: as a table that stays in its place, or as lines without a terminal."""
     rows: list[Row] = []
     said: dict[str, str] = {}
@@ -197,13 +198,13 @@ def _show(look: Callable[[], list[Row] | None], every_s: float, *, once: bool) -
                 _print(rows, said)
                 if not rows and not once and "" not in said:
                     said[""] = "nothing yet"
-                    out.print("nothing yet; waiting for a training")
+                    out.print(f"{none}; waiting")
             elif found is not None or time.monotonic() - drawn > _REDRAW_S:
                 drawn = time.monotonic()
                 draw(rows)
             if once:
                 if not rows:
-                    out.print("no run found")
+                    out.print(none)
                 return
             time.sleep(every_s)
 

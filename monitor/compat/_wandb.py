@@ -236,7 +236,7 @@ class Run:
         Args:
             data: metric names to numbers; mappings nest.
             step: the step; one before the newest is refused with a warning, as W&B does. None: the run's own counter.
-            commit: whether the counter goes on; by default it does where no step is given.
+            commit: whether the counter advances; by default it does where no step is given.
             sync: taken and without effect.
 
         Raises:

@@ -18,6 +18,7 @@ from monitor.domain.alerts import (
     AlertState,
     DeadLetter,
     Delivery,
+    Gauges,
     JobHealth,
     Mark,
     Silence,
@@ -29,7 +30,7 @@ from monitor.domain.attention import Attention, Happened, Happenings, Item, Outc
 from monitor.domain.economics import Ledger, LedgerEntry, LedgerMonth, Saving
 from monitor.domain.plain import Json, whole
 from monitor.domain.run_query import RunFilters, RunQuery
-from monitor.domain.runs import Checkpoint, Output, Reply, RunInfo, RunPage, RunStatus
+from monitor.domain.runs import Checkpoint, Extremes, Output, Reply, RunEdit, RunInfo, RunPage, RunStatus, SavedView
 from monitor.domain.series import Curve, Points, SeriesInfo
 from monitor.domain.snapshot import MAIN_ROLES, CurveOf, RunSnapshot
 from monitor.domain.stops import MONITOR, Stop, StopState
@@ -75,9 +76,11 @@ __all__ = [
     "DeadLetter",
     "Delivery",
     "Diagnosis",
+    "Extremes",
     "Finding",
     "FindingState",
     "Forecast",
+    "Gauges",
     "Happened",
     "Happenings",
     "Item",
@@ -95,12 +98,14 @@ __all__ = [
     "Recommendation",
     "Regime",
     "Reply",
+    "RunEdit",
     "RunFilters",
     "RunInfo",
     "RunPage",
     "RunQuery",
     "RunSnapshot",
     "RunStatus",
+    "SavedView",
     "Saving",
     "SeriesInfo",
     "Severity",

@@ -273,6 +273,23 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gauges:
+    """How many runs and alerts there are now.
+
+    Attributes:
+        statuses: runs that are not over, by status.
+        verdicts: runs that are not over, by verdict.
+        waiting: alerts that are still to be delivered.
+        delivered: alerts that were, of the runs that are kept.
+    """
+
+    statuses: Mapping[str, int]
+    verdicts: Mapping[str, int]
+    waiting: int
+    delivered: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobHealth:
     """How a background job of the server is doing.
 

@@ -19,6 +19,7 @@ class RunFilters(TypedDict, total=False):
     limit: int
     offset: int
     sparkline: int
+    metrics: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,7 @@ class RunQuery:
         limit: runs, at most; 0 to 1000.
         offset: runs to leave out at the front.
         sparkline: values of each run's small curves, 0 for none; at most 64 are kept.
+        metrics: series whose last value and extremes are read with each run.
     """
 
     project: str | None = None
@@ -49,6 +51,7 @@ class RunQuery:
     limit: int = 100
     offset: int = 0
     sparkline: int = 0
+    metrics: tuple[str, ...] = ()
 
     @property
     def filters(self) -> bool:

@@ -63,7 +63,7 @@ class RunInfo:
         warnings: counter by name of what was set aside; `SET_ASIDE` says what each of them means.
         stop_requested: who asked the loop to stop, or None.
         stop_modes: what the loop said of obeying, by rule; None: nothing, so the receiver's settings hold.
-        stop_step: step at which the run would have been stopped, where its mode is `alert` or `stop`.
+        stop_step: step at which the run would have been stopped, where its mode did not let the loop know.
         planned_steps: steps that the loop means to make, where it declared that; see also its configuration.
         error: the last line of the traceback, for a failed run.
     """
@@ -175,6 +175,57 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunEdit:
+    """What a person changes of a run; None leaves it as it is.
+
+    Attributes:
+        name: its new name.
+        note: its note, as Markdown; "" takes it away.
+        tags: values by tag; None takes a tag away.
+    """
+
+    name: str | None = None
+    note: str | None = None
+    tags: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedView:
+    """A view of one of the dashboard's pages that was saved under a name.
+
+    Attributes:
+        page: the page, such as "runs".
+        name: what people call it.
+        query: what stands in the page's address behind the question mark.
+        saved_ms: when, milliseconds since the epoch.
+    """
+
+    page: str
+    name: str
+    query: str
+    saved_ms: int = 0
+
+    def to_dict(self) -> dict[str, object]:
+        """The row as JSON data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extremes:
+    """A series in the list of runs: its last value, and its extremes with their steps."""
+
+    last: float | None = None
+    min: float | None = None
+    min_step: int | None = None
+    max: float | None = None
+    max_step: int | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """The values as JSON data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunPage:
     """One page of the list of runs.
 
@@ -183,6 +234,7 @@ class RunPage:
         sparklines: by run id and role ("train", "val"), a few dozen values of the curve; empty unless asked for.
         order: what the runs are sorted by first, "-" in front for descending: a query's own order where it has one.
         sorted_by: by run id the value that it is sorted by, where a query says by what.
+        metrics: by run id and series what was asked for with `RunQuery.metrics`.
     """
 
     items: tuple[RunInfo, ...]
@@ -190,6 +242,7 @@ class RunPage:
     sparklines: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
     order: str = "-created"
     sorted_by: Mapping[str, str | int | float | None] = field(default_factory=dict)
+    metrics: Mapping[str, Mapping[str, Extremes]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ MAIN_ROLES: Final = (Role.TRAIN, Role.VAL, Role.GOAL)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunSnapshot:
-    """A run with everything that is stored of it but its points and events, read at one moment."""
+    """A run with everything that is stored of it but its points and events, read at one moment; `note` is Markdown."""
 
     info: RunInfo
     series: tuple[SeriesInfo, ...]
@@ -28,6 +28,7 @@ class RunSnapshot:
     regimes: tuple[Regime, ...] = ()
     stops: tuple[Stop, ...] = ()
     saving: Saving | None = None
+    note: str = ""
 
     def of_role(self, role: Role) -> tuple[SeriesInfo, ...]:
         """The run's series of one role."""
@@ -56,15 +57,19 @@ class RunSnapshot:
             "regimes": [regime.to_dict() for regime in self.regimes],
             "stops": [stop.to_dict() for stop in self.stops],
             "saving": None if self.saving is None else self.saving.to_dict(),
+            "note": self.note,
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Sequence[Mapping[str, object]]], run: Mapping[str, object]) -> RunSnapshot:
+    def from_dict(
+        cls, data: Mapping[str, Sequence[Mapping[str, object]]], run: Mapping[str, object], note: str = ""
+    ) -> RunSnapshot:
         """The inverse of `to_dict`.
 
         Args:
             data: all of it.
             run: its "run".
+            note: its "note".
         """
         return cls(
             RunInfo.from_dict(run),
@@ -73,6 +78,7 @@ class RunSnapshot:
             tuple(Checkpoint(**row) for row in data["checkpoints"]),  # type: ignore[arg-type]  # as `to_dict` wrote it
             tuple(Regime.from_dict(row) for row in data.get("regimes", ())),
             tuple(Stop.from_dict(row) for row in data.get("stops", ())),
+            note=note,
         )
 
 

@@ -371,6 +371,12 @@ class Diagnosis:
     counts: Counts
     regimes: tuple[Regime, ...] = ()
 
+    def _repr_html_(self) -> str:
+        """As a notebook shows it."""
+        from monitor.domain.notebook import diagnosis_html
+
+        return diagnosis_html(self)
+
     def to_dict(self) -> dict[str, object]:
         """The diagnosis as strict JSON data, schema 1."""
         return {

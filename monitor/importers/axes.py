@@ -143,7 +143,7 @@ def _without_steps(table: Table, epoch: _Column | None, fractions: str | None) -
 
 
 def _joined(table: Table, column: _Column, epoch: _Column | None) -> tuple[Floats, str] | None:
-    """A count that begins again in each epoch as one that goes on; None where it does not."""
+    """A count that begins again in each epoch as one that counts through; None where it does not."""
     steps = column.filled
     known = np.isfinite(steps)
     if epoch is not None:
@@ -182,7 +182,7 @@ def _same_again(steps: Floats, back: NDArray[np.int64]) -> bool:
 
 
 def _goes_on(table: Table, at: NDArray[np.int64], back: NDArray[np.int64]) -> bool:
-    """Whether the loss goes on where the count begins again, as it does in the next epoch of the same training.
+    """Whether the loss continues where the count begins again, as it does in the next epoch of the same training.
 
     Where a training begins again, the loss is nearer to what it began at than to what it had come to.
     """

@@ -152,7 +152,7 @@ def _cells(text: str, lines: list[str], start: str) -> Iterator[tuple[int, int, 
     if separator == "|":  # a table of Markdown has a bar at both ends, and a row of dashes below its header
         rows = (line for line in lines if set(line) - set("|-: \t"))
         text = "\n".join(line.strip().strip("|") for line in rows)
-    text = _TOP.sub(lambda found: "\n" * found[0].count("\n"), text)  # it may hold quotes, which are no cells
+    text = _TOP.sub(lambda found: "\n" * found[0].count("\n"), text)  # it may hold quotes, which are not cells
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
     line = 0
     try:

@@ -32,7 +32,7 @@ class Curves:
         parts: of a composite loss, series named `loss/<part>`: by the part, float64 (k, 2).
         unmapped: series that no role fits.
         columns: by role, the series it was taken from.
-        left_out: what the source holds beside and is not read, a phrase each.
+        left_out: what else the source holds and is not read, a phrase each.
         goal: the metric that the training is for, float64 (k, 2), or None.
         reading: what the names were taken for.
         run: as it was read.
@@ -63,14 +63,14 @@ def read_curves(source: str | Path, said: Said = NOTHING, pattern: str | None = 
     Raises:
         FileUnreadable: the file, the row and what is wrong there; or there are more runs than one, or no losses.
     """
-    run, beside = read_one_run(source, pattern, said)
-    return curves_of_run(run, *beside)
+    run, others = read_one_run(source, pattern, said)
+    return curves_of_run(run, *others)
 
 
 def read_one_run(
     source: str | Path, pattern: str | None = None, said: Said = NOTHING
 ) -> tuple[ImportedRun, tuple[str, ...]]:
-    """The one run that a source holds, and what lies beside it and could not be read.
+    """The one run that a source holds, and what lies next to it and could not be read.
 
     Raises:
         FileUnreadable: the file, the row and what is wrong there; or there are more runs than one.
@@ -108,7 +108,7 @@ def curves_of_run(run: ImportedRun, *left_out: str) -> Curves:
 
     Args:
         run: as it was read.
-        left_out: what lies beside it and could not be read, a phrase each.
+        left_out: what lies next to it and could not be read, a phrase each.
 
     Raises:
         FileUnreadable: it has no losses.

@@ -115,7 +115,7 @@ def _history(path: str, data: Mapping[object, object]) -> Table | None:
     """Lists by their names, as `history.history` of Keras and `evals_result` of XGBoost: a column each.
 
     A list of anything but numbers and texts is left out, a single value is a setting. A list that is much shorter than
-    the longest is spread over it: losses of epochs beside those of batches.
+    the longest is spread over it: losses of epochs next to those of batches.
     """
     inner = data.get("history")
     columns = dict(flat(inner if isinstance(inner, Mapping) else data))

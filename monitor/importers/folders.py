@@ -78,7 +78,7 @@ def _catboost(folder: Path, shown: str) -> Table:
 
 
 def _sacred(folder: Path, shown: str) -> Table:
-    """`metrics.json`, with the configuration that lies beside it."""
+    """`metrics.json`, with the configuration next to it."""
     table = read_table(folder / "metrics.json")
     if table.kind != "sacred":
         raise NoHistory(shown, "its metrics.json holds no metrics of Sacred")

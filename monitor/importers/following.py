@@ -5,7 +5,7 @@ beyond what was sent is sent. Before a batch leaves, a note on disk says what wi
 this is killed, the note and the store's acknowledged offset tell together what is new. Nothing is kept of a file but
 how many points of each series were sent, and a checksum over them.
 
-A file that is cut or replaced is read on: if its steps go on, it is the same run, as with a log that was rotated; if
+A file that is cut or replaced is read on: if its steps continue, it is the same run, as with a log that was rotated; if
 they begin again, it is another attempt, or another run where its first point is another one.
 """
 

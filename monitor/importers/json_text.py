@@ -107,7 +107,7 @@ def _mended(text: str) -> list[object] | dict[str, object] | None:
     cut = commas[depth] if commas[depth] >= 0 else open_at[depth][1]
     ends = "".join(_CLOSERS[token] for token, _ in reversed(open_at))
     without_last = text[:cut] + ends[len(open_at) - depth - 1 :]
-    ended = text.rstrip().endswith(("}", "]", '"'))  # a number may go on
+    ended = text.rstrip().endswith(("}", "]", '"'))  # a number may continue
     for whole in (text + ends, without_last) if ended else (without_last,):
         try:
             data: list[object] | dict[str, object] = json.loads(whole)

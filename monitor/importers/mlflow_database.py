@@ -50,5 +50,6 @@ def _read(
         tags=tags,
         parent=parent and (names.get(parent) or parent),
         datasets=tables.datasets(ident),
+        served=ident in tables.served,
     )
     return run.left_out() or run.imported(History(key, *tables.points(ident, key)) for key in tables.metrics(ident))

@@ -3,7 +3,7 @@
 MLflow keeps neither infinities nor the order in which points were logged. A value of ±1.797e308 is taken for the
 infinity that it was; points are ordered by time, then by step, then by value. A series that was logged without steps,
 all of whose points MLflow put at one step, is counted: by its own points, or by those of the longest such series, so
-that losses logged once an epoch and once a batch stay beside each other.
+that losses logged once an epoch and once a batch stay apart.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class MlflowRun:
         experiment: the experiment's name.
         parent: the name, or id, of the run that it is nested in.
         datasets: how many datasets were logged.
+        served: whether a monitor that serves MLflow has the run's history; None where only its tags may say so.
     """
 
     id: str
@@ -72,12 +73,13 @@ class MlflowRun:
     tags: Mapping[str, str] = field(default_factory=dict)
     parent: str | None = None
     datasets: int = 0
+    served: bool | None = None
 
     def left_out(self) -> NotTraining | None:
         """Why the run is not read; None where it is."""
         if self.deleted:
             return NotTraining(self.shown, "was deleted in MLflow")
-        mirrored = mirror_of(self.tags)
+        mirrored = mirror_of(self.tags, self.served)
         return None if mirrored is None else NotTraining(self.shown, mirrored)
 
     def imported(self, histories: Iterable[History], skipped: Sequence[Skipped] = ()) -> ImportedRun | NotTraining:
@@ -121,21 +123,25 @@ class MlflowRun:
         return key not in (SEVERITY, SKILL, BEST) or f"{OWN}verdict" not in self.tags
 
 
-def mirror_of(tags: Mapping[str, str]) -> str | None:
+def mirror_of(tags: Mapping[str, str], served: bool | None = None) -> str | None:
     """What a run is that a monitor has already; None for others.
 
     A run that a monitor has imported from here carries its verdict too, but may have grown since.
 
     >>> mirror_of({"monitor.run_id": "4f"})
     'is the mirror of run 4f, whose history the monitor that wrote it has'
-    >>> mirror_of({"monitor.verdict": "nan"}), mirror_of({"monitor.verdict": "nan", "monitor.imported_as": "4f"})
-    ('was logged to a monitor that serves MLflow, which has it', None)
+    >>> mirror_of({"monitor.verdict": "nan"})
+    'was logged to a monitor that serves MLflow, which has it; `monitor db copy` copies such runs'
+    >>> mirror_of({"monitor.verdict": "nan", "monitor.imported_as": "4f"}), mirror_of({"monitor.verdict": "nan"}, False)
+    (None, None)
     """
     run_id = tags.get(f"{OWN}run_id")
     if run_id:
         return f"is the mirror of run {run_id}, whose history the monitor that wrote it has"
-    served = f"{OWN}verdict" in tags and IMPORTED not in tags
-    return "was logged to a monitor that serves MLflow, which has it" if served else None
+    if served is None:
+        served = f"{OWN}verdict" in tags and IMPORTED not in tags
+    words = "was logged to a monitor that serves MLflow, which has it; `monitor db copy` copies such runs"
+    return words if served else None
 
 
 def _counted(histories: Sequence[History], notes: PointList) -> list[History]:

@@ -26,7 +26,7 @@ _MESSAGES: Final = frozenset({"message", "msg", "log", "text", "textpayload", "e
 _JSON: Final = re.compile(r"\s*(?:\{\s*\"|\[\s*[{\[\"])")
 _MAGIC: Final = (
     (b"\x80\x02", "is a pickle"), (b"\x80\x03", "is a pickle"), (b"\x80\x04", "is a pickle"),
-    (b"\x80\x05", "is a pickle"), (b"\x89HDF", "is HDF5, of which the weights are no curves"),
+    (b"\x80\x05", "is a pickle"), (b"\x89HDF", "is HDF5, which holds weights and not curves"),
     (b"\x93NUMPY", "is an array of NumPy"), (b"PK\x03\x04", "is a zip archive (of PyTorch, NumPy or a spreadsheet)"),
     (b"PAR1", "is Parquet"), (b"\x1f\x8b", "is compressed by gzip"), (b"SQLite format 3", "is a database of SQLite"),
     (b"\x89PNG", "is a picture"), (b"\xff\xd8\xff", "is a picture"), (b"%PDF", "is PDF"),

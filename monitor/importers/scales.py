@@ -1,4 +1,4 @@
-"""Series that count otherwise than the training: a validation logged at its epoch, beside a loss at each iteration."""
+"""Series that count otherwise than the training: a validation logged at its epoch, next to a loss at each iteration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _APART: Final = 10
 def on_one_scale(points: Columns, train: int) -> tuple[NDArray[np.int64], tuple[int, ...]]:
     """The steps of all points on the scale of the training, and the series that were moved.
 
-    A series that counts 1, 2, 3 ... while the training goes on by many steps between its points counts epochs: each of
+    A series that counts 1, 2, 3 ... while the training advances by many steps between its points counts epochs: each of
     its points stands where the training had come to.
 
     Args:

@@ -2,7 +2,7 @@
 
 The run's id comes from where the source is, the writer's name from what it holds. To import the same again sends
 batches that are duplicates; to import a source that has changed since starts a new attempt of the same run; an import
-that was broken off goes on where it was.
+that was interrupted continues where it stopped.
 """
 
 from __future__ import annotations

@@ -164,7 +164,7 @@ def read_runs(source: str | Path, pattern: str | None = None, said: Said = NOTHI
         said: what the user says of the columns and series.
 
     Returns:
-        Runs as they are read; for what cannot be read, the error; for what is no training, a `NotTraining`.
+        Runs as they are read; for what cannot be read, the error; for what is not a training, a `NotTraining`.
 
     Raises:
         SettingsError: the user names a column or a series that the source does not have.

@@ -69,7 +69,7 @@ class Table:
         rows: the rows, in the file's order; at least one.
         header: True where the names are the file's first row.
         kind: what the file is.
-        config: parameters of the training that the file holds beside its rows.
+        config: parameters of the training that the file holds next to its rows.
         notes: what of the file is none of the rows.
         run: the run's name, where the file holds several.
         said: what the user says of the columns.

@@ -21,7 +21,7 @@ from monitor.importers.protobuf import BYTES, FIXED32, FIXED64, VARINT, fields, 
 
 _FLOAT, _DOUBLE = 1, 2
 _MOST: Final = 1 << 28
-"""Bytes of one record, at most; a length beyond it is no length."""
+"""Bytes of one record, at most; a longer one is damage."""
 
 
 def is_event_file(path: Path) -> bool:
@@ -43,7 +43,7 @@ def scalars(path: Path) -> Iterator[Scalar]:
     """The scalars of one event file, in the order in which they were written.
 
     Raises:
-        FileUnreadable: it cannot be opened, or is no event file.
+        FileUnreadable: it cannot be opened, or is not an event file.
     """
     for record in _records(path):
         step, time_ms, summaries = 0, 0, []
@@ -75,7 +75,7 @@ def _records(path: Path) -> Iterator[bytes]:
     while at + 12 <= len(data):
         (length,) = struct.unpack_from("<Q", data, at)
         if length > _MOST:
-            raise FileUnreadable(str(path), f"byte {at}", "is no event record")
+            raise FileUnreadable(str(path), f"byte {at}", "is not an event record")
         if at + 16 + length > len(data):
             return  # the writer has not come further yet, or was killed here
         yield data[at + 12 : at + 12 + length]
@@ -83,7 +83,7 @@ def _records(path: Path) -> Iterator[bytes]:
 
 
 def _value(data: bytes) -> tuple[str, float] | None:
-    """Tag and number of a `Summary.Value`; None where it is no scalar."""
+    """Tag and number of a `Summary.Value`; None where it is not a scalar."""
     tag, number_found = "", None
     for number, kind, value in fields(data):
         if number == 1 and kind == BYTES:

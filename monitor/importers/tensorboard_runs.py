@@ -1,7 +1,7 @@
 """Folders of TensorBoard event files as runs.
 
 A folder that holds event files is a run. Some layouts spread one run over folders, and are put together again: Keras
-writes `train` and `validation` folders whose tags have the same names; beside its event file `SummaryWriter` writes a
+writes `train` and `validation` folders whose tags have the same names; next to its event file `SummaryWriter` writes a
 folder for each curve of `add_scalars`, and one for the final figures of `add_hparams`. A training that was started
 again in its folder writes another file there; where its steps go back it is another attempt of the run.
 """

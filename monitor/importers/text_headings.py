@@ -1,4 +1,4 @@
-"""Lines of a text log that say what the others are about: headings of sets, and what is no output of a training."""
+"""Lines of a text log that say what the others are about: headings of sets, and what is not output of a training."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WORDS: Final = frozenset({
     "epoch", "step", "iteration", "stage", "loop", "model", "dataset", "data", "split", "summary", "report", "after",
     "with", "by", "now", "dataloader", "batch", "progress", "bar", "sanity", "check", "all", "full", "subset", "s",
 })  # fmt: skip
-"""Words of a heading beside that for the set."""
+"""Words of a heading next to the one for the set."""
 _LONGEST: Final = 120
 _HEADER_WORDS: Final = frozenset({
     "start", "starting", "begin", "beginning", "training", "train", "running", "end", "of", "info", "the", "debug",
@@ -38,13 +38,15 @@ _BEGINS: Final = re.compile(
 )
 _COUNT_WORD: Final = re.compile(r"\b(?:global[_ ]?step|step|iteration|iter|update|batch|epoch)s?\b", re.IGNORECASE)
 _COMMAND: Final = re.compile(
-    r"^\W*(?:[A-Z_]+=\S+ )*(?:\S*/)?(?:python[\d.]*|torchrun|accelerate|deepspeed|srun|mpirun|bash|uv|poetry)\s"
-    r".*(?:\.py|\.sh|\s-m\s)"
+    r"^\W{0,9}(?:[A-Z_]{1,40}=\S{1,200} ){0,9}(?:\S{0,200}/)?"
+    r"(?:python[\d.]*|torchrun|accelerate|deepspeed|srun|mpirun|bash|uv|poetry)\s.*(?:\.py|\.sh|\s-m\s)"
 )
 _FINDER: Final = re.compile(
     r"\bfind(?:ing|er)?\b.{0,24}\b(?:lr|learning rate)\b|\b(?:lr|learning[ _-]rate)[ _-]?(?:find\w*|range|search)\b",
     re.IGNORECASE,
 )
+_FAREWELL: Final = re.compile(r"^wandb: ")
+"""What a tracker repeats at the end."""
 _TRACEBACK: Final = re.compile(r"^\W*(?:\[?rank\s?\d+\]?:\s*)?Traceback \(most recent call last\)")
 _WARNS: Final = re.compile(r"\.py:\d+: \w*Warning:")
 _RANK: Final = re.compile(r"^\[?rank\s?\d+\]?:\s?")
@@ -88,7 +90,7 @@ class Headings:
 
 
 class Echo:
-    """Recognises what repeats source code or a command, and searches for a learning rate: no points of a curve."""
+    """Recognises what repeats source code or a command, and searches for a learning rate: not points of a curve."""
 
     def __init__(self) -> None:
         self._traceback = self._warned = False
@@ -107,7 +109,8 @@ class Echo:
         if self._traceback:
             self._traceback = indented or not plain.strip()
             return True  # the line of the error ends it
-        return self._warned or _COMMAND.match(text) is not None or _FINDER.search(text) is not None
+        known = (_COMMAND.match(text), _FAREWELL.match(text), _FINDER.search(text))
+        return self._warned or any(found is not None for found in known)
 
 
 def bare(text: str) -> str:

@@ -2,11 +2,12 @@
 
 There is no pattern for each framework. A metric is a name, a separator and a number; a position is one of a few words
 and a whole number (`epoch 3/10`, `Iter [50/7330]`, `step=100`), a count in brackets, or a bar. A line counts where it
-holds a metric: what configuration dumps and sentences hold beside it is left alone.
+holds a metric: what configuration dumps and sentences hold next to it is ignored.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import UTC, datetime
 from typing import Final
@@ -40,10 +41,14 @@ _TIME: Final = re.compile(
 )
 """Dates, times of day, durations and places in source code: none of their numbers is a metric."""
 _PAIR: Final = re.compile(
-    rf"(?<![\w./@\-])(?P<name>{_WORD}(?:[ ]{_WORD}){{0,3}}) ?(?:\([\w \-]{{1,20}}\) ?)?['\"]?"
+    rf"(?<![\w./@\-])(?P<name>{_WORD}(?:[ ]{_WORD}){{0,3}}) ?(?:\((?P<of>[\w \-]{{1,20}})\) ?)?['\"]?"
     rf"(?P<sep> ?(?:~ ?)?(?:[:=]|->|=>)+ ?| | ?\| ?)[\['\"(]{{0,3}} ?(?P<value>{_NUMBER})"
     r"(?P<unit>%|(?:/\s?\d+(?:\.\d+)?)|[A-Za-z]+(?:/[A-Za-z]+)?)?(?![\w.]*\w)"
 )
+_PRINTED: Final = re.compile(
+    rf"\b(?:tensor|Array|DeviceArray|(?:np|numpy|jnp)\.\w+)\(\[?(?P<value>{_NUMBER})\]?(?:,(?:[^()]|\([^()]*\))*)?\)"
+)
+"""A number as PyTorch, JAX and NumPy print it: `tensor(0.9, device='cuda:0')`."""
 _BLANKS: Final = re.compile(r"\s+")
 _AVERAGE: Final = re.compile(rf"\s*\(\s*(?P<value>{_NUMBER})\s*\)")
 _IS: Final = re.compile(
@@ -80,6 +85,7 @@ def read_line(text: str) -> Line:
     text = _BLANKS.sub(" ", text)
     if not _WORTH.search(text):
         return line
+    text = _PRINTED.sub(r"\g<value>", text)
     text = _TIME.sub(lambda found: _stamp(found, line), text)
     text, caption = position(text, line)
     _metrics(_BLANKS.sub(" ", text), caption, line)
@@ -112,6 +118,7 @@ def _metrics(text: str, caption: Set | None, line: Line) -> None:
         at = found.end()
         words = found["name"].split(" ")
         own = [set_of(word.strip(".-")) for word in words]
+        sticky = set_of(found["of"]) if found["of"] and set_of(found["of"]) else sticky
         sticky = next((each for each in reversed(own) if each), sticky)
         value = _value(found, words[-1])
         spaced = found["sep"].isspace()
@@ -169,6 +176,7 @@ def move(line: Line, which: Set) -> None:
     line.held_out, line.of = True, which
 
 
+@functools.lru_cache(maxsize=4096)
 def _of_set(name: str, which: Set | None) -> str:
     """A metric's name with its set, where it has none."""
     if which is None or role_of(name) in (Role.LR, Role.GRAD_NORM):

@@ -336,7 +336,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
     """A pattern of the user's.
 
     Raises:
-        FileUnreadable: it is no regular expression, or names no series.
+        FileUnreadable: it is not a regular expression, or names no series.
     """
     try:
         found = re.compile(pattern)

@@ -22,12 +22,14 @@ _ORDINAL: Final = re.compile(r"(?<![\w.])(?P<at>\d+)(?:(?:st|nd|rd|th)[ -]?)?epo
 """`1epoch`, `2nd epoch`."""
 _STEP: Final = re.compile(
     rf"(?<![A-Za-z_])(?P<name>global[_ ]?steps?|num_updates|(?:num_|total_|current_)?(?:time)?steps?|iterations?|"
-    rf"iters?|it|updates?|up(?=\.)|(?:mini)?batch(?:es|_idx)?)['\"]?\s*(?:no\.?|(?<!it)\.{{1,3}}|\#|:|=)?\s*['\"]?[\[(]?\s*"
+    rf"iters?|it|updates?|up(?=\.)|(?:mini)?batch(?:es|_idx)?|rounds?|episodes?|generations?)['\"]?\s*(?:no\.?|(?<!it)\.{{1,3}}|\#|:|=)?\s*['\"]?[\[(]?\s*"
     rf"(?P<at>{_WHOLE})(?:\s*(?:/|of)\s*(?P<of>{_WHOLE}))?(?!\.?\d*\s*it/s\b){_UNITS}",
     re.IGNORECASE,
 )
 _OF_ALL: Final = re.compile(r"global[_ ]?steps?|num_updates|(?:num_|total_)?timesteps", re.IGNORECASE)
 """Names of steps that are counted through the whole training: they go before others of the line."""
+_COARSE: Final = re.compile(r"rounds?|episodes?|generations?", re.IGNORECASE)
+"""What is counted where nothing finer is."""
 _RANGE: Final = re.compile(
     r"minibatch(?:es)?\s+\d+-(?P<last>\d+)|(?<![\w.])\d+-(?P<at>\d+) ?(?:mini)?batch(?:es)?\b", re.IGNORECASE
 )
@@ -45,6 +47,8 @@ _BAR: Final = re.compile(r"(?<![\w./])(?P<n>\d+)\s*/\s*(?P<total>\d+)(?![\w./])"
 _BAR_MARK: Final = re.compile(r"%\||it/s|s/it|/step\b|\[[=>.\-#\s]{5,}\]|[━╸╺█▏▎▍▌▋▊▉]|\bETA\b")
 _COUNTED: Final = re.compile(r"\s*(?:batches|steps|iters|iterations)\b", re.IGNORECASE)
 _OF_EPOCHS: Final = re.compile(r"epochs?\s*:?\s*(?:\d+%\|?[^|]*\|?)?\s*$", re.IGNORECASE)
+_GLOG: Final = re.compile(r"^ ?~[^~]{0,40}~[^~]{0,20}~ \] ")
+"""What is left of the prefix of absl and glog, `I0501 12:00:00.123456 140 train.py:88] `, without its times."""
 _LEADING: Final = re.compile(
     r"^\s*(?:\[(?P<at>\d+)\](?!\s*\[)|(?P<plain>\d+):|\[\s*(?P<epoch>\d+)\s*,\s*(?P<batch>\d+)\s*\])\s+(?=[A-Za-z])"
 )
@@ -106,11 +110,11 @@ def position(text: str, line: Line) -> tuple[str, Set | None]:
     text, of = _epoch(text, line)
     caption = caption or of
     text = _step(text, line)
-    found = _LEADING.match(text) if line.step is line.epoch is None else None
+    found = _LEADING.match(_GLOG.sub("", text)) if line.step is line.epoch is None else None
     if found is not None:
         line.step = int(found["at"] or found["plain"] or found["batch"])
         line.epoch = float(found["epoch"]) if found["epoch"] else None
-        text = text[found.end() :]
+        text = _GLOG.sub("", text)[found.end() :]
     return _bar(text, line), caption
 
 
@@ -138,9 +142,10 @@ def _step(text: str, line: Line) -> str:
     all_of = list(_STEP.finditer(text))
     if not all_of:
         return text
-    chosen = next((each for each in all_of if _OF_ALL.fullmatch(each["name"])), None)
-    line.step, line.steps = _int((chosen or all_of[0])["at"]), _int((chosen or all_of[0])["of"])
-    for each in reversed(all_of if chosen else all_of[:1]):
+    whole = next((each for each in all_of if _OF_ALL.fullmatch(each["name"])), None)
+    chosen = whole or next((each for each in all_of if not _COARSE.fullmatch(each["name"])), all_of[0])
+    line.step, line.steps = _int(chosen["at"]), _int(chosen["of"])
+    for each in reversed(all_of if whole else [chosen]):
         text = _without(each, text)
     return text
 
@@ -169,7 +174,7 @@ def _bar(text: str, line: Line) -> str:
         line.epoch, line.epochs = float(n), total
     elif (
         re.search(r"\] *\{['\"]", tail) and line.step is None
-    ):  # the bar of a whole training, and what was printed beside it
+    ):  # the bar of a whole training, and what was printed next to it
         line.step, line.steps = n, total
     else:
         line.n, line.total, line.bar = n, total, marked

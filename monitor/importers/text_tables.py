@@ -169,10 +169,15 @@ def _losses(names: list[str]) -> list[str]:
 
 def _is_header(cells: list[str]) -> bool:
     """True for a row of names that begins with a position, or with the classes that the other columns are about."""
-    if len(cells) < 2 or any(not cell or any(map(_NUMBER.fullmatch, cell.split())) for cell in cells):
+    if len(cells) < 2:
+        return False
+    first, second = _name(cells[0]), _name(cells[1])
+    if first == "class":
+        return second == "images"
+    if first not in _POSITIONS and (first, second) != ("e", "#"):
+        return False
+    if any(not cell or any(map(_NUMBER.fullmatch, cell.split())) for cell in cells):
         return False
     names = _counts([_name(cell) for cell in cells])
-    if names[0] == "class":
-        return names[1] == "images"
-    known = names[0] in _POSITIONS and (len(names) >= _WIDE or any(map(is_metric, names)))
+    known = len(names) >= _WIDE or any(map(is_metric, names))
     return known and all(re.fullmatch(r"[\w./@:\-]+", name) for name in names)

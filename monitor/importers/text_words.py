@@ -23,15 +23,18 @@ SIDE: Final = frozenset({
     "version", "v_num", "data", "batches", "hours", "hour", "minutes", "min", "dt", "took", "num", "norm_fn",
     "total", "line",
 })  # fmt: skip
-"""Last words of names that are measurements of the machine or settings: such numbers are no curves."""
+"""Last words of names that are measurements of the machine or settings: such numbers are not curves."""
 CONFIG: Final = frozenset({
     "weight", "weights", "scale", "type", "coef", "coeff", "coefficient", "lambda", "alpha", "beta", "gamma", "eps",
     "epsilon", "margin", "ratio", "fn", "func", "function", "name", "smoothing", "patience", "threshold", "delta",
     "every", "freq", "interval", "window", "clip", "best", "lowest", "highest", "previous", "prev", "improved", "old",
+    "decreased", "increased",
     "target", "goal", "max", "decay", "factor", "warmup", "k", "layers", "reduction", "num", "start", "begin", "id",
 })  # fmt: skip
 """Words that make a setting, or something told again, of what would be a metric: `loss_weight`, `best val loss`."""
-TOLD_AGAIN: Final = frozenset({"best", "lowest", "highest", "previous", "prev", "improved", "old"})
+TOLD_AGAIN: Final = frozenset({
+    "best", "lowest", "highest", "previous", "prev", "improved", "old", "decreased", "increased",
+})  # fmt: skip
 CLOCKS: Final = frozenset({"time", "eta", "elapsed", "remaining", "timestamp"})
 CAMEL: Final = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])")
 FROM: Final = frozenset({"from", "to", "than", "below", "above", "under", "over", "best", "was"})
@@ -65,7 +68,7 @@ def is_side(words: Sequence[str]) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def is_metric(name: str) -> bool:
-    """True for the name of something that a training is judged by, and that is no setting."""
+    """True for the name of something that a training is judged by, and that is not a setting."""
     words = [word for word in re.split(r"[^a-z0-9]+", CAMEL.sub("_", name).lower()) if word]
     if not words or is_side(words) or not CONFIG.isdisjoint(words):
         return False

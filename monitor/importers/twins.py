@@ -1,4 +1,4 @@
-"""One training that wrote its losses twice into a folder, such as an event file and a CSV beside it."""
+"""One training that wrote its losses twice into a folder, such as an event file and a CSV next to it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monitor.importers.imported import ImportedRun, NotTraining
 from monitor.roles import Role
 
 _LEAST: Final = 5
-"""Points from which on two curves that are the same are no coincidence."""
+"""Points from which on two equal curves are not a coincidence."""
 _DIGITS: Final = 2e-3
 """Relative difference that the digits of a text file make, at most: YOLO writes five, others four."""
 

@@ -54,7 +54,7 @@ def read_wandb(path: Path, shown: str) -> ImportedRun | NotTraining:
         shown: the file as the user named it, for errors.
 
     Raises:
-        FileUnreadable: it cannot be opened, or is no such file.
+        FileUnreadable: it cannot be opened, or is not such a file.
     """
     run = _Run()
     try:

@@ -46,13 +46,14 @@ def consider(tx: Transaction, engine: Judges) -> None:
         return
     advice = tx.recommendation
     mode = mode_for(modes_of(tx, engine), advice.rule) if advised else ""
-    if mode not in ("alert", "stop"):
+    if mode not in ("alert", "stop", "off"):
         return
     if before is None:
         last = tx.get("last_step")
         at = advice.stop_step if advice.stop_step is not None else last
         tx.set(stop_step=None if at is None else int(float(str(at))))
-        tx.add_alerts([stop_alert(tx.run, advice, acts=mode == "stop", now_ms=tx.now_ms)])
+        if mode != "off":
+            tx.add_alerts([stop_alert(tx.run, advice, acts=mode == "stop", now_ms=tx.now_ms)])
     if mode == "stop" and tx.get("stop_request") is None and _stands(tx, advice):
         known = [stop for stop in tx.stops() if stop.who == MONITOR and stop.attempt == tx.get("attempt")]
         if not known:  # what a person has withdrawn is not asked for again

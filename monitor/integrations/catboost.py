@@ -64,7 +64,7 @@ class MonitorCallback:
                     values.append(Value(name, metric, history[-1]))
         values.sort(
             key=lambda value: value.metric.partition(":")[0] in self._custom
-        )  # what is minimised is no custom one
+        )  # what is minimised is not a custom one
         row, loss = self._judged.row(values)
         if info.iteration == 1:
             self._judged.tell(run, loss, None)

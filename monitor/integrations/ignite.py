@@ -88,7 +88,7 @@ class MonitorLogger:
             first = {k: v for k, v in optimizer.param_groups[0].items() if isinstance(v, int | float | bool)}
             about["optimizer"] = {"name": type(optimizer).__name__, **first}
         run = self._held.start({**about, **config})
-        self._first = next_step(run) if trainer.state.iteration == 0 else 0  # a trainer that goes on counts by itself
+        self._first = next_step(run) if trainer.state.iteration == 0 else 0  # a trainer that continues counts by itself
 
     def _iteration(self, trainer: Engine, optimizer: Any, output: Callable[[Any], Any] | None) -> None:
         run, iteration = self.run, trainer.state.iteration

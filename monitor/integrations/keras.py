@@ -54,7 +54,7 @@ class MonitorCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras 
         self._checkpoints.clear()
         self._files = []
         run = self._held.start(config)
-        if self._held.owned or not self._batches:  # a further `fit` of a run that was given goes on counting
+        if self._held.owned or not self._batches:  # a further `fit` of a run that was given continues the count
             self._batches = next_step(run)
         _losses.tell(run, lambda: _loss(self.model))
 

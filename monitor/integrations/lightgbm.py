@@ -72,7 +72,9 @@ class MonitorCallback:
         )
         if first:
             self._judged.tell(run, loss, env.params.get("num_class"))
-            self._before = next_step(run) if env.begin_iteration == 0 else 0  # an `init_model` goes on counting itself
+            self._before = (
+                next_step(run) if env.begin_iteration == 0 else 0
+            )  # an `init_model` continues the count itself
         run.log(row, step=self._before + env.iteration)
         if run.should_stop(self._wait_s):
             best = run.recommendation.best_step

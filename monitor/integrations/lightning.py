@@ -84,7 +84,7 @@ class MonitorLogger(Logger):  # type: ignore[misc]  # lightning is seen as untyp
             self._checkpoints.clear()
         self._hparams = {}
         if _fits(model.trainer) and model.trainer.global_step == 0 and model.trainer.ckpt_path is None:
-            self._first = next_step(self.experiment)  # a trainer that goes on, or from a checkpoint, counts by itself
+            self._first = next_step(self.experiment)  # a trainer that continues counts by itself
 
     @rank_zero_only  # type: ignore[untyped-decorator]  # as above
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:

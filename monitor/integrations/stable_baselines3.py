@@ -58,7 +58,7 @@ class MonitorCallback(BaseCallback):  # type: ignore[misc]  # stable_baselines3 
         run = self._held.start(_config(self.model), name=self._name())
         if not run.loss_known:
             run.update_loss(Custom(algorithm, game=True))
-        self._first = next_step(run) if self.num_timesteps == 0 else 0  # a model that goes on counts by itself
+        self._first = next_step(run) if self.num_timesteps == 0 else 0  # a model that continues counts by itself
         self.logger.output_formats.append(self._writer)
         _learning.setdefault(self.model, weakref.WeakSet()).add(self)
 

@@ -67,7 +67,7 @@ class MonitorCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc] 
         run = self._held.start(self._config)
         self._config = {}
         boosted = int(model.num_boosted_rounds()) if hasattr(model, "num_boosted_rounds") else 0
-        self._rounds = boosted or next_step(run)  # more rounds of a model go on counting, and so does a run
+        self._rounds = boosted or next_step(run)  # more rounds of a model continue its count, and so does a run
         return model
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, Sequence[Any]]]) -> bool:

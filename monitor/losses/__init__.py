@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from monitor.losses.comparison.advice import advise as advise
     from monitor.losses.comparison.compare import Comparison as Comparison
     from monitor.losses.comparison.compare import compare as compare
+    from monitor.losses.comparison.described import Described as Described
+    from monitor.losses.comparison.described import describe as describe
     from monitor.losses.lint.lint import check as check
     from monitor.losses.lint.report import LintReport as LintReport
     from monitor.losses.lint.report import Problem as Problem
@@ -59,7 +61,9 @@ _WHERE = {
     "Problem": "lint.report",
     "advise": "comparison.advice",
     "check": "lint.lint",
+    "Described": "comparison.described",
     "compare": "comparison.compare",
+    "describe": "comparison.described",
     "load": "profiles.measure",
     "profile": "profiles.measure",
 }
@@ -84,6 +88,7 @@ __all__ = [
     "CosineEmbedding",
     "CrossEntropy",
     "Custom",
+    "Described",
     "Dice",
     "Focal",
     "GaussianNLL",
@@ -116,6 +121,7 @@ __all__ = [
     "check",
     "check_initial",
     "compare",
+    "describe",
     "from_dict",
     "from_torch",
     "impossible",

@@ -1,6 +1,6 @@
-"""MLflow's own server application, over our store, and what stands in front of it.
+"""MLflow's own server application over our store, and what stands in front of it.
 
-MLflow is imported when an application is made, not before: the process that starts the workers needs none of it.
+MLflow is imported when an application is made, not before: the process that starts the workers does not need it.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from monitor.mlflow_store.store import Store
 
 SCHEMES: Final = ("sqlite", "postgresql")
-"""Backends that our store takes; all others stay MLflow's own."""
+"""Backends that our store supports; MLflow's own store serves all others."""
 _OPEN: Final = frozenset({"/health", "/version"})
-"""Answered without a token: probes have none."""
+"""Answered without a token, for probes."""
 
 
 def database_url() -> str:
-    """The database of a server that `mlflow server` has started.
+    """The database of a server that `mlflow server` started.
 
     Raises:
-        SettingsError: MLflow was started with a backend or a server that ours cannot serve.
+        SettingsError: MLflow was started with a backend or a kind of server that is not supported.
     """
     from mlflow.server.constants import BACKEND_STORE_URI_ENV_VAR
 
@@ -48,7 +48,7 @@ def database_url() -> str:
 
 
 def open_store() -> Store:
-    """The tracking store of this process, as MLflow's server makes it on its first request; ours from now on."""
+    """The tracking store of this process, which MLflow's server creates on its first request; from now on ours."""
     from mlflow.server import handlers
 
     from monitor.mlflow_store.store import Store
@@ -73,7 +73,7 @@ def make_app(store: Store, *, users: bool = False) -> Any:
     from mlflow.server.constants import ARTIFACTS_ONLY_ENV_VAR, PROMETHEUS_EXPORTER_ENV_VAR
 
     with warnings.catch_warnings():
-        # It says that MLflow uses a module of Starlette's that will go; pyproject.toml says how long it is there.
+        # MLflow uses a module that Starlette will remove; pyproject.toml caps Starlette's version.
         warnings.filterwarnings("ignore", message="starlette.middleware.wsgi is deprecated")
         if users:
             return _app_with_users()
@@ -94,12 +94,12 @@ def _app_with_users() -> Any:
 
 
 def set_up(url: str, folder: Path, *, guarded: bool) -> None:
-    """Say to MLflow's server, which reads its settings from the environment, where it is.
+    """Configure MLflow's server, which reads its settings from the environment.
 
     Args:
         url: the database, as MLflow writes it.
-        folder: where artifacts go.
-        guarded: every request has to carry a token, so that the name by which it comes need not be looked at.
+        folder: where artifacts are stored.
+        guarded: every request carries a token, so its Host header need not be checked.
     """
     from mlflow.server import constants
 
@@ -110,14 +110,14 @@ def set_up(url: str, folder: Path, *, guarded: bool) -> None:
     os.environ["_MLFLOW_SGI_NAME"] = "uvicorn"
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
-    # Its workers for generative-AI jobs are processes that only `mlflow server` starts.
+    # Only `mlflow server` starts the processes of its generative-AI jobs.
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     if guarded:
         os.environ.setdefault("MLFLOW_SERVER_ALLOWED_HOSTS", "*")
 
 
 def _build(store_uri: str, artifact_uri: str | None = None) -> Store:
-    """What MLflow calls to make its tracking store."""
+    """Make the tracking store; MLflow calls this."""
     from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
     from mlflow.server.constants import READ_REPLICA_BACKEND_STORE_URI_ENV_VAR as REPLICA
 
@@ -130,10 +130,10 @@ def _build(store_uri: str, artifact_uri: str | None = None) -> Store:
 class Beside:
     """Two applications at one address: ours in front, which answers its own paths, and MLflow's behind it.
 
-    MLflow's middleware never sees a request of ours: it would refuse hosts and origins by rules of its own.
+    MLflow's middleware never sees our requests: it would refuse hosts and origins by its own rules.
 
     Args:
-        front: ours; it gets what the server says of its life too.
+        front: ours; it also gets the server's lifespan events.
         behind: MLflow's.
         refusal: says why a request to MLflow is not let in, and None if it is; None lets everybody in.
     """
@@ -160,4 +160,4 @@ def is_ours(path: str) -> bool:
     >>> [is_ours(path) for path in ("/api/v1/runs", "/readyz", "/api/2.0/mlflow/runs/create", "/")]
     [True, True, False, False]
     """
-    return path.startswith("/api/v1/") or path in ("/healthz", "/readyz", "/openapi.json")
+    return path.startswith("/api/v1/") or path in ("/healthz", "/readyz", "/metrics", "/openapi.json")

@@ -1,4 +1,4 @@
-"""What the MLflow stores of a process share: our store over the same database, and the rules."""
+"""What the MLflow stores of a process share: our store on the same database, and the rules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _engines: Final[list[Judges]] = []
 
 
 def use_engines(engines: Judges) -> None:
-    """Have the stores of this process judge with these rules, in place of what the settings say."""
+    """Have the stores of this process use these rules instead of those in the settings."""
     with _lock:
         _engines[:] = [engines]
 
@@ -59,7 +59,7 @@ def now_ms() -> int:
 
 @contextlib.contextmanager
 def as_mlflow_says() -> Iterator[None]:
-    """Turn our errors into MLflow's: what may pass is a 503, which its clients try again."""
+    """Turn our errors into MLflow's; a temporary one is a 503, which its clients retry."""
     try:
         yield
     except RunNotFound as error:

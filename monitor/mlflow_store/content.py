@@ -151,6 +151,7 @@ def verdict_tags(subject: Subject) -> dict[str, str]:
         "first_stop_step": whole(rec.first_stop_step),
         "stop_step": whole(rec.stop_step),
         "stop_requested": run.stop_requested,
+        "would_stop_at": run.stop_step,
         "attempt": run.attempt if run.attempt > 1 else None,
         "error": run.error,
         "page": subject.page,

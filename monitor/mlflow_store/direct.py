@@ -1,9 +1,9 @@
-"""Points on their way to the store that need none of MLflow's Flask application.
+"""Pass points to the store directly, without MLflow's Flask application.
 
-Nearly every request of a training logs points and nothing else. MLflow passes each to Flask in a thread of its own and
-parses it twice, which takes several times as long as storing it. Here, behind MLflow's middleware, points of the usual
-form go to the store directly. Any other request, and any that the store refuses, is answered by Flask: a repeat of what
-is stored changes nothing.
+Nearly every request of a training run logs points and nothing else. MLflow hands each to Flask on a thread and parses
+it twice, which takes longer than storing it. Here, behind MLflow's middleware, points in the usual form go to the store
+directly. Flask answers every other request, and every one that the store refuses. Sending it twice is harmless: a point
+that is stored already changes nothing.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _INT64: Final = range(-(2**63), 2**63)
 
 
 class Unusual(Exception):
-    """A request that MLflow has to look at itself."""
+    """A request that MLflow has to read itself."""
 
 
 def put_in_front(app: Any, store: Store) -> None:
     """Have MLflow's application pass points to a store directly.
 
     Args:
-        app: MLflow's application: a router, in which a mounted Flask application answers what no other route does.
+        app: MLflow's application: a router that passes what no other route takes to a mounted Flask application.
         store: where the points go.
     """
     flask = next(route.app for route in reversed(app.router.routes) if isinstance(route, Mount))
@@ -67,7 +67,7 @@ class Points:
         if kind.partition(b";")[0].strip() == b"application/json" and not scope["query_string"]:
             try:
                 await anyio.to_thread.run_sync(self._log, scope["path"], body)
-            except Exception:  # Flask says what is wrong, in MLflow's words
+            except Exception:  # Flask words the error as MLflow does
                 pass
             else:
                 await Response(b"{}", media_type="application/json")(scope, receive, send)
@@ -82,7 +82,7 @@ class Points:
 
 
 def one_point(data: Any) -> tuple[str, Metric]:
-    """The run and the point of a request to `log-metric`.
+    """Read a request to `log-metric`: its run and point.
 
     Raises:
         Unusual: it has another form than MLflow's clients give it.
@@ -93,7 +93,7 @@ def one_point(data: Any) -> tuple[str, Metric]:
 
 
 def points(data: Any) -> tuple[str, list[Metric]]:
-    """The run and the points of a request to `log-batch`.
+    """Read a request to `log-batch`: its run and points.
 
     Raises:
         Unusual: it logs other things too, or has another form than MLflow's clients give it.
@@ -117,12 +117,12 @@ def _text(data: Mapping[str, Any], name: str) -> str:
     found = data.get(name)
     if not isinstance(found, str) or not found:
         raise Unusual
-    found.encode()  # a half of a surrogate pair is refused
+    found.encode()  # raises for half a surrogate pair
     return found
 
 
 def _value(found: Any) -> float:
-    """A value as protocol buffers write it in JSON: a number, or one of three words."""
+    """A value as protocol buffers write it as JSON: a number, or one of three words."""
     if type(found) is str and found in _WORDS:
         return _WORDS[found]
     if type(found) is float and math.isfinite(found):
@@ -149,7 +149,7 @@ async def _body(receive: Receive) -> bytes | None:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """What says a body that was read once more."""
+    """A `receive` that repeats a body which has been read."""
     unread = True
 
     async def say() -> Message:

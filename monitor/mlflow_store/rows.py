@@ -1,6 +1,6 @@
-"""MLflow's rows for what MLflow does not write itself: runs of our own client, and verdicts on all runs.
+"""MLflow's rows for what MLflow does not write itself: runs of our own client, and the verdicts of all runs.
 
-Runs have one id in both; their points are read from the same chunks, so that rows are all there is to write.
+Runs have the same id in both, and their points are read from the same chunks, so only rows have to be written.
 """
 
 from __future__ import annotations

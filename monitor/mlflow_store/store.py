@@ -1,8 +1,8 @@
 """MLflow's tracking store, with metric histories in our chunks.
 
 Experiments, runs, params, tags, datasets, models, traces and each metric's latest value stay in MLflow's tables and in
-MLflow's hands. The points of a metric go through our write path, in one transaction with their latest value, so that
-the rules see them; what MLflow's own table holds of earlier days is still read. Checked against MLflow 3.16 to 3.18.
+MLflow's hands. The points of a metric go through our write path, in one transaction with their latest value, so the
+rules see them. History that MLflow's own table holds from before is still read. Checked against MLflow 3.16 to 3.18.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _log = logging.getLogger(__name__)
 
 
 class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
-    """MLflow's SQL store, but for the histories of metrics."""
+    """MLflow's SQL store, except for metric histories."""
 
     def __new__(cls, db_uri: str, *others: Any, **named: Any) -> Any:
-        """A store; MLflow's own for a database in memory, which no other connection than MLflow's can see."""
+        """A store; MLflow's own for a database in memory, which only MLflow's connection can see."""
         if ":memory:" not in db_uri and db_uri != "sqlite://":
             return super().__new__(cls)
         stock = WorkspaceAwareSqlAlchemyStore if issubclass(cls, WorkspaceAwareSqlAlchemyStore) else SqlAlchemyStore
@@ -50,7 +50,7 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
 
     @property
     def _ours(self) -> Backend:
-        """What is ours. Our tables are made when they are first needed: a new database is as MLflow makes it."""
+        """Our store and rules. Our tables are created when first needed: a new database is as MLflow makes it."""
         with as_mlflow_says():
             return backend_of(self.db_uri)
 
@@ -67,7 +67,7 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
     # What MLflow writes
 
     def log_batch(self, run_id: str, metrics: Sequence[Metric], params: Sequence[Any], tags: Sequence[Any]) -> None:
-        """As MLflow; a batch of points alone is checked once, and needs no session of MLflow's."""
+        """As MLflow; a batch of points alone is checked once, without a session of MLflow's."""
         _validate_run_id(run_id)
         if params or tags or not metrics or any(metric.model_id is not None for metric in metrics):
             super().log_batch(run_id, metrics, params, tags)
@@ -85,7 +85,7 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
         if not isinstance(metrics, _Valid):
             _validate(metrics, batch=len(metrics) != 1)
         if not metrics or not self._log_points(run_id, metrics):
-            with self.ManagedSessionMaker() as session:  # MLflow says what is wrong
+            with self.ManagedSessionMaker() as session:  # MLflow words the error
                 self._check_run_is_active(self._get_run(run_uuid=run_id, session=session))
 
     def _log_points(self, run_id: str, metrics: Sequence[Metric]) -> bool:
@@ -105,19 +105,19 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
         return None
 
     def create_run(self, *args: Any, **named: Any) -> Any:
-        """As MLflow; the run is on our pages at once."""
+        """As MLflow; the run appears on our pages at once."""
         run = super().create_run(*args, **named)
         self._describe(run.info.run_id)
         return run
 
     def update_run_info(self, run_id: str, *args: Any, **named: Any) -> Any:
-        """As MLflow; what it says is said on our pages."""
+        """As MLflow; our pages show the change."""
         found = super().update_run_info(run_id, *args, **named)
         self._describe(run_id)
         return found
 
     def log_param(self, run_id: str, param: Any) -> None:
-        """As MLflow; a part of the configuration, on our pages."""
+        """As MLflow; our pages show it in the configuration."""
         super().log_param(run_id, param)
         self._describe(run_id)
 
@@ -127,12 +127,12 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
             self._describe(run_id)
 
     def set_tag(self, run_id: str, tag: Any) -> None:
-        """As MLflow; the tag is on our pages too."""
+        """As MLflow; our pages show the tag."""
         super().set_tag(run_id, tag)
         self._describe(run_id)
 
     def delete_tag(self, run_id: str, key: str) -> None:
-        """As MLflow; a series that the tag named is read by its name again."""
+        """As MLflow; a series that the tag named gets its role from its name again."""
         super().delete_tag(run_id, key)
         self._describe(run_id)
 
@@ -142,7 +142,7 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
             self._describe(run_id)
 
     def delete_run(self, run_id: str) -> None:
-        """As MLflow; our pages hide the run, and keep its points for as long as MLflow may restore it."""
+        """As MLflow; our pages hide the run, and its points are kept while MLflow may restore it."""
         super().delete_run(run_id)
         self._describe(run_id)
 
@@ -152,12 +152,12 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
         self._describe(run_id)
 
     def _hard_delete_run(self, run_id: str) -> None:
-        super()._hard_delete_run(run_id)  # our rows go along, as they refer to it
+        super()._hard_delete_run(run_id)  # our rows refer to it and are deleted with it
         with as_mlflow_says():
             self._ours.store.hard_delete(run_id)
 
     def _describe(self, run_id: str) -> None:
-        """Take over what MLflow's tables say of a run; MLflow has it, so that a failure is no failure of the call."""
+        """Copy what MLflow's tables say about a run. MLflow has it, so a failure here does not fail the call."""
         try:
             ingest.describe(self._ours.store, self._ours.engines, run_id, now_ms=now_ms())
         except MonitorError as error:
@@ -232,18 +232,18 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
 
 
 class WorkspaceStore(WorkspaceAwareSqlAlchemyStore, Store):  # type: ignore[misc]  # as above
-    """The same where MLflow keeps workspaces apart; in front of `Store`, so that MLflow's scoping comes first."""
+    """The same with MLflow's workspaces; they come before `Store`, so MLflow's scoping applies first."""
 
     def _workspace_of_runs(self) -> str | None:
         return str(self._get_active_workspace())
 
 
 class _Valid(list[Metric]):
-    """Points that were checked already."""
+    """Points that are already checked."""
 
 
 def _validate(metrics: Sequence[Metric], *, batch: bool) -> None:
-    """Refuse what MLflow refuses, with its words; a name is looked at once, and numbers of plain types are numbers."""
+    """Refuse what MLflow refuses, in its words; each name is checked once, plain numbers not at all."""
     known: set[str] = set()
     for index, metric in enumerate(metrics):
         key, time = metric.key, metric.timestamp

@@ -5,15 +5,13 @@ Where it reads from: an explicit server, else `MONITOR_SERVER_URL`, else the emb
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from math import inf
-from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from monitor.domain import (
     Access,
-    Attention,
     AuditEntry,
     Caller,
     Checkpoint,
@@ -21,16 +19,15 @@ from monitor.domain import (
     CurveOf,
     Diagnosis,
     Finding,
-    Happenings,
-    Ledger,
-    Outcome,
     Output,
     Points,
+    RunEdit,
     RunFilters,
     RunInfo,
     RunPage,
     RunQuery,
     RunSnapshot,
+    SavedView,
     Saving,
     SeriesInfo,
     Stop,
@@ -39,8 +36,10 @@ from monitor.domain import (
 from monitor.http.address import server_of, shown
 from monitor.reader.alerting import AlertsApi
 from monitor.reader.embedded import EmbeddedSource
+from monitor.reader.questions import Questions
 from monitor.reader.remote import HttpSource
 from monitor.reader.source import Source
+from monitor.reader.tables import RunList, figure_of, view_html
 from monitor.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -48,12 +47,10 @@ if TYPE_CHECKING:
 
     from monitor.wire import Event
 
-WAIT_S: Final = 25.0
-"""Seconds that a server lets one request wait, at most."""
 XAxis = Literal["step", "epoch", "wall_time", "relative"]
 
 
-class Api(AlertsApi):
+class Api(Questions, AlertsApi):
     """A reader of runs; cheap to make, connects when first asked.
 
     Args:
@@ -103,8 +100,8 @@ class Api(AlertsApi):
         """
         return self._source.runs(replace(wanted or RunQuery(), **filters))
 
-    def runs(self, query: str | None = None, /, **filters: Unpack[RunFilters]) -> list[RunView]:
-        """Runs as views.
+    def runs(self, query: str | None = None, /, **filters: Unpack[RunFilters]) -> RunList:
+        """Runs as views: a list with `to_pandas()` and `to_arrow()`.
 
         Args:
             query: such as `status = "running" and val.best < 0.3 order by val.best`; see `docs/store.md`.
@@ -115,7 +112,7 @@ class Api(AlertsApi):
             MonitorError: the server or the store cannot be read.
         """
         page = self.runs_page(RunQuery(query=query), **filters)
-        return [RunView(self._source, info) for info in page.items]
+        return RunList(RunView(self._source, info) for info in page.items)
 
     def view(self, info: RunInfo) -> RunView:
         """A view of a run that was read already; asks for nothing."""
@@ -164,85 +161,6 @@ class Api(AlertsApi):
         """
         return RunView(self._source, self._source.run(ref))
 
-    def attention(self, limit: int = 10, *, project: str | None = None, sparkline: int = 0) -> Attention:
-        """The open runs that need a person, the most urgent first, and the fleet in numbers.
-
-        A run's place is `severity * (1 + burn) * novelty`: how bad it is, what its rest still costs, and how new it is.
-
-        Args:
-            limit: runs, at most.
-            project: of this one; None: of all.
-            sparkline: values of each small curve; 0 for none.
-        """
-        return self._source.attention(limit, project, sparkline)
-
-    def ledger(self, project: str | None = None, *, since_ms: int = 0, until_ms: int = 2**62) -> Ledger:
-        """What stops have saved and lost, by project and month, and stop by stop.
-
-        Args:
-            project: of this one; None: of all.
-            since_ms: stops from here on, milliseconds since the epoch.
-            until_ms: stops until here, exclusive.
-        """
-        return self._source.ledger(project, since_ms, until_ms)
-
-    def events(self, ref: str, since: str = "", *, wait_s: float = 0.0) -> Happenings:
-        """What happened in a run since a cursor: points, findings, advice, stops, alerts, status; each once.
-
-        Args:
-            ref: as in `run`.
-            since: the `cursor` of the answer before; "" from the beginning.
-            wait_s: seconds to wait for something to happen, at most 25.
-
-        Raises:
-            RunNotFound: there is no such run.
-            WireError: the cursor is not one of this run.
-        """
-        return self._source.happened(ref, since, wait_s)
-
-    def wait(
-        self, *refs: str, until: str | Sequence[str] = "finish", timeout_s: float | None = None, every: bool = False
-    ) -> tuple[Outcome, ...]:
-        """Wait until something has happened in one of some runs, or in every one of them.
-
-        Args:
-            refs: each as in `run`.
-            until: "finish", "stop" (advised or asked for), "alert", "verdict=NAME", or several of these.
-            timeout_s: seconds; None: no limit.
-            every: wait for all of the runs instead of the first.
-
-        Returns:
-            The runs whose wait is over, each with what happened, or with what None where it ended without that; none
-            of them, or some, where the time is up.
-
-        Raises:
-            RunNotFound: there is no such run.
-            WireError: it is not something to wait for.
-        """
-        words = [until] if isinstance(until, str) else list(until)
-        deadline = inf if timeout_s is None else monotonic() + timeout_s
-        found: dict[str, Outcome] = {}
-        left = list(dict.fromkeys(self._source.run(ref).id for ref in refs))
-        while left:
-            wait_s = max(0.0, min(WAIT_S, deadline - monotonic()))
-            some = self._source.outcomes(left, words, wait_s)
-            found |= {each.run_id: each for each in some}
-            left = [run_id for run_id in left if run_id not in found]
-            if (some and not every) or monotonic() >= deadline:
-                break
-        return tuple(found.values())
-
-    def explain(self, ref: str) -> Mapping[str, Any]:
-        """A run explained from what is stored; `text` says it in under 500 tokens.
-
-        Args:
-            ref: as in `run`.
-
-        Raises:
-            RunNotFound: there is none.
-        """
-        return self._source.explain(ref)
-
     def projects(self) -> tuple[tuple[str, int], ...]:
         """The projects and how many runs each has."""
         return self._source.projects()
@@ -284,9 +202,58 @@ class Api(AlertsApi):
         """
         return self._source.restore(ref)
 
+    def views(self, page: str) -> tuple[SavedView, ...]:
+        """The saved views of one of the dashboard's pages, by name."""
+        return self._source.views(page)
+
+    def save_view(self, page: str, name: str, query: str) -> SavedView:
+        """Save a view of the dashboard; one of the same page and name is replaced.
+
+        Args:
+            page: such as "runs".
+            name: what people call it.
+            query: what stands in the page's address behind the question mark.
+
+        Raises:
+            WireError: it has no name, is too long, or there are too many.
+        """
+        return self._source.save_view(page, name, query)
+
+    def forget_view(self, page: str, name: str) -> None:
+        """Delete a saved view, where it exists."""
+        self._source.forget_view(page, name)
+
     def purge_days(self) -> float:
         """Days that a deleted run can be restored."""
         return self._source.purge_days()
+
+    def export(
+        self,
+        refs: Sequence[str],
+        to: Path,
+        *,
+        keys: Sequence[str] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> int:
+        """Write the points of runs to a CSV or Parquet file, in memory that does not grow with them.
+
+        Args:
+            refs: runs, as in `run`.
+            to: the ending says the format, `.csv` or `.parquet`.
+            keys: series to write; None for all.
+            progress: called with (runs done, runs) after each run.
+
+        Returns:
+            Points written.
+
+        Raises:
+            RunNotFound: one of the runs is not there; nothing is written.
+            SeriesNotFound: none of the runs has one of the keys; nothing is written.
+            FileUnreadable: the path has another ending, or cannot be written.
+        """
+        from monitor.store.export import export_points
+
+        return export_points(_Exported(self), refs, to, keys=keys, progress=progress)
 
     def me(self) -> Caller:
         """Who the server takes this reader for, and what it may do.
@@ -359,6 +326,25 @@ class Api(AlertsApi):
 
     def __repr__(self) -> str:
         return f"<Api {shown(self.server or 'embedded')}>"
+
+
+class _Exported:
+    """What an export asks for, from a reader of runs."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._views: dict[str, RunView] = {}
+
+    def run(self, ref: str) -> RunInfo:
+        view = self._api.run(ref)
+        self._views[view.id] = view
+        return view.info
+
+    def series(self, run_id: str) -> Sequence[SeriesInfo]:
+        return self._views[run_id].series()
+
+    def history_batches(self, run_id: str, key: str) -> Iterator[Points]:
+        return self._views[run_id].batches(key)
 
 
 class RunView:
@@ -492,6 +478,25 @@ class RunView:
         """
         return self._source.output(self.id, search, after, limit)
 
+    def edit(
+        self, *, name: str | None = None, note: str | None = None, tags: Mapping[str, str | None] | None = None
+    ) -> RunInfo:
+        """Change the run's name, note or tags; what is not given stays as it is.
+
+        Args:
+            name: its new name.
+            note: its note, as Markdown; "" takes it away.
+            tags: values by tag; None takes a tag away.
+
+        Returns:
+            The run as it is then; `info` is that too.
+
+        Raises:
+            WireError: the name is empty, a text is too long, or the run would have too many tags.
+        """
+        self.info = self._source.edit(self.id, RunEdit(name=name, note=note, tags=dict(tags or {})))
+        return self.info
+
     def request_stop(self, who: str, reason: str = "") -> Stop:
         """Ask the loop to stop; it receives that with the answer to its next batch or heartbeat.
 
@@ -522,6 +527,22 @@ class RunView:
     def stops(self) -> tuple[Stop, ...]:
         """The stops of the run: asked for, or advised and obeyed; each with how far it is."""
         return self._source.stops(self.id)
+
+    def plot(self, keys: Sequence[str] | None = None, *, smoothing: float = 0.0) -> Any:
+        """Curves as a Plotly figure.
+
+        Args:
+            keys: the series; None for the judged losses.
+            smoothing: weight of the moving average, in [0, 1).
+
+        Raises:
+            ModuleNotFoundError: Plotly is not installed.
+            SeriesNotFound: the run has no such series.
+        """
+        return figure_of(self, keys, smoothing)
+
+    def _repr_html_(self) -> str:
+        return view_html(self)
 
     def __repr__(self) -> str:
         return f"<RunView {self.info.project}/{self.info.name} {self.id[:8]} {self.info.verdict}>"

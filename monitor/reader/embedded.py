@@ -29,10 +29,12 @@ from monitor.domain import (
     Outcome,
     Output,
     Points,
+    RunEdit,
     RunInfo,
     RunPage,
     RunQuery,
     RunSnapshot,
+    SavedView,
     Saving,
     SeriesInfo,
     Stop,
@@ -114,6 +116,15 @@ class _NoRuns:
     def remove_channel(self, *_: object) -> bool:
         return False
 
+    def views(self, page: str) -> tuple[SavedView, ...]:  # noqa: ARG002  # no page has any
+        return ()
+
+    def forget_view(self, page: str, name: str) -> None:
+        """Nothing is saved."""
+
+    def save_view(self, view: SavedView) -> NoReturn:
+        raise StoreError(f"the view {view.name!r} cannot be saved before the first run has made a database here")
+
     def tokens(self) -> tuple[TokenInfo, ...]:
         return ()
 
@@ -143,7 +154,7 @@ class _NoRuns:
         raise RunNotFound(ref)
 
     snapshot = series = history = history_batches = curve = positions = run
-    findings = diagnosis = checkpoints = events = output = delete = request_stop = withdraw_stop = stops = run
+    findings = diagnosis = checkpoints = events = output = delete = request_stop = withdraw_stop = stops = edit = run
 
 
 class EmbeddedSource(EmbeddedAlerts):
@@ -268,6 +279,20 @@ class EmbeddedSource(EmbeddedAlerts):
 
     def stops(self, run_id: str) -> tuple[Stop, ...]:
         return self._store.stops(run_id)
+
+    def edit(self, run_id: str, edit: RunEdit) -> RunInfo:
+        self._store.edit(run_id, edit, now_ms=time_ns() // 1_000_000)
+        return self._store.run(run_id)
+
+    def views(self, page: str) -> tuple[SavedView, ...]:
+        return self._store.views(page)
+
+    def save_view(self, page: str, name: str, query: str) -> SavedView:
+        view = SavedView(page=page, name=name, query=query, saved_ms=time_ns() // 1_000_000)
+        return self._store.save_view(view)
+
+    def forget_view(self, page: str, name: str) -> None:
+        self._store.forget_view(page, name)
 
     def projects(self) -> tuple[tuple[str, int], ...]:
         return self._store.projects()

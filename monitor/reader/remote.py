@@ -22,6 +22,7 @@ from monitor.domain import (
     Curve,
     CurveOf,
     Diagnosis,
+    Extremes,
     Finding,
     Happened,
     Happenings,
@@ -32,10 +33,12 @@ from monitor.domain import (
     Points,
     Recommendation,
     Regime,
+    RunEdit,
     RunInfo,
     RunPage,
     RunQuery,
     RunSnapshot,
+    SavedView,
     Saving,
     SeriesInfo,
     Stop,
@@ -93,7 +96,14 @@ class HttpSource(RemoteAlerts):
         }
         items = tuple(RunInfo.from_dict(_mapping(row)) for row in _rows(data["runs"]))
         order, values = str(data.get("order", "-created")), _mapping(data.get("sorted_by", {}))
-        return RunPage(items=items, total=int(str(data["total"])), sparklines=sparklines, order=order, sorted_by=values)
+        metrics = {
+            run_id: {key: _extremes(_mapping(found)) for key, found in _mapping(some).items()}
+            for run_id, some in _mapping(data.get("metrics", {})).items()
+        }
+        return RunPage(
+            items=items, total=int(str(data["total"])), sparklines=sparklines, order=order, sorted_by=values,
+            metrics=metrics,
+        )  # fmt: skip
 
     @_answered
     def run(self, ref: str) -> RunInfo:
@@ -102,10 +112,10 @@ class HttpSource(RemoteAlerts):
 
     @_answered
     def snapshot(self, ref: str) -> RunSnapshot:
-        data, alone = self._object(f"/runs/{_part(ref)}/snapshot", ref=ref), ("run", "saving")
+        data, alone = self._object(f"/runs/{_part(ref)}/snapshot", ref=ref), ("run", "saving", "note")
         rows = {name: [_mapping(row) for row in _rows(rows)] for name, rows in data.items() if name not in alone}
         saving = data.get("saving")
-        seen = RunSnapshot.from_dict(rows, _mapping(data["run"]))
+        seen = RunSnapshot.from_dict(rows, _mapping(data["run"]), str(data.get("note", "")))
         return replace(seen, saving=None if saving is None else Saving.from_dict(_mapping(saving)))
 
     @_answered
@@ -250,6 +260,23 @@ class HttpSource(RemoteAlerts):
         return tuple(Stop.from_dict(_mapping(row)) for row in self._list(run_id, "stops"))
 
     @_answered
+    def edit(self, run_id: str, edit: RunEdit) -> RunInfo:
+        return _run_info(_mapping(self._ask("PATCH", f"/runs/{run_id}", run_id, asdict(edit))))
+
+    @_answered
+    def views(self, page: str) -> tuple[SavedView, ...]:
+        rows = _rows(self._object(f"/views/{_part(page)}")["views"])
+        return tuple(SavedView(**_mapping(row)) for row in rows)
+
+    @_answered
+    def save_view(self, page: str, name: str, query: str) -> SavedView:
+        path = f"/views/{_part(page)}/{_part(name)}"
+        return SavedView(**_mapping(self._ask("PUT", path, name, {"query": query})))
+
+    def forget_view(self, page: str, name: str) -> None:
+        self._ask("DELETE", f"/views/{_part(page)}/{_part(name)}", name)
+
+    @_answered
     def projects(self) -> tuple[tuple[str, int], ...]:
         rows = [_mapping(row) for row in _rows(self._object("/projects")["projects"])]
         return tuple((str(row["name"]), int(row["runs"])) for row in rows)
@@ -316,10 +343,12 @@ class HttpSource(RemoteAlerts):
     def close(self) -> None:
         self._client.close()
 
-    def _ask(self, method: str, path: str, ref: str) -> object:
+    def _ask(self, method: str, path: str, ref: str, body: Mapping[str, object] | None = None) -> object:
         """Change something about a run."""
+        content = None if body is None else json.dumps(body).encode()
+        headers = None if body is None else {"Content-Type": "application/json"}
         try:
-            return request(self._client, method, f"/api/v1{path}")
+            return request(self._client, method, f"/api/v1{path}", content=content, headers=headers)
         except RunNotFound:
             raise RunNotFound(ref) from None
 
@@ -367,6 +396,16 @@ def _portions(wanted: Sequence[_T], written: Callable[[_T], str]) -> Iterator[Se
         room -= size
     if some:
         yield some
+
+
+def _extremes(data: Mapping[str, object]) -> Extremes:
+    from monitor.wire import number_from_json
+
+    floats = {
+        name: None if data[name] is None else number_from_json(data[name], "metrics") for name in ("last", "min", "max")
+    }
+    steps = {name: None if data[name] is None else int(str(data[name])) for name in ("min_step", "max_step")}
+    return Extremes(**floats, **steps)
 
 
 def _run_info(data: Mapping[str, Any]) -> RunInfo:

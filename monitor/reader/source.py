@@ -20,10 +20,12 @@ from monitor.domain import (
     Outcome,
     Output,
     Points,
+    RunEdit,
     RunInfo,
     RunPage,
     RunQuery,
     RunSnapshot,
+    SavedView,
     Saving,
     SeriesInfo,
     Stop,
@@ -99,6 +101,22 @@ class Source(AlertSource, Protocol):
 
     def request_stop(self, run_id: str, who: str, reason: str) -> Stop:
         """Ask the loop to stop."""
+        ...
+
+    def edit(self, run_id: str, edit: RunEdit) -> RunInfo:
+        """Change a run's name, note and tags; the run as it is then."""
+        ...
+
+    def views(self, page: str) -> tuple[SavedView, ...]:
+        """The saved views of a page of the dashboard."""
+        ...
+
+    def save_view(self, page: str, name: str, query: str) -> SavedView:
+        """Save a view under a name."""
+        ...
+
+    def forget_view(self, page: str, name: str) -> None:
+        """Delete a saved view."""
         ...
 
     def withdraw_stop(self, run_id: str, who: str) -> Stop:

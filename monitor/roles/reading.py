@@ -110,7 +110,7 @@ _NUMBERED_SET: Final = re.compile(r"validation_(\d{1,3})[-/]")
 
 
 def _of_losses(losses: Sequence[Name]) -> list[Name]:
-    """Without sets alone, such as `train` and `val`, where the training has a loss as well: they are no losses."""
+    """Without sets alone, such as `train` and `val`, where the training has a loss as well: they are not losses."""
     trained = [name for name in losses if name.group in ("train", "")]
     sets = {name.key for name in trained if name.what is What.BARE and name.group}
     if not sets or all(name.key in sets for name in trained):
@@ -147,7 +147,7 @@ def _val(losses: Sequence[Name], train: Name | None, roles: dict[str, Role], jud
 
 
 def _is_rate(name: Name) -> bool:
-    """Whether a name is of a share of errors, which is no loss where a likelihood or a distance is there as well."""
+    """Whether a name is of a share of errors, which is no loss next to a likelihood or a distance."""
     return name.what is What.ERROR and not name.words & (w.ERRORS - w.RATES) and not name.words & w.DISTANCES
 
 
@@ -185,7 +185,7 @@ def _is_part(name: Name) -> bool:
 def _goal(
     known: Sequence[Name], told: Mapping[Role, str], roles: dict[str, Role], judged: dict[Role, str], said: Said
 ) -> bool | None:
-    """The metric that the training is for; whether it rises. A loss that is judged as such is no second goal."""
+    """The metric that the training is for; whether it rises. A loss that is judged as such is not also the goal."""
     if Role.GOAL in told:
         key = told[Role.GOAL]
         rising = said.rises if said.rises is not None else name_of(key).rising
@@ -227,7 +227,7 @@ def _spelled_out(name: Name) -> bool:
 
 
 def _is_game(known: Sequence[Name], losses: Sequence[Name]) -> bool:
-    """Whether the losses are no errors, by what they and the returns beside them are called."""
+    """Whether the losses are not errors, by their names and those of the returns next to them."""
     if any(name.words & w.GAME for name in losses):
         return True
     if len({word for name in losses for word in name.rest if word in w.WEAK_GAME}) > 1:
@@ -267,7 +267,7 @@ def _phrases(reading: Reading) -> list[str]:
     if parts:
         found.append(f"{parts} parts")
     if reading.game:
-        found.append("the losses are of a game or a policy, so their level is no error")
+        found.append("the losses are of a game or a policy, so their level is not an error of the model")
     return [*found, *said.missing(reading.roles)]
 
 

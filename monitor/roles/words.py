@@ -23,7 +23,7 @@ SETS: Final = TRAINED | HELD_OUT | TESTED
 LOSS: Final = frozenset({"loss", "losses", "cost", "costs", "objective", "criterion"})
 """Words that say that this is what is minimised."""
 LETTERS: Final = frozenset({"l", "j"})
-"""The letter of a loss in papers, as in `L_train`; beside a set alone."""
+"""The letter of a loss in papers, as in `L_train`; only next to a set."""
 ERRORS: Final = frozenset({
     "nll", "nloglik", "neglogloss", "nelbo", "ce", "xent", "crossentropy", "bce", "logloss", "mlogloss", "deviance",
     "mse", "rmse", "rms", "msle", "rmsle", "mae", "mape", "smape", "mphe", "huber", "hinge", "pinball", "quantile",
@@ -53,7 +53,7 @@ AVERAGED: Final = frozenset({
 })  # fmt: skip
 """How something was averaged, or a filler: it makes no other quantity."""
 OF_SETS: Final = frozenset({"set", "split", "data", "dataset", "fold"})
-"""Fillers beside the name of a set, as in `loss on the training data`; alone they are a part, `loss/data`."""
+"""Fillers next to the name of a set, as in `loss on the training data`; alone they are a part, `loss/data`."""
 PLACES: Final = frozenset({
     "metrics", "metric", "scalars", "scalar", "charts", "logs", "log", "history", "stats", "results", "result",
     "curves", "curve", "summary", "monitoring", "monitor", "performance", "perf", "model", "trainer", "epoch", "main",
@@ -69,19 +69,19 @@ DERIVED: Final = frozenset({
     "prev", "previous", "lr", "clipped", "weighted", "nan", "skipped", "lower", "upper", "grad",
     "ms", "memory", "mem", "bytes", "flops", "norm", "p50", "p95", "p99", "hparam", "hparams",
 })  # fmt: skip
-"""What is worked out of a quantity, or stands beside it: a best so far is no curve of it."""
+"""What is derived from a quantity, or accompanies it: a best so far is not its curve."""
 FACTORS: Final = frozenset({"coef", "coeff", "coefficient"})
 """What a loss is multiplied with; of a metric it is the name, as in `dice_coef`."""
 GAME: Final = frozenset({
     "critic", "generator", "discriminator", "disc", "discr", "gan", "wgan", "adv", "adversarial", "adversary", "actor",
     "policy", "ppo", "vf", "qf", "sac", "td3", "netd", "netg", "minimax",
 })  # fmt: skip
-"""Words of losses that are one side of a game, or follow a policy: such a loss is no error of the model."""
+"""Words of losses that are one side of a game, or follow a policy: such a loss is not an error of the model."""
 WEAK_GAME: Final = frozenset({"g", "d", "gen", "value", "q", "qf1", "qf2", "q1", "q2", "v", "pi", "alpha", "entropy",
                               "fake", "real", "td"})  # fmt: skip
-"""Words that say the same beside another one of either kind."""
+"""Words that say the same next to another one of either kind."""
 PLAYERS: Final = frozenset({"g", "d", "gen"})
-"""Words of the two sides of a game, as in `loss/g/total` beside `loss/d/total`."""
+"""Words of the two sides of a game, as in `loss/g/total` next to `loss/d/total`."""
 EPISODES: Final = frozenset({"ep", "episode", "episodic", "episodes", "rollout", "rollouts"})
 RETURNS: Final = frozenset({"reward", "rewards", "rew", "return", "returns", "ret"})
 PREFERENCES: Final = frozenset({"chosen", "rejected", "margins", "margin", "accuracies"})

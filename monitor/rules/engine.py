@@ -28,11 +28,12 @@ from monitor.rules.describe.features import Features
 from monitor.rules.describe.regimes import regimes_of
 from monitor.rules.lifecycle import move, retold, warming, without
 from monitor.rules.rule import LOUD, Foreseeing, Quiet, Reading, Rule
-from monitor.rules.sketch.curve import BUCKET, Curve
+from monitor.rules.sketch.curve import BUCKET
 from monitor.rules.sketch.noise import Floats
 from monitor.rules.sketch.parts import of_spec
-from monitor.rules.sketch.patience import resume, wait
+from monitor.rules.sketch.patience import wait
 from monitor.rules.sketch.points import ROLE_CODES, EnginePoints
+from monitor.rules.sketch.resumed import in_turn, late
 from monitor.rules.sketch.rows import take_point, take_rows
 from monitor.rules.sketch.state import FIRING, LR, TRAIN, VAL, State
 from monitor.rules.spans import AHEAD, MANY, finite, in_order, lanes_of, learning_rate, take_in_order
@@ -40,8 +41,6 @@ from monitor.rules.spans import AHEAD, MANY, finite, in_order, lanes_of, learnin
 Roles = NDArray[np.uint8]
 Asked = tuple[str, Callable[[Features, Mapping[str, float], bool], Reading | None], Rule, RuleSettings]
 Foresight = Callable[[Features, Mapping[str, float], bool], Quiet]
-REWIND: Final = 3
-"""Points in a row before the last step that make a resumed run out of stragglers."""
 NAN_CHECKS: Final = 16
 """Non-finite losses in a row after which nothing new can be learned from the next one."""
 ALONE: Final = 32
@@ -201,7 +200,7 @@ class Engine:
         goal = state.own_goal(name, rises=rises)
         rows = zip(at.tolist(), points.step[at].tolist(), points.value[at].tolist(), strict=True)
         for passed, (row, step, value) in enumerate(rows):
-            if not (math.isfinite(step) and math.isfinite(value)) or not _in_turn(state, goal.curve, step):
+            if not (math.isfinite(step) and math.isfinite(value)) or not in_turn(state, goal.curve, step):
                 continue
             if goal.curve.push(goal.shown(value), step) == BUCKET:
                 self._losses(state, others.at(slice(done, row - passed)), changes)
@@ -289,7 +288,7 @@ class Engine:
         if not math.isfinite(value):
             self._not_finite(state, role, step, changes)
             return
-        if step < curve.seen_step and not _late(state, curve, step):
+        if step < curve.seen_step and not late(state, curve, step):
             return
         finite(state, role)
         closed = curve.push(value, step)
@@ -348,7 +347,7 @@ class Engine:
         if role == TRAIN:
             state.train_seen += count
         elif role == VAL:
-            if state.val_seen and state.train_seen > state.val_at:
+            if state.train_seen > state.val_at:
                 state.val_gap = max(state.val_gap, state.train_seen - state.val_at)
             state.val_at, state.val_step = state.train_seen, step
             state.val_seen += count
@@ -389,29 +388,6 @@ class Engine:
             change = move(rule, settings, run, state, slot, reading, self.config.hash)
             if change is not None:
                 changes.append(games.doubted(state, change))
-
-
-def _in_turn(state: State, curve: Curve, step: float) -> bool:
-    """Whether a point is taken in: its step does not go back, or the run was resumed there."""
-    late = step < curve.seen_step
-    curve.seen_step = max(curve.seen_step, step)
-    return not late or _late(state, curve, step)
-
-
-def _late(state: State, curve: Curve, step: float) -> bool:
-    """Whether a point before the last step belongs to a resumed run; a straggler is counted and set aside."""
-    state.late += 1
-    if not curve.late_n or step < curve.late_last:
-        curve.late_first, curve.late_n = step, 0
-    curve.late_n += 1
-    curve.late_last = step
-    if curve.late_n < REWIND:
-        return False
-    curve.rewind(curve.late_first)
-    if curve is state.curves[VAL]:
-        resume(state, curve.late_first)
-    curve.seen_step, curve.late_n = step, 0
-    return True
 
 
 def _number(known: Mapping[str, object], *names: str) -> float:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Final
 
 from monitor.domain import Finding, FindingState, Severity
+from monitor.rules.advice.conflicts import ended
 from monitor.rules.config import RulesConfig, RuleSettings
 from monitor.rules.describe.features import Features
 from monitor.rules.describe.schedule import told
@@ -82,7 +83,7 @@ def _not_holding(
         state.slots = {key: value for key, value in state.slots.items() if key != name}
         return None
     slot = slot._replace(checks=slot.checks + 1)
-    if slot.checks < rule.spec.relief:
+    if slot.checks < rule.spec.relief and not ended(name, state):
         _put(state, name, slot)
         return None
     state.slots = {key: value for key, value in state.slots.items() if key != name}

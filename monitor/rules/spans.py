@@ -151,7 +151,7 @@ class _Waits:
         if train is not None:
             seen += np.searchsorted(train, val.rows)
         waits = np.empty(val.n)
-        waits[0] = seen[0] - state.val_at if state.val_seen else 0.0
+        waits[0] = seen[0] - state.val_at
         np.subtract(seen[1:], seen[:-1], out=waits[1:])
         self.seen, self.steps, self.counted = seen, val.steps, state.val_seen
         self.longest = np.maximum.accumulate(np.maximum(waits, state.val_gap))

@@ -70,6 +70,7 @@ class Around:
         self._sent: list[tuple[signal.Signals, float]] = []
         self._told = False
         self._interrupted = False
+        self._offered = True
 
     def __call__(self) -> int:
         """Run the command to its end; its exit status, 128 and the signal's number where it was killed.
@@ -85,6 +86,13 @@ class Around:
             return self._end(child.wait())
         finally:
             outer.withdraw(self._offer)
+
+    @property
+    def series(self) -> list[str] | None:
+        """The series that were read from the output; None where a process of the command began a run itself."""
+        if not self._offered:
+            return None
+        return list(dict.fromkeys(name for pipe in self._pipes.values() for name in pipe.series))
 
     def _pass_signals(self, child: subprocess.Popen[bytes]) -> None:
         def pass_on(number: int, _: object) -> None:
@@ -117,8 +125,9 @@ class Around:
                     ended = monotonic() if ended is None else ended
                     if monotonic() - ended > _LINGER_S:
                         break
+        self._offered = self._offer.exists()
         for pipe in self._pipes.values():
-            pipe.close(parse=self._offer.exists())
+            pipe.close(parse=self._offered)
 
     def _stop(self, child: subprocess.Popen[bytes]) -> None:
         """Follow the advice to stop, once it has stood long enough."""
@@ -172,6 +181,10 @@ class _Pipe:
         self._to = sys.stdout.fileno() if name == "stdout" else sys.stderr.fileno()
         self._open = True
         self._unit_known = False
+
+    @property
+    def series(self) -> list[str]:
+        return list(self._parser.understood.names)
 
     def take(self, data: bytes, *, parse: bool) -> None:
         text = self._decoder.decode(data)

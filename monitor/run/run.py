@@ -22,7 +22,7 @@ from monitor.run.about import About
 from monitor.run.endings import ending, error_line
 from monitor.run.output import Tee
 from monitor.run.secrets import hidden
-from monitor.run.values import SeriesTaken, article, flatten, nanoseconds, number, plain
+from monitor.run.values import SeriesTaken, article, flatten, nanoseconds, number, plain, weights_of
 from monitor.run.writer import Writer
 from monitor.settings import Settings
 from monitor.stop_modes import is_off, mode_for
@@ -249,7 +249,18 @@ class Run(About):
     def __repr__(self) -> str:
         return f"<Run {self.project}/{self.name} {self.id[:8]}{' finished' if self._finished else ''}>"
 
-    # What follows is not on the fast way.
+    def _repr_html_(self) -> str:
+        """As a notebook shows it: what is stored of it so far; its name where that cannot be read."""
+        from monitor.domain.notebook import run_html
+        from monitor.errors import MonitorError
+        from monitor.reader.api import Api
+        from monitor.reader.tables import view_html
+
+        try:
+            with Api(settings=self._settings) as api:
+                return view_html(api.run(self.id))
+        except MonitorError as error:
+            return run_html(f"{self.project}/{self.name}", "not stored yet", "", str(error), {})
 
     def _write(self, start: Mapping[str, object]) -> Writer:
         return Writer(
@@ -324,17 +335,8 @@ class Run(About):
 
     def _log_weights(self, weights: object, step: int | None) -> None:
         def write() -> None:
-            if not isinstance(weights, Mapping):
-                self._notices.count("dropped", "weights", f"{article(weights)}, not a mapping of names to numbers")
-                return
-            kept: dict[str, float] = {}
-            for key, value in flatten(weights, self._notices).items():
-                weight = plain(key, value, self._notices)
-                if weight is not None and weight - weight == 0:
-                    kept[key] = weight
-                elif weight is not None:
-                    self._notices.count("dropped", f"weights.{key}", str(weight))
-            if kept == self._weights:
+            kept = weights_of(weights, self._notices)
+            if kept is None or kept == self._weights:
                 return
             self._weights = kept
             at = None if step is None else limits.step(step, limits.silent)  # `log()` itself says what is wrong with it

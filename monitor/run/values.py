@@ -164,3 +164,18 @@ def article(value: object) -> str:
     """
     name = type(value).__name__
     return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"
+
+
+def weights_of(given: object, notices: Notices) -> dict[str, float] | None:
+    """The finite weights of a loss's parts; None where it is not a mapping. What is dropped is counted."""
+    if not isinstance(given, Mapping):
+        notices.count("dropped", "weights", f"{article(given)}, not a mapping of names to numbers")
+        return None
+    kept: dict[str, float] = {}
+    for name, value in flatten(given, notices).items():
+        weight = plain(name, value, notices)
+        if weight is not None and math.isfinite(weight):
+            kept[name] = weight
+        elif weight is not None:
+            notices.count("dropped", f"weights.{name}", str(weight))
+    return kept

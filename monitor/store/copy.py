@@ -16,11 +16,14 @@ from sqlalchemy import Connection, Engine, RowMapping, Table, select, tuple_
 
 from monitor.errors import StoreError
 from monitor.store.sql.connect import make_engine, parse_url, shown, translated
-from monitor.store.sql.schema import METADATA, RUNS
+from monitor.store.sql.schema import AUDIT, METADATA, RUNS, TOKENS
+from monitor.store.sql.upsert import upsert
 from monitor.store.sql.version import prepare, refuse_missing
 
 _PORTION: Final = 64
 """Rows read and written at once; a chunk's row may hold a few MiB."""
+_LINES: Final = 1000
+"""Rows of the audit log read and written at once."""
 _TABLES: Final = [table for table in METADATA.sorted_tables if "run_id" in table.columns]
 
 
@@ -42,7 +45,7 @@ class Progress:
 
 
 def copy(source: str, destination: str, *, progress: Callable[[Progress], None] | None = None) -> Progress:
-    """Copy all runs, with everything that belongs to them.
+    """Copy all runs, with everything that belongs to them, the tokens and the audit log.
 
     Args:
         source: URL of a database of this version.
@@ -81,7 +84,23 @@ def _copy_all(source: Engine, destination: Engine, progress: Callable[[Progress]
             done=state.done + 1, total=len(wanted), copied=state.copied + (rows > 0), rows=state.rows + rows
         )
         progress(state)
+    _copy_access(source, destination)
     return state
+
+
+def _copy_access(source: Engine, destination: Engine) -> None:
+    """Copy the tokens and the audit log; what the destination has besides stays."""
+    for table in (TOKENS, AUDIT):
+        statement, last = upsert(table, destination.dialect.name), ""
+        query = select(table).order_by(table.c.id).limit(_LINES)
+        while True:
+            with source.connect() as reading:
+                rows = [dict(row) for row in reading.execute(query.where(table.c.id > last)).mappings()]
+            if not rows:
+                break
+            with destination.begin() as writing:
+                writing.execute(statement, rows)
+            last = str(rows[-1]["id"])
 
 
 def _copy_run(reading: Connection, destination: Engine, run_id: str) -> int:

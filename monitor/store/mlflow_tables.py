@@ -8,6 +8,7 @@ Source: `mlflow/store/tracking/dbmodels/models.py` of MLflow 3.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import TextClause, create_engine, text
+from sqlalchemy import TextClause, create_engine, inspect, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -33,6 +34,7 @@ _PARAMS: Final = text("SELECT key, value FROM params WHERE run_uuid = :run ORDER
 _KEYS: Final = text("SELECT DISTINCT key FROM metrics WHERE run_uuid = :run ORDER BY key")
 _POINTS: Final = text("SELECT timestamp, step, value, is_nan FROM metrics WHERE run_uuid = :run AND key = :key")
 _DATASETS: Final = text("SELECT count(*) FROM inputs WHERE destination_id = :run AND source_type = 'DATASET'")
+_SERVED: Final = text("SELECT run_id FROM monitor_runs")
 
 Column = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
@@ -71,6 +73,14 @@ class MlflowTables:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._engine.dispose()
+
+    @functools.cached_property
+    def served(self) -> frozenset[str]:
+        """The runs whose histories a monitor keeps in tables of its own in this database."""
+        with self._errors(), self._engine.connect() as connection:
+            if not inspect(connection).has_table("monitor_runs"):
+                return frozenset()
+        return frozenset(str(run_id) for (run_id,) in self._all(_SERVED))
 
     def experiments(self) -> tuple[tuple[str, str, bool], ...]:
         """Id, name, and whether it was deleted."""

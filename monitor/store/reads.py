@@ -213,6 +213,7 @@ class Reads(Database):
                 _checkpoints(connection, info.id),
                 _regimes(connection, info.id),
                 stops.read(connection, info.id),
+                note=str(connection.execute(select(RUNS.c.note).where(RUNS.c.run_id == info.id)).scalar() or ""),
             )
 
     def findings(self, run_id: str) -> tuple[Finding, ...]:

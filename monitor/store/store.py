@@ -13,14 +13,14 @@ from typing import Self
 
 from sqlalchemy import select
 
-from monitor.domain import Access, Alert, Caller, RunInfo, RunStatus, Stop, StopState
+from monitor.domain import Access, Alert, Caller, Gauges, RunEdit, RunInfo, RunStatus, SavedView, Stop, StopState
 from monitor.errors import RunNotFound, StopRefused, WireError
 from monitor.store.access import Tokens
 from monitor.store.alerting import Alerting
 from monitor.store.overview import Overview
 from monitor.store.points.downsampling import LEAST
 from monitor.store.reads import Reads
-from monitor.store.runs import expired, mirror, run_list, work
+from monitor.store.runs import edits, expired, mirror, run_list, views, work
 from monitor.store.sql.connect import STATEMENT_S, make_engine, parse_url
 from monitor.store.sql.schema import RUNS
 from monitor.store.sql.version import prepare, refuse_missing
@@ -58,6 +58,11 @@ class Store(Reads, Overview, Alerting, Tokens):
         """Runs that may still send points."""
         with self._read() as connection:
             return work.live_runs(connection)
+
+    def gauges(self) -> Gauges:
+        """How many runs and alerts there are now."""
+        with self._read() as connection:
+            return work.gauges(connection)
 
     def set_status(
         self,
@@ -137,6 +142,43 @@ class Store(Reads, Overview, Alerting, Tokens):
             if by is not None:
                 tx.audit("run.withdraw_stop", by, f"withdrawn as {who[:250]}")
             return tx.close_stop(stop, withdrawn_ms=now_ms, note=f"withdrawn by {who}"[:250])
+
+    def edit(self, run_id: str, edit: RunEdit, *, now_ms: int, by: Caller | None = None) -> None:
+        """Change a run's name, note and tags, as a person asked for it.
+
+        Args:
+            by: who changes it, for the audit log.
+
+        Raises:
+            RunNotFound: no run has this id.
+            WireError: the name is empty, a text is too long, or the run would have too many tags.
+        """
+        changes = edits.checked(edit)
+        with self.write(run_id, now_ms) as tx:
+            if not tx.exists:
+                raise RunNotFound(run_id)
+            edits.apply(tx, changes)
+            if by is not None:
+                tx.audit("run.edit", by)
+
+    def views(self, page: str) -> tuple[SavedView, ...]:
+        """The saved views of one of the dashboard's pages."""
+        with self._read() as connection:
+            return views.saved(connection, page)
+
+    def save_view(self, view: SavedView) -> SavedView:
+        """Keep a view of the dashboard; one of the same page and name is replaced.
+
+        Raises:
+            WireError: it has no name, is too long, or there are too many.
+        """
+        with self._change() as connection:
+            return views.save(connection, view)
+
+    def forget_view(self, page: str, name: str) -> None:
+        """Delete a saved view, where it exists."""
+        with self._change() as connection:
+            views.forget(connection, page, name)
 
     def changed_runs(
         self, target: str, limit: int = 100, *, without: Collection[str] = ()

@@ -8,7 +8,7 @@ the run come from counters in that row. What is set on the run is collected and 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -59,6 +59,7 @@ _SAVE_FINDINGS: Final = Statement(lambda dialect: upsert(FINDINGS, dialect), FIN
 _THRESHOLDS: Final = Statement(select(THRESHOLDS.c.state).where(THRESHOLDS.c.run_id == bindparam("run")))
 _SAVE_THRESHOLDS: Final = Statement(lambda dialect: upsert(THRESHOLDS, dialect), THRESHOLDS.c.keys())
 _SAVE_TAGS: Final = Statement(lambda dialect: upsert(TAGS, dialect), TAGS.c.keys())
+_FORGET_TAG: Final = Statement(TAGS.delete().where(TAGS.c.run_id == bindparam("run"), TAGS.c.name == bindparam("tag")))
 _NEW_WRITER: Final = Statement(WRITERS.insert(), WRITERS.c.keys())
 _NEW_STATE: Final = Statement(ENGINES.insert(), ENGINES.c.keys())
 _NEW_EVENTS: Final = Statement(EVENTS.insert(), EVENTS.c.keys())
@@ -304,6 +305,16 @@ class Transaction(StoppedRun):
         self.set(tags={**(known if isinstance(known, Mapping) else {}), **tags})
         found = [{"run_id": self.run_id, "name": name, "value": value} for name, value in tags.items()]
         self._link.tell(_SAVE_TAGS, *found)
+
+    def remove_tags(self, names: Collection[str]) -> None:
+        """Take tags off the run; those that it does not have are passed over."""
+        known = self.get("tags")
+        has = known if isinstance(known, Mapping) else {}
+        gone = [name for name in names if name in has]
+        if gone:
+            self.set(tags={name: value for name, value in has.items() if name not in gone})
+            for name in gone:
+                self._link.tell(_FORGET_TAG, {**self._place, "tag": name})
 
     def thresholds(self) -> dict[str, dict[str, object]]:
         """What the thresholds of the run remember, by expression."""

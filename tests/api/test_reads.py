@@ -368,3 +368,12 @@ def test_a_reader_that_does_not_read_is_cut_off(api: Api, monkeypatch: pytest.Mo
             while part := idle.recv(1 << 20):
                 received += part
         assert not received.endswith(b"0\r\n\r\n")  # and never says that this was all
+
+
+def test_a_run_whose_name_holds_a_line_end_is_found_by_it(api: Api) -> None:
+    batch = a_batch([1.0], name="two\nlines/here")
+    assert api.post(batch).status_code == 200
+
+    assert api.http.get("/api/v1/runs/two%0Alines%2Fhere").json()["id"] == batch.run_id
+    assert api.http.delete(f"/api/v1/runs/{batch.run_id}").status_code == 200
+    assert api.http.post("/api/v1/deleted/two%0Alines%2Fhere/restore").json()["id"] == batch.run_id

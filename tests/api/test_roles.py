@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from monitor.api import create_api, keys
 from monitor.api.security import ROLE
 from monitor.domain import Access, Caller
+from monitor.errors import StoreError
 from monitor.rules import Engine
 from monitor.settings import Settings
 from monitor.store import Store
@@ -149,7 +151,7 @@ def test_every_operation_on_a_run_says_404_to_a_token_of_another_project(house: 
     query = {"key": "train/loss", "step": 1, "x": "step", "series": series, "run": "alpha"}
     seen = 0
     for method, path, _ in house.routes():
-        of_a_run = "alpha" in path or house.runs["a"] in path or path.endswith(("/curves", "/alerts"))
+        of_a_run = "alpha" in path or house.runs["a"] in path or path.endswith(("/curves", "/alerts", "/wait"))
         if of_a_run:
             answer = house.ask(method, path, other, params=query, json={"who": "x"} if method == "POST" else None)
             assert answer.status_code == 404, (method, path, answer.text)
@@ -193,6 +195,8 @@ def test_projects_alerts_deleted_runs_tokens_and_audit_are_those_of_the_token_s_
     assert seen("/api/v1/deleted", mine)["deleted"] == []
     assert [row["name"] for row in seen("/api/v1/deleted", both)["deleted"]] == ["doomed"]
     assert house.ask("POST", "/api/v1/deleted/doomed/restore", mine).status_code == 404
+    assert {item["run"]["project"] for item in seen("/api/v1/attention", mine)["items"]} <= {"b"}
+    assert {entry["project"] for entry in seen("/api/v1/ledger", mine)["entries"]} <= {"b"}
     assert {row["project"] for row in seen("/api/v1/tokens", mine)["tokens"]} == {"b"}
     assert {row["project"] for row in seen("/api/v1/audit", mine)["entries"]} == {"b"}
     assert seen("/api/v1/audit", both)["total"] > seen("/api/v1/audit", mine)["total"]
@@ -229,6 +233,27 @@ def test_an_admin_of_a_project_makes_and_revokes_tokens_of_it_alone(house: House
     answer = house.ask("DELETE", f"/api/v1/tokens/{other['id']}", mine)
     assert (answer.status_code, kind(answer)) == (404, "token-not-found")
     assert house.ask("GET", "/api/v1/runs", other["token"]).status_code == 200
+
+
+def test_guesses_cost_no_reads(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "FRESH_S", 60.0)
+    monkeypatch.setattr(keys, "UNKNOWN_S", 0.5)
+    settings = Settings(dir=tmp_path)
+    with Store.open(settings.store_url) as store, served(create_api(store, Engine(), settings)) as url:
+        token_of(store, Access.VIEWER)
+        reads: list[int] = []
+        real = store.digests
+        monkeypatch.setattr(store, "digests", lambda now_ms: reads.append(now_ms) or real(now_ms))
+        with ThreadPoolExecutor(20) as pool:
+            guesses = [f"lm_{uuid.uuid4().hex[:16]}_{'A' * 43}" for _ in range(40)]
+            guesses += ["wrong", "lm_", "Bearer"] * 10
+            found = list(pool.map(lambda guess: status(url, guess), guesses))
+        assert set(found) == {401}
+        assert len(reads) <= 6
+
+
+def status(url: str, token: str) -> int:
+    return httpx.get(f"{url}/api/v1/me", headers={"Authorization": f"Bearer {token}"}, timeout=30).status_code
 
 
 def test_a_new_token_works_at_once_and_a_revoked_one_no_longer(house: House) -> None:
@@ -361,3 +386,42 @@ def test_a_token_that_asks_too_often_is_told_when_to_come_again(tmp_path: Any) -
             threading.Event().wait(float(refused.headers["retry-after"]))
             assert client.get("/api/v1/me").status_code == 200
             assert httpx.get(f"{url}/healthz").status_code == 200
+
+
+def test_a_database_that_is_slow_holds_up_nobody_whose_token_is_known(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(keys, "FRESH_S", 0.0)
+    settings, slow, go = Settings(dir=tmp_path), threading.Event(), threading.Event()
+    with Store.open(settings.store_url) as store, served(create_api(store, Engine(), settings)) as url:
+        token = token_of(store, Access.VIEWER)
+        assert status(url, token) == 200
+        real = store.digests
+
+        def digests(now_ms: int) -> Any:
+            slow.set()
+            assert go.wait(20)
+            return real(now_ms)
+
+        monkeypatch.setattr(store, "digests", digests)
+        assert [status(url, token) for _ in range(3)] == [200] * 3
+        assert slow.is_set()
+        go.set()
+
+
+def test_a_token_that_was_revoked_here_is_refused_though_the_database_then_fails(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(dir=tmp_path, token="correct-horse-battery-staple")
+    with Store.open(settings.store_url) as store, served(create_api(store, Engine(), settings)) as url:
+        token = token_of(store, Access.VIEWER)
+        assert status(url, token) == 200
+
+        def fail(_: int) -> Any:
+            raise StoreError("gone")
+
+        headers = {"Authorization": f"Bearer {settings.token}"}
+        assert httpx.delete(f"{url}/api/v1/tokens/{token.split('_')[1]}", headers=headers).status_code == 200
+        monkeypatch.setattr(store, "digests", fail)
+        assert status(url, token) == 401

@@ -64,7 +64,7 @@ def test_the_run_page_shows_where_the_trouble_began_and_the_best_step(service: S
         found = next(f for f in view.findings() if f.rule == "overfitting")
         best = view.info.recommendation
 
-    page.goto(f"{service.dashboard}/run?id=overfits")
+    page.goto(f"{service.dashboard}/run?id=overfits&tab=Findings")
 
     label = f"overfitting · {said(found.onset_step)} → {said(found.fired_step)}"
     expect(page.locator(".lm-plot .annotation-text", has_text=label)).to_be_visible(timeout=20_000)
@@ -170,18 +170,24 @@ def test_on_a_phone_the_chart_comes_before_its_controls_and_the_first_run_is_on_
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{service.dashboard}/run?id=overfits")
     until(page, DRAWN, 30)
-    chart, slider = page.locator(".lm-plot").first, page.get_by_text("Smooth the training loss")
+    chart, slider = page.locator(".lm-plot").first, page.get_by_text("Smoothing")
     chart_box, slider_box = chart.bounding_box(), slider.bounding_box()
-    assert chart_box and slider_box and chart_box["y"] < 844 and chart_box["y"] < slider_box["y"]
+    assert chart_box and slider_box and chart_box["y"] < 330 and chart_box["y"] < slider_box["y"]
     page.goto(f"{service.dashboard}/?sort=name")
     row = page.get_by_test_id("run-row").first
     expect(row).to_be_visible(timeout=20_000)
     row_box = row.bounding_box()
-    assert row_box and row_box["y"] < 422
+    assert row_box and row_box["y"] < 330
 
 
 def test_every_page_names_its_tab_and_streamlit_does_not_show_through(service: Service, page: Page) -> None:
-    for path, title in (("/", "Runs"), ("/compare", "Compare"), ("/alerts", "Alerts"), ("/run?id=learns", "learns")):
+    for path, title in (
+        ("/", "Runs"),
+        ("/compare", "Compare"),
+        ("/alerts", "Alerts"),
+        ("/losses", "Losses"),
+        ("/run?id=learns", "learns"),
+    ):
         page.goto(f"{service.dashboard}{path}")
         expect(page).to_have_title(f"{title} · monitor", timeout=20_000)
     expect(page.get_by_test_id("stStatusWidget")).to_be_hidden()
@@ -223,7 +229,7 @@ def test_a_name_with_markup_in_it_is_shown_as_written(service: Service, page: Pa
     name = "<img src=x onerror=document.title='owned'> & *co*"
     with service.run(name, tags={"<b>": "</td><script>1</script>"}) as run:
         run.log({"train/loss": 1.0, "<i>odd</i>": 2.0}, step=0)
-        page.goto(f"{service.dashboard}/run?id={run.id}&tab=Tags")
+        page.goto(f"{service.dashboard}/run?id={run.id}&tab=Notes")
         expect(page.get_by_test_id("run-name")).to_have_text(name)
         expect(page.get_by_role("cell", name="</td><script>1</script>")).to_be_visible()
     assert page.title() != "owned"

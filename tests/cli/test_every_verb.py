@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import typer.main
 
 import monitor
+from monitor._resources import ROOT
 from monitor.cli import app
 from monitor.cli.asking import FAILED
 from monitor.domain import alert_id, inert
@@ -23,7 +25,7 @@ from .test_imports import serving
 
 HOSTILE = "\\[/bold] [red]x[/] :bomb: \x1b[31m\x1b]0;title\x07\x9b31m\x08\r\u202eevil\u2028\u200b\\"
 """Rich's markup, escape sequences, C1 control codes, a turned reading direction, and a backslash at the end."""
-KEEP_RUNNING = {"up", "dashboard", "demo"}
+KEEP_RUNNING = {"up", "dashboard", "demo", "mcp"}
 PASS_ON = {"run"}
 """Writes what its command writes, byte for byte; `test_running.py` drives it."""
 
@@ -142,6 +144,44 @@ def log_hostile(run_id: str) -> None:
         run.checkpoint(1, HOSTILE)
         run.alert(HOSTILE, HOSTILE)
         run.finish("failed", f"{HOSTILE}\n{HOSTILE}")
+
+
+NO_JSON = {"run", "watch", "mcp"}
+"""They pass on what a command prints, draw a screen, and speak a protocol."""
+BY_WORDS = {"up", "dashboard", "demo", "rules test", "runs show", "runs output"}
+"""Their JSON is described by words, or ends only with the command."""
+
+
+def documented_members() -> dict[str, set[str]]:
+    """By verb the members of its JSON, as `docs/cli.md` lists them."""
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8").partition("## JSON")[2].partition("## Commands")[0]
+    rows = [line.split("|")[1:3] for line in text.splitlines() if line.startswith("| `")]
+    return {verb: set(re.findall(r"`([^`]+)`", members)) for verbs_, members in rows
+            for verb in re.findall(r"`([^`]+)`", verbs_)}  # fmt: skip
+
+
+def test_every_verb_that_prints_has_json_with_a_documented_schema() -> None:
+    has = {verb for verb, command in verbs().items() if "--json" in {o for p in command.params for o in p.opts}}
+    assert set(verbs()) - has == NO_JSON
+    assert documented_members().keys() == has
+
+
+def test_every_verb_that_reads_or_changes_runs_works_against_a_server() -> None:
+    local = {"up", "demo", "version", "diagnose", "gc", "rules ls", "rules test", "losses profile", "losses compare",
+             "losses advise", "db upgrade", "db downgrade", "db check", "db copy", "mlflow unpack"}  # fmt: skip
+    has = {verb for verb, command in verbs().items() if "--server" in {o for p in command.params for o in p.opts}}
+    assert set(verbs()) - has == local
+
+
+def test_the_json_of_a_verb_has_the_documented_members(called: Call, place: dict[str, str]) -> None:
+    log_hostile(place["run"])
+    documented = documented_members()
+    for verb, arguments in CALLS.items():
+        if verb in NO_JSON | BY_WORDS or verb.startswith("losses"):
+            continue
+        found = called(*verb.split(), *(word.format(**place) for word in arguments), "--json")
+        if found.status != 2:
+            assert set(json.loads(found.out)) == documented[verb] - {""}, verb
 
 
 def expected_lines(called: Called) -> None:

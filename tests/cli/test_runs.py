@@ -102,3 +102,22 @@ def test_show_of_a_run_that_is_not_there_names_the_fix(run):
     result = CliRunner().invoke(app, ["runs", "show", "deadbeef"])
     assert isinstance(result.exception, RunNotFound)
     assert "monitor runs ls" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "near"),
+    [("--status", "runing", "running"), ("--verdict", "overfiting", "overfitting"), ("--project", "visoin", "vision"),
+     ("--status", "zzz", "known: running")],
+)  # fmt: skip
+def test_a_filter_that_names_nothing_says_the_nearest_that_there_is(run, option, value, near) -> None:
+    result = CliRunner().invoke(app, ["runs", "ls", option, value])
+    assert result.exit_code == 2 and near in " ".join(result.output.split())
+    assert "No run matches" in call("runs", "ls", "--project", "vision", "--status", "failed")
+
+
+def test_runs_of_one_name_are_told_apart_by_their_ids(run) -> None:
+    with monitor.init("audio", name="baseline") as other:
+        other.log({"loss": 1.0}, step=0)
+    with pytest.raises(RunNotFound, match=f"{other.id[:8]} in audio"):
+        call("runs", "show", "baseline")
+    assert run.id in call("runs", "show", "vision/baseline")

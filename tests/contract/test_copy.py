@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from sqlalchemy import create_engine, text
 
+from monitor.domain import Access, Caller
 from monitor.errors import SchemaMismatch, StoreError
 from monitor.store import Store
+from monitor.store.access import digest_of
 from monitor.store.copy import Progress, copy
 from monitor.store.sql.connect import parse_url
 from tests.conftest import Feed, PostgresServer
@@ -110,3 +112,21 @@ def test_a_database_is_not_copied_to_itself_nor_from_nowhere(sqlite_url: str, tm
         copy(sqlite_url, sqlite_url)
     with pytest.raises(SchemaMismatch):
         copy(f"sqlite:///{tmp_path}/nothing.db", sqlite_url)
+
+
+def test_tokens_and_the_audit_log_are_copied_and_open_the_copy(store: Store, other_url: str) -> None:
+    by = Caller(name="ada", access=Access.ADMIN, address="10.0.0.1")
+    kept, token = store.create_token("ci", Access.LOGGER, project="p", expires_ms=None, now_ms=1, by=by)
+    lost, _ = store.create_token("lost", Access.VIEWER, project=None, expires_ms=None, now_ms=2, by=by)
+    copy(url_of(store), other_url)
+    store.revoke_token(lost.id, now_ms=3, by=by)
+
+    copy(url_of(store), other_url)
+
+    with Store.open(other_url) as other:
+        assert other.tokens() == store.tokens()
+        assert other.audit() == store.audit()
+        assert other.audit()[0] == 3
+        found, digest = other.digests(10)[kept.id]
+        assert (found, digest) == (kept, digest_of(token))
+        assert lost.id not in other.digests(10)

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import fields
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 
 from monitor.api import create_api
 from monitor.api.models import RunParameters
-from monitor.domain import CurveOf, RunFilters, RunInfo, RunQuery, RunStatus
+from monitor.domain import CurveOf, Extremes, RunFilters, RunInfo, RunQuery, RunStatus
 from monitor.errors import RunNotFound, SeriesNotFound, ServerUnreachable, WireError
 from monitor.reader.api import Api, RunView
 from monitor.rules import Engine, diagnose
@@ -255,3 +256,60 @@ def test_a_list_tells_the_values_that_a_query_sorts_by(api: Api, full: Feed) -> 
     assert api.runs_page(project="sorted").sorted_by == {}
     long = api.runs_page(query='order by metric."val/loss".last', project="reads")
     assert long.sorted_by == {long.items[0].id: 0.25}
+
+
+def test_a_run_is_renamed_noted_and_tagged(api: Api, full: Feed) -> None:
+    view = api.run("long")
+    before = view.info.version
+    changed = view.edit(name="renamed \u202e", note="# Note\n<b>x</b>", tags={"team": None, "best": "yes", "empty": ""})
+    assert changed.name == "renamed \u202e" and changed.tags == {"best": "yes", "empty": ""}
+    assert changed.version > before
+    seen = api.snapshot(full.run_id)
+    assert seen.note == "# Note\n<b>x</b>" and seen.info == changed
+    assert [run.id for run in api.runs('tags.best = "yes"')] == [full.run_id]
+    assert not api.runs('tags.team = "vision"')
+    view.edit(note="")
+    assert api.snapshot(full.run_id).note == "" and api.snapshot(full.run_id).info.tags == changed.tags
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"name": " "}, {"name": "n" * 251}, {"note": "n" * 70_000}, {"tags": {"": "x"}}, {"tags": {"t": "x" * 1001}},
+     {"tags": {f"t{i}": "x" for i in range(1000)}}],
+)  # fmt: skip
+def test_what_cannot_be_kept_of_an_edit_is_refused_whole(api: Api, full: Feed, wrong: dict[str, object]) -> None:
+    with pytest.raises(WireError):
+        api.run("long").edit(**{"note": "kept?", **wrong})  # type: ignore[arg-type]  # passed on
+    seen = api.snapshot(full.run_id)
+    assert (seen.note, seen.info.name, seen.info.tags) == ("", "long", {"team": "vision"})
+
+
+def test_only_a_run_that_is_there_is_edited(api: Api) -> None:
+    view = api.run("long")
+    api.delete("long")
+    with pytest.raises(RunNotFound):
+        view.edit(note="x")
+
+
+def test_views_are_saved_replaced_and_deleted(api: Api) -> None:
+    api.save_view("runs", "mine / ours?", "status=running&cols=goal")
+    api.save_view("runs", "a", "x=1")
+    api.save_view("runs", "mine / ours?", "status=failed")
+    api.save_view("compare", "mine / ours?", "run=1")
+    assert [(v.name, v.query) for v in api.views("runs")] == [("a", "x=1"), ("mine / ours?", "status=failed")]
+    api.forget_view("runs", "mine / ours?")
+    assert [v.name for v in api.views("runs")] == ["a"] and len(api.views("compare")) == 1
+    with pytest.raises(WireError, match="a view needs a name"):
+        api.save_view("runs", "  ", "x=1")
+
+
+def test_a_list_has_the_values_of_the_series_that_are_asked_for(api: Api, full: Feed) -> None:
+    page = api.runs_page(metrics=("val/loss", "none"))
+    assert page.metrics == {full.run_id: {"val/loss": Extremes(last=0.25, min=0.25, min_step=2, max=0.5, max_step=1)}}
+    with pytest.raises(WireError, match="metrics"):
+        api.runs_page(metrics=tuple(map(str, range(51))))
+
+
+def test_points_are_exported_to_a_file(api: Api, full: Feed, tmp_path: Path) -> None:
+    assert api.export([full.run_id], tmp_path / "a.csv", keys=["val/loss"]) == 2
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 3

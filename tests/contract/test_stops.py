@@ -161,6 +161,8 @@ def test_a_request_is_taken_back_before_it_is_delivered(store: Store) -> None:
 def test_a_loop_that_stops_for_nobody_refuses(store: Store) -> None:
     feed = overfitted(Feed(store), stop="off")
     assert feed.beat().stop is False
+    assert store.run(feed.run_id).stop_step is not None
+    assert not [d for d in store.alerts(feed.run_id) if d.alert.kind == "stop"]
     store.request_stop(feed.run_id, "ada", now_ms=NOW_MS)
     reply = feed.beat()
     assert (reply.stop, reply.stop_requested) == (False, None)

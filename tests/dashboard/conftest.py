@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC
+from html import escape
 from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 import streamlit as st
+from markupsafe import Markup
 from streamlit.testing.v1 import AppTest
 
 from dashboard.charts.axes import Look
 from dashboard.charts.figure import Figure
+from dashboard.markup import run_page
 from dashboard.theme import palette
 from monitor.domain import Curve, Finding, FindingState, RunInfo, RunSnapshot, RunStatus, SeriesInfo, Severity
 from monitor.roles import role_of
@@ -74,6 +78,11 @@ def snapshot(keys: Sequence[str] = ("train/loss", "val/loss"), **more: object) -
     return RunSnapshot(a_run(**more), series, findings, ())
 
 
+def head(seen: RunSnapshot, now_ms: int) -> Markup:
+    """The head of a run's page, with its numbers."""
+    return run_page.header(seen, now_ms) + run_page.facts(seen, now_ms, UTC)
+
+
 def checked(figure: Figure) -> go.Figure:
     """The figure as Plotly's own classes read it, which refuse what Plotly's reference does not know."""
     return go.Figure(figure.to_dict())
@@ -124,7 +133,7 @@ def show(embedded: Store) -> Show:
         parts = [block.value for kind in ("markdown", "caption", "code") for block in app.get(kind)]
         for block in app.get("bidi_component"):
             data = json.loads(block.proto.json) if block.proto.json else _mixed(block)
-            parts.append(data.get("html") or data.get("figure") or "")
+            parts.append(data.get("html") or data.get("figure") or escape(json.dumps(data.get("sections", ""))))
         return "\n".join(parts)
 
     return run

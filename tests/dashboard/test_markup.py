@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import escape
 
+from dashboard import fields
 from dashboard.charts.captions import forecast_caption
 from dashboard.data import Overview
-from dashboard.markup import comparison, pieces, run_list, run_page
+from dashboard.markup import comparison, pieces, run_list, run_page, run_tabs
 from monitor.domain import (
     SET_ASIDE,
     Action,
@@ -26,12 +27,13 @@ from monitor.domain import (
     Regime,
     RunPage,
     RunStatus,
+    SavedView,
     Severity,
 )
 from monitor.roles import Role
 from monitor.store import Store
 
-from .conftest import NOW_MS, Show, a_run, finding, logged, snapshot
+from .conftest import NOW_MS, Show, a_run, finding, head, logged, snapshot
 
 NASTY = "<script>alert('x')</script>\"&"
 
@@ -49,10 +51,17 @@ def test_what_users_wrote_is_escaped_everywhere() -> None:
     pages = (
         run_list.runs_table(page, (), NOW_MS),
         run_list.attention_strip((run,), NOW_MS),
-        run_page.header(seen, NOW_MS, UTC),
+        head(seen, NOW_MS),
         run_page.findings(seen),
-        run_page.config(run),
-        run_page.tags(run),
+        run_tabs.config(run),
+        run_tabs.notes(run, NASTY, NASTY),
+        run_tabs.differing(run, a_run(name=NASTY), (), ()),
+        run_page.controls(run, NASTY),
+        run_page.gone(run, 7.0),
+        run_list.bar((NASTY,), 3, most=9, problem=NASTY, said=NASTY),
+        run_list.groups_table([fields.RunsOf(NASTY, (run,))], page, fields.named("config", NASTY), (), NASTY),
+        run_list.deleted_table([(run, NOW_MS)], 7.0, NOW_MS),
+        run_list.views([SavedView(page="runs", name=NASTY, query=NASTY)], NASTY),
         run_page.series(seen),
         pieces.banner(run.recommendation, live=True),
         comparison.results([seen], NOW_MS),
@@ -185,7 +194,7 @@ def test_a_ticked_run_is_ticked() -> None:
 
 
 def test_the_last_step_stands_in_a_node_of_its_own() -> None:
-    assert '<span data-testid="last-step">step 9</span>' in run_page.header(snapshot(), NOW_MS, UTC)
+    assert '<span data-testid="last-step">step 9</span>' in head(snapshot(), NOW_MS)
 
 
 def test_unmapped_and_unjudged_series_are_shown_as_such() -> None:
@@ -224,7 +233,7 @@ def test_what_the_curves_did_stands_in_a_line_under_the_chart() -> None:
 
 def test_what_was_set_aside_is_counted_on_the_page() -> None:
     seen = snapshot(warnings={"late": 3, "converted": 1, "dropped": 0})
-    body = run_page.events(seen, (), UTC)
+    body = run_tabs.events(seen, (), UTC)
     assert "late" in body
     assert "converted" in body
     assert "dropped" not in body
@@ -232,7 +241,7 @@ def test_what_was_set_aside_is_counted_on_the_page() -> None:
 
 def test_each_counter_has_its_words() -> None:
     assert set(SET_ASIDE) == set(get_args(Counter))
-    body = run_page.events(snapshot(warnings=dict.fromkeys(get_args(Counter), 1) | {"another client's": 2}), (), UTC)
+    body = run_tabs.events(snapshot(warnings=dict.fromkeys(get_args(Counter), 1) | {"another client's": 2}), (), UTC)
     for meaning in SET_ASIDE.values():
         assert str(escape(meaning)) in body
     assert "another client&#39;s" in body or "another client&#x27;s" in body
@@ -270,7 +279,7 @@ def test_a_forecast_ends_at_a_whole_step() -> None:
 
 def test_what_is_known_of_the_loss_is_told_key_by_key() -> None:
     known = {"name": "huber", "range": [0.0, None], "params": {"delta": 1.0, "weights": None}, "traps": []}
-    body = run_page.tags(a_run(loss=known))
+    body = run_tabs.notes(a_run(loss=known), "")
     assert "<code>loss.params.delta</code></td><td>1</td>" in body
     assert "<code>loss.range</code></td><td>0; –</td>" in body
     assert "weights" not in body
@@ -303,8 +312,8 @@ def test_the_chance_level_comes_from_the_runs_own_loss() -> None:
 
 
 def test_a_thinned_run_says_how_many_of_its_points_are_kept() -> None:
-    assert "<dd>20</dd>" in run_page.header(snapshot(), NOW_MS, UTC)
-    assert "<dd>20 of 120 kept</dd>" in run_page.header(snapshot(warnings={"thinned": 100}), NOW_MS, UTC)
+    assert "<dd>20</dd>" in head(snapshot(), NOW_MS)
+    assert "<dd>20 of 120 kept</dd>" in head(snapshot(warnings={"thinned": 100}), NOW_MS)
 
 
 def test_how_long_a_projects_runs_are_kept_stands_over_its_list(
@@ -324,7 +333,7 @@ def test_a_run_without_a_loss_is_not_said_to_be_fine() -> None:
         advice = run_page.advice(seen)
         assert "Not judged" in advice and "lm-act-none" in advice
         assert "o reason to stop" not in advice and "lm-act-continue" not in advice
-        assert "not judged" in run_page.header(seen, NOW_MS, UTC)
+        assert "not judged" in head(seen, NOW_MS)
     assert "Nothing to judge" in run_page.advice(snapshot(()))
     assert "lm-act-none" in run_page.advice(snapshot())  # too early to tell
     assert "lm-act-continue" in run_page.advice(snapshot(verdict="healthy"))
@@ -334,7 +343,7 @@ def test_what_failed_is_never_green() -> None:
     seen = snapshot(verdict="improving", status=RunStatus.FAILED)
     page = RunPage(items=(seen.info,), total=1)
     bodies = (
-        run_page.header(seen, NOW_MS, UTC), run_page.advice(seen), run_list.runs_table(page, (), NOW_MS),
+        head(seen, NOW_MS), run_page.advice(seen), run_list.runs_table(page, (), NOW_MS),
         comparison.results([seen], NOW_MS),
     )  # fmt: skip
     for body in bodies:
@@ -378,13 +387,6 @@ def test_a_sparkline_is_drawn_within_its_frame_whatever_the_range(values: list[f
     assert all(0 <= y <= 30 for y in ys)
 
 
-def test_series_are_found_by_the_words_of_their_names() -> None:
-    keys = ("layer1/Grad", "layer2/grad", "layer2/act")
-    found = run_page.matching(snapshot(keys).series, "grad LAYER2")
-    assert [s.key for s in found] == ["layer2/grad"]
-    assert len(run_page.matching(snapshot(keys).series, " ")) == 3
-
-
 def test_the_environment_has_a_tab_of_its_own(embedded: Store, show: Show) -> None:
     feed = logged(embedded, "one", [1.0])
     feed.event(
@@ -400,7 +402,7 @@ def test_a_run_that_logs_only_its_goal_is_judged_and_shows_it() -> None:
     told = Recommendation(reason="Fine.", goal="accuracy", best_goal=0.91, best_goal_step=40.0)
     seen = snapshot(("accuracy",), recommendation=told, verdict="healthy")
     assert "lm-act-continue" in run_page.advice(seen) and ">0.91<" in run_page.advice(seen)
-    assert "<dt>accuracy</dt><dd>0.5</dd>" in run_page.header(seen, NOW_MS, UTC)
+    assert "<dt>accuracy</dt><dd>0.5</dd>" in head(seen, NOW_MS)
     assert "goal" in run_page.series(seen)
 
 
@@ -413,14 +415,14 @@ def test_each_role_has_its_words_and_its_place() -> None:
 
 def test_the_run_page_says_what_the_series_were_taken_for() -> None:
     seen = snapshot(("acc",), reading={"line": "goal: acc (higher is better)", "goal": "acc", "rises": True})
-    assert "goal: acc (higher is better)" in run_page.header(seen, 0, UTC)
+    assert "goal: acc (higher is better)" in head(seen, 0)
     assert run_page.describe(seen).startswith("Acc up to step")
 
 
 def test_a_verdict_on_nothing_is_neutral_on_the_page_and_in_the_list() -> None:
     seen = snapshot(verdict="not_judged", headline="Not judged: 800 training points.")
-    assert "lm-good" not in run_page.header(seen, 0, UTC) + run_page.advice(seen)
-    assert "not judged" in run_page.header(seen, 0, UTC)
+    assert "lm-good" not in head(seen, 0) + run_page.advice(seen)
+    assert "not judged" in head(seen, 0)
 
 
 def test_the_list_shows_goals_with_direction_and_step_where_a_run_has_one() -> None:

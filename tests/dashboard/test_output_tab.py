@@ -2,7 +2,7 @@
 
 from datetime import UTC
 
-from dashboard.markup import run_page
+from dashboard.markup import run_tabs
 from monitor.domain import Output
 
 
@@ -11,14 +11,14 @@ def piece(number, text, stream="stdout", step=None):
 
 
 def test_pieces_are_shown_with_their_time_and_stream_and_have_no_power():
-    html = str(run_page.output([piece(1, "<b>x</b>\x1b[31m\n"), piece(2, "oops\n", "stderr")], "", UTC, 500))
+    html = str(run_tabs.output([piece(1, "<b>x</b>\x1b[31m\n"), piece(2, "oops\n", "stderr")], "", UTC, 500))
     assert "&lt;b&gt;x&lt;/b&gt;" in html and "\x1b" not in html and "stderr" in html and "oops" in html
 
 
 def test_a_text_that_was_logged_says_its_step():
-    assert "step 3" in str(run_page.output([piece(1, "sample", "text", 3)], "", UTC, 500))
+    assert "step 3" in str(run_tabs.output([piece(1, "sample", "text", 3)], "", UTC, 500))
 
 
 def test_nothing_kept_says_how_to_keep_it():
-    assert "monitor run" in str(run_page.output([], "", UTC, 500))
-    assert "has this in it" in str(run_page.output([], "needle", UTC, 500))
+    assert "monitor run" in str(run_tabs.output([], "", UTC, 500))
+    assert "has this in it" in str(run_tabs.output([], "needle", UTC, 500))

@@ -74,8 +74,9 @@ def test_a_runs_page_takes_a_request_for_the_run_one_for_its_curves_and_one_for_
     for key in ("a", "b", "c"):
         feed.log(key, range(4), [1.0, 2.0, 3.0, 4.0])
     run = f"/runs/{feed.run_id}"
-    assert of(counted, shown("run", id=feed.run_id, x="elapsed")) == [f"{run}/snapshot", "/curves", f"{run}/positions"]
-    app = shown("run", id=feed.run_id, tab="More series")
+    elapsed = of(counted, shown("run", id=feed.run_id, x="elapsed"))
+    assert elapsed == [f"{run}/snapshot", "/curves", f"{run}/positions", "/curves"]  # the large chart, then the panels
+    app = shown("run", id=feed.run_id)
     assert of(counted, app) == [f"{run}/snapshot", "/curves", "/curves"]
     assert of(counted, app) == [f"{run}/snapshot"]  # nothing has changed
     feed.log("train/loss", [4], [0.4])

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import data, sessions
 from monitor.api import create_api
-from monitor.domain import Access, Caller
+from monitor.domain import Access, Caller, RunStatus
 from monitor.errors import Forbidden
 from monitor.rules import Engine
 from monitor.settings import load
@@ -24,6 +24,7 @@ from ..api.conftest import served
 from .conftest import MAIN, PAGES, logged
 
 PAGES.setdefault("settings", "settings_page.py")
+PAGES.setdefault("attention", "attention.py")
 ROOT = Caller(name="root", access=Access.ADMIN)
 
 
@@ -139,8 +140,14 @@ def test_a_viewer_is_offered_nothing_that_acts_and_refused_all_the_same(
     assert "viewer" in settings
     assert "Create token" not in settings
 
+    feed = logged(house.store, "stuck", [1.0], project="a")
+    house.store.set_status(feed.run_id, RunStatus.STALLED, now_ms=data.now_ms())
+    assert "stuck" in house.show("attention")
+    assert "Ask it to stop" not in house.show("attention")
+
     house.sign_in(house.token("editor"))
     assert "Ask to stop" in house.show("run", id="run of a")
+    assert "Ask it to stop" in house.show("attention")
 
 
 def test_an_admin_sees_tokens_and_the_audit_log_and_hostile_names_stay_text(house: House) -> None:

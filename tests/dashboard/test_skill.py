@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from monitor import losses
 from monitor.domain import Recommendation, RunInfo, RunPage, RunSnapshot
 from monitor.domain.formats import NOTHING
 
-from .conftest import LOOK, NOW_MS, a_run, checked, curve, notes, snapshot
+from .conftest import LOOK, NOW_MS, a_run, checked, curve, head, notes, snapshot
 
 TEN = losses.CrossEntropy(10).to_dict()
 TWO, THOUSAND = losses.CrossEntropy(2).to_dict(), losses.CrossEntropy(1000).to_dict()
@@ -67,10 +66,10 @@ def test_the_column_stands_in_the_list_only_where_a_run_on_the_page_has_a_score(
 
 
 def test_the_runs_head_has_the_score_with_its_formula_as_hover_text() -> None:
-    head = run_page.header(snapshot(loss=TEN, recommendation=BEST), NOW_MS, UTC)
-    assert 'data-testid="skill"' in head
-    assert "1 - (loss - floor) / (chance - floor)" in head
-    assert 'data-testid="skill"' not in run_page.header(snapshot(), NOW_MS, UTC)
+    shown = head(snapshot(loss=TEN, recommendation=BEST), NOW_MS)
+    assert 'data-testid="skill"' in shown
+    assert "1 - (loss - floor) / (chance - floor)" in shown
+    assert 'data-testid="skill"' not in head(snapshot(), NOW_MS)
 
 
 def test_a_chart_of_skill_has_its_star_and_its_levels_on_the_skill_axis() -> None:

@@ -92,7 +92,22 @@ def test_a_runs_page_shows_whatever_was_logged(
 
 
 @pytest.mark.parametrize(
-    "tab", ["Findings", "More series", "Config", "Environment", "Tags", "Series", "Checkpoints", "Events", "Output"]
+    "tab",
+    [
+        "Charts",
+        "Findings",
+        "More series",
+        "Config",
+        "Environment",
+        "Tags",
+        "Notes",
+        "Series",
+        "Checkpoints",
+        "Events",
+        "Output",
+        "Alerts",
+        "Download",
+    ],
 )
 def test_every_tab_opens(embedded: Store, show: Show, tab: str) -> None:
     feed = logged(embedded, "full", [3.0, 2.0], [3.0], config={"lr": 0.1}, tags={"team": "vision"})
@@ -101,7 +116,8 @@ def test_every_tab_opens(embedded: Store, show: Show, tab: str) -> None:
     feed.event("warning", name="converted", key="acc", count=2, example="'0.5'")
     wanted = {
         "Findings": "found nothing", "Environment": "Nothing of the environment was captured.",
-         "More series": "tokens_seen (unmapped)", "Config": "<code>lr</code>",
+         "More series": "tokens_seen", "Charts": "tokens_seen", "Notes": "vision", "Alerts": "raised no alert",
+        "Download": ".parquet", "Config": "<code>lr</code>",
         "Tags": "vision", "Series": "unmapped", "Checkpoints": "one.pt", "Events": "converted",
         "Output": "No output was kept",
     }  # fmt: skip
@@ -163,12 +179,12 @@ def test_a_list_of_alerts_is_filtered_folded_by_run_and_comes_in_pages(embedded:
     assert "50 of 60 alerts" in show("alerts", rule="NaN")
     cursor = embedded.alert_page(AlertQuery(rule="nan", limit=50), NOW_MS).cursor
     assert "10 of 60 alerts" in show("alerts", rule="NaN", after=cursor)
-    assert "No alert matches these filters." in show("alerts", q="nowhere")
+    assert "No alert matches these filters." in show("alerts", text="nowhere")
     many = logged(embedded, "many", [1.0])
     with embedded.write(many.run_id, NOW_MS + 9) as tx:
         found = [finding(rule, number=n) for n, rule in enumerate(("spike", "divergence", "stagnation", "overfitting"))]
         tx.add_alerts(alerts_for(tx.run, [*found, finding("nan"), finding("low_start")], now_ms=NOW_MS + 9))
-    assert "and 1 more of this run" in show("alerts", q="many")
+    assert "and 1 more of this run" in show("alerts", text="many")
 
 
 def test_a_link_in_a_message_leads_to_a_form_and_acts_on_nothing(embedded: Store, show: Show) -> None:

@@ -571,4 +571,226 @@ SHAPES = {
         "Initialization complete\nIteration 0, inertia 3060.5.\nIteration 1, inertia 2758.5.\nConverged at iteration 1: strict convergence.\n",
         {"train": [(0, 3060.5), (1, 2758.5)], "val": None},
     ),
+    "hydra": (
+        "[2024-05-01 12:00:00,000][root][INFO] - Epoch 0: train/loss=0.9 val/loss=0.95\n"
+        "[2024-05-01 12:00:00,000][root][INFO] - Epoch 1: train/loss=0.8 val/loss=0.85\n",
+        {"train": [(0, 0.9), (1, 0.8)], "val": [(0, 0.95), (1, 0.85)]},
+    ),
+    "batches behind bars": (
+        "Epoch 1/2 | Batch 10/100 | Loss 0.9 | lr 1e-3\n"
+        "Epoch 1/2 | Batch 100/100 | Loss 0.8 | lr 1e-3\n"
+        "Epoch 2/2 | Batch 10/100 | Loss 0.7 | lr 1e-3\n",
+        {"train": [(10, 0.9), (100, 0.8), (110, 0.7)], "val": None},
+    ),
+    "averages and gaps": (
+        "epoch=1, step=100, train_loss=0.5 (0.55), val_loss=n/a\n"
+        "epoch=1, step=200, train_loss=0.4 (0.45), val_loss=0.6\n",
+        {"train": [(100, 0.5), (200, 0.4)], "val": [(200, 0.6)]},
+    ),
+    "tr and va": (
+        "ep   1 | tr 0.912 | va 0.934 | acc 0.51\nep   2 | tr 0.812 | va 0.834 | acc 0.61\n",
+        {"train": [(1, 0.912), (2, 0.812)], "val": [(1, 0.934), (2, 0.834)], "goal": [(1, 0.51), (2, 0.61)]},
+    ),
+    "Train and Valid alone": (
+        "Iter 100 Train 0.51 Valid 0.55\nIter 200 Train 0.41 Valid 0.45\n",
+        {"train": [(100, 0.51), (200, 0.41)], "val": [(100, 0.55), (200, 0.45)]},
+    ),
+    "sets in brackets": (
+        "[train] epoch 1: loss 0.9\n[valid] epoch 1: loss 0.8\n[train] epoch 2: loss 0.7\n[valid] epoch 2: loss 0.6\n",
+        {"train": [(1, 0.9), (2, 0.7)], "val": [(1, 0.8), (2, 0.6)]},
+    ),
+    "clu": (
+        "I0501 12:00:00.000000 140 logging_writer.py:48] [100] accuracy=0.5, loss=0.9\n"
+        "I0501 12:00:00.000000 140 logging_writer.py:48] [100] eval_accuracy=0.4, eval_loss=0.95\n"
+        "I0501 12:00:00.000000 140 logging_writer.py:48] [200] accuracy=0.6, loss=0.8\n",
+        {"train": [(100, 0.9), (200, 0.8)], "val": [(100, 0.95)]},
+    ),
+    "bars of epochs and sets": (
+        "\rEpoch 0 [Train]: 100%|██████████| 10/10 [00:01<00:00, 9.9it/s, loss=0.9]\n"
+        "\rEpoch 0 [Val]: 100%|██████████| 5/5 [00:01<00:00, 9.9it/s, loss=0.8]\n"
+        "\rEpoch 1 [Train]: 100%|██████████| 10/10 [00:01<00:00, 9.9it/s, loss=0.7]\n"
+        "\rEpoch 1 [Val]: 100%|██████████| 5/5 [00:01<00:00, 9.9it/s, loss=0.6]\n",
+        {"train": [(0, 0.9), (1, 0.7)], "val": [(0, 0.8), (1, 0.6)]},
+    ),
+    "TF tutorial": (
+        "Epoch 1 Batch 0 Loss 2.1\n"
+        "Epoch 1 Batch 50 Loss 1.9\n"
+        "Epoch 1 Loss 2.0\n"
+        "Time taken for 1 epoch 30.1 sec\n"
+        "\n"
+        "Epoch 2 Batch 0 Loss 1.7\n",
+        {"val": None},
+    ),
+    "best in brackets": (
+        "Epoch 1: train_loss: 0.9 - val_loss: 0.8 (best: 0.8)\nEpoch 2: train_loss: 0.8 - val_loss: 0.85 (best: 0.8)\n",
+        {"train": [(1, 0.9), (2, 0.8)], "val": [(1, 0.8), (2, 0.85)]},
+    ),
+    "rows with bars": (
+        "| Epoch 1 | train_loss 0.9 | valid_loss 0.8 |\n| Epoch 2 | train_loss 0.7 | valid_loss 0.6 |\n",
+        {"train": [(1, 0.9), (2, 0.7)], "val": [(1, 0.8), (2, 0.6)]},
+    ),
+    "set behind the name": (
+        "Epoch: 3\nLoss (train): 0.9, Loss (val): 0.8\nEpoch: 4\nLoss (train): 0.7, Loss (val): 0.6\n",
+        {"train": [(3, 0.9), (4, 0.7)], "val": [(3, 0.8), (4, 0.6)]},
+    ),
+    "pygcn": (
+        "Epoch: 0001 loss_train: 1.9 acc_train: 0.2 loss_val: 1.8 acc_val: 0.3 time: 0.1s\n"
+        "Epoch: 0002 loss_train: 1.7 acc_train: 0.3 loss_val: 1.6 acc_val: 0.4 time: 0.1s\n"
+        "Optimization Finished!\n"
+        "Total time elapsed: 0.3s\n"
+        "Test set results: loss= 1.65 accuracy= 0.45\n",
+        {"train": [(1, 1.9), (2, 1.7)], "val": [(1, 1.8), (2, 1.6)], "goal": [(1, 0.3), (2, 0.4)]},
+    ),
+    "deviations": (
+        "Epoch 1, train loss 0.9 ± 0.1, val loss 0.8 ± 0.1\nEpoch 2, train loss 0.7 +/- 0.1, val loss 0.6 +/- 0.1\n",
+        {"train": [(1, 0.9), (2, 0.7)], "val": [(1, 0.8), (2, 0.6)]},
+    ),
+    "thousands": (
+        "Step 1,000/10,000: loss = 2.5\nStep 2,000/10,000: loss = 2.25\n",
+        {"train": [(1000, 2.5), (2000, 2.25)]},
+    ),
+    "Udacity": (
+        "Epoch: 1 \tTraining Loss: 1.0 \tValidation Loss: 0.8\n"
+        "Validation loss decreased (inf --> 0.8).  Saving model ...\n"
+        "Epoch: 2 \tTraining Loss: 0.9 \tValidation Loss: 0.7\n"
+        "Validation loss decreased (0.800000 --> 0.700000).  Saving model ...\n",
+        {"train": [(1, 1.0), (2, 0.9)], "val": [(1, 0.8), (2, 0.7)]},
+    ),
+    "Informer": (
+        "\titers: 100, epoch: 1 | loss: 0.95\n"
+        "\tspeed: 0.1s/iter; left time: 10.1s\n"
+        "Epoch: 1 cost time: 10.1\n"
+        "Epoch: 1, Steps: 100 | Train Loss: 0.9 Vali Loss: 0.8 Test Loss: 0.7\n"
+        "Validation loss decreased (inf --> 0.800000).  Saving model ...\n"
+        "EarlyStopping counter: 1 out of 7\n"
+        "\titers: 100, epoch: 2 | loss: 0.85\n"
+        "Epoch: 2, Steps: 100 | Train Loss: 0.8 Vali Loss: 0.75 Test Loss: 0.7\n",
+        {"val": [(1, 0.8), (2, 0.75)]},
+    ),
+    "mmengine iters": (
+        "2024/05/01 12:00:00 - mmengine - INFO - Iter(train) [  50/1000]  lr: 1e-3  eta: 0:10:00  time: 0.5  data_time: 0.1  memory: 100  loss: 0.9\n"
+        "2024/05/01 12:00:00 - mmengine - INFO - Iter(val) [10/10]    aAcc: 80.5  mIoU: 50.5  mAcc: 60.5  data_time: 0.1  time: 0.2\n"
+        "2024/05/01 12:00:00 - mmengine - INFO - Iter(train) [ 100/1000]  lr: 1e-3  eta: 0:10:00  time: 0.5  data_time: 0.1  memory: 100  loss: 0.8\n",
+        {"train": [(50, 0.9), (100, 0.8)], "goal": [(50, 50.5)]},
+    ),
+    "LibFM": (
+        "#Iter=  0\tTrain=0.61\tTest=0.62\n#Iter=  1\tTrain=0.51\tTest=0.55\n",
+        {"train": [(0, 0.61), (1, 0.51)], "val": [(0, 0.62), (1, 0.55)]},
+    ),
+    "rounds": (
+        "Round 10: loss=0.5, val_loss=0.6\nRound 20: loss=0.4, val_loss=0.5\n",
+        {"train": [(10, 0.5), (20, 0.4)], "val": [(10, 0.6), (20, 0.5)]},
+    ),
+    "generations": (
+        "Generation 5: best fitness = 0.9, mean fitness = 0.5\nGeneration 6: best fitness = 0.9, mean fitness = 0.6\n",
+        {"train": None, "val": None, "goal": [(5, 0.5), (6, 0.6)]},
+    ),
+    "episodes": (
+        "Episode 10 | Reward: 20.5 | Loss: 0.5 | Epsilon: 0.9\nEpisode 20 | Reward: 30.5 | Loss: 0.4 | Epsilon: 0.8\n",
+        {"train": [(10, 0.5), (20, 0.4)], "goal": [(10, 20.5), (20, 30.5)]},
+    ),
+    "episodes and scores": (
+        "Episode: 10/500, Score: 20, Epsilon: 0.99\nEpisode: 11/500, Score: 25, Epsilon: 0.98\n",
+        {"train": None, "goal": [(10, 20.0), (11, 25.0)]},
+    ),
+    "timesteps": (
+        "Timestep 1000 | Mean reward 20.5\nTimestep 2000 | Mean reward 30.5\n",
+        {"goal": [(1000, 20.5), (2000, 30.5)]},
+    ),
+    "wandb's farewell": (
+        "epoch 1 train/loss 0.5\n"
+        "epoch 2 train/loss 0.25\n"
+        "wandb: \n"
+        "wandb: Run history:\n"
+        "wandb:      epoch ▁█\n"
+        "wandb: train/loss █▁\n"
+        "wandb: \n"
+        "wandb: Run summary:\n"
+        "wandb:      epoch 2\n"
+        "wandb: train/loss 0.25125\n"
+        "wandb: \n"
+        "wandb: View run at https://wandb.ai/x/y/runs/1\n",
+        {"train": [(1, 0.5), (2, 0.25)], "val": None},
+    ),
+    "Lightning early stopping": (
+        "Epoch 1: train_loss=0.9 val_loss=0.8\n"
+        "Metric val_loss improved. New best score: 0.800\n"
+        "Epoch 2: train_loss=0.8 val_loss=0.7\n"
+        "Metric val_loss improved by 0.100 >= min_delta = 0.0. New best score: 0.700\n"
+        "Monitored metric val_loss did not improve in the last 3 records. Best score: 0.700. Signaling Trainer to stop.\n",
+        {"train": [(1, 0.9), (2, 0.8)], "val": [(1, 0.8), (2, 0.7)], "goal": None},
+    ),
+    "a sentence with the dev set": (
+        "Epoch 1 done. avg loss: 0.9. Evaluating on dev set... dev loss: 0.8, dev F1: 0.5\n"
+        "Epoch 2 done. avg loss: 0.7. Evaluating on dev set... dev loss: 0.6, dev F1: 0.6\n",
+        {"train": [(1, 0.9), (2, 0.7)], "val": [(1, 0.8), (2, 0.6)], "goal": [(1, 0.5), (2, 0.6)]},
+    ),
+    "tests of a program": (
+        "test_loss.py::test_value PASSED [ 10%]\nRan 5 tests in 0.5s\n",
+        {"train": None, "val": None},
+    ),
+    "percent of an epoch": (
+        "Epoch 1 (10.0%) loss: 0.9\nEpoch 1 (100.0%) loss: 0.8\nEpoch 2 (10.0%) loss: 0.7\n",
+        {"val": None},
+    ),
+    "sets on lines of their own": (
+        "Epoch 1\n"
+        "  train | loss 0.9 | acc 0.5\n"
+        "  val   | loss 0.8 | acc 0.6\n"
+        "Epoch 2\n"
+        "  train | loss 0.7 | acc 0.6\n"
+        "  val   | loss 0.6 | acc 0.7\n",
+        {"train": [(1, 0.9), (2, 0.7)], "val": [(1, 0.8), (2, 0.6)], "goal": [(1, 0.6), (2, 0.7)]},
+    ),
+    "phases": (
+        "Phase: train, epoch: 1, loss: 0.9\n"
+        "Phase: val, epoch: 1, loss: 0.8\n"
+        "Phase: train, epoch: 2, loss: 0.7\n"
+        "Phase: val, epoch: 2, loss: 0.6\n",
+        {"train": [(1, 0.9), (2, 0.7)], "val": [(1, 0.8), (2, 0.6)]},
+    ),
+    "key: value dumps of an epoch": (
+        "epoch: 1\ntrain_loss: 0.9\nval_loss: 0.8\n\nepoch: 2\ntrain_loss: 0.7\nval_loss: 0.6\n",
+        {"train": [(1, 0.9), (2, 0.7)], "val": [(1, 0.8), (2, 0.6)]},
+    ),
+    "JAX arrays": (
+        "step 100: loss Array(0.9, dtype=float32)\nstep 200: loss Array(0.8, dtype=float32)\n",
+        {"train": [(100, 0.9), (200, 0.8)]},
+    ),
+    "torch tensors": (
+        "epoch 1 loss tensor(0.9, device='cuda:0', grad_fn=<NllLossBackward0>)\n"
+        "epoch 2 loss tensor(0.8, device='cuda:0', grad_fn=<NllLossBackward0>)\n",
+        {"train": [(1, 0.9), (2, 0.8)]},
+    ),
+    "tuples of numpy": (
+        "epoch 1 loss: np.float64(0.9) val_loss: np.float64(0.8)\n"
+        "epoch 2 loss: np.float64(0.7) val_loss: np.float64(0.6)\n",
+        {"train": [(1, 0.9), (2, 0.7)], "val": [(1, 0.8), (2, 0.6)]},
+    ),
+    "docker compose prefixes": (
+        "trainer-1  | epoch 1 train_loss 0.9 val_loss 0.8\ntrainer-1  | epoch 2 train_loss 0.7 val_loss 0.6\n",
+        {"train": [(1, 0.9), (2, 0.7)], "val": [(1, 0.8), (2, 0.6)]},
+    ),
+    "ray prefixes": (
+        "(TorchTrainer pid=1234, ip=10.0.0.1) epoch 1 loss 0.9\n"
+        "(TorchTrainer pid=1234, ip=10.0.0.1) epoch 2 loss 0.8\n",
+        {"train": [(1, 0.9), (2, 0.8)], "val": None},
+    ),
+    "uppercase": (
+        "EPOCH 1 TRAIN LOSS 0.9 VAL LOSS 0.8\nEPOCH 2 TRAIN LOSS 0.7 VAL LOSS 0.6\n",
+        {"train": [(1, 0.9), (2, 0.7)], "val": [(1, 0.8), (2, 0.6)]},
+    ),
+    "logfmt": (
+        'time=2024-05-01T12:00:00Z level=info msg="step done" step=100 loss=0.9 val_loss=0.8\n'
+        'time=2024-05-01T12:01:00Z level=info msg="step done" step=200 loss=0.7 val_loss=0.6\n',
+        {"train": [(100, 0.9), (200, 0.7)], "val": [(100, 0.8), (200, 0.6)]},
+    ),
+    "percent signs and units": (
+        "Epoch 1: loss=0.9, acc=50.5%, time=12.5s, mem=3.5GB\nEpoch 2: loss=0.8, acc=60.5%, time=12.4s, mem=3.5GB\n",
+        {"train": [(1, 0.9), (2, 0.8)], "goal": [(1, 50.5), (2, 60.5)]},
+    ),
+    "negative log-likelihood": (
+        "Epoch 1: train NLL 1.5, test NLL 1.6\nEpoch 2: train NLL 1.4, test NLL 1.55\n",
+        {"train": [(1, 1.5), (2, 1.4)], "val": [(1, 1.6), (2, 1.55)]},
+    ),
 }

@@ -43,8 +43,8 @@ def filled(tracking_uri: str) -> tuple[str, str, str]:
 
 
 def test_histories_params_tags_and_times_are_read_page_by_page(filled: tuple[str, str, str]) -> None:
-    uri, _, _ = filled
-    found = list(read_runs(f"mlflow:{uri}"))
+    uri, experiment, _ = filled
+    found = list(read_runs(f"mlflow:{uri}/#/experiments/{experiment}"))  # other tests fill others
     (run,) = [item for item in found if isinstance(item, ImportedRun)]
     assert [type(item) for item in found if item is not run] == [NotTraining]
     assert (run.project, run.name, run.status) == ("digits", "warm", "failed")
@@ -58,7 +58,8 @@ def test_histories_params_tags_and_times_are_read_page_by_page(filled: tuple[str
 
 
 def test_the_training_loss_of_a_step_comes_first(filled: tuple[str, str, str]) -> None:
-    (run,) = [item for item in read_runs(filled[0]) if isinstance(item, ImportedRun)]
+    (run,) = read_runs("{}/#/experiments/{}/runs/{}".format(*filled))
+    assert isinstance(run, ImportedRun)
     at = [run.keys[k] for k, step in zip(run.points.key, run.points.step, strict=True) if step == 50]
     assert at == ["train/loss", "val/loss"]
 

@@ -297,3 +297,21 @@ def test_importing_the_room_loads_neither_numpy_nor_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["rmse", "bpr", "log_cosh", "LogCoshLoss", "ranknet", "tversky", "RMSE"])
+def test_a_name_that_people_use_gives_a_specification(name: str) -> None:
+    from monitor.run.options import loss_of
+
+    assert loss_of(name)["kind"] in losses.REGISTRY
+
+
+def test_a_name_that_is_not_known_is_kept_with_a_warning_that_names_the_nearest(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    from monitor.run.options import loss_of
+
+    assert loss_of("cross_entorpy") == {"name": "cross_entorpy"}
+    assert "did you mean cross_entropy?" in caplog.text
+    assert loss_of("perceptual") == {"name": "perceptual"}
+    assert "losses.Custom('perceptual', floor=0.0)" in caplog.text

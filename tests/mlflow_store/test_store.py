@@ -17,6 +17,7 @@ from sqlalchemy import create_engine
 
 from monitor.domain import Points, RunStatus
 from monitor.errors import RunNotFound
+from monitor.importers import ImportedRun
 from monitor.mlflow_store.rows import Rows
 from monitor.store.mlflow import Logged
 from monitor.store.sql import migrate
@@ -286,6 +287,32 @@ def test_mlflow_works_on_once_our_tables_are_gone(tmp_path: Path) -> None:
     left.log_metric(run_id, metric("loss", 2.0, 1))
     assert [m.value for m in left.get_metric_history(run_id, "loss")] == [1.0, 2.0]
     left._dispose_engine()
+
+
+def test_runs_that_a_monitor_serves_are_named_in_an_import_and_read_once_it_has_gone(tmp_path: Path) -> None:
+    from monitor.importers import read_runs
+    from monitor.mlflow_store.store import Store
+
+    url = mlflow_file(tmp_path, "served")
+    store = Store(url, "/nowhere")
+    run_id, old = a_run(store, "ours"), a_run(store, "old")
+    stock(url).log_metric(old, metric("loss", 1.0, 0))
+    store.ours.hard_delete(old)  # as a run is that was there before
+    store.log_batch(run_id, [metric("loss", 1 / (1 + step), step) for step in range(50)], [], [])
+    found = {each.source: each for each in read_runs(f"mlflow:{url}")}
+    assert {name.split()[-1]: type(each).__name__ for name, each in found.items()} == {
+        run_id: "NotTraining",
+        old: "ImportedRun",
+    }
+    assert "`monitor db copy` copies such runs" in str(next(each for name, each in found.items() if run_id in name))
+    Rows(store).sync(store.ours, NOW_MS, lambda _: None)
+    dict(store.ours.unpack())
+    store._dispose_engine()
+    store.ours.close()
+    migrate.downgrade(url, "base")
+    (read,) = [each for each in read_runs(f"mlflow:{url}") if run_id in each.source]
+    assert isinstance(read, ImportedRun)
+    assert (len(read.points), read.keys, read.tags) == (50, ("loss",), {})
 
 
 @pytest.mark.filterwarnings("ignore:Unnamed CHECK constraint:UserWarning")

@@ -140,22 +140,3 @@ def test_the_stop_comes_when_the_goal_has_stopped_improving() -> None:
     found = diagnose(TRAIN_LOSS, VAL_LOSS, goal=goal, goal_name="val/accuracy").recommendation
     assert found.action is Action.STOP
     assert found.first_stop_step is not None and found.first_stop_step > 125, "the goal has come to 0.6"
-
-
-def test_a_run_that_is_evaluated_by_its_goal_misses_no_validation_loss() -> None:
-    epochs = np.arange(40.0)
-    train = np.c_[epochs, 2 * np.exp(-epochs / 12)]
-    goal = np.c_[epochs, 0.9 - 0.8 * np.exp(-epochs / 10)]
-    without, judged = diagnose(train, unit="epoch"), diagnose(train, goal=goal, unit="epoch")
-    assert "metric_missing" in {finding.rule for finding in without.findings}
-    assert "metric_missing" not in {finding.rule for finding in judged.findings}
-
-
-def test_a_run_that_never_validated_is_told_so_in_a_note_beside_its_verdict() -> None:
-    epochs = np.arange(60.0)
-    loss = 2 * np.exp(-epochs / 40) + 0.1
-    found = diagnose(np.c_[epochs, loss], unit="epoch")
-    assert "metric_missing" in {finding.rule for finding in found.findings}
-    assert (found.verdict, found.recommendation.action) == ("improving", Action.CONTINUE)
-    stopped = diagnose(np.c_[epochs, loss], np.c_[epochs[:20], loss[:20] + 0.1], unit="epoch")
-    assert (stopped.verdict, stopped.recommendation.action) == ("metric_missing", Action.INVESTIGATE)

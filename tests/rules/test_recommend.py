@@ -1,18 +1,27 @@
-"""The advice names what the verdict names."""
+"""The advice names what the verdict names, one best, and a confidence that was measured."""
 
 from __future__ import annotations
 
+import csv
+import gzip
+import json
 import math
+import re
 from random import Random
 
-from hypothesis import given
+import numpy as np
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.domain import Action
-from monitor.rules import RulesConfig
-from monitor.rules.advice.recommend import recommend
+from monitor._resources import ROOT
+from monitor.domain import Action, FindingState
+from monitor.rules import RulesConfig, diagnose
+from monitor.rules.advice.recommend import CONFIDENCE, recommend
 from monitor.rules.advice.verdict import verdict_of
+from monitor.rules.engine import Engine
 from monitor.rules.registry import BUILT_IN
+from monitor.rules.sketch.points import EnginePoints
 from monitor.rules.sketch.state import FIRING, Slot, State
 
 LOOKS = sorted(rule.spec.name for rule in BUILT_IN if rule.spec.action is Action.INVESTIGATE)
@@ -27,3 +36,67 @@ def test_a_look_is_asked_for_on_account_of_the_finding_that_the_verdict_names(na
     advice = recommend(state, RulesConfig())
     assert advice.action == "investigate"
     assert advice.reason.lower().startswith(verdict_of(state).replace("_", " "))
+
+
+def test_the_confidence_of_each_advice_is_what_was_measured_and_no_more() -> None:
+    text = (ROOT / "docs" / "diagnosis.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| [^|]+ \(`(\w+)`\) \| \d+ \| ([\d.]+) \| [^|]+ \| ([\d.]+) \|$", text, re.M)
+    assert {name: float(told) for name, _, told in rows} == CONFIDENCE
+    assert all(0 <= float(right) - float(told) < 0.1 for _, right, told in rows)
+
+
+@pytest.mark.slow
+def test_advice_is_right_as_often_as_it_says_on_the_runs_of_this_repository() -> None:
+    right: dict[str, list[bool]] = {"continue": [], "stop": []}
+    corpus = ROOT / "benchmarks" / "corpus"
+    with (corpus / "labels.csv").open(encoding="utf-8", newline="") as file:
+        labels = {row["run_id"]: row["labels"] for row in csv.DictReader(file) if row["confidence"] == "high"}
+    with gzip.open(corpus / "held-3.jsonl.gz", "rt", encoding="utf-8") as packed:
+        runs = [run for run in map(json.loads, packed) if run["run_id"] in labels]
+    for run in runs:
+        train, val = (np.array([[float(x), float(y)] for x, y in run[key]]).reshape(-1, 2) for key in ("train", "val"))
+        said = diagnose(train, val, unit=run["unit"], loss={"comparable": True}).recommendation
+        if said.confidence is not None and said.action.value in right:
+            stop = bool({"overfitting", "divergence", "nan"} & set(re.findall(r"\w+", labels[run["run_id"]])))
+            right[said.action.value].append(stop is (said.action is Action.STOP))
+    for action, least in (("continue", CONFIDENCE["continue"]), ("stop", CONFIDENCE["divergence"])):
+        assert len(right[action]) > 10 and np.mean(right[action]) >= least
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(8, 150), st.sampled_from([0.0, 0.02, 0.1]), st.integers(1, 7))
+def test_headline_reason_and_best_step_name_one_best(seed: int, n: int, noise: float, batch: int) -> None:
+    """After every batch, whatever buckets are open."""
+    rng, t = np.random.default_rng(seed), np.arange(n)
+    train = 2 * np.exp(-4 * t / n) * np.exp(noise * rng.normal(size=n))
+    val = (0.5 + np.exp(-9 * t / n) + rng.choice([0.0, 1.5]) * np.maximum(t / n - 0.3, 0)) * np.exp(
+        noise * rng.normal(size=n)
+    )
+    role = np.tile(np.array([0, 1], "u1"), n)
+    points = EnginePoints(role, np.repeat(t, 2).astype(float), np.c_[train, val].ravel())
+    engine, at = Engine(), 0
+    state = engine.start()
+    while at < 2 * n:
+        update = engine.update(state, points.at(slice(at, at + batch)))
+        state, at = update.state, at + batch
+        best = update.recommendation.best_step
+        for text in (update.headline, update.recommendation.reason):
+            named = re.search(r"(?:best of \S+ at|was lowest at \S+|best loss was \S+ at) ?step ([\d.]+\d)", text)
+            assert named is None or float(named[1]) == best, text
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(-8, 8))
+@settings(max_examples=40, deadline=None)
+def test_no_sentence_has_an_absurd_figure_and_no_advice_contradicts_the_action(seed: int, scale: float) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(8, 200))
+    curves = [10**scale * np.abs(np.cumsum(rng.normal(size=n)) * rng.choice([0.01, 1]) + 5) for _ in range(2)]
+    found = diagnose(*curves)
+    firing = {f.rule for f in found.findings if f.state is FindingState.FIRING}
+    assert not {"convergence", "improving"} <= firing
+    for text in (found.headline, found.recommendation.reason, *(f.explanation + f.advice for f in found.findings)):
+        assert all(float(percent) <= 1000 for percent in re.findall(r"(-?[\d.]+) ?%", text)), text
+        assert not re.search(r"-[\d.]+ ?%|standard errors|it may be passing|\bnan\b|\binf\b", text), text
+    if found.recommendation.action is Action.CONTINUE:
+        told = " ".join(f.advice for f in found.findings if f.state is FindingState.FIRING)
+        assert not re.search(r"\bfinish\b|\bend here\b|\bstop\b", told), told

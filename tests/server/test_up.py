@@ -65,6 +65,7 @@ def test_killing_the_server_loses_no_acknowledged_point(start_up: Start, tmp_pat
     for _ in range(2):
         up_ = start_up("--no-dashboard", "--port", port)
         killer = threading.Timer(0.5, up_.process.kill)
+        acked = post(up_.urls["api"], a_batch(run_id, [1.0] * 20, first=acked)).acked
         killer.start()
         try:
             while True:

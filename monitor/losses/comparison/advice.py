@@ -1,4 +1,4 @@
-"""Which loss to take for a task, reasoned from profiles that are measured when asked."""
+"""Which loss to take for a task: by what each scored when trained, with reasons from its measured profile."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from monitor.errors import LossError
 from monitor.losses.comparison.candidates import CHOICES, Choice
+from monitor.losses.comparison.measured import conditions, results
 from monitor.losses.profiles.kinds import kind_named
 from monitor.losses.profiles.measure import profile
 from monitor.losses.profiles.report import LossProfile
@@ -30,20 +31,24 @@ class Candidate:
 
     Attributes:
         loss: its name.
-        score: points by the measured properties that the task asks for; higher is better. Only the order matters.
+        deficit: how far behind the best candidate it surely was when trained under what was asked, as a share of the
+            best; 0 where it cannot be told from the best. The order is that of the figures themselves.
+        figures: what it scored, one sentence for each condition.
         torch: how to have it in torch.
         pros, cons: sentences, each resting on a measured number.
     """
 
     loss: str
-    score: float
+    deficit: float
+    figures: tuple[str, ...]
     torch: str
     pros: tuple[str, ...]
     cons: tuple[str, ...]
 
     def to_dict(self) -> dict[str, object]:
         """The candidate as strict JSON data."""
-        return {**asdict(self), "pros": list(self.pros), "cons": list(self.cons)}
+        lists = {name: list(getattr(self, name)) for name in ("figures", "pros", "cons")}
+        return {**asdict(self), **lists}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,20 +72,21 @@ class Advice:
         lines = [f"## Losses for {self.task}", ""]
         for rank, item in enumerate(self.candidates, 1):
             lines += [f"{rank}. **{item.loss}** (`{item.torch}`)"]
+            lines += [f"   - trained: {text}" for text in item.figures]
             lines += [f"   - for: {text}" for text in item.pros] + [f"   - against: {text}" for text in item.cons]
         return "\n".join([*lines, "", *[f"- {text}" for text in self.remarks], ""])
 
 
 @functools.cache
-def measured(task: str) -> tuple[tuple[Choice, LossProfile], ...]:
-    """The profile of every candidate of a task; measured once in a process."""
-    return tuple(
-        (
-            item,
-            profile(item.fn, item.kind, name=item.name, rng=np.random.default_rng(0), samples=SAMPLES, backend="numpy"),
-        )
-        for item in CHOICES[task]
-    )
+def measured(task: str) -> tuple[tuple[Choice, LossProfile | None], ...]:
+    """The profile of every candidate of a task, where it has a function; measured once in a process."""
+    return tuple((item, _profiled(item)) for item in CHOICES[task])
+
+
+def _profiled(item: Choice) -> LossProfile | None:
+    if item.fn is None:
+        return None
+    return profile(item.fn, item.kind, name=item.name, rng=np.random.default_rng(0), samples=SAMPLES, backend="numpy")
 
 
 def advise(
@@ -91,16 +97,19 @@ def advise(
     outliers: bool = False,
     label_noise: float = 0.0,
     half_precision: bool = False,
+    costs: tuple[float, float] | None = None,
 ) -> Advice:
-    """Candidate losses with reasons, from measured profiles.
+    """Candidate losses by what they scored when trained, with reasons from measured profiles.
 
     Args:
-        task: "regression", "classification", "binary", "segmentation", "metric" or "counts".
+        task: "regression", "quantile", "classification", "binary", "cost", "segmentation", "metric", "ranking",
+            "language" or "counts".
         classes: number of classes, >= 2; a classification of two classes counts as "binary".
         imbalance: examples of the most frequent class for one of the rarest, >= 1.
         outliers: some targets, or some examples, are far off.
         label_noise: share of wrong labels, 0 to 1.
         half_precision: the loss is computed in float16.
+        costs: of a false alarm and of a miss; the task is then "cost".
 
     Raises:
         LossError: an unknown task, or a number that cannot be.
@@ -117,12 +126,29 @@ def advise(
     number("advise", "imbalance", imbalance, at_least=1)
     fraction("advise", "label_noise", label_noise)
     used = "binary" if task == "classification" and classes == 2 else task
-    wants = _Wants(task=used, outliers=outliers, noise=label_noise, imbalance=imbalance, half=half_precision)
+    if costs is not None:
+        number("advise", "cost of a false alarm", costs[0], above=0)
+        number("advise", "cost of a miss", costs[1], above=0)
+        used = "cost"
+    wants = _Wants(
+        task=used, outliers=outliers, noise=label_noise, imbalance=imbalance, half=half_precision, costs=costs
+    )
+    asked = _conditions(wants)
     found = [
-        _judge(choice, item, wants) for choice, item in measured(used) if imbalance >= SKEWED or not choice.weighted
+        _judge(choice, item, wants, asked)
+        for choice, item in measured(used)
+        if imbalance >= SKEWED or not choice.weighted
     ]
-    found.sort(key=lambda item: -item.score)
-    return Advice(task=used, candidates=tuple(found), remarks=_remarks(used, classes, wants))
+    found.sort(key=lambda pair: pair[1])
+    remarks = _remarks(used, classes, wants)
+    return Advice(task=used, candidates=tuple(item for item, _ in found), remarks=remarks)
+
+
+def _conditions(wants: _Wants) -> tuple[str, ...]:
+    """Under what the candidates are looked up: all that was asked for and was trained, or clean data."""
+    wanted = {"label_noise": wants.noise > 0, "outliers": wants.outliers, "imbalance": wants.imbalance >= SKEWED}
+    trained = conditions(wants.task)
+    return tuple(name for name, asked in wanted.items() if asked and name in trained) or ("clean",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,83 +158,85 @@ class _Wants:
     noise: float
     imbalance: float
     half: bool
+    costs: tuple[float, float] | None
 
 
-def _judge(choice: Choice, item: LossProfile, wants: _Wants) -> Candidate:
-    """Points for each property that the task asks for, each with its sentence."""
+def _judge(choice: Choice, item: LossProfile | None, wants: _Wants, asked: tuple[str, ...]) -> tuple[Candidate, float]:
+    """A candidate with its figures and reasons, and what it is ordered by: its mean gap to the best."""
+    trained = choice.train or choice.name
+    # A weight for the rare class was trained with one only: on other data it would be judged for what nobody asks.
+    fitting = tuple(name for name in asked if name == "imbalance") if choice.weighted else asked
+    scored = [results(wants.task, condition)[trained] for condition in fitting or asked]
     pros: list[str] = []
     cons: list[str] = []
-    score = 0.0
-    parts = [_training(item), _robust(item, wants), _balance(choice, wants), _half(item, wants)]
-    for points, for_it, against in parts:
-        score += points
-        pros += for_it
-        cons += against
+    if item is not None:
+        for for_it, against in (_training(item), _robust(item, wants), _balance(choice, wants), _half(item, wants)):
+            pros += for_it
+            cons += against
     if not choice.probabilities:
-        score -= 0.75
         cons.append("its scores are not probabilities")
     if choice.note:
         cons.append(choice.note)
-    return Candidate(loss=choice.name, score=round(score, 3), torch=choice.torch, pros=tuple(pros), cons=tuple(cons))
+    ratio = wants.costs[1] / wants.costs[0] if wants.costs else 10.0
+    deficit = sum(one.deficit for one in scored) / len(scored)
+    found = Candidate(
+        loss=choice.name.format(imbalance=wants.imbalance, cost=ratio) if "{" in choice.name else choice.name,
+        deficit=round(deficit, 4),
+        figures=tuple(one.said for one in scored),
+        torch=choice.torch,
+        pros=tuple(pros),
+        cons=tuple(cons),
+    )
+    return found, sum(one.gap for one in scored) / len(scored)
 
 
-_Part = tuple[float, list[str], list[str]]
+_Part = tuple[list[str], list[str]]
 
 
 def _training(item: LossProfile) -> _Part:
     """Convexity, smoothness, and what happens to the gradient of a far error."""
-    points, pros, cons = 0.0, [], []
+    pros, cons = [], []
     if item.convex:
-        points += 0.75
         pros.append(f"convex in the prediction: no violation in {item.evidence['convex']['chords']} chords")
     else:
         cons.append("not convex in the prediction")
-    if item.differentiable:
-        points += 0.25
-    else:
+    if not item.differentiable:
         cons.append(f"a kink at error {', '.join(f'{place:g}' for place in item.kinks)}")
     near = _slope_at(item, 1.0)
     far = _slope_at(item, 5.0)
     if near > 0 and far / near < 0.3:
-        points -= 0.5
         cons.append(f"the gradient at error 5 is {far / near:.2g} of that at error 1: a bad start learns slowly")
-    elif near > 0:
-        points += 0.25
-    return points, pros, cons
+    return pros, cons
 
 
 def _robust(item: LossProfile, wants: _Wants) -> _Part:
     """Outliers and wrong labels."""
     if not wants.outliers and not wants.noise:
         if wants.task == "regression" and item.outlier_influence is not None and item.outlier_influence > 0.9:
-            return 0.75, ["uses every error fully: the best there is for targets with normal noise"], []
-        return 0.0, [], []
+            return ["uses every error fully: the best there is for targets with normal noise"], []
+        return [], []
     influence = item.outlier_influence
     if influence is None:
         share = item.evidence["outlier_influence"]["gradient_share"]
         influence = float(share) if isinstance(share, float) else 1.0
-        said = f"one error of 100 among 40 usual ones holds {100 * influence:.2g} % of the gradient"
+        said = f"one error of 100 among 40 usual ones holds {percent(influence)} of the gradient"
     elif item.kind in ("regression", "count"):
-        said = f"one far outlier among 41 moves the best constant by {100 * influence:.2g} % of the mean's shift"
+        said = f"one far outlier among 41 moves the best constant by {percent(influence)} of the mean's shift"
     else:
-        said = f"one wrong example among 41 costs {100 * influence:.0f} % of a linear score's slope"
-    outliers, noise = 2.0 * wants.outliers, 6.0 * wants.noise
-    points = (outliers + noise) * (0.5 - influence)
-    if item.border_growth in ("bounded", "logarithmic"):
-        points += 0.25 * outliers + 0.5 * noise
-    return points, ([said] if influence < 0.5 else []), ([said] if influence >= 0.5 else [])
+        said = f"one wrong example among 41 costs {percent(influence)} of a linear score's slope"
+    return ([said] if influence < 0.5 else []), ([said] if influence >= 0.5 else [])
 
 
 def _balance(choice: Choice, wants: _Wants) -> _Part:
     """The rare class's share of the gradient once the frequent class is mostly right."""
     if wants.imbalance < SKEWED or choice.kind not in ("classification", "binary"):
-        return 0.0, [], []
+        return [], []
     share = rare_share(choice, wants.imbalance)
     said = (
         f"at {wants.imbalance:g}:1, with the frequent class right by {-EASY:g}, "
-        f"a rare example that is wrong by {HARD:g} holds {100 * share:.0f} % of the gradient"
+        f"a rare example that is wrong by {HARD:g} holds {percent(share)} of the gradient"
     )
-    return 2.0 * share, ([said] if share >= 0.3 else []), ([said] if share < 0.3 else [])
+    return ([said] if share >= 0.3 else []), ([said] if share < 0.3 else [])
 
 
 def rare_share(choice: Choice, imbalance: float) -> float:
@@ -239,10 +267,10 @@ def rare_share(choice: Choice, imbalance: float) -> float:
 
 def _half(item: LossProfile, wants: _Wants) -> _Part:
     if not wants.half:
-        return 0.0, [], []
+        return [], []
     if "float16" in item.stable_in:
-        return 0.5, ["right in float16 for errors up to 1000"], []
-    return -0.5, [], ["overflows or loses precision in float16 for errors up to 1000; compute it in float32"]
+        return ["right in float16 for errors up to 1000"], []
+    return [], ["overflows or loses precision in float16 for errors up to 1000; compute it in float32"]
 
 
 def _slope_at(item: LossProfile, error: float) -> float:
@@ -254,16 +282,38 @@ def _slope_at(item: LossProfile, error: float) -> float:
     return abs(float(high - low)) / (2 * step)
 
 
+def percent(share: float) -> str:
+    """A share as people write it.
+
+    Example:
+        >>> percent(1.0), percent(0.0234), percent(0.00004), percent(39.28)
+        ('100 %', '2.3 %', 'less than 0.1 %', '3,928 %')
+    """
+    value = 100 * share
+    if 0 < value < 0.1:
+        return "less than 0.1 %"
+    return f"{value:,.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %"
+
+
+_CLASSES = ("classification", "binary", "segmentation", "cost", "language")
+
+
 def _remarks(task: str, classes: int | None, wants: _Wants) -> tuple[str, ...]:
     found = []
-    if wants.imbalance >= SKEWED:
+    if wants.imbalance >= SKEWED and task in _CLASSES:
         found.append(
             f"At {wants.imbalance:g}:1 give the loss class weights (or pos_weight) or sample evenly; judge by balanced "
             "accuracy or the area under the precision-recall curve, not by accuracy."
         )
         found.append("Pass the class shares to the specification (priors=..., positive_rate=...): they lower chance.")
-    if wants.noise:
-        found.append(f"With {100 * wants.noise:g} % wrong labels stop early: the wrong ones are learned last.")
+    if wants.costs is not None:
+        alarm, miss = wants.costs
+        found.append(
+            f"Decide for positive where its probability is above {alarm / (alarm + miss):.3g}, the cost of a false "
+            "alarm over both costs: with honest probabilities nothing costs less."
+        )
+    if wants.noise and task in _CLASSES:
+        found.append(f"With {percent(wants.noise)} wrong labels stop early: the wrong ones are learned last.")
     if wants.outliers and task == "regression":
         found.append("Look at the outliers before choosing: a robust loss hides errors in the data.")
     if classes is not None and classes > 1000:

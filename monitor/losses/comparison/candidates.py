@@ -28,15 +28,17 @@ class Choice:
         note: what measuring the function cannot show, one sentence, or empty.
         weighted: the rare class is weighted up by the imbalance; only considered where there is one.
         probabilities: probabilities, or the targets themselves, come out.
+        train: how `compare` is asked for it, where the name holds what depends on the data.
     """
 
     name: str
     kind: str
-    fn: Callable[..., object]
+    fn: Callable[..., object] | None
     torch: str
     note: str = ""
     weighted: bool = False
     probabilities: bool = True
+    train: str = ""
 
 
 def mse(prediction: Array, target: Array) -> object:
@@ -154,35 +156,60 @@ def triplet(anchor: Array, positive: Array, negative: Array) -> object:
     return np.mean(np.maximum(0, near - far + 1))
 
 
-_BINARY = (
-    Choice(name="binary_cross_entropy", kind="binary", fn=binary_cross_entropy, torch="torch.nn.BCEWithLogitsLoss()"),
-    Choice(name="focal(gamma=2)", kind="binary", fn=binary_focal, torch="torchvision.ops.sigmoid_focal_loss"),
-    Choice(
-        name="binary_cross_entropy(pos_weight=...)",
-        kind="binary",
-        fn=binary_cross_entropy,
-        torch="torch.nn.BCEWithLogitsLoss(pos_weight=negatives / positives)",
-        note="Its probabilities are those of balanced classes; shift the logit by the log odds of the rate.",
-        weighted=True,
-    ),
-)
+def tversky(logits: Array, target: Array, alpha: float = 0.3, beta: float = 0.7) -> object:
+    """Tversky's loss of a batch of pixels, smoothed by 1; a miss costs more than a false alarm."""
+    p = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+    both, alarms, misses = np.sum(p * target), np.sum(p * (1 - target)), np.sum((1 - p) * target)
+    return 1 - (both + 1) / (both + alpha * alarms + beta * misses + 1)
 
+
+def soft_iou(logits: Array, target: Array) -> object:
+    """Soft intersection over union of a batch of pixels, smoothed by 1."""
+    return tversky(logits, target, 1.0, 1.0)
+
+
+def bce_dice(logits: Array, target: Array) -> object:
+    """Binary cross-entropy plus soft Dice."""
+    return binary_cross_entropy(logits, target) + soft_dice(logits, target)  # type: ignore[operator]  # two numbers
+
+
+def _regression(name: str, fn: Callable[..., object], torch: str, note: str = "") -> Choice:
+    return Choice(name=name, kind="regression", fn=fn, torch=torch, note=note)
+
+
+_BCE = Choice(name="binary_cross_entropy", kind="binary", fn=binary_cross_entropy, torch="torch.nn.BCEWithLogitsLoss()")
+_BINARY_FOCAL = Choice(
+    name="focal(gamma=2)", kind="binary", fn=binary_focal, torch="torchvision.ops.sigmoid_focal_loss"
+)
+_POS_WEIGHT = Choice(
+    name="binary_cross_entropy(pos_weight={imbalance:g})",
+    train="binary_cross_entropy(pos_weight=20)",
+    kind="binary",
+    fn=binary_cross_entropy,
+    torch="torch.nn.BCEWithLogitsLoss(pos_weight=negatives / positives)",
+    note="Its probabilities are those of balanced classes; shift the logit by the log odds of the rate.",
+    weighted=True,
+)
+_BINARY = (_BCE, _BINARY_FOCAL, _POS_WEIGHT)
+_CE = Choice(name="cross_entropy", kind="classification", fn=cross_entropy, torch="torch.nn.CrossEntropyLoss()")
+_SMOOTHED = Choice(
+    name="cross_entropy(label_smoothing=0.1)",
+    kind="classification",
+    fn=smoothed_cross_entropy,
+    torch="torch.nn.CrossEntropyLoss(label_smoothing=0.1)",
+    note="Smoothing raises the loss's floor; validate without it.",
+)
+_FOCAL = Choice(
+    name="focal(gamma=2)",
+    kind="classification",
+    fn=focal,
+    torch="torchvision.ops.sigmoid_focal_loss, or ((1 - p) ** 2 * -log p).mean()",
+    note="Probabilities come out less certain than the truth; calibrate them if they are used.",
+)
 _CLASSES = (
-    Choice(name="cross_entropy", kind="classification", fn=cross_entropy, torch="torch.nn.CrossEntropyLoss()"),
-    Choice(
-        name="cross_entropy(label_smoothing=0.1)",
-        kind="classification",
-        fn=smoothed_cross_entropy,
-        torch="torch.nn.CrossEntropyLoss(label_smoothing=0.1)",
-        note="Smoothing raises the loss's floor; validate without it.",
-    ),
-    Choice(
-        name="focal(gamma=2)",
-        kind="classification",
-        fn=focal,
-        torch="torchvision.ops.sigmoid_focal_loss, or ((1 - p) ** 2 * -log p).mean()",
-        note="Probabilities come out less certain than the truth; calibrate them if they are used.",
-    ),
+    _CE,
+    _SMOOTHED,
+    _FOCAL,
     Choice(
         name="generalised_cross_entropy(q=0.7)",
         kind="classification",
@@ -198,7 +225,7 @@ _CLASSES = (
         probabilities=False,
     ),
     Choice(
-        name="cross_entropy(class_weights=...)",
+        name="cross_entropy(balanced=True)",
         kind="classification",
         fn=cross_entropy,
         torch="torch.nn.CrossEntropyLoss(weight=1 / class_counts)",
@@ -206,25 +233,42 @@ _CLASSES = (
         weighted=True,
     ),
 )
+_MSE = _regression("mse", mse, "torch.nn.MSELoss()", "It predicts the mean.")
+_MAE = _regression("mae", mae, "torch.nn.L1Loss()", "It predicts the median.")
 
 CHOICES: dict[str, tuple[Choice, ...]] = {
     "regression": (
-        Choice(name="mse", kind="regression", fn=mse, torch="torch.nn.MSELoss()", note="It predicts the mean."),
-        Choice(name="mae", kind="regression", fn=mae, torch="torch.nn.L1Loss()", note="It predicts the median."),
-        Choice(name="huber(delta=1)", kind="regression", fn=huber, torch="torch.nn.HuberLoss(delta=1.0)"),
-        Choice(
-            name="log_cosh", kind="regression", fn=log_cosh, torch="(r + softplus(-2 * r) - log(2)).mean(), r = |error|"
+        _MSE,
+        _MAE,
+        _regression("huber(delta=1)", huber, "torch.nn.HuberLoss(delta=1.0)"),
+        _regression("log_cosh", log_cosh, "(r + softplus(-2 * r) - log(2)).mean(), r = |error|"),
+        _regression(
+            "cauchy",
+            cauchy,
+            "torch.log1p((p - y) ** 2).mean() / 2",
+            "Start from a prediction near the targets, because far errors hardly pull.",
         ),
-        Choice(
-            name="cauchy",
-            kind="regression",
-            fn=cauchy,
-            torch="torch.log1p((p - y) ** 2).mean()",
-            note="Start from a prediction near the targets, because far errors hardly pull.",
-        ),
+    ),
+    "quantile": (
+        _regression("quantile(q=0.9)", quantile, "torch.maximum(q * (y - p), (q - 1) * (y - p)).mean()"),
+        _MAE,
+        _MSE,
     ),
     "classification": _CLASSES,
     "binary": _BINARY,
+    "cost": (
+        _BCE,
+        Choice(
+            name="binary_cross_entropy(pos_weight={cost:g})",
+            train="binary_cross_entropy(pos_weight=10)",
+            kind="binary",
+            fn=binary_cross_entropy,
+            torch="torch.nn.BCEWithLogitsLoss(pos_weight=cost of a miss / cost of a false alarm)",
+            note="Its threshold is 0 on the logit; the probabilities are no longer those of the data.",
+        ),
+        _BINARY_FOCAL,
+        Choice(name="hinge", kind="margin", fn=None, torch="relu(1 - y * score).mean(), y of -1 and 1"),
+    ),
     "segmentation": (
         *_BINARY,
         Choice(
@@ -233,6 +277,22 @@ CHOICES: dict[str, tuple[Choice, ...]] = {
             fn=soft_dice,
             torch="1 - (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)",
             note="It is one number for the whole batch, not a mean over pixels; small batches make it jumpy.",
+        ),
+        Choice(
+            name="iou", kind="binary", fn=soft_iou, torch="1 - (i + 1) / (p.sum() + y.sum() - i + 1), i = (p * y).sum()"
+        ),
+        Choice(
+            name="tversky(alpha=0.3, beta=0.7)",
+            kind="binary",
+            fn=tversky,
+            torch="1 - (i + 1) / (i + 0.3 * (p * (1 - y)).sum() + 0.7 * ((1 - p) * y).sum() + 1), i = (p * y).sum()",
+            note="A miss costs more than a false alarm.",
+        ),
+        Choice(
+            name="composite(bce=binary_cross_entropy, dice=dice)",
+            kind="binary",
+            fn=bce_dice,
+            torch="BCEWithLogitsLoss()(z, y) + dice(z, y)",
         ),
     ),
     "metric": (
@@ -247,9 +307,22 @@ CHOICES: dict[str, tuple[Choice, ...]] = {
             note="It is cross-entropy over the batch's similarities, and wants large batches.",
         ),
     ),
+    "ranking": (
+        Choice(
+            name="bpr", kind="ranking", fn=None, torch="-logsigmoid(liked - sampled).mean()",
+            note="It knows liked and not liked only; grades are lost.",
+        ),
+        Choice(name="ranknet", kind="ranking", fn=None, torch="softplus(below - above).mean(), all pairs of a list"),
+        Choice(
+            name="listnet", kind="ranking", fn=None,
+            torch="-(relevance.softmax(-1) * scores.log_softmax(-1)).sum(-1).mean()",
+        ),
+        _regression("mse", mse, "torch.nn.MSELoss()", "It spends effort on the grades."),
+    ),
+    "language": (_CE, _SMOOTHED, _FOCAL),
     "counts": (
         Choice(name="poisson_nll", kind="count", fn=poisson, torch="torch.nn.PoissonNLLLoss()"),
-        Choice(name="mse", kind="regression", fn=mse, torch="torch.nn.MSELoss()", note="It lets counts be negative."),
+        _regression("mse", mse, "torch.nn.MSELoss()", "It lets counts be negative, unless the model gives logarithms."),
     ),
-}
+}  # fmt: skip
 """Task to the losses worth considering."""

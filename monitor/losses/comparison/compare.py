@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from monitor.errors import LossError
+from monitor.losses.comparison.judges import USUAL, Judge, cost, judge_named, pinball
 from monitor.losses.comparison.threads import one_torch_thread
 from monitor.losses.comparison.trainable import TorchLoss, resolve
-from monitor.losses.comparison.training import METRICS, Split, Training, better_high, metric_task, score
+from monitor.losses.comparison.training import Split, Training, score
+from monitor.losses.specs.composite import Composite
 from monitor.losses.specs.parameters import fraction, whole
+from monitor.losses.specs.parsing import spec_of
+from monitor.losses.specs.regression import Quantile
+from monitor.losses.specs.spec import LossSpec
 
 DataSet = tuple[ArrayLike, ArrayLike]
+Array = NDArray[np.float64]
 Data = str | DataSet | Callable[[np.random.Generator], DataSet]
 
 SKLEARN: tuple[str, ...] = ("breast_cancer", "diabetes", "digits", "iris", "wine")
@@ -73,6 +79,7 @@ class Comparison:
 
     task: str
     metric: str
+    higher: bool
     seeds: tuple[int, ...]
     label_noise: float
     outliers: float
@@ -84,7 +91,7 @@ class Comparison:
         return {
             "task": self.task,
             "metric": self.metric,
-            "higher_is_better": better_high(self.metric),
+            "higher_is_better": self.higher,
             "seeds": list(self.seeds),
             "label_noise": self.label_noise,
             "outliers": self.outliers,
@@ -96,6 +103,10 @@ class Comparison:
         """The ranking as a Markdown table."""
         lines = [f"| loss | {self.metric} | 95 % interval | behind the best |", "|---|---|---|---|"]
         for item in self.entries:
+            if math.isnan(item.mean):
+                failed = [str(seed) for seed, value in zip(self.seeds, item.scores, strict=True) if math.isnan(value)]
+                lines.append(f"| {item.loss} | not ranked | training gave NaN (seed {', '.join(failed)}) | |")
+                continue
             gap, low, high = item.behind
             behind = "best" if item is self.entries[0] else f"{gap:.4g} ({low:.4g} to {high:.4g})"
             if item is not self.entries[0] and not item.clear:
@@ -110,12 +121,15 @@ def compare(
     seeds: int | Sequence[int] = 5,
     *,
     task: str | None = None,
-    metric: str | None = None,
+    metric: str | Callable[[Array, Array], float] | None = None,
+    higher: bool = True,
     label_noise: float = 0.0,
     outliers: float = 0.0,
+    costs: tuple[float, float] | None = None,
     epochs: int = 30,
     hidden: int = 32,
     learning_rate: float = 1e-2,
+    model: Callable[[int, int], object] | None = None,
 ) -> Comparison:
     """Train one small network (a hidden layer, Adam) under each loss and rank the losses on clean test data.
 
@@ -124,73 +138,131 @@ def compare(
 
     Args:
         losses: names, specifications or torch callables; a mapping gives callables a name.
-        data: (inputs, targets), a function of a generator that returns them, or the name of one of `SKLEARN`'s sets.
+        data: (inputs, targets), a function of a generator that returns them, a DataLoader, or the name of one of
+            `SKLEARN`'s sets. Targets (n,), or (n, k) for a regression; 20 rows in a row are a list of a ranking.
         seeds: how many (0, 1, ...), or which; at least 2.
-        task: "classification" or "regression"; told from losses and targets where it is not given.
-        metric: "accuracy", "balanced_accuracy", "mae", "rmse" or "median_error"; accuracy or mae by default.
+        task: one of `judges.USUAL`; told from losses and targets where it is not given.
+        metric: one of `judges.METRICS`, "pinball(0.9)", or a function of outputs and targets. Where it is not given it
+            fits the task and the losses: a quantile is judged by its own pinball loss, skewed classes by balanced
+            accuracy.
+        higher: for a function of one's own, whether a higher value is better.
         label_noise: share of training labels replaced by another class, 0 to 1.
         outliers: share of training targets moved by 10 to 30 standard deviations, 0 to 1.
+        costs: of a false alarm and a miss; they are then what is judged.
         epochs: passes over the training data.
         hidden: width of the hidden layer.
         learning_rate: Adam's.
+        model: makes a torch module of (inputs, outputs), instead of the hidden layer.
 
     Raises:
         LossError: losses or data that do not fit together, or a parameter that cannot be used.
     """
-    named = _named(losses)
     chosen_seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-    if len(chosen_seeds) < 2 or not named:
+    if len(chosen_seeds) < 2 or not losses:
         raise LossError("compare", "it needs at least one loss and two seeds", "give seeds=5")
     fraction("compare", "label_noise", label_noise)
     fraction("compare", "outliers", outliers)
     whole("compare", "epochs", epochs, at_least=1)
     whole("compare", "hidden", hidden, at_least=1)
-    kind = task or _task(named, data)
-    used = metric or ("accuracy" if kind == "classification" else "mae")
-    if used not in METRICS or metric_task(used) != kind:
-        fitting = [name for name in METRICS if metric_task(name) == kind]
-        raise LossError("compare", f"metric {used!r} does not fit {kind}", f"write one of {', '.join(fitting)}")
+    data = collected(data)
+    given = _given(losses)
+    kind = "binary" if costs is not None and task is None else task or _task(given, data)
+    named = {label or name: function for label, (name, function, _) in _resolved(given, kind)}
+    judge = _judge(metric, kind, given, data, costs, higher=higher)
     scores: dict[str, list[float]] = {name: [] for name in named}
     for seed in chosen_seeds:
         rng = np.random.default_rng(seed)
-        split = Split.make(*_arrays(data, rng), rng, task=kind, label_noise=label_noise, outliers=outliers)
+        split = Split.make(*arrays(data, rng), rng, task=kind, label_noise=label_noise, outliers=outliers)
+        settings = Training(
+            seed=seed, epochs=epochs, hidden=hidden, learning_rate=learning_rate, model=model, costs=costs
+        )
         with one_torch_thread():
-            for name, (function, _) in named.items():
-                settings = Training(seed=seed, epochs=epochs, hidden=hidden, learning_rate=learning_rate)
-                scores[name].append(score(function, split, used, settings, name=name))
+            for name, function in named.items():
+                scores[name].append(score(function, split, judge, settings, name=name))
     return Comparison(
         task=kind,
-        metric=used,
+        metric=judge.name,
+        higher=judge.higher,
         seeds=chosen_seeds,
         label_noise=label_noise,
         outliers=outliers,
         epochs=epochs,
-        entries=_rank(scores, higher=better_high(used)),
+        entries=_rank(scores, higher=judge.higher),
     )
 
 
-def _named(losses: Sequence[object] | Mapping[str, object]) -> dict[str, tuple[TorchLoss, str | None]]:
-    found: dict[str, tuple[TorchLoss, str | None]] = {}
-    given = losses.items() if isinstance(losses, Mapping) else [(None, item) for item in losses]
+Given = Sequence[tuple[str | None, object]]
+
+
+def _given(losses: Sequence[object] | Mapping[str, object]) -> Given:
+    """Labels and losses."""
+    return list(losses.items()) if isinstance(losses, Mapping) else [(None, item) for item in losses]
+
+
+def _resolved(given: Given, task: str) -> Iterator[tuple[str | None, tuple[str, TorchLoss, tuple[str, ...]]]]:
     for label, item in given:
-        name, function, task = resolve(item)
-        found[label or name] = (function, task)
-    return found
+        yield label, resolve(item, task)
 
 
-def _task(named: Mapping[str, tuple[TorchLoss, str | None]], data: Data) -> str:
+def _judge(  # noqa: PLR0911  # one case a line
+    metric: str | Callable[[Array, Array], float] | None,
+    task: str,
+    given: Given,
+    data: Data,
+    costs: tuple[float, float] | None,
+    *,
+    higher: bool,
+) -> Judge:
+    """The metric that was asked for, or one that fits the losses."""
+    if callable(metric):
+        name = getattr(metric, "__name__", "metric")
+        return Judge(name=str(name), tasks=(task,), measure=metric, higher=higher)
+    if metric is not None:
+        return judge_named(metric, task)
+    if costs is not None:
+        return cost(*costs)
+    specs = [spec_of(item) for _, item in given if isinstance(item, (str, LossSpec))]
+    quantiles = {spec.q for spec in specs if isinstance(spec, Quantile)}
+    if len(quantiles) == 1 and quantiles != {0.5}:
+        return pinball(quantiles.pop())
+    if task == "classification" and _skew(data) >= SKEWED:
+        return judge_named("balanced_accuracy", task)
+    if task == "binary" and any(set(kinds_in(spec)) & {"dice", "iou", "tversky"} for spec in specs):
+        return judge_named("iou", task)
+    return judge_named(USUAL[task], task)
+
+
+SKEWED = 3.0
+"""Classes whose sizes differ by more are judged by balanced accuracy."""
+
+
+def kinds_in(spec: LossSpec) -> tuple[str, ...]:
+    """The kinds of a specification and, for a composite, of its parts."""
+    return tuple(part.kind for part in spec.parts.values()) if isinstance(spec, Composite) else (spec.kind,)
+
+
+def _skew(data: Data) -> float:
+    _, targets = arrays(data, np.random.default_rng(0))
+    counts = np.unique(targets, return_counts=True)[1]
+    return float(counts.max() / counts.min())
+
+
+def _task(given: Given, data: Data) -> str:
     """The task all losses agree on, or what the targets look like."""
-    tasks = {task for _, task in named.values() if task}
-    if len(tasks) > 1:
-        raise LossError("compare", "regression and classification losses are mixed", "compare losses of one task")
-    if tasks:
-        return tasks.pop()
-    _, targets = _arrays(data, np.random.default_rng(0))
-    return "classification" if np.issubdtype(np.asarray(targets).dtype, np.integer) else "regression"
+    known = [tasks for _, item in given if (tasks := resolve(item)[2])]
+    shared = [task for task in (known[0] if known else ()) if all(task in tasks for tasks in known)]
+    if known and not shared:
+        raise LossError("compare", "losses of different tasks are mixed", "compare losses of one task")
+    if len(shared) == 1:
+        return shared[0]
+    _, targets = arrays(data, np.random.default_rng(0))
+    labels = np.issubdtype(np.asarray(targets).dtype, np.integer) or targets.dtype.kind in "bUO"
+    looks = "classification" if labels and targets.ndim == 1 else "regression"
+    return looks if not shared or looks in shared else shared[0]
 
 
-def _arrays(data: Data, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.generic]]:
-    """Inputs (n, d) and targets (n,)."""
+def arrays(data: Data, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.generic]]:
+    """Inputs (n, d) and targets (n,) or (n, k)."""
     if isinstance(data, str):
         if data not in SKLEARN:
             raise LossError(f"data={data!r}", "no such data set", f"write one of {', '.join(SKLEARN)}, or give arrays")
@@ -201,11 +273,24 @@ def _arrays(data: Data, rng: np.random.Generator) -> tuple[NDArray[np.float64], 
         inputs, targets = getattr(datasets, f"load_{data}")(return_X_y=True)
     else:
         inputs, targets = data(rng) if callable(data) else data
-    x, y = np.asarray(inputs, dtype=np.float64), np.asarray(targets).ravel()
-    if x.ndim != 2 or len(x) != len(y) or len(x) < 20 or not np.isfinite(x).all():
-        problem = f"inputs have shape {x.shape}, targets {y.shape}"
+    x, y = np.asarray(inputs, dtype=np.float64), np.asarray(targets)
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    wrong = y.dtype.kind == "f" and not np.isfinite(y).all()
+    if x.ndim != 2 or len(x) != len(y) or len(x) < 20 or not np.isfinite(x).all() or y.ndim > 2 or wrong:
+        problem = f"inputs have shape {x.shape}, targets {y.shape}" + (", with NaN among them" if wrong else "")
         raise LossError("compare", problem, "give at least 20 finite rows: inputs (n, d) and targets (n,)")
     return x, y
+
+
+def collected(data: Data | Iterable[tuple[object, object]]) -> Data:
+    """A DataLoader's batches as two arrays; everything else as it is."""
+    if isinstance(data, (str, tuple)) or callable(data):
+        return data
+    batches = [(np.asarray(x), np.asarray(y)) for x, y in data]
+    if not batches:
+        raise LossError("compare", "the data have no batch", "give (inputs, targets), or a DataLoader of pairs")
+    inputs = np.concatenate([x.reshape(len(x), -1) for x, _ in batches])
+    return inputs, np.concatenate([y for _, y in batches])
 
 
 def interval(values: Sequence[float]) -> tuple[float, float, float]:

@@ -1,13 +1,15 @@
-"""Losses by name as torch callables that a small model can be trained with."""
+"""Losses by name as torch callables: as they are called, and as a small model is trained with them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from monitor.errors import LossError
+from monitor.losses.comparison.functions import torch_function
+from monitor.losses.comparison.pairs import METRIC, RANKING
+from monitor.losses.specs.composite import Composite
 from monitor.losses.specs.parsing import parse
-from monitor.losses.specs.regression import Quantile
 from monitor.losses.specs.spec import LossSpec
 
 if TYPE_CHECKING:
@@ -15,112 +17,98 @@ if TYPE_CHECKING:
 
 TorchLoss = Callable[["Tensor", "Tensor"], "Tensor"]
 
-TASKS: Mapping[str, str] = {
-    "cross_entropy": "classification",
-    "focal": "classification",
-    "multi_margin": "classification",
-    "huber": "regression",
-    "mae": "regression",
-    "mse": "regression",
-    "quantile": "regression",
-    "smooth_l1": "regression",
+_REGRESSION = ("regression",)
+_BINARY = ("binary",)
+TASKS: Mapping[str, tuple[str, ...]] = {
+    "cross_entropy": ("classification", "binary"),
+    "language_model": ("classification",),
+    "focal": ("classification", "binary"),
+    "generalised_cross_entropy": ("classification",),
+    "multi_margin": ("classification",),
+    "binary_cross_entropy": ("binary", "ranking"),
+    "hinge": _BINARY,
+    "dice": _BINARY,
+    "iou": _BINARY,
+    "tversky": _BINARY,
+    "mse": ("regression", "counts", "ranking"),
+    "rmse": _REGRESSION,
+    "mae": ("regression", "counts"),
+    "huber": ("regression", "counts"),
+    "smooth_l1": _REGRESSION,
+    "log_cosh": _REGRESSION,
+    "cauchy": _REGRESSION,
+    "barron": _REGRESSION,
+    "quantile": _REGRESSION,
+    "poisson_nll": ("counts",),
+    **dict.fromkeys(METRIC, ("metric",)),
+    **dict.fromkeys(RANKING, ("ranking",)),
 }
-"""Kinds that `compare` can train with, and what for."""
+"""Kind to the tasks that a small model can be trained for with it, the usual one first."""
 
 
-def resolve(loss: object) -> tuple[str, TorchLoss, str | None]:
-    """A loss as (name, callable, task); the task is None where only the user knows it.
-
-    Args:
-        loss: a string for `parse`, "generalised_cross_entropy" or "cauchy"; a specification; or a torch callable of
-            (logits, labels) or (prediction, target).
-
-    Raises:
-        LossError: a specification that no small model of one output can be trained with.
+def tasks_of(spec: LossSpec) -> tuple[str, ...]:
+    """The tasks of a specification; of a composite those that all its parts have.
 
     Example:
-        >>> resolve("huber(0.5)")[0], resolve("cross_entropy(label_smoothing=0.1)")[2]
+        >>> tasks_of(parse("composite(bce=bce, dice=dice)"))
+        ('binary',)
+    """
+    if isinstance(spec, Composite):
+        each = [tasks_of(part) for part in spec.parts.values()]
+        return tuple(task for task in each[0] if all(task in other for other in each))
+    return TASKS.get(spec.kind, ())
+
+
+def resolve(loss: object, task: str | None = None) -> tuple[str, TorchLoss, tuple[str, ...]]:
+    """A loss as (name, callable, tasks); no tasks where only the user knows them.
+
+    Args:
+        loss: a string for `parse`, a specification, or a torch callable of (logits, labels) or (prediction, target).
+        task: what the callable is to train; its first task where it is not given.
+
+    Raises:
+        LossError: a specification that no small model can be trained with, or not for this task.
+
+    Example:
+        >>> resolve("huber(0.5)")[0], resolve("cross_entropy(label_smoothing=0.1)")[2][0]
         ('huber(0.5)', 'classification')
     """
-    if isinstance(loss, str) and loss in _EXTRA:
-        function, task = _EXTRA[loss]
-        return loss, function, task
     if isinstance(loss, (str, LossSpec)):
         spec = parse(loss) if isinstance(loss, str) else loss
-        if spec.kind not in TASKS:
-            raise LossError(spec.kind, "compare cannot train with it", f"take one of {', '.join([*TASKS, *_EXTRA])}")
-        return (loss if isinstance(loss, str) else spec.name), _build(spec), TASKS[spec.kind]
+        tasks = tasks_of(spec)
+        if not tasks:
+            raise LossError(spec.kind, "compare cannot train with it", f"take one of {', '.join(TASKS)}")
+        if task is not None and task not in tasks:
+            raise LossError(spec.kind, f"it is not for {task}", f"it trains {' or '.join(tasks)}")
+        return (loss if isinstance(loss, str) else spec.name), trainer(spec, task or tasks[0]), tasks
     if not callable(loss):
         raise LossError(repr(loss), "it is no loss", "give a name, a specification or a torch callable")
     name = repr(loss) if hasattr(loss, "state_dict") else str(getattr(loss, "__name__", type(loss).__name__))
-    return name, loss, None
+    return name, cast(TorchLoss, loss), ()
 
 
-def _generalised(logits: Tensor, labels: Tensor) -> Tensor:
-    """Zhang and Sabuncu 2018, arXiv:1805.07836, at q = 0.7."""
-    p = logits.softmax(1).gather(1, labels[:, None])[:, 0]
-    return ((1 - (p + 1e-7) ** 0.7) / 0.7).mean()
+def trainer(spec: LossSpec, task: str) -> TorchLoss:
+    """The loss of a model's outputs and the targets of a batch.
 
+    Args:
+        spec: one that has this task.
+        task: "regression" and "binary" take (n,), "classification" (n, classes), "counts" the logarithm of the rate,
+            "ranking" scores and relevances of one list (n,), "metric" embeddings (n, d) and labels (n,).
+    """
+    if isinstance(spec, Composite):
+        parts = [(spec.weight(name), trainer(part, task)) for name, part in spec.parts.items()]
 
-def _cauchy(prediction: Tensor, target: Tensor) -> Tensor:
-    return ((prediction - target) ** 2).log1p().mean()
+        def composite(out: Tensor, y: Tensor) -> Tensor:
+            return cast("Tensor", sum(weight * part(out, y) for weight, part in parts))
 
-
-_EXTRA: Mapping[str, tuple[TorchLoss, str]] = {
-    "generalised_cross_entropy": (_generalised, "classification"),
-    "cauchy": (_cauchy, "regression"),
-}
-
-
-def _build(spec: LossSpec) -> TorchLoss:
-    """The function of torch with the specification's settings."""
-    from torch import nn
-
-    settings = spec.params()
-    reduction = str(settings["reduction"])
-    if spec.kind == "cross_entropy":
-        return _cross_entropy(settings, reduction)
-    if spec.kind == "focal":
-        return _focal(settings)
-    if isinstance(spec, Quantile):
-        return _quantile(spec.q)
-    plain: Mapping[str, Callable[[], TorchLoss]] = {
-        "multi_margin": lambda: nn.MultiMarginLoss(p=settings["p"], margin=settings["margin"], reduction=reduction),
-        "huber": lambda: nn.HuberLoss(delta=settings["delta"], reduction=reduction),
-        "mae": lambda: nn.L1Loss(reduction=reduction),
-        "mse": lambda: nn.MSELoss(reduction=reduction),
-        "smooth_l1": lambda: nn.SmoothL1Loss(beta=settings["beta"], reduction=reduction),
-    }
-    return plain[spec.kind]()
-
-
-def _cross_entropy(settings: Mapping[str, object], reduction: str) -> TorchLoss:
-    import torch
-
-    weights = settings["class_weights"]
-    module: TorchLoss = torch.nn.CrossEntropyLoss(
-        weight=None if weights is None else torch.tensor(weights),
-        label_smoothing=settings["label_smoothing"],
-        reduction=reduction,
-    )
-    return module
-
-
-def _focal(settings: Mapping[str, object]) -> TorchLoss:
-    gamma = float(str(settings["gamma"]))
-
-    def focal(logits: Tensor, labels: Tensor) -> Tensor:
-        log_p = logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
-        return -((1 - log_p.exp()) ** gamma * log_p).mean()
-
-    return focal
-
-
-def _quantile(q: float) -> TorchLoss:
-    def pinball(prediction: Tensor, target: Tensor) -> Tensor:
-        import torch
-
-        residual = target - prediction
-        return torch.maximum(q * residual, (q - 1) * residual).mean()
-
-    return pinball
+        return composite
+    if spec.kind in METRIC:
+        return METRIC[spec.kind](spec)
+    if spec.kind in RANKING:
+        return RANKING[spec.kind](spec)
+    function = torch_function(spec, binary=task == "binary")
+    if task == "counts" and spec.kind != "poisson_nll":
+        return lambda out, y: function(out.clamp(max=20).exp(), y)
+    if task == "binary" and spec.kind == "hinge":
+        return lambda out, y: function(out, 2 * y - 1)
+    return function

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import LossError
+from monitor.losses.comparison.judges import LIST, Judge
 from monitor.losses.comparison.trainable import TorchLoss
 
 if TYPE_CHECKING:
@@ -22,46 +23,6 @@ BATCH = 64
 TEST_SHARE = 0.3
 
 
-def _accuracy(predicted: Array, target: Array) -> float:
-    return float((predicted == target).mean())
-
-
-def _balanced(predicted: Array, target: Array) -> float:
-    return float(np.mean([(predicted[target == label] == label).mean() for label in np.unique(target)]))
-
-
-def _mae(predicted: Array, target: Array) -> float:
-    return float(np.abs(predicted - target).mean())
-
-
-def _rmse(predicted: Array, target: Array) -> float:
-    return math.sqrt(float(((predicted - target) ** 2).mean()))
-
-
-def _median(predicted: Array, target: Array) -> float:
-    return float(np.median(np.abs(predicted - target)))
-
-
-METRICS: Mapping[str, tuple[Callable[[Array, Array], float], str]] = {
-    "accuracy": (_accuracy, "classification"),
-    "balanced_accuracy": (_balanced, "classification"),
-    "mae": (_mae, "regression"),
-    "rmse": (_rmse, "regression"),
-    "median_error": (_median, "regression"),
-}
-"""Metric to (function of predictions and targets, task)."""
-
-
-def metric_task(metric: str) -> str:
-    """What a metric is for."""
-    return METRICS[metric][1]
-
-
-def better_high(metric: str) -> bool:
-    """True where a higher metric is better."""
-    return metric_task(metric) == "classification"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
     """How the network is trained.
@@ -71,12 +32,16 @@ class Training:
         epochs: passes over the training data.
         hidden: width of the hidden layer.
         learning_rate: Adam's.
+        model: makes the network of (inputs, outputs); a hidden layer where it is None.
+        costs: of a false alarm and of a miss; the threshold is then moved to where the training data cost least.
     """
 
     seed: int
     epochs: int
     hidden: int
     learning_rate: float
+    model: Callable[[int, int], object] | None = None
+    costs: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +51,7 @@ class Split:
     Attributes:
         train_x, test_x: float64 (n, d).
         train_y, test_y: labels from 0, or targets in units of the clean training targets' standard deviation.
-        outputs: classes, or 1.
+        outputs: numbers that the network gives for an example.
         scale: a regression target's standard deviation, so that errors can be told in the user's unit.
     """
 
@@ -96,6 +61,7 @@ class Split:
     test_y: Array
     outputs: int
     scale: float
+    task: str = "regression"
 
     @staticmethod
     def make(
@@ -107,26 +73,49 @@ class Split:
         label_noise: float,
         outliers: float,
     ) -> Split:
-        """Split 70 to 30, standardise by the training part, and damage the training targets."""
-        order = rng.permutation(len(inputs))
+        """Split 70 to 30, standardise by the training part, and damage the training targets.
+
+        The lists of a ranking stay whole: consecutive rows, as many as `judges.LIST`, are one.
+        """
+        rows = np.arange(len(inputs) // LIST * LIST).reshape(-1, LIST) if task == "ranking" else np.arange(len(inputs))
+        order = rng.permutation(len(rows))
         cut = round(len(order) * (1 - TEST_SHARE))
-        train, test = order[:cut], order[cut:]
+        train, test = rows[order[:cut]].ravel(), rows[order[cut:]].ravel()
         mean, spread = inputs[train].mean(axis=0), inputs[train].std(axis=0)
         x = (inputs - mean) / np.where(spread > 0, spread, 1.0)
-        if task == "classification":
-            classes, labels = np.unique(targets, return_inverse=True)
-            if len(classes) < 2 or len(classes) > len(targets) // 2:
-                raise LossError(
-                    "compare", f"the targets have {len(classes)} classes", "give labels, or a regression loss"
-                )
-            y, scale, outputs = labels.astype(np.float64), 1.0, len(classes)
-            noisy = _flipped(y[train], outputs, label_noise, rng)
-        else:
-            values = targets.astype(np.float64)
-            scale, outputs = float(values[train].std()) or 1.0, 1
-            y = (values - values[train].mean()) / scale
-            noisy = _moved(y[train], outliers, rng)
-        return Split(train_x=x[train], train_y=noisy, test_x=x[test], test_y=y[test], outputs=outputs, scale=scale)
+        y, outputs, scale = _targets(targets, train, task)
+        noisy = y[train]
+        if task in ("classification", "binary", "metric"):
+            noisy = _flipped(noisy, max(outputs, 2) if task != "metric" else len(np.unique(y)), label_noise, rng)
+            x[train], noisy = _far(x[train], noisy, outliers, rng)
+        elif task == "regression":
+            noisy = _moved(noisy, outliers, rng)
+        return Split(
+            train_x=x[train], train_y=noisy, test_x=x[test], test_y=y[test], outputs=outputs, scale=scale, task=task
+        )
+
+
+EMBEDDING = 8
+"""Numbers of an embedding."""
+
+
+def _targets(targets: NDArray[np.generic], train: NDArray[np.integer], task: str) -> tuple[Array, int, float]:
+    """Targets as the network sees them, its outputs, and the unit of a regression."""
+    if task in ("classification", "binary", "metric"):
+        classes, labels = np.unique(targets, return_inverse=True)
+        if len(classes) < 2 or len(classes) > len(targets) // 2 or (task == "binary" and len(classes) > 2):
+            fix = "give labels of two classes" if task == "binary" else "give labels, or a regression loss"
+            raise LossError("compare", f"the targets have {len(classes)} classes", fix)
+        outputs = {"classification": len(classes), "binary": 1, "metric": EMBEDDING}[task]
+        return labels.reshape(len(targets)).astype(np.float64), outputs, 1.0
+    values = targets.astype(np.float64)
+    outputs = 1 if values.ndim == 1 else values.shape[1]
+    if task == "counts" and values.min() < 0:
+        raise LossError("compare", "a target is below 0", "give counts")
+    if task != "regression":
+        return values, outputs, 1.0
+    scale = float(values[train].std(axis=0).mean()) or 1.0
+    return (values - values[train].mean(axis=0)) / scale, outputs, scale
 
 
 def _flipped(labels: Array, classes: int, share: float, rng: np.random.Generator) -> Array:
@@ -136,13 +125,19 @@ def _flipped(labels: Array, classes: int, share: float, rng: np.random.Generator
     return np.where(chosen, other, labels)
 
 
+def _far(inputs: Array, labels: Array, share: float, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Inputs of which a share lies ten times too far out, with a random label."""
+    chosen = rng.random(len(labels)) < share
+    return np.where(chosen[:, None], 10 * inputs, inputs), np.where(chosen, rng.permutation(labels), labels)
+
+
 def _moved(targets: Array, share: float, rng: np.random.Generator) -> Array:
     """Targets of which a share is moved up by 10 to 30 standard deviations."""
     chosen = rng.random(len(targets)) < share
     return np.where(chosen, targets + rng.uniform(10, 30, len(targets)), targets)
 
 
-def score(function: TorchLoss, split: Split, metric: str, settings: Training, *, name: str) -> float:
+def score(function: TorchLoss, split: Split, judge: Judge, settings: Training, *, name: str) -> float:
     """Train and give the metric on the test part; NaN where the outputs are not finite.
 
     Raises:
@@ -152,19 +147,47 @@ def score(function: TorchLoss, split: Split, metric: str, settings: Training, *,
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        model = torch.nn.Sequential(
-            torch.nn.Linear(split.train_x.shape[1], settings.hidden),
-            torch.nn.ReLU(),
-            torch.nn.Linear(settings.hidden, split.outputs),
-        )
+        make = settings.model or _network(settings.hidden)
+        model = make(split.train_x.shape[1], split.outputs)
+        if not isinstance(model, torch.nn.Module):
+            raise LossError("compare", "model makes no torch module", "return one of (inputs, outputs)")
         _fit(model, function, split, settings, name=name)
+        model.eval()
     with torch.no_grad():
-        out = model(torch.from_numpy(split.test_x).float()).double().numpy()
+        out = _outputs(model, split.test_x, split)
+        if settings.costs is not None:
+            out = out - _threshold(_outputs(model, split.train_x, split), split.train_y, settings.costs)
     if not np.isfinite(out).all():
         return math.nan
-    predicted = out.argmax(axis=1).astype(np.float64) if split.outputs > 1 else out[:, 0]
-    measure, task = METRICS[metric]
-    return measure(predicted, split.test_y) * (split.scale if task == "regression" else 1.0)
+    return judge.measure(out, split.test_y) * (split.scale if judge.in_units else 1.0)
+
+
+def _network(hidden: int) -> Callable[[int, int], object]:
+    import torch
+
+    return lambda inputs, outputs: torch.nn.Sequential(
+        torch.nn.Linear(inputs, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, outputs)
+    )
+
+
+def _outputs(model: Callable[[Tensor], Tensor], x: Array, split: Split) -> Array:
+    """What is judged: one number for an example where there is one, and rates for counts."""
+    import torch
+
+    out: Array = model(torch.from_numpy(x).float()).double().numpy()
+    out = out[:, 0] if split.outputs == 1 else out
+    return np.exp(np.minimum(out, 20.0)) if split.task == "counts" else out
+
+
+def _threshold(out: Array, y: Array, costs: tuple[float, float]) -> float:
+    """The output above which a positive decision costs least on these examples."""
+    order = np.argsort(out)
+    ranked, positive = out[order], y[order] > 0.5
+    missed = np.concatenate([[0], np.cumsum(positive)])
+    alarms = (~positive).sum() - np.concatenate([[0], np.cumsum(~positive)])
+    k = int(np.argmin(costs[1] * missed + costs[0] * alarms))
+    low, high = ranked[max(k - 1, 0)], ranked[min(k, len(ranked) - 1)]
+    return float((low + high) / 2) if 0 < k < len(ranked) else float(low - 1 if k == 0 else high + 1)
 
 
 def _fit(
@@ -174,10 +197,12 @@ def _fit(
 
     x = torch.from_numpy(split.train_x).float()
     y = torch.from_numpy(split.train_y)
-    y = y.long() if split.outputs > 1 else y.float()
+    y = y.long() if split.task in ("classification", "metric") else y.float()
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)  # type: ignore[attr-defined]  # a torch module
+    lists = torch.arange(len(x)).reshape(-1, LIST) if split.task == "ranking" else None
     for _ in range(settings.epochs):
-        for rows in torch.randperm(len(x)).split(BATCH):
+        batches = torch.randperm(len(x)).split(BATCH) if lists is None else lists[torch.randperm(len(lists))]
+        for rows in batches:
             out = model(x[rows])
             try:
                 loss = function(out if split.outputs > 1 else out[:, 0], y[rows])

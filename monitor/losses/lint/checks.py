@@ -308,10 +308,11 @@ def overflow(subject: Subject) -> Problem | None:
     reach = USED.get(subject.kind.name, EXTREME)
     for line in subject.kind.slices:
         inside = math.isfinite(subject.at(line, 0.0)) or math.isfinite(subject.at(line, 0.5))
+        positive = float(str(line.fixed[0][0])) if subject.kind.name == "regression" else 0.0
         for size in (0.0, 0.1, 1.0, 10.0, 0.5 * reach, reach):
             for error in {size, -size} if inside else set():
-                if size > reach or (error < 0 and not math.isfinite(subject.at(line, -0.1))):
-                    continue  # a domain that ends there, such as that of a logarithm
+                if size > reach or (positive > 0 and positive + error <= 0):
+                    continue  # a regression that is laid around a positive target knows no other predictions
                 value, gradient = _among_others(subject, line, error)
                 what = "loss" if not math.isfinite(value) else "gradient"
                 if math.isfinite(value) and (gradient is None or np.isfinite(gradient).all()):

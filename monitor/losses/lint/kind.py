@@ -12,13 +12,13 @@ from monitor.losses.profiles.subject import LossFunction
 from monitor.losses.specs.torch_modules import torch_name
 
 _THREE = ("triplet", "pairwise", "gaussian", "ranking")
-_TWO = ("classification", "regression", "binary", "paired", "multilabel", "distribution", "boxes")
+_TWO = ("classification", "regression", "binary", "probability", "paired", "multilabel", "distribution", "boxes")
 _HINTS: tuple[tuple[str, str], ...] = (
     ("triplet", r"anchor|negative"),
     ("gaussian", r"\bvar|variance|sigma|log_?var|\bstd"),
     ("pairwise", r"\b(left|right|embeddings?_?[ab12]|emb[12]|z[12]|x[12]|input[12]|output[12])\b.*\b(label|same|y)\b"),
     ("boxes", r"box|\b[gdc]iou"),
-    ("paired", r"\b(z1 z2|za zb|z_a z_b|z_i z_j|queries? keys?|q k|emb_a emb_b|image_\w* text_\w*|a b)\b"),
+    ("paired", r"\b(z1 z2|za zb|z_a z_b|z_i z_j|queries? keys?|emb_a emb_b|image_\w* text_\w*)\b"),
     ("count", r"log_?rate|log_?lambda|counts?\b|poisson"),
     ("sequence", r"input_lengths"),
     ("log_probs", r"log_?prob"),
@@ -33,16 +33,16 @@ _HINTS: tuple[tuple[str, str], ...] = (
 """Kinds by what their parameters, names and helpers are usually called; the first ones are the surest."""
 
 
-def likely_kinds(fn: LossFunction) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def probable_kinds(fn: LossFunction) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The kinds that a function's own names say it is of, and the others that it may be of; the likeliest first.
 
     A torch loss has just its own.
 
     Example:
-        >>> likely_kinds(lambda anchor, positive, negative: 0.0)[0]
+        >>> probable_kinds(lambda anchor, positive, negative: 0.0)[0]
         ('triplet',)
     """
-    known = TORCH_KINDS.get(torch_name(fn) or "")
+    known = TORCH_KINDS.get(torch_name(fn) or "") or getattr(fn, "loss_kind", None)
     if known is not None:
         return (known,), ()
     needed = _needed(fn)
@@ -53,6 +53,7 @@ def likely_kinds(fn: LossFunction) -> tuple[tuple[str, ...], tuple[str, ...]]:
     fitting = [(kind, at) for kind, at in _HINTS if needed not in (2, 3) or (kind in _THREE) == (needed == 3)]
     said = tuple(kind for kind, pattern in fitting if re.search(pattern, own))
     others = [kind for kind, pattern in fitting if kind not in said and re.search(pattern, used)]
+    others = ["classification", *others] if needed == 2 else others  # it is sure where it fits: see `_over_classes`
     return said, tuple(kind for kind in dict.fromkeys([*others, *usual]) if kind not in said)
 
 

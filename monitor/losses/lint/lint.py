@@ -11,7 +11,7 @@ import numpy as np
 from monitor.errors import LossError
 from monitor.losses.comparison.threads import one_torch_thread
 from monitor.losses.lint.checks import along, batch, problems
-from monitor.losses.lint.kind import likely_kinds, usual_backend
+from monitor.losses.lint.kind import probable_kinds, usual_backend
 from monitor.losses.lint.report import LintReport, Problem
 from monitor.losses.profiles.kinds import CLASSES, kind_named
 from monitor.losses.profiles.subject import LossFunction, Subject, examine, name_of
@@ -51,7 +51,7 @@ def check(
 
 def _likeliest(fn: LossFunction, label: str, classes: int, backend: str) -> LintReport:
     """The report under the first kind whose call works and means something."""
-    said, others = likely_kinds(fn)
+    said, others = probable_kinds(fn)
     refused: list[LossError] = []
     for kind in (*said, *others):
         try:

@@ -19,14 +19,15 @@ from typing import cast
 import numpy as np
 
 from monitor.errors import LossError
+from monitor.losses.comparison.functions import torch_function
 from monitor.losses.comparison.threads import one_torch_thread
-from monitor.losses.comparison.trainable import resolve
 from monitor.losses.lint.checks import problems
 from monitor.losses.profiles import border, convexity, cost, equivariance, influence, kinks, precision, steepness
 from monitor.losses.profiles.kinds import CLASSES, TORCH_KINDS, kind_named
 from monitor.losses.profiles.lines import Line, trace
 from monitor.losses.profiles.report import LossProfile
 from monitor.losses.profiles.subject import LossFunction, Subject, examine
+from monitor.losses.specs.parsing import parse
 from monitor.losses.specs.torch_modules import torch_name
 
 DRAWN = 5.0
@@ -73,7 +74,7 @@ def profile(
         >>> found.symmetric, found.border_growth, found.convex, found.kinks
         (True, 'linear', True, ())
     """
-    chosen = kind or TORCH_KINDS.get(torch_name(fn) or "", "regression")
+    chosen = kind or TORCH_KINDS.get(torch_name(fn) or "") or str(getattr(fn, "loss_kind", "regression"))
     generator = rng if rng is not None else np.random.default_rng(0)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
@@ -180,7 +181,7 @@ def _found(path: str) -> object:
         with _told(path):
             return operator.attrgetter(attribute)(_module_of(file))
     if ("." not in path and not colon) or "(" in path:
-        return resolve(path)[1]
+        return torch_function(parse(path))
     with _told(path):
         return pkgutil.resolve_name(path)
 

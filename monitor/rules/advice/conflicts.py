@@ -28,3 +28,9 @@ def silenced(name: str, state: State) -> bool:
         return False
     slots = state.slots
     return state.nan_train > 0 or any(other in slots and slots[other].phase in (FIRING, LIKELY) for other in others)
+
+
+def ended(name: str, state: State) -> bool:
+    """Whether a finding is over at once, since one fires that leaves it nothing to say."""
+    slots = state.slots
+    return any(other in slots and slots[other].phase == FIRING for other in SILENCED_BY.get(name, ()))

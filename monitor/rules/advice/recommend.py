@@ -24,9 +24,9 @@ from monitor.rules.sketch.patience import compared
 from monitor.rules.sketch.state import FIRING, LIKELY, TRAIN, VAL, State
 
 CONFIDENCE: Final = {
-    "divergence": 0.9, "overfitting": 0.84, "risen": 0.7, "likely": 0.7, "look": 0.6, "continue": 0.9,
+    "divergence": 0.75, "overfitting": 0.85, "risen": 0.6, "likely": 0.9, "look": 0.8, "continue": 0.9,
 }  # fmt: skip
-"""Lower end (95 %) of the share of such advice that was right on labelled curves; see `docs/diagnosis.md`. `risen` is
+"""Share of such advice that was right on labelled curves, rounded down; `docs/diagnosis.md` has the counts. `risen` is
 an overfitting run whose validation loss is above its start, where delayed generalisation is likeliest; `likely` a stop
 before the finding has fired."""
 

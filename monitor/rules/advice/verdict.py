@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from monitor.rules.config import RulesConfig
 
 ENOUGH: Final = 6
-"""Buckets of one series from which on a run without findings is called healthy."""
+"""Buckets of what is judged, the validation loss where there is one, from which on no finding means healthy."""
 
 
 def verdict_of(state: State) -> str:
@@ -27,8 +27,9 @@ def verdict_of(state: State) -> str:
     ranks = {name: rank_of(name) for name in found if not is_note(name, state)}
     if any(rank < math.inf for rank in ranks.values()):
         return min(ranks, key=ranks.__getitem__)
-    seen = max(len(curve.x) for curve in (*state.curves[: VAL + 1], *([state.goal.curve] if state.goal else [])))
-    if seen < ENOUGH:
+    train, val, goal = state.curves[TRAIN], state.curves[VAL], state.goal
+    judged = val if val.n else train  # training that goes well says nothing of what four evaluations will come to
+    if max(len(judged.x), len(goal.curve.x) if goal else 0) < ENOUGH:
         return "too_early"
     return "not_judged" if state.game and (state.goal is None or not state.goal.curve.n) else "healthy"
 
@@ -50,10 +51,11 @@ def _headline(state: State, verdict: str, config: RulesConfig) -> str:
     if slot is None:
         return _calm(state, verdict)
     rule = config.named.get(verdict)
-    if rule is not None and not rule.spec.counts and state.said and state.said[0] == verdict:
-        return state.said[1]
+    rests = (verdict, state.curves[VAL].best_step)  # the best one is known before its bucket closes
+    if rule is not None and not rule.spec.counts and state.said and state.said[:2] == rests:
+        return state.said[2]
     text = _sentence(state, verdict, slot, rule, config)
-    state.said = (verdict, text)
+    state.said = (*rests, text)
     return text
 
 
@@ -61,7 +63,8 @@ def _sentence(state: State, verdict: str, slot: Slot, rule: Rule | None, config:
     run = Features(state, state.last_step)
     reading = rule.check(run, config.settings[verdict].limits, slot.phase == FIRING) if rule else None
     if rule is None or reading is None:
-        return f"{verdict.replace('_', ' ').capitalize()} since {state.unit} {slot.onset:g}; it may be passing."
+        title = verdict.replace("_", " ").capitalize()
+        return f"{title} since {state.unit} {slot.onset:g}; the last check no longer shows it."
     text = rule.explain(Reading(slot.onset, reading.evidence, reading.sure), state.unit)[0]
     text += told(rule.spec.explained_by, slot.onset, run)[1]
     return (

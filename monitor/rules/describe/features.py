@@ -275,6 +275,8 @@ class View:
         fall = self.smooth[0] - self.low
         if fall >= LEARNED:
             return True
+        if fall < 3 * self.noise * math.sqrt(3 * self.wander * self.closed):
+            return False  # a random walk would have come as far
         path = sum(abs(b - a) for a, b in pairwise(self.smooth[: self.low_at + 1]))
         return fall >= max(0.1, 10 * self.noise) and fall >= (0.7 + 1 / max(self.low_at, 4)) * path
 
@@ -334,11 +336,11 @@ class Features:
 
     @property
     def by_epoch(self) -> bool:
-        """Whether a training point is a pass over the data: the unit says so, or most of them were validated.
+        """Whether a training point is a pass over the data: most of them were validated.
 
-        Logs of epochs call them steps as often.
+        What the steps are called says nothing: logs of epochs call them steps, and steps may count samples or tokens.
         """
-        return self.state.unit == "epoch" or self.state.train_seen <= 2 * self.state.val_seen
+        return self.state.train_seen <= 2 * self.state.val_seen
 
     def fires(self, name: str) -> bool:
         """Whether a rule's finding is out."""

@@ -21,7 +21,7 @@ class Convergence:
 
     It falls where a line through the last third goes down by twice its standard error, and the gain is `gain` of the
     level and `way` of the way down, or a quarter of the level. A loss that lies above its low by more than its noise
-    is not flat either.
+    is not flat either. Once it has converged, either takes twice as much.
 
     Source:
         The plateau criterion of learning-rate schedulers, made relative to the run's own way and length.
@@ -29,7 +29,7 @@ class Convergence:
 
     spec = Spec(
         name="convergence",
-        version=5,
+        version=6,
         severity=Severity.INFO,
         rank=95,
         reads_error=True,
@@ -39,19 +39,20 @@ class Convergence:
         thresholds={
             "gain": GAIN,
             "way": WAY,
-            "points": Threshold(default=100, low=1, high=1e9, doc="training steps, where there is no validation"),
+            "points": Threshold(default=100, low=1, high=1e9, doc="training points, where there is no validation"),
         },
     )
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while the gain is small."""
         view, state = run.judged, run.state
-        if view.closed < 8 or (state.unit == "step" and not state.val_seen and state.train_seen < limits["points"]):
+        if view.closed < 8 or (not state.val_seen and state.train_seen < limits["points"]):
             return None
         came = view.log(view.start) - view.low
-        if came < max(0.05, 4 * view.noise) or view.rise > max(0.05, 3 * view.noise):
+        ease = 2.0 if firing else 1.0
+        if came < max(0.05, 4 * view.noise) or view.rise > ease * max(0.05, 3 * view.noise):
             return None
-        if falls(view, limits, 1.25 if firing else 1.0):
+        if falls(view, limits, ease):
             return None
         return Reading(view.step[view.fifth], {"gain": view.gain / view.height, "level": view.level})
 
@@ -63,7 +64,7 @@ class Convergence:
         return (
             f"The loss has been flat since {unit} {reading.onset:g}, at {e['level']:.4g}: over the last fifth of the "
             f"run {gained}.",
-            "Continuing gains little at this learning rate; lower it, or finish.",
+            "Nothing is wrong; a lower learning rate may bring a little more.",
         )
 
 

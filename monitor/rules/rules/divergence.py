@@ -20,7 +20,7 @@ _NEVER: Final = 3
 """Times its first value that a loss must stay above it for that value to be its low, which is a single draw."""
 _FEW: Final = 6
 """Buckets after which a rise need be only twice what it must be in the end: the sooner, the larger."""
-_WARM: Final = {"step": 300, "epoch": 5}
+_WARM: Final = 300
 """The same in points, for a loss that has not come down before: it may warm up."""
 _WAVE: Final = 0.4
 """Share of a rise that a hump must have had which came back, so that this may be the next wave, a larger one."""
@@ -40,7 +40,7 @@ class Divergence:
 
     spec = Spec(
         name="divergence",
-        version=6,
+        version=7,
         severity=Severity.CRITICAL,
         rank=8,
         action=Action.STOP,
@@ -79,7 +79,7 @@ class Divergence:
         if at >= 0 and run.state.parts is not None:
             low = view.log(view.loss(low) + max(run.parts.reweighted(view.step[at]), 0.0))
         rise, ease = view.now - low, 0.6 if firing else 1.0
-        few = _FEW if view.learned else max(_FEW, _WARM[run.state.unit] / view.size)
+        few = _FEW if view.learned else max(_FEW, _WARM / view.size)
         soon = 1.0 if firing else 1 + few / (view.closed - at)
         if rise < ease * soon * math.log1p(limits["rise"]) or rise < ease * limits["z"] * view.error(3):
             return None

@@ -59,5 +59,5 @@ class GoalPlateau:
         return (
             f"{e['goal']} has not become better since {unit} {reading.onset:g}: {now:.4g} now, {best:.4g} at {unit} "
             f"{at:g}.",
-            "Lower the learning rate, or end here: more of the same is not expected to bring much.",
+            "A lower learning rate may bring more; more of the same is not expected to bring much.",
         )

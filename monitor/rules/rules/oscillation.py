@@ -37,7 +37,7 @@ class Oscillation:
 
     spec = Spec(
         name="oscillation",
-        version=5,
+        version=6,
         severity=Severity.WARNING,
         rank=24,
         action=Action.INVESTIGATE,
@@ -57,7 +57,7 @@ class Oscillation:
         """Holds while there are enough turns in either loss."""
         need = limits["turns"] - (1 if firing else 0)
         for name, view in (("validation", run.val), ("training", run.train)):
-            few = name == "training" and run.state.unit == "step" and view.n < 100
+            few = name == "training" and not run.by_epoch and view.n < 100
             if view.closed < 16 or few or (name == "validation" and not _moved(run.train)):
                 continue
             # A training loss that is logged more often than the validation loss is one of batches.

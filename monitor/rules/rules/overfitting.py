@@ -72,7 +72,7 @@ class Overfitting:
         z = _sure(val, since)
         evidence: Evidence = {
             "best_step": val.curve.best_step, "val_best": val.curve.best, "val_now": val.level,
-            "rise": math.expm1(min(val.rise, 700.0)), "z": min(z, 1e6), "train_fell": -math.expm1(min(-fell, 700.0)),
+            "rise": math.expm1(min(val.rise, 700.0)), "z": z, "train_fell": -math.expm1(min(-fell, 700.0)),
         }  # fmt: skip
         if firing:
             stays = share > 0.5 * limits["rise"] and z >= 0.5 * limits["z"] and fell > -0.1

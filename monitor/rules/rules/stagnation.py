@@ -35,7 +35,7 @@ class Stagnation:
 
     spec = Spec(
         name="stagnation",
-        version=6,
+        version=7,
         severity=Severity.WARNING,
         rank=20,
         action=Action.INVESTIGATE,
@@ -47,7 +47,7 @@ class Stagnation:
         thresholds={
             "progress": Threshold(default=0.05, low=0, high=1, doc="progress as a share of the first level"),
             "checks": Threshold(default=8, low=4, high=1000, doc="buckets of the series, at least"),
-            "points": Threshold(default=100, low=1, high=1e9, doc="training points, where they are logged by the step"),
+            "points": Threshold(default=100, low=1, high=1e9, doc="training points, where few of them are validated"),
         },
     )
 
@@ -93,7 +93,7 @@ def _views(run: Features, limits: Mapping[str, float], firing: bool) -> list[Vie
     train, val, state = run.train, run.val, run.state
     views = [view for view in (train, val) if view.n]
     least = limits["checks"]
-    if state.unit == "step" and state.train_seen > 2 * state.val_seen:
+    if not run.by_epoch:
         if state.train_seen < limits["points"] * (1 if val.n else 4):
             return []
         if state.train_seen >= 4 * limits["points"]:

@@ -118,7 +118,7 @@ class State:
         self.game = self.known = False
         self.summed, self.batch_size, self.accumulation, self.tokens = 0.0, math.nan, math.nan, math.nan
         self.patience_best, self.patience_waited, self.patience_step = math.inf, 0.0, math.nan
-        self.said: tuple[str, str] | None = None
+        self.said: tuple[str, float, str] | None = None
         self.outlook: tuple[list[float], Forecast | None] | None = None
         self.advice: tuple[dict[str, Slot], list[float], tuple[object, ...], Recommendation] | None = None
         self.views: dict[int, View] = {}

@@ -22,7 +22,7 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from monitor.domain import RunInfo, RunPage, RunQuery
+from monitor.domain import Extremes, RunInfo, RunPage, RunQuery
 from monitor.errors import RunNotFound, WireError
 from monitor.store.points.series import sparkline_of
 from monitor.store.runs import query_sql, rows
@@ -49,6 +49,8 @@ SORT_KEYS: Final[Mapping[str, ColumnElement[Any]]] = {
     "goal.last": RUNS.c.goal_last,
 }
 MAX_LIMIT: Final = 1000
+MAX_METRICS: Final = 50
+"""Series whose values are read with a list of runs."""
 MAX_WORDS: Final = 20
 """Words that are looked for at a time."""
 MAX_SEARCH: Final = 1000
@@ -84,7 +86,20 @@ def list_runs(connection: Connection, wanted: RunQuery, within: str | None = Non
     values = {} if value is None else {row[0]: row[1] for row in found}
     width = wanted.sparkline
     curves = sparklines(connection, [run.id for run in items], width) if width and items else {}
-    return RunPage(items=items, total=total, sparklines=curves, order=order, sorted_by=values)
+    metrics = _metrics(connection, [run.id for run in items], wanted.metrics) if wanted.metrics and items else {}
+    return RunPage(items=items, total=total, sparklines=curves, order=order, sorted_by=values, metrics=metrics)
+
+
+def _metrics(connection: Connection, run_ids: Sequence[str], keys: Sequence[str]) -> dict[str, dict[str, Extremes]]:
+    """Last value and extremes of some series of each run, as far as the run has them."""
+    if len(keys) > MAX_METRICS:
+        raise WireError("metrics", f"at most {MAX_METRICS} series are read with a list of runs, got {len(keys)}")
+    names = ("last", "min", "min_step", "max", "max_step")
+    query = select(SERIES.c.run_id, SERIES.c.key, *(SERIES.c[name] for name in names))
+    found: dict[str, dict[str, Extremes]] = {}
+    for row in connection.execute(query.where(SERIES.c.run_id.in_(run_ids), SERIES.c.key.in_(keys))):
+        found.setdefault(row.run_id, {})[row.key] = Extremes(**{name: getattr(row, name) for name in names})
+    return found
 
 
 def _of_ids(connection: Connection, run_ids: Sequence[str]) -> tuple[RunInfo, ...]:
@@ -125,11 +140,13 @@ def find_run(connection: Connection, ref: str, *, deleted: bool = False, within:
     if exact is not None:
         return rows.run_info(exact)
     for where in _meant_by(ref):
-        found = connection.execute(query.where(where).limit(2)).mappings().all()
+        found = connection.execute(query.where(where).limit(_NAMED + 1)).mappings().all()
         if len(found) == 1:
             return rows.run_info(found[0])
         if found:
-            raise RunNotFound(f"{ref} (several runs are called so; give an id)", deleted=deleted)
+            ids = ", ".join(f"{row['run_id'][:8]} in {row['project']}" for row in found[:_NAMED])
+            more = " and more" if len(found) > _NAMED else ""
+            raise RunNotFound(f"{ref} (several runs are called so; give an id: {ids}{more})", deleted=deleted)
     named = [row for row in _of_source(connection, ref, query) if ref]
     if len(named) == 1:
         return rows.run_info(named[0])
@@ -161,6 +178,8 @@ def _is_meant(wanted: PurePath, source: PurePath) -> bool:
     return any(end.parts[-len(wanted.parts) :] == wanted.parts for end in (*ends, source.parent) if wanted.parts)
 
 
+_NAMED: Final = 5
+"""Runs of the same name that an error lists."""
 _MOST_SOURCES: Final = 1000
 """Runs of similar sources that are looked at."""
 

@@ -30,9 +30,10 @@ from monitor.store.sql.alert_tables import ALERTS, CHANNEL_SETTINGS, CHANNELS, D
 from monitor.store.sql.metadata import METADATA, run_id
 
 __all__ = [
-    "ALERTS", "CHANNELS", "CHANNEL_SETTINGS", "CHECKPOINTS", "CHUNKS", "CHUNK_PARTITIONS", "DELIVERIES", "ENGINES",
-    "EVENTS", "EXPORTED_POINTS", "EXPORTS", "FINDINGS", "MAX_KEY", "METADATA", "OUTBOX", "OUTPUT", "RUNS", "SERIES",
-    "SILENCES", "SPANS", "TAGS", "THRESHOLDS", "VERSION_TABLE", "WRITERS", "Packed",
+    "ALERTS", "AUDIT", "CHANNELS", "CHANNEL_SETTINGS", "CHECKPOINTS", "CHUNKS", "CHUNK_PARTITIONS",
+    "DELIVERIES", "ENGINES", "EVENTS", "EXPORTED_POINTS", "EXPORTS", "FINDINGS", "MAX_KEY", "METADATA",
+    "OUTBOX", "OUTPUT", "RUNS", "SERIES", "SILENCES", "SPANS", "STOPS", "TAGS", "THRESHOLDS", "TOKENS",
+    "VERSION_TABLE", "VIEWS", "WRITERS", "Packed",
 ]  # fmt: skip
 
 VERSION_TABLE: Final = "monitor_schema_version"
@@ -93,6 +94,7 @@ RUNS: Final = Table(
     Column("compacted", Boolean, nullable=False),
     Column("headline", Text, nullable=False),
     Column("error", Text),
+    Column("note", Text),  # Markdown that a person wrote
     Column("recommendation", JSON(none_as_null=True), nullable=False),
     Column("counts", JSON(none_as_null=True), nullable=False),
     Column("warnings", JSON(none_as_null=True), nullable=False),
@@ -307,6 +309,16 @@ OUTPUT: Final = Table(
     Column("position", BigInteger, nullable=False),  # characters up to the end of this row
     Column("text", Text, nullable=False),
 )
+
+VIEWS: Final = Table(
+    "monitor_views",
+    METADATA,
+    Column("page", String(32), primary_key=True),
+    Column("name", String(250), primary_key=True),
+    Column("query", Text, nullable=False),
+    Column("saved_ms", BigInteger, nullable=False),
+)
+"""Views of the dashboard that were saved under a name; they belong to no run."""
 
 EXPORTS: Final = Table(
     "monitor_exports",

@@ -1,0 +1,99 @@
+"""What happened in a training besides findings: drops of the learning rate, new attempts, and how the curve went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from dashboard.charts.figure import Figure
+from dashboard.charts.marks import Place
+from dashboard.theme import Palette, rgba
+from monitor.domain import Curve, Regime
+from monitor.domain.formats import number, step
+
+DROP: Final = 0.6
+"""A learning rate that falls to this share of what it was, at once and from a level that it held, has dropped."""
+MOST: Final = 12
+"""Drops and attempts that are drawn, each."""
+COURSE: Final = "course"
+"""The lane of the regimes."""
+
+
+def rate_drops(rate: Curve) -> tuple[tuple[float, float, float], ...]:
+    """Where a learning rate was lowered in a step: its x, the rate before, and the rate after.
+
+    A schedule that falls a little with every step, such as a cosine, has no drop.
+
+    >>> import numpy as np
+    >>> held = Curve("lr", "step", np.arange(6.0), np.array([0.1, 0.1, 0.1, 0.01, 0.01, 0.01]), 6, 6)
+    >>> rate_drops(held)
+    ((3.0, 0.1, 0.01),)
+    """
+    x, y = rate.x, rate.y
+    if len(y) < 3:
+        return ()
+    before, now = y[1:-1], y[2:]
+    held = np.isclose(y[:-2], before, rtol=1e-6, atol=0)
+    found = np.flatnonzero(held & (now <= DROP * before) & (before > 0) & np.isfinite(x[2:]))
+    return tuple((float(x[i + 2]), float(before[i]), float(now[i])) for i in found[:MOST])
+
+
+def add_drops(figure: Figure, drops: Sequence[tuple[float, float, float]], colours: Palette) -> None:
+    """A mark at the head of the frame where the learning rate dropped; how far is in the hover text.
+
+    Args:
+        figure: drawn on in place.
+        drops: as `rate_drops` gives them, placed on the axis.
+        colours: of the mode.
+    """
+    if drops:
+        _head(figure, [x for x, _, _ in drops], "rate drop", "triangle-down-open", colours.info,
+              [f"learning rate {number(old)} → {number(new)}" for _, old, new in drops])  # fmt: skip
+
+
+def add_attempts(figure: Figure, starts: Sequence[tuple[int, int]], place: Place, colours: Palette) -> None:
+    """A thin line where an attempt after the first began, that is, where the run was resumed.
+
+    Args:
+        figure: drawn on in place.
+        starts: number of the attempt and its first step.
+        place: x of a step.
+        colours: of the mode.
+    """
+    placed = [(x, n, at) for n, at in starts[:MOST] if (x := place(float(at))) is not None]
+    for x, _, _ in placed:
+        line = {"color": colours.muted, "dash": "dashdot", "width": 1}
+        figure.shape(type="line", x0=x, x1=x, y0=0, y1=1, xref="x", yref="y domain", line=line, name="attempt")
+    if placed:
+        _head(figure, [x for x, _, _ in placed], "resumed", "triangle-right-open", colours.muted,
+              [f"attempt {n} began at step {step(at)}" for _, n, at in placed])  # fmt: skip
+
+
+def _head(figure: Figure, xs: Sequence[float], name: str, symbol: str, colour: str, said: Sequence[str]) -> None:
+    figure.scatter(
+        x=list(xs), y=[0.985] * len(xs), yaxis="y2", mode="markers", name=name, customdata=list(said),
+        marker={"symbol": symbol, "size": 10, "color": colour, "line": {"width": 1.6, "color": colour}},
+        hovertemplate="%{customdata}<extra></extra>", cliponaxis=False,
+    )  # fmt: skip
+
+
+def told(regimes: Sequence[Regime]) -> tuple[Regime, ...]:
+    """The regimes that are drawn: those of the validation loss, of the training loss where there is none."""
+    validation = tuple(regime for regime in regimes if regime.series == "validation")
+    return validation or tuple(regimes)
+
+
+def add_course(figure: Figure, regimes: Sequence[Regime], place: Place, row: int, colours: Palette) -> None:
+    """In a lane below the curve how it went: falling, flat, rising, as words and as bars of different strength."""
+    tints = {"fall": (colours.good, 0.55), "slow fall": (colours.good, 0.25), "flat": (colours.muted, 0.18)}
+    for regime in regimes:
+        left, right = place(regime.begin), place(regime.end)
+        if left is None or right is None or right <= left:
+            continue
+        colour, strength = tints.get(regime.kind, (colours.warning, 0.55))
+        figure.shape(type="rect", x0=left, x1=right, y0=-row - 0.34, y1=-row + 0.34, xref="x", yref="y3",
+                     line={"width": 0}, fillcolor=rgba(colour, strength), name="course")  # fmt: skip
+        figure.note(x=(left + right) / 2, y=-row, xref="x", yref="y3", text=regime.kind,
+                    font={"size": 10, "color": colours.text}, name=f"{right - left:g}")  # fmt: skip

@@ -1,0 +1,147 @@
+"""Pictures of many runs at once: seed bands, a scatter of two values, and parallel coordinates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.charts.axes import HEIGHT, Look, canvas
+from dashboard.charts.figure import Figure, Spec
+from dashboard.charts.grid import Line
+from dashboard.fields import Value
+from monitor.domain import inert
+from monitor.domain.formats import number, plain
+
+BAND_POINTS: Final = 240
+"""Places along the x axis at which a band's mean is taken."""
+WIDE: Final = 50.0
+"""An axis is logarithmic where the largest of its positive values is this many times the smallest."""
+
+
+def band(lines: Sequence[Line], colour: str, dash: str = "") -> Line:
+    """Mean ± standard deviation (n - 1) of several curves, at places that they share.
+
+    A curve counts only between its ends, so that a run that ended early does not bend the mean behind its end.
+    """
+    drawn = [(line.x, line.smoothed if line.smoothed is not None else line.y) for line in lines]
+    kept = [(x[ok], y[ok]) for x, y in drawn if (ok := np.isfinite(x) & np.isfinite(y)).any()]
+    if not kept:
+        return Line(np.empty(0), np.empty(0), colour, dash)
+    low, high = min(float(x[0]) for x, _ in kept), max(float(x[-1]) for x, _ in kept)
+    grid = np.linspace(low, high, BAND_POINTS) if high > low else np.array([low])
+    table = np.array([np.interp(grid, x, y, left=np.nan, right=np.nan) for x, y in kept])
+    count = np.isfinite(table).sum(axis=0)
+    filled = np.where(np.isfinite(table), table, 0.0)
+    mean = np.divide(filled.sum(axis=0), count, out=np.full(len(grid), np.nan), where=count > 0)
+    squares = np.where(np.isfinite(table), (table - mean) ** 2, 0.0).sum(axis=0)
+    sd = np.sqrt(np.divide(squares, count - 1, out=np.zeros(len(grid)), where=count > 1))
+    return Line(grid, mean, colour, dash, None, mean - sd, mean + sd)
+
+
+def scatter_figure(
+    points: Sequence[tuple[str, Value, Value, str]], look: Look, *, x_title: str, y_title: str
+) -> Figure:
+    """A point a run.
+
+    Args:
+        points: name, x, y and group of each run; one without an x or a finite y is left out.
+        look: colours and zoom.
+        x_title: below the axis.
+        y_title: beside it.
+    """
+    kept = [(name, x, float(y), group) for name, x, y, group in points if x is not None and _number(y)]
+    figure = canvas("", look, "linear", y_title, [])
+    figure.update(height=HEIGHT, hovermode="closest", margin={"t": 20}, showlegend=len({g for *_, g in kept}) > 1)
+    numeric = all(_number(x) for _, x, _, _ in kept)
+    kind = "category" if not numeric else "log" if _wide([float(x) for _, x, _, _ in kept if _number(x)]) else "linear"
+    figure.update(
+        xaxis={
+            "type": kind,
+            "title": {"text": x_title, "font": {"size": 12, "color": look.palette.muted}},
+            "tickformat": None,
+            "hoverformat": None,
+        }
+    )
+    figure.update(yaxis={"type": "log" if _wide([y for _, _, y, _ in kept]) else "linear"})
+    for i, group in enumerate(dict.fromkeys(g for *_, g in kept)):
+        some = [each for each in kept if each[3] == group]
+        figure.scatter(
+            x=[x if numeric else plain(x) for _, x, _, _ in some], y=[y for _, _, y, _ in some], mode="markers",
+            name=group, customdata=[f"{name}: {plain(x)}, {number(y)}" for name, x, y, _ in some],
+            marker={"size": 10, "color": look.palette.lines[i % len(look.palette.lines)], "opacity": 0.85,
+                    "symbol": _SYMBOLS[i % len(_SYMBOLS)], "line": {"width": 1, "color": look.palette.background}},
+            hovertemplate="%{customdata}<extra></extra>",
+        )  # fmt: skip
+    return figure
+
+
+_SYMBOLS: Final = ("circle", "diamond", "square", "triangle-up", "cross", "star", "hexagon", "triangle-down")
+
+
+def parallel_figure(
+    columns: Mapping[str, Sequence[Value]], result: Sequence[Value], look: Look, *, title: str
+) -> Figure:
+    """A line a run over the values of its configuration, coloured by its result, which is the last axis.
+
+    Args:
+        columns: by title the value of each run.
+        result: of each run; runs without one are left out.
+        look: colours.
+        title: of the result.
+    """
+    which = [i for i, value in enumerate(result) if _number(value)]
+    results = np.array([float(v) for v in result if _number(v)])
+    axes = [_axis(name, [values[i] for i in which]) for name, values in columns.items()]
+    axes.append({"label": inert(title)[:40], "values": results})
+    figure = canvas("", look, "linear", "", [])
+    figure.traces.append({
+        "type": "parcoords", "dimensions": axes, "labelfont": {"size": 12, "color": look.palette.text},
+        "tickfont": {"size": 11, "color": look.palette.muted}, "rangefont": {"size": 1, "color": "rgba(0,0,0,0)"},
+        "line": {"color": results, "colorscale": "Cividis" , "showscale": True,
+                 "colorbar": {"title": {"text": inert(title)[:24], "side": "right"}, "thickness": 12}},
+    })  # fmt: skip
+    figure.update(height=HEIGHT, margin={"l": 90, "r": 60, "t": 60, "b": 30}, xaxis={"visible": False},
+                  yaxis={"visible": False})  # fmt: skip
+    return figure
+
+
+def _axis(name: str, values: Sequence[Value]) -> Spec:
+    label = inert(name)[:40]
+    if all(_number(v) for v in values):
+        numbers = np.array([float(v) for v in values if _number(v)])
+        if _wide(numbers.tolist()):
+            low, high = math.floor(math.log10(numbers.min())), math.ceil(math.log10(numbers.max()))
+            powers = list(range(low, high + 1))
+            return {"label": f"{label} (log)", "values": np.log10(numbers), "tickvals": powers,
+                    "ticktext": [number(10.0**p) for p in powers]}  # fmt: skip
+        return {"label": label, "values": numbers}
+    names = sorted({_said(v) for v in values})
+    places = {each: float(i) for i, each in enumerate(names)}
+    return {"label": label, "values": np.array([places[_said(v)] for v in values]), "tickvals": list(places.values()),
+            "ticktext": [inert(each)[:24] for each in names]}  # fmt: skip
+
+
+def _said(value: Value) -> str:
+    return "not set" if value is None else plain(value)
+
+
+def _number(value: Value) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _wide(values: Sequence[float]) -> bool:
+    return bool(values) and min(values) > 0 and max(values) / min(values) >= WIDE
+
+
+def across(
+    line_x: NDArray[np.float64], steps: NDArray[np.float64], counter: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The x of a curve over steps, as what a counter, such as tokens, had come to at those steps."""
+    ok = np.isfinite(steps) & np.isfinite(counter)
+    if not ok.any():
+        return np.full(len(line_x), np.nan)
+    return np.interp(line_x, steps[ok], counter[ok], left=np.nan, right=np.nan)

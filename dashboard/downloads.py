@@ -1,0 +1,120 @@
+"""Files that the browser downloads: a run's points as CSV or Parquet, and the list of runs as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import streamlit as st
+from starlette.background import BackgroundTask
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from dashboard import data, fields, sessions
+from dashboard.markup import run_list
+from monitor import Api
+from monitor.domain import RunQuery
+from monitor.errors import Forbidden, MonitorError, RunNotFound, Unauthorized
+
+_TYPES: Final = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_COLUMNS: Final = ("run_id", "project", "run", "group", "status", "verdict", "action", "last_step", "best_loss",
+                   "best_step", "best_goal", "best_goal_step", "created_ms", "finished_ms")  # fmt: skip
+_PORTION: Final = 1000
+MOST: Final = 100_000
+"""Runs of a list, at most."""
+_ODD: Final = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def routes() -> Sequence[Route]:
+    """The route of all files."""
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    start = f"/{base}/download" if base else "/download"
+    return [
+        Route(f"{start}/runs.csv", _runs, methods=["GET"]),
+        Route(f"{start}/{{run}}.{{kind}}", _answer, methods=["GET"]),
+    ]
+
+
+def _reader(request: Request) -> Api:
+    """A reader with the token of whoever asks, as the pages have it.
+
+    Raises:
+        Unauthorized: they are not signed in, or this dashboard shows other machines nothing that needs no token.
+    """
+    api = data.reader(sessions.SESSIONS.token(request.cookies.get(sessions.COOKIE)))
+    if sessions.exposed() and not api.me().asked:
+        raise Unauthorized(str(api.server or "the store of this machine"))
+    return api
+
+
+def _refused(error: MonitorError) -> Response:
+    status = 404 if isinstance(error, RunNotFound) else 401 if isinstance(error, Unauthorized | Forbidden) else 503
+    return PlainTextResponse(f"{error}\n", status)
+
+
+def _runs(request: Request) -> Response:
+    """The list of runs as CSV, all that the filters leave."""
+    given = request.query_params
+    columns = [name for name in given.getlist("cols") if name not in run_list.COLUMNS and fields.usable(name)]
+    try:
+        text = _written(_reader(request), given, columns)
+    except MonitorError as error:
+        return _refused(error)
+    return Response(text, media_type="text/csv", headers={"Content-Disposition": 'attachment; filename="runs.csv"'})
+
+
+def _written(api: Api, given: QueryParams, columns: Sequence[str]) -> str:
+    wanted = RunQuery(
+        project=given.get("project"), status=given.get("status"), verdict=given.get("verdict"), search=given.get("q"),
+        limit=_PORTION, metrics=fields.series_of(columns),
+    )  # fmt: skip
+    out = io.StringIO()
+    sheet = csv.writer(out)
+    sheet.writerow([*_COLUMNS, *columns])
+    done = 0
+    while done < MOST:
+        page = data.runs_page(replace(wanted, offset=done), api)
+        for run in page.items:
+            rec = run.recommendation
+            row = (run.id, run.project, run.name, run.group, run.status, run.verdict, rec.action, run.last_step,
+                   rec.best_val_loss, rec.best_step, run.goal_best, run.goal_best_step, run.created_ms,
+                   run.finished_ms)  # fmt: skip
+            more = (fields.value(run, page.metrics.get(run.id, {}), name) for name in columns)
+            sheet.writerow([_cell(value) for value in (*row, *more)])
+        done += len(page.items)
+        if len(page.items) < _PORTION:
+            break
+    return out.getvalue()
+
+
+def _cell(value: object) -> object:
+    """A text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _answer(request: Request) -> Response:
+    """Write the file and send it; Starlette calls this on a thread of its own."""
+    run_id, kind = request.path_params["run"], request.path_params["kind"]
+    if kind not in _TYPES:
+        return PlainTextResponse(f"{kind!r} is not a format; ask for .csv or .parquet\n", 404)
+    folder = tempfile.TemporaryDirectory(prefix="monitor-download-")
+    file = Path(folder.name) / f"points.{kind}"
+    try:
+        api = _reader(request)
+        run = api.run(run_id).info
+        api.export([run.id], file, keys=request.query_params.getlist("key") or None)
+    except MonitorError as error:
+        folder.cleanup()
+        return _refused(error)
+    name = _ODD.sub("_", run.name)[:80] or run.id
+    done = BackgroundTask(folder.cleanup)
+    return FileResponse(file, media_type=_TYPES[kind], filename=f"{name}-{run.id[:8]}.{kind}", background=done)

@@ -1,0 +1,99 @@
+"""The tab of a run's page that shows every metric as a grid of panels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import streamlit as st
+
+from dashboard import data, live, panels, viewer
+from dashboard.charts import grid
+from dashboard.charts.axes import curve_x
+from dashboard.charts.curves import weight_of
+from dashboard.markup import pieces
+from dashboard.pages.loss_chart import Looking
+from monitor.domain import Curve, RunSnapshot, SeriesInfo
+from monitor.errors import MonitorError
+from monitor.roles import Role
+
+KEY: Final = "panels"
+
+
+def zoomed() -> None:
+    """Keep a zoom that the reader made in a panel in the address, where the large chart finds it too."""
+    asked = [span for changed, span in map(panels.zoomed, (KEY, "system")) if changed]
+    if not asked:
+        return
+    span = asked[-1]
+    if span is not None:
+        st.query_params["zoom"] = ",".join(f"{end:.10g}" for end in span)
+    elif "zoom" in st.query_params:
+        del st.query_params["zoom"]
+
+
+def show(seen: RunSnapshot, series: Sequence[SeriesInfo], looking: Looking, *, key: str = KEY) -> None:
+    """Draw the panels.
+
+    Args:
+        seen: the run.
+        series: what is drawn of it.
+        looking: x axis, smoothing and zoom, which are those of the large chart.
+        key: of the panels.
+    """
+    if not series:
+        said = "No metric has arrived yet; the first run.log({...}, step=step) appears here."
+        live.html(pieces.quiet(said), key="no-series")
+        return
+    sections = grid.sections(series)
+    closed, pins = _kept(key, "closed", "closed"), _kept(key, "pins", "pin")
+    search = panels.searched(key, st.query_params.get("series", ""))
+    _write("series", [search] if search else [])
+    try:
+        found = _read(seen, series, panels.in_view(key, sections, closed, pins), looking)
+    except MonitorError as error:
+        live.html(pieces.notice("warning", *data.explain(error)), key="no-panels")
+        return
+    look = viewer.look(looking.x_axis, "auto", revision="")
+    colours = {Role.TRAIN: look.palette.train, Role.VAL: look.palette.val, Role.GOAL: look.palette.lines[2]}
+    roles = {s.key: s.role for s in series}
+    every = list(looking.curves) or list(found.values())
+    lines = {
+        name: [grid.line_of(curve, colours.get(roles[name], look.palette.info), look, peers=every)]
+        for name, curve in found.items()
+    }
+    view = panels.View(
+        x_axis=looking.x_axis, window=looking.span, ignoring=looking.ignoring, pins=pins, closed=closed, search=search,
+        finding=len(series) > 3,
+    )  # fmt: skip
+    panels.show(sections, lines, view, key=key)
+
+
+def _read(seen: RunSnapshot, series: Sequence[SeriesInfo], keys: Sequence[str], looking: Looking) -> dict[str, Curve]:
+    """The curves of the panels in view, in one request; of a zoom that part alone."""
+    by_key = {s.key: s for s in series}
+    look = viewer.look(looking.x_axis, "auto", revision="")
+    lo, hi = (curve_x(x, look, looking.curves) for x in looking.span) if looking.span else (None, None)
+    wanted = [(seen.info, key, _weight(by_key[key], looking.smoothing)) for key in keys]
+    found = data.curves(wanted, x=looking.x_axis, width=data.SMALL_WIDTH, lo=lo, hi=hi) if wanted else ()
+    return dict(zip(keys, found, strict=True))
+
+
+def _weight(series: SeriesInfo, smoothing: float) -> float:
+    """Of the moving average; a validation is read point by point."""
+    return 0.0 if series.role in (Role.VAL, Role.GOAL, Role.LR) else weight_of(smoothing, series.count)
+
+
+def _kept(key: str, state: str, parameter: str) -> list[str]:
+    """A list that the reader changes in the browser, kept in the address."""
+    found = panels.kept(key, state, st.query_params.get_all(parameter))
+    _write(parameter, found)
+    return found
+
+
+def _write(parameter: str, values: list[str]) -> None:
+    if values != st.query_params.get_all(parameter):
+        if values:
+            st.query_params[parameter] = values
+        else:
+            del st.query_params[parameter]

@@ -1,0 +1,196 @@
+"""The large chart of a run's page with its controls: the judged losses and the goal, and what was found in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import streamlit as st
+
+from dashboard import data, live, plot, skill, viewer
+from dashboard.charts import axes, loss, milestones
+from dashboard.charts.axes import AXES, Look, XAxis
+from dashboard.charts.captions import captions, forecast_caption
+from dashboard.charts.curves import spliced, weight_of
+from dashboard.charts.loss import Story
+from dashboard.markup import run_page
+from dashboard.markup.pieces import notice
+from dashboard.plot import Zoom
+from monitor.domain import Curve, RunInfo, RunSnapshot, SeriesInfo
+from monitor.errors import MonitorError
+from monitor.roles import Role
+
+DEFAULT_SMOOTHING: Final = 0.6
+"""Weight of the moving average; the raw curve stays visible under it."""
+CHART: Final = "loss_chart"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looking:
+    """How the reader looks at a run's charts, as the panels below the large chart need it."""
+
+    x_axis: XAxis = "step"
+    smoothing: float = DEFAULT_SMOOTHING
+    span: tuple[float, float] | None = None
+    ignoring: bool = False
+    curves: tuple[Curve, ...] = ()
+
+
+def show(seen: RunSnapshot) -> Looking:
+    """Draw the large chart under its controls, with an honest caption; where nothing is judged, only the controls."""
+    with st.container(key="chart"):
+        with st.container(key="chart_controls"):
+            smoothing, scale, x_axis, y_axis, ahead, ignoring = _controls(seen)
+        scale = "linear" if y_axis == "skill" else scale
+        zoom = plot.zoom(CHART, f"{seen.info.id} {x_axis} {scale} {y_axis}", st.query_params.get("zoom", ""))
+        _write(zoom)
+        looking = Looking(x_axis=x_axis, smoothing=smoothing, span=zoom.span, ignoring=ignoring)
+        if not seen.main():
+            live.html(run_page.no_curves(seen), key="no-curves")
+            return looking
+        return replace(looking, curves=_draw(seen, looking, scale, y_axis, zoom, ahead=ahead))
+
+
+def _draw(
+    seen: RunSnapshot, looking: Looking, scale: str, y_axis: str, zoom: Zoom, *, ahead: bool
+) -> tuple[Curve, ...]:
+    """The chart and what it says; its curves, which say the unit of relative times."""
+    x_axis, smoothing = looking.x_axis, looking.smoothing
+    look = viewer.look(x_axis, scale, revision=zoom.revision, quantity=y_axis)
+    try:
+        curves = _curves(seen, x_axis, smoothing)
+        rate = curves.pop(Role.LR, None)
+        drawn, notes = _in_detail(seen, curves, look, smoothing, zoom)
+        story = _story(seen, x_axis, ahead=ahead, drops=() if rate is None else milestones.rate_drops(rate))
+    except MonitorError as error:
+        live.html(notice("warning", *data.explain(error), testid="unreachable"), key="no-curve")
+        return ()
+    aim = drawn.pop(Role.GOAL, None)
+    goal = None if aim is None else (seen.main()[Role.GOAL].key, aim)
+    if y_axis == "skill":
+        drawn = {role: skill.of_curve(curve, seen.info) for role, curve in drawn.items()}
+        story = skill.of_story(story, seen.info)
+    losses = list(drawn.values())
+    figure = loss.loss_figure(drawn.get(Role.TRAIN), drawn.get(Role.VAL), story, look, goal)
+    if y_axis == "skill":
+        notes = (*notes, *skill.limit(figure, losses))
+    figure.update(meta={"window": zoom.asked, "ignoring": looking.ignoring})
+    plot.plot(figure, key=CHART, alt=run_page.describe(seen))
+    said = captions([(_NAMES[role], c) for role, c in drawn.items()], axes.resolve_scale(losses, scale))
+    said = (*said, *(captions([goal], "linear") if goal else ()), *notes, *forecast_caption(story.recommendation))
+    live.html(run_page.caption(losses, story.references, seen, said), key="caption")
+    live.html(run_page.course(seen), key="course")
+    return tuple(curves.values())
+
+
+_NAMES: Final = {Role.TRAIN: "train", Role.VAL: "validation", Role.GOAL: "goal"}
+
+
+def _curves(seen: RunSnapshot, x_axis: XAxis, smoothing: float) -> dict[Role, Curve]:
+    """The judged losses and the learning rate, each reduced to the chart's pixels, in one request."""
+    rate = seen.judged(Role.LR)
+    wanted = seen.main() | ({Role.LR: rate} if rate is not None else {})
+    return _read(seen.info, wanted, x_axis, smoothing)
+
+
+def _read(
+    info: RunInfo,
+    series: Mapping[Role, SeriesInfo],
+    x_axis: XAxis,
+    smoothing: float,
+    lo: float | None = None,
+    hi: float | None = None,
+) -> dict[Role, Curve]:
+    wanted = [
+        (info, s.key, weight_of(smoothing, s.count) if role is Role.TRAIN else 0.0)  # others are read point by point
+        for role, s in series.items()
+    ]
+    return dict(zip(series, data.curves(wanted, x=x_axis, width=data.CURVE_WIDTH, lo=lo, hi=hi), strict=True))
+
+
+def _in_detail(
+    seen: RunSnapshot, curves: dict[Role, Curve], look: Look, smoothing: float, zoom: Zoom
+) -> tuple[dict[Role, Curve], tuple[str, ...]]:
+    """The curves with the window that the reader zoomed to read anew, and what to say of it."""
+    if zoom.span is None:
+        return curves, ()
+    whole = list(curves.values())
+    lo, hi = (axes.curve_x(x, look, whole) for x in zoom.span)
+    reduced = {role: s for role, s in seen.main().items() if curves[role].shown < curves[role].total}
+    detailed = _read(seen.info, reduced, look.x_axis, smoothing, lo, hi)
+    drawn = curves | {role: spliced(curves[role], detail, lo, hi) for role, detail in detailed.items()}
+    notes = [f"{_NAMES[role]} in view: {d.shown:,} of {d.total:,} points" for role, d in detailed.items()]
+    return drawn, tuple(notes)
+
+
+def _write(zoom: Zoom) -> None:
+    """Keep the reader's zoom in the address."""
+    if zoom.written:
+        if st.query_params.get("zoom") != zoom.written:
+            st.query_params["zoom"] = zoom.written
+    elif "zoom" in st.query_params:
+        del st.query_params["zoom"]
+
+
+def _controls(seen: RunSnapshot) -> tuple[float, str, XAxis, str, bool, bool]:
+    """Smoothing, scale, both axes and whether outliers are ignored, each kept in the URL, and the forecast.
+
+    Skill is offered where the run's loss has one, the forecast where there is one, and drawn unasked while a run lives.
+    """
+    scored, live_run = skill.comparable(seen.info), seen.info.status.live
+    ahead = False
+    with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
+        smoothing = st.slider(
+            "Smoothing", 0.0, 0.99, DEFAULT_SMOOTHING, 0.01, key="smooth", bind="query-params", width=220
+        )
+        scale = st.segmented_control(
+            "Loss axis", ("auto", "linear", "log"), default="auto", required=True, key="scale", bind="query-params"
+        )
+        y_axis = "loss"
+        if scored:
+            y_axis = st.segmented_control(
+                "Show as", ("loss", "skill"), default="loss", required=True, key="y", bind="query-params",
+                help=skill.MEANING,
+            )  # fmt: skip
+        x_axis = st.segmented_control(
+            "Across", AXES, default="step", required=True, format_func=_ACROSS.__getitem__, key="x",
+            bind="query-params",
+        )  # fmt: skip
+        if seen.info.recommendation.forecast and x_axis == "step" and y_axis == "loss":
+            ahead = st.toggle("Forecast", value=live_run, key="forecast", bind="query-params", help=_FORECAST)
+        ignoring = st.toggle("Ignore outliers", key="outliers", bind="query-params", help=_OUTLIERS)
+    return float(smoothing), scale, x_axis, y_axis, ahead, ignoring
+
+
+_FORECAST: Final = (
+    "Where the validation loss is expected to go if the run went on for half as long again, with a 90 % interval."
+)
+
+
+_OUTLIERS: Final = (
+    "The loss axis leaves out the highest and the lowest 2 % of what is in view, and says how many values."
+)
+
+
+_ACROSS: Final[dict[XAxis, str]] = {"step": "step", "epoch": "epoch", "relative": "elapsed", "wall_time": "clock"}
+
+
+def _story(seen: RunSnapshot, x_axis: XAxis, *, ahead: bool, drops: tuple[tuple[float, float, float], ...]) -> Story:
+    info = seen.info
+    told = info.recommendation
+    told = replace(told, forecast=told.forecast if ahead else None, pending=run_page.to_come(info))
+    story = Story(
+        findings=seen.findings,
+        recommendation=told,
+        checkpoints=seen.checkpoints,
+        references=run_page.references(info),
+        verdict=info.verdict,
+        regimes=seen.regimes,
+        drops=drops,
+        attempts=data.attempts(info, seen.main()) if info.attempt > 1 else (),
+    )
+    if x_axis == "step":
+        return story
+    keys = [s.key for s in seen.main().values()]
+    return replace(story, positions=data.positions(info, keys, story.steps(), x=x_axis))

@@ -1,0 +1,170 @@
+"""What is done with the list of runs: ticked runs tagged, stopped, deleted, restored; views saved; the list exported.
+
+Each action is one request a run, since a run is what the server changes at once. What could not be done is said with
+the reason, and the runs that it concerns stay ticked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from dashboard import data, fields, live
+from dashboard.markup import pieces, run_list
+from monitor.domain import RunQuery
+from monitor.domain.formats import count
+from monitor.errors import MonitorError
+
+MOST: Final = 10_000
+"""Runs that can be ticked at once."""
+GROUPS: Final = ("group", "project", "status", "verdict")
+"""Fields of every run that runs are grouped by; besides there are those of configurations and tags."""
+_PORTION: Final = 1000
+_RUNS: Final = "runs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What was done.
+
+    Attributes:
+        picked: what is ticked then.
+        push: names the ticks that the browser takes over; "" where its own stand.
+        problem: what could not be done, and why.
+        said: what was deleted last, which can be taken back.
+    """
+
+    picked: list[str]
+    push: str = ""
+    problem: str = ""
+    said: str = ""
+
+
+def act(asked: live.Act | None, filters: RunQuery, picked: list[str]) -> Done:
+    """Do what the reader asked for with the ticked runs."""
+    state = st.session_state
+    if asked is not None and asked.act in _ACTIONS:
+        left, problem = _ACTIONS[asked.act](asked.arg, filters, picked)
+        state["_bulk_problem"] = problem
+        if left is not None:
+            state["_picked"], state["_push"] = left, f"{asked.act} {data.now_ms()}"
+    elif asked is not None:
+        state["_bulk_problem"] = ""
+    undone = state.get("_undo") or []
+    said = f"{count(len(undone), 'run')} deleted." if undone else ""
+    return Done(
+        picked=list(state.get("_picked", picked)), push=state.get("_push", ""), said=said,
+        problem=state.get("_bulk_problem", ""),
+    )  # fmt: skip
+
+
+def _each(run_ids: Sequence[str], change: Callable[[str], object]) -> tuple[list[str], str]:
+    """Change each run; those that could not be, and the first reason."""
+    left, first = [], ""
+    for run_id in run_ids:
+        try:
+            change(run_id)
+        except MonitorError as error:
+            left.append(run_id)
+            first = first or " ".join(data.explain(error))
+    return left, f"{count(len(left), 'run')} left as they were: {first}" if left else ""
+
+
+def _all(_: str, filters: RunQuery, picked: list[str]) -> tuple[list[str] | None, str]:
+    """Tick every run that the filters leave."""
+    found: list[str] = []
+    try:
+        while len(found) < MOST:
+            page = data.runs_page(replace(filters, limit=_PORTION, offset=len(found), sparkline=0, metrics=()))
+            found += [run.id for run in page.items]
+            if len(page.items) < _PORTION:
+                break
+    except MonitorError as error:
+        return None, " ".join(data.explain(error))
+    return list(dict.fromkeys([*picked, *found[:MOST]])), ""
+
+
+def _tag(arg: str, _: RunQuery, picked: list[str]) -> tuple[list[str] | None, str]:
+    name, value = (str(each) for each in json.loads(arg))
+    if not name.strip():
+        return None, "a tag needs a name"
+    left, problem = _each(picked, lambda run_id: data.api().run(run_id).edit(tags={name: value}))
+    return (left if problem else None), problem
+
+
+def _stop(_: str, __: RunQuery, picked: list[str]) -> tuple[list[str] | None, str]:
+    left, problem = _each(picked, lambda run_id: data.api().run(run_id).request_stop("dashboard"))
+    return left, problem
+
+
+def _delete(_: str, __: RunQuery, picked: list[str]) -> tuple[list[str] | None, str]:
+    left, problem = _each(picked, lambda run_id: data.api().delete(run_id))
+    st.session_state["_undo"] = [run_id for run_id in picked if run_id not in left]
+    return left, problem
+
+
+def _undo(_: str, __: RunQuery, ___: list[str]) -> tuple[list[str] | None, str]:
+    left, problem = _each(st.session_state.get("_undo", []), lambda run_id: data.api().restore(run_id))
+    st.session_state["_undo"] = left
+    return None, problem
+
+
+_ACTIONS: Final = {"all": _all, "tag": _tag, "stop": _stop, "delete": _delete, "undo": _undo}
+
+
+def as_query(filters: RunQuery) -> str:
+    """All filters as one query, for a link that leads to the same runs."""
+    typed = filters.search or ""
+    query = typed if data.is_query(typed) else f"name ~ {json.dumps(typed, ensure_ascii=False)}" if typed else ""
+    for field, wanted in (("project", filters.project), ("status", filters.status), ("verdict", filters.verdict)):
+        if wanted is not None:
+            query = fields.both(query, fields.condition(field, str(wanted)))
+    return query
+
+
+def views() -> None:
+    """The saved views, and a field to save the present one."""
+    with st.popover("Views"):
+        asked, problem = live.heard("views"), ""
+        if asked is not None:
+            problem = _change_views(asked)
+        saved = data.keep("views", lambda: data.api().views(_RUNS)).value or ()
+        live.html(run_list.views(saved, problem), key="views")
+
+
+def _change_views(asked: live.Act) -> str:
+    """Save or delete a view; why it could not be."""
+    address = {name: st.query_params.get_all(name) for name in st.query_params if name != "page"}
+    try:
+        if asked.act == "forget":
+            data.api().forget_view(_RUNS, asked.arg)
+        else:
+            data.api().save_view(_RUNS, asked.arg, urlencode(address, doseq=True))
+    except MonitorError as error:
+        return str(error)
+    return ""
+
+
+def export(filters: RunQuery, columns: Sequence[str]) -> None:
+    """A link to the list as CSV: all runs that the filters leave, with the columns that are shown."""
+    given = {"project": filters.project, "status": filters.status, "verdict": filters.verdict, "q": filters.search}
+    query = [(name, str(value)) for name, value in given.items() if value]
+    query += [("cols", column) for column in columns]
+    live.html(run_list.export_link(urlencode(query)), key="export")
+
+
+def deleted_runs() -> None:
+    """The deleted runs, each with a button that restores it."""
+    asked, problem = live.heard("deleted"), ""
+    if asked is not None and asked.act == "restore":
+        _, problem = _each([asked.arg], lambda run_id: data.api().restore(run_id))
+    reading = data.keep("deleted", lambda: (data.api().deleted(), data.api().purge_days()))
+    body = pieces.notice("critical", "Not restored.", problem) if problem else pieces.quiet("")
+    if reading.value is not None:
+        body += run_list.deleted_table(*reading.value, data.now_ms())
+    live.html(body, key="deleted")

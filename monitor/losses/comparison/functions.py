@@ -1,0 +1,287 @@
+"""Every specification that has one as the torch function that it describes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, cast
+
+from monitor.errors import LossError
+from monitor.losses.profiles.kinds import TORCH_KINDS
+from monitor.losses.specs.composite import Composite
+from monitor.losses.specs.metric import Contrastive, InfoNCE
+from monitor.losses.specs.overlap import Dice, Focal, IoU, Tversky
+from monitor.losses.specs.ranking import BPR, RankNet
+from monitor.losses.specs.regression import Quantile
+from monitor.losses.specs.robust import RMSE, Barron, Cauchy, GeneralisedCrossEntropy, LogCosh
+from monitor.losses.specs.spec import LossSpec
+from monitor.losses.specs.torch_modules import torch_name
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Function = Callable[..., "Tensor"]
+
+KINDS: Mapping[str, str] = {
+    "focal": "classification",
+    "generalised_cross_entropy": "classification",
+    "dice": "binary",
+    "iou": "binary",
+    "tversky": "binary",
+    "hinge": "margin",
+    "bpr": "ranking",
+    "contrastive": "pairwise",
+    "info_nce": "paired",
+    "listnet": "distribution",
+    "ranknet": "ranking",
+}
+"""How a function that torch has no module for is called; the others are regressions."""
+
+
+def torch_function(spec: LossSpec, *, binary: bool = False) -> Function:
+    """The function of torch with the specification's settings, called as it is called in torch.
+
+    Args:
+        spec: the specification.
+        binary: for losses over classes, one logit and targets of 0 and 1 instead of logits and labels.
+
+    Raises:
+        LossError: the kind is no single function of torch.
+
+    Example:
+        >>> import torch
+        >>> from monitor.losses import parse
+        >>> float(torch_function(parse("rmse"))(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0])))
+        1.4142135381698608
+    """
+    if binary and spec.kind == "cross_entropy":
+        from monitor.losses.specs.classification import BinaryCrossEntropy
+
+        return _modules(BinaryCrossEntropy())
+    if isinstance(spec, Focal):
+        return _focal(spec, binary=binary)
+    if isinstance(spec, Composite):
+        return _composite(spec)
+    own = _OWN.get(type(spec))
+    function = own(spec) if own is not None else _modules(spec)
+    if own is not None:
+        function.__name__ = spec.kind
+        function.loss_kind = KINDS.get(spec.kind, "regression")  # type: ignore[attr-defined]  # read by profile and check
+    return function
+
+
+def _composite(spec: Composite) -> Function:
+    """The weighted sum of parts that are called alike."""
+    parts = [(spec.weight(name), torch_function(part)) for name, part in spec.parts.items()]
+
+    def composite(*arguments: Tensor) -> Tensor:
+        return cast("Tensor", sum(weight * part(*arguments) for weight, part in parts))
+
+    kinds = {_kind(part) for _, part in parts}
+    if len(kinds) > 1:
+        raise LossError(spec.kind, f"its parts are called as {' and '.join(sorted(kinds))}", "measure each on its own")
+    composite.loss_kind = kinds.pop()  # type: ignore[attr-defined]  # read by profile and check
+    return composite
+
+
+def _kind(function: Function) -> str:
+    return str(getattr(function, "loss_kind", None) or TORCH_KINDS.get(torch_name(function) or "", "regression"))
+
+
+def _modules(spec: LossSpec) -> Function:
+    """Torch's own module of this kind."""
+    import torch
+    from torch import nn
+
+    s = dict(spec.params())
+    reduction = str(s["reduction"])
+    weights = s.get("class_weights")
+    pos = s.get("pos_weight", 1.0)
+    made: Mapping[str, Callable[[], Function]] = {
+        "cross_entropy": lambda: nn.CrossEntropyLoss(
+            weight=None if weights is None else torch.tensor(weights),
+            label_smoothing=s["label_smoothing"],
+            reduction=reduction,
+        ),
+        "language_model": lambda: nn.CrossEntropyLoss(reduction=reduction),
+        "binary_cross_entropy": lambda: nn.BCEWithLogitsLoss(pos_weight=torch.tensor(pos), reduction=reduction),
+        "multi_margin": lambda: nn.MultiMarginLoss(p=s["p"], margin=s["margin"], reduction=reduction),
+        "huber": lambda: nn.HuberLoss(delta=s["delta"], reduction=reduction),
+        "mae": lambda: nn.L1Loss(reduction=reduction),
+        "mse": lambda: nn.MSELoss(reduction=reduction),
+        "smooth_l1": lambda: nn.SmoothL1Loss(beta=s["beta"], reduction=reduction),
+        "poisson_nll": lambda: nn.PoissonNLLLoss(log_input=s["log_input"], full=s["full"], reduction=reduction),
+        "gaussian_nll": lambda: nn.GaussianNLLLoss(full=s["full"], eps=s["eps"], reduction=reduction),
+        "kl_divergence": lambda: nn.KLDivLoss(reduction="mean" if s["per_element"] else "batchmean"),
+        "triplet": lambda: nn.TripletMarginLoss(margin=s["margin"], reduction=reduction),
+        "cosine_embedding": lambda: nn.CosineEmbeddingLoss(margin=s["margin"], reduction=reduction),
+        "margin_ranking": lambda: nn.MarginRankingLoss(margin=s["margin"], reduction=reduction),
+        "multilabel_margin": lambda: nn.MultiLabelMarginLoss(reduction=reduction),
+        "ctc": lambda: nn.CTCLoss(reduction=reduction),
+    }
+    if spec.kind == "cross_entropy" and s.get("balanced"):
+        return _balanced(s)
+    if spec.kind not in made:
+        fix = f"take one of {', '.join([*made, *_OWN_NAMES])}"
+        raise LossError(spec.kind, "it is not a single function of torch", fix)
+    return made[spec.kind]()
+
+
+def _balanced(settings: Mapping[str, object]) -> Function:
+    """Cross-entropy weighted by one over the share of each class in the batch."""
+
+    def balanced(logits: Tensor, labels: Tensor) -> Tensor:
+        import torch
+
+        counts = torch.bincount(labels, minlength=logits.shape[1]).clamp(min=1).to(logits.dtype)
+        smoothing = float(str(settings["label_smoothing"]))
+        return torch.nn.functional.cross_entropy(logits, labels, weight=1 / counts, label_smoothing=smoothing)
+
+    balanced.loss_kind = "classification"  # type: ignore[attr-defined]  # read by profile and check
+    return balanced
+
+
+def _focal(spec: Focal, *, binary: bool) -> Function:
+    def focal(logits: Tensor, labels: Tensor) -> Tensor:
+        log_p = logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
+        return -((-log_p.expm1()).clamp(min=0) ** spec.gamma * log_p).mean()
+
+    def binary_focal(logits: Tensor, target: Tensor) -> Tensor:
+        import torch
+
+        nll = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        weight = 1.0 if spec.alpha is None else spec.alpha * target + (1 - spec.alpha) * (1 - target)
+        return (weight * (-torch.expm1(-nll)).clamp(min=0) ** spec.gamma * nll).mean()
+
+    found = binary_focal if binary else focal
+    found.loss_kind = "binary" if binary else "classification"  # type: ignore[attr-defined]  # read by profile and check
+    return found
+
+
+def _residual(element: Callable[[Tensor], Tensor]) -> Function:
+    return lambda prediction, target: element(prediction - target).mean()
+
+
+def _barron(spec: Barron) -> Function:
+    def element(r: Tensor) -> Tensor:
+        squared = (r / spec.scale) ** 2
+        if abs(spec.alpha - 2) < 1e-6:
+            return squared / 2
+        if abs(spec.alpha) < 1e-6:
+            return (squared / 2).log1p()
+        away = abs(spec.alpha - 2)
+        return away / spec.alpha * ((squared / away + 1) ** (spec.alpha / 2) - 1)
+
+    return _residual(element)
+
+
+def _log_cosh(_: LogCosh) -> Function:
+    import math
+
+    import torch
+
+    return _residual(lambda r: r.abs() + torch.log1p(torch.exp(-2 * r.abs())) - math.log(2))
+
+
+def _quantile(spec: Quantile) -> Function:
+    import torch
+
+    return _residual(lambda r: torch.maximum(-spec.q * r, (1 - spec.q) * r))
+
+
+def _generalised(spec: GeneralisedCrossEntropy) -> Function:
+    def generalised(logits: Tensor, labels: Tensor) -> Tensor:
+        log_p = logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
+        return ((1 - (spec.q * log_p).exp()) / spec.q).mean()
+
+    return generalised
+
+
+def _masks(weights: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Function:
+    """An overlap loss of logits and a mask, smoothed by 1 as is usual."""
+
+    def overlap(logits: Tensor, target: Tensor) -> Tensor:
+        p, y = logits.sigmoid().reshape(-1), target.reshape(-1)
+        return 1 - weights((p * y).sum(), (p * (1 - y)).sum(), ((1 - p) * y).sum())
+
+    return overlap
+
+
+def _tversky(spec: Tversky) -> Function:
+    return _masks(lambda both, alarm, miss: (both + 1) / (both + spec.alpha * alarm + spec.beta * miss + 1))
+
+
+def _dice(spec: Dice) -> Function:
+    def squared(logits: Tensor, target: Tensor) -> Tensor:
+        p, y = logits.sigmoid().reshape(-1), target.reshape(-1)
+        return 1 - (2 * (p * y).sum() + 1) / ((p**2).sum() + (y**2).sum() + 1)
+
+    return squared if spec.squared else _tversky(Tversky(alpha=0.5, beta=0.5))
+
+
+def _hinge(spec: LossSpec) -> Function:
+    settings = spec.params()
+    margin, power = float(str(settings["margin"])), 2 if settings["squared"] else 1
+    return lambda score, label: ((margin - label * score).clamp(min=0) ** power).mean()
+
+
+def _pairwise(spec: BPR | RankNet) -> Function:
+    def pairs(first: Tensor, second: Tensor, label: Tensor) -> Tensor:
+        import torch
+
+        return torch.nn.functional.softplus(-spec.scale * label * (first - second)).mean()
+
+    return pairs
+
+
+def _contrastive(spec: Contrastive) -> Function:
+    def contrastive(left: Tensor, right: Tensor, label: Tensor) -> Tensor:
+        distance = ((left - right) ** 2).sum(1).add(1e-12).sqrt()
+        apart = (spec.margin - distance).clamp(min=0) ** spec.p
+        like = (label > 0).to(left.dtype)
+        return (like * distance**spec.p + (1 - like) * apart).mean()
+
+    return contrastive
+
+
+def _info_nce(spec: InfoNCE) -> Function:
+    def info_nce(left: Tensor, right: Tensor) -> Tensor:
+        import torch
+
+        a, b = (torch.nn.functional.normalize(item, dim=1) for item in (left, right))
+        return torch.nn.functional.cross_entropy(a @ b.T / spec.temperature, torch.arange(len(a)))
+
+    return info_nce
+
+
+def _listnet(_: LossSpec) -> Function:
+    def listnet(scores: Tensor, relevance: Tensor) -> Tensor:
+        return -(relevance.softmax(-1) * scores.log_softmax(-1)).sum(-1).mean()
+
+    return listnet
+
+
+def _own() -> Mapping[type[LossSpec], Callable[..., Function]]:
+    from monitor.losses.specs.margin import Hinge
+    from monitor.losses.specs.ranking import ListNet
+
+    return {
+        BPR: _pairwise,
+        Barron: _barron,
+        Contrastive: _contrastive,
+        InfoNCE: _info_nce,
+        Cauchy: lambda spec: _residual(lambda r: spec.scale**2 / 2 * ((r / spec.scale) ** 2).log1p()),
+        Dice: _dice,
+        GeneralisedCrossEntropy: _generalised,
+        Hinge: _hinge,
+        IoU: lambda _: _tversky(Tversky(alpha=1.0, beta=1.0)),
+        ListNet: _listnet,
+        LogCosh: _log_cosh,
+        Quantile: _quantile,
+        RMSE: lambda _: lambda prediction, target: (((prediction - target) ** 2).mean() + 1e-12).sqrt(),
+        RankNet: _pairwise,
+        Tversky: _tversky,
+    }
+
+
+_OWN = _own()
+_OWN_NAMES = sorted(cls.kind for cls in _OWN)

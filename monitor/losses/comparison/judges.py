@@ -1,0 +1,174 @@
+"""The metrics that compared losses are judged by, each for the tasks that it fits."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.errors import LossError
+
+Array = NDArray[np.float64]
+
+LIST = 20
+"""Rows that make one list, where a ranking's lists are not given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """A metric.
+
+    Attributes:
+        name: as it is written.
+        tasks: what it is for.
+        measure: a function of outputs (n,) or (n, k) and targets, on test data.
+        higher: a higher value is better.
+        in_units: it is in the targets' unit, so it is scaled back after standardising.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    measure: Callable[[Array, Array], float]
+    higher: bool
+    in_units: bool = False
+
+
+def _labels(out: Array) -> Array:
+    return out.argmax(axis=1).astype(float) if out.ndim > 1 else (out > 0).astype(float)
+
+
+def _accuracy(out: Array, y: Array) -> float:
+    return float((_labels(out) == y).mean())
+
+
+def _balanced(out: Array, y: Array) -> float:
+    found = _labels(out)
+    return float(np.mean([(found[y == label] == label).mean() for label in np.unique(y)]))
+
+
+def _iou(out: Array, y: Array) -> float:
+    found, right = out > 0, y > 0.5
+    either = (found | right).sum()
+    return float((found & right).sum() / either) if either else 1.0
+
+
+def _mae(out: Array, y: Array) -> float:
+    return float(np.abs(out - y).mean())
+
+
+def _rmse(out: Array, y: Array) -> float:
+    return math.sqrt(float(((out - y) ** 2).mean()))
+
+
+def _median(out: Array, y: Array) -> float:
+    return float(np.median(np.abs(out - y)))
+
+
+def _deviance(out: Array, y: Array) -> float:
+    """Mean Poisson deviance of predicted rates; 0 is perfect."""
+    rate = np.maximum(out, 1e-6)
+    return float(2 * np.mean(np.where(y > 0, y * np.log(np.maximum(y, 1e-12) / rate), 0.0) - y + rate))
+
+
+def ndcg(scores: Array, relevance: Array, *, at: int = 10) -> float:
+    """Normalised discounted cumulative gain of one list.
+
+    Source: Järvelin and Kekäläinen 2002, doi:10.1145/582415.582418, with gains of `2**relevance - 1`.
+
+    Example:
+        >>> ndcg(np.array([3.0, 2.0, 1.0]), np.array([2.0, 1.0, 0.0]))
+        1.0
+    """
+    discount = 1 / np.log2(np.arange(2, min(at, len(scores)) + 2))
+    gain = 2.0**relevance - 1
+    best = float((np.sort(gain)[::-1][:at] * discount).sum())
+    return float((gain[np.argsort(-scores, kind="stable")][:at] * discount).sum()) / best if best > 0 else 1.0
+
+
+def recall(scores: Array, relevance: Array, *, at: int = 10) -> float:
+    """The share of the relevant items of one list that are among its first."""
+    liked = relevance > 0
+    return float(liked[np.argsort(-scores, kind="stable")][:at].sum() / liked.sum()) if liked.any() else 1.0
+
+
+def _by_list(one: Callable[[Array, Array], float]) -> Callable[[Array, Array], float]:
+    def over(out: Array, y: Array) -> float:
+        starts = range(0, len(y) - LIST + 1, LIST)
+        return float(np.mean([one(out[i : i + LIST], y[i : i + LIST]) for i in starts]))
+
+    return over
+
+
+def _retrieval(out: Array, y: Array) -> float:
+    """How often an example's nearest neighbour, by the cosine of their embeddings, has its label."""
+    unit = out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+    near = unit @ unit.T
+    np.fill_diagonal(near, -np.inf)
+    return float((y[near.argmax(axis=1)] == y).mean())
+
+
+def _judge(name: str, tasks: str, measure: Callable[[Array, Array], float], *, higher: bool, units: bool) -> Judge:
+    return Judge(name=name, tasks=tuple(tasks.split()), measure=measure, higher=higher, in_units=units)
+
+
+METRICS: Mapping[str, Judge] = {
+    item.name: item
+    for item in (
+        _judge("accuracy", "classification binary", _accuracy, higher=True, units=False),
+        _judge("balanced_accuracy", "classification binary", _balanced, higher=True, units=False),
+        _judge("iou", "binary", _iou, higher=True, units=False),
+        _judge("mae", "regression counts", _mae, higher=False, units=True),
+        _judge("rmse", "regression counts", _rmse, higher=False, units=True),
+        _judge("median_error", "regression counts", _median, higher=False, units=True),
+        _judge("deviance", "counts", _deviance, higher=False, units=False),
+        _judge("ndcg", "ranking", _by_list(ndcg), higher=True, units=False),
+        _judge("recall", "ranking", _by_list(recall), higher=True, units=False),
+        _judge("retrieval", "metric", _retrieval, higher=True, units=False),
+    )
+}
+USUAL: Mapping[str, str] = {
+    "classification": "accuracy",
+    "binary": "balanced_accuracy",
+    "regression": "mae",
+    "counts": "deviance",
+    "ranking": "ndcg",
+    "metric": "retrieval",
+}
+"""The metric that a task is judged by where none is given."""
+
+
+def pinball(q: float) -> Judge:
+    """The quantile loss itself: the only metric that asks for a quantile."""
+
+    def measure(out: Array, y: Array) -> float:
+        return float(np.maximum(q * (y - out), (q - 1) * (y - out)).mean())
+
+    return _judge(f"pinball({q:g})", "regression", measure, higher=False, units=True)
+
+
+def cost(false_alarm: float, miss: float) -> Judge:
+    """The mean cost of wrong decisions at a threshold of 0 on the output; `compare` moves the threshold there."""
+
+    def measure(out: Array, y: Array) -> float:
+        found = out > 0
+        return float((false_alarm * (found & (y < 0.5)) + miss * (~found & (y > 0.5))).mean())
+
+    return _judge(f"cost({false_alarm:g}:{miss:g})", "binary", measure, higher=False, units=False)
+
+
+def judge_named(name: str, task: str) -> Judge:
+    """The metric of this name.
+
+    Raises:
+        LossError: it is not known, or does not fit the task.
+    """
+    quantile = re.fullmatch(r"pinball\((0?\.\d+)\)", name)
+    found = pinball(float(quantile[1])) if quantile else METRICS.get(name)
+    if found is None or task not in found.tasks:
+        fitting = [item.name for item in METRICS.values() if task in item.tasks]
+        raise LossError("compare", f"metric {name!r} does not fit {task}", f"write one of {', '.join(fitting)}")
+    return found

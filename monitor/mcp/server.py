@@ -1,0 +1,82 @@
+"""The server of the Model Context Protocol: which tools there are, and what an agent is told of them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.types import ToolAnnotations
+
+from monitor import __version__
+from monitor.errors import MonitorError
+from monitor.mcp.tools import Tools
+from monitor.reader.api import Api
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+INSTRUCTIONS: Final = """\
+Training runs with their diagnosis. The loop: start trainings as you like (they log by themselves), `wait` for an \
+event, `explain` the run, act (`request_stop`, or the next training with another configuration). `attention` says \
+which open runs need you, the most urgent first. A run is named by its id, the first eight digits of it, or its name. \
+Losses and steps are facts from the store; `advise_loss` and the advice in `explain` are rules of thumb with reasons."""
+_READS: Final = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+_WRITES: Final = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What an agent may do.
+
+    Attributes:
+        write: it may ask loops to stop; else it only reads.
+        projects: only runs of these projects; none: of all.
+        files: the folder of files that it may have diagnosed; None: none. Over standard input and output the agent is
+            the user, over HTTP it may be anybody with the token.
+        who: who asks for a stop, as people see it.
+    """
+
+    write: bool = False
+    projects: tuple[str, ...] = ()
+    files: Path | None = None
+    who: str = "agent"
+
+
+def create_server(api: Api, options: Options) -> MCPServer:
+    """The server with the tools that the options allow.
+
+    Args:
+        api: what it reads from; the caller closes it.
+        options: what an agent may do.
+    """
+    server = MCPServer("lossmonitor", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
+    tools = Tools(api, options.projects, options.files, options.who)
+    reading: list[Callable[..., Any]] = [
+        tools.list_runs, tools.explain, tools.attention, tools.compare, tools.curve, tools.curve_picture, tools.wait,
+        tools.events, tools.ledger, tools.advise_loss,
+    ]  # fmt: skip
+    if options.files is not None:
+        reading.append(tools.diagnose_file)
+    for tool in reading:
+        server.add_tool(_told(tool), annotations=_READS)
+    if options.write:
+        for tool in (tools.request_stop, tools.withdraw_stop):
+            server.add_tool(_told(tool), annotations=_WRITES)
+    return server
+
+
+def _told(tool: _F) -> Callable[..., Any]:
+    """The tool, whose errors an agent reads as one line that names the fix."""
+
+    @functools.wraps(tool)
+    def telling(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return tool(*args, **kwargs)
+        except (MonitorError, OSError) as error:
+            raise ToolError(str(error)) from None
+
+    return telling

@@ -1,0 +1,232 @@
+"""What an agent can ask for: each tool is a method, whose signature and docstring it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from mcp.server.mcpserver import Image
+
+from monitor.domain import RunInfo
+from monitor.errors import FileUnreadable, RunNotFound
+from monitor.mcp.picture import curve_png
+from monitor.reader.api import Api, RunView
+from monitor.reader.questions import WAIT_S
+
+POINTS: Final = 200
+"""Points of a curve that an agent is given unless it asks for more."""
+_MOST_POINTS: Final = 2000
+_MOST_RUNS: Final = 100
+Json = dict[str, Any]
+
+
+class Tools:
+    """The tools over one reader.
+
+    Args:
+        api: what they read from.
+        projects: only runs of these; none: of all.
+        files: the folder of files that may be diagnosed; None: none.
+        who: who asks for a stop.
+    """
+
+    def __init__(self, api: Api, projects: Sequence[str], files: Path | None, who: str) -> None:
+        self._api, self._projects, self._who = api, tuple(projects), who
+        self._files = None if files is None else files.resolve()
+
+    def list_runs(
+        self,
+        query: str | None = None,
+        project: str | None = None,
+        status: str | None = None,
+        search: str | None = None,
+        limit: int = 20,
+    ) -> Json:
+        """List or search runs, newest first: one short row each.
+
+        `query` is such as: status = "running" and val.best < 0.3 and config.lr >= 0.001 order by val.best
+        """
+        limit = max(1, min(limit, _MOST_RUNS))
+        if project is None and len(self._projects) == 1:
+            project = self._projects[0]
+        page = self._api.runs_page(query=query, project=project, status=status, search=search, limit=limit)
+        rows = [_row(run) for run in page.items if self._allowed(run)]
+        return {"total": page.total if not self._projects or project else len(rows), "runs": rows}
+
+    def explain(self, run: str) -> Json:
+        """Explain a run from what is stored, and what to try next.
+
+        It says verdict, evidence, best step and checkpoint, what a stop saves, and how its configuration differs from
+        the best run of its group, with what that one reached. `text` says it in few words.
+        """
+        return dict(self._api.explain(self._view(run).id))
+
+    def attention(self, limit: int = 5, project: str | None = None) -> Json:
+        """The open runs that need somebody, the most urgent first, with what a stop saves; and the fleet in numbers."""
+        from monitor.wire import jsonable
+
+        if project is None and len(self._projects) == 1:
+            project = self._projects[0]
+        found = self._api.attention(1000 if self._projects else max(1, min(limit, _MOST_RUNS)), project=project)
+        items = [
+            {"run": _row(item.run), "kind": item.kind, "sentence": item.sentence, "score": item.score,
+             "saving": item.saving.sentence}
+            for item in found.items if self._allowed(item.run)
+        ]  # fmt: skip
+        fleet = {name: value for name, value in found.to_dict().items() if name != "items"}
+        data = jsonable({**({} if self._projects else fleet), "items": items[:limit]})
+        assert isinstance(data, dict)
+        return data
+
+    def compare(self, runs: list[str]) -> Json:
+        """Compare runs: what each reached, its verdict, and the entries of their configurations that differ."""
+        infos = [self._view(run).info for run in runs[:_MOST_RUNS]]
+        flat = [dict(_flat(info.config)) for info in infos]
+        keys = dict.fromkeys(key for each in flat for key in each)
+        differing = [key for key in keys if len({repr(each.get(key)) for each in flat}) > 1]
+        rows = [
+            {**_row(info), "config": {key: each.get(key) for key in differing}}
+            for info, each in zip(infos, flat, strict=True)
+        ]
+        return {"differing": differing, "runs": rows}
+
+    def curve(self, run: str, key: str | None = None, points: int = POINTS) -> Json:
+        """A curve as numbers, reduced so that every extreme stays: `steps` and `values`.
+
+        Without `key`, the names of the run's series with their last values and extremes.
+        """
+        view = self._view(run)
+        if key is None:
+            return {"series": [_plain(series.to_dict()) for series in view.series()]}
+        found = view.curve(key, width=max(1, min(points, _MOST_POINTS) // 4))
+        data = {"key": key, "total": found.total, "steps": [_whole(x) for x in found.x], "values": found.y.tolist()}
+        return _plain(data)
+
+    def curve_picture(self, run: str, keys: list[str] | None = None) -> Image:
+        """A small PNG of up to three curves of a run.
+
+        Its judged losses, unless `keys` names others; a dashed line marks where the worst finding began, a green one
+        the best step.
+        """
+        view = self._view(run)
+        judged = [s.key for s in view.series() if str(s.role) in ("train", "val", "goal")]
+        wanted = (keys or judged)[:3]
+        curves = [(key, view.curve(key, width=400)) for key in wanted]
+        onset = next((f.onset_step for f in view.findings() if f.resolved_step is None and f.severity != "info"), None)
+        lines = [(key, found.x, found.y) for key, found in curves]
+        data = curve_png(view.name, lines, onset=onset, best=view.info.recommendation.best_step)
+        return Image(data=data, format="png")
+
+    def wait(
+        self, runs: list[str], until: list[str] | None = None, timeout_s: float = WAIT_S, every: bool = False
+    ) -> Json:
+        """Wait until something happens in one of some runs, or with `every` in all of them.
+
+        `until`: finish (default), stop, alert, verdict=NAME; several: whichever comes first. At most ten minutes;
+        call again while `timeout`.
+        """
+        ids = [self._view(run).id for run in runs]
+        most = max(0.0, min(timeout_s, 600.0))
+        found = self._api.wait(*ids, until=until or ["finish"], timeout_s=most, every=every)
+        done = bool(found) and (not every or len(found) == len(set(ids)))
+        return {"timeout": not done, "outcomes": [outcome.to_dict() for outcome in found]}
+
+    def events(self, run: str, since: str = "", wait_s: float = 0.0) -> Json:
+        """What happened in a run since a cursor, each once.
+
+        Points, findings, advice, stops, alerts, status; waits for up to 25 s. Give the answer's `cursor` with the
+        next call.
+        """
+        from monitor.wire import jsonable
+
+        found = self._api.events(self._view(run).id, since, wait_s=max(0.0, min(wait_s, WAIT_S)))
+        data = jsonable(found.to_dict())
+        assert isinstance(data, dict)
+        return data
+
+    def ledger(self, project: str | None = None) -> Json:
+        """What stops have saved and lost, by project and month, and what patience 10 would have on the same runs."""
+        found = self._api.ledger(project)
+        months = [m.to_dict() for m in found.months if not self._projects or m.project in self._projects]
+        return {"currency": found.currency, "months": months}
+
+    def advise_loss(
+        self,
+        task: Literal["regression", "classification", "binary", "segmentation", "metric", "counts"],
+        classes: int | None = None,
+        imbalance: float = 1.0,
+        outliers: bool = False,
+        label_noise: float = 0.0,
+    ) -> Json:
+        """Loss functions for a task, best first, each with its reasons.
+
+        `imbalance`: of the most frequent class to the rarest; `label_noise`: share of wrong labels.
+        """
+        from monitor import losses
+
+        found = losses.advise(task, classes, imbalance=imbalance, outliers=outliers, label_noise=label_noise)
+        return _plain(found.to_dict())
+
+    def diagnose_file(self, path: str) -> Json:
+        """Diagnose the losses in a file or folder that other tools wrote: CSV, JSONL, a text log, TensorBoard, W&B."""
+        from monitor.importers import judge, read_curves
+
+        assert self._files is not None
+        place = (self._files / path).resolve()
+        if not place.is_relative_to(self._files):
+            raise FileUnreadable(path, "", f"is outside of {self._files}; give a path below it")
+        return _plain(judge(read_curves(str(place)).run).to_dict())
+
+    def request_stop(self, run: str, reason: str) -> Json:
+        """Ask the loop of a run to stop, with the reason that people will read. `explain` says how far the stop is."""
+        return self._view(run, change=True).request_stop(self._who, reason).to_dict()
+
+    def withdraw_stop(self, run: str) -> Json:
+        """Take back a stop that the loop has not received yet."""
+        return self._view(run, change=True).withdraw_stop(self._who).to_dict()
+
+    def _view(self, ref: str, *, change: bool = False) -> RunView:
+        """A run that the agent may see.
+
+        Raises:
+            RunNotFound: there is none, it is of another project, or the reference is too short to change it by.
+        """
+        found = self._api.run(ref)
+        if not self._allowed(found.info) or (change and not found.info.is_meant_by(ref)):
+            raise RunNotFound(ref)
+        return found
+
+    def _allowed(self, run: RunInfo) -> bool:
+        return not self._projects or run.project in self._projects
+
+
+def _row(run: RunInfo) -> Json:
+    """A run in few words."""
+    advice = run.recommendation
+    return {
+        "id": run.id, "project": run.project, "name": run.name, "group": run.group, "status": str(run.status),
+        "verdict": run.verdict, "action": str(advice.action), "headline": run.headline, "last_step": run.last_step,
+        "best_loss": advice.best_val_loss, "best_step": advice.best_step, "goal": advice.goal,
+        "best_goal": run.goal_best, "stop_requested": run.stop_requested, "error": run.error,
+    }  # fmt: skip
+
+
+def _flat(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in config.items():
+        found += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else [(f"{prefix}{key}", value)]
+    return found
+
+
+def _plain(data: Any) -> Json:
+    """Strict JSON data: what is not finite becomes a word."""
+    from monitor.wire import jsonable
+
+    found = jsonable(data)
+    assert isinstance(found, dict)
+    return found
+
+
+def _whole(step: float) -> int | float:
+    return int(step) if float(step).is_integer() else float(step)

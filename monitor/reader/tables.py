@@ -1,0 +1,134 @@
+"""Runs as a table, and a run's curves as a figure, for notebooks; pandas, pyarrow and Plotly load when used."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from monitor.domain.formats import plain
+from monitor.domain.notebook import run_html
+
+if TYPE_CHECKING:
+    from monitor.domain import RunInfo
+    from monitor.reader.api import RunView
+
+SHOWN: Final = 20
+"""Runs of a list that a notebook shows."""
+_WIDTH: Final = 210
+"""Pixels that the curves of a notebook's picture are asked for."""
+
+
+class RunList(list["RunView"]):
+    """Runs as `Api.runs` gives them: a list that is also a table."""
+
+    def to_dicts(self) -> list[dict[str, object]]:
+        """A row for each run: what lists show, `config.NAME` and `tags.NAME`."""
+        return [row_of(view.info) for view in self]
+
+    def to_pandas(self) -> Any:
+        """The rows as a `pandas.DataFrame`.
+
+        Raises:
+            ModuleNotFoundError: pandas is not installed.
+        """
+        return importlib.import_module("pandas").DataFrame(self.to_dicts())
+
+    def to_arrow(self) -> Any:
+        """The rows as a `pyarrow.Table`; a column whose values are of several kinds becomes text.
+
+        Raises:
+            ModuleNotFoundError: pyarrow is not installed.
+        """
+        arrow = importlib.import_module("pyarrow")
+        rows = self.to_dicts()
+        names = dict.fromkeys(name for row in rows for name in row)
+        return arrow.table({name: _column(arrow, [row.get(name) for row in rows]) for name in names})
+
+    def _repr_html_(self) -> str:
+        more = f"<p>and {len(self) - SHOWN:,} more</p>" if len(self) > SHOWN else ""
+        return "".join(view_html(view) for view in self[:SHOWN]) + more
+
+
+def row_of(run: RunInfo) -> dict[str, object]:
+    """A run as a flat row."""
+    rec = run.recommendation
+    row: dict[str, object] = {
+        "run_id": run.id, "project": run.project, "name": run.name, "group": run.group, "status": str(run.status),
+        "verdict": run.verdict, "action": str(rec.action), "last_step": run.last_step, "best_loss": rec.best_val_loss,
+        "best_step": rec.best_step, "best_goal": run.goal_best, "best_goal_step": run.goal_best_step,
+        "created_ms": run.created_ms, "finished_ms": run.finished_ms,
+    }  # fmt: skip
+    row |= {f"config.{name}": value for name, value in _flat(run.config).items()}
+    return row | {f"tags.{name}": value for name, value in run.tags.items()}
+
+
+def _flat(config: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value if isinstance(value, str | int | float | bool | None) else plain(value)
+    return found
+
+
+def _column(arrow: Any, values: Sequence[object]) -> Any:
+    try:
+        return arrow.array(values)
+    except (arrow.ArrowInvalid, arrow.ArrowTypeError, OverflowError):
+        return arrow.array([None if value is None else str(value) for value in values])
+
+
+def view_html(view: RunView) -> str:
+    """A run as a notebook shows it; without its curve where that cannot be read."""
+    from monitor.errors import MonitorError
+
+    info = view.info
+    curves: dict[str, list[tuple[float, float]]] = {}
+    try:
+        for role, key in judged(view):
+            curve = view.curve(key, width=_WIDTH)
+            curves[role] = list(zip(curve.x.tolist(), curve.y.tolist(), strict=True))
+    except MonitorError:
+        curves = {}
+    return run_html(f"{info.project}/{info.name}", str(info.status), info.verdict, info.headline, curves)
+
+
+def judged(view: RunView) -> list[tuple[str, str]]:
+    """Role and key of the losses that are judged."""
+    found: dict[str, str] = {}
+    for series in view.series():
+        if str(series.role) in ("train", "val"):
+            found.setdefault(str(series.role), series.key)
+    return list(found.items())
+
+
+def figure_of(view: RunView, keys: Iterable[str] | None, smoothing: float) -> Any:
+    """A run's curves as a Plotly figure.
+
+    Args:
+        view: the run.
+        keys: the series; None for the judged losses.
+        smoothing: weight of the moving average, in [0, 1).
+
+    Raises:
+        ModuleNotFoundError: Plotly is not installed.
+    """
+    graphs = importlib.import_module("plotly.graph_objects")
+    figure = graphs.Figure()
+    for key in keys if keys is not None else [key for _, key in judged(view)]:
+        curve = view.curve(key, smoothing=smoothing)
+        values = curve.y if curve.smoothed is None else curve.smoothed
+        figure.add_scatter(x=curve.x, y=values, mode="lines", name=_plotly_text(key))
+    title = f"{view.info.project}/{view.info.name}: {view.info.verdict.replace('_', ' ')}"
+    figure.update_layout(title=_plotly_text(title), xaxis_title="step", hovermode="x unified")
+    return figure
+
+
+def _plotly_text(text: str) -> str:
+    from html import escape
+
+    from monitor.domain import inert
+
+    return escape(inert(text), quote=False)

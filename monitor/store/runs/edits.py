@@ -1,0 +1,61 @@
+"""What a person changes of a run: its name, its note and its tags, within the bounds of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from monitor.domain import RunEdit
+from monitor.errors import WireError
+from monitor.limits import MAX_NAME, MAX_TAG, MAX_TAGS, MAX_TEXT, text
+
+if TYPE_CHECKING:
+    from monitor.store.transaction import Transaction
+
+MAX_NOTE: Final = MAX_TEXT
+"""Characters of a note."""
+
+
+def checked(edit: RunEdit) -> RunEdit:
+    """The edit as it can be stored. Unlike what a training logs, what a person writes is refused, not cut.
+
+    Raises:
+        WireError: a text is empty where it must not be, or too long; the message names it.
+    """
+    name = None if edit.name is None else _text("name", edit.name.strip(), MAX_NAME)
+    if name == "":
+        raise WireError("name", "a run needs a name; write one of 1 to 250 characters")
+    note = None if edit.note is None else _text("note", edit.note, MAX_NOTE)
+    tags: dict[str, str | None] = {}
+    for tag, value in edit.tags.items():
+        known = _text("tags", tag.strip(), MAX_NAME)
+        if not known:
+            raise WireError("tags", "a tag needs a name; write one of 1 to 250 characters")
+        tags[known] = None if value is None else _text(f"tags.{known[:50]}", value, MAX_TAG)
+    return RunEdit(name=name, note=note, tags=tags)
+
+
+def apply(tx: Transaction, edit: RunEdit) -> None:
+    """Make the changes of a `checked` edit.
+
+    Raises:
+        WireError: the run would have more tags than a run may have.
+    """
+    if edit.name is not None:
+        tx.set(name=edit.name)
+    if edit.note is not None:
+        tx.set(note=edit.note or None)
+    tx.remove_tags([tag for tag, value in edit.tags.items() if value is None])
+    kept = {tag: value for tag, value in edit.tags.items() if value is not None}
+    known = tx.get("tags")
+    total = len({*(known if isinstance(known, Mapping) else {}), *kept})
+    if kept and total > MAX_TAGS:
+        raise WireError("tags", f"a run has {MAX_TAGS} tags at most, this would make {total}; remove some")
+    tx.merge_tags(kept)
+
+
+def _text(what: str, value: str, most: int) -> str:
+    found = text(value)
+    if len(found) > most:
+        raise WireError(what, f"has {len(found)} characters, at most {most} are kept")
+    return found

@@ -1,0 +1,47 @@
+"""Views of the dashboard that were saved under a name: what stands in the address of a page."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Connection, func, select
+
+from monitor.domain import SavedView
+from monitor.errors import WireError
+from monitor.limits import MAX_NAME, label, text
+from monitor.store.sql.schema import VIEWS
+
+MAX_VIEWS: Final = 500
+"""Views of all pages together."""
+MAX_QUERY: Final = 20_000
+"""Characters of an address."""
+
+
+def saved(connection: Connection, page: str) -> tuple[SavedView, ...]:
+    """The views of a page, by name."""
+    rows = connection.execute(select(VIEWS).where(VIEWS.c.page == page).order_by(VIEWS.c.name)).mappings()
+    return tuple(SavedView(**row) for row in rows)
+
+
+def save(connection: Connection, view: SavedView) -> SavedView:
+    """Keep a view; one of the same page and name is replaced.
+
+    Raises:
+        WireError: it has no name, is too long, or there are too many already.
+    """
+    name = label(view.name)
+    if not name or not label(view.page):
+        raise WireError("name", f"a view needs a name of 1 to {MAX_NAME} characters")
+    if len(view.query) > MAX_QUERY:
+        raise WireError("query", f"has {len(view.query)} characters, at most {MAX_QUERY} are kept")
+    kept = SavedView(page=view.page[:32], name=name, query=text(view.query), saved_ms=view.saved_ms)
+    forget(connection, kept.page, name)
+    if connection.execute(select(func.count()).select_from(VIEWS)).scalar_one() >= MAX_VIEWS:
+        raise WireError("name", f"there are {MAX_VIEWS} views already; delete one first")
+    connection.execute(VIEWS.insert().values(**kept.to_dict()))
+    return kept
+
+
+def forget(connection: Connection, page: str, name: str) -> None:
+    """Delete a view, where it exists."""
+    connection.execute(VIEWS.delete().where(VIEWS.c.page == page, VIEWS.c.name == name))

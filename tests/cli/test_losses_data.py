@@ -1,0 +1,87 @@
+"""`monitor losses compare` and `advise` on a file of the user's own."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from monitor.cli.tables import read_table
+from monitor.errors import LossError
+
+from .test_losses_check import monitor
+
+
+def table(path: Path, rows: int = 400) -> Path:
+    """Numbers, words, gaps, a target with outliers and a label."""
+    rng = np.random.default_rng(0)
+    x, city = rng.normal(0, 1, (rows, 2)), rng.choice(["oslo", "rome"], rows)
+    y = x[:, 0] + 2.0 * (city == "oslo") + np.where(rng.random(rows) < 0.05, 50.0, 0.1 * rng.normal(size=rows))
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, delimiter=";")
+        writer.writerow(["a", "b", "city", "id", "y", "label"])
+        for i in range(rows):
+            gap = "" if i % 40 == 0 else x[i, 1]
+            writer.writerow([x[i, 0], gap, city[i], f"row{i}", y[i] if i else "", int(x[i, 0] > 1)])
+    return path
+
+
+def test_a_table_is_read_with_what_was_filled_in_and_left_out(tmp_path: Path) -> None:
+    found = read_table(str(table(tmp_path / "t.csv")), "y")
+    assert found.inputs.shape == (399, 5)  # a, b, two cities, label
+    assert np.isfinite(found.inputs).all()
+    assert found.said == (
+        "1 rows without a y are left out.",
+        "9 missing numbers of b are its median.",
+        "id is left out: it has 399 different words.",
+    )
+    assert read_table(str(tmp_path / "t.csv"), "label").targets.dtype.kind == "i"
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    columns = {"a": found.inputs[:, 0], "y": found.targets}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
+    assert np.allclose(read_table(str(tmp_path / "t.parquet"), "y").targets, found.targets.astype(float))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "target", "said"),
+    [
+        ("missing.csv", None, "y", "name a CSV or Parquet file"),
+        ("empty.csv", "", "y", "it has no rows"),
+        ("t.csv", "a,y\n1,2\n", "z", "it has no column z; write --target, one of a, y"),
+        ("t.csv", "a,y\n1,2\n", None, "no target is named"),
+        ("t.csv", "y\n1\n2\n", "y", "give at least one input"),
+        ("t.parquet", "no parquet", "y", "it is not a Parquet file"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_told_in_one_line(
+    tmp_path: Path, name: str, text: str | None, target: str | None, said: str
+) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(LossError) as caught:
+        read_table(str(tmp_path / name), target)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_losses_are_compared_and_advised_on_a_file(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    table(tmp_path / "t.csv")
+    words = ("--data", "t.csv", "--target", "y", "--json")
+    done = monitor("compare", "mse", "huber(0.5)", *words, "--seeds", "2", "--epochs", "3", folder=tmp_path)
+    found = json.loads(done.stdout)
+    assert {item["loss"] for item in found["entries"]} == {"mse", "huber(0.5)"}
+    assert any("outliers" in sentence for sentence in found["data"])
+    advice = json.loads(monitor("advise", *words, folder=tmp_path).stdout)
+    assert advice["task"] == "regression"
+    assert advice["candidates"][-1]["loss"] == "mse"
+    costs = monitor("advise", "--cost", "1:10", "--json", folder=tmp_path)
+    assert any("0.0909" in sentence for sentence in json.loads(costs.stdout)["remarks"])
+    wrong = monitor("advise", "--cost", "cheap", folder=tmp_path)
+    assert wrong.returncode != 0
+    assert len(wrong.stderr.strip().splitlines()) == 1
