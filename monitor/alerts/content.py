@@ -23,24 +23,24 @@ PICTURE: Final = "curve.png"
 def as_text(alert: Alert) -> str:
     """The body in plain text."""
     if not isinstance(alert, Message):
-        return inert(alert.body)
+        return inert(_body(alert))
     links = [f"{_LINKS[name]}: {address}" for name, address in alert.links.items()]
-    return "\n".join([inert(alert.body), *(inert(line) for line in _facts(alert)), *links])
+    return "\n".join([inert(_body(alert)), *(inert(line) for line in _facts(alert)), *links])
 
 
 def as_markdown(alert: Alert) -> str:
     """The body in Markdown, without its title."""
     if not isinstance(alert, Message):
-        return _escaped(alert.body)
+        return _escaped(_body(alert))
     links = [f"[{_LINKS[name]}](<{address}>)" for name, address in alert.links.items()]
-    lines = [_escaped(line) for line in (*alert.body.splitlines(), *_facts(alert))]
+    lines = [_escaped(line) for line in (*_body(alert).splitlines(), *_facts(alert))]
     return "\n".join([*lines, *([" · ".join(links)] if links else [])])
 
 
 def as_html(alert: Alert) -> str:
     """The body as a piece of HTML, for e-mail: plain elements with inline styles, which is all that readers show."""
     message = alert if isinstance(alert, Message) else None
-    lines = [*alert.body.splitlines(), *(_facts(message) if message else ())]
+    lines = [*_body(alert).splitlines(), *(_facts(message) if message else ())]
     colour = _COLOURS["info"] if alert.state == "resolved" else _COLOURS[str(alert.severity)]
     said = "".join(f'<p style="margin:0 0 8px">{_shown(line)}</p>' for line in lines)
     links = message.links if message else {}
@@ -51,6 +51,11 @@ def as_html(alert: Alert) -> str:
     head = f'<p style="margin:0 0 12px;font-weight:600;color:{colour}">{_shown(alert.title)}</p>'
     style = f"font-family:sans-serif;font-size:14px;line-height:1.45;border-left:4px solid {colour};padding-left:14px"
     return f'<div style="{style}">{head}{said}<p style="margin:12px 0 0">{buttons}</p></div>'
+
+
+def _body(alert: Alert) -> str:
+    """What the alert says; where it says nothing but its title, whose it is, as services refuse a message without text."""
+    return alert.body if alert.body.strip() else f"Run {alert.run_name} of project {alert.project}."
 
 
 def _facts(message: Message) -> list[str]:

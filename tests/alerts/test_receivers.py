@@ -192,6 +192,14 @@ def test_a_json_webhook_has_the_facts_as_fields_and_the_picture_attached(webhook
     assert base64.b64decode(attached["base64"]) == PNG
 
 
+def test_an_alert_of_the_loop_without_a_text_arrives_too(webhook: Webhook) -> None:
+    (alert,) = alerts_for(a_run(), [a_finding()], now_ms=7)
+    AppriseChannel(webhook.url).send(replace(alert, title="disk full", body=""))
+
+    (body,) = webhook.bodies
+    assert (body["title"], body["message"]) == ("disk full", "Run brave-otter of project digits.")
+
+
 def test_a_signed_webhook_can_be_verified_and_its_body_cannot_be_changed(http: Received) -> None:
     url = f"http://127.0.0.1:{http.port}/hook/t0ken"
     WebhookChannel(url, SECRET, name="hook", clock=lambda: 1_700_000_000.9).send(a_message())
