@@ -54,7 +54,7 @@ def as_html(alert: Alert) -> str:
 
 
 def _body(alert: Alert) -> str:
-    """What the alert says; where it says nothing but its title, whose it is, as services refuse a message without text."""
+    """What the alert says; where it has a title alone, whose it is: services refuse a message without text."""
     return alert.body if alert.body.strip() else f"Run {alert.run_name} of project {alert.project}."
 
 

@@ -169,7 +169,7 @@ def silences(
     with Api(server) as api:
         found = api.silences(over=every)
     if json:
-        emit([each.to_dict() for each in found], "", True)
+        emit({"silences": [each.to_dict() for each in found]}, "", True)
         return
     if not found:
         out.print("No silence is in force.")
@@ -190,7 +190,7 @@ def channels(server: str = _SERVER, json: bool = _JSON) -> None:
     with Api(server) as api:
         found = api.channels()
     if json:
-        emit([dict(each) for each in found], "", True)
+        emit({"channels": [dict(each) for each in found]}, "", True)
         return
     for each in found:
         settings = each["settings"] if isinstance(each["settings"], dict) else {}
@@ -227,7 +227,7 @@ def dead(
     with Api(server) as api:
         found = api.dead_letters(limit)
     if json:
-        emit([each.to_dict() for each in found], "", True)
+        emit({"messages": [each.to_dict() for each in found]}, "", True)
         return
     for each in found:
         name = each.name or "a channel that is no longer configured"

@@ -312,16 +312,6 @@ PATHS = {
     "doctor": ("{path}",),
     "db check": ("--url", "sqlite:///{path}"),
     "db copy": ("sqlite:///{path}", "sqlite:///{path}2"),
-    "alerts ls": ("--all",),
-    "alerts ack": ("{alert}", "--note", "{hostile}", "--by", "{hostile}"),
-    "alerts mark": ("{alert}", "helpful", "--by", "{hostile}"),
-    "alerts silence": ("--run", "{hostile}", "--for", "1h", "--reason", "{hostile}", "--by", "{hostile}"),
-    "alerts silences": (),
-    "alerts unsilence": ("nosuch",),
-    "alerts channels": (),
-    "alerts test": ("{hostile}",),
-    "alerts dead": (),
-    "alerts retry": (),
     "runs ls": (),
 }
 """A call of each verb that takes a path; `runs ls` takes the folder of the store."""
