@@ -382,8 +382,8 @@ def _events(run_id: str, version: int, _run: RunInfo) -> tuple[Event, ...]:  # n
 
 
 def alerts(run: RunInfo) -> tuple[Delivery, ...]:
-    """The newest alerts of a run."""
-    return api().alerts(run.id)
+    """The newest messages about a run's alerts."""
+    return api().deliveries(run.id)
 
 
 def deleted(ref: str) -> RunInfo | None:

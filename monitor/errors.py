@@ -18,6 +18,7 @@ A caller can catch `MonitorError` for all of them, or the builtin that each one 
     ├── StopTraining                            `should_stop(raise_=True)` says that the loop is to end
     ├── RunNotFound          (LookupError)
     ├── SeriesNotFound       (LookupError)
+    ├── AlertNotFound        (LookupError)      no alert, silence or channel has that id or name
     ├── TokenNotFound        (LookupError)
     ├── Unauthorized         (PermissionError)  no token, or an unknown one
     │   └── Forbidden                           the token is known, but may not do this
@@ -55,7 +56,7 @@ class SettingsError(MonitorError, ValueError):
 
     def __init__(self, name: str, problem: str, fix: str) -> None:
         super().__init__(f"setting {name}: {problem}; {fix}")
-        self.name = name
+        self.name, self.problem, self.fix = name, problem, fix
 
 
 class RulesError(MonitorError, ValueError):
@@ -222,6 +223,22 @@ class RunNotFound(MonitorError, LookupError):
         kind, command = ("deleted run", "deleted") if deleted else ("run", "ls")
         super().__init__(f"no {kind} {run_id!r}; `monitor runs {command}` lists them")
         self.run_id = run_id
+
+
+class AlertNotFound(MonitorError, LookupError):
+    """No alert, silence or channel has this id or name.
+
+    Args:
+        ref: the id or the name.
+        what: alert, silence or channel.
+        several: more than one begins with it.
+    """
+
+    def __init__(self, ref: str, *, what: str = "alert", several: bool = False) -> None:
+        listed = {"silence": "silences", "channel": "channels"}.get(what, "ls")
+        said = f"several {what}s begin with {ref!r:.80}; give more digits" if several else f"no {what} is {ref!r:.80}"
+        super().__init__(said if several else f"{said}; `monitor alerts {listed}` lists them")
+        self.ref, self.what, self.several = ref, what, several
 
 
 class SeriesNotFound(MonitorError, LookupError):

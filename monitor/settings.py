@@ -68,15 +68,34 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str | None = Field(default=None, description="MLflow server to mirror runs to.")
 
     alert_urls: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Apprise URLs to send alerts to, separated by blanks or as a JSON list."
+        default=(), repr=False, description="Apprise URLs to send alerts to, separated by blanks or as a JSON list."
+    )
+    channels: dict[str, Any] = Field(
+        default_factory=dict,
+        repr=False,
+        description="Channels with a name, projects, level, quiet hours and digest; see `docs/alerts.md`.",
+    )
+    secret_key: str | None = Field(
+        default=None, repr=False, description="Key that encrypts the secrets of channels that the API adds."
     )
     alert_private: Literal["named", "always", "never"] = Field(
         default="named",
         description="Whether webhooks may reach addresses that are not public: `named`, if the URL contains localhost "
         "or a numeric address; `always`; `never`.",
     )
-    alert_interval_s: float = Field(default=2.0, gt=0, description="Seconds between deliveries from the outbox.")
-
+    alert_interval_s: float = Field(default=0.5, gt=0, description="Seconds between deliveries from the outbox.")
+    alert_repeat_h: float = Field(
+        default=24.0,
+        ge=0,
+        description="Hours after which a critical alert that nobody answers is sent again; 0: never.",
+    )
+    alert_age_days: float = Field(
+        default=7.0, gt=0, description="Days after which an alert of a run that is not running resolves unanswered."
+    )
+    thresholds: tuple[dict[str, Any], ...] = Field(
+        default=(),
+        description='Alerts by expression, such as `when = "val/loss > 2 for 3 evals"`; see `docs/alerts.md`.',
+    )
     heartbeat_s: float = Field(default=10.0, gt=0, description="Seconds between a client's heartbeats.")
     capture_output: bool = Field(default=False, description="Store what a process prints with its run.")
     lost_after_s: float = Field(default=60.0, gt=0, description="Seconds without a heartbeat until a run is lost.")

@@ -91,7 +91,8 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     with psycopg.connect(postgres.schema_url, autocommit=True) as connection:
         connection.execute("SET lock_timeout = '20s'")
         connection.execute("DELETE FROM monitor_runs")  # the rest goes along
-        connection.execute("DELETE FROM monitor_channels; DELETE FROM monitor_tokens; DELETE FROM monitor_audit")
+        for table in ("channels", "channel_settings", "silences", "tokens", "audit"):
+            connection.execute(f"DELETE FROM monitor_{table}".encode())
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ function settle(root, data) {
   const waiting = root.__act && root.__act.n !== data.heard ? root.__act : null;
   for (const button of root.querySelectorAll("button[data-act]")) {
     const same = button.dataset.act === waiting?.act;
-    const busy = same && (button.dataset.arg ?? waiting.arg) === waiting.arg;
+    const busy = same && (button.dataset.arg ?? waiting.at) === waiting.at;
     button.disabled = busy;
     button.setAttribute("aria-busy", busy);
     if (busy && button.dataset.busy) button.textContent = button.dataset.busy;
@@ -79,9 +79,13 @@ export default function ({ data, parentElement, setStateValue }) {
   const act = (button) => {
     const typed = (name) => root.querySelector(`[name="${name}"]`)?.value ?? "";
     const { field, fields } = button.dataset;
-    const arg = fields ? JSON.stringify(fields.split(" ").map(typed)) : field ? typed(field) : button.dataset.arg ?? "";
+    const at = button.dataset.arg ?? (field ? typed(field) : "");
+    const inputs = button.closest(".lm-form")?.querySelectorAll("input") ?? [];
+    const form = { arg: at, ...Object.fromEntries([...inputs].map((input) => [input.name, input.value])) };
+    const listed = fields && JSON.stringify(fields.split(" ").map(typed));
+    const arg = "form" in button.dataset ? JSON.stringify(form) : listed ?? (field ? typed(field) : at);
     if (button.dataset.closes) root.__open.delete(button.dataset.closes);
-    root.__act = { act: button.dataset.act, arg, n: `${Date.now()} ${Math.random()}`, session: data.session };
+    root.__act = { act: button.dataset.act, arg, at, n: `${Date.now()} ${Math.random()}`, session: data.session };
     setStateValue("act", root.__act);
     settle(root, data);
   };
@@ -109,9 +113,9 @@ export default function ({ data, parentElement, setStateValue }) {
     } else act(hit);
   };
   root.onkeydown = (event) => {
-    const panel = event.target.closest("[data-panel]");
+    const panel = event.target.closest("[data-panel], .lm-form");
     if (panel && event.key === "Enter" && event.target.nodeName === "INPUT") panel.querySelector("[data-act]")?.click();
-    if (panel && event.key === "Escape") {
+    if (panel?.dataset.panel && event.key === "Escape") {
       root.__open.delete(panel.dataset.panel);
       settle(root, data);
     }

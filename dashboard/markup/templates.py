@@ -6,6 +6,7 @@ and the browser gets no node for it.
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -50,6 +51,7 @@ def _environment() -> Environment:
     )
     names = (formats.number, formats.step, formats.count, formats.duration, formats.ago, formats.clock, formats.plain)
     environment.filters |= {each.__name__: each for each in (*names, words.label, words.severity_of)}
+    environment.filters["glob"] = glob.escape
     environment.globals |= {
         "MARKS": words.MARKS,
         "ACTION_MARKS": words.ACTION_MARKS,

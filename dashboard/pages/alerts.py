@@ -1,71 +1,238 @@
-"""The outbox: who was told of what, and what is still on its way."""
+"""What needs a person: alerts by state with answers, silences, messages and channels. All of it is in the address."""
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Callable
 from typing import Final
 
 import streamlit as st
+from markupsafe import Markup
 
 from dashboard import data, live, viewer, words
 from dashboard.markup import alerts, pieces
 from dashboard.markup.templates import joined
+from monitor.domain import AlertPage, Severity
 from monitor.domain.formats import count
+from monitor.errors import MonitorError, WireError
+from monitor.rules import RULE_NAMES
 
 REFRESH_S: Final = 3.0
-LIMIT: Final = 200
-"""Alerts that are looked at, the newest."""
+TABS: Final = ("firing", "pending", "acknowledged", "resolved", "silences", "deliveries", "channels")
+SHOWN_MS: Final = 10_000
+"""How long it is shown what became of a click."""
+MESSAGES: Final = 100
+"""Messages that are listed, the newest."""
+_UNITS: Final = {"m": 60, "min": 60, "h": 3600, "d": 86_400}
 
 
 def page() -> None:
-    """Draw the page; it refreshes by itself."""
+    """Draw the page; what changes by itself is in one fragment."""
     viewer.title("Alerts")
-    st.fragment(_alerts, run_every=REFRESH_S)()
+    head = st.container()
+    tab = st.segmented_control(
+        "Show", TABS, default="firing", required=True, key="tab", bind="query-params", label_visibility="collapsed"
+    )
+    filters = _filters() if tab in TABS[:4] else {}
+    with head:
+        st.fragment(_head, run_every=REFRESH_S)()
+    st.fragment(_body, run_every=REFRESH_S)(tab, filters)
 
 
-def _alerts() -> None:
-    reading = data.keep("alerts", lambda: tuple(data.api().alerts(limit=LIMIT)))
-    sent = data.keep("channels", data.api().alert_channels).value != 0
-    body = [alerts.head(reading.value or (), sent=sent)]
+def _head() -> None:
+    reading = data.keep("alert counts", lambda: data.api().alerts(limit=1))
+    body = [alerts.head(reading.value.counts if reading.value is not None else {})]
     if reading.error is not None:
         body.append(pieces.notice("warning", *data.explain(reading.error), testid="unreachable"))
-    if reading.value and not sent:
+    sent = data.keep("channels", data.api().alert_channels).value != 0
+    if reading.value is not None and any(reading.value.counts.values()) and not sent:
         body.append(pieces.notice("info", "These are sent to nobody.", alerts.HOW, testid="no-channel"))
     live.html(joined(body), key="head")
-    if reading.value is None:
-        return
-    chosen = _chosen(sorted({d.alert.kind for d in reading.value})) if reading.value else (None, None)
-    left = alerts.matching(reading.value, *chosen)
-    stale = reading.error is not None
-    if reading.value and not left:
-        live.html(pieces.quiet("No alert matches these filters."), key="alerts")
-        return
-    first = (_page(len(left)) - 1) * data.PAGE_SIZE
-    some = left[first : first + data.PAGE_SIZE]
-    live.html(alerts.alerts(some, data.now_ms(), viewer.zone(), sent=sent, stale=stale), key="alerts")
-    if len(left) > data.PAGE_SIZE:
-        st.caption(f"{first + 1:,} to {first + len(some):,} of {count(len(left), 'alert')}")
 
 
-def _chosen(kinds: list[str]) -> tuple[str | None, str | None]:
-    """The state and the kind that are shown; None for all. Both are kept in the address."""
+def _filters() -> dict[str, str]:
+    """What the list is narrowed to; each filter is kept in the address under its key."""
+    projects = data.keep("projects", lambda: tuple(name for name, _ in data.api().projects())).value or ()
+    rules = sorted({*RULE_NAMES, "lost", "stalled", "failed", "alert", "threshold"})
+    choices = (
+        ("project", projects, "Any project", str),
+        ("rule", rules, "Any rule", words.label),
+        ("severity", tuple(map(str, Severity)), "Any severity", str),
+    )
+    found = {}
     with st.container(key="filters", horizontal=True):
-        state = st.selectbox(
-            "State", alerts.STATES, index=None, placeholder="Any state", key="state", bind="query-params",
-            label_visibility="collapsed", width=220,
+        for key, options, nothing, shown in choices:
+            found[key] = st.selectbox(
+                key.capitalize(), options, index=None, placeholder=nothing, format_func=shown, key=key,
+                bind="query-params", label_visibility="collapsed", width=168,
+            )  # fmt: skip
+        found["search"] = st.text_input(
+            "Search", key="text", placeholder="Text or run", bind="query-params", label_visibility="collapsed",
+            width=168, max_chars=250,
         )  # fmt: skip
-        kind = st.selectbox(
-            "Kind", kinds, index=None, placeholder="Any kind", format_func=words.label, key="kind",
-            bind="query-params", label_visibility="collapsed", width=260,
-        )  # fmt: skip
-    return state, kind
+    return {key: value for key, value in found.items() if value}
 
 
-def _page(found: int) -> int:
-    """The page of the list that is shown; its control where there are several."""
-    pages = -(-found // data.PAGE_SIZE)
-    if pages < 2:
-        return 1
-    return int(st.pagination(pages, key=f"alerts in {pages} pages", width=360))
+def _body(tab: str, filters: dict[str, str]) -> None:
+    problem = _answered()
+    if problem:
+        _say("critical", "Not done.", problem)
+    kind, title, text, until = st.session_state.get("_said", ("", "", "", 0))
+    if data.now_ms() < until:
+        live.html(pieces.notice(kind, title, text, testid="done" if kind == "info" else "not-done"), key="problem")
+    _asked()
+    if tab == "silences":
+        reading = data.keep("silences", lambda: data.api().silences(over=True))
+        _show(alerts.silences(reading.value or (), data.now_ms(), viewer.zone()))
+        _list("silenced", {})
+    elif tab == "deliveries":
+        _deliveries()
+    elif tab == "channels":
+        _show(alerts.channels(data.keep("channel list", lambda: data.api().channels()).value or ()))
+    else:
+        _list(tab, filters)
+
+
+def _list(state: str, filters: dict[str, str]) -> None:
+    after = st.query_params.get("after") if state != "silenced" else None
+    wanted = {**filters, "cursor": after, "limit": data.PAGE_SIZE}
+    reading = data.keep(f"alerts {state} {wanted}", lambda: data.api().alerts(state, **wanted))  # type: ignore[arg-type]  # filters by name
+    found: AlertPage | None = reading.value
+    if found is None:
+        if isinstance(reading.error, WireError):
+            live.html(pieces.notice("warning", *data.explain(reading.error), testid="query-error"), key="alerts")
+        return
+    if state == "silenced" and not found.items:
+        return
+    stale = reading.error is not None
+    marks = data.keep("marks", lambda: data.api().alert_marks()).value or {}
+    body = [
+        alerts.alerts(found, state, data.now_ms(), viewer.zone(), filtered=bool(filters), stale=stale),
+        alerts.pages(found.cursor, first=after is not None),
+        alerts.marks(marks) if state in ("firing", "resolved") else Markup(""),
+    ]
+    live.html(joined(body), key=f"alerts {state}")
+    if found.items:
+        st.caption(f"{len(found.items):,} of {count(found.counts.get(state, 0), 'alert')}")
+
+
+def _deliveries() -> None:
+    dead = data.keep("dead letters", lambda: data.api().dead_letters()).value or ()
+    found = data.keep("deliveries", lambda: data.api().deliveries(limit=MESSAGES)).value or ()
+    sent = data.keep("channels", data.api().alert_channels).value != 0
+    _show(alerts.deliveries(found, dead, data.now_ms(), viewer.zone(), sent=sent))
+
+
+def _show(body: Markup) -> None:
+    live.html(body, key="shown")
+
+
+def _asked() -> None:
+    """The form that a link in a message leads to."""
+    what = next((name for name in ("ack", "silence") if name in st.query_params), None)
+    if what is None:
+        return
+    try:
+        info = data.api().alert(st.query_params[what])
+    except MonitorError as error:
+        live.html(pieces.notice("warning", "The link leads to no alert.", str(error), testid="no-alert"), key="asked")
+        return
+    live.html(alerts.asked(info, what), key="asked")
+
+
+def _answered() -> str:
+    """Do what the reader asked for; what the server said where it was not done."""
+    for key in ("asked", "shown", *(f"alerts {state}" for state in (*TABS[:4], "silenced"))):
+        wanted = live.heard(key)
+        if wanted is None:
+            continue
+        if wanted.act == "page":
+            _go_to(wanted.arg)
+        try:
+            _say("info", "Done.", _ACTS[wanted.act](wanted.arg))
+        except MonitorError as error:
+            return str(error)
+        for name in ("ack", "silence"):
+            if key == "asked" and name in st.query_params:
+                del st.query_params[name]
+        st.rerun()
+    return ""
+
+
+def _say(kind: str, title: str, text: str) -> None:
+    """Show what became of what the reader asked for, through the next refreshes of the page."""
+    st.session_state["_said"] = (kind, title, text, data.now_ms() + SHOWN_MS)
+
+
+def _go_to(cursor: str) -> None:
+    if cursor:
+        st.query_params["after"] = cursor
+    elif "after" in st.query_params:
+        del st.query_params["after"]
+    st.rerun()
+
+
+def _form(arg: str) -> dict[str, str]:
+    found = json.loads(arg)
+    return {str(name): str(value).strip() for name, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _acknowledge(arg: str) -> str:
+    form = _form(arg)
+    info = data.api().acknowledge(form["arg"], form.get("by", ""), form.get("note", ""))
+    return f"{info.title}: acknowledged by {info.acked_by}."
+
+
+def _silence(arg: str) -> str:
+    form = _form(arg)
+    length = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(m|min|h|d)", form.get("for", ""))
+    if length is None:
+        raise WireError("for", "is not a length of time; write 30m, 2h or 3d")
+    matcher = {name: form[name] for name in ("project", "run", "rule") if form.get(name)}
+    seconds = float(length[1]) * _UNITS[length[2]]
+    data.api().silence(matcher, reason=form.get("reason", ""), by=form.get("by", ""), for_s=seconds)
+    return f"Nobody is sent what matches {', '.join(f'{k} = {v}' for k, v in matcher.items())} for {form['for']}."
+
+
+def _unsilence(arg: str) -> str:
+    data.api().unsilence(arg)
+    return "The silence has ended."
+
+
+def _retry(arg: str) -> str:
+    return f"{count(data.api().retry(arg), 'message')} to be sent again."
+
+
+def _test(arg: str) -> str:
+    data.api().test_channel(arg)
+    return f"{arg} took the message."
+
+
+def _helpful(arg: str) -> str:
+    return _mark(arg, "helpful")
+
+
+def _false(arg: str) -> str:
+    return _mark(arg, "false alarm")
+
+
+def _mark(arg: str, mark: str) -> str:
+    """Mark an alert; the same mark again takes it back."""
+    before = data.api().alert(arg).mark
+    data.api().mark(arg, None if before == mark else mark, "dashboard")  # type: ignore[arg-type]  # one of the two
+    return "The mark is taken back." if before == mark else f"Marked as {mark}."
+
+
+_ACTS: Final[dict[str, Callable[[str], str]]] = {
+    "ack": _acknowledge,
+    "silence": _silence,
+    "unsilence": _unsilence,
+    "retry": _retry,
+    "test": _test,
+    "helpful": _helpful,
+    "false": _false,
+}
 
 
 if __name__ == "__main__":

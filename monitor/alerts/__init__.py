@@ -6,21 +6,32 @@
 
 from __future__ import annotations
 
-from monitor.alerts.channels import AppriseChannel, Channel, MemoryChannel, key_of, open_channels
+from monitor.alerts.book import Book, Entry, open_channels
+from monitor.alerts.channels import AppriseChannel, Channel, MemoryChannel, key_of, open_urls
 from monitor.alerts.delivery import Delivered, Outbox, deliver
-from monitor.alerts.lifecycle import alerts_for, status_alert
-from monitor.alerts.messages import Message
+from monitor.alerts.lifecycle import ALERTED, alerts_for, finished_alert, status_alert
+from monitor.alerts.messages import Facts, Message
+from monitor.alerts.routes import Route
+from monitor.alerts.webhook import WebhookChannel
 
 __all__ = [
+    "ALERTED",
     "AppriseChannel",
+    "Book",
     "Channel",
     "Delivered",
+    "Entry",
+    "Facts",
     "MemoryChannel",
     "Message",
     "Outbox",
+    "Route",
+    "WebhookChannel",
     "alerts_for",
     "deliver",
+    "finished_alert",
     "key_of",
     "open_channels",
+    "open_urls",
     "status_alert",
 ]

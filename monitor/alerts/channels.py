@@ -8,10 +8,15 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
+from monitor.alerts.content import PICTURE, as_html, as_markdown, as_text
 from monitor.alerts.guard import Policy, Private, current, guard_apprise, guarded
 from monitor.alerts.messages import Message, body_fields, inert
+from monitor.alerts.routes import Route
 from monitor.domain import Alert, Severity
 from monitor.errors import DeliveryFailed, SettingsError
+
+EVERYTHING: Final = Route()
+"""What a channel takes that says nothing else."""
 
 
 class Channel(Protocol):
@@ -60,12 +65,16 @@ class AppriseChannel:
     Args:
         url: as <https://github.com/caronc/apprise/wiki> lists them.
         private: which addresses that are not public it may reach over HTTP; see `guard.py`.
+        name: what it is called; the URL without its secrets where that is None.
+        route: which messages it takes.
 
     Raises:
         SettingsError: Apprise does not know the URL, or is not installed.
     """
 
-    def __init__(self, url: str, *, private: Private = "named") -> None:
+    def __init__(
+        self, url: str, *, private: Private = "named", name: str | None = None, route: Route = EVERYTHING
+    ) -> None:
         try:
             import apprise
         except ImportError:
@@ -79,13 +88,14 @@ class AppriseChannel:
                 f"Apprise cannot use a URL that starts with {scheme}://",
                 "see https://github.com/caronc/apprise/wiki for the spelling",
             )
-        self.name: str = service.url(privacy=True).split("?", maxsplit=1)[0]
+        self.name: str = name or service.url(privacy=True).split("?", maxsplit=1)[0]
+        self.route = route
         self.key = hashlib.sha256(url.encode()).hexdigest()[:32]
         host = getattr(service, "host", None)
         self._policy = Policy(private, frozenset({str(host).lower()} if host else ()))
         self._service = service
         self._extras = dict(getattr(service, "payload_extras", {}))
-        self._apprise = apprise.Apprise()
+        self._apprise = apprise.Apprise(asset=apprise.AppriseAsset(app_id="lossmonitor", app_desc="Training monitor"))
         self._apprise.add(service)
 
     def send(self, alert: Alert) -> None:
@@ -99,16 +109,30 @@ class AppriseChannel:
         guard_apprise()
         self._add_fields(alert)
         kind = "success" if alert.state == "resolved" else _NOTIFY_TYPE[alert.severity]
+        form = _form(self._service)
         with guarded(self._policy), _heard(self._policy) as lines:
             taken = self._apprise.notify(
                 title=inert(alert.title),
-                body=inert(alert.body),
+                body=_BODIES[form](alert),
                 notify_type=apprise.NotifyType(kind),
-                body_format="text",
+                body_format=form,
+                attach=self._picture(alert),
             )
         if not taken:
             said = self._policy.refused or (lines[-1] if lines else "the service did not take it")
             raise DeliveryFailed(self.name, said)
+
+    def _picture(self, alert: Alert) -> object:
+        """The picture of a message as an attachment; None where there is none, or the service takes none."""
+        picture = alert.picture if isinstance(alert, Message) else None
+        if picture is None or not getattr(self._service, "attachment_support", False):
+            return None
+        from apprise import AppriseAttachment
+        from apprise.attachment.memory import AttachMemory
+
+        found = AppriseAttachment()
+        found.add(AttachMemory(content=picture, name=PICTURE, mimetype="image/png"))
+        return found
 
     def _add_fields(self, alert: Alert) -> None:
         """Have a webhook's body say what it is about; fields that the URL asks for itself stay."""
@@ -116,10 +140,21 @@ class AppriseChannel:
             self._service.payload_extras = body_fields(alert) | self._extras
 
 
+_BODIES: Final = {"text": as_text, "markdown": as_markdown, "html": as_html}
+
+
+def _form(service: object) -> str:
+    """The form of text that a service shows best: its first choice, or what its URL asks for."""
+    found = getattr(service, "_format_override", None) or getattr(service, "notify_format", "text")
+    first = next(iter(found)) if isinstance(found, tuple | list) else found
+    form = str(getattr(first, "value", first))
+    return form if form in _BODIES else "text"
+
+
 _NOTIFY_TYPE: Final = {Severity.CRITICAL: "failure", Severity.WARNING: "warning", Severity.INFO: "info"}
 
 
-def open_channels(urls: Sequence[str], *, private: Private = "named") -> tuple[Channel, ...]:
+def open_urls(urls: Sequence[str], *, private: Private = "named") -> tuple[Channel, ...]:
     """One channel a URL, so that one that is down does not make the others repeat themselves.
 
     Args:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from monitor.alerts.channels import Channel, key_of
-from monitor.alerts.messages import HOLD_MS, Message, Planned, plan
-from monitor.domain import Delivery
+from monitor.alerts.messages import Message, Planned, plan
+from monitor.alerts.routes import Route, Sorted, sort
+from monitor.domain import AlertInfo, Delivery, Silence
 from monitor.errors import DeliveryFailed
 
 FIRST_RETRY_MS: Final = 5_000
@@ -22,7 +23,9 @@ FIRST_RETRY_MS: Final = 5_000
 LAST_RETRY_MS: Final = 15 * 60_000
 """Longest wait between two tries."""
 GIVE_UP_MS: Final = 24 * 3_600_000
-"""Age at which an alert is too old: it is not sent any more, and its row says so."""
+"""Age at which a message is too old: it is not sent any more, unless somebody asks for another try."""
+LATELY_MS: Final = 30 * 24 * 3_600_000
+"""How far back it is looked up what a channel was told."""
 FAILURES: Final = 3
 """Messages that fail one after the other before a pass ends: the channel is down."""
 NEVER_MS: Final = 2**62
@@ -45,8 +48,24 @@ class Outbox(Protocol):
         """Alerts to be sent to a channel now, the oldest first."""
         ...
 
-    def told_lately(self, channel: str, run_ids: Collection[str], since_ms: int) -> tuple[tuple[str, int], ...]:
-        """What it took of some runs since a time: each alert's `dedup_key`, and when."""
+    def told_lately(self, channel: str, run_ids: Collection[str], since_ms: int) -> tuple[tuple[str, int, str], ...]:
+        """What it was sent about some runs since a time: each message's `dedup_key`, when, and its state."""
+        ...
+
+    def standing(self, run_ids: Collection[str]) -> tuple[AlertInfo, ...]:
+        """The alerts of some runs as they are now."""
+        ...
+
+    def silences(self, now_ms: int | None = None) -> tuple[Silence, ...]:
+        """The silences in force at a time."""
+        ...
+
+    def skipped(self, channel: str, rows: Sequence[tuple[str, int]], note: str, now_ms: int) -> None:
+        """The channel is not sent these."""
+        ...
+
+    def postponed(self, channel: str, rows: Sequence[tuple[str, int]], next_ms: int) -> None:
+        """To be looked at again at a time."""
         ...
 
     def delivered(self, channel: str, rows: Sequence[tuple[str, int]], now_ms: int) -> None:
@@ -85,6 +104,7 @@ def deliver(
     channels: Collection[str] = (),
     holder: str = "",
     link: Callable[[str], str | None] = lambda _: None,
+    describe: Callable[[Message], Message] = lambda message: message,
 ) -> Delivered:
     """Send a channel what is due to it, each message once; call again until nothing was done.
 
@@ -95,6 +115,7 @@ def deliver(
         channels: the keys of all channels that an alert must reach.
         holder: a name for this pass that no other has; made up where it is empty.
         link: the address of a run's page by the run's id.
+        describe: adds to a message what a person needs to act, just before it is sent.
 
     Returns:
         How many messages went out and failed, how many alerts were given up; all zero when nothing more is due, or
@@ -106,14 +127,18 @@ def deliver(
         return Delivered()
     try:
         due = outbox.due_deliveries(key, now_ms)
-        old = [row for row in due if now_ms - row.alert.created_ms > GIVE_UP_MS]
+        runs = {row.alert.run_id for row in due}
+        told = outbox.told_lately(key, runs, now_ms - LATELY_MS)
+        route = getattr(channel, "route", Route())
+        found = sort(due, told, outbox.standing(runs), outbox.silences(now_ms), route, now_ms)
+        _put_aside(outbox, key, found, now_ms)
+        old = [row for row in found.send if _age_ms(row, now_ms) > GIVE_UP_MS]
         if old:
             error = f"not sent within {GIVE_UP_MS // 3_600_000} h: {old[0].error or 'the channel could not be reached'}"
-            outbox.failed(key, [(row.alert.run_id, row.id) for row in old], NEVER_MS, error)
-        fresh = [row for row in due if now_ms - row.alert.created_ms <= GIVE_UP_MS]
-        told = outbox.told_lately(key, {row.alert.run_id for row in fresh}, now_ms - HOLD_MS) if fresh else ()
-        sent, failed = _send_all(outbox, channel, plan(fresh, told, now_ms, link), clock, holder)
-        if sent:
+            outbox.failed(key, _places(old), NEVER_MS, error)
+        fresh = [row for row in found.send if _age_ms(row, now_ms) <= GIVE_UP_MS]
+        sent, failed = _send_all(outbox, channel, plan(fresh, told, now_ms, link), clock, holder, describe)
+        if sent or old or found.skip:
             outbox.settle_deliveries({key, *channels}, clock())
         return Delivered(sent=sent, failed=failed, given_up=len(old))
     finally:
@@ -133,13 +158,18 @@ def retry_ms(attempts: int) -> int:
 
 
 def _send_all(
-    outbox: Outbox, channel: Channel, planned: Sequence[Planned], clock: Callable[[], int], holder: str
+    outbox: Outbox,
+    channel: Channel,
+    planned: Sequence[Planned],
+    clock: Callable[[], int],
+    holder: str,
+    describe: Callable[[Message], Message],
 ) -> tuple[int, int]:
     key, sent, failed, in_a_row = key_of(channel), 0, 0, 0
     for one in planned:
         if in_a_row == FAILURES or not outbox.hold_channel(key, holder, clock()):
             break
-        problem = _send(channel, one.message)
+        problem = _send(channel, one.message, describe)
         if problem is None:
             outbox.delivered(key, one.rows, clock())
             sent, in_a_row = sent + 1, 0
@@ -149,8 +179,27 @@ def _send_all(
     return sent, failed
 
 
-def _send(channel: Channel, message: Message) -> str | None:
+def _put_aside(outbox: Outbox, key: str, found: Sorted, now_ms: int) -> None:
+    for note in dict.fromkeys(note for _, note in found.skip):
+        outbox.skipped(key, _places([row for row, why in found.skip if why == note]), note, now_ms)
+    for until in dict.fromkeys(until for _, until in found.wait):
+        outbox.postponed(key, _places([row for row, at in found.wait if at == until]), until)
+
+
+def _places(rows: Sequence[Delivery]) -> list[tuple[str, int]]:
+    return [(row.alert.run_id, row.id) for row in rows]
+
+
+def _age_ms(row: Delivery, now_ms: int) -> int:
+    return now_ms - max(row.alert.created_ms, row.retried_ms or 0)
+
+
+def _send(channel: Channel, message: Message, describe: Callable[[Message], Message]) -> str | None:
     """Send one message; what went wrong, None where the channel took it."""
+    try:
+        message = describe(message)
+    except Exception:
+        _log.exception("alert %r is sent without what would help to act on it", message.title)
     try:
         channel.send(message)
     except Exception as error:

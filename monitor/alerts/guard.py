@@ -91,10 +91,10 @@ def guard_apprise() -> None:
     """Give every module of Apprise that posts the guarded library; again for those that were loaded since."""
     import requests
 
-    library = _library()
+    ours = library()
     for name, module in list(sys.modules.items()):
         if name.startswith("apprise.") and getattr(module, "requests", None) is requests:
-            module.requests = library  # type: ignore[attr-defined]  # it has one
+            module.requests = ours  # type: ignore[attr-defined]  # it has one
 
 
 def _says_where(host: str) -> bool:
@@ -112,15 +112,15 @@ def _says_where(host: str) -> bool:
 _made: list[ModuleType] = []
 
 
-def _library() -> ModuleType:
+def library() -> ModuleType:
     """`requests`, whose functions send through a guarded session; made once."""
     import requests
 
     if _made:
         return _made[0]
     session = _session_class(requests)
-    library = ModuleType("requests", requests.__doc__)
-    library.__dict__.update({name: value for name, value in vars(requests).items() if not name.startswith("__")})
+    made = ModuleType("requests", requests.__doc__)
+    made.__dict__.update({name: value for name, value in vars(requests).items() if not name.startswith("__")})
 
     def request(method: str, url: str, **options: Any) -> requests.Response:
         with session() as one:
@@ -131,9 +131,9 @@ def _library() -> ModuleType:
         return lambda url, **options: request(method, url, **options)
 
     words = ("get", "post", "put", "patch", "delete", "head", "options")
-    library.__dict__.update({"Session": session, "session": session, "request": request, **{w: of(w) for w in words}})
-    _made.append(library)
-    return library
+    made.__dict__.update({"Session": session, "session": session, "request": request, **{w: of(w) for w in words}})
+    _made.append(made)
+    return made
 
 
 def _session_class(requests: Any) -> Any:

@@ -21,6 +21,8 @@ _STATUS_SEVERITY: Final = {
     RunStatus.FAILED: Severity.CRITICAL,
     RunStatus.STALLED: Severity.WARNING,
 }
+ALERTED: Final = frozenset(_STATUS_SEVERITY)
+"""The statuses that people are alerted of."""
 
 
 def alerts_for(run: RunInfo, changes: Sequence[Finding], *, now_ms: int) -> tuple[Alert, ...]:
@@ -72,6 +74,31 @@ def status_alert(run: RunInfo, status: RunStatus, *, now_ms: int) -> Alert:
         step=run.last_step,
         created_ms=now_ms,
         dedup_key=f"{run.id}:{kind}:{run.attempt}",
+    )
+
+
+def finished_alert(run: RunInfo, status: RunStatus, *, now_ms: int) -> Alert:
+    """The news that a run ended as it should; sent to the channels that ask for it.
+
+    Args:
+        run: the run as it was before its end.
+        status: how it ended, finished or stopped.
+        now_ms: milliseconds since the epoch.
+    """
+    advice = run.recommendation.of_run_over(str(status))
+    took = f"It took {duration(now_ms - run.created_ms)}; the last step was {step(run.last_step)}."
+    return Alert(
+        run_id=run.id,
+        project=run.project,
+        run_name=run.name,
+        kind="finished",
+        state="firing",
+        severity=Severity.INFO,
+        title=f"{run.name} {status} ({run.project})",
+        body="\n".join((advice.reason, took, _where(run))),
+        step=run.last_step,
+        created_ms=now_ms,
+        dedup_key=f"{run.id}:finished:{run.attempt}",
     )
 
 

@@ -1,7 +1,7 @@
 """What a channel is sent: due alerts, folded so that a storm is one message; pure.
 
 - What a flapping finding did between two messages is one message with a count. After two messages about the same rule
-  of the same run the next waits until `HOLD_MS` have passed.
+  of the same run the next waits for `HOLD_MS`, then for four times as long, and so on.
 - The same news of many runs is one message. Lost or stalled runs are reported once no more of them come.
 """
 
@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from monitor.domain import Alert, Delivery, Severity
+from monitor.alerts.routes import family
+from monitor.domain import Alert, Delivery, Saving, Severity, alert_id, whole
 
 HOLD_MS: Final = 5 * 60_000
-"""How long after its last message a rule of a run that keeps on changing is quiet."""
+"""How long after its second message a rule of a run that keeps on changing is quiet; four times as long after each."""
+LONGEST_HOLD_MS: Final = 12 * 3_600_000
+"""But not longer than this."""
+WINDOW_MS: Final = 24 * 3_600_000
+"""How far back messages about an alert count."""
 BURST: Final = 2
-"""Alerts about one rule of one run within `HOLD_MS` that are sent at once: that it fired, and that it resolved."""
+"""Messages about one alert that are sent at once: that it fired, and that it resolved."""
 GROUP_FROM: Final = 5
 """Messages of the same news that become one."""
 QUIET_MS: Final = 5_000
@@ -43,12 +48,56 @@ class Message(Alert):
         count: alerts that it stands for.
         run_ids: the runs that it is about, the first hundred.
         link: the run's page; None without a dashboard.
+        facts: what a person needs to act; None where the message is about several runs, or of a resolution.
+        picture: the curve as a PNG, the onset marked; None where there is none.
     """
 
     id: str
     count: int = 1
     run_ids: tuple[str, ...] = ()
     link: str | None = None
+    facts: Facts | None = None
+    picture: bytes | None = field(default=None, repr=False)
+
+    @property
+    def alert_id(self) -> str | None:
+        """The id of the alert that it is about; None where it is about several, or about none."""
+        if (self.count > 1 and len(self.run_ids) > 1) or self.kind in ("finished", "digest", "test"):
+            return None
+        return alert_id(self.run_id, self.key[:250])
+
+    @property
+    def links(self) -> dict[str, str]:
+        """Pages of the dashboard: the run, and where its alert is answered; opening one acts on nothing."""
+        if self.link is None:
+            return {}
+        base, found = self.link.rsplit("/", 1)[0], {"run": self.link}
+        if self.alert_id is not None and self.state == "firing":
+            found |= {
+                "acknowledge": f"{base}/alerts?ack={self.alert_id}",
+                "silence": f"{base}/alerts?silence={self.alert_id}",
+            }
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a person needs to act on a message.
+
+    Attributes:
+        onset_step: where the trouble begins; None where it has no place in the curve.
+        best: the name of what is best by, such as "validation loss"; with its value and step.
+        checkpoint: the saved file whose step is nearest to the best one, and that step.
+        action: continue, stop or investigate, with the reason.
+        saves: what a stop now saves; None where that is not advised or not known.
+    """
+
+    onset_step: float | None = None
+    best: tuple[str, float, float] | None = None
+    checkpoint: tuple[str, int] | None = None
+    action: str = ""
+    reason: str = ""
+    saves: Saving | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +115,7 @@ class Planned:
 
 def plan(
     due: Sequence[Delivery],
-    told: Sequence[tuple[str, int]],
+    told: Sequence[tuple[str, int, str]],
     now_ms: int,
     link: Callable[[str], str | None] = lambda _: None,
 ) -> list[Planned]:
@@ -74,22 +123,23 @@ def plan(
 
     Args:
         due: the alerts that the channel has not taken, the oldest first.
-        told: what it took within the last `HOLD_MS`, of the runs of these: `dedup_key`, and when.
+        told: what it was sent about the runs of these: `dedup_key`, when, and the state that the message gave.
         now_ms: milliseconds since the epoch.
         link: the address of a run's page by the run's id.
     """
-    lately: dict[str, list[int]] = {}
-    for key, taken_ms in told:
-        lately.setdefault(_family(key), []).append(taken_ms)
+    lately: dict[str, set[int]] = {}
+    for key, taken_ms, _ in told:
+        if taken_ms > now_ms - WINDOW_MS:
+            lately.setdefault(family(key), set()).add(taken_ms)
     families: dict[str, list[Delivery]] = {}
     for delivery in due:
-        families.setdefault(_family(delivery.alert.dedup_key), []).append(delivery)
-    groups: dict[tuple[str, str], list[list[Delivery]]] = {}
-    for family, found in families.items():
-        if len(lately.get(family, ())) < BURST or max(lately[family]) <= now_ms - HOLD_MS:
+        families.setdefault(family(delivery.alert.dedup_key), []).append(delivery)
+    groups: dict[tuple[str, str, str], list[list[Delivery]]] = {}
+    for name, found in families.items():
+        if not _held(lately.get(name, set()), now_ms):
             groups.setdefault(_news(found[-1].alert), []).append(found)
     planned: list[Planned] = []
-    for (kind, _), members in groups.items():
+    for (kind, *_), members in groups.items():
         rows = [delivery for found in members for delivery in found]
         if kind in _TOGETHER and _still_coming(rows, now_ms):
             continue
@@ -113,8 +163,11 @@ def inert(text: str) -> str:
 
 def body_fields(message: Message) -> dict[str, object]:
     """What a webhook is sent besides title and text."""
+    facts = message.facts or Facts()
+    best = facts.best or (None, None, None)
     return {
         "id": message.id,
+        "alert_id": message.alert_id,
         "dedup_key": message.dedup_key,
         "run_id": message.run_id,
         "run": inert(message.run_name),
@@ -127,18 +180,27 @@ def body_fields(message: Message) -> dict[str, object]:
         "count": message.count,
         "created_ms": message.created_ms,
         "link": message.link,
+        "links": message.links,
+        "best": None if facts.best is None else {"of": best[0], "value": best[1], "step": whole(best[2])},
+        "checkpoint": None if facts.checkpoint is None else {"path": facts.checkpoint[0], "step": facts.checkpoint[1]},
+        "recommendation": {"action": facts.action, "reason": inert(facts.reason)} if facts.action else None,
+        "saves": None if facts.saves is None else facts.saves.to_dict(),
     }
 
 
-def _family(key: str) -> str:
-    """What is folded: all states of one rule of a run; of the loop's own alerts, those with one title."""
-    parts = key.split(":", maxsplit=2)
-    return key if len(parts) < 3 or parts[1] == "alert" else f"{parts[0]}:{parts[1]}"
+def _held(sent: set[int], now_ms: int) -> bool:
+    """Whether an alert that was told of at these times is quiet for now."""
+    if len(sent) < BURST:
+        return False
+    hold_ms: int = min(HOLD_MS * 4 ** (len(sent) - BURST), LONGEST_HOLD_MS)
+    return max(sent) > now_ms - hold_ms
 
 
-def _news(alert: Alert) -> tuple[str, str]:
-    """What many runs may have in common; the loop's own alerts are grouped by run."""
-    return (alert.kind, alert.run_id if alert.kind == "alert" else alert.state)
+def _news(alert: Alert) -> tuple[str, str, str]:
+    """What many runs may have in common; runs of all projects are lost together, findings are grouped by project."""
+    if alert.kind == "alert":
+        return (alert.kind, alert.run_id, "")
+    return (alert.kind, alert.state, "" if alert.kind in _TOGETHER else alert.project)
 
 
 def _still_coming(rows: Sequence[Delivery], now_ms: int) -> bool:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import ASGIApp
 
 from monitor import __version__
-from monitor.api import attention, batches, curves, health, keeping, problems, runs, tokens, views
+from monitor.api import alerts, attention, batches, curves, health, keeping, problems, runs, tokens, views
 from monitor.api.bodies import CompressRemote
 from monitor.api.door import Door
 from monitor.api.keys import Keys
@@ -82,7 +82,7 @@ def create_api(
         title="lossmonitor",
         version=__version__,
         summary="Training losses in, diagnosis out.",
-        openapi_tags=[{"name": n} for n in ("batches", "runs", "curves", "views", "access", "health")],
+        openapi_tags=[{"name": n} for n in ("batches", "runs", "curves", "alerts", "views", "access", "health")],
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
     )
@@ -98,7 +98,7 @@ def create_api(
     app.include_router(health.metrics)
     checks = [Depends(described), Depends(check_parameters)]
     api = APIRouter(prefix="/api/v1", dependencies=checks, responses=documented(*_REFUSALS))
-    routers = (attention, batches, curves, keeping, tokens, runs, views, health)
+    routers = (alerts, attention, batches, curves, keeping, tokens, runs, views, health)
     for router in (each.router for each in routers):
         declare_roles(router.routes)
         api.include_router(router)

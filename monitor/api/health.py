@@ -1,22 +1,21 @@
-"""`/healthz`, `/readyz`, `/api/v1/info` and `/api/v1/alerts`: the state of the server, and its alerts."""
+"""`/healthz`, `/readyz` and `/api/v1/info`: the state of the server."""
 
 from __future__ import annotations
 
 import logging
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.responses import Response
 
 from monitor import __version__, wire
 from monitor.api.bodies import json_response
-from monitor.api.models import AlertsModel, HealthModel, InfoModel, ReadyModel
+from monitor.api.models import HealthModel, InfoModel, ReadyModel
 from monitor.api.problems import documented, problem
 from monitor.api.readiness import problem_of
 from monitor.api.security import Viewer, described
 from monitor.api.services import Served, store_id
-from monitor.domain import Delivery, Json
+from monitor.domain import Json
 from monitor.errors import Forbidden
 
 _log = logging.getLogger(__name__)
@@ -86,27 +85,3 @@ def info(served: Served, caller: Viewer) -> Response:
             "jobs": {name: health.to_dict() for name, health in served.jobs().items()},
         }
     )
-
-
-@router.get("/alerts", responses={200: {"model": AlertsModel}, **documented(404, 422)})
-def get_alerts(
-    served: Served,
-    caller: Viewer,
-    run: Annotated[str | None, Query(max_length=250)] = None,
-    limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
-) -> Response:
-    """Alerts, newest first, with where they are on their way."""
-    run_id = None if run is None else served.store.run(run, within=caller.project).id
-    rows = [_delivery(row) for row in served.store.alerts(run_id, limit, within=caller.project)]
-    return json_response({"alerts": rows, "channels": len(served.settings.alert_urls)})
-
-
-def _delivery(row: Delivery) -> dict[str, object]:
-    return {
-        "id": row.id,
-        "alert": row.alert.to_dict(),
-        "attempts": row.attempts,
-        "next_ms": row.next_ms,
-        "delivered_ms": row.delivered_ms,
-        "error": row.error,
-    }

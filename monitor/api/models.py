@@ -7,6 +7,7 @@ from typing_extensions import Annotated  # noqa: UP035  # pydantic reads it on e
 
 from monitor.domain import (
     Access,
+    AlertInfo,
     AuditEntry,
     Checkpoint,
     Delivery,
@@ -22,6 +23,7 @@ from monitor.domain import (
     RunStatus,
     Saving,
     SeriesInfo,
+    Silence,
     Stop,
     TokenInfo,
 )
@@ -253,10 +255,23 @@ class ProjectsModel(BaseModel):
 
 
 class AlertsModel(BaseModel):
-    """Alerts, newest first, with where they are on their way."""
+    """One page of alerts, those that changed last first."""
 
-    alerts: list[Delivery]
-    channels: int = Field(description="To how many places they are sent; with none they wait.")
+    alerts: list[AlertInfo]
+    cursor: str | None = Field(description="Gives the next page; null on the last.")
+    counts: dict[str, int] = Field(description="Alerts by state that the other filters leave, on all pages.")
+
+
+class DeliveriesModel(BaseModel):
+    """Messages about alerts, the newest first, with where they are on their way."""
+
+    deliveries: list[Delivery]
+
+
+class SilencesModel(BaseModel):
+    """Silences, those that end last first."""
+
+    silences: list[Silence]
 
 
 class HistoryModel(BaseModel):

@@ -17,6 +17,8 @@ from starlette.responses import JSONResponse, Response
 
 from monitor.domain import Json
 from monitor.errors import (
+    AlertNotFound,
+    DeliveryFailed,
     Forbidden,
     MonitorError,
     OffsetGap,
@@ -25,6 +27,7 @@ from monitor.errors import (
     RunNotFound,
     SchemaMismatch,
     SeriesNotFound,
+    SettingsError,
     StopRefused,
     StoreBusy,
     StoreError,
@@ -45,6 +48,9 @@ _TITLES: Final[Mapping[type[MonitorError], tuple[int, str]]] = {
     StopRefused: (409, "The stop is not possible"),
     RunNotFound: (404, "No such run"),
     SeriesNotFound: (404, "The run has no such series"),
+    AlertNotFound: (404, "No such alert, silence or channel"),
+    SettingsError: (422, "A setting cannot be used"),
+    DeliveryFailed: (502, "The channel did not take the message"),
     TokenNotFound: (404, "No such token"),
     Unauthorized: (401, "A token is needed"),
     Forbidden: (403, "This token may not do this"),
@@ -106,9 +112,16 @@ _SECRET: Final = re.compile(r"(?<=://)[^/\s@]*(?=@)|(?<==)(?<=pass=|word=|cret=|
 """What a database's message may hold but must not be shown: a user with a password in a URL, and secrets by name."""
 
 
+_MEMBERS: Final = (
+    "field", "position", "expected", "got", "run_id", "key", "found", "wanted", "ref", "what", "several", "channel",
+    "name", "problem", "fix",
+)  # fmt: skip
+"""Attributes of errors by which a client can make the same error again."""
+
+
 def _members(error: MonitorError) -> dict[str, object]:
     members: dict[str, object] = {}
-    for name in ("field", "position", "expected", "got", "run_id", "key", "ref", "several", "found", "wanted"):
+    for name in _MEMBERS:
         value = getattr(error, name, None)
         if value is not None:
             members[name] = value

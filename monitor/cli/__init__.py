@@ -17,6 +17,7 @@ import typer
 from monitor import __version__
 from monitor.cli import (
     access,
+    alerts,
     asking,
     curves,
     database,
@@ -50,6 +51,7 @@ watching.register(app)
 running.register(app)
 asking.register(app)
 _runs = runs.register(app)
+alerts.register(app)
 stopping.register(_runs)
 rules.register(app)
 losses.register(app)
@@ -125,8 +127,10 @@ def main() -> None:
 _SERVER_PACKAGES = (
     "apprise",
     "apscheduler",
+    "cryptography",
     "fastapi",
     "mlflow",
+    "PIL",
     "plotly",
     "psycopg",
     "starlette",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,11 +65,19 @@ def backtest(
     if not done:
         fail(failed[0].problem if failed else "no run matches; `monitor runs ls` lists all runs")
     names = [str(rules or "settings"), *([str(against)] if against else [])]
-    report = Report(names, configs, done, failed, notes)
+    report = Report(names, configs, done, failed, notes, {} if files else _marks(server, project))
     if json:
         emit(report.data(), "", True)
     else:
         report.show()
+
+
+def _marks(server: str | None, project: str | None) -> Mapping[str, Mapping[str, int]]:
+    """By rule, how many alerts people marked as helpful and as false alarms."""
+    from monitor.reader.api import Api
+
+    with Api(server) as api:
+        return api.alert_marks(project)
 
 
 def _check(runs: Sequence[str], files: bool, chosen: bool, server: str | None) -> None:
@@ -89,6 +97,7 @@ class Report:
         done: the runs that were replayed.
         failed: those that could not be read.
         notes: what else the reader should know.
+        marks: by rule, how many alerts people marked as what.
     """
 
     def __init__(
@@ -98,10 +107,12 @@ class Report:
         done: Sequence[Replayed],
         failed: Sequence[Failed],
         notes: Sequence[str],
+        marks: Mapping[str, Mapping[str, int]],
     ) -> None:
         from monitor.rules.lab import backtest as core
 
         self.names, self.configs, self.done, self.failed, self.notes = names, configs, done, failed, notes
+        self.marks = marks
         rules = [name for name in configs[0].settings if any(c.settings[name].enabled for c in configs)]
         self.rules = [core.summarise(done, k, rules) for k in range(len(configs))]
         self.stops = [core.stops(run.sides[k].stop for run in done) for k in range(len(configs))]
@@ -117,6 +128,7 @@ class Report:
         return {
             "schema": 1,
             "runs": len(self.done),
+            "marks": {rule: dict(n) for rule, n in self.marks.items()},
             "labelled": sum(bool(run.labels) for run in self.done),
             "sides": sides,
             "patience_10": self.patience.to_dict(),
@@ -139,6 +151,10 @@ class Report:
         out.print(self._rules_table(labelled > 0))
         if silent := self._silent():
             out.print(f"[dim]never fired: {escape(', '.join(silent))}[/]")
+        if self.marks:
+            found = sorted(self.marks.items())
+            said = (f"{rule} {n.get('helpful', 0):,}/{n.get('false alarm', 0):,}" for rule, n in found)
+            out.print(f"[dim]alerts marked helpful/false alarm: {escape(', '.join(said))}[/]")
         out.print("")
         out.print(self._stops_table())
         if len(self.configs) > 1:

@@ -8,7 +8,23 @@ value that was measured.
 from __future__ import annotations
 
 from monitor.domain.access import Access, AuditEntry, Caller, TokenInfo
-from monitor.domain.alerts import Alert, Delivery, Gauges, JobHealth
+from monitor.domain.alerts import (
+    MARKS,
+    MATCHED,
+    Alert,
+    AlertInfo,
+    AlertPage,
+    AlertQuery,
+    AlertState,
+    DeadLetter,
+    Delivery,
+    Gauges,
+    JobHealth,
+    Mark,
+    Silence,
+    alert_id,
+    alert_key,
+)
 from monitor.domain.aside import SET_ASIDE, Counter
 from monitor.domain.attention import Attention, Happened, Happenings, Item, Outcome
 from monitor.domain.economics import Ledger, LedgerEntry, LedgerMonth, Saving
@@ -38,11 +54,17 @@ from monitor.domain.verdicts import (
 
 __all__ = [
     "MAIN_ROLES",
+    "MARKS",
+    "MATCHED",
     "MONITOR",
     "SET_ASIDE",
     "Access",
     "Action",
     "Alert",
+    "AlertInfo",
+    "AlertPage",
+    "AlertQuery",
+    "AlertState",
     "Attention",
     "AuditEntry",
     "Caller",
@@ -51,6 +73,7 @@ __all__ = [
     "Counts",
     "Curve",
     "CurveOf",
+    "DeadLetter",
     "Delivery",
     "Diagnosis",
     "Extremes",
@@ -66,6 +89,7 @@ __all__ = [
     "Ledger",
     "LedgerEntry",
     "LedgerMonth",
+    "Mark",
     "Outcome",
     "Output",
     "Patience",
@@ -85,9 +109,12 @@ __all__ = [
     "Saving",
     "SeriesInfo",
     "Severity",
+    "Silence",
     "Stop",
     "StopState",
     "TokenInfo",
+    "alert_id",
+    "alert_key",
     "courses",
     "folded",
     "inert",

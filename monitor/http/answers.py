@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from monitor.errors import (
+    AlertNotFound,
     BatchTooLarge,
+    DeliveryFailed,
     Forbidden,
     MonitorError,
     OffsetGap,
@@ -18,6 +20,7 @@ from monitor.errors import (
     SeriesNotFound,
     ServerFailed,
     ServerUnreachable,
+    SettingsError,
     StopRefused,
     StoreError,
     TokenNotFound,
@@ -71,6 +74,11 @@ def error_of(server: str, status: int, body: bytes) -> MonitorError:
         "stop-refused": lambda: StopRefused(run_id, *_stop_refused(detail)),
         "run-not-found": lambda: RunNotFound(run_id),
         "series-not-found": lambda: SeriesNotFound(run_id, str(problem.get("key", ""))),
+        "alert-not-found": lambda: AlertNotFound(
+            str(problem["ref"]), what=str(problem["what"]), several=problem["several"] is True
+        ),
+        "delivery-failed": lambda: DeliveryFailed(str(problem["channel"]), str(problem["problem"])),
+        "settings-error": lambda: SettingsError(str(problem["name"]), str(problem["problem"]), str(problem["fix"])),
         "token-not-found": lambda: TokenNotFound(str(problem.get("ref", "")), several=problem.get("several") is True),
         "forbidden": lambda: Forbidden(detail),
         "store-busy": lambda: StoreError(detail),

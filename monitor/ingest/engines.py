@@ -7,10 +7,12 @@ run began, the next batch continues under the new ones: see `docs/rules.md`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from monitor.alerts import thresholds
+from monitor.alerts.thresholds import Threshold
 from monitor.documents import line_of
 from monitor.errors import RulesError
 from monitor.rules import RULE_NAMES, Engine, RulesConfig
@@ -41,6 +43,7 @@ class Engines:
         rules: settings by rule name, for every project.
         projects: by a project's name, `{"rules": {...}}` with what differs there; a setting that is not named is as in
             `rules`.
+        thresholds: alerts by expression.
 
     Raises:
         RulesError: a rule, key or value that cannot be used; names the nearest valid one.
@@ -52,9 +55,13 @@ class Engines:
     """
 
     def __init__(
-        self, rules: Mapping[str, object] | None = None, projects: Mapping[str, object] | None = None,
+        self,
+        rules: Mapping[str, object] | None = None,
+        projects: Mapping[str, object] | None = None,
         stops: Mapping[str, str] | None = None,
-    ) -> None:  # fmt: skip
+        thresholds: Sequence[Threshold] = (),
+    ) -> None:
+        self._thresholds = tuple(thresholds)
         self._stops = _of_rules(dict(stops or {}), ("stop",))
         self._own_stops: dict[str, dict[str, str]] = {}
         base = _checked(dict(rules or {}), ("rules",))
@@ -68,6 +75,10 @@ class Engines:
     def of(self, project: str) -> Engine:
         """The engine that judges the runs of a project."""
         return self._own.get(project, self._default)
+
+    def thresholds(self, project: str) -> tuple[Threshold, ...]:
+        """The thresholds that the runs of a project are watched for."""
+        return tuple(each for each in self._thresholds if each.watches(project)) if self._thresholds else ()
 
     @property
     def stops(self) -> Mapping[str, str]:
@@ -94,9 +105,10 @@ def open_engines(settings: Settings) -> Engines:
 
     Raises:
         RulesError: names what cannot be used, the nearest valid name, and the line where it stands in a file.
+        SettingsError: a threshold cannot be read.
     """
     try:
-        return Engines(settings.rules, settings.projects, settings.stop)
+        return Engines(settings.rules, settings.projects, settings.stop, thresholds.read(settings.thresholds))
     except RulesError as error:
         raise _with_line(error, settings.file) from None
 

@@ -13,7 +13,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from monitor.alerts import status_alert
+from monitor.alerts import ALERTED, finished_alert, status_alert
+from monitor.alerts.thresholds import Threshold
 from monitor.domain import Action, Alert, Reply, RunStatus, Severity
 from monitor.errors import Forbidden, OffsetGap, RunExists, RunNotFound
 from monitor.ingest import stops
@@ -21,10 +22,12 @@ from monitor.ingest.aside import Aside, counted
 from monitor.ingest.engines import Judges
 from monitor.ingest.events import RunEvent, checked, first_event, run_event
 from monitor.ingest.judge import imported, judge, judge_anew, said
+from monitor.ingest.watched import thresholds_of, watch
 from monitor.limits import MAX_ALERTS, MAX_EVENTS, MAX_OUTPUT, MAX_SERIES, MAX_TAGS, document
 from monitor.roles import Role
 from monitor.rules import Engine
 from monitor.store import Ahead, Store, Transaction, Writer
+from monitor.store.points.append import Appended
 from monitor.store.points.naming import SUMMARISED, summary_of
 from monitor.wire import Batch, Columns, Event
 
@@ -85,7 +88,8 @@ def take(tx: Transaction, engine: Judges, batch: Batch, aside: Aside) -> Reply:
     if batch.first != writer.acked:
         raise OffsetGap(batch.run_id, batch.writer, expected=writer.acked, got=batch.first)
     if batch.count:
-        writer = _apply(tx, engine.of(str(tx.get("project"))), batch, writer, aside, told=told)
+        thresholds = thresholds_of(engine, tx)
+        writer = _apply(tx, engine.of(str(tx.get("project"))), batch, writer, aside, told=told, thresholds=thresholds)
         stops.consider(tx, engine)
     return _reply(tx, engine, batch.end, aside.lines())
 
@@ -138,6 +142,8 @@ def _enter(tx: Transaction, engine: Judges, event: RunEvent, writer: str, aside:
     if event.resume == "never":
         raise RunExists(tx.run_id)
     last = tx.get("last_step")
+    if tx.run.status in ALERTED:
+        tx.add_alerts([status_alert(tx.run, RunStatus.RUNNING, now_ms=tx.now_ms)])
     tx.set(attempt=attempt + 1, owner=writer, last_step=None)
     tx.set(status=str(RunStatus.RUNNING), finished_ms=None, error=None)
     stops.begin_anew(tx)
@@ -176,19 +182,29 @@ def _run_again(tx: Transaction) -> None:
 
 
 def _apply(
-    tx: Transaction, engine: Engine, batch: Batch, writer: Writer, aside: Aside, *, told: bytes | None
+    tx: Transaction,
+    engine: Engine,
+    batch: Batch,
+    writer: Writer,
+    aside: Aside,
+    *,
+    told: bytes | None,
+    thresholds: Sequence[Threshold],
 ) -> Writer:
     """What follows the first contact: a further `run` event, points, the other events, the offset.
 
     Args:
         told: what `_told` said before the batch.
+        thresholds: what the run is watched for besides the rules.
     """
     writer = _further_run(tx, engine, batch, writer, aside)
     _say(tx, batch.events, aside)
     batch = _within_series(tx, batch, aside)
     anew = told is not None and said(tx, engine) != told
     if len(batch.points):
-        store_points(tx, engine, batch, writer.attempt, anew=anew)
+        done = store_points(tx, engine, batch, writer.attempt, anew=anew)
+        if thresholds:
+            watch(tx, thresholds, batch, done.states)
     elif anew or any(event.kind == "weights" for event in batch.events):
         judge(tx, engine, batch, None, anew=anew)
     _happen(tx, batch.events, writer, aside)
@@ -276,7 +292,7 @@ def _within_series(tx: Transaction, batch: Batch, aside: Aside) -> Batch:
     return replace(batch, points=Columns(p.key[kept], p.step[kept], p.value[kept], p.time_ms[kept], epoch))
 
 
-def store_points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *, anew: bool) -> None:
+def store_points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *, anew: bool) -> Appended:
     """Store the points of a batch, with what they say of the run, and judge it."""
     done = tx.append(attempt, batch.keys, batch.points)
     states = done.states.values()
@@ -299,6 +315,7 @@ def store_points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *,
                 )
             )
     judge(tx, engine, batch, done, anew=anew or done.moved, begins=begins)
+    return done
 
 
 def add_config(tx: Transaction, column: str, more: Mapping[str, object], aside: Aside) -> None:
@@ -325,12 +342,20 @@ def finish(tx: Transaction, event: Event, writer: Writer) -> None:
     if writer.attempt < run.attempt or (writer.joined and tx.get("owner") is not None and not waited):
         return
     status = RunStatus(str(event.data["status"]))
-    if status is RunStatus.FAILED and run.status is not status and not imported(tx):
-        tx.add_alerts([status_alert(run, status, now_ms=tx.now_ms)])
+    if run.status is not status and not imported(tx):
+        tx.end_alerts(f"the run {status}")
+        if status is RunStatus.FAILED:
+            tx.add_alerts([status_alert(replace(run, error=_text(event.data["error"])), status, now_ms=tx.now_ms)])
+        else:
+            tx.add_alerts([finished_alert(run, status, now_ms=tx.now_ms)])
     tx.set(status=str(status), finished_ms=max(_when(event, tx), run.created_ms), error=event.data["error"])
     if not run.status.ended:
         reason = event.data.get("reason")
         stops.end(tx, status, None if reason is None else str(reason))
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _alert(tx: Transaction, event: Event, aside: Aside) -> None:

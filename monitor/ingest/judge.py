@@ -225,6 +225,7 @@ def _update(tx: Transaction, engine: Engine, state: State, points: EnginePoints)
 
 def _keep(tx: Transaction, engine: Engine, update: Update, news: Sequence[Finding], *, new: bool) -> None:
     tx.save_engine(packed(update.state, engine.config.hash), engine.config.hash, new=new)
+    before = tx.get("recommendation")
     tx.set(
         verdict=update.verdict,
         headline=update.headline,
@@ -233,8 +234,18 @@ def _keep(tx: Transaction, engine: Engine, update: Update, news: Sequence[Findin
         counts=update.counts.to_dict(),
     )
     tx.save_findings(update.changes)
-    if news and not imported(tx):
+    pending = update.recommendation.pending
+    moved = _coming(before) != {each.rule for each in pending}
+    if (news or moved) and not imported(tx):
         tx.add_alerts(alerts_for(tx.run, news, now_ms=tx.now_ms))
+        if moved:
+            tx.pend_alerts(pending)
+
+
+def _coming(recommendation: object) -> set[str]:
+    """The rules that were pending by a stored recommendation."""
+    pending = recommendation.get("pending") if isinstance(recommendation, Mapping) else None
+    return {str(each["rule"]) for each in pending} if pending else set()
 
 
 def imported(tx: Transaction) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
+from monitor.alerts import ALERTED, status_alert
 from monitor.domain import RunStatus
 from monitor.domain.mlflow_tags import USERS, is_marking
 from monitor.errors import RunNotFound, SettingsError
@@ -19,6 +20,7 @@ from monitor.ingest.engines import Judges
 from monitor.ingest.events import checked
 from monitor.ingest.ingest import add_tags, beat, finish, first_contact, keep_events, store_points, take
 from monitor.ingest.judge import judge
+from monitor.ingest.watched import thresholds_of, watch
 from monitor.limits import MAX_NAME, Note, value_of
 from monitor.roles import said_of_tags
 from monitor.store import Writer
@@ -74,7 +76,9 @@ def log(
             beat(tx, now_ms)
             tx.advance_latest(keys, fresh)
             batch = Batch(run_id=run_id, writer=WRITER, first=writer.acked, count=1, keys=tuple(keys), points=fresh)
-            store_points(tx, engine.of(str(tx.get("project"))), batch, writer.attempt, anew=False)
+            done = store_points(tx, engine.of(str(tx.get("project"))), batch, writer.attempt, anew=False)
+            if thresholds := thresholds_of(engine, tx):
+                watch(tx, thresholds, batch, done.states)
             stops.consider(tx, engine)
             keep_events(tx, batch, aside)
             tx.ack(WRITER, writer.attempt, batch.end)
@@ -142,6 +146,8 @@ def _described(tx: MlflowTransaction, engine: Judges, run: MlflowRun, aside: Asi
     status = ENDS.get(run.status)
     live = RunStatus(str(tx.get("status"))).live
     if status is None and not live:
+        if tx.run.status in ALERTED:
+            tx.add_alerts([status_alert(tx.run, RunStatus.RUNNING, now_ms=tx.now_ms)])
         tx.set(status=str(RunStatus.RUNNING), finished_ms=None)
     elif status is not None and tx.get("status") != status:
         data = {"status": str(status), "error": None}

@@ -108,7 +108,8 @@ def _alerts(store: Store, run: RunInfo, seen: Mapping[str, Any], now: dict[str, 
     rows = sorted((row for row in store.alerts(run.id, 10_000) if row.id > after), key=lambda row: row.id)
     taken = rows[:_EVENTS]
     now["alert"] = taken[-1].id if taken else after
-    found += [Happened(kind="alert", time_ms=row.alert.created_ms, data=row.alert.to_dict()) for row in taken]
+    told = (row.alert for row in taken if row.alert.kind != "finished")  # which is said as a status
+    found += [Happened(kind="alert", time_ms=alert.created_ms, data=alert.to_dict()) for alert in told]
     return len(rows) > len(taken)
 
 

@@ -116,7 +116,7 @@ def _met(store: Store, run: RunInfo, until: Until) -> bool:
         return run.recommendation.action is Action.STOP or run.stop_requested is not None
     if until.kind == "verdict":
         return run.verdict == until.verdict
-    return any(row.alert.state == "firing" for row in store.alerts(run.id, 100))
+    return any(row.alert.state == "firing" and row.alert.kind != "finished" for row in store.alerts(run.id, 100))
 
 
 def _outcome(run: RunInfo, what: str | None) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,10 +14,13 @@ from typing import Final, Protocol
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from monitor.alerts import Channel, Delivered, deliver, key_of
-from monitor.domain import JobHealth
+from monitor.alerts import Book, Channel, Delivered, Route, deliver, key_of
+from monitor.alerts.delivery import LAST_RETRY_MS
+from monitor.domain import JobHealth, Severity
 from monitor.errors import MonitorError
 from monitor.ingest import liveness
+from monitor.jobs import digests
+from monitor.jobs.describing import describe
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.store.retention import Kept, Policy, keep
@@ -25,6 +29,11 @@ COMPACT_INTERVAL_S: Final = 30.0
 """Seconds between looks for runs that ended and whose chunks can be merged."""
 ROWS_INTERVAL_S: Final = 1.0
 """Seconds between checks for changed runs, if MLflow's tables are next to ours: it shows them within two."""
+CHANNELS_INTERVAL_S: Final = 5.0
+"""Seconds between looks for channels that were added or removed."""
+UPKEEP_INTERVAL_S: Final = 30.0
+"""Seconds between looks for alerts that no longer hold, or that nobody has answered."""
+_DAY_MS: Final = 86_400_000
 ASLEEP: Final = 5
 """Liveness intervals between two checks, at least, after which the machine is taken to have slept."""
 
@@ -68,8 +77,11 @@ class Jobs:
         self._store, self._settings, self._mirror, self._clock = store, settings, mirror, clock
         self._health: dict[str, JobHealth] = {}
         self.links: Mapping[str, str] = {}
-        self._registered = False
-        self._keys = [key_of(channel) for channel in channels]
+        self._registered = self._known = False
+        self._holder = secrets.token_hex(16)
+        self._digest_after_ms: dict[str, int] = {}
+        self._fixed = tuple(channels)
+        self._book = Book(store, settings)
         self._since_ms = clock()
         self._checked_ms = self._since_ms
         self._work: dict[str, Callable[[], None]] = {}
@@ -78,9 +90,11 @@ class Jobs:
         # Every job but delivery is done by one server at a time. Each delivery has a lease of its own, as servers may
         # send to different channels.
         self._add("liveness", self._liveness, settings.liveness_interval_s)
+        self._channels: dict[str, Channel] = {}
         for number, channel in enumerate(channels, start=1):  # a job each, so that one that hangs delays no other
-            name = "delivery" if number == 1 else f"delivery-{number}"
-            self._add(name, functools.partial(self._deliver, channel), settings.alert_interval_s, shared=True)
+            self._take_up("delivery" if number == 1 else f"delivery-{number}", channel)
+        self._add("channels", self._look_for_channels, CHANNELS_INTERVAL_S, shared=True)
+        self._add("alerts", self._follow_up, UPKEEP_INTERVAL_S)
         if mirror is not None:
             self._add("mlflow", self._sync, settings.mlflow_interval_s)
         if rows is not None:
@@ -173,16 +187,68 @@ class Jobs:
         self._checked_ms = now
         liveness.check(self._store, self._settings, now, since_ms=self._since_ms)
 
+    def _take_up(self, job: str, channel: Channel) -> None:
+        self._channels[job] = channel
+        self._registered = False
+        self._add(job, functools.partial(self._deliver, channel), self._settings.alert_interval_s, shared=True)
+
+    def _look_for_channels(self) -> None:
+        """Take up the channels that were added through the API since, and let go of those that were removed."""
+        found = {f"delivery-{entry.name}": entry.channel for entry in self._book.stored()}
+        kept = {job: channel for job, channel in self._channels.items() if channel in self._fixed}
+        wanted = kept | {job: channel for job, channel in found.items() if channel is not None}
+        for job in [job for job, channel in self._channels.items() if wanted.get(job) is not channel]:
+            self._scheduler.remove_job(job)
+            del self._channels[job], self._work[job], self._health[job]
+        for job, channel in wanted.items():
+            if job not in self._channels:
+                self._take_up(job, channel)
+
+    def _follow_up(self) -> None:
+        """Resolve what no longer holds, and repeat what nobody has answered."""
+        now, settings = self._clock(), self._settings
+        self._store.sweep_alerts(now - int(settings.alert_age_days * _DAY_MS), now_ms=now)
+        if settings.alert_repeat_h:
+            before_ms = now - int(settings.alert_repeat_h * _DAY_MS / 24)
+            self._store.repeat_alerts(before_ms, (Severity.CRITICAL,), now_ms=now)
+
     def _deliver(self, channel: Channel) -> None:
         if not self._registered:
-            self._store.register_channels(self._keys, self._since_ms)
-            self._registered = True
+            keys = self._keys
+            self._store.register_channels(keys, self._since_ms if not self._known else self._clock())
+            self._registered = self._known = True
         done = Delivered(sent=1)
         while done != Delivered() and not done.failed:
             done = self._deliver_once(channel)
+        self._digest(channel)
+
+    @property
+    def _keys(self) -> list[str]:
+        return [key_of(channel) for channel in tuple(self._channels.values())]
 
     def _deliver_once(self, channel: Channel) -> Delivered:
-        return deliver(self._store, channel, self._clock, channels=self._keys, link=self._link)
+        about = functools.partial(describe, self._store, self._settings)
+        return deliver(self._store, channel, self._clock, channels=self._keys, link=self._link, describe=about)
+
+    def _digest(self, channel: Channel) -> None:
+        """Send a channel its digest, once it is due; of several servers one does."""
+        route, key, now = getattr(channel, "route", Route()), key_of(channel), self._clock()
+        if route.digest is None or now < self._digest_after_ms.get(key, 0):
+            return
+        sent_ms = self._store.digest_sent(key)
+        at_ms = digests.due(route, sent_ms, now)
+        if at_ms is None or not self._store.hold_channel(key, self._holder, now):
+            return
+        try:
+            if self._store.digest_sent(key) == sent_ms:
+                message = digests.compose(self._store, self._settings, route, sent_ms, now, self.links.get("dashboard"))
+                channel.send(replace(message, id=f"digest-{at_ms}"))
+                self._store.note_digest(key, at_ms)
+        except Exception:
+            self._digest_after_ms[key] = now + LAST_RETRY_MS
+            raise
+        finally:
+            self._store.release_channel(key, self._holder)
 
     def _link(self, run_id: str) -> str | None:
         """The run's page on the dashboard, where there is one."""

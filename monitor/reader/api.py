@@ -17,7 +17,6 @@ from monitor.domain import (
     Checkpoint,
     Curve,
     CurveOf,
-    Delivery,
     Diagnosis,
     Finding,
     Output,
@@ -35,6 +34,7 @@ from monitor.domain import (
     TokenInfo,
 )
 from monitor.http.address import server_of, shown
+from monitor.reader.alerting import AlertsApi
 from monitor.reader.embedded import EmbeddedSource
 from monitor.reader.questions import Questions
 from monitor.reader.remote import HttpSource
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 XAxis = Literal["step", "epoch", "wall_time", "relative"]
 
 
-class Api(Questions):
+class Api(Questions, AlertsApi):
     """A reader of runs; cheap to make, connects when first asked.
 
     Args:
@@ -254,19 +254,6 @@ class Api(Questions):
         from monitor.store.export import export_points
 
         return export_points(_Exported(self), refs, to, keys=keys, progress=progress)
-
-    def alerts(self, run: str | None = None, limit: int = 100) -> tuple[Delivery, ...]:
-        """Alerts, newest first, with where they are on their way.
-
-        Args:
-            run: only those of this run.
-            limit: alerts, at most.
-        """
-        return self._source.alerts(run, limit)
-
-    def alert_channels(self) -> int:
-        """To how many places the server sends alerts; with none they wait in the outbox."""
-        return self._source.channels()
 
     def me(self) -> Caller:
         """Who the server takes this reader for, and what it may do.

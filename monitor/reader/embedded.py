@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from monitor.domain import (
     Access,
+    AlertPage,
+    AlertState,
     Attention,
     AuditEntry,
     Caller,
     Checkpoint,
     Curve,
     CurveOf,
-    Delivery,
     Diagnosis,
     Finding,
     Happenings,
@@ -39,7 +40,8 @@ from monitor.domain import (
     Stop,
     TokenInfo,
 )
-from monitor.errors import RunNotFound, StoreError, TokenNotFound
+from monitor.errors import AlertNotFound, RunNotFound, StoreError, TokenNotFound
+from monitor.reader.embedded_alerts import EmbeddedAlerts
 from monitor.reader.source import Query
 from monitor.settings import Settings
 
@@ -89,8 +91,30 @@ class _NoRuns:
     def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
         return ()
 
-    def alerts(self, *_: object) -> tuple[Delivery, ...]:
+    def alerts(self, *_: object) -> tuple[()]:
         return ()
+
+    silences = dead_letters = channel_settings = alerts
+
+    def alert_page(self, *_: object) -> AlertPage:
+        return AlertPage(items=(), cursor=None, counts={str(state): 0 for state in AlertState})
+
+    def alert(self, alert_id: str, *_: object, **__: object) -> NoReturn:
+        raise AlertNotFound(alert_id)
+
+    acknowledge = mark_alert = alert
+
+    def unsilence(self, silence_id: str, **_: object) -> NoReturn:
+        raise AlertNotFound(silence_id, what="silence")
+
+    def alert_marks(self, *_: object) -> dict[str, dict[str, int]]:
+        return {}
+
+    def retry_deliveries(self, *_: object, **__: object) -> int:
+        return 0
+
+    def remove_channel(self, *_: object) -> bool:
+        return False
 
     def views(self, page: str) -> tuple[SavedView, ...]:  # noqa: ARG002  # no page has any
         return ()
@@ -133,7 +157,7 @@ class _NoRuns:
     findings = diagnosis = checkpoints = events = output = delete = request_stop = withdraw_stop = stops = edit = run
 
 
-class EmbeddedSource:
+class EmbeddedSource(EmbeddedAlerts):
     """The store of this machine, opened when first asked."""
 
     def __init__(self, settings: Settings) -> None:
@@ -160,6 +184,15 @@ class EmbeddedSource:
                         raise StoreError(_READ_ONLY.format(self._settings.store_file)) from None
                     raise
             return self._opened
+
+    @property
+    def _made(self) -> Store:
+        from monitor.store import Store
+
+        if self._settings.database_url is None and not self._settings.store_file.exists():
+            self._settings.make_dir()
+            Store.open(self._settings.store_url).close()
+        return self._store
 
     def runs(self, wanted: RunQuery) -> RunPage:
         return self._store.runs(wanted)
@@ -281,12 +314,6 @@ class EmbeddedSource:
 
     def purge_days(self) -> float:
         return self._settings.purge_days
-
-    def alerts(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
-        return self._store.alerts(None if run is None else self._store.run(run).id, limit)
-
-    def channels(self) -> int:
-        return len(self._settings.alert_urls)
 
     def me(self) -> Caller:
         return Caller(name=_user(), access=Access.ADMIN, asked=False)

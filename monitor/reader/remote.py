@@ -14,7 +14,6 @@ from urllib.parse import quote
 
 from monitor.domain import (
     Access,
-    Alert,
     Attention,
     AuditEntry,
     Caller,
@@ -22,7 +21,6 @@ from monitor.domain import (
     Counts,
     Curve,
     CurveOf,
-    Delivery,
     Diagnosis,
     Extremes,
     Finding,
@@ -50,6 +48,7 @@ from monitor.errors import RunNotFound, ServerUnreachable
 from monitor.http.address import shown
 from monitor.http.answers import understood
 from monitor.http.client import connect, request, request_stream
+from monitor.reader.remote_alerts import RemoteAlerts
 from monitor.reader.source import Query
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def _answered(read: Callable[Concatenate[HttpSource, _P], _T]) -> Callable[Conca
     return reading
 
 
-class HttpSource:
+class HttpSource(RemoteAlerts):
     """A server, over its public API."""
 
     def __init__(self, server: str, token: str | None, *, transport: httpx.BaseTransport | None = None) -> None:
@@ -307,14 +306,6 @@ class HttpSource:
         return float(self._object("/deleted")["keep_days"])
 
     @_answered
-    def alerts(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
-        rows = [_mapping(row) for row in _rows(self._object("/alerts", {"run": run, "limit": limit})["alerts"])]
-        return tuple(Delivery(**{**row, "alert": Alert.from_dict(_mapping(row["alert"]))}) for row in rows)
-
-    @_answered
-    def channels(self) -> int:
-        return int(self._object("/alerts", {"limit": 1}).get("channels", 1))
-
     @_answered
     def me(self) -> Caller:
         return Caller.from_dict(self._object("/me"))

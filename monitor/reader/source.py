@@ -13,7 +13,6 @@ from monitor.domain import (
     Checkpoint,
     Curve,
     CurveOf,
-    Delivery,
     Diagnosis,
     Finding,
     Happenings,
@@ -32,6 +31,7 @@ from monitor.domain import (
     Stop,
     TokenInfo,
 )
+from monitor.reader.alerting import AlertSource
 
 if TYPE_CHECKING:
     from monitor.wire import Event
@@ -40,7 +40,7 @@ Query = Mapping[str, str | float | Sequence[str] | None]
 """Parameters by name; None is left out."""
 
 
-class Source(Protocol):
+class Source(AlertSource, Protocol):
     """Where runs are read from; `run_id` is always a full id."""
 
     def runs(self, wanted: RunQuery) -> RunPage:
@@ -173,14 +173,6 @@ class Source(Protocol):
 
     def purge_days(self) -> float:
         """Days that a deleted run can be restored."""
-        ...
-
-    def alerts(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
-        """Alerts, newest first."""
-        ...
-
-    def channels(self) -> int:
-        """To how many places alerts are sent."""
         ...
 
     def me(self) -> Caller:

@@ -50,7 +50,7 @@ def create_app(
     engines = open_engines(settings)
     mirror = None
     if jobs_elsewhere is None:
-        channels = open_channels(settings.alert_urls, private=settings.alert_private)
+        channels = open_channels(settings)
         mirror = Exporter(settings.mlflow_tracking_uri) if settings.mlflow_tracking_uri else None
     mlflow = native(settings, engines) if native is not None else None
     store = mlflow.store if mlflow is not None else open_store(settings)

@@ -13,25 +13,14 @@ from typing import Self
 
 from sqlalchemy import select
 
-from monitor.domain import (
-    Access,
-    Alert,
-    Caller,
-    Delivery,
-    Gauges,
-    RunEdit,
-    RunInfo,
-    RunStatus,
-    SavedView,
-    Stop,
-    StopState,
-)
+from monitor.domain import Access, Alert, Caller, Gauges, RunEdit, RunInfo, RunStatus, SavedView, Stop, StopState
 from monitor.errors import RunNotFound, StopRefused, WireError
 from monitor.store.access import Tokens
+from monitor.store.alerting import Alerting
 from monitor.store.overview import Overview
 from monitor.store.points.downsampling import LEAST
 from monitor.store.reads import Reads
-from monitor.store.runs import edits, expired, mirror, outbox, run_list, views, work
+from monitor.store.runs import edits, expired, mirror, run_list, views, work
 from monitor.store.sql.connect import STATEMENT_S, make_engine, parse_url
 from monitor.store.sql.schema import RUNS
 from monitor.store.sql.version import prepare, refuse_missing
@@ -39,7 +28,7 @@ from monitor.store.sql.version import prepare, refuse_missing
 _RETENTION = Caller(name="retention", access=Access.ADMIN)
 
 
-class Store(Reads, Overview, Tokens):
+class Store(Reads, Overview, Alerting, Tokens):
     """Runs and their points in SQLite or PostgreSQL; made by `Store.open`."""
 
     @classmethod
@@ -103,6 +92,7 @@ class Store(Reads, Overview, Tokens):
             tx.set(status=str(status))
             if not status.live:
                 tx.set(finished_ms=now_ms)
+                tx.end_alerts(f"the run {status}")
             if alert is not None:
                 tx.add_alerts([alert])
             return True
@@ -190,52 +180,6 @@ class Store(Reads, Overview, Tokens):
         with self._change() as connection:
             views.forget(connection, page, name)
 
-    def register_channels(self, channels: Collection[str], now_ms: int) -> None:
-        """Take up channels that alerts are sent to; one that is new gets what happens from now on."""
-        with self._change() as connection:
-            outbox.register(connection, channels, now_ms)
-        self.settle_deliveries(channels, now_ms)
-
-    def hold_channel(self, channel: str, holder: str, now_ms: int) -> bool:
-        """Become, or stay for another `outbox.LEASE_MS`, the one who sends to a channel; False where another is."""
-        with self._change() as connection:
-            return outbox.hold(connection, channel, holder, now_ms)
-
-    def release_channel(self, channel: str, holder: str) -> None:
-        """Let others send to the channel."""
-        with self._change() as connection:
-            outbox.release(connection, channel, holder)
-
-    def due_deliveries(self, channel: str, now_ms: int, limit: int = 5000) -> tuple[Delivery, ...]:
-        """Alerts to send to a channel now, the oldest first; `attempts` counts those of this channel."""
-        with self._read() as connection:
-            return outbox.due(connection, channel, now_ms, limit)
-
-    def told_lately(self, channel: str, run_ids: Collection[str], since_ms: int) -> tuple[tuple[str, int], ...]:
-        """What a channel has taken of some runs since a time: each alert's `dedup_key`, and when it was taken."""
-        with self._read() as connection:
-            return outbox.told(connection, channel, run_ids, since_ms)
-
-    def delivered(self, channel: str, rows: Sequence[tuple[str, int]], now_ms: int) -> None:
-        """Note that a channel took alerts, by run and id."""
-        with self._change() as connection:
-            outbox.taken(connection, channel, rows, now_ms)
-
-    def settle_deliveries(self, channels: Collection[str], now_ms: int) -> None:
-        """Take alerts out of the outbox that each of these channels has taken."""
-        with self._change() as connection:
-            outbox.settle(connection, channels, now_ms)
-
-    def failed(self, channel: str, rows: Sequence[tuple[str, int]], next_ms: int, error: str) -> None:
-        """Note that a channel did not take alerts, and when to try again; `outbox.NEVER_MS` for not at all."""
-        with self._change() as connection:
-            outbox.failed(connection, channel, rows, next_ms, error)
-
-    def alerts(self, run_id: str | None = None, limit: int = 100, *, within: str | None = None) -> tuple[Delivery, ...]:
-        """The newest alerts, of one run or of all; only those of a project where `within` names one."""
-        with self._read() as connection:
-            return work.alerts(connection, run_id, limit, within)
-
     def changed_runs(
         self, target: str, limit: int = 100, *, without: Collection[str] = ()
     ) -> tuple[tuple[RunInfo, str | None], ...]:
@@ -298,6 +242,7 @@ class Store(Reads, Overview, Tokens):
         with self.write(run_id, now_ms) as tx:
             if not tx.exists:
                 raise RunNotFound(run_id)
+            tx.end_alerts("the run was deleted", lasting=True)
             tx.set(deleted_ms=now_ms)
             if by is not None:
                 tx.audit("run.delete", by)

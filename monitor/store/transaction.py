@@ -7,7 +7,6 @@ the run come from counters in that row. What is set on the run is collected and 
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,34 +14,18 @@ from typing import Final
 
 from sqlalchemy import bindparam, select
 
-from monitor.domain import Alert, AuditEntry, Caller, Finding, Points, Recommendation, RunInfo, Stop
+from monitor.domain import Finding, Points
 from monitor.roles import NOTHING, Reading, Role, Said, said_of
+from monitor.store.locked_run import LOCK
 from monitor.store.points import append, compact, downsampling, history, naming
 from monitor.store.points.append import Appended
-from monitor.store.runs import rows, sealed, stops
-from monitor.store.runs.audit import audit_row
+from monitor.store.runs import rows, sealed
 from monitor.store.sql.link import Answer, Link, Statement
-from monitor.store.sql.schema import (
-    AUDIT,
-    CHECKPOINTS,
-    ENGINES,
-    EVENTS,
-    FINDINGS,
-    OUTBOX,
-    OUTPUT,
-    RUNS,
-    SERIES,
-    TAGS,
-    WRITERS,
-)
-from monitor.store.sql.upsert import insert_once, upsert
+from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTPUT, SERIES, TAGS, THRESHOLDS, WRITERS
+from monitor.store.sql.upsert import upsert
+from monitor.store.stopped_run import StoppedRun
 from monitor.wire import Columns, Event
 
-_RUN: Final = RUNS.c.run_id == bindparam("run")
-_COLD: Final = ("config", "capture", "loss", "tags", "roles", "reading", "stop_modes", "note")
-"""Columns that few writes look at and that may be long: read when asked for."""
-_LOCK: Final = Statement(select(*(c for c in RUNS.c if c.key not in _COLD)).where(_RUN).with_for_update(key_share=True))
-_REST: Final = Statement(select(*(RUNS.c[name] for name in _COLD)).where(_RUN))
 _WRITER: Final = Statement(
     select(WRITERS.c.attempt, WRITERS.c.joined, WRITERS.c.acked).where(
         WRITERS.c.run_id == bindparam("run"), WRITERS.c.writer == bindparam("name")
@@ -73,6 +56,8 @@ _FOUND: Final = Statement(
 )
 _FORGET: Final = Statement(FINDINGS.delete().where(FINDINGS.c.run_id == bindparam("run")))
 _SAVE_FINDINGS: Final = Statement(lambda dialect: upsert(FINDINGS, dialect), FINDINGS.c.keys())
+_THRESHOLDS: Final = Statement(select(THRESHOLDS.c.state).where(THRESHOLDS.c.run_id == bindparam("run")))
+_SAVE_THRESHOLDS: Final = Statement(lambda dialect: upsert(THRESHOLDS, dialect), THRESHOLDS.c.keys())
 _SAVE_TAGS: Final = Statement(lambda dialect: upsert(TAGS, dialect), TAGS.c.keys())
 _FORGET_TAG: Final = Statement(TAGS.delete().where(TAGS.c.run_id == bindparam("run"), TAGS.c.name == bindparam("tag")))
 _NEW_WRITER: Final = Statement(WRITERS.insert(), WRITERS.c.keys())
@@ -92,40 +77,6 @@ _NEW_CHECKPOINTS: Final = Statement(CHECKPOINTS.insert(), CHECKPOINTS.c.keys())
 _FORGET_CHECKPOINT: Final = Statement(
     CHECKPOINTS.delete().where(CHECKPOINTS.c.run_id == bindparam("run"), CHECKPOINTS.c.path == bindparam("path"))
 )
-_NEW_ALERTS: Final = Statement(
-    OUTBOX.insert(), ("run_id", "id", "created_ms", "dedup_key", "alert", "attempts", "next_ms")
-)
-_NEW_AUDIT: Final = Statement(AUDIT.insert(), AUDIT.c.keys())
-_FIRST: Final[dict[str, object]] = {
-    "status": "running",
-    "attempt": 1,
-    "verdict": "too_early",
-    "action": "continue",
-    "version": 0,
-    "series_count": 0,
-    "event_count": 0,
-    "alert_count": 0,
-    "compacted": True,
-    "headline": "",
-    "recommendation": {},
-    "counts": {},
-    "warnings": {},
-    "tags": {},
-    "config": {},
-}
-
-
-_CREATE: Final = Statement(
-    lambda dialect: insert_once(RUNS, dialect).returning(RUNS.c.run_id),
-    ("run_id", "project", "name", "owner", "created_ms", *_FIRST),
-)
-
-
-@functools.lru_cache(maxsize=256)
-def _update(columns: tuple[str, ...]) -> Statement:
-    """The statement that changes these columns of a run; built once, as building takes longer than running."""
-    values = {name: bindparam(f"new_{name}", type_=RUNS.c[name].type) for name in columns}
-    return Statement(RUNS.update().where(_RUN).values(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +116,7 @@ class _Asked:
     state: Answer | None = None
 
 
-class Transaction:
+class Transaction(StoppedRun):
     """A write transaction on one run; made by `Store.write`.
 
     Attributes:
@@ -174,14 +125,9 @@ class Transaction:
     """
 
     def __init__(self, link: Link, run_id: str, now_ms: int, ahead: Ahead | None = None) -> None:
-        self.run_id = run_id
-        self.now_ms = now_ms
-        self._link = link
-        self._place = {"run": run_id}
-        self._changed: set[str] = set()
-        self._cold = False
+        super().__init__(link, run_id, now_ms)
         self._asked = _Asked()
-        locked = link.ask(_LOCK, self._place)
+        locked = link.ask(LOCK, self._place)
         if ahead is not None:
             self._asked.writers[ahead.writer] = link.ask(_WRITER, {"run": run_id, "name": ahead.writer})
             if ahead.keys:
@@ -190,65 +136,6 @@ class Transaction:
         self._row = locked.first()
         if self._row is None:
             self._asked = _Asked()  # nothing was locked: another process may create the run now
-
-    @property
-    def exists(self) -> bool:
-        """True where the run is stored and not deleted."""
-        return self._row is not None and self._row["deleted_ms"] is None
-
-    @property
-    def deleted(self) -> bool:
-        """True where the run was deleted and still awaits its purge."""
-        return self._row is not None and self._row["deleted_ms"] is not None
-
-    @property
-    def run(self) -> RunInfo:
-        """The run as it is, changes of this transaction included."""
-        return rows.run_info(self._whole())
-
-    @property
-    def recommendation(self) -> Recommendation:
-        """What the loop is to do."""
-        return rows.recommendation(self._known["recommendation"])
-
-    @property
-    def _known(self) -> dict[str, object]:
-        if self._row is None:
-            raise LookupError(f"run {self.run_id} is not stored")
-        return self._row
-
-    def _whole(self) -> dict[str, object]:
-        row = self._known
-        if not self._cold:
-            self._cold = True
-            row.update(self._link.ask(_REST, self._place).first() or {})
-        return row
-
-    def get(self, column: str) -> object:
-        """A column of the run's row, changes of this transaction included."""
-        return (self._whole() if column in _COLD else self._known)[column]
-
-    def set(self, **columns: object) -> None:
-        """Change columns of the run's row; one that keeps its value is not written."""
-        row = self._known if self._cold or not any(name in _COLD for name in columns) else self._whole()
-        for name, value in columns.items():
-            if row[name] != value:
-                row[name] = value
-                self._changed.add(name)
-
-    def create(self, *, project: str, name: str, owner: str | None, created_ms: int) -> bool:
-        """Insert the run, attempt 1, running.
-
-        Args:
-            created_ms: when it began, by its writer's clock.
-
-        Returns:
-            False where another writer was faster: the run is locked and read instead.
-        """
-        fresh = {**_FIRST, "project": project, "name": name, "owner": owner, "created_ms": created_ms}
-        done = self._link.ask(_CREATE, {"run_id": self.run_id, **fresh}).first() is not None
-        self._row, self._cold = self._link.ask(_LOCK, self._place).first(), False
-        return done
 
     def writer(self, name: str) -> Writer | None:
         """A writer of the run, None where it has never written."""
@@ -268,7 +155,7 @@ class Transaction:
 
     def append(self, attempt: int, keys: Sequence[str], columns: Columns) -> Appended:
         """Store points, with their series' summaries; see `append.append_points`."""
-        count, asked, self._asked.series = self._count("series_count"), self._asked.series, None
+        count, asked, self._asked.series = self.counter("series_count"), self._asked.series, None
         done = append.append_points(self._link, self.run_id, attempt, keys, columns, count, asked, self._said)
         self.set(series_count=done.series_count, compacted=False)
         if done.reading is None:
@@ -367,7 +254,7 @@ class Transaction:
         """Keep every event as it came; the files that checkpoints name also in a table of their own."""
         if not events:
             return
-        first = self._count("event_count") + 1
+        first = self.counter("event_count") + 1
         self.set(event_count=first - 1 + len(events))
         found = [
             {
@@ -429,89 +316,15 @@ class Transaction:
             for name in gone:
                 self._link.tell(_FORGET_TAG, {**self._place, "tag": name})
 
-    def add_alerts(self, alerts: Sequence[Alert]) -> None:
-        """Put alerts into the outbox."""
-        if not alerts:
-            return
-        first = self._count("alert_count") + 1
-        self.set(alert_count=first - 1 + len(alerts))
-        found = [
-            {
-                "run_id": self.run_id,
-                "id": number,
-                "created_ms": alert.created_ms,
-                "dedup_key": alert.dedup_key[:250],
-                "alert": alert.to_dict(),
-                "attempts": 0,
-                "next_ms": alert.created_ms,
-            }
-            for number, alert in enumerate(alerts, start=first)
-        ]
-        self._link.tell(_NEW_ALERTS, *found)
+    def thresholds(self) -> dict[str, dict[str, object]]:
+        """What the thresholds of the run remember, by expression."""
+        row = self._link.ask(_THRESHOLDS, self._place).first()
+        found = {} if row is None else row["state"]
+        return {str(when): dict(state) for when, state in found.items()} if isinstance(found, Mapping) else {}
 
-    def audit(self, action: str, by: Caller, detail: str = "") -> None:
-        """Write down in the audit log, together with the change itself, who changed the run.
-
-        Args:
-            action: such as "run.stop".
-            by: who did it.
-            detail: what is to be said besides the run's name.
-        """
-        entry = AuditEntry(
-            time_ms=self.now_ms, who=by.name, action=action, target=self.run_id, project=str(self._known["project"]),
-            address=by.address, detail=f"{self._known['name']}{': ' if detail else ''}{detail}",
-        )  # fmt: skip
-        self._link.tell(_NEW_AUDIT, audit_row(entry))
-
-    def stops(self) -> tuple[Stop, ...]:
-        """The stops of the run, by number."""
-        return stops.read(self._link.plain, self.run_id)
-
-    def add_stop(self, stop: Stop) -> Stop:
-        """Keep a stop, under the next number of the run."""
-        number = self._count("stop_count") + 1
-        self.set(stop_count=number)
-        numbered = replace(stop, id=number)
-        stops.insert(self._link.plain, self.run_id, numbered)
-        return numbered
-
-    def change_stop(self, number: int, **columns: object) -> None:
-        """Change fields of a stop."""
-        stops.change(self._link.plain, self.run_id, number, **columns)
-
-    def request_stop(self, who: str, reason: str, rule: str | None = None) -> Stop:
-        """Ask the loop to stop; where it was asked before, the stop that is open stays as it is."""
-        known = self.open_stop()
-        if known is not None:
-            return known
-        run = self.run
-        asked = Stop(
-            id=0, who=who[:250], reason=reason, rule=rule, attempt=run.attempt, step=run.last_step,
-            requested_ms=self.now_ms,
-        )  # fmt: skip
-        stop = self.add_stop(asked)
-        self.set(stop_requested=stop.who, stop_request=stop.id, stop_state=str(stop.state))
-        return stop
-
-    def open_stop(self) -> Stop | None:
-        """The stop that the loop is asked for; None where it is asked for none."""
-        number = self.get("stop_request")
-        return None if number is None else next((stop for stop in self.stops() if stop.id == number), None)
-
-    def move_stop(self, stop: Stop, **columns: object) -> Stop:
-        """Note how far the open stop is."""
-        moved = replace(stop, **columns)  # type: ignore[arg-type]  # fields of a stop
-        self.change_stop(stop.id, **columns)
-        self.set(stop_state=str(moved.state))
-        return moved
-
-    def close_stop(self, stop: Stop, **columns: object) -> Stop:
-        """End the open stop: withdrawn, refused, or finished with the run."""
-        moved = self.move_stop(stop, **columns)
-        self.set(stop_request=None)
-        if moved.finished_ms is None:
-            self.set(stop_requested=None)
-        return moved
+    def save_thresholds(self, state: Mapping[str, Mapping[str, object]]) -> None:
+        """Keep what the thresholds of the run remember."""
+        self._link.tell(_SAVE_THRESHOLDS, {"run_id": self.run_id, "state": dict(state)})
 
     def compact(self) -> int:
         """Merge all that can be merged of the run's chunks; how many chunks that saved."""
@@ -525,23 +338,3 @@ class Transaction:
             warnings = self.run.warnings
             self.set(compacted=True, warnings={**warnings, "thinned": warnings.get("thinned", 0) + left_out})
         return kept, left_out
-
-    def flush(self, *, visible: bool = True) -> None:
-        """Write what was set on the run; `Store.write` calls it before the commit.
-
-        Args:
-            visible: whether a reader can see a difference; the run's `version` then grows.
-        """
-        if not self._changed:
-            return
-        row = self._known
-        if visible and self._changed - {"heartbeat_ms", "compacted"}:
-            self.set(version=self._count("version") + 1)
-        values = {f"new_{name}": row[name] for name in self._changed}
-        self._link.tell(_update(tuple(sorted(self._changed))), {**values, "run": self.run_id})
-        self._changed.clear()
-
-    def _count(self, column: str) -> int:
-        value = self._known[column]
-        assert isinstance(value, int)
-        return value

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from monitor.alerts import AppriseChannel, Message, alerts_for, guard, open_channels
+from monitor.alerts import AppriseChannel, Message, alerts_for, guard, open_urls
 from monitor.alerts.guard import Policy
 from monitor.alerts.messages import plan
 from monitor.domain import Delivery, FindingState, Severity
@@ -64,13 +64,13 @@ def test_a_channel_never_names_its_password() -> None:
 
 def test_a_url_that_apprise_does_not_know_is_a_settings_error_without_its_secrets() -> None:
     with pytest.raises(SettingsError, match="alert_urls") as caught:
-        open_channels(["carrierpigeon://secret@loft"])
+        open_urls(["carrierpigeon://secret@loft"])
 
     assert "secret" not in str(caught.value)
 
 
 def test_a_url_given_twice_is_one_channel() -> None:
-    assert len(open_channels(["json://localhost/a", "json://localhost/b", "json://localhost/a"])) == 2
+    assert len(open_urls(["json://localhost/a", "json://localhost/b", "json://localhost/a"])) == 2
 
 
 def a_message(**changed: object) -> Message:

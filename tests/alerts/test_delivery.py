@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from monitor.alerts import AppriseChannel, Channel, Delivered, MemoryChannel, alerts_for, deliver, key_of
 from monitor.alerts.delivery import FAILURES, FIRST_RETRY_MS, GIVE_UP_MS, LAST_RETRY_MS, NEVER_MS, retry_ms
-from monitor.domain import Alert, Delivery
+from monitor.domain import Alert, AlertInfo, Delivery, Silence
 from monitor.errors import DeliveryFailed
 
 from .conftest import Webhook, a_finding, a_run
@@ -37,9 +37,22 @@ class ListOutbox:
         found = [(r, *self.next_ms.get((channel, r.id), (0, 0))) for r in waiting]
         return tuple(dataclasses.replace(r, attempts=n) for r, at, n in found if max(at, 0) <= now_ms)[:limit]
 
-    def told_lately(self, channel: str, run_ids: Collection[str], since_ms: int) -> tuple[tuple[str, int], ...]:
+    def told_lately(self, channel: str, run_ids: Collection[str], since_ms: int) -> tuple[tuple[str, int, str], ...]:
         found = [(self.rows[i].alert, at) for (key, i), at in self.taken.items() if key == channel and at > since_ms]
-        return tuple((alert.dedup_key, at) for alert, at in found if alert.run_id in run_ids)
+        return tuple((alert.dedup_key, at, alert.state) for alert, at in found if alert.run_id in run_ids)
+
+    def standing(self, run_ids: Collection[str]) -> tuple[AlertInfo, ...]:
+        return ()
+
+    def silences(self, now_ms: int | None = None) -> tuple[Silence, ...]:
+        return ()
+
+    def skipped(self, channel: str, rows: Sequence[tuple[str, int]], note: str, now_ms: int) -> None:
+        self.delivered(channel, rows, now_ms)
+
+    def postponed(self, channel: str, rows: Sequence[tuple[str, int]], next_ms: int) -> None:
+        for _, i in rows:
+            self.next_ms[channel, i] = next_ms, self.next_ms.get((channel, i), (0, 0))[1]
 
     def delivered(self, channel: str, rows: Sequence[tuple[str, int]], now_ms: int) -> None:
         self.taken |= {(channel, i): now_ms for _, i in rows}

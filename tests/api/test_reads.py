@@ -108,16 +108,18 @@ def test_a_history_is_packed_for_those_who_ask_and_json_for_the_others(api: Api,
 
 
 def test_projects_and_alerts_are_listed(api: Api, run: Batch) -> None:
-    projects, alerts = get(api, "/projects"), get(api, "/alerts", run="reader")
+    projects, told = get(api, "/projects"), get(api, "/deliveries", run="reader")
+    alerts = get(api, "/alerts", run="reader")
 
     assert isinstance(projects, dict)
     reads = {"name": "reads", "runs": 1, "keep_days": None, "thin_days": None}
     assert reads in projects["projects"]
     assert projects["purge_days"] == 7.0
+    assert isinstance(told, dict)
     assert isinstance(alerts, dict)
     stored: tuple[Delivery, ...] = api.store.alerts(run.run_id)
-    assert [a["alert"]["dedup_key"] for a in alerts["alerts"]] == [row.alert.dedup_key for row in stored]
-    assert alerts["alerts"]
+    assert [a["alert"]["dedup_key"] for a in told["deliveries"]] == [row.alert.dedup_key for row in stored]
+    assert {a["rule"] for a in alerts["alerts"]} == {row.alert.kind for row in stored} != set()
 
 
 def test_a_stop_is_told_to_the_loop_with_its_next_reply(api: Api) -> None:

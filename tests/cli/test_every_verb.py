@@ -16,7 +16,7 @@ import monitor
 from monitor._resources import ROOT
 from monitor.cli import app
 from monitor.cli.asking import FAILED
-from monitor.domain import inert
+from monitor.domain import alert_id, inert
 from monitor.settings import load
 
 from ..rights import without_rights
@@ -54,6 +54,16 @@ CALLS: dict[str, tuple[str, ...]] = {
     "losses compare": ("mse", "{py}:mine", "--data", "{csv}"),
     "losses check": ("{py}:mine",),
     "losses advise": ("--task", "{hostile}"),
+    "alerts ls": ("--all",),
+    "alerts ack": ("{alert}", "--note", "{hostile}", "--by", "{hostile}"),
+    "alerts mark": ("{alert}", "helpful", "--by", "{hostile}"),
+    "alerts silence": ("--run", "{hostile}", "--for", "1h", "--reason", "{hostile}", "--by", "{hostile}"),
+    "alerts silences": (),
+    "alerts unsilence": ("nosuch",),
+    "alerts channels": (),
+    "alerts test": ("{hostile}",),
+    "alerts dead": (),
+    "alerts retry": (),
     "runs ls": (),
     "runs show": ("{run}",),
     "runs output": ("{run}",),
@@ -114,6 +124,7 @@ def place(tmp_path: Path) -> dict[str, str]:
         "home": str(tmp_path / "home"),
         "hostile": HOSTILE,
         "run": "0" * 31 + "1",
+        "alert": alert_id("0" * 31 + "1", "failed"),
     }
 
 
@@ -211,7 +222,8 @@ def test_nothing_is_made_where_a_server_keeps_the_runs(
         for verb, arguments in CALLS.items():
             found = called(*verb.split(), *(word.format(**place) for word in arguments))
             assert not Path(place["home"], "monitor.db").exists(), verb
-            if verb.split()[0] in ("runs", "projects", "gc", "db", "import", "wait", "explain", "attention", "ledger"):
+            asks = ["runs", "projects", "gc", "db", "import", "alerts", "wait", "explain", "attention", "ledger"]
+            if verb.split()[0] in asks:
                 assert found.status == 2, verb
                 assert len(found.err.strip().splitlines()) <= 3, found.err  # a bar may stand above
 
@@ -231,6 +243,14 @@ def test_reading_makes_nothing_on_an_empty_machine(called: Call, place: dict[str
         ["runs", "restore", "x"],
         ["runs", "export", "x", "--to", f"{place['out']}.csv"],
         ["doctor"],
+        ["alerts", "ls"],
+        ["alerts", "ack", "x"],
+        ["alerts", "silences"],
+        ["alerts", "unsilence", "x"],
+        ["alerts", "channels"],
+        ["alerts", "test", "x"],
+        ["alerts", "dead"],
+        ["alerts", "retry"],
     ):
         found = called(*words)
         assert found.status in (0, 2), words

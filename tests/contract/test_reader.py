@@ -150,7 +150,7 @@ def test_the_rest_of_a_run(api: Api, run: RunView) -> None:
     assert run.diagnosis().verdict == run.info.verdict
     assert run.findings() == run.diagnosis().findings
     assert [event.kind for event in run.events()] == ["run", "run"]
-    assert (run.checkpoints(), api.alerts()) == ((), ())
+    assert (run.checkpoints(), api.alerts().items) == ((), ())
     assert api.projects() == (("else", 1), ("reads", 1))
     assert api.keeping() == {"else": (None, None), "reads": (None, None)}
     run.request_stop("anna")

@@ -14,13 +14,11 @@ from markupsafe import escape
 from dashboard import fields
 from dashboard.charts.captions import forecast_caption
 from dashboard.data import Overview
-from dashboard.markup import alerts, comparison, pieces, run_list, run_page, run_tabs
+from dashboard.markup import comparison, pieces, run_list, run_page, run_tabs
 from monitor.domain import (
     SET_ASIDE,
     Action,
-    Alert,
     Counter,
-    Delivery,
     FindingState,
     Forecast,
     Patience,
@@ -398,29 +396,6 @@ def test_the_environment_has_a_tab_of_its_own(embedded: Store, show: Show) -> No
     for piece in ("git.commit", "abc", "train.py --lr &lt;1&gt;", "Packages (1)", "torch", "2.1"):
         assert piece in body
     assert "git.commit" not in show("run", id=feed.run_id, tab="Events")
-
-
-def test_alerts_are_narrowed_to_what_still_fires_and_to_a_kind() -> None:
-    def message(n: int, key: str, state: str, kind: str = "lost", delivered: int | None = None) -> Delivery:
-        told = Alert(
-            run_id="0" * 32, project="p", run_name="r", kind=kind, state=state, severity=Severity.CRITICAL, title="t",
-            body="b", step=1.0, created_ms=n, dedup_key=key,
-        )  # fmt: skip
-        return Delivery(id=n, alert=told, delivered_ms=delivered)
-
-    sent = (
-        message(1, "a", "firing", delivered=5), message(2, "a", "resolved"), message(3, "a", "firing"),
-        message(4, "b", "firing", "overfitting"), message(5, "b", "resolved", "overfitting"),
-    )  # fmt: skip
-
-    def left(state: str | None = None, kind: str | None = None) -> list[int]:
-        return [d.id for d in alerts.matching(sent, state, kind)]
-
-    assert left() == [5, 4, 3, 2, 1]
-    assert left("firing") == [3, 1]
-    assert left("resolved") == [5, 2]
-    assert left("not delivered", "lost") == [3, 2]
-    assert left("firing", "overfitting") == []
 
 
 def test_a_run_that_logs_only_its_goal_is_judged_and_shows_it() -> None:

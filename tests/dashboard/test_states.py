@@ -7,9 +7,11 @@ import math
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from monitor.alerts import alerts_for
+from monitor.domain import AlertQuery, Silence
 from monitor.store import Store
 
-from .conftest import MAIN, Show, logged
+from .conftest import MAIN, NOW_MS, Show, finding, logged
 
 
 def test_an_empty_store_welcomes_with_an_integration(show: Show) -> None:
@@ -143,31 +145,56 @@ def test_a_comparison_of_runs_with_and_without_points(embedded: Store, show: Sho
     assert app.multiselect[0].value == [one.run_id, two.run_id]
 
 
-def test_alerts_wait_in_the_outbox_and_an_empty_one_says_how_to_get_them(embedded: Store, show: Show) -> None:
-    assert "MONITOR_ALERT_URLS" in show("alerts")
-    logged(embedded, "breaks", [1.0, 0.9, 0.8, math.nan, math.nan, math.nan])
+def test_alerts_stand_by_state_and_an_empty_page_says_how_to_have_them_sent(embedded: Store, show: Show) -> None:
+    assert "Nothing fires" in show("alerts")
+    assert "MONITOR_ALERT_URLS" in show("alerts", tab="channels")
+    feed = logged(embedded, "breaks", [1.0, 0.9, 0.8, math.nan, math.nan, math.nan])
     body = show("alerts")
     assert "breaks" in body
     assert "These are sent to nobody." in body
-    assert "not sent" in body
-    assert "waiting" not in body
+    assert "Numbers: " not in body
+    assert "not sent" in show("alerts", tab="deliveries")
+    (info, *_) = embedded.alert_page(AlertQuery(rule="nan"), NOW_MS).items
+    embedded.acknowledge(info.id, "ada", "I look at the data", now_ms=NOW_MS)
+    assert "ada: I look at the data" in show("alerts", tab="acknowledged")
+    embedded.silence(Silence(id="", run="breaks", reason="known", by="ada", created_ms=NOW_MS, until_ms=2**50))
+    assert "run = breaks" in show("alerts", tab="silences")
+    embedded.delete(feed.run_id, now_ms=NOW_MS)
+    assert "Nothing fires" in show("alerts")
 
 
-def test_alerts_wait_where_there_is_a_channel(embedded: Store, show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_wait_where_there_is_a_channel(embedded: Store, show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONITOR_ALERT_URLS", "json://127.0.0.1:9/ json://127.0.0.1:8/")
     logged(embedded, "breaks", [1.0, 0.9, 0.8, math.nan, math.nan, math.nan])
-    body = show("alerts")
+    body = show("alerts", tab="deliveries")
     assert "waiting" in body
     assert "These are sent to nobody." not in body
-    assert "Numbers: " not in body
+    assert "json://127.0.0.1:8/" in show("alerts", tab="channels")
 
 
-def test_a_list_of_alerts_is_filtered_and_comes_in_pages(embedded: Store, show: Show) -> None:
+def test_a_list_of_alerts_is_filtered_folded_by_run_and_comes_in_pages(embedded: Store, show: Show) -> None:
     for i in range(60):
         logged(embedded, f"breaks {i}", [1.0, 0.9, 0.8, math.nan, math.nan, math.nan])
-    assert "1 to 50 of 120 alerts" in show("alerts")
-    assert "1 to 50 of 60 alerts" in show("alerts", state="firing", kind="NaN")
-    assert "No alert matches these filters." in show("alerts", state="resolved")
+    assert "50 of 120 alerts" in show("alerts")
+    assert "50 of 60 alerts" in show("alerts", rule="NaN")
+    cursor = embedded.alert_page(AlertQuery(rule="nan", limit=50), NOW_MS).cursor
+    assert "10 of 60 alerts" in show("alerts", rule="NaN", after=cursor)
+    assert "No alert matches these filters." in show("alerts", text="nowhere")
+    many = logged(embedded, "many", [1.0])
+    with embedded.write(many.run_id, NOW_MS + 9) as tx:
+        found = [finding(rule, number=n) for n, rule in enumerate(("spike", "divergence", "stagnation", "overfitting"))]
+        tx.add_alerts(alerts_for(tx.run, [*found, finding("nan"), finding("low_start")], now_ms=NOW_MS + 9))
+    assert "and 1 more of this run" in show("alerts", text="many")
+
+
+def test_a_link_in_a_message_leads_to_a_form_and_acts_on_nothing(embedded: Store, show: Show) -> None:
+    logged(embedded, "breaks", [1.0, 0.9, 0.8, math.nan, math.nan, math.nan])
+    (info, *_) = embedded.alert_page(AlertQuery(rule="nan"), NOW_MS).items
+    for what in ("ack", "silence"):
+        body = show("alerts", **{what: info.id})
+        assert 'data-testid="asked"' in body
+        assert embedded.alert(info.id, NOW_MS).state == "firing"
+    assert "leads to no alert" in show("alerts", ack="nosuch")
 
 
 def test_attention_shows_cards_and_the_fleet(embedded: Store, show: Show) -> None:

@@ -157,8 +157,9 @@ class TestBothPlaces:
         with begin(place) as run:
             run.alert("disk nearly full", "3 GiB left", "critical")
         with Api(settings=place) as api:
-            (found,) = api.alerts(run.id)
-            assert (found.alert.title, found.alert.severity) == ("disk nearly full", Severity.CRITICAL)
+            (found,) = api.alerts(run=run.id).items
+            assert (found.title, found.severity, found.state) == ("disk nearly full", Severity.CRITICAL, "firing")
+            assert "disk nearly full" in [sent.alert.title for sent in api.deliveries(run.id)]
 
     def test_a_run_is_resumed_as_a_second_attempt(self, place: Settings) -> None:
         with begin(place, name="first") as run:

@@ -47,7 +47,13 @@ def test_what_a_channel_refused_is_due_again_when_it_says(feed: Feed) -> None:
     (again,) = store.due_deliveries("a", NOW_MS + 7)
     assert (again.attempts, again.error) == (1, "no route")
     store.failed("a", [row], NEVER_MS, "too old")
-    assert titles(store, "a", NOW_MS + 10**9) == titles(store, "b", NOW_MS + 10**9) == []
+    assert (titles(store, "a", NOW_MS + 10**9), titles(store, "b", NOW_MS + 10**9)) == ([], ["one"])
+    store.settle_deliveries(["a", "b"], NOW_MS + 8)
+    assert titles(store, "b", NOW_MS + 10**9) == ["one"]  # the channels are independent
+    store.failed("b", [row], NEVER_MS, "too old as well")
+    store.settle_deliveries(["a", "b"], NOW_MS + 9)
+    (done,) = store.alerts()
+    assert (done.delivered_ms, done.next_ms, done.error) == (None, NEVER_MS, "too old as well")
 
 
 def test_a_new_channel_gets_what_happens_from_then_on(feed: Feed) -> None:

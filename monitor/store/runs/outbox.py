@@ -6,21 +6,26 @@ when it is given up. One worker at a time sends to a channel; the hold of a work
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
-from monitor.domain import Delivery
+from monitor.domain import DeadLetter, Delivery
 from monitor.store.runs import rows as from_rows
-from monitor.store.sql.schema import CHANNELS, DELIVERIES, OUTBOX
-from monitor.store.sql.upsert import insert_once
+from monitor.store.sql.schema import CHANNEL_SETTINGS, CHANNELS, DELIVERIES, OUTBOX, RUNS
+from monitor.store.sql.upsert import insert_once, upsert
 
 LEASE_MS: Final = 60_000
 """How long a worker that sends to a channel keeps it from the others, unless it says again that it is there."""
 NEVER_MS: Final = 2**62
 _AT_ONCE: Final = 500
+
+Place = tuple[str, int]
+"""A row of the outbox: the run, and the number within it."""
+Told = tuple[str, int, str]
+"""What a channel was sent: the message's `dedup_key`, when it took it, and the state that the message gave."""
 
 _WAITS: Final = (OUTBOX.c.delivered_ms.is_(None), OUTBOX.c.next_ms < NEVER_MS)
 _ROW: Final = and_(OUTBOX.c.run_id == bindparam("run"), OUTBOX.c.id == bindparam("number"))
@@ -64,71 +69,157 @@ def release(connection: Connection, channel: str, holder: str) -> None:
 
 
 def due(connection: Connection, channel: str, now_ms: int, limit: int) -> tuple[Delivery, ...]:
-    """Alerts to send to a channel now, the oldest first."""
+    """Messages to send to a channel now, the oldest first."""
     since = select(CHANNELS.c.since_ms).where(CHANNELS.c.channel == channel).scalar_subquery()
+    mine = {"tries": DELIVERIES.c.attempts, "problem": DELIVERIES.c.error, "again": DELIVERIES.c.retried_ms}
     query = (
-        select(OUTBOX, DELIVERIES.c.attempts.label("tries"))
+        select(OUTBOX, *(column.label(name) for name, column in mine.items()))
         .select_from(OUTBOX.outerjoin(DELIVERIES, and_(_SAME, DELIVERIES.c.channel == channel)))
         .where(*_WAITS, OUTBOX.c.created_ms >= since, DELIVERIES.c.taken_ms.is_(None))
         .where(func.coalesce(DELIVERIES.c.next_ms, 0) <= now_ms)
         .order_by(OUTBOX.c.created_ms, OUTBOX.c.run_id, OUTBOX.c.id)
         .limit(limit)
     )
-    found = connection.execute(query).mappings()
-    return tuple(replace(from_rows.delivery(row), attempts=row["tries"] or 0) for row in found)
+    return tuple(
+        replace(from_rows.delivery(row), attempts=row["tries"] or 0, error=row["problem"], retried_ms=row["again"])
+        for row in connection.execute(query).mappings()
+    )
 
 
-def told(connection: Connection, channel: str, run_ids: Collection[str], since_ms: int) -> tuple[tuple[str, int], ...]:
-    """What a channel has taken of some runs since a time."""
-    query = select(OUTBOX.c.dedup_key, DELIVERIES.c.taken_ms).select_from(OUTBOX.join(DELIVERIES, _SAME))
+def told(connection: Connection, channel: str, run_ids: Collection[str], since_ms: int) -> tuple[Told, ...]:
+    """What a channel was sent about some runs since a time."""
+    query = select(OUTBOX.c.dedup_key, DELIVERIES.c.taken_ms, OUTBOX.c.alert)
+    query = query.select_from(OUTBOX.join(DELIVERIES, _SAME)).where(DELIVERIES.c.note.is_(None))
     query = query.where(DELIVERIES.c.channel == channel, DELIVERIES.c.taken_ms > since_ms)
-    wanted, found = sorted(run_ids), list[tuple[str, int]]()
+    wanted, found = sorted(run_ids), list[Told]()
     for i in range(0, len(wanted), _AT_ONCE):
         some = connection.execute(query.where(DELIVERIES.c.run_id.in_(wanted[i : i + _AT_ONCE])))
-        found += [(key, taken_ms) for key, taken_ms in some]
-    return tuple(found)
+        found += [(key, taken_ms, str(alert["state"])) for key, taken_ms, alert in some]
+    return tuple(sorted(found, key=lambda each: each[1]))
 
 
-def taken(connection: Connection, channel: str, rows: Sequence[tuple[str, int]], now_ms: int) -> None:
-    """Note that a channel took alerts."""
-    _note(connection, channel, rows, {"taken_ms": now_ms})
+def taken(connection: Connection, channel: str, rows: Sequence[Place], now_ms: int, note: str | None = None) -> None:
+    """Note that a channel is done with messages: it took them, or none were sent for the reason in `note`."""
+    _note(connection, channel, rows, {"taken_ms": now_ms, "note": note})
 
 
-def failed(connection: Connection, channel: str, rows: Sequence[tuple[str, int]], next_ms: int, error: str) -> None:
-    """Note that a channel did not take alerts, here and in the row of the outbox, which people see."""
-    _note(connection, channel, rows, {"next_ms": next_ms})
-    values = {"next_ms": next_ms, "error": error, "attempts": OUTBOX.c.attempts + 1}
+def failed(connection: Connection, channel: str, rows: Sequence[Place], next_ms: int, error: str) -> None:
+    """Note that a channel did not take messages, here and in the rows of the outbox, which people see."""
+    _note(connection, channel, rows, {"next_ms": next_ms, "error": error})
+    values: dict[str, object] = {"error": error, "attempts": OUTBOX.c.attempts + 1}
+    if next_ms < NEVER_MS:  # else the other channels may still take them
+        values["next_ms"] = next_ms
     places = [{"run": run, "number": number} for run, number in sorted(rows)]
     connection.execute(OUTBOX.update().where(_ROW).values(values), places)
 
 
+def postpone(connection: Connection, channel: str, rows: Sequence[Place], next_ms: int) -> None:
+    """Look at messages again at a time, which is not a failed try."""
+    _note(connection, channel, rows, {"next_ms": next_ms}, tries=0)
+
+
 def settle(connection: Connection, channels: Collection[str], now_ms: int) -> None:
-    """Take out of the outbox what each of these channels has taken that was there when it was made.
+    """Take out of the outbox what each of these channels is done with that was there when it was made.
 
     In a transaction of its own after `taken`: of two channels that take an alert at once the later one sees both.
     """
-    done = (
-        select(DELIVERIES.c.id)
-        .where(_SAME, DELIVERIES.c.channel == CHANNELS.c.channel, DELIVERIES.c.taken_ms.is_not(None))
-        .correlate(OUTBOX, CHANNELS)
-        .exists()
-    )
+    ended = or_(DELIVERIES.c.taken_ms.is_not(None), DELIVERIES.c.next_ms >= NEVER_MS)
+    here = select(DELIVERIES.c.id).where(_SAME, ended)
+    done = here.where(DELIVERIES.c.channel == CHANNELS.c.channel).correlate(OUTBOX, CHANNELS).exists()
     due_to = and_(CHANNELS.c.channel.in_(channels), CHANNELS.c.since_ms <= OUTBOX.c.created_ms)
-    begun = select(DELIVERIES.c.id).where(_SAME, DELIVERIES.c.taken_ms.is_not(None)).correlate(OUTBOX).exists()
     missing = select(CHANNELS.c.channel).where(due_to, ~done).correlate(OUTBOX).exists()
-    ready = select(OUTBOX.c.run_id, OUTBOX.c.id).where(*_WAITS, begun, ~missing)
-    places = [{"run": run, "number": number} for run, number in sorted(tuple(row) for row in connection.execute(ready))]
-    if places:
-        values = {"delivered_ms": now_ms, "error": None, "attempts": OUTBOX.c.attempts + 1}
-        connection.execute(OUTBOX.update().where(_ROW).values(values), places)
+    sent = here.where(DELIVERIES.c.taken_ms.is_not(None), DELIVERIES.c.note.is_(None)).correlate(OUTBOX).exists()
+    why = select(func.min(DELIVERIES.c.note)).where(_SAME).correlate(OUTBOX).scalar_subquery()
+    ready = select(OUTBOX.c.run_id, OUTBOX.c.id, sent.label("sent"), why.label("why"), OUTBOX.c.error)
+    ready = ready.where(*_WAITS, here.correlate(OUTBOX).exists(), ~missing)
+    for row in connection.execute(ready.order_by(OUTBOX.c.run_id, OUTBOX.c.id)).all():
+        place = {"run": row.run_id, "number": row.id}
+        if row.sent:
+            values: dict[str, object] = {"delivered_ms": now_ms, "error": None, "attempts": OUTBOX.c.attempts + 1}
+        else:
+            values = {"next_ms": NEVER_MS, "error": row.error or f"not sent: {row.why}"}
+        connection.execute(OUTBOX.update().where(_ROW).values(values), place)
 
 
-def _note(connection: Connection, channel: str, rows: Sequence[tuple[str, int]], values: dict[str, int]) -> None:
+def dead(connection: Connection, limit: int) -> tuple[DeadLetter, ...]:
+    """Messages that a channel never took, the newest first."""
+    query = (
+        select(OUTBOX, DELIVERIES.c.channel, DELIVERIES.c.attempts.label("tries"), DELIVERIES.c.error.label("problem"))
+        .select_from(OUTBOX.join(DELIVERIES, _SAME))
+        .join(RUNS, and_(RUNS.c.run_id == OUTBOX.c.run_id, RUNS.c.deleted_ms.is_(None)))
+        .where(DELIVERIES.c.next_ms >= NEVER_MS, DELIVERIES.c.taken_ms.is_(None))
+        .order_by(OUTBOX.c.created_ms.desc(), OUTBOX.c.run_id, OUTBOX.c.id)
+        .limit(limit)
+    )
+    return tuple(
+        DeadLetter(
+            id=f"{row['run_id']}-{row['id']}",
+            channel=row["channel"],
+            name="",
+            title=row["alert"]["title"],
+            project=row["alert"]["project"],
+            run_id=row["run_id"],
+            created_ms=row["created_ms"],
+            attempts=row["tries"],
+            error=row["problem"] or "",
+        )
+        for row in connection.execute(query).mappings()
+    )
+
+
+def retry(connection: Connection, message: str | None, channel: str | None, now_ms: int) -> int:
+    """Send again what was given up; how many messages."""
+    given_up = [DELIVERIES.c.next_ms >= NEVER_MS, DELIVERIES.c.taken_ms.is_(None)]
+    if message is not None:
+        run, _, number = message.rpartition("-")
+        given_up += [DELIVERIES.c.run_id == run, DELIVERIES.c.id == (int(number) if number.isdecimal() else -1)]
+    if channel is not None:
+        given_up.append(DELIVERIES.c.channel == channel)
+    rows = connection.execute(select(DELIVERIES.c.run_id, DELIVERIES.c.id, DELIVERIES.c.channel).where(*given_up)).all()
+    for run_id, number, to in sorted(tuple(row) for row in rows):
+        values = {"next_ms": 0, "attempts": 0, "retried_ms": now_ms}
+        connection.execute(DELIVERIES.update().where(_ONE).values(values), {"run": run_id, "number": number, "to": to})
+        place = {"run": run_id, "number": number}
+        connection.execute(OUTBOX.update().where(_ROW).values(next_ms=0, delivered_ms=None), place)
+    return len(rows)
+
+
+def channel_settings(connection: Connection) -> tuple[tuple[str, Mapping[str, object], bytes], ...]:
+    """The channels that were added through the API, by name."""
+    query = select(CHANNEL_SETTINGS).order_by(CHANNEL_SETTINGS.c.name)
+    return tuple((row.name, row.settings, bytes(row.secrets)) for row in connection.execute(query))
+
+
+def save_channel(connection: Connection, name: str, settings: Mapping[str, object], sealed: bytes, now_ms: int) -> None:
+    """Add a channel, or change it."""
+    row = {"name": name, "settings": dict(settings), "secrets": sealed, "created_ms": now_ms}
+    connection.execute(upsert(CHANNEL_SETTINGS, connection.dialect.name), row)
+
+
+def remove_channel(connection: Connection, name: str) -> bool:
+    """Remove a channel; False where there was none."""
+    return connection.execute(CHANNEL_SETTINGS.delete().where(CHANNEL_SETTINGS.c.name == name)).rowcount == 1
+
+
+def digest_sent(connection: Connection, channel: str) -> int:
+    """When the last digest was due that a channel took; when it was taken up, where it has taken none."""
+    sent = func.coalesce(CHANNELS.c.digest_ms, CHANNELS.c.since_ms)
+    return int(connection.execute(select(sent).where(CHANNELS.c.channel == channel)).scalar_one())
+
+
+def note_digest(connection: Connection, channel: str, due_ms: int) -> None:
+    """Note that a channel took the digest that was due at a time."""
+    connection.execute(CHANNELS.update().where(CHANNELS.c.channel == channel), {"digest_ms": due_ms})
+
+
+def _note(
+    connection: Connection, channel: str, rows: Sequence[Place], values: Mapping[str, object], tries: int = 1
+) -> None:
     places = [{"run": run, "number": number, "to": channel} for run, number in sorted(rows)]
     new = [
         {"run_id": run, "id": number, "channel": channel, "attempts": 0, "next_ms": 0} for run, number in sorted(rows)
     ]
     if rows:
         connection.execute(insert_once(DELIVERIES, connection.dialect.name), new)
-        changed = {**values, "attempts": DELIVERIES.c.attempts + 1}
+        changed = {**values, "attempts": DELIVERIES.c.attempts + tries}
         connection.execute(DELIVERIES.update().where(_ONE).values(changed), places)

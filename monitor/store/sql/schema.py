@@ -1,9 +1,9 @@
 """The tables, in a MetaData of their own; `migrations/` makes them, a test holds both equal.
 
-Every table of runs has a primary key that starts with the run, so that a distributed PostgreSQL can place rows by it,
+The primary key of every table that grows starts with the run, so that a distributed PostgreSQL can place rows by it,
 and a run's rows go with the run (`ON DELETE CASCADE`). The names start with `monitor_`, so that the tables can live
 next to MLflow's in one database. Ids within a run are handed out from counters in the run's row, which the writer has
-locked anyway: no sequence, no `max()`.
+locked anyway: no sequence, no `max()`. The tables of alerts are in `alert_tables.py`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,9 @@ from sqlalchemy import (
     Boolean,
     Column,
     Double,
-    ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -28,7 +26,16 @@ from sqlalchemy import (
     text,
 )
 
-METADATA: Final = MetaData()
+from monitor.store.sql.alert_tables import ALERTS, CHANNEL_SETTINGS, CHANNELS, DELIVERIES, OUTBOX, SILENCES, THRESHOLDS
+from monitor.store.sql.metadata import METADATA, run_id
+
+__all__ = [
+    "ALERTS", "AUDIT", "CHANNELS", "CHANNEL_SETTINGS", "CHECKPOINTS", "CHUNKS", "CHUNK_PARTITIONS",
+    "DELIVERIES", "ENGINES", "EVENTS", "EXPORTED_POINTS", "EXPORTS", "FINDINGS", "MAX_KEY", "METADATA",
+    "OUTBOX", "OUTPUT", "RUNS", "SERIES", "SILENCES", "SPANS", "STOPS", "TAGS", "THRESHOLDS", "TOKENS",
+    "VERSION_TABLE", "VIEWS", "WRITERS", "Packed",
+]  # fmt: skip
+
 VERSION_TABLE: Final = "monitor_schema_version"
 CHUNK_PARTITIONS: Final = 16
 """Hash partitions of the chunk table on PostgreSQL."""
@@ -43,11 +50,6 @@ class Packed(LargeBinary):
 
     def result_processor(self, dialect: object, coltype: object) -> None:
         """Take what the driver gives."""
-
-
-def _run_id() -> Column[str]:
-    parent = ForeignKey("monitor_runs.run_id", ondelete="CASCADE")
-    return Column("run_id", String(32), parent, primary_key=True)
 
 
 RUNS: Final = Table(
@@ -118,7 +120,7 @@ RUNS: Final = Table(
 TAGS: Final = Table(
     "monitor_tags",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("name", String(250), primary_key=True),
     Column("value", Text, nullable=False),
     Index("monitor_tags_name", "name"),
@@ -127,7 +129,7 @@ TAGS: Final = Table(
 WRITERS: Final = Table(
     "monitor_writers",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("writer", String(64), primary_key=True),
     Column("attempt", Integer, nullable=False),
     Column("joined", Boolean, nullable=False),  # an extra writer of another writer's attempt
@@ -137,7 +139,7 @@ WRITERS: Final = Table(
 ENGINES: Final = Table(
     "monitor_engines",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("rules_hash", String(64), nullable=False),
     Column("state", LargeBinary, nullable=False),
 )
@@ -145,7 +147,7 @@ ENGINES: Final = Table(
 SERIES: Final = Table(
     "monitor_series",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("series", Integer, primary_key=True),
     Column("key", String(MAX_KEY), nullable=False),
     Column("role", String(16), nullable=False),
@@ -176,7 +178,7 @@ SERIES: Final = Table(
 CHUNKS: Final = Table(
     "monitor_chunks",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("series", Integer, primary_key=True),
     Column("seq", BigInteger, primary_key=True),  # arrival order within the series
     Column("attempt", Integer, nullable=False),
@@ -210,7 +212,7 @@ CHUNKS: Final = Table(
 SPANS: Final = Table(
     "monitor_spans",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("series", Integer, primary_key=True),
     Column("level", Integer, primary_key=True),  # 1: of chunks; 2: of spans of level 1; and so on
     Column("seq", BigInteger, primary_key=True),  # of its first chunk
@@ -232,7 +234,7 @@ SPANS: Final = Table(
 FINDINGS: Final = Table(
     "monitor_findings",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("number", Integer, primary_key=True),
     Column("rule", String(64), nullable=False),
     Column("version", Integer, nullable=False),
@@ -250,7 +252,7 @@ FINDINGS: Final = Table(
 CHECKPOINTS: Final = Table(
     "monitor_checkpoints",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("id", Integer, primary_key=True),  # the event's
     Column("step", BigInteger, nullable=False),
     Column("path", Text, nullable=False),
@@ -260,7 +262,7 @@ CHECKPOINTS: Final = Table(
 STOPS: Final = Table(
     "monitor_stops",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("id", Integer, primary_key=True),
     Column("who", String(250), nullable=False),
     Column("reason", Text, nullable=False),
@@ -287,7 +289,7 @@ STOPS: Final = Table(
 EVENTS: Final = Table(
     "monitor_events",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("id", Integer, primary_key=True),
     Column("writer", String(64), nullable=False),
     Column("record", BigInteger, nullable=False),
@@ -299,7 +301,7 @@ EVENTS: Final = Table(
 OUTPUT: Final = Table(
     "monitor_output",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("id", Integer, primary_key=True),
     Column("time_ms", BigInteger, nullable=False),
     Column("stream", String(16), nullable=False),
@@ -307,37 +309,6 @@ OUTPUT: Final = Table(
     Column("position", BigInteger, nullable=False),  # characters up to the end of this row
     Column("text", Text, nullable=False),
 )
-
-OUTBOX: Final = Table(
-    "monitor_outbox",
-    METADATA,
-    _run_id(),
-    Column("id", Integer, primary_key=True),
-    Column("created_ms", BigInteger, nullable=False),
-    Column("dedup_key", String(250), nullable=False),
-    Column("alert", JSON(none_as_null=True), nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("next_ms", BigInteger, nullable=False),
-    Column("delivered_ms", BigInteger),
-    Column("error", Text),
-    Index(
-        "monitor_outbox_due",
-        "next_ms",
-        sqlite_where=text("delivered_ms IS NULL"),
-        postgresql_where=text("delivered_ms IS NULL"),
-    ),
-    Index("monitor_outbox_created", "created_ms"),
-)
-
-CHANNELS: Final = Table(
-    "monitor_channels",
-    METADATA,
-    Column("channel", String(64), primary_key=True),
-    Column("since_ms", BigInteger, nullable=False),  # when it was first configured
-    Column("holder", String(64), nullable=False),  # the worker that sends to it, until held_ms
-    Column("held_ms", BigInteger, nullable=False),
-)
-"""The channels that alerts are sent to; they belong to no run, a few rows."""
 
 VIEWS: Final = Table(
     "monitor_views",
@@ -349,21 +320,10 @@ VIEWS: Final = Table(
 )
 """Views of the dashboard that were saved under a name; they belong to no run."""
 
-DELIVERIES: Final = Table(
-    "monitor_deliveries",
-    METADATA,
-    _run_id(),
-    Column("id", Integer, primary_key=True),  # the outbox's
-    Column("channel", String(64), primary_key=True),
-    Column("attempts", Integer, nullable=False),
-    Column("next_ms", BigInteger, nullable=False),
-    Column("taken_ms", BigInteger),
-)
-
 EXPORTS: Final = Table(
     "monitor_exports",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("target", String(64), primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("external_id", String(250)),
@@ -372,7 +332,7 @@ EXPORTS: Final = Table(
 EXPORTED_POINTS: Final = Table(
     "monitor_exported_points",
     METADATA,
-    _run_id(),
+    run_id(),
     Column("target", String(64), primary_key=True),
     Column("series", Integer, primary_key=True),
     Column("points", BigInteger, nullable=False),  # so many are there, in order of arrival, hidden ones included

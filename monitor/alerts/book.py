@@ -1,0 +1,193 @@
+"""All channels of a server: those of `MONITOR_ALERT_URLS`, of `monitor.toml`, and those added through the API."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from monitor.alerts.channels import Channel, key_of, open_urls
+from monitor.alerts.messages import Message
+from monitor.alerts.routes import Route
+from monitor.alerts.specs import SECRETS, Spec, read
+from monitor.alerts.vault import seal, unseal
+from monitor.domain import Severity
+from monitor.errors import AlertNotFound, DeliveryFailed, SettingsError
+from monitor.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+class Shelf(Protocol):
+    """What the book needs of the store."""
+
+    def channel_settings(self) -> Sequence[tuple[str, Mapping[str, object], bytes]]:
+        """The stored channels: name, settings, encrypted secrets."""
+        ...
+
+    def save_channel(self, name: str, settings: Mapping[str, object], sealed: bytes, *, now_ms: int) -> None:
+        """Add a channel, or change it."""
+        ...
+
+    def remove_channel(self, name: str) -> bool:
+        """Remove a channel."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A channel of the book.
+
+    Attributes:
+        channel: None where it cannot be opened.
+        settings: what may be shown of it.
+        stored: added through the API, so that it can be removed there.
+        problem: why it cannot be opened.
+    """
+
+    name: str
+    channel: Channel | None
+    settings: Mapping[str, object]
+    stored: bool
+    problem: str | None = None
+
+    def wants(self, project: str) -> bool:
+        """Whether it is about a project."""
+        route: Route = getattr(self.channel, "route", Route())
+        return route.wants(project)
+
+    def to_dict(self) -> dict[str, object]:
+        """The channel as JSON data, without its secrets."""
+        key = None if self.channel is None else key_of(self.channel)
+        shown = {name: value for name, value in self.settings.items() if name not in SECRETS}
+        return {"name": self.name, "key": key, "settings": shown, "stored": self.stored, "problem": self.problem}
+
+
+def fixed_channels(settings: Settings) -> tuple[Entry, ...]:
+    """The channels of the settings.
+
+    Raises:
+        SettingsError: one of them cannot be used.
+    """
+    private = settings.alert_private
+    urls = open_urls(settings.alert_urls, private=private)
+    found = [Entry(name=channel.name, channel=channel, settings={}, stored=False) for channel in urls]
+    for name, data in settings.channels.items():
+        spec = read(str(name), data)
+        found.append(Entry(name=spec.name, channel=spec.open(private), settings=spec.settings, stored=False))
+    return tuple(found)
+
+
+def open_channels(settings: Settings) -> tuple[Channel, ...]:
+    """The channels of the settings, opened.
+
+    Raises:
+        SettingsError: one of them cannot be used.
+    """
+    return tuple(entry.channel for entry in fixed_channels(settings) if entry.channel is not None)
+
+
+class Book:
+    """The channels by name.
+
+    Args:
+        shelf: the store.
+        settings: the URLs, the tables of channels, and the key of the secrets.
+    """
+
+    def __init__(self, shelf: Shelf, settings: Settings) -> None:
+        self._shelf, self._settings = shelf, settings
+        self._opened: dict[str, tuple[object, Entry]] = {}
+
+    def stored(self) -> tuple[Entry, ...]:
+        """The channels that were added through the API; one that cannot be opened says why. Opened once."""
+        rows = {name: (settings, sealed) for name, settings, sealed in self._shelf.channel_settings()}
+        self._opened = {name: kept for name, kept in self._opened.items() if name in rows}
+        for name, row in rows.items():
+            if name not in self._opened or self._opened[name][0] != row:
+                self._opened[name] = (row, self._open(name, *row))
+        return tuple(entry for _, entry in self._opened.values())
+
+    def all(self) -> tuple[Entry, ...]:
+        """Every channel."""
+        return (*fixed_channels(self._settings), *self.stored())
+
+    def key_of(self, name: str) -> str:
+        """What the store knows a channel by.
+
+        Raises:
+            AlertNotFound: no channel that can be opened has this name.
+        """
+        found = next((each.channel for each in self.all() if each.name == name and each.channel is not None), None)
+        if found is None:
+            raise AlertNotFound(name, what="channel")
+        return key_of(found)
+
+    def add(self, name: str, data: Mapping[str, object], *, now_ms: int) -> Entry:
+        """Add a channel, or change one that was added; its secrets are encrypted.
+
+        Raises:
+            SettingsError: the table cannot be used, no key is set, or a channel of the settings has that name.
+        """
+        spec = read(name, data, stored=True)
+        if any(entry.name == name for entry in fixed_channels(self._settings)):
+            raise SettingsError(
+                f"channels.{name}", "is in the server's settings", "change it there, or take another name"
+            )
+        spec.open(self._settings.alert_private)
+        secrets = {"url": spec.url, **({"secret": spec.secret} if spec.secret is not None else {})}
+        self._shelf.save_channel(name, spec.settings, seal(self._settings.secret_key, secrets), now_ms=now_ms)
+        return next(entry for entry in self.stored() if entry.name == name)
+
+    def remove(self, name: str) -> None:
+        """Remove a channel that was added.
+
+        Raises:
+            AlertNotFound: no channel that was added has this name.
+        """
+        if not self._shelf.remove_channel(name):
+            raise AlertNotFound(name, what="channel")
+
+    def test(self, name: str, *, now_ms: int) -> None:
+        """Send a channel a message that says that it works.
+
+        Raises:
+            AlertNotFound: no channel has this name.
+            DeliveryFailed: it did not take the message.
+            SettingsError: it cannot be opened.
+        """
+        entry = next((entry for entry in self.all() if entry.name == name), None)
+        if entry is None:
+            raise AlertNotFound(name, what="channel")
+        if entry.channel is None:
+            raise DeliveryFailed(name, entry.problem or "it cannot be opened")
+        entry.channel.send(_hello(name, now_ms))
+
+    def _open(self, name: str, settings: Mapping[str, object], sealed: bytes) -> Entry:
+        problem = None
+        try:
+            spec: Spec = read(name, {**settings, **unseal(self._settings.secret_key, sealed)}, stored=True)
+            channel = spec.open(self._settings.alert_private)
+            return Entry(name=name, channel=channel, settings=settings, stored=True)
+        except SettingsError as error:
+            problem = str(error)
+            _log.error("channel %s cannot be used: %s", name, problem)
+        return Entry(name=name, channel=None, settings=settings, stored=True, problem=problem)
+
+
+def _hello(name: str, now_ms: int) -> Message:
+    return Message(
+        id=f"test-{now_ms}",
+        run_id="",
+        project="",
+        run_name="",
+        kind="test",
+        state="firing",
+        severity=Severity.INFO,
+        title=f"A test of the channel {name}",
+        body="It works: this is where alerts will arrive. Nothing needs to be done.",
+        step=None,
+        created_ms=now_ms,
+        dedup_key=f":test:{name}",
+    )

@@ -1,0 +1,165 @@
+"""A small picture of a curve, drawn without a browser: Pillow, three times as large as it is shown, then made smaller.
+
+Matplotlib draws the same more prettily, but takes a second and 60 MiB when first used; a server that sends an alert a
+day would carry it along for that.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.domain.formats import number, step
+
+WIDTH: Final = 640
+HEIGHT: Final = 320
+"""Pixels of the picture."""
+_FINE: Final = 3
+_BACK, _INK, _GRID, _MARK, _BEST = "#ffffff", "#1f2328", "#d8dee4", "#b3261e", "#1a7f37"
+COLOURS: Final = ("#0969da", "#bc4c00", "#8250df")
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 40, 34
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """A curve of the picture.
+
+    Attributes:
+        name: in the legend.
+        x, y: steps and values (n,); what is not finite leaves a gap.
+    """
+
+    name: str
+    x: Array
+    y: Array
+
+
+def draw(title: str, lines: Sequence[Line], *, onset: float | None = None, best: float | None = None) -> bytes | None:
+    """A PNG of curves over steps.
+
+    Args:
+        title: a line above the curves; what does not fit is cut.
+        lines: the curves, up to three.
+        onset: the step at which to draw a dashed line, where the trouble begins.
+        best: the step at which to draw another one.
+
+    Returns:
+        None where no curve has two finite points.
+    """
+    from PIL import Image, ImageDraw
+
+    shown = [line for line in lines[: len(COLOURS)] if np.isfinite(line.y).sum() > 1]
+    if not shown:
+        return None
+    image = Image.new("RGB", (WIDTH * _FINE, HEIGHT * _FINE), _BACK)
+    canvas = _Canvas(ImageDraw.Draw(image), shown)
+    canvas.axes()
+    for line, colour in zip(shown, COLOURS, strict=False):
+        canvas.curve(line, colour)
+    if best is not None:
+        canvas.mark(best, _BEST, "best")
+    if onset is not None:
+        canvas.mark(onset, _MARK, "onset")
+    canvas.legend(title, [line.name for line in shown])
+    image = image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    image.save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+class _Canvas:
+    def __init__(self, pen: Any, lines: Sequence[Line]) -> None:
+        self._pen = pen
+        x = np.concatenate([line.x[np.isfinite(line.x)] for line in lines])
+        y = np.concatenate([line.y[np.isfinite(line.y)] for line in lines])
+        self._x0, self._x1 = float(x.min()), max(float(x.max()), float(x.min()) + 1)
+        low, high = float(y.min()), float(y.max())
+        self._log = low > 0 and high / low > 50
+        low, high = (math.log10(low), math.log10(high)) if self._log else (low, high)
+        room = 0.06 * (high - low) or 0.5 * abs(high) or 1.0
+        self._y0, self._y1 = low - room, high + room
+
+    def axes(self) -> None:
+        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+            y = self._y0 + share * (self._y1 - self._y0)
+            at = self._at(self._x0, y)[1]
+            self._line([(_LEFT, at), (WIDTH - _RIGHT, at)], _GRID, 1)
+            self._text((_LEFT - 8, at), number(10**y if self._log else y, 3), anchor="rm")
+            x = self._x0 + share * (self._x1 - self._x0)
+            self._text((self._at(x, self._y0)[0], HEIGHT - _BOTTOM + 8), step(round(x)), anchor="mt")
+
+    def curve(self, line: Line, colour: str) -> None:
+        y = line.y
+        if self._log:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                y = np.where(y > 0, np.log10(np.where(y > 0, y, 1.0)), np.nan)
+        known = np.isfinite(y) & np.isfinite(line.x)
+        for part in np.split(np.arange(len(y)), np.flatnonzero(~known)):
+            points = [self._at(float(line.x[i]), float(y[i])) for i in part if known[i]]
+            if len(points) > 1:
+                self._line(points, colour, 2)
+            elif points:
+                self._dot(points[0], colour)
+
+    def mark(self, at: float, colour: str, name: str) -> None:
+        if not self._x0 <= at <= self._x1:
+            return
+        x = self._at(at, self._y0)[0]
+        for y in range(_TOP, HEIGHT - _BOTTOM, 9):
+            self._line([(x, y), (x, min(y + 5, HEIGHT - _BOTTOM))], colour, 2)
+        right = x < WIDTH - 90
+        anchor = ("l" if right else "r") + ("t" if name == "onset" else "b")
+        y = _TOP + 3 if name == "onset" else HEIGHT - _BOTTOM - 4
+        self._text((x + (5 if right else -5), y), name, colour=colour, anchor=anchor)
+
+    def legend(self, title: str, names: Sequence[str]) -> None:
+        x = float(WIDTH - _RIGHT)
+        for name, colour in reversed(list(zip(names, COLOURS, strict=False))):
+            shown = name if len(name) <= 28 else f"{name[:27]}…"
+            self._text((x, 20), shown, anchor="rm")
+            x -= self._length(shown) + 6
+            self._line([(x - 16, 20), (x, 20)], colour, 3)
+            x -= 30
+        room = x - 12
+        while title and self._length(title) > room:
+            title = f"{title[:-2].rstrip('…')}…" if len(title) > 2 else ""
+        self._text((12, 20), title, anchor="lm")
+
+    def _at(self, x: float, y: float) -> tuple[float, float]:
+        across = (x - self._x0) / (self._x1 - self._x0)
+        up = (y - self._y0) / (self._y1 - self._y0)
+        return _LEFT + across * (WIDTH - _LEFT - _RIGHT), HEIGHT - _BOTTOM - up * (HEIGHT - _TOP - _BOTTOM)
+
+    def _line(self, points: Sequence[tuple[float, float]], colour: str, width: int) -> None:
+        fine = [(x * _FINE, y * _FINE) for x, y in points]
+        self._pen.line(fine, fill=colour, width=width * _FINE, joint="curve")
+
+    def _dot(self, at: tuple[float, float], colour: str) -> None:
+        x, y = at[0] * _FINE, at[1] * _FINE
+        self._pen.ellipse((x - 2 * _FINE, y - 2 * _FINE, x + 2 * _FINE, y + 2 * _FINE), fill=colour)
+
+    def _text(self, at: tuple[float, float], text: str, *, anchor: str, colour: str = _INK) -> None:
+        self._pen.text((at[0] * _FINE, at[1] * _FINE), text, fill=colour, anchor=anchor, font=_font())
+
+    def _length(self, text: str) -> float:
+        return float(self._pen.textlength(text, font=_font())) / _FINE
+
+
+_fonts: list[Any] = []
+
+
+def _font() -> Any:
+    """Pillow's own font, as the machine may have none."""
+    if not _fonts:
+        from PIL import ImageFont
+
+        _fonts.append(ImageFont.load_default(12 * _FINE))
+    return _fonts[0]

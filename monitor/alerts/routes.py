@@ -1,0 +1,228 @@
+"""Which messages a channel is sent, which it is not, and which wait: level, projects, silences, inhibition; pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from fnmatch import fnmatchcase
+from typing import Final
+
+from monitor.domain import AlertInfo, AlertState, Delivery, Severity, Silence, alert_id, alert_key
+from monitor.errors import SettingsError
+
+AGAIN_MS: Final = 10_000
+"""How long a silenced message waits until it is looked at again: the silence may be taken back."""
+LONGEST_MS: Final = 24 * 3_600_000
+"""A message that was silenced for so long is not sent any more; if its alert still fires, it is repeated."""
+SETTLE_MS: Final = 10 * 60_000
+"""How long the warning of a rule, or that a run stalls, waits: most that pass by themselves pass within it."""
+DELETED: Final = "the run was deleted"
+_LOUD: Final = frozenset({"spike", "oscillation", "rising_part", "goal_decline", "goal_unstable"})
+INHIBITS: Final[Mapping[str, frozenset[str]]] = {
+    "nan": _LOUD
+    | {"divergence", "gradient_explosion", "goal_plateau", "stagnation", "parts_sum", "impossible_loss"}
+    | {"metric_missing"},
+    "divergence": _LOUD,
+    "overfitting": frozenset({"goal_plateau", "stagnation"}),
+    "lost": frozenset({"stalled"}),
+}
+"""By rule, those of the same run about which nothing is sent while it fires: it says more about the same trouble."""
+
+_RANK: Final = {Severity.INFO: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
+_QUIET: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\s*-\s*([01]\d|2[0-3]):([0-5]\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Hours of the day in which only critical messages are sent.
+
+    Attributes:
+        start, end: minutes since midnight; a period may pass midnight.
+    """
+
+    start: int
+    end: int
+
+    @classmethod
+    def parse(cls, text: str) -> Quiet:
+        """Read `22:00-07:00`.
+
+        Raises:
+            SettingsError: it is something else.
+
+        >>> Quiet.parse("22:00-07:00")
+        Quiet(start=1320, end=420)
+        """
+        found = _QUIET.fullmatch(text.strip())
+        hours = [int(each) for each in found.groups()] if found else []
+        if not hours or hours[:2] == hours[2:]:
+            raise SettingsError("quiet", f"{text!r:.40} is not a period of the day", 'write "22:00-07:00"')
+        return cls(60 * hours[0] + hours[1], 60 * hours[2] + hours[3])
+
+    def until(self, now_ms: int, zone: tzinfo) -> int | None:
+        """When the quiet period ends that a moment is in, milliseconds since the epoch; None where it is in none."""
+        now = datetime.fromtimestamp(now_ms / 1000, zone)
+        minute = 60 * now.hour + now.minute
+        within = self.start <= minute < self.end if self.start < self.end else not self.end <= minute < self.start
+        if not within:
+            return None
+        day = now.date() + timedelta(days=int(self.start > self.end and minute >= self.start))
+        end = datetime(day.year, day.month, day.day, self.end // 60, self.end % 60, tzinfo=zone)
+        return max(int(end.timestamp() * 1000), now_ms + 60_000)  # a clock that is set back at night
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What a channel wants.
+
+    Attributes:
+        projects: globs, one of which a run's project must match.
+        level: the least severity that is sent.
+        finished: also that runs ended as they should.
+        resolved: also that alerts were resolved; None: only critical ones.
+        quiet: hours in which only critical messages are sent.
+        digest: when to send a summary, as five fields of cron; None for never.
+        only_digest: send nothing else.
+        zone: the time zone of `quiet` and `digest`.
+    """
+
+    projects: tuple[str, ...] = ("*",)
+    level: Severity = Severity.INFO
+    finished: bool = False
+    resolved: bool | None = None
+    quiet: Quiet | None = None
+    digest: str | None = None
+    only_digest: bool = False
+    zone: tzinfo = UTC
+
+    def wants(self, project: str) -> bool:
+        """Whether it is about a project."""
+        return any(fnmatchcase(project, glob) for glob in self.projects)
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """What becomes of the messages that are due to a channel.
+
+    Attributes:
+        send: to be sent now.
+        skip: not to be sent, each with the reason.
+        wait: to be looked at again, each with the time.
+    """
+
+    send: list[Delivery] = field(default_factory=list)
+    skip: list[tuple[Delivery, str]] = field(default_factory=list)
+    wait: list[tuple[Delivery, int]] = field(default_factory=list)
+
+
+def sort(
+    due: Sequence[Delivery],
+    told: Iterable[tuple[str, int, str]],
+    standing: Sequence[AlertInfo],
+    silences: Sequence[Silence],
+    route: Route,
+    now_ms: int,
+) -> Sorted:
+    """Decide what becomes of due messages.
+
+    Args:
+        due: messages that the channel has not taken, the oldest first.
+        told: what the channel was sent about the runs of these, the oldest first: `dedup_key`, when, state.
+        standing: the alerts of these runs as they are now.
+        silences: those in force.
+        route: what the channel wants.
+        now_ms: milliseconds since the epoch.
+    """
+    done = Sorted()
+    by_id = {info.id: info for info in standing}
+    last_told = {family(key): state for key, _, state in told}
+    families: dict[str, list[Delivery]] = {}
+    for each in due:
+        reason = _unwanted(each, route)
+        if reason is not None:
+            done.skip.append((each, reason))
+        else:
+            families.setdefault(family(each.alert.dedup_key), []).append(each)
+    for name, members in families.items():
+        last = members[-1].alert
+        info = by_id.get(alert_id(last.run_id, last.key[:250]))
+        reason = _settled(members, last_told.get(name), info) or _inhibited(last.run_id, last.kind, standing)
+        if reason is not None:
+            done.skip.extend((each, reason) for each in members)
+            continue
+        until = _until(members[-1], info, silences, route, now_ms)
+        if until is None:
+            done.send.extend(members)
+        elif now_ms - last.created_ms > LONGEST_MS:
+            done.skip.extend((each, "silenced for a day") for each in members)
+        else:
+            done.wait.extend((each, until) for each in members)
+    return done
+
+
+def family(dedup_key: str) -> str:
+    """What all messages about one alert of a run share."""
+    return f"{dedup_key.partition(':')[0]}:{alert_key(dedup_key)}"
+
+
+def _unwanted(delivery: Delivery, route: Route) -> str | None:
+    alert = delivery.alert
+    if route.only_digest:
+        return "the channel takes digests only"
+    if not route.wants(alert.project):
+        return "of another project"
+    if alert.kind == "finished":
+        return None if route.finished else "not asked for"
+    if _RANK[alert.severity] < _RANK[route.level]:
+        return "below the channel's level"
+    wanted = alert.severity is Severity.CRITICAL if route.resolved is None else route.resolved
+    if alert.state == "resolved" and not wanted:
+        return "the channel takes no resolutions"
+    return None
+
+
+def _settled(members: Sequence[Delivery], told: str | None, info: AlertInfo | None) -> str | None:
+    """Why messages about one alert need not be sent, by how it stands now and what was sent before."""
+    last = members[-1].alert
+    if info is not None and info.resolution == DELETED:
+        return DELETED
+    if last.state == "resolved":
+        return None if told == "firing" else "resolved before it was sent"
+    over = info is not None and info.state is AlertState.RESOLVED and (info.resolved_ms or 0) >= last.created_ms
+    if info is not None and over and (info.resolution is None or last.severity is not Severity.CRITICAL):
+        return "resolved before it was sent"  # while it waited, after which no resolution was due
+    if info is not None and info.acked_ms is not None and info.acked_ms >= last.created_ms:
+        return f"acknowledged by {info.acked_by}"
+    flapped = any(each.alert.state == "resolved" for each in members)
+    return "it fires, as was sent before" if flapped and told == "firing" else None
+
+
+def _inhibited(run_id: str, kind: str, standing: Sequence[AlertInfo]) -> str | None:
+    firing = {info.rule for info in standing if info.run_id == run_id and info.state is not AlertState.RESOLVED}
+    by = next((rule for rule in sorted(firing) if kind in INHIBITS.get(rule, ())), None)
+    return None if by is None else f"inhibited by {by}"
+
+
+def _until(
+    delivery: Delivery, info: AlertInfo | None, silences: Sequence[Silence], route: Route, now_ms: int
+) -> int | None:
+    alert = delivery.alert
+    tags = info.tags if info is not None else {}
+    for silence in silences:
+        if silence.covers(
+            project=alert.project,
+            run_id=alert.run_id,
+            run_name=alert.run_name,
+            rule=alert.kind,
+            severity=str(alert.severity),
+            tags=tags,
+        ):
+            return min(silence.until_ms, now_ms + AGAIN_MS)
+    if alert.severity is Severity.CRITICAL:
+        return None
+    asked = alert.kind in ("alert", "threshold", "finished") or alert.state == "resolved"
+    if not asked and now_ms < alert.created_ms + SETTLE_MS:
+        return alert.created_ms + SETTLE_MS
+    return None if route.quiet is None else route.quiet.until(now_ms, route.zone)

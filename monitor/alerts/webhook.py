@@ -1,0 +1,109 @@
+"""A webhook whose receiver can tell that a message is ours: HMAC-SHA256 over the time and the body."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+from monitor.alerts.channels import EVERYTHING
+from monitor.alerts.content import PICTURE, as_text
+from monitor.alerts.guard import Policy, Private, guarded, library
+from monitor.alerts.messages import Message, body_fields, inert
+from monitor.alerts.routes import Route
+from monitor.domain import Alert
+from monitor.errors import DeliveryFailed, SettingsError
+
+VERSION: Final = "1.0"
+SIGNATURE: Final = "Monitor-Signature"
+TIMESTAMP: Final = "Monitor-Timestamp"
+LEAST_SECRET: Final = 16
+"""Characters of a secret, at least."""
+
+
+class WebhookChannel:
+    """Posts JSON to an address, signed with a secret that the receiver knows too.
+
+    Args:
+        url: `https://…` or `http://…`.
+        secret: shared with the receiver.
+        name: what log lines and errors call it.
+        private: which addresses that are not public it may reach.
+        route: which messages it takes.
+        clock: seconds since the epoch.
+
+    Raises:
+        SettingsError: the URL or the secret cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        secret: str,
+        *,
+        name: str,
+        private: Private = "named",
+        route: Route = EVERYTHING,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SettingsError(f"channels.{name}.url", "is not an address of a webhook", "write https://HOST/PATH")
+        if len(secret) < LEAST_SECRET:
+            fix = f"give at least {LEAST_SECRET} characters"
+            raise SettingsError(f"channels.{name}.secret", "is too short", fix)
+        self.name, self.route = name, route
+        self.key = hashlib.sha256(f"{url} {secret}".encode()).hexdigest()[:32]
+        self._url, self._secret, self._clock = url, secret.encode(), clock
+        self._policy = Policy(private, frozenset({parts.hostname.lower()}))
+
+    def send(self, alert: Alert) -> None:
+        """Post a message.
+
+        Raises:
+            DeliveryFailed: the receiver did not answer with 2xx.
+        """
+        body = json.dumps(body_of(alert), allow_nan=False).encode()
+        stamp = str(int(self._clock()))
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "lossmonitor",
+            TIMESTAMP: stamp,
+            SIGNATURE: f"v1={signature(self._secret, stamp, body)}",
+        }
+        import requests
+
+        with guarded(self._policy):
+            try:
+                answer = library().request("POST", self._url, data=body, headers=headers)
+            except requests.exceptions.RequestException as error:  # whose text holds the address
+                raise DeliveryFailed(self.name, self._policy.refused or f"no answer ({type(error).__name__})") from None
+        if not 200 <= answer.status_code < 300:
+            raise DeliveryFailed(self.name, f"it answered {answer.status_code}")
+
+
+def signature(secret: bytes, timestamp: str, body: bytes) -> str:
+    """HMAC-SHA256 over the timestamp, a full stop and the body, in hex."""
+    return hmac.new(secret, timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+
+
+def body_of(alert: Alert) -> dict[str, object]:
+    """What a signed webhook is sent."""
+    kind = (
+        "success"
+        if alert.state == "resolved"
+        else {"critical": "failure"}.get(str(alert.severity), str(alert.severity))
+    )
+    body: dict[str, object] = {"version": VERSION, "title": inert(alert.title), "message": as_text(alert), "type": kind}
+    if isinstance(alert, Message):
+        picture = None
+        if alert.picture is not None:
+            encoded = base64.b64encode(alert.picture).decode()
+            picture = {"filename": PICTURE, "mimetype": "image/png", "base64": encoded}
+        body |= {**body_fields(alert), "picture": picture}
+    return body

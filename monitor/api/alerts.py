@@ -1,0 +1,250 @@
+"""`/api/v1/alerts`, `/silences`, `/deliveries` and `/channels`: what needs a person, and how people are told."""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.responses import Response
+
+from monitor.alerts import Book
+from monitor.api.bodies import json_response
+from monitor.api.models import AlertsModel, DeliveriesModel, SilencesModel
+from monitor.api.problems import documented
+from monitor.api.security import Admin, Editor, Viewer
+from monitor.api.services import Served
+from monitor.domain import AlertInfo, AlertQuery, AlertState, Caller, DeadLetter, Delivery, Severity, Silence
+from monitor.errors import AlertNotFound, Forbidden, WireError
+
+router = APIRouter(tags=["alerts"], default_response_class=Response, responses=documented(404, 422))
+
+Text = Annotated[str, StringConstraints(max_length=250, pattern=r"^[^\x00]*$")]
+Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=r"^[^\x00]*$")]
+Glob = Annotated[str, StringConstraints(min_length=1, max_length=250, pattern=r"^[^\x00]*$")]
+
+
+class AlertParameters(BaseModel):
+    """The parameters of the list of alerts."""
+
+    state: AlertState | None = None
+    project: Text | None = None
+    rule: Text | None = None
+    severity: Severity | None = None
+    run: Text | None = Field(None, description="A run's id, a unique start of it, or its name.")
+    search: Text | None = Field(None, description="Part of the title, of the text, or of the run's name.")
+    limit: int = Field(50, ge=1, le=1000)
+    cursor: Text | None = Field(None, description="Where the page before ended.")
+
+
+class Answer(BaseModel):
+    """Who takes an alert on, and what they say."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Who
+    note: Note = ""
+
+
+class Marking(BaseModel):
+    """What somebody found an alert to be; null takes it back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mark: Literal["helpful", "false alarm"] | None
+    by: Who
+
+
+class Silencing(BaseModel):
+    """A silence to take up; it has an end in one of two forms."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    project: Glob | None = None
+    run: Glob | None = None
+    rule: Glob | None = None
+    severity: Annotated[str, StringConstraints(max_length=16)] | None = None
+    tag: Glob | None = Field(None, description="Matches `name=value` of one of the run's tags.")
+    reason: Note
+    by: Who
+    until_ms: int | None = Field(None, ge=0, le=2**53, description="Milliseconds since the epoch.")
+    for_s: float | None = Field(None, gt=0, le=10**9, description="Seconds from now, in place of `until_ms`.")
+
+
+class Retrying(BaseModel):
+    """What to send again; everything that was given up where nothing is named."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    message: Text | None = Field(None, description="The id of one message.")
+    channel: Text | None = Field(None, description="The name of one channel.")
+
+
+@router.get("/alerts", responses={200: {"model": AlertsModel}})
+def list_alerts(served: Served, caller: Viewer, wanted: Annotated[AlertParameters, Query()]) -> Response:
+    """One page of alerts, those that changed last first, with how many there are of each state."""
+    run = None if wanted.run is None else served.store.run(wanted.run, within=caller.project).id
+    query = AlertQuery(**{**wanted.model_dump(), "run": run})
+    page = served.store.alert_page(query, served.clock(), within=caller.project)
+    rows = [info.to_dict() for info in page.items]
+    return json_response({"alerts": rows, "cursor": page.cursor, "counts": dict(page.counts)})
+
+
+@router.get("/alerts/marks")
+def get_marks(served: Served, caller: Viewer, project: Annotated[Text | None, Query()] = None) -> Response:
+    """By rule, how many alerts people marked as helpful and as false alarms."""
+    if project is not None and caller.project not in (None, project):
+        return json_response({"marks": {}})
+    return json_response({"marks": served.store.alert_marks(project or caller.project)})
+
+
+@router.get("/alerts/{alert_id}", responses={200: {"model": AlertInfo}})
+def get_alert(served: Served, caller: Viewer, alert_id: Text) -> Response:
+    """One alert by its id, or a start of it that no other has."""
+    return json_response(served.store.alert(alert_id, served.clock(), within=caller.project).to_dict())
+
+
+@router.post("/alerts/{alert_id}/acknowledge", responses={200: {"model": AlertInfo}})
+def acknowledge(served: Served, caller: Editor, alert_id: Text, answer: Answer) -> Response:
+    """Take a firing alert on; it is no longer repeated."""
+    found = served.store.acknowledge(alert_id, answer.by, answer.note, now_ms=served.clock(), within=caller.project)
+    return json_response(found.to_dict())
+
+
+@router.post("/alerts/{alert_id}/mark", responses={200: {"model": AlertInfo}})
+def mark(served: Served, caller: Editor, alert_id: Text, marking: Marking) -> Response:
+    """Say whether an alert was helpful or a false alarm."""
+    found = served.store.mark_alert(alert_id, marking.mark, marking.by, now_ms=served.clock(), within=caller.project)
+    return json_response(found.to_dict())
+
+
+@router.get("/silences", responses={200: {"model": SilencesModel}})
+def list_silences(served: Served, caller: Viewer, over: bool = False) -> Response:
+    """The silences in force; with `over` also those that ended."""
+    found = served.store.silences(None if over else served.clock())
+    own = _only(caller)
+    rows = [silence.to_dict() for silence in found if own in (None, silence.project)]
+    return json_response({"silences": rows})
+
+
+@router.post("/silences", responses={200: {"model": Silence}})
+def silence(served: Served, caller: Editor, wanted: Silencing) -> Response:
+    """Send nobody the alerts that match, until a time."""
+    now = served.clock()
+    if (wanted.until_ms is None) == (wanted.for_s is None):
+        raise WireError("until_ms", "give either until_ms or for_s")
+    until = wanted.until_ms if wanted.for_s is None else now + int(1000 * wanted.for_s)
+    fields = wanted.model_dump(exclude={"until_ms", "for_s"})
+    if caller.project is not None:
+        if wanted.project not in (None, caller.project, _only(caller)):
+            raise Forbidden(f"token {caller.name!r} silences project {caller.project!r} alone")
+        fields["project"] = _only(caller)
+    made = served.store.silence(Silence(id="", created_ms=now, until_ms=until or 0, **fields))
+    return json_response(made.to_dict())
+
+
+@router.delete("/silences/{silence_id}", responses={200: {"model": Silence}})
+def unsilence(served: Served, caller: Editor, silence_id: Text) -> Response:
+    """End a silence now."""
+    found = next((each for each in served.store.silences() if each.id == silence_id), None)
+    if found is None or _only(caller) not in (None, found.project):
+        raise AlertNotFound(silence_id, what="silence")
+    return json_response(served.store.unsilence(silence_id, now_ms=served.clock()).to_dict())
+
+
+@router.get("/deliveries", responses={200: {"model": DeliveriesModel}})
+def list_deliveries(
+    served: Served,
+    caller: Viewer,
+    run: Annotated[str | None, Query(max_length=250)] = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
+) -> Response:
+    """Messages about alerts, the newest first, with where they are on their way."""
+    run_id = None if run is None else served.store.run(run, within=caller.project).id
+    rows = served.store.alerts(run_id, limit, within=caller.project)
+    return json_response({"deliveries": [_delivery(row) for row in rows]})
+
+
+@router.get("/deliveries/dead", responses={200: {"model": list[DeadLetter]}})
+def list_dead(served: Served, caller: Viewer, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> Response:
+    """Messages that a channel never took, the newest first."""
+    names = {entry["key"]: str(entry["name"]) for entry in _channels(served, caller)}
+    rows = [
+        replace(row, name=names.get(row.channel, ""))
+        for row in served.store.dead_letters(limit)
+        if caller.project in (None, row.project)
+    ]
+    return json_response([row.to_dict() for row in rows])
+
+
+@router.post("/deliveries/retry")
+def retry(served: Served, caller: Editor, wanted: Retrying) -> Response:
+    """Send again what was given up."""
+    _everywhere(caller)
+    key = None if wanted.channel is None else _book(served).key_of(wanted.channel)
+    return json_response({"retried": served.store.retry_deliveries(wanted.message, key, now_ms=served.clock())})
+
+
+@router.get("/channels")
+def list_channels(served: Served, caller: Viewer) -> Response:
+    """Where alerts are sent, without the secrets."""
+    return json_response({"channels": _channels(served, caller)})
+
+
+@router.put("/channels/{name}")
+def put_channel(served: Served, caller: Admin, name: str, table: dict[str, object]) -> Response:
+    """Add a channel, or change one that was added; its URL and its secret are encrypted and never shown again."""
+    _everywhere(caller)
+    return json_response(_book(served).add(name, table, now_ms=served.clock()).to_dict())
+
+
+@router.delete("/channels/{name}")
+def delete_channel(served: Served, caller: Admin, name: str) -> Response:
+    """Remove a channel that was added."""
+    _everywhere(caller)
+    _book(served).remove(name)
+    return json_response({"name": name})
+
+
+@router.post("/channels/{name:path}/test", responses=documented(502))
+def test_channel(served: Served, caller: Editor, name: str) -> Response:
+    """Send a channel a message that says that it works."""
+    _everywhere(caller)
+    _book(served).test(name, now_ms=served.clock())
+    return json_response({"name": name})
+
+
+def _book(served: Served) -> Book:
+    return Book(served.store, served.settings)
+
+
+def _channels(served: Served, caller: Caller) -> list[dict[str, object]]:
+    found = _book(served).all()
+    if caller.project is not None:  # what is set for other projects is not theirs to read
+        found = tuple(entry for entry in found if entry.wants(caller.project))
+    return [entry.to_dict() for entry in found]
+
+
+def _only(caller: Caller) -> str | None:
+    """The glob of the one project that a caller may reach; None for all."""
+    return None if caller.project is None else glob.escape(caller.project)
+
+
+def _everywhere(caller: Caller) -> None:
+    """Refuse a caller of one project what concerns all of them."""
+    if caller.project is not None:
+        raise Forbidden(f"token {caller.name!r} is of project {caller.project!r}; channels serve every project")
+
+
+def _delivery(row: Delivery) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "alert": row.alert.to_dict(),
+        "attempts": row.attempts,
+        "next_ms": row.next_ms,
+        "delivered_ms": row.delivered_ms,
+        "error": row.error,
+    }

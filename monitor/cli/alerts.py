@@ -1,0 +1,278 @@
+"""`monitor alerts`: what needs a person, answers to it, silences, and the channels that people are told through."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import typer
+from rich.table import Table
+
+from monitor.domain.formats import ago as moment
+from monitor.domain.formats import clock, duration
+from monitor.screen import COLOURS, ago, emit, escape, fail, out
+
+if TYPE_CHECKING:
+    from monitor.domain import AlertInfo, Silence
+
+_SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
+_JSON = typer.Option(False, "--json", help="Print as JSON.")
+_BY = typer.Option(None, "--by", help="Who you are; default: your user name.")
+_ALERT = typer.Argument(..., metavar="ALERT", help="Id of the alert, or its first digits.", show_default=False)
+_UNITS: Final = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    group = typer.Typer(no_args_is_help=True, help="List alerts, answer them, and silence them.")
+    group.command("test")(try_out)
+    for command in (ls, ack, mark, silence, unsilence, silences, channels, dead, retry):
+        group.command(command.__name__)(command)
+    app.add_typer(group, name="alerts", rich_help_panel="Watch")
+
+
+def ls(
+    state: str = typer.Option(
+        None, help="Only alerts in this state: pending, firing, acknowledged, silenced, resolved."
+    ),
+    project: str = typer.Option(None, help="Only alerts of this project."),
+    rule: str = typer.Option(None, help="Only alerts of this rule, or kind such as lost."),
+    severity: str = typer.Option(None, help="Only alerts of this severity: critical, warning, info."),
+    run: str = typer.Option(None, help="Only alerts of this run: id, first digits of it, or name."),
+    search: str = typer.Option(None, help="Only alerts that contain this text."),
+    every: bool = typer.Option(False, "--all", help="Also those that were resolved."),
+    limit: int = typer.Option(20, min=1, max=1000, help="Most alerts to print."),
+    cursor: str = typer.Option(None, help="The cursor that the page before printed."),
+    server: str = _SERVER,
+    json: bool = _JSON,
+) -> None:
+    """List alerts, those that changed last first; resolved ones only with --all or --state."""
+    from monitor.domain import AlertState
+    from monitor.reader.api import Api
+
+    with Api(server) as api:
+        page = api.alerts(
+            state, project=project, rule=rule, severity=severity, run=run, search=search, limit=limit, cursor=cursor
+        )
+    shown = [info for info in page.items if every or state or info.state is not AlertState.RESOLVED]
+    if json:
+        rows = [info.to_dict() for info in shown]
+        emit({"alerts": rows, "cursor": page.cursor, "counts": dict(page.counts)}, "", True)
+        return
+    if shown:
+        out.print(_table(shown))
+    counts = ", ".join(f"{n:,} {name}" for name, n in page.counts.items() if n) or "no alerts"
+    out.print(f"[dim]{counts}[/]")
+    if page.cursor is not None:
+        out.print(f"[dim]more: --cursor {escape(page.cursor)}[/]")
+
+
+def _table(alerts: list[AlertInfo]) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("alert", "state", "fired", "times", "what"):
+        table.add_column(column, no_wrap=column != "what", justify="right" if column == "times" else "left")
+    for info in alerts:
+        answered = f" by {escape(info.acked_by)}" if info.acked_by else ""
+        note = f"\n[dim]{escape(info.acked_note)}[/]" if info.acked_note else ""
+        table.add_row(
+            info.id[:8],
+            f"[{COLOURS[info.severity]}]{info.state}[/]{answered}",
+            ago(info.fired_ms or info.changed_ms),
+            f"{info.count:,}",
+            f"{escape(info.title)}{note}",
+        )
+    return table
+
+
+def ack(
+    alert: str = _ALERT,
+    note: str = typer.Option("", "--note", help="What is done about it."),
+    by: str = _BY,
+    server: str = _SERVER,
+    json: bool = _JSON,
+) -> None:
+    """Acknowledge an alert: you have taken it on, and it is no longer repeated."""
+    from monitor.reader.api import Api
+
+    with Api(server) as api:
+        found = api.acknowledge(alert, _who(by), note)
+    emit(found.to_dict(), f"acknowledged by {escape(found.acked_by)}: {escape(found.title)}", json)
+
+
+def mark(
+    alert: str = _ALERT,
+    verdict: str = typer.Argument(..., metavar="helpful|false-alarm|none", help="What it was.", show_default=False),
+    by: str = _BY,
+    server: str = _SERVER,
+    json: bool = _JSON,
+) -> None:
+    """Say whether an alert was helpful or a false alarm; `rules backtest` shows the counts by rule."""
+    from monitor.domain import MARKS
+    from monitor.reader.api import Api
+
+    known = {each.replace(" ", "-"): each for each in MARKS}
+    if verdict not in (*known, "none"):
+        fail(f"{verdict!r} is not a mark; use {', '.join((*known, 'none'))}")
+    with Api(server) as api:
+        found = api.mark(alert, known.get(verdict), _who(by))
+    emit(found.to_dict(), f"marked as {escape(found.mark or 'neither')}: {escape(found.title)}", json)
+
+
+def silence(
+    project: str = typer.Option(None, help="Glob of the project, such as vision-*."),
+    run: str = typer.Option(None, help="Glob of the run's name or id."),
+    rule: str = typer.Option(None, help="Glob of the rule."),
+    severity: str = typer.Option(None, help="Glob of the severity."),
+    tag: str = typer.Option(None, help="Glob of NAME=VALUE, one of the run's tags."),
+    for_: str = typer.Option(None, "--for", help="How long, such as 30m, 2h or 3d."),
+    until: datetime = typer.Option(None, help="When it ends, local time.", formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d"]),
+    reason: str = typer.Option(..., help="Why; others see it."),
+    by: str = _BY,
+    server: str = _SERVER,
+    json: bool = _JSON,
+) -> None:
+    """Send nobody the alerts that match all of the globs, until a time."""
+    from monitor.reader.api import Api
+
+    given = {"project": project, "run": run, "rule": rule, "severity": severity, "tag": tag}
+    matcher = {name: glob for name, glob in given.items() if glob is not None}
+    if (for_ is None) == (until is None):
+        fail("give either --for, such as --for 2h, or --until")
+    seconds = None if for_ is None else _seconds(for_)
+    with Api(server) as api:
+        made = api.silence(matcher, reason=reason, by=_who(by), until=until, for_s=seconds)
+    emit(made.to_dict(), f"silenced until {_local(made.until_ms)}: {escape(_matched(made))} [dim]({made.id})[/]", json)
+
+
+def unsilence(
+    silence: str = typer.Argument(..., metavar="SILENCE", help="Id of the silence.", show_default=False),
+    server: str = _SERVER,
+    json: bool = _JSON,
+) -> None:
+    """End a silence now."""
+    from monitor.reader.api import Api
+
+    with Api(server) as api:
+        found = api.unsilence(silence)
+    emit(found.to_dict(), f"ended: {escape(_matched(found))}", json)
+
+
+def silences(
+    every: bool = typer.Option(False, "--all", help="Also those that ended."), server: str = _SERVER, json: bool = _JSON
+) -> None:
+    """List silences."""
+    from monitor.reader.api import Api
+
+    with Api(server) as api:
+        found = api.silences(over=every)
+    if json:
+        emit({"silences": [each.to_dict() for each in found]}, "", True)
+        return
+    if not found:
+        out.print("No silence is in force.")
+        return
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("silence", "matches", "until", "by", "reason"):
+        table.add_column(column)
+    for each in found:
+        end = f"ended {ago(each.ended_ms)}" if each.ended_ms else _local(each.until_ms)
+        table.add_row(each.id, escape(_matched(each)), end, escape(each.by), escape(each.reason))
+    out.print(table)
+
+
+def channels(server: str = _SERVER, json: bool = _JSON) -> None:
+    """List the channels that alerts are sent to, without their secrets."""
+    from monitor.reader.api import Api
+
+    with Api(server) as api:
+        found = api.channels()
+    if json:
+        emit({"channels": [dict(each) for each in found]}, "", True)
+        return
+    for each in found:
+        settings = each["settings"] if isinstance(each["settings"], dict) else {}
+        said = ", ".join(f"{name} = {value}" for name, value in settings.items())
+        problem = f" [red]{escape(each['problem'])}[/]" if each["problem"] else ""
+        out.print(f"{escape(each['name'])} [dim]{escape(said)}[/]{problem}")
+    if not found:
+        out.print("No channel is configured; see MONITOR_ALERT_URLS and the table channels in docs/alerts.md.")
+
+
+def try_out(
+    channel: str = typer.Argument(
+        ..., metavar="CHANNEL", help="Name, as `monitor alerts channels` shows it.", show_default=False
+    ),
+    server: str = _SERVER,
+    json: bool = _JSON,
+) -> None:
+    """Send a channel a message that says that it works."""
+    from monitor.reader.api import Api
+
+    with Api(server) as api:
+        api.test_channel(channel)
+    emit({"channel": channel, "sent": True}, f"{escape(channel)} took the message", json)
+
+
+def dead(
+    limit: int = typer.Option(50, min=1, max=10_000, help="Most messages to print."),
+    server: str = _SERVER,
+    json: bool = _JSON,
+) -> None:
+    """List the messages that a channel never took."""
+    from monitor.reader.api import Api
+
+    with Api(server) as api:
+        found = api.dead_letters(limit)
+    if json:
+        emit({"messages": [each.to_dict() for each in found]}, "", True)
+        return
+    for each in found:
+        name = each.name or "a channel that is no longer configured"
+        out.print(f"{each.id} {escape(each.title)}")
+        out.print(f"  [dim]{ago(each.created_ms)}, {escape(name)}, {each.attempts:,} tries: {escape(each.error)}[/]")
+    if not found:
+        out.print("Every message was taken.")
+
+
+def retry(
+    message: str = typer.Argument(None, metavar="[MESSAGE]", help="Id of one message; default: all."),
+    channel: str = typer.Option(None, help="Only messages to this channel."),
+    server: str = _SERVER,
+    json: bool = _JSON,
+) -> None:
+    """Send again what was given up; the server delivers it."""
+    from monitor.reader.api import Api
+
+    with Api(server) as api:
+        count = api.retry(message, channel)
+    if not count and message is not None:
+        fail(f"no message {message!r} was given up; `monitor alerts dead` lists them")
+    emit({"retried": count}, f"{count:,} to be sent again", json)
+
+
+def _who(by: str | None) -> str:
+    if by is not None:
+        return by
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        fail("who are you? give --by NAME")
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)", text.strip())
+    seconds = float(found[1]) * _UNITS[found[2]] if found is not None else 0.0
+    return seconds or fail(f"--for {text!r} is not a length of time; write 30m, 2h or 3d")
+
+
+def _matched(silence: Silence) -> str:
+    return ", ".join(f"{name}={glob}" for name, glob in silence.matcher.items())
+
+
+def _local(ms: int) -> str:
+    zone = datetime.now().astimezone().tzinfo or UTC
+    left = ms - time.time_ns() // 1_000_000
+    return f"{clock(ms, zone)[:16]} ({duration(left) + ' left' if left > 0 else moment(ms, ms - left)})"

@@ -1,0 +1,83 @@
+"""What a message is told before it is sent: the best step, the checkpoint, the advice, and a picture of the curve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from monitor.alerts import Facts, Message
+from monitor.alerts.picture import Line, draw
+from monitor.domain import Action, Checkpoint, CurveOf, Finding, FindingState, RunSnapshot
+from monitor.errors import MonitorError, RunNotFound
+from monitor.insight.economics import saving_of
+from monitor.roles import Role
+from monitor.settings import Settings
+from monitor.store import Store
+
+WIDTH: Final = 600
+"""Pixels that curves are read for."""
+_OF_THE_GOAL: Final = ("goal_decline", "goal_plateau", "goal_unstable")
+_NO_CURVE: Final = ("finished", "digest", "test", "alert")
+
+
+def describe(store: Store, settings: Settings, message: Message) -> Message:
+    """A message about one run with its facts and a picture; others, and resolutions, as they are."""
+    if len(message.run_ids) != 1 or message.state != "firing":
+        return message
+    try:
+        run = store.snapshot(message.run_id)
+    except RunNotFound:
+        return message
+    finding = _finding(message, run.findings)
+    best, at = _best(run)
+    advice = run.info.recommendation
+    told = advice.action is not Action.CONTINUE or message.kind in ("lost", "stalled", "failed")
+    facts = Facts(
+        onset_step=None if finding is None else finding.onset_step,
+        best=best,
+        checkpoint=_nearest(run.checkpoints, at),
+        action=str(advice.action) if told else "",
+        reason=advice.reason if told else "",
+        saves=saving_of(store, settings, run.info.id) if advice.action is Action.STOP else None,
+    )
+    return replace(message, facts=facts, picture=_picture(store, run, message, facts.onset_step, at))
+
+
+def _finding(message: Message, findings: Sequence[Finding]) -> Finding | None:
+    same = [each for each in findings if each.rule == message.kind]
+    firing = [each for each in same if each.state is FindingState.FIRING]
+    return (firing or same)[-1] if same else None
+
+
+def _best(run: RunSnapshot) -> tuple[tuple[str, float, float] | None, float | None]:
+    """What the run is best by, with the value and the step; and that step."""
+    advice = run.info.recommendation
+    if advice.goal is not None and advice.best_goal is not None and advice.best_goal_step is not None:
+        return (advice.goal, advice.best_goal, advice.best_goal_step), advice.best_goal_step
+    if advice.best_step is None or advice.best_val_loss is None:
+        return None, None
+    series = run.judged(Role.VAL) or run.judged(Role.TRAIN)
+    name = "loss" if series is None else series.key
+    return (name, advice.best_val_loss, advice.best_step), advice.best_step
+
+
+def _nearest(checkpoints: Sequence[Checkpoint], step: float | None) -> tuple[str, int] | None:
+    if step is None or not checkpoints:
+        return None
+    found = min(checkpoints, key=lambda each: (abs(each.step - step), -each.time_ms))
+    return found.path, found.step
+
+
+def _picture(store: Store, run: RunSnapshot, message: Message, onset: float | None, best: float | None) -> bytes | None:
+    if message.kind in _NO_CURVE:
+        return None
+    roles = (Role.GOAL,) if message.kind in _OF_THE_GOAL else (Role.TRAIN, Role.VAL)
+    keys = [series.key for role in roles if (series := run.judged(role)) is not None]
+    if not keys and (goal := run.judged(Role.GOAL)) is not None:
+        keys = [goal.key]
+    try:
+        curves = store.curves([CurveOf(run.info.id, key, 0.0) for key in keys], width=WIDTH) if keys else ()
+    except MonitorError:
+        return None
+    return draw(message.title, [Line(curve.key, curve.x, curve.y) for curve in curves], onset=onset, best=best)

@@ -1,0 +1,111 @@
+"""Alerts at a server, over its public API."""
+
+# ruff: noqa: D102  # the methods are documented once, in `AlertSource`
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from monitor.domain import Alert, AlertInfo, AlertPage, AlertQuery, DeadLetter, Delivery, Mark, Silence
+from monitor.http.answers import understood
+from monitor.http.client import request
+from monitor.reader.source import Query
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class RemoteAlerts:
+    """The alerts of a server."""
+
+    _server: str
+    _client: httpx.Client
+
+    def _object(self, path: str, query: Query | None = None) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _get(self, path: str, query: Query | None = None) -> object:
+        raise NotImplementedError
+
+    def alert_page(self, wanted: AlertQuery) -> AlertPage:
+        with understood(self._server):
+            data = self._object("/alerts", asdict(wanted))
+            items = tuple(AlertInfo.from_dict(row) for row in data["alerts"])
+            return AlertPage(items=items, cursor=data["cursor"], counts=dict(data["counts"]))
+
+    def alert(self, alert_id: str) -> AlertInfo:
+        with understood(self._server):
+            return AlertInfo.from_dict(self._object(f"/alerts/{_part(alert_id)}"))
+
+    def acknowledge(self, alert_id: str, by: str, note: str) -> AlertInfo:
+        return self._answered(f"/alerts/{_part(alert_id)}/acknowledge", {"by": by, "note": note})
+
+    def mark_alert(self, alert_id: str, mark: Mark | None, by: str) -> AlertInfo:
+        return self._answered(f"/alerts/{_part(alert_id)}/mark", {"mark": mark, "by": by})
+
+    def alert_marks(self, project: str | None) -> Mapping[str, Mapping[str, int]]:
+        with understood(self._server):
+            found: Mapping[str, Mapping[str, int]] = self._object("/alerts/marks", {"project": project})["marks"]
+            return found
+
+    def silence(self, silence: Silence) -> Silence:
+        body = {**silence.matcher, "reason": silence.reason, "by": silence.by, "until_ms": silence.until_ms}
+        with understood(self._server):
+            return Silence(**self._send("POST", "/silences", body))
+
+    def silences(self, over: bool) -> tuple[Silence, ...]:
+        with understood(self._server):
+            rows = self._object("/silences", {"over": str(over).lower()})["silences"]
+            return tuple(Silence(**row) for row in rows)
+
+    def unsilence(self, silence_id: str) -> Silence:
+        with understood(self._server):
+            return Silence(**self._send("DELETE", f"/silences/{_part(silence_id)}"))
+
+    def deliveries(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
+        with understood(self._server):
+            rows = self._object("/deliveries", {"run": run, "limit": limit})["deliveries"]
+            return tuple(Delivery(**{**row, "alert": Alert.from_dict(row["alert"])}) for row in rows)
+
+    def dead_letters(self, limit: int) -> tuple[DeadLetter, ...]:
+        with understood(self._server):
+            rows: Any = self._get("/deliveries/dead", {"limit": limit})
+            return tuple(DeadLetter(**row) for row in rows)
+
+    def retry(self, message: str | None, channel: str | None) -> int:
+        with understood(self._server):
+            return int(self._send("POST", "/deliveries/retry", {"message": message, "channel": channel})["retried"])
+
+    def channels(self) -> tuple[Mapping[str, object], ...]:
+        with understood(self._server):
+            return tuple(dict(row) for row in self._object("/channels")["channels"])
+
+    def add_channel(self, name: str, table: Mapping[str, object]) -> Mapping[str, object]:
+        return self._send("PUT", f"/channels/{_part(name)}", dict(table))
+
+    def remove_channel(self, name: str) -> None:
+        self._send("DELETE", f"/channels/{_part(name)}")
+
+    def test_channel(self, name: str) -> None:
+        self._send("POST", f"/channels/{_part(name)}/test")
+
+    def _answered(self, path: str, body: Mapping[str, object]) -> AlertInfo:
+        with understood(self._server):
+            return AlertInfo.from_dict(self._send("POST", path, body))
+
+    def _send(self, method: str, path: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
+        content = None if body is None else json.dumps(dict(body)).encode()
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        with understood(self._server):
+            found = request(self._client, method, f"/api/v1{path}", content=content, headers=headers)
+            if not isinstance(found, dict):
+                raise TypeError(type(found).__name__)
+            return found
+
+
+def _part(ref: str) -> str:
+    return quote(ref, safe="")

@@ -1,0 +1,226 @@
+"""Alerts and their way to people: what the store's door offers for them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from monitor.domain import AlertInfo, AlertPage, AlertQuery, DeadLetter, Delivery, Mark, Severity, Silence
+from monitor.errors import AlertNotFound, WireError
+from monitor.store.database import Database
+from monitor.store.runs import alerts, outbox, work
+
+
+class Alerting(Database):
+    """The alerts of a store, its silences, and the outbox."""
+
+    def alert_page(self, wanted: AlertQuery, now_ms: int, *, within: str | None = None) -> AlertPage:
+        """One page of alerts, those that changed last first; only those of a project where `within` names one."""
+        with self._read() as connection:
+            return alerts.page(connection, wanted, now_ms, within)
+
+    def alert(self, alert_id: str, now_ms: int, *, within: str | None = None) -> AlertInfo:
+        """One alert.
+
+        Args:
+            alert_id: its id, or a start of it that no other has.
+            within: only an alert of this project.
+
+        Raises:
+            AlertNotFound: there is none, or several.
+        """
+        with self._read() as connection:
+            return alerts.find(connection, alert_id, now_ms, within)
+
+    def acknowledge(self, alert_id: str, by: str, note: str, *, now_ms: int, within: str | None = None) -> AlertInfo:
+        """Take a firing alert on: it is no longer repeated.
+
+        Raises:
+            AlertNotFound: there is no such alert.
+            WireError: it does not fire.
+        """
+        found = self.alert(alert_id, now_ms, within=within)
+
+        def change(row: Mapping[str, object]) -> Mapping[str, object]:
+            if row["state"] != "firing":
+                raise WireError("alert", f"{found.id} is {row['state']}; only one that fires can be acknowledged")
+            return {"acked_by": by, "acked_note": note, "acked_ms": now_ms}
+
+        return self._changed_alert(found, now_ms, change)
+
+    def mark_alert(
+        self, alert_id: str, mark: Mark | None, by: str, *, now_ms: int, within: str | None = None
+    ) -> AlertInfo:
+        """Say whether an alert was helpful or a false alarm; None takes that back.
+
+        Raises:
+            AlertNotFound: there is no such alert.
+        """
+        found = self.alert(alert_id, now_ms, within=within)
+        return self._changed_alert(found, now_ms, lambda _: {"mark": mark, "mark_by": None if mark is None else by})
+
+    def _changed_alert(self, found: AlertInfo, now_ms: int, change: alerts.Change) -> AlertInfo:
+        with self.write(found.run_id, now_ms) as tx:
+            if not tx.exists or not tx.change_alert(found.id, change):
+                raise AlertNotFound(found.id)
+        return self.alert(found.id, now_ms)
+
+    def alert_marks(self, project: str | None = None) -> dict[str, dict[str, int]]:
+        """By rule, how many alerts were marked as what."""
+        with self._read() as connection:
+            return alerts.marks(connection, project)
+
+    def silence(self, silence: Silence) -> Silence:
+        """Take up a silence; its id is made here.
+
+        Raises:
+            WireError: it matches everything, or is over already.
+        """
+        if not silence.matcher:
+            raise WireError("silence", "matches every alert; give at least one of project, run, rule, severity, tag")
+        if silence.until_ms <= silence.created_ms:
+            raise WireError("until", "is in the past; a silence ends in the future")
+        made = replace(silence, id=secrets.token_hex(4))
+        with self._change() as connection:
+            alerts.add_silence(connection, made)
+        return made
+
+    def silences(self, now_ms: int | None = None) -> tuple[Silence, ...]:
+        """The silences, those that end last first.
+
+        Args:
+            now_ms: only those in force at this time; None for all that ever were.
+        """
+        with self._read() as connection:
+            return alerts.silences(connection, now_ms)
+
+    def unsilence(self, silence_id: str, *, now_ms: int) -> Silence:
+        """End a silence now; one that is over stays as it is.
+
+        Raises:
+            AlertNotFound: there is no such silence.
+        """
+        with self._change() as connection:
+            return alerts.end_silence(connection, silence_id, now_ms)
+
+    def standing(self, run_ids: Collection[str]) -> tuple[AlertInfo, ...]:
+        """All alerts of some runs that ever fired, as they stand now; silences are not looked at."""
+        with self._read() as connection:
+            return alerts.standing(connection, run_ids)
+
+    def repeat_alerts(self, before_ms: int, severities: Collection[Severity], *, now_ms: int) -> int:
+        """Put alerts into the outbox again that fire unanswered and were last put there before a time; how many."""
+        with self._read() as connection:
+            due = alerts.unanswered(connection, before_ms, severities)
+        done = 0
+        for info in due:
+            with self.write(info.run_id, now_ms) as tx:
+                done += tx.exists and tx.repeat_alert(info.id, before_ms)
+        return done
+
+    def sweep_alerts(self, before_ms: int, *, now_ms: int) -> int:
+        """Resolve what no longer holds: of ended and deleted runs, and what nobody answered since a time; how many."""
+        with self._read() as connection:
+            over = alerts.over(connection, before_ms)
+        done = 0
+        for info, why in over:
+            with self.write(info.run_id, now_ms) as tx:
+                done += tx.resolve_alert(info.id, why)
+        return done
+
+    def dead_letters(self, limit: int = 100) -> tuple[DeadLetter, ...]:
+        """Messages that a channel never took, the newest first."""
+        with self._read() as connection:
+            return outbox.dead(connection, limit)
+
+    def retry_deliveries(self, message: str | None, channel: str | None, *, now_ms: int) -> int:
+        """Send again what was given up; how many messages.
+
+        Args:
+            message: a message's id, `RUN-NUMBER`; None for all.
+            channel: to this channel alone, by the name that the store knows it by; None for all.
+        """
+        with self._change() as connection:
+            return outbox.retry(connection, message, channel, now_ms)
+
+    def register_channels(self, channels: Collection[str], now_ms: int) -> None:
+        """Take up channels that alerts are sent to; one that is new gets what happens from now on."""
+        with self._change() as connection:
+            outbox.register(connection, channels, now_ms)
+        self.settle_deliveries(channels, now_ms)
+
+    def hold_channel(self, channel: str, holder: str, now_ms: int) -> bool:
+        """Become, or stay for another `outbox.LEASE_MS`, the one who sends to a channel; False where another is."""
+        with self._change() as connection:
+            return outbox.hold(connection, channel, holder, now_ms)
+
+    def release_channel(self, channel: str, holder: str) -> None:
+        """Let others send to the channel."""
+        with self._change() as connection:
+            outbox.release(connection, channel, holder)
+
+    def due_deliveries(self, channel: str, now_ms: int, limit: int = 5000) -> tuple[Delivery, ...]:
+        """Alerts to send to a channel now, the oldest first; `attempts` counts those of this channel."""
+        with self._read() as connection:
+            return outbox.due(connection, channel, now_ms, limit)
+
+    def told_lately(self, channel: str, run_ids: Collection[str], since_ms: int) -> tuple[outbox.Told, ...]:
+        """What a channel was sent about some runs since a time, the oldest first."""
+        with self._read() as connection:
+            return outbox.told(connection, channel, run_ids, since_ms)
+
+    def delivered(self, channel: str, rows: Sequence[tuple[str, int]], now_ms: int) -> None:
+        """Note that a channel took alerts, by run and id."""
+        with self._change() as connection:
+            outbox.taken(connection, channel, rows, now_ms)
+
+    def skipped(self, channel: str, rows: Sequence[tuple[str, int]], note: str, now_ms: int) -> None:
+        """Note that a channel is not sent messages, and why."""
+        with self._change() as connection:
+            outbox.taken(connection, channel, rows, now_ms, note)
+
+    def postponed(self, channel: str, rows: Sequence[tuple[str, int]], next_ms: int) -> None:
+        """Look at messages again at a time."""
+        with self._change() as connection:
+            outbox.postpone(connection, channel, rows, next_ms)
+
+    def settle_deliveries(self, channels: Collection[str], now_ms: int) -> None:
+        """Take alerts out of the outbox that each of these channels has taken."""
+        with self._change() as connection:
+            outbox.settle(connection, channels, now_ms)
+
+    def failed(self, channel: str, rows: Sequence[tuple[str, int]], next_ms: int, error: str) -> None:
+        """Note that a channel did not take alerts, and when to try again; `outbox.NEVER_MS` for not at all."""
+        with self._change() as connection:
+            outbox.failed(connection, channel, rows, next_ms, error)
+
+    def alerts(self, run_id: str | None = None, limit: int = 100, *, within: str | None = None) -> tuple[Delivery, ...]:
+        """The newest messages about alerts, of one run or of all; only those of a project where `within` names one."""
+        with self._read() as connection:
+            return work.alerts(connection, run_id, limit, within)
+
+    def channel_settings(self) -> tuple[tuple[str, Mapping[str, object], bytes], ...]:
+        """The channels that were added through the API: name, settings, and encrypted secrets."""
+        with self._read() as connection:
+            return outbox.channel_settings(connection)
+
+    def save_channel(self, name: str, settings: Mapping[str, object], sealed: bytes, *, now_ms: int) -> None:
+        """Add a channel, or change it."""
+        with self._change() as connection:
+            outbox.save_channel(connection, name, settings, sealed, now_ms)
+
+    def remove_channel(self, name: str) -> bool:
+        """Remove a channel; False where there was none."""
+        with self._change() as connection:
+            return outbox.remove_channel(connection, name)
+
+    def digest_sent(self, channel: str) -> int:
+        """When the last digest was due that a channel took, or when it was taken up; milliseconds since the epoch."""
+        with self._read() as connection:
+            return outbox.digest_sent(connection, channel)
+
+    def note_digest(self, channel: str, due_ms: int) -> None:
+        """Note that a channel took the digest that was due at a time."""
+        with self._change() as connection:
+            outbox.note_digest(connection, channel, due_ms)

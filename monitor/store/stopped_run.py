@@ -1,0 +1,83 @@
+"""The stops that a run is asked for, and who changed it, within a write transaction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from monitor.domain import AuditEntry, Caller, Stop
+from monitor.store.alerted_run import AlertedRun
+from monitor.store.runs import stops
+from monitor.store.runs.audit import audit_row
+from monitor.store.sql.link import Statement
+from monitor.store.sql.schema import AUDIT
+
+_NEW_AUDIT: Final = Statement(AUDIT.insert(), AUDIT.c.keys())
+
+
+class StoppedRun(AlertedRun):
+    """A locked run that can be asked to stop."""
+
+    def audit(self, action: str, by: Caller, detail: str = "") -> None:
+        """Write down in the audit log, together with the change itself, who changed the run.
+
+        Args:
+            action: such as "run.stop".
+            by: who did it.
+            detail: what is to be said besides the run's name.
+        """
+        entry = AuditEntry(
+            time_ms=self.now_ms, who=by.name, action=action, target=self.run_id, project=str(self._known["project"]),
+            address=by.address, detail=f"{self._known['name']}{': ' if detail else ''}{detail}",
+        )  # fmt: skip
+        self._link.tell(_NEW_AUDIT, audit_row(entry))
+
+    def stops(self) -> tuple[Stop, ...]:
+        """The stops of the run, by number."""
+        return stops.read(self._link.plain, self.run_id)
+
+    def add_stop(self, stop: Stop) -> Stop:
+        """Keep a stop, under the next number of the run."""
+        number = self.counter("stop_count") + 1
+        self.set(stop_count=number)
+        numbered = replace(stop, id=number)
+        stops.insert(self._link.plain, self.run_id, numbered)
+        return numbered
+
+    def change_stop(self, number: int, **columns: object) -> None:
+        """Change fields of a stop."""
+        stops.change(self._link.plain, self.run_id, number, **columns)
+
+    def request_stop(self, who: str, reason: str, rule: str | None = None) -> Stop:
+        """Ask the loop to stop; where it was asked before, the stop that is open stays as it is."""
+        known = self.open_stop()
+        if known is not None:
+            return known
+        run = self.run
+        asked = Stop(
+            id=0, who=who[:250], reason=reason, rule=rule, attempt=run.attempt, step=run.last_step,
+            requested_ms=self.now_ms,
+        )  # fmt: skip
+        stop = self.add_stop(asked)
+        self.set(stop_requested=stop.who, stop_request=stop.id, stop_state=str(stop.state))
+        return stop
+
+    def open_stop(self) -> Stop | None:
+        """The stop that the loop is asked for; None where it is asked for none."""
+        number = self.get("stop_request")
+        return None if number is None else next((stop for stop in self.stops() if stop.id == number), None)
+
+    def move_stop(self, stop: Stop, **columns: object) -> Stop:
+        """Note how far the open stop is."""
+        moved = replace(stop, **columns)  # type: ignore[arg-type]  # fields of a stop
+        self.change_stop(stop.id, **columns)
+        self.set(stop_state=str(moved.state))
+        return moved
+
+    def close_stop(self, stop: Stop, **columns: object) -> Stop:
+        """End the open stop: withdrawn, refused, or finished with the run."""
+        moved = self.move_stop(stop, **columns)
+        self.set(stop_request=None)
+        if moved.finished_ms is None:
+            self.set(stop_requested=None)
+        return moved

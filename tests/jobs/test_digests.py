@@ -1,0 +1,72 @@
+"""The digest is sent once when it is due, and says what happened and what needs somebody."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from monitor.alerts import MemoryChannel, Route, alerts_for
+from monitor.domain import Alert
+from monitor.jobs import Jobs
+from monitor.jobs.digests import due
+from monitor.settings import load
+from monitor.store import Store
+from tests.alerts.conftest import a_finding
+from tests.conftest import Feed
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def ms(*when: int) -> int:
+    return int(datetime(*when, tzinfo=BERLIN).timestamp() * 1000)  # type: ignore[misc,arg-type]  # year to minute
+
+
+def test_it_is_due_at_its_time_in_its_zone_also_where_the_clock_is_changed() -> None:
+    route = Route(digest="0 8 * * *", zone=BERLIN)
+    assert due(route, ms(2026, 3, 28, 9, 0), ms(2026, 3, 29, 7, 59)) is None
+    assert due(route, ms(2026, 3, 28, 9, 0), ms(2026, 3, 29, 8, 1)) == ms(2026, 3, 29, 8, 0)
+    assert due(route, ms(2026, 3, 29, 8, 0), ms(2026, 3, 29, 9, 0)) is None
+    assert due(route, ms(2026, 3, 1, 8, 0), ms(2026, 3, 29, 9, 0)) == ms(
+        2026, 3, 29, 8, 0
+    )  # one for all that were missed
+    assert due(Route(), 0, ms(2026, 3, 29, 9, 0)) is None
+
+
+class Digested(MemoryChannel):
+    """A channel that takes a digest at eight, and is down as often as it is told to be."""
+
+    def __init__(self, down: int = 0) -> None:
+        super().__init__("digested")
+        self.route, self.down = Route(projects=("p",), digest="0 8 * * *", only_digest=True, zone=UTC), down
+
+    def send(self, alert: Alert) -> None:
+        if self.down:
+            self.down -= 1
+            raise ConnectionError("down")
+        super().send(alert)
+
+
+def test_it_is_sent_once_by_one_of_several_servers_and_again_until_it_is_taken(store: Store, tmp_path: object) -> None:
+    now, channel = [int(datetime(2026, 3, 3, 7, 0, tzinfo=UTC).timestamp() * 1000)], Digested(down=1)
+    servers = [Jobs(store, load(dir=str(tmp_path)), channels=[channel], clock=lambda: now[0]) for _ in range(2)]
+    for jobs in servers:
+        jobs.run("delivery")
+    feed, other = Feed(store, now_ms=now[0]), Feed(store, now_ms=now[0])
+    feed.start(name="bad", project="p")
+    other.start(name="else", project="q")
+    for each in (feed, other):
+        with store.write(each.run_id, now[0]) as tx:
+            tx.add_alerts(alerts_for(tx.run, [a_finding()], now_ms=now[0]))
+    other.event("finish", status="finished", error=None)
+    for minute in range(0, 26 * 60, 20):
+        now[0] += 20 * 60_000 if minute else 0
+        for jobs in servers:
+            jobs.run("delivery")
+    digests = [alert for alert in channel.sent if alert.kind == "digest"]
+    assert [alert.kind for alert in channel.sent] == ["digest"] * len(digests)
+    assert len(digests) == 2  # of two mornings
+    first = digests[0]
+    assert first.title == "Digest: 1 run, 1 need somebody"
+    assert first.body.splitlines()[:2] == ["Runs: 1 began, 1 running.", "Alerts: overfitting 1."]
+    assert "critical: bad: overfitting since step 900 (p), " in first.body
+    assert "else" not in first.body
