@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
 
 from monitor.rules import RULE_NAMES, RulesConfig, diagnose
 from monitor.rules.describe.features import View
-from monitor.rules.lab.examples import CALM, FIRING, HEALTHY, T, Trace, composite, falling, noise, re, series
+from monitor.rules.lab.examples import CALM, FIRING, HEALTHY, T, Trace, composite, falling, noise, series
 from monitor.rules.sketch.curve import Curve
 
 
