@@ -31,6 +31,7 @@ PAGES: Final = (
     PageOf("run_list.py", "Runs", ""),
     PageOf("run_page.py", "Run", "run", hidden=True),
     PageOf("comparison.py", "Compare", "compare"),
+    PageOf("rules_page.py", "Rules", "rules"),
     PageOf("losses_page.py", "Losses", "losses"),
     PageOf("alerts.py", "Alerts", "alerts"),
     PageOf("settings_page.py", "Settings", "settings"),

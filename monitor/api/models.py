@@ -380,3 +380,11 @@ class AuditModel(BaseModel):
 
     total: int
     entries: list[AuditEntry]
+
+
+class RulesModel(BaseModel):
+    """The rules in effect: what differs from their defaults, by rule, and a hash of the whole."""
+
+    project: str | None
+    hash: str
+    overrides: dict[str, dict[str, object]]

@@ -338,6 +338,12 @@ class EmbeddedSource(EmbeddedAlerts):
         total, entries = self._store.audit(limit=limit, offset=offset)
         return total, tuple(entries)
 
+    def rules(self, project: str | None) -> Mapping[str, object]:
+        from monitor.ingest.engines import open_engines
+
+        engines = open_engines(self._settings)
+        return (engines.default if project is None else engines.of(project)).config.overrides
+
     def info(self) -> Mapping[str, object]:
         from monitor import __version__
 

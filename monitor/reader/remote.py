@@ -306,7 +306,6 @@ class HttpSource(RemoteAlerts):
         return float(self._object("/deleted")["keep_days"])
 
     @_answered
-    @_answered
     def me(self) -> Caller:
         return Caller.from_dict(self._object("/me"))
 
@@ -331,6 +330,10 @@ class HttpSource(RemoteAlerts):
     def audit(self, limit: int, offset: int) -> tuple[int, tuple[AuditEntry, ...]]:
         data = self._object("/audit", {"limit": limit, "offset": offset})
         return int(data["total"]), tuple(AuditEntry.from_dict(_mapping(row)) for row in _rows(data["entries"]))
+
+    @_answered
+    def rules(self, project: str | None) -> Mapping[str, object]:
+        return _mapping(self._object("/rules", {"project": project})["overrides"])
 
     @_answered
     def info(self) -> Mapping[str, object]:

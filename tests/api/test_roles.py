@@ -324,6 +324,13 @@ def test_the_last_use_of_a_token_is_recorded_without_a_write_for_each(house: Hou
     assert {row["id"]: row["used_ms"] for row in rows}[token_id] == NOW_MS
 
 
+def test_the_rules_of_another_project_are_not_read(house: House) -> None:
+    mine, both = house.tokens[Access.VIEWER, "b"], house.tokens[Access.ADMIN, None]
+    assert house.ask("GET", "/api/v1/rules", mine).json()["project"] == "b"
+    assert house.ask("GET", "/api/v1/rules?project=a", mine).status_code == 403
+    assert house.ask("GET", "/api/v1/rules?project=a", both).json()["overrides"] == {}
+
+
 def test_what_was_changed_is_in_the_audit_log_with_who_when_and_from_where(house: House) -> None:
     editor, admin = house.tokens[Access.EDITOR, "a"], house.tokens[Access.ADMIN, None]
     run = a_batch([1.0], project="a", name="audited")

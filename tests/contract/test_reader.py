@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from monitor.api import create_api
 from monitor.api.models import RunParameters
 from monitor.domain import CurveOf, Extremes, RunFilters, RunInfo, RunQuery, RunStatus
 from monitor.errors import RunNotFound, SeriesNotFound, ServerUnreachable, WireError
+from monitor.ingest.engines import open_engines
 from monitor.reader.api import Api, RunView
 from monitor.rules import Engine, diagnose
 from monitor.settings import load
@@ -313,3 +315,19 @@ def test_a_list_has_the_values_of_the_series_that_are_asked_for(api: Api, full: 
 def test_points_are_exported_to_a_file(api: Api, full: Feed, tmp_path: Path) -> None:
     assert api.export([full.run_id], tmp_path / "a.csv", keys=["val/loss"]) == 2
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("over_http", [False, True])
+def test_the_rules_of_a_project_are_read_as_the_settings_say(store: Store, tmp_path: Path, over_http: bool) -> None:
+    settings = load(
+        dir=str(tmp_path),
+        database_url=store.url,
+        rules={"spike": False},
+        projects={"vision": {"rules": {"overfitting": {"rise": 0.2}}}},
+    )
+    app = create_api(store, open_engines(settings), settings)
+    with served(app) if over_http else nullcontext() as address, Api(address, settings=settings) as api:
+        assert api.rules().overrides == {"spike": {"enabled": False}}
+        assert api.rules("vision").settings["overfitting"].limits["rise"] == 0.2
+        assert not api.rules("vision").settings["spike"].enabled
+        assert api.rules("text").hash == api.rules().hash

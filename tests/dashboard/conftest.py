@@ -33,6 +33,7 @@ PAGES = {
     "compare": "comparison.py",
     "losses": "losses_page.py",
     "alerts": "alerts.py",
+    "rules": "rules_page.py",
 }
 Show = Callable[..., str]
 NOW_MS = 1_764_000_000_000
