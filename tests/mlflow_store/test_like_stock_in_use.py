@@ -11,13 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.mlflow_store.stores import Stores
-from tests.mlflow_store.test_like_stock import (  # noqa: F401  # `on_…` are fixtures
-    KEYS,
-    POINTS,
-    on_postgres,
-    on_sqlite,
-    pages,
-)
+from tests.mlflow_store.test_like_stock import KEYS, POINTS, on_postgres, on_sqlite, pages  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
