@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -68,17 +69,17 @@ class Side:
         return self.said(lambda: getattr(self, name)(*arguments))
 
     def said(self, ask: Callable[[], Any]) -> Any:
-        """The answer as text without this store's ids, or the words of the refusal."""
+        """The answer without this store's ids, or the words of the refusal."""
         from mlflow.exceptions import MlflowException
 
         try:
             found = json.dumps(plain(ask()), sort_keys=True)
         except MlflowException as error:
-            found = f"{error.error_code}: {error}"
+            found = json.dumps(f"{error.error_code}: {error}")
         for kind, ids in (("run", self.runs), ("model", self.models)):
             for i, own in enumerate(ids):
                 found = found.replace(own, f"<{kind} {i}>")
-        return found
+        return json.loads(re.sub("[0-9a-f]{32}", "<id>", found), object_hook=ordered)
 
     def log(self, run: int, points: list[tuple[str, float, int, int]], model: int | None, alone: bool) -> None:
         from mlflow.entities import Metric
@@ -205,10 +206,12 @@ def searched(store: Any, here: list[str], view: int, order: list[str]) -> list[A
 UNLIKE = {"experiment_id", "artifact_uri", "artifact_location", "last_update_time", "creation_time"}
 UNLIKE |= {"last_updated_timestamp", "creation_timestamp", "workspace", "deleted_time"}
 """Ids of the database, and the time of day."""
+UNORDERED = {"metrics", "dataset_inputs", "model_inputs", "model_outputs"}
+"""Lists in the order of random ids, or in none."""
 
 
 def plain(found: Any) -> Any:
-    """An answer as JSON takes it; the order of a list stays, but for metrics of a model, which have none."""
+    """An answer as JSON takes it; the order of a list stays where it has one."""
     if isinstance(found, float):
         return repr(found + 0.0)
     if isinstance(found, dict):
@@ -218,10 +221,13 @@ def plain(found: Any) -> Any:
     if found is None or isinstance(found, str | int):
         return found
     data = found.to_dictionary() if hasattr(found, "to_dictionary") else dict(found)
-    data = plain({**data, "kind": type(found).__name__})
-    if type(found).__name__ == "LoggedModel":
-        data["metrics"] = sorted(json.dumps(metric) for metric in data["metrics"] or [])
-    return data
+    return plain({**data, "kind": type(found).__name__})
+
+
+def ordered(found: dict[str, Any]) -> dict[str, Any]:
+    """An object of an answer, with its lists that have no order in one."""
+    lists = {name: found[name] for name in UNORDERED if isinstance(found.get(name), list)}
+    return {**found, **{name: sorted(rows, key=json.dumps) for name, rows in lists.items()}}
 
 
 def same(stores: Stores, acts: list[Act]) -> None:
@@ -245,7 +251,7 @@ def test_any_use_leaves_what_it_leaves_in_stock_mlflow_on_sqlite(on_sqlite: Stor
 
 @pytest.mark.slow
 @given(acts=ACTS)
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_any_use_leaves_what_it_leaves_on_sqlite_again_and_again(on_sqlite: Stores, acts: list[Act]) -> None:  # noqa: F811
     same(on_sqlite, acts)
 
@@ -253,6 +259,6 @@ def test_any_use_leaves_what_it_leaves_on_sqlite_again_and_again(on_sqlite: Stor
 @pytest.mark.slow
 @pytest.mark.postgres
 @given(acts=ACTS)
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_any_use_leaves_what_it_leaves_in_stock_mlflow_on_postgresql(on_postgres: Stores, acts: list[Act]) -> None:  # noqa: F811
     same(on_postgres, acts)
