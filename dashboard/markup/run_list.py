@@ -13,7 +13,7 @@ from dashboard.data import Overview
 from dashboard.markup import pieces
 from dashboard.markup.templates import fill
 from monitor.domain import RunInfo, RunPage, RunStatus, SavedView, inert
-from monitor.domain.formats import NOTHING, ago, clock, duration, number, plain, step
+from monitor.domain.formats import NOTHING, ago, clock, deletion, duration, number, plain, step
 
 EXAMPLE: Final = """\
 import monitor
@@ -314,8 +314,7 @@ def deleted_table(found: Sequence[tuple[RunInfo, int]], days: float, now_ms: int
     if not found:
         return pieces.quiet("No deleted run can be restored.")
     rows = [
-        (run.name, run.project, ago(at, now_ms), f"{max(0.0, days - (now_ms - at) / 86_400_000):.1f} days",
-         fill(_LIST, "restore", run=run))
+        (run.name, run.project, *deletion(at, days, now_ms), fill(_LIST, "restore", run=run))
         for run, at in found
     ]  # fmt: skip
     return pieces.table(("run", "project", "deleted", "restorable for", ""), rows)

@@ -157,7 +157,7 @@ class Store(Reads, Overview, Alerting, Tokens):
         with self.write(run_id, now_ms) as tx:
             if not tx.exists:
                 raise RunNotFound(run_id)
-            edits.apply(tx, changes)
+            tx.edit(changes)
             if by is not None:
                 tx.audit("run.edit", by)
 
@@ -269,7 +269,7 @@ class Store(Reads, Overview, Alerting, Tokens):
         with self.write(found.id, now_ms) as tx:
             if not tx.deleted:
                 raise RunNotFound(ref, deleted=True)
-            tx.set(deleted_ms=None)
+            tx.restore()
             if by is not None:
                 tx.audit("run.restore", by)
         return found

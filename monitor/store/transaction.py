@@ -14,12 +14,12 @@ from typing import Final
 
 from sqlalchemy import bindparam, select
 
-from monitor.domain import Finding, Points
+from monitor.domain import Finding, Points, RunEdit
 from monitor.roles import NOTHING, Reading, Role, Said, said_of
 from monitor.store.locked_run import LOCK
 from monitor.store.points import append, compact, downsampling, history, naming
 from monitor.store.points.append import Appended
-from monitor.store.runs import rows, sealed
+from monitor.store.runs import edits, rows, sealed
 from monitor.store.sql.link import Answer, Link, Statement
 from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTPUT, SERIES, TAGS, THRESHOLDS, WRITERS
 from monitor.store.sql.upsert import upsert
@@ -296,6 +296,18 @@ class Transaction(StoppedRun):
         self._link.tell(_NEW_OUTPUT, *found)
         if position > most:
             self._link.tell(_OLD_OUTPUT, {"run": self.run_id, "up_to": position - most})
+
+    def edit(self, changes: RunEdit) -> None:
+        """Make the changes of an edit that is `edits.checked`.
+
+        Raises:
+            WireError: the run would have more tags than a run may have.
+        """
+        edits.apply(self, changes)
+
+    def restore(self) -> None:
+        """Bring the run back, which was deleted."""
+        self.set(deleted_ms=None)
 
     def merge_tags(self, tags: Mapping[str, str]) -> None:
         """Add tags to the run, or change them."""
