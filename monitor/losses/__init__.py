@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from monitor.losses.comparison.advice import advise as advise
     from monitor.losses.comparison.compare import Comparison as Comparison
     from monitor.losses.comparison.compare import compare as compare
+    from monitor.losses.comparison.costs import cost_threshold as cost_threshold
+    from monitor.losses.comparison.costs import expected_cost as expected_cost
     from monitor.losses.comparison.described import Described as Described
     from monitor.losses.comparison.described import describe as describe
     from monitor.losses.lint.lint import check as check
@@ -63,7 +65,9 @@ _WHERE = {
     "check": "lint.lint",
     "Described": "comparison.described",
     "compare": "comparison.compare",
+    "cost_threshold": "comparison.costs",
     "describe": "comparison.described",
+    "expected_cost": "comparison.costs",
     "load": "profiles.measure",
     "profile": "profiles.measure",
 }
@@ -121,7 +125,9 @@ __all__ = [
     "check",
     "check_initial",
     "compare",
+    "cost_threshold",
     "describe",
+    "expected_cost",
     "from_dict",
     "from_torch",
     "impossible",

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import LossError
+from monitor.losses.comparison.costs import cost_threshold
 from monitor.losses.comparison.judges import LIST, Judge
 from monitor.losses.comparison.trainable import TorchLoss
 
@@ -159,7 +160,7 @@ def score(function: TorchLoss, split: Split, judge: Judge, settings: Training, *
     with torch.no_grad():
         out = _outputs(model, split.test_x, split)
         if settings.costs is not None:
-            out = out - _threshold(_outputs(model, split.train_x, split), split.train_y, settings.costs)
+            out = out - cost_threshold(*settings.costs, _outputs(model, split.train_x, split), split.train_y)
     if not np.isfinite(out).all():
         return math.nan
     return judge.measure(out, split.test_y) * (split.scale if judge.in_units else 1.0)
@@ -180,17 +181,6 @@ def _outputs(model: Callable[[Tensor], Tensor], x: Array, split: Split) -> Array
     out: Array = model(torch.from_numpy(x).float()).double().numpy()
     out = out[:, 0] if split.outputs == 1 else out
     return np.exp(np.minimum(out, 20.0)) if split.task == "counts" else out
-
-
-def _threshold(out: Array, y: Array, costs: tuple[float, float]) -> float:
-    """The output above which a positive decision costs least on these examples."""
-    order = np.argsort(out)
-    ranked, positive = out[order], y[order] > 0.5
-    missed = np.concatenate([[0], np.cumsum(positive)])
-    alarms = (~positive).sum() - np.concatenate([[0], np.cumsum(~positive)])
-    k = int(np.argmin(costs[1] * missed + costs[0] * alarms))
-    low, high = ranked[max(k - 1, 0)], ranked[min(k, len(ranked) - 1)]
-    return float((low + high) / 2) if 0 < k < len(ranked) else float(low - 1 if k == 0 else high + 1)
 
 
 def _fit(
