@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
     group.command("profile", context_settings=extra)(profile)
     group.command("check", context_settings=extra)(check)
     group.command("compare")(compare)
+    group.command("search")(search)
     group.command("advise")(advise)
     app.add_typer(group, name="losses", rich_help_panel="Choose a loss")
 
@@ -124,6 +125,34 @@ def compare(
         label_noise=label_noise, outliers=outliers, costs=_pair(cost), epochs=epochs,
     )  # fmt: skip
     said = [] if table is None else [str(losses.describe(table.inputs, table.targets)), *table.said]
+    emit({**found.to_dict(), "data": said}, Markdown("\n".join([found.to_markdown(), *_listed(said)])), json)
+
+
+def search(
+    data: str = typer.Argument(
+        ..., help="A CSV or Parquet file, or digits, iris, wine, breast_cancer, diabetes.", show_default=False
+    ),
+    target: str = typer.Option(None, help="Column of the file to predict."),
+    task: str = typer.Option(None, help="As for compare; measured from the data otherwise."),
+    metric: str = typer.Option(None, help="What to rank by; default accuracy, or mae for regression."),
+    seeds: int = typer.Option(16, min=3, help="Fresh splits on which the last loss is compared with the usual one."),
+    epochs: int = typer.Option(30, min=1, help="Passes over the training data."),
+    write: Path = typer.Option(None, help="Write the loss as a torch module into this file.", show_default=False),
+    json: bool = _JSON,
+) -> None:
+    """Search families of losses and their parameters for one that is clearly better than the usual loss."""
+    from monitor import losses
+
+    table = _table(data, target)
+    used = data if table is None else (table.inputs, table.targets)
+    found = losses.search(used, task=task, metric=metric, seeds=seeds, epochs=epochs)
+    said = [] if table is None else [str(losses.describe(table.inputs, table.targets)), *table.said]
+    if write is not None:
+        try:
+            write.write_text(found.source(), encoding="utf-8")
+        except OSError as error:
+            raise LossError(str(write), f"it cannot be written: {error.strerror}", "name a file in a folder") from error
+        said.append(f"The loss is the class Loss in {write}.")
     emit({**found.to_dict(), "data": said}, Markdown("\n".join([found.to_markdown(), *_listed(said)])), json)
 
 

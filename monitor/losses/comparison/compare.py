@@ -293,6 +293,11 @@ def collected(data: Data | Iterable[tuple[object, object]]) -> Data:
     return inputs, np.concatenate([y for _, y in batches])
 
 
+def t95(freedom: int) -> float:
+    """The 97.5 % quantile of Student's distribution."""
+    return _T95[freedom - 1] if freedom <= len(_T95) else 1.96
+
+
 def interval(values: Sequence[float]) -> tuple[float, float, float]:
     """Mean and 95 % interval of the mean by Student's t; NaN where a value is NaN.
 
@@ -304,9 +309,8 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
     """
     if any(math.isnan(item) for item in values):
         return math.nan, math.nan, math.nan
-    mean, freedom = statistics.fmean(values), len(values) - 1
-    factor = _T95[freedom - 1] if freedom <= len(_T95) else 1.96
-    half = factor * statistics.stdev(values) / math.sqrt(len(values))
+    mean = statistics.fmean(values)
+    half = t95(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
     return mean, mean - half, mean + half
 
 
