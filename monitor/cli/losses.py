@@ -111,6 +111,10 @@ def compare(
     label_noise: float = typer.Option(0.0, min=0, max=1, help="Share of training labels to replace by wrong ones."),
     outliers: float = typer.Option(0.0, min=0, max=1, help="Share of training targets to move far away."),
     cost: str = typer.Option(None, help="Cost of a false alarm and of a miss, such as 1:10; they are then judged."),
+    attack: str = typer.Option(
+        None, help="fgsm or pgd: judge on attacked inputs; trades(6) and adversarial train for it."
+    ),
+    eps: float = typer.Option(None, help="Largest change of an input by the attack, in its standard deviations."),
     epochs: int = typer.Option(30, min=1, help="Passes over the training data."),
     json: bool = _JSON,
 ) -> None:
@@ -122,7 +126,8 @@ def compare(
     table = _table(data, target)
     found = losses.compare(
         wanted, data if table is None else (table.inputs, table.targets), seeds, task=task, metric=metric,
-        label_noise=label_noise, outliers=outliers, costs=_pair(cost), epochs=epochs,
+        label_noise=label_noise, outliers=outliers, costs=_pair(cost), epochs=epochs, attack=attack,
+        eps=eps,
     )  # fmt: skip
     said = [] if table is None else [str(losses.describe(table.inputs, table.targets)), *table.said]
     emit({**found.to_dict(), "data": said}, Markdown("\n".join([found.to_markdown(), *_listed(said)])), json)

@@ -17,7 +17,7 @@ from monitor.losses.comparison.search import FAMILIES
 pytest.importorskip("torch")
 
 
-def data(noise: str, seed: int, rows: int = 600) -> tuple[np.ndarray, np.ndarray]:
+def data(noise: str, seed: int, rows: int = 1000) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(rows, 4))
     errors = rng.normal(size=rows) if noise == "normal" else rng.standard_t(1.5, size=rows)
@@ -92,6 +92,6 @@ def test_every_loss_of_the_search_is_written_as_a_module_that_gives_the_same(
     torch.manual_seed(0)
     value = made.Loss()(outputs, targets)
     torch.manual_seed(0)
-    assert float(value) == pytest.approx(float(losses.module(name, task, unit=50.0)(outputs, targets)), rel=1e-5)
+    assert value.item() == pytest.approx(losses.module(name, task, unit=50.0)(outputs, targets).item(), rel=1e-5)
     value.backward()
     assert torch.isfinite(outputs.grad).all()

@@ -45,24 +45,24 @@ def module(loss: str | LossSpec, task: str | None = None, *, unit: float = 1.0) 
             return function(outputs, targets) if size == 1 else function(outputs / size, targets / size)
 
         def extra_repr(self) -> str:
-            return spec.name if size == 1 else f"{spec.name}, unit={size:g}"
+            said = loss if isinstance(loss, str) else spec.name
+            return said if size == 1 else f"{said}, unit={size:g}"
 
     return Loss()
 
 
-def source(loss: str | LossSpec, task: str, *, unit: float = 1.0, why: str = "") -> str:
+def source(loss: str, task: str, *, unit: float = 1.0, why: str = "") -> str:
     """The text of a file with the same loss as a class `Loss`.
 
     It needs nothing but torch, except for losses that make pairs within a batch: those need this package.
     """
-    spec = parse(loss) if isinstance(loss, str) else loss
-    body = _body(spec, task)
+    body = _body(parse(loss), task)
     if task == "regression" and body is not None:
         body = f"r = (outputs - targets) / {unit!r}\n        {body}"
     needs = "" if body is not None else "from monitor.losses import module\n"
     if body is None:
-        body = f"return self.loss(outputs, targets)\n\n{_INIT.format(spec=spec.name, task=task)}"
-    return _FILE.format(why=why or spec.name, needs=needs, body=body)
+        body = f"return self.loss(outputs, targets)\n\n{_INIT.format(loss=loss, task=task)}"
+    return _FILE.format(why=why or loss, needs=needs, body=body)
 
 
 _FILE = '''"""{why}"""
@@ -76,7 +76,7 @@ class Loss(torch.nn.Module):
 '''
 _INIT = """    def __init__(self):
         super().__init__()
-        self.loss = module({spec!r}, {task!r})"""
+        self.loss = module({loss!r}, {task!r})"""
 
 _RESIDUAL: Mapping[str, str] = {
     "mse": "return (r**2).mean()",
