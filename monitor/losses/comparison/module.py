@@ -40,7 +40,7 @@ def module(loss: str | LossSpec, task: str | None = None, *, unit: float = 1.0) 
     function = trainer(spec, chosen)
     size = unit if chosen == "regression" else 1.0
 
-    class Loss(torch.nn.Module):
+    class Loss(torch.nn.Module):  # type: ignore[misc]  # torch is not followed by the type checker
         def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
             return function(outputs, targets) if size == 1 else function(outputs / size, targets / size)
 
@@ -98,7 +98,7 @@ def _body(spec: LossSpec, task: str) -> str | None:
     """The statements of `forward`; None for a loss that is not written out."""
     settings = dict(spec.params())
     if spec.kind == "barron" and task == "regression":
-        return _barron(float(settings["alpha"]), float(settings["scale"]))
+        return _barron(float(str(settings["alpha"])), float(str(settings["scale"])))
     if spec.kind == "cross_entropy" and task == "classification" and not settings.get("balanced"):
         smoothing = settings["label_smoothing"]
         return f"return torch.nn.functional.cross_entropy(outputs, targets, label_smoothing={smoothing!r})"
