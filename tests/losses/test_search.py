@@ -47,7 +47,7 @@ def test_normal_noise_keeps_the_squared_error(seed: int) -> None:
 
 
 @pytest.mark.slow
-def test_wrong_labels_are_met_by_a_bounded_loss_and_clean_ones_by_none() -> None:
+def test_clean_labels_keep_the_usual_loss() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(600, 4))
     y = (x[:, 0] + 0.5 * x[:, 1] > 0).astype(int)
