@@ -41,8 +41,14 @@ if TYPE_CHECKING:
     from monitor.losses.comparison.advice import advise as advise
     from monitor.losses.comparison.compare import Comparison as Comparison
     from monitor.losses.comparison.compare import compare as compare
+    from monitor.losses.comparison.costs import cost_threshold as cost_threshold
+    from monitor.losses.comparison.costs import expected_cost as expected_cost
     from monitor.losses.comparison.described import Described as Described
     from monitor.losses.comparison.described import describe as describe
+    from monitor.losses.comparison.fit import fit_barron as fit_barron
+    from monitor.losses.comparison.module import module as module
+    from monitor.losses.comparison.search import Search as Search
+    from monitor.losses.comparison.search import search as search
     from monitor.losses.lint.lint import check as check
     from monitor.losses.lint.report import LintReport as LintReport
     from monitor.losses.lint.report import Problem as Problem
@@ -63,9 +69,15 @@ _WHERE = {
     "check": "lint.lint",
     "Described": "comparison.described",
     "compare": "comparison.compare",
+    "cost_threshold": "comparison.costs",
     "describe": "comparison.described",
+    "expected_cost": "comparison.costs",
+    "fit_barron": "comparison.fit",
     "load": "profiles.measure",
+    "module": "comparison.module",
     "profile": "profiles.measure",
+    "Search": "comparison.search",
+    "search": "comparison.search",
 }
 
 __all__ = [
@@ -112,6 +124,7 @@ __all__ = [
     "Problem",
     "Quantile",
     "RankNet",
+    "Search",
     "SmoothL1",
     "Standing",
     "Triplet",
@@ -121,16 +134,21 @@ __all__ = [
     "check",
     "check_initial",
     "compare",
+    "cost_threshold",
     "describe",
+    "expected_cost",
+    "fit_barron",
     "from_dict",
     "from_torch",
     "impossible",
     "kind_of",
     "load",
+    "module",
     "nearest_kind",
     "parse",
     "profile",
     "scaler",
+    "search",
     "skill",
     "spec_of",
     "standing",
