@@ -154,9 +154,8 @@ def retold(changes: Iterable[Finding], known: Iterable[Finding] = ()) -> tuple[F
 def _retold(fired: Finding | None, change: Finding) -> Finding:
     if fired is None or fired.resolved_step is not None or change.resolved_step is None:
         return change
-    return replace(
-        change, evidence={**fired.evidence, **change.evidence}, explanation=f"{fired.explanation} {change.explanation}"
-    )
+    said = f"Reported at {fired.fired_step:g}: {fired.explanation} {change.explanation}"  # its "now" was then
+    return replace(change, evidence={**fired.evidence, **change.evidence}, explanation=said)
 
 
 def without(state: State, names: Collection[str], config: RulesConfig) -> list[Finding]:

@@ -127,3 +127,10 @@ def said(found: Diagnosis) -> list[tuple[str, float, float | None]]:
 def test_a_loss_in_another_unit_is_judged_alike_at_every_step(name: str, scale: float) -> None:
     run = run_of(name, 1)
     assert said(judged(run.scaled(scale))) == said(judged(run)) != []
+
+
+@pytest.mark.parametrize("seed", [9, 11, 17])
+def test_a_loss_that_comes_down_from_level_to_level_after_a_jump_has_not_diverged(seed: int) -> None:
+    """The data changed: each level is lower than the last, though no three of them by much beside the noise."""
+    found = judged(run_of("data shift", seed))
+    assert "divergence" not in {finding.rule for finding in found.findings}

@@ -62,6 +62,13 @@ def test_a_goal_that_no_longer_improves_is_a_plateau() -> None:
     assert "not become better since the start" in flat.headline
 
 
+def test_a_plateau_names_one_step() -> None:
+    """The step of its best, or the one from which on it rose within its noise only."""
+    for values in (LEARNS + 0.005 * NOISE, np.minimum(LEARNS, 0.8) + 0.001 * STEPS / STEPS[-1]):
+        told = next(f for f in alone(values).findings if f.rule == "goal_plateau").explanation
+        assert told.count("step ") == 1, told
+
+
 def test_a_reward_that_wanders_is_no_failure() -> None:
     found = alone(REWARD, "rollout/ep_rew_mean")
     assert {f.rule for f in found.findings} <= {"goal_plateau"}

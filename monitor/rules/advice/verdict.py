@@ -64,12 +64,20 @@ def _sentence(state: State, verdict: str, slot: Slot, rule: Rule | None, config:
     reading = rule.check(run, config.settings[verdict].limits, slot.phase == FIRING) if rule else None
     if rule is None or reading is None:
         title = verdict.replace("_", " ").capitalize()
-        return f"{title} since {state.unit} {slot.onset:g}; the last check no longer shows it."
+        return f"{title} since {state.unit} {slot.onset:g}; the last check no longer shows it{_latest(state)}."
     text = rule.explain(Reading(slot.onset, reading.evidence, reading.sure), state.unit)[0]
     text += told(rule.spec.explained_by, slot.onset, run)[1]
     return (
         f"{verdict.replace('_', ' ').capitalize()} is likely: {text[0].lower()}{text[1:]}" if reading.likely else text
     )
+
+
+def _latest(state: State) -> str:
+    """Where the loss is, and its best, for a sentence that has no numbers of its own."""
+    which, curve = ("validation", state.curves[VAL]) if state.curves[VAL].n else ("training", state.curves[TRAIN])
+    if not curve.x:
+        return ""
+    return f" (the {which} loss is {curve.x[-1]:.4g}, its best {curve.best:.4g} at {state.unit} {curve.best_step:g})"
 
 
 def _calm(state: State, verdict: str) -> str:

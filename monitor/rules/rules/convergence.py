@@ -14,6 +14,8 @@ GAIN: Final = Threshold(default=0.008, low=0, high=1, doc="share of the level ga
 WAY: Final = Threshold(default=0.03, low=0, high=1, doc="share of the way down gained over the last fifth")
 _PLAINLY: Final = 0.25
 """Share of the level that is progress, whatever it is of the way."""
+_LITTLE: Final = 0.03
+"""Share of the level that is no small gain, so that the sentence says why the loss is called flat."""
 
 
 class Convergence:
@@ -54,13 +56,17 @@ class Convergence:
             return None
         if falls(view, limits, ease):
             return None
-        return Reading(view.step[view.fifth], {"gain": view.gain / view.height, "level": view.level})
+        return Reading(
+            view.step[view.fifth], {"gain": view.gain / (view.height + max(view.gain, 0.0)), "level": view.level}
+        )
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
         e = reading.evidence
         gain = float(e["gain"] or 0)
-        gained = f"it gained {gain:.1%} of its level" if gain >= 0.0005 else "it gained nothing"
+        gained = f"it came down by {gain:.1%}" if gain >= 0.0005 else "it gained nothing"
+        if gain >= _LITTLE:
+            gained += ", which is little beside its noise or the way that it has come"
         return (
             f"The loss has been flat since {unit} {reading.onset:g}, at {e['level']:.4g}: over the last fifth of the "
             f"run {gained}.",

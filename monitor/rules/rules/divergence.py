@@ -136,9 +136,12 @@ def _low(view: View) -> tuple[int, float]:
 
 
 def _falls(view: View, rise: float) -> bool:
-    """Whether it comes down from one of the last three levels to the next, by a good part of the rise."""
-    a, b, c = view.xs[-3:]
-    return a > b > c and view.log(a) - view.log(c) > max(0.1 * rise, 3 * view.noise)
+    """Whether it comes down from level to level, the last three at least, by a good part of the rise."""
+    xs = view.xs
+    at = len(xs) - 1
+    while at and xs[at - 1] > xs[at]:
+        at -= 1
+    return len(xs) - at > 2 and view.log(xs[at]) - view.log(xs[-1]) > max(0.1 * rise, 3 * view.noise)
 
 
 def _latest(view: View) -> list[float]:

@@ -56,8 +56,14 @@ class GoalPlateau:
                 "within its noise.",
                 "Check that the metric is computed on what the model puts out, and look at the loss and the data.",
             )
+        # One step is named: that of the best value, or from when on it rose within its noise only.
+        if at <= reading.onset:
+            said = f"has not become better since its best of {best:.4g} at {unit} {at:g}: {now:.4g} now."
+        else:
+            said = (
+                f"has gained no more than its noise since {unit} {reading.onset:g}: {now:.4g} now, {best:.4g} at best."
+            )
         return (
-            f"{e['goal']} has not become better since {unit} {reading.onset:g}: {now:.4g} now, {best:.4g} at {unit} "
-            f"{at:g}.",
+            f"{e['goal']} {said}",
             "A lower learning rate may bring more; more of the same is not expected to bring much.",
         )

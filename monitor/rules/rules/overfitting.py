@@ -23,8 +23,10 @@ _FEW: Final = 8
 """Buckets below which the turn of the curve would be a good part of what its noise is measured by."""
 _LATE: Final = 150
 """Evaluations since the best one after which a validation loss that does not come down will not generalise late."""
-_STRAYS: Final = 0.3
-"""Variance, in that of the noise, by which wandering noise strays a bucket: a tenth of what a random walk would."""
+_SCALE: Final = 1.5
+"""Times where training began from which a first validation loss is no loss of an untrained model on that scale."""
+_STRAYS: Final = 0.2
+"""Variance, in that of the noise, by which wandering noise strays a bucket: less than a random walk would."""
 
 
 class Overfitting:
@@ -32,9 +34,9 @@ class Overfitting:
 
     Sure: the later half of the buckets since the best one lies above it, and goes up, by `z` standard errors in sum,
     more for every tenfold of the evaluations; the noise rests on few of them at first, so the error is Student's. It
-    must not be falling again, and no hump like it may have come back that lasted an eighth as long. A stop needs less,
-    `likely_z`: waiting for certainty costs steps, a wrong stop costs what the loss would still have gained. Soon after
-    the best level it must be a larger rise; `rise` is what it must be in the long run.
+    must not be falling again, and no hump like it may have come back that lasted an eighth as long. With a lower
+    `likely_z` a stop is advised on less: that saves steps, and costs what a wrong stop would still have gained. Soon
+    after the best level it must be a larger rise; `rise` is what it must be in the long run.
 
     A run whose validation loss has never been below where training began memorises, and may yet generalise, which
     comes after training has reached its floor: that counts while training still gains, or once it has lasted for long.
@@ -45,7 +47,7 @@ class Overfitting:
 
     spec = Spec(
         name="overfitting",
-        version=8,
+        version=9,
         severity=Severity.CRITICAL,
         rank=16,
         action=Action.STOP,
@@ -54,7 +56,7 @@ class Overfitting:
         relief=3,
         thresholds={
             "rise": Threshold(default=0.01, low=0, high=1, doc="share of the level and of the way that the rise is"),
-            "z": Threshold(default=4.5, low=1, high=100, doc="rise in standard errors, and its trend in its own"),
+            "z": Threshold(default=4, low=1, high=100, doc="rise in standard errors, and its trend in its own"),
             "likely_z": Threshold(default=4, low=1, high=100, doc="the same where a stop is advised already"),
         },
     )
@@ -128,9 +130,14 @@ def _sure(val: View, since: int) -> float:
 
 
 def memorises(val: View, train: View) -> bool:
-    """Whether validation has never been below where training began, so that nothing has been generalised yet."""
+    """Whether validation has never been below where training began, so that nothing has been generalised yet.
+
+    One that begins far above training is on a scale of its own, a sum beside a mean: what counts is its own way down.
+    """
     untrained = train.curve.first
     if untrained < GUESS or val.loss(val.low) < 0.95 * untrained:
+        return False
+    if val.curve.first > _SCALE * untrained and val.log(val.curve.first) - val.low > 4 * val.error(1):
         return False
     since = val.closed - 1 - val.low_at
     if since * val.size >= _LATE:
