@@ -28,6 +28,7 @@ from monitor.settings import Settings
 from monitor.stop_modes import is_off, mode_for
 
 if TYPE_CHECKING:
+    from monitor.losses.examples import ExampleLosses
     from monitor.shipping.sinks import Sink
 
 Number = float | int
@@ -76,7 +77,10 @@ class Run(About):
         self._told_at: int | None = None
         self._unanswered: object = _NOTHING
         self._weights: Mapping[str, float] = {}
-        self._loss_known = start.get("loss") is not None
+        loss = start.get("loss")
+        self._loss = loss if isinstance(loss, Mapping) else None
+        self._loss_known = loss is not None
+        self._example_losses: dict[str, ExampleLosses] = {}
         self._finished = False
         self._lock = threading.RLock()
         self._series = SeriesTaken()
@@ -316,6 +320,9 @@ class Run(About):
             writer.devices.add(slot, list(kept.values()))
             writer.keeper.hurry()
 
+    def _step(self) -> int:
+        return 0 if self._writer is None else self._writer.journal.step
+
     def _keep_output(self, wanted: bool) -> None:
         """Begin to keep a copy of what this process prints, or end it."""
         tees, self._tees = self._tees, ()
@@ -334,8 +341,7 @@ class Run(About):
                 return
             self._weights = kept
             at = None if step is None else limits.step(step, limits.silent)  # `log()` itself says what is wrong with it
-            last = 0 if self._writer is None else self._writer.journal.step
-            self._event("weights", {"step": last if at is None else at, "weights": kept})
+            self._event("weights", {"step": self._step() if at is None else at, "weights": kept})
 
         self._quietly("weights", write)
 
