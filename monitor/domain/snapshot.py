@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from monitor.domain.economics import Saving
 from monitor.domain.runs import Checkpoint, RunInfo
@@ -32,7 +32,7 @@ class RunSnapshot:
     stops: tuple[Stop, ...] = ()
     saving: Saving | None = None
     note: str = ""
-    examples: Mapping[str, object] = field(default_factory=dict)
+    examples: Mapping[str, Any] = field(default_factory=dict)
 
     def of_role(self, role: Role) -> tuple[SeriesInfo, ...]:
         """The run's series of one role."""

@@ -11,13 +11,15 @@ from monitor.run import options
 
 if TYPE_CHECKING:
     from monitor.losses.examples import ExampleLosses
+    from monitor.run.writer import Writer
 
 
 class About:
     """The part of a `Run` that writes events."""
 
     _loss_known: bool
-    _loss: Mapping[str, object] | None
+    _start: Mapping[str, object]
+    _writer: Writer | None
     _example_losses: dict[str, ExampleLosses]
 
     def log(self, data: Mapping[str, object], step: int | None = None) -> None:
@@ -26,7 +28,7 @@ class About:
 
     def _step(self) -> int:
         """The step of what was logged last."""
-        raise NotImplementedError
+        return 0 if self._writer is None else self._writer.journal.step
 
     def _event(self, kind: str, data: Mapping[str, object]) -> None:
         """Write an event; never raises."""
@@ -101,8 +103,9 @@ class About:
             from monitor.losses.examples import ExampleLosses
             from monitor.run.examples import listed, means, series_of
 
+            loss = self._start.get("loss")
             names, values = listed(ids), listed(losses)
-            known = self._example_losses.setdefault(split, ExampleLosses(self._loss))
+            known = self._example_losses.setdefault(split, ExampleLosses(loss if isinstance(loss, Mapping) else None))
             found = known.add(names, values)
             logged = means(split, values, slices or {})
             if found is not None:
@@ -133,7 +136,8 @@ class About:
         def write() -> None:
             found = options.loss_of(loss)
             if found is not None and not self._loss_known:
-                self._loss_known, self._loss = True, {str(k): value for k, value in found.items()}
+                self._loss_known = True
+                self._start = {**self._start, "loss": found}
                 self._event("loss", {"loss": found})
 
         self._quietly("update_loss()", write)

@@ -28,7 +28,6 @@ from monitor.settings import Settings
 from monitor.stop_modes import is_off, mode_for
 
 if TYPE_CHECKING:
-    from monitor.losses.examples import ExampleLosses
     from monitor.shipping.sinks import Sink
 
 Number = float | int
@@ -77,10 +76,8 @@ class Run(About):
         self._told_at: int | None = None
         self._unanswered: object = _NOTHING
         self._weights: Mapping[str, float] = {}
-        loss = start.get("loss")
-        self._loss = loss if isinstance(loss, Mapping) else None
-        self._loss_known = loss is not None
-        self._example_losses: dict[str, ExampleLosses] = {}
+        self._loss_known = start.get("loss") is not None
+        self._example_losses = {}
         self._finished = False
         self._lock = threading.RLock()
         self._series = SeriesTaken()
@@ -319,9 +316,6 @@ class Run(About):
         if waiting and slot is not None:
             writer.devices.add(slot, list(kept.values()))
             writer.keeper.hurry()
-
-    def _step(self) -> int:
-        return 0 if self._writer is None else self._writer.journal.step
 
     def _keep_output(self, wanted: bool) -> None:
         """Begin to keep a copy of what this process prints, or end it."""

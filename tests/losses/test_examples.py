@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 
 import monitor
 from monitor.cli import app
+from monitor.limits import silent, valid
 from monitor.losses.examples import MOST, ExampleLosses, gradient_sizes
 from monitor.reader.api import Api
+from monitor.roles import Role, read
 from monitor.run.start import Run
 from monitor.settings import Settings
 
@@ -122,12 +124,16 @@ def test_the_share_of_the_gradient_is_that_of_autograd() -> None:
     losses = functional.cross_entropy(logits, labels, reduction="none")
     losses.sum().backward()
     sizes = gradient_sizes(losses.detach().numpy(), {"kind": "cross_entropy"})
-    exact = -logits.grad[torch.arange(40), labels]  # type: ignore[index]  # it has one after `backward`
-    np.testing.assert_allclose(sizes, exact, rtol=1e-9)
+    assert logits.grad is not None
+    exact = -logits.grad[torch.arange(40), labels]
+    assert sizes is not None
+    np.testing.assert_allclose(sizes, exact.numpy(), rtol=1e-9)
     errors = torch.tensor(rng.normal(0, 3, 40), requires_grad=True)
     errors.square().sum().backward()
     sizes = gradient_sizes(errors.detach().square().numpy(), {"kind": "mse"})
-    np.testing.assert_allclose(2 * sizes, errors.grad.abs(), rtol=1e-9)  # type: ignore[operator,union-attr]
+    assert sizes is not None
+    assert errors.grad is not None
+    np.testing.assert_allclose(2 * sizes, errors.grad.abs().numpy(), rtol=1e-9)
     assert gradient_sizes(np.ones(3), {"kind": "cross_entropy", "label_smoothing": 0.1}) is None
     assert gradient_sizes(np.ones(3), {"kind": "focal"}) is None
 
@@ -172,6 +178,26 @@ def test_a_slice_that_overfits_is_told_while_the_mean_still_improves(
     monkeypatch.setenv("MONITOR_DIR", str(tmp_path))
     shown = CliRunner().invoke(app, ["runs", "show", run.id])
     assert "scene=night overfits:" in shown.output
+
+
+def test_the_receiver_changes_nothing_of_a_summary_and_bounds_a_foreign_one() -> None:
+    told: list[tuple[object, ...]] = []
+    found = ExampleLosses({"kind": "mse"}).add([f"row-{i}" for i in range(100)], [9.0, *[1.0] * 99])
+    event = {"split": "val", "step": 3, **(found or {})}
+    kept = valid("examples", event, lambda *note: told.append(note))
+    assert kept == event == valid("examples", kept, lambda *note: told.append(note))
+    assert not told
+    large = valid("examples", {**event, "suspects": ["x" * 999] * 999, "top": [["y" * 999, 1.0]] * 99}, silent)
+    assert large is not None
+    assert len(json.dumps(large)) < 20_000
+    assert valid("examples", {**event, "mean": "much"}, silent) is None
+
+
+@pytest.mark.parametrize("slices", [("split=test", "split=train"), ("scene=day", "scene=night"), ("fold=0", "fold=1")])
+def test_a_slice_is_never_judged_for_the_whole(slices: tuple[str, str]) -> None:
+    names = [f"val/loss{{{name}}}" for name in slices]
+    judged = read([*names, "loss", "val/loss"]).judged
+    assert judged == {Role.TRAIN: "loss", Role.VAL: "val/loss"}
 
 
 def test_examples_beyond_those_that_are_followed_are_counted() -> None:
