@@ -39,8 +39,7 @@ def examples(store: Store, seen: RunSnapshot) -> dict[str, Any]:
 
 def _slices(store: Store, seen: RunSnapshot) -> Iterator[dict[str, Any]]:
     """The slices of the validation loss, the worst first, each with its best and what is the matter with it."""
-    found = [(series, match["slice"]) for series in seen.series if (match := _SLICE.fullmatch(series.key)) is not None
-             and role_of(match["base"]) is Role.VAL and series.last is not None and series.min is not None]  # fmt: skip
+    found = [each for each in _of_validation(seen) if each[0].last is not None]
     risen = sorted((series for series, _ in found if _rise(series) > 0), key=_rise, reverse=True)
     judged = {series.key for series in risen[:_JUDGED]}
     found.sort(key=lambda each: -(each[0].last or 0.0))
@@ -48,6 +47,14 @@ def _slices(store: Store, seen: RunSnapshot) -> Iterator[dict[str, Any]]:
         since = _overfits(store, seen, series) if series.key in judged else None
         yield {"key": series.key, "slice": name, "last": series.last, "best": series.min, "best_step": series.min_step,
                "verdict": "overfitting" if since is not None else None, "since_step": since}  # fmt: skip
+
+
+def _of_validation(seen: RunSnapshot) -> Iterator[tuple[SeriesInfo, str]]:
+    """The series that are slices of a validation loss, each with the slice's name."""
+    for series in seen.series:
+        match = _SLICE.fullmatch(series.key)
+        if match is not None and role_of(match["base"]) is Role.VAL:
+            yield series, match["slice"]
 
 
 def _rise(series: SeriesInfo) -> float:
@@ -79,6 +86,9 @@ def _words(seen: RunSnapshot, slices: list[dict[str, Any]]) -> Iterator[str]:
         worst = slices[0]
         over = f", {worst['last'] / mean.last:.2g} times {mean.key}" if mean and mean.last and mean.last > 0 else ""
         yield f"Worst of {len(slices)} slices: {worst['slice']} with {number(worst['last'])}{over}."
+    broken = [name for series, name in _of_validation(seen) if series.nan_count or series.inf_count]
+    if broken:
+        yield f"Slices with values that are not finite: {', '.join(broken[:5])}{' ...' if len(broken) > 5 else ''}."
     for found in slices:
         if found["verdict"] is None:
             continue
