@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.domain import FindingState, RunSnapshot, SeriesInfo
 from monitor.domain.formats import number, step
@@ -19,8 +20,12 @@ from monitor.store import Store
 _SLICE: Final = re.compile(r"(?P<base>.+)\{(?P<slice>[^{}]+)\}")
 _JUDGED: Final = 8
 """Slices that are judged each on their own: those that lie furthest above their best."""
+_RISEN: Final = 0.01
+"""Rise above the best from which on a slice is judged, which is the rule's own."""
 _POINTS: Final = 2000
-"""Points of the training loss that a slice is judged with."""
+"""Points of each loss that a slice is judged with, about."""
+
+Rows = NDArray[np.float64]
 
 
 def examples(store: Store, seen: RunSnapshot) -> dict[str, Any]:
@@ -40,11 +45,15 @@ def examples(store: Store, seen: RunSnapshot) -> dict[str, Any]:
 def _slices(store: Store, seen: RunSnapshot) -> Iterator[dict[str, Any]]:
     """The slices of the validation loss, the worst first, each with its best and what is the matter with it."""
     found = [each for each in _of_validation(seen) if each[0].last is not None]
-    risen = sorted((series for series, _ in found if _rise(series) > 0), key=_rise, reverse=True)
+    risen = sorted((series for series, _ in found if _rise(series) > _RISEN), key=_rise, reverse=True)
+    loss = seen.judged(Role.TRAIN)
     judged = {series.key for series in risen[:_JUDGED]}
+    train = _rows(store, seen.info.id, loss.key, _POINTS) if judged and loss is not None else None
     found.sort(key=lambda each: -(each[0].last or 0.0))
     for series, name in found:
-        since = _overfits(store, seen, series) if series.key in judged else None
+        since = None
+        if train is not None and series.key in judged:
+            since = _overfits(train, _rows(store, seen.info.id, series.key, _POINTS))
         yield {"key": series.key, "slice": name, "last": series.last, "best": series.min, "best_step": series.min_step,
                "verdict": "overfitting" if since is not None else None, "since_step": since}  # fmt: skip
 
@@ -63,19 +72,18 @@ def _rise(series: SeriesInfo) -> float:
     return (last - best) / max(abs(best), 1e-300)
 
 
-def _overfits(store: Store, seen: RunSnapshot, series: SeriesInfo) -> float | None:
+def _overfits(train: Rows, val: Rows) -> float | None:
     """The step since which the rule `overfitting` fires for a slice as the validation loss; None where it does not."""
-    train = seen.judged(Role.TRAIN)
-    if train is None:
-        return None
-    curves = []
-    for key in (train.key, series.key):
-        points = store.history(seen.info.id, key)
-        rows = np.column_stack([points.steps, points.values]).astype(float)
-        curves.append(rows[:: max(1, len(rows) // _POINTS)] if key == train.key else rows)
-    findings = diagnose(*curves).findings
+    findings = diagnose(train, val).findings
     fires = (f.onset_step for f in findings if f.rule == "overfitting" and f.state is FindingState.FIRING)
     return next(fires, None)
+
+
+def _rows(store: Store, run_id: str, key: str, most: int) -> Rows:
+    """Steps and values of a series, (n, 2), evenly spaced ones of more than `most`."""
+    points = store.history(run_id, key)
+    rows: Rows = np.column_stack([points.steps, points.values]).astype(float)
+    return rows[:: max(1, len(rows) // most)]
 
 
 def _words(seen: RunSnapshot, slices: list[dict[str, Any]]) -> Iterator[str]:
