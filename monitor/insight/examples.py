@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -18,11 +19,11 @@ from monitor.rules import diagnose
 from monitor.store import Store
 
 _SLICE: Final = re.compile(r"(?P<base>.+)\{(?P<slice>[^{}]+)\}")
-_JUDGED: Final = 8
+_JUDGED: Final = 4
 """Slices that are judged each on their own: those that lie furthest above their best."""
 _RISEN: Final = 0.01
 """Rise above the best from which on a slice is judged, which is the rule's own."""
-_POINTS: Final = 2000
+_POINTS: Final = 1000
 """Points of each loss that a slice is judged with, about."""
 
 Rows = NDArray[np.float64]
@@ -48,12 +49,11 @@ def _slices(store: Store, seen: RunSnapshot) -> Iterator[dict[str, Any]]:
     risen = sorted((series for series, _ in found if _rise(series) > _RISEN), key=_rise, reverse=True)
     loss = seen.judged(Role.TRAIN)
     judged = {series.key for series in risen[:_JUDGED]}
-    train = _rows(store, seen.info.id, loss.key, _POINTS) if judged and loss is not None else None
     found.sort(key=lambda each: -(each[0].last or 0.0))
     for series, name in found:
         since = None
-        if train is not None and series.key in judged:
-            since = _overfits(train, _rows(store, seen.info.id, series.key, _POINTS))
+        if loss is not None and series.key in judged:
+            since = _overfits(store, seen.info.id, loss.key, series.key, series.count)
         yield {"key": series.key, "slice": name, "last": series.last, "best": series.min, "best_step": series.min_step,
                "verdict": "overfitting" if since is not None else None, "since_step": since}  # fmt: skip
 
@@ -72,9 +72,13 @@ def _rise(series: SeriesInfo) -> float:
     return (last - best) / max(abs(best), 1e-300)
 
 
-def _overfits(train: Rows, val: Rows) -> float | None:
-    """The step since which the rule `overfitting` fires for a slice as the validation loss; None where it does not."""
-    findings = diagnose(train, val).findings
+@lru_cache(maxsize=256)
+def _overfits(store: Store, run_id: str, train: str, val: str, count: int) -> float | None:  # noqa: ARG001  # a new count asks anew
+    """The step since which the rule `overfitting` fires for a slice as the validation loss; None where it does not.
+
+    A page asks each second; the answer is made anew once the slice has another value.
+    """
+    findings = diagnose(*(_rows(store, run_id, key, _POINTS) for key in (train, val))).findings
     fires = (f.onset_step for f in findings if f.rule == "overfitting" and f.state is FindingState.FIRING)
     return next(fires, None)
 
