@@ -82,6 +82,12 @@ def facts(seen: RunSnapshot, now_ms: int, zone: tzinfo) -> Markup:
     return fill(_PAGE, "facts", facts=found, said=said)
 
 
+def examples(seen: RunSnapshot) -> Markup:
+    """Which examples and slices make the loss, in plain words; nothing where that was not logged."""
+    said = seen.of_examples()
+    return fill(_PAGE, "examples", said=said) if said else _NOTHING
+
+
 def _judged(seen: RunSnapshot) -> bool:
     """True where the rules have something to judge: a loss, or the metric that the training is for."""
     return any(seen.judged(role) is not None for role in MAIN_ROLES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from typing_extensions import Annotated  # noqa: UP035  # pydantic reads it on every Python
 
@@ -98,6 +100,7 @@ class SnapshotModel(BaseModel):
     note: str = Field(description="What a person wrote of the run, as Markdown.")
     stops: list[Stop]
     saving: Saving | None
+    examples: dict[str, Any] = Field(description="Newest summaries of the examples' losses, the slices, and words.")
 
 
 Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]

@@ -48,6 +48,7 @@ def explain(store: Store, settings: Settings, ref: str) -> dict[str, Any]:
                  "checkpoint_step": saving.checkpoint_step if saving else None},
         "saving": None if saving is None else saving.to_dict(),
         "stops": [stop.to_dict() for stop in seen.stops],
+        "examples": dict(seen.examples),
         "against_best": against_best(store, run),
         "next": _next(findings),
     }  # fmt: skip
@@ -154,6 +155,7 @@ def text_of(told: Mapping[str, Any], seen: RunSnapshot) -> str:
     if saving is not None and saving.amount:
         lines.append(f"A stop now saves {saving.amount}.")
     lines += [f"Evidence: {each['explanation']}" for each in told["evidence"][:_FINDINGS]]
+    lines += seen.of_examples()
     lines += [f"Try: {each['try']} ({each['because']})" for each in told["next"]]
     if other is not None:
         lines.append(_other(other))

@@ -36,6 +36,7 @@ from monitor.losses.specs.standing import Bounds, Standing, bounds, standing
 from monitor.losses.specs.torch_modules import from_torch, torch_name
 
 if TYPE_CHECKING:
+    from monitor.losses.balance import Balancer as Balancer
     from monitor.losses.comparison.advice import Advice as Advice
     from monitor.losses.comparison.advice import Candidate as Candidate
     from monitor.losses.comparison.advice import advise as advise
@@ -60,6 +61,7 @@ from_dict = LossSpec.from_dict
 
 _WHERE = {
     "Advice": "comparison.advice",
+    "Balancer": "balance",
     "Candidate": "comparison.advice",
     "Comparison": "comparison.compare",
     "LossProfile": "profiles.report",
@@ -89,6 +91,7 @@ __all__ = [
     "RMSE",
     "Adversarial",
     "Advice",
+    "Balancer",
     "Barron",
     "BinaryCrossEntropy",
     "Bounds",

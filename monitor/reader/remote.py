@@ -112,11 +112,12 @@ class HttpSource(RemoteAlerts):
 
     @_answered
     def snapshot(self, ref: str) -> RunSnapshot:
-        data, alone = self._object(f"/runs/{_part(ref)}/snapshot", ref=ref), ("run", "saving", "note")
+        data, alone = self._object(f"/runs/{_part(ref)}/snapshot", ref=ref), ("run", "saving", "note", "examples")
         rows = {name: [_mapping(row) for row in _rows(rows)] for name, rows in data.items() if name not in alone}
         saving = data.get("saving")
         seen = RunSnapshot.from_dict(rows, _mapping(data["run"]), str(data.get("note", "")))
-        return replace(seen, saving=None if saving is None else Saving.from_dict(_mapping(saving)))
+        examples = _mapping(data.get("examples") or {})
+        return replace(seen, saving=None if saving is None else Saving.from_dict(_mapping(saving)), examples=examples)
 
     @_answered
     def curves(self, wanted: Sequence[CurveOf], query: Query) -> tuple[Curve, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, delete, select
 
 from monitor.domain import Finding, Points, RunEdit
 from monitor.roles import NOTHING, Reading, Role, Said, said_of
@@ -280,6 +280,12 @@ class Transaction(StoppedRun):
         ]
         if saved:
             self._link.tell(_NEW_CHECKPOINTS, *saved)
+
+    def trim_events(self, kind: str, most: int) -> None:
+        """Of the events of one kind keep the newest."""
+        mine = (EVENTS.c.run_id == self.run_id) & (EVENTS.c.kind == kind)
+        oldest = select(EVENTS.c.id).where(mine).order_by(EVENTS.c.id.desc()).offset(most).limit(1).scalar_subquery()
+        self._link.plain.execute(delete(EVENTS).where(mine & (EVENTS.c.id <= oldest)))
 
     def add_output(self, events: Sequence[Event], most: int) -> None:
         """Keep what the training wrote; of more characters than `most`, the newest."""

@@ -18,6 +18,7 @@ from monitor.api.models import RunParameters
 from monitor.domain import CurveOf, Extremes, RunFilters, RunInfo, RunQuery, RunStatus
 from monitor.errors import RunNotFound, SeriesNotFound, ServerUnreachable, WireError
 from monitor.ingest.engines import open_engines
+from monitor.losses.examples import ExampleLosses
 from monitor.reader.api import Api, RunView
 from monitor.rules import Engine, diagnose
 from monitor.settings import load
@@ -172,6 +173,29 @@ def test_an_answer_that_is_no_history_is_told_as_such() -> None:
         pytest.raises(ServerUnreachable, match="not with points"),
     ):
         api.run("n").history("acc")
+
+
+def test_a_snapshot_says_which_examples_and_slices_make_the_loss(api: Api, full: Feed) -> None:
+    found = ExampleLosses().add([f"row-{i}" for i in range(100)], [9.0, *[1.0] * 99])
+    feed = Feed(full.store, run_id="e" * 32)
+    feed.start(name="examples", project="reads")
+    for at in range(203):
+        feed.event("examples", split="train", step=at, **(found or {}))
+    feed.log("examples/train/top_share", [1], [0.5])
+    for name, value in (("", 0.5), ("{scene=day}", 0.4), ("{scene=night}", 0.9), ("{scene=fog}", math.nan)):
+        feed.log(f"val/loss{name}", [1], [value])
+    seen = api.snapshot("examples")
+    assert [event.data["step"] for event in api.run("examples").events() if event.kind == "examples"] == [
+        *range(3, 203)
+    ]
+    assert [each["step"] for each in seen.examples["summaries"]] == [202]
+    assert [(each["slice"], each["last"]) for each in seen.examples["slices"]] == [
+        ("scene=night", 0.9),
+        ("scene=day", 0.4),
+    ]
+    said = seen.of_examples()
+    assert "Worst of 2 slices: scene=night with 0.9, 1.8 times val/loss." in said
+    assert "Slices with values that are not finite: scene=fog." in said
 
 
 def test_a_snapshot_is_what_its_parts_are(api: Api, run: RunView) -> None:

@@ -231,6 +231,12 @@ def test_what_the_curves_did_stands_in_a_line_under_the_chart() -> None:
     assert not run_page.course(snapshot())
 
 
+def test_what_makes_the_loss_stands_under_the_chart_and_names_are_escaped() -> None:
+    said = run_page.examples(replace(snapshot(), examples={"text": ["Worst of 2 slices: <b>night</b> with 0.9."]}))
+    assert "<li>Worst of 2 slices: &lt;b&gt;night&lt;/b&gt; with 0.9.</li>" in said
+    assert not run_page.examples(snapshot())
+
+
 def test_what_was_set_aside_is_counted_on_the_page() -> None:
     seen = snapshot(warnings={"late": 3, "converted": 1, "dropped": 0})
     body = run_tabs.events(seen, (), UTC)
