@@ -118,6 +118,7 @@ class ItemModel(BaseModel):
     novelty: float
     saving: Saving
     sparkline: dict[str, list[float | str]]
+    alert: AlertInfo | None
 
 
 class AttentionModel(BaseModel):

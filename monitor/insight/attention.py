@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from monitor.domain import Action, Attention, Finding, Item, RunInfo, RunStatus, Saving, Severity, most_telling
+from monitor.domain import (
+    Action,
+    AlertInfo,
+    AlertState,
+    Attention,
+    Finding,
+    Item,
+    RunInfo,
+    RunStatus,
+    Saving,
+    Severity,
+    most_telling,
+)
 from monitor.domain.formats import ago
 from monitor.insight.economics import saving
 from monitor.insight.ledger import ledger, month_start_ms
@@ -32,7 +44,7 @@ def attention(
         project: of this one; None: of all.
         sparkline: values of each small curve; 0 for none.
     """
-    fleet = store.fleet(project, since_ms=now_ms - now_ms % _DAY_MS, sparkline=sparkline)
+    fleet = store.fleet(project, since_ms=now_ms - now_ms % _DAY_MS, now_ms=now_ms, sparkline=sparkline)
     items = [item for run in fleet.runs if (item := _item(run, fleet, settings, now_ms)) is not None]
     items.sort(key=lambda item: (-item.score, -item.run.created_ms, item.run.id))
     months = ledger(store, settings, project=project, since_ms=month_start_ms(now_ms)).months
@@ -58,11 +70,18 @@ def _item(run: RunInfo, fleet: Fleet, settings: Settings, now_ms: int) -> Item |
     kind, severity, sentence, finding = told
     saved = saving(run, facts, settings)
     burn = 0.0 if run.status is RunStatus.LOST else burn_of(facts, saved, now_ms)
-    novelty = novelty_of(age_h(run, finding, saved, now_ms))
+    alert = next((each for each in fleet.alerts.get(run.id, ()) if each.rule == kind), None)
+    novelty = LEAST_NOVELTY if _answered(alert) else novelty_of(age_h(run, finding, saved, now_ms))
     return Item(
         run=run, kind=kind, sentence=sentence, score=severity * (1 + burn) * novelty, severity=severity, burn=burn,
         novelty=novelty, saving=saved, sparkline=fleet.sparklines.get(run.id, {}),
+        alert=alert,
     )  # fmt: skip
+
+
+def _answered(alert: AlertInfo | None) -> bool:
+    """Whether somebody has it in hand: to them it is no news."""
+    return alert is not None and alert.state in (AlertState.ACKNOWLEDGED, AlertState.SILENCED)
 
 
 def _told(run: RunInfo, findings: tuple[Finding, ...], now_ms: int) -> tuple[str, float, str, Finding | None] | None:

@@ -252,7 +252,7 @@ class EmbeddedSource(EmbeddedAlerts):
     def explain(self, ref: str) -> Mapping[str, Any]:
         from monitor import insight
 
-        return insight.explain(self._store, self._settings, ref)
+        return insight.explain(self._store, self._settings, ref, now_ms=time_ns() // 1_000_000)
 
     def happened(self, ref: str, since: str, wait_s: float) -> Happenings:
         from monitor import insight

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from monitor.domain import (
     Access,
+    AlertInfo,
     Attention,
     AuditEntry,
     Caller,
@@ -249,6 +250,7 @@ class HttpSource(RemoteAlerts):
                 for role, values in _mapping(row["sparkline"]).items()
             }
             made = {"run": _run_info(_mapping(row["run"])), "saving": Saving.from_dict(_mapping(row["saving"]))}
+            made |= {"alert": AlertInfo.from_dict(_mapping(row["alert"])) if row.get("alert") else None}
             items.append(Item(**{**row, **made, "sparkline": curves}))
         return Attention(**{**data, "items": tuple(items)})
 

@@ -112,6 +112,10 @@ class LockedRun:
                 row[name] = value
                 self._changed.add(name)
 
+    def touch(self) -> None:
+        """Let the run's `version` grow: what changed stands in another table."""
+        self._changed.add("version")
+
     def create(self, *, project: str, name: str, owner: str | None, created_ms: int) -> bool:
         """Insert the run, attempt 1, running.
 
