@@ -155,7 +155,9 @@ def _retold(fired: Finding | None, change: Finding) -> Finding:
     if fired is None or fired.resolved_step is not None or change.resolved_step is None:
         return change
     return replace(
-        change, evidence={**fired.evidence, **change.evidence}, explanation=f"{fired.explanation} {change.explanation}"
+        change,
+        evidence={**fired.evidence, **change.evidence},
+        explanation=f"{change.explanation} What was seen then: “{fired.explanation}”",
     )
 
 

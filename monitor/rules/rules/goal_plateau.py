@@ -56,8 +56,11 @@ class GoalPlateau:
                 "within its noise.",
                 "Check that the metric is computed on what the model puts out, and look at the loss and the data.",
             )
-        return (
-            f"{e['goal']} has not become better since {unit} {reading.onset:g}: {now:.4g} now, {best:.4g} at {unit} "
-            f"{at:g}.",
-            "A lower learning rate may bring more; more of the same is not expected to bring much.",
-        )
+        if at <= reading.onset:
+            said = f"{e['goal']} has not become better since its best of {best:.4g} at {unit} {at:g}: {now:.4g} now."
+        else:  # the best came later, by less than counts as a gain
+            said = (
+                f"{e['goal']} has hardly become better since {unit} {reading.onset:g}: {now:.4g} now, {best:.4g} at "
+                f"best, at {unit} {at:g}."
+            )
+        return (said, "A lower learning rate may bring more; more of the same is not expected to bring much.")

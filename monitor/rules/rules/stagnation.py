@@ -16,6 +16,8 @@ from monitor.rules.sketch.noise import middle
 
 _SLOW: Final = (0.002, 0.025)
 """Progress per evaluation, and at most, that is far too slow even where it goes on."""
+_HALF: Final = math.log(2)
+"""A loss that has halved has made progress, however noisy it is: noise that hides that much tells nothing."""
 _AGREE: Final = 0.05
 """Share of the level within which both losses lie of a model that guesses."""
 
@@ -35,7 +37,7 @@ class Stagnation:
 
     spec = Spec(
         name="stagnation",
-        version=7,
+        version=8,
         severity=Severity.WARNING,
         rank=20,
         action=Action.INVESTIGATE,
@@ -77,9 +79,10 @@ class Stagnation:
                 "Check that the validation set is of the same kind; weight decay and patience can bring delayed "
                 "generalisation (grokking), more data is surer.",
             )
+        noisy = ", which is within its noise" if e["level"] < e["first"] * (1 - e["limit"]) else ""
         return (
-            f"No progress: {e['first']:.4g} at the start, {e['level']:.4g} now (a drop of {e['limit']:.0%} would be "
-            f"progress).{at_chance(e)}",
+            f"No progress: {e['first']:.4g} at the start, {e['level']:.4g} now{noisy} (a drop of {e['limit']:.0%} "
+            f"would be progress).{at_chance(e)}",
             "Check that the optimiser sees the parameters, that labels match inputs, and the learning rate; "
             f"try to overfit a single batch. Judged over the {unit}s so far.",
         )
@@ -111,7 +114,7 @@ def _dead(view: View, limit: float) -> bool:
     goes_on = fall > 2 * error and fall > 0.2 * gone * (view.closed - 1 - view.fifth) / view.closed
     if goes_on and gone > max(min(_SLOW[0] * view.n, _SLOW[1]), doubt):
         return False
-    limit = max(limit, doubt)
+    limit = max(limit, min(doubt, _HALF))
     return gone <= limit and begin - view.low <= 2 * limit
 
 
