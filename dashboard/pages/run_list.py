@@ -180,7 +180,7 @@ def _list(filters: RunQuery, columns: tuple[str, ...]) -> None:
         _unread(reading.error)
         return
     if found.total == 0 and not replace(wanted, query=None).filters:
-        _welcome()
+        welcome()
         return
     picked = done.picked
     table = run_list.runs_table(found, picked, data.now_ms(), chosen=columns, stale=reading.error is not None)
@@ -254,7 +254,7 @@ def _whole(value: str | None) -> int:
     return int(value) if value and value.isdecimal() and int(value) > 0 else 1
 
 
-def _welcome() -> None:
+def welcome() -> None:
     """What a newcomer sees: five lines that make the first run appear."""
     live.html(run_list.welcome(), key="welcome")
     _, middle, _ = st.columns([1, 3, 1])

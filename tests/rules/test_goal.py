@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -60,6 +61,19 @@ def test_a_goal_that_no_longer_improves_is_a_plateau() -> None:
     assert found.verdict == "goal_plateau"
     flat = alone(0.1 + 0.005 * NOISE)
     assert "not become better since the start" in flat.headline
+
+
+@given(seed=st.integers(0, 1000), spread=st.sampled_from([0.002, 0.01, 0.03]))
+def test_a_plateau_names_one_best_step_and_never_a_later_best_than_since(seed: int, spread: float) -> None:
+    found = alone(LEARNS + spread * np.random.default_rng(seed).normal(size=N))
+    for text in [found.headline, *(f.explanation for f in found.findings if f.rule == "goal_plateau")]:
+        if "not become better since its best" in text:
+            assert text.count("step") == 1
+        elif "hardly become better since step" in text:
+            since, best = map(float, re.findall(r"step (\d+)", text))
+            assert since < best
+        else:
+            assert found.verdict != "goal_plateau" or "since the start" in text
 
 
 def test_a_reward_that_wanders_is_no_failure() -> None:

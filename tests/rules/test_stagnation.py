@@ -36,6 +36,14 @@ def test_what_was_learned_and_lost_again_is_no_stagnation() -> None:
     assert stagnates(steps(train + 0.02 * noise(800)), every(800, train[19::20])) == []
 
 
+@pytest.mark.parametrize("spread", [0.2, 0.5, 0.9])
+def test_a_loss_that_has_halved_is_not_said_to_have_made_no_progress(spread: float) -> None:
+    for seed in range(6):
+        train = np.where(np.arange(300) < 8, 2.34, 0.6 * np.exp(spread * noise(300, seed)))
+        val = np.r_[2.34, 0.6 * np.exp(spread * noise(14, seed + 50))]
+        assert stagnates(steps(train), every(300, val)) == []
+
+
 def test_four_evaluations_do_beside_four_hundred_training_points() -> None:
     train, val = 2.3 + 0.05 * noise(700), 2.3 + 0.01 * noise(7, 1)
     assert diagnose(steps(train), every(700, val)).verdict == "stagnation"

@@ -79,9 +79,10 @@ class Stagnation:
                 "Check that the validation set is of the same kind; weight decay and patience can bring delayed "
                 "generalisation (grokking), more data is surer.",
             )
-        noisy = ", which is within its noise" if e["level"] < e["first"] * (1 - e["limit"]) else ""
+        first, level, limit = (float(e[name] or 0) for name in ("first", "level", "limit"))
+        noisy = ", which is within its noise" if level < first * (1 - limit) else ""
         return (
-            f"No progress: {e['first']:.4g} at the start, {e['level']:.4g} now{noisy} (a drop of {e['limit']:.0%} "
+            f"No progress: {first:.4g} at the start, {level:.4g} now{noisy} (a drop of {limit:.0%} "
             f"would be progress).{at_chance(e)}",
             "Check that the optimiser sees the parameters, that labels match inputs, and the learning rate; "
             f"try to overfit a single batch. Judged over the {unit}s so far.",
