@@ -17,7 +17,7 @@ PAGES = (
     ("/runs", "[data-testid=run-row]"),
     ("/run?id=overfits", ".lm-plot[data-drawn=yes]"),
     ("/run?id=overfits&tab=Findings", "[data-testid=finding]"),
-    ("/run?id=overfits&tab=Charts", ".lm-grid svg"),
+    ("/run?id=overfits&tab=Charts", ".lm-grid"),
     ("/compare?run=overfits&run=learns", ".lm-plot[data-drawn=yes]"),
     ("/losses", ".lm-card, .lm-facts, .lm-table"),
     ("/alerts?tab=resolved", "[data-testid=alert]"),
@@ -42,7 +42,7 @@ def test_no_page_has_a_serious_finding(service: Service, reader: Page) -> None:
     found = []
     for path, ready in PAGES:
         reader.goto(f"{service.dashboard}{path}")
-        reader.locator(ready).first.wait_for(timeout=30_000)
+        reader.locator(ready).first.wait_for(timeout=30_000, state="attached")
         for violation in Axe().run(reader, options=OURS).response["violations"]:
             if violation["impact"] in SERIOUS:
                 places = [(node["target"], node["failureSummary"]) for node in violation["nodes"][:3]]

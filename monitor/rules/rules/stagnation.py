@@ -16,8 +16,6 @@ from monitor.rules.sketch.noise import middle
 
 _SLOW: Final = (0.002, 0.025)
 """Progress per evaluation, and at most, that is far too slow even where it goes on."""
-_HALF: Final = math.log(2)
-"""A loss that has halved has made progress, however noisy it is: noise that hides that much tells nothing."""
 _AGREE: Final = 0.05
 """Share of the level within which both losses lie of a model that guesses."""
 
@@ -37,7 +35,7 @@ class Stagnation:
 
     spec = Spec(
         name="stagnation",
-        version=8,
+        version=7,
         severity=Severity.WARNING,
         rank=20,
         action=Action.INVESTIGATE,
@@ -80,10 +78,11 @@ class Stagnation:
                 "generalisation (grokking), more data is surer.",
             )
         first, level, limit = (float(e[name] or 0) for name in ("first", "level", "limit"))
-        noisy = ", which is within its noise" if level < first * (1 - limit) else ""
+        said = f"No progress: {first:.4g} at the start, {level:.4g} now"
+        if level < first * (1 - limit):  # it fell in the first steps, before its first level was known
+            said = f"No progress after the first steps: {first:.4g} at the start, about {level:.4g} ever since"
         return (
-            f"No progress: {first:.4g} at the start, {level:.4g} now{noisy} (a drop of {limit:.0%} "
-            f"would be progress).{at_chance(e)}",
+            f"{said} (a drop of {limit:.0%} would be progress).{at_chance(e)}",
             "Check that the optimiser sees the parameters, that labels match inputs, and the learning rate; "
             f"try to overfit a single batch. Judged over the {unit}s so far.",
         )
@@ -115,7 +114,7 @@ def _dead(view: View, limit: float) -> bool:
     goes_on = fall > 2 * error and fall > 0.2 * gone * (view.closed - 1 - view.fifth) / view.closed
     if goes_on and gone > max(min(_SLOW[0] * view.n, _SLOW[1]), doubt):
         return False
-    limit = max(limit, min(doubt, _HALF))
+    limit = max(limit, doubt)
     return gone <= limit and begin - view.low <= 2 * limit
 
 
