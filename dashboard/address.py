@@ -7,14 +7,9 @@ link or went back, and the choice follows the address.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Sequence
-from typing import Final
 
 import streamlit as st
-
-CATCHES_UP_S: Final = 3.0
-"""A rerun that was asked for before the address changed still brings the old one; not for longer than this."""
 
 
 def begin(key: str, usual: Sequence[str], allowed: Collection[str] | None = None, *, single: bool = False) -> None:
@@ -29,9 +24,10 @@ def begin(key: str, usual: Sequence[str], allowed: Collection[str] | None = None
     asked = tuple(v for v in st.query_params.get_all(key) if allowed is None or v in allowed)
     state = st.session_state
     if key in state and state.get(f"_written {key}") == asked:
+        state.pop(f"_before {key}", None)
         return
-    before, at = state.get(f"_before {key}", (None, 0.0))
-    if key in state and asked == before and time.monotonic() - at < CATCHES_UP_S:
+    # A rerun that was asked for before the address changed still brings the old one.
+    if key in state and asked == state.get(f"_before {key}"):
         return
     chosen = list(asked or usual)
     state[key] = (chosen[0] if chosen else None) if single else chosen
@@ -42,7 +38,7 @@ def keep(key: str, chosen: Sequence[str], usual: Sequence[str]) -> None:
     """Write what was chosen into the address; nothing where it is the usual."""
     wanted = [] if list(chosen) == list(usual) else list(chosen)
     if wanted != st.query_params.get_all(key):
-        st.session_state[f"_before {key}"] = tuple(st.query_params.get_all(key)), time.monotonic()
+        st.session_state[f"_before {key}"] = tuple(st.query_params.get_all(key))
         if wanted:
             st.query_params[key] = wanted
         elif key in st.query_params:

@@ -8,18 +8,14 @@ zoomed to, so that the page can read that part of the curve in full.
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import streamlit as st
 
 from dashboard import assets
 from dashboard.charts.figure import Figure
 from dashboard.live import safe_key
-
-CATCHES_UP_S: Final = 3.0
-"""A rerun that was asked for before the address changed still brings the old one; not for longer than this."""
 
 
 def plot(figure: Figure, *, key: str, alt: str, bar: bool = True) -> None:
@@ -53,13 +49,13 @@ def zoom(key: str, revision: str, written: str) -> Zoom:
     if last is None or last.revision != revision:
         kept = "" if last is not None and written == last.written else written  # other axes have other numbers
         last = _Known(revision, 0, parsed(kept), kept, None, parsed(kept))
-    elif written != last.written and not last.stale(written):
+    elif written == last.written:
+        last = replace(last, before=None)
+    elif written != last.before:
         last = _Known(revision, last.turn + 1, parsed(written), written, last.told, parsed(written))
     if told is not None and told["revision"] == last.name and told["n"] != last.told:
         span = parsed(",".join(map(str, told["range"]))) if told["range"] else None
-        last = replace(
-            last, told=told["n"], span=span, written=_written(span), before=last.written, at=time.monotonic()
-        )
+        last = replace(last, told=told["n"], span=span, written=_written(span), before=written)
     known[key] = last
     return Zoom(last.span, last.name, last.written, last.asked)
 
@@ -83,7 +79,13 @@ class Zoom:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of a chart's zoom; `turn` counts how often the address has said something new."""
+    """What is known of a chart's zoom.
+
+    Attributes:
+        turn: how often the address has said something new.
+        before: what the address said when the reader zoomed, until it has said the zoom: a rerun that was asked for
+            earlier still brings it.
+    """
 
     revision: str
     turn: int
@@ -92,11 +94,6 @@ class _Known:
     told: object
     asked: tuple[float, float] | None
     before: str | None = None
-    at: float = -math.inf
-
-    def stale(self, written: str) -> bool:
-        """Whether the address says what stood there before the reader's zoom, since it has not caught up yet."""
-        return written == self.before and time.monotonic() - self.at < CATCHES_UP_S
 
     @property
     def name(self) -> str:

@@ -64,6 +64,7 @@ def whole(rng: random.Random, run_id: str, first: int) -> Batch:
         "output": {"stream": "stdout", "step": 3, "text": "epoch 1"},
         "warning": {"name": "dropped", "key": "k", "count": 2, "example": "e"},
         "alert": {"title": "t", "body": "b", "severity": "critical"},
+        "stop": {"request": "r", "step": 3},
         "weights": {"step": 1, "weights": {"kl": 0.5}},
         "capture": {"git": {"commit": "abc"}, "argv": ["a"]},
         "loss": {"loss": {"name": "mse"}},

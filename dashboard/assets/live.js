@@ -72,7 +72,10 @@ function mount(parent, data) {
 
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(":scope > .lm") ?? mount(parentElement, data);
-  if (data.push && data.push !== root.__push) Object.assign(root, { __push: data.push, __ticks: new Set(data.ticks) });
+  if (data.push && data.push !== root.__push) {
+    Object.assign(root, { __push: data.push, __ticks: new Set(data.ticks) });
+    setStateValue("ticks", data.ticks);  // or the page would go on with what it was told before
+  }
   Idiomorph.morph(root, data.html, MORPHING);
   settle(root, data);
   const tell = () => setStateValue("ticks", [...root.__ticks]);

@@ -146,7 +146,8 @@ export default function ({ data, parentElement, setStateValue }) {
         Object.assign(figure.layout.legend, { x: 0, xanchor: "left" });
       }
       begin(box, figure);
-      if (figure.layout.meta?.window) figure.layout.xaxis.range = figure.layout.meta.window;
+      // Plotly keeps a zoom only while the axis it began from is the same, and new points move that.
+      if (box.__zoom) Object.assign(figure.layout.xaxis, { range: box.__zoom.x, autorange: false });
       const found = fit(box, figure);
       Plotly.react(box, figure.data, figure.layout, config);
       badge(box, found?.outside);

@@ -25,7 +25,7 @@ def list_views(served: Served, caller: Viewer, page: _Page) -> Response:  # noqa
     return json_response({"views": [view.to_dict() for view in served.store.views(page)]})
 
 
-@router.put("/views/{page}/{name:path}", responses={200: {"model": ViewModel}})
+@router.put("/views/{page}/{name:name}", responses={200: {"model": ViewModel}})
 async def put_view(
     served: Served,
     caller: Editor,  # noqa: ARG001  # as above
@@ -39,7 +39,7 @@ async def put_view(
     return json_response(saved.to_dict())
 
 
-@router.delete("/views/{page}/{name:path}", responses={200: {"model": ViewsModel}})
+@router.delete("/views/{page}/{name:name}", responses={200: {"model": ViewsModel}})
 async def delete_view(served: Served, caller: Editor, page: _Page, name: str) -> Response:  # noqa: ARG001  # as above
     """Delete a saved view; the ones that are left."""
     await in_turn(served, lambda: served.store.forget_view(page, name))

@@ -12,7 +12,9 @@ from monitor._resources import ROOT
 from monitor.cli import app, main
 from monitor.errors import FileUnreadable, RunNotFound
 from monitor.rules import RulesConfig
+from monitor.rules.registry import all_rules
 
+SPEC = next(rule.spec for rule in all_rules() if rule.spec.name == "overfitting")
 TESTS = """
 rules:
   overfitting: {rise: 3e-3}
@@ -60,7 +62,7 @@ def test_ls_shows_what_the_settings_change_and_the_hash(folder):
     assert status == 0
     assert data["hash"] != RulesConfig().hash
     assert rules["overfitting"]["thresholds"]["rise"]["value"] == 0.03
-    assert rules["overfitting"]["thresholds"]["rise"]["default"] == 0.016
+    assert rules["overfitting"]["thresholds"]["rise"]["default"] == SPEC.thresholds["rise"].default
     assert (rules["overfitting"]["severity"], rules["overfitting"]["patience"]) == ("warning", 5)
     assert (rules["spike"]["enabled"], rules["nan"]["enabled"]) == (False, True)
     text = call("ls")[1]

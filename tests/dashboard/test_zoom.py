@@ -55,11 +55,21 @@ def test_a_step_back_is_followed_and_not_undone(state: dict[str, object]) -> Non
     chart = Chart(state)
     before = chart.look().revision
     chart.zoom([1.0, 2.0])
+    chart.look()  # the address has caught up
     chart.written = ""  # the reader went back
     seen = chart.look()
     assert (seen.span, seen.written) == (None, "")
     assert seen.revision != before  # or the chart would keep the zoom
     assert chart.look() == seen
+
+
+def test_a_rerun_that_brings_the_old_address_undoes_no_zoom(state: dict[str, object]) -> None:
+    chart = Chart(state)
+    chart.look()
+    chart.zoom([1.0, 2.0])
+    for _ in range(3):
+        chart.written = ""  # asked for before the address was written
+        assert chart.look().span == (1.0, 2.0)
 
 
 def test_another_axis_begins_anew_and_another_run_at_what_its_link_says(state: dict[str, object]) -> None:

@@ -122,7 +122,7 @@ def test_the_arguments_name_the_run_and_an_evaluation_after_it_belongs_to_it(
 
 def test_a_stop_that_is_withdrawn_is_taken_back(tmp_path: Path) -> None:
     class Advice:
-        loss_known, asked = True, 0
+        loss_known, asked, _writer = True, 0, None
 
         def log(self, *_: object, **__: object) -> None: ...
 
