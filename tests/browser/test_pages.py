@@ -151,7 +151,7 @@ def test_filters_are_in_the_address_and_the_back_button_restores_them(service: S
 
 @pytest.mark.parametrize(
     ("path", "ready"),
-    [("/runs?sort=name", "[data-testid=run-row]"), ("/alerts", ".lm-alerts"),
+    [("/runs?sort=name", "[data-testid=run-row]"), ("/alerts?tab=resolved", ".lm-alerts"),
      ("/run?id=overfits&tab=Series", ".lm-stack"),
      ("/run?id=overfits&tab=Checkpoints", ".lm-stack")],
 )  # fmt: skip
