@@ -41,7 +41,7 @@ def _card(item: Item, problem: str, *, may_stop: bool) -> Markup:
     run = item.run
     sign = pieces.status(run.status) if item.kind in ("lost", "stalled") else pieces.chip(item.kind)
     spark = (
-        pieces.sparkline(item.sparkline.get("train", ()), item.sparkline.get("val", ()))
+        pieces.sparkline(item.sparkline.get("train", ()), item.sparkline.get("val", ()), width=220, height=84)
         if item.sparkline
         else Markup("")
     )

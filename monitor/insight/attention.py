@@ -30,6 +30,8 @@ SEVERITY: Final[Mapping[str, float]] = {"critical": 1.0, "lost": 0.8, "stalled":
 HALF_LIFE_H: Final = 24.0
 """Hours in which what was not acted on becomes half as urgent."""
 LEAST_NOVELTY: Final = 0.05
+FORGET_MS: Final = 3 * 86_400_000
+"""A run that was lost so long ago no longer asks for a person; the fleet still counts it."""
 _DAY_MS: Final = 86_400_000
 
 
@@ -95,6 +97,8 @@ def _told(run: RunInfo, findings: tuple[Finding, ...], now_ms: int) -> tuple[str
     if serious:
         first = serious[0]
         found.append((first.rule, SEVERITY[str(first.severity)], first.explanation, first))
+    if run.status is RunStatus.LOST and now_ms - (run.heartbeat_ms or run.created_ms) > FORGET_MS:
+        return None
     if run.status is RunStatus.LOST:
         found.append(("lost", SEVERITY["lost"], f"Its heartbeat stopped {ago(run.heartbeat_ms, now_ms)}.", None))
     if run.status is RunStatus.STALLED:

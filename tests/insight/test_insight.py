@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from monitor import insight
 from monitor.domain import Checkpoint, RunInfo, RunStatus, StopState
 from monitor.errors import WireError
+from monitor.insight.attention import FORGET_MS
 from monitor.insight.economics import planned_steps, price_of, saving, seconds_per_step
 from monitor.insight.explain import MOST_TOKENS, tokens
 from monitor.insight.waiting import until_of
@@ -213,6 +214,8 @@ def test_attention_ranks_by_severity_cost_and_novelty(store: Store, settings) ->
     assert 2 <= len(first.sparkline["val"]) <= 20
     assert found.saved_hours == pytest.approx(29.99, rel=1e-3)
     assert found.items[2].burn == 0
+    later = insight.attention(store, settings, now_ms=lost.now_ms + FORGET_MS + HOUR)
+    assert later.lost == 1 and "gone" not in [item.run.name for item in later.items]
     later = insight.attention(store, settings, now_ms=now + 48 * HOUR, limit=1)
     assert (len(later.items), later.total) == (1, 3)
     assert json.dumps(found.to_dict())
