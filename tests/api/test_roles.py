@@ -338,6 +338,8 @@ def test_what_was_changed_is_in_the_audit_log_with_who_when_and_from_where(house
     house.ask("POST", f"/api/v1/runs/{run.run_id}/stop", editor, json={"who": "ada"})
     house.ask("DELETE", f"/api/v1/runs/{run.run_id}", editor)
     house.ask("POST", f"/api/v1/deleted/{run.run_id}/restore", editor)
+    made = house.ask("POST", "/api/v1/tokens", admin, json={"name": "n", "role": "viewer"}).json()
+    house.ask("DELETE", f"/api/v1/tokens/{made['id']}", admin)
 
     entries = house.ask("GET", "/api/v1/audit", admin, params={"limit": 1000}).json()["entries"]
     mine = [entry for entry in entries if entry["target"] == run.run_id]
