@@ -137,7 +137,7 @@ class _NoRuns:
     def fleet(self, *_: object, **__: object) -> Fleet:
         from monitor.store.overview import Fleet
 
-        return Fleet((), {}, {}, {}, {}, 0)
+        return Fleet((), {}, {}, {}, {}, 0, {})
 
     def stopped(self, *_: object) -> tuple[tuple[str, Stop], ...]:
         return ()
