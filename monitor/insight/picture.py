@@ -23,6 +23,8 @@ HEIGHT: Final = 320
 _FINE: Final = 3
 _BACK, _INK, _GRID, _MARK, _BEST = "#ffffff", "#1f2328", "#d8dee4", "#b3261e", "#1a7f37"
 COLOURS: Final = ("#0969da", "#bc4c00", "#8250df")
+_DIGITS: Final = 300
+_MOST: Final = 10.0**_DIGITS
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 40, 34
 
 Array = NDArray[np.float64]
@@ -56,7 +58,8 @@ def draw(title: str, lines: Sequence[Line], *, onset: float | None = None, best:
     """
     from PIL import Image, ImageDraw
 
-    shown = [line for line in lines[: len(COLOURS)] if np.isfinite(line.y).sum() > 1]
+    shown = [_drawable(line) for line in lines[: len(COLOURS)]]
+    shown = [line for line in shown if len(line.y) and np.isfinite(line.y).sum() > 1]
     if not shown:
         return None
     image = Image.new("RGB", (WIDTH * _FINE, HEIGHT * _FINE), _BACK)
@@ -75,12 +78,20 @@ def draw(title: str, lines: Sequence[Line], *, onset: float | None = None, best:
     return out.getvalue()
 
 
+def _drawable(line: Line) -> Line:
+    """The points with a step; values so large that their differences would overflow lie on the edge."""
+    known = np.isfinite(line.x)
+    x, y = np.clip(line.x[known], -_MOST, _MOST), line.y[known]
+    return Line(" ".join(line.name.split()), x, np.where(np.isfinite(y), np.clip(y, -_MOST, _MOST), np.nan))
+
+
 class _Canvas:
     def __init__(self, pen: Any, lines: Sequence[Line]) -> None:
         self._pen = pen
         x = np.concatenate([line.x[np.isfinite(line.x)] for line in lines])
         y = np.concatenate([line.y[np.isfinite(line.y)] for line in lines])
-        self._x0, self._x1 = float(x.min()), max(float(x.max()), float(x.min()) + 1)
+        self._x0 = float(x.min())
+        self._x1 = max(float(x.max()), self._x0 + max(1.0, 1e-9 * abs(self._x0)))
         low, high = float(y.min()), float(y.max())
         self._log = low > 0 and high / low > 50
         low, high = (math.log10(low), math.log10(high)) if self._log else (low, high)
@@ -92,7 +103,7 @@ class _Canvas:
             y = self._y0 + share * (self._y1 - self._y0)
             at = self._at(self._x0, y)[1]
             self._line([(_LEFT, at), (WIDTH - _RIGHT, at)], _GRID, 1)
-            self._text((_LEFT - 8, at), number(10**y if self._log else y, 3), anchor="rm")
+            self._text((_LEFT - 8, at), number(10 ** min(y, _DIGITS) if self._log else y, 3), anchor="rm")
             x = self._x0 + share * (self._x1 - self._x0)
             self._text((self._at(x, self._y0)[0], HEIGHT - _BOTTOM + 8), step(round(x)), anchor="mt")
 
@@ -121,7 +132,7 @@ class _Canvas:
         self._text((x + (5 if right else -5), y), name, colour=colour, anchor=anchor)
 
     def legend(self, title: str, names: Sequence[str]) -> None:
-        x = float(WIDTH - _RIGHT)
+        x, title = float(WIDTH - _RIGHT), " ".join(title.split())
         for name, colour in reversed(list(zip(names, COLOURS, strict=False))):
             shown = name if len(name) <= 28 else f"{name[:27]}…"
             self._text((x, 20), shown, anchor="rm")

@@ -244,7 +244,7 @@ def test_attention_explanation_and_events_say_how_an_alert_stands(store: Store, 
     assert [(e.kind, e.data["state"]) for e in after.events] == [("alert", "acknowledged")]
     ill.event("finish", status="finished", error=None)
     over = insight.happened(store, ill.run_id, after.cursor, now_ms=now)
-    assert [e.data["resolution"] for e in over.events if e.kind == "alert"] == ["the run ended"]
+    assert [e.data["resolution"] for e in over.events if e.kind == "alert"] == ["the run finished"]
     assert insight.happened(store, ill.run_id, over.cursor, now_ms=now).events == ()
     assert other.run_id == first.run.id
 
