@@ -122,7 +122,7 @@ def size_of(store: Any, ours: bool) -> int:
             connection.execute(text("VACUUM"))
             connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
             return Path(store.engine.url.database).stat().st_size
-        parts = [f"monitor_chunks_{i}" for i in range(16)] if ours else ["metrics"]
+        parts = [f"monitor_chunks_{i:02}" for i in range(16)] if ours else ["metrics"]
         total = 0
         for part in parts:
             if connection.execute(text("SELECT to_regclass(:part)"), {"part": part}).scalar() is not None:

@@ -1,20 +1,20 @@
-"""Draw the pictures of the rules: docs/rules/*.svg, from both traces of every rule in the tests."""
+"""Draw the pictures of the rules: docs/rules/*.svg, from the examples of `monitor.rules.lab`."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-import numpy as np
-
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.curve_svg import Line, Mark, Panel, Rows, svg  # noqa: E402 - after the path is set
+from benchmarks.curve_svg import Line, Mark, Panel, svg  # noqa: E402 - after the path is set
 from monitor.rules import RULE_NAMES  # noqa: E402
-from tests.rules.test_rules import CALM, FIRING, HEALTHY, Trace  # noqa: E402
+from monitor.rules.lab.examples import CALM, FIRING, HEALTHY, Trace, levels, shown  # noqa: E402
 
 RULES = ROOT / "docs" / "rules"
+COLOURS = {"train": 0, "validation": 1, "total": 2, "goal": 2, "gradient norm": 2}
+"""Of what is no part; parts take theirs in order."""
 OTHERS = {"convergence": "improving", "improving": "convergence"}
 """Rules whose healthy trace is the other's firing one."""
 
@@ -35,35 +35,9 @@ def rule_picture(rule: str) -> str:
 
 
 def lines(trace: Trace, rule: str) -> list[Line]:
-    """What the rule reads of a trace: the parts under their weights, the gradient norm, or the losses."""
-    if trace.parts and rule not in OTHERS:
-        shown = [Line(name=name, rows=_weighted(trace, name), colour=k) for k, name in enumerate(trace.parts)]
-        return [*shown, Line(name="total", rows=_rows(trace.train), colour=2)] if rule == "parts_sum" else shown
-    if rule.startswith("goal") and trace.goal is not None:
-        return [Line(name="goal", rows=_rows(trace.goal), colour=2)]
-    if rule.startswith("gradient") and trace.grad_norm is not None:
-        return [Line(name="gradient norm", rows=_rows(trace.grad_norm), colour=2)]
-    found = [Line(name="train", rows=_rows(trace.train), colour=0)]
-    if trace.val is not None:
-        found.append(Line(name="validation", rows=_rows(trace.val), colour=1))
-    return found
-
-
-def levels(trace: Trace, rule: str) -> dict[str, float]:
-    """What the rule holds a loss against, where that is known: the chance level, or the floor."""
-    known = {"initial_loss": "chance", "low_start": "chance", "impossible_loss": "floor"}
-    value = (trace.loss or {}).get(known.get(rule, ""))
-    return {f"{known[rule]} {value:g}": value} if isinstance(value, float) else {}
-
-
-def _weighted(trace: Trace, name: str) -> Rows:
-    rows, weight = _rows((trace.parts or {})[name]), (trace.weights or {}).get(name, 1.0)
-    factor = weight if isinstance(weight, int | float) else _rows(weight)[:, 1]
-    return np.column_stack([rows[:, 0], rows[:, 1] * factor])
-
-
-def _rows(series: object) -> Rows:
-    return np.asarray(series, float)
+    """What the rule reads of a trace, in its colours."""
+    found = enumerate(shown(trace, rule))
+    return [Line(name=name, rows=rows, colour=COLOURS.get(name, k)) for k, (name, rows) in found]
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from starlette.middleware import Middleware  # noqa: E402  # as above
 
 from dashboard import assets, downloads, sessions  # noqa: E402  # as above
 from dashboard.door import Door  # noqa: E402  # as above
-from dashboard.navigation import PAGES  # noqa: E402  # as above
+from dashboard.navigation import PAGES, moved  # noqa: E402  # as above
 from dashboard.shell import Shell  # noqa: E402  # as above
 from monitor.settings import load  # noqa: E402  # as above
 
@@ -37,7 +37,9 @@ app = st.App(
     Path(__file__).resolve().parent / "pages" / "main.py",
     middleware=[
         Middleware(Door, names=load().dashboard_hosts),
-        Middleware(Shell, paths=[page.path for page in PAGES], base=str(st.get_option("server.baseUrlPath") or "")),
+        Middleware(
+            Shell, paths=[page.path for page in PAGES], base=str(st.get_option("server.baseUrlPath") or ""), moved=moved
+        ),
     ],
     routes=[*assets.routes(), *downloads.routes(), *sessions.routes()],
     on_script_error=explain,

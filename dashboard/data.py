@@ -21,7 +21,6 @@ from dashboard.charts.axes import XAxis
 from monitor import Api
 from monitor.domain import (
     Access,
-    Action,
     Caller,
     Curve,
     CurveOf,
@@ -31,7 +30,6 @@ from monitor.domain import (
     RunPage,
     RunQuery,
     RunSnapshot,
-    RunStatus,
     SeriesInfo,
 )
 from monitor.errors import (
@@ -66,11 +64,6 @@ SMALL_WIDTH: Final = 300
 COMPARED_WIDTH: Final = 600
 ATTEMPTS: Final = 6
 """Attempts of a run whose start is drawn."""
-ATTENTION_LIMIT: Final = 60
-"""Runs that are looked at for the attention strip."""
-_NEEDY: Final = 'status in ("lost", "stalled") or status = "running" and action != "continue"'
-FORGET_MS: Final = 3 * 24 * 3600 * 1000
-"""A run without a heartbeat for so long no longer asks for attention."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +83,11 @@ class Reading(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """How the runs are, in numbers, and which of them need a person now."""
+    """How many runs there are, how many are open, and how many need a person now."""
 
     live: int
     total: int
-    needy: tuple[RunInfo, ...]
+    needy: int
 
 
 class Kept(Generic[K, T]):
@@ -265,24 +258,10 @@ def _series_keys(run_id: str, _run: RunInfo) -> tuple[str, ...]:  # noqa: ARG001
 
 
 def overview(project: str | None) -> Overview:
-    """Counts, and the live runs that need a person: lost, stalled, or told to stop or to be looked at."""
-    every = RunQuery(project=project, limit=1)
-    live = api().runs_page(every, status=tuple(str(s) for s in RunStatus if s.live)).total
-    asking = api().runs_page(every, query=_NEEDY, order="-heartbeat", limit=ATTENTION_LIMIT) if live else None
-    needy = tuple(run for run in asking.items if needs_person(run, now_ms())) if asking is not None else ()
-    return Overview(live, api().runs_page(every).total, needy)
-
-
-def needs_person(run: RunInfo, now: int) -> bool:
-    """True for a live run that is lost or stalled, or that is advised to be stopped or looked at.
-
-    Args:
-        run: as the list has it.
-        now: milliseconds since the epoch; a run that was lost longer than `FORGET_MS` ago is an old story.
-    """
-    if not run.status.live or now - (run.heartbeat_ms or run.created_ms) > FORGET_MS:
-        return False
-    return run.status is not RunStatus.RUNNING or run.recommendation.action is not Action.CONTINUE
+    """Counts; what needs a person is what the front page shows."""
+    queue = api().attention(1, project=project)
+    total = api().runs_page(RunQuery(project=project, limit=1)).total
+    return Overview(queue.running + queue.stalled + queue.lost, total, queue.total)
 
 
 def snapshot(ref: str) -> RunSnapshot:

@@ -5,6 +5,7 @@ This file imports nothing of Streamlit, so that the door can ask it before a pag
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,12 +28,28 @@ class PageOf:
 
 
 PAGES: Final = (
-    PageOf("attention.py", "Attention", "attention"),
-    PageOf("run_list.py", "Runs", ""),
+    PageOf("attention.py", "Attention", ""),
+    PageOf("run_list.py", "Runs", "runs"),
     PageOf("run_page.py", "Run", "run", hidden=True),
     PageOf("comparison.py", "Compare", "compare"),
+    PageOf("rules_page.py", "Rules", "rules"),
     PageOf("losses_page.py", "Losses", "losses"),
     PageOf("alerts.py", "Alerts", "alerts"),
     PageOf("settings_page.py", "Settings", "settings"),
 )
 """In the order of the navigation."""
+MOVED: Final = {"attention": ""}
+"""Addresses that a page had before, and its address now."""
+LISTS: Final = frozenset(("project", "status", "verdict", "q", "sort", "cols", "by", "page"))
+"""Parameters of the list of runs, which was the front page: an old link that has one leads to the list."""
+
+
+def moved(path: str, names: Collection[str]) -> str | None:
+    """Where a page is that an old link asks for; None where the address is right.
+
+    >>> moved("attention", ()), moved("", ["status"]), moved("", ()), moved("runs", ["status"])
+    ('', 'runs', None, None)
+    """
+    if path in MOVED:
+        return MOVED[path]
+    return "runs" if not path and not LISTS.isdisjoint(names) else None

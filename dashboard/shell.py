@@ -7,10 +7,11 @@ over another page's content, and names the tab "Streamlit" until a script has ru
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
+from urllib.parse import parse_qsl
 
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.markup.templates import fill
@@ -26,11 +27,19 @@ class Shell:
         app: Streamlit.
         paths: the last part of each page's address.
         base: what all addresses begin with, "" for nothing.
+        moved: given the last part of an address and the names of its parameters, where that page is now, or None.
     """
 
-    def __init__(self, app: ASGIApp, paths: Collection[str], base: str = "") -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        paths: Collection[str],
+        base: str = "",
+        moved: Callable[[str, Collection[str]], str | None] = lambda _path, _names: None,
+    ) -> None:
         self._app = app
         self._base = f"/{base.strip('/')}".rstrip("/")
+        self._moved = moved
         self._known = frozenset(f"{self._base}/{path}".rstrip("/") for path in paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,11 +47,23 @@ class Shell:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        there = self._now(scope["path"], scope["query_string"].decode("latin-1"))
+        if there is not None:
+            await RedirectResponse(there, 307)(scope, receive, send)
+            return
         headers = scope["headers"]
         if any(name == b"accept" and b"text/html" in value for name, value in headers):
             plain = [(name, value) for name, value in headers if name != b"accept-encoding"]  # to read what is answered
             scope = {**scope, "headers": plain}
         await self._app(scope, receive, _Html(self, scope, receive, send))
+
+    def _now(self, path: str, query: str) -> str | None:
+        """Where the page of an old link is now; None for any other address."""
+        if path.rstrip("/") != self._base and not path.startswith(f"{self._base}/"):
+            return None
+        name = path[len(self._base) :].strip("/")
+        now = self._moved(name, [key for key, _ in parse_qsl(query, keep_blank_values=True)])
+        return None if now is None else f"{self._base}/{now}{'?' if query else ''}{query}"
 
     def of(self, path: str, page: bytes) -> HTMLResponse:
         """What is answered in place of Streamlit's page."""

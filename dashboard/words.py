@@ -11,7 +11,7 @@ MARKS: Final = {"critical": "▲", "warning": "◆", "info": "●", "good": "✓
 """A mark for each kind of chip and notice, so that none is told by colour alone."""
 ACTION_WORDS: Final = {Action.CONTINUE: "Continue", Action.STOP: "Stop", Action.INVESTIGATE: "Investigate"}
 PAST_WORDS: Final = {
-    Action.CONTINUE: "No reason to stop",
+    Action.CONTINUE: "No stop was advised",
     Action.STOP: "Stop was advised",
     Action.INVESTIGATE: "Worth a look",
 }

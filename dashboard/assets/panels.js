@@ -249,6 +249,7 @@ function makePanel(root, panel, large) {
   const box = tag("div", "lm-box");
   box.tabIndex = 0;
   box.setAttribute("role", "img");
+  box.setAttribute("aria-label", panel.said ?? panel.title);  // a panel that is not drawn yet has a name too
   caption.append(name, tag("span", "lm-clips"), tag("span", "lm-at"),
     button("lm-save", "SVG", `save ${panel.title} as SVG`, () => download(figure, "svg")),
     button("lm-save", "PNG", `save ${panel.title} as PNG`, () => download(figure, "png")),

@@ -63,7 +63,7 @@ def audit(entries: Sequence[AuditEntry], now_ms: int, zone: tzinfo) -> Markup:
 
 def retention(kept: Mapping[str, tuple[float | None, float | None]], purge_days: float) -> Markup:
     """How long the runs of each project are kept."""
-    rows = [(name, _days(keep, "for ever"), _days(thin, "never")) for name, (keep, thin) in sorted(kept.items())]
+    rows = [(name, _days(keep, "forever"), _days(thin, "never")) for name, (keep, thin) in sorted(kept.items())]
     table = pieces.table(("Project", "Runs are kept", "Curves are downsampled"), rows)
     return table + pieces.quiet(f"A deleted run can be restored for {purge_days:g} days.")
 

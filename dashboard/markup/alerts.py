@@ -17,6 +17,8 @@ HOW: Final = "To have alerts sent, name channels in MONITOR_ALERT_URLS, such as 
 FOLD: Final = 5
 """Alerts of one run that are shown at once."""
 NEVER_MS: Final = 2**62
+_ONCE: Final = ("failed", "lost", "stalled", "alert")
+"""Alerts of what happened at a time; what a finding saw may have moved on since."""
 _PAGE: Final = "alerts"
 _NOTHING: Final = {
     "firing": ("Nothing fires", "An alert stands here while a finding of a rule holds, or a run is lost or failed."),
@@ -67,7 +69,7 @@ def _card(info: AlertInfo, now_ms: int, zone: tzinfo) -> Markup:
     firing = info.state in (AlertState.FIRING, AlertState.SILENCED)
     return fill(
         _PAGE, "card", alert=info, kind=kind, said=_said(info), when=when, times=times, note=_note(info, zone),
-        firing=firing,
+        firing=firing, seen=info.count > 0 and info.rule not in _ONCE,
     )  # fmt: skip
 
 

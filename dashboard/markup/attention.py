@@ -9,7 +9,7 @@ from markupsafe import Markup
 from dashboard import words
 from dashboard.markup import pieces
 from dashboard.markup.templates import fill, joined
-from monitor.domain import Attention, Item
+from monitor.domain import AlertState, Attention, Item
 from monitor.domain.economics import amount
 
 _PAGE: Final = "attention"
@@ -41,7 +41,7 @@ def _card(item: Item, problem: str, *, may_stop: bool) -> Markup:
     run = item.run
     sign = pieces.status(run.status) if item.kind in ("lost", "stalled") else pieces.chip(item.kind)
     spark = (
-        pieces.sparkline(item.sparkline.get("train", ()), item.sparkline.get("val", ()))
+        pieces.sparkline(item.sparkline.get("train", ()), item.sparkline.get("val", ()), width=220, height=84)
         if item.sparkline
         else Markup("")
     )
@@ -54,8 +54,18 @@ def _card(item: Item, problem: str, *, may_stop: bool) -> Markup:
     return fill(
         _PAGE, "card", run=run, sign=sign, kind=kind, sentence=item.sentence, spark=spark, saving=item.saving.sentence,
         asked=asked, stoppable=may_stop and run.status.live and not asked, problem=problem, why=why,
-        label=words.label(item.kind),
+        label=words.label(item.kind), alert=item.alert, answer=_answer(item),
     )  # fmt: skip
+
+
+def _answer(item: Item) -> str:
+    """Who has it in hand."""
+    alert = item.alert
+    if alert is None or alert.state not in (AlertState.ACKNOWLEDGED, AlertState.SILENCED):
+        return ""
+    if alert.acked_by is None:
+        return "Its alert is silenced."
+    return f"Acknowledged by {alert.acked_by}{': ' + alert.acked_note if alert.acked_note else '.'}"
 
 
 def fleet(seen: Attention) -> Markup:

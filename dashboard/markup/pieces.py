@@ -42,7 +42,7 @@ def link(page: str, query: Sequence[tuple[str, str]], body: Cell) -> Markup:
     """A link to a page of the dashboard.
 
     Args:
-        page: its path, "." for the list of runs.
+        page: its path, "." for the front page.
         query: what the page is to show.
         body: what the link says.
     """
@@ -202,7 +202,7 @@ def finding_card(found: Finding) -> Markup:
     good = found.severity is Severity.INFO and words.severity_of(found.rule) == "good"
     kind = "resolved" if over else "good" if good else str(found.severity)
     card = "resolved" if over else str(found.severity)
-    return fill(_PIECES, "finding", found=found, kind=kind, card=card, evidence=sorted_evidence(found))
+    return fill(_PIECES, "finding", found=found, kind=kind, card=card, evidence=sorted_evidence(found), over=over)
 
 
 def sorted_evidence(finding: Finding) -> list[tuple[str, object]]:

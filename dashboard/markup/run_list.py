@@ -8,12 +8,12 @@ from typing import Final
 
 from markupsafe import Markup
 
-from dashboard import fields, skill, words
+from dashboard import fields, skill
 from dashboard.data import Overview
 from dashboard.markup import pieces
 from dashboard.markup.templates import fill
-from monitor.domain import RunInfo, RunPage, RunStatus, SavedView, inert
-from monitor.domain.formats import NOTHING, ago, clock, duration, number, plain, step
+from monitor.domain import RunInfo, RunPage, SavedView, inert
+from monitor.domain.formats import NOTHING, ago, clock, deletion, duration, number, plain, step
 
 EXAMPLE: Final = """\
 import monitor
@@ -91,10 +91,9 @@ def title_of(column: str) -> str:
     return inert(fields.label(column) if first == "metric" else f"{first} {fields.label(column)}")
 
 
-def overview(seen: Overview | None, kept: Markup, problem: Markup, now_ms: int) -> Markup:
-    """The head of the page: counts, how long runs are kept, what is wrong, and the runs that need a person."""
-    strip = attention_strip(seen.needy, now_ms) if seen is not None and not problem else _NOTHING
-    return fill(_LIST, "overview", seen=seen, kept=kept, problem=problem, strip=strip)
+def overview(seen: Overview | None, kept: Markup, problem: Markup) -> Markup:
+    """The head of the page: counts, how long runs are kept, and what is wrong."""
+    return fill(_LIST, "overview", seen=seen, kept=kept, problem=problem)
 
 
 def counts_line(seen: Overview) -> Markup:
@@ -114,25 +113,6 @@ def keeping_line(keep_days: float | None, thin_days: float | None) -> Markup:
         if days is not None
     ]
     return fill(_LIST, "keeping", said=" and ".join(said)) if said else _NOTHING
-
-
-def attention_strip(needy: Sequence[RunInfo], now_ms: int, *, limit: int = 6) -> Markup:
-    """A card for each run that needs a person now; at most `limit`, the rest as a count."""
-    if not needy:
-        return _NOTHING
-    cards = [_card(run, now_ms) for run in needy[:limit]]
-    return fill(_LIST, "strip", cards=cards, more=max(0, len(needy) - limit))
-
-
-def _card(run: RunInfo, now_ms: int) -> tuple[RunInfo, str, Markup, bool]:
-    """A run, why it needs a person, the chip that says so, and whether it is urgent."""
-    if run.status is RunStatus.RUNNING:
-        why, sign = run.recommendation.reason or run.headline, pieces.chip(run.verdict)
-    else:
-        since = ago(run.heartbeat_ms if run.status is RunStatus.LOST else run.last_point_ms, now_ms)
-        what = "Last heartbeat" if run.status is RunStatus.LOST else "Still beating; last point"
-        why, sign = f"{what} {since}, at step {step(run.last_step)}.", pieces.status(run.status)
-    return run, why, sign, run.status is RunStatus.LOST or words.severity_of(run.verdict) == "critical"
 
 
 def bar(
@@ -314,8 +294,7 @@ def deleted_table(found: Sequence[tuple[RunInfo, int]], days: float, now_ms: int
     if not found:
         return pieces.quiet("No deleted run can be restored.")
     rows = [
-        (run.name, run.project, ago(at, now_ms), f"{max(0.0, days - (now_ms - at) / 86_400_000):.1f} days",
-         fill(_LIST, "restore", run=run))
+        (run.name, run.project, *deletion(at, days, now_ms), fill(_LIST, "restore", run=run))
         for run, at in found
     ]  # fmt: skip
     return pieces.table(("run", "project", "deleted", "restorable for", ""), rows)

@@ -82,6 +82,12 @@ def facts(seen: RunSnapshot, now_ms: int, zone: tzinfo) -> Markup:
     return fill(_PAGE, "facts", facts=found, said=said)
 
 
+def examples(seen: RunSnapshot) -> Markup:
+    """Which examples and slices make the loss, in plain words; nothing where that was not logged."""
+    said = seen.of_examples()
+    return fill(_PAGE, "examples", said=said) if said else _NOTHING
+
+
 def _judged(seen: RunSnapshot) -> bool:
     """True where the rules have something to judge: a loss, or the metric that the training is for."""
     return any(seen.judged(role) is not None for role in MAIN_ROLES)
@@ -95,8 +101,10 @@ def advice(seen: RunSnapshot) -> Markup:
     if not judged:
         over = "The run ended before its first point." if not run.status.live else "No point has arrived yet."
         return pieces.not_judged("Nothing to judge", over)
+    if run.verdict == "not_judged":
+        return pieces.not_judged("Not judged", run.recommendation.reason)
     bad = run.status is RunStatus.FAILED or (run.status.over and words.severity_of(run.verdict) != "good")
-    tone = "none" if bad or run.verdict in ("too_early", "not_judged") else ""
+    tone = "none" if bad or run.verdict == "too_early" else ""
     banner = pieces.banner(run.recommendation, live=not run.status.over, tone=tone)
     return joined([banner, fill(_PAGE, "saving", said=_saving(seen))])
 

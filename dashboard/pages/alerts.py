@@ -61,7 +61,7 @@ def _filters() -> dict[str, str]:
         ("severity", tuple(map(str, Severity)), "Any severity", str),
     )
     found = {}
-    with st.container(key="filters", horizontal=True):
+    with st.container(key="alert_filters", horizontal=True):
         for key, options, nothing, shown in choices:
             found[key] = st.selectbox(
                 key.capitalize(), options, index=None, placeholder=nothing, format_func=shown, key=key,

@@ -10,7 +10,8 @@ from markupsafe import Markup
 from dashboard import data, live, viewer
 from dashboard.markup import attention, pieces
 from dashboard.markup.templates import joined
-from monitor.domain import Access, Attention
+from dashboard.pages import run_list
+from monitor.domain import Access, Attention, RunQuery
 from monitor.errors import MonitorError
 
 REFRESH_S: Final = 2.0
@@ -37,8 +38,17 @@ def _attention() -> None:
         if reading.error is None:
             st.skeleton(height=320)
         return
+    if not (seen.total or seen.running or seen.finished_today) and _empty():
+        run_list.welcome()
+        return
     cards = attention.cards(seen, failed, why, may_stop=data.may(Access.EDITOR))
     live.html(joined([cards, attention.fleet(seen)]), key=_CARDS)
+
+
+def _empty() -> bool:
+    """Whether there is no run at all; the server need not have answered."""
+    found = data.keep("any run", lambda: data.api().runs_page(RunQuery(limit=1))).value
+    return found is not None and not found.total
 
 
 def _ask_to_stop() -> tuple[str, str]:

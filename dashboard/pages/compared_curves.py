@@ -38,28 +38,29 @@ def show(seen: list[RunSnapshot], group: str | None) -> None:
     if not metrics:
         live.html(pieces.notice("info", "Nothing to draw yet.", "None of these runs has logged a point."), key="empty")
         return
-    with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
-        address.begin("metric", metrics[:1], metrics)
-        chosen = st.multiselect("Metrics", metrics, format_func=inert, key="metric", width=360) or [metrics[0]]
-        address.keep("metric", chosen, metrics[:1])
-        smoothing = st.slider("Smoothing", 0.0, 0.99, 0.6, 0.01, key="smooth", bind="query-params", width=200)
-        scale = st.segmented_control(
-            "Axis", ("auto", "linear", "log"), default="auto", required=True, key="scale", bind="query-params"
-        )
-        counters = _counters(seen)
-        across = st.segmented_control(
-            "Across", (*_ACROSS, *counters), default="step", required=True, key="x", bind="query-params",
-            format_func=lambda a: _SHOWN.get(a, a),
-        )  # fmt: skip
-        y_axis, no_skill = _y_axis(seen, chosen[0])
-    try:
-        if len(chosen) == 1 and group is None and across in _ACROSS:
-            axis = "linear" if y_axis == "skill" else scale
-            _overlay(seen, chosen[0], across, float(smoothing), axis, y_axis, no_skill)
-        else:
-            _panels(seen, chosen, across, float(smoothing), scale, group, as_skill=y_axis == "skill")
-    except MonitorError as error:
-        live.html(pieces.notice("warning", *data.explain(error)), key="no-curve")
+    with st.container(key="compared"):
+        with st.container(key="compared_controls", horizontal=True, vertical_alignment="top", gap="medium"):
+            address.begin("metric", metrics[:1], metrics)
+            chosen = st.multiselect("Metrics", metrics, format_func=inert, key="metric", width=360) or [metrics[0]]
+            address.keep("metric", chosen, metrics[:1])
+            smoothing = st.slider("Smoothing", 0.0, 0.99, 0.6, 0.01, key="smooth", bind="query-params", width=200)
+            scale = st.segmented_control(
+                "Axis", ("auto", "linear", "log"), default="auto", required=True, key="scale", bind="query-params"
+            )
+            counters = _counters(seen)
+            across = st.segmented_control(
+                "Across", (*_ACROSS, *counters), default="step", required=True, key="x", bind="query-params",
+                format_func=lambda a: _SHOWN.get(a, a),
+            )  # fmt: skip
+            y_axis, no_skill = _y_axis(seen, chosen[0])
+        try:
+            if len(chosen) == 1 and group is None and across in _ACROSS:
+                axis = "linear" if y_axis == "skill" else scale
+                _overlay(seen, chosen[0], across, float(smoothing), axis, y_axis, no_skill)
+            else:
+                _panels(seen, chosen, across, float(smoothing), scale, group, as_skill=y_axis == "skill")
+        except MonitorError as error:
+            live.html(pieces.notice("warning", *data.explain(error)), key="no-curve")
 
 
 def _counters(seen: Sequence[RunSnapshot]) -> tuple[str, ...]:

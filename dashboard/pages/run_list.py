@@ -1,4 +1,4 @@
-"""The list of runs: what is live, what needs a person, and every run with its verdict."""
+"""The list of runs: every run with its verdict, and how many are open or need a person."""
 
 from __future__ import annotations
 
@@ -151,13 +151,13 @@ def _kept_for(project: str | None) -> Markup:
 
 
 def _overview(project: str | None) -> None:
-    """The head: counts, and the runs that need a person now."""
+    """The head: counts, with the way to the runs that need a person."""
     reading = data.keep(f"overview {project}", lambda: data.overview(project))
     seen: Overview | None = reading.value
     problem = Markup("")
     if reading.error is not None:
         problem = pieces.notice("warning", *data.explain(reading.error), testid="unreachable")
-    live.html(run_list.overview(seen, _kept_for(project), problem, data.now_ms()), key="overview")
+    live.html(run_list.overview(seen, _kept_for(project), problem), key="overview")
 
 
 def _list(filters: RunQuery, columns: tuple[str, ...]) -> None:
@@ -180,7 +180,7 @@ def _list(filters: RunQuery, columns: tuple[str, ...]) -> None:
         _unread(reading.error)
         return
     if found.total == 0 and not replace(wanted, query=None).filters:
-        _welcome()
+        welcome()
         return
     picked = done.picked
     table = run_list.runs_table(found, picked, data.now_ms(), chosen=columns, stale=reading.error is not None)
@@ -254,7 +254,7 @@ def _whole(value: str | None) -> int:
     return int(value) if value and value.isdecimal() and int(value) > 0 else 1
 
 
-def _welcome() -> None:
+def welcome() -> None:
     """What a newcomer sees: five lines that make the first run appear."""
     live.html(run_list.welcome(), key="welcome")
     _, middle, _ = st.columns([1, 3, 1])

@@ -23,7 +23,7 @@ QUIET_REFRESH_S: Final = 5.0
 _CHARTS: Final = "Charts"
 _FORMER: Final = {"More series": _CHARTS, "Tags": "Notes"}
 """Tabs of older versions by what they are now, so that a link to one still works."""
-_BACK: Final = pieces.link(".", (), "← All runs")
+_BACK: Final = pieces.link("runs", (), "← All runs")
 
 
 def page() -> None:

@@ -24,7 +24,7 @@ def page() -> None:
     me = data.me()
     if me is None:
         return
-    live.html(pieces.heading("Access"), key="access")
+    live.html(pieces.head("Settings") + pieces.heading("Access"), key="access")
     live.html(access.who(me, sessions.path("signout"), signed_in=sessions.token() is not None), key="who")
     if me.access is Access.ADMIN:
         _tokens()

@@ -13,6 +13,7 @@ def upgrade() -> None:
     op.add_column("monitor_runs", sa.Column("note", sa.Text))
     op.create_table(
         "monitor_views",
+        sa.Column("project", sa.String(250), primary_key=True),
         sa.Column("page", sa.String(32), primary_key=True),
         sa.Column("name", sa.String(250), primary_key=True),
         sa.Column("query", sa.Text, nullable=False),

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from fnmatch import fnmatchcase
 from typing import Final
 
-from monitor.domain import AlertInfo, AlertState, Delivery, Severity, Silence, alert_id, alert_key
+from monitor.domain import Alert, AlertInfo, AlertState, Delivery, Severity, Silence, alert_id, alert_key
 from monitor.errors import SettingsError
+from monitor.rules.registry import spec_of
 
 AGAIN_MS: Final = 10_000
 """How long a silenced message waits until it is looked at again: the silence may be taken back."""
@@ -149,6 +150,7 @@ def sort(
         last = members[-1].alert
         info = by_id.get(alert_id(last.run_id, last.key[:250]))
         reason = _settled(members, last_told.get(name), info) or _inhibited(last.run_id, last.kind, standing)
+        reason = reason or _over(last, info)
         if reason is not None:
             done.skip.extend((each, reason) for each in members)
             continue
@@ -197,6 +199,14 @@ def _settled(members: Sequence[Delivery], told: str | None, info: AlertInfo | No
         return f"acknowledged by {info.acked_by}"
     flapped = any(each.alert.state == "resolved" for each in members)
     return "it fires, as was sent before" if flapped and told == "firing" else None
+
+
+def _over(alert: Alert, info: AlertInfo | None) -> str | None:
+    """Why nobody needs to act on what is over when it fires: until it happens again."""
+    spec = spec_of(alert.kind)
+    if spec is None or not spec.passing or info is None or info.count > 1 or alert.severity is Severity.CRITICAL:
+        return None
+    return "it happened once and is over"
 
 
 def _inhibited(run_id: str, kind: str, standing: Sequence[AlertInfo]) -> str | None:

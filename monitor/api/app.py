@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import ASGIApp
 
 from monitor import __version__
-from monitor.api import alerts, attention, batches, curves, health, keeping, problems, runs, tokens, views
+from monitor.api import alerts, attention, batches, curves, health, keeping, problems, rules, runs, tokens, views
 from monitor.api.bodies import CompressRemote
 from monitor.api.door import Door
 from monitor.api.keys import Keys
@@ -23,6 +23,7 @@ from monitor.ingest.engines import Judges
 from monitor.settings import Settings
 from monitor.store import Store
 
+_TAGS: Final = ("batches", "runs", "curves", "rules", "alerts", "views", "access", "health")
 POSTGRES_WRITERS: Final = 8
 """Batches committed at once on PostgreSQL: enough that a commit's wait is another batch's work; the rest is the GIL."""
 
@@ -82,7 +83,9 @@ def create_api(
         title="lossmonitor",
         version=__version__,
         summary="Training losses in, diagnosis out.",
-        openapi_tags=[{"name": n} for n in ("batches", "runs", "curves", "alerts", "views", "access", "health")],
+        openapi_tags=[
+            {"name": n} for n in ("batches", "runs", "curves", "rules", "alerts", "views", "access", "health")
+        ],
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
     )
@@ -98,7 +101,7 @@ def create_api(
     app.include_router(health.metrics)
     checks = [Depends(described), Depends(check_parameters)]
     api = APIRouter(prefix="/api/v1", dependencies=checks, responses=documented(*_REFUSALS))
-    routers = (alerts, attention, batches, curves, keeping, tokens, runs, views, health)
+    routers = (alerts, attention, batches, curves, keeping, tokens, rules, runs, views, health)
     for router in (each.router for each in routers):
         declare_roles(router.routes)
         api.include_router(router)

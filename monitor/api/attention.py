@@ -75,7 +75,9 @@ def get_saving(served: Served, caller: Viewer, ref: str) -> Response:
 @router.get("/runs/{ref}/explain", responses={200: {"model": ExplanationModel}})
 def get_explanation(served: Served, caller: Viewer, ref: str) -> Response:
     """Goal, verdict, evidence, best step, and what differs from the best run; `text` says it in under 500 tokens."""
-    return json_response(_plain(jsonable(insight.explain(served.store, served.settings, _id(served, caller, ref)))))
+    run_id = _id(served, caller, ref)
+    found = insight.explain(served.store, served.settings, run_id, now_ms=served.clock())
+    return json_response(_plain(jsonable(found)))
 
 
 @router.get("/wait", responses={200: {"model": WaitModel}})

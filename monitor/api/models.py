@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from typing_extensions import Annotated  # noqa: UP035  # pydantic reads it on every Python
 
@@ -98,6 +100,7 @@ class SnapshotModel(BaseModel):
     note: str = Field(description="What a person wrote of the run, as Markdown.")
     stops: list[Stop]
     saving: Saving | None
+    examples: dict[str, Any] = Field(description="Newest summaries of the examples' losses, the slices, and words.")
 
 
 Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
@@ -115,6 +118,7 @@ class ItemModel(BaseModel):
     novelty: float
     saving: Saving
     sparkline: dict[str, list[float | str]]
+    alert: AlertInfo | None
 
 
 class AttentionModel(BaseModel):
@@ -380,3 +384,11 @@ class AuditModel(BaseModel):
 
     total: int
     entries: list[AuditEntry]
+
+
+class RulesModel(BaseModel):
+    """The rules in effect: what differs from their defaults, by rule, and a hash of the whole."""
+
+    project: str | None
+    hash: str
+    overrides: dict[str, dict[str, object]]

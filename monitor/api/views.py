@@ -20,27 +20,21 @@ _Page = Annotated[str, Path(max_length=32, description="The page, such as `runs`
 
 
 @router.get("/views/{page}", responses={200: {"model": ViewsModel}})
-def list_views(served: Served, caller: Viewer, page: _Page) -> Response:  # noqa: ARG001  # the role is what is asked for
-    """The saved views of a page, by name."""
-    return json_response({"views": [view.to_dict() for view in served.store.views(page)]})
+def list_views(served: Served, caller: Viewer, page: _Page) -> Response:
+    """The saved views of a page, by name: those of the token's project, or of tokens of all projects."""
+    return json_response({"views": [view.to_dict() for view in served.store.views(page, within=caller.project)]})
 
 
 @router.put("/views/{page}/{name:name}", responses={200: {"model": ViewModel}})
-async def put_view(
-    served: Served,
-    caller: Editor,  # noqa: ARG001  # as above
-    page: _Page,
-    name: str,
-    wanted: ViewRequest,
-) -> Response:
+async def put_view(served: Served, caller: Editor, page: _Page, name: str, wanted: ViewRequest) -> Response:
     """Save a view; one of the same name is replaced."""
     view = SavedView(page=page, name=name, query=wanted.query, saved_ms=served.clock())
-    saved = await in_turn(served, lambda: served.store.save_view(view))
+    saved = await in_turn(served, lambda: served.store.save_view(view, within=caller.project))
     return json_response(saved.to_dict())
 
 
 @router.delete("/views/{page}/{name:name}", responses={200: {"model": ViewsModel}})
-async def delete_view(served: Served, caller: Editor, page: _Page, name: str) -> Response:  # noqa: ARG001  # as above
+async def delete_view(served: Served, caller: Editor, page: _Page, name: str) -> Response:
     """Delete a saved view; the ones that are left."""
-    await in_turn(served, lambda: served.store.forget_view(page, name))
-    return json_response({"views": [view.to_dict() for view in served.store.views(page)]})
+    await in_turn(served, lambda: served.store.forget_view(page, name, within=caller.project))
+    return json_response({"views": [view.to_dict() for view in served.store.views(page, within=caller.project)]})

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from monitor.domain import AlertState
 from monitor.domain.economics import amount
 from monitor.domain.formats import NOTHING, number
 from monitor.errors import RunNotFound
 from monitor.screen import emit, err, escape, out
 
 if TYPE_CHECKING:
-    from monitor.domain import LedgerMonth, Outcome
+    from monitor.domain import AlertInfo, LedgerMonth, Outcome
     from monitor.reader.api import Api
 
 _SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
@@ -124,10 +125,22 @@ def attention(
         out.print(f"\n[bold]{escape(f'{run.project}/{run.name}')}[/] [dim]{escape(run.id[:8])}[/] {escape(item.kind)}, "
                   f"score {number(item.score, 3)}")  # fmt: skip
         out.print(f"  {escape(item.sentence)}", soft_wrap=True)
+        if item.alert is not None:
+            out.print(f"  {_answer(item.alert)}", soft_wrap=True)
         if item.saving.amount:
             out.print(f"  A stop now saves {escape(item.saving.amount)}: monitor runs stop {run.id[:8]}")
     if found.total > len(found.items):
         out.print(f"\n[dim]{len(found.items)} of {found.total:,} runs; --limit shows more[/]")
+
+
+def _answer(alert: AlertInfo) -> str:
+    """How the alert stands, or how to take it on."""
+    if alert.acked_by is not None:
+        note = f": {alert.acked_note}" if alert.acked_note else ""
+        return f"[dim]Alert {alert.id[:8]}, acknowledged by {escape(alert.acked_by + note)}[/]"
+    if alert.state is not AlertState.FIRING:
+        return f"[dim]Alert {alert.id[:8]}, {alert.state}[/]"
+    return f"Alert {alert.id[:8]} fires: monitor alerts ack {alert.id[:8]}"
 
 
 def ledger(

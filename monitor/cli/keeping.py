@@ -11,7 +11,7 @@ import typer
 
 from monitor import settings as settings_
 from monitor.cli.database import own_database
-from monitor.domain.formats import number
+from monitor.domain.formats import deletion, number
 from monitor.screen import ago, emit, err, escape, fail, out
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _RUNS = typer.Argument(..., metavar="RUN…", help="Ids, first digits of ids, or names.", show_default=False)
 _URL = typer.Option(None, "--url", help="SQLAlchemy URL of the database; default: the one in the settings.")
 _SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
-_DAY_MS = 86_400_000
 _JSON = typer.Option(False, "--json", help="Print as JSON.")
 
 
@@ -70,9 +69,8 @@ def deleted(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
     for column in ("run", "name", "started", "deleted", "kept for"):
         table.add_column(column)
     for run, at in found:
-        left = max(0.0, days - (_now() - at) / _DAY_MS)
-        shown = f"{left:.1f} days" if left else "the next gc"
-        table.add_row(escape(run.id[:8]), escape(f"{run.project}/{run.name}"), ago(run.created_ms), ago(at), shown)
+        name = escape(f"{run.project}/{run.name}")
+        table.add_row(escape(run.id[:8]), name, ago(run.created_ms), *deletion(at, days, _now()))
     out.print(table)
 
 

@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
     group.command("profile", context_settings=extra)(profile)
     group.command("check", context_settings=extra)(check)
     group.command("compare")(compare)
+    group.command("search")(search)
     group.command("advise")(advise)
     app.add_typer(group, name="losses", rich_help_panel="Choose a loss")
 
@@ -110,6 +111,10 @@ def compare(
     label_noise: float = typer.Option(0.0, min=0, max=1, help="Share of training labels to replace by wrong ones."),
     outliers: float = typer.Option(0.0, min=0, max=1, help="Share of training targets to move far away."),
     cost: str = typer.Option(None, help="Cost of a false alarm and of a miss, such as 1:10; they are then judged."),
+    attack: str = typer.Option(
+        None, help="fgsm or pgd: judge on attacked inputs; trades(6) and adversarial train for it."
+    ),
+    eps: float = typer.Option(None, help="Largest change of an input by the attack, in its standard deviations."),
     epochs: int = typer.Option(30, min=1, help="Passes over the training data."),
     json: bool = _JSON,
 ) -> None:
@@ -121,9 +126,38 @@ def compare(
     table = _table(data, target)
     found = losses.compare(
         wanted, data if table is None else (table.inputs, table.targets), seeds, task=task, metric=metric,
-        label_noise=label_noise, outliers=outliers, costs=_pair(cost), epochs=epochs,
+        label_noise=label_noise, outliers=outliers, costs=_pair(cost), epochs=epochs, attack=attack,
+        eps=eps,
     )  # fmt: skip
     said = [] if table is None else [str(losses.describe(table.inputs, table.targets)), *table.said]
+    emit({**found.to_dict(), "data": said}, Markdown("\n".join([found.to_markdown(), *_listed(said)])), json)
+
+
+def search(
+    data: str = typer.Argument(
+        ..., help="A CSV or Parquet file, or digits, iris, wine, breast_cancer, diabetes.", show_default=False
+    ),
+    target: str = typer.Option(None, help="Column of the file to predict."),
+    task: str = typer.Option(None, help="As for compare; measured from the data otherwise."),
+    metric: str = typer.Option(None, help="What to rank by; default accuracy, or mae for regression."),
+    seeds: int = typer.Option(16, min=3, help="Fresh splits on which the last loss is compared with the usual one."),
+    epochs: int = typer.Option(30, min=1, help="Passes over the training data."),
+    write: Path = typer.Option(None, help="Write the loss as a torch module into this file.", show_default=False),
+    json: bool = _JSON,
+) -> None:
+    """Search families of losses and their parameters for one that is clearly better than the usual loss."""
+    from monitor import losses
+
+    table = _table(data, target)
+    used = data if table is None else (table.inputs, table.targets)
+    found = losses.search(used, task=task, metric=metric, seeds=seeds, epochs=epochs)
+    said = [] if table is None else [str(losses.describe(table.inputs, table.targets)), *table.said]
+    if write is not None:
+        try:
+            write.write_text(found.source(), encoding="utf-8")
+        except OSError as error:
+            raise LossError(str(write), f"it cannot be written: {error.strerror}", "name a file in a folder") from error
+        said.append(f"The loss is the class Loss in {write}.")
     emit({**found.to_dict(), "data": said}, Markdown("\n".join([found.to_markdown(), *_listed(said)])), json)
 
 

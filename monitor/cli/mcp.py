@@ -21,12 +21,14 @@ def mcp(
     http: bool = typer.Option(False, "--http", help="Serve over HTTP instead of standard input and output."),
     host: str = typer.Option("127.0.0.1", help="Address to bind with --http; any but loopback needs MONITOR_TOKEN."),
     port: int = typer.Option(8472, min=0, max=65535, help="Port with --http; 0: any that is free."),
-    write: bool = typer.Option(False, "--write", help="Also tools that change something: ask loops to stop."),
+    write: bool = typer.Option(
+        False, "--write", help="Also tools that change something: stop runs, answer and silence alerts, annotate runs."
+    ),
     project: list[str] = typer.Option([], "--project", help="Only runs of this project; can be repeated."),
     files: Path = typer.Option(
         None, "--files", help="Folder of files that may be diagnosed; default: the current one, with --http none."
     ),
-    who: str = typer.Option("agent", "--who", help="Who asks for a stop, as people see it."),
+    who: str = typer.Option("agent", "--who", help="Who asks for stops and answers alerts, as people see it."),
     server: str = typer.Option(None, "--server", help="Server; default MONITOR_SERVER_URL, else the embedded store."),
 ) -> None:
     """Serve the runs as tools of an agent, by the Model Context Protocol."""

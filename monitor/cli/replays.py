@@ -15,19 +15,15 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from monitor.cli.rule_files import role_series
 from monitor.errors import FileUnreadable, MonitorError
 from monitor.importers import read_curves
 from monitor.importers.reading import read_table
-from monitor.ingest.judge import part_name, weights_by_part
 from monitor.reader.api import Api
-from monitor.roles import Role
+from monitor.reader.cases import case_of
 from monitor.rules import RulesConfig
 from monitor.rules.lab.backtest import Case, Replayed, labels_of, replay
 from monitor.rules.registry import all_rules
-from monitor.rules.sketch.noise import Floats
 
 SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 PAGE: Final = 500
@@ -223,28 +219,7 @@ def _replay(item: Item, configs: Sequence[RulesConfig], api: Api | None) -> Repl
 def _read(item: Item, api: Api | None) -> Case:
     """The run with the whole history of its judged series."""
     if api is not None and item.stored:
-        view = api.run(item.ref)
-        series: dict[Role, Floats] = {}
-        parts: dict[str, Floats] = {}
-        for info in view.series():
-            if info.role is Role.PART:
-                points = view.history(info.key)
-                parts[part_name(info.key)] = np.column_stack([points.steps, points.values]).astype(float)
-            if info.role in (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.LR) and info.role not in series:
-                points = view.history(info.key)
-                series[info.role] = np.column_stack([points.steps, points.values]).astype(float)
-        if Role.TRAIN not in series and Role.VAL not in series:
-            raise FileUnreadable(item.name, "", "has no losses that are judged")
-        return Case(
-            ref=item.ref,
-            name=item.name,
-            series=series,
-            loss=item.loss,
-            config=view.info.config,
-            parts=parts,
-            weights={name: np.array(told, float) for name, told in weights_by_part(view.events()).items()},
-            labels=item.labels,
-        )
+        return case_of(api.run(item.ref), item.name, item.labels)
     curves = read_curves(item.ref)
     return Case(
         ref=item.ref,

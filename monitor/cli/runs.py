@@ -170,6 +170,7 @@ def show(
         view = api.run(run)
         info, series, diagnosis, checkpoints = view.info, view.series(), view.diagnosis(), view.checkpoints()
         stops, saving = view.stops(), view.saving()
+        seen = api.snapshot(info.id)
     if json:
         data = {
             **info.to_dict(),
@@ -177,6 +178,7 @@ def show(
             "checkpoints": [c.to_dict() for c in checkpoints],
             "stops": [stop.to_dict() for stop in stops],
             "saving": saving.to_dict(),
+            "examples": dict(seen.examples),
             "diagnosis": diagnosis.to_dict(),
         }
         emit(data, "", True)
@@ -197,6 +199,8 @@ def show(
     out.print(diagnosis_text(diagnosis, every=every))
     if saving.amount:
         out.print(f"[dim]{escape(saving.sentence)}[/]", soft_wrap=True)
+    for said in seen.of_examples():
+        out.print(escape(said), soft_wrap=True)
     table = Table(box=None, header_style="dim", pad_edge=False, title_justify="left")
     for column in ("series", "role", "points", "last step", "last", "min", "at step"):
         table.add_column(column, justify="left" if column in ("series", "role") else "right")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from monitor.domain.alerts import AlertInfo
 from monitor.domain.economics import Saving
 from monitor.domain.runs import RunInfo
 
@@ -20,9 +21,10 @@ class Item:
         score: `severity * (1 + burn) * novelty`; the queue is sorted by it.
         severity: 1 for critical or an advice to stop, 0.8 for lost, 0.5 for stalled, 0.4 for a warning.
         burn: what the rest of the run costs, or its (GPU-)hours where no price is set; 0 for a lost run.
-        novelty: 1 when it begins, halved each day, 0.05 at least.
+        novelty: 1 when it begins, halved each day, 0.05 at least, and as soon as somebody has answered its alert.
         saving: what a stop would save.
         sparkline: by role, a few dozen values of the curve.
+        alert: that of `kind`, with its id and who has answered it; None where none was raised.
     """
 
     run: RunInfo
@@ -34,6 +36,7 @@ class Item:
     novelty: float
     saving: Saving
     sparkline: Mapping[str, tuple[float, ...]]
+    alert: AlertInfo | None = None
 
     def to_dict(self) -> dict[str, object]:
         """The item as JSON data; a sparkline may hold NaN."""
@@ -41,6 +44,7 @@ class Item:
             **{name: getattr(self, name) for name in self.__slots__},
             "run": self.run.to_dict(),
             "saving": self.saving.to_dict(),
+            "alert": None if self.alert is None else self.alert.to_dict(),
             "sparkline": {role: list(values) for role, values in self.sparkline.items()},
         }
 

@@ -97,6 +97,22 @@ def ago(ms: int | None, now_ms: int) -> str:
     return f"{int(seconds // 86_400)} d ago"
 
 
+def deletion(ms: int, days: float, now_ms: int) -> tuple[str, str]:
+    """When a run was deleted, and how long it can be restored.
+
+    Args:
+        ms: when, milliseconds since the epoch; one that MLflow has deleted has a time far in the future.
+        days: for which a deleted run is kept.
+
+    >>> deletion(0, 7, 86_400_000), deletion(0, 1, 86_400_000), deletion(253_402_300_799_000, 7, 0)
+    (('24 h ago', '6.0 days'), ('24 h ago', 'until the next gc'), ('in MLflow', 'until `mlflow gc`'))
+    """
+    if ms > now_ms + 366 * 86_400_000:
+        return "in MLflow", "until `mlflow gc`"
+    left = days - (now_ms - ms) / 86_400_000
+    return ago(ms, now_ms), f"{left:.1f} days" if left > 0 else "until the next gc"
+
+
 def clock(ms: int | None, zone: tzinfo = UTC) -> str:
     """A moment as date and time of day in a time zone.
 

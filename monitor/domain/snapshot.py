@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from monitor.domain.economics import Saving
 from monitor.domain.runs import Checkpoint, RunInfo
@@ -19,7 +19,10 @@ MAIN_ROLES: Final = (Role.TRAIN, Role.VAL, Role.GOAL)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunSnapshot:
-    """A run with everything that is stored of it but its points and events, read at one moment; `note` is Markdown."""
+    """A run with everything that is stored of it but its points and events, read at one moment.
+
+    `note` is Markdown; `examples` is what `insight.examples` says.
+    """
 
     info: RunInfo
     series: tuple[SeriesInfo, ...]
@@ -29,10 +32,16 @@ class RunSnapshot:
     stops: tuple[Stop, ...] = ()
     saving: Saving | None = None
     note: str = ""
+    examples: Mapping[str, Any] = field(default_factory=dict)
 
     def of_role(self, role: Role) -> tuple[SeriesInfo, ...]:
         """The run's series of one role."""
         return tuple(s for s in self.series if s.role is role)
+
+    def of_examples(self) -> tuple[str, ...]:
+        """What is known of the run's examples and slices, in plain words."""
+        said = self.examples.get("text")
+        return tuple(map(str, said)) if isinstance(said, Sequence) else ()
 
     def judged(self, role: Role) -> SeriesInfo | None:
         """The series of this role that the engine judges: the first one."""
@@ -58,6 +67,7 @@ class RunSnapshot:
             "stops": [stop.to_dict() for stop in self.stops],
             "saving": None if self.saving is None else self.saving.to_dict(),
             "note": self.note,
+            "examples": dict(self.examples),
         }
 
     @classmethod

@@ -23,7 +23,7 @@ from monitor.ingest.engines import Judges
 from monitor.ingest.events import RunEvent, checked, first_event, run_event
 from monitor.ingest.judge import imported, judge, judge_anew, said
 from monitor.ingest.watched import thresholds_of, watch
-from monitor.limits import MAX_ALERTS, MAX_EVENTS, MAX_OUTPUT, MAX_SERIES, MAX_TAGS, document
+from monitor.limits import MAX_ALERTS, MAX_EVENTS, MAX_EXAMPLES, MAX_OUTPUT, MAX_SERIES, MAX_TAGS, document
 from monitor.roles import Role
 from monitor.rules import Engine
 from monitor.store import Ahead, Store, Transaction, Writer
@@ -270,6 +270,8 @@ def keep_events(tx: Transaction, batch: Batch, aside: Aside) -> None:
     if written:
         tx.add_output(written, MAX_OUTPUT)
     tx.add_events(batch.writer, (*events, *told)[:room])
+    if any(event.kind == "examples" for event in events):
+        tx.trim_events("examples", MAX_EXAMPLES)
 
 
 def _within_series(tx: Transaction, batch: Batch, aside: Aside) -> Batch:

@@ -21,7 +21,7 @@ from monitor.ingest.events import checked
 from monitor.ingest.ingest import add_tags, beat, finish, first_contact, keep_events, store_points, take
 from monitor.ingest.judge import judge
 from monitor.ingest.watched import thresholds_of, watch
-from monitor.limits import MAX_NAME, Note, value_of
+from monitor.limits import Note, label, value_of
 from monitor.roles import said_of_tags
 from monitor.store import Writer
 from monitor.store.mlflow import DELETED_BY_MLFLOW, WRITER, MlflowRun, MlflowStore, MlflowTransaction
@@ -85,19 +85,24 @@ def log(
         return True
 
 
-def describe(store: MlflowStore, engine: Judges, run_id: str, *, now_ms: int) -> None:
-    """Take over what MLflow's tables say of a run: name, parameters, tags, and whether it has ended or was deleted.
+def describe(store: MlflowStore, engine: Judges, run_id: str, *, now_ms: int, restored: bool = False) -> None:
+    """Take over what MLflow's tables say of a run: its experiment, name, parameters, tags, its end and deletion.
 
     Of a run that came through our own client only the tags are taken, as all else is its client's to say.
+
+    Args:
+        restored: somebody has just restored the run in MLflow, wherever it was deleted.
 
     Raises:
         StoreError: the database refused.
     """
     with store.write_mlflow(run_id, now_ms) as tx:
         run = tx.mlflow_run
-        if run is None or (tx.deleted and tx.get("deleted_ms") != DELETED_BY_MLFLOW and run.active):
+        if run is None:
             return
-        if tx.deleted and run.active:
+        if tx.deleted:
+            if not run.active or not (restored or tx.get("deleted_ms") == DELETED_BY_MLFLOW):
+                return
             tx.set(deleted_ms=None)
         aside = Aside()
         _enter(tx, engine, run, aside)
@@ -112,6 +117,8 @@ def _tagged(tx: MlflowTransaction, engine: Judges) -> None:
     """Take over the tags, and read the series' names anew where they say something else than before."""
     aside, tags = Aside(), _tags(tx)
     news = _news(tx, "tags", tags)
+    if tx.get("owner") == WRITER:
+        tx.remove_tags([name for name in _mapping(tx.get("tags")) if name not in tags])
     add_tags(tx, news, aside)
     roles = _roles(tags, aside if any(name in USERS for name in news) else _unheard)
     known = {role: str(name) for role, name in _mapping(tx.get("roles")).items()}
@@ -139,7 +146,7 @@ def _unheard(*_: object) -> None:
 
 
 def _described(tx: MlflowTransaction, engine: Judges, run: MlflowRun, aside: Aside) -> None:
-    tx.set(name=run.name[:MAX_NAME] or tx.get("name"))
+    tx.set(name=label(run.name) or tx.get("name"), project=label(run.experiment) or tx.get("project"))
     config = _news(tx, "config", _config(tx))
     if config:
         take(tx, engine, _event(tx, "config", {"config": config}), aside)

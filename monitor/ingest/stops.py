@@ -42,11 +42,14 @@ def consider(tx: Transaction, engine: Judges) -> None:
     """After the points were judged: note what the run would have been stopped for, and ask the loop where it is to."""
     before = tx.get("stop_step")
     advised = tx.get("action") == Action.STOP
-    if (not advised and before is None) or not RunStatus(str(tx.get("status"))).live or imported(tx):
+    if (not advised and before is None) or not RunStatus(str(tx.get("status"))).live:
         return
     advice = tx.recommendation
     mode = mode_for(modes_of(tx, engine), advice.rule) if advised else ""
     if mode not in ("alert", "stop", "off"):
+        return
+    asks = mode == "stop" and tx.get("stop_request") is None
+    if (before is not None and not asks) or imported(tx):  # last, as it is read from the database
         return
     if before is None:
         last = tx.get("last_step")
@@ -54,7 +57,7 @@ def consider(tx: Transaction, engine: Judges) -> None:
         tx.set(stop_step=None if at is None else int(float(str(at))))
         if mode != "off":
             tx.add_alerts([stop_alert(tx.run, advice, acts=mode == "stop", now_ms=tx.now_ms)])
-    if mode == "stop" and tx.get("stop_request") is None and _stands(tx, advice):
+    if asks and _stands(tx, advice):
         known = [stop for stop in tx.stops() if stop.who == MONITOR and stop.attempt == tx.get("attempt")]
         if not known:  # what a person has withdrawn is not asked for again
             tx.request_stop(MONITOR, advice.reason, advice.rule)

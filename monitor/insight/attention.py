@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from monitor.domain import Action, Attention, Finding, Item, RunInfo, RunStatus, Saving, Severity, most_telling
+from monitor.domain import (
+    Action,
+    AlertInfo,
+    AlertState,
+    Attention,
+    Finding,
+    Item,
+    RunInfo,
+    RunStatus,
+    Saving,
+    Severity,
+    most_telling,
+)
 from monitor.domain.formats import ago
 from monitor.insight.economics import saving
 from monitor.insight.ledger import ledger, month_start_ms
@@ -18,6 +30,8 @@ SEVERITY: Final[Mapping[str, float]] = {"critical": 1.0, "lost": 0.8, "stalled":
 HALF_LIFE_H: Final = 24.0
 """Hours in which what was not acted on becomes half as urgent."""
 LEAST_NOVELTY: Final = 0.05
+FORGET_MS: Final = 3 * 86_400_000
+"""A run that was lost so long ago no longer asks for a person; the fleet still counts it."""
 _DAY_MS: Final = 86_400_000
 
 
@@ -32,7 +46,7 @@ def attention(
         project: of this one; None: of all.
         sparkline: values of each small curve; 0 for none.
     """
-    fleet = store.fleet(project, since_ms=now_ms - now_ms % _DAY_MS, sparkline=sparkline)
+    fleet = store.fleet(project, since_ms=now_ms - now_ms % _DAY_MS, now_ms=now_ms, sparkline=sparkline)
     items = [item for run in fleet.runs if (item := _item(run, fleet, settings, now_ms)) is not None]
     items.sort(key=lambda item: (-item.score, -item.run.created_ms, item.run.id))
     months = ledger(store, settings, project=project, since_ms=month_start_ms(now_ms)).months
@@ -58,11 +72,18 @@ def _item(run: RunInfo, fleet: Fleet, settings: Settings, now_ms: int) -> Item |
     kind, severity, sentence, finding = told
     saved = saving(run, facts, settings)
     burn = 0.0 if run.status is RunStatus.LOST else burn_of(facts, saved, now_ms)
-    novelty = novelty_of(age_h(run, finding, saved, now_ms))
+    alert = next((each for each in fleet.alerts.get(run.id, ()) if each.rule == kind), None)
+    novelty = LEAST_NOVELTY if _answered(alert) else novelty_of(age_h(run, finding, saved, now_ms))
     return Item(
         run=run, kind=kind, sentence=sentence, score=severity * (1 + burn) * novelty, severity=severity, burn=burn,
         novelty=novelty, saving=saved, sparkline=fleet.sparklines.get(run.id, {}),
+        alert=alert,
     )  # fmt: skip
+
+
+def _answered(alert: AlertInfo | None) -> bool:
+    """Whether somebody has it in hand: to them it is no news."""
+    return alert is not None and alert.state in (AlertState.ACKNOWLEDGED, AlertState.SILENCED)
 
 
 def _told(run: RunInfo, findings: tuple[Finding, ...], now_ms: int) -> tuple[str, float, str, Finding | None] | None:
@@ -76,6 +97,8 @@ def _told(run: RunInfo, findings: tuple[Finding, ...], now_ms: int) -> tuple[str
     if serious:
         first = serious[0]
         found.append((first.rule, SEVERITY[str(first.severity)], first.explanation, first))
+    if run.status is RunStatus.LOST and now_ms - (run.heartbeat_ms or run.created_ms) > FORGET_MS:
+        return None
     if run.status is RunStatus.LOST:
         found.append(("lost", SEVERITY["lost"], f"Its heartbeat stopped {ago(run.heartbeat_ms, now_ms)}.", None))
     if run.status is RunStatus.STALLED:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from monitor.domain import Checkpoint, RunInfo, RunSnapshot, Saving
+from monitor.insight.examples import examples
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.store.runs.facts import Facts
@@ -133,7 +134,8 @@ def snapshot(store: Store, settings: Settings, ref: str, *, within: str | None =
     """
     seen = store.snapshot(ref, within=within)
     run = seen.info
-    return replace(seen, saving=saving(run, store.facts([run.id])[run.id], settings, seen.checkpoints))
+    amount = saving(run, store.facts([run.id])[run.id], settings, seen.checkpoints)
+    return replace(seen, saving=amount, examples=examples(store, seen))
 
 
 def saving_of(store: Store, settings: Settings, run_id: str) -> Saving:

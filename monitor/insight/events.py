@@ -14,14 +14,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from monitor.domain import Finding, FindingState, Happened, Happenings, RunInfo, RunStatus
+from monitor.domain import AlertInfo, Finding, FindingState, Happened, Happenings, RunInfo, RunStatus
 from monitor.errors import WireError
 from monitor.store import Store
 
 _KEPT_ELSEWHERE: Final = ("stop", "finish", "run")
 """Kinds of a run's own events that the items of status and stop say better."""
 _EVENTS: Final = 1000
-"""Events, and alerts, of one answer, at most: the rest follows with the next one."""
+"""Events of one answer, at most: the rest follows with the next one."""
 
 
 def happened(store: Store, ref: str, since: str = "", *, now_ms: int) -> Happenings:
@@ -46,8 +46,8 @@ def happened(store: Store, ref: str, since: str = "", *, now_ms: int) -> Happeni
     _findings(store, run, seen, now, found, now_ms)
     _advice(run, seen, now, found, now_ms)
     _stops(store, run, seen, now, found)
-    more = _alerts(store, run, seen, now, found)
-    more |= _events(store, run, seen, now, found)
+    _alerts(store, run, seen, now, found, now_ms)
+    more = _events(store, run, seen, now, found)
     _status(run, seen, now, found, now_ms)
     if more:
         now["version"] = -1
@@ -103,14 +103,21 @@ def _stops(store: Store, run: RunInfo, seen: Mapping[str, Any], now: dict[str, o
             found.append(Happened(kind="stop", time_ms=at, data=stop.to_dict()))
 
 
-def _alerts(store: Store, run: RunInfo, seen: Mapping[str, Any], now: dict[str, object], found: list[Happened]) -> bool:
-    after = int(seen.get("alert", 0))
-    rows = sorted((row for row in store.alerts(run.id, 10_000) if row.id > after), key=lambda row: row.id)
-    taken = rows[:_EVENTS]
-    now["alert"] = taken[-1].id if taken else after
-    told = (row.alert for row in taken if row.alert.kind != "finished")  # which is said as a status
-    found += [Happened(kind="alert", time_ms=alert.created_ms, data=alert.to_dict()) for alert in told]
-    return len(rows) > len(taken)
+def _alerts(
+    store: Store, run: RunInfo, seen: Mapping[str, Any], now: dict[str, object], found: list[Happened], now_ms: int
+) -> None:
+    """The alerts that fired, were answered or resolved since; each as it stands now."""
+    before: Mapping[str, str] = seen.get("alerts", {})
+    every = store.alerts_of(run.id, now_ms)
+    now["alerts"] = {each.id[:8]: _standing(each) for each in every}
+    news = [each for each in every if before.get(each.id[:8]) != _standing(each)]
+    news.sort(key=lambda each: (each.changed_ms, each.id))
+    found += [Happened(kind="alert", time_ms=max(e.changed_ms, e.acked_ms or 0), data=e.to_dict()) for e in news]
+
+
+def _standing(alert: AlertInfo) -> str:
+    """What a reader has seen of an alert, as a short word."""
+    return f"{str(alert.state)[:1]}{alert.count}"
 
 
 def _events(store: Store, run: RunInfo, seen: Mapping[str, Any], now: dict[str, object], found: list[Happened]) -> bool:

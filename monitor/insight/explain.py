@@ -6,7 +6,17 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from monitor.domain import FindingState, RunInfo, RunQuery, RunSnapshot, courses, most_telling, whole
+from monitor.domain import (
+    AlertInfo,
+    AlertState,
+    FindingState,
+    RunInfo,
+    RunQuery,
+    RunSnapshot,
+    courses,
+    most_telling,
+    whole,
+)
 from monitor.domain.formats import number, plain, step
 from monitor.insight.economics import snapshot
 from monitor.settings import Settings
@@ -19,8 +29,11 @@ _CHANGES: Final = 8
 _PEERS: Final = 500
 
 
-def explain(store: Store, settings: Settings, ref: str) -> dict[str, Any]:
+def explain(store: Store, settings: Settings, ref: str, *, now_ms: int) -> dict[str, Any]:
     """What is known of a run, as strict JSON data; `text` says the same within `MOST_TOKENS`.
+
+    Args:
+        now_ms: milliseconds since the epoch.
 
     Raises:
         RunNotFound: there is no such run.
@@ -48,10 +61,17 @@ def explain(store: Store, settings: Settings, ref: str) -> dict[str, Any]:
                  "checkpoint_step": saving.checkpoint_step if saving else None},
         "saving": None if saving is None else saving.to_dict(),
         "stops": [stop.to_dict() for stop in seen.stops],
+        "examples": dict(seen.examples),
+        "alerts": [_alert(each) for each in store.alerts_of(run.id, now_ms) if each.state is not AlertState.RESOLVED],
         "against_best": against_best(store, run),
         "next": _next(findings),
     }  # fmt: skip
     return {**told, "text": text_of(told, seen)}
+
+
+def _alert(info: AlertInfo) -> dict[str, Any]:
+    names = ("id", "rule", "count", "title", "acked_by", "acked_note", "silenced_until_ms", "mark")
+    return {"state": str(info.state), "severity": str(info.severity), **{name: getattr(info, name) for name in names}}
 
 
 def _goal(run: RunInfo) -> dict[str, Any] | None:
@@ -154,12 +174,20 @@ def text_of(told: Mapping[str, Any], seen: RunSnapshot) -> str:
     if saving is not None and saving.amount:
         lines.append(f"A stop now saves {saving.amount}.")
     lines += [f"Evidence: {each['explanation']}" for each in told["evidence"][:_FINDINGS]]
+    lines += seen.of_examples()
     lines += [f"Try: {each['try']} ({each['because']})" for each in told["next"]]
     if other is not None:
         lines.append(_other(other))
     lines += [f"The {series} curve {course}." for series, course in courses(seen.regimes).items()]
+    lines += [_alerted(each) for each in told["alerts"][:_FINDINGS]]
     lines += [f"Stop {stop['id']}: {stop['state']}, asked by {stop['who']}." for stop in told["stops"][-1:]]
     return _fitting([line for line in lines if line])
+
+
+def _alerted(alert: Mapping[str, Any]) -> str:
+    by = f" by {alert['acked_by']}" if alert["acked_by"] else ""
+    note = f": {_short(alert['acked_note'])}" if alert["acked_note"] else ""
+    return f"Alert {alert['id'][:8]} ({alert['rule']}): {alert['state']}{by}{note}."
 
 
 def _other(other: Mapping[str, Any]) -> str:

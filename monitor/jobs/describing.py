@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Final
 
 from monitor.alerts import Facts, Message
-from monitor.alerts.picture import Line, draw
 from monitor.domain import Action, Checkpoint, CurveOf, Finding, FindingState, RunSnapshot
 from monitor.errors import MonitorError, RunNotFound
 from monitor.insight.economics import saving_of
+from monitor.insight.picture import Line, draw
 from monitor.roles import Role
 from monitor.settings import Settings
 from monitor.store import Store

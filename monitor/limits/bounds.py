@@ -37,6 +37,8 @@ MAX_OUTPUT: Final = 16_000_000
 """Characters of a run's output that are kept: the newest."""
 MAX_ALERTS: Final = 10_000
 """Alerts that `run.alert` gives; those of findings are not counted here."""
+MAX_EXAMPLES: Final = 200
+"""Summaries of the examples' losses that are kept: the newest."""
 MAX_WEIGHTS: Final = 1000
 """Weights of one call."""
 MAX_COUNTERS: Final = 64

@@ -237,6 +237,33 @@ def _weights(data: Data, note: Note) -> dict[str, object] | None:
     return {"step": number, "weights": kept}
 
 
+def _examples(data: Data, note: Note) -> dict[str, object] | None:
+    """A summary of the examples' losses; one that `losses.examples` has not made is left out as a whole."""
+    number = step(data.get("step"), note, "examples.step")
+    found = {name: _finite(data.get(name)) for name in (*_COUNTS, *_SHARES)}
+    quantiles, top, suspects = (_list(data.get(name)) for name in ("quantiles", "top", "suspects"))
+    levels = [level for value in quantiles if (level := _finite(value)) is not None]
+    largest = [[cut(text(each[0]), _COUNTER), value] for each in map(_list, top[:_TOP])
+               if len(each) == 2 and (value := _finite(each[1])) is not None]  # fmt: skip
+    needed = all(value is not None or name == "gradient_share" for name, value in found.items())
+    if number is None or not needed or len(levels) != _QUANTILES or not largest:
+        note("dropped", "examples", "not a summary of examples' losses", 1)
+        return None
+    return {
+        "split": cut(label(data.get("split") or "train"), _COUNTER),
+        "step": number,
+        **{name: min(max(int(found[name] or 0), 0), MAX_RECORD) for name in _COUNTS},
+        **{name: found[name] for name in _SHARES},
+        "quantiles": levels,
+        "top": largest,
+        "suspects": [cut(text(name), _COUNTER) for name in suspects[:_SUSPECTS]],
+    }
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
 def _output(data: Data, note: Note) -> dict[str, object] | None:
     """A piece of what a training wrote; control codes stay, as they are part of it."""
     given = data.get("text")
@@ -252,6 +279,11 @@ def _output(data: Data, note: Note) -> dict[str, object] | None:
     }
 
 
+_COUNTS: Final = ("n", "suspect_count", "beyond", "not_finite")
+_SHARES: Final = ("mean", "top_share", "gradient_share", "suspect_share")
+_QUANTILES: Final = 6
+_TOP: Final = 10
+_SUSPECTS: Final = 200
 _STREAMS: Final = ("text", "stdout", "stderr")
 _RUN: Final = (
     "project", "name", "group", "config", "tags", "loss", "resume", "heartbeat_s", "join", "roles", "stop",
@@ -269,6 +301,7 @@ _KINDS: Final[Mapping[str, tuple[Callable[[Data, Note], dict[str, object] | None
     "warning": (_warning, ("name", "key", "count", "example")),
     "alert": (_alert, ("title", "body", "severity")),
     "weights": (_weights, ("step", "weights")),
+    "examples": (_examples, ("split", "step", *_COUNTS, *_SHARES, "quantiles", "top", "suspects")),
     "output": (_output, ("stream", "step", "text")),
 }
 """What makes the data of each kind, and the fields that it has; none where all of the data is the content."""

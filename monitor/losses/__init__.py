@@ -36,13 +36,20 @@ from monitor.losses.specs.standing import Bounds, Standing, bounds, standing
 from monitor.losses.specs.torch_modules import from_torch, torch_name
 
 if TYPE_CHECKING:
+    from monitor.losses.balance import Balancer as Balancer
     from monitor.losses.comparison.advice import Advice as Advice
     from monitor.losses.comparison.advice import Candidate as Candidate
     from monitor.losses.comparison.advice import advise as advise
     from monitor.losses.comparison.compare import Comparison as Comparison
     from monitor.losses.comparison.compare import compare as compare
+    from monitor.losses.comparison.costs import cost_threshold as cost_threshold
+    from monitor.losses.comparison.costs import expected_cost as expected_cost
     from monitor.losses.comparison.described import Described as Described
     from monitor.losses.comparison.described import describe as describe
+    from monitor.losses.comparison.fit import fit_barron as fit_barron
+    from monitor.losses.comparison.module import module as module
+    from monitor.losses.comparison.search import Search as Search
+    from monitor.losses.comparison.search import search as search
     from monitor.losses.lint.lint import check as check
     from monitor.losses.lint.report import LintReport as LintReport
     from monitor.losses.lint.report import Problem as Problem
@@ -54,6 +61,7 @@ from_dict = LossSpec.from_dict
 
 _WHERE = {
     "Advice": "comparison.advice",
+    "Balancer": "balance",
     "Candidate": "comparison.advice",
     "Comparison": "comparison.compare",
     "LossProfile": "profiles.report",
@@ -63,9 +71,15 @@ _WHERE = {
     "check": "lint.lint",
     "Described": "comparison.described",
     "compare": "comparison.compare",
+    "cost_threshold": "comparison.costs",
     "describe": "comparison.described",
+    "expected_cost": "comparison.costs",
+    "fit_barron": "comparison.fit",
     "load": "profiles.measure",
+    "module": "comparison.module",
     "profile": "profiles.measure",
+    "Search": "comparison.search",
+    "search": "comparison.search",
 }
 
 __all__ = [
@@ -77,6 +91,7 @@ __all__ = [
     "RMSE",
     "Adversarial",
     "Advice",
+    "Balancer",
     "Barron",
     "BinaryCrossEntropy",
     "Bounds",
@@ -112,6 +127,7 @@ __all__ = [
     "Problem",
     "Quantile",
     "RankNet",
+    "Search",
     "SmoothL1",
     "Standing",
     "Triplet",
@@ -121,16 +137,21 @@ __all__ = [
     "check",
     "check_initial",
     "compare",
+    "cost_threshold",
     "describe",
+    "expected_cost",
+    "fit_barron",
     "from_dict",
     "from_torch",
     "impossible",
     "kind_of",
     "load",
+    "module",
     "nearest_kind",
     "parse",
     "profile",
     "scaler",
+    "search",
     "skill",
     "spec_of",
     "standing",

@@ -21,11 +21,13 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 INSTRUCTIONS: Final = """\
 Training runs with their diagnosis. The loop: start trainings as you like (they log by themselves), `wait` for an \
-event, `explain` the run, act (`request_stop`, or the next training with another configuration). `attention` says \
-which open runs need you, the most urgent first. A run is named by its id, the first eight digits of it, or its name. \
-Losses and steps are facts from the store; `advise_loss` and the advice in `explain` are rules of thumb with reasons."""
+event, `explain` the run, act (`request_stop`, `acknowledge`, or the next training with another configuration). \
+`attention` says which open runs need you, the most urgent first. A run is named by its id, the first eight digits of \
+it, or its name. Losses and steps are facts from the store; `advise_loss` and the advice in `explain` are rules of \
+thumb with reasons."""
 _READS: Final = ToolAnnotations(read_only_hint=True, open_world_hint=False)
-_WRITES: Final = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True)
+_STOPS: Final = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True)
+_ADDS: Final = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +35,11 @@ class Options:
     """What an agent may do.
 
     Attributes:
-        write: it may ask loops to stop; else it only reads.
+        write: it may ask loops to stop, answer and silence alerts, and annotate runs; else it only reads.
         projects: only runs of these projects; none: of all.
         files: the folder of files that it may have diagnosed; None: none. Over standard input and output the agent is
             the user, over HTTP it may be anybody with the token.
-        who: who asks for a stop, as people see it.
+        who: who asks for a stop and answers alerts, as people see it.
     """
 
     write: bool = False
@@ -65,7 +67,9 @@ def create_server(api: Api, options: Options) -> MCPServer:
         server.add_tool(_told(tool), annotations=_READS)
     if options.write:
         for tool in (tools.request_stop, tools.withdraw_stop):
-            server.add_tool(_told(tool), annotations=_WRITES)
+            server.add_tool(_told(tool), annotations=_STOPS)
+        for adding in (tools.acknowledge, tools.annotate, tools.silence):
+            server.add_tool(_told(adding), annotations=_ADDS)
     return server
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from mcp.server.mcpserver import Image
+from mcp.server.mcpserver.exceptions import ToolError
 
-from monitor.domain import RunInfo
-from monitor.errors import FileUnreadable, RunNotFound
-from monitor.mcp.picture import curve_png
+from monitor.domain import AlertInfo, RunInfo
+from monitor.errors import AlertNotFound, FileUnreadable, RunNotFound
+from monitor.insight.picture import Line, draw
 from monitor.reader.api import Api, RunView
 from monitor.reader.questions import WAIT_S
 
@@ -28,7 +29,7 @@ class Tools:
         api: what they read from.
         projects: only runs of these; none: of all.
         files: the folder of files that may be diagnosed; None: none.
-        who: who asks for a stop.
+        who: who asks for a stop, and answers alerts.
     """
 
     def __init__(self, api: Api, projects: Sequence[str], files: Path | None, who: str) -> None:
@@ -71,7 +72,7 @@ class Tools:
         found = self._api.attention(1000 if self._projects else max(1, min(limit, _MOST_RUNS)), project=project)
         items = [
             {"run": _row(item.run), "kind": item.kind, "sentence": item.sentence, "score": item.score,
-             "saving": item.saving.sentence}
+             "saving": item.saving.sentence, "alert": None if item.alert is None else _alert(item.alert)}
             for item in found.items if self._allowed(item.run)
         ]  # fmt: skip
         fleet = {name: value for name, value in found.to_dict().items() if name != "items"}
@@ -114,8 +115,10 @@ class Tools:
         wanted = (keys or judged)[:3]
         curves = [(key, view.curve(key, width=400)) for key in wanted]
         onset = next((f.onset_step for f in view.findings() if f.resolved_step is None and f.severity != "info"), None)
-        lines = [(key, found.x, found.y) for key, found in curves]
-        data = curve_png(view.name, lines, onset=onset, best=view.info.recommendation.best_step)
+        lines = [Line(key, found.x, found.y) for key, found in curves]
+        data = draw(view.name, lines, onset=onset, best=view.info.recommendation.best_step)
+        if data is None:
+            raise ToolError(f"no curve of {', '.join(wanted) or 'the run'} has two finite points to draw")
         return Image(data=data, format="png")
 
     def wait(
@@ -186,6 +189,29 @@ class Tools:
         """Take back a stop that the loop has not received yet."""
         return self._view(run, change=True).withdraw_stop(self._who).to_dict()
 
+    def acknowledge(self, alert: str, note: str = "") -> Json:
+        """Take an alert on, so that people know and it is not repeated; `note` says what is done about it.
+
+        `attention`, `explain` and `events` give the ids of alerts.
+        """
+        found = self._api.alert(alert)
+        if self._projects and found.project not in self._projects:
+            raise AlertNotFound(alert)
+        return _alert(self._api.acknowledge(found.id, self._who, note))
+
+    def annotate(self, run: str, note: str = "", tags: dict[str, str | None] | None = None) -> Json:
+        """Add a paragraph to the note of a run, in Markdown, and set tags; null takes a tag away."""
+        view = self._view(run, change=True)
+        said = f"{note.strip()} ({self._who})" if note.strip() else ""
+        text = "\n\n".join(part for part in (self._api.snapshot(view.id).note.rstrip(), said) if part) if said else None
+        info = view.edit(note=text, tags=tags)
+        return {"run": info.id, "note": self._api.snapshot(view.id).note, "tags": dict(info.tags)}
+
+    def silence(self, run: str, reason: str, hours: float, rule: str = "*") -> Json:
+        """Send nobody the alerts of a run, or of one rule on it, for some hours; others see the reason."""
+        matcher = {"run": self._view(run, change=True).id, "rule": rule}
+        return self._api.silence(matcher, reason=reason, by=self._who, for_s=3600 * hours).to_dict()
+
     def _view(self, ref: str, *, change: bool = False) -> RunView:
         """A run that the agent may see.
 
@@ -209,6 +235,14 @@ def _row(run: RunInfo) -> Json:
         "verdict": run.verdict, "action": str(advice.action), "headline": run.headline, "last_step": run.last_step,
         "best_loss": advice.best_val_loss, "best_step": advice.best_step, "goal": advice.goal,
         "best_goal": run.goal_best, "stop_requested": run.stop_requested, "error": run.error,
+    }  # fmt: skip
+
+
+def _alert(info: AlertInfo) -> Json:
+    """An alert in few words."""
+    return {
+        "id": info.id, "rule": info.rule, "severity": str(info.severity), "state": str(info.state),
+        "title": info.title, "count": info.count, "acked_by": info.acked_by, "acked_note": info.acked_note,
     }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from mlflow.store.tracking.sqlalchemy_workspace_store import WorkspaceAwareSqlAl
 from mlflow.utils.search_utils import SearchUtils
 from mlflow.utils.validation import _validate_batch_log_limits, _validate_metric, _validate_run_id
 
-from monitor.errors import MonitorError
+from monitor.errors import MonitorError, StoreError
 from monitor.ingest import mlflow as ingest
 from monitor.mlflow_store.backend import Backend, as_mlflow_says, backend_of, now_ms
 from monitor.store.mlflow import Logged, MlflowStore
@@ -149,19 +149,44 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
     def restore_run(self, run_id: str) -> None:
         """As MLflow; our pages show the run again."""
         super().restore_run(run_id)
-        self._describe(run_id)
+        self._describe(run_id, restored=True)
+
+    def delete_experiment(self, experiment_id: str) -> None:
+        """As MLflow, which deletes its runs too: our pages hide them."""
+        super().delete_experiment(experiment_id)
+        self._describe_all(experiment_id)
+
+    def restore_experiment(self, experiment_id: str) -> None:
+        """As MLflow, which restores all of its runs: our pages show them again."""
+        super().restore_experiment(experiment_id)
+        self._describe_all(experiment_id, restored=True)
+
+    def rename_experiment(self, experiment_id: str, new_name: str) -> None:
+        """As MLflow; the runs move to the project of the new name."""
+        super().rename_experiment(experiment_id, new_name)
+        self._describe_all(experiment_id)
 
     def _hard_delete_run(self, run_id: str) -> None:
         super()._hard_delete_run(run_id)  # our rows refer to it and are deleted with it
         with as_mlflow_says():
             self._ours.store.hard_delete(run_id)
 
-    def _describe(self, run_id: str) -> None:
+    def _describe(self, run_id: str, *, restored: bool = False) -> None:
         """Copy what MLflow's tables say about a run. MLflow has it, so a failure here does not fail the call."""
         try:
-            ingest.describe(self._ours.store, self._ours.engines, run_id, now_ms=now_ms())
+            ingest.describe(self._ours.store, self._ours.engines, run_id, now_ms=now_ms(), restored=restored)
         except MonitorError as error:
             _log.warning("run %s is not up to date on the monitor's pages until its next change: %s", run_id, error)
+
+    def _describe_all(self, experiment_id: str, *, restored: bool = False) -> None:
+        """Copy what MLflow's tables say about the runs of an experiment that are on our pages."""
+        try:
+            runs = self.ours.runs_of_experiment(int(experiment_id))
+        except StoreError as error:
+            _log.warning("the monitor's pages do not follow experiment %s yet: %s", experiment_id, error)
+            return
+        for run_id in runs:
+            self._describe(run_id, restored=restored)
 
     # What MLflow reads
 

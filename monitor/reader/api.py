@@ -45,6 +45,7 @@ from monitor.settings import Settings, load
 if TYPE_CHECKING:
     import httpx
 
+    from monitor.rules import RulesConfig
     from monitor.wire import Event
 
 XAxis = Literal["step", "epoch", "wall_time", "relative"]
@@ -305,6 +306,19 @@ class Api(Questions, AlertsApi):
             How many entries the log has, and those asked for.
         """
         return self._source.audit(limit, offset)
+
+    def rules(self, project: str | None = None) -> RulesConfig:
+        """The rules in effect, as the settings of the server or of this machine say.
+
+        Args:
+            project: the rules of this one; None: those of every project that has none of its own.
+
+        Raises:
+            RulesError: a rule that is not installed here, or a setting that cannot be used.
+        """
+        from monitor.rules import RulesConfig
+
+        return RulesConfig.from_mapping(self._source.rules(project))
 
     def info(self) -> Mapping[str, object]:
         """What the server is: its version, the kind of its store, its background jobs."""

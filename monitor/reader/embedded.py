@@ -137,7 +137,7 @@ class _NoRuns:
     def fleet(self, *_: object, **__: object) -> Fleet:
         from monitor.store.overview import Fleet
 
-        return Fleet((), {}, {}, {}, {}, 0)
+        return Fleet((), {}, {}, {}, {}, 0, {})
 
     def stopped(self, *_: object) -> tuple[tuple[str, Stop], ...]:
         return ()
@@ -252,7 +252,7 @@ class EmbeddedSource(EmbeddedAlerts):
     def explain(self, ref: str) -> Mapping[str, Any]:
         from monitor import insight
 
-        return insight.explain(self._store, self._settings, ref)
+        return insight.explain(self._store, self._settings, ref, now_ms=time_ns() // 1_000_000)
 
     def happened(self, ref: str, since: str, wait_s: float) -> Happenings:
         from monitor import insight
@@ -337,6 +337,12 @@ class EmbeddedSource(EmbeddedAlerts):
     def audit(self, limit: int, offset: int) -> tuple[int, tuple[AuditEntry, ...]]:
         total, entries = self._store.audit(limit=limit, offset=offset)
         return total, tuple(entries)
+
+    def rules(self, project: str | None) -> Mapping[str, object]:
+        from monitor.ingest.engines import open_engines
+
+        engines = open_engines(self._settings)
+        return (engines.default if project is None else engines.of(project)).config.overrides
 
     def info(self) -> Mapping[str, object]:
         from monitor import __version__

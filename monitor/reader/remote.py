@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from monitor.domain import (
     Access,
+    AlertInfo,
     Attention,
     AuditEntry,
     Caller,
@@ -112,11 +113,12 @@ class HttpSource(RemoteAlerts):
 
     @_answered
     def snapshot(self, ref: str) -> RunSnapshot:
-        data, alone = self._object(f"/runs/{_part(ref)}/snapshot", ref=ref), ("run", "saving", "note")
+        data, alone = self._object(f"/runs/{_part(ref)}/snapshot", ref=ref), ("run", "saving", "note", "examples")
         rows = {name: [_mapping(row) for row in _rows(rows)] for name, rows in data.items() if name not in alone}
         saving = data.get("saving")
         seen = RunSnapshot.from_dict(rows, _mapping(data["run"]), str(data.get("note", "")))
-        return replace(seen, saving=None if saving is None else Saving.from_dict(_mapping(saving)))
+        examples = _mapping(data.get("examples") or {})
+        return replace(seen, saving=None if saving is None else Saving.from_dict(_mapping(saving)), examples=examples)
 
     @_answered
     def curves(self, wanted: Sequence[CurveOf], query: Query) -> tuple[Curve, ...]:
@@ -248,6 +250,7 @@ class HttpSource(RemoteAlerts):
                 for role, values in _mapping(row["sparkline"]).items()
             }
             made = {"run": _run_info(_mapping(row["run"])), "saving": Saving.from_dict(_mapping(row["saving"]))}
+            made |= {"alert": AlertInfo.from_dict(_mapping(row["alert"])) if row.get("alert") else None}
             items.append(Item(**{**row, **made, "sparkline": curves}))
         return Attention(**{**data, "items": tuple(items)})
 
@@ -306,7 +309,6 @@ class HttpSource(RemoteAlerts):
         return float(self._object("/deleted")["keep_days"])
 
     @_answered
-    @_answered
     def me(self) -> Caller:
         return Caller.from_dict(self._object("/me"))
 
@@ -331,6 +333,10 @@ class HttpSource(RemoteAlerts):
     def audit(self, limit: int, offset: int) -> tuple[int, tuple[AuditEntry, ...]]:
         data = self._object("/audit", {"limit": limit, "offset": offset})
         return int(data["total"]), tuple(AuditEntry.from_dict(_mapping(row)) for row in _rows(data["entries"]))
+
+    @_answered
+    def rules(self, project: str | None) -> Mapping[str, object]:
+        return _mapping(self._object("/rules", {"project": project})["overrides"])
 
     @_answered
     def info(self) -> Mapping[str, object]:

@@ -197,6 +197,10 @@ class Source(AlertSource, Protocol):
         """How many entries the audit log has, and a page of them."""
         ...
 
+    def rules(self, project: str | None) -> Mapping[str, object]:
+        """What differs from the default rules, by rule."""
+        ...
+
     def info(self) -> Mapping[str, object]:
         """Versions, kind of store and background jobs."""
         ...

@@ -68,6 +68,8 @@ _SMOOTH: Final = frozenset(
 _GRAD: Final = frozenset({"norm", "total", "global", "overall", "l2", "mean", "avg", "all", "model", "before", "after"})
 _LETTER: Final = re.compile(r"(?:^|[/_. ])[lL]_[A-Za-z]")
 """The letter of a loss before what it is of, as papers write it: `L_rec`, `train_L_vae`, `l_pix`."""
+_SLICED: Final = re.compile(r"\{[^{}]+\}$")
+"""The slice that a quantity is of, such as `val/loss{split=test}`: never the whole, whatever words it has."""
 _OF_METRICS: Final = (
     frozenset(w.GOALS) | w.EPISODES | w.ERROR_WORDS | w.FACTORS | {"score", "balanced", "top", "k", "weighted"}
 )
@@ -92,7 +94,7 @@ def name_of(key: str) -> Name:
         group=_group(known),
         index=index,
         words=known,
-        rest=_rest(words, what),
+        rest=_rest(words, what) or ((key,) if _SLICED.search(key) else ()),
         total=bool(known & w.TOTAL),
         averaged=_averaged(known),
         derived=bool(known & w.DERIVED) or (what is not What.METRIC and bool(known & w.FACTORS)),

@@ -80,6 +80,7 @@ class Spec:
         hold: share of the run so far for which the condition must hold as well, from 0 to 1.
         relief: checks in a row for which it must not hold before the finding resolves, >= 1.
         counts: True where the evidence reads the state's counters too, which move with every point.
+        passing: True where what it finds is over by the time it fires: people are told once it happens again.
         thresholds: by name.
     """
 
@@ -95,6 +96,7 @@ class Spec:
     patience: int = 1
     hold: float = 0.0
     counts: bool = False
+    passing: bool = False
     relief: int = 2
     thresholds: Mapping[str, Threshold] = field(default_factory=dict)
 

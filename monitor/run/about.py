@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from monitor import limits
 from monitor.run import options
+
+if TYPE_CHECKING:
+    from monitor.losses.examples import ExampleLosses
+    from monitor.run.writer import Writer
 
 
 class About:
     """The part of a `Run` that writes events."""
 
     _loss_known: bool
+    _start: Mapping[str, object]
+    _writer: Writer | None
+    _example_losses: dict[str, ExampleLosses]
+
+    def log(self, data: Mapping[str, object], step: int | None = None) -> None:
+        """Log metrics."""
+        raise NotImplementedError
+
+    def _step(self) -> int:
+        """The step of what was logged last."""
+        return 0 if self._writer is None else self._writer.journal.step
 
     def _event(self, kind: str, data: Mapping[str, object]) -> None:
         """Write an event; never raises."""
@@ -61,6 +76,47 @@ class About:
 
         self._quietly("log_text()", write)
 
+    def log_example_losses(
+        self,
+        ids: object,
+        losses: object,
+        step: int | None = None,
+        *,
+        split: str = "train",
+        slices: Mapping[str, object] | None = None,
+    ) -> None:
+        """Log the loss of single examples: of a batch, or of a whole set after an epoch.
+
+        Stored are a summary whenever as many came as there are examples (share of the largest, examples that stand
+        apart, an outlier's share of the gradient), the series `examples/<split>/top_share`, `/suspects` and
+        `/gradient_share`, and with `slices` the mean of each slice, such as `val/loss{scene=night}`.
+
+        Args:
+            ids: n names or numbers of examples, the same ones in every epoch.
+            losses: n losses, not reduced: a sequence, an array or a tensor.
+            step: the step.
+            split: the set that they are of, such as "train" or "val".
+            slices: for each property, such as "scene", its n values; 50 different ones of each are logged.
+        """
+
+        def write() -> None:
+            from monitor.losses.examples import ExampleLosses
+            from monitor.run.examples import listed, means, series_of
+
+            loss = self._start.get("loss")
+            names, values = listed(ids), listed(losses)
+            known = self._example_losses.setdefault(split, ExampleLosses(loss if isinstance(loss, Mapping) else None))
+            found = known.add(names, values)
+            logged = means(split, values, slices or {})
+            if found is not None:
+                logged |= series_of(split, found)
+            if logged:
+                self.log(logged, step)
+            if found is not None:
+                self._event("examples", {"split": split, "step": self._step() if step is None else step, **found})
+
+        self._quietly("log_example_losses()", write)
+
     def update_config(self, config: object) -> None:
         """Add to the run's configuration; values given before are replaced."""
         self._quietly("update_config()", lambda: self._event("config", {"config": options.config_of(config)}))
@@ -81,6 +137,7 @@ class About:
             found = options.loss_of(loss)
             if found is not None and not self._loss_known:
                 self._loss_known = True
+                self._start = {**self._start, "loss": found}
                 self._event("loss", {"loss": found})
 
         self._quietly("update_loss()", write)

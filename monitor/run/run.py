@@ -77,6 +77,7 @@ class Run(About):
         self._unanswered: object = _NOTHING
         self._weights: Mapping[str, float] = {}
         self._loss_known = start.get("loss") is not None
+        self._example_losses = {}
         self._finished = False
         self._lock = threading.RLock()
         self._series = SeriesTaken()
@@ -334,8 +335,7 @@ class Run(About):
                 return
             self._weights = kept
             at = None if step is None else limits.step(step, limits.silent)  # `log()` itself says what is wrong with it
-            last = 0 if self._writer is None else self._writer.journal.step
-            self._event("weights", {"step": last if at is None else at, "weights": kept})
+            self._event("weights", {"step": self._step() if at is None else at, "weights": kept})
 
         self._quietly("weights", write)
 

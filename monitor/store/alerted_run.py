@@ -141,6 +141,7 @@ class AlertedRun(LockedRun):
     def _save_alerts(self, changed: Sequence[Row]) -> None:
         if changed:
             self._link.tell(_SAVE, *changed)
+            self.touch()  # whoever waits for news of the run looks again
 
     def _follow(self, alerts: Sequence[Alert]) -> None:
         rows, changed = self._alert_rows(), dict[str, Row]()

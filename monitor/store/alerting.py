@@ -109,6 +109,11 @@ class Alerting(Database):
         with self._read() as connection:
             return alerts.standing(connection, run_ids)
 
+    def alerts_of(self, run_id: str, now_ms: int) -> tuple[AlertInfo, ...]:
+        """All alerts of a run that ever fired, with the silences in force; those that changed last first."""
+        with self._read() as connection:
+            return alerts.of_runs(connection, [run_id], now_ms).get(run_id, ())
+
     def repeat_alerts(self, before_ms: int, severities: Collection[Severity], *, now_ms: int) -> int:
         """Put alerts into the outbox again that fire unanswered and were last put there before a time; how many."""
         with self._read() as connection:

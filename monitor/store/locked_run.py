@@ -14,7 +14,7 @@ from monitor.store.sql.schema import RUNS
 from monitor.store.sql.upsert import insert_once
 
 RUN: Final = RUNS.c.run_id == bindparam("run")
-COLD: Final = ("config", "capture", "loss", "tags", "roles", "reading", "stop_modes", "note")
+COLD: Final = ("config", "capture", "loss", "tags", "roles", "reading", "note")
 """Columns that few writes look at and that may be long: read when asked for."""
 LOCK: Final = Statement(select(*(c for c in RUNS.c if c.key not in COLD)).where(RUN).with_for_update(key_share=True))
 _REST: Final = Statement(select(*(RUNS.c[name] for name in COLD)).where(RUN))
@@ -111,6 +111,10 @@ class LockedRun:
             if row[name] != value:
                 row[name] = value
                 self._changed.add(name)
+
+    def touch(self) -> None:
+        """Let the run's `version` grow: what changed stands in another table."""
+        self._changed.add("version")
 
     def create(self, *, project: str, name: str, owner: str | None, created_ms: int) -> bool:
         """Insert the run, attempt 1, running.

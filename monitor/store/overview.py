@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from monitor.domain import Finding, RunInfo, Stop
+from monitor.domain import AlertInfo, Finding, RunInfo, Stop
 from monitor.store.database import Database
-from monitor.store.runs import facts, rows, run_list, stops
+from monitor.store.runs import alerts, facts, rows, run_list, stops
 from monitor.store.runs.facts import Facts
 from monitor.store.sql.schema import FINDINGS
 
@@ -21,6 +21,7 @@ class Fleet:
     Attributes:
         findings: of each of `runs`, what fires.
         ended: runs that have ended since the time that was asked for.
+        alerts: of each of `runs`, those that ever fired.
     """
 
     runs: tuple[RunInfo, ...]
@@ -29,6 +30,7 @@ class Fleet:
     sparklines: Mapping[str, Mapping[str, tuple[float, ...]]]
     statuses: Mapping[str, int]
     ended: int
+    alerts: Mapping[str, tuple[AlertInfo, ...]]
 
 
 class Overview(Database):
@@ -54,12 +56,13 @@ class Overview(Database):
         with self._read() as connection:
             return stops.stopped(connection, since_ms, until_ms)
 
-    def fleet(self, project: str | None, *, since_ms: int, most: int = 1000, sparkline: int = 0) -> Fleet:
+    def fleet(self, project: str | None, *, since_ms: int, now_ms: int, most: int = 1000, sparkline: int = 0) -> Fleet:
         """The open runs that something is to be said of.
 
         Args:
             project: of this one; None: of all.
             since_ms: from when on ended runs are counted.
+            now_ms: which silences are in force.
             most: runs, at most; the newest.
             sparkline: values of each small curve; 0 for none.
         """
@@ -80,4 +83,5 @@ class Overview(Database):
                 run_list.sparklines(connection, ids, sparkline) if sparkline and ids else {},
                 facts.statuses(connection, project),
                 facts.ended_since(connection, project, since_ms),
+                alerts.of_runs(connection, ids, now_ms),
             )

@@ -276,6 +276,14 @@ class Reads(Database):
         with self._read() as connection:
             return tuple(Event(**row) for row in connection.execute(query).mappings())
 
+    def newest_events(self, run_id: str, kind: str, limit: int) -> tuple[Event, ...]:
+        """The newest events of one kind, the newest first."""
+        columns = (EVENTS.c.kind, EVENTS.c.record, EVENTS.c.time_ms, EVENTS.c.data)
+        mine = (EVENTS.c.run_id == run_id) & (EVENTS.c.kind == kind)
+        query = select(*columns).where(mine).order_by(EVENTS.c.id.desc()).limit(limit)
+        with self._read() as connection:
+            return tuple(Event(**row) for row in connection.execute(query).mappings())
+
     def numbered_events(self, run_id: str, after: int, limit: int) -> tuple[tuple[int, Event], ...]:
         """Events behind one of them, each with its number, in the order of arrival.
 

@@ -157,28 +157,28 @@ class Store(Reads, Overview, Alerting, Tokens):
         with self.write(run_id, now_ms) as tx:
             if not tx.exists:
                 raise RunNotFound(run_id)
-            edits.apply(tx, changes)
+            tx.edit(changes)
             if by is not None:
                 tx.audit("run.edit", by)
 
-    def views(self, page: str) -> tuple[SavedView, ...]:
-        """The saved views of one of the dashboard's pages."""
+    def views(self, page: str, *, within: str | None = None) -> tuple[SavedView, ...]:
+        """The saved views of one of the dashboard's pages: a project's, or those of who sees all projects."""
         with self._read() as connection:
-            return views.saved(connection, page)
+            return views.saved(connection, page, within)
 
-    def save_view(self, view: SavedView) -> SavedView:
+    def save_view(self, view: SavedView, *, within: str | None = None) -> SavedView:
         """Keep a view of the dashboard; one of the same page and name is replaced.
 
         Raises:
             WireError: it has no name, is too long, or there are too many.
         """
         with self._change() as connection:
-            return views.save(connection, view)
+            return views.save(connection, view, within)
 
-    def forget_view(self, page: str, name: str) -> None:
+    def forget_view(self, page: str, name: str, *, within: str | None = None) -> None:
         """Delete a saved view, where it exists."""
         with self._change() as connection:
-            views.forget(connection, page, name)
+            views.forget(connection, page, name, within)
 
     def changed_runs(
         self, target: str, limit: int = 100, *, without: Collection[str] = ()
@@ -269,7 +269,7 @@ class Store(Reads, Overview, Alerting, Tokens):
         with self.write(found.id, now_ms) as tx:
             if not tx.deleted:
                 raise RunNotFound(ref, deleted=True)
-            tx.set(deleted_ms=None)
+            tx.restore()
             if by is not None:
                 tx.audit("run.restore", by)
         return found

@@ -12,14 +12,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, delete, select
 
-from monitor.domain import Finding, Points
+from monitor.domain import Finding, Points, RunEdit
 from monitor.roles import NOTHING, Reading, Role, Said, said_of
 from monitor.store.locked_run import LOCK
 from monitor.store.points import append, compact, downsampling, history, naming
 from monitor.store.points.append import Appended
-from monitor.store.runs import rows, sealed
+from monitor.store.runs import edits, rows, sealed
 from monitor.store.sql.link import Answer, Link, Statement
 from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTPUT, SERIES, TAGS, THRESHOLDS, WRITERS
 from monitor.store.sql.upsert import upsert
@@ -281,6 +281,12 @@ class Transaction(StoppedRun):
         if saved:
             self._link.tell(_NEW_CHECKPOINTS, *saved)
 
+    def trim_events(self, kind: str, most: int) -> None:
+        """Of the events of one kind keep the newest."""
+        mine = (EVENTS.c.run_id == self.run_id) & (EVENTS.c.kind == kind)
+        oldest = select(EVENTS.c.id).where(mine).order_by(EVENTS.c.id.desc()).offset(most).limit(1).scalar_subquery()
+        self._link.plain.execute(delete(EVENTS).where(mine & (EVENTS.c.id <= oldest)))
+
     def add_output(self, events: Sequence[Event], most: int) -> None:
         """Keep what the training wrote; of more characters than `most`, the newest."""
         last = self._link.ask(_LAST_OUTPUT, self._place).first() or {"id": 0, "position": 0}
@@ -296,6 +302,18 @@ class Transaction(StoppedRun):
         self._link.tell(_NEW_OUTPUT, *found)
         if position > most:
             self._link.tell(_OLD_OUTPUT, {"run": self.run_id, "up_to": position - most})
+
+    def edit(self, changes: RunEdit) -> None:
+        """Make the changes of an edit that is `edits.checked`.
+
+        Raises:
+            WireError: the run would have more tags than a run may have.
+        """
+        edits.apply(self, changes)
+
+    def restore(self) -> None:
+        """Bring the run back, which was deleted."""
+        self.set(deleted_ms=None)
 
     def merge_tags(self, tags: Mapping[str, str]) -> None:
         """Add tags to the run, or change them."""

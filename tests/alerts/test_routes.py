@@ -129,7 +129,7 @@ def test_a_silenced_message_waits_and_is_dropped_after_a_day() -> None:
 
 
 def test_a_warning_of_a_rule_waits_and_is_dropped_where_it_passes_meanwhile() -> None:
-    warning = finding("spike", severity=Severity.WARNING)
+    warning = finding("stagnation", severity=Severity.WARNING)
     assert outcome(warning) == [NOW + SETTLE_MS]
     assert outcome(warning, now_ms=NOW + SETTLE_MS, standing=(stands(warning),)) == ["send"]
     over = stands(warning, state=AlertState.RESOLVED, resolved_ms=NOW + 5)
@@ -166,6 +166,14 @@ def test_what_is_no_period_is_refused(text: str) -> None:
 
     with pytest.raises(SettingsError, match='write "22:00-07:00"'):
         Quiet.parse(text)
+
+
+def test_what_is_over_when_it_fires_is_sent_once_it_happens_again() -> None:
+    spike = finding("spike", severity=Severity.WARNING, at=NOW - SETTLE_MS)
+    assert outcome(spike, standing=(stands(spike),)) == ["it happened once and is over"]
+    assert outcome(spike, standing=(stands(spike, count=2),)) == ["send"]
+    lasting = finding("stagnation", severity=Severity.WARNING, at=NOW - SETTLE_MS)
+    assert outcome(lasting, standing=(stands(lasting),)) == ["send"]
 
 
 def test_a_lost_run_inhibits_that_it_stalls() -> None:

@@ -147,6 +147,16 @@ def test_every_operation_refuses_a_weaker_role_and_says_which_it_needs(house: Ho
                     assert f"needs the role {needed}" in answer.json()["detail"]
 
 
+def test_a_token_of_a_project_sees_and_changes_the_views_of_its_project_alone(house: House) -> None:
+    both, a, b = (house.tokens[Access.EDITOR, project] for project in (None, "a", "b"))
+    at = "/api/v1/views/runs"
+    for token, query in ((both, "q=1"), (a, "q=secret"), (b, "q=3")):
+        assert house.ask("PUT", f"{at}/mine", token, json={"query": query}).status_code == 200
+    assert house.ask("DELETE", f"{at}/mine", b).json()["views"] == []
+    assert [view["query"] for view in house.ask("GET", at, a).json()["views"]] == ["q=secret"]
+    assert [view["query"] for view in house.ask("GET", at, both).json()["views"]] == ["q=1"]
+
+
 def test_every_operation_on_a_run_says_404_to_a_token_of_another_project(house: House) -> None:
     other = house.tokens[Access.ADMIN, "b"]
     series = f"{house.runs['a']}/train/loss"
@@ -312,6 +322,13 @@ def test_the_last_use_of_a_token_is_recorded_without_a_write_for_each(house: Hou
 
     assert before[token_id] is None
     assert {row["id"]: row["used_ms"] for row in rows}[token_id] == NOW_MS
+
+
+def test_the_rules_of_another_project_are_not_read(house: House) -> None:
+    mine, both = house.tokens[Access.VIEWER, "b"], house.tokens[Access.ADMIN, None]
+    assert house.ask("GET", "/api/v1/rules", mine).json()["project"] == "b"
+    assert house.ask("GET", "/api/v1/rules?project=a", mine).status_code == 403
+    assert house.ask("GET", "/api/v1/rules?project=a", both).json()["overrides"] == {}
 
 
 def test_what_was_changed_is_in_the_audit_log_with_who_when_and_from_where(house: House) -> None:

@@ -73,7 +73,7 @@ def test_the_stop_says_that_it_waits_and_why_it_was_not_taken(service: Service, 
 
 
 def ticks(service: Service, page: Page, names: list[str], pause_ms: int) -> None:
-    page.goto(f"{service.dashboard}/?sort=name")
+    page.goto(f"{service.dashboard}/runs?sort=name")
     for name in names:
         page.get_by_role("checkbox", name=f"pick {name} to compare").check()
         page.wait_for_timeout(pause_ms)
@@ -108,7 +108,7 @@ def test_ticks_are_kept_on_a_busy_machine(service: Service, page: Page) -> None:
 
 
 def test_a_click_on_a_column_sorts_at_once_and_stays(service: Service, page: Page) -> None:
-    page.goto(service.dashboard)
+    page.goto(f"{service.dashboard}/runs")
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_role("columnheader", name="Run ↑")).to_be_visible()
     page.get_by_role("button", name="Run ↑").click()

@@ -34,6 +34,7 @@ def test_an_empty_store_welcomes_and_an_outage_is_told_calmly_and_passes(apart: 
     expect(page.get_by_test_id("welcome")).to_contain_text("No runs yet")
     with apart.run("survivor") as run:
         run.log({"train/loss": 1.0}, step=7)
+        page.goto(f"{apart.dashboard}/runs")
         expect(page.get_by_test_id("run-row")).to_contain_text("survivor")
         page.get_by_role("link", name="survivor").click()
         expect(page.get_by_test_id("last-step")).to_have_text("step 7")

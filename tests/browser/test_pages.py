@@ -27,7 +27,7 @@ def drawn_to(step: int) -> str:
 
 
 def test_the_list_shows_verdicts_and_sparklines_and_a_click_opens_the_run(service: Service, page: Page) -> None:
-    page.goto(service.dashboard)
+    page.goto(f"{service.dashboard}/runs")
     row = page.get_by_test_id("run-row").filter(has_text="overfits")
     expect(row).to_be_visible(timeout=20_000)
     expect(row.locator(".lm-chip")).to_have_text(re.compile("overfitting"))
@@ -138,7 +138,7 @@ def test_outliers_can_be_ignored_and_are_counted(service: Service, page: Page) -
 
 
 def test_filters_are_in_the_address_and_the_back_button_restores_them(service: Service, page: Page) -> None:
-    page.goto(f"{service.dashboard}/?verdict=overfitting&sort=name")
+    page.goto(f"{service.dashboard}/runs?verdict=overfitting&sort=name")
     expect(page.get_by_test_id("run-row")).to_have_count(1)
     page.get_by_role("link", name="overfits").click()
     expect(page.get_by_test_id("run-name")).to_have_text("overfits")
@@ -151,7 +151,8 @@ def test_filters_are_in_the_address_and_the_back_button_restores_them(service: S
 
 @pytest.mark.parametrize(
     ("path", "ready"),
-    [("/?sort=name", "[data-testid=run-row]"), ("/alerts", ".lm-alerts"), ("/run?id=overfits&tab=Series", ".lm-stack"),
+    [("/runs?sort=name", "[data-testid=run-row]"), ("/alerts?tab=resolved", ".lm-alerts"),
+     ("/run?id=overfits&tab=Series", ".lm-stack"),
      ("/run?id=overfits&tab=Checkpoints", ".lm-stack")],
 )  # fmt: skip
 def test_nothing_needs_sideways_scrolling_on_a_phone(service: Service, page: Page, path: str, ready: str) -> None:
@@ -173,7 +174,7 @@ def test_on_a_phone_the_chart_comes_before_its_controls_and_the_first_run_is_on_
     chart, slider = page.locator(".lm-plot").first, page.get_by_text("Smoothing")
     chart_box, slider_box = chart.bounding_box(), slider.bounding_box()
     assert chart_box and slider_box and chart_box["y"] < 330 and chart_box["y"] < slider_box["y"]
-    page.goto(f"{service.dashboard}/?sort=name")
+    page.goto(f"{service.dashboard}/runs?sort=name")
     row = page.get_by_test_id("run-row").first
     expect(row).to_be_visible(timeout=20_000)
     row_box = row.bounding_box()
@@ -182,7 +183,8 @@ def test_on_a_phone_the_chart_comes_before_its_controls_and_the_first_run_is_on_
 
 def test_every_page_names_its_tab_and_streamlit_does_not_show_through(service: Service, page: Page) -> None:
     for path, title in (
-        ("/", "Runs"),
+        ("/", "Attention"),
+        ("/runs", "Runs"),
         ("/compare", "Compare"),
         ("/alerts", "Alerts"),
         ("/losses", "Losses"),
@@ -197,7 +199,7 @@ def test_every_page_names_its_tab_and_streamlit_does_not_show_through(service: S
 
 
 def test_picked_runs_are_compared(service: Service, page: Page) -> None:
-    page.goto(f"{service.dashboard}/?sort=name")
+    page.goto(f"{service.dashboard}/runs?sort=name")
     for name in ("learns", "overfits"):
         page.get_by_role("checkbox", name=f"pick {name} to compare").check()
     expect(page.get_by_test_id("compare-bar")).to_contain_text("2 runs picked")

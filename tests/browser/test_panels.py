@@ -121,11 +121,11 @@ def test_the_points_of_a_run_and_the_list_are_downloaded(service: Service, page:
 
 
 def test_columns_and_groups_are_in_the_address(service: Service, page: Page) -> None:
-    page.goto(f"{service.dashboard}/?cols=status&cols=config.width&sort=-config.width&q=config.width%20%3E%200")
+    page.goto(f"{service.dashboard}/runs?cols=status&cols=config.width&sort=-config.width&q=config.width%20%3E%200")
     expect(page.get_by_test_id("run-row")).to_have_count(3)
     expect(page.get_by_test_id("run-row").first).to_contain_text("512")
     expect(page.get_by_role("columnheader", name="width")).to_have_attribute("aria-sort", "descending")
-    page.goto(f"{service.dashboard}/?by=config.width&q=config.width%20%3E%200")
+    page.goto(f"{service.dashboard}/runs?by=config.width&q=config.width%20%3E%200")
     row = page.get_by_role("row").filter(has_text="128")
     expect(row).to_contain_text("±")
     row.get_by_role("link", name="Compare").click()
@@ -137,7 +137,7 @@ def test_picked_runs_are_tagged_deleted_and_taken_back_and_a_view_is_saved(servi
     for i in range(3):
         with service.run(f"bulk-{i}") as run:
             run.log({"train/loss": 1.0}, step=0)
-    page.goto(f"{service.dashboard}/?q=bulk-")
+    page.goto(f"{service.dashboard}/runs?q=bulk-")
     expect(page.get_by_test_id("run-row")).to_have_count(3)
     page.get_by_role("checkbox", name="pick bulk-0 to compare").check()
     page.get_by_role("button", name="Pick all 3").click()
@@ -161,7 +161,7 @@ def test_picked_runs_are_tagged_deleted_and_taken_back_and_a_view_is_saved(servi
     page.get_by_label("name of this view").fill("bulk ones")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_role("link", name="bulk ones")).to_be_visible()
-    page.goto(service.dashboard)
+    page.goto(f"{service.dashboard}/runs")
     page.get_by_role("button", name="Views").click()
     page.get_by_role("link", name="bulk ones").click()
     expect(page.get_by_test_id("run-row")).to_have_count(3)
@@ -173,4 +173,4 @@ def test_an_address_that_no_page_has_is_answered_with_a_page_of_ours(service: Se
     expect(page.get_by_role("heading")).to_have_text("There is no such page")
     expect(page).to_have_title("Not found · monitor")
     page.get_by_role("link").click()
-    expect(page.get_by_test_id("counts")).to_be_visible()
+    expect(page.get_by_test_id("fleet")).to_be_visible()

@@ -50,7 +50,7 @@ def picture(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Page]
 @pytest.mark.parametrize(
     ("name", "path", "ready", "height"),
     [
-        ("runs", "/", "[data-testid=runs]", 470),
+        ("runs", "/runs", "[data-testid=runs]", 470),
         ("run", "/run?id=overfitting", ".lm-plot[data-drawn]", 1060),
         ("compare", "/compare", "[data-testid=compare-bar]", 900),
     ],
@@ -59,7 +59,7 @@ def test_take_a_picture(demo: str, picture: Page, name: str, path: str, ready: s
     mode = "dark" if picture.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") else "light"
     picture.set_viewport_size({"width": 1280, "height": height})
     if name == "compare":
-        picture.goto(f"{demo}/?sort=name")
+        picture.goto(f"{demo}/runs?sort=name")
         for run in ("healthy", "overfitting"):
             picture.get_by_role("checkbox", name=f"pick {run} to compare").check()
         expect(picture.get_by_test_id("compare-bar")).to_contain_text("2 runs picked")

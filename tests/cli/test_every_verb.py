@@ -53,6 +53,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "losses profile": ("{py}:mine",),
     "losses compare": ("mse", "{py}:mine", "--data", "{csv}"),
     "losses check": ("{py}:mine",),
+    "losses search": ("{csv}", "--target", "{hostile}"),
     "losses advise": ("--task", "{hostile}"),
     "alerts ls": ("--all",),
     "alerts ack": ("{alert}", "--note", "{hostile}", "--by", "{hostile}"),
@@ -169,7 +170,7 @@ def test_every_verb_that_prints_has_json_with_a_documented_schema() -> None:
 
 def test_every_verb_that_reads_or_changes_runs_works_against_a_server() -> None:
     local = {"up", "demo", "version", "diagnose", "gc", "rules ls", "rules test", "losses profile", "losses compare",
-             "losses advise", "losses check", "db upgrade", "db downgrade", "db check", "db copy",
+             "losses advise", "losses check", "losses search", "db upgrade", "db downgrade", "db check", "db copy",
              "mlflow unpack"}  # fmt: skip
     has = {verb for verb, command in verbs().items() if "--server" in {o for p in command.params for o in p.opts}}
     assert set(verbs()) - has == local
@@ -309,6 +310,7 @@ PATHS = {
     "rules backtest": ("--files", "{path}"),
     "losses profile": ("{path}:mine",),
     "losses compare": ("mse", "{path}:mine"),
+    "losses search": ("{path}", "--target", "y"),
     "runs export": ("baseline", "--to", "{path}"),
     "sync": ("{path}",),
     "doctor": ("{path}",),

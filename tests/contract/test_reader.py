@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from monitor.api import create_api
 from monitor.api.models import RunParameters
 from monitor.domain import CurveOf, Extremes, RunFilters, RunInfo, RunQuery, RunStatus
 from monitor.errors import RunNotFound, SeriesNotFound, ServerUnreachable, WireError
+from monitor.ingest.engines import open_engines
+from monitor.losses.examples import ExampleLosses
 from monitor.reader.api import Api, RunView
 from monitor.rules import Engine, diagnose
 from monitor.settings import load
@@ -172,6 +175,29 @@ def test_an_answer_that_is_no_history_is_told_as_such() -> None:
         api.run("n").history("acc")
 
 
+def test_a_snapshot_says_which_examples_and_slices_make_the_loss(api: Api, full: Feed) -> None:
+    found = ExampleLosses().add([f"row-{i}" for i in range(100)], [9.0, *[1.0] * 99])
+    feed = Feed(full.store, run_id="e" * 32)
+    feed.start(name="examples", project="reads")
+    for at in range(203):
+        feed.event("examples", split="train", step=at, **(found or {}))
+    feed.log("examples/train/top_share", [1], [0.5])
+    for name, value in (("", 0.5), ("{scene=day}", 0.4), ("{scene=night}", 0.9), ("{scene=fog}", math.nan)):
+        feed.log(f"val/loss{name}", [1], [value])
+    seen = api.snapshot("examples")
+    assert [event.data["step"] for event in api.run("examples").events() if event.kind == "examples"] == [
+        *range(3, 203)
+    ]
+    assert [each["step"] for each in seen.examples["summaries"]] == [202]
+    assert [(each["slice"], each["last"]) for each in seen.examples["slices"]] == [
+        ("scene=night", 0.9),
+        ("scene=day", 0.4),
+    ]
+    said = seen.of_examples()
+    assert "Worst of 2 slices: scene=night with 0.9, 1.8 times val/loss." in said
+    assert "Slices with values that are not finite: scene=fog." in said
+
+
 def test_a_snapshot_is_what_its_parts_are(api: Api, run: RunView) -> None:
     seen = api.snapshot("long")
     assert seen.info == run.info
@@ -313,3 +339,19 @@ def test_a_list_has_the_values_of_the_series_that_are_asked_for(api: Api, full: 
 def test_points_are_exported_to_a_file(api: Api, full: Feed, tmp_path: Path) -> None:
     assert api.export([full.run_id], tmp_path / "a.csv", keys=["val/loss"]) == 2
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("over_http", [False, True])
+def test_the_rules_of_a_project_are_read_as_the_settings_say(store: Store, tmp_path: Path, over_http: bool) -> None:
+    settings = load(
+        dir=str(tmp_path),
+        database_url=store.url,
+        rules={"spike": False},
+        projects={"vision": {"rules": {"overfitting": {"rise": 0.2}}}},
+    )
+    app = create_api(store, open_engines(settings), settings)
+    with served(app) if over_http else nullcontext() as address, Api(address, settings=settings) as api:
+        assert api.rules().overrides == {"spike": {"enabled": False}}
+        assert api.rules("vision").settings["overfitting"].limits["rise"] == 0.2
+        assert not api.rules("vision").settings["spike"].enabled
+        assert api.rules("text").hash == api.rules().hash

@@ -6,7 +6,7 @@ import pytest
 
 from monitor.domain import RunStatus, StopState
 from monitor.errors import StopRefused
-from monitor.ingest import ingest
+from monitor.ingest import ingest, stops
 from monitor.ingest.engines import Engines
 from monitor.store import Store
 from tests.conftest import NOW_MS, Feed, event_batch
@@ -75,6 +75,14 @@ def test_stop_notes_first_and_asks_once_the_advice_has_stood(store: Store) -> No
     (stop,) = store.stops(feed.run_id)
     assert (stop.who, stop.rule, stop.state) == ("monitor", "overfitting", StopState.DELIVERED)
     assert reply.stop_request == stop.id
+
+
+def test_a_batch_of_a_run_that_is_only_advised_to_stop_needs_no_further_read(store: Store) -> None:
+    feed = overfitted(Feed(store))
+    with store.write(feed.run_id, NOW_MS) as tx:
+        stops.consider(tx, Engines({}, {}, {}))
+        assert tx.get("action") == "stop"
+        assert not tx._cold
 
 
 def test_what_a_person_takes_back_from_the_monitor_is_not_asked_again(store: Store) -> None:

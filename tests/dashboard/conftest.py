@@ -29,10 +29,12 @@ from ..conftest import Feed
 MAIN = Path(__file__).parents[2] / "dashboard" / "pages" / "main.py"
 PAGES = {
     "attention": "attention.py",
+    "runs": "run_list.py",
     "run": "run_page.py",
     "compare": "comparison.py",
     "losses": "losses_page.py",
     "alerts": "alerts.py",
+    "rules": "rules_page.py",
 }
 Show = Callable[..., str]
 NOW_MS = 1_764_000_000_000
@@ -121,7 +123,7 @@ def embedded(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store
 def show(embedded: Store) -> Show:
     """Runs a page with its query and gives back all that it shows as text."""
 
-    def run(view: str = "", /, **query: str) -> str:
+    def run(view: str = "runs", /, **query: str) -> str:
         app = AppTest.from_file(str(MAIN), default_timeout=30)
         if view:
             app.run()

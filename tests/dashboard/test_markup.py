@@ -50,7 +50,6 @@ def test_what_users_wrote_is_escaped_everywhere() -> None:
 
     pages = (
         run_list.runs_table(page, (), NOW_MS),
-        run_list.attention_strip((run,), NOW_MS),
         head(seen, NOW_MS),
         run_page.findings(seen),
         run_tabs.config(run),
@@ -160,13 +159,8 @@ def test_pending_findings_are_listed_while_a_run_lives() -> None:
 
 
 def test_the_counts_say_how_many_need_a_person() -> None:
-    line = run_list.counts_line(Overview(3, 120, (a_run(),)))
+    line = run_list.counts_line(Overview(3, 120, 1))
     assert re.sub(r"<[^>]+>", " ", line).split() == ["3", "live", "1", "needs", "attention", "120", "in", "all"]
-
-
-def test_a_lost_run_asks_for_attention_with_its_last_heartbeat() -> None:
-    lost = a_run(status=RunStatus.LOST, heartbeat_ms=NOW_MS - 180_000)
-    assert "Last heartbeat 3 min ago, at step 9." in run_list.attention_strip((lost,), NOW_MS)
 
 
 def test_clicking_a_sorted_column_again_turns_the_order_round() -> None:
@@ -229,6 +223,12 @@ def test_what_the_curves_did_stands_in_a_line_under_the_chart() -> None:
     line = run_page.course(replace(snapshot(), regimes=(fell, flat)))
     assert "training: falls from 2.3 to 0.4 until 4,200, flat at 0.4 until 1,000,000" in line
     assert not run_page.course(snapshot())
+
+
+def test_what_makes_the_loss_stands_under_the_chart_and_names_are_escaped() -> None:
+    said = run_page.examples(replace(snapshot(), examples={"text": ["Worst of 2 slices: <b>night</b> with 0.9."]}))
+    assert "<li>Worst of 2 slices: &lt;b&gt;night&lt;/b&gt; with 0.9.</li>" in said
+    assert not run_page.examples(snapshot())
 
 
 def test_what_was_set_aside_is_counted_on_the_page() -> None:

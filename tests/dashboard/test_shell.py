@@ -8,6 +8,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from dashboard.navigation import moved
 from dashboard.shell import Shell
 
 
@@ -21,7 +22,7 @@ def _health(request: Request) -> PlainTextResponse:  # as above
 
 def client(base: str = "") -> TestClient:
     app = Starlette(routes=[Route("/_stcore/health", _health), Route("/{path:path}", _page)])
-    return TestClient(Shell(app, ["", "run"], base))
+    return TestClient(Shell(app, ["", "run", "runs"], base, moved))
 
 
 def test_a_page_has_our_name_before_it_has_drawn() -> None:
@@ -44,3 +45,18 @@ def test_an_unknown_address_is_a_404_that_leads_home_and_shows_the_address_as_te
 
 def test_what_is_no_page_passes_as_it_is() -> None:
     assert client().get("/_stcore/health").text == "ok"
+
+
+def test_old_links_lead_to_where_their_page_is_now() -> None:
+    for base in ("", "dash"):
+        at = f"/{base}".rstrip("/")
+        for old, now in (
+            ("/?status=running&q=a%26b", "/runs?status=running&q=a%26b"),
+            ("/?sort=", "/runs?sort="),
+            ("/attention", "/"),
+            ("/attention?x=1", "/?x=1"),
+        ):
+            answer = client(base).get(f"{at}{old}", follow_redirects=False)
+            assert (answer.status_code, answer.headers["location"]) == (307, f"{at}{now}")
+        for right in ("/", "/?embed=true", "/runs?status=running", "/run?id=1"):
+            assert client(base).get(f"{at}{right}", follow_redirects=False).status_code == 200

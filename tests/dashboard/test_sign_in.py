@@ -24,7 +24,6 @@ from ..api.conftest import served
 from .conftest import MAIN, PAGES, logged
 
 PAGES.setdefault("settings", "settings_page.py")
-PAGES.setdefault("attention", "attention.py")
 ROOT = Caller(name="root", access=Access.ADMIN)
 
 
@@ -46,7 +45,7 @@ class House:
         cookie = self.browser.cookies.get(sessions.COOKIE)
         self.monkeypatch.setattr(sessions, "token", lambda: sessions.SESSIONS.token(cookie))
 
-    def show(self, page: str = "", **query: str) -> str:
+    def show(self, page: str = "runs", **query: str) -> str:
         app = AppTest.from_file(str(MAIN), default_timeout=60)
         app.run()
         if page:

@@ -198,10 +198,11 @@ def test_a_link_in_a_message_leads_to_a_form_and_acts_on_nothing(embedded: Store
 
 
 def test_attention_shows_cards_and_the_fleet(embedded: Store, show: Show) -> None:
+    assert "No runs yet" in show("attention")
+    logged(embedded, "fine", [1.0, 0.5])
     assert "No open run needs you." in show("attention")
     rising = [2.0 - step / 25 if step < 25 else 1.0 + (step - 25) / 10 for step in range(50)]
     feed = logged(embedded, "ill <b>", [2.0 / (1 + step) for step in range(50)], rising, config={"max_steps": 10_000})
-    logged(embedded, "fine", [1.0, 0.5])
     body = show("attention")
     assert body.count('data-testid="attention-card"') == 1
     assert "ill &lt;b&gt;" in body and "ill <b>" not in body

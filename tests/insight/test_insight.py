@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from monitor import insight
 from monitor.domain import Checkpoint, RunInfo, RunStatus, StopState
 from monitor.errors import WireError
+from monitor.insight.attention import FORGET_MS
 from monitor.insight.economics import planned_steps, price_of, saving, seconds_per_step
 from monitor.insight.explain import MOST_TOKENS, tokens
 from monitor.insight.waiting import until_of
@@ -213,10 +214,39 @@ def test_attention_ranks_by_severity_cost_and_novelty(store: Store, settings) ->
     assert 2 <= len(first.sparkline["val"]) <= 20
     assert found.saved_hours == pytest.approx(29.99, rel=1e-3)
     assert found.items[2].burn == 0
+    later = insight.attention(store, settings, now_ms=lost.now_ms + FORGET_MS + HOUR)
+    assert later.lost == 1 and "gone" not in [item.run.name for item in later.items]
     later = insight.attention(store, settings, now_ms=now + 48 * HOUR, limit=1)
     assert (len(later.items), later.total) == (1, 3)
     assert json.dumps(found.to_dict())
     assert cheap.run_id == found.items[1].run.id
+
+
+def test_attention_explanation_and_events_say_how_an_alert_stands(store: Store, settings) -> None:
+    ill, other = overfits(store, name="ill"), overfits(store, name="other")
+    now = ill.now_ms
+    before = insight.happened(store, ill.run_id, now_ms=now)
+    (fired,) = [e.data for e in before.events if e.kind == "alert"]
+    assert (fired["rule"], fired["state"]) == ("overfitting", "firing")
+    store.acknowledge(fired["id"], "ada", "lr down", now_ms=now)
+
+    first, last = insight.attention(store, settings, now_ms=now).items
+    assert (first.run.name, last.run.name) == ("other", "ill")  # somebody has the other in hand
+    assert (last.alert.id, last.alert.acked_by, last.novelty) == (fired["id"], "ada", 0.05)
+    assert first.alert.state == "firing"
+
+    found = insight.explain(store, settings, "ill", now_ms=now)
+    (told,) = found["alerts"]
+    assert (told["id"], told["state"], told["acked_note"]) == (fired["id"], "acknowledged", "lr down")
+    assert f"Alert {fired['id'][:8]} (overfitting): acknowledged by ada: lr down." in found["text"]
+
+    after = insight.happened(store, ill.run_id, before.cursor, now_ms=now)
+    assert [(e.kind, e.data["state"]) for e in after.events] == [("alert", "acknowledged")]
+    ill.event("finish", status="finished", error=None)
+    over = insight.happened(store, ill.run_id, after.cursor, now_ms=now)
+    assert [e.data["resolution"] for e in over.events if e.kind == "alert"] == ["the run ended"]
+    assert insight.happened(store, ill.run_id, over.cursor, now_ms=now).events == ()
+    assert other.run_id == first.run.id
 
 
 def test_events_come_once_each_in_order_and_resume_by_their_cursor(store: Store) -> None:
@@ -335,7 +365,7 @@ def test_an_explanation_holds_what_is_stored_and_fits(store: Store, settings) ->
     good = Feed(store)
     good.start(name="good", group="g", config={"max_steps": 4000, "opt": {"lr": 0.01, "wd": 0}})
     good.log("val/loss", list(range(0, 1000, 20)), [1.0 / (1 + s / 100) for s in range(0, 1000, 20)])
-    found = insight.explain(store, settings, "ill")
+    found = insight.explain(store, settings, "ill", now_ms=NOW_MS)
     run = store.run(ill.run_id)
     assert (found["verdict"], found["action"], found["reason"]) == ("overfitting", "stop", run.recommendation.reason)
     assert found["best"] == {
@@ -367,13 +397,13 @@ def test_no_text_is_too_long(lines: list[str]) -> None:
 def test_a_run_without_anything_is_explained_too(store: Store, settings) -> None:
     feed = Feed(store)
     feed.start()
-    found = insight.explain(store, settings, feed.run_id)
+    found = insight.explain(store, settings, feed.run_id, now_ms=NOW_MS)
     assert found["verdict"] == "too_early" and found["against_best"] is None and found["text"]
 
 
 def test_stops_are_part_of_an_explanation(store: Store, settings) -> None:
     feed = trained(store)
     store.request_stop(feed.run_id, "ada", now_ms=NOW_MS)
-    found = insight.explain(store, settings, feed.run_id)
+    found = insight.explain(store, settings, feed.run_id, now_ms=NOW_MS)
     assert found["stops"][0]["state"] == StopState.REQUESTED
     assert "Stop 1: requested, asked by ada." in found["text"]

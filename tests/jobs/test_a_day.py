@@ -34,8 +34,9 @@ def curves(kind: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]
 
 
 @pytest.mark.slow
-def test_a_day_of_two_hundred_runs_sends_fewer_than_ten_messages(sqlite_url: str, tmp_path: object) -> None:
-    rng, channel, now = np.random.default_rng(7), MemoryChannel(), [NOW_MS]
+@pytest.mark.parametrize("seed", [7, 11, 22, 33, 44, 55])
+def test_a_day_of_two_hundred_runs_sends_fewer_than_ten_messages(sqlite_url: str, tmp_path: object, seed: int) -> None:
+    rng, channel, now = np.random.default_rng(seed), MemoryChannel(), [NOW_MS]
     kinds = {17: "overfits", 90: "overfits", 60: "breaks", 120: "fails", **dict.fromkeys(range(140, 152), "is lost")}
     settings = load(dir=str(tmp_path), liveness_interval_s=60.0)
     with Store.open(sqlite_url) as store:

@@ -19,7 +19,7 @@ MODULES = [item.name for item in pkgutil.walk_packages(monitor.losses.__path__, 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name: str) -> None:
-    if name.rsplit(".", 1)[-1] in ("torch_modules", "torch_catalogue", "trainable"):
+    if name.rsplit(".", 1)[-1] in ("balance", "torch_modules", "torch_catalogue", "trainable"):
         pytest.importorskip("torch")
     failures, _ = doctest.testmod(importlib.import_module(name))
     assert failures == 0

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from monitor.rules import diagnose
+from monitor.rules.rule import Reading
 from monitor.rules.rules.guessing import could_guess, guessing
+from monitor.rules.rules.stagnation import Stagnation
 
 
 def noise(n: int, seed: int = 0) -> np.ndarray:
@@ -34,6 +36,20 @@ def test_what_was_learned_and_lost_again_is_no_stagnation() -> None:
     jump = np.where(t > 400, 1.4 + 4 * np.exp(-(t - 400) / 20), 0)
     train = 2.3 - 1.5 * (1 - np.exp(-t / 60)) + jump
     assert stagnates(steps(train + 0.02 * noise(800)), every(800, train[19::20])) == []
+
+
+@pytest.mark.parametrize("spread", [0.2, 0.5, 0.9])
+def test_a_loss_that_fell_in_its_first_steps_is_not_said_to_be_where_it_began(spread: float) -> None:
+    train = np.where(np.arange(300) < 8, 2.34, 0.6 * np.exp(spread * noise(300)))
+    found = diagnose(steps(train), every(300, np.r_[2.34, 0.6 * np.exp(spread * noise(14, 50))]))
+    told = [found.headline, *(f.explanation for f in found.findings if f.rule == "stagnation")]
+    assert not any("No progress: 2.34" in text for text in told)
+
+
+def test_what_is_flat_after_a_fall_in_the_first_steps_is_said_so() -> None:
+    evidence = {"first": 2.34, "level": 0.51, "limit": 0.05}
+    text, _ = Stagnation().explain(Reading(0, evidence), "step")
+    assert text.startswith("No progress after the first steps: 2.34 at the start, about 0.51 ever since")
 
 
 def test_four_evaluations_do_beside_four_hundred_training_points() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from monitor.errors import LossError
+from monitor.losses.comparison.attacks import Attack, Defence, attack_of, defence, is_defence
 from monitor.losses.comparison.judges import USUAL, Judge, cost, judge_named, pinball
 from monitor.losses.comparison.threads import one_torch_thread
 from monitor.losses.comparison.trainable import TorchLoss, resolve
@@ -46,6 +47,7 @@ class Entry:
         scores: the metric of each seed, in the seeds' order; NaN where training diverged.
         behind: how much worse than the best loss, with the 95 % interval of the paired difference; zeros for the best.
         clear: the interval of the difference to the best excludes zero.
+        clean: the mean of the metric without the attack; None if there is none.
     """
 
     loss: str
@@ -55,6 +57,7 @@ class Entry:
     scores: tuple[float, ...]
     behind: tuple[float, float, float] = (0.0, 0.0, 0.0)
     clear: bool = False
+    clean: float | None = None
 
     def to_dict(self) -> dict[str, object]:
         """The entry as strict JSON data; what is not finite becomes None."""
@@ -70,6 +73,7 @@ class Entry:
             "scores": [plain(item) for item in self.scores],
             "behind": [plain(item) for item in self.behind],
             "clear": self.clear,
+            "clean": None if self.clean is None else plain(self.clean),
         }
 
 
@@ -85,6 +89,7 @@ class Comparison:
     outliers: float
     epochs: int
     entries: tuple[Entry, ...]
+    attack: Attack | None = None
 
     def to_dict(self) -> dict[str, object]:
         """The comparison as strict JSON data."""
@@ -96,22 +101,28 @@ class Comparison:
             "label_noise": self.label_noise,
             "outliers": self.outliers,
             "epochs": self.epochs,
+            "attack": None if self.attack is None else {"name": self.attack.name, "eps": self.attack.eps},
             "entries": [item.to_dict() for item in self.entries],
         }
 
     def to_markdown(self) -> str:
         """The ranking as a Markdown table."""
-        lines = [f"| loss | {self.metric} | 95 % interval | behind the best |", "|---|---|---|---|"]
+        under = "" if self.attack is None else f" under {self.attack.name}, eps {self.attack.eps:g}"
+        lines = [f"| loss | {self.metric}{under} | 95 % interval | behind the best |", "|---|---|---|---|"]
+        if self.attack is not None:
+            lines = [lines[0] + " without the attack |", lines[1] + "---|"]
         for item in self.entries:
             if math.isnan(item.mean):
                 failed = [str(seed) for seed, value in zip(self.seeds, item.scores, strict=True) if math.isnan(value)]
                 lines.append(f"| {item.loss} | not ranked | training gave NaN (seed {', '.join(failed)}) | |")
+                lines[-1] += "" if self.attack is None else " |"
                 continue
             gap, low, high = item.behind
             behind = "best" if item is self.entries[0] else f"{gap:.4g} ({low:.4g} to {high:.4g})"
             if item is not self.entries[0] and not item.clear:
                 behind += ", not clear"
             lines.append(f"| {item.loss} | {item.mean:.4g} | {item.low:.4g} to {item.high:.4g} | {behind} |")
+            lines[-1] += "" if item.clean is None else f" {item.clean:.4g} |"
         return "\n".join([*lines, ""])
 
 
@@ -130,6 +141,8 @@ def compare(
     hidden: int = 32,
     learning_rate: float = 1e-2,
     model: Callable[[int, int], object] | None = None,
+    attack: str | None = None,
+    eps: float | None = None,
 ) -> Comparison:
     """Train one small network (a hidden layer, Adam) under each loss and rank the losses on clean test data.
 
@@ -153,6 +166,9 @@ def compare(
         hidden: width of the hidden layer.
         learning_rate: Adam's.
         model: makes a torch module of (inputs, outputs), instead of the hidden layer.
+        attack: "fgsm" or "pgd": the losses are ranked by their metric on attacked test inputs. "adversarial" and
+            "trades(6)", trainings against the attack, may then be among the losses.
+        eps: the largest change of an input by the attack, in its standard deviations.
 
     Raises:
         LossError: losses or data that do not fit together, or a parameter that cannot be used.
@@ -166,19 +182,25 @@ def compare(
     whole("compare", "hidden", hidden, at_least=1)
     data = collected(data)
     given = _given(losses)
-    kind = "binary" if costs is not None and task is None else task or _task(given, data)
-    named = {label or name: function for label, (name, function, _) in _resolved(given, kind)}
-    judge = _judge(metric, kind, given, data, costs, higher=higher)
+    plain = [(label, item) for label, item in given if not is_defence(item)]
+    kind = "binary" if costs is not None and task is None else task or _task(plain, data)
+    against = attack_of(attack, eps, kind)
+    named = {label or name: function for label, (name, function, _) in _resolved(given, kind, against)}
+    judge = _judge(metric, kind, plain, data, costs, higher=higher)
     scores: dict[str, list[float]] = {name: [] for name in named}
+    clean: dict[str, list[float]] = {name: [] for name in named}
     for seed in chosen_seeds:
         rng = np.random.default_rng(seed)
         split = Split.make(*arrays(data, rng), rng, task=kind, label_noise=label_noise, outliers=outliers)
         settings = Training(
-            seed=seed, epochs=epochs, hidden=hidden, learning_rate=learning_rate, model=model, costs=costs
-        )
+            seed=seed, epochs=epochs, hidden=hidden, learning_rate=learning_rate, model=model, costs=costs,
+            attack=against,
+        )  # fmt: skip
         with one_torch_thread():
             for name, function in named.items():
-                scores[name].append(score(function, split, judge, settings, name=name))
+                found, without = score(function, split, judge, settings, name=name)
+                scores[name].append(found)
+                clean[name].append(without)
     return Comparison(
         task=kind,
         metric=judge.name,
@@ -187,7 +209,8 @@ def compare(
         label_noise=label_noise,
         outliers=outliers,
         epochs=epochs,
-        entries=_rank(scores, higher=judge.higher),
+        entries=_rank(scores, clean if against else {}, higher=judge.higher),
+        attack=against,
     )
 
 
@@ -199,9 +222,12 @@ def _given(losses: Sequence[object] | Mapping[str, object]) -> Given:
     return list(losses.items()) if isinstance(losses, Mapping) else [(None, item) for item in losses]
 
 
-def _resolved(given: Given, task: str) -> Iterator[tuple[str | None, tuple[str, TorchLoss, tuple[str, ...]]]]:
+def _resolved(
+    given: Given, task: str, attack: Attack | None
+) -> Iterator[tuple[str | None, tuple[str, TorchLoss | Defence, tuple[str, ...]]]]:
     for label, item in given:
-        yield label, resolve(item, task)
+        against = defence(item, attack, task)
+        yield label, (resolve(item, task) if against is None else (against.name, against, (task,)))
 
 
 def _judge(  # noqa: PLR0911  # one case a line
@@ -293,6 +319,11 @@ def collected(data: Data | Iterable[tuple[object, object]]) -> Data:
     return inputs, np.concatenate([y for _, y in batches])
 
 
+def t95(freedom: int) -> float:
+    """The 97.5 % quantile of Student's distribution."""
+    return _T95[freedom - 1] if freedom <= len(_T95) else 1.96
+
+
 def interval(values: Sequence[float]) -> tuple[float, float, float]:
     """Mean and 95 % interval of the mean by Student's t; NaN where a value is NaN.
 
@@ -304,13 +335,14 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
     """
     if any(math.isnan(item) for item in values):
         return math.nan, math.nan, math.nan
-    mean, freedom = statistics.fmean(values), len(values) - 1
-    factor = _T95[freedom - 1] if freedom <= len(_T95) else 1.96
-    half = factor * statistics.stdev(values) / math.sqrt(len(values))
+    mean = statistics.fmean(values)
+    half = t95(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
     return mean, mean - half, mean + half
 
 
-def _rank(scores: Mapping[str, Sequence[float]], *, higher: bool) -> tuple[Entry, ...]:
+def _rank(
+    scores: Mapping[str, Sequence[float]], clean: Mapping[str, Sequence[float]], *, higher: bool
+) -> tuple[Entry, ...]:
     """Best mean first; those that diverged last."""
     sign = 1.0 if higher else -1.0
 
@@ -335,6 +367,7 @@ def _rank(scores: Mapping[str, Sequence[float]], *, higher: bool) -> tuple[Entry
                 scores=tuple(scores[name]),
                 behind=behind,
                 clear=name != order[0] and (behind[1] > 0 or math.isnan(behind[1])),
+                clean=interval(clean[name])[0] if name in clean else None,
             )
         )
     return tuple(found)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import LossError
+from monitor.losses.comparison.costs import expected_cost
 
 Array = NDArray[np.float64]
 
@@ -154,8 +155,7 @@ def cost(false_alarm: float, miss: float) -> Judge:
     """The mean cost of wrong decisions at a threshold of 0 on the output; `compare` moves the threshold there."""
 
     def measure(out: Array, y: Array) -> float:
-        found = out > 0
-        return float((false_alarm * (found & (y < 0.5)) + miss * (~found & (y > 0.5))).mean())
+        return expected_cost(out, y, false_alarm, miss, threshold=0.0)
 
     return _judge(f"cost({false_alarm:g}:{miss:g})", "binary", measure, higher=False, units=False)
 

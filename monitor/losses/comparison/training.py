@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import LossError
+from monitor.losses.comparison.attacks import Attack, Defence
+from monitor.losses.comparison.costs import cost_threshold
 from monitor.losses.comparison.judges import LIST, Judge
 from monitor.losses.comparison.trainable import TorchLoss
 
@@ -33,6 +35,7 @@ class Training:
         hidden: width of the hidden layer.
         learning_rate: Adam's.
         model: makes the network of (inputs, outputs); a hidden layer where it is None.
+        attack: on the test inputs.
         costs: of a false alarm and of a miss; the threshold is then moved to where the training data cost least.
     """
 
@@ -42,6 +45,7 @@ class Training:
     learning_rate: float
     model: Callable[[int, int], object] | None = None
     costs: tuple[float, float] | None = None
+    attack: Attack | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,8 +143,10 @@ def _moved(targets: Array, share: float, rng: np.random.Generator) -> Array:
     return np.where(chosen.reshape(rows), targets + moved.reshape(rows), targets)
 
 
-def score(function: TorchLoss, split: Split, judge: Judge, settings: Training, *, name: str) -> float:
-    """Train and give the metric on the test part; NaN where the loss or the outputs are not finite.
+def score(
+    function: TorchLoss | Defence, split: Split, judge: Judge, settings: Training, *, name: str
+) -> tuple[float, float]:
+    """Train and give the metric on the test part, under the attack and without; NaN if something is not finite.
 
     Raises:
         LossError: the loss cannot be called with (outputs, targets), or returns no single number.
@@ -154,15 +160,31 @@ def score(function: TorchLoss, split: Split, judge: Judge, settings: Training, *
         if not isinstance(model, torch.nn.Module):
             raise LossError("compare", "model makes no torch module", "return one of (inputs, outputs)")
         if not _fit(model, function, split, settings, name=name):
-            return math.nan
+            return math.nan, math.nan
         model.eval()
+        attacked = _attacked(model, split, settings.attack)
     with torch.no_grad():
-        out = _outputs(model, split.test_x, split)
+        limit = 0.0
         if settings.costs is not None:
-            out = out - _threshold(_outputs(model, split.train_x, split), split.train_y, settings.costs)
-    if not np.isfinite(out).all():
-        return math.nan
-    return judge.measure(out, split.test_y) * (split.scale if judge.in_units else 1.0)
+            limit = cost_threshold(*settings.costs, _outputs(model, split.train_x, split), split.train_y)
+        found = [_outputs(model, x, split) - limit for x in (attacked, split.test_x)]
+    unit = split.scale if judge.in_units else 1.0
+    under, clean = (judge.measure(out, split.test_y) * unit if np.isfinite(out).all() else math.nan for out in found)
+    return under, clean
+
+
+def _attacked(model: Callable[[Tensor], Tensor], split: Split, attack: Attack | None) -> Array:
+    """The test inputs after the attack; inputs that are constant in training stay as they are."""
+    import torch
+
+    if attack is None:
+        return split.test_x
+    x = torch.from_numpy(split.test_x).float()
+    y = torch.from_numpy(split.test_y)
+    y = y.long() if split.task == "classification" else y.float()
+    free = torch.from_numpy(split.train_x.std(axis=0) > 0).float()
+    changed: Array = attack.inputs(model, x, y, free).double().numpy()
+    return changed
 
 
 def _network(hidden: int) -> Callable[[int, int], object]:
@@ -182,19 +204,8 @@ def _outputs(model: Callable[[Tensor], Tensor], x: Array, split: Split) -> Array
     return np.exp(np.minimum(out, 20.0)) if split.task == "counts" else out
 
 
-def _threshold(out: Array, y: Array, costs: tuple[float, float]) -> float:
-    """The output above which a positive decision costs least on these examples."""
-    order = np.argsort(out)
-    ranked, positive = out[order], y[order] > 0.5
-    missed = np.concatenate([[0], np.cumsum(positive)])
-    alarms = (~positive).sum() - np.concatenate([[0], np.cumsum(~positive)])
-    k = int(np.argmin(costs[1] * missed + costs[0] * alarms))
-    low, high = ranked[max(k - 1, 0)], ranked[min(k, len(ranked) - 1)]
-    return float((low + high) / 2) if 0 < k < len(ranked) else float(low - 1 if k == 0 else high + 1)
-
-
 def _fit(
-    model: Callable[[Tensor], Tensor], function: TorchLoss, split: Split, settings: Training, *, name: str
+    model: Callable[[Tensor], Tensor], function: TorchLoss | Defence, split: Split, settings: Training, *, name: str
 ) -> bool:
     """Train; False as soon as the loss is not finite, whatever its gradient is."""
     import torch
@@ -207,9 +218,12 @@ def _fit(
     for _ in range(settings.epochs):
         batches = torch.randperm(len(x)).split(BATCH) if lists is None else lists[torch.randperm(len(lists))]
         for rows in batches:
-            out = model(x[rows])
             try:
-                loss = function(out if split.outputs > 1 else out[:, 0], y[rows])
+                if isinstance(function, Defence):
+                    loss = function.loss(model, x[rows], y[rows])
+                else:
+                    out = model(x[rows])
+                    loss = function(out if split.outputs > 1 else out[:, 0], y[rows])
             except (RuntimeError, TypeError, ValueError, IndexError) as error:
                 first = str(error).strip().splitlines()[0]
                 raise LossError(name, f"calling it failed: {first}", "it must take (outputs, targets)") from error

@@ -109,6 +109,14 @@ class Composition:
         """Where a part is now: the median of its last three means."""
         return middle(self.raw[-3:, i].tolist())
 
+    def weight_by_start(self, i: int, j: int) -> float | None:
+        """The weight with which part i would have begun as large as part j did; None where that is not a number."""
+        return _over(float(np.fmax.reduce(self.weighted[:2, j])), abs(self.start(i)))
+
+    def weight_by_level(self, i: int, j: int) -> float | None:
+        """The weight with which part i would be as large as part j is now; None where that is not a number."""
+        return _over(middle(self.weighted[-3:, j].tolist()), abs(self.level(i)))
+
     def start(self, i: int) -> float:
         """Where a part began: its first mean, or the second where that is higher."""
         known = self.raw[:, i][np.isfinite(self.raw[:, i])]
@@ -118,6 +126,11 @@ class Composition:
         """How far a part has come down, as a share of the size it began with; negative where it has risen."""
         begin = self.start(i)
         return (begin - self.level(i)) / max(abs(begin), 1e-300)
+
+
+def _over(size: float, raw: float) -> float | None:
+    found = size / raw if raw else math.inf
+    return found if 0 < found < math.inf else None
 
 
 def smooth(x: Floats) -> Floats:

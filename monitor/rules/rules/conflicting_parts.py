@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from itertools import combinations
+from typing import Final
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Reading, Spec, Threshold, rows
 from monitor.rules.sketch.noise import Floats
+
+_EVEN: Final = 1.5
+"""Factor between the weighted parts within which they count as equal, and no other weight is suggested."""
 
 
 class ConflictingParts:
@@ -67,21 +71,26 @@ class ConflictingParts:
         return Reading(
             seen.step[begin],
             {"part": seen.names[i], "other": seen.names[j], "correlation": r, "limit": limits["correlation"],
-             "opposite": apart, "buckets": len(moving[i])},
+             "opposite": apart, "buckets": len(moving[i]), "weight": seen.parts.parts[j].weight,
+             "suggested": seen.weight_by_level(j, i)},
         )  # fmt: skip
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
         e = reading.evidence
+        now, even = float(e["weight"] or 0), e["suggested"]
+        apart = even is not None and now > 0 and not 1 / _EVEN < float(even) / now < _EVEN
+        by = (
+            f": a weight of about {even:.2g} for loss/{e['other']}, {now:.3g} now, makes them equally large"
+            if apart
+            else ""
+        )
         return (
-            f"loss/{e['part']} and loss/{e['other']} work against each other since {unit} {reading.onset:g}: "
-            "their changes "
-            f"correlate by {e['correlation']:.2f} (limit {e['limit']:g}), opposite in {e['opposite']:.0%} of "
-            "the steps from "
-            f"bucket to bucket.",
+            f"loss/{e['part']} and loss/{e['other']} work against each other since {unit} {reading.onset:g}: their "
+            f"changes correlate by {e['correlation']:.2f} (limit {e['limit']:g}), opposite in {e['opposite']:.0%} of "
+            "the steps from bucket to bucket.",
             "Lower the learning rate of what they share, give each a head or an adapter of its own, or project "
-            "conflicting "
-            "gradients (PCGrad); if they are one trade-off, decide it by the weights.",
+            f"conflicting gradients (PCGrad); if they are one trade-off, decide it by the weights{by}.",
         )
 
 

@@ -62,7 +62,8 @@ class DominantPart:
             seen.step[seen.k // 2],
             {"part": seen.names[data[most]], "share": float(shares[-1, most]), "limit": limits["share"],
              "fallen": learned, "other": seen.names[least], "other_share": float(shares[-1, data.index(least)]),
-             "other_fallen": seen.fallen(least), "weight": seen.parts.parts[least].weight},
+             "other_fallen": seen.fallen(least), "weight": seen.parts.parts[least].weight,
+             "suggested": seen.weight_by_start(least, data[most])},
         )  # fmt: skip
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
@@ -70,12 +71,13 @@ class DominantPart:
         e = reading.evidence
         fell = float(e["other_fallen"] or 0)
         moved = f"come down by {fell:.1%}" if fell >= 0 else f"gone up by {-fell:.1%}"
+        to = "until its gradient counts" if e["suggested"] is None else (
+            f"to about {e['suggested']:.2g}, with which it would have begun as large as loss/{e['part']}"
+        )  # fmt: skip
         return (
-            f"loss/{e['part']} makes up {e['share']:.1%} of the weighted parts (limit {e['limit']:.0%}) and "
-            "came down by "
-            f"{e['fallen']:.0%}; loss/{e['other']}, at {e['other_share']:.2%} with a weight of "
-            f"{e['weight']:.3g}, has {moved}.",
-            f"Raise the weight of loss/{e['other']} until its gradient counts, or bring the parts to one scale "
-            "(divide each "
-            f"by its first value, or learn the weights). Seen since {unit} {reading.onset:g}.",
+            f"loss/{e['part']} makes up {e['share']:.1%} of the weighted parts (limit {e['limit']:.0%}) and came down "
+            f"by {e['fallen']:.0%}; loss/{e['other']}, at {e['other_share']:.2%} with a weight of {e['weight']:.3g}, "
+            f"has {moved}.",
+            f"Raise the weight of loss/{e['other']} {to}, or let monitor.losses.Balancer find the weights. "
+            f"Seen since {unit} {reading.onset:g}.",
         )

@@ -43,6 +43,7 @@ class Spike:
         explained_by="rise",
         reads=(Role.TRAIN,),
         relief=1,
+        passing=True,
         thresholds={
             "jump": Threshold(default=0.08, low=0, high=1, doc="share of the level and of the way that a jump is"),
             "z": Threshold(default=9, low=1, high=1000, doc="jump in multiples of the noise of a point"),

@@ -77,9 +77,12 @@ class Stagnation:
                 "Check that the validation set is of the same kind; weight decay and patience can bring delayed "
                 "generalisation (grokking), more data is surer.",
             )
+        first, level, limit = (float(e[name] or 0) for name in ("first", "level", "limit"))
+        said = f"No progress: {first:.4g} at the start, {level:.4g} now"
+        if level < first * (1 - limit):  # it fell in the first steps, before its first level was known
+            said = f"No progress after the first steps: {first:.4g} at the start, about {level:.4g} ever since"
         return (
-            f"No progress: {e['first']:.4g} at the start, {e['level']:.4g} now (a drop of {e['limit']:.0%} would be "
-            f"progress).{at_chance(e)}",
+            f"{said} (a drop of {limit:.0%} would be progress).{at_chance(e)}",
             "Check that the optimiser sees the parameters, that labels match inputs, and the learning rate; "
             f"try to overfit a single batch. Judged over the {unit}s so far.",
         )

@@ -62,6 +62,12 @@ class MlflowStore(Store):
             found = [connection.execute(query).scalar() for query in (ours, theirs)]
         return max((step for step in found if step is not None), default=None)
 
+    def runs_of_experiment(self, experiment_id: int) -> tuple[str, ...]:
+        """The ids of the runs of ours that MLflow has in an experiment, deleted ones too."""
+        query = select(TIED.c.run_id).join(MLFLOW_RUNS, MLFLOW_RUNS.c.run_uuid == TIED.c.mlflow_run)
+        with self._read() as connection:
+            return tuple(connection.execute(query.where(MLFLOW_RUNS.c.experiment_id == experiment_id)).scalars())
+
     def tie(self, run_id: str) -> None:
         """Delete a run with MLflow's run of the same id when that is permanently deleted."""
         with self._change() as connection:

@@ -12,17 +12,21 @@ from sqlalchemy import bindparam, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import Insert
 
+from monitor.domain import RunEdit
 from monitor.store.mlflow.points import Logged, as_mlflow
 from monitor.store.points import append, chunks
 from monitor.store.points.series import SeriesState
 from monitor.store.sql.link import Link, Row, Statement
 from monitor.store.sql.mlflow_schema import EXPERIMENTS, LATEST, MLFLOW_RUNS, MLFLOW_TAGS, PARAMS, TIED
 from monitor.store.sql.schema import CHUNKS
+from monitor.store.sql.upsert import upsert
 from monitor.store.transaction import Ahead, Transaction
 from monitor.wire import Columns
 
 WRITER: Final = "mlflow"
 """The writer of all points that come through MLflow, from whichever process: MLflow counts no records."""
+_NAME: Final = "mlflow.runName"
+"""The tag in which MLflow keeps a run's name once more."""
 
 _ASK: Final = Statement(
     select(
@@ -40,6 +44,20 @@ _ASK: Final = Statement(
 _PARAMS, _TAGS = (
     Statement(select(table.c.key, table.c.value).where(table.c.run_uuid == bindparam("run")))
     for table in (PARAMS, MLFLOW_TAGS)
+)
+_RENAME: Final = Statement(
+    MLFLOW_RUNS.update()
+    .where(MLFLOW_RUNS.c.run_uuid == bindparam("run"))
+    .values(name=bindparam("new_name", type_=MLFLOW_RUNS.c.name.type))
+)
+_RESTORE: Final = Statement(
+    MLFLOW_RUNS.update()
+    .where(MLFLOW_RUNS.c.run_uuid == bindparam("run"))
+    .values(lifecycle_stage="active", deleted_time=None)
+)
+_SAVE_TAGS: Final = Statement(lambda dialect: upsert(MLFLOW_TAGS, dialect), MLFLOW_TAGS.c.keys())
+_FORGET_TAG: Final = Statement(
+    MLFLOW_TAGS.delete().where(MLFLOW_TAGS.c.run_uuid == bindparam("run"), MLFLOW_TAGS.c.key == bindparam("tag"))
 )
 _TIE: Final = Statement(
     TIED.update()
@@ -112,6 +130,26 @@ class MlflowTransaction(Transaction):
     def mlflow_tags(self) -> dict[str, str]:
         """The run's tags in MLflow."""
         return _pairs(self._link.ask(_TAGS, self._place).all())
+
+    def edit(self, changes: RunEdit) -> None:
+        """As ours; a run that came through MLflow is changed there too, or its next change there would undo it."""
+        super().edit(changes)
+        if self.get("owner") != WRITER:
+            return
+        tags = dict(changes.tags)
+        if changes.name is not None:
+            self._link.tell(_RENAME, {**self._place, "new_name": changes.name})
+            tags[_NAME] = changes.name
+        for tag, value in tags.items():
+            if value is None:
+                self._link.tell(_FORGET_TAG, {**self._place, "tag": tag})
+            else:
+                self._link.tell(_SAVE_TAGS, {"run_uuid": self.run_id, "key": tag, "value": value})
+
+    def restore(self) -> None:
+        """As ours, and in MLflow."""
+        super().restore()
+        self._link.tell(_RESTORE, self._place)
 
     def tie(self) -> None:
         """Delete the run with MLflow's run when that is permanently deleted."""

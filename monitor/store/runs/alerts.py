@@ -75,6 +75,17 @@ def standing(connection: Connection, run_ids: Collection[str]) -> tuple[AlertInf
     return tuple(found)
 
 
+def of_runs(connection: Connection, run_ids: Collection[str], now_ms: int) -> dict[str, tuple[AlertInfo, ...]]:
+    """By run, its alerts that ever fired, with the silences in force; those that changed last first."""
+    wanted, covering, found = sorted(run_ids), _covering(connection, now_ms), dict[str, list[AlertInfo]]()
+    query = _listed(select(*_COLUMNS)).where(ALERTS.c.count > 0)
+    query = query.order_by(ALERTS.c.changed_ms.desc(), ALERTS.c.alert_id)
+    for i in range(0, len(wanted), _AT_ONCE):
+        for row in connection.execute(query.where(ALERTS.c.run_id.in_(wanted[i : i + _AT_ONCE]))).mappings():
+            found.setdefault(row["run_id"], []).append(_info(row, covering))
+    return {run_id: tuple(infos) for run_id, infos in found.items()}
+
+
 def unanswered(connection: Connection, before_ms: int, severities: Collection[Severity]) -> tuple[AlertInfo, ...]:
     """What fires without an answer, and was last put into the outbox before a time."""
     query = _listed(select(*_COLUMNS)).where(_FIRING, ALERTS.c.acked_ms.is_(None), ALERTS.c.told_ms < before_ms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from monitor.domain import SavedView
 from monitor.errors import WireError
@@ -15,15 +15,17 @@ MAX_VIEWS: Final = 500
 """Views of all pages together."""
 MAX_QUERY: Final = 20_000
 """Characters of an address."""
+_SHOWN: Final = [column for column in VIEWS.c if column.name != "project"]
 
 
-def saved(connection: Connection, page: str) -> tuple[SavedView, ...]:
-    """The views of a page, by name."""
-    rows = connection.execute(select(VIEWS).where(VIEWS.c.page == page).order_by(VIEWS.c.name)).mappings()
+def saved(connection: Connection, page: str, within: str | None) -> tuple[SavedView, ...]:
+    """The views of a page, by name; those of a project, or of those who see all projects."""
+    mine = _of(within, page)
+    rows = connection.execute(select(*_SHOWN).where(*mine).order_by(VIEWS.c.name)).mappings()
     return tuple(SavedView(**row) for row in rows)
 
 
-def save(connection: Connection, view: SavedView) -> SavedView:
+def save(connection: Connection, view: SavedView, within: str | None) -> SavedView:
     """Keep a view; one of the same page and name is replaced.
 
     Raises:
@@ -35,13 +37,17 @@ def save(connection: Connection, view: SavedView) -> SavedView:
     if len(view.query) > MAX_QUERY:
         raise WireError("query", f"has {len(view.query)} characters, at most {MAX_QUERY} are kept")
     kept = SavedView(page=view.page[:32], name=name, query=text(view.query), saved_ms=view.saved_ms)
-    forget(connection, kept.page, name)
+    forget(connection, kept.page, name, within)
     if connection.execute(select(func.count()).select_from(VIEWS)).scalar_one() >= MAX_VIEWS:
         raise WireError("name", f"there are {MAX_VIEWS} views already; delete one first")
-    connection.execute(VIEWS.insert().values(**kept.to_dict()))
+    connection.execute(VIEWS.insert().values(project=within or "", **kept.to_dict()))
     return kept
 
 
-def forget(connection: Connection, page: str, name: str) -> None:
+def forget(connection: Connection, page: str, name: str, within: str | None) -> None:
     """Delete a view, where it exists."""
-    connection.execute(VIEWS.delete().where(VIEWS.c.page == page, VIEWS.c.name == name))
+    connection.execute(VIEWS.delete().where(*_of(within, page), VIEWS.c.name == name))
+
+
+def _of(within: str | None, page: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return VIEWS.c.project == (within or ""), VIEWS.c.page == page

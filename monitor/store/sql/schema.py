@@ -313,6 +313,7 @@ OUTPUT: Final = Table(
 VIEWS: Final = Table(
     "monitor_views",
     METADATA,
+    Column("project", String(250), primary_key=True),  # "" for those who see all projects
     Column("page", String(32), primary_key=True),
     Column("name", String(250), primary_key=True),
     Column("query", Text, nullable=False),

@@ -1,0 +1,97 @@
+"""A change of a rule, tried against stored runs: each is replayed under the rules in effect and as they would be."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import streamlit as st
+
+from dashboard import data
+from monitor.domain import RunInfo, RunQuery, RunStatus
+from monitor.errors import MonitorError
+from monitor.reader.cases import case_of
+from monitor.rules import RulesConfig
+from monitor.rules.lab.backtest import Replayed, labels_of, replay
+from monitor.rules.registry import all_rules
+
+RUNS: Final = 50
+"""Runs that are replayed, at most: the newest."""
+POINTS: Final = 200_000
+"""Points of a run's series, in all, from which on its replay would take too long for a page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What a trial found.
+
+    Attributes:
+        done: the runs that were replayed, their first side under the rules in effect, the second as tried.
+        left_out: what was not replayed, and why, in sentences.
+    """
+
+    done: tuple[Replayed, ...]
+    left_out: tuple[str, ...]
+
+
+def tried(
+    now: RulesConfig, then: RulesConfig, project: str | None, query: str, advance: Callable[[float], object]
+) -> Trial:
+    """Replay the newest ended runs.
+
+    Args:
+        now: the rules in effect.
+        then: as they would be.
+        project: runs of this one; None: of all.
+        query: runs that match it, "" for all.
+        advance: called with the share that is done.
+
+    Raises:
+        MonitorError: the runs cannot be listed, or the query cannot be read.
+    """
+    ended = tuple(str(status) for status in RunStatus if not status.live)
+    page = data.api().runs_page(RunQuery(project=project, status=ended, query=query.strip() or None, limit=RUNS))
+    done: list[Replayed] = []
+    unread: list[str] = []
+    for k, run in enumerate(page.items):
+        try:
+            done.append(_replayed(run.id, run.version, now.hash, then.hash, run, (now, then)))
+        except MonitorError as error:
+            unread.append(f"{run.name}: {error}")
+        advance((k + 1) / len(page.items))
+    return Trial(done=tuple(done), left_out=tuple(_left_out(page.total - len(page.items), unread)))
+
+
+def _left_out(older: int, unread: Sequence[str]) -> list[str]:
+    said = [f"{older:,} older runs were left out; narrow the query to reach them."] if older else []
+    if unread:
+        more = f", and {len(unread) - 3:,} more" if len(unread) > 3 else ""
+        said.append(f"{len(unread):,} could not be replayed: {'; '.join(unread[:3])}{more}.")
+    return said
+
+
+@st.cache_resource(show_spinner=False, max_entries=2000)
+def _replayed(
+    run_id: str,  # noqa: ARG001  # what the cache goes by, as the next three
+    version: int,  # noqa: ARG001
+    now: str,  # noqa: ARG001
+    then: str,  # noqa: ARG001
+    _run: RunInfo,
+    _configs: tuple[RulesConfig, RulesConfig],
+) -> Replayed:
+    view = data.api().view(_run)
+    points = sum(series.count for series in view.series() if series.role is not None)
+    if points > POINTS:
+        raise MonitorError(f"{points:,} points are too many for a page; try `monitor rules backtest`")
+    words = str(_run.tags.get("label", ""))
+    labels, _ = labels_of(words, [rule.spec.name for rule in all_rules()])
+    with _one_at_a_time():
+        return replay(case_of(view, f"{_run.project}/{_run.name}", labels), _configs)
+
+
+@st.cache_resource(show_spinner=False)
+def _one_at_a_time() -> threading.Lock:
+    """Replays are all computation: side by side they would only keep the other pages waiting."""
+    return threading.Lock()

@@ -1,0 +1,171 @@
+"""The page of rules: what each means, how it is set, and what another setting would have done to stored runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import streamlit as st
+
+from dashboard import data, live, viewer
+from dashboard.charts import rules as charts
+from dashboard.markup import pieces, rules_page
+from dashboard.pages import rule_trial
+from dashboard.plot import plot
+from monitor.domain import Finding
+from monitor.errors import MonitorError
+from monitor.rules import RulesConfig
+from monitor.rules.config import UNITS
+from monitor.rules.lab import backtest, examples
+from monitor.rules.registry import all_rules
+from monitor.rules.rule import Rule
+
+_DRAWN: Final = 20
+"""Runs of the picture of a trial."""
+
+
+def page() -> None:
+    """Draw the page; a setting or a query that cannot be used is one line."""
+    viewer.title("Rules")
+    live.html(pieces.head("Rules"), key="head")
+    projects = data.keep("projects", lambda: tuple(name for name, _ in data.api().projects())).value or ()
+    rules = {rule.spec.name: rule for rule in all_rules()}
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        project = st.selectbox(
+            "Project", projects, index=None, placeholder="All projects", key="project", bind="query-params", width=220
+        )
+        names = list(rules)
+        name = st.selectbox("Rule", names, index=names.index("overfitting"), key="rule", bind="query-params", width=260)
+    try:
+        config = data.api().rules(project)
+        _rule(rules[name], config, project)
+        live.html(pieces.heading("All rules") + rules_page.every(list(rules.values()), config), key="every")
+    except MonitorError as error:
+        live.html(pieces.notice("warning", *data.explain(error), testid="rules-error"), key="error")
+
+
+def _rule(rule: Rule, config: RulesConfig, project: str | None) -> None:
+    """One rule: meaning and thresholds, its example, and the form to try a change."""
+    name = rule.spec.name
+    live.html(rules_page.facts(rule, config) + rules_page.meaning(rule), key="meaning")
+    live.html(rules_page.thresholds(rule, config), key="thresholds")
+    live.html(pieces.heading("Try a change"), key="try-head")
+    given, query = _form(rule, config)
+    then = RulesConfig.from_mapping({**config.overrides, name: given})
+    _example(name, config, then)
+    if then.hash == config.hash:
+        live.html(pieces.quiet("Change a value to see what it would have done to the newest ended runs."), key="none")
+        return
+    live.html(pieces.quiet("To put it into effect, write this into monitor.toml and restart the server:"), key="how")
+    st.code(rules_page.as_toml(name, given, project), language="toml")
+    _trial(name, config, then, project, query)
+
+
+def _form(rule: Rule, config: RulesConfig) -> tuple[Mapping[str, object], str]:
+    """The settings of the rule as the reader would have them, and the query for the runs to try them on."""
+    name, chosen = rule.spec.name, config.settings[rule.spec.name]
+    with st.form(f"try {name}", border=False):
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+            on = st.checkbox("Enabled", chosen.enabled, key=f"{name}.enabled", bind="query-params")
+            limits = {
+                key: st.number_input(
+                    key, float(limit.low), float(limit.high), float(chosen.limits[key]), format="%g", help=limit.doc,
+                    key=f"{name}.{key}", bind="query-params", width=150,
+                )
+                for key, limit in rule.spec.thresholds.items()
+            }  # fmt: skip
+            patience = st.number_input(
+                "patience", 0.0, 1e15, chosen.patience, format="%g", placeholder="the rule's own",
+                key=f"{name}.patience", bind="query-params", width=150,
+            )  # fmt: skip
+            unit = st.selectbox(
+                "unit", UNITS, index=UNITS.index(chosen.unit), key=f"{name}.unit", bind="query-params", width=120
+            )
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+            query = st.text_input(
+                "Runs", placeholder="all, or a query such as val.best < 0.3", key="runs", bind="query-params", width=360
+            )
+            st.form_submit_button("Try it", type="primary")
+    given = dict(config.overrides.get(name, {}))
+    wanted = {"enabled": on, "patience": patience, "unit": unit, **limits}
+    known = {"enabled": chosen.enabled, "patience": chosen.patience, "unit": chosen.unit, **chosen.limits}
+    given |= {key: value for key, value in wanted.items() if value != known[key]}
+    return {key: value for key, value in given.items() if value is not None}, query
+
+
+def _example(name: str, config: RulesConfig, then: RulesConfig) -> None:
+    """The rule on its synthetic run, under the rules in effect and as tried."""
+    trace = examples.FIRING.get(name)
+    if trace is None:
+        live.html(pieces.quiet("A rule of an installed package; it has no example here."), key="no-example")
+        return
+    sides = [("fires", config)] if then.hash == config.hash else [("in effect", config), ("as tried", then)]
+    found = [(called, first) for called, rules in sides if (first := _first(name, trace, rules)) is not None]
+    look = viewer.look("step", "linear", revision=name)
+    figure = charts.example_figure(
+        f"{name}: an example", examples.shown(trace, name), examples.levels(trace, name), found, look
+    )
+    said = [f"{called}: step {first.fired_step:g}" for called, first in found]
+    silent = [called for called, rules in sides if called not in dict(found)]
+    plot(figure, key="rule_example", alt=f"An example of {name}; {', '.join(said) or 'it does not fire'}", bar=False)
+    explained = [found[-1][1].explanation] if found else []
+    live.html(
+        pieces.caption([*said, *(f"{called}: silent" for called in silent), *explained], testid="example"), key="said"
+    )
+
+
+def _first(name: str, trace: examples.Trace, config: RulesConfig) -> Finding | None:
+    return next((found for found in trace.diagnose(config).findings if found.rule == name), None)
+
+
+def _trial(name: str, config: RulesConfig, then: RulesConfig, project: str | None, query: str) -> None:
+    """Replay stored runs and show what differs."""
+    bar = st.progress(0.0, "Replaying the newest ended runs")
+    try:
+        trial = rule_trial.tried(config, then, project, query, bar.progress)
+    finally:
+        bar.empty()
+    if not trial.done:
+        why = " ".join(trial.left_out) or "No ended run matches."
+        live.html(pieces.notice("info", "There is nothing to try it on.", why, testid="no-trial"), key="no-trial")
+        return
+    _report(name, trial)
+
+
+def _report(name: str, trial: rule_trial.Trial) -> None:
+    done = trial.done
+    rows = [backtest.summarise(done, k, [name])[0] for k in (0, 1)]
+    newly = [run for run in done if name in run.sides[1].hits and name not in run.sides[0].hits]
+    no_more = [run for run in done if name in run.sides[0].hits and name not in run.sides[1].hits]
+    both = [run for run in done if all(name in side.hits for side in run.sides)]
+    moved = [run for run in both if run.sides[0].hits[name].fired != run.sides[1].hits[name].fired]
+    live.html(
+        pieces.heading(f"Ended runs, replayed ({len(done):,})")
+        + rules_page.summary(done)
+        + rules_page.fired(rows[0], rows[1])
+        + pieces.caption(trial.left_out),
+        key="trial",
+    )
+    drawn = [*newly, *no_more, *moved][:_DRAWN]
+    if not drawn:
+        live.html(pieces.quiet("The rule fires on the same runs, at the same steps."), key="same")
+        return
+    places = [(run.name, _place(run.sides[0], name), _place(run.sides[1], name)) for run in drawn]
+    plot(
+        charts.trial_figure(places, viewer.look("step", "linear", revision=name)),
+        key="trial_chart", alt=f"Where {name} fires on {len(drawn)} runs, in effect and as tried", bar=False,
+    )  # fmt: skip
+    live.html(
+        rules_page.differing("Newly fires", newly, name)
+        + rules_page.differing("No longer fires", no_more, name)
+        + rules_page.differing("Fires at another step", moved, name),
+        key="differing",
+    )
+
+
+def _place(side: backtest.Side, name: str) -> float | None:
+    return side.hits[name].fired if name in side.hits else None
+
+
+if __name__ == "__main__":
+    page()

@@ -1,0 +1,28 @@
+"""`/api/v1/rules`: the rules in effect, of all projects or of one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from monitor.api.bodies import json_response
+from monitor.api.models import RulesModel
+from monitor.api.problems import documented
+from monitor.api.security import Viewer
+from monitor.api.services import Served
+from monitor.errors import Forbidden
+
+router = APIRouter(tags=["rules"], default_response_class=Response, responses=documented(422))
+
+
+@router.get("/rules", responses={200: {"model": RulesModel}})
+def get_rules(served: Served, caller: Viewer, project: Annotated[str | None, Query(max_length=250)] = None) -> Response:
+    """What differs from the default rules, as the settings of this server say; a project may have its own."""
+    if caller.project is not None and project not in (None, caller.project):
+        raise Forbidden(f"token {caller.name!r} reaches project {caller.project!r} alone, not {project!r}")
+    of = project if project is not None else caller.project
+    config = (served.engine.default if of is None else served.engine.of(of)).config
+    overrides = {name: dict(given) for name, given in config.overrides.items()}
+    return json_response({"project": of, "hash": config.hash, "overrides": overrides})

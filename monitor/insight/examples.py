@@ -1,0 +1,114 @@
+"""What is known of a run's examples and slices: who makes the loss, and which slice gets worse unseen in the mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.domain import FindingState, RunSnapshot, SeriesInfo
+from monitor.domain.formats import number, step
+from monitor.limits import MAX_EXAMPLES
+from monitor.losses.examples import sentences
+from monitor.roles import Role, role_of
+from monitor.rules import diagnose
+from monitor.store import Store
+
+_SLICE: Final = re.compile(r"(?P<base>.+)\{(?P<slice>[^{}]+)\}")
+_JUDGED: Final = 4
+"""Slices that are judged each on their own: those that lie furthest above their best."""
+_RISEN: Final = 0.01
+"""Rise above the best from which on a slice is judged, which is the rule's own."""
+_POINTS: Final = 1000
+"""Points of each loss that a slice is judged with, about."""
+
+Rows = NDArray[np.float64]
+
+
+def examples(store: Store, seen: RunSnapshot) -> dict[str, Any]:
+    """The newest summary of the examples of each set, each slice of the validation loss, and both in plain words.
+
+    Costs nothing where a run has neither: `run.log_example_losses` also logs series that say so.
+    """
+    newest: dict[str, dict[str, object]] = {}
+    if any(series.key.startswith("examples/") for series in seen.series):
+        for event in store.newest_events(seen.info.id, "examples", MAX_EXAMPLES):
+            newest.setdefault(str(event.data["split"]), dict(event.data))
+    slices = list(_slices(store, seen))
+    said = [sentence for found in newest.values() for sentence in sentences(found)]
+    return {"summaries": list(newest.values()), "slices": slices, "text": [*said, *_words(seen, slices)]}
+
+
+def _slices(store: Store, seen: RunSnapshot) -> Iterator[dict[str, Any]]:
+    """The slices of the validation loss, the worst first, each with its best and what is the matter with it."""
+    found = [each for each in _of_validation(seen) if each[0].last is not None]
+    risen = sorted((series for series, _ in found if _rise(series) > _RISEN), key=_rise, reverse=True)
+    loss = seen.judged(Role.TRAIN)
+    judged = {series.key for series in risen[:_JUDGED]}
+    found.sort(key=lambda each: -(each[0].last or 0.0))
+    for series, name in found:
+        since = None
+        if loss is not None and series.key in judged:
+            since = _overfits(store, seen.info.id, loss.key, series.key, series.count)
+        yield {"key": series.key, "slice": name, "last": series.last, "best": series.min, "best_step": series.min_step,
+               "verdict": "overfitting" if since is not None else None, "since_step": since}  # fmt: skip
+
+
+def _of_validation(seen: RunSnapshot) -> Iterator[tuple[SeriesInfo, str]]:
+    """The series that are slices of a validation loss, each with the slice's name."""
+    for series in seen.series:
+        match = _SLICE.fullmatch(series.key)
+        if match is not None and role_of(match["base"]) is Role.VAL:
+            yield series, match["slice"]
+
+
+def _rise(series: SeriesInfo) -> float:
+    """How far a slice lies above its best, as a share of it."""
+    last, best = series.last or 0.0, series.min or 0.0
+    return (last - best) / max(abs(best), 1e-300)
+
+
+@lru_cache(maxsize=256)
+def _overfits(store: Store, run_id: str, train: str, val: str, count: int) -> float | None:  # noqa: ARG001  # a new count asks anew
+    """The step since which the rule `overfitting` fires for a slice as the validation loss; None where it does not.
+
+    A page asks each second; the answer is made anew once the slice has another value.
+    """
+    findings = diagnose(*(_rows(store, run_id, key, _POINTS) for key in (train, val))).findings
+    fires = (f.onset_step for f in findings if f.rule == "overfitting" and f.state is FindingState.FIRING)
+    return next(fires, None)
+
+
+def _rows(store: Store, run_id: str, key: str, most: int) -> Rows:
+    """Steps and values of a series, (n, 2), evenly spaced ones of more than `most`."""
+    points = store.history(run_id, key)
+    rows: Rows = np.column_stack([points.steps, points.values]).astype(float)
+    return rows[:: max(1, len(rows) // most)]
+
+
+def _words(seen: RunSnapshot, slices: list[dict[str, Any]]) -> Iterator[str]:
+    mean = seen.judged(Role.VAL)
+    if mean is not None and _SLICE.fullmatch(mean.key):
+        mean = None
+    if len(slices) > 1:
+        worst = slices[0]
+        over = f", {worst['last'] / mean.last:.2g} times {mean.key}" if mean and mean.last and mean.last > 0 else ""
+        yield f"Worst of {len(slices)} slices: {worst['slice']} with {number(worst['last'])}{over}."
+    broken = [name for series, name in _of_validation(seen) if series.nan_count or series.inf_count]
+    if broken:
+        yield f"Slices with values that are not finite: {', '.join(broken[:5])}{' ...' if len(broken) > 5 else ''}."
+    for found in slices:
+        if found["verdict"] is None:
+            continue
+        later = mean is not None and mean.min_step is not None and mean.min_step > found["best_step"]
+        still = f", while {mean.key} still improved until step {step(mean.min_step)}" if mean and later else ""
+        yield (
+            f"{found['slice']} overfits: {number(found['last'])}, {found['last'] / found['best'] - 1:.0%} above its "
+            f"best of {number(found['best'])} at step {step(found['best_step'])}{still}."
+            if found["best"] > 0
+            else f"{found['slice']} overfits: {number(found['last'])}, best {number(found['best'])}{still}."
+        )

@@ -1,0 +1,57 @@
+"""The losses of single examples, as `Run.log_example_losses` takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+_SLICES: Final = 50
+"""Different values of one property whose mean is logged: the most frequent."""
+
+
+def listed(values: object) -> list[Any]:
+    """A sequence, an array or a tensor on any device as a list.
+
+    Raises:
+        TypeError: it is none of these.
+    """
+    tolist = getattr(values, "tolist", None)
+    found = tolist() if callable(tolist) else list(values)  # type: ignore[call-overload]  # or it raises
+    return found if isinstance(found, list) else [found]
+
+
+def series_of(split: str, found: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a summary that are logged as series."""
+    names = {"top_share": "top_share", "suspects": "suspect_count", "gradient_share": "gradient_share"}
+    return {
+        f"examples/{split}/{name}": float(found[field]) for name, field in names.items() if found[field] is not None
+    }
+
+
+def means(split: str, losses: Sequence[float], slices: Mapping[str, object]) -> dict[str, float]:
+    """The mean loss of each slice, by the names of series.
+
+    Args:
+        losses: n losses.
+        slices: the n values of each property.
+
+    Raises:
+        ValueError: a property has not as many values as there are losses.
+
+    >>> means("val", [1.0, 2.0, 4.0], {"scene": ["day", "night", "night"]})
+    {'val/loss{scene=night}': 3.0, 'val/loss{scene=day}': 1.0}
+    """
+    found: dict[str, float] = {}
+    values = np.asarray(losses, np.float64)
+    for name, given in slices.items():
+        groups: dict[Hashable, list[int]] = {}
+        each = listed(given)
+        if len(each) != len(values):
+            raise ValueError(f"slices[{name!r}] has {len(each)} values, there are {len(values)} losses")
+        for row, value in enumerate(each):
+            groups.setdefault(value, []).append(row)
+        largest = sorted(groups.items(), key=lambda group: -len(group[1]))[:_SLICES]
+        found |= {f"{split}/loss{{{name}={value}}}": float(values[rows].mean()) for value, rows in largest}
+    return found
