@@ -40,7 +40,7 @@ class Divergence:
 
     spec = Spec(
         name="divergence",
-        version=7,
+        version=8,
         severity=Severity.CRITICAL,
         rank=8,
         action=Action.STOP,
