@@ -68,6 +68,7 @@ def whole(rng: random.Random, run_id: str, first: int) -> Batch:
         "weights": {"step": 1, "weights": {"kl": 0.5}},
         "capture": {"git": {"commit": "abc"}, "argv": ["a"]},
         "loss": {"loss": {"name": "mse"}},
+        "examples": {"split": "train", "step": 3, "count": 2, "top": [["a", 1.5]]},
     }
     kinds = ["run", *rng.sample(sorted(EVENT_KINDS), rng.randint(0, 5))]
     events = tuple(Event(kind=k, record=first + i, time_ms=NOW_MS, data=data[k]) for i, k in enumerate(kinds))

@@ -14,8 +14,8 @@ from monitor import losses
 from monitor.errors import LossError
 from monitor.reader.api import Api
 from monitor.rules import diagnose
+from monitor.rules.lab.examples import DATA, ROUGH, SWAY
 from monitor.settings import Settings
-from tests.rules.test_rules import DATA, ROUGH, SWAY
 
 Weigh = Callable[[Mapping[str, torch.Tensor]], torch.Tensor]
 SCALE = 100.0

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import anyio
 import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
@@ -23,6 +22,7 @@ from PIL import Image
 import monitor
 from monitor.mcp import Options, create_server
 from monitor.settings import load
+from tests import loops
 
 READS = {
     "list_runs", "explain", "attention", "compare", "curve", "curve_picture", "wait", "events", "ledger",
@@ -111,7 +111,7 @@ def test_an_agent_works_over_standard_input_and_output(home: Path, tmp_path: Pat
             outside = await client.call_tool("diagnose_file", {"path": "../home/monitor.db"})
             assert outside.is_error and "is outside of" in outside.content[0].text
 
-    anyio.run(run)
+    loops.run(run)
 
 
 @contextmanager
@@ -138,7 +138,7 @@ def test_an_agent_works_over_http_and_needs_the_token(home: Path) -> None:
                 assert "diagnose_file" not in {tool.name for tool in (await client.list_tools()).tools}
 
     with over_http(home, MONITOR_TOKEN=TOKEN) as address:
-        anyio.run(run, address)
+        loops.run(run, address)
 
 
 def test_an_address_that_others_reach_needs_a_token(home: Path) -> None:
@@ -163,7 +163,7 @@ def test_an_agent_that_may_write_stops_a_loop_and_takes_it_back(home: Path) -> N
                 vague = await client.call_tool("request_stop", {"run": "ccc", "reason": "x"})
                 assert vague.is_error
 
-    anyio.run(run)
+    loops.run(run)
 
 
 def test_an_agent_that_may_write_answers_silences_and_annotates(home: Path) -> None:
@@ -197,7 +197,7 @@ def test_an_agent_that_may_write_answers_silences_and_annotates(home: Path) -> N
                 wrong = await client.call_tool("silence", {**what, "hours": -1.0})
                 assert wrong.is_error and "in the future" in wrong.content[0].text
 
-    anyio.run(run)
+    loops.run(run)
 
 
 def test_an_agent_of_some_projects_sees_no_others(home: Path) -> None:
@@ -213,4 +213,4 @@ def test_an_agent_of_some_projects_sees_no_others(home: Path) -> None:
                 assert (await client.call_tool("wait", {"runs": ["hidden"]})).is_error
                 assert (await client.call_tool("compare", {"runs": ["ill", "hidden"]})).is_error
 
-    anyio.run(run)
+    loops.run(run)

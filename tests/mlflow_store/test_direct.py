@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 from typing import Any
@@ -12,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitor.mlflow_store.direct import BATCH, METRIC, Points, Unusual, one_point, points
+from tests import loops
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -126,7 +126,7 @@ def ask(store: Kept, path: str, body: bytes, kind: bytes = b"application/json", 
         await send({"type": "http.response.body", "body": b"Flask: " + message["body"]})
 
     scope = {"type": "http", "path": path, "headers": [(b"content-type", kind)], "query_string": query}
-    asyncio.run(Points(store, flask)(scope, receive, send))  # type: ignore[arg-type]  # no whole store
+    loops.run(Points(store, flask), scope, receive, send)  # type: ignore[arg-type]  # no whole store
     return b"".join(answer)
 
 
