@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
-from urllib.parse import quote
 
 from monitor.domain import (
     Access,
@@ -49,7 +48,7 @@ from monitor.errors import RunNotFound, ServerUnreachable
 from monitor.http.address import shown
 from monitor.http.answers import understood
 from monitor.http.client import connect, request, request_stream
-from monitor.reader.remote_alerts import RemoteAlerts
+from monitor.reader.remote_alerts import RemoteAlerts, segment
 from monitor.reader.source import Query
 
 if TYPE_CHECKING:
@@ -108,12 +107,12 @@ class HttpSource(RemoteAlerts):
 
     @_answered
     def run(self, ref: str) -> RunInfo:
-        data = self._object(f"/runs/{_part(ref)}", ref=ref)
+        data = self._object(f"/runs/{segment(ref)}", ref=ref)
         return _run_info(data)
 
     @_answered
     def snapshot(self, ref: str) -> RunSnapshot:
-        data, alone = self._object(f"/runs/{_part(ref)}/snapshot", ref=ref), ("run", "saving", "note", "examples")
+        data, alone = self._object(f"/runs/{segment(ref)}/snapshot", ref=ref), ("run", "saving", "note", "examples")
         rows = {name: [_mapping(row) for row in _rows(rows)] for name, rows in data.items() if name not in alone}
         saving = data.get("saving")
         seen = RunSnapshot.from_dict(rows, _mapping(data["run"]), str(data.get("note", "")))
@@ -126,7 +125,7 @@ class HttpSource(RemoteAlerts):
 
         found: list[Curve] = []
         for some in _portions(
-            wanted, lambda each: f"series={each.run_id}/{_part(each.key)}&smoothing={each.smoothing}"
+            wanted, lambda each: f"series={each.run_id}/{segment(each.key)}&smoothing={each.smoothing}"
         ):
             series = [f"{each.run_id}/{each.key}" for each in some]
             smoothing = [str(each.smoothing) for each in some]
@@ -210,8 +209,7 @@ class HttpSource(RemoteAlerts):
 
     @_answered
     def request_stop(self, run_id: str, who: str, reason: str) -> Stop:
-        content, headers = json.dumps({"who": who, "reason": reason}).encode(), {"Content-Type": "application/json"}
-        data = request(self._client, "POST", f"/api/v1/runs/{run_id}/stop", content=content, headers=headers)
+        data = self._change("POST", f"/runs/{run_id}/stop", {"who": who, "reason": reason})
         return Stop.from_dict(_mapping(_mapping(data)["stop"]))
 
     @_answered
@@ -225,11 +223,11 @@ class HttpSource(RemoteAlerts):
 
     @_answered
     def explain(self, ref: str) -> Mapping[str, Any]:
-        return self._object(f"/runs/{_part(ref)}/explain", ref=ref)
+        return self._object(f"/runs/{segment(ref)}/explain", ref=ref)
 
     @_answered
     def happened(self, ref: str, since: str, wait_s: float) -> Happenings:
-        data = self._object(f"/runs/{_part(ref)}/events", {"since": since, "wait": wait_s}, ref=ref)
+        data = self._object(f"/runs/{segment(ref)}/events", {"since": since, "wait": wait_s}, ref=ref)
         events = tuple(Happened(**_mapping(row)) for row in _rows(data["events"]))
         return Happenings(cursor=str(data["cursor"]), events=events, ended=bool(data["ended"]))
 
@@ -268,16 +266,16 @@ class HttpSource(RemoteAlerts):
 
     @_answered
     def views(self, page: str) -> tuple[SavedView, ...]:
-        rows = _rows(self._object(f"/views/{_part(page)}")["views"])
+        rows = _rows(self._object(f"/views/{segment(page)}")["views"])
         return tuple(SavedView(**_mapping(row)) for row in rows)
 
     @_answered
     def save_view(self, page: str, name: str, query: str) -> SavedView:
-        path = f"/views/{_part(page)}/{_part(name)}"
+        path = f"/views/{segment(page)}/{segment(name)}"
         return SavedView(**_mapping(self._ask("PUT", path, name, {"query": query})))
 
     def forget_view(self, page: str, name: str) -> None:
-        self._ask("DELETE", f"/views/{_part(page)}/{_part(name)}", name)
+        self._ask("DELETE", f"/views/{segment(page)}/{segment(name)}", name)
 
     @_answered
     def projects(self) -> tuple[tuple[str, int], ...]:
@@ -300,7 +298,7 @@ class HttpSource(RemoteAlerts):
     @_answered
     def restore(self, ref: str) -> RunInfo:
         try:
-            return _run_info(_mapping(self._ask("POST", f"/deleted/{_part(ref)}/restore", ref)))
+            return _run_info(_mapping(self._ask("POST", f"/deleted/{segment(ref)}/restore", ref)))
         except RunNotFound:
             raise RunNotFound(ref, deleted=True) from None
 
@@ -321,13 +319,13 @@ class HttpSource(RemoteAlerts):
         self, name: str, role: Access, project: str | None, expires_ms: int | None
     ) -> tuple[TokenInfo, str]:
         wanted = {"name": name, "role": str(role), "project": project, "expires_ms": expires_ms}
-        made = _mapping(self._post("/tokens", wanted))
+        made = _mapping(self._change("POST", "/tokens", wanted))
         token = str(made.pop("token"))
         return TokenInfo.from_dict(made), token
 
     @_answered
     def revoke_token(self, ref: str) -> TokenInfo:
-        return TokenInfo.from_dict(_mapping(request(self._client, "DELETE", f"/api/v1/tokens/{_part(ref)}")))
+        return TokenInfo.from_dict(_mapping(self._change("DELETE", f"/tokens/{segment(ref)}")))
 
     @_answered
     def audit(self, limit: int, offset: int) -> tuple[int, tuple[AuditEntry, ...]]:
@@ -351,16 +349,16 @@ class HttpSource(RemoteAlerts):
 
     def _ask(self, method: str, path: str, ref: str, body: Mapping[str, object] | None = None) -> object:
         """Change something about a run."""
-        content = None if body is None else json.dumps(body).encode()
-        headers = None if body is None else {"Content-Type": "application/json"}
         try:
-            return request(self._client, method, f"/api/v1{path}", content=content, headers=headers)
+            return self._change(method, path, body)
         except RunNotFound:
             raise RunNotFound(ref) from None
 
-    def _post(self, path: str, body: Mapping[str, object]) -> object:
-        headers = {"Content-Type": "application/json"}
-        return request(self._client, "POST", f"/api/v1{path}", content=json.dumps(body).encode(), headers=headers)
+    def _change(self, method: str, path: str, body: Mapping[str, object] | None = None) -> object:
+        """Ask for a change; a body is sent as JSON."""
+        content = None if body is None else json.dumps(dict(body)).encode()
+        headers = None if body is None else {"Content-Type": "application/json"}
+        return request(self._client, method, f"/api/v1{path}", content=content, headers=headers)
 
     def _get(self, path: str, query: Query | None = None) -> object:
         """Ask for something; a parameter that is a list is given several times."""
@@ -420,10 +418,6 @@ def _extremes(data: Mapping[str, object]) -> Extremes:
 
 def _run_info(data: Mapping[str, Any]) -> RunInfo:
     return RunInfo.from_dict({name: value for name, value in data.items() if name in RunInfo.__slots__})
-
-
-def _part(ref: str) -> str:
-    return quote(ref, safe="")
 
 
 def _mapping(value: object) -> dict[str, Any]:

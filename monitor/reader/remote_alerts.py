@@ -4,31 +4,28 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from monitor.domain import Alert, AlertInfo, AlertPage, AlertQuery, DeadLetter, Delivery, Mark, Silence
 from monitor.http.answers import understood
-from monitor.http.client import request
 from monitor.reader.source import Query
-
-if TYPE_CHECKING:
-    import httpx
 
 
 class RemoteAlerts:
     """The alerts of a server."""
 
     _server: str
-    _client: httpx.Client
 
     def _object(self, path: str, query: Query | None = None) -> dict[str, Any]:
         raise NotImplementedError
 
     def _get(self, path: str, query: Query | None = None) -> object:
+        raise NotImplementedError
+
+    def _change(self, method: str, path: str, body: Mapping[str, object] | None = None) -> object:
         raise NotImplementedError
 
     def alert_page(self, wanted: AlertQuery) -> AlertPage:
@@ -39,13 +36,13 @@ class RemoteAlerts:
 
     def alert(self, alert_id: str) -> AlertInfo:
         with understood(self._server):
-            return AlertInfo.from_dict(self._object(f"/alerts/{_part(alert_id)}"))
+            return AlertInfo.from_dict(self._object(f"/alerts/{segment(alert_id)}"))
 
     def acknowledge(self, alert_id: str, by: str, note: str) -> AlertInfo:
-        return self._answered(f"/alerts/{_part(alert_id)}/acknowledge", {"by": by, "note": note})
+        return self._answered(f"/alerts/{segment(alert_id)}/acknowledge", {"by": by, "note": note})
 
     def mark_alert(self, alert_id: str, mark: Mark | None, by: str) -> AlertInfo:
-        return self._answered(f"/alerts/{_part(alert_id)}/mark", {"mark": mark, "by": by})
+        return self._answered(f"/alerts/{segment(alert_id)}/mark", {"mark": mark, "by": by})
 
     def alert_marks(self, project: str | None) -> Mapping[str, Mapping[str, int]]:
         with understood(self._server):
@@ -64,7 +61,7 @@ class RemoteAlerts:
 
     def unsilence(self, silence_id: str) -> Silence:
         with understood(self._server):
-            return Silence(**self._send("DELETE", f"/silences/{_part(silence_id)}"))
+            return Silence(**self._send("DELETE", f"/silences/{segment(silence_id)}"))
 
     def deliveries(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
         with understood(self._server):
@@ -85,27 +82,26 @@ class RemoteAlerts:
             return tuple(dict(row) for row in self._object("/channels")["channels"])
 
     def add_channel(self, name: str, table: Mapping[str, object]) -> Mapping[str, object]:
-        return self._send("PUT", f"/channels/{_part(name)}", dict(table))
+        return self._send("PUT", f"/channels/{segment(name)}", dict(table))
 
     def remove_channel(self, name: str) -> None:
-        self._send("DELETE", f"/channels/{_part(name)}")
+        self._send("DELETE", f"/channels/{segment(name)}")
 
     def test_channel(self, name: str) -> None:
-        self._send("POST", f"/channels/{_part(name)}/test")
+        self._send("POST", f"/channels/{segment(name)}/test")
 
     def _answered(self, path: str, body: Mapping[str, object]) -> AlertInfo:
         with understood(self._server):
             return AlertInfo.from_dict(self._send("POST", path, body))
 
     def _send(self, method: str, path: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
-        content = None if body is None else json.dumps(dict(body)).encode()
-        headers = {"Content-Type": "application/json"} if body is not None else {}
         with understood(self._server):
-            found = request(self._client, method, f"/api/v1{path}", content=content, headers=headers)
+            found = self._change(method, path, body)
             if not isinstance(found, dict):
                 raise TypeError(type(found).__name__)
             return found
 
 
-def _part(ref: str) -> str:
+def segment(ref: str) -> str:
+    """A reference as one segment of a path, whatever characters it has."""
     return quote(ref, safe="")
