@@ -71,6 +71,11 @@ def facts(seen: RunSnapshot, now_ms: int, zone: tzinfo) -> Markup:
         ("started", hover(ago(run.created_ms, now_ms), clock(run.created_ms, zone))),
         ("took" if run.finished_ms else "for", duration(run.took_ms(now_ms))),
     ]
+    gap, rate = seen.progress.gap, seen.progress.rate
+    if gap is not None:
+        found.insert(3, ("gap", hover(number(gap.now, 3), str(gap))))
+    if rate is not None and rate.half_life is not None:
+        found.insert(-3, ("half-life", hover(f"{step(round(rate.half_life))} steps", str(rate))))
     goal = seen.judged(Role.GOAL)
     if goal is not None:
         found.insert(3, (goal.key, number(goal.last)))
@@ -85,7 +90,13 @@ def facts(seen: RunSnapshot, now_ms: int, zone: tzinfo) -> Markup:
 def examples(seen: RunSnapshot) -> Markup:
     """Which examples and slices make the loss, in plain words; nothing where that was not logged."""
     said = seen.of_examples()
-    return fill(_PAGE, "examples", said=said) if said else _NOTHING
+    return fill(_PAGE, "listed", said=said, testid="examples") if said else _NOTHING
+
+
+def remedies(seen: RunSnapshot) -> Markup:
+    """What to try where the run overfits."""
+    said = seen.of_remedies()
+    return fill(_PAGE, "listed", said=said, testid="remedies") if said else _NOTHING
 
 
 def _judged(seen: RunSnapshot) -> bool:
@@ -172,9 +183,10 @@ def caption(drawn: Sequence[Curve], known: Mapping[str, float], seen: RunSnapsho
 
 
 def course(seen: RunSnapshot) -> Markup:
-    """What the curves did, in one line under the chart."""
+    """What the curves did and how the run gets on, in a line each under the chart."""
     told = [f"{series}: {line}" for series, line in courses(seen.regimes).items()]
-    return pieces.caption(told, testid="course") if told else _NOTHING
+    did = pieces.caption(told, testid="course") if told else _NOTHING
+    return joined([did, *(pieces.caption([line], testid="progress") for line in seen.progress.sentences())])
 
 
 def describe(seen: RunSnapshot) -> str:

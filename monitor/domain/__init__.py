@@ -29,8 +29,20 @@ from monitor.domain.aside import SET_ASIDE, Counter
 from monitor.domain.attention import Attention, Happened, Happenings, Item, Outcome
 from monitor.domain.economics import Ledger, LedgerEntry, LedgerMonth, Saving
 from monitor.domain.plain import Json, whole
+from monitor.domain.progress import Gap, Milestone, Progress, Rate, Regime, courses
 from monitor.domain.run_query import RunFilters, RunQuery
-from monitor.domain.runs import Checkpoint, Extremes, Output, Reply, RunEdit, RunInfo, RunPage, RunStatus, SavedView
+from monitor.domain.runs import (
+    Checkpoint,
+    Extremes,
+    Output,
+    Reply,
+    RunEdit,
+    RunInfo,
+    RunPage,
+    RunStatus,
+    SavedView,
+    nearest,
+)
 from monitor.domain.series import Curve, Points, SeriesInfo
 from monitor.domain.snapshot import MAIN_ROLES, CurveOf, RunSnapshot
 from monitor.domain.stops import MONITOR, Stop, StopState
@@ -45,9 +57,7 @@ from monitor.domain.verdicts import (
     Patience,
     Pending,
     Recommendation,
-    Regime,
     Severity,
-    courses,
     folded,
     most_telling,
 )
@@ -80,6 +90,7 @@ __all__ = [
     "Finding",
     "FindingState",
     "Forecast",
+    "Gap",
     "Gauges",
     "Happened",
     "Happenings",
@@ -90,11 +101,14 @@ __all__ = [
     "LedgerEntry",
     "LedgerMonth",
     "Mark",
+    "Milestone",
     "Outcome",
     "Output",
     "Patience",
     "Pending",
     "Points",
+    "Progress",
+    "Rate",
     "Recommendation",
     "Regime",
     "Reply",
@@ -119,5 +133,6 @@ __all__ = [
     "folded",
     "inert",
     "most_telling",
+    "nearest",
     "whole",
 ]

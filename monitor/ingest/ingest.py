@@ -365,10 +365,8 @@ def _alert(tx: Transaction, event: Event, aside: Aside) -> None:
         aside("dropped", "alert", f"a run gives {MAX_ALERTS} alerts at most", 1)
         return
     run, title = tx.run, str(event.data["title"])
-    alert = Alert(
-        run_id=run.id,
-        project=run.project,
-        run_name=run.name,
+    alert = Alert.of(
+        run,
         kind="alert",
         state="firing",
         severity=Severity(str(event.data["severity"])),

@@ -32,7 +32,7 @@ from monitor.losses.specs.regression import MAE, MSE, Huber, Quantile, SmoothL1
 from monitor.losses.specs.robust import RMSE, Barron, Cauchy, GeneralisedCrossEntropy, LogCosh
 from monitor.losses.specs.sequence import CTC
 from monitor.losses.specs.spec import REGISTRY, LossSpec
-from monitor.losses.specs.standing import Bounds, Standing, bounds, standing
+from monitor.losses.specs.standing import HINT, Bounds, Standing, bounds, standing
 from monitor.losses.specs.torch_modules import from_torch, torch_name
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ _WHERE = {
 __all__ = [
     "BPR",
     "CTC",
+    "HINT",
     "MAE",
     "MSE",
     "REGISTRY",

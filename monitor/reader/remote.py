@@ -31,6 +31,7 @@ from monitor.domain import (
     Outcome,
     Output,
     Points,
+    Progress,
     Recommendation,
     Regime,
     RunEdit,
@@ -190,6 +191,7 @@ class HttpSource(RemoteAlerts):
             recommendation=Recommendation.from_dict(_mapping(data["recommendation"])),
             counts=Counts(**counts),
             regimes=tuple(Regime.from_dict(_mapping(row)) for row in _rows(data.get("regimes", []))),
+            progress=Progress.from_dict(data.get("progress")),
         )
 
     @_answered
