@@ -13,6 +13,7 @@ from dashboard.charts import loss
 from dashboard.markup import pieces
 from dashboard.markup.pieces import badge, chip, code, heading, hover, notice, quiet, table
 from dashboard.markup.templates import fill, joined
+from monitor import losses
 from monitor.domain import (
     MAIN_ROLES,
     Action,
@@ -186,7 +187,10 @@ def course(seen: RunSnapshot) -> Markup:
     """What the curves did and how the run gets on, in a line each under the chart."""
     told = [f"{series}: {line}" for series, line in courses(seen.regimes).items()]
     did = pieces.caption(told, testid="course") if told else _NOTHING
-    return joined([did, *(pieces.caption([line], testid="progress") for line in seen.progress.sentences())])
+    run = seen.info
+    means = losses.told(run.loss, run.recommendation.best_val_loss, run.config)
+    lines = [*seen.progress.sentences(), *([means] if means else [])]
+    return joined([did, *(pieces.caption([line], testid="progress") for line in lines)])
 
 
 def describe(seen: RunSnapshot) -> str:

@@ -164,6 +164,7 @@ def show(
     json: bool = _JSON,
 ) -> None:
     """Show one run: its series, its findings with their evidence, and the recommendation."""
+    from monitor.losses import told
     from monitor.reader.api import Api
 
     with Api(server) as api:
@@ -200,6 +201,8 @@ def show(
     out.print(diagnosis_text(diagnosis, every=every))
     if saving.amount:
         out.print(f"[dim]{escape(saving.sentence)}[/]", soft_wrap=True)
+    if means := told(info.loss, info.recommendation.best_val_loss, info.config):
+        out.print(f"[dim]{escape(means)}[/]", soft_wrap=True)
     for said in (*seen.of_remedies(), *seen.of_examples()):
         out.print(escape(said), soft_wrap=True)
     table = Table(box=None, header_style="dim", pad_edge=False, title_justify="left")

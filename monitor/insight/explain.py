@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from monitor import losses
 from monitor.domain import (
     AlertInfo,
     AlertState,
@@ -196,6 +197,7 @@ def text_of(told: Mapping[str, Any], seen: RunSnapshot) -> str:
     lines += [f"Try: {each['try']} ({each['because']})" for each in told["next"]]
     if other is not None:
         lines.append(_other(other))
+    lines.append(losses.told(seen.info.loss, best["loss"], seen.info.config))
     lines += [f"Then try: {remedy['text']}" for remedy in seen.remedies[:_FINDINGS]]
     lines += [f"The {series} curve {course}." for series, course in courses(seen.regimes).items()]
     lines += seen.progress.sentences()

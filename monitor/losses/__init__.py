@@ -24,6 +24,7 @@ from monitor.losses.specs.classification import BinaryCrossEntropy, CrossEntropy
 from monitor.losses.specs.composite import Adversarial, Composite, Custom
 from monitor.losses.specs.likelihood import GaussianNLL, KLDivergence, PoissonNLL
 from monitor.losses.specs.margin import Hinge, MarginRanking, MultiLabelMargin, MultiMargin
+from monitor.losses.specs.meaning import meaning, told
 from monitor.losses.specs.metric import Contrastive, CosineEmbedding, InfoNCE, Triplet
 from monitor.losses.specs.overlap import Dice, Focal, IoU, Tversky
 from monitor.losses.specs.parsing import kind_of, nearest_kind, parse, spec_of
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from monitor.losses.comparison.module import module as module
     from monitor.losses.comparison.search import Search as Search
     from monitor.losses.comparison.search import search as search
+    from monitor.losses.embeddings import EmbeddingHealth as EmbeddingHealth
+    from monitor.losses.embeddings import embedding_health as embedding_health
     from monitor.losses.lint.lint import check as check
     from monitor.losses.lint.report import LintReport as LintReport
     from monitor.losses.lint.report import Problem as Problem
@@ -73,6 +76,8 @@ _WHERE = {
     "compare": "comparison.compare",
     "cost_threshold": "comparison.costs",
     "describe": "comparison.described",
+    "EmbeddingHealth": "embeddings",
+    "embedding_health": "embeddings",
     "expected_cost": "comparison.costs",
     "fit_barron": "comparison.fit",
     "load": "profiles.measure",
@@ -106,6 +111,7 @@ __all__ = [
     "Custom",
     "Described",
     "Dice",
+    "EmbeddingHealth",
     "Focal",
     "GaussianNLL",
     "GeneralisedCrossEntropy",
@@ -140,6 +146,7 @@ __all__ = [
     "compare",
     "cost_threshold",
     "describe",
+    "embedding_health",
     "expected_cost",
     "fit_barron",
     "from_dict",
@@ -147,6 +154,7 @@ __all__ = [
     "impossible",
     "kind_of",
     "load",
+    "meaning",
     "module",
     "nearest_kind",
     "parse",
@@ -156,6 +164,7 @@ __all__ = [
     "skill",
     "spec_of",
     "standing",
+    "told",
     "torch_name",
 ]
 
