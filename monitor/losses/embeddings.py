@@ -90,4 +90,5 @@ def _unit(given: ArrayLike) -> NDArray[np.float64]:
     length = np.linalg.norm(z, axis=1, keepdims=True)
     if not np.isfinite(length).all() or not length.all():
         raise LossError("embeddings", "holds one that is not finite or has no length", "look at the last layer")
-    return z / length
+    unit: NDArray[np.float64] = z / length
+    return unit
