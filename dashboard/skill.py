@@ -86,13 +86,14 @@ def standing(seen: Sequence[RunSnapshot]) -> losses.Standing:
 
 
 def _spec(run: RunInfo) -> Mapping[str, object]:
-    """The loss of a run; one that only its configuration names, where that name is known."""
-    if run.loss is not None:
-        return run.loss
+    """The loss of a run; one that only its configuration names, by that name."""
+    name = repeats.named_loss(run)
+    if run.loss is not None or not name:
+        return run.loss or {}
     try:
-        return losses.parse(repeats.named_loss(run)).to_dict()
+        return losses.parse(name).to_dict()
     except LossError:
-        return {}
+        return losses.Custom(name).to_dict()
 
 
 def _by_goal(seen: Sequence[RunSnapshot], found: losses.Standing) -> losses.Standing:

@@ -46,7 +46,8 @@ parameters = [*body.parameters(), *heads["sex"].parameters()]
 groups = [{"params": parameters}, {"params": heads["progression"].parameters(), "lr": 0.1}]
 optimizer = torch.optim.AdamW(groups, lr=3e-3, weight_decay=0.02)
 schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-spec = losses.Composite(parts=specs)
+shares = {name: 1 / each.chance_level for name, each in specs.items()}  # where the balancer begins
+spec = losses.Composite(specs, weights={name: 2 * share / sum(shares.values()) for name, share in shares.items()})
 with monitor.init("examples", name="multi-task", config={"steps": steps, "batch_size": 64}, loss=spec) as run:
     balance = losses.Balancer("uncertainty", run=run)
     for step in range(steps):
