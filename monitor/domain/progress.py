@@ -103,7 +103,7 @@ class Rate:
         series: "validation", or "training" where no validation loss was logged.
         start, end: the way down: from the first level to the lowest one, or to `heading` where that is lower.
         half_life: steps in which what is left above `heading` is halved, by an exponential curve fitted to the later
-            half of the run, or to all of it where that half does not tell; None where neither does.
+            half of the run, or to all of it where both agree or the half does not tell; None where neither does.
         heading: the level that this curve comes to rest at; None without `half_life`, or where the loss has risen.
         milestones: when 50, 90 and 99 % of the way were done, or will be at this half-life.
         resolution: steps that a level stands for, and so about how exactly steps are known.

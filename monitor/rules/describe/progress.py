@@ -4,9 +4,9 @@ The gap is read bucket by bucket: the validation loss of a bucket, minus the tra
 is a straight line through the last third of them.
 
 The half-life is that of `heading + height * exp(-step / tau)`, ln 2 times tau, fitted by least squares to the later
-half of the buckets up to the lowest level, or to all of them where the later half does not tell. It is given only where
-the curve determines it: the time constants that fit about as well (an F-test, three standard errors) lie within a
-factor of three. So a straight line and noise have none.
+half of the buckets up to the lowest level; to all of them where the half agrees or does not tell. It is given only
+where the curve determines it: the time constants that fit about as well (an F-test, three standard errors) lie within
+a factor of three. So a straight line and noise have none.
 
 Source:
     Ratkowsky, Handbook of Nonlinear Regression Models (1990), for asymptotic regression; Seber, Wild, Nonlinear
@@ -29,6 +29,9 @@ LEAST: Final = 8
 """Buckets that an exponential curve is fitted to, at least."""
 SURE: Final = 3.0
 """Standard errors from which on a gap changes, and by which the time constant is bounded."""
+WAY: Final = 6.0
+"""Noises of a bucket that the first one must lie above the lowest: of some forty, the highest and lowest may be four
+apart by chance."""
 MATERIAL: Final = 0.02
 """Change of the gap over the last third, as a share of the validation loss, below which it is steady."""
 APART: Final = 3.0
@@ -92,7 +95,7 @@ def _rate(run: Features) -> Rate | None:
     risen = view.rise > SURE * view.error(3)
     steps, levels = middles(view), view.x
     low = view.loss(view.low)
-    if view.start - low <= SURE * view.noise * view.height:
+    if view.centres[0] - low <= WAY * view.noise * view.height:
         return None  # noise, no way
     fitted = _later_half(steps, levels, view.zero, stop if risen else view.closed)
     ends_at = None if fitted is None or risen else min(fitted.heading, low)
@@ -110,8 +113,12 @@ def _rate(run: Features) -> Rate | None:
 
 
 class _Decay(NamedTuple):
+    """The curve that fits best, and the time constants between which those lie that fit about as well."""
+
     tau: float
     heading: float
+    least: float
+    most: float
 
 
 def _milestones(view: View, steps: Floats, smooth: Floats, end: float, fitted: _Decay | None) -> list[Milestone]:
@@ -133,13 +140,14 @@ def _milestones(view: View, steps: Floats, smooth: Floats, end: float, fitted: _
 
 
 def _later_half(steps: Floats, levels: Floats, floor: float, stop: int) -> _Decay | None:
-    """The exponential curve of the later half, or of all."""
-    for begin in (stop // 2, 0):
-        if stop - begin >= LEAST:
-            found = _decay(steps[begin:stop], levels[begin:stop], floor)
-            if found is not None:
-                return found
-    return None
+    """The exponential curve of the later half; that of all where it agrees, or where the half does not tell."""
+    half, whole = (
+        _decay(steps[begin:stop], levels[begin:stop], floor) if stop - begin >= LEAST else None
+        for begin in (stop // 2, 0)
+    )
+    if half is None or whole is None:
+        return half or whole
+    return whole if half.least <= whole.tau <= half.most else half
 
 
 def _decay(steps: Floats, levels: Floats, floor: float) -> _Decay | None:
@@ -156,6 +164,7 @@ def _decay(steps: Floats, levels: Floats, floor: float) -> _Decay | None:
     good = np.flatnonzero(free <= limit)
     if good[0] == 0 or good[-1] == len(rates) - 1 or rates[good[-1]] > APART * rates[good[0]] or rest[at] > limit:
         return None
+    least, most = span / float(rates[good[-1]]), span / float(rates[good[0]])
     for _ in range(3):
         rates = np.geomspace(rates[max(at - 1, 0)], rates[min(at + 1, len(rates) - 1)], 9)
         rest, heading = _squares(t, levels, rates, floor)
@@ -163,7 +172,7 @@ def _decay(steps: Floats, levels: Floats, floor: float) -> _Decay | None:
     flat = float(((levels - levels.mean()) ** 2).sum())
     if rest[at] >= flat:
         return None
-    return _Decay(span / float(rates[at]), float(heading[at]))
+    return _Decay(span / float(rates[at]), float(heading[at]), least, most)
 
 
 def _squares(t: Floats, levels: Floats, rates: Floats, floor: float) -> tuple[Floats, Floats]:
