@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from monitor.domain.economics import Saving
 from monitor.domain.progress import Progress, Regime
@@ -27,6 +27,9 @@ class RunSnapshot:
 
     `note` is Markdown; `examples` is what `insight.examples` says, `remedies` what `insight.remedies` does.
     """
+
+    ALONE: ClassVar = ("run", "saving", "note", "examples", "progress")
+    """What of `to_dict` is no list of rows."""
 
     info: RunInfo
     series: tuple[SeriesInfo, ...]
@@ -89,10 +92,10 @@ class RunSnapshot:
     def from_dict(
         cls, data: Mapping[str, Sequence[Mapping[str, object]]], run: Mapping[str, object], note: str = ""
     ) -> RunSnapshot:
-        """The inverse of `to_dict`.
+        """The inverse of `to_dict`, without what is no list of rows.
 
         Args:
-            data: all of it.
+            data: the lists of rows.
             run: its "run".
             note: its "note".
         """
@@ -104,7 +107,6 @@ class RunSnapshot:
             tuple(Regime.from_dict(row) for row in data.get("regimes", ())),
             tuple(Stop.from_dict(row) for row in data.get("stops", ())),
             note=note,
-            progress=Progress.from_dict(data.get("progress")),
             remedies=tuple(data.get("remedies", ())),
         )
 

@@ -197,12 +197,11 @@ def text_of(told: Mapping[str, Any], seen: RunSnapshot) -> str:
     lines += [f"Try: {each['try']} ({each['because']})" for each in told["next"]]
     if other is not None:
         lines.append(_other(other))
-    lines.append(losses.told(seen.info.loss, best["loss"], seen.info.config))
-    lines += [f"Then try: {remedy['text']}" for remedy in seen.remedies[:_FINDINGS]]
-    lines += [f"The {series} curve {course}." for series, course in courses(seen.regimes).items()]
-    lines += seen.progress.sentences()
     lines += [_alerted(each) for each in told["alerts"][:_FINDINGS]]
     lines += [f"Stop {stop['id']}: {stop['state']}, asked by {stop['who']}." for stop in told["stops"][-1:]]
+    lines += [f"The {series} curve {course}." for series, course in courses(seen.regimes).items()]
+    lines += [*seen.progress.sentences(), losses.told(seen.info.loss, best["loss"], seen.info.config)]
+    lines += [f"Then try: {remedy['text']}" for remedy in seen.remedies[:_FINDINGS]]
     return _fitting([line for line in lines if line])
 
 

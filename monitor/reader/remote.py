@@ -113,12 +113,16 @@ class HttpSource(RemoteAlerts):
 
     @_answered
     def snapshot(self, ref: str) -> RunSnapshot:
-        data, alone = self._object(f"/runs/{segment(ref)}/snapshot", ref=ref), ("run", "saving", "note", "examples")
+        data, alone = self._object(f"/runs/{segment(ref)}/snapshot", ref=ref), RunSnapshot.ALONE
         rows = {name: [_mapping(row) for row in _rows(rows)] for name, rows in data.items() if name not in alone}
         saving = data.get("saving")
         seen = RunSnapshot.from_dict(rows, _mapping(data["run"]), str(data.get("note", "")))
-        examples = _mapping(data.get("examples") or {})
-        return replace(seen, saving=None if saving is None else Saving.from_dict(_mapping(saving)), examples=examples)
+        return replace(
+            seen,
+            saving=None if saving is None else Saving.from_dict(_mapping(saving)),
+            examples=_mapping(data.get("examples") or {}),
+            progress=Progress.from_dict(data.get("progress")),
+        )
 
     @_answered
     def curves(self, wanted: Sequence[CurveOf], query: Query) -> tuple[Curve, ...]:

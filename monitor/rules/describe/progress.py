@@ -38,8 +38,12 @@ APART: Final = 3.0
 """Factor between the time constants that fit about as well, above which none is given."""
 _SOFT: Final = 0.005
 """Share of the way by which the end is lowered, so that what is left of it has a logarithm."""
-_FASTEST, _SLOWEST = 60.0, 0.1
-"""Time constants that are tried, as their number within the curve."""
+STEP: Final = 1.15
+"""Factor between the rates that are tried first."""
+FINE: Final = np.linspace(-1, 1, 17)
+"""Powers of that factor that are tried around the best one; a parabola finds the best between them."""
+RATES: Final = 0.1 * STEP ** np.arange(46)
+"""Rates that are tried, in one over the length of the curve: up to 54."""
 
 
 def progress_of(run: Features) -> Progress:
@@ -156,23 +160,31 @@ def _decay(steps: Floats, levels: Floats, floor: float) -> _Decay | None:
     if span <= 0 or float(np.ptp(levels)) <= 0:
         return None
     t = (steps - steps[0]) / span
-    rates = np.geomspace(_SLOWEST, _FASTEST, 40)
-    free, _ = _squares(t, levels, rates, -math.inf)
-    rest, _ = _squares(t, levels, rates, floor)
+    rest, heading = _squares(t, levels, RATES, -math.inf)
     at = int(rest.argmin())
-    limit = max(float(free.min()), 1e-12 * float(np.ptp(levels)) ** 2) * (1 + SURE**2 / (n - 3))
-    good = np.flatnonzero(free <= limit)
-    if good[0] == 0 or good[-1] == len(rates) - 1 or rates[good[-1]] > APART * rates[good[0]] or rest[at] > limit:
+    limit = max(float(rest[at]), 1e-12 * float(np.ptp(levels)) ** 2) * (1 + SURE**2 / (n - 3))
+    good = np.flatnonzero(rest <= limit)
+    if good[0] == 0 or good[-1] == len(RATES) - 1 or RATES[good[-1]] > APART * RATES[good[0]]:
         return None
-    least, most = span / float(rates[good[-1]]), span / float(rates[good[0]])
-    for _ in range(3):
-        rates = np.geomspace(rates[max(at - 1, 0)], rates[min(at + 1, len(rates) - 1)], 9)
-        rest, heading = _squares(t, levels, rates, floor)
+    if heading[at] < floor:
+        rest, heading = _squares(t, levels, RATES, floor)
         at = int(rest.argmin())
-    flat = float(((levels - levels.mean()) ** 2).sum())
-    if rest[at] >= flat:
+        if rest[at] > limit:
+            return None
+    if rest[at] >= float(((levels - levels.mean()) ** 2).sum()):
         return None
-    return _Decay(span / float(rates[at]), float(heading[at]), least, most)
+    fine = RATES[at] * STEP**FINE
+    near, _ = _squares(t, levels, fine, floor)
+    at = min(max(int(near.argmin()), 1), len(fine) - 2)
+    rate = fine[at] * STEP ** (_vertex(*near[at - 1 : at + 2]) * (FINE[1] - FINE[0]))
+    _, heading = _squares(t, levels, np.array([rate]), floor)
+    return _Decay(span / float(rate), float(heading[0]), span / float(RATES[good[-1]]), span / float(RATES[good[0]]))
+
+
+def _vertex(before: float, least: float, after: float) -> float:
+    """Where the parabola through three values has its lowest point, in steps from the middle one, the lowest."""
+    bend = before - 2 * least + after
+    return min(max(0.5 * (before - after) / bend, -1.0), 1.0) if bend > 0 else 0.0
 
 
 def _squares(t: Floats, levels: Floats, rates: Floats, floor: float) -> tuple[Floats, Floats]:
