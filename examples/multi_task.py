@@ -1,7 +1,8 @@
 """Two tasks on one network whose losses differ by a factor of thousands: disease progression, and the sex of a patient.
 
 Added up, the regression (squared error of about 6,000) drowns the classification (0.69 nats). A `Balancer` finds
-weights while the model trains, and logs the total, its parts and the weights.
+weights while the model trains. As they move, the total that is trained on cannot show progress: what is logged, and
+judged, is the total at fixed weights, one over each chance level.
 """
 
 from __future__ import annotations
@@ -46,22 +47,30 @@ parameters = [*body.parameters(), *heads["sex"].parameters()]
 groups = [{"params": parameters}, {"params": heads["progression"].parameters(), "lr": 0.1}]
 optimizer = torch.optim.AdamW(groups, lr=3e-3, weight_decay=0.02)
 schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-shares = {name: 1 / each.chance_level for name, each in specs.items()}  # where the balancer begins
-spec = losses.Composite(specs, weights={name: 2 * share / sum(shares.values()) for name, share in shares.items()})
+weights = {name: 1 / each.chance_level for name, each in specs.items()}
+spec = losses.Composite(specs, weights=weights)
+balance = losses.Balancer("uncertainty")
+
+
+def logged(parts: dict[str, torch.Tensor]) -> torch.Tensor:
+    return sum(weights[name] * part for name, part in parts.items())
+
+
 with monitor.init("examples", name="multi-task", config={"steps": steps, "batch_size": 64}, loss=spec) as run:
-    balance = losses.Balancer("uncertainty", run=run)
     for step in range(steps):
-        loss = balance(losses_of(torch.randint(300, (64,))), step)
+        parts = losses_of(torch.randint(300, (64,)))
+        loss = balance(parts)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
+        terms = {f"loss/{name}": part for name, part in parts.items()}
+        found = {f"balance/{name}": weight for name, weight in balance.weights.items()}
+        run.log({"loss": logged(parts), **terms, **found}, step=step, weights=weights)
         if step % 20 == 0 or step == steps - 1:
             body.eval()
             with torch.no_grad():
-                parts = losses_of(held_out)
+                run.log({"val/loss": logged(losses_of(held_out))}, step=step)
             body.train()
-            run.log({"val/loss": sum(balance.weights[name] * part for name, part in parts.items())}, step=step)
-            run.log({f"val/{name}": part for name, part in parts.items()}, step=step)
             if run.should_stop():
                 break

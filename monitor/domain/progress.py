@@ -79,7 +79,7 @@ class Gap:
 
     def __str__(self) -> str:
         """As in "0.12 (validation 0.52, training 0.4), widening: 0.05 at step 300"."""
-        share = "" if self.share is None or abs(self.share) >= 10 else f", {self.share:+.0%} of training"
+        share = "" if self.share is None or not 0.005 <= abs(self.share) < 10 else f", {self.share:+.0%} of training"
         text = f"{number(self.now, 3)} (validation {number(self.val, 3)}, training {number(self.train, 3)}{share})"
         if self.trend in ("", "steady") or self.before is None:
             return f"{text}{', steady' if self.trend else ''}"
