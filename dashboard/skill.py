@@ -116,11 +116,11 @@ def _by_metric(seen: Sequence[RunSnapshot], found: losses.Standing) -> losses.St
         return found
     judged = {series.key for s in seen for role in (Role.TRAIN, Role.VAL, Role.PART) for series in s.of_role(role)}
     shared = set.intersection(*({series.key for series in s.series} for s in seen)) - judged
-    told = [said for key in sorted(shared) if (said := _leader(seen, key))][:_SHARED]
-    if not told:
+    leaders = [leader for key in sorted(shared) if (leader := _leader(seen, key))][:_SHARED]
+    if not leaders:
         return found
     why = found.why.partition(f": {losses.HINT}")[0].removesuffix(".")
-    return replace(found, why=f"{why}; by what all of them log: {'; '.join(told)}.")
+    return replace(found, why=f"{why}; by what all of them log: {'; '.join(leaders)}.")
 
 
 def _leader(seen: Sequence[RunSnapshot], key: str) -> str:

@@ -188,7 +188,7 @@ def course(seen: RunSnapshot) -> Markup:
     told = [f"{series}: {line}" for series, line in courses(seen.regimes).items()]
     did = pieces.caption(told, testid="course") if told else _NOTHING
     run = seen.info
-    means = losses.told(run.loss, run.recommendation.best_val_loss, run.config)
+    means = losses.meaning_sentence(run.loss, run.recommendation.best_val_loss, run.config)
     lines = [*seen.progress.sentences(), *([means] if means else [])]
     return joined([did, *(pieces.caption([line], testid="progress") for line in lines)])
 

@@ -164,7 +164,7 @@ def show(
     json: bool = _JSON,
 ) -> None:
     """Show one run: its series, its findings with their evidence, and the recommendation."""
-    from monitor.losses import told
+    from monitor.losses import meaning_sentence
     from monitor.reader.api import Api
 
     with Api(server) as api:
@@ -201,7 +201,7 @@ def show(
     out.print(diagnosis_text(diagnosis, every=every))
     if saving.amount:
         out.print(f"[dim]{escape(saving.sentence)}[/]", soft_wrap=True)
-    if means := told(info.loss, info.recommendation.best_val_loss, info.config):
+    if means := meaning_sentence(info.loss, info.recommendation.best_val_loss, info.config):
         out.print(f"[dim]{escape(means)}[/]", soft_wrap=True)
     for said in (*seen.of_remedies(), *seen.of_examples()):
         out.print(escape(said), soft_wrap=True)

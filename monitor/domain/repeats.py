@@ -126,10 +126,13 @@ def sentences(runs: Sequence[RunInfo], labels: Mapping[str, str]) -> tuple[str, 
     if not any(len(group) > 1 for group in found):
         return ()
     names = _names(found, labels)
-    told = [
-        line for name, group in zip(names, found, strict=True) if len(group) > 1 for line in _told(name, group, labels)
+    lines = [
+        line
+        for name, group in zip(names, found, strict=True)
+        if len(group) > 1
+        for line in _spread(name, group, labels)
     ]
-    return (*told, *_compared(names, found))
+    return (*lines, *_compared(names, found))
 
 
 def _names(found: Sequence[Sequence[RunInfo]], labels: Mapping[str, str]) -> list[str]:
@@ -144,7 +147,7 @@ def _names(found: Sequence[Sequence[RunInfo]], labels: Mapping[str, str]) -> lis
     return names
 
 
-def _told(name: str, group: Sequence[RunInfo], labels: Mapping[str, str]) -> Iterator[str]:
+def _spread(name: str, group: Sequence[RunInfo], labels: Mapping[str, str]) -> Iterator[str]:
     for measure in measures(group):
         values = [measure.of(run) for run in group]
         mean, sd = statistics.fmean(values), statistics.stdev(values)

@@ -18,7 +18,7 @@ MAIN_ROLES: Final = (Role.TRAIN, Role.VAL, Role.GOAL)
 """The roles whose judged series a run's large chart shows, in the order in which they are drawn."""
 
 _REMEDIES: Final = 4
-"""Remedies that are told in words; all are in the data."""
+"""Remedies that are put in words; all are in the data."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +29,7 @@ class RunSnapshot:
     """
 
     ALONE: ClassVar = ("run", "saving", "note", "examples", "progress")
-    """What of `to_dict` is no list of rows."""
+    """Members of `to_dict` that are not lists of rows."""
 
     info: RunInfo
     series: tuple[SeriesInfo, ...]
@@ -92,7 +92,7 @@ class RunSnapshot:
     def from_dict(
         cls, data: Mapping[str, Sequence[Mapping[str, object]]], run: Mapping[str, object], note: str = ""
     ) -> RunSnapshot:
-        """The inverse of `to_dict`, without what is no list of rows.
+        """The inverse of `to_dict`, without the members that are not lists of rows.
 
         Args:
             data: the lists of rows.

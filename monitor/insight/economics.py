@@ -133,8 +133,8 @@ def snapshot(store: Store, settings: Settings, ref: str, *, within: str | None =
     seen = store.snapshot(ref, within=within)
     run = seen.info
     amount = saving(run, store.facts([run.id])[run.id], settings, seen.checkpoints)
-    told = tuple(remedy.to_dict() for remedy in remedies(seen))
-    return replace(seen, saving=amount, examples=examples(store, seen), remedies=told)
+    tried = tuple(remedy.to_dict() for remedy in remedies(seen))
+    return replace(seen, saving=amount, examples=examples(store, seen), remedies=tried)
 
 
 def saving_of(store: Store, settings: Settings, run_id: str) -> Saving:

@@ -200,7 +200,7 @@ def text_of(told: Mapping[str, Any], seen: RunSnapshot) -> str:
     lines += [_alerted(each) for each in told["alerts"][:_FINDINGS]]
     lines += [f"Stop {stop['id']}: {stop['state']}, asked by {stop['who']}." for stop in told["stops"][-1:]]
     lines += [f"The {series} curve {course}." for series, course in courses(seen.regimes).items()]
-    lines += [*seen.progress.sentences(), losses.told(seen.info.loss, best["loss"], seen.info.config)]
+    lines += [*seen.progress.sentences(), losses.meaning_sentence(seen.info.loss, best["loss"], seen.info.config)]
     lines += [f"Then try: {remedy['text']}" for remedy in seen.remedies[:_FINDINGS]]
     return _fitting([line for line in lines if line])
 

@@ -158,8 +158,9 @@ def _smoothing(known: _Settings, run: RunInfo) -> Remedy | None:
     if loss.get("kind") not in ("cross_entropy", "language_model") or at is None or best is None or at <= best:
         return None
     entry = known.entry(_SMOOTHING)
-    if entry is None and loss.get("label_smoothing") is not None:
-        entry = ("loss.label_smoothing", loss["label_smoothing"])
+    params = loss.get("params")
+    if entry is None and isinstance(params, Mapping) and "label_smoothing" in params:
+        entry = ("loss.label_smoothing", params["label_smoothing"])
     why = f"{advice.goal} was best at step {step(at)}, after the loss at step {step(best)}, so the model is too sure"
     texts = (f"{why} rather than wrong: try 0.1, or scale its temperature after training.", f"{why}; try more.")
     return _remedy("label_smoothing", entry, texts, "Guo et al. 2017; Mueller, Kornblith, Hinton 2019")

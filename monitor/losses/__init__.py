@@ -24,7 +24,7 @@ from monitor.losses.specs.classification import BinaryCrossEntropy, CrossEntropy
 from monitor.losses.specs.composite import Adversarial, Composite, Custom
 from monitor.losses.specs.likelihood import GaussianNLL, KLDivergence, PoissonNLL
 from monitor.losses.specs.margin import Hinge, MarginRanking, MultiLabelMargin, MultiMargin
-from monitor.losses.specs.meaning import meaning, told
+from monitor.losses.specs.meaning import meaning, meaning_sentence
 from monitor.losses.specs.metric import Contrastive, CosineEmbedding, InfoNCE, Triplet
 from monitor.losses.specs.overlap import Dice, Focal, IoU, Tversky
 from monitor.losses.specs.parsing import kind_of, nearest_kind, parse, spec_of
@@ -157,6 +157,7 @@ __all__ = [
     "kind_of",
     "load",
     "meaning",
+    "meaning_sentence",
     "module",
     "nearest_kind",
     "parse",
@@ -167,7 +168,6 @@ __all__ = [
     "skill",
     "spec_of",
     "standing",
-    "told",
     "torch_name",
 ]
 

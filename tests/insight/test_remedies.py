@@ -8,6 +8,7 @@ import pytest
 
 from monitor.domain import Finding, FindingState, Recommendation, RunInfo, RunSnapshot, RunStatus, Severity
 from monitor.insight.remedies import Remedy, remedies
+from monitor.losses import MSE, CrossEntropy
 
 
 def overfits(config: dict[str, object], **run: object) -> RunSnapshot:
@@ -23,7 +24,7 @@ def overfits(config: dict[str, object], **run: object) -> RunSnapshot:
     return RunSnapshot(replace(info, **run), (), (found,), ())  # type: ignore[arg-type]  # passed on
 
 
-def told(config: dict[str, object], **run: object) -> dict[str, Remedy]:
+def found(config: dict[str, object], **run: object) -> dict[str, Remedy]:
     return {remedy.name: remedy for remedy in remedies(overfits(config, **run))}
 
 
@@ -47,31 +48,33 @@ def test_what_is_off_or_not_set_comes_first_with_the_entry_that_says_so() -> Non
     ],
 )
 def test_entries_are_found_by_the_names_that_people_use(config: dict[str, object], name: str, state: str) -> None:
-    assert told(config)[name].state == state
+    assert found(config)[name].state == state
 
 
 def test_sizes_are_compared_where_both_are_known_and_asked_for_elsewhere() -> None:
-    assert "1,200,000 parameters for 5,000 examples" in told({"n_params": 1_200_000, "n_train": 5000})["size"].text
-    assert told({"n_params": 1_200_000, "n_train": 5000})["size"].value == 240
-    assert "with n_params and n_train" in told({"train_size": 0.8})["size"].text
+    assert "1,200,000 parameters for 5,000 examples" in found({"n_params": 1_200_000, "n_train": 5000})["size"].text
+    assert found({"n_params": 1_200_000, "n_train": 5000})["size"].value == 240
+    assert "with n_params and n_train" in found({"train_size": 0.8})["size"].text
 
 
 def test_a_run_whose_best_step_is_early_is_too_long_by_its_own_epochs() -> None:
-    assert "step 600, epoch 3.0 of 2,000" in told({"n_train": 12_800, "batch_size": 64})["length"].text
-    assert "length" not in told({}, last_step=650)
+    assert "step 600, epoch 3.0 of 2,000" in found({"n_train": 12_800, "batch_size": 64})["length"].text
+    assert "length" not in found({}, last_step=650)
 
 
 def test_a_goal_that_is_best_after_the_loss_asks_for_label_smoothing() -> None:
-    loss = {"kind": "cross_entropy", "label_smoothing": 0.0}
-    smoothing = told({}, loss=loss)["label_smoothing"]
-    assert smoothing.state == "off" and "val/acc was best at step 900, after the loss at step 600" in smoothing.text
-    assert "label_smoothing" not in told({}, loss={"kind": "mse"})
+    smoothing = found({}, loss=CrossEntropy(10).to_dict())["label_smoothing"]
+    assert (smoothing.state, smoothing.key) == (
+        "off",
+        "loss.label_smoothing",
+    ) and "val/acc was best at step 900, after the loss at step 600" in smoothing.text
+    assert "label_smoothing" not in found({}, loss=MSE().to_dict())
 
 
 def test_trees_are_told_what_helps_trees() -> None:
-    found = told({"num_leaves": 255, "learning_rate": 0.1, "subsample": 1.0})
-    assert list(found) == ["early_stopping_rounds", "subsample", "learning_rate", "num_leaves"]
-    assert found["subsample"].state == "off" and "600" in found["early_stopping_rounds"].text
+    known = found({"num_leaves": 255, "learning_rate": 0.1, "subsample": 1.0})
+    assert list(known) == ["early_stopping_rounds", "subsample", "learning_rate", "num_leaves"]
+    assert known["subsample"].state == "off" and "600" in known["early_stopping_rounds"].text
 
 
 def test_nothing_is_told_to_a_run_that_does_not_overfit() -> None:

@@ -26,7 +26,7 @@ def a_run(number: int, best: float, goal: float | None = None, **config: object)
     )  # fmt: skip
 
 
-def told(runs: Sequence[RunInfo]) -> str:
+def lines_of(runs: Sequence[RunInfo]) -> str:
     return "\n".join(repeats.sentences(runs, {run.id: run.name for run in runs}))
 
 
@@ -37,7 +37,7 @@ def two_settings(apart: float) -> list[RunInfo]:
 
 
 def test_a_difference_within_the_seed_noise_is_called_so_and_a_larger_one_too() -> None:
-    near, far = told(two_settings(0.01)), told(two_settings(0.1))
+    near, far = lines_of(two_settings(0.01)), lines_of(two_settings(0.1))
     assert "lr 0.1: 3 runs differ only in the seed; best loss 0.51 ± 0.01 (0.5 to 0.52)." in near
     assert "lr 0.1 against lr 0.01: best loss 0.01 apart, smaller than the seed noise (0.0227 at 95 %)." in near
     assert "best loss 0.1 apart, larger than the seed noise" in far
@@ -45,28 +45,28 @@ def test_a_difference_within_the_seed_noise_is_called_so_and_a_larger_one_too() 
 
 def test_one_run_is_held_to_the_spread_of_the_repeats_of_another_setting() -> None:
     runs = [*two_settings(0.0)[:3], a_run(7, 0.53, lr=0.2, optim={"random_state": 0})]
-    assert "against run-7: best loss 0.02 apart, smaller" in told(runs)
+    assert "against run-7: best loss 0.02 apart, smaller" in lines_of(runs)
 
 
 def test_losses_that_are_not_one_are_not_compared_but_a_common_goal_is() -> None:
     here = [a_run(i, 0.5 + i / 100, 0.9 + i / 1000, loss="mse", seed=i) for i in range(3)]
     there = [a_run(9 + i, 0.1 + i / 100, 0.8 + i / 1000, loss="mae", seed=i) for i in range(3)]
-    said = told([*here, *there])
+    said = lines_of([*here, *there])
     assert "loss mse against loss mae: best acc 0.1 apart, larger" in said
     assert "against loss mse: best loss" not in said and "against loss mae: best loss" not in said
 
 
 def test_a_bad_start_stands_apart_and_noise_does_not() -> None:
     good = [a_run(i, value, lr=1, seed=i) for i, value in enumerate((0.50, 0.51, 0.49, 0.5))]
-    assert "run-8 stands apart with 1.9" in told([*good, a_run(8, 1.9, lr=1, seed=8)])
-    assert "stands apart" not in told([*good, a_run(8, 0.52, lr=1, seed=8)])
+    assert "run-8 stands apart with 1.9" in lines_of([*good, a_run(8, 1.9, lr=1, seed=8)])
+    assert "stands apart" not in lines_of([*good, a_run(8, 0.52, lr=1, seed=8)])
 
 
 def test_runs_without_a_configuration_or_with_another_setting_are_no_repeats() -> None:
-    assert told([a_run(1, 0.5), a_run(2, 0.5)]) == ""
-    assert told([a_run(1, 0.5, lr=1, seed=1), a_run(2, 0.5, lr=2, seed=2)]) == ""
+    assert lines_of([a_run(1, 0.5), a_run(2, 0.5)]) == ""
+    assert lines_of([a_run(1, 0.5, lr=1, seed=1), a_run(2, 0.5, lr=2, seed=2)]) == ""
     same = [a_run(i, 0.5 + i / 10, lr=1, seed=i, output_dir=f"out/{i}") for i in (1, 2)]
-    assert "2 runs differ only in the seed" in told(same)
+    assert "2 runs differ only in the seed" in lines_of(same)
 
 
 def test_chance_alone_seldom_makes_a_difference_larger_than_the_noise() -> None:

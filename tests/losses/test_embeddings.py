@@ -1,4 +1,4 @@
-"""Embeddings that collapse are told from those that use their space."""
+"""Embeddings that collapse are distinguished from those that use their space."""
 
 from __future__ import annotations
 

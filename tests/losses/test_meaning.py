@@ -80,7 +80,7 @@ def test_a_contrastive_loss_says_chance_and_floor_and_when_nothing_is_left() -> 
      losses.Adversarial("gan"), losses.CrossEntropy(3, reduction="sum"), losses.Custom("mine")],
 )  # fmt: skip
 def test_nothing_is_said_where_the_definition_does_not_say_it(spec: LossSpec) -> None:
-    assert losses.meaning(spec, 0.4) == () and losses.told(spec, 0.4, {}) == ""
+    assert losses.meaning(spec, 0.4) == () and losses.meaning_sentence(spec, 0.4, {}) == ""
 
 
 @given(st.sampled_from(sorted(losses.REGISTRY)), st.floats())
@@ -90,4 +90,4 @@ def test_no_value_of_any_loss_is_an_error(kind: str, value: float) -> None:
     except LossError:
         return
     assert all(isinstance(text, str) for text in losses.meaning(spec.to_dict(), value))
-    assert losses.told(None, value, {}) == losses.told({}, None, {}) == ""
+    assert losses.meaning_sentence(None, value, {}) == losses.meaning_sentence({}, None, {}) == ""

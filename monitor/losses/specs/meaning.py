@@ -59,7 +59,9 @@ def meaning(
     return tuple(_meaning(known, loss, config or {}))
 
 
-def told(spec: LossSpec | Mapping[str, object] | None, loss: float | None, config: Mapping[str, object]) -> str:
+def meaning_sentence(
+    spec: LossSpec | Mapping[str, object] | None, loss: float | None, config: Mapping[str, object]
+) -> str:
     """What the best loss of a run means, in a sentence; "" where nothing is known."""
     found = () if spec is None or loss is None else meaning(spec, loss, config)
     return f"The best loss, {_said(loss or 0.0)}, means: {'; '.join(found)}." if found else ""
