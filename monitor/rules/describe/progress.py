@@ -40,10 +40,10 @@ _SOFT: Final = 0.005
 """Share of the way by which the end is lowered, so that what is left of it has a logarithm."""
 STEP: Final = 1.15
 """Factor between the rates that are tried first."""
-FINE: Final = np.linspace(-1, 1, 17)
-"""Powers of that factor that are tried around the best one; a parabola finds the best between them."""
-RATES: Final = 0.1 * STEP ** np.arange(46)
+RATES: Final = np.geomspace(0.1, 0.1 * STEP**45, 46)
 """Rates that are tried, in one over the length of the curve: up to 54."""
+FINE: Final = np.geomspace(1 / STEP, STEP, 17)
+"""Factors around the best of them that are tried then; a parabola finds the best between these."""
 
 
 def progress_of(run: Features) -> Progress:
@@ -173,10 +173,10 @@ def _decay(steps: Floats, levels: Floats, floor: float) -> _Decay | None:
             return None
     if rest[at] >= float(((levels - levels.mean()) ** 2).sum()):
         return None
-    fine = RATES[at] * STEP**FINE
+    fine = RATES[at] * FINE
     near, _ = _squares(t, levels, fine, floor)
     at = min(max(int(near.argmin()), 1), len(fine) - 2)
-    rate = fine[at] * STEP ** (_vertex(*near[at - 1 : at + 2]) * (FINE[1] - FINE[0]))
+    rate = fine[at] * float(FINE[1] / FINE[0]) ** _vertex(*near[at - 1 : at + 2].tolist())
     _, heading = _squares(t, levels, np.array([rate]), floor)
     return _Decay(span / float(rate), float(heading[0]), span / float(RATES[good[-1]]), span / float(RATES[good[0]]))
 
