@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from monitor.losses.profiles.measure import load as load
     from monitor.losses.profiles.measure import profile as profile
     from monitor.losses.profiles.report import LossProfile as LossProfile
-    from monitor.losses.ranking_metrics import ranking_metrics as ranking_metrics
+    from monitor.losses.rankings import ranking_metrics as ranking_metrics
 
 from_dict = LossSpec.from_dict
 
@@ -84,7 +84,7 @@ _WHERE = {
     "load": "profiles.measure",
     "module": "comparison.module",
     "profile": "profiles.measure",
-    "ranking_metrics": "ranking_metrics",
+    "ranking_metrics": "rankings",
     "Search": "comparison.search",
     "search": "comparison.search",
 }
