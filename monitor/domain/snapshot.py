@@ -28,7 +28,7 @@ class RunSnapshot:
     `note` is Markdown; `examples` is what `insight.examples` says, `remedies` what `insight.remedies` does.
     """
 
-    ALONE: ClassVar = ("run", "saving", "note", "examples", "progress")
+    ALONE: ClassVar[tuple[str, ...]] = ("run", "saving", "note", "examples", "progress")
     """Members of `to_dict` that are not lists of rows."""
 
     info: RunInfo
