@@ -66,7 +66,7 @@ class Gap:
         share: `now` as a share of `train`; None where that is not above 0.
         before, since_step: the same mean, and its step, where the last third of the run begins; None in a short run.
         trend: "widening" or "narrowing" where a straight line through the gaps of the last third says so by three
-            standard errors and by 2 % of the validation loss, "steady" elsewhere; "" in a short run.
+            standard errors and by 2% of the validation loss, "steady" elsewhere; "" in a short run.
     """
 
     now: float
@@ -105,7 +105,7 @@ class Rate:
         half_life: steps in which what is left above `heading` is halved, by an exponential curve fitted to the later
             half of the run, or to all of it where both agree or the half does not tell; None where neither does.
         heading: the level that this curve comes to rest at; None without `half_life`, or where the loss has risen.
-        milestones: when 50, 90 and 99 % of the way were done, or will be at this half-life.
+        milestones: when 50, 90 and 99% of the way were done, or will be at this half-life.
         resolution: steps that a level stands for, and so about how exactly steps are known.
     """
 
@@ -118,7 +118,7 @@ class Rate:
     resolution: float = 0.0
 
     def __str__(self) -> str:
-        """As in "from 2.3 to 0.31: 50 % by step 139, 90 % by step 460; half-life 139 steps, heading for 0.3"."""
+        """As in "from 2.3 to 0.31: 50% by step 139, 90% by step 460; half-life 139 steps, heading for 0.3"."""
         done = [
             f"{each.share:.0%} {'by' if each.reached else 'expected at'} step {step(round(each.step))}"
             for each in self.milestones

@@ -1,7 +1,7 @@
 """Runs that differ in nothing but their seed: how far apart chance alone puts them, and what a difference is worth.
 
 The difference of two means is compared with `t * s * sqrt(1/n + 1/m)`: s is the standard deviation between repeats,
-pooled over both settings, and t Student's quantile for 95 % (two-sided). One run against repeats of another setting is
+pooled over both settings, and t Student's quantile for 95% (two-sided). One run against repeats of another setting is
 held to their spread.
 
 Source:
@@ -33,7 +33,7 @@ _T: Final = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
     2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
 )  # fmt: skip
-"""Student's 97.5 % quantile for 1 to 30 degrees of freedom."""
+"""Student's 97.5% quantile for 1 to 30 degrees of freedom."""
 _APART: Final = 5.0
 """Standard deviations of the other repeats from which on one stands apart from them; there must be three others."""
 _COMPARED: Final = 3
@@ -176,8 +176,12 @@ def _compared(names: Sequence[str], found: Sequence[Sequence[RunInfo]]) -> Itera
             if noise is None:
                 continue
             apart = abs(statistics.fmean(values[order[0]]) - statistics.fmean(values[other]))
-            what = "smaller than the seed noise" if apart <= noise else "larger than the seed noise"
+            pair = f"{names[order[0]]} against {names[other]}"
+            if not apart:
+                yield f"{pair}: the same {measure.name}."
+                continue
+            what = "smaller" if apart <= noise else "larger"
             yield (
-                f"{names[order[0]]} against {names[other]}: {measure.name} {number(apart, 3)} apart, {what} "
-                f"({number(noise, 3)} at 95 %)."
+                f"{pair}: {measure.name} {number(apart, 3)} apart, {what} than the seed noise "
+                f"({number(noise, 3)} at 95%)."
             )

@@ -39,7 +39,7 @@ def two_settings(apart: float) -> list[RunInfo]:
 def test_a_difference_within_the_seed_noise_is_called_so_and_a_larger_one_too() -> None:
     near, far = lines_of(two_settings(0.01)), lines_of(two_settings(0.1))
     assert "lr 0.1: 3 runs differ only in the seed; best loss 0.51 ± 0.01 (0.5 to 0.52)." in near
-    assert "lr 0.1 against lr 0.01: best loss 0.01 apart, smaller than the seed noise (0.0227 at 95 %)." in near
+    assert "lr 0.1 against lr 0.01: best loss 0.01 apart, smaller than the seed noise (0.0227 at 95%)." in near
     assert "best loss 0.1 apart, larger than the seed noise" in far
 
 
