@@ -23,7 +23,7 @@ import numpy as np
 from monitor.domain.progress import SHARES, Gap, Milestone, Progress, Rate
 from monitor.rules.describe.features import Features, View
 from monitor.rules.describe.trend import student
-from monitor.rules.sketch.noise import Floats
+from monitor.rules.sketch.noise import Floats, middle
 
 LEAST: Final = 8
 """Buckets that an exponential curve is fitted to, at least."""
@@ -96,10 +96,11 @@ def _rate(run: Features) -> Rate | None:
     if view.closed < 4 or view.range <= 0:
         return None
     stop = view.low_at + 1
-    risen = view.rise > SURE * view.error(3)
+    level = middle(view.centres[-3:])  # of closed buckets alone, so that it is the same in any batching
+    risen = view.log(level) - view.low > SURE * view.error(3)
     steps, levels = middles(view), view.x
     low = view.loss(view.low)
-    if view.centres[0] - low <= WAY * view.noise * view.height:
+    if view.centres[0] - low <= WAY * view.noise * max(level - view.base, 1e-300):
         return None  # noise, no way
     fitted = _later_half(steps, levels, view.zero, stop if risen else view.closed)
     ends_at = None if fitted is None or risen else min(fitted.heading, low)
