@@ -219,13 +219,13 @@ AUDITED: dict[Operation, tuple[str, Way]] = {
         "channel.save",
         lambda house, _: (f"{V1}/channels/new", {"url": house.hook.url}, "new"),
     ),
-    ("DELETE", f"{V1}/channels/{{name}}"): (
-        "channel.remove",
-        lambda _, project: (f"{V1}/channels/{project.mark}-channel", None, f"{project.mark}-channel"),
-    ),
     ("POST", f"{V1}/channels/{{name}}/test"): (
         "channel.test",
         lambda _, project: (f"{V1}/channels/{project.mark}-channel/test", None, f"{project.mark}-channel"),
+    ),
+    ("DELETE", f"{V1}/channels/{{name}}"): (
+        "channel.remove",
+        lambda _, project: (f"{V1}/channels/{project.mark}-channel", None, f"{project.mark}-channel"),
     ),
     ("PUT", f"{V1}/views/{{page}}/{{name}}"): (
         "view.save",
