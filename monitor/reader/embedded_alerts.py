@@ -73,20 +73,23 @@ class EmbeddedAlerts:
         return tuple(entry.to_dict() for entry in self._book().all())
 
     def add_channel(self, name: str, table: Mapping[str, object]) -> Mapping[str, object]:
-        from monitor.alerts import Book
-
-        return Book(self._made, self._settings).add(name, table, now_ms=_now_ms(), by=self.me()).to_dict()
+        return self._made_book().add(name, table, now_ms=_now_ms(), by=self.me()).to_dict()
 
     def remove_channel(self, name: str) -> None:
         self._book().remove(name, now_ms=_now_ms(), by=self.me())
 
     def test_channel(self, name: str) -> None:
-        self._book().test(name, now_ms=_now_ms(), by=self.me())
+        self._made_book().test(name, now_ms=_now_ms(), by=self.me())
 
     def _book(self) -> Book:
         from monitor.alerts import Book
 
         return Book(self._store, self._settings)
+
+    def _made_book(self) -> Book:
+        from monitor.alerts import Book
+
+        return Book(self._made, self._settings)
 
 
 def _now_ms() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import importlib
 import math
 import pkgutil
@@ -20,6 +21,7 @@ from sqlalchemy import select
 import monitor.api
 from monitor.api import create_api
 from monitor.domain import Access, AlertQuery, JobHealth
+from monitor.reader.api import Api
 from monitor.rules import Engine
 from monitor.settings import Settings
 from monitor.store import Store
@@ -300,6 +302,20 @@ def test_a_failed_test_of_a_channel_is_written_down_as_it_may_have_arrived(house
 
     assert answer.status_code == 502
     assert house.audited()[0]["action"] == "channel.test"
+
+
+def test_a_channel_can_be_tested_on_this_machine_before_the_first_run_has_made_a_store(
+    tmp_path: Any,
+    webhook: Webhook,  # noqa: F811  # the fixture
+) -> None:
+    settings = Settings(dir=tmp_path / "new", alert_urls=(webhook.url,))
+    with Api(settings=settings) as api:
+        (channel,) = api.channels()
+        api.test_channel(str(channel["name"]))
+        total, (entry,) = api.audit()
+
+    assert len(webhook.bodies) == total == 1
+    assert (entry.action, entry.who, entry.target) == ("channel.test", getpass.getuser(), channel["name"])
 
 
 # --- projects stay apart ----------------------------------------------------------------------------------------------
