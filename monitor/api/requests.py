@@ -1,4 +1,4 @@
-"""The id of a request, by which an answer, an error and the lines of the log are told to belong together."""
+"""The id of a request, which its answer, its error and its lines in the log share."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def logged(
         await answer(scope, receive, noting)
     finally:
         caller, client = scope.get(CALLER), scope.get("client")
-        told = {
+        facts = {
             "method": scope["method"],
             "path": scope["path"],
             "status": status,
@@ -65,4 +65,4 @@ async def logged(
             "address": client[0] if client else None,
             "run_id": scope.get(RUN),
         }
-        _log.info("%s %s: %d", scope["method"], scope["path"], status, extra={"request": told})
+        _log.info("%s %s: %d", scope["method"], scope["path"], status, extra={"request": facts})

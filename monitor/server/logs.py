@@ -17,7 +17,7 @@ from monitor.settings import Settings
 def logging_as(settings: Settings) -> Iterator[None]:
     """Log as the settings say; as before again at the end.
 
-    As text, Python's own way is left alone: warnings and errors go to standard error. As JSON, every request does too.
+    As text, nothing is set up: Python writes warnings and errors to standard error. As JSON, requests go there too.
     """
     if settings.log_format == "text":
         yield
@@ -50,9 +50,9 @@ class JsonLines(logging.Formatter):
         }
         if request_id():
             line["request_id"] = request_id()
-        told = getattr(record, "request", None)
-        if isinstance(told, dict):
-            line |= {name: value for name, value in told.items() if value is not None}
+        facts = getattr(record, "request", None)
+        if isinstance(facts, dict):
+            line |= {name: value for name, value in facts.items() if value is not None}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)

@@ -180,19 +180,19 @@ def house(
 
 # --- who changed what -------------------------------------------------------------------------------------------------
 
-Way = Callable[[House, Project], tuple[str, Any, str]]
+Change = Callable[[House, Project], tuple[str, Any, str]]
 """Makes what is to be changed; returns the path, the body, and what the audit log has to name."""
 
 
-def _run(rest: str, body: Any = None) -> Way:
+def _run(rest: str, body: Any = None) -> Change:
     return lambda _, project: (f"{V1}/runs/{project.ids['run']}{rest}", body, project.ids["run"])
 
 
-def _alert(verb: str, body: Any) -> Way:
+def _alert(verb: str, body: Any) -> Change:
     return lambda _, project: (f"{V1}/alerts/{project.ids['alert'][:12]}/{verb}", body, project.ids["alert"])
 
 
-AUDITED: dict[Operation, tuple[str, Way]] = {
+AUDITED: dict[Operation, tuple[str, Change]] = {
     ("DELETE", f"{V1}/runs/{{ref}}/stop"): ("run.withdraw_stop", _run("/stop")),
     ("POST", f"{V1}/runs/{{ref}}/stop"): ("run.stop", _run("/stop", {"who": "ada"})),
     ("PATCH", f"{V1}/runs/{{run_id}}"): ("run.edit", _run("", {"note": "x"})),
@@ -263,10 +263,10 @@ def test_every_operation_that_changes_something_is_known_here() -> None:
 
 def test_every_change_leaves_one_entry_that_names_the_caller_and_no_read_leaves_any(house: House) -> None:
     alfa = house.projects["alfa"]
-    for number, (operation, (action, way)) in enumerate(AUDITED.items()):
+    for number, (operation, (action, change)) in enumerate(AUDITED.items()):
         scope, name = None if action in OF_ALL_PROJECTS else "alfa", f"caller {number}"
         _, token = house.store.create_token(name, Access.ADMIN, project=scope, expires_ms=None, now_ms=NOW_MS, by=ROOT)
-        path, body, target = way(house, alfa)
+        path, body, target = change(house, alfa)
         before = house.audited()
         answer = house.ask(operation[0], path, token, json=body)
         assert answer.is_success, (operation, answer.text)
@@ -286,8 +286,8 @@ def test_a_change_that_did_not_happen_leaves_no_entry(house: House) -> None:
     alfa, bravo = (house.projects[name] for name in ("alfa", "bravo"))
     before = house.audited()
     admin = bravo.tokens[Access.ADMIN]
-    for operation, (action, way) in AUDITED.items():
-        path, body, target = way(house, alfa)
+    for operation, (action, change) in AUDITED.items():
+        path, body, target = change(house, alfa)
         if target and action not in ("view.save", "channel.save"):  # what is new is no one else's
             answer = house.ask(operation[0], path, admin, json=body)
             assert answer.status_code in (403, 404) or action == "view.delete", (operation, answer.text)

@@ -74,15 +74,15 @@ def test_the_log_names_method_path_status_caller_and_run_and_no_secret(
         httpx.get(f"{url}/api/v1/runs")
         api.http.close()
 
-    told = [record.request for record in loud.records if hasattr(record, "request")]
-    assert [(each["method"], each["path"], each["status"]) for each in told] == [
+    lines = [record.request for record in loud.records if hasattr(record, "request")]
+    assert [(each["method"], each["path"], each["status"]) for each in lines] == [
         ("POST", "/api/v1/batches", 200),
         ("GET", "/api/v1/runs", 200),
         ("GET", "/api/v1/runs", 401),
     ]
-    assert (told[0]["run_id"], told[0]["address"], told[2]["caller"]) == (batch.run_id, "127.0.0.1", None)
-    assert all(each["caller"] and each["ms"] > 0 for each in told[:2])
-    assert "private" not in str(told) and "horse" not in str(told) and "hush" not in str(told)
+    assert (lines[0]["run_id"], lines[0]["address"], lines[2]["caller"]) == (batch.run_id, "127.0.0.1", None)
+    assert all(each["caller"] and each["ms"] > 0 for each in lines[:2])
+    assert "private" not in str(lines) and "horse" not in str(lines) and "hush" not in str(lines)
 
 
 def test_a_failure_is_logged_under_the_id_that_its_answer_gives(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,8 +44,8 @@ def test_a_line_is_one_line_whatever_the_message_holds() -> None:
     try:
         raise ValueError("first\nsecond")
     except ValueError as error:
-        told = (type(error), error, error.__traceback__)
-        record = logging.LogRecord("x", logging.ERROR, "f", 1, "a\nb \u2028 %s", ("\x1b[31m",), told)
+        info = (type(error), error, error.__traceback__)
+        record = logging.LogRecord("x", logging.ERROR, "f", 1, "a\nb \u2028 %s", ("\x1b[31m",), info)
     line = JsonLines().format(record)
 
     assert line.isascii() and "\n" not in line
