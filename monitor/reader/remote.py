@@ -170,7 +170,7 @@ class HttpSource(RemoteAlerts):
                     yield decode_points(b"".join(parts))
                 else:
                     yield from arrow.decode_stream(parts)
-            except (ValueError, KeyError) as error:
+            except ValueError as error:
                 raise ServerUnreachable(self._server, f"it answers, but not with points ({error})") from None
 
     @_answered
