@@ -243,8 +243,10 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
             self._check_readable(run_id)
         found: list[Any] = []
         for run_id in run_ids:
-            points = self._points(run_id, metric_key, start_step, end_step).by_step()
-            found += _of_run(run_id, metric_key, points.sample(max(1, max_results)))
+            with as_mlflow_says():
+                store, most = self._replica or self.ours, max(1, max_results)
+                points = store.sample(run_id, metric_key, most, start_step, end_step)
+            found += _of_run(run_id, metric_key, points)
         return found
 
     def _points(self, run_id: str, key: str, lo: int | None = None, hi: int | None = None) -> Logged:
