@@ -9,6 +9,8 @@ import pytest
 from monitor.domain import RunEdit
 from monitor.errors import RunNotFound
 from monitor.mlflow_store.rows import Rows
+from monitor.reader.api import Api
+from monitor.settings import load
 from tests.conftest import NOW_MS
 from tests.mlflow_store.test_store import a_run, metric, mlflow  # noqa: F401  # `mlflow` is a fixture
 
@@ -73,6 +75,18 @@ def test_a_run_that_is_restored_here_is_restored_in_mlflow(mlflow: Any) -> None:
         mlflow.ours.restore(run_id, now_ms=NOW_MS)
         assert mlflow.get_run(run_id).info.lifecycle_stage == "active"
         mlflow.log_metric(run_id, metric("loss", 0.5, 1))
+
+
+def test_what_the_command_line_changes_in_the_database_itself_is_changed_in_mlflow(mlflow: Any) -> None:  # noqa: F811
+    run_id = a_run(mlflow, "before")
+    mlflow.log_metric(run_id, metric("loss", 1.0, 0))
+    mlflow.delete_run(run_id)
+    with Api(settings=load(database_url=mlflow.db_uri)) as api:
+        api.restore(run_id)
+        api.run(run_id).edit(name="after")
+
+    info = mlflow.get_run(run_id).info
+    assert (info.lifecycle_stage, info.run_name) == ("active", "after")
 
 
 def test_a_run_that_is_deleted_here_can_be_restored_in_mlflow(mlflow: Any) -> None:  # noqa: F811
