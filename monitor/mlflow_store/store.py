@@ -28,7 +28,7 @@ from mlflow.utils.validation import _validate_batch_log_limits, _validate_metric
 from monitor.errors import MonitorError, StoreError
 from monitor.ingest import mlflow as ingest
 from monitor.mlflow_store.backend import Backend, as_mlflow_says, backend_of, now_ms
-from monitor.store.mlflow import Logged, MlflowStore
+from monitor.store.mlflow import RUN_NAME, Logged, MlflowStore
 from monitor.wire import Columns
 
 _log = logging.getLogger(__name__)
@@ -110,10 +110,10 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
         self._describe(run.info.run_id)
         return run
 
-    def update_run_info(self, run_id: str, *args: Any, **named: Any) -> Any:
+    def update_run_info(self, run_id: str, run_status: Any, end_time: int | None, run_name: str | None) -> Any:
         """As MLflow; our pages show the change."""
-        found = super().update_run_info(run_id, *args, **named)
-        self._describe(run_id)
+        found = super().update_run_info(run_id, run_status, end_time, run_name)
+        self._describe(run_id, renamed=bool(run_name))
         return found
 
     def log_param(self, run_id: str, param: Any) -> None:
@@ -129,7 +129,7 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
     def set_tag(self, run_id: str, tag: Any) -> None:
         """As MLflow; our pages show the tag."""
         super().set_tag(run_id, tag)
-        self._describe(run_id)
+        self._describe(run_id, renamed=tag.key == RUN_NAME)
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """As MLflow; a series that the tag named gets its role from its name again."""
@@ -139,7 +139,7 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
     def _set_tags(self, run_id: str, tags: Sequence[Any]) -> None:
         super()._set_tags(run_id, tags)
         if tags:
-            self._describe(run_id)
+            self._describe(run_id, renamed=any(tag.key == RUN_NAME for tag in tags))
 
     def delete_run(self, run_id: str) -> None:
         """As MLflow; our pages hide the run, and its points are kept while MLflow may restore it."""
@@ -171,10 +171,11 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
         with as_mlflow_says():
             self._ours.store.hard_delete(run_id)
 
-    def _describe(self, run_id: str, *, restored: bool = False) -> None:
+    def _describe(self, run_id: str, *, restored: bool = False, renamed: bool = False) -> None:
         """Copy what MLflow's tables say about a run. MLflow has it, so a failure here does not fail the call."""
         try:
-            ingest.describe(self._ours.store, self._ours.engines, run_id, now_ms=now_ms(), restored=restored)
+            store, engines = self._ours.store, self._ours.engines
+            ingest.describe(store, engines, run_id, now_ms=now_ms(), restored=restored, renamed=renamed)
         except MonitorError as error:
             _log.warning("run %s is not up to date on the monitor's pages until its next change: %s", run_id, error)
 

@@ -155,7 +155,7 @@ def test_a_run_of_our_client_is_in_mlflow_with_the_points_of_the_same_chunks(mlf
     feed.log("acc@5", [0], [0.5])
     Rows(mlflow).sync(mlflow.ours, NOW_MS, lambda _: None)
     run = mlflow.get_run(feed.run_id)
-    assert run.info.run_name == "ours"
+    assert (run.info.run_name, run.data.tags["mlflow.runName"]) == ("ours", "ours")
     assert mlflow.get_experiment(run.info.experiment_id).name == "sdk"
     assert run.data.params == {"lr": "0.1"}
     assert run.data.tags["who"] == "me"
