@@ -28,7 +28,7 @@ from mlflow.utils.validation import _validate_batch_log_limits, _validate_metric
 from monitor.errors import MonitorError, StoreError
 from monitor.ingest import mlflow as ingest
 from monitor.mlflow_store.backend import Backend, as_mlflow_says, backend_of, now_ms
-from monitor.store.mlflow import RUN_NAME, Logged, MlflowStore
+from monitor.store.mlflow import Logged, MlflowStore
 from monitor.wire import Columns
 
 _log = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
     def set_tag(self, run_id: str, tag: Any) -> None:
         """As MLflow; our pages show the tag."""
         super().set_tag(run_id, tag)
-        self._describe(run_id, renamed=tag.key == RUN_NAME)
+        self._describe(run_id)
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """As MLflow; a series that the tag named gets its role from its name again."""
@@ -139,7 +139,7 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
     def _set_tags(self, run_id: str, tags: Sequence[Any]) -> None:
         super()._set_tags(run_id, tags)
         if tags:
-            self._describe(run_id, renamed=any(tag.key == RUN_NAME for tag in tags))
+            self._describe(run_id)
 
     def delete_run(self, run_id: str) -> None:
         """As MLflow; our pages hide the run, and its points are kept while MLflow may restore it."""

@@ -120,11 +120,15 @@ def test_a_name_and_tags_that_are_changed_here_are_changed_in_mlflow_and_stay(ml
 
 
 def test_a_run_of_our_client_that_is_renamed_in_mlflow_keeps_that_name(mlflow: Any) -> None:  # noqa: F811
+    from mlflow.entities import RunTag
+
     feed = Feed(mlflow.ours, run_id="cd" * 16)
     feed.start(project="sdk", name="before")
     feed.log("train/loss", [0], [1.0])
     Rows(mlflow).sync(mlflow.ours, NOW_MS, lambda _: None)
 
+    mlflow.set_tag(feed.run_id, RunTag("mlflow.runName", "meanwhile"))
+    assert mlflow.ours.run(feed.run_id).name == "meanwhile"
     mlflow.update_run_info(feed.run_id, None, None, "after")
 
     assert mlflow.ours.run(feed.run_id).name == "after"
