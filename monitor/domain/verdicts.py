@@ -306,7 +306,7 @@ class Counts:
 
     def to_dict(self) -> dict[str, object]:
         """The counts as JSON data."""
-        return {**asdict(self), "unmapped": list(self.unmapped)}
+        return {name: getattr(self, name) for name in self.__slots__} | {"unmapped": list(self.unmapped)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from monitor.store.reads import Reads
 from monitor.store.runs import edits, expired, mirror, run_list, views, work
 from monitor.store.runs.audit import record
 from monitor.store.sql.connect import STATEMENT_S, make_engine, parse_url
+from monitor.store.sql.mlflow_schema import tied
 from monitor.store.sql.schema import RUNS
 from monitor.store.sql.version import prepare, refuse_missing
 
@@ -54,6 +55,11 @@ class Store(Reads, Overview, Alerting, Tokens):
             engine.dispose()
             raise
         return cls(engine)
+
+    def beside_mlflow(self) -> bool:
+        """True where MLflow's tables are in the same database, and the runs are tied to them."""
+        with self._read() as connection:
+            return tied(connection)
 
     def live_runs(self) -> tuple[RunInfo, ...]:
         """Runs that may still send points."""
