@@ -30,8 +30,8 @@ class Shelf(Protocol):
         """Add a channel, or change it."""
         ...
 
-    def remove_channel(self, name: str) -> bool:
-        """Remove a channel."""
+    def remove_channel(self, name: str, key: str | None) -> bool:
+        """Remove a channel, by its name and by what the store knows it by."""
         ...
 
 
@@ -146,8 +146,12 @@ class Book:
         Raises:
             AlertNotFound: no channel that was added has this name.
         """
-        if not self._shelf.remove_channel(name):
+        found = next((entry for entry in self.stored() if entry.name == name), None)
+        if found is None:
             raise AlertNotFound(name, what="channel")
+        elsewhere = {key_of(each.channel) for each in self.all() if each.channel is not None and each.name != name}
+        key = None if found.channel is None else key_of(found.channel)
+        self._shelf.remove_channel(name, None if key in elsewhere else key)
 
     def test(self, name: str, *, now_ms: int) -> None:
         """Send a channel a message that says that it works.

@@ -103,7 +103,7 @@ def describe(store: MlflowStore, engine: Judges, run_id: str, *, now_ms: int, re
         if tx.deleted:
             if not run.active or not (restored or tx.get("deleted_ms") == DELETED_BY_MLFLOW):
                 return
-            tx.set(deleted_ms=None)
+            tx.restore()
         aside = Aside()
         _enter(tx, engine, run, aside)
         _tagged(tx, engine)

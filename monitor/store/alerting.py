@@ -5,11 +5,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
-from monitor.domain import AlertInfo, AlertPage, AlertQuery, DeadLetter, Delivery, Mark, Severity, Silence
+from monitor.domain import AlertInfo, AlertPage, AlertQuery, AlertState, DeadLetter, Delivery, Mark, Severity, Silence
 from monitor.errors import AlertNotFound, WireError
 from monitor.store.database import Database
 from monitor.store.runs import alerts, outbox, work
+
+LONGEST_SILENCE_MS: Final = 3653 * 86_400_000
+MAX_NOTE: Final = 2000
+"""Characters of the note of an answer, at most."""
 
 
 class Alerting(Database):
@@ -34,7 +39,7 @@ class Alerting(Database):
             return alerts.find(connection, alert_id, now_ms, within)
 
     def acknowledge(self, alert_id: str, by: str, note: str, *, now_ms: int, within: str | None = None) -> AlertInfo:
-        """Take a firing alert on: it is no longer repeated.
+        """Take a firing alert on: it is no longer repeated. The note says from whom, where somebody else had.
 
         Raises:
             AlertNotFound: there is no such alert.
@@ -45,7 +50,15 @@ class Alerting(Database):
         def change(row: Mapping[str, object]) -> Mapping[str, object]:
             if row["state"] != "firing":
                 raise WireError("alert", f"{found.id} is {row['state']}; only one that fires can be acknowledged")
-            return {"acked_by": by, "acked_note": note, "acked_ms": now_ms}
+            before, said = row["acked_by"], row["acked_note"]
+            if before in (None, by):
+                return {"acked_by": by, "acked_note": note, "acked_ms": now_ms}
+            taken = f"taken over from {before}" + (f": {said}" if said else "")
+            return {
+                "acked_by": by,
+                "acked_note": (f"{note} ({taken})" if note else taken)[:MAX_NOTE],
+                "acked_ms": now_ms,
+            }
 
         return self._changed_alert(found, now_ms, change)
 
@@ -75,12 +88,14 @@ class Alerting(Database):
         """Take up a silence; its id is made here.
 
         Raises:
-            WireError: it matches everything, or is over already.
+            WireError: it matches everything, is over already, or hardly ever ends.
         """
         if not silence.matcher:
             raise WireError("silence", "matches every alert; give at least one of project, run, rule, severity, tag")
         if silence.until_ms <= silence.created_ms:
             raise WireError("until", "is in the past; a silence ends in the future")
+        if silence.until_ms - silence.created_ms > LONGEST_SILENCE_MS:
+            raise WireError("until", "is more than ten years ahead; change the rule or the channel's level instead")
         made = replace(silence, id=secrets.token_hex(4))
         with self._change() as connection:
             alerts.add_silence(connection, made)
@@ -115,13 +130,19 @@ class Alerting(Database):
             return alerts.of_runs(connection, [run_id], now_ms).get(run_id, ())
 
     def repeat_alerts(self, before_ms: int, severities: Collection[Severity], *, now_ms: int) -> int:
-        """Put alerts into the outbox again that fire unanswered and were last put there before a time; how many."""
+        """Put alerts into the outbox again that fire unanswered and were last put there before a time; how many.
+
+        One that is silenced then is not: its turn comes as long after the silence as after a message.
+        """
         with self._read() as connection:
-            due = alerts.unanswered(connection, before_ms, severities)
+            due = alerts.unanswered(connection, before_ms, severities, now_ms)
         done = 0
         for info in due:
             with self.write(info.run_id, now_ms) as tx:
-                done += tx.exists and tx.repeat_alert(info.id, before_ms)
+                if info.state is AlertState.SILENCED:
+                    tx.rest_alert(info.id)
+                else:
+                    done += tx.exists and tx.repeat_alert(info.id, before_ms)
         return done
 
     def sweep_alerts(self, before_ms: int, *, now_ms: int) -> int:
@@ -165,7 +186,7 @@ class Alerting(Database):
         with self._change() as connection:
             outbox.release(connection, channel, holder)
 
-    def due_deliveries(self, channel: str, now_ms: int, limit: int = 5000) -> tuple[Delivery, ...]:
+    def due_deliveries(self, channel: str, now_ms: int, limit: int = 20_000) -> tuple[Delivery, ...]:
         """Alerts to send to a channel now, the oldest first; `attempts` counts those of this channel."""
         with self._read() as connection:
             return outbox.due(connection, channel, now_ms, limit)
@@ -215,10 +236,14 @@ class Alerting(Database):
         with self._change() as connection:
             outbox.save_channel(connection, name, settings, sealed, now_ms)
 
-    def remove_channel(self, name: str) -> bool:
-        """Remove a channel; False where there was none."""
+    def remove_channel(self, name: str, key: str | None) -> bool:
+        """Remove a channel; False where there was none.
+
+        Args:
+            key: by which the store knows it, so that it is new where it is added again; None where nobody can tell.
+        """
         with self._change() as connection:
-            return outbox.remove_channel(connection, name)
+            return outbox.remove_channel(connection, name, key)
 
     def digest_sent(self, channel: str) -> int:
         """When the last digest was due that a channel took, or when it was taken up; milliseconds since the epoch."""
