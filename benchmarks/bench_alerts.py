@@ -28,14 +28,16 @@ from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
+
 sys.path.insert(0, str(Path(__file__).parent))
 from bench_ingest import server
-from bench_store import Table, columns, loss, postgres
+from bench_store import Table, loss, postgres
 
 import monitor
 from monitor.settings import load
 from monitor.shipping.sinks import HttpSink
-from monitor.wire import Batch, Event
+from monitor.wire import Batch, Columns, Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +127,11 @@ def live(address: str, stop: threading.Event, number: int) -> None:
     stop.wait(random.random())
     for i in range(len(values)):
         due = time.monotonic() + 1
-        for j, key in enumerate(("train/loss", "val/loss")):
-            points = columns(i, values[i : i + 1] * (1 + 0.1 * j))
-            sink.send(Batch(run_id=run_id, writer="w", first=1 + 2 * i + j, count=1, keys=(key,), points=points))
+        both = np.array([values[i], 1.1 * values[i]])
+        points = Columns(np.array([0, 1], np.uint16), np.full(2, i), both, np.full(2, time.time_ns() // 10**6))
+        sink.send(
+            Batch(run_id=run_id, writer="w", first=1 + i, count=1, keys=("train/loss", "val/loss"), points=points)
+        )
         if stop.wait(max(0.0, due - time.monotonic())):
             break
     sink.close()
