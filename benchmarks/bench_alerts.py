@@ -122,6 +122,7 @@ def live(address: str, stop: threading.Event, number: int) -> None:
     """A run that sends a point of two series every second, until it is told to stop."""
     sink, run_id, values, now = HttpSink(address), os.urandom(16).hex(), loss(5000, number), time.time_ns() // 10**6
     data = {"project": f"bench-{number % 5}", "name": f"live-{number}"}
+    keys = ("train/loss", "val/loss")
     begun = Event(kind="run", record=0, time_ms=now, data=data)
     sink.send(Batch(run_id=run_id, writer="w", first=0, count=1, events=(begun,)))
     stop.wait(random.random())
@@ -129,9 +130,7 @@ def live(address: str, stop: threading.Event, number: int) -> None:
         due = time.monotonic() + 1
         both = np.array([values[i], 1.1 * values[i]])
         points = Columns(np.array([0, 1], np.uint16), np.full(2, i), both, np.full(2, time.time_ns() // 10**6))
-        sink.send(
-            Batch(run_id=run_id, writer="w", first=1 + i, count=1, keys=("train/loss", "val/loss"), points=points)
-        )
+        sink.send(Batch(run_id=run_id, writer="w", first=1 + i, count=1, keys=keys, points=points))
         if stop.wait(max(0.0, due - time.monotonic())):
             break
     sink.close()
