@@ -429,6 +429,16 @@ def test_a_channel_is_added_tested_and_removed_and_its_secret_is_never_shown(
             api.remove_channel(name)
 
 
+def test_a_name_that_several_runs_have_is_told_from_one_that_none_has(api: Api, feed: Feed) -> None:
+    for _ in range(2):
+        Feed(feed.store).start(name="twice")
+    for ask in (api.run, api.explain, lambda ref: api.alerts(run=ref)):
+        with pytest.raises(RunNotFound, match="several runs are called so; give an id: "):
+            ask("twice")
+        with pytest.raises(RunNotFound, match="no run 'nobody';"):
+            ask("nobody")
+
+
 @pytest.mark.parametrize("ref", ["", " ", ".", "..", "a/b", "?", "#", "%2e", "\u00e9", "x" * 200])
 def test_a_reference_of_any_characters_names_no_alert_silence_or_channel(api: Api, feed: Feed, ref: str) -> None:
     change(feed)
