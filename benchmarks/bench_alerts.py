@@ -11,6 +11,7 @@ what the loop could do by itself under the same load: post to the webhook. Run i
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import json
 import math
@@ -29,6 +30,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 sys.path.insert(0, str(Path(__file__).parent))
 from bench_ingest import server
@@ -36,8 +38,11 @@ from bench_store import Table, loss, postgres
 
 import monitor
 from monitor.settings import load
-from monitor.shipping.sinks import HttpSink
-from monitor.wire import Batch, Columns, Event
+from monitor.wire import MEDIA_TYPE, Batch, Columns, Event, encode_batch
+
+KEYS = ("train/loss", "val/loss")
+SECONDS = 150
+"""For how long the other runs send, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +59,7 @@ class Size:
     live: int = 200
     clients: int = 12
     alerts: int = 10
-    every_s: float = 6.0
+    every_s: float = 4.0
 
 
 @dataclass(slots=True)
@@ -118,43 +123,78 @@ def client(project: str, address: str, folder: str, url: str, size: Size) -> Non
     run.finish()
 
 
-def live(address: str, stop: threading.Event, number: int) -> None:
-    """A run that sends a point of two series every second, until it is told to stop."""
-    sink, run_id, values, now = HttpSink(address), os.urandom(16).hex(), loss(5000, number), time.time_ns() // 10**6
+@contextlib.contextmanager
+def live_runs(address: str, count: int) -> Iterator[None]:
+    """Runs that send a point of two series every second, over a connection each, until the block ends.
+
+    What they send is encoded beforehand: trainings have machines of their own, and these two cores are the server's.
+    """
+    bodies = [posts_of(number) for number in range(count)]
+    ended = threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(_send_all(address, bodies, ended)), daemon=True)
+    thread.start()
+    yield
+    ended.set()
+    thread.join(60)
+
+
+def posts_of(number: int) -> list[bytes]:
+    """The requests of a run: its beginning, and a batch for each second."""
+    run_id, values, now = os.urandom(16).hex(), loss(SECONDS, number), time.time_ns() // 10**6
     data = {"project": f"bench-{number % 5}", "name": f"live-{number}"}
-    keys = ("train/loss", "val/loss")
     begun = Event(kind="run", record=0, time_ms=now, data=data)
-    sink.send(Batch(run_id=run_id, writer="w", first=0, count=1, events=(begun,)))
-    stop.wait(random.random())
-    for i in range(len(values)):
-        due = time.monotonic() + 1
+    batches = [Batch(run_id=run_id, writer="w", first=0, count=1, events=(begun,))]
+    for i in range(SECONDS):
         both = np.array([values[i], 1.1 * values[i]])
-        points = Columns(np.array([0, 1], np.uint16), np.full(2, i), both, np.full(2, time.time_ns() // 10**6))
-        sink.send(Batch(run_id=run_id, writer="w", first=1 + i, count=1, keys=keys, points=points))
-        if stop.wait(max(0.0, due - time.monotonic())):
+        points = Columns(np.array([0, 1], np.uint16), np.full(2, i), both, np.full(2, now + 1000 * i))
+        batches.append(Batch(run_id=run_id, writer="w", first=1 + i, count=1, keys=KEYS, points=points))
+    return [_request(encode_batch(batch)) for batch in batches]
+
+
+def _request(body: bytes) -> bytes:
+    head = f"POST /api/v1/batches HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {MEDIA_TYPE}\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+async def _send_all(address: str, bodies: list[list[bytes]], ended: threading.Event) -> None:
+    host, port = address.removeprefix("http://").split(":")
+    await asyncio.gather(*(_send(host, int(port), posts, ended) for posts in bodies))
+
+
+async def _send(host: str, port: int, posts: list[bytes], ended: threading.Event) -> None:
+    reader, writer = await asyncio.open_connection(host, port)
+    await asyncio.sleep(random.random())
+    for post in posts:
+        due = time.monotonic() + 1
+        while not await _accepted(reader, writer, post):
+            await asyncio.sleep(0.5)  # as a client does where the database is busy
+        if ended.is_set():
             break
-    sink.close()
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+    writer.close()
+
+
+async def _accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, post: bytes) -> bool:
+    writer.write(post)
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+    answer = await reader.readexactly(length)
+    if b" 200 " not in head[:16] and b" 503 " not in head[:16]:
+        raise RuntimeError(answer.decode())
+    return b" 200 " in head[:16]
 
 
 def bench(table: Table, name: str, folder: Path, url: str, size: Size) -> None:
     """Alerts of all clients, on one server."""
-    stop = threading.Event()
     folder.mkdir()
     thresholds = [{"when": f"x{number} > 1", "severity": "critical"} for number in range(size.alerts - 1)]
     with receiving() as receiver:
         os.environ["MONITOR_ALERT_URLS"] = f"json://{receiver.url}"
         os.environ["MONITOR_THRESHOLDS"] = json.dumps(thresholds)
-        with server(folder, url) as address:
-            others = [
-                threading.Thread(target=live, args=(address, stop, n), daemon=True)
-                for n in range(size.live - size.clients)
-            ]
-            for thread in others:
-                thread.start()
+        with server(folder, url) as address, live_runs(address, size.live - size.clients):
+            before, start = _processor_s(address), time.monotonic()
             sent = trainings(folder, address, receiver, size)
-            stop.set()
-            for thread in others:
-                thread.join(30)
+            busy = (_processor_s(address) - before) / (time.monotonic() - start)
     seconds = {key: receiver.came[key] - when for key, (when, _) in sent.items()}
     times, floors = sorted(seconds.values()), sorted(floor for _, floor in sent.values())
     nans = [took for (_, rule), took in seconds.items() if rule.startswith("nan")]
@@ -163,6 +203,7 @@ def bench(table: Table, name: str, folder: Path, url: str, size: Size) -> None:
     table.add(f"{among}, 95th percentile", _share(times, 0.95), "s", _share(floors, 0.95))
     table.add(f"{among}, longest", times[-1], "s", floors[-1])
     table.add(f"{among}, median of the {len(nans)} NaNs alone", statistics.median(nans), "s")
+    table.add(f"{name}, {size.live} live runs: processor time of the server", busy, "s/s")
 
 
 def trainings(folder: Path, address: str, receiver: Receiver, size: Size) -> dict[tuple[str, str], tuple[float, float]]:
@@ -195,6 +236,14 @@ def trainings(folder: Path, address: str, receiver: Receiver, size: Size) -> dic
             with contextlib.suppress(OSError):
                 _go_on(process)
             process.wait(60)
+
+
+def _processor_s(address: str) -> float:
+    """Processor time that the server has used so far, in seconds."""
+    port = int(address.rpartition(":")[2])
+    listening = [place for place in psutil.net_connections("tcp4") if place.status == psutil.CONN_LISTEN]
+    pid = next(place.pid for place in listening if place.laddr.port == port)
+    return float(sum(psutil.Process(pid).cpu_times()[:2]))
 
 
 def _go_on(process: subprocess.Popen[str]) -> None:

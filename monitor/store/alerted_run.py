@@ -123,7 +123,10 @@ class AlertedRun(LockedRun):
         row = next((row for row in self._alert_rows().values() if row["alert_id"] == alert), None)
         if row is None or row["state"] != "firing" or row["acked_ms"]:
             return False
-        if before_ms <= int(str(row["told_ms"])) <= self.now_ms + DIFFER_MS:
+        told_ms = int(str(row["told_ms"]))
+        if told_ms > self.now_ms + DIFFER_MS:  # by a clock that was set back since
+            self.rest_alert(alert)
+        if told_ms >= before_ms:
             return False
         run = self.run
         count, fired = int(str(row["count"])), int(str(row["fired_ms"]))
