@@ -32,8 +32,8 @@ class Shelf(Protocol):
         """Add a channel, or change it."""
         ...
 
-    def remove_channel(self, name: str, *, now_ms: int, by: Caller) -> bool:
-        """Remove a channel."""
+    def remove_channel(self, name: str, key: str | None, *, now_ms: int, by: Caller) -> bool:
+        """Remove a channel, by its name and by what the store knows it by."""
         ...
 
     def note_channel_test(self, name: str, *, now_ms: int, by: Caller) -> None:
@@ -158,8 +158,12 @@ class Book:
         Raises:
             AlertNotFound: no channel that was added has this name.
         """
-        if not self._shelf.remove_channel(name, now_ms=now_ms, by=by):
+        found = next((entry for entry in self.stored() if entry.name == name), None)
+        if found is None:
             raise AlertNotFound(name, what="channel")
+        elsewhere = {key_of(each.channel) for each in self.all() if each.channel is not None and each.name != name}
+        key = None if found.channel is None else key_of(found.channel)
+        self._shelf.remove_channel(name, None if key in elsewhere else key, now_ms=now_ms, by=by)
 
     def test(self, name: str, *, now_ms: int, by: Caller) -> None:
         """Send a channel a message that says that it works.

@@ -31,6 +31,7 @@ class AlertParameters(BaseModel):
     """The parameters of the list of alerts."""
 
     state: AlertState | None = None
+    open: bool = Field(False, description="Only those that are not resolved.")
     project: Text | None = None
     rule: Text | None = None
     severity: Severity | None = None

@@ -11,6 +11,7 @@ from monitor.domain.access import Access, AuditEntry, Caller, TokenInfo
 from monitor.domain.alerts import (
     MARKS,
     MATCHED,
+    RUN_DELETED,
     Alert,
     AlertInfo,
     AlertPage,
@@ -24,6 +25,8 @@ from monitor.domain.alerts import (
     Silence,
     alert_id,
     alert_key,
+    check_channel_name,
+    headline,
 )
 from monitor.domain.aside import SET_ASIDE, Counter
 from monitor.domain.attention import Attention, Happened, Happenings, Item, Outcome
@@ -67,6 +70,7 @@ __all__ = [
     "MARKS",
     "MATCHED",
     "MONITOR",
+    "RUN_DELETED",
     "SET_ASIDE",
     "Access",
     "Action",
@@ -129,8 +133,10 @@ __all__ = [
     "TokenInfo",
     "alert_id",
     "alert_key",
+    "check_channel_name",
     "courses",
     "folded",
+    "headline",
     "inert",
     "most_telling",
     "nearest",

@@ -107,7 +107,7 @@ def describe(
         if tx.deleted:
             if not run.active or not (restored or tx.get("deleted_ms") == DELETED_BY_MLFLOW):
                 return
-            tx.set(deleted_ms=None)
+            tx.restore()
         aside = Aside()
         _enter(tx, engine, run, aside)
         _tagged(tx, engine)

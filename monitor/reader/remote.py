@@ -305,8 +305,8 @@ class HttpSource(RemoteAlerts):
     def restore(self, ref: str) -> RunInfo:
         try:
             return _run_info(_mapping(self._ask("POST", f"/deleted/{segment(ref)}/restore", ref)))
-        except RunNotFound:
-            raise RunNotFound(ref, deleted=True) from None
+        except RunNotFound as error:
+            raise RunNotFound(error.run_id or ref, deleted=True) from None
 
     @_answered
     def purge_days(self) -> float:
@@ -357,8 +357,8 @@ class HttpSource(RemoteAlerts):
         """Change something about a run."""
         try:
             return self._change(method, path, body)
-        except RunNotFound:
-            raise RunNotFound(ref) from None
+        except RunNotFound as error:  # which says so where several are called so
+            raise RunNotFound(error.run_id or ref) from None
 
     def _change(self, method: str, path: str, body: Mapping[str, object] | None = None) -> object:
         """Ask for a change; a body is sent as JSON."""
@@ -375,8 +375,8 @@ class HttpSource(RemoteAlerts):
     def _object(self, path: str, query: Query | None = None, *, ref: str | None = None) -> dict[str, Any]:
         try:
             data = self._get(path, query)
-        except RunNotFound:
-            raise RunNotFound(ref or path.split("/")[2]) from None
+        except RunNotFound as error:
+            raise RunNotFound(error.run_id or ref or path.split("/")[2]) from None
         if not isinstance(data, dict):
             raise ServerUnreachable(self._server, "it answers, but not as a monitor server does")
         return data
@@ -384,8 +384,8 @@ class HttpSource(RemoteAlerts):
     def _list(self, run_id: str, what: str, query: Query | None = None) -> Sequence[object]:
         try:
             return _rows(self._get(f"/runs/{run_id}/{what}", query or {}))
-        except RunNotFound:
-            raise RunNotFound(run_id) from None
+        except RunNotFound as error:
+            raise RunNotFound(error.run_id or run_id) from None
 
 
 def _portions(wanted: Sequence[_T], written: Callable[[_T], str]) -> Iterator[Sequence[_T]]:

@@ -5,14 +5,30 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from sqlalchemy import Connection
 
-from monitor.domain import AlertInfo, AlertPage, AlertQuery, Caller, DeadLetter, Delivery, Mark, Severity, Silence
+from monitor.domain import (
+    AlertInfo,
+    AlertPage,
+    AlertQuery,
+    AlertState,
+    Caller,
+    DeadLetter,
+    Delivery,
+    Mark,
+    Severity,
+    Silence,
+)
 from monitor.errors import AlertNotFound, WireError
 from monitor.store.database import Database
 from monitor.store.runs import alerts, outbox, work
 from monitor.store.runs.audit import record
+
+LONGEST_SILENCE_MS: Final = 3653 * 86_400_000
+MAX_NOTE: Final = 2000
+"""Characters of the note of an answer, at most."""
 
 
 class Alerting(Database):
@@ -39,7 +55,7 @@ class Alerting(Database):
     def acknowledge(
         self, alert_id: str, who: str, note: str, *, now_ms: int, by: Caller, within: str | None = None
     ) -> AlertInfo:
-        """Take a firing alert on: it is no longer repeated.
+        """Take a firing alert on: it is no longer repeated. The note says from whom, where somebody else had.
 
         Args:
             alert_id: its id, or a start of it that no other has.
@@ -58,7 +74,15 @@ class Alerting(Database):
         def change(row: Mapping[str, object]) -> Mapping[str, object]:
             if row["state"] != "firing":
                 raise WireError("alert", f"{found.id} is {row['state']}; only one that fires can be acknowledged")
-            return {"acked_by": who, "acked_note": note, "acked_ms": now_ms}
+            before, said = row["acked_by"], row["acked_note"]
+            if before in (None, who):
+                return {"acked_by": who, "acked_note": note, "acked_ms": now_ms}
+            taken = f"taken over from {before}" + (f": {said}" if said else "")
+            return {
+                "acked_by": who,
+                "acked_note": (f"{note} ({taken})" if note else taken)[:MAX_NOTE],
+                "acked_ms": now_ms,
+            }
 
         return self._changed_alert(found, now_ms, change, "alert.acknowledge", by, f"acknowledged as {who}")
 
@@ -96,12 +120,14 @@ class Alerting(Database):
         """Take up a silence; its id is made here.
 
         Raises:
-            WireError: it matches everything, or is over already.
+            WireError: it matches everything, is over already, or hardly ever ends.
         """
         if not silence.matcher:
             raise WireError("silence", "matches every alert; give at least one of project, run, rule, severity, tag")
         if silence.until_ms <= silence.created_ms:
             raise WireError("until", "is in the past; a silence ends in the future")
+        if silence.until_ms - silence.created_ms > LONGEST_SILENCE_MS:
+            raise WireError("until", "is more than ten years ahead; change the rule or the channel's level instead")
         made = replace(silence, id=secrets.token_hex(4))
         with self._change() as connection:
             alerts.add_silence(connection, made)
@@ -143,13 +169,19 @@ class Alerting(Database):
             return alerts.of_runs(connection, [run_id], now_ms).get(run_id, ())
 
     def repeat_alerts(self, before_ms: int, severities: Collection[Severity], *, now_ms: int) -> int:
-        """Put alerts into the outbox again that fire unanswered and were last put there before a time; how many."""
+        """Put alerts into the outbox again that fire unanswered and were last put there before a time; how many.
+
+        One that is silenced then is not: its turn comes as long after the silence as after a message.
+        """
         with self._read() as connection:
-            due = alerts.unanswered(connection, before_ms, severities)
+            due = alerts.unanswered(connection, before_ms, severities, now_ms)
         done = 0
         for info in due:
             with self.write(info.run_id, now_ms) as tx:
-                done += tx.exists and tx.repeat_alert(info.id, before_ms)
+                if info.state is AlertState.SILENCED:
+                    tx.rest_alert(info.id)
+                else:
+                    done += tx.exists and tx.repeat_alert(info.id, before_ms)
         return done
 
     def sweep_alerts(self, before_ms: int, *, now_ms: int) -> int:
@@ -197,7 +229,7 @@ class Alerting(Database):
         with self._change() as connection:
             outbox.release(connection, channel, holder)
 
-    def due_deliveries(self, channel: str, now_ms: int, limit: int = 5000) -> tuple[Delivery, ...]:
+    def due_deliveries(self, channel: str, now_ms: int, limit: int = 20_000) -> tuple[Delivery, ...]:
         """Alerts to send to a channel now, the oldest first; `attempts` counts those of this channel."""
         with self._read() as connection:
             return outbox.due(connection, channel, now_ms, limit)
@@ -250,10 +282,17 @@ class Alerting(Database):
             outbox.save_channel(connection, name, settings, sealed, now_ms)
             record(connection, "channel.save", name, by, now_ms, project=None)
 
-    def remove_channel(self, name: str, *, now_ms: int, by: Caller) -> bool:
-        """Remove a channel; False where there was none."""
+    def remove_channel(self, name: str, key: str | None, *, now_ms: int, by: Caller) -> bool:
+        """Remove a channel; False where there was none.
+
+        Args:
+            name: of the channel.
+            key: by which the store knows it, so that it is new where it is added again; None where nobody can tell.
+            now_ms: milliseconds since the epoch.
+            by: who asks.
+        """
         with self._change() as connection:
-            removed = outbox.remove_channel(connection, name)
+            removed = outbox.remove_channel(connection, name, key)
             if removed:
                 record(connection, "channel.remove", name, by, now_ms, project=None)
             return removed

@@ -13,7 +13,19 @@ from typing import Self
 
 from sqlalchemy import select
 
-from monitor.domain import Access, Alert, Caller, Gauges, RunEdit, RunInfo, RunStatus, SavedView, Stop, StopState
+from monitor.domain import (
+    RUN_DELETED,
+    Access,
+    Alert,
+    Caller,
+    Gauges,
+    RunEdit,
+    RunInfo,
+    RunStatus,
+    SavedView,
+    Stop,
+    StopState,
+)
 from monitor.errors import RunNotFound, StopRefused, WireError
 from monitor.store.access import Tokens
 from monitor.store.alerting import Alerting
@@ -255,7 +267,7 @@ class Store(Reads, Overview, Alerting, Tokens):
         with self.write(run_id, now_ms) as tx:
             if not tx.exists:
                 raise RunNotFound(run_id)
-            tx.end_alerts("the run was deleted", lasting=True)
+            tx.end_alerts(RUN_DELETED, lasting=True)
             tx.set(deleted_ms=now_ms)
             if by is not None:
                 tx.audit("run.delete", by)
