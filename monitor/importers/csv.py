@@ -13,6 +13,7 @@ from typing import Final
 
 from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.table import INDEX, TORN, Row, Skipped, Table
+from monitor.importers.text_numbers import GROUPS
 
 _SEPARATORS: Final = (",", ";", "\t", "|")
 _TOP: Final = re.compile(r"\A(?:[ \t]*(?:#.*)?\r?\n)*")
@@ -154,13 +155,17 @@ def _cells(text: str, lines: list[str], start: str) -> Iterator[tuple[int, int, 
         text = "\n".join(line.strip().strip("|") for line in rows)
     text = _TOP.sub(lambda found: "\n" * found[0].count("\n"), text)  # it may hold quotes, which are not cells
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
-    line = 0
+    line, quoted = 0, separator == "," and '"' in text  # whoever separates by commas has no decimal comma
     try:
         for cells in reader:
             begun, line = line + 1, reader.line_num
-            yield begun, line, cells or [""]
+            yield begun, line, (list(map(_without_groups, cells)) if quoted else cells) or [""]
     except csv.Error as error:
         raise csv.Error(str(error), reader.line_num) from None
+
+
+def _without_groups(cell: str) -> str:
+    return cell.replace(",", "") if GROUPS.fullmatch(cell) else cell
 
 
 def _heads(comment: str, row: str) -> bool:
