@@ -61,6 +61,8 @@ _WORTH: Final = re.compile(r"\d|(?i:nan|inf)\b")
 """What a line must have to be looked at."""
 _AGAIN: Final = "\x00"
 """Stands for a time stamp: behind the first metric it begins what another process wrote into the line."""
+_SPEED: Final = re.compile(r"[\w.]+/(?:s|secs?|seconds?|min|hours?)", re.IGNORECASE)
+"""The unit of the number before: `1000.0 samples/sec accuracy=0.65`."""
 _SET: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_][A-Za-z0-9]+)*")
 _PARTS: Final = re.compile(r"[^A-Za-z]+")
 _DUMP: Final = re.compile(
@@ -198,7 +200,7 @@ def _name(words: list[str], sticky: str | None, *, spaced: bool) -> str | None:
         spaced: only a blank stands between name and number, so that the name must be a known one.
     """
     kept = [word.removesuffix("'s").strip(".-/") for word in words if set_of(word.strip(".:-")) is None]
-    while kept and kept[0].lower().strip("-.") in FILLERS:
+    while kept and (kept[0].lower().strip("-.") in FILLERS or _SPEED.fullmatch(kept[0])):
         kept.pop(0)
     if spaced:
         kept = _known(kept)

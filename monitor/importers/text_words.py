@@ -71,7 +71,7 @@ def subset(word: str) -> str | None:
     first, *others = re.split(r"[-_]", word.lower())
     if not others or set_of(first) in (None, "train") or set_of(word) is not None or is_metric("_".join(others)):
         return None
-    known = SIDE | CONFIG | FILLERS | TERMS | {"mode", "loader", "dataloader"}
+    known = (SIDE | CONFIG | FILLERS | TERMS | {"mode", "loader", "dataloader"}) - {"a"}
     return (
         word.lower()
         if known.isdisjoint(others) and not any(set_of(each) or is_metric(each) for each in others)
