@@ -50,6 +50,13 @@ _PRINTED: Final = re.compile(
     rf"\b(?:tensor|Array|DeviceArray|(?:np|numpy|jnp)\.\w+)\(\[?(?P<value>{_NUMBER})\]?(?:,(?:[^()]|\([^()]*\))*)?\)"
 )
 """A number as PyTorch, JAX and NumPy print it: `tensor(0.9, device='cuda:0')`."""
+_ITEM: Final = re.compile(rf"\('(?P<name>[A-Za-z_][\w./ -]{{0,60}})', ?(?P<value>{_NUMBER})\)")
+"""An item of a dictionary in order: `OrderedDict([('loss', 0.9)])`."""
+_BOTH: Final = re.compile(
+    rf"(?:(?P<before>{_WORD}) ?\( ?)?(?<![\w/])(?P<one>[A-Za-z]+) ?/ ?(?P<other>[A-Za-z]+) ?\)?"
+    rf"(?: (?P<after>{_WORD}))? ?[:=]? ?(?P<x>{_NUMBER}) ?/ ?(?P<y>{_NUMBER})(?![\w/])"
+)
+"""Two sets and their two values: `train/val loss: 0.9 / 0.95`, `Loss (train/val): 0.9/0.95`."""
 _BLANKS: Final = re.compile(r"\s+")
 _AVERAGE: Final = re.compile(rf"\s*\(\s*(?P<value>{_NUMBER})\s*\)")
 _IS: Final = re.compile(
@@ -90,9 +97,13 @@ def read_line(text: str) -> Line:
     if not _WORTH.search(text):
         return line
     text = _PRINTED.sub(r"\g<value>", text)
+    if "('" in text:
+        text = _ITEM.sub(r"'\g<name>': \g<value>", text)
     text = _TIME.sub(lambda found: _stamp(found, line), text)
     text, caption = position(text, line)
     text = plain_numbers(text)
+    if text.count("/") > 1:
+        text = _BOTH.sub(_each, text)
     _metrics(_BLANKS.sub(" ", text), caption, line)
     if not line.counts:
         _amounts(text, line)
@@ -107,6 +118,14 @@ def _stamp(found: re.Match[str], line: Line) -> str:
         except ValueError:
             pass
     return f" {_AGAIN} " if found["date"] else " ~ "
+
+
+def _each(found: re.Match[str]) -> str:
+    """Two sets with a value each, apart."""
+    name = found["after"] or found["before"]
+    if name is None or set_of(found["one"]) is None or set_of(found["other"]) is None:
+        return found[0]
+    return f"{found['one']} {name}: {found['x']} {found['other']} {name}: {found['y']}"
 
 
 def _metrics(text: str, caption: str | None, line: Line) -> None:

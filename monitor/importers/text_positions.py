@@ -15,7 +15,7 @@ _UNITS: Final = r"(?!\.?\d*\s*(?:s|sec|seconds|ms|min)\b)(?![\w%]|\.\d)"
 """Behind a number, what makes it none of a position: a unit of time, a share, a fraction."""
 _EPOCH: Final = re.compile(
     r"(?<![A-Za-z_])(?:(?P<before>train|val|valid|test|eval)[_ ])?(?:epochs?|ep)(?:\((?P<set>\w+)\))?(?:_idx|_num)?"
-    r"['\"]?\s*(?:no\.?|\.{1,3}|\#|:|=)?\s*['\"]?[\[(]?\s*(?P<at>\d+(?:\.\d+)?)(?:\s*(?:/|of)\s*(?P<of>\d+))?\s*[\])]?"
+    r"['\"]?\s*(?:no\.?|\.{1,3}|\#|:|=)?\s*['\"]?[\[(]?\s*(?P<at>\d+(?:\.\d+|,\d\d?(?!\d))?)(?:\s*(?:/|of)\s*(?P<of>\d+))?\s*[\])]?"
     rf"{_UNITS}"
     r"(?:[\s,:|]*\[\s*(?P<n>\d+)\s*/\s*(?P<total>\d+)(?:\s*\(\s*\d+(?:\.\d+)?\s*%\))?\s*\])?",
     re.IGNORECASE,
@@ -133,7 +133,7 @@ def _epoch(text: str, line: Line) -> tuple[str, Set | None]:
             return text, None
         line.epoch = float(found["at"])
         return _without(found, text), None
-    line.epoch, line.epochs = float(found["at"]), _int(found["of"])
+    line.epoch, line.epochs = float(found["at"].replace(",", ".")), _int(found["of"])
     if found["n"]:
         line.n, line.total = int(found["n"]), int(found["total"])
     return _without(found, text), set_of(found["set"] or found["before"] or "")
@@ -174,7 +174,7 @@ def _bar(text: str, line: Line) -> str:
         return text
     marked = _BAR_MARK.search(text) is not None
     head, tail = text[: found.start()], text[found.end() :]
-    bracket = head.rstrip().endswith(("[", "(")) or _COUNTED.match(tail)
+    bracket = head.rstrip().endswith(("[", "(")) or _COUNTED.match(tail) or (not head.strip() and tail[:1] == ":")
     named = re.search(r"[A-Za-z)]\s*[:=]?\s*$", head)
     if not marked and not bracket and (line.epoch is None or named):
         return text

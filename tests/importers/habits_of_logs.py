@@ -286,8 +286,83 @@ PLACES = {
     ),
 }
 
+SHAPES = {
+    "YAML": (
+        "epoch: 1\n  train_loss: 0.91\n  val_loss: 0.95\n---\nepoch: 2\n  train_loss: 0.81\n  val_loss: 0.85\n",
+        EPOCHS,
+    ),
+    "semicolons": ("epoch=1;train_loss=0.91;val_loss=0.95\nepoch=2;train_loss=0.81;val_loss=0.85\n", EPOCHS),
+    "dictionaries of Python": (
+        "{'epoch': 1, 'train_loss': 0.91, 'val_loss': 0.95}\n{'epoch': 2, 'train_loss': 0.81, 'val_loss': 0.85}\n",
+        EPOCHS,
+    ),
+    "dictionaries in order": (
+        "OrderedDict([('epoch', 1), ('train_loss', 0.91), ('val_loss', 0.95)])\nOrderedDict([('epoch', 2), ('train_loss', 0.81), ('val_loss', 0.85)])\n",
+        EPOCHS,
+    ),
+    "named tuples": (
+        "Metrics(epoch=1, train_loss=0.91, val_loss=0.95)\nMetrics(epoch=2, train_loss=0.81, val_loss=0.85)\n",
+        EPOCHS,
+    ),
+    "dictionaries by their sets": (
+        "Epoch 1: {'train': {'loss': 0.91}, 'val': {'loss': 0.95}}\nEpoch 2: {'train': {'loss': 0.81}, 'val': {'loss': 0.85}}\n",
+        EPOCHS,
+    ),
+    "CSV among other lines": (
+        "Loading data\nepoch,train_loss,val_loss\n1,0.91,0.95\n2,0.81,0.85\nDone in 5 s\n",
+        EPOCHS,
+    ),
+    "two sets, two values": ("Epoch 1: train/val loss: 0.91 / 0.95\nEpoch 2: train/val loss: 0.81 / 0.85\n", EPOCHS),
+    "two sets in brackets, two values": (
+        "Epoch 1 | Loss (train/val): 0.91/0.95\nEpoch 2 | Loss (train/val): 0.81/0.85\n",
+        EPOCHS,
+    ),
+    "names with slashes": (
+        "epoch 1: train/loss: 0.91, train/acc: 0.5, val/loss: 0.95\nepoch 2: train/loss: 0.81, train/acc: 0.6, val/loss: 0.85\n",
+        {"train/loss": [(1, 0.91), (2, 0.81)], "train/acc": [(1, 0.5), (2, 0.6)], "val/loss": [(1, 0.95), (2, 0.85)]},
+    ),
+    "a count and a colon": ("10/100: loss 2.5\n20/100: loss 2.25\n", STEPS),
+    "fractions of epochs with commas": ("epoch 0,5 loss 2,5\nepoch 1,0 loss 2,25\n", {"loss": [(0, 2.5), (1, 2.25)]}),
+    "the system's journal": (
+        "May 01 12:00:00 host python3[1234]: Epoch 1 train_loss 0.91 val_loss 0.95\nMay 01 12:00:05 host python3[1234]: Epoch 2 train_loss 0.81 val_loss 0.85\n",
+        EPOCHS,
+    ),
+    "the best in brackets": (
+        "Epoch 1 train_loss=0.91 val_loss=0.95 (best 0.95)\nEpoch 2 train_loss=0.81 val_loss=0.85 (best 0.85)\n",
+        EPOCHS,
+    ),
+    "early stopping": (
+        "Epoch 1 train_loss 0.91 val_loss 0.95\nValidation loss decreased (inf --> 0.950000).  Saving model ...\n"
+        "Epoch 2 train_loss 0.81 val_loss 0.85\nValidation loss decreased (0.950000 --> 0.850000).  Saving model ...\nEarlyStopping counter: 1 out of 10\n",
+        EPOCHS,
+    ),
+    "a bar of each set": (
+        "".join(
+            f"Epoch {e} train: 100%|██████████| 50/50 [00:05<00:00, 9.1it/s, loss={t}]\n"
+            f"Epoch {e} valid: 100%|██████████| 10/10 [00:01<00:00, 9.1it/s, loss={v}]\n"
+            for e, t, v in ((1, 0.91, 0.95), (2, 0.81, 0.85))
+        ),
+        EPOCHS,
+    ),
+    "tensors with gradients": (
+        "step 10 loss tensor(2.5, grad_fn=<NllLossBackward0>)\nstep 20 loss tensor(2.25, device='cuda:0', grad_fn=<NllLossBackward0>)\n",
+        STEPS,
+    ),
+    "addresses with losses in them": (
+        "See https://example.org/me/loss/2.5 for step 10\nstep 10 loss 2.5\nstep 20 loss 2.25\n",
+        STEPS,
+    ),
+}
+
 HABITS = {
     f"{kind}: {name}": sample
-    for kind, logs in (("numbers", NUMBERS), ("signs", SIGNS), ("sets", SETS), ("ranks", RANKS), ("places", PLACES))
+    for kind, logs in (
+        ("numbers", NUMBERS),
+        ("signs", SIGNS),
+        ("sets", SETS),
+        ("ranks", RANKS),
+        ("places", PLACES),
+        ("shapes", SHAPES),
+    )
     for name, sample in logs.items()
 }
