@@ -17,6 +17,7 @@ _POINTS: Final = re.compile(r"(?<![\w.,])([-+]?\d{1,3}(?:\.\d{3})+),(\d+)(?![\d,
 """Thousands with points, decimals behind a comma: `1.234,5`."""
 GROUPS: Final = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 """A number with commas between its thousands."""
+_INSIDE: Final = re.compile(r"\d,\d")
 _DECIMAL_POINT: Final = re.compile(r"\d\.\d")
 
 
@@ -43,7 +44,7 @@ def plain_numbers(text: str) -> str:
     >>> plain_numbers("loss 2,310"), plain_numbers("loss 2,310 lr 0.1"), plain_numbers("[3,20] 1,2,3")
     ('loss 2.310', 'loss 2310 lr 0.1', '[3,20] 1,2,3')
     """
-    if "," not in text:
+    if not _INSIDE.search(text):
         return text
     if "." in text:
         text = _POINTS.sub(lambda found: f"{found[1].replace('.', '')}.{found[2]}", text)
