@@ -18,6 +18,8 @@ from monitor.importers.text_numbers import GROUPS
 _SEPARATORS: Final = (",", ";", "\t", "|")
 _TOP: Final = re.compile(r"\A(?:[ \t]*(?:#.*)?\r?\n)*")
 """Comments above the header."""
+_EXCEL: Final = re.compile(r"\Asep=.\r?\n")
+"""What tells Excel the separator."""
 _MOST: Final = 20
 """Rows with the same fault that are named one by one."""
 _INDEX: Final = frozenset({"", "unnamed: 0", "index"})
@@ -101,6 +103,7 @@ def read_csv(path: str, text: str) -> Table:
     Raises:
         FileUnreadable: there is no header or no row, or most rows have another number of cells than the header.
     """
+    text = _EXCEL.sub("\n", text)
     lines = text.splitlines()
     at = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), None)
     if at is None:

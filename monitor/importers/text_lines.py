@@ -68,8 +68,8 @@ _WORTH: Final = re.compile(r"\d|(?i:nan|inf)\b")
 """What a line must have to be looked at."""
 _AGAIN: Final = "\x00"
 """Stands for a time stamp: behind the first metric it begins what another process wrote into the line."""
-_SPEED: Final = re.compile(r"[\w.]+/(?:s|secs?|seconds?|min|hours?)", re.IGNORECASE)
-"""The unit of the number before: `1000.0 samples/sec accuracy=0.65`."""
+_SPEED: Final = re.compile(r"(?:[\w.]+/)?(?:s|secs?|seconds?|ms|min|minutes|hours?)\.?", re.IGNORECASE)
+"""The unit of the number before: `1000.0 samples/sec accuracy=0.65`, `30.1 s. Mean Reward: 1.2`."""
 _SET: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_][A-Za-z0-9]+)*")
 _PARTS: Final = re.compile(r"[^A-Za-z]+")
 _DUMP: Final = re.compile(

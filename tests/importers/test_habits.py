@@ -1,6 +1,7 @@
 """Habits of people and programs that print numbers, names and places in their own way."""
 
 import importlib.util
+import json
 import math
 from pathlib import Path
 
@@ -129,3 +130,83 @@ def test_a_table_separated_by_commas_has_none_for_decimals(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text('step,loss\n"1,000","2,500"\n"2,000","2,250"\n')
     assert series(path) == {"loss": [(1000, 2500), (2000, 2250)]}
+
+
+def lines(*rows):
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+RANKED = [{"rank": rank, "step": step, "loss": 3 - step / 20 + rank} for step in (10, 20) for rank in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("log.jsonl", lines(*RANKED)),
+        ("log.csv", "rank,step,loss\n" + "".join(f"{row['rank']},{row['step']},{row['loss']}\n" for row in RANKED)),
+        ("log.csv", "step,loss,worker_id\n10,2.5,b\n10,2.6,a\n20,2.0,a\n20,2.1,b\n"),
+    ],
+)
+def test_a_table_that_several_processes_wrote_is_read_from_one(name, text, tmp_path):
+    path = tmp_path / name
+    path.write_text(text)
+    assert series(path) == {"loss": [(10, 2.5), (20, 2.0)]}
+    (run,) = read_runs(path)
+    assert "2 rows are of other processes" in " ".join(f"{note.place} {note.reason}" for note in run.skipped)
+
+
+def test_sets_of_several_processes_are_kept_apart(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(
+        "rank,split,step,loss\n1,train,10,1\n0,train,10,2\n0,val,10,3\n1,val,10,4\n1,train,20,.5\n0,val,20,.6\n"
+    )
+    assert series(path) == {"train/loss": [(10, 1.0), (20, 0.5)], "val/loss": [(10, 3.0), (20, 0.6)]}
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=20), st.data())
+def test_rows_of_processes_that_wait_for_each_other_are_one_curve(tmp_path_factory, values, data):
+    rows = []
+    for step, value in enumerate(values):
+        rows += [f"{rank},{step},{value!r}" for rank in data.draw(st.permutations(range(3)))]
+    path = tmp_path_factory.mktemp("ranks") / "log.csv"
+    path.write_text("\n".join(["rank,step,loss", *rows]) + "\n")
+    assert series(path) == {"loss": list(enumerate(values))}
+
+
+def test_an_event_tells_training_from_evaluation(tmp_path):
+    path = tmp_path / "log.jsonl"
+    rows = [{"event": event, "step": step, "loss": step / 10} for step in (10, 20) for event in ("train_step", "eval")]
+    path.write_text(lines(*rows))
+    assert series(path) == {"train_step/loss": [(10, 1.0), (20, 2.0)], "eval/loss": [(10, 1.0), (20, 2.0)]}
+
+
+def mmdetection(epochs, *, head):
+    rows = [{"env_info": "sys.platform: linux", "config": "...", "seed": 0, "exp_name": "a.py"}] if head else []
+    for epoch in range(1, epochs + 1):
+        rows += [
+            {"mode": "train", "epoch": epoch, "iter": at, "loss": 1 / (3 * epoch + at / 50)} for at in (50, 100, 150)
+        ]
+        rows.append({"mode": "val", "epoch": epoch, "iter": 20, "bbox_mAP": epoch / 10})
+    return lines(*rows)
+
+
+@pytest.mark.parametrize("head", [False, True])
+@pytest.mark.parametrize("epochs", [1, 2, 5])
+def test_an_evaluation_of_mmdetection_stands_where_the_training_had_come_to(epochs, head, tmp_path):
+    path = tmp_path / "20240501_120000.log.json"
+    path.write_text(mmdetection(epochs, head=head))
+    found = series(path)
+    assert [step for step, _ in found["train/loss"]] == [50 * (at + 1) for at in range(3 * epochs)]
+    assert found["val/bbox_mAP"] == [(150 * epoch, epoch / 10) for epoch in range(1, epochs + 1)]
+
+
+def test_an_evaluation_that_has_steps_of_its_own_keeps_them(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("split,epoch,step,loss\ntrain,1,10,2\ntrain,1,20,1.9\nval,1,10,2.1\ntrain,1,30,1.8\nval,1,20,2\n")
+    assert series(path)["val/loss"] == [(10, 2.1), (20, 2.0)]
+
+
+def test_the_line_that_tells_excel_the_separator_is_no_header(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("sep=;\nepoch;train_loss\n1;0,91\n2;0,81\n")
+    assert series(path) == {"train_loss": [(1, 0.91), (2, 0.81)]}
