@@ -31,7 +31,7 @@ NUMBERS = {
         "step 1,000 loss 12,345.6\nstep 2,000 loss 11,000.5\n",
         {"loss": [(1000, 12345.6), (2000, 11000.5)]},
     ),
-    "whole thousands beside decimals": (
+    "whole thousands next to decimals": (
         "step 1,000 loss 12,345 lr 0.1\nstep 2,000 loss 11,000 lr 0.1\n",
         {"loss": [(1000, 12345), (2000, 11000)], "lr": [(1000, 0.1), (2000, 0.1)]},
     ),
