@@ -19,7 +19,7 @@ from monitor.importers.text_headings import Echo, Headings, begins
 from monitor.importers.text_lines import ANSI, move, read_line
 from monitor.importers.text_place import Place
 from monitor.importers.text_positions import Line
-from monitor.importers.text_ranks import Ranks
+from monitor.importers.text_ranks import TextRanks
 from monitor.importers.text_tables import Tables
 from monitor.importers.text_unnamed import Unnamed
 
@@ -91,7 +91,7 @@ class LogParser:
         self._done: tuple[_Bar, set[str]] | None = None
         self._place = Place()
         self._headings, self._echo, self._unnamed = Headings(), Echo(), Unnamed()
-        self._ranks = Ranks()
+        self._ranks = TextRanks()
         self._best_follows = False
         self._after: str | None = None
         self._again = 0

@@ -7,7 +7,8 @@ from typing import Final
 
 _SIGNS: Final = str.maketrans({
     "→": "->", "⇒": "=>", "⟶": "->", "│": "|", "┃": "|", "−": "-", "–": "-",
-    "：": ":", "，": ", ", "；": ";", "＝": "=", "（": "(", "）": ")", "｜": "|", "％": "%", "\u00a0": " ", "\u202f": " ",
+    "：": ":", "，": ", ", "；": ";", "＝": "=", "（": "(", "）": ")", "｜": "|", "％": "%",
+    "\u00a0": " ", "\u202f": " ",
 })  # fmt: skip
 """Signs that stand for those of ASCII: arrows, lines of tables, the minus of Unicode, full-width punctuation."""
 _MICROSOFT: Final = re.compile(r"(?<![\w.])([-+]?)1\.#(QNAN|SNAN|IND|INF)0*", re.IGNORECASE)

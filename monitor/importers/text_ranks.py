@@ -1,34 +1,30 @@
-"""Lines of a text log that several processes of one training printed: one of them is read.
-
-Each process of a distributed training prints where it stands, the same as the others or with its own part of the batch.
-A metric is read from whoever reaches a place first; what the others say of that place is left out.
-"""
+"""Lines of a text log that several processes of one training printed."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
+from monitor.importers.ranks import Ranks
 from monitor.importers.text_positions import Line
 
 _LABEL: Final = re.compile(
-    r"(?:^|[\[({\s|])(?P<named>(?:(?:local|global)_)?(?:rank|default|proc(?:ess)?|worker|gpu|device|node|pid)"
+    r"(?:^|[\[({\s|])(?P<named>(?:(?:local|global)_)?(?:rank|default|proc(?:ess)?|worker|gpu|device|node|(?P<pid>pid))"
     r"[ _:=#-]{0,2}\d+)(?=[\])}:,\s|])|^\s*\[\d+,(?P<mpi>\d+)\]<std|^[\w.-]*?(?P<service>[-_]\d+)\s+\| ",
     re.IGNORECASE,
 )
 """`[rank0]:` of PyTorch, `[default0]:` of torchrun, `(Worker pid=12)` of Ray, `[1,0]<stdout>:` of MPI, and the names of
 services, `trainer-1 | `."""
-_At = tuple[float, float]
 
 
-class Ranks:
-    """Remembers who said a metric last, and where; told of every point in its order."""
+class TextRanks:
+    """Leaves out what another process has said of the same place; sees every point in its order."""
 
     def __init__(self) -> None:
-        self._last: dict[str, tuple[str, _At]] = {}
+        self._ranks = Ranks()
 
     def take(self, line: Line, text: str, epoch: float | None) -> bool:
-        """Leave out what another process has said of this place; whether nothing is left.
+        """Take out of a line what is known; whether nothing is left.
 
         Args:
             line: the point.
@@ -38,18 +34,13 @@ class Ranks:
         found = _LABEL.search(text)
         if found is None:
             return False
-        label = str(found["named"] or found["mpi"] or found["service"]).lower()
-        at = _place(line, epoch)
-        for name in list(line.cells):
-            who, there = self._last.get(name, (label, at))
-            if who != label and at <= there:
-                del line.cells[name]
-            else:
-                self._last[name] = label, at
-        return not line.cells
+        who, at = str(found["named"] or found["mpi"] or found["service"]).lower(), _place(line, epoch)
+        new = [name for name in line.cells if self._ranks.first(name, who, at, lasting=not found["pid"])]
+        line.cells = {name: line.cells[name] for name in new}
+        return not new
 
 
-def _place(line: Line, epoch: float | None) -> _At:
+def _place(line: Line, epoch: float | None) -> tuple[float, float]:
     """Where a line stands; one that does not say it stands at the beginning, so that it is read from one process."""
     if not line.placed:
         return -1.0, -1.0

@@ -225,6 +225,20 @@ RANKS = {
         ),
         {"loss": [(10, 2.5), (20, 2.25), (10, 2.4), (20, 2.2)]},
     ),
+    "fewer of them, that began again": (
+        "[rank0]: step 10 loss 2.5\n[rank1]: step 10 loss 2.6\n[rank1]: step 20 loss 2.25\n[rank0]: step 20 loss 2.3\n"
+        "[rank0]: step 10 loss 2.4\n[rank0]: step 20 loss 2.2\n",
+        {"loss": [(10, 2.5), (20, 2.25), (10, 2.4), (20, 2.2)]},
+    ),
+    "with other process ids, that began again": (
+        "".join(
+            f"(Worker pid={pid + r}) step {s} loss {v + r}\n"
+            for pid in (100, 200)
+            for s, v in ((10, 2.5), (20, 2.25), (30, 2.0), (40, 1.5))
+            for r in range(2)
+        ),
+        {"loss": [(10, 2.5), (20, 2.25), (30, 2.0), (40, 1.5)] * 2},
+    ),
     "of one process, that began again": (
         "".join(f"[rank0]: step {s} loss {v}\n" for s, v in ((10, 2.5), (20, 2.25), (10, 2.4), (20, 2.2))),
         {"loss": [(10, 2.5), (20, 2.25), (10, 2.4), (20, 2.2)]},
