@@ -30,7 +30,9 @@ def counted_by_training(table: Table, sets: str) -> Table:
 
 def _of_evaluations(rows: list[Row], sets: str, epochs: str, axis: str) -> list[int]:
     """The held-out rows, where all hold one number, and the training had come further in each one's epoch."""
-    last, found, counts = (math.nan, math.nan), [], set()
+    last = math.nan, math.nan
+    found: list[int] = []
+    counts: set[float] = set()
     for at, row in enumerate(rows):
         epoch, count = number_in(row.cells.get(epochs)), number_in(row.cells.get(axis))
         role = role_of_set(str(row.cells.get(sets) or ""))
