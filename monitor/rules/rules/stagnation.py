@@ -35,7 +35,7 @@ class Stagnation:
 
     spec = Spec(
         name="stagnation",
-        version=7,
+        version=8,
         severity=Severity.WARNING,
         rank=20,
         action=Action.INVESTIGATE,
@@ -135,7 +135,11 @@ def _flat(view: View) -> bool:
     begin = max(1, view.closed // 12)
     y, smooth = view.y[begin:], view.smooth[begin:]
     half = len(y) // 2
-    if len(y) < 4 or abs(middle(y[:half]) - middle(y[half:])) >= max(0.015, 2 * view.error(half)):
+    if (
+        len(y) < 4
+        or view.noise > _AGREE
+        or abs(middle(y[:half]) - middle(y[half:])) >= max(0.015, 2 * view.error(half))
+    ):
         return False
     return max(smooth) - min(smooth) < max(0.01, 6 * view.noise)
 
