@@ -15,7 +15,8 @@ WAY: Final = Threshold(default=0.03, low=0, high=1, doc="share of the way down g
 _PLAINLY: Final = 0.1
 """Share of the level that is progress, whatever it is of the way."""
 _MAYBE: Final = 0.12
-"""Share of the level by which a flat loss may yet have come down, by a standard error more than it seems to have."""
+"""Share of its whole way down that a flat loss may have covered in the last fifth, at a standard error more than it
+seems to have: well below the mean pace, so that a slow steady fall in noise is not flat."""
 _LITTLE: Final = 0.03
 """Share of the level that is no small gain, so that the sentence says why the loss is called flat."""
 
@@ -25,7 +26,8 @@ class Convergence:
 
     It falls where a line through the last third goes down, surely, and the gain is `gain` of the level and `way` of
     the way down, or a tenth of the level. A loss that lies above its low by more than its noise is not flat either.
-    Once it has converged, either takes twice as much.
+    Nor is one that may fall nearly as fast as it has on average, for all that the noise lets see: that is neither
+    flat nor improving. Once it has converged, either takes half as much again.
 
     Source:
         The plateau criterion of learning-rate schedulers, made relative to the run's own way and length.
@@ -54,7 +56,12 @@ class Convergence:
             return None
         came = view.log(view.start) - view.low
         ease = 1.5 if firing else 1.0
-        if came < max(0.05, 4 * view.noise) or above_low(view, ease) or falls(view, limits, ease) or sum(view.line) > ease * _MAYBE:
+        if (
+            came < max(0.05, 4 * view.noise)
+            or above_low(view, ease)
+            or falls(view, limits, ease)
+            or sum(view.line) > ease * _MAYBE * min(came, 1.0)
+        ):
             return None
         return Reading(view.step[view.fifth], view.lately)
 
