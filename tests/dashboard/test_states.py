@@ -208,7 +208,7 @@ def test_attention_shows_cards_and_the_fleet(embedded: Store, show: Show) -> Non
     assert "ill &lt;b&gt;" in body and "ill <b>" not in body
     assert "1 open run needs you" in body
     assert f'data-act="stop {feed.run_id}"' in body
-    assert ">Acknowledge<" in body and ">Silence<" in body
+    assert ">Acknowledge<" in body and ">Silence…<" in body
     assert 'data-testid="fleet"' in body
 
 
