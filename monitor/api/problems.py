@@ -116,7 +116,7 @@ _SECRET: Final = re.compile(r"(?<=://)[^/\s@]*(?=@)|(?<==)(?<=pass=|word=|cret=|
 
 _MEMBERS: Final = (
     "field", "position", "expected", "got", "run_id", "key", "found", "wanted", "ref", "what", "several", "channel",
-    "name", "problem", "fix",
+    "name", "problem", "fix", "media_id",
 )  # fmt: skip
 """Attributes of errors by which a client can make the same error again."""
 

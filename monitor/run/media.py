@@ -137,7 +137,7 @@ def _pixels(value: object, note: Note) -> Any:
         if value.mode not in ("L", "RGB", "RGBA"):
             value = value.convert("RGBA" if value.mode in ("LA", "PA") or "transparency" in value.info else "RGB")
         value.thumbnail((MAX_SIDE, MAX_SIDE)) if max(value.size) > MAX_SIDE and hasattr(value, "thumbnail") else None
-    return _fitted(_oriented(_array(value)), note)
+    return _fitted(_oriented(_array(value), channels_first=hasattr(value, "detach")), note)
 
 
 def _opened(value: bytes | str | os.PathLike[str]) -> Any:
@@ -148,15 +148,15 @@ def _opened(value: bytes | str | os.PathLike[str]) -> Any:
         return found
 
 
-def _oriented(found: Any) -> Any:
-    """An array as (h, w, c)."""
+def _oriented(found: Any, *, channels_first: bool) -> Any:
+    """An array as (h, w, c); one that may be (c, h, w) as well is taken so if it was a tensor of torch."""
     while found.ndim > 3 and found.shape[0] == 1:
         found = found[0]
-    if found.ndim == 2:
-        found = found[..., None]
+    if found.ndim == 2 and found.size:
+        return found[..., None]
     if found.ndim != 3 or not found.size:
         raise ValueError(f"an image has the shape (h, w), (h, w, c) or (c, h, w), not {found.shape}; log one at a time")
-    if found.shape[2] not in _SCALES and found.shape[0] in _SCALES:
+    if found.shape[0] in _SCALES and (channels_first or found.shape[2] not in _SCALES):
         found = found.transpose(1, 2, 0)
     if found.shape[2] not in _SCALES:
         raise ValueError(f"an image has 1, 3 or 4 channels; the shape is {found.shape}")
