@@ -37,7 +37,7 @@ class Importance:
         strength: 0 to 1.
         direction: rank correlation, in [-1, 1]; None for texts.
         count: runs that have both.
-        chance: a strength below this is common where there is no connection at all (95 %).
+        chance: a strength below this is common where there is no connection at all (95%).
     """
 
     field: str

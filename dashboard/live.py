@@ -46,7 +46,7 @@ def html(body: Markup, *, key: str, ticks: Sequence[str] = (), push: str = "") -
         raise TypeError("only what a template has made is shown as HTML")
     mount = st.components.v2.component("monitor_live_html", js=assets.module("live.js"), isolate_styles=False)
     heard = st.session_state.get("_heard", {}).get(key, "")
-    data = {"html": body, "heard": heard, "session": _session(), "ticks": list(ticks), "push": push}
+    data = {"html": body, "heard": heard, "session": _session(), "key": key, "ticks": list(ticks), "push": push}
     mount(key=safe_key(key), data=data, on_act_change=_noticed, on_ticks_change=_noticed)
 
 

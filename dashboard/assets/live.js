@@ -60,12 +60,22 @@ async function copy(root, button) {
   setTimeout(() => { button.textContent = said; }, 1500);
 }
 
+// What is ticked, for each element of this session. It outlives the element: a reader who leaves before Python has heard
+// of the last tick finds it on coming back.
+const KEPT = (globalThis.__monitorTicks ??= new Map());
+
+function keep(root, data) {
+  KEPT.set(`${data.session} ${data.key}`, { ticks: [...root.__ticks], push: root.__push });
+}
+
 function mount(parent, data) {
   const root = document.createElement("div");
+  const kept = KEPT.get(`${data.session} ${data.key}`);
   root.className = "lm";
   root.__open = new Set();
-  root.__ticks = new Set(data.ticks);
-  root.__push = data.push;
+  root.__ticks = new Set(kept?.ticks ?? data.ticks);
+  root.__push = kept ? kept.push : data.push;
+  root.__late = kept && kept.ticks.join() !== data.ticks.join();
   parent.appendChild(root);
   return root;
 }
@@ -73,12 +83,18 @@ function mount(parent, data) {
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(":scope > .lm") ?? mount(parentElement, data);
   if (data.push && data.push !== root.__push) {
-    Object.assign(root, { __push: data.push, __ticks: new Set(data.ticks) });
-    setStateValue("ticks", data.ticks);  // or the page would go on with what it was told before
+    Object.assign(root, { __push: data.push, __ticks: new Set(data.ticks), __late: true });
+  }
+  const tell = () => {
+    keep(root, data);
+    setStateValue("ticks", [...root.__ticks]);
+  };
+  if (root.__late) {  // or the page would go on with what it was told before
+    root.__late = false;
+    tell();
   }
   Idiomorph.morph(root, data.html, MORPHING);
   settle(root, data);
-  const tell = () => setStateValue("ticks", [...root.__ticks]);
   const act = (button) => {
     const typed = (name) => root.querySelector(`[name="${name}"]`)?.value ?? "";
     const { field, fields } = button.dataset;

@@ -44,11 +44,11 @@ def forecast_caption(rec: Recommendation) -> tuple[str, ...]:
     >>> told = Forecast(steps=45, from_step=90, level=1, expected=0.8, low=0.6, high=1, gain=0, gain_low=0, gain_high=0,
     ...     buckets_since_best=0)
     >>> forecast_caption(Recommendation(forecast=told))
-    ('forecast: 0.8 at step 135, 90 % between 0.6 and 1',)
+    ('forecast: 0.8 at step 135, 90% between 0.6 and 1',)
     """
     told = rec.forecast
     if told is None:
         return ()
     between = f"{number(told.low, 3)} and {number(told.high, 3)}"
     at = step(math.ceil(told.from_step + told.steps))
-    return (f"forecast: {number(told.expected, 3)} at step {at}, 90 % between {between}",)
+    return (f"forecast: {number(told.expected, 3)} at step {at}, 90% between {between}",)

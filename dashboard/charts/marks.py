@@ -121,7 +121,7 @@ def add_lanes(
 
 
 def add_forecast(figure: Figure, rec: Recommendation, place: Place, scale: str, colour: str) -> None:
-    """Where the judged loss is expected to go: a dashed line, and the 90 % interval as a wedge.
+    """Where the judged loss is expected to go: a dashed line, and the 90% interval as a wedge.
 
     The wedge does not stretch the loss axis, so that a forecast that knows little does not flatten the curve. Where the
     axis has no place for a step that has not come, nothing is drawn.

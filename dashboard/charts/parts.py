@@ -24,7 +24,7 @@ _OTHERS: Final = "all others"
 
 
 def shares_figure(parts: Parts, look: Look) -> Figure:
-    """Each part's share of the sum, stacked to 100 %, and the total below on the same steps.
+    """Each part's share of the sum, stacked to 100%, and the total below on the same steps.
 
     Args:
         parts: none of them negative.

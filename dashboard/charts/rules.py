@@ -89,7 +89,7 @@ def trial_figure(rows: Sequence[tuple[str, float | None, float | None]], look: L
         places = [(i, row[0], 100 * at) for i, row in enumerate(rows) if isinstance(at := row[side], float)]
         figure.scatter(
             x=[x for _, _, x in places], y=[i for i, _, _ in places], mode="markers", name=name,
-            text=[run for _, run, _ in places], hovertemplate="%{text}: %{x:.0f} % of the run",
+            text=[run for _, run, _ in places], hovertemplate="%{text}: %{x:.0f}% of the run",
             marker={"size": 11, "symbol": symbol, "color": colour, "line": {"width": 2, "color": colour}},
         )  # fmt: skip
     names = [run if len(run) <= NAME else f"{run[: NAME - 1]}…" for run, _, _ in rows]

@@ -94,7 +94,7 @@ def summary(done: Sequence[Replayed]) -> Markup:
             name,
             f"{of.stopped:,} of {of.runs:,}",
             step(of.saved_steps),
-            f"{100 * of.saved:.0f} %",
+            f"{100 * of.saved:.0f}%",
             f"{of.missed:,} of {of.judged:,}",
             NOTHING if of.regret_mean is None else f"{of.regret_mean:.3f}",
         )
@@ -110,7 +110,7 @@ def fired(now: RuleSummary, tried: RuleSummary) -> Markup:
             name,
             f"{row.fired:,}",
             f"{row.firing:,}",
-            NOTHING if row.position is None else f"{100 * row.position:.0f} %",
+            NOTHING if row.position is None else f"{100 * row.position:.0f}%",
             NOTHING if row.precision is None else f"{row.precision:.2f}",
             NOTHING if row.recall is None else f"{row.recall:.2f}",
         )

@@ -165,12 +165,12 @@ def _controls(seen: RunSnapshot) -> tuple[float, str, XAxis, str, bool, bool]:
 
 
 _FORECAST: Final = (
-    "Where the validation loss is expected to go if the run went on for half as long again, with a 90 % interval."
+    "Where the validation loss is expected to go if the run went on for half as long again, with a 90% interval."
 )
 
 
 _OUTLIERS: Final = (
-    "The loss axis leaves out the highest and the lowest 2 % of what is in view, and says how many values."
+    "The loss axis leaves out the highest and the lowest 2% of what is in view, and says how many values."
 )
 
 

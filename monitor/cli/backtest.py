@@ -185,7 +185,7 @@ class Report:
     def _stops_table(self) -> Table:
         table = Table(box=None, header_style="dim", pad_edge=False)
         table.add_column("stops of", no_wrap=True)
-        for column in ("stopped", "steps saved", "saved", "missed", "regret", "p90", "> 2 %"):
+        for column in ("stopped", "steps saved", "saved", "missed", "regret", "p90", "> 2%"):
             table.add_column(column, justify="right", no_wrap=True)
         for name, stops in zip([*self.names, "patience 10"], [*self.stops, self.patience], strict=True):
             table.add_row(escape(name), *_stop_cells(stops))
@@ -234,7 +234,7 @@ def _stop_cells(stops: StopSummary) -> list[str]:
 
 
 def _share(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.0f} %"
+    return "-" if value is None else f"{100 * value:.0f}%"
 
 
 def _two(value: float | None) -> str:

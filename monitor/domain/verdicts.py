@@ -154,7 +154,7 @@ class Forecast:
     Attributes:
         steps: how far ahead it looks, from `from_step`, the end of the last bucket.
         level: the smoothed loss at `from_step`.
-        expected: the loss there; `low` to `high` is its 90 % interval.
+        expected: the loss there; `low` to `high` is its 90% interval.
         gain: expected improvement over the best level so far, from `gain_low` to `gain_high`. Never below 0, because
             the best step can be kept; never more than is left to the floor.
         buckets_since_best: buckets of the curve's sketch that are closed since the lowest one.

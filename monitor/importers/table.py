@@ -187,7 +187,7 @@ def cell_number(cell: Cell) -> float | None:
 
 
 def _spelt(text: str) -> float:
-    """A number as people and libraries print it: "0,5", "40/100", "98.5 %", "tensor(0.5)"."""
+    """A number as people and libraries print it: "0,5", "40/100", "98.5%", "tensor(0.5)"."""
     done, slash, of = text.partition("/")
     if slash and done.isdecimal() and of.isdecimal():
         return float(done)

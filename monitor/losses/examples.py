@@ -144,7 +144,7 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
     """A summary in plain words."""
     n, top = int(found["n"]), list(found["top"])
     said = [
-        f"Of {n:,} {found.get('split', 'train')} examples, the largest 1 % hold {found['top_share']:.0%} of the loss"
+        f"Of {n:,} {found.get('split', 'train')} examples, the largest 1% hold {found['top_share']:.0%} of the loss"
         + (f"; the largest is {top[0][0]} with {top[0][1]:.4g} (median {found['quantiles'][2]:.4g})." if top else ".")
     ]
     pulled = found["gradient_share"]

@@ -70,7 +70,7 @@ def test_text_tells_what_is_over_and_what_patience_would_have_done(tmp_path):
         path.write_text("\n".join(["step,train_loss,val_loss", *rows[:n]]))
         told.append(call("diagnose", path)[1])
     assert "Patience 10 would not have stopped so far." in told[0]
-    assert "Patience 10 would have stopped at step 250, and missed nothing so far." in told[1]
+    assert "Patience 10 would have stopped at step 250 without missing any improvement so far." in told[1]
     assert re.search(r"○ \w+ \(resolved, info; began at \d+, fired at \d+, resolved at \d+\)", told[1])
 
 

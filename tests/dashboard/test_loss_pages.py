@@ -69,7 +69,7 @@ def test_the_page_of_losses_shows_a_measured_profile_with_its_levels(embedded: S
 
 def test_the_page_of_losses_shows_a_specification_and_its_traps(embedded: Store, show: Show) -> None:
     body = show("losses", view="Specification", spec="binary_cross_entropy(positive_rate=0.01)")
-    assert "With 1 % positives a loss of 0.056 is chance." in body
+    assert "With 1% positives a loss of 0.056 is chance." in body
 
 
 def test_the_page_of_losses_advises(embedded: Store, show: Show) -> None:

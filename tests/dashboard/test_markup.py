@@ -274,7 +274,7 @@ def test_a_forecast_ends_at_a_whole_step() -> None:
     )  # fmt: skip
     rec = Recommendation(forecast=told)
     assert "in 388 more steps" in pieces.banner(rec, live=True)
-    assert forecast_caption(rec) == ("forecast: 0.39 at step 1,163, 90 % between 0.2 and 0.6",)
+    assert forecast_caption(rec) == ("forecast: 0.39 at step 1,163, 90% between 0.2 and 0.6",)
 
 
 def test_what_is_known_of_the_loss_is_told_key_by_key() -> None:

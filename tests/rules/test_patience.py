@@ -49,14 +49,13 @@ def test_the_recommendation_says_what_patience_would_have_missed() -> None:
     assert told.evals == 10 and told.stop_step == 120 and told.best_loss == 0.5
     assert told.missed == pytest.approx(0.1 / 1.6)
     assert told.explanation == (
-        "Patience 10 would have stopped at step 120, with 0.5 at best: "
-        "6.2 % of the way down to 0.4 would have been missed."
+        "Patience 10 would have stopped at step 120 with a best loss of 0.5, missing 6.2% of the fall from 2 to 0.4."
     )
 
 
 def test_patience_that_missed_nothing_and_patience_that_still_waits_say_so() -> None:
     stopped = diagnose([(0, 1.0)], evaluations([1.0, 0.5, *(0.6,) * 12]), unit="epoch").recommendation.patience
-    assert stopped.explanation == "Patience 10 would have stopped at epoch 110, and missed nothing so far."
+    assert stopped.explanation == "Patience 10 would have stopped at epoch 110 without missing any improvement so far."
     waits = diagnose([(0, 1.0)], evaluations([1.0, 0.5, *(0.6,) * 9])).recommendation.patience
     assert waits.stop_step is None and waits.explanation == "Patience 10 would not have stopped so far."
     assert diagnose([(0, 1.0), (1, 0.9)]).recommendation.patience is None

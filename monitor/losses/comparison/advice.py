@@ -289,12 +289,12 @@ def percent(share: float) -> str:
 
     Example:
         >>> percent(1.0), percent(0.0234), percent(0.00004), percent(39.28)
-        ('100 %', '2.3 %', 'less than 0.1 %', '3,928 %')
+        ('100%', '2.3%', 'less than 0.1%', '3,928%')
     """
     value = 100 * share
     if 0 < value < 0.1:
-        return "less than 0.1 %"
-    return f"{value:,.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %"
+        return "less than 0.1%"
+    return f"{value:,.0f}%" if value >= 9.95 or value == 0 else f"{value:.1f}%"
 
 
 _CLASSES = ("classification", "binary", "segmentation", "cost", "language")

@@ -33,7 +33,7 @@ _T95: tuple[float, ...] = (
     *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131),
     *(2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
 )
-"""97.5 % quantiles of Student's distribution for 1 to 30 degrees of freedom; 1.96 is taken beyond."""
+"""97.5% quantiles of Student's distribution for 1 to 30 degrees of freedom; 1.96 is taken beyond."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +43,9 @@ class Entry:
     Attributes:
         loss: its name.
         mean: of the metric on clean test data, over seeds.
-        low, high: 95 % interval of the mean (Student's t over seeds).
+        low, high: 95% interval of the mean (Student's t over seeds).
         scores: the metric of each seed, in the seeds' order; NaN where training diverged.
-        behind: how much worse than the best loss, with the 95 % interval of the paired difference; zeros for the best.
+        behind: how much worse than the best loss, with the 95% interval of the paired difference; zeros for the best.
         clear: the interval of the difference to the best excludes zero.
         clean: the mean of the metric without the attack; None if there is none.
     """
@@ -108,7 +108,7 @@ class Comparison:
     def to_markdown(self) -> str:
         """The ranking as a Markdown table."""
         under = "" if self.attack is None else f" under {self.attack.name}, eps {self.attack.eps:g}"
-        lines = [f"| loss | {self.metric}{under} | 95 % interval | behind the best |", "|---|---|---|---|"]
+        lines = [f"| loss | {self.metric}{under} | 95% interval | behind the best |", "|---|---|---|---|"]
         if self.attack is not None:
             lines = [lines[0] + " without the attack |", lines[1] + "---|"]
         for item in self.entries:
@@ -320,12 +320,12 @@ def collected(data: Data | Iterable[tuple[object, object]]) -> Data:
 
 
 def t95(freedom: int) -> float:
-    """The 97.5 % quantile of Student's distribution."""
+    """The 97.5% quantile of Student's distribution."""
     return _T95[freedom - 1] if freedom <= len(_T95) else 1.96
 
 
 def interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Mean and 95 % interval of the mean by Student's t; NaN where a value is NaN.
+    """Mean and 95% interval of the mean by Student's t; NaN where a value is NaN.
 
     Source: Student 1908, doi:10.2307/2331554.
 

@@ -51,10 +51,10 @@ class Described:
     def __str__(self) -> str:
         said = f"{self.rows:,} rows for {self.task}"
         if self.tails is not None:
-            return f"{said}: {100 * self.outliers:.2g} % outliers, tails of {self.tails:.3g} (normal errors: 1.25)."
+            return f"{said}: {100 * self.outliers:.2g}% outliers, tails of {self.tails:.3g} (normal errors: 1.25)."
         return (
             f"{said}: {self.classes} classes, {self.imbalance:.3g} of the most frequent for one of the rarest, "
-            f"{100 * self.label_noise:.2g} % of the labels contradicted by their neighbours."
+            f"{100 * self.label_noise:.2g}% of the labels contradicted by their neighbours."
         )
 
 

@@ -22,7 +22,7 @@ class Measured:
     """One candidate's result under one condition.
 
     Attributes:
-        value, half: mean over seeds, and half of its 95 % interval.
+        value, half: mean over seeds, and half of its 95% interval.
         gap: how far behind the best candidate, as a share of the best.
         deficit: how far behind the best candidate it surely is (the low end of the paired interval), as a share of the
             best; 0 for the best and what cannot be told from it.

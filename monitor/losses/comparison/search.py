@@ -58,7 +58,7 @@ class Search:
         loss: the loss to take: the challenger if it is clearly better than the usual one, else the usual one.
         usual, challenger: the two that were compared in the end.
         clear: the challenger is clearly better.
-        gain: by how much it was better, with the 95 % interval over seeds.
+        gain: by how much it was better, with the 95% interval over seeds.
         said: the answer in a sentence or two.
         rungs: the losses that were left after each round of the halving, best first.
         unit: standard deviation of a regression's targets, the unit of the scales in `loss`; 1 for other tasks.
@@ -115,7 +115,7 @@ def search(
     """Find a loss for data: train many briefly, drop the worse half, train the rest longer, and so on.
 
     The last challenger is then compared with the task's usual loss on fresh splits. It is only taken if it is clearly
-    better: if the 95 % interval of the paired difference excludes 0. The interval is wider than the plain one over
+    better: if the 95% interval of the paired difference excludes 0. The interval is wider than the plain one over
     seeds, because splits of the same data overlap (Nadeau and Bengio 2003, doi:10.1023/A:1024068626366). For a
     regression, Barron's general loss is fitted to validation residuals and searched too.
 
@@ -184,7 +184,7 @@ def _fitted(data: Data, epochs: int, hidden: int) -> str:
 
 
 def _gain(found: Comparison, challenger: str, usual: str, overlap: float) -> tuple[float, float, float]:
-    """By how much the challenger is better, with the 95 % interval for splits that overlap."""
+    """By how much the challenger is better, with the 95% interval for splits that overlap."""
     scores = {item.loss: item.scores for item in found.entries}
     sign = 1.0 if found.higher else -1.0
     gaps = [sign * (own - other) for own, other in zip(scores[challenger], scores[usual], strict=True)]

@@ -279,9 +279,7 @@ class BinaryCrossEntropy(LossSpec):
     def _traps(self) -> tuple[str, ...]:
         found = []
         if self.positive_rate is not None and not 1 / 3 < self.positive_rate < 2 / 3:
-            found.append(
-                f"With {100 * self.positive_rate:.3g} % positives a loss of {self.chance_level:.3g} is chance."
-            )
+            found.append(f"With {100 * self.positive_rate:.3g}% positives a loss of {self.chance_level:.3g} is chance.")
         if set(self._weights()) != {1}:
             found.append("pos_weight scales the loss and shifts the predicted probabilities; compare runs by skill.")
         if self.positive_rate is None:

@@ -150,7 +150,7 @@ def _going_on(state: State) -> tuple[Action, str, float | None]:
 def _prospect(state: State, outlook: Forecast) -> str:
     """What going on is expected to bring, in words that do not contradict what fires."""
     gain, low, high = outlook.gain, outlook.gain_low, outlook.gain_high
-    span = f" (90 %: {low:.2g} to {high:.2g})" if high else ""
+    span = f" (90%: {low:.2g} to {high:.2g})" if high else ""
     ahead = f"{outlook.steps:.0f} {state.unit}s"
     if _fires(state, "convergence"):
         return f"The loss is flat: over the next {ahead}, {f'{gain:.2g}' if gain else 'nothing'} is to be gained{span}."

@@ -21,7 +21,7 @@ class PartsSum:
     this holds, shares are shares of what was logged, not of the loss.
 
     Source:
-        Ours; the tolerance is above what two parts in bfloat16 lose (8 bits, 0.4 % each).
+        Ours; the tolerance is above what two parts in bfloat16 lose (8 bits, 0.4% each).
     """
 
     spec = Spec(

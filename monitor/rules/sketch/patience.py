@@ -80,11 +80,11 @@ def compared(state: State) -> Patience | None:
     said = f"Patience {PATIENCE} would have stopped at {state.unit} {state.patience_step:g}"
     if missed:
         said += (
-            f", with {state.patience_best:.4g} at best: {_share(missed)} of the way down to {curve.best:.4g} would "
-            "have been missed."
+            f" with a best loss of {state.patience_best:.4g}, missing {_share(missed)} of the fall from "
+            f"{curve.first:.4g} to {curve.best:.4g}."
         )
     else:
-        said += ", and missed nothing so far."
+        said += " without missing any improvement so far."
     return Patience(
         evals=PATIENCE,
         stop_step=state.patience_step,
@@ -98,8 +98,8 @@ def _share(value: float) -> str:
     """A share in percent, two digits; a trace is no nothing.
 
     >>> _share(0.031), _share(0.5), _share(0.0004), _share(0.999)
-    ('3.1 %', '50 %', 'less than 0.1 %', '100 %')
+    ('3.1%', '50%', 'less than 0.1%', '100%')
     """
     if value < 0.001:
-        return "less than 0.1 %"
-    return f"{100 * value:.2g} %" if value < 0.095 else f"{100 * value:.0f} %"
+        return "less than 0.1%"
+    return f"{100 * value:.2g}%" if value < 0.095 else f"{100 * value:.0f}%"
