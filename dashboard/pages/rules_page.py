@@ -54,7 +54,8 @@ def _rule(rule: Rule, config: RulesConfig, project: str | None) -> None:
     then = RulesConfig.from_mapping({**config.overrides, name: given})
     _example(name, config, then)
     if then.hash == config.hash:
-        live.html(pieces.quiet("Change a value to see what it would have done to the newest ended runs; nothing is changed by trying."), key="none")
+        said = "Change a value to see what it would have done to the newest ended runs; nothing is changed by trying."
+        live.html(pieces.quiet(said), key="none")
         return
     live.html(
         pieces.quiet(
