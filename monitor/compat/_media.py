@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from monitor.run.run import Run
@@ -91,7 +91,7 @@ class Histogram(Media):
         return True
 
 
-_KEPT: dict[str, type[Media]] = {kind.kind: kind for kind in (Image, Table, Histogram)}
+_KEPT: Final[Mapping[str, type[Media]]] = {"Image": Image, "Table": Table, "Histogram": Histogram}
 
 
 def logged(data: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, Media]]:

@@ -125,18 +125,20 @@ def _array(value: object) -> Any:
     return np.asarray(value)
 
 
-def _pixels(value: object, note: Note) -> Any:
+def _pixels(value: Any, note: Note) -> Any:
     """Bytes (h, w, c) of what is an image."""
     if callable(getattr(value, "savefig", None)):
         drawn = io.BytesIO()
-        value.savefig(drawn, format="png", bbox_inches="tight")  # type: ignore[attr-defined]  # was asked for
+        value.savefig(drawn, format="png", bbox_inches="tight")
         value = drawn.getvalue()
     if isinstance(value, bytes | str | os.PathLike):
         value = _opened(value)
     if hasattr(value, "convert") and hasattr(value, "mode"):  # Pillow's
         if value.mode not in ("L", "RGB", "RGBA"):
             value = value.convert("RGBA" if value.mode in ("LA", "PA") or "transparency" in value.info else "RGB")
-        value.thumbnail((MAX_SIDE, MAX_SIDE)) if max(value.size) > MAX_SIDE and hasattr(value, "thumbnail") else None
+        if (every := -(-max(value.size) // MAX_SIDE)) > 1:
+            note("media", "image", f"{value.size[0]} x {value.size[1]} pixels; reduced by {every}", 1)
+            value = value.reduce(every)
     return _fitted(_oriented(_array(value), channels_first=hasattr(value, "detach")), note)
 
 
@@ -212,14 +214,14 @@ def _webp(pixels: Any) -> bytes | None:
     return out.getvalue()
 
 
-def _table(value: object, columns: Sequence[object] | None) -> tuple[list[object], Iterable[Iterable[object]]]:
+def _table(value: Any, columns: Sequence[object] | None) -> tuple[list[object], Iterable[Iterable[object]]]:
     """The names of the columns, and the rows."""
     if hasattr(value, "itertuples") and hasattr(value, "columns"):  # pandas
         return list(value.columns), value.itertuples(index=False, name=None)
     if hasattr(value, "iter_rows") and hasattr(value, "columns"):  # polars
         return list(value.columns), value.iter_rows()
     if callable(getattr(value, "to_pydict", None)):  # pyarrow
-        value = value.to_pydict()  # type: ignore[attr-defined]  # was asked for
+        value = value.to_pydict()
     if isinstance(value, Mapping):
         heads = list(value) if columns is None else list(columns)
         return heads, zip(*(_list(value[name]) for name in heads), strict=True)
@@ -231,7 +233,7 @@ def _table(value: object, columns: Sequence[object] | None) -> tuple[list[object
     return list(columns or range(max(map(len, cells), default=0))), cells
 
 
-def _list(value: object) -> list[Any]:
+def _list(value: Any) -> list[Any]:
     if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
         raise ValueError(f"a table is made of rows or columns, not of {type(value).__name__}")
     return list(value) if isinstance(value, Sequence) else list(_array(value)) if hasattr(value, "dtype") else [*value]

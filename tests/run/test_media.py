@@ -71,6 +71,14 @@ def test_a_grey_image_and_a_mask_are_kept():
     assert opened(np.dstack([PIXELS, grey])).mode == "RGBA"
 
 
+def test_a_huge_image_of_pillow_is_reduced_and_stays_as_it_was():
+    given_ = Image.new("RGB", (5000, 10), "red")
+    told = []
+    assert opened(given_, told).size == (1667, 4)
+    assert given_.size == (5000, 10)
+    assert [name for name, *_ in told] == ["media"]
+
+
 def test_a_file_and_its_bytes_are_images(tmp_path):
     file = tmp_path / "a.jpg"
     Image.fromarray(PIXELS).save(file)
