@@ -84,7 +84,7 @@ def facts(seen: RunSnapshot, now_ms: int, zone: tzinfo) -> Markup:
         found.insert(at, ("skill", fill(_PAGE, "score", found=pieces.score(run))))
     if run.attempt > 1:
         found.append(("attempt", str(run.attempt)))
-    said = str((run.reading or {}).get("line") or "") if seen.series else ""
+    said = str((run.reading or {}).get("line") or "") if _judged(seen) else ""
     return fill(_PAGE, "facts", facts=found, said=said)
 
 

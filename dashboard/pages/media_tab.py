@@ -33,7 +33,7 @@ def show(seen: RunSnapshot) -> None:
         at = _step(sorted({each.step for each in found}))
         wanted = _named(newest(found, at))
         bodies = {m.id: _content(seen.info.id, m.id, seen.info) for m in wanted[:SHOWN] if m.kind != "image"}
-        live.html(markup.gallery(seen.info.id, wanted[:SHOWN], bodies, len(wanted) - SHOWN), key="media")
+        live.html(markup.gallery(seen.info.id, wanted[:SHOWN], bodies, len(wanted) - SHOWN), key="media cards")
     except MonitorError as error:
         live.html(notice("warning", *data.explain(error)), key="problem")
 

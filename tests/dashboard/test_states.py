@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 
 import pytest
@@ -195,6 +196,20 @@ def test_a_link_in_a_message_leads_to_a_form_and_acts_on_nothing(embedded: Store
         assert 'data-testid="asked"' in body
         assert embedded.alert(info.id, NOW_MS).state == "firing"
     assert "leads to no alert" in show("alerts", ack="nosuch")
+
+
+def test_every_tab_of_a_run_with_everything_is_drawn(embedded: Store, show: Show) -> None:
+    feed = logged(embedded, "full", [2.0, 1.0], [2.0, 1.5], config={"lr": 0.1, "width": {"inner": 64}})
+    rows = base64.b64encode(b'{"columns":["kept here"],"rows":[[1]]}').decode()
+    for at in range(8):
+        feed.event("media", key=f"t{at}", kind="table", step=1, mime="application/json", content=rows)
+    for tab, says in (
+        ("Config", "width.inner"),
+        ("Media", "kept here"),
+        ("Series", "train/loss"),
+        ("Notes", "No tags"),
+    ):
+        assert says in show("run", id=feed.run_id, tab=tab), tab
 
 
 def test_attention_shows_cards_and_the_fleet(embedded: Store, show: Show) -> None:
