@@ -43,7 +43,7 @@ class Image(Media):
 
     def __init__(self, data_or_path: object, mode: str | None = None, caption: str | None = None, **_: object) -> None:
         del mode
-        self.image = data_or_path.image if isinstance(data_or_path, Image) else data_or_path
+        self.image: object = data_or_path.image if isinstance(data_or_path, Image) else data_or_path
         self.caption = caption or ""
 
     def keep(self, run: Run, key: str, step: int) -> bool:
