@@ -336,6 +336,7 @@ class Transaction(StoppedRun):
                 "position": position, "content": content,
             })  # fmt: skip
         self._link.tell(_NEW_MEDIA, *found)
+        self.touch()
         if position > most:
             self._link.tell(_OLD_MEDIA, {"run": self.run_id, "up_to": position - most})
 

@@ -254,6 +254,16 @@ def test_a_run_keeps_the_newest_bytes(settings, monkeypatch):
         assert len(kept) > 1
 
 
+def test_readers_hear_of_what_comes_alone(settings):
+    with init("p", "alone", settings=settings) as run, Api(settings=settings) as api:
+        run.log({"loss": 1.0}, step=1)
+        run.flush()
+        before = api.run("alone").info.version
+        run.log_histogram("weights", [1.0, 2.0])
+        run.flush()
+        assert api.run("alone").info.version > before
+
+
 def test_a_disabled_run_encodes_nothing():
     DisabledRun("p", "n").log_image("a", object())
 
