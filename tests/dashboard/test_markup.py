@@ -372,7 +372,11 @@ def test_what_a_query_sorts_by_is_a_column(embedded: Store, show: Show) -> None:
     logged(embedded, "c", [1.0])
     table = run_list.runs_table(embedded.runs(query="order by config.lr"), (), NOW_MS)
     assert ">config.lr</th>" in table
-    assert table.index(">0.125</td>") < table.index(">0.25</td>") < table.index('data-head="config.lr">–</td>')
+    assert (
+        table.index(">0.125</td>")
+        < table.index(">0.25</td>")
+        < table.index('data-head="config.lr" data-nothing>–</td>')
+    )
     assert ">0.125</td>" in show(q="order by config.lr")
     assert "UTC" in run_list.runs_table(embedded.runs(query="order by created"), (), NOW_MS)
 
