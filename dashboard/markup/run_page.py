@@ -120,7 +120,7 @@ def _saving(seen: RunSnapshot) -> str:
     run, said = seen.info, []
     if run.stop_step is not None:
         said.append(f"Would have stopped at step {step(run.stop_step)}.")
-    saves = seen.saving is not None and seen.saving.hours is not None
+    saves = seen.saving is not None and (seen.saving.hours is not None or seen.saving.checkpoint is not None)
     if seen.saving is not None and saves and run.status.live and run.recommendation.action is Action.STOP:
         said.append(seen.saving.sentence)
     return " ".join(said)
