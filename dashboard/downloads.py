@@ -115,7 +115,7 @@ def _cell(value: object) -> object:
 
 
 def _media(request: Request) -> Response:
-    """An image of a run, as a page shows it; what is no image comes as JSON."""
+    """An image of a run, as a page shows it; tables and histograms come as JSON."""
     try:
         content = _reader(request).run(request.path_params["run"]).media_content(request.path_params["media"])
     except MonitorError as error:

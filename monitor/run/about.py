@@ -127,7 +127,7 @@ class About:
         caption: str,
         encoded: Callable[[Any, limits.Note], tuple[str, str]],
     ) -> None:
-        """Write an image, a table or a histogram; what is none is counted with the reason."""
+        """Write an image, a table or a histogram; what cannot be one is counted with the reason."""
 
         def write() -> None:
             from monitor.run import media

@@ -40,7 +40,7 @@ def image(value: object, note: Note) -> tuple[str, str]:
         note: called with what was changed to keep it.
 
     Raises:
-        ValueError: it is no image.
+        ValueError: it is not an image.
         ImportError: Pillow is needed and not installed.
     """
     pixels = _pixels(value, note)
@@ -63,7 +63,7 @@ def table(value: object, columns: Sequence[object] | None, note: Note) -> tuple[
         note: called with what was left out.
 
     Raises:
-        ValueError: it is no table.
+        ValueError: it is not a table.
     """
     names, rows = _table(value, columns)
     if len(names) > MAX_COLUMNS:

@@ -125,7 +125,7 @@ def test_a_large_image_is_made_smaller_until_it_fits():
 @pytest.mark.parametrize(
     "value", [np.zeros((2, 3, 4, 5)), np.zeros((7, 7, 7)), np.zeros(3), np.zeros((0, 4)), "nosuch"]
 )
-def test_what_is_no_image_is_refused(value):
+def test_what_is_not_an_image_is_refused(value):
     with pytest.raises((ValueError, OSError)):
         media.image(value, limits.silent)
 
@@ -166,7 +166,7 @@ def test_a_long_and_wide_table_is_cut_and_it_is_said():
 
 
 @pytest.mark.parametrize("value", ["text", 3, None, {"x": [1], "y": [1, 2]}, [[1, 2], [3]]])
-def test_what_is_no_table_is_refused(value):
+def test_what_is_not_a_table_is_refused(value):
     with pytest.raises(ValueError):  # noqa: PT011  # each says something else
         table(value)
 
