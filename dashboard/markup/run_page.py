@@ -51,13 +51,20 @@ _PAGE: Final = "run_page"
 _NOTHING: Final = Markup("")
 
 
-def header(seen: RunSnapshot, now_ms: int, *, stale: bool = False) -> Markup:
-    """Name, status and verdict, and what is wrong with the run."""
+def header(seen: RunSnapshot, now_ms: int, *, stale: bool = False, mlflow: str | None = None) -> Markup:
+    """Name, status and verdict, and what is wrong with the run.
+
+    Args:
+        seen: the run.
+        now_ms: milliseconds since the epoch.
+        stale: the server did not answer last.
+        mlflow: the address of MLflow's pages, which know the run under the same id.
+    """
     run = seen.info
     verdict = pieces.verdict(run) if seen.series or run.verdict != "too_early" else badge("none", "nothing logged yet")
     if seen.series and not _judged(seen):
         verdict = badge("none", "not judged")
-    return fill(_PAGE, "header", run=run, verdict=verdict, notes=_notes(seen, now_ms), stale=stale)
+    return fill(_PAGE, "header", run=run, verdict=verdict, notes=_notes(seen, now_ms), stale=stale, mlflow=mlflow)
 
 
 def facts(seen: RunSnapshot, now_ms: int, zone: tzinfo) -> Markup:
@@ -66,25 +73,25 @@ def facts(seen: RunSnapshot, now_ms: int, zone: tzinfo) -> Markup:
     train, val = seen.judged(Role.TRAIN), seen.judged(Role.VAL)
     found: list[tuple[str, pieces.Cell]] = [
         ("last step", fill(_PAGE, "last_step", run=run)),
-        ("train", number(train.last if train else None)),
-        ("validation", number(val.last if val else None)),
+        *((name, number(of.last)) for name, of in (("train", train), ("validation", val)) if of is not None),
+    ]
+    if skill.comparable(run):
+        found.append(("skill", fill(_PAGE, "score", found=pieces.score(run))))
+    goal, gap, rate = seen.judged(Role.GOAL), seen.progress.gap, seen.progress.rate
+    if goal is not None:
+        found.append((goal.key, number(goal.last)))
+    if gap is not None:
+        found.append(("gap", hover(number(gap.now, 3), str(gap))))
+    if rate is not None and rate.half_life is not None:
+        found.append(("half-life", hover(f"{step(round(rate.half_life))} steps", str(rate))))
+    found += [
         ("points", _points(seen)),
         ("started", hover(ago(run.created_ms, now_ms), clock(run.created_ms, zone))),
         ("took" if run.finished_ms else "for", duration(run.took_ms(now_ms))),
     ]
-    gap, rate = seen.progress.gap, seen.progress.rate
-    if gap is not None:
-        found.insert(3, ("gap", hover(number(gap.now, 3), str(gap))))
-    if rate is not None and rate.half_life is not None:
-        found.insert(-3, ("half-life", hover(f"{step(round(rate.half_life))} steps", str(rate))))
-    goal = seen.judged(Role.GOAL)
-    if goal is not None:
-        found.insert(3, (goal.key, number(goal.last)))
-    if skill.comparable(run):
-        found.insert(3, ("skill", fill(_PAGE, "score", found=pieces.score(run))))
     if run.attempt > 1:
         found.append(("attempt", str(run.attempt)))
-    said = str((run.reading or {}).get("line") or "") if seen.series else ""
+    said = str((run.reading or {}).get("line") or "") if _judged(seen) else ""
     return fill(_PAGE, "facts", facts=found, said=said)
 
 
@@ -126,7 +133,8 @@ def _saving(seen: RunSnapshot) -> str:
     run, said = seen.info, []
     if run.stop_step is not None:
         said.append(f"Would have stopped at step {step(run.stop_step)}.")
-    if run.status.live and run.recommendation.action is Action.STOP and seen.saving is not None:
+    saves = seen.saving is not None and (seen.saving.hours is not None or seen.saving.checkpoint is not None)
+    if seen.saving is not None and saves and run.status.live and run.recommendation.action is Action.STOP:
         said.append(seen.saving.sentence)
     return " ".join(said)
 

@@ -142,7 +142,7 @@ def _controls(seen: RunSnapshot) -> tuple[float, str, XAxis, str, bool, bool]:
     """
     scored, live_run = skill.comparable(seen.info), seen.info.status.live
     ahead = False
-    with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         smoothing = st.slider(
             "Smoothing", 0.0, 0.99, DEFAULT_SMOOTHING, 0.01, key="smooth", bind="query-params", width=220
         )

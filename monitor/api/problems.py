@@ -22,6 +22,7 @@ from monitor.errors import (
     AlertNotFound,
     DeliveryFailed,
     Forbidden,
+    MediaNotFound,
     MonitorError,
     OffsetGap,
     QueryError,
@@ -50,6 +51,7 @@ _TITLES: Final[Mapping[type[MonitorError], tuple[int, str]]] = {
     StopRefused: (409, "The stop is not possible"),
     RunNotFound: (404, "No such run"),
     SeriesNotFound: (404, "The run has no such series"),
+    MediaNotFound: (404, "The run has no such image, table or histogram"),
     AlertNotFound: (404, "No such alert, silence or channel"),
     SettingsError: (422, "A setting cannot be used"),
     DeliveryFailed: (502, "The channel did not take the message"),
@@ -118,7 +120,7 @@ _SECRET: Final = re.compile(r"(?<=://)[^/\s@]*(?=@)|(?<==)(?<=pass=|word=|cret=|
 
 _MEMBERS: Final = (
     "field", "position", "expected", "got", "run_id", "key", "found", "wanted", "ref", "what", "several", "channel",
-    "name", "problem", "fix",
+    "name", "problem", "fix", "media_id",
 )  # fmt: skip
 """Attributes of errors by which a client can make the same error again."""
 

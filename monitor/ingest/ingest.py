@@ -24,7 +24,16 @@ from monitor.ingest.engines import Judges
 from monitor.ingest.events import RunEvent, checked, first_event, run_event
 from monitor.ingest.judge import imported, judge, judge_anew, said
 from monitor.ingest.watched import thresholds_of, watch
-from monitor.limits import MAX_ALERTS, MAX_EVENTS, MAX_EXAMPLES, MAX_OUTPUT, MAX_SERIES, MAX_TAGS, document
+from monitor.limits import (
+    MAX_ALERTS,
+    MAX_EVENTS,
+    MAX_EXAMPLES,
+    MAX_OUTPUT,
+    MAX_RUN_MEDIA,
+    MAX_SERIES,
+    MAX_TAGS,
+    document,
+)
 from monitor.roles import Role
 from monitor.rules import Engine
 from monitor.store import Ahead, Store, Transaction, Writer
@@ -262,7 +271,7 @@ def _happen(tx: Transaction, events: Sequence[Event], writer: Writer, aside: Asi
 def keep_events(tx: Transaction, batch: Batch, aside: Aside) -> None:
     """Count what was set aside, and keep the events."""
     room = max(0, MAX_EVENTS - _so_far(tx, "event_count"))
-    events = [event for event in batch.events if event.kind != "output"]
+    events = [event for event in batch.events if event.kind not in ("output", "media")]
     if len(events) > room:
         aside("dropped", "events", f"a run keeps {MAX_EVENTS} events; the others only take effect", len(events) - room)
     told = aside.events(batch.first, tx.now_ms)
@@ -271,6 +280,9 @@ def keep_events(tx: Transaction, batch: Batch, aside: Aside) -> None:
     written = [event for event in batch.events if event.kind == "output"]
     if written:
         tx.add_output(written, MAX_OUTPUT)
+    media = [event for event in batch.events if event.kind == "media"]
+    if media:
+        tx.add_media(media, MAX_RUN_MEDIA)
     tx.add_events(batch.writer, (*events, *told)[:room])
     if any(event.kind == "examples" for event in events):
         tx.trim_events("examples", MAX_EXAMPLES)

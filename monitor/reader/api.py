@@ -45,6 +45,7 @@ from monitor.settings import Settings, load
 if TYPE_CHECKING:
     import httpx
 
+    from monitor.domain.media import Media
     from monitor.rules import RulesConfig
     from monitor.wire import Event
 
@@ -491,6 +492,28 @@ class RunView:
             limit: pieces, at most.
         """
         return self._source.output(self.id, search, after, limit)
+
+    def media(self, key: str | None = None) -> tuple[Media, ...]:
+        """The images, tables and histograms that the training logged, by name and step, without their contents.
+
+        Args:
+            key: only those of this name.
+        """
+        return self._source.media(self.id, key)
+
+    def media_content(self, media: Media | int) -> bytes:
+        """The content of one of them: a PNG or WebP file, or JSON.
+
+        A table is `{"columns": [...], "rows": [[...]]}`, a histogram `{"edges": [...], "counts": [...]}` and its
+        statistics.
+
+        Args:
+            media: one of `media()`, or its id.
+
+        Raises:
+            MediaNotFound: the run has none of this id, or no longer.
+        """
+        return self._source.media_content(self.id, media if isinstance(media, int) else media.id)
 
     def edit(
         self, *, name: str | None = None, note: str | None = None, tags: Mapping[str, str | None] | None = None

@@ -46,6 +46,7 @@ from monitor.reader.source import Query
 from monitor.settings import Settings
 
 if TYPE_CHECKING:
+    from monitor.domain.media import Media
     from monitor.store import Store
     from monitor.store.overview import Fleet
     from monitor.wire import Event
@@ -154,7 +155,9 @@ class _NoRuns:
         raise RunNotFound(ref)
 
     snapshot = series = history = history_batches = curve = positions = run
-    findings = diagnosis = checkpoints = events = output = delete = request_stop = withdraw_stop = stops = edit = run
+    findings = diagnosis = checkpoints = events = output = media = media_content = delete = request_stop = (
+        withdraw_stop
+    ) = stops = edit = run
 
 
 class EmbeddedSource(EmbeddedAlerts):
@@ -237,6 +240,12 @@ class EmbeddedSource(EmbeddedAlerts):
 
     def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
         return self._store.output(run_id, search, after, limit)
+
+    def media(self, run_id: str, key: str | None) -> tuple[Media, ...]:
+        return self._store.media(run_id, key)
+
+    def media_content(self, run_id: str, media_id: int) -> bytes:
+        return self._store.media_content(run_id, media_id)[1]
 
     def request_stop(self, run_id: str, who: str, reason: str) -> Stop:
         return self._store.request_stop(run_id, who, reason=reason, now_ms=_now(), by=self.me())

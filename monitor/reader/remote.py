@@ -45,6 +45,7 @@ from monitor.domain import (
     Stop,
     TokenInfo,
 )
+from monitor.domain.media import Media
 from monitor.errors import RunNotFound, ServerUnreachable
 from monitor.http.address import shown
 from monitor.http.answers import understood
@@ -212,6 +213,14 @@ class HttpSource(RemoteAlerts):
     def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
         query = {"search": search, "after": after, "limit": limit}
         return tuple(Output(**_mapping(row)) for row in self._list(run_id, "output", query))
+
+    @_answered
+    def media(self, run_id: str, key: str | None) -> tuple[Media, ...]:
+        return tuple(Media(**_mapping(row)) for row in self._list(run_id, "media", {"key": key}))
+
+    @_answered
+    def media_content(self, run_id: str, media_id: int) -> bytes:
+        return b"".join(request_stream(self._client, f"/api/v1/runs/{run_id}/media/{media_id}", params={}, headers={}))
 
     @_answered
     def request_stop(self, run_id: str, who: str, reason: str) -> Stop:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Unpack
 
@@ -28,7 +28,8 @@ from monitor.domain import (
     SeriesInfo,
     Stop,
 )
-from monitor.errors import RulesError
+from monitor.domain.media import Media
+from monitor.errors import MediaNotFound, RulesError
 from monitor.roles import Role
 from monitor.rules import State
 from monitor.rules.describe.features import Features
@@ -41,7 +42,7 @@ from monitor.store.points.naming import JUDGED
 from monitor.store.points.positions import read_positions
 from monitor.store.points.series import NAMES, SeriesState
 from monitor.store.runs import rows, run_list, sealed, stops
-from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTPUT, RUNS, SERIES
+from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, MEDIA, OUTPUT, RUNS, SERIES
 from monitor.wire import Event
 
 
@@ -327,6 +328,32 @@ class Reads(Database):
         with self._read() as connection:
             found = [Output(**row) for row in connection.execute(query).mappings()]
         return tuple(reversed(found) if after < 0 else found)
+
+    def media(self, run_id: str, key: str | None = None) -> tuple[Media, ...]:
+        """The images, tables and histograms of a run without their contents, by name and step.
+
+        Args:
+            key: only those of this name.
+        """
+        columns = [MEDIA.c[field.name] for field in fields(Media)]
+        query = select(*columns).where(MEDIA.c.run_id == run_id).order_by(MEDIA.c.key, MEDIA.c.step, MEDIA.c.id)
+        if key is not None:
+            query = query.where(MEDIA.c.key == key)
+        with self._read() as connection:
+            return tuple(Media(**row) for row in connection.execute(query).mappings())
+
+    def media_content(self, run_id: str, media_id: int) -> tuple[str, bytes]:
+        """The type and the content of one of them.
+
+        Raises:
+            MediaNotFound: the run has none of this id, or no longer.
+        """
+        query = select(MEDIA.c.mime, MEDIA.c.content).where(MEDIA.c.run_id == run_id, MEDIA.c.id == media_id)
+        with self._read() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise MediaNotFound(run_id, media_id)
+        return str(row.mime), bytes(row.content)
 
     def _series(self, run_id: str) -> list[SeriesState]:
         with self._read() as connection:

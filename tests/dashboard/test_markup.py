@@ -14,7 +14,7 @@ from markupsafe import escape
 from dashboard import fields
 from dashboard.charts.captions import forecast_caption
 from dashboard.data import Overview
-from dashboard.markup import comparison, pieces, run_list, run_page, run_tabs
+from dashboard.markup import comparison, media, pieces, run_list, run_page, run_tabs
 from monitor.domain import (
     SET_ASIDE,
     Action,
@@ -34,12 +34,17 @@ from monitor.domain import (
     SavedView,
     Severity,
 )
+from monitor.domain.media import Media
 from monitor.roles import Role
 from monitor.store import Store
 
 from .conftest import NOW_MS, Show, a_run, finding, head, logged, snapshot
 
 NASTY = "<script>alert('x')</script>\"&"
+
+
+def a_medium(kind: str) -> Media:
+    return Media(id=1, key=NASTY, kind=kind, step=3, time_ms=NOW_MS, mime="image/png", caption=NASTY, size=9)
 
 
 def test_what_users_wrote_is_escaped_everywhere() -> None:
@@ -69,6 +74,7 @@ def test_what_users_wrote_is_escaped_everywhere() -> None:
         pieces.banner(run.recommendation, live=True),
         comparison.results([seen], NOW_MS),
         comparison.differences([run, a_run()]),
+        media.gallery(NASTY, [a_medium("image"), a_medium("table")], {1: {"columns": [NASTY], "rows": [[NASTY]]}}, 0),
     )
 
     assert not any("<script" in body for body in pages)
@@ -416,7 +422,11 @@ def test_what_a_query_sorts_by_is_a_column(embedded: Store, show: Show) -> None:
     logged(embedded, "c", [1.0])
     table = run_list.runs_table(embedded.runs(query="order by config.lr"), (), NOW_MS)
     assert ">config.lr</th>" in table
-    assert table.index(">0.125</td>") < table.index(">0.25</td>") < table.index('data-head="config.lr">–</td>')
+    assert (
+        table.index(">0.125</td>")
+        < table.index(">0.25</td>")
+        < table.index('data-head="config.lr" data-nothing>–</td>')
+    )
     assert ">0.125</td>" in show(q="order by config.lr")
     assert "UTC" in run_list.runs_table(embedded.runs(query="order by created"), (), NOW_MS)
 
@@ -482,3 +492,23 @@ def test_the_list_shows_goals_with_direction_and_step_where_a_run_has_one() -> N
     assert 'data-arg="-goal"' in body
     assert "0.93 ↑" in body and "@ 900" in body and "0.02 ↓" in body
     assert "-goal" not in run_list.runs_table(RunPage(items=(a_run(),), total=1), (), 0)
+
+
+def test_a_histogram_and_a_table_say_what_they_hold() -> None:
+    made = replace(a_medium("histogram"), key="weights", caption="")
+    body = {"edges": [0.0, 1.0, 3.0], "counts": [1, 3], "n": 4, "mean": 1.5, "std": 0.5, "not_finite": 2}
+    card = media.gallery("r", [made], {1: body}, 7)
+    assert card.count("<rect") == 2
+    assert "4 values, mean 1.5, std 0.5, 2 not finite" in card
+    assert "and 7 more" in card
+    table = {"columns": ["a", "b"], "rows": [[i, None] for i in range(150)]}
+    assert "150 rows, the first 100 shown" in media.gallery("r", [a_medium("table")], {1: table}, 0)
+
+
+def test_a_run_that_is_over_is_not_too_early_to_tell() -> None:
+    over = a_run(status=RunStatus.FINISHED, verdict="too_early", last_step=3)
+    assert "not judged" in pieces.verdict(over)
+    assert "nothing logged" in pieces.verdict(replace(over, last_step=None))
+    judged = replace(over, recommendation=Recommendation(best_step=2, best_val_loss=1.0))
+    assert "too short" in pieces.verdict(judged)
+    assert "too early to tell" in pieces.verdict(replace(over, status=RunStatus.RUNNING))
