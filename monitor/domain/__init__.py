@@ -32,8 +32,20 @@ from monitor.domain.aside import SET_ASIDE, Counter
 from monitor.domain.attention import Attention, Happened, Happenings, Item, Outcome
 from monitor.domain.economics import Ledger, LedgerEntry, LedgerMonth, Saving
 from monitor.domain.plain import Json, whole
+from monitor.domain.progress import Gap, Milestone, Progress, Rate, Regime, courses
 from monitor.domain.run_query import RunFilters, RunQuery
-from monitor.domain.runs import Checkpoint, Extremes, Output, Reply, RunEdit, RunInfo, RunPage, RunStatus, SavedView
+from monitor.domain.runs import (
+    Checkpoint,
+    Extremes,
+    Output,
+    Reply,
+    RunEdit,
+    RunInfo,
+    RunPage,
+    RunStatus,
+    SavedView,
+    nearest,
+)
 from monitor.domain.series import Curve, Points, SeriesInfo
 from monitor.domain.snapshot import MAIN_ROLES, CurveOf, RunSnapshot
 from monitor.domain.stops import MONITOR, Stop, StopState
@@ -48,9 +60,7 @@ from monitor.domain.verdicts import (
     Patience,
     Pending,
     Recommendation,
-    Regime,
     Severity,
-    courses,
     folded,
     most_telling,
 )
@@ -84,6 +94,7 @@ __all__ = [
     "Finding",
     "FindingState",
     "Forecast",
+    "Gap",
     "Gauges",
     "Happened",
     "Happenings",
@@ -94,11 +105,14 @@ __all__ = [
     "LedgerEntry",
     "LedgerMonth",
     "Mark",
+    "Milestone",
     "Outcome",
     "Output",
     "Patience",
     "Pending",
     "Points",
+    "Progress",
+    "Rate",
     "Recommendation",
     "Regime",
     "Reply",
@@ -125,5 +139,6 @@ __all__ = [
     "headline",
     "inert",
     "most_telling",
+    "nearest",
     "whole",
 ]

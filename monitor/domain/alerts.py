@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Final, Literal
 
 from monitor.domain.plain import make, whole
+from monitor.domain.runs import RunInfo
 from monitor.domain.verdicts import Severity
 from monitor.errors import SettingsError
 
@@ -36,6 +37,26 @@ class Alert:
     step: float | None
     created_ms: int
     dedup_key: str
+
+    @classmethod
+    def of(
+        cls,
+        run: RunInfo,
+        *,
+        kind: str,
+        state: str,
+        severity: Severity,
+        title: str,
+        body: str,
+        step: float | None,
+        created_ms: int,
+        dedup_key: str,
+    ) -> Alert:
+        """An alert about a run."""
+        return cls(
+            run_id=run.id, project=run.project, run_name=run.name, kind=kind, state=state, severity=severity,
+            title=title, body=body, step=step, created_ms=created_ms, dedup_key=dedup_key,
+        )  # fmt: skip
 
     @property
     def key(self) -> str:

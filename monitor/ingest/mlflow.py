@@ -16,9 +16,10 @@ from monitor.domain.mlflow_tags import USERS, is_marking
 from monitor.errors import RunNotFound, SettingsError
 from monitor.ingest import stops
 from monitor.ingest.aside import Aside
+from monitor.ingest.effects import add_tags, finish, keep_events
 from monitor.ingest.engines import Judges
 from monitor.ingest.events import checked
-from monitor.ingest.ingest import add_tags, beat, finish, first_contact, keep_events, store_points, take
+from monitor.ingest.ingest import beat, first_contact, store_points, take
 from monitor.ingest.judge import judge
 from monitor.ingest.watched import thresholds_of, watch
 from monitor.limits import Note, label, value_of
@@ -85,13 +86,17 @@ def log(
         return True
 
 
-def describe(store: MlflowStore, engine: Judges, run_id: str, *, now_ms: int, restored: bool = False) -> None:
+def describe(
+    store: MlflowStore, engine: Judges, run_id: str, *, now_ms: int, restored: bool = False, renamed: bool = False
+) -> None:
     """Take over what MLflow's tables say of a run: its experiment, name, parameters, tags, its end and deletion.
 
-    Of a run that came through our own client only the tags are taken, as all else is its client's to say.
+    Of a run that came through our own client only the tags are taken, as all else is its client's to say, and its name
+    where somebody has just changed it.
 
     Args:
         restored: somebody has just restored the run in MLflow, wherever it was deleted.
+        renamed: somebody has just named the run in MLflow.
 
     Raises:
         StoreError: the database refused.
@@ -109,6 +114,8 @@ def describe(store: MlflowStore, engine: Judges, run_id: str, *, now_ms: int, re
         _tagged(tx, engine)
         if tx.get("owner") == WRITER:
             _described(tx, engine, run, aside)
+        elif renamed:
+            tx.set(name=label(run.name) or tx.get("name"))
         if not run.active and not tx.deleted:
             tx.set(deleted_ms=DELETED_BY_MLFLOW)
 

@@ -130,10 +130,8 @@ class AlertedRun(LockedRun):
             return False
         run = self.run
         count, fired = int(str(row["count"])), int(str(row["fired_ms"]))
-        again = Alert(
-            run_id=run.id,
-            project=run.project,
-            run_name=run.name,
+        again = Alert.of(
+            run,
             kind=str(row["rule"]),
             state="firing",
             severity=Severity(str(row["severity"])),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
@@ -139,19 +141,33 @@ def add_silence(connection: Connection, silence: Silence) -> None:
     connection.execute(SILENCES.insert(), silence.to_dict())
 
 
-def end_silence(connection: Connection, silence_id: str, now_ms: int) -> Silence:
-    """End a silence now.
+def end_silence(
+    connection: Connection, silence_id: str, now_ms: int, within: str | None = None
+) -> tuple[Silence, bool]:
+    """End a silence now; the silence, and whether it was in force.
 
     Raises:
-        AlertNotFound: there is no such silence.
+        AlertNotFound: there is no such silence, or it is not one of the project `within` alone.
     """
     mine = SILENCES.c.id == silence_id
+    if within is not None:
+        mine = and_(mine, SILENCES.c.project == glob.escape(within))
     open_ = and_(mine, SILENCES.c.ended_ms.is_(None), SILENCES.c.until_ms > now_ms)
-    connection.execute(SILENCES.update().where(open_), {"ended_ms": now_ms})
+    ended = connection.execute(SILENCES.update().where(open_), {"ended_ms": now_ms}).rowcount == 1
     row = connection.execute(select(SILENCES).where(mine)).mappings().first()
     if row is None:
         raise AlertNotFound(silence_id, what="silence")
-    return Silence(**row)
+    return Silence(**row), ended
+
+
+def literal(pattern: str | None) -> str | None:
+    """The only text that a glob matches; None where it may match several.
+
+    >>> literal("vision"), literal("a[[]b"), literal("vision*"), literal(None)
+    ('vision', 'a[b', None, None)
+    """
+    text = None if pattern is None else re.sub(r"\[([*?[])\]", r"\1", pattern)
+    return text if text is not None and glob.escape(text) == pattern else None
 
 
 def _covering(connection: Connection, now_ms: int) -> dict[str, Silence]:

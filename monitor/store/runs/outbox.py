@@ -150,8 +150,8 @@ def settle(connection: Connection, channels: Collection[str], now_ms: int) -> No
         connection.execute(OUTBOX.update().where(_ROW).values(values), place)
 
 
-def dead(connection: Connection, limit: int) -> tuple[DeadLetter, ...]:
-    """Messages that a channel never took, the newest first."""
+def dead(connection: Connection, limit: int, within: str | None = None) -> tuple[DeadLetter, ...]:
+    """The newest messages that a channel never took, of a project where `within` names one."""
     query = (
         select(OUTBOX, DELIVERIES.c.channel, DELIVERIES.c.attempts.label("tries"), DELIVERIES.c.error.label("problem"))
         .select_from(OUTBOX.join(DELIVERIES, _SAME))
@@ -160,6 +160,8 @@ def dead(connection: Connection, limit: int) -> tuple[DeadLetter, ...]:
         .order_by(OUTBOX.c.created_ms.desc(), OUTBOX.c.run_id, OUTBOX.c.id)
         .limit(limit)
     )
+    if within is not None:
+        query = query.where(RUNS.c.project == within)
     return tuple(
         DeadLetter(
             id=f"{row['run_id']}-{row['id']}",
