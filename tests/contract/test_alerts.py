@@ -22,7 +22,7 @@ from monitor.store import Store
 from monitor.store.runs.outbox import NEVER_MS
 from tests.alerts.conftest import Webhook, a_finding, webhook  # noqa: F401  # a fixture
 from tests.api.conftest import served
-from tests.conftest import NOW_MS, Feed
+from tests.conftest import LOCAL, NOW_MS, Feed
 
 HOUR = 3_600_000
 KEY = "ttlV4dVWQAdkPQRBRNBkpPnlmHVg069u9mU277le3aY="
@@ -315,7 +315,7 @@ def test_a_silenced_alert_is_repeated_a_day_after_its_silence_and_not_within(api
     change(feed)
     store, day = feed.store, 24 * HOUR
     made = Silence(id="", run="*", reason="r", by="ada", created_ms=NOW_MS + HOUR, until_ms=NOW_MS + 3 * day)
-    store.silence(made)
+    store.silence(made, by=LOCAL)
     told = len(store.alerts())
     for hour in range(1, 3 * 24, 6):
         now = NOW_MS + hour * HOUR
@@ -339,7 +339,7 @@ def test_a_silence_that_ends_while_no_server_runs_ends(
 
     server()
     end = {"created_ms": NOW_MS, "until_ms": NOW_MS + 2 * HOUR}
-    feed.store.silence(Silence(id="", rule="over*", reason="r", by="ada", **end))
+    feed.store.silence(Silence(id="", rule="over*", reason="r", by="ada", **end), by=LOCAL)
     change(feed)
     server()
     now[0] += hours * HOUR
