@@ -339,7 +339,7 @@ def test_a_silence_that_ends_while_no_server_runs_ends(
 
     server()
     end = {"created_ms": NOW_MS, "until_ms": NOW_MS + 2 * HOUR}
-    feed.store.silence(Silence(id="", rule="over*", reason="r", by="ada", **end))
+    feed.store.silence(Silence(id="", rule="over*", reason="r", by="ada", **end), by=LOCAL)
     change(feed)
     server()
     now[0] += hours * HOUR
