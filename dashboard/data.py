@@ -54,6 +54,8 @@ PAGE_SIZE: Final = 50
 KNOWN_S: Final = 10.0
 """Seconds until it is asked again what somebody may do."""
 _NOBODY: Final = Caller(name="", access=Access.VIEWER)
+NEEDY_S: Final = 4.0
+"""Seconds for which it is kept how many runs need a person."""
 SPARK_POINTS: Final = 40
 _ASKS: Final = re.compile(r"[=<>~]|\bin\s*\(|\border\s+by\b", re.IGNORECASE)
 """What makes a text a query rather than a part of a name."""
@@ -259,9 +261,26 @@ def _series_keys(run_id: str, _run: RunInfo) -> tuple[str, ...]:  # noqa: ARG001
 
 def overview(project: str | None) -> Overview:
     """Counts; what needs a person is what the front page shows."""
-    queue = api().attention(1, project=project)
-    total = api().runs_page(RunQuery(project=project, limit=1)).total
-    return Overview(queue.running + queue.stalled + queue.lost, total, queue.total)
+    live, needy = _needy(sessions.token(), project)
+    return Overview(live, api().runs_page(RunQuery(project=project, limit=1)).total, needy)
+
+
+@st.cache_resource(show_spinner=False, max_entries=256, ttl=NEEDY_S)
+def _needy(token: str | None, project: str | None) -> tuple[int, int]:
+    """How many runs are open, and how many need a person; read once for all open pages of whoever has the token."""
+    queue = reader(token).attention(1, project=project)
+    return queue.running + queue.stalled + queue.lost, queue.total
+
+
+@st.cache_resource(show_spinner=False, ttl=600.0)
+def mlflow() -> str | None:
+    """The address of MLflow's pages, where the server serves them; asked once for all readers in ten minutes."""
+    try:
+        links = api().info().get("links")
+    except MonitorError:
+        return None
+    found = str(links.get("mlflow", "")) if isinstance(links, Mapping) else ""
+    return found.rstrip("/") if found.startswith(("http://", "https://")) else None
 
 
 def snapshot(ref: str) -> RunSnapshot:

@@ -22,13 +22,19 @@ from dashboard import data, fields, sessions
 from dashboard.markup import run_list
 from monitor import Api
 from monitor.domain import RunQuery
-from monitor.errors import Forbidden, MonitorError, RunNotFound, Unauthorized
+from monitor.domain.media import JSON, SIGNATURES
+from monitor.errors import Forbidden, MediaNotFound, MonitorError, RunNotFound, Unauthorized
 
 _TYPES: Final = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _COLUMNS: Final = ("run_id", "project", "run", "group", "status", "verdict", "action", "last_step", "best_loss",
                    "best_step", "best_goal", "best_goal_step", "created_ms", "finished_ms")  # fmt: skip
 _PORTION: Final = 1000
+_MEDIA_HEADERS: Final = {
+    "Cache-Control": "private, max-age=31536000, immutable",  # an id is given once
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
 MOST: Final = 100_000
 """Runs of a list, at most."""
 _ODD: Final = re.compile(r"[^A-Za-z0-9._-]+")
@@ -40,6 +46,7 @@ def routes() -> Sequence[Route]:
     start = f"/{base}/download" if base else "/download"
     return [
         Route(f"{start}/runs.csv", _runs, methods=["GET"]),
+        Route(f"{start}/{{run}}/media/{{media:int}}", _media, methods=["GET"]),
         Route(f"{start}/{{run}}.{{kind}}", _answer, methods=["GET"]),
     ]
 
@@ -57,7 +64,13 @@ def _reader(request: Request) -> Api:
 
 
 def _refused(error: MonitorError) -> Response:
-    status = 404 if isinstance(error, RunNotFound) else 401 if isinstance(error, Unauthorized | Forbidden) else 503
+    status = (
+        404
+        if isinstance(error, RunNotFound | MediaNotFound)
+        else 401
+        if isinstance(error, Unauthorized | Forbidden)
+        else 503
+    )
     return PlainTextResponse(f"{error}\n", status)
 
 
@@ -99,6 +112,16 @@ def _written(api: Api, given: QueryParams, columns: Sequence[str]) -> str:
 def _cell(value: object) -> object:
     """A text that a spreadsheet would take for a formula gets an apostrophe before it."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _media(request: Request) -> Response:
+    """An image of a run, as a page shows it; tables and histograms come as JSON."""
+    try:
+        content = _reader(request).run(request.path_params["run"]).media_content(request.path_params["media"])
+    except MonitorError as error:
+        return _refused(error)
+    mime = next((name for name, (at, start) in SIGNATURES.items() if content[at:].startswith(start)), JSON)
+    return Response(content, media_type=mime, headers=_MEDIA_HEADERS)
 
 
 def _answer(request: Request) -> Response:

@@ -18,6 +18,7 @@ A caller can catch `MonitorError` for all of them, or the builtin that each one 
     ├── StopTraining                            `should_stop(raise_=True)` says that the loop is to end
     ├── RunNotFound          (LookupError)
     ├── SeriesNotFound       (LookupError)
+    ├── MediaNotFound        (LookupError)      the run has no such image, table or histogram, or no longer
     ├── AlertNotFound        (LookupError)      no alert, silence or channel has that id or name
     ├── TokenNotFound        (LookupError)
     ├── Unauthorized         (PermissionError)  no token, or an unknown one
@@ -249,6 +250,15 @@ class SeriesNotFound(MonitorError, LookupError):
         super().__init__(f"run {run_id} has no series {key!r}{has}")
         self.run_id = run_id
         self.key = key
+
+
+class MediaNotFound(MonitorError, LookupError):
+    """The run has no image, table or histogram of this id, or keeps it no longer."""
+
+    def __init__(self, run_id: str, media_id: int) -> None:
+        super().__init__(f"run {run_id} has no media {media_id}, or keeps it no longer; `media()` lists what it has")
+        self.run_id = run_id
+        self.media_id = media_id
 
 
 class TokenNotFound(MonitorError, LookupError):

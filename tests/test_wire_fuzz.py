@@ -62,6 +62,7 @@ def whole(rng: random.Random, run_id: str, first: int) -> Batch:
         "checkpoint": {"step": 3, "path": "a.pt"},
         "finish": {"status": "failed", "error": "ValueError"},
         "output": {"stream": "stdout", "step": 3, "text": "epoch 1"},
+        "media": {"key": "k", "kind": "table", "step": 3, "mime": "application/json", "content": "e30="},
         "warning": {"name": "dropped", "key": "k", "count": 2, "example": "e"},
         "alert": {"title": "t", "body": "b", "severity": "critical"},
         "stop": {"request": "r", "step": 3},

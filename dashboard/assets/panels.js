@@ -146,7 +146,7 @@ function draw(box, panel, lines, data, window_) {
   }
   const time = data.x.kind === "wall_time";
   for (const at of ticks(left, right, Math.max(1, Math.floor(inner.w / (time ? 130 : 90)))))
-    svg.append(element("text", { class: "lm-t", x: place.x(at), y: height - 6, "text-anchor": "middle" }, time ? moment(at) : short(at)));
+    svg.append(element("text", { class: "lm-t", x: place.x(at), y: height - 6, "text-anchor": place.x(at) > width - 24 ? "end" : "middle" }, time ? moment(at) : short(at)));
   const group = element("g", { "clip-path": `url(#${id})` });
   for (const line of all) {
     const style = { fill: "none", stroke: line.c, "stroke-linejoin": "round", "stroke-dasharray": line.d ?? "" };

@@ -96,7 +96,8 @@ def loss_figure(
     curves = [*losses, *([goal[1]] if goal else [])]
     main = losses or curves
     scale = resolve_scale(main, look.scale if losses or look.scale != "auto" else "linear")
-    figure = _frame(look, scale, main, goal[0] if goal and not losses else "")
+    drawn = " and ".join(name for name, curve in (("training", train), ("validation", val)) if curve is not None)
+    figure = _frame(look, scale, main, goal[0] if goal and not losses else "", drawn)
     for curve, name, colour in ((train, "train", colours.train), (val, "validation", colours.val)):
         if curve is not None:
             add_curve(figure, curve, name, colour, look, scale, peers=curves)
@@ -126,11 +127,11 @@ def loss_figure(
     return figure
 
 
-def _frame(look: Look, scale: str, main: Sequence[Curve], alone: str) -> Figure:
-    """The empty chart; that of the goal where it stands alone."""
+def _frame(look: Look, scale: str, main: Sequence[Curve], alone: str, drawn: str) -> Figure:
+    """The empty chart, titled by what is drawn; that of the goal where it stands alone."""
     if alone:
         return canvas(alone, look, scale, "", main)
-    return canvas(f"Train and validation {look.quantity}", look, scale, look.quantity, main)
+    return canvas(f"{drawn.capitalize()} {look.quantity}", look, scale, look.quantity, main)
 
 
 def _goal(

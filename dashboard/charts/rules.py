@@ -59,7 +59,7 @@ def example_figure(
         for at, dash in ((finding.onset_step, "dot"), (finding.fired_step, "dash" if k else "solid")):
             line = {"color": colour, "width": 1.6, "dash": dash}
             figure.shape(type="line", yref="paper", y0=0, y1=1, x0=at, x1=at, line=line)
-        said = f"{called}: since {finding.onset_step:g}, fires at {finding.fired_step:g}"
+        said = f"{called}: from step {finding.onset_step:g}, reported at {finding.fired_step:g}"
         figure.note(
             yref="paper",
             y=1 - 0.1 * k,

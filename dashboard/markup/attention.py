@@ -21,23 +21,27 @@ def head(seen: Attention | None, problem: Markup) -> Markup:
     return fill(_PAGE, "head", seen=seen, problem=problem)
 
 
-def cards(seen: Attention, failed: str = "", why: str = "", *, may_stop: bool = True) -> Markup:
+def cards(seen: Attention, failed: str = "", why: str = "", *, may_act: bool = True) -> Markup:
     """The runs that need a person, the most urgent first.
 
     Args:
         seen: the queue.
-        failed: the run whose stop was not taken.
+        failed: the run, or the alert, of what was asked for and not done.
         why: what the server said.
-        may_stop: whether to offer a stop.
+        may_act: whether to offer a stop, and to answer alerts.
     """
     if not seen.items:
         return fill(_PAGE, "calm", open=seen.running + seen.stalled + seen.lost)
-    found = [_card(item, why if item.run.id == failed else "", may_stop=may_stop) for item in seen.items]
+    found = [_card(item, why if failed in _ids(item) else "", may_act=may_act) for item in seen.items]
     more = max(0, seen.total - len(seen.items))
     return joined([fill(_PAGE, "strip", cards=found), fill(_PAGE, "more", more=more) if more else Markup("")])
 
 
-def _card(item: Item, problem: str, *, may_stop: bool) -> Markup:
+def _ids(item: Item) -> tuple[str, ...]:
+    return (item.run.id,) if item.alert is None else (item.run.id, item.alert.id)
+
+
+def _card(item: Item, problem: str, *, may_act: bool) -> Markup:
     run = item.run
     sign = pieces.status(run.status) if item.kind in ("lost", "stalled") else pieces.chip(item.kind)
     spark = (
@@ -53,7 +57,8 @@ def _card(item: Item, problem: str, *, may_stop: bool) -> Markup:
     )
     return fill(
         _PAGE, "card", run=run, sign=sign, kind=kind, sentence=item.sentence, spark=spark, saving=item.saving.sentence,
-        asked=asked, stoppable=may_stop and run.status.live and not asked, problem=problem, why=why,
+        asked=asked, stoppable=may_act and run.status.live and not asked, may=may_act,
+        problem=problem, why=why,
         label=words.label(item.kind), alert=item.alert, answer=_answer(item),
     )  # fmt: skip
 

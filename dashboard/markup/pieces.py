@@ -55,7 +55,10 @@ def chip(verdict: str, *, severity: str = "") -> Markup:
 
 
 def verdict(run: RunInfo) -> Markup:
-    """A run's verdict as a chip."""
+    """A run's verdict as a chip; it is not too early for one that is over."""
+    if run.status.over and run.verdict == "too_early":
+        judged = run.recommendation.best_step is not None or run.goal_best is not None
+        return badge("none", "nothing logged" if run.last_step is None else "too short" if judged else "not judged")
     return chip(run.verdict, severity=words.kind_of(run))
 
 

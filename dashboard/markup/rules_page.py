@@ -23,16 +23,19 @@ LISTED: Final = 20
 def meaning(rule: Rule) -> Markup:
     """What the rule asks of a run, as its author wrote it down, and where that comes from."""
     text, _, source = (inspect.getdoc(type(rule)) or "").partition("\nSource:")
-    paragraphs = [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
+    paragraphs = [_parts(" ".join(part.split())) for part in text.split("\n\n") if part.strip()]
     return fill("rules_page", "meaning", paragraphs=paragraphs, source=" ".join(source.split()))
+
+
+def _parts(paragraph: str) -> list[tuple[str, bool]]:
+    """A paragraph in pieces, each with whether it stands between backticks: a name of the code."""
+    return [(part, at % 2 == 1) for at, part in enumerate(paragraph.split("`")) if part]
 
 
 def facts(rule: Rule, config: RulesConfig) -> Markup:
     """Version, severity, what it reads and advises, and how long its condition must hold, in a line."""
     spec, chosen = rule.spec, config.settings[rule.spec.name]
-    after = (
-        f"{spec.patience} checks in a row" if chosen.patience is None else f"{number(chosen.patience)} {chosen.unit}"
-    )
+    after = _checks(spec.patience) if chosen.patience is None else f"{number(chosen.patience)} {chosen.unit}"
     said = [
         f"version {spec.version}",
         f"severity {chosen.severity}" if chosen.enabled else "off",
@@ -41,6 +44,10 @@ def facts(rule: Rule, config: RulesConfig) -> Markup:
         f"advises to {spec.action}",
     ]
     return pieces.caption(said, testid="rule-facts")
+
+
+def _checks(patience: int) -> str:
+    return "one check" if patience == 1 else f"{patience} checks in a row"
 
 
 def thresholds(rule: Rule, config: RulesConfig) -> Markup:

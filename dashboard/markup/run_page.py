@@ -13,6 +13,7 @@ from dashboard.charts import loss
 from dashboard.markup import pieces
 from dashboard.markup.pieces import badge, chip, code, heading, hover, notice, quiet, table
 from dashboard.markup.templates import fill, joined
+from monitor import losses
 from monitor.domain import (
     MAIN_ROLES,
     Action,
@@ -50,13 +51,20 @@ _PAGE: Final = "run_page"
 _NOTHING: Final = Markup("")
 
 
-def header(seen: RunSnapshot, now_ms: int, *, stale: bool = False) -> Markup:
-    """Name, status and verdict, and what is wrong with the run."""
+def header(seen: RunSnapshot, now_ms: int, *, stale: bool = False, mlflow: str | None = None) -> Markup:
+    """Name, status and verdict, and what is wrong with the run.
+
+    Args:
+        seen: the run.
+        now_ms: milliseconds since the epoch.
+        stale: the server did not answer last.
+        mlflow: the address of MLflow's pages, which know the run under the same id.
+    """
     run = seen.info
     verdict = pieces.verdict(run) if seen.series or run.verdict != "too_early" else badge("none", "nothing logged yet")
     if seen.series and not _judged(seen):
         verdict = badge("none", "not judged")
-    return fill(_PAGE, "header", run=run, verdict=verdict, notes=_notes(seen, now_ms), stale=stale)
+    return fill(_PAGE, "header", run=run, verdict=verdict, notes=_notes(seen, now_ms), stale=stale, mlflow=mlflow)
 
 
 def facts(seen: RunSnapshot, now_ms: int, zone: tzinfo) -> Markup:
@@ -65,27 +73,38 @@ def facts(seen: RunSnapshot, now_ms: int, zone: tzinfo) -> Markup:
     train, val = seen.judged(Role.TRAIN), seen.judged(Role.VAL)
     found: list[tuple[str, pieces.Cell]] = [
         ("last step", fill(_PAGE, "last_step", run=run)),
-        ("train", number(train.last if train else None)),
-        ("validation", number(val.last if val else None)),
+        *((name, number(of.last)) for name, of in (("train", train), ("validation", val)) if of is not None),
+    ]
+    if skill.comparable(run):
+        found.append(("skill", fill(_PAGE, "score", found=pieces.score(run))))
+    goal, gap, rate = seen.judged(Role.GOAL), seen.progress.gap, seen.progress.rate
+    if goal is not None:
+        found.append((goal.key, number(goal.last)))
+    if gap is not None:
+        found.append(("gap", hover(number(gap.now, 3), str(gap))))
+    if rate is not None and rate.half_life is not None:
+        found.append(("half-life", hover(f"{step(round(rate.half_life))} steps", str(rate))))
+    found += [
         ("points", _points(seen)),
         ("started", hover(ago(run.created_ms, now_ms), clock(run.created_ms, zone))),
         ("took" if run.finished_ms else "for", duration(run.took_ms(now_ms))),
     ]
-    goal = seen.judged(Role.GOAL)
-    if goal is not None:
-        found.insert(3, (goal.key, number(goal.last)))
-    if skill.comparable(run):
-        found.insert(3, ("skill", fill(_PAGE, "score", found=pieces.score(run))))
     if run.attempt > 1:
         found.append(("attempt", str(run.attempt)))
-    said = str((run.reading or {}).get("line") or "") if seen.series else ""
+    said = str((run.reading or {}).get("line") or "") if _judged(seen) else ""
     return fill(_PAGE, "facts", facts=found, said=said)
 
 
 def examples(seen: RunSnapshot) -> Markup:
     """Which examples and slices make the loss, in plain words; nothing where that was not logged."""
     said = seen.of_examples()
-    return fill(_PAGE, "examples", said=said) if said else _NOTHING
+    return fill(_PAGE, "listed", said=said, testid="examples") if said else _NOTHING
+
+
+def remedies(seen: RunSnapshot) -> Markup:
+    """What to try where the run overfits."""
+    said = seen.of_remedies()
+    return fill(_PAGE, "listed", said=said, testid="remedies") if said else _NOTHING
 
 
 def _judged(seen: RunSnapshot) -> bool:
@@ -114,7 +133,8 @@ def _saving(seen: RunSnapshot) -> str:
     run, said = seen.info, []
     if run.stop_step is not None:
         said.append(f"Would have stopped at step {step(run.stop_step)}.")
-    if run.status.live and run.recommendation.action is Action.STOP and seen.saving is not None:
+    saves = seen.saving is not None and (seen.saving.hours is not None or seen.saving.checkpoint is not None)
+    if seen.saving is not None and saves and run.status.live and run.recommendation.action is Action.STOP:
         said.append(seen.saving.sentence)
     return " ".join(said)
 
@@ -172,9 +192,13 @@ def caption(drawn: Sequence[Curve], known: Mapping[str, float], seen: RunSnapsho
 
 
 def course(seen: RunSnapshot) -> Markup:
-    """What the curves did, in one line under the chart."""
+    """What the curves did and how the run gets on, in a line each under the chart."""
     told = [f"{series}: {line}" for series, line in courses(seen.regimes).items()]
-    return pieces.caption(told, testid="course") if told else _NOTHING
+    did = pieces.caption(told, testid="course") if told else _NOTHING
+    run = seen.info
+    means = losses.meaning_sentence(run.loss, run.recommendation.best_val_loss, run.config)
+    lines = [*seen.progress.sentences(), *([means] if means else [])]
+    return joined([did, *(pieces.caption([line], testid="progress") for line in lines)])
 
 
 def describe(seen: RunSnapshot) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable
 from typing import Final
 
 import streamlit as st
 from markupsafe import Markup
 
-from dashboard import data, live, viewer, words
+from dashboard import answers, data, live, viewer, words
 from dashboard.markup import alerts, pieces
 from dashboard.markup.templates import joined
 from monitor.domain import AlertPage, Severity
@@ -24,7 +22,6 @@ SHOWN_MS: Final = 10_000
 """How long it is shown what became of a click."""
 MESSAGES: Final = 100
 """Messages that are listed, the newest."""
-_UNITS: Final = {"m": 60, "min": 60, "h": 3600, "d": 86_400}
 
 
 def page() -> None:
@@ -173,28 +170,6 @@ def _go_to(cursor: str) -> None:
     st.rerun()
 
 
-def _form(arg: str) -> dict[str, str]:
-    found = json.loads(arg)
-    return {str(name): str(value).strip() for name, value in found.items()} if isinstance(found, dict) else {}
-
-
-def _acknowledge(arg: str) -> str:
-    form = _form(arg)
-    info = data.api().acknowledge(form["arg"], form.get("by", ""), form.get("note", ""))
-    return f"{info.title}: acknowledged by {info.acked_by}."
-
-
-def _silence(arg: str) -> str:
-    form = _form(arg)
-    length = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(m|min|h|d)", form.get("for", ""))
-    if length is None:
-        raise WireError("for", "is not a length of time; write 30m, 2h or 3d")
-    matcher = {name: form[name] for name in ("project", "run", "rule") if form.get(name)}
-    seconds = float(length[1]) * _UNITS[length[2]]
-    data.api().silence(matcher, reason=form.get("reason", ""), by=form.get("by", ""), for_s=seconds)
-    return f"Nobody is sent what matches {', '.join(f'{k} = {v}' for k, v in matcher.items())} for {form['for']}."
-
-
 def _unsilence(arg: str) -> str:
     data.api().unsilence(arg)
     return "The silence has ended."
@@ -225,8 +200,8 @@ def _mark(arg: str, mark: str) -> str:
 
 
 _ACTS: Final[dict[str, Callable[[str], str]]] = {
-    "ack": _acknowledge,
-    "silence": _silence,
+    "ack": answers.acknowledge,
+    "silence": answers.silence,
     "unsilence": _unsilence,
     "retry": _retry,
     "test": _test,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 import streamlit as st
 from markupsafe import Markup
 
-from dashboard import data, live, viewer
+from dashboard import answers, data, live, viewer
 from dashboard.markup import attention, pieces
 from dashboard.markup.templates import joined
 from dashboard.pages import run_list
@@ -18,6 +19,7 @@ REFRESH_S: Final = 2.0
 CARDS: Final = 9
 _CARDS: Final = "attention"
 _STOP: Final = "stop "
+_ANSWERS: Final = {"ack": answers.acknowledge, "silence": answers.silence}
 
 
 def page() -> None:
@@ -27,7 +29,7 @@ def page() -> None:
 
 
 def _attention() -> None:
-    failed, why = _ask_to_stop()
+    failed, why = _answered()
     reading = data.keep("attention", lambda: data.api().attention(CARDS, sparkline=data.SPARK_POINTS))
     seen: Attention | None = reading.value
     problem = Markup("")
@@ -41,7 +43,7 @@ def _attention() -> None:
     if not (seen.total or seen.running or seen.finished_today) and _empty():
         run_list.welcome()
         return
-    cards = attention.cards(seen, failed, why, may_stop=data.may(Access.EDITOR))
+    cards = attention.cards(seen, failed, why, may_act=data.may(Access.EDITOR))
     live.html(joined([cards, attention.fleet(seen)]), key=_CARDS)
 
 
@@ -51,16 +53,19 @@ def _empty() -> bool:
     return found is not None and not found.total
 
 
-def _ask_to_stop() -> tuple[str, str]:
-    """Ask a loop to stop where the reader wants it; the run whose stop was not taken, and what the server said."""
+def _answered() -> tuple[str, str]:
+    """Do what the reader asked for; the run or alert of what was not done, and what the server said."""
     wanted = live.heard(_CARDS)
-    if wanted is None or not wanted.act.startswith(_STOP):
+    if wanted is None:
         return "", ""
-    run_id = wanted.act.removeprefix(_STOP)
+    of = wanted.act.removeprefix(_STOP) if wanted.act.startswith(_STOP) else str(json.loads(wanted.arg)["arg"])
     try:
-        data.api().run(run_id).request_stop(wanted.arg.strip()[:100] or "dashboard")
+        if wanted.act in _ANSWERS:
+            _ANSWERS[wanted.act](wanted.arg)
+        elif wanted.act.startswith(_STOP):
+            data.api().run(of).request_stop(wanted.arg.strip()[:100] or answers.NOBODY)
     except MonitorError as error:
-        return run_id, " ".join(data.explain(error))
+        return of, " ".join(data.explain(error))
     return "", ""
 
 

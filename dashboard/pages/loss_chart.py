@@ -81,6 +81,7 @@ def _draw(
     said = (*said, *(captions([goal], "linear") if goal else ()), *notes, *forecast_caption(story.recommendation))
     live.html(run_page.caption(losses, story.references, seen, said), key="caption")
     live.html(run_page.course(seen), key="course")
+    live.html(run_page.remedies(seen), key="remedies")
     live.html(run_page.examples(seen), key="examples")
     return tuple(curves.values())
 
@@ -141,7 +142,7 @@ def _controls(seen: RunSnapshot) -> tuple[float, str, XAxis, str, bool, bool]:
     """
     scored, live_run = skill.comparable(seen.info), seen.info.status.live
     ahead = False
-    with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         smoothing = st.slider(
             "Smoothing", 0.0, 0.99, DEFAULT_SMOOTHING, 0.01, key="smooth", bind="query-params", width=220
         )

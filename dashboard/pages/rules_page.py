@@ -54,9 +54,16 @@ def _rule(rule: Rule, config: RulesConfig, project: str | None) -> None:
     then = RulesConfig.from_mapping({**config.overrides, name: given})
     _example(name, config, then)
     if then.hash == config.hash:
-        live.html(pieces.quiet("Change a value to see what it would have done to the newest ended runs."), key="none")
+        said = "Change a value to see what it would have done to the newest ended runs; nothing is changed by trying."
+        live.html(pieces.quiet(said), key="none")
         return
-    live.html(pieces.quiet("To put it into effect, write this into monitor.toml and restart the server:"), key="how")
+    live.html(
+        pieces.quiet(
+            "Nothing is changed by trying. To put it into effect, write this into the server's monitor.toml and "
+            "restart it. The server keeps no history of the rules: that of the file, as in git, says who changed what."
+        ),
+        key="how",
+    )
     st.code(rules_page.as_toml(name, given, project), language="toml")
     _trial(name, config, then, project, query)
 
@@ -75,7 +82,7 @@ def _form(rule: Rule, config: RulesConfig) -> tuple[Mapping[str, object], str]:
                 for key, limit in rule.spec.thresholds.items()
             }  # fmt: skip
             patience = st.number_input(
-                "patience", 0.0, 1e15, chosen.patience, format="%g", placeholder="the rule's own",
+                "patience", 0.0, 1e15, chosen.patience, format="%g", placeholder="its own",
                 key=f"{name}.patience", bind="query-params", width=150,
             )  # fmt: skip
             unit = st.selectbox(

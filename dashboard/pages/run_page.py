@@ -11,7 +11,7 @@ from dashboard import data, live, viewer
 from dashboard.data import Reading
 from dashboard.markup import pieces, run_page
 from dashboard.markup.pieces import notice
-from dashboard.pages import charts_tab, loss_chart, parts_tab, run_tabs
+from dashboard.pages import charts_tab, loss_chart, media_tab, parts_tab, run_tabs
 from dashboard.viewer import zone
 from monitor.domain import Access, RunInfo, RunSnapshot
 from monitor.domain.formats import clock
@@ -78,7 +78,7 @@ def _head(seen: RunSnapshot, problem: str, *, stale: bool) -> None:
     with st.container(key="run_head"):
         left, right = st.columns([5, 3], vertical_alignment="top")
         with left:
-            live.html(run_page.header(seen, data.now_ms(), stale=stale), key="header")
+            live.html(run_page.header(seen, data.now_ms(), stale=stale, mlflow=data.mlflow()), key="header")
         with right:
             if data.may(Access.EDITOR):
                 live.html(run_page.controls(seen.info, problem), key=_acts(seen.info.id))
@@ -134,6 +134,7 @@ def _tabs(seen: RunSnapshot, looking: loss_chart.Looking) -> None:
         **({"Parts": lambda: parts_tab.show(seen)} if seen.of_role(Role.PART) else {}),
         "Config": lambda: run_tabs.config(seen),
         "Environment": lambda: run_tabs.environment(seen),
+        "Media": lambda: media_tab.show(seen),
         "Output": lambda: run_tabs.output(seen),
         **({"System": lambda: charts_tab.show(seen, system, looking, key="system")} if system else {}),
         "Notes": lambda: run_tabs.notes(seen),

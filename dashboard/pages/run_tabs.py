@@ -23,7 +23,7 @@ _OTHERS: Final = 100
 def config(seen: RunSnapshot) -> None:
     """The configuration, with a search where it is long."""
     search = _search("config", "Find a key or a value") if len(seen.info.config) > 1 else ""
-    live.html(markup.config(seen.info, search), key="config")
+    live.html(markup.config(seen.info, search), key="config entries")
     _against(seen.info)
 
 

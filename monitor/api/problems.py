@@ -1,6 +1,7 @@
 """Every refusal is `application/problem+json` (RFC 9457): type, title, status, detail, and what helps the caller act.
 
-`field` names the offending field or parameter, `expected` the record a batch has to start with.
+`field` names the offending field or parameter, `expected` the record a batch has to start with, `request_id` the lines
+of the server's log.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from monitor.api.requests import request_id
 from monitor.domain import Json
 from monitor.errors import (
     AlertNotFound,
     DeliveryFailed,
     Forbidden,
+    MediaNotFound,
     MonitorError,
     OffsetGap,
     QueryError,
@@ -48,6 +51,7 @@ _TITLES: Final[Mapping[type[MonitorError], tuple[int, str]]] = {
     StopRefused: (409, "The stop is not possible"),
     RunNotFound: (404, "No such run"),
     SeriesNotFound: (404, "The run has no such series"),
+    MediaNotFound: (404, "The run has no such image, table or histogram"),
     AlertNotFound: (404, "No such alert, silence or channel"),
     SettingsError: (422, "A setting cannot be used"),
     DeliveryFailed: (502, "The channel did not take the message"),
@@ -84,6 +88,8 @@ def problem(
         **more: further members, such as `field` and `expected`.
     """
     body = {"type": f"urn:lossmonitor:problem:{kind}", "title": title, "status": status, "detail": detail, **more}
+    if request_id():
+        body["request_id"] = request_id()
     return JSONResponse(body, status, headers, MEDIA_TYPE)
 
 
@@ -114,7 +120,7 @@ _SECRET: Final = re.compile(r"(?<=://)[^/\s@]*(?=@)|(?<==)(?<=pass=|word=|cret=|
 
 _MEMBERS: Final = (
     "field", "position", "expected", "got", "run_id", "key", "found", "wanted", "ref", "what", "several", "channel",
-    "name", "problem", "fix",
+    "name", "problem", "fix", "media_id",
 )  # fmt: skip
 """Attributes of errors by which a client can make the same error again."""
 
@@ -196,6 +202,6 @@ def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
     """The entries of a route's `responses` for the problems it may answer with."""
     schema: Json = {
         "type": "object",
-        "properties": {n: {"type": "string"} for n in ("type", "title", "detail", "field")},
+        "properties": {n: {"type": "string"} for n in ("type", "title", "detail", "field", "request_id")},
     }
     return {s: {"description": "Problem (RFC 9457)", "content": {MEDIA_TYPE: {"schema": schema}}} for s in statuses}

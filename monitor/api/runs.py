@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from monitor import insight
@@ -25,6 +25,7 @@ from monitor.api.problems import Refused, documented
 from monitor.api.security import Editor, Viewer
 from monitor.api.services import Served, Services, in_turn
 from monitor.domain import Caller, Checkpoint, Diagnosis, Finding, Output, RunEdit, RunInfo, SeriesInfo, Stop
+from monitor.domain.media import JSON, SIGNATURES, Media
 from monitor.errors import RunNotFound
 from monitor.store.retention import Policy
 from monitor.wire import jsonable
@@ -98,6 +99,26 @@ def get_output(
     """What the training wrote, oldest first: the pieces behind `after`, or the last ones where that is -1."""
     found = served.store.output(_id(served, caller, ref), search, after, limit)
     return json_response([piece.to_dict() for piece in found])
+
+
+@router.get("/runs/{ref}/media", responses={200: {"model": list[Media]}})
+def get_media(
+    served: Served, caller: Viewer, ref: str, key: Annotated[str | None, Query(max_length=250)] = None
+) -> Response:
+    """The images, tables and histograms of a run, by name and step, without their contents."""
+    return json_response([each.to_dict() for each in served.store.media(_id(served, caller, ref), key)])
+
+
+@router.get(
+    "/runs/{ref}/media/{media_id}",
+    responses={200: {"content": {mime: {} for mime in (JSON, *SIGNATURES)}, "description": "The content."}},
+)
+def get_media_content(
+    served: Served, caller: Viewer, ref: str, media_id: Annotated[int, Path(ge=1, le=2**31 - 1)]
+) -> Response:
+    """The content of one of them: an image file, or a table or a histogram as JSON."""
+    mime, content = served.store.media_content(_id(served, caller, ref), media_id)
+    return Response(content, media_type=mime, headers={"X-Content-Type-Options": "nosniff"})
 
 
 @router.get("/runs/{ref}/stops", responses={200: {"model": list[Stop]}})

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from monitor import limits
+from monitor.compat._media import Media, logged
 from monitor.compat._once import Once
 from monitor.errors import SettingsError
 from monitor.run.options import config_of
@@ -66,26 +67,6 @@ class Settings:
 
 
 _SEVERITIES: Final = {"INFO": "info", "WARN": "warning", "WARNING": "warning", "ERROR": "critical"}
-
-
-class Media:
-    """A picture, a table and the like: it may be made and logged, and is left out."""
-
-    kind = "Media"
-
-    def __init__(self, *_: object, **__: object) -> None:
-        pass
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return type(self)
-
-    @classmethod
-    def of(cls, kind: str) -> Any:
-        """A class, or for `plot` a module, of this name."""
-        made = type(kind, (cls,), {"kind": kind})
-        return made() if kind == "plot" else made
 
 
 class Config(dict[str, Any]):
@@ -256,6 +237,11 @@ class Run:
             points = {key: value for key, value in row.items() if key != "epoch"}
             self.monitor_run.log(points, step=self.step, epoch=epoch)  # type: ignore[arg-type]  # `log` says what is wrong
             self.summary._logged(row)
+        for key, media in logged(data):
+            if not media.keep(self.monitor_run, key, self.step):
+                _once.say(
+                    f"{media.kind} {key}", "is not kept: a run holds numbers, texts, images, tables and histograms"
+                )
         if commit if commit is not None else step is None:
             self.step += 1
 
@@ -337,8 +323,7 @@ def _numbers(data: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str
         if isinstance(value, Mapping):
             yield from _numbers(value, f"{name}.")
         elif isinstance(value, Media) or (isinstance(value, list | tuple) and any(isinstance(v, Media) for v in value)):
-            kind = value.kind if isinstance(value, Media) else "Media"
-            _once.say(f"{kind} {name}", "is not kept: a run holds numbers, a configuration and tags")
+            continue
         elif isinstance(value, str):
             _once.say(f"text {name}", "is not kept as a series; put it in the configuration or the summary")
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -14,17 +15,18 @@ from monitor.run.start import Run, ending, init
 
 _NOT_KEPT: Final = (
     "add_audio", "add_custom_scalars", "add_custom_scalars_marginchart", "add_custom_scalars_multilinechart",
-    "add_embedding", "add_figure", "add_graph", "add_histogram", "add_histogram_raw", "add_image", "add_images",
-    "add_image_with_boxes", "add_mesh", "add_onnx_graph", "add_openvino_graph", "add_pr_curve", "add_pr_curve_raw",
-    "add_tensor", "add_video",
+    "add_embedding", "add_graph", "add_histogram_raw", "add_image_with_boxes", "add_mesh", "add_onnx_graph",
+    "add_openvino_graph", "add_pr_curve", "add_pr_curve_raw", "add_tensor", "add_video",
 )  # fmt: skip
 """Calls that are taken and whose data no run holds."""
+_IMAGES: Final = 16
+"""Images of one call that are kept."""
 
 
 class SummaryWriter:
-    """Logs scalars to a run instead of event files; no events are written to `log_dir`, which names the run.
+    """Logs scalars, images and histograms to a run instead of event files; `log_dir` names the run.
 
-    What a run does not hold, such as images and histograms, is named in one warning each and left out.
+    What a run does not hold, such as audio and graphs, is named in one warning each and left out.
 
     Args:
         log_dir: by default `runs/...`; its last part names the run, the part before it the project.
@@ -114,6 +116,54 @@ class SummaryWriter:
         del global_step, walltime
         self.run.update_config({f"text/{tag}": str(text_string)})
 
+    def add_image(
+        self, tag: str, img_tensor: Any, global_step: int | None = None, walltime: float | None = None,
+        dataformats: str = "CHW",
+    ) -> None:  # fmt: skip
+        """Keep an image with the run.
+
+        Args:
+            tag: its name.
+            img_tensor: an array or tensor of bytes, or of floats of 0 to 1.
+            global_step: the step; None: that of what was logged last.
+            walltime: taken and without effect.
+            dataformats: what its axes are, such as "CHW", "HWC" or "HW".
+        """
+        del walltime
+        axes = [dataformats.upper().find(axis) for axis in "HWC"]
+        if getattr(img_tensor, "ndim", 0) == len(dataformats) and -1 not in axes[:2]:
+            permute = getattr(img_tensor, "permute", None) or getattr(img_tensor, "transpose", None)
+            img_tensor = permute(*(at for at in axes if at >= 0)) if callable(permute) else img_tensor
+        self.run.log_image(tag, img_tensor, global_step)
+
+    def add_images(
+        self, tag: str, img_tensor: Any, global_step: int | None = None, walltime: float | None = None,
+        dataformats: str = "NCHW",
+    ) -> None:  # fmt: skip
+        """Keep the first images of a batch with the run, as `<tag>/<number>`."""
+        for at, image in zip(range(_IMAGES), img_tensor, strict=False):
+            self.add_image(f"{tag}/{at}", image, global_step, walltime, dataformats.upper().replace("N", ""))
+
+    def add_figure(
+        self, tag: str, figure: Any, global_step: int | None = None, close: bool = True, walltime: float | None = None
+    ) -> None:
+        """Keep a figure of matplotlib, or the first of several, with the run, and close them."""
+        del walltime
+        figures = list(figure) if isinstance(figure, list | tuple) else [figure]
+        for at, each in enumerate(figures[:_IMAGES]):
+            self.run.log_image(tag if len(figures) == 1 else f"{tag}/{at}", each, global_step)
+        pyplot = sys.modules.get("matplotlib.pyplot")
+        for each in figures if close and pyplot is not None else ():
+            pyplot.close(each)  # type: ignore[union-attr]  # as was asked
+
+    def add_histogram(
+        self, tag: str, values: object, global_step: int | None = None, bins: object = "tensorflow",
+        walltime: float | None = None, max_bins: int | None = None,
+    ) -> None:  # fmt: skip
+        """Keep the distribution of some values with the run, in bins of equal width."""
+        del walltime
+        self.run.log_histogram(tag, values, global_step, bins=bins if isinstance(bins, int) else max_bins or 64)
+
     def add_hparams(
         self,
         hparam_dict: Mapping[str, object],
@@ -152,11 +202,11 @@ class SummaryWriter:
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         if name not in _NOT_KEPT:
-            known = "add_scalar, add_scalars, add_text and add_hparams"
+            known = "add_scalar, add_scalars, add_text, add_hparams, add_image, add_figure and add_histogram"
             raise AttributeError(f"SummaryWriter has no {name!r}; of TensorBoard's calls it has {known}")
 
         def left_out(*_: object, **__: object) -> None:
-            self._once.say(name, "is not kept: a run holds numbers, a configuration and tags")
+            self._once.say(name, "is not kept: a run holds numbers, texts, images and histograms")
 
         return left_out
 

@@ -1,8 +1,8 @@
 """The common verbs of W&B, for a run here: `import monitor.compat.wandb as wandb`.
 
 `init`, `log` with its steps and commits, `config`, `summary`, `watch`, `alert`, `define_metric`, `finish`, `Settings`
-and `run`. What a run does not hold, such as images and tables, is named in one warning and left out. Sweeps are
-refused.
+and `run`. Images, tables and histograms are kept; what a run does not hold, such as audio, is named in one warning and
+left out. Sweeps are refused.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any, Final
 
+from monitor.compat._media import Media
 from monitor.compat._once import Once
-from monitor.compat._wandb import AlertLevel, Config, Media, Run, Settings, Summary
+from monitor.compat._wandb import AlertLevel, Config, Run, Settings, Summary
 from monitor.errors import SettingsError
 from monitor.run.start import init as _init
 
@@ -34,7 +35,7 @@ _MEDIA: Final = frozenset({
     "Artifact", "Audio", "Graph", "Histogram", "Html", "Image", "JoinedTable", "Molecule", "Object3D", "Plotly",
     "Table", "Video", "plot",
 })  # fmt: skip
-"""Kinds of data that may be made and logged, and are left out."""
+"""Kinds of data that may be made and logged; images, tables and histograms are kept, the others left out."""
 
 
 def init(

@@ -20,6 +20,7 @@ Counter = Literal[
     "disk",
     "lost",
     "thinned",
+    "media",
 ]
 
 SET_ASIDE: Final[Mapping[str, str]] = {
@@ -36,6 +37,7 @@ SET_ASIDE: Final[Mapping[str, str]] = {
     "disk_full": "log() calls or events were dropped because the disk of the journal was full",
     "disk": "times the disk of the journal refused a write to it; nothing is missing unless disk_full says so",
     "lost": "log() calls or events are lost: damaged in the journal, or interrupted while being copied from a device",
+    "media": "images, tables or histograms were made smaller to be kept, or were not kept; the events say why",
     "thinned": "points were dropped when the run was downsampled; extremes, gaps, ends and the best are kept",
 }
 """What each counter of `RunInfo.warnings` counts, to be read behind the number."""

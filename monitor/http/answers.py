@@ -13,6 +13,7 @@ from monitor.errors import (
     BatchTooLarge,
     DeliveryFailed,
     Forbidden,
+    MediaNotFound,
     MonitorError,
     OffsetGap,
     RunExists,
@@ -74,6 +75,7 @@ def error_of(server: str, status: int, body: bytes) -> MonitorError:
         "stop-refused": lambda: StopRefused(run_id, *_stop_refused(detail)),
         "run-not-found": lambda: RunNotFound(run_id),
         "series-not-found": lambda: SeriesNotFound(run_id, str(problem.get("key", ""))),
+        "media-not-found": lambda: MediaNotFound(run_id, int(str(problem["media_id"]))),
         "alert-not-found": lambda: AlertNotFound(
             str(problem["ref"]), what=str(problem["what"]), several=problem["several"] is True
         ),

@@ -39,6 +39,10 @@ MAX_ALERTS: Final = 10_000
 """Alerts that `run.alert` gives; those of findings are not counted here."""
 MAX_EXAMPLES: Final = 200
 """Summaries of the examples' losses that are kept: the newest."""
+MAX_MEDIA: Final = 750_000
+"""Bytes of one image, table or histogram; a million characters in base64."""
+MAX_RUN_MEDIA: Final = 200_000_000
+"""Bytes of a run's images, tables and histograms that are kept: the newest."""
 MAX_WEIGHTS: Final = 1000
 """Weights of one call."""
 MAX_COUNTERS: Final = 64

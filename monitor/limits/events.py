@@ -24,6 +24,7 @@ from monitor.limits.bounds import (
     MAX_WEIGHTS,
 )
 from monitor.limits.documents import document
+from monitor.limits.media import FIELDS, media
 from monitor.limits.numbers import step
 from monitor.limits.texts import Note, cut, label, line, shown, text
 from monitor.roles import said_of
@@ -303,6 +304,7 @@ _KINDS: Final[Mapping[str, tuple[Callable[[Data, Note], dict[str, object] | None
     "weights": (_weights, ("step", "weights")),
     "examples": (_examples, ("split", "step", *_COUNTS, *_SHARES, "quantiles", "top", "suspects")),
     "output": (_output, ("stream", "step", "text")),
+    "media": (media, FIELDS),
 }
 """What makes the data of each kind, and the fields that it has; none where all of the data is the content."""
 EVENT_KINDS: Final = frozenset(_KINDS)

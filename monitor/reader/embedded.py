@@ -46,6 +46,7 @@ from monitor.reader.source import Query
 from monitor.settings import Settings
 
 if TYPE_CHECKING:
+    from monitor.domain.media import Media
     from monitor.store import Store
     from monitor.store.overview import Fleet
     from monitor.wire import Event
@@ -113,16 +114,16 @@ class _NoRuns:
     def retry_deliveries(self, *_: object, **__: object) -> int:
         return 0
 
-    def remove_channel(self, *_: object) -> bool:
+    def remove_channel(self, *_: object, **__: object) -> bool:
         return False
 
     def views(self, page: str) -> tuple[SavedView, ...]:  # noqa: ARG002  # no page has any
         return ()
 
-    def forget_view(self, page: str, name: str) -> None:
+    def forget_view(self, *_: object, **__: object) -> None:
         """Nothing is saved."""
 
-    def save_view(self, view: SavedView) -> NoReturn:
+    def save_view(self, view: SavedView, **_: object) -> NoReturn:
         raise StoreError(f"the view {view.name!r} cannot be saved before the first run has made a database here")
 
     def tokens(self) -> tuple[TokenInfo, ...]:
@@ -154,7 +155,9 @@ class _NoRuns:
         raise RunNotFound(ref)
 
     snapshot = series = history = history_batches = curve = positions = run
-    findings = diagnosis = checkpoints = events = output = delete = request_stop = withdraw_stop = stops = edit = run
+    findings = diagnosis = checkpoints = events = output = media = media_content = delete = request_stop = (
+        withdraw_stop
+    ) = stops = edit = run
 
 
 class EmbeddedSource(EmbeddedAlerts):
@@ -238,6 +241,12 @@ class EmbeddedSource(EmbeddedAlerts):
     def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
         return self._store.output(run_id, search, after, limit)
 
+    def media(self, run_id: str, key: str | None) -> tuple[Media, ...]:
+        return self._store.media(run_id, key)
+
+    def media_content(self, run_id: str, media_id: int) -> bytes:
+        return self._store.media_content(run_id, media_id)[1]
+
     def request_stop(self, run_id: str, who: str, reason: str) -> Stop:
         return self._store.request_stop(run_id, who, reason=reason, now_ms=_now(), by=self.me())
 
@@ -281,18 +290,18 @@ class EmbeddedSource(EmbeddedAlerts):
         return self._store.stops(run_id)
 
     def edit(self, run_id: str, edit: RunEdit) -> RunInfo:
-        self._store.edit(run_id, edit, now_ms=time_ns() // 1_000_000)
+        self._store.edit(run_id, edit, now_ms=_now(), by=self.me())
         return self._store.run(run_id)
 
     def views(self, page: str) -> tuple[SavedView, ...]:
         return self._store.views(page)
 
     def save_view(self, page: str, name: str, query: str) -> SavedView:
-        view = SavedView(page=page, name=name, query=query, saved_ms=time_ns() // 1_000_000)
-        return self._store.save_view(view)
+        view = SavedView(page=page, name=name, query=query, saved_ms=_now())
+        return self._store.save_view(view, by=self.me())
 
     def forget_view(self, page: str, name: str) -> None:
-        self._store.forget_view(page, name)
+        self._store.forget_view(page, name, now_ms=_now(), by=self.me())
 
     def projects(self) -> tuple[tuple[str, int], ...]:
         return self._store.projects()

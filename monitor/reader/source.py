@@ -34,6 +34,7 @@ from monitor.domain import (
 from monitor.reader.alerting import AlertSource
 
 if TYPE_CHECKING:
+    from monitor.domain.media import Media
     from monitor.wire import Event
 
 Query = Mapping[str, str | float | Sequence[str] | None]
@@ -97,6 +98,14 @@ class Source(AlertSource, Protocol):
 
     def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
         """What the training wrote."""
+        ...
+
+    def media(self, run_id: str, key: str | None) -> tuple[Media, ...]:
+        """Images, tables and histograms, without their contents."""
+        ...
+
+    def media_content(self, run_id: str, media_id: int) -> bytes:
+        """The content of one of them."""
         ...
 
     def request_stop(self, run_id: str, who: str, reason: str) -> Stop:

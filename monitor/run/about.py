@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from monitor import limits
 from monitor.run import options
 
 if TYPE_CHECKING:
+    from monitor.journal.notices import Notices
     from monitor.losses.examples import ExampleLosses
     from monitor.run.writer import Writer
 
@@ -20,6 +21,7 @@ class About:
     _loss_known: bool
     _start: Mapping[str, object]
     _writer: Writer | None
+    _notices: Notices
     _example_losses: dict[str, ExampleLosses]
 
     def log(self, data: Mapping[str, object], step: int | None = None) -> None:
@@ -75,6 +77,71 @@ class About:
                 self._event("output", {"stream": "text", "step": step, "text": whole[at : at + limits.MAX_TEXT]})
 
         self._quietly("log_text()", write)
+
+    def log_image(self, key: str, image: object, step: int | None = None, *, caption: str = "") -> None:
+        """Keep an image with the run, such as a sample or a prediction; the run's page shows it with its steps.
+
+        It is kept as a PNG of at most 750,000 bytes; a larger one as WebP where Pillow is installed, else with fewer
+        pixels. Of a run's images, tables and histograms the newest 200 MB are kept.
+
+        Args:
+            key: its name, such as `samples/0`.
+            image: an array or tensor (h, w), (h, w, c) or (c, h, w), of integers up to 255 or floats of 0 to 1; an
+                image of Pillow, a figure of matplotlib, or the path or bytes of an image file.
+            step: the step; None: that of what was logged last.
+            caption: a line below it.
+        """
+        self._media("image", key, step, caption, lambda encode, note: encode.image(image, note))
+
+    def log_table(
+        self, key: str, table: object, step: int | None = None, *, columns: Sequence[object] | None = None
+    ) -> None:
+        """Keep a table with the run, such as predictions or a confusion matrix.
+
+        Args:
+            key: its name.
+            table: a data frame, a mapping of columns, a list of mappings, or a list of rows; the first 1,000 rows and
+                100 columns are kept.
+            step: the step; None: that of what was logged last.
+            columns: names of the columns, for a list of rows.
+        """
+        self._media("table", key, step, "", lambda encode, note: encode.table(table, columns, note))
+
+    def log_histogram(self, key: str, values: object, step: int | None = None, *, bins: int = 64) -> None:
+        """Keep the distribution of some values with the run, such as weights or gradients.
+
+        Args:
+            key: its name.
+            values: an array, a tensor or a list of numbers of any shape; or a pair of counts and edges, as
+                `numpy.histogram` returns it.
+            step: the step; None: that of what was logged last.
+            bins: bins of equal width, 1 to 512.
+        """
+        self._media("histogram", key, step, "", lambda encode, note: encode.histogram(values, bins, note))
+
+    def _media(
+        self,
+        kind: str,
+        key: str,
+        step: int | None,
+        caption: str,
+        encoded: Callable[[Any, limits.Note], tuple[str, str]],
+    ) -> None:
+        """Write an image, a table or a histogram; what cannot be one is counted with the reason."""
+
+        def write() -> None:
+            from monitor.run import media
+
+            try:
+                mime, content = encoded(media, self._notices.count)
+            except (ValueError, TypeError, ImportError, OSError) as error:
+                self._notices.count("media", f"log_{kind}({limits.shown(key)})", limits.text(error))
+                return
+            at = self._step() if step is None else step
+            about = {"key": key, "kind": kind, "step": at, "mime": mime, "caption": caption, "content": content}
+            self._event("media", about)
+
+        self._quietly(f"log_{kind}()", write)
 
     def log_example_losses(
         self,

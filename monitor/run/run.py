@@ -17,7 +17,7 @@ from monitor.domain import Action, Recommendation, Reply
 from monitor.errors import StopTraining
 from monitor.journal.notices import LOGGER, Notices
 from monitor.limits import shown, text
-from monitor.run import lifetime
+from monitor.run import lifetime, lines
 from monitor.run.about import About
 from monitor.run.endings import ending, error_line, obeyed, stop_reason
 from monitor.run.output import Tee
@@ -232,6 +232,8 @@ class Run(About):
             )
         except Exception as problem:  # the loop is done; what is in the journal stays there
             LOGGER.warning("run %s: could not be closed: %s", self.name, problem)
+        if not joined:
+            lines.ended(self.name, status, None if self._reply is None else self.recommendation, self.url)
 
     def __enter__(self) -> Run:
         return self
@@ -288,7 +290,8 @@ class Run(About):
 
     def _on_links(self, links: Mapping[str, str]) -> None:
         if "dashboard" in links:
-            self.url = f"{links['dashboard'].rstrip('/')}/run?id={self.id}"
+            quiet = self.url is not None or bool(self._start.get("join"))
+            self.url = lines.address(f"{links['dashboard'].rstrip('/')}/run?id={self.id}", quiet=quiet)
 
     def _log(self, data: object, step: object, epoch: object, time: object) -> None:
         if self._finished:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from monitor.errors import RunExists, RunNotFound, SettingsError, Unauthorized
 from monitor.http.address import server_of
 from monitor.journal.write.journal import MAX_STEP
-from monitor.run import lifetime, options, outer
+from monitor.run import lifetime, lines, options, outer
 from monitor.run.disabled import DisabledRun
 from monitor.run.endings import ending
 from monitor.run.naming import run_name
@@ -146,6 +146,7 @@ def init(
         run._keep_output(True)
     if set(chosen.capture) - {"system"}:
         run._capture = lifetime.in_background(lambda: _capture(run))
+    lines.begun(shown, remote, offline=mode == "offline")
     return lifetime.make_current(run)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Unpack
 
@@ -18,6 +18,7 @@ from monitor.domain import (
     Finding,
     Output,
     Points,
+    Progress,
     Regime,
     RunFilters,
     RunInfo,
@@ -27,10 +28,12 @@ from monitor.domain import (
     SeriesInfo,
     Stop,
 )
-from monitor.errors import RulesError
+from monitor.domain.media import Media
+from monitor.errors import MediaNotFound, RulesError
 from monitor.roles import Role
 from monitor.rules import State
 from monitor.rules.describe.features import Features
+from monitor.rules.describe.progress import progress_of
 from monitor.rules.describe.regimes import regimes_of
 from monitor.store.database import Database
 from monitor.store.points import curves, history
@@ -39,7 +42,7 @@ from monitor.store.points.naming import JUDGED
 from monitor.store.points.positions import read_positions
 from monitor.store.points.series import NAMES, SeriesState
 from monitor.store.runs import rows, run_list, sealed, stops
-from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTPUT, RUNS, SERIES
+from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, MEDIA, OUTPUT, RUNS, SERIES
 from monitor.wire import Event
 
 
@@ -206,14 +209,16 @@ class Reads(Database):
         """
         with self._read() as connection:
             info = run_list.find_run(connection, ref, within=within)
+            regimes, progress = _described(connection, info.id)
             return RunSnapshot(
                 info,
                 tuple(state.info() for state in _series(connection, info.id)),
                 _findings(connection, info.id),
                 _checkpoints(connection, info.id),
-                _regimes(connection, info.id),
+                regimes,
                 stops.read(connection, info.id),
                 note=str(connection.execute(select(RUNS.c.note).where(RUNS.c.run_id == info.id)).scalar() or ""),
+                progress=progress,
             )
 
     def findings(self, run_id: str) -> tuple[Finding, ...]:
@@ -242,7 +247,7 @@ class Reads(Database):
         """
         run = self.run(run_id)
         with self._read() as connection:
-            regimes = _regimes(connection, run.id)
+            regimes, progress = _described(connection, run.id)
         return Diagnosis(
             verdict=run.verdict,
             headline=run.headline,
@@ -250,7 +255,13 @@ class Reads(Database):
             recommendation=run.recommendation,
             counts=self.counts(run.id),
             regimes=regimes,
+            progress=progress,
         )
+
+    def engine_state(self, run_id: str) -> State | None:
+        """What the engine remembers of a run, not to be changed; None where that is nothing, or of another version."""
+        with self._read() as connection:
+            return _state(connection, run_id)
 
     def checkpoints(self, run_id: str) -> tuple[Checkpoint, ...]:
         """The files that the loop saved, in the order in which it said so."""
@@ -318,6 +329,32 @@ class Reads(Database):
             found = [Output(**row) for row in connection.execute(query).mappings()]
         return tuple(reversed(found) if after < 0 else found)
 
+    def media(self, run_id: str, key: str | None = None) -> tuple[Media, ...]:
+        """The images, tables and histograms of a run without their contents, by name and step.
+
+        Args:
+            key: only those of this name.
+        """
+        columns = [MEDIA.c[field.name] for field in fields(Media)]
+        query = select(*columns).where(MEDIA.c.run_id == run_id).order_by(MEDIA.c.key, MEDIA.c.step, MEDIA.c.id)
+        if key is not None:
+            query = query.where(MEDIA.c.key == key)
+        with self._read() as connection:
+            return tuple(Media(**row) for row in connection.execute(query).mappings())
+
+    def media_content(self, run_id: str, media_id: int) -> tuple[str, bytes]:
+        """The type and the content of one of them.
+
+        Raises:
+            MediaNotFound: the run has none of this id, or no longer.
+        """
+        query = select(MEDIA.c.mime, MEDIA.c.content).where(MEDIA.c.run_id == run_id, MEDIA.c.id == media_id)
+        with self._read() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise MediaNotFound(run_id, media_id)
+        return str(row.mime), bytes(row.content)
+
     def _series(self, run_id: str) -> list[SeriesState]:
         with self._read() as connection:
             return _series(connection, run_id)
@@ -332,19 +369,30 @@ def _series(connection: Connection, run_id: str) -> list[SeriesState]:
     return found
 
 
-def _regimes(connection: Connection, run_id: str) -> tuple[Regime, ...]:
-    state = connection.execute(select(ENGINES.c.state).where(ENGINES.c.run_id == run_id)).scalar()
-    return () if state is None else _told(bytes(state))
+def _described(connection: Connection, run_id: str) -> tuple[tuple[Regime, ...], Progress]:
+    """What the curves did and how the run gets on."""
+    known = _state(connection, run_id)
+    return ((), Progress()) if known is None else _told(known)
+
+
+def _state(connection: Connection, run_id: str) -> State | None:
+    stored = connection.execute(select(ENGINES.c.state).where(ENGINES.c.run_id == run_id)).scalar()
+    return None if stored is None else _unpacked(bytes(stored))
 
 
 @lru_cache(256)
-def _told(state: bytes) -> tuple[Regime, ...]:
-    """What the curves did, by the engine's state; none by one of another version, which the next batch replaces."""
+def _unpacked(stored: bytes) -> State | None:
+    """The engine's state; None for one of another version, which the next batch replaces."""
     try:
-        known = State.from_bytes(sealed.opened(state))
+        return State.from_bytes(sealed.opened(stored))
     except RulesError:
-        return ()
-    return regimes_of(Features(known, known.last_step))
+        return None
+
+
+@lru_cache(256)
+def _told(known: State) -> tuple[tuple[Regime, ...], Progress]:
+    run = Features(known, known.last_step)
+    return regimes_of(run), progress_of(run)
 
 
 def _findings(connection: Connection, run_id: str) -> tuple[Finding, ...]:

@@ -8,6 +8,7 @@ the run come from counters in that row. What is set on the run is collected and 
 from __future__ import annotations
 
 import math
+from base64 import b64decode
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -21,7 +22,18 @@ from monitor.store.points import append, compact, downsampling, history, naming
 from monitor.store.points.append import Appended
 from monitor.store.runs import edits, rows, sealed
 from monitor.store.sql.link import Answer, Link, Statement
-from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, OUTPUT, SERIES, TAGS, THRESHOLDS, WRITERS
+from monitor.store.sql.schema import (
+    CHECKPOINTS,
+    ENGINES,
+    EVENTS,
+    FINDINGS,
+    MEDIA,
+    OUTPUT,
+    SERIES,
+    TAGS,
+    THRESHOLDS,
+    WRITERS,
+)
 from monitor.store.sql.upsert import upsert
 from monitor.store.stopped_run import StoppedRun
 from monitor.wire import Columns, Event
@@ -72,6 +84,13 @@ _LAST_OUTPUT: Final = Statement(
 )
 _OLD_OUTPUT: Final = Statement(
     OUTPUT.delete().where(OUTPUT.c.run_id == bindparam("run"), OUTPUT.c.position <= bindparam("up_to"))
+)
+_NEW_MEDIA: Final = Statement(MEDIA.insert(), MEDIA.c.keys())
+_LAST_MEDIA: Final = Statement(
+    select(MEDIA.c.id, MEDIA.c.position).where(MEDIA.c.run_id == bindparam("run")).order_by(MEDIA.c.id.desc()).limit(1)
+)
+_OLD_MEDIA: Final = Statement(
+    MEDIA.delete().where(MEDIA.c.run_id == bindparam("run"), MEDIA.c.position <= bindparam("up_to"))
 )
 _NEW_CHECKPOINTS: Final = Statement(CHECKPOINTS.insert(), CHECKPOINTS.c.keys())
 _FORGET_CHECKPOINT: Final = Statement(
@@ -303,6 +322,24 @@ class Transaction(StoppedRun):
         if position > most:
             self._link.tell(_OLD_OUTPUT, {"run": self.run_id, "up_to": position - most})
 
+    def add_media(self, events: Sequence[Event], most: int) -> None:
+        """Keep images, tables and histograms; of more bytes than `most`, the newest."""
+        last = self._link.ask(_LAST_MEDIA, self._place).first() or {"id": 0, "position": 0}
+        number, position = int(str(last["id"])), int(str(last["position"]))
+        found = []
+        for event in events:
+            content = b64decode(str(event.data["content"]))
+            number, position = number + 1, position + len(content)
+            found.append({
+                **{name: event.data[name] for name in ("key", "kind", "step", "mime", "caption")},
+                "run_id": self.run_id, "id": number, "time_ms": event.time_ms, "size": len(content),
+                "position": position, "content": content,
+            })  # fmt: skip
+        self._link.tell(_NEW_MEDIA, *found)
+        self.touch()
+        if position > most:
+            self._link.tell(_OLD_MEDIA, {"run": self.run_id, "up_to": position - most})
+
     def edit(self, changes: RunEdit) -> None:
         """Make the changes of an edit that is `edits.checked`.
 
@@ -312,8 +349,9 @@ class Transaction(StoppedRun):
         edits.apply(self, changes)
 
     def restore(self) -> None:
-        """Bring the run back, which was deleted."""
+        """Bring the run back, which was deleted, with the alerts that fired then."""
         self.set(deleted_ms=None)
+        self.revive_alerts()
 
     def merge_tags(self, tags: Mapping[str, str]) -> None:
         """Add tags to the run, or change them."""

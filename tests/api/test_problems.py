@@ -30,6 +30,7 @@ _EXAMPLES: dict[type[MonitorError], MonitorError] = {
     errors.StopTraining: errors.StopTraining("it overfits"),
     errors.RunNotFound: errors.RunNotFound("ab" * 16),
     errors.SeriesNotFound: errors.SeriesNotFound("ab" * 16, "loss", ("a",)),
+    errors.MediaNotFound: errors.MediaNotFound("a" * 32, 5),
     errors.AlertNotFound: errors.AlertNotFound("1234"),
     errors.Unauthorized: errors.Unauthorized("http://x"),
     errors.Forbidden: errors.Forbidden("POST /x needs the role editor"),

@@ -55,7 +55,9 @@ class House:
         for path, operations in self.paths.items():
             for method in METHODS:
                 if method in operations and path.startswith("/api/v1/"):
-                    filled = path.replace("{ref}", "alpha").replace("{run_id}", self.runs["a"])
+                    filled = (
+                        path.replace("{ref}", "alpha").replace("{run_id}", self.runs["a"]).replace("{media_id}", "1")
+                    )
                     yield method.upper(), re.sub(r"\{[^}]*\}", "x", filled), Access(operations[method][ROLE])
 
 

@@ -15,13 +15,21 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server of both, with a run that an MLflow client has logged."""
-    process = spawn(tmp_path_factory.mktemp("mlflow"), "up", "--json", "--port", "0", "--no-dashboard", "--mlflow")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The addresses of a server of both, with a run that an MLflow client has logged."""
+    process = spawn(
+        tmp_path_factory.mktemp("mlflow"), "up", "--json", "--port", "0", "--dashboard-port", "0", "--mlflow"
+    )
     try:
-        yield addresses(process)["mlflow"]
+        yield addresses(process)
     finally:
         stop(process)
+
+
+@pytest.fixture(scope="module")
+def mlflow(service: dict[str, str]) -> str:
+    """The address of MLflow's pages."""
+    return service["mlflow"]
 
 
 def log_a_run(url: str) -> str:
@@ -66,3 +74,11 @@ def test_the_verdict_is_a_column_of_mlflows_table_of_runs(mlflow: str, page: Pag
     expect(cell).to_be_visible()
     page.reload()  # MLflow remembers the columns of an experiment
     expect(cell).to_be_visible(timeout=120_000)
+
+
+def test_the_dashboards_page_of_a_run_leads_to_mlflows(service: dict[str, str], mlflow: str, page: Page) -> None:
+    run_id = log_a_run(mlflow)
+    page.goto(f"{service['dashboard']}/run?id={run_id}")
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="Open in MLflow").click()
+    expect(opened.value.get_by_text("monitor.verdict").first).to_be_visible(timeout=120_000)

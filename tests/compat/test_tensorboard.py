@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import base64
+import io
 import logging
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
 from monitor.compat import SummaryWriter
 from monitor.reader.api import Api
@@ -82,17 +87,35 @@ def test_what_is_not_kept_is_named_once_and_what_is_unknown_is_refused(
     run = init("p", settings=load(dir=tmp_path, capture=False), sink=MemorySink())
     with SummaryWriter(run=run, purge_step=3) as writer, caplog.at_level(logging.WARNING, "monitor"):
         for step in range(3):
-            writer.add_image("x", torch.zeros(3, 2, 2), step)
-            writer.add_histogram("h", [1, 2], step)
+            writer.add_video("x", torch.zeros(3, 2, 2), step)
+            writer.add_graph("h")
         with pytest.raises(AttributeError, match="add_scalar"):
             writer.add_nothing()
     assert [record.getMessage().split(": ")[1].split()[0] for record in caplog.records] == [
         "purge_step",
-        "add_image",
-        "add_histogram",
+        "add_video",
+        "add_graph",
     ]
     assert not run._finished  # it was given
     run.finish()
+
+
+def test_images_figures_and_histograms_are_kept(tmp_path: Path) -> None:
+    sink = MemorySink()
+    pixels = torch.arange(24, dtype=torch.uint8).reshape(3, 2, 4)
+    with SummaryWriter("runs/media", settings=load(dir=tmp_path, capture=False), sink=sink) as writer:
+        writer.add_image("chw", pixels, 3)
+        writer.add_image("hwc", pixels.permute(1, 2, 0).numpy(), 3, dataformats="HWC")
+        writer.add_image("hw", pixels[0], 3, dataformats="HW")
+        writer.add_images("many", pixels[None].expand(20, 3, 2, 4), 4)
+        writer.add_figure("figure", Figure(figsize=(1, 1)), 5)
+        writer.add_histogram("h", torch.ones(5), 6, bins="auto")
+    found = {str(event.data["key"]): event.data for event in sink.events(writer.run.id, "media")}
+    assert list(found) == ["chw", "hwc", "hw", *(f"many/{i}" for i in range(16)), "figure", "h"]
+    assert [found[key]["step"] for key in ("chw", "many/0", "figure", "h")] == [3, 4, 5, 6]
+    assert found["chw"]["content"] == found["hwc"]["content"] == found["many/0"]["content"]
+    grey = Image.open(io.BytesIO(base64.b64decode(str(found["hw"]["content"]))))
+    assert np.array_equal(np.asarray(grey), pixels[0])
 
 
 def test_steps_follow_each_other_where_none_is_given_and_an_error_fails_the_run(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import base64
+import json
 import logging
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from monitor.compat import _wandb
@@ -176,6 +179,26 @@ def test_what_is_wandbs_own_is_refused_or_named_once(sink: MemorySink, caplog: p
         wandb.log(5)
     assert len(caplog.records) == 6
     assert [value for _, value in sink_points(sink, run)] == [1, 1, 1]
+
+
+def test_images_tables_and_histograms_are_kept(sink: MemorySink) -> None:
+    run = wandb.init(project="p")
+    table = wandb.Table(columns=["a", "b"])
+    table.add_data(1, "x")
+    wandb.log({
+        "loss": 1.0, "one": [wandb.Image([[0]], caption="c")], "many": [wandb.Image(np.zeros((2, 2)))] * 2,
+        "nested": {"t": table}, "h": wandb.Histogram([1, 2, 3], num_bins=2),
+        "ready": wandb.Histogram(np_histogram=np.histogram([1, 2])),
+    }, step=7)  # fmt: skip
+    run.monitor_run.flush(5)
+    found = {str(event.data["key"]): event.data for event in sink.events(run.monitor_run.id, "media")}
+    assert list(found) == ["one", "many/0", "many/1", "nested.t", "h", "ready"]
+    assert {data["step"] for data in found.values()} == {7}
+    assert found["one"]["caption"] == "c"
+    assert json.loads(base64.b64decode(str(found["nested.t"]["content"]))) == {
+        "columns": ["a", "b"],
+        "rows": [[1, "x"]],
+    }
 
 
 def sink_points(sink: MemorySink, run: Any) -> list[tuple[int, float]]:

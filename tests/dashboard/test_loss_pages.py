@@ -15,12 +15,12 @@ TEN = losses.CrossEntropy(10).to_dict()
 def test_the_runs_page_shows_its_curves_as_skill_where_the_loss_is_known(embedded: Store, show: Show) -> None:
     known = logged(embedded, "known", [2.3, 1.0, 0.5], [2.3, 1.1, 0.6], loss=TEN)
     body = show("run", id=known.run_id, y="skill")
-    assert "Train and validation skill" in body
+    assert "Training and validation skill" in body
     assert "skill is 1 - (loss - floor) / (chance - floor), on a linear axis" in body
     assert ">0.739</span>" in body  # 1 - 0.6 / ln 10, in the head
-    assert "Train and validation loss" in show("run", id=known.run_id)
+    assert "Training and validation loss" in show("run", id=known.run_id)
     unknown = logged(embedded, "unknown", [2.3, 1.0, 0.5])
-    assert "Train and validation loss" in show("run", id=unknown.run_id, y="skill")
+    assert "Training loss" in show("run", id=unknown.run_id, y="skill")
 
 
 @pytest.mark.parametrize(("second", "drawn", "said"), [

@@ -14,28 +14,37 @@ from markupsafe import escape
 from dashboard import fields
 from dashboard.charts.captions import forecast_caption
 from dashboard.data import Overview
-from dashboard.markup import comparison, pieces, run_list, run_page, run_tabs
+from dashboard.markup import comparison, media, pieces, run_list, run_page, run_tabs
 from monitor.domain import (
     SET_ASIDE,
     Action,
     Counter,
     FindingState,
     Forecast,
+    Gap,
     Patience,
     Pending,
+    Progress,
+    Rate,
     Recommendation,
     Regime,
     RunPage,
+    RunSnapshot,
     RunStatus,
     SavedView,
     Severity,
 )
+from monitor.domain.media import Media
 from monitor.roles import Role
 from monitor.store import Store
 
 from .conftest import NOW_MS, Show, a_run, finding, head, logged, snapshot
 
 NASTY = "<script>alert('x')</script>\"&"
+
+
+def a_medium(kind: str) -> Media:
+    return Media(id=1, key=NASTY, kind=kind, step=3, time_ms=NOW_MS, mime="image/png", caption=NASTY, size=9)
 
 
 def test_what_users_wrote_is_escaped_everywhere() -> None:
@@ -65,6 +74,7 @@ def test_what_users_wrote_is_escaped_everywhere() -> None:
         pieces.banner(run.recommendation, live=True),
         comparison.results([seen], NOW_MS),
         comparison.differences([run, a_run()]),
+        media.gallery(NASTY, [a_medium("image"), a_medium("table")], {1: {"columns": [NASTY], "rows": [[NASTY]]}}, 0),
     )
 
     assert not any("<script" in body for body in pages)
@@ -225,6 +235,52 @@ def test_what_the_curves_did_stands_in_a_line_under_the_chart() -> None:
     assert not run_page.course(snapshot())
 
 
+def test_the_gap_the_rate_and_what_the_loss_means_stand_under_the_chart_and_among_the_numbers() -> None:
+    gap = Gap(now=0.12, train=0.4, val=0.52, share=0.3, before=0.05, since_step=300, trend="widening")
+    rate = Rate(series="validation", start=2.3, end=0.5, half_life=139.2, heading=0.49)
+    best = Recommendation(best_val_loss=0.5, best_step=900)
+    seen = snapshot(loss={"kind": "cross_entropy", "params": {"classes": 10}}, recommendation=best)
+    seen = replace(seen, progress=Progress(gap=gap, rate=rate))
+    under, numbers = run_page.course(seen), head(seen, NOW_MS)
+    assert (
+        "Generalisation gap: 0.12 (validation 0.52, training 0.4, +30% of training), widening: 0.05 at step 300."
+        in under
+    )
+    assert "half-life 139 steps, heading for 0.49." in under
+    assert "The best loss, 0.5, means: the right class gets a probability of 0.6065 (geometric mean)" in under
+    assert "<dt>gap</dt>" in numbers and "139 steps" in numbers
+    assert "<dt>gap</dt>" not in head(snapshot(), NOW_MS)
+
+
+def test_the_list_has_columns_for_the_gap_and_the_half_life() -> None:
+    shown = run_list.runs_table(
+        RunPage(items=(a_run(gap=0.1234, half_life=139.2), a_run(id="b" * 32)), total=2), (), NOW_MS,
+        chosen=("gap", "half_life"),
+    )  # fmt: skip
+    assert ">Gap</" in shown and "0.123" in shown and "139" in shown
+    assert run_list.COLUMNS["gap"].next("-gap") == "gap"
+
+
+def test_what_to_try_is_listed_and_escaped() -> None:
+    tried = ({"text": "dropout (<b> is 0): try 0.1.", "source": "Srivastava et al. 2014"},)
+    said = run_page.remedies(replace(snapshot(), remedies=tried))
+    assert "Try first: dropout (&lt;b&gt; is 0): try 0.1. (Srivastava et al. 2014)" in said
+    assert not run_page.remedies(snapshot())
+
+
+def test_a_comparison_says_what_the_seed_explains() -> None:
+    def seen(i: int, lr: float, best: float) -> RunSnapshot:
+        config = {"lr": lr, "seed": i}
+        return snapshot(
+            id=f"{i:032x}", name=f"run {i}", config=config, recommendation=Recommendation(best_val_loss=best)
+        )  # fmt: skip
+
+    runs = [seen(1, 0.1, 0.50), seen(2, 0.1, 0.52), seen(3, 0.01, 0.51), seen(4, 0.01, 0.53)]
+    body = comparison.results(runs, NOW_MS)
+    assert "lr 0.1 against lr 0.01: best loss 0.01 apart, smaller than the seed noise" in body
+    assert 'data-testid="seeds"' not in comparison.results(runs[1:3], NOW_MS)
+
+
 def test_what_makes_the_loss_stands_under_the_chart_and_names_are_escaped() -> None:
     said = run_page.examples(replace(snapshot(), examples={"text": ["Worst of 2 slices: <b>night</b> with 0.9."]}))
     assert "<li>Worst of 2 slices: &lt;b&gt;night&lt;/b&gt; with 0.9.</li>" in said
@@ -366,7 +422,11 @@ def test_what_a_query_sorts_by_is_a_column(embedded: Store, show: Show) -> None:
     logged(embedded, "c", [1.0])
     table = run_list.runs_table(embedded.runs(query="order by config.lr"), (), NOW_MS)
     assert ">config.lr</th>" in table
-    assert table.index(">0.125</td>") < table.index(">0.25</td>") < table.index('data-head="config.lr">–</td>')
+    assert (
+        table.index(">0.125</td>")
+        < table.index(">0.25</td>")
+        < table.index('data-head="config.lr" data-nothing>–</td>')
+    )
     assert ">0.125</td>" in show(q="order by config.lr")
     assert "UTC" in run_list.runs_table(embedded.runs(query="order by created"), (), NOW_MS)
 
@@ -432,3 +492,23 @@ def test_the_list_shows_goals_with_direction_and_step_where_a_run_has_one() -> N
     assert 'data-arg="-goal"' in body
     assert "0.93 ↑" in body and "@ 900" in body and "0.02 ↓" in body
     assert "-goal" not in run_list.runs_table(RunPage(items=(a_run(),), total=1), (), 0)
+
+
+def test_a_histogram_and_a_table_say_what_they_hold() -> None:
+    made = replace(a_medium("histogram"), key="weights", caption="")
+    body = {"edges": [0.0, 1.0, 3.0], "counts": [1, 3], "n": 4, "mean": 1.5, "std": 0.5, "not_finite": 2}
+    card = media.gallery("r", [made], {1: body}, 7)
+    assert card.count("<rect") == 2
+    assert "4 values, mean 1.5, std 0.5, 2 not finite" in card
+    assert "and 7 more" in card
+    table = {"columns": ["a", "b"], "rows": [[i, None] for i in range(150)]}
+    assert "150 rows, the first 100 shown" in media.gallery("r", [a_medium("table")], {1: table}, 0)
+
+
+def test_a_run_that_is_over_is_not_too_early_to_tell() -> None:
+    over = a_run(status=RunStatus.FINISHED, verdict="too_early", last_step=3)
+    assert "not judged" in pieces.verdict(over)
+    assert "nothing logged" in pieces.verdict(replace(over, last_step=None))
+    judged = replace(over, recommendation=Recommendation(best_step=2, best_val_loss=1.0))
+    assert "too short" in pieces.verdict(judged)
+    assert "too early to tell" in pieces.verdict(replace(over, status=RunStatus.RUNNING))

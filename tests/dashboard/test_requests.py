@@ -75,7 +75,8 @@ def test_a_runs_page_takes_a_request_for_the_run_one_for_its_curves_and_one_for_
         feed.log(key, range(4), [1.0, 2.0, 3.0, 4.0])
     run = f"/runs/{feed.run_id}"
     elapsed = of(counted, shown("run", id=feed.run_id, x="elapsed"))
-    assert elapsed == [f"{run}/snapshot", "/curves", f"{run}/positions", "/curves"]  # the large chart, then the panels
+    # Where MLflow is; then the large chart, and the panels.
+    assert elapsed == [f"{run}/snapshot", "/info", "/curves", f"{run}/positions", "/curves"]
     app = shown("run", id=feed.run_id)
     assert of(counted, app) == [f"{run}/snapshot", "/curves", "/curves"]
     assert of(counted, app) == [f"{run}/snapshot"]  # nothing has changed

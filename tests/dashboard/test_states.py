@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 
 import pytest
@@ -10,6 +11,8 @@ from streamlit.testing.v1 import AppTest
 from monitor.alerts import alerts_for
 from monitor.domain import AlertQuery, Silence
 from monitor.store import Store
+from monitor.wire import Batch, Event
+from tests.conftest import LOCAL
 
 from .conftest import MAIN, NOW_MS, Show, finding, logged
 
@@ -155,9 +158,10 @@ def test_alerts_stand_by_state_and_an_empty_page_says_how_to_have_them_sent(embe
     assert "Numbers: " not in body
     assert "not sent" in show("alerts", tab="deliveries")
     (info, *_) = embedded.alert_page(AlertQuery(rule="nan"), NOW_MS).items
-    embedded.acknowledge(info.id, "ada", "I look at the data", now_ms=NOW_MS)
+    embedded.acknowledge(info.id, "ada", "I look at the data", now_ms=NOW_MS, by=LOCAL)
     assert "ada: I look at the data" in show("alerts", tab="acknowledged")
-    embedded.silence(Silence(id="", run="breaks", reason="known", by="ada", created_ms=NOW_MS, until_ms=2**50))
+    silence = Silence(id="", run="breaks", reason="known", by="ada", created_ms=NOW_MS, until_ms=NOW_MS + 10**11)
+    embedded.silence(silence, by=LOCAL)
     assert "run = breaks" in show("alerts", tab="silences")
     embedded.delete(feed.run_id, now_ms=NOW_MS)
     assert "Nothing fires" in show("alerts")
@@ -197,6 +201,22 @@ def test_a_link_in_a_message_leads_to_a_form_and_acts_on_nothing(embedded: Store
     assert "leads to no alert" in show("alerts", ack="nosuch")
 
 
+def test_every_tab_of_a_run_with_everything_is_drawn(embedded: Store, show: Show) -> None:
+    feed = logged(embedded, "full", [2.0, 1.0], [2.0, 1.5], config={"lr": 0.1, "width": {"inner": 64}})
+    rows = base64.b64encode(b'{"columns":["kept here"],"rows":[[1]]}').decode()
+    for at in range(8):
+        data = {"key": f"t{at}", "kind": "table", "step": 1, "mime": "application/json", "content": rows}
+        event = Event(kind="media", record=feed.acked, time_ms=1, data=data)
+        feed.send(Batch(run_id=feed.run_id, writer="w", first=feed.acked, count=1, events=(event,)))
+    for tab, says in (
+        ("Config", "width.inner"),
+        ("Media", "kept here"),
+        ("Series", "train/loss"),
+        ("Notes", "No tags"),
+    ):
+        assert says in show("run", id=feed.run_id, tab=tab), tab
+
+
 def test_attention_shows_cards_and_the_fleet(embedded: Store, show: Show) -> None:
     assert "No runs yet" in show("attention")
     logged(embedded, "fine", [1.0, 0.5])
@@ -208,13 +228,16 @@ def test_attention_shows_cards_and_the_fleet(embedded: Store, show: Show) -> Non
     assert "ill &lt;b&gt;" in body and "ill <b>" not in body
     assert "1 open run needs you" in body
     assert f'data-act="stop {feed.run_id}"' in body
-    assert ">Acknowledge<" in body and ">Silence<" in body
+    assert ">Acknowledge<" in body and ">Silence…<" in body
     assert 'data-testid="fleet"' in body
 
 
 def test_the_run_page_says_what_a_stop_saves_and_how_far_a_stop_is(embedded: Store, show: Show) -> None:
     rising = [2.0 - step / 25 if step < 25 else 1.0 + (step - 25) / 10 for step in range(50)]
     feed = logged(embedded, "ill", [2.0 / (1 + step) for step in range(50)], rising, config={"max_steps": 10_000})
-    assert "Best is step 2" in show("run", id=feed.run_id)
+    assert 'data-testid="saving"' not in show("run", id=feed.run_id)  # how long a step takes is not known yet
+    feed.now_ms += 3_600_000
+    feed.log("train/loss", [50], [0.04])
+    assert "top now saves" in show("run", id=feed.run_id)
     embedded.request_stop(feed.run_id, "ada", reason="enough", now_ms=1)
     assert "by ada; requested." in show("run", id=feed.run_id)

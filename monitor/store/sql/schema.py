@@ -31,7 +31,7 @@ from monitor.store.sql.metadata import METADATA, run_id
 
 __all__ = [
     "ALERTS", "AUDIT", "CHANNELS", "CHANNEL_SETTINGS", "CHECKPOINTS", "CHUNKS", "CHUNK_PARTITIONS",
-    "DELIVERIES", "ENGINES", "EVENTS", "EXPORTED_POINTS", "EXPORTS", "FINDINGS", "MAX_KEY", "METADATA",
+    "DELIVERIES", "ENGINES", "EVENTS", "EXPORTED_POINTS", "EXPORTS", "FINDINGS", "MAX_KEY", "MEDIA", "METADATA",
     "OUTBOX", "OUTPUT", "RUNS", "SERIES", "SILENCES", "SPANS", "STOPS", "TAGS", "THRESHOLDS", "TOKENS",
     "VERSION_TABLE", "VIEWS", "WRITERS", "Packed",
 ]  # fmt: skip
@@ -88,6 +88,8 @@ RUNS: Final = Table(
     Column("goal_last", Double),
     Column("goal_best", Double),
     Column("goal_best_step", BigInteger),
+    Column("gap", Double),  # validation minus training loss
+    Column("half_life", Double),  # of the judged loss, in steps
     Column("series_count", Integer, nullable=False),  # counters that ids are taken from
     Column("event_count", Integer, nullable=False),
     Column("alert_count", Integer, nullable=False),
@@ -308,6 +310,22 @@ OUTPUT: Final = Table(
     Column("step", BigInteger),
     Column("position", BigInteger, nullable=False),  # characters up to the end of this row
     Column("text", Text, nullable=False),
+)
+
+MEDIA: Final = Table(
+    "monitor_media",
+    METADATA,
+    run_id(),
+    Column("id", Integer, primary_key=True),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("key", String(MAX_KEY), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("mime", String(64), nullable=False),
+    Column("caption", String(250), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("position", BigInteger, nullable=False),  # bytes up to the end of this row
+    Column("content", LargeBinary, nullable=False),
 )
 
 VIEWS: Final = Table(

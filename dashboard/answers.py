@@ -1,0 +1,58 @@
+"""How somebody answers an alert: takes it on, or silences what is like it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+from dashboard import data
+from monitor.errors import WireError
+
+NOBODY: Final = "dashboard"
+"""Who answers where the server asks nobody who they are."""
+_UNITS: Final = {"m": 60, "min": 60, "h": 3600, "d": 86_400}
+
+
+def who() -> str:
+    """The name of whoever looks at the page, as answers carry it."""
+    me = data.me()
+    return me.name if me is not None and me.asked and me.name else NOBODY
+
+
+def acknowledge(arg: str) -> str:
+    """Take an alert on; what is said of it.
+
+    Args:
+        arg: a form as JSON: `arg` is the alert, `by` and `note` may be missing.
+
+    Raises:
+        MonitorError: it was not taken.
+    """
+    form = _form(arg)
+    info = data.api().acknowledge(form["arg"], form.get("by") or who(), form.get("note", ""))
+    return f"{info.title}: acknowledged by {info.acked_by}."
+
+
+def silence(arg: str) -> str:
+    """Silence what matches a form; what is said of it.
+
+    Args:
+        arg: a form as JSON: `project`, `run` and `rule` are patterns, `for` a length of time.
+
+    Raises:
+        MonitorError: it was not taken.
+    """
+    form = _form(arg)
+    length = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(m|min|h|d)", form.get("for", ""))
+    if length is None:
+        raise WireError("for", "is not a length of time; write 30m, 2h or 3d")
+    matcher = {name: form[name] for name in ("project", "run", "rule") if form.get(name)}
+    by, seconds = form.get("by") or who(), float(length[1]) * _UNITS[length[2]]
+    data.api().silence(matcher, reason=form.get("reason") or f"silenced by {by}", by=by, for_s=seconds)
+    return f"Nobody is sent what matches {', '.join(f'{k} = {v}' for k, v in matcher.items())} for {form['for']}."
+
+
+def _form(arg: str) -> dict[str, str]:
+    found = json.loads(arg)
+    return {str(name): str(value).strip() for name, value in found.items()} if isinstance(found, dict) else {}

@@ -1,0 +1,107 @@
+"""W&B's images, tables and histograms, which a run keeps, and its other kinds of data, which it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from monitor.run.run import Run
+
+
+class Media:
+    """Something that may be made and logged; only some kinds of it are kept."""
+
+    kind = "Media"
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return type(self)
+
+    @classmethod
+    def of(cls, kind: str) -> Any:
+        """A class, or for `plot` a module, of this name."""
+        if kind in _KEPT:
+            return _KEPT[kind]
+        made = type(kind, (cls,), {"kind": kind})
+        return made() if kind == "plot" else made
+
+    def keep(self, run: Run, key: str, step: int) -> bool:
+        """Log it to a run; False where a run does not hold its kind."""
+        del run, key, step
+        return False
+
+
+class Image(Media):
+    """A picture: whatever `run.log_image` takes."""
+
+    kind = "Image"
+
+    def __init__(self, data_or_path: object, mode: str | None = None, caption: str | None = None, **_: object) -> None:
+        del mode
+        self.image: object = data_or_path.image if isinstance(data_or_path, Image) else data_or_path
+        self.caption = caption or ""
+
+    def keep(self, run: Run, key: str, step: int) -> bool:
+        """As above."""
+        run.log_image(key, self.image, step, caption=self.caption)
+        return True
+
+
+class Table(Media):
+    """Rows under the names of columns."""
+
+    kind = "Table"
+
+    def __init__(
+        self, columns: Sequence[object] | None = None, data: object = None, rows: object = None,
+        dataframe: object = None, **_: object,
+    ) -> None:  # fmt: skip
+        given = dataframe if dataframe is not None else data if data is not None else rows
+        named = hasattr(given, "columns")
+        self.columns = None if named and columns is None else list(columns or ("Input", "Output", "Expected"))
+        self.data: Any = given if named else [] if given is None else list(given)  # type: ignore[call-overload]  # rows
+
+    def add_data(self, *row: object) -> None:
+        """Add a row."""
+        self.data.append(list(row))
+
+    def keep(self, run: Run, key: str, step: int) -> bool:
+        """As above."""
+        run.log_table(key, self.data, step, columns=self.columns)
+        return True
+
+
+class Histogram(Media):
+    """A distribution, of values or counted already."""
+
+    kind = "Histogram"
+
+    def __init__(self, sequence: object = None, np_histogram: object = None, num_bins: int = 64) -> None:
+        self.values = sequence if np_histogram is None else np_histogram
+        self.bins = num_bins
+
+    def keep(self, run: Run, key: str, step: int) -> bool:
+        """As above."""
+        run.log_histogram(key, self.values, step, bins=self.bins)
+        return True
+
+
+_KEPT: Final[Mapping[str, type[Media]]] = {"Image": Image, "Table": Table, "Histogram": Histogram}
+
+
+def logged(data: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, Media]]:
+    """What of a row is such data, by name; several under one name are numbered."""
+    for key, value in data.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from logged(value, f"{name}.")
+        elif isinstance(value, Media):
+            yield name, value
+        elif isinstance(value, list | tuple):
+            found = [each for each in value if isinstance(each, Media)]
+            yield from ((name if len(found) == 1 else f"{name}/{at}", each) for at, each in enumerate(found))

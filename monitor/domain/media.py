@@ -1,0 +1,40 @@
+"""What a run holds besides numbers and texts: images, tables and histograms, each at a step."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Final
+
+JSON: Final = "application/json"
+SIGNATURES: Final = {"image/png": (0, b"\x89PNG\r\n\x1a\n"), "image/webp": (8, b"WEBP")}
+"""What the content of an image begins with, and where. Browsers run no script in these formats."""
+KINDS: Final = ("image", "table", "histogram")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """One image, table or histogram of a run, without its content.
+
+    Attributes:
+        id: counts them within the run.
+        key: the name that it was logged under.
+        kind: "image", "table" or "histogram".
+        step: the step that it belongs to.
+        time_ms: when it was logged.
+        mime: what its content is: "image/png", "image/webp" or "application/json".
+        caption: what was said of it, "" for nothing.
+        size: bytes of its content.
+    """
+
+    id: int
+    key: str
+    kind: str
+    step: int
+    time_ms: int
+    mime: str
+    caption: str
+    size: int
+
+    def to_dict(self) -> dict[str, object]:
+        """The row as JSON data."""
+        return asdict(self)
