@@ -15,7 +15,7 @@ from monitor.errors import SchemaMismatch
 from monitor.store.sql.connect import shown, translated
 from monitor.store.sql.schema import VERSION_TABLE
 
-NEWEST: Final = "0012"
+NEWEST: Final = "0013"
 """The version that this code uses, the newest in `migrations/`."""
 
 
