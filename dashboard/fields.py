@@ -35,6 +35,8 @@ _OF_RUN: Final[Mapping[str, Callable[[RunInfo], Value]]] = {
     "val.best": lambda run: run.recommendation.best_val_loss,
     "goal": lambda run: run.goal_best,
     "goal.last": lambda run: run.goal_last,
+    "gap": lambda run: run.gap,
+    "half_life": lambda run: run.half_life,
 }
 
 

@@ -1,7 +1,7 @@
 """Contrastive learning: embeddings of digits, in which digits of one class lie close to each other (InfoNCE).
 
-The loss alone does not show a collapse of the embeddings. Alignment (of pairs) and uniformity (over the sphere) are
-logged alongside it, and retrieval by the nearest neighbour is the goal. Wang and Isola 2020, arXiv:2005.10242.
+The loss alone does not show a collapse of the embeddings. Alignment (of pairs), uniformity (over the sphere) and the
+effective rank are logged alongside it, and retrieval by the nearest neighbour is the goal.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.functional import normalize
 
 import monitor
+from monitor import losses
 
 BATCH, TEMPERATURE, STEPS = 64, 0.2, 800
 torch.manual_seed(0)
@@ -48,17 +49,14 @@ def measured() -> dict[str, torch.Tensor]:
     found = {
         "val/loss": torch.stack([info_nce(*pairs(held_out)) for _ in range(8)]).mean(),
         "val/retrieval": (y[held_out][near.argmax(1)] == y[held_out]).float().mean(),
-        "val/alignment": (normalize(model(x[first]), dim=1) - normalize(model(x[second]), dim=1))
-        .square()
-        .sum(1)
-        .mean(),
-        "val/uniformity": torch.pdist(z).square().mul(-2).exp().mean().log(),
     }
+    health = losses.embedding_health(model(x[first]), model(x[second])).to_dict()
+    found |= {f"val/{name}": torch.tensor(value) for name, value in health.items()}
     model.train()
     return found
 
 
-spec = monitor.losses.InfoNCE(candidates=BATCH, temperature=TEMPERATURE)
+spec = losses.InfoNCE(candidates=BATCH, temperature=TEMPERATURE)
 with monitor.init(
     "examples", name="embedding", config={"batch_size": BATCH}, loss=spec, goal="val/retrieval:max"
 ) as run:

@@ -1,7 +1,8 @@
 """Two tasks on one network whose losses differ by a factor of thousands: disease progression, and the sex of a patient.
 
-Without weights the regression (squared error of about 6,000) drowns the classification (0.69 nats). One over each
-chance level brings both to 1 at the start, and the parts are logged with these weights.
+Added up, the regression (squared error of about 6,000) drowns the classification (0.69 nats). A `Balancer` finds
+weights while the model trains. As they move, the total that is trained on cannot show progress: what is logged, and
+judged, is the total at fixed weights, one over each chance level.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ specs = {
     "progression": losses.MSE(float(progress[train].var())),  # its head starts at the mean of the targets
     "sex": losses.BinaryCrossEntropy.from_targets(sex[train].tolist()),
 }
-weights = {name: 1 / spec.chance_level for name, spec in specs.items()}
 
 body = nn.Sequential(nn.Linear(9, 32), nn.ReLU(), nn.Dropout(0.3))
 heads = nn.ModuleDict({name: nn.Linear(32, 1) for name in specs})
@@ -42,30 +42,35 @@ def losses_of(rows: slice | torch.Tensor) -> dict[str, torch.Tensor]:
     }
 
 
-def total(parts: dict[str, torch.Tensor]) -> torch.Tensor:
-    return sum(weights[name] * part for name, part in parts.items())
-
-
 steps = 800
 parameters = [*body.parameters(), *heads["sex"].parameters()]
 groups = [{"params": parameters}, {"params": heads["progression"].parameters(), "lr": 0.1}]
 optimizer = torch.optim.AdamW(groups, lr=3e-3, weight_decay=0.02)
 schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-spec = losses.Composite(parts=specs, weights=weights)
+weights = {name: 1 / each.chance_level for name, each in specs.items()}
+spec = losses.Composite(specs, weights=weights)
+balance = losses.Balancer("uncertainty")
+
+
+def logged(parts: dict[str, torch.Tensor]) -> torch.Tensor:
+    return sum(weights[name] * part for name, part in parts.items())
+
+
 with monitor.init("examples", name="multi-task", config={"steps": steps, "batch_size": 64}, loss=spec) as run:
     for step in range(steps):
         parts = losses_of(torch.randint(300, (64,)))
-        loss = total(parts)
+        loss = balance(parts)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-        run.log({"loss": loss, **{f"loss/{name}": part for name, part in parts.items()}}, step=step, weights=weights)
+        terms = {f"loss/{name}": part for name, part in parts.items()}
+        found = {f"balance/{name}": weight for name, weight in balance.weights.items()}
+        run.log({"loss": logged(parts), **terms, **found}, step=step, weights=weights)
         if step % 20 == 0 or step == steps - 1:
             body.eval()
             with torch.no_grad():
-                parts = losses_of(held_out)
+                run.log({"val/loss": logged(losses_of(held_out))}, step=step)
             body.train()
-            run.log({"val/loss": total(parts)}, step=step)
             if run.should_stop():
                 break

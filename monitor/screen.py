@@ -164,6 +164,7 @@ def diagnosis_text(diagnosis: Diagnosis, *, every: bool = False) -> str:
         f"[bold]{escape(diagnosis.verdict)}[/]: {escape(diagnosis.headline)}",
         *recommendation_lines(diagnosis.recommendation),
         *course_lines(diagnosis.regimes),
+        *(f"[dim]{escape(line)}[/]" for line in diagnosis.progress.sentences()),
         "",
         *findings_lines(diagnosis.findings, every=every),
         *pending_lines(diagnosis.recommendation.pending),

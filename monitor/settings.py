@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     rate_limit: float = Field(
         default=2000.0, ge=0, description="Requests a second that one token may make of a process; 0: any number."
     )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="How the server logs: `text`, or `json` with a line for each request."
+    )
     dashboard_port: int = Field(default=8471, ge=0, le=65535, description="Port of the dashboard.")
     dashboard_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Public names under which a proxy serves the dashboard, separated by blanks."

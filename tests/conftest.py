@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
-from monitor.domain import Reply
+from monitor.domain import Access, Caller, Reply
 from monitor.ingest import ingest
 from monitor.rules import Engine
 from monitor.store import Store
@@ -27,6 +27,8 @@ settings.register_profile("house", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("house")
 
 NOW_MS = 1_764_000_000_000
+LOCAL = Caller(name="test", access=Access.ADMIN)
+"""Who changes things in tests that are about something else."""
 _numbers = itertools.count(1)
 
 

@@ -59,8 +59,14 @@ def services(raw: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_there_are_the_three_services_and_each_has_a_health_check(services: dict[str, Any]) -> None:
-    assert services.keys() == {"postgres", "server", "dashboard"}
+def test_there_are_three_services_and_two_for_many_servers_and_each_has_a_health_check(
+    services: dict[str, Any],
+) -> None:
+    assert services.keys() == {"postgres", "server", "dashboard", "replica", "balancer"}
+    assert {name for name, service in services.items() if service.get("profiles") == ["scale"]} == {
+        "replica",
+        "balancer",
+    }
     for name, service in services.items():
         assert service["healthcheck"]["test"][0] == "CMD", name
         assert service["healthcheck"]["retries"] >= 3, name
@@ -69,7 +75,9 @@ def test_there_are_the_three_services_and_each_has_a_health_check(services: dict
 def test_each_waits_until_what_it_needs_is_healthy(services: dict[str, Any]) -> None:
     needs = {name: set(service.get("depends_on", {})) for name, service in services.items()}
 
-    assert needs == {"postgres": set(), "server": {"postgres"}, "dashboard": {"server"}}
+    assert needs.pop("postgres") == set()
+    assert needs.pop("server") == {"postgres"}
+    assert needs == {"dashboard": {"server"}, "replica": {"server"}, "balancer": {"server"}}
     for service in services.values():
         for condition in service.get("depends_on", {}).values():
             assert condition == {"condition": "service_healthy"}
@@ -103,7 +111,8 @@ def test_every_volume_is_declared_and_every_setting_is_one(raw: dict[str, Any], 
     from monitor.settings import Settings
 
     used = {v.split(":")[0] for s in services.values() for v in s.get("volumes", [])}
-    assert used == set(raw["volumes"])
+    assert {name for name in used if not name.startswith("./")} == set(raw["volumes"])
+    assert all((ROOT / name).is_file() for name in used if name.startswith("./"))
     for service in services.values():
         for name in service.get("environment", {}):
             if name.startswith("MONITOR_"):
@@ -119,6 +128,22 @@ def test_the_image_copies_what_it_builds_and_runs_the_command(services: dict[str
     assert 'ENTRYPOINT ["python", "-m", "monitor"]' in dockerfile
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert {"!monitor", "!dashboard", "!migrations", "!pyproject.toml", "!README.md", "!LICENSE"} <= set(ignored)
+
+
+def test_the_replicas_are_servers_and_the_balancer_finds_both(services: dict[str, Any]) -> None:
+    server, replica, balancer = (services[name] for name in ("server", "replica", "balancer"))
+    config = (ROOT / "deploy/haproxy.cfg").read_text(encoding="utf-8")
+
+    assert replica["environment"] == server["environment"]
+    assert replica["healthcheck"] == server["healthcheck"]
+    assert "ports" not in replica  # as many as there are cannot share one
+    assert balancer["volumes"][0].startswith("./deploy/haproxy.cfg:")
+    port = server["environment"]["MONITOR_PORT"]
+    assert set(re.findall(r"server-template (\w+) \d+ (\S+)", config)) == {
+        ("server", f"server:{port}"),
+        ("replica", f"replica:{port}"),
+    }
+    assert balancer["ports"] == ["8480:8480"] and "bind :8480\n" in config
 
 
 class Stack:

@@ -13,7 +13,7 @@ from dashboard.importance import LEAST, Importance
 from dashboard.markup import pieces
 from dashboard.markup.pieces import code
 from dashboard.markup.templates import fill
-from monitor.domain import RunInfo, RunSnapshot, SeriesInfo, inert
+from monitor.domain import RunInfo, RunSnapshot, SeriesInfo, inert, repeats
 from monitor.domain.formats import NOTHING, duration, number, step
 from monitor.roles import Role
 
@@ -75,6 +75,9 @@ def results(seen: Sequence[RunSnapshot], now_ms: int, lines: Mapping[str, tuple[
     heads = ("Run", "Status", "Verdict", "Last step", "Train", "Validation", "Best loss",
              "at step", *(["Skill"] if scored else []), "Took")  # fmt: skip
     said = fill(_PAGE, "standing", said=_named(found.why, seen)) if found.why else Markup("")
+    runs = [s.info for s in seen]
+    noise = repeats.sentences(runs, dict(zip([run.id for run in runs], labels(runs), strict=True)))
+    said += fill(_PAGE, "seeds", said=noise) if noise else Markup("")
     return pieces.heading("Results") + pieces.table(heads, rows, numeric=range(3, len(heads))) + said
 
 

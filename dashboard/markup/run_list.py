@@ -12,7 +12,7 @@ from dashboard import fields, skill
 from dashboard.data import Overview
 from dashboard.markup import pieces
 from dashboard.markup.templates import fill
-from monitor.domain import RunInfo, RunPage, SavedView, inert
+from monitor.domain import RunInfo, RunPage, SavedView, inert, repeats
 from monitor.domain.formats import NOTHING, ago, clock, deletion, duration, number, plain, step
 
 EXAMPLE: Final = """\
@@ -62,6 +62,10 @@ COLUMNS: Final = {
         "Goal", "goal", "lm-num", "Best value of what the run is for; ↑ higher is better, ↓ lower is better."
     ),
     "skill": Column("Skill", "", "lm-num", f"Of the best loss. {skill.MEANING}."),  # the store knows none
+    "gap": Column("Gap", "gap", "lm-num", "Generalisation gap: the validation loss minus the training loss."),
+    "half_life": Column(
+        "Half-life", "half_life", "lm-num", "Steps in which what is left of the loss's way down is halved."
+    ),
     "train_last": Column("Train, last", "train.last", "lm-num"),
     "val_last": Column("Validation, last", "val.last", "lm-num"),
     "started": Column("Started", "created", "lm-num"),
@@ -217,6 +221,8 @@ _CELLS: Final[Mapping[str, Callable[[RunInfo], pieces.Cell]]] = {
     "best_step": lambda run: step(run.recommendation.best_step),
     "goal": _goal,
     "skill": pieces.score,
+    "gap": lambda run: number(run.gap, 3),
+    "half_life": lambda run: number(run.half_life, 3),
     "tags": lambda run: fill(_LIST, "tags", tags=sorted(run.tags.items())[:TAGS], more=len(run.tags) - TAGS),
     "project": lambda run: run.project,
     "group": lambda run: run.group or pieces.dim(NOTHING),
@@ -275,18 +281,14 @@ def _spread(found: fields.Spread | None, runs: int) -> pieces.Cell:
 
 
 def _best_of(runs: Sequence[RunInfo]) -> pieces.Cell:
-    """The run with the lowest best loss; where none has a loss, that with the best goal."""
-    losses = {run.id: run.recommendation.best_val_loss for run in runs}
-    scored = [run for run in runs if losses[run.id] is not None]
-    if scored:
-        best = min(scored, key=lambda run: losses[run.id] or 0.0)
-        return pieces.run_link(best.id, best.name)
+    """The run with the lowest best loss; that with the best goal where none has a loss, or the losses are not one."""
+    scored = [run for run in runs if run.recommendation.best_val_loss is not None]
     aimed = [run for run in runs if run.goal_best is not None]
-    if not aimed:
-        return pieces.dim(NOTHING)
-    rises = (aimed[0].reading or {}).get("rises") is not False
-    best = (max if rises else min)(aimed, key=lambda run: run.goal_best or 0.0)
-    return pieces.run_link(best.id, best.name)
+    for among in (scored, aimed):
+        for measure in repeats.measures(among)[:1]:
+            best = (max if measure.rises else min)(among, key=measure.of)
+            return pieces.run_link(best.id, best.name)
+    return pieces.dim(NOTHING)
 
 
 def deleted_table(found: Sequence[tuple[RunInfo, int]], days: float, now_ms: int) -> Markup:

@@ -13,6 +13,7 @@ from dashboard.charts import loss
 from dashboard.markup import pieces
 from dashboard.markup.pieces import badge, chip, code, heading, hover, notice, quiet, table
 from dashboard.markup.templates import fill, joined
+from monitor import losses
 from monitor.domain import (
     MAIN_ROLES,
     Action,
@@ -73,15 +74,21 @@ def facts(seen: RunSnapshot, now_ms: int, zone: tzinfo) -> Markup:
     found: list[tuple[str, pieces.Cell]] = [
         ("last step", fill(_PAGE, "last_step", run=run)),
         *((name, number(of.last)) for name, of in (("train", train), ("validation", val)) if of is not None),
+    ]
+    if skill.comparable(run):
+        found.append(("skill", fill(_PAGE, "score", found=pieces.score(run))))
+    goal, gap, rate = seen.judged(Role.GOAL), seen.progress.gap, seen.progress.rate
+    if goal is not None:
+        found.append((goal.key, number(goal.last)))
+    if gap is not None:
+        found.append(("gap", hover(number(gap.now, 3), str(gap))))
+    if rate is not None and rate.half_life is not None:
+        found.append(("half-life", hover(f"{step(round(rate.half_life))} steps", str(rate))))
+    found += [
         ("points", _points(seen)),
         ("started", hover(ago(run.created_ms, now_ms), clock(run.created_ms, zone))),
         ("took" if run.finished_ms else "for", duration(run.took_ms(now_ms))),
     ]
-    goal, at = seen.judged(Role.GOAL), found.index(("points", _points(seen)))
-    if goal is not None:
-        found.insert(at, (goal.key, number(goal.last)))
-    if skill.comparable(run):
-        found.insert(at, ("skill", fill(_PAGE, "score", found=pieces.score(run))))
     if run.attempt > 1:
         found.append(("attempt", str(run.attempt)))
     said = str((run.reading or {}).get("line") or "") if _judged(seen) else ""
@@ -91,7 +98,13 @@ def facts(seen: RunSnapshot, now_ms: int, zone: tzinfo) -> Markup:
 def examples(seen: RunSnapshot) -> Markup:
     """Which examples and slices make the loss, in plain words; nothing where that was not logged."""
     said = seen.of_examples()
-    return fill(_PAGE, "examples", said=said) if said else _NOTHING
+    return fill(_PAGE, "listed", said=said, testid="examples") if said else _NOTHING
+
+
+def remedies(seen: RunSnapshot) -> Markup:
+    """What to try where the run overfits."""
+    said = seen.of_remedies()
+    return fill(_PAGE, "listed", said=said, testid="remedies") if said else _NOTHING
 
 
 def _judged(seen: RunSnapshot) -> bool:
@@ -179,9 +192,13 @@ def caption(drawn: Sequence[Curve], known: Mapping[str, float], seen: RunSnapsho
 
 
 def course(seen: RunSnapshot) -> Markup:
-    """What the curves did, in one line under the chart."""
+    """What the curves did and how the run gets on, in a line each under the chart."""
     told = [f"{series}: {line}" for series, line in courses(seen.regimes).items()]
-    return pieces.caption(told, testid="course") if told else _NOTHING
+    did = pieces.caption(told, testid="course") if told else _NOTHING
+    run = seen.info
+    means = losses.meaning_sentence(run.loss, run.recommendation.best_val_loss, run.config)
+    lines = [*seen.progress.sentences(), *([means] if means else [])]
+    return joined([did, *(pieces.caption([line], testid="progress") for line in lines)])
 
 
 def describe(seen: RunSnapshot) -> str:

@@ -81,6 +81,7 @@ def _draw(
     said = (*said, *(captions([goal], "linear") if goal else ()), *notes, *forecast_caption(story.recommendation))
     live.html(run_page.caption(losses, story.references, seen, said), key="caption")
     live.html(run_page.course(seen), key="course")
+    live.html(run_page.remedies(seen), key="remedies")
     live.html(run_page.examples(seen), key="examples")
     return tuple(curves.values())
 

@@ -12,7 +12,7 @@ from monitor.alerts.messages import Message
 from monitor.alerts.routes import Route
 from monitor.alerts.specs import SECRETS, Spec, read
 from monitor.alerts.vault import seal, unseal
-from monitor.domain import Severity
+from monitor.domain import Caller, Severity
 from monitor.errors import AlertNotFound, DeliveryFailed, SettingsError
 from monitor.settings import Settings
 
@@ -26,12 +26,18 @@ class Shelf(Protocol):
         """The stored channels: name, settings, encrypted secrets."""
         ...
 
-    def save_channel(self, name: str, settings: Mapping[str, object], sealed: bytes, *, now_ms: int) -> None:
+    def save_channel(
+        self, name: str, settings: Mapping[str, object], sealed: bytes, *, now_ms: int, by: Caller
+    ) -> None:
         """Add a channel, or change it."""
         ...
 
-    def remove_channel(self, name: str) -> bool:
-        """Remove a channel."""
+    def remove_channel(self, name: str, key: str | None, *, now_ms: int, by: Caller) -> bool:
+        """Remove a channel, by its name and by what the store knows it by."""
+        ...
+
+    def note_channel_test(self, name: str, *, now_ms: int, by: Caller) -> None:
+        """Write down who has a channel sent a message that nothing called for."""
         ...
 
 
@@ -124,8 +130,14 @@ class Book:
             raise AlertNotFound(name, what="channel")
         return key_of(found)
 
-    def add(self, name: str, data: Mapping[str, object], *, now_ms: int) -> Entry:
+    def add(self, name: str, data: Mapping[str, object], *, now_ms: int, by: Caller) -> Entry:
         """Add a channel, or change one that was added; its secrets are encrypted.
+
+        Args:
+            name: the channel's.
+            data: its table.
+            now_ms: milliseconds since the epoch.
+            by: who does it, for the audit log, as below.
 
         Raises:
             SettingsError: the table cannot be used, no key is set, or a channel of the settings has that name.
@@ -137,19 +149,23 @@ class Book:
             )
         spec.open(self._settings.alert_private)
         secrets = {"url": spec.url, **({"secret": spec.secret} if spec.secret is not None else {})}
-        self._shelf.save_channel(name, spec.settings, seal(self._settings.secret_key, secrets), now_ms=now_ms)
+        self._shelf.save_channel(name, spec.settings, seal(self._settings.secret_key, secrets), now_ms=now_ms, by=by)
         return next(entry for entry in self.stored() if entry.name == name)
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, *, now_ms: int, by: Caller) -> None:
         """Remove a channel that was added.
 
         Raises:
             AlertNotFound: no channel that was added has this name.
         """
-        if not self._shelf.remove_channel(name):
+        found = next((entry for entry in self.stored() if entry.name == name), None)
+        if found is None:
             raise AlertNotFound(name, what="channel")
+        elsewhere = {key_of(each.channel) for each in self.all() if each.channel is not None and each.name != name}
+        key = None if found.channel is None else key_of(found.channel)
+        self._shelf.remove_channel(name, None if key in elsewhere else key, now_ms=now_ms, by=by)
 
-    def test(self, name: str, *, now_ms: int) -> None:
+    def test(self, name: str, *, now_ms: int, by: Caller) -> None:
         """Send a channel a message that says that it works.
 
         Raises:
@@ -162,6 +178,7 @@ class Book:
             raise AlertNotFound(name, what="channel")
         if entry.channel is None:
             raise DeliveryFailed(name, entry.problem or "it cannot be opened")
+        self._shelf.note_channel_test(name, now_ms=now_ms, by=by)  # before it: what failed may have arrived
         entry.channel.send(_hello(name, now_ms))
 
     def _open(self, name: str, settings: Mapping[str, object], sealed: bytes) -> Entry:

@@ -92,7 +92,7 @@ class AppriseChannel:
         self.route = route
         self.key = hashlib.sha256(url.encode()).hexdigest()[:32]
         host = getattr(service, "host", None)
-        self._policy = Policy(private, frozenset({str(host).lower()} if host else ()))
+        self._policy = Policy(private, frozenset({str(host).strip("[]").lower()} if host else ()))
         self._service = service
         self._extras = dict(getattr(service, "payload_extras", {}))
         self._apprise = apprise.Apprise(asset=apprise.AppriseAsset(app_id="lossmonitor", app_desc="Training monitor"))

@@ -44,7 +44,7 @@ class Outbox(Protocol):
         """Let others send to it."""
         ...
 
-    def due_deliveries(self, channel: str, now_ms: int, limit: int = 5000) -> tuple[Delivery, ...]:
+    def due_deliveries(self, channel: str, now_ms: int, limit: int = 20_000) -> tuple[Delivery, ...]:
         """Alerts to be sent to a channel now, the oldest first."""
         ...
 
@@ -134,7 +134,7 @@ def deliver(
         _put_aside(outbox, key, found, now_ms)
         old = [row for row in found.send if _age_ms(row, now_ms) > GIVE_UP_MS]
         if old:
-            error = f"not sent within {GIVE_UP_MS // 3_600_000} h: {old[0].error or 'the channel could not be reached'}"
+            error = f"not sent within {GIVE_UP_MS // 3_600_000} h: {old[0].error or 'no server was there to send it'}"
             outbox.failed(key, _places(old), NEVER_MS, error)
         fresh = [row for row in found.send if _age_ms(row, now_ms) <= GIVE_UP_MS]
         sent, failed = _send_all(outbox, channel, plan(fresh, told, now_ms, link), clock, holder, describe)
@@ -182,8 +182,9 @@ def _send_all(
 def _put_aside(outbox: Outbox, key: str, found: Sorted, now_ms: int) -> None:
     for note in dict.fromkeys(note for _, note in found.skip):
         outbox.skipped(key, _places([row for row, why in found.skip if why == note]), note, now_ms)
-    for until in dict.fromkeys(until for _, until in found.wait):
-        outbox.postponed(key, _places([row for row, at in found.wait if at == until]), until)
+    longest = now_ms + LAST_RETRY_MS  # looked at again by then, should the clock be set back meanwhile
+    for until in dict.fromkeys(min(until, longest) for _, until in found.wait):
+        outbox.postponed(key, _places([row for row, at in found.wait if min(at, longest) == until]), until)
 
 
 def _places(rows: Sequence[Delivery]) -> list[tuple[str, int]]:

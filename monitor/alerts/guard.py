@@ -29,6 +29,12 @@ WITHIN_S: Final = 30.0
 """Seconds that one request may take, from the connection to the end of the answer."""
 TIMEOUT_S: Final = 10.0
 """Seconds to wait for a connection, and for the next byte, where a plugin does not say."""
+_PUBLIC_6: Final = ipaddress.IPv6Network("2000::/3")
+"""Public IPv6 addresses are in here; `is_global` also takes what nobody has assigned, such as `fec0::1`."""
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+"""IPv6 addresses whose last four bytes are the IPv4 address that a gateway connects to."""
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(slots=True)
@@ -39,7 +45,7 @@ class Policy:
         private: see `Private`.
         named: the hosts that its URL names.
         timers: what ends the connections under way.
-        refused: why the last connection was refused, or ended; None where it was neither.
+        refused: why the last connection was refused, or failed; None where it was neither.
     """
 
     private: Private = "named"
@@ -54,9 +60,8 @@ class Policy:
             host: what was connected to, as the plugin wrote it.
             address: what answered, a numeric address.
         """
-        found = ipaddress.ip_address(address.partition("%")[0])
-        found = getattr(found, "ipv4_mapped", None) or found
-        if found.is_global and not found.is_multicast:
+        found = _inner(ipaddress.ip_address(address.partition("%")[0]))
+        if found.is_global and not found.is_multicast and (found.version == 4 or found in _PUBLIC_6):
             return None
         meant = host.strip("[]").lower() in self.named and _says_where(host) and not found.is_link_local
         if self.private == "always" or (self.private == "named" and meant):
@@ -97,6 +102,15 @@ def guard_apprise() -> None:
             module.requests = ours  # type: ignore[attr-defined]  # it has one
 
 
+def _inner(address: _Address) -> _Address:
+    """The IPv4 address that an IPv6 address leads to, where it does; else the address itself."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
+
+
 def _says_where(host: str) -> bool:
     """True for a numeric address and for this machine; other names point wherever their DNS says."""
     host = host.strip("[]").lower()
@@ -107,6 +121,27 @@ def _says_where(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+_REASONS: Final = {
+    "NameResolutionError": "its name cannot be resolved",
+    "NewConnectionError": "nothing takes connections there",
+    "ConnectTimeoutError": "it does not answer",
+    "ReadTimeoutError": "it does not answer",
+    "SSLError": "its certificate cannot be verified, or it does not speak TLS",
+}
+
+
+def reason(error: BaseException) -> str:
+    """Why a request failed, in words that never hold its address, whose path may be a secret."""
+    found: object = error
+    while found is not None:
+        said = _REASONS.get(type(found).__name__)
+        if said is not None:
+            return said
+        cause = getattr(found, "reason", None) or next(iter(getattr(found, "args", ())), None)
+        found = cause if isinstance(cause, BaseException) else None
+    return f"no answer ({type(error).__name__})"
 
 
 _made: list[ModuleType] = []
@@ -151,14 +186,19 @@ def _session_class(requests: Any) -> Any:
             """Send a request; an answer that is a redirect is the answer."""
             timeout = options.get("timeout") or TIMEOUT_S
             options |= {"allow_redirects": False, "timeout": timeout, "stream": True}
-            response = super().request(method, url, **options)
+            policy = _policy.get(None)
+            try:
+                response = super().request(method, url, **options)
+            except requests.exceptions.RequestException as error:
+                if policy is not None:  # plugins say little of it
+                    policy.refused = policy.refused or reason(error)
+                raise
             content = b""
             for part in response.iter_content(65536):
                 content += part
                 if len(content) > ANSWER:
                     response.close()
                     raise requests.exceptions.ContentDecodingError(f"the answer is longer than {ANSWER} bytes")
-            policy = _policy.get(None)
             if policy is not None and policy.refused:  # an answer that was cut may look whole
                 raise requests.exceptions.ReadTimeout(policy.refused)
             response._content, response._content_consumed = content, True

@@ -62,10 +62,8 @@ def status_alert(run: RunInfo, status: RunStatus, *, now_ms: int) -> Alert:
         title = f"{run.name} is {status}, no longer {run.status}"
     else:
         raise ValueError(f"no alert exists for a run that goes from {run.status} to {status}")
-    return Alert(
-        run_id=run.id,
-        project=run.project,
-        run_name=run.name,
+    return Alert.of(
+        run,
         kind=str(kind),
         state=state,
         severity=severity,
@@ -87,10 +85,8 @@ def finished_alert(run: RunInfo, status: RunStatus, *, now_ms: int) -> Alert:
     """
     advice = run.recommendation.of_run_over(str(status))
     took = f"It took {duration(now_ms - run.created_ms)}; the last step was {step(run.last_step)}."
-    return Alert(
-        run_id=run.id,
-        project=run.project,
-        run_name=run.name,
+    return Alert.of(
+        run,
         kind="finished",
         state="firing",
         severity=Severity.INFO,
@@ -118,10 +114,8 @@ def _finding_alert(run: RunInfo, finding: Finding, now_ms: int) -> Alert:
         if resolved
         else f"{run.name}: {what} since step {step(finding.onset_step)}"
     )
-    return Alert(
-        run_id=run.id,
-        project=run.project,
-        run_name=run.name,
+    return Alert.of(
+        run,
         kind=finding.rule,
         state=str(finding.state),
         severity=finding.severity,

@@ -14,7 +14,8 @@ from datetime import datetime
 from typing import Final
 
 from monitor.alerts.routes import family
-from monitor.domain import Alert, Delivery, Saving, Severity, alert_id, whole
+from monitor.domain import Alert, Delivery, Saving, Severity, alert_id, headline, whole
+from monitor.domain.clocks import is_past
 
 HOLD_MS: Final = 5 * 60_000
 """How long after its second message a rule of a run that keeps on changing is quiet; four times as long after each."""
@@ -129,7 +130,7 @@ def plan(
     """
     lately: dict[str, set[int]] = {}
     for key, taken_ms, _ in told:
-        if taken_ms > now_ms - WINDOW_MS:
+        if taken_ms > now_ms - WINDOW_MS and is_past(taken_ms, now_ms):
             lately.setdefault(family(key), set()).add(taken_ms)
     families: dict[str, list[Delivery]] = {}
     for delivery in due:
@@ -204,8 +205,8 @@ def _news(alert: Alert) -> tuple[str, str, str]:
 
 
 def _still_coming(rows: Sequence[Delivery], now_ms: int) -> bool:
-    times = [row.alert.created_ms for row in rows]
-    return max(times) > now_ms - QUIET_MS and min(times) > now_ms - PATIENCE_MS
+    times = [row.alert.created_ms for row in rows if is_past(row.alert.created_ms, now_ms)]
+    return bool(times) and max(times) > now_ms - QUIET_MS and min(times) > now_ms - PATIENCE_MS
 
 
 def _planned(message: Message, rows: Sequence[Delivery]) -> Planned:
@@ -220,7 +221,7 @@ def _message(first: Delivery, alert: Alert, **more: object) -> Message:
 
 
 def _of_one(found: Sequence[Delivery], link: Callable[[str], str | None]) -> Message:
-    first, last = found[0], found[-1].alert
+    first, last = found[0], _named(found[-1].alert)
     message = _message(first, last, run_ids=(last.run_id,), count=len(found), link=link(last.run_id))
     if len(found) == 1:
         return message
@@ -229,6 +230,13 @@ def _of_one(found: Sequence[Delivery], link: Callable[[str], str | None]) -> Mes
     times = f"It fired {fired} and was resolved {resolved} times" if resolved else f"It fired {fired} times"
     body = f"{last.body}\n{times} since {_clock(first.alert.created_ms)}."
     return replace(message, title=f"{last.title}, {len(found)} changes", body=body)
+
+
+def _named(alert: Alert) -> Alert:
+    """An alert whose text says of which run it is; that of a loop's own alert says what the loop said."""
+    if alert.kind != "alert" or not alert.body.strip():
+        return replace(alert, title=headline(alert))
+    return replace(alert, title=headline(alert), body=f"{alert.body}\nRun {alert.run_id} of project {alert.project}.")
 
 
 def _of_many(members: Sequence[Sequence[Delivery]], link: Callable[[str], str | None]) -> Message:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from fnmatch import fnmatchcase
 from typing import Final
 
-from monitor.domain import Alert, AlertInfo, AlertState, Delivery, Severity, Silence, alert_id, alert_key
+from monitor.domain import RUN_DELETED, Alert, AlertInfo, AlertState, Delivery, Severity, Silence, alert_id, alert_key
+from monitor.domain.clocks import is_past
 from monitor.errors import SettingsError
 from monitor.rules.registry import spec_of
 
 AGAIN_MS: Final = 10_000
 """How long a silenced message waits until it is looked at again: the silence may be taken back."""
-LONGEST_MS: Final = 24 * 3_600_000
-"""A message that was silenced for so long is not sent any more; if its alert still fires, it is repeated."""
 SETTLE_MS: Final = 10 * 60_000
 """How long the warning of a rule, or that a run stalls, waits: most that pass by themselves pass within it."""
-DELETED: Final = "the run was deleted"
 _LOUD: Final = frozenset({"spike", "oscillation", "rising_part", "goal_decline", "goal_unstable"})
 INHIBITS: Final[Mapping[str, frozenset[str]]] = {
     "nan": _LOUD
@@ -138,6 +136,10 @@ def sort(
     """
     done = Sorted()
     by_id = {info.id: info for info in standing}
+    firing: dict[str, set[str]] = {}
+    for info in standing:
+        if info.state is not AlertState.RESOLVED:
+            firing.setdefault(info.run_id, set()).add(info.rule)
     last_told = {family(key): state for key, _, state in told}
     families: dict[str, list[Delivery]] = {}
     for each in due:
@@ -148,17 +150,15 @@ def sort(
             families.setdefault(family(each.alert.dedup_key), []).append(each)
     for name, members in families.items():
         last = members[-1].alert
-        info = by_id.get(alert_id(last.run_id, last.key[:250]))
-        reason = _settled(members, last_told.get(name), info) or _inhibited(last.run_id, last.kind, standing)
-        reason = reason or _over(last, info)
+        stands = by_id.get(alert_id(last.run_id, last.key[:250]))
+        reason = _settled(members, last_told.get(name), stands) or _inhibited(last.kind, firing.get(last.run_id, ()))
+        reason = reason or _over(last, stands)
         if reason is not None:
             done.skip.extend((each, reason) for each in members)
             continue
-        until = _until(members[-1], info, silences, route, now_ms)
+        until = _until(members[-1], stands, silences, route, now_ms)
         if until is None:
             done.send.extend(members)
-        elif now_ms - last.created_ms > LONGEST_MS:
-            done.skip.extend((each, "silenced for a day") for each in members)
         else:
             done.wait.extend((each, until) for each in members)
     return done
@@ -188,8 +188,8 @@ def _unwanted(delivery: Delivery, route: Route) -> str | None:
 def _settled(members: Sequence[Delivery], told: str | None, info: AlertInfo | None) -> str | None:
     """Why messages about one alert need not be sent, by how it stands now and what was sent before."""
     last = members[-1].alert
-    if info is not None and info.resolution == DELETED:
-        return DELETED
+    if info is not None and info.resolution == RUN_DELETED:
+        return RUN_DELETED
     if last.state == "resolved":
         return None if told == "firing" else "resolved before it was sent"
     over = info is not None and info.state is AlertState.RESOLVED and (info.resolved_ms or 0) >= last.created_ms
@@ -209,8 +209,8 @@ def _over(alert: Alert, info: AlertInfo | None) -> str | None:
     return "it happened once and is over"
 
 
-def _inhibited(run_id: str, kind: str, standing: Sequence[AlertInfo]) -> str | None:
-    firing = {info.rule for info in standing if info.run_id == run_id and info.state is not AlertState.RESOLVED}
+def _inhibited(kind: str, firing: Collection[str]) -> str | None:
+    """Why nothing is sent about an alert, by the rules that fire on its run."""
     by = next((rule for rule in sorted(firing) if kind in INHIBITS.get(rule, ())), None)
     return None if by is None else f"inhibited by {by}"
 
@@ -233,6 +233,6 @@ def _until(
     if alert.severity is Severity.CRITICAL:
         return None
     asked = alert.kind in ("alert", "threshold", "finished") or alert.state == "resolved"
-    if not asked and now_ms < alert.created_ms + SETTLE_MS:
+    if not asked and is_past(alert.created_ms, now_ms) and now_ms < alert.created_ms + SETTLE_MS:
         return alert.created_ms + SETTLE_MS
     return None if route.quiet is None else route.quiet.until(now_ms, route.zone)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
@@ -15,10 +14,9 @@ from monitor.alerts.channels import AppriseChannel, Channel
 from monitor.alerts.guard import Private
 from monitor.alerts.routes import Quiet, Route
 from monitor.alerts.webhook import WebhookChannel
-from monitor.domain import Severity
+from monitor.domain import Severity, check_channel_name
 from monitor.errors import SettingsError
 
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 KEYS: Final = (
     "url", "url_env", "secret", "secret_env", "projects", "level", "finished", "resolved", "quiet", "digest",
     "only_digest", "zone",
@@ -75,8 +73,7 @@ def read(name: str, data: object, *, stored: bool = False) -> Spec:
         SettingsError: names the key, and what to write.
     """
     place = f"channels.{name}"
-    if not NAME.fullmatch(name):
-        raise SettingsError(place, "is not a name of a channel", "use up to 64 letters, digits, - and _")
+    check_channel_name(name)
     if not isinstance(data, Mapping):
         raise SettingsError(place, "is not a table", f'write [channels.{name}] and under it url = "…"')
     for key in data:

@@ -20,10 +20,8 @@ def stop_alert(run: RunInfo, advice: Recommendation, *, acts: bool, now_ms: int)
         if acts
         else "The loop is not told: its mode is `alert`. To stop it: monitor runs stop " + run.id[:8]
     )
-    return Alert(
-        run_id=run.id,
-        project=run.project,
-        run_name=run.name,
+    return Alert.of(
+        run,
         kind="stop",
         state="firing",
         severity=Severity.CRITICAL,

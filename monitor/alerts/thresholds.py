@@ -156,10 +156,8 @@ def alert_of(threshold: Threshold, run: RunInfo, state: str, name: str, value: f
     )
     firing = f"{name} is {number(value)} at step {step(at)}; the threshold is {threshold.when}."
     over = f"{name} is {number(value)} at step {step(at)}; {threshold.when} no longer holds."
-    return Alert(
-        run_id=run.id,
-        project=run.project,
-        run_name=run.name,
+    return Alert.of(
+        run,
         kind="threshold",
         state=state,
         severity=threshold.severity,

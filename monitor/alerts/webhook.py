@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from monitor.alerts.channels import EVERYTHING
 from monitor.alerts.content import PICTURE, as_text
-from monitor.alerts.guard import Policy, Private, guarded, library
+from monitor.alerts.guard import Policy, Private, guarded, library, reason
 from monitor.alerts.messages import Message, body_fields, inert
 from monitor.alerts.routes import Route
 from monitor.domain import Alert
@@ -51,8 +51,8 @@ class WebhookChannel:
         route: Route = EVERYTHING,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        host = _host_of(url)
+        if host is None:
             raise SettingsError(f"channels.{name}.url", "is not an address of a webhook", "write https://HOST/PATH")
         if len(secret) < LEAST_SECRET:
             fix = f"give at least {LEAST_SECRET} characters"
@@ -60,7 +60,7 @@ class WebhookChannel:
         self.name, self.route = name, route
         self.key = hashlib.sha256(f"{url} {secret}".encode()).hexdigest()[:32]
         self._url, self._secret, self._clock = url, secret.encode(), clock
-        self._policy = Policy(private, frozenset({parts.hostname.lower()}))
+        self._policy = Policy(private, frozenset({host}))
 
     def send(self, alert: Alert) -> None:
         """Post a message.
@@ -82,9 +82,22 @@ class WebhookChannel:
             try:
                 answer = library().request("POST", self._url, data=body, headers=headers)
             except requests.exceptions.RequestException as error:  # whose text holds the address
-                raise DeliveryFailed(self.name, self._policy.refused or f"no answer ({type(error).__name__})") from None
+                raise DeliveryFailed(self.name, self._policy.refused or reason(error)) from None
         if not 200 <= answer.status_code < 300:
             raise DeliveryFailed(self.name, f"it answered {answer.status_code}")
+
+
+def _host_of(url: str) -> str | None:
+    """The host of a web address; None where it is none that can be asked."""
+    import requests
+
+    try:
+        asked = requests.Request("POST", url).prepare().url
+        parts = urlsplit(asked or "")
+        (parts.hostname or "").encode("idna")  # as is done to connect
+    except (requests.exceptions.RequestException, ValueError):
+        return None
+    return parts.hostname if parts.scheme in ("http", "https") else None
 
 
 def signature(secret: bytes, timestamp: str, body: bytes) -> str:

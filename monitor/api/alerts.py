@@ -17,7 +17,7 @@ from monitor.api.problems import documented
 from monitor.api.security import Admin, Editor, Viewer
 from monitor.api.services import Served
 from monitor.domain import AlertInfo, AlertQuery, AlertState, Caller, DeadLetter, Delivery, Severity, Silence
-from monitor.errors import AlertNotFound, Forbidden, WireError
+from monitor.errors import Forbidden, WireError
 
 router = APIRouter(tags=["alerts"], default_response_class=Response, responses=documented(404, 422))
 
@@ -31,6 +31,7 @@ class AlertParameters(BaseModel):
     """The parameters of the list of alerts."""
 
     state: AlertState | None = None
+    open: bool = Field(False, description="Only those that are not resolved.")
     project: Text | None = None
     rule: Text | None = None
     severity: Severity | None = None
@@ -110,14 +111,18 @@ def get_alert(served: Served, caller: Viewer, alert_id: Text) -> Response:
 @router.post("/alerts/{alert_id}/acknowledge", responses={200: {"model": AlertInfo}})
 def acknowledge(served: Served, caller: Editor, alert_id: Text, answer: Answer) -> Response:
     """Take a firing alert on; it is no longer repeated."""
-    found = served.store.acknowledge(alert_id, answer.by, answer.note, now_ms=served.clock(), within=caller.project)
+    found = served.store.acknowledge(
+        alert_id, answer.by, answer.note, now_ms=served.clock(), by=caller, within=caller.project
+    )
     return json_response(found.to_dict())
 
 
 @router.post("/alerts/{alert_id}/mark", responses={200: {"model": AlertInfo}})
 def mark(served: Served, caller: Editor, alert_id: Text, marking: Marking) -> Response:
     """Say whether an alert was helpful or a false alarm."""
-    found = served.store.mark_alert(alert_id, marking.mark, marking.by, now_ms=served.clock(), within=caller.project)
+    found = served.store.mark_alert(
+        alert_id, marking.mark, marking.by, now_ms=served.clock(), by=caller, within=caller.project
+    )
     return json_response(found.to_dict())
 
 
@@ -142,17 +147,15 @@ def silence(served: Served, caller: Editor, wanted: Silencing) -> Response:
         if wanted.project not in (None, caller.project, _only(caller)):
             raise Forbidden(f"token {caller.name!r} silences project {caller.project!r} alone")
         fields["project"] = _only(caller)
-    made = served.store.silence(Silence(id="", created_ms=now, until_ms=until or 0, **fields))
+    made = served.store.silence(Silence(id="", created_ms=now, until_ms=until or 0, **fields), by=caller)
     return json_response(made.to_dict())
 
 
 @router.delete("/silences/{silence_id}", responses={200: {"model": Silence}})
 def unsilence(served: Served, caller: Editor, silence_id: Text) -> Response:
     """End a silence now."""
-    found = next((each for each in served.store.silences() if each.id == silence_id), None)
-    if found is None or _only(caller) not in (None, found.project):
-        raise AlertNotFound(silence_id, what="silence")
-    return json_response(served.store.unsilence(silence_id, now_ms=served.clock()).to_dict())
+    found = served.store.unsilence(silence_id, now_ms=served.clock(), by=caller, within=caller.project)
+    return json_response(found.to_dict())
 
 
 @router.get("/deliveries", responses={200: {"model": DeliveriesModel}})
@@ -172,12 +175,8 @@ def list_deliveries(
 def list_dead(served: Served, caller: Viewer, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> Response:
     """Messages that a channel never took, the newest first."""
     names = {entry["key"]: str(entry["name"]) for entry in _channels(served, caller)}
-    rows = [
-        replace(row, name=names.get(row.channel, ""))
-        for row in served.store.dead_letters(limit)
-        if caller.project in (None, row.project)
-    ]
-    return json_response([row.to_dict() for row in rows])
+    found = served.store.dead_letters(limit, within=caller.project)
+    return json_response([replace(row, name=names.get(row.channel, "")).to_dict() for row in found])
 
 
 @router.post("/deliveries/retry")
@@ -185,7 +184,8 @@ def retry(served: Served, caller: Editor, wanted: Retrying) -> Response:
     """Send again what was given up."""
     _everywhere(caller)
     key = None if wanted.channel is None else _book(served).key_of(wanted.channel)
-    return json_response({"retried": served.store.retry_deliveries(wanted.message, key, now_ms=served.clock())})
+    retried = served.store.retry_deliveries(wanted.message, key, now_ms=served.clock(), by=caller)
+    return json_response({"retried": retried})
 
 
 @router.get("/channels")
@@ -198,14 +198,14 @@ def list_channels(served: Served, caller: Viewer) -> Response:
 def put_channel(served: Served, caller: Admin, name: str, table: dict[str, object]) -> Response:
     """Add a channel, or change one that was added; its URL and its secret are encrypted and never shown again."""
     _everywhere(caller)
-    return json_response(_book(served).add(name, table, now_ms=served.clock()).to_dict())
+    return json_response(_book(served).add(name, table, now_ms=served.clock(), by=caller).to_dict())
 
 
 @router.delete("/channels/{name}")
 def delete_channel(served: Served, caller: Admin, name: str) -> Response:
     """Remove a channel that was added."""
     _everywhere(caller)
-    _book(served).remove(name)
+    _book(served).remove(name, now_ms=served.clock(), by=caller)
     return json_response({"name": name})
 
 
@@ -213,7 +213,7 @@ def delete_channel(served: Served, caller: Admin, name: str) -> Response:
 def test_channel(served: Served, caller: Editor, name: str) -> Response:
     """Send a channel a message that says that it works."""
     _everywhere(caller)
-    _book(served).test(name, now_ms=served.clock())
+    _book(served).test(name, now_ms=served.clock(), by=caller)
     return json_response({"name": name})
 
 

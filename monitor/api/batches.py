@@ -13,6 +13,7 @@ from monitor import wire
 from monitor.api.bodies import json_response
 from monitor.api.intake import media_type
 from monitor.api.problems import documented
+from monitor.api.requests import RUN
 from monitor.api.security import Logger
 from monitor.api.services import Served, in_turn
 from monitor.domain import Reply
@@ -83,6 +84,8 @@ async def post_batch(request: Request, served: Served, caller: Logger) -> Respon
         batch = decode(body, kind)  # sooner done than a thread is woken
     else:  # reading it needs no writer's turn, so that a long JSON body does not keep the others waiting
         batch = await anyio.to_thread.run_sync(decode, body, kind, limiter=served.decoders)
+
+    request.scope[RUN] = batch.run_id
 
     def commit() -> Reply:
         return ingest(served.store, served.engine, batch, now_ms=served.clock(), within=caller.project)

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from monitor.api.intake import JSON, SMALL, Intake, limit_of, media_type
 from monitor.api.keys import Keys, token_of
 from monitor.api.problems import Refused, of_error, of_refusal
+from monitor.api.requests import CALLER, HEADER, logged, take_id
 from monitor.domain import Access, Caller
 from monitor.errors import Forbidden, StoreError, Unauthorized
 from monitor.hosts import SECURITY_HEADERS, host_name, local_name, same_origin
@@ -42,8 +43,6 @@ _HEADERS: Final = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 _Headers = Mapping[bytes, bytes]
-_CALLER: Final = "monitor.caller"
-"""Where in a request's scope the caller is."""
 
 
 class Door:
@@ -63,7 +62,8 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or refuse it."""
         if scope["type"] == "http":
-            await self._http(scope, receive, _hardened(send))
+            name = take_id(dict(scope["headers"]))
+            await logged(self._http, scope, receive, _hardened(send, name))
         elif scope["type"] == "websocket":  # there are none
             await send({"type": "websocket.close", "code": 1008})
         else:
@@ -153,7 +153,7 @@ class Door:
             refusal = of_refusal(Refused(429, "rate-limited", detail))
             refusal.headers["Retry-After"] = str(math.ceil(wait_s))
             return refusal
-        scope[_CALLER] = caller
+        scope[CALLER] = caller
         return None
 
     def _unwanted(self, scope: Scope, headers: _Headers, has_body: bool) -> Response | None:
@@ -175,7 +175,7 @@ class Door:
 
 def caller_of(scope: Scope) -> Caller:
     """Who makes a request that the door has let in."""
-    found = scope[_CALLER]
+    found = scope[CALLER]
     assert isinstance(found, Caller)
     return found
 
@@ -192,12 +192,12 @@ def _needed_by_mlflow(method: str, path: str) -> Access:
     return Access.EDITOR if method == "DELETE" or verb.startswith(("delete", "restore")) else Access.LOGGER
 
 
-def _hardened(send: Send) -> Send:
-    """Add the headers that make browsers take an answer only for what it is, and nowhere else."""
+def _hardened(send: Send, name: bytes) -> Send:
+    """Add the request's id, and the headers that make browsers take an answer only for what it is, and nowhere else."""
 
     async def with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", ()), *_HEADERS]
+            message["headers"] = [*message.get("headers", ()), *_HEADERS, (HEADER, name)]
         await send(message)
 
     return with_headers

@@ -71,6 +71,9 @@ def get_metrics(served: Served, caller: Viewer) -> Response:
 @router.get("/info", responses={200: {"model": InfoModel}})
 def info(served: Served, caller: Viewer) -> Response:
     """What this server is: versions, store, rules, its other addresses and its jobs."""
+    jobs = {name: health.to_dict() for name, health in served.jobs().items()}
+    if caller.project is not None:
+        jobs = {name: {**health, "last_error": None} for name, health in jobs.items()}  # it may name others' runs
     return json_response(
         {
             "name": "lossmonitor",
@@ -82,6 +85,6 @@ def info(served: Served, caller: Viewer) -> Response:
             "project_rules": {k: v for k, v in served.engine.hashes.items() if caller.project in (None, k)},
             "heartbeat_s": served.settings.heartbeat_s,
             "links": served.links,
-            "jobs": {name: health.to_dict() for name, health in served.jobs().items()},
+            "jobs": jobs,
         }
     )

@@ -97,6 +97,8 @@ class SnapshotModel(BaseModel):
     findings: list[Finding]
     checkpoints: list[Checkpoint]
     regimes: list[Regime]
+    remedies: list[dict[str, Any]] = Field(description="What to try against overfitting, the cheapest first.")
+    progress: dict[str, Any] = Field(description="The generalisation gap and the rate; null where not known.")
     note: str = Field(description="What a person wrote of the run, as Markdown.")
     stops: list[Stop]
     saving: Saving | None

@@ -1,6 +1,7 @@
 """Every refusal is `application/problem+json` (RFC 9457): type, title, status, detail, and what helps the caller act.
 
-`field` names the offending field or parameter, `expected` the record a batch has to start with.
+`field` names the offending field or parameter, `expected` the record a batch has to start with, `request_id` the lines
+of the server's log.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from monitor.api.requests import request_id
 from monitor.domain import Json
 from monitor.errors import (
     AlertNotFound,
@@ -86,6 +88,8 @@ def problem(
         **more: further members, such as `field` and `expected`.
     """
     body = {"type": f"urn:lossmonitor:problem:{kind}", "title": title, "status": status, "detail": detail, **more}
+    if request_id():
+        body["request_id"] = request_id()
     return JSONResponse(body, status, headers, MEDIA_TYPE)
 
 
@@ -198,6 +202,6 @@ def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
     """The entries of a route's `responses` for the problems it may answer with."""
     schema: Json = {
         "type": "object",
-        "properties": {n: {"type": "string"} for n in ("type", "title", "detail", "field")},
+        "properties": {n: {"type": "string"} for n in ("type", "title", "detail", "field", "request_id")},
     }
     return {s: {"description": "Problem (RFC 9457)", "content": {MEDIA_TYPE: {"schema": schema}}} for s in statuses}

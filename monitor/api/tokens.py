@@ -60,6 +60,6 @@ def get_audit(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> Response:
-    """Who stopped, deleted and restored runs, and changed tokens, newest first."""
+    """Who changed what, newest first."""
     total, entries = served.store.audit(limit=limit, offset=offset, within=caller.project)
     return json_response({"total": total, "entries": [entry.to_dict() for entry in entries]})

@@ -29,12 +29,16 @@ def list_views(served: Served, caller: Viewer, page: _Page) -> Response:
 async def put_view(served: Served, caller: Editor, page: _Page, name: str, wanted: ViewRequest) -> Response:
     """Save a view; one of the same name is replaced."""
     view = SavedView(page=page, name=name, query=wanted.query, saved_ms=served.clock())
-    saved = await in_turn(served, lambda: served.store.save_view(view, within=caller.project))
+    saved = await in_turn(served, lambda: served.store.save_view(view, by=caller, within=caller.project))
     return json_response(saved.to_dict())
 
 
 @router.delete("/views/{page}/{name:name}", responses={200: {"model": ViewsModel}})
 async def delete_view(served: Served, caller: Editor, page: _Page, name: str) -> Response:
     """Delete a saved view; the ones that are left."""
-    await in_turn(served, lambda: served.store.forget_view(page, name, within=caller.project))
+
+    def forget() -> None:
+        served.store.forget_view(page, name, now_ms=served.clock(), by=caller, within=caller.project)
+
+    await in_turn(served, forget)
     return json_response({"views": [view.to_dict() for view in served.store.views(page, within=caller.project)]})

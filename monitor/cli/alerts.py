@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 from rich.table import Table
 
+from monitor.domain import headline
 from monitor.domain.formats import ago as moment
 from monitor.domain.formats import clock, duration
 from monitor.screen import COLOURS, ago, emit, escape, fail, out
@@ -50,22 +51,23 @@ def ls(
     json: bool = _JSON,
 ) -> None:
     """List alerts, those that changed last first; resolved ones only with --all or --state."""
-    from monitor.domain import AlertState
     from monitor.reader.api import Api
 
     with Api(server) as api:
         page = api.alerts(
-            state, project=project, rule=rule, severity=severity, run=run, search=search, limit=limit, cursor=cursor
-        )
-    shown = [info for info in page.items if every or state or info.state is not AlertState.RESOLVED]
+            state, open=not (every or state), project=project, rule=rule, severity=severity, run=run, search=search,
+            limit=limit, cursor=cursor,
+        )  # fmt: skip
+    shown = list(page.items)
     if json:
         rows = [info.to_dict() for info in shown]
         emit({"alerts": rows, "cursor": page.cursor, "counts": dict(page.counts)}, "", True)
         return
     if shown:
         out.print(_table(shown))
-    counts = ", ".join(f"{n:,} {name}" for name, n in page.counts.items() if n) or "no alerts"
-    out.print(f"[dim]{counts}[/]")
+    counts = ", ".join(f"{n:,} {name}" for name, n in page.counts.items() if n)
+    none = "" if shown else f"none is {state}; " if state and counts else "none is open; " if counts else ""
+    out.print(f"[dim]{none}{counts or 'no alerts'}[/]")
     if page.cursor is not None:
         out.print(f"[dim]more: --cursor {escape(page.cursor)}[/]")
 
@@ -76,13 +78,15 @@ def _table(alerts: list[AlertInfo]) -> Table:
         table.add_column(column, no_wrap=column != "what", justify="right" if column == "times" else "left")
     for info in alerts:
         answered = f" by {escape(info.acked_by)}" if info.acked_by else ""
+        if answered and info.state != "acknowledged":
+            answered = f", acknowledged{answered}"
         note = f"\n[dim]{escape(info.acked_note)}[/]" if info.acked_note else ""
         table.add_row(
             info.id[:8],
             f"[{COLOURS[info.severity]}]{info.state}[/]{answered}",
             ago(info.fired_ms or info.changed_ms),
             f"{info.count:,}",
-            f"{escape(info.title)}{note}",
+            f"{escape(headline(info))}{note}",
         )
     return table
 
@@ -99,7 +103,8 @@ def ack(
 
     with Api(server) as api:
         found = api.acknowledge(alert, _who(by), note)
-    emit(found.to_dict(), f"acknowledged by {escape(found.acked_by)}: {escape(found.title)}", json)
+    said = f"; {found.acked_note}" if found.acked_note not in (None, note) else ""  # it was somebody else's
+    emit(found.to_dict(), f"acknowledged by {escape(found.acked_by)}: {escape(headline(found) + said)}", json)
 
 
 def mark(
@@ -118,7 +123,8 @@ def mark(
         fail(f"{verdict!r} is not a mark; use {', '.join((*known, 'none'))}")
     with Api(server) as api:
         found = api.mark(alert, known.get(verdict), _who(by))
-    emit(found.to_dict(), f"marked as {escape(found.mark or 'neither')}: {escape(found.title)}", json)
+    said = f"marked as {found.mark}" if found.mark else "not marked"
+    emit(found.to_dict(), f"{escape(said)}: {escape(headline(found))}", json)
 
 
 def silence(
@@ -234,7 +240,7 @@ def dead(
         out.print(f"{each.id} {escape(each.title)}")
         out.print(f"  [dim]{ago(each.created_ms)}, {escape(name)}, {each.attempts:,} tries: {escape(each.error)}[/]")
     if not found:
-        out.print("Every message was taken.")
+        out.print("No message was given up.")
 
 
 def retry(
@@ -250,7 +256,7 @@ def retry(
         count = api.retry(message, channel)
     if not count and message is not None:
         fail(f"no message {message!r} was given up; `monitor alerts dead` lists them")
-    emit({"retried": count}, f"{count:,} to be sent again", json)
+    emit({"retried": count}, f"{count:,} to be sent again" if count else "No message was given up.", json)
 
 
 def _who(by: str | None) -> str:

@@ -164,6 +164,7 @@ def show(
     json: bool = _JSON,
 ) -> None:
     """Show one run: its series, its findings with their evidence, and the recommendation."""
+    from monitor.losses import meaning_sentence
     from monitor.reader.api import Api
 
     with Api(server) as api:
@@ -179,6 +180,7 @@ def show(
             "stops": [stop.to_dict() for stop in stops],
             "saving": saving.to_dict(),
             "examples": dict(seen.examples),
+            "remedies": [dict(remedy) for remedy in seen.remedies],
             "diagnosis": diagnosis.to_dict(),
         }
         emit(data, "", True)
@@ -199,7 +201,9 @@ def show(
     out.print(diagnosis_text(diagnosis, every=every))
     if saving.amount:
         out.print(f"[dim]{escape(saving.sentence)}[/]", soft_wrap=True)
-    for said in seen.of_examples():
+    if means := meaning_sentence(info.loss, info.recommendation.best_val_loss, info.config):
+        out.print(f"[dim]{escape(means)}[/]", soft_wrap=True)
+    for said in (*seen.of_remedies(), *seen.of_examples()):
         out.print(escape(said), soft_wrap=True)
     table = Table(box=None, header_style="dim", pad_edge=False, title_justify="left")
     for column in ("series", "role", "points", "last step", "last", "min", "at step"):

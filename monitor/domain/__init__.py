@@ -11,6 +11,7 @@ from monitor.domain.access import Access, AuditEntry, Caller, TokenInfo
 from monitor.domain.alerts import (
     MARKS,
     MATCHED,
+    RUN_DELETED,
     Alert,
     AlertInfo,
     AlertPage,
@@ -24,13 +25,27 @@ from monitor.domain.alerts import (
     Silence,
     alert_id,
     alert_key,
+    check_channel_name,
+    headline,
 )
 from monitor.domain.aside import SET_ASIDE, Counter
 from monitor.domain.attention import Attention, Happened, Happenings, Item, Outcome
 from monitor.domain.economics import Ledger, LedgerEntry, LedgerMonth, Saving
 from monitor.domain.plain import Json, whole
+from monitor.domain.progress import Gap, Milestone, Progress, Rate, Regime, courses
 from monitor.domain.run_query import RunFilters, RunQuery
-from monitor.domain.runs import Checkpoint, Extremes, Output, Reply, RunEdit, RunInfo, RunPage, RunStatus, SavedView
+from monitor.domain.runs import (
+    Checkpoint,
+    Extremes,
+    Output,
+    Reply,
+    RunEdit,
+    RunInfo,
+    RunPage,
+    RunStatus,
+    SavedView,
+    nearest,
+)
 from monitor.domain.series import Curve, Points, SeriesInfo
 from monitor.domain.snapshot import MAIN_ROLES, CurveOf, RunSnapshot
 from monitor.domain.stops import MONITOR, Stop, StopState
@@ -45,9 +60,7 @@ from monitor.domain.verdicts import (
     Patience,
     Pending,
     Recommendation,
-    Regime,
     Severity,
-    courses,
     folded,
     most_telling,
 )
@@ -57,6 +70,7 @@ __all__ = [
     "MARKS",
     "MATCHED",
     "MONITOR",
+    "RUN_DELETED",
     "SET_ASIDE",
     "Access",
     "Action",
@@ -80,6 +94,7 @@ __all__ = [
     "Finding",
     "FindingState",
     "Forecast",
+    "Gap",
     "Gauges",
     "Happened",
     "Happenings",
@@ -90,11 +105,14 @@ __all__ = [
     "LedgerEntry",
     "LedgerMonth",
     "Mark",
+    "Milestone",
     "Outcome",
     "Output",
     "Patience",
     "Pending",
     "Points",
+    "Progress",
+    "Rate",
     "Recommendation",
     "Regime",
     "Reply",
@@ -115,9 +133,12 @@ __all__ = [
     "TokenInfo",
     "alert_id",
     "alert_key",
+    "check_channel_name",
     "courses",
     "folded",
+    "headline",
     "inert",
     "most_telling",
+    "nearest",
     "whole",
 ]

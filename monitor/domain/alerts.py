@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
@@ -10,7 +11,9 @@ from fnmatch import fnmatchcase
 from typing import Final, Literal
 
 from monitor.domain.plain import make, whole
+from monitor.domain.runs import RunInfo
 from monitor.domain.verdicts import Severity
+from monitor.errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,26 @@ class Alert:
     step: float | None
     created_ms: int
     dedup_key: str
+
+    @classmethod
+    def of(
+        cls,
+        run: RunInfo,
+        *,
+        kind: str,
+        state: str,
+        severity: Severity,
+        title: str,
+        body: str,
+        step: float | None,
+        created_ms: int,
+        dedup_key: str,
+    ) -> Alert:
+        """An alert about a run."""
+        return cls(
+            run_id=run.id, project=run.project, run_name=run.name, kind=kind, state=state, severity=severity,
+            title=title, body=body, step=step, created_ms=created_ms, dedup_key=dedup_key,
+        )  # fmt: skip
 
     @property
     def key(self) -> str:
@@ -65,6 +88,12 @@ def alert_id(run_id: str, key: str) -> str:
     return hashlib.sha256(f"{run_id}:{key}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+def headline(alert: Alert | AlertInfo) -> str:
+    """The title of an alert with its run and project, which the loop's own titles do not name."""
+    kind = alert.kind if isinstance(alert, Alert) else alert.rule
+    return f"{alert.run_name}: {alert.title} ({alert.project})" if kind == "alert" else alert.title
+
+
 class AlertState(StrEnum):
     """How an alert stands. Each but `PENDING` and `RESOLVED` is the one condition, looked at by what people did."""
 
@@ -82,6 +111,10 @@ class AlertState(StrEnum):
 
 Mark = Literal["helpful", "false alarm"]
 MARKS: Final[tuple[Mark, ...]] = ("helpful", "false alarm")
+
+
+RUN_DELETED: Final = "the run was deleted"
+"""Why the alerts of a deleted run are resolved; they hold again where it is restored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,12 +177,14 @@ class AlertQuery:
     """Which alerts to list; what is None or empty is not asked for.
 
     Attributes:
+        open: only those that are not resolved.
         run: a run's full id.
         search: part of the title, of the text or of the run's name, in any case of its letters.
         cursor: where the page before ended.
     """
 
     state: AlertState | None = None
+    open: bool = False
     project: str | None = None
     rule: str | None = None
     severity: Severity | None = None
@@ -224,6 +259,20 @@ MATCHED: Final = ("project", "run", "rule", "severity", "tag")
 """What a silence can match."""
 
 
+_CHANNEL_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+def check_channel_name(name: str) -> None:
+    """See to it that a channel may be called so.
+
+    Raises:
+        SettingsError: it may not.
+    """
+    if not _CHANNEL_NAME.fullmatch(name):
+        place = f"channels.{name}" if len(name) < 100 else f"channels.{name[:100]}…"
+        raise SettingsError(place, "is not a name of a channel", "use up to 64 letters, digits, - and _")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
     """A message that a channel never took.
@@ -260,7 +309,8 @@ class Delivery:
         next_ms: not to be tried again before.
         delivered_ms: when a channel took it; None while it waits.
         error: what the last failed try said.
-        retried_ms: when somebody asked for another try after it was given up.
+        retried_ms: since when its age counts, where that is not since its alert was made: when somebody asked for
+            another try, or when a silence or quiet hours ended.
     """
 
     id: int

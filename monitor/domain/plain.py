@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
@@ -26,3 +26,16 @@ def whole(step: float | None) -> int | float | None:
     if step is None or not math.isfinite(step) or step != int(step):
         return step
     return int(step)
+
+
+def leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """The single values of nested tables, by their dotted names.
+
+    >>> list(leaves({"lr": 1, "o": {"b": 2, "c": {}}}))
+    [('lr', 1), ('o.b', 2), ('o.c', {})]
+    """
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

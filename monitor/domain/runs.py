@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -58,6 +58,7 @@ class RunInfo:
         reading: what the names were taken for: a `line` for people, the `goal` and whether it `rises`; None for a run
             of an older version, or without series.
         goal_last, goal_best, goal_best_step: of the goal's series.
+        gap, half_life: of `Progress`; None where not known.
         attempt: 1, and one more each time a loop resumed the run.
         heartbeat_s: seconds between the heartbeats that its client promised; None where it did not say.
         warnings: counter by name of what was set aside; `SET_ASIDE` says what each of them means.
@@ -82,6 +83,8 @@ class RunInfo:
     goal_last: float | None = None
     goal_best: float | None = None
     goal_best_step: int | None = None
+    gap: float | None = None
+    half_life: float | None = None
     attempt: int = 1
     heartbeat_s: float | None = None
     heartbeat_ms: int | None = None
@@ -148,6 +151,17 @@ class Checkpoint:
     def to_dict(self) -> dict[str, object]:
         """The row as JSON data."""
         return asdict(self)
+
+
+def nearest(checkpoints: Iterable[Checkpoint], at: float) -> Checkpoint | None:
+    """The checkpoint closest to a step: of two that are as close the earlier step's, of one step's the newest.
+
+    After the best step a run gets worse, so the earlier one is the safer.
+
+    >>> nearest([Checkpoint(step=s, path=p, time_ms=t) for s, p, t in ((80, "a", 1), (120, "b", 2), (80, "c", 3))], 100)
+    Checkpoint(step=80, path='c', time_ms=3)
+    """
+    return min(checkpoints, key=lambda each: (abs(each.step - at), each.step, -each.time_ms), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from monitor.domain.economics import Saving
+from monitor.domain.progress import Progress, Regime
 from monitor.domain.runs import Checkpoint, RunInfo
 from monitor.domain.series import SeriesInfo
 from monitor.domain.stops import Stop
-from monitor.domain.verdicts import Finding, Regime
+from monitor.domain.verdicts import Finding
 from monitor.roles import Role
 
 MAIN_ROLES: Final = (Role.TRAIN, Role.VAL, Role.GOAL)
 """The roles whose judged series a run's large chart shows, in the order in which they are drawn."""
+
+_REMEDIES: Final = 4
+"""Remedies that are put in words; all are in the data."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunSnapshot:
     """A run with everything that is stored of it but its points and events, read at one moment.
 
-    `note` is Markdown; `examples` is what `insight.examples` says.
+    `note` is Markdown; `examples` is what `insight.examples` says, `remedies` what `insight.remedies` does.
     """
+
+    ALONE: ClassVar[tuple[str, ...]] = ("run", "saving", "note", "examples", "progress")
+    """Members of `to_dict` that are not lists of rows."""
 
     info: RunInfo
     series: tuple[SeriesInfo, ...]
@@ -33,6 +40,8 @@ class RunSnapshot:
     saving: Saving | None = None
     note: str = ""
     examples: Mapping[str, Any] = field(default_factory=dict)
+    progress: Progress = field(default_factory=Progress)
+    remedies: tuple[Mapping[str, Any], ...] = ()
 
     def of_role(self, role: Role) -> tuple[SeriesInfo, ...]:
         """The run's series of one role."""
@@ -42,6 +51,13 @@ class RunSnapshot:
         """What is known of the run's examples and slices, in plain words."""
         said = self.examples.get("text")
         return tuple(map(str, said)) if isinstance(said, Sequence) else ()
+
+    def of_remedies(self) -> tuple[str, ...]:
+        """What to try where the run overfits, the first of it named as such."""
+        words = ("Try first", *("Then",) * (_REMEDIES - 1))
+        return tuple(
+            f"{word}: {remedy['text']} ({remedy['source']})" for word, remedy in zip(words, self.remedies, strict=False)
+        )
 
     def judged(self, role: Role) -> SeriesInfo | None:
         """The series of this role that the engine judges: the first one."""
@@ -68,16 +84,18 @@ class RunSnapshot:
             "saving": None if self.saving is None else self.saving.to_dict(),
             "note": self.note,
             "examples": dict(self.examples),
+            "progress": self.progress.to_dict(),
+            "remedies": [dict(remedy) for remedy in self.remedies],
         }
 
     @classmethod
     def from_dict(
         cls, data: Mapping[str, Sequence[Mapping[str, object]]], run: Mapping[str, object], note: str = ""
     ) -> RunSnapshot:
-        """The inverse of `to_dict`.
+        """The inverse of `to_dict`, without the members that are not lists of rows.
 
         Args:
-            data: all of it.
+            data: the lists of rows.
             run: its "run".
             note: its "note".
         """
@@ -89,6 +107,7 @@ class RunSnapshot:
             tuple(Regime.from_dict(row) for row in data.get("regimes", ())),
             tuple(Stop.from_dict(row) for row in data.get("stops", ())),
             note=note,
+            remedies=tuple(data.get("remedies", ())),
         )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Final, TypeVar, cast
 
-from monitor.domain.formats import step
 from monitor.domain.plain import make, whole
+from monitor.domain.progress import Progress, Regime
 
 _T = TypeVar("_T")
 
@@ -306,50 +306,7 @@ class Counts:
 
     def to_dict(self) -> dict[str, object]:
         """The counts as JSON data."""
-        return {**asdict(self), "unmapped": list(self.unmapped)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Regime:
-    """One stretch of a curve, as a person would describe it.
-
-    Attributes:
-        series: "training" or "validation".
-        kind: "fall", "slow fall", "flat" or "rise".
-        begin, end: steps.
-        start, stop: smoothed loss at both, to six digits.
-    """
-
-    series: str
-    kind: str
-    begin: float
-    end: float
-    start: float
-    stop: float
-
-    def to_dict(self) -> dict[str, object]:
-        """The regime as strict JSON data; whole steps are ints."""
-        return {**asdict(self), "begin": whole(self.begin), "end": whole(self.end)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, object]) -> Regime:
-        """The inverse of `to_dict`."""
-        return make(cls, data)
-
-    def __str__(self) -> str:
-        """As in "falls slowly from 0.52 to 0.48 until 900"."""
-        if self.kind == "flat":
-            return f"flat at {self.stop:.3g} until {step(self.end)}"
-        how = {"fall": "falls", "slow fall": "falls slowly", "rise": "rises"}[self.kind]
-        return f"{how} from {self.start:.3g} to {self.stop:.3g} until {step(self.end)}"
-
-
-def courses(regimes: Iterable[Regime]) -> dict[str, str]:
-    """What each curve did, in a line; by series."""
-    told: dict[str, list[str]] = {}
-    for regime in regimes:
-        told.setdefault(regime.series, []).append(str(regime))
-    return {series: ", ".join(parts) for series, parts in told.items()}
+        return {name: getattr(self, name) for name in self.__slots__} | {"unmapped": list(self.unmapped)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,6 +319,7 @@ class Diagnosis:
             "not_judged" if they say nothing of how good the model is: the losses of a game, without a goal.
         headline: one sentence with the numbers.
         regimes: what the curves did, stretch by stretch; empty where there are too few points to tell.
+        progress: the generalisation gap and the rate, in numbers.
     """
 
     verdict: str
@@ -370,6 +328,7 @@ class Diagnosis:
     recommendation: Recommendation
     counts: Counts
     regimes: tuple[Regime, ...] = ()
+    progress: Progress = field(default_factory=Progress)
 
     def _repr_html_(self) -> str:
         """As a notebook shows it."""
@@ -387,6 +346,7 @@ class Diagnosis:
             "recommendation": self.recommendation.to_dict(),
             "counts": self.counts.to_dict(),
             "regimes": [regime.to_dict() for regime in self.regimes],
+            "progress": self.progress.to_dict(),
         }
 
 

@@ -13,10 +13,13 @@ from typing import Final
 
 from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.table import INDEX, TORN, Row, Skipped, Table
+from monitor.importers.text_numbers import GROUPS
 
 _SEPARATORS: Final = (",", ";", "\t", "|")
 _TOP: Final = re.compile(r"\A(?:[ \t]*(?:#.*)?\r?\n)*")
 """Comments above the header."""
+_EXCEL: Final = re.compile(r"\Asep=.\r?\n")
+"""What tells Excel the separator."""
 _MOST: Final = 20
 """Rows with the same fault that are named one by one."""
 _INDEX: Final = frozenset({"", "unnamed: 0", "index"})
@@ -100,6 +103,7 @@ def read_csv(path: str, text: str) -> Table:
     Raises:
         FileUnreadable: there is no header or no row, or most rows have another number of cells than the header.
     """
+    text = _EXCEL.sub("\n", text)
     lines = text.splitlines()
     at = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), None)
     if at is None:
@@ -154,13 +158,17 @@ def _cells(text: str, lines: list[str], start: str) -> Iterator[tuple[int, int, 
         text = "\n".join(line.strip().strip("|") for line in rows)
     text = _TOP.sub(lambda found: "\n" * found[0].count("\n"), text)  # it may hold quotes, which are not cells
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
-    line = 0
+    line, quoted = 0, separator == "," and '"' in text  # whoever separates by commas has no decimal comma
     try:
         for cells in reader:
             begun, line = line + 1, reader.line_num
-            yield begun, line, cells or [""]
+            yield begun, line, (list(map(_without_groups, cells)) if quoted else cells) or [""]
     except csv.Error as error:
         raise csv.Error(str(error), reader.line_num) from None
+
+
+def _without_groups(cell: str) -> str:
+    return cell.replace(",", "") if GROUPS.fullmatch(cell) else cell
 
 
 def _heads(comment: str, row: str) -> bool:

@@ -32,6 +32,8 @@ _MAGIC: Final = (
     (b"\x89PNG", "is a picture"), (b"\xff\xd8\xff", "is a picture"), (b"%PDF", "is PDF"),
 )  # fmt: skip
 """What binary files begin with, and what they are."""
+_BINARY: Final = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
+"""Bytes that no text in any encoding of one byte per character holds."""
 _INSTEAD: Final = {
     "is a pickle": "which is never opened here, since to load one may run any code; save a Keras history as "
     "json.dump(history.history, file)",
@@ -158,11 +160,19 @@ def read_text(path: Path) -> str:
     try:
         text = data.decode("utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
     except UnicodeDecodeError as error:
-        row = data[: error.start].count(b"\n") + 1
-        raise FileUnreadable(name, f"row {row}", f"is not text in UTF-8 (byte {error.start})") from None
+        if _BINARY.search(data):
+            row = data[: error.start].count(b"\n") + 1
+            raise FileUnreadable(name, f"row {row}", f"is not text in UTF-8 (byte {error.start})") from None
+        text = _of_another_encoding(data)
     if "\0" in text:
         raise FileUnreadable(name, f"row {text[: text.index(chr(0))].count(chr(10)) + 1}", "is not text") from None
     return text
+
+
+def _of_another_encoding(data: bytes) -> str:
+    """Text that is not all UTF-8: of Windows, or UTF-8 in which single bytes are broken. Numbers are ASCII in both."""
+    text = data.decode("utf-8", "replace")
+    return text if any("\x7f" < sign != "\ufffd" for sign in text) else data.decode("cp1252", "replace")
 
 
 def _shown(path: Path) -> str:

@@ -16,7 +16,9 @@ from pathlib import PurePath
 from typing import Final
 
 from monitor.errors import NoHistory
+from monitor.importers.evaluations import counted_by_training
 from monitor.importers.names import EPOCHS, STEPS, place, plain
+from monitor.importers.ranks import of_one_process
 from monitor.importers.table import INDEX, Cell, Row, Skipped, Table, number_in
 from monitor.roles import Role, role_of, role_of_set
 
@@ -34,7 +36,10 @@ _RUNS: Final = (
 """Columns that tell several runs of one table apart, in lower case."""
 _ENDED: Final = frozenset({"state", "status"})
 _NAMES: Final = frozenset({"name", "id", "run_name", "run_id", "display_name", "displayname"})
-_SETS: Final = frozenset({"phase", "set", "split", "mode", "subset", "partition", "stage", "dataset", "data", "type"})
+_SETS: Final = frozenset({
+    "phase", "set", "split", "mode", "subset", "partition", "stage", "dataset", "data", "type", "event", "event_type",
+    "kind", "loop", "job",
+})  # fmt: skip
 _EPISODE: Final = {"r": "episode/reward", "l": "episode/length", "t": "episode/seconds"}
 _SEARCHED: Final = frozenset({
     "batch_size", "hidden_size", "hidden_dim", "num_layers", "n_layers", "n_estimators", "max_depth", "dropout",
@@ -53,7 +58,7 @@ def curves_in(table: Table) -> list[Table]:
     Raises:
         NoHistory: it is a table of finished runs.
     """
-    tables = _of_chart(table) or _by_run(table)
+    tables = _of_chart(table) or _by_run(of_one_process(table))
     return [_by_set(_wide(one_curve(_of_episodes(each)))) for each in tables]
 
 
@@ -125,11 +130,13 @@ def _by_run(table: Table) -> list[Table]:
     by_name = {plain(name): name for name in reversed(table.names)}
     _refuse_summaries(table, by_name)
     column = next((by_name[name] for name in _RUNS if name in by_name), None)
-    if column is None:
+    if column is None or not any(_filled(row.cells.get(column)) for row in table.rows):
         return [table]
     runs: dict[str, list[Row]] = {}
-    for row in table.rows:
-        runs.setdefault(str(row.cells.get(column)).strip(), []).append(row)
+    label = next(str(row.cells[column]) for row in table.rows if _filled(row.cells.get(column)))
+    for row in table.rows:  # a row that does not say it is of the run before
+        label = str(row.cells[column]) if _filled(row.cells.get(column)) else label
+        runs.setdefault(label.strip(), []).append(row)
     names = tuple(name for name in table.names if name != column)
     if len(runs) == 1:
         (label,) = runs
@@ -263,6 +270,7 @@ def _by_set(table: Table) -> Table:
     column = next((name for name in table.names if plain(name) in _SETS and _holds_sets(table, name)), None)
     if column is None:
         return table
+    table = counted_by_training(table, column)
     names: dict[str, None] = {}
     rows = []
     for row in table.rows:

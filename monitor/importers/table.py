@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeGuard
 
 from monitor.importers.names import EPOCHS, counts, place
+from monitor.importers.text_numbers import plain_numbers, plain_signs
 from monitor.roles import NOTHING, Said, find
 
 Cell = str | float | int | bool | None
@@ -20,6 +21,7 @@ _DECIMAL_COMMA: Final = re.compile(r"[-+]?\d*,\d+(e[-+]?\d+)?")
 _PERCENT: Final = re.compile(r"([-+]?[\d.]+) ?%")
 _REPR: Final = re.compile(r"(?:tensor|array|(?:np|numpy)\.(?:float|int)\d+)\(\[{0,2}([-+\w.]+)\]{0,2}[,)].*")
 """A number as PyTorch and NumPy print it: "tensor(0.5, device='cuda:0')", "np.float32(0.5)"."""
+_PLAIN: Final = re.compile(r"([-+]?[\d.]+(?:e[-+]?\d+)?|[-+]?(?:nan|inf))(?:\(ind\))?")
 _BLANK: Final = frozenset({"", "-", "none", "null", "n/a", "na"})
 _SPECIAL: Final[Mapping[str, float]] = {
     "-nan": math.nan,
@@ -191,9 +193,11 @@ def _spelt(text: str) -> float:
     done, slash, of = text.partition("/")
     if slash and done.isdecimal() and of.isdecimal():
         return float(done)
+    text = plain_signs(text)
     if _DECIMAL_COMMA.fullmatch(text):
         return float(text.replace(",", "."))
-    printed = _PERCENT.fullmatch(text) or _REPR.fullmatch(text)
+    text = plain_numbers(text)
+    printed = _PERCENT.fullmatch(text) or _REPR.fullmatch(text) or _PLAIN.fullmatch(text)
     if printed is not None and "_" not in printed[1]:
         try:
             return float(printed[1])

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from monitor.directions import rises
+from monitor.importers.text_numbers import plain_numbers, plain_signs
 from monitor.importers.text_positions import Line, position
 from monitor.importers.text_words import (
     CAMEL,
@@ -21,11 +22,11 @@ from monitor.importers.text_words import (
     FROM,
     TERMS,
     TOLD_AGAIN,
-    Set,
     is_loss,
     is_metric,
     is_side,
     set_of,
+    subset,
 )
 from monitor.roles import Role, role_of
 
@@ -49,6 +50,13 @@ _PRINTED: Final = re.compile(
     rf"\b(?:tensor|Array|DeviceArray|(?:np|numpy|jnp)\.\w+)\(\[?(?P<value>{_NUMBER})\]?(?:,(?:[^()]|\([^()]*\))*)?\)"
 )
 """A number as PyTorch, JAX and NumPy print it: `tensor(0.9, device='cuda:0')`."""
+_ITEM: Final = re.compile(rf"\('(?P<name>[A-Za-z_][\w./ -]{{0,60}})', ?(?P<value>{_NUMBER})\)")
+"""An item of a dictionary in order: `OrderedDict([('loss', 0.9)])`."""
+_BOTH: Final = re.compile(
+    rf"(?:(?P<before>{_WORD}) ?\( ?)?(?<![\w/])(?P<one>[A-Za-z]+) ?/ ?(?P<other>[A-Za-z]+) ?\)?"
+    rf"(?: (?P<after>{_WORD}))? ?[:=]? ?(?P<x>{_NUMBER}) ?/ ?(?P<y>{_NUMBER})(?![\w/])"
+)
+"""Two sets and their two values: `train/val loss: 0.9 / 0.95`, `Loss (train/val): 0.9/0.95`."""
 _BLANKS: Final = re.compile(r"\s+")
 _AVERAGE: Final = re.compile(rf"\s*\(\s*(?P<value>{_NUMBER})\s*\)")
 _IS: Final = re.compile(
@@ -60,7 +68,10 @@ _WORTH: Final = re.compile(r"\d|(?i:nan|inf)\b")
 """What a line must have to be looked at."""
 _AGAIN: Final = "\x00"
 """Stands for a time stamp: behind the first metric it begins what another process wrote into the line."""
-_SET: Final = re.compile(r"[A-Za-z]+")
+_SPEED: Final = re.compile(r"(?:[\w.]+/)?(?:s|secs?|seconds?|ms|min|minutes|hours?)\.?", re.IGNORECASE)
+"""The unit of the number before: `1000.0 samples/sec accuracy=0.65`, `30.1 s. Mean Reward: 1.2`."""
+_SET: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_][A-Za-z0-9]+)*")
+_PARTS: Final = re.compile(r"[^A-Za-z]+")
 _DUMP: Final = re.compile(
     r"(?i)namespace\(|batch_?size\b|weight_?decay|num_?workers|optimi[sz]er['\"]?\s*[:=]|hidden_?(?:size|dim)|save_?dir|"
     r"patience"
@@ -82,12 +93,17 @@ def read_line(text: str) -> Line:
     False
     """
     line = Line()
-    text = _BLANKS.sub(" ", text)
+    text = _BLANKS.sub(" ", plain_signs(text))
     if not _WORTH.search(text):
         return line
     text = _PRINTED.sub(r"\g<value>", text)
+    if "('" in text:
+        text = _ITEM.sub(r"'\g<name>': \g<value>", text)
     text = _TIME.sub(lambda found: _stamp(found, line), text)
     text, caption = position(text, line)
+    text = plain_numbers(text)
+    if text.count("/") > 1:
+        text = _BOTH.sub(_each, text)
     _metrics(_BLANKS.sub(" ", text), caption, line)
     if not line.counts:
         _amounts(text, line)
@@ -104,7 +120,15 @@ def _stamp(found: re.Match[str], line: Line) -> str:
     return f" {_AGAIN} " if found["date"] else " ~ "
 
 
-def _metrics(text: str, caption: Set | None, line: Line) -> None:
+def _each(found: re.Match[str]) -> str:
+    """Two sets with a value each, apart."""
+    name = found["after"] or found["before"]
+    if name is None or set_of(found["one"]) is None or set_of(found["other"]) is None:
+        return found[0]
+    return f"{found['one']} {name}: {found['x']} {found['other']} {name}: {found['y']}"
+
+
+def _metrics(text: str, caption: str | None, line: Line) -> None:
     sticky, at = caption, 0
     bare: dict[str, str] = {}
     dump = _DUMP.search(text) is not None
@@ -114,12 +138,13 @@ def _metrics(text: str, caption: Set | None, line: Line) -> None:
         if names and _AGAIN in text[at : found.start()]:
             break
         for word in _SET.findall(text[at : found.start()]):
-            sticky = set_of(word) or sticky
+            sticky = subset(word) or next(filter(None, map(set_of, reversed(_PARTS.split(word)))), sticky)
         at = found.end()
         words = found["name"].split(" ")
         own = [set_of(word.strip(".-")) for word in words]
         sticky = set_of(found["of"]) if found["of"] and set_of(found["of"]) else sticky
         sticky = next((each for each in reversed(own) if each), sticky)
+        sticky = next(filter(None, map(subset, words[:-1])), sticky)
         value = _value(found, words[-1])
         spaced = found["sep"].isspace()
         if spaced and not line.placed and all(own):
@@ -131,7 +156,7 @@ def _metrics(text: str, caption: Set | None, line: Line) -> None:
             continue
         if all(own):
             bare[name] = str(sticky)
-        average = _AVERAGE.match(text, at) if sticky in ("val", "test") and line.total else None
+        average = _AVERAGE.match(text, at) if sticky not in (None, "train") and line.total else None
         value = float(average["value"]) if average else value
         floating = not found["value"].lstrip("+-").isdigit() or found["unit"] is not None
         metric = metric or (is_metric(name) and (floating or line.placed or sticky is not None))
@@ -141,7 +166,7 @@ def _metrics(text: str, caption: Set | None, line: Line) -> None:
         names = [(bare.get(name, name), value) for name, value in names]
     if not line.bar and line.epoch is not None and line.step is not None:  # a row of numbers of the training
         metric = metric or sum(not value.is_integer() for _, value in names) > 1
-    line.held_out = sticky in ("val", "test") and all(not name.startswith("train") for name, _ in names)
+    line.held_out = sticky not in (None, "train") and all(not name.startswith("train") for name, _ in names)
     line.counts = metric and not (dump and not line.placed) and not _SUMMARY.search(text)
     if line.counts:
         for name, value in names:
@@ -155,7 +180,8 @@ def _sentences(text: str) -> list[tuple[str, float]]:
     """Metrics in sentences: `Average objective function for 'output' is -2.3`, `Score at iteration 10 is 0.5`."""
     found = []
     for match in _IS.finditer(text):
-        if "overall" not in text[: match.start()].lower():
+        before = text[: match.start()].lower()
+        if "overall" not in before and TOLD_AGAIN.isdisjoint(before.split()[-3:]):
             name = match["name"].lower().replace(" ", "_")
             found.append(("loss" if name == "score" else name, float(match["value"])))  # DL4J's score is its loss
     return found
@@ -170,21 +196,21 @@ def _amounts(text: str, line: Line) -> None:
         line.cells = {_AMOUNT_NAMES[name]: value for name, value in names.items() if name in _AMOUNT_NAMES}
 
 
-def move(line: Line, which: Set) -> None:
+def move(line: Line, which: str) -> None:
     """Let what a line holds be of a set that another line named."""
     line.cells = {_of_set(name, which): value for name, value in line.cells.items()}
     line.held_out, line.of = True, which
 
 
 @functools.lru_cache(maxsize=4096)
-def _of_set(name: str, which: Set | None) -> str:
+def _of_set(name: str, which: str | None) -> str:
     """A metric's name with its set, where it has none."""
     if which is None or role_of(name) in (Role.LR, Role.GRAD_NORM):
         return name
     return name if any(set_of(part) for part in re.split(r"[_/.\-]", name)) else f"{which}_{name}"
 
 
-def _name(words: list[str], sticky: Set | None, *, spaced: bool) -> str | None:
+def _name(words: list[str], sticky: str | None, *, spaced: bool) -> str | None:
     """The series' name; None where the words name nothing that is kept.
 
     Args:
@@ -193,7 +219,7 @@ def _name(words: list[str], sticky: Set | None, *, spaced: bool) -> str | None:
         spaced: only a blank stands between name and number, so that the name must be a known one.
     """
     kept = [word.removesuffix("'s").strip(".-/") for word in words if set_of(word.strip(".:-")) is None]
-    while kept and kept[0].lower().strip("-.") in FILLERS:
+    while kept and (kept[0].lower().strip("-.") in FILLERS or _SPEED.fullmatch(kept[0])):
         kept.pop(0)
     if spaced:
         kept = _known(kept)
@@ -205,7 +231,7 @@ def _name(words: list[str], sticky: Set | None, *, spaced: bool) -> str | None:
     if not name:
         return f"{sticky}_loss" if sticky is not None and set_of(words[-1]) else None
     parts = re.split(r"[_/.\-]", name)
-    if is_side(parts) or parts[-1] in ("epoch", "step", "epochs", "steps"):
+    if is_side(parts) or (parts[-1] in ("epoch", "step", "epochs", "steps") and not is_metric(name)):
         return None
     if not CLOCKS.isdisjoint(parts) or not TOLD_AGAIN.isdisjoint(parts):
         return None

@@ -7,6 +7,7 @@ move the position for those that follow and say nothing about it.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from monitor.importers.text_headings import Echo, Headings, begins
 from monitor.importers.text_lines import ANSI, move, read_line
 from monitor.importers.text_place import Place
 from monitor.importers.text_positions import Line
+from monitor.importers.text_ranks import TextRanks
 from monitor.importers.text_tables import Tables
 from monitor.importers.text_unnamed import Unnamed
 
@@ -28,7 +30,7 @@ _NUMBERS: Final = re.compile(r"[\d.]+")
 _LIKELY: Final = re.compile(r"\d|nan|inf", re.IGNORECASE)
 _ABOUT: Final = re.compile(r"loss|acc|ppl|perplexity|error|reward|objective", re.IGNORECASE)
 _BEST_FOLLOWS: Final = re.compile(r"\bbest\b[^\d]*:\s*$", re.IGNORECASE)
-_NOTHING: Final = (None, None, float("nan"), "")
+_NOTHING: Final = (None, None, math.inf, "")
 
 
 @dataclass(slots=True)
@@ -41,6 +43,7 @@ class Understood:
         names: the series found.
         ignored: how many others hold text.
         missed: the number and the text of the first of those that speak of a metric all the same.
+        again: how many say what another process of the training has said of the same place.
     """
 
     lines: int = 0
@@ -48,6 +51,7 @@ class Understood:
     names: dict[str, None] = field(default_factory=dict)
     ignored: int = 0
     missed: tuple[int, str] | None = None
+    again: int = 0
 
     def __str__(self) -> str:
         """One sentence for the user."""
@@ -55,6 +59,8 @@ class Understood:
             return "no line was understood as a point of a curve"
         number, text = self.first
         said = f"{self.lines:,} lines read as points, the first is line {number}: {text}"
+        if self.again:
+            said += f"; {self.again:,} lines of other processes left out, which stand at the same places"
         if self.missed is not None:
             said += f"; not understood: line {self.missed[0]}: {self.missed[1]}"
         return said
@@ -85,6 +91,7 @@ class LogParser:
         self._done: tuple[_Bar, set[str]] | None = None
         self._place = Place()
         self._headings, self._echo, self._unnamed = Headings(), Echo(), Unnamed()
+        self._ranks = TextRanks()
         self._best_follows = False
         self._after: str | None = None
         self._again = 0
@@ -151,6 +158,10 @@ class LogParser:
             return  # below `Early stopping, best iteration is:` the best is told again
         if line.counts and (which := self._headings.set_of(line)) is not None:
             move(line, which)
+        if line.counts and self._ranks.take(line, text, self._place.epoch):
+            self.understood.again += 1
+            self._again = self._number
+            return
         if not line.counts or not (line.firm or self._place.known):
             self._header(line, text)
         elif line.n is not None and (line.held_out or (line.bar and self._in_epochs(line))):
@@ -227,11 +238,15 @@ class LogParser:
         self._keep(cells, text, self._number if number is None else number)
 
     def _without_repeats(self, line: Line, step: int | None, epoch: float | None, text: str) -> dict[str, float]:
-        """What is new of a line: other words may repeat what was read here, `saved the best (val_loss=0.41)`."""
+        """What is new of a line: what was read here may be repeated, `saved the best (val_loss=0.41)`.
+
+        Equal values of lines that do not say where they stand are new, unless the words are others.
+        """
         words, new = _NUMBERS.sub("", text), {}
         for name, value in line.cells.items():
-            *known, said = self._last.get(name, _NOTHING)
-            if line.placed or not self._place.known or known != [step, epoch, value] or said == words:
+            *at, before, said = self._last.get(name, _NOTHING)
+            same = at == [step, epoch] and (value == before or (math.isnan(value) and math.isnan(before)))
+            if not same or not self._place.known or (said == words and not line.placed):
                 new[name] = value
         self._last.update({name: (step, epoch, value, words) for name, value in new.items()})
         if not new:

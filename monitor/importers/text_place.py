@@ -57,7 +57,8 @@ class Place:
     def _counted(self, raw: int, total: int | None) -> int:
         """The step counted through all epochs, for one that begins again with each."""
         if self._raw is not None and raw <= self._raw and self._wrapped(raw, total):
-            self._offset += (self._length or self._raw + self._stride) if raw < self._raw or total else 0
+            on = self._raw + self._stride - (raw if raw <= self._stride else 0)  # the next step, from 0 or from 1 on
+            self._offset += (self._length or on) if raw < self._raw or total else 0
         elif self._raw is not None and raw < self._raw and not self._straggles():
             self._offset = 0
         elif self._raw is not None and raw > self._raw:

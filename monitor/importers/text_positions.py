@@ -8,12 +8,14 @@ from typing import Final
 
 from monitor.importers.text_words import Set, set_of
 
-_WHOLE: Final = r"\d{1,3}(?:,\d{3})+|\d+"
+_WHOLE: Final = r"\d{1,3}(?:[,_]\d{3})+|\d+(?:\.\d+)?[kKM](?!\w)|\d+"
+_MULTIPLES: Final = {"k": 1_000, "m": 1_000_000}
+"""What `2.5k` and `1M` count."""
 _UNITS: Final = r"(?!\.?\d*\s*(?:s|sec|seconds|ms|min)\b)(?![\w%]|\.\d)"
 """Behind a number, what makes it none of a position: a unit of time, a share, a fraction."""
 _EPOCH: Final = re.compile(
     r"(?<![A-Za-z_])(?:(?P<before>train|val|valid|test|eval)[_ ])?(?:epochs?|ep)(?:\((?P<set>\w+)\))?(?:_idx|_num)?"
-    r"['\"]?\s*(?:no\.?|\.{1,3}|\#|:|=)?\s*['\"]?[\[(]?\s*(?P<at>\d+(?:\.\d+)?)(?:\s*(?:/|of)\s*(?P<of>\d+))?\s*[\])]?"
+    r"['\"]?\s*(?:no\.?|\.{1,3}|\#|:|=)?\s*['\"]?[\[(]?\s*(?P<at>\d+(?:\.\d+|,\d\d?(?!\d))?)(?:\s*(?:/|of)\s*(?P<of>\d+))?\s*[\])]?"
     rf"{_UNITS}"
     r"(?:[\s,:|]*\[\s*(?P<n>\d+)\s*/\s*(?P<total>\d+)(?:\s*\(\s*\d+(?:\.\d+)?\s*%\))?\s*\])?",
     re.IGNORECASE,
@@ -21,12 +23,14 @@ _EPOCH: Final = re.compile(
 _ORDINAL: Final = re.compile(r"(?<![\w.])(?P<at>\d+)(?:(?:st|nd|rd|th)[ -]?)?epoch\b", re.IGNORECASE)
 """`1epoch`, `2nd epoch`."""
 _STEP: Final = re.compile(
-    rf"(?<![A-Za-z_])(?P<name>global[_ ]?steps?|num_updates|(?:num_|total_|current_)?(?:time)?steps?|iterations?|"
-    rf"iters?|it|updates?|up(?=\.)|(?:mini)?batch(?:es|_idx)?|rounds?|episodes?|generations?)['\"]?\s*(?:no\.?|(?<!it)\.{{1,3}}|\#|:|=)?\s*['\"]?[\[(]?\s*"
+    rf"(?<![A-Za-z_])(?P<name>global[_ ]?steps?|num_updates|(?:(?:num|total|current|env)_)?(?:time)?steps?(?:_total)?|"
+    rf"iterations?|iters?|it|updates?|up(?=\.)|(?:mini)?batch(?:es|_idx)?|rounds?|episodes?|generations?)['\"]?\s*(?:no\.?|(?<!it)\.{{1,3}}|\#|:|=)?\s*['\"]?[\[(]?\s*"
     rf"(?P<at>{_WHOLE})(?:\s*(?:/|of)\s*(?P<of>{_WHOLE}))?(?!\.?\d*\s*it/s\b){_UNITS}",
     re.IGNORECASE,
 )
-_OF_ALL: Final = re.compile(r"global[_ ]?steps?|num_updates|(?:num_|total_)?timesteps", re.IGNORECASE)
+_OF_ALL: Final = re.compile(
+    r"global[_ ]?steps?|num_updates|(?:num_|total_)?timesteps(?:_total)?|env_steps", re.IGNORECASE
+)
 """Names of steps that are counted through the whole training: they go before others of the line."""
 _COARSE: Final = re.compile(r"rounds?|episodes?|generations?", re.IGNORECASE)
 """What is counted where nothing finer is."""
@@ -43,10 +47,12 @@ _EPOCH_AND_BATCH: Final = re.compile(
     r"\[ ?(?P<epoch>\d+) ?/ ?(?P<epochs>\d+) ?(?:\] ?\[|,) ?(?P<n>\d+) ?/ ?(?P<total>\d+) ?\]"
 )
 """`[0/5][100/1583] Loss_D: 1.7`, `[1/10, 20/100] Loss = 1.7`."""
-_BAR: Final = re.compile(r"(?<![\w./])(?P<n>\d+)\s*/\s*(?P<total>\d+)(?![\w./])")
+_BAR: Final = re.compile(r"(?<![\w./])(?P<n>\d+)(?P<it>it)?\s*/\s*(?P<total>\d+)(?(it)it)(?![\w./])")
 _BAR_MARK: Final = re.compile(r"%\||it/s|s/it|/step\b|\[[=>.\-#\s]{5,}\]|[━╸╺█▏▎▍▌▋▊▉]|\bETA\b")
 _COUNTED: Final = re.compile(r"\s*(?:batches|steps|iters|iterations)\b", re.IGNORECASE)
 _OF_EPOCHS: Final = re.compile(r"epochs?\s*:?\s*(?:\d+%\|?[^|]*\|?)?\s*$", re.IGNORECASE)
+_HELD_OUT: Final = re.compile(r"\b(?:val|eval|test|dev)[a-z]*\b", re.IGNORECASE)
+"""Before `Epoch: 100%|###| 20/20`, what makes it the bar of one evaluation and not of the epochs."""
 _GLOG: Final = re.compile(r"^ ?~[^~]{0,40}~[^~]{0,20}~ \] ")
 """What is left of the prefix of absl and glog, `I0501 12:00:00.123456 140 train.py:88] `, without its times."""
 _LEADING: Final = re.compile(
@@ -76,7 +82,7 @@ class Line:
     cells: dict[str, float] = field(default_factory=dict)
     counts: bool = False
     firm: bool = False
-    of: Set | None = None
+    of: str | None = None
     epoch: float | None = None
     epochs: int | None = None
     step: int | None = None
@@ -127,7 +133,7 @@ def _epoch(text: str, line: Line) -> tuple[str, Set | None]:
             return text, None
         line.epoch = float(found["at"])
         return _without(found, text), None
-    line.epoch, line.epochs = float(found["at"]), _int(found["of"])
+    line.epoch, line.epochs = float(found["at"].replace(",", ".")), _int(found["of"])
     if found["n"]:
         line.n, line.total = int(found["n"]), int(found["total"])
     return _without(found, text), set_of(found["set"] or found["before"] or "")
@@ -155,7 +161,10 @@ def _without(found: re.Match[str], text: str) -> str:
 
 
 def _int(text: str | None) -> int | None:
-    return None if text is None else int(text.replace(",", ""))
+    if text is None:
+        return None
+    plain = text.replace(",", "").replace("_", "")
+    return int(plain) if plain[-1].isdigit() else round(float(plain[:-1]) * _MULTIPLES[plain[-1].lower()])
 
 
 def _bar(text: str, line: Line) -> str:
@@ -165,12 +174,12 @@ def _bar(text: str, line: Line) -> str:
         return text
     marked = _BAR_MARK.search(text) is not None
     head, tail = text[: found.start()], text[found.end() :]
-    bracket = head.rstrip().endswith(("[", "(")) or _COUNTED.match(tail)
+    bracket = head.rstrip().endswith(("[", "(")) or _COUNTED.match(tail) or (not head.strip() and tail[:1] == ":")
     named = re.search(r"[A-Za-z)]\s*[:=]?\s*$", head)
     if not marked and not bracket and (line.epoch is None or named):
         return text
     n, total = int(found["n"]), int(found["total"])
-    if line.epoch is None and _OF_EPOCHS.search(head):
+    if line.epoch is None and _OF_EPOCHS.search(head) and not _HELD_OUT.search(head):
         line.epoch, line.epochs = float(n), total
     elif (
         re.search(r"\] *\{['\"]", tail) and line.step is None

@@ -12,6 +12,7 @@ from monitor.importers.text_words import Set, is_metric, set_of
 _EDGES: Final = ("|", "│", "┃")
 _BAR: Final = re.compile(r"\d+%\|(?:[^|]*\|\s*(?P<n>\d+)/(?P<total>\d+))?.*")
 """A progress bar behind a row."""
+_COMMAS: Final = re.compile(r"\s*,\s*")
 _NUMBER: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?%?|[-+]?(?:nan|inf)", re.IGNORECASE)
 _COUNT: Final = re.compile(r"(\d+)(?:/(\d+))?")
 _POSITIONS: Final = ("epoch", "epochs", "ep", "step", "steps", "iter", "iteration", "round")
@@ -146,11 +147,11 @@ def _counts(names: list[str]) -> list[str]:
 
 
 def _cells(text: str) -> list[str]:
-    """The cells of a row: between bars where it has them at both ends, else between blanks."""
+    """The cells of a row: between bars where it has them at both ends, else between commas or blanks."""
     plain = text.strip()
     if plain[:1] in _EDGES and plain[-1:] in _EDGES:
         return [cell.strip() for cell in re.split(r"[|│┃]", plain[1:-1])]
-    return plain.split()
+    return _COMMAS.split(plain) if "," in plain else plain.split()
 
 
 def _name(cell: str) -> str:

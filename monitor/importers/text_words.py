@@ -10,9 +10,9 @@ from typing import Final, Literal
 from monitor.directions import rises
 from monitor.roles import Role, role_of, role_of_set
 
-Set = Literal["train", "val", "test"]
+Set = Literal["train", "val", "test", "holdout"]
 
-_SETS: Final[dict[str, Set]] = {"test": "test", "testing": "test"}
+_SETS: Final[dict[str, Set]] = {"test": "test", "testing": "test", "holdout": "holdout", "heldout": "holdout"}
 TERMS: Final = frozenset({
     "objective", "entropy", "xent", "avgloss", "avgxent", "cost", "ppl", "reward", "gnorm", "grad", "norm", "lr",
 })  # fmt: skip
@@ -21,7 +21,7 @@ SIDE: Final = frozenset({
     "memory", "date", "gb", "mb", "wall", "speed", "throughput", "second", "tps", "wps", "ups", "fps", "mfu",
     "pid", "rank", "seed", "gpu", "device", "size", "samples", "world", "port", "params", "parameters", "workers",
     "version", "v_num", "data", "batches", "hours", "hour", "minutes", "min", "dt", "took", "num", "norm_fn",
-    "total", "line",
+    "total", "line", "s", "ips",
 })  # fmt: skip
 """Last words of names that are measurements of the machine or settings: such numbers are not curves."""
 CONFIG: Final = frozenset({
@@ -49,7 +49,7 @@ FILLERS: Final = frozenset({
 
 @functools.lru_cache(maxsize=4096)
 def set_of(word: str) -> Set | None:
-    """The set that a word names: `valid` and `eval` are the validation set, `test` may be it or a later test.
+    """The set that a word names: `valid` and `eval` are the validation set; `test` and `holdout` may be it or another.
 
     >>> set_of("Training"), set_of("valid"), set_of("Test"), set_of("loss")
     ('train', 'val', 'test', None)
@@ -59,6 +59,24 @@ def set_of(word: str) -> Set | None:
         return _SETS[low]
     role = role_of_set(low) if low.isalpha() else None
     return "train" if role is Role.TRAIN else "val" if role is Role.VAL else None
+
+
+@functools.lru_cache(maxsize=4096)
+def subset(word: str) -> str | None:
+    """The name of a held-out set that is one of several: the word, where it is a set and a name, and no metric.
+
+    >>> subset("dev-clean"), subset("valid_0"), subset("val_loss"), subset("test-set"), subset("train-clean")
+    ('dev-clean', 'valid_0', None, None, None)
+    """
+    first, *others = re.split(r"[-_]", word.lower())
+    if not others or set_of(first) in (None, "train") or set_of(word) is not None or is_metric("_".join(others)):
+        return None
+    known = (SIDE | CONFIG | FILLERS | TERMS | {"mode", "loader", "dataloader"}) - {"a"}
+    return (
+        word.lower()
+        if known.isdisjoint(others) and not any(set_of(each) or is_metric(each) for each in others)
+        else None
+    )
 
 
 def is_side(words: Sequence[str]) -> bool:

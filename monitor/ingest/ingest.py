@@ -16,6 +16,7 @@ import numpy as np
 from monitor.alerts import ALERTED, finished_alert, status_alert
 from monitor.alerts.thresholds import Threshold
 from monitor.domain import Action, Alert, Reply, RunStatus, Severity
+from monitor.domain.clocks import is_past
 from monitor.errors import Forbidden, OffsetGap, RunExists, RunNotFound
 from monitor.ingest import stops
 from monitor.ingest.aside import Aside, counted
@@ -180,7 +181,8 @@ def _describe(tx: Transaction, event: RunEvent, aside: Aside) -> None:
 def beat(tx: Transaction, now_ms: int) -> None:
     """The client lives: a run that was lost is running again."""
     last = tx.get("heartbeat_ms")
-    tx.set(heartbeat_ms=max(last, now_ms) if isinstance(last, int) else now_ms)
+    later = isinstance(last, int) and now_ms < last and is_past(last, now_ms)  # by another server's clock
+    tx.set(heartbeat_ms=last if later else now_ms)
     if tx.get("status") == RunStatus.LOST:
         _run_again(tx)
 
@@ -377,10 +379,8 @@ def _alert(tx: Transaction, event: Event, aside: Aside) -> None:
         aside("dropped", "alert", f"a run gives {MAX_ALERTS} alerts at most", 1)
         return
     run, title = tx.run, str(event.data["title"])
-    alert = Alert(
-        run_id=run.id,
-        project=run.project,
-        run_name=run.name,
+    alert = Alert.of(
+        run,
         kind="alert",
         state="firing",
         severity=Severity(str(event.data["severity"])),

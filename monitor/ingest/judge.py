@@ -18,9 +18,12 @@ from monitor.ingest.state_cache import packed, unpacked
 from monitor.limits import MAX_SERIES
 from monitor.roles import GAME, Role
 from monitor.rules import ROLE_CODES, Engine, EnginePoints, State, Update
+from monitor.rules.describe.features import Features
+from monitor.rules.describe.progress import progress_of
 from monitor.rules.lifecycle import retold
 from monitor.rules.replay import merge
 from monitor.rules.sketch.points import WEIGHT
+from monitor.rules.sketch.state import VAL
 from monitor.store import Store, Transaction
 from monitor.store.points.append import Appended
 from monitor.store.points.series import SeriesState
@@ -61,7 +64,7 @@ def judge(
         _replay(tx, engine, batch.events)
         return
     update = _update(tx, engine, state, fed)
-    _keep(tx, engine, update, update.changes, new=stored is None)
+    _keep(tx, engine, update, update.changes, new=stored is None, before=None if stored is None else state)
 
 
 def _from_the_start(stored: bytes, engine: Engine, fed: EnginePoints) -> bool:
@@ -223,9 +226,16 @@ def _update(tx: Transaction, engine: Engine, state: State, points: EnginePoints)
     return replace(update, changes=retold(update.changes, tx.findings()))
 
 
-def _keep(tx: Transaction, engine: Engine, update: Update, news: Sequence[Finding], *, new: bool) -> None:
+def _keep(
+    tx: Transaction, engine: Engine, update: Update, news: Sequence[Finding], *, new: bool, before: State | None = None
+) -> None:
+    """Keep what the engine answered.
+
+    Args:
+        before: the state that went in; None where the run is judged anew.
+    """
     tx.save_engine(packed(update.state, engine.config.hash), engine.config.hash, new=new)
-    before = tx.get("recommendation")
+    coming = _coming(tx.get("recommendation"))
     tx.set(
         verdict=update.verdict,
         headline=update.headline,
@@ -233,13 +243,21 @@ def _keep(tx: Transaction, engine: Engine, update: Update, news: Sequence[Findin
         action=str(update.recommendation.action),
         counts=update.counts.to_dict(),
     )
+    if before is None or _closed(before) != _closed(update.state):
+        found = progress_of(Features(update.state, update.state.last_step))
+        tx.set(gap=found.gap.now if found.gap else None, half_life=found.rate.half_life if found.rate else None)
     tx.save_findings(update.changes)
     pending = update.recommendation.pending
-    moved = _coming(before) != {each.rule for each in pending}
+    moved = coming != {each.rule for each in pending}
     if (news or moved) and not imported(tx):
         tx.add_alerts(alerts_for(tx.run, news, now_ms=tx.now_ms))
         if moved:
             tx.pend_alerts(pending)
+
+
+def _closed(state: State) -> list[int]:
+    """What changes where a bucket of a loss closes: only then is there something new to say of its progress."""
+    return [id(curve.x) for curve in state.curves[: VAL + 1]]
 
 
 def _coming(recommendation: object) -> set[str]:

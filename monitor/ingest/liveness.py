@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from monitor.alerts import status_alert
 from monitor.domain import Alert, RunInfo, RunStatus, SeriesInfo
+from monitor.domain.clocks import is_past
 from monitor.settings import Settings
 
 HEARTBEATS_MISSED: Final = 3
@@ -59,13 +60,13 @@ def judge(
     if run.status not in (RunStatus.RUNNING, RunStatus.STALLED):
         return None
     beat_ms = run.heartbeat_ms if run.heartbeat_ms is not None else run.last_point_ms or run.created_ms
-    silent_s = (now_ms - max(beat_ms, since_ms)) / 1000
+    silent_s = _silence_s(beat_ms, since_ms, now_ms)
     if silent_s > max(settings.lost_after_s, HEARTBEATS_MISSED * (run.heartbeat_s or settings.heartbeat_s)):
         return RunStatus.LOST
     if run.status is RunStatus.STALLED:
         return None
     point_ms = run.last_point_ms if run.last_point_ms is not None else run.created_ms
-    idle_s = (now_ms - max(point_ms, since_ms)) / 1000
+    idle_s = _silence_s(point_ms, since_ms, now_ms)
     if idle_s <= settings.stalled_after_s:
         return None
     return RunStatus.STALLED if idle_s > STEPS_MISSED * _interval_s(run, points()) else None
@@ -97,6 +98,13 @@ def check(store: LiveRuns, settings: Settings, now_ms: int, *, since_ms: int = 0
                 _log.warning("%s", alert.title)
             changed += 1
     return changed
+
+
+def _silence_s(heard_ms: int, since_ms: int, now_ms: int) -> float:
+    """Seconds without a sign; what was heard before the clock was set back counts from when the server listens."""
+    if not is_past(heard_ms, now_ms):
+        heard_ms = since_ms or now_ms
+    return (now_ms - max(heard_ms, since_ms)) / 1000
 
 
 def _interval_s(run: RunInfo, points: int) -> float:

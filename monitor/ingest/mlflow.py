@@ -85,13 +85,17 @@ def log(
         return True
 
 
-def describe(store: MlflowStore, engine: Judges, run_id: str, *, now_ms: int, restored: bool = False) -> None:
+def describe(
+    store: MlflowStore, engine: Judges, run_id: str, *, now_ms: int, restored: bool = False, renamed: bool = False
+) -> None:
     """Take over what MLflow's tables say of a run: its experiment, name, parameters, tags, its end and deletion.
 
-    Of a run that came through our own client only the tags are taken, as all else is its client's to say.
+    Of a run that came through our own client only the tags are taken, as all else is its client's to say, and its name
+    where somebody has just changed it.
 
     Args:
         restored: somebody has just restored the run in MLflow, wherever it was deleted.
+        renamed: somebody has just named the run in MLflow.
 
     Raises:
         StoreError: the database refused.
@@ -103,12 +107,14 @@ def describe(store: MlflowStore, engine: Judges, run_id: str, *, now_ms: int, re
         if tx.deleted:
             if not run.active or not (restored or tx.get("deleted_ms") == DELETED_BY_MLFLOW):
                 return
-            tx.set(deleted_ms=None)
+            tx.restore()
         aside = Aside()
         _enter(tx, engine, run, aside)
         _tagged(tx, engine)
         if tx.get("owner") == WRITER:
             _described(tx, engine, run, aside)
+        elif renamed:
+            tx.set(name=label(run.name) or tx.get("name"))
         if not run.active and not tx.deleted:
             tx.set(deleted_ms=DELETED_BY_MLFLOW)
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from monitor.domain import Checkpoint, RunInfo, RunSnapshot, Saving
+from monitor.domain import Checkpoint, RunInfo, RunSnapshot, Saving, nearest
 from monitor.insight.examples import examples
+from monitor.insight.remedies import remedies
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.store.runs.facts import Facts
@@ -97,15 +98,12 @@ def saving(run: RunInfo, facts: Facts, settings: Settings, checkpoints: Iterable
     price = price_of(settings.prices_of(run.project), facts.gpus)
     best_step = run.recommendation.best_goal_step
     best_step = run.recommendation.best_step if best_step is None else best_step
-    nearest = None
-    if best_step is not None:
-        at = best_step
-        nearest = min(checkpoints, key=lambda each: (abs(each.step - at), each.step), default=None)
+    saved = None if best_step is None else nearest(checkpoints, best_step)
     found = Saving(
         planned_steps=planned, last_step=run.last_step, seconds_per_step=pace, gpus=price.gpus,
         price_hour=price.hour, currency=settings.cost_currency, best_step=best_step,
-        checkpoint=None if nearest is None else nearest.path,
-        checkpoint_step=None if nearest is None else nearest.step,
+        checkpoint=None if saved is None else saved.path,
+        checkpoint_step=None if saved is None else saved.step,
         resume=f'monitor.init("{run.project}", run_id="{run.id}", resume="allow")',
     )  # fmt: skip
     if planned is None or run.last_step is None or run.status.ended:
@@ -127,7 +125,7 @@ def spent(steps: int, pace: float | None, price: Price) -> dict[str, float | Non
 
 
 def snapshot(store: Store, settings: Settings, ref: str, *, within: str | None = None) -> RunSnapshot:
-    """A run with all but its points and events, and what a stop would save.
+    """A run with all but its points and events, what a stop would save, and what to try where it overfits.
 
     Args:
         within: the one project that the run may be of; None for any.
@@ -135,7 +133,8 @@ def snapshot(store: Store, settings: Settings, ref: str, *, within: str | None =
     seen = store.snapshot(ref, within=within)
     run = seen.info
     amount = saving(run, store.facts([run.id])[run.id], settings, seen.checkpoints)
-    return replace(seen, saving=amount, examples=examples(store, seen))
+    tried = tuple(remedy.to_dict() for remedy in remedies(seen))
+    return replace(seen, saving=amount, examples=examples(store, seen), remedies=tried)
 
 
 def saving_of(store: Store, settings: Settings, run_id: str) -> Saving:

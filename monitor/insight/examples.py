@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from monitor.domain import FindingState, RunSnapshot, SeriesInfo
+from monitor.domain import RunSnapshot, SeriesInfo
 from monitor.domain.formats import number, step
 from monitor.limits import MAX_EXAMPLES
 from monitor.losses.examples import sentences
 from monitor.roles import Role, role_of
-from monitor.rules import diagnose
+from monitor.rules.describe.features import Features
+from monitor.rules.rules.overfitting import Overfitting
+from monitor.rules.sketch.curve import Curve
+from monitor.rules.sketch.state import SHAPES, TRAIN, VAL
 from monitor.store import Store
 
 _SLICE: Final = re.compile(r"(?P<base>.+)\{(?P<slice>[^{}]+)\}")
 _JUDGED: Final = 4
 """Slices that are judged each on their own: those that lie furthest above their best."""
-_RISEN: Final = 0.01
-"""Rise above the best from which on a slice is judged, which is the rule's own."""
-_POINTS: Final = 1000
-"""Points of each loss that a slice is judged with, about."""
-
-Rows = NDArray[np.float64]
+_RULE: Final = Overfitting()
+_LIMITS: Final = {name: limit.default for name, limit in Overfitting.spec.thresholds.items()}
 
 
 def examples(store: Store, seen: RunSnapshot) -> dict[str, Any]:
@@ -46,14 +43,14 @@ def examples(store: Store, seen: RunSnapshot) -> dict[str, Any]:
 def _slices(store: Store, seen: RunSnapshot) -> Iterator[dict[str, Any]]:
     """The slices of the validation loss, the worst first, each with its best and what is the matter with it."""
     found = [each for each in _of_validation(seen) if each[0].last is not None]
-    risen = sorted((series for series, _ in found if _rise(series) > _RISEN), key=_rise, reverse=True)
+    risen = sorted((series for series, _ in found if _rise(series) > _LIMITS["rise"]), key=_rise, reverse=True)
     loss = seen.judged(Role.TRAIN)
     judged = {series.key for series in risen[:_JUDGED]}
     found.sort(key=lambda each: -(each[0].last or 0.0))
     for series, name in found:
         since = None
         if loss is not None and series.key in judged:
-            since = _overfits(store, seen.info.id, loss.key, series.key, series.count)
+            since = _overfits(store, seen.info.id, series.key, series.count)
         yield {"key": series.key, "slice": name, "last": series.last, "best": series.min, "best_step": series.min_step,
                "verdict": "overfitting" if since is not None else None, "since_step": since}  # fmt: skip
 
@@ -73,21 +70,23 @@ def _rise(series: SeriesInfo) -> float:
 
 
 @lru_cache(maxsize=256)
-def _overfits(store: Store, run_id: str, train: str, val: str, count: int) -> float | None:  # noqa: ARG001  # a new count asks anew
-    """The step since which the rule `overfitting` fires for a slice as the validation loss; None where it does not.
+def _overfits(store: Store, run_id: str, key: str, count: int) -> float | None:  # noqa: ARG001  # a new count asks anew
+    """The step since which a slice overfits, if it were the validation loss; None where it does not.
 
-    A page asks each second; the answer is made anew once the slice has another value.
+    The training loss is the engine's own sketch of it; only the slice's evaluations are read. A page asks each second;
+    the answer is made anew once the slice has another value.
     """
-    findings = diagnose(*(_rows(store, run_id, key, _POINTS) for key in (train, val))).findings
-    fires = (f.onset_step for f in findings if f.rule == "overfitting" and f.state is FindingState.FIRING)
-    return next(fires, None)
-
-
-def _rows(store: Store, run_id: str, key: str, most: int) -> Rows:
-    """Steps and values of a series, (n, 2), evenly spaced ones of more than `most`."""
-    points = store.history(run_id, key)
-    rows: Rows = np.column_stack([points.steps, points.values]).astype(float)
-    return rows[:: max(1, len(rows) // most)]
+    known = store.engine_state(run_id)
+    if known is None:
+        return None
+    state = known.fork()
+    state.curves = (state.curves[TRAIN], Curve(*SHAPES[VAL]), *state.curves[VAL + 1 :])
+    points, curve = store.history(run_id, key), state.curves[VAL]
+    for at, value in zip(points.steps.tolist(), points.values.tolist(), strict=True):
+        if math.isfinite(value):
+            curve.push(value, at)
+    reading = _RULE.check(Features(state, state.last_step), _LIMITS, False)
+    return None if reading is None else reading.onset
 
 
 def _words(seen: RunSnapshot, slices: list[dict[str, Any]]) -> Iterator[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import statistics
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from monitor import losses
 from monitor.domain import (
     AlertInfo,
     AlertState,
@@ -15,9 +17,11 @@ from monitor.domain import (
     RunSnapshot,
     courses,
     most_telling,
+    repeats,
     whole,
 )
 from monitor.domain.formats import number, plain, step
+from monitor.domain.plain import leaves
 from monitor.insight.economics import snapshot
 from monitor.settings import Settings
 from monitor.store import Store
@@ -56,6 +60,7 @@ def explain(store: Store, settings: Settings, ref: str, *, now_ms: int) -> dict[
             for f in findings
         ],
         "regimes": [regime.to_dict() for regime in seen.regimes],
+        "progress": seen.progress.to_dict(),
         "best": {"step": whole(saving.best_step) if saving else None, "loss": advice.best_val_loss,
                  "goal": advice.best_goal, "checkpoint": saving.checkpoint if saving else None,
                  "checkpoint_step": saving.checkpoint_step if saving else None},
@@ -65,6 +70,7 @@ def explain(store: Store, settings: Settings, ref: str, *, now_ms: int) -> dict[
         "alerts": [_alert(each) for each in store.alerts_of(run.id, now_ms) if each.state is not AlertState.RESOLVED],
         "against_best": against_best(store, run),
         "next": _next(findings),
+        "remedies": [dict(remedy) for remedy in seen.remedies],
     }  # fmt: skip
     return {**told, "text": text_of(told, seen)}
 
@@ -96,7 +102,7 @@ def against_best(store: Store, run: RunInfo) -> dict[str, Any] | None:
     """
     found = store.runs(RunQuery(project=run.project, group=run.group, limit=_PEERS, order=_order(run))).items
     rises = bool((run.reading or {}).get("rises"))
-    peers = [each for each in found if each.id != run.id and _score(each, run) is not None]
+    peers = [each for each in found if each.id != run.id and _score(each, run) is not None and _alike(each, run)]
     if not peers:
         return None
     best = min(peers, key=lambda each: (_score(each, run) or 0.0) * (-1 if rises and run.goal_best is not None else 1))
@@ -114,7 +120,28 @@ def against_best(store: Store, run: RunInfo) -> dict[str, Any] | None:
         "effect": None if ours is None or theirs is None else ours - theirs,
         "better": "here" if _better(ours, theirs, rises=rises and run.goal_best is not None) else "there",
         "changes": changes,
+        "seed_noise": _seed_noise(run, best, [run, *peers]),
     }
+
+
+def _alike(one: RunInfo, other: RunInfo) -> bool:
+    """Whether two runs are compared by the same number: the goal of one name, else one loss."""
+    if other.goal_best is not None:
+        return (one.reading or {}).get("goal") == (other.reading or {}).get("goal")
+    return repeats.loss_of(one) == repeats.loss_of(other)
+
+
+def _seed_noise(run: RunInfo, best: RunInfo, known: list[RunInfo]) -> dict[str, Any] | None:
+    """How far apart the means of both runs' settings are, and may be by the seed alone; None without repeats."""
+    groups = [[each for each in known if repeats.setting_of(each) == repeats.setting_of(of)] for of in (run, best)]
+    if not all(map(repeats.setting_of, (run, best))) or groups[0] == groups[1]:
+        return None
+    here, there = ([score for each in group if (score := _score(each, run)) is not None] for group in groups)
+    margin = repeats.seed_noise(here, there)
+    if margin is None:
+        return None
+    apart = statistics.fmean(here) - statistics.fmean(there)
+    return {"apart": apart, "margin": margin, "within": abs(apart) <= margin, "here": len(here), "there": len(there)}
 
 
 def _order(run: RunInfo) -> str:
@@ -140,18 +167,10 @@ def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[t
     >>> list(differences({"lr": 1, "o": {"b": 2, "c": 3}}, {"lr": 2, "o": {"c": 3}}))
     [('lr', 1, 2), ('o.b', 2, None)]
     """
-    ours, theirs = dict(_flat(here)), dict(_flat(there))
+    ours, theirs = dict(leaves(here)), dict(leaves(there))
     for key in dict.fromkeys((*ours, *theirs)):
         if ours.get(key) != theirs.get(key):
             yield key, ours.get(key), theirs.get(key)
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def text_of(told: Mapping[str, Any], seen: RunSnapshot) -> str:
@@ -178,9 +197,11 @@ def text_of(told: Mapping[str, Any], seen: RunSnapshot) -> str:
     lines += [f"Try: {each['try']} ({each['because']})" for each in told["next"]]
     if other is not None:
         lines.append(_other(other))
-    lines += [f"The {series} curve {course}." for series, course in courses(seen.regimes).items()]
     lines += [_alerted(each) for each in told["alerts"][:_FINDINGS]]
     lines += [f"Stop {stop['id']}: {stop['state']}, asked by {stop['who']}." for stop in told["stops"][-1:]]
+    lines += [f"The {series} curve {course}." for series, course in courses(seen.regimes).items()]
+    lines += [*seen.progress.sentences(), losses.meaning_sentence(seen.info.loss, best["loss"], seen.info.config)]
+    lines += [f"Then try: {remedy['text']}" for remedy in seen.remedies[:_FINDINGS]]
     return _fitting([line for line in lines if line])
 
 
@@ -198,7 +219,16 @@ def _other(other: Mapping[str, Any]) -> str:
         f"Best other run of its {other['of']}: {other['run']['name']} ({other['run']['id'][:8]}), {other['metric']} "
         f"{number(other['there'])} there, {number(other['here'])} here; "
         + (f"differences: {told}{more}." if told else "the configurations are equal.")
+        + _noise(other["seed_noise"])
     )
+
+
+def _noise(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    apart, margin = number(abs(found["apart"]), 3), number(found["margin"], 3)
+    what = f"{'smaller' if found['within'] else 'larger'} than the seed noise ({margin} at 95%)"
+    return f" Over {found['here']} and {found['there']} seeds they are {apart} apart, {what}."
 
 
 def _short(value: object) -> str:

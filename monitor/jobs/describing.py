@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from monitor.alerts import Facts, Message
-from monitor.domain import Action, Checkpoint, CurveOf, Finding, FindingState, RunSnapshot
+from monitor.domain import Action, CurveOf, Finding, FindingState, RunSnapshot, nearest
 from monitor.errors import MonitorError, RunNotFound
 from monitor.insight.economics import saving_of
 from monitor.insight.picture import Line, draw
@@ -32,11 +32,12 @@ def describe(store: Store, settings: Settings, message: Message) -> Message:
     finding = _finding(message, run.findings)
     best, at = _best(run)
     advice = run.info.recommendation
+    saved = None if at is None else nearest(run.checkpoints, at)
     told = advice.action is not Action.CONTINUE or message.kind in ("lost", "stalled", "failed")
     facts = Facts(
         onset_step=None if finding is None else finding.onset_step,
         best=best,
-        checkpoint=_nearest(run.checkpoints, at),
+        checkpoint=None if saved is None else (saved.path, saved.step),
         action=str(advice.action) if told else "",
         reason=advice.reason if told else "",
         saves=saving_of(store, settings, run.info.id) if advice.action is Action.STOP else None,
@@ -60,13 +61,6 @@ def _best(run: RunSnapshot) -> tuple[tuple[str, float, float] | None, float | No
     series = run.judged(Role.VAL) or run.judged(Role.TRAIN)
     name = "loss" if series is None else series.key
     return (name, advice.best_val_loss, advice.best_step), advice.best_step
-
-
-def _nearest(checkpoints: Sequence[Checkpoint], step: float | None) -> tuple[str, int] | None:
-    if step is None or not checkpoints:
-        return None
-    found = min(checkpoints, key=lambda each: (abs(each.step - step), -each.time_ms))
-    return found.path, found.step
 
 
 def _picture(store: Store, run: RunSnapshot, message: Message, onset: float | None, best: float | None) -> bytes | None:

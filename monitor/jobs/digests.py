@@ -11,7 +11,8 @@ from typing import Final
 from apscheduler.triggers.cron import CronTrigger
 
 from monitor.alerts import Message, Route
-from monitor.domain import AlertInfo, AlertQuery, AlertState, RunInfo, RunQuery, Severity
+from monitor.domain import AlertInfo, AlertQuery, AlertState, RunInfo, RunQuery, Severity, headline
+from monitor.domain.clocks import is_past
 from monitor.domain.economics import amount
 from monitor.domain.formats import ago, count
 from monitor.insight.ledger import ledger
@@ -33,7 +34,8 @@ def due(route: Route, sent_ms: int, now_ms: int) -> int | None:
         return None
     trigger = CronTrigger.from_crontab(route.digest, timezone=route.zone)
     now, last = datetime.fromtimestamp(now_ms / 1000, route.zone), None
-    at = trigger.get_next_fire_time(None, datetime.fromtimestamp(sent_ms / 1000 + 0.001, route.zone))
+    since_ms = sent_ms if is_past(sent_ms, now_ms) else now_ms
+    at = trigger.get_next_fire_time(None, datetime.fromtimestamp(since_ms / 1000 + 0.001, route.zone))
     for _ in range(1000):  # what was due while no server ran is one digest
         if at is None or at > now:
             break
@@ -130,6 +132,6 @@ def _needs(needs: Sequence[AlertInfo], now_ms: int) -> list[str]:
         return ["Nothing needs you."]
     rank = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
     first = sorted(needs, key=lambda info: (rank[info.severity], -info.changed_ms))
-    lines = [f"{info.severity}: {info.title}, {ago(info.fired_ms, now_ms)}" for info in first[:MOST]]
+    lines = [f"{info.severity}: {headline(info)}, {ago(info.fired_ms, now_ms)}" for info in first[:MOST]]
     more = [f"and {len(needs) - MOST:,} more"] if len(needs) > MOST else []
     return ["Needs you:", *lines, *more]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import secrets
@@ -9,14 +10,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
 
 from monitor.alerts import Book, Channel, Delivered, Route, deliver, key_of
 from monitor.alerts.delivery import LAST_RETRY_MS
 from monitor.domain import JobHealth, Severity
+from monitor.domain.clocks import DIFFER_MS
 from monitor.errors import MonitorError
 from monitor.ingest import liveness
 from monitor.jobs import digests
@@ -34,10 +38,27 @@ CHANNELS_INTERVAL_S: Final = 5.0
 UPKEEP_INTERVAL_S: Final = 30.0
 """Seconds between looks for alerts that no longer hold, or that nobody has answered."""
 _DAY_MS: Final = 86_400_000
+CLOCK_INTERVAL_S: Final = 2.0
+"""Seconds between looks whether the clock was set back."""
 ASLEEP: Final = 5
 """Liveness intervals between two checks, at least, after which the machine is taken to have slept."""
 
 _log = logging.getLogger(__name__)
+
+
+class Every(BaseTrigger):  # type: ignore[misc]  # a library without types
+    """Fires every so many seconds from now.
+
+    APScheduler's own lists each run that was missed: hundreds of millions where a machine without a battery starts in
+    1970 and then asks for the time.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._interval = timedelta(seconds=seconds)
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        """When to fire next."""
+        return now if previous_fire_time is None else now + self._interval
 
 
 class Mirror(Protocol):
@@ -86,6 +107,7 @@ class Jobs:
         self._checked_ms = self._since_ms
         self._work: dict[str, Callable[[], None]] = {}
         self._threads: dict[str, threading.Thread] = {}
+        self._closed = threading.Event()
         self._scheduler = BackgroundScheduler(timezone=UTC)
         # Every job but delivery is done by one server at a time. Each delivery has a lease of its own, as servers may
         # send to different channels.
@@ -106,6 +128,7 @@ class Jobs:
         """Start the scheduler."""
         self._since_ms = self._checked_ms = self._clock()
         self._scheduler.start()
+        threading.Thread(target=self._watch_clock, name="clock", daemon=True).start()
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Start no further job, and wait for those that run.
@@ -114,6 +137,7 @@ class Jobs:
             timeout_s: seconds to wait at most. A job that takes longer is abandoned: what it does is repeated by the
                 next server, as every job may be cut short by a crash as well.
         """
+        self._closed.set()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
         end = time.monotonic() + timeout_s
@@ -134,9 +158,8 @@ class Jobs:
         self._work[name] = functools.partial(self._guarded, name, work)
         self._scheduler.add_job(
             self._begin,
-            "interval",
+            Every(every_s),
             args=(name,),
-            seconds=every_s,
             id=name,
             name=name,
             next_run_time=datetime.now(UTC),
@@ -155,6 +178,19 @@ class Jobs:
             thread = threading.Thread(target=self._work[name], name=f"job-{name}", daemon=True)
             thread.start()
             self._threads[name] = thread  # not before it runs: `close` joins what is here
+
+    def _watch_clock(self) -> None:
+        """Plan the jobs anew where the clock is set back: each would wait until the time of its next run is reached."""
+        before = datetime.now(UTC).timestamp() - time.monotonic()
+        while not self._closed.wait(CLOCK_INTERVAL_S):
+            offset = datetime.now(UTC).timestamp() - time.monotonic()
+            if offset < before - CLOCK_INTERVAL_S:
+                _log.warning("the clock was set back by %.0f s", before - offset)
+                self._registered = False
+                for job in self._scheduler.get_jobs():
+                    with contextlib.suppress(JobLookupError):  # a channel's, which was removed meanwhile
+                        job.modify(next_run_time=datetime.now(UTC))
+            before = offset
 
     def _led(self, name: str, work: Callable[[], object]) -> None:
         """Do a job where no other server does it."""
@@ -181,8 +217,9 @@ class Jobs:
     def _liveness(self) -> None:
         now = self._clock()
         asleep_s = max(ASLEEP * self._settings.liveness_interval_s, self._settings.lost_after_s / 2)
-        if now - self._checked_ms > 1000 * asleep_s:
-            # A laptop that wakes up finds every heartbeat old, its own runs' too; give them time to beat.
+        if not -DIFFER_MS <= now - self._checked_ms <= 1000 * asleep_s:
+            # A laptop that wakes up finds every heartbeat old, its own runs' too; give them time to beat. So does a
+            # machine whose clock was set.
             self._since_ms = now
         self._checked_ms = now
         liveness.check(self._store, self._settings, now, since_ms=self._since_ms)
@@ -200,6 +237,7 @@ class Jobs:
         for job in [job for job, channel in self._channels.items() if wanted.get(job) is not channel]:
             self._scheduler.remove_job(job)
             del self._channels[job], self._work[job], self._health[job]
+            self._registered = False  # what only this one had not taken is done with
         for job, channel in wanted.items():
             if job not in self._channels:
                 self._take_up(job, channel)

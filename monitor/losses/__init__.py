@@ -24,6 +24,7 @@ from monitor.losses.specs.classification import BinaryCrossEntropy, CrossEntropy
 from monitor.losses.specs.composite import Adversarial, Composite, Custom
 from monitor.losses.specs.likelihood import GaussianNLL, KLDivergence, PoissonNLL
 from monitor.losses.specs.margin import Hinge, MarginRanking, MultiLabelMargin, MultiMargin
+from monitor.losses.specs.meaning import meaning, meaning_sentence
 from monitor.losses.specs.metric import Contrastive, CosineEmbedding, InfoNCE, Triplet
 from monitor.losses.specs.overlap import Dice, Focal, IoU, Tversky
 from monitor.losses.specs.parsing import kind_of, nearest_kind, parse, spec_of
@@ -32,7 +33,7 @@ from monitor.losses.specs.regression import MAE, MSE, Huber, Quantile, SmoothL1
 from monitor.losses.specs.robust import RMSE, Barron, Cauchy, GeneralisedCrossEntropy, LogCosh
 from monitor.losses.specs.sequence import CTC
 from monitor.losses.specs.spec import REGISTRY, LossSpec
-from monitor.losses.specs.standing import Bounds, Standing, bounds, standing
+from monitor.losses.specs.standing import HINT, Bounds, Standing, bounds, standing
 from monitor.losses.specs.torch_modules import from_torch, torch_name
 
 if TYPE_CHECKING:
@@ -50,12 +51,15 @@ if TYPE_CHECKING:
     from monitor.losses.comparison.module import module as module
     from monitor.losses.comparison.search import Search as Search
     from monitor.losses.comparison.search import search as search
+    from monitor.losses.embeddings import EmbeddingHealth as EmbeddingHealth
+    from monitor.losses.embeddings import embedding_health as embedding_health
     from monitor.losses.lint.lint import check as check
     from monitor.losses.lint.report import LintReport as LintReport
     from monitor.losses.lint.report import Problem as Problem
     from monitor.losses.profiles.measure import load as load
     from monitor.losses.profiles.measure import profile as profile
     from monitor.losses.profiles.report import LossProfile as LossProfile
+    from monitor.losses.rankings import ranking_metrics as ranking_metrics
 
 from_dict = LossSpec.from_dict
 
@@ -73,11 +77,14 @@ _WHERE = {
     "compare": "comparison.compare",
     "cost_threshold": "comparison.costs",
     "describe": "comparison.described",
+    "EmbeddingHealth": "embeddings",
+    "embedding_health": "embeddings",
     "expected_cost": "comparison.costs",
     "fit_barron": "comparison.fit",
     "load": "profiles.measure",
     "module": "comparison.module",
     "profile": "profiles.measure",
+    "ranking_metrics": "rankings",
     "Search": "comparison.search",
     "search": "comparison.search",
 }
@@ -85,6 +92,7 @@ _WHERE = {
 __all__ = [
     "BPR",
     "CTC",
+    "HINT",
     "MAE",
     "MSE",
     "REGISTRY",
@@ -105,6 +113,7 @@ __all__ = [
     "Custom",
     "Described",
     "Dice",
+    "EmbeddingHealth",
     "Focal",
     "GaussianNLL",
     "GeneralisedCrossEntropy",
@@ -139,6 +148,7 @@ __all__ = [
     "compare",
     "cost_threshold",
     "describe",
+    "embedding_health",
     "expected_cost",
     "fit_barron",
     "from_dict",
@@ -146,10 +156,13 @@ __all__ = [
     "impossible",
     "kind_of",
     "load",
+    "meaning",
+    "meaning_sentence",
     "module",
     "nearest_kind",
     "parse",
     "profile",
+    "ranking_metrics",
     "scaler",
     "search",
     "skill",

@@ -58,8 +58,8 @@ def create_server(api: Api, options: Options) -> MCPServer:
     server = MCPServer("lossmonitor", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
     tools = Tools(api, options.projects, options.files, options.who)
     reading: list[Callable[..., Any]] = [
-        tools.list_runs, tools.explain, tools.attention, tools.compare, tools.curve, tools.curve_picture, tools.wait,
-        tools.events, tools.ledger, tools.advise_loss,
+        tools.list_runs, tools.list_alerts, tools.explain, tools.attention, tools.compare, tools.curve,
+        tools.curve_picture, tools.wait, tools.events, tools.ledger, tools.advise_loss,
     ]  # fmt: skip
     if options.files is not None:
         reading.append(tools.diagnose_file)
@@ -68,7 +68,7 @@ def create_server(api: Api, options: Options) -> MCPServer:
     if options.write:
         for tool in (tools.request_stop, tools.withdraw_stop):
             server.add_tool(_told(tool), annotations=_STOPS)
-        for adding in (tools.acknowledge, tools.annotate, tools.silence):
+        for adding in (tools.acknowledge, tools.mark_alert, tools.annotate, tools.silence, tools.unsilence):
             server.add_tool(_told(adding), annotations=_ADDS)
     return server
 

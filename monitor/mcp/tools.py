@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from mcp.server.mcpserver import Image
 from mcp.server.mcpserver.exceptions import ToolError
 
-from monitor.domain import AlertInfo, RunInfo
+from monitor.domain import AlertInfo, RunInfo, headline
 from monitor.errors import AlertNotFound, FileUnreadable, RunNotFound
 from monitor.insight.picture import Line, draw
 from monitor.reader.api import Api, RunView
@@ -20,6 +20,7 @@ POINTS: Final = 200
 _MOST_POINTS: Final = 2000
 _MOST_RUNS: Final = 100
 Json = dict[str, Any]
+State = Literal["open", "pending", "firing", "acknowledged", "silenced", "resolved", "all"]
 
 
 class Tools:
@@ -189,15 +190,43 @@ class Tools:
         """Take back a stop that the loop has not received yet."""
         return self._view(run, change=True).withdraw_stop(self._who).to_dict()
 
+    def list_alerts(
+        self,
+        state: State = "open",
+        run: str | None = None,
+        project: str | None = None,
+        rule: str | None = None,
+        severity: Literal["critical", "warning", "info"] | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Json:
+        """List alerts, those that changed last first; `cursor` of the answer gives the next ones, null on the last.
+
+        `state`: open (default) is every one that is not resolved. `counts` has how many there are of each state.
+        """
+        limit = max(1, min(limit, _MOST_RUNS))
+        if project is None and len(self._projects) == 1:
+            project = self._projects[0]
+        of = None if run is None else self._view(run).id
+        named = None if state in ("open", "all") else state
+        page = self._api.alerts(
+            named, open=state == "open", run=of, project=project, rule=rule, severity=severity, limit=limit,
+            cursor=cursor,
+        )  # fmt: skip
+        rows = [_alert(info) for info in page.items if self._mine(info.project)]
+        counts = {} if self._projects and not self._mine(project) else {"counts": dict(page.counts)}
+        return {"alerts": rows, "cursor": page.cursor, **counts}
+
     def acknowledge(self, alert: str, note: str = "") -> Json:
         """Take an alert on, so that people know and it is not repeated; `note` says what is done about it.
 
-        `attention`, `explain` and `events` give the ids of alerts.
+        `list_alerts`, `attention`, `explain` and `events` give the ids of alerts.
         """
-        found = self._api.alert(alert)
-        if self._projects and found.project not in self._projects:
-            raise AlertNotFound(alert)
-        return _alert(self._api.acknowledge(found.id, self._who, note))
+        return _alert(self._api.acknowledge(self._alert(alert).id, self._who, note))
+
+    def mark_alert(self, alert: str, mark: Literal["helpful", "false alarm"] | None) -> Json:
+        """Say whether an alert was worth sending; people tune rules by these marks. Null takes it back."""
+        return _alert(self._api.mark(self._alert(alert).id, mark, self._who))
 
     def annotate(self, run: str, note: str = "", tags: dict[str, str | None] | None = None) -> Json:
         """Add a paragraph to the note of a run, in Markdown, and set tags; null takes a tag away."""
@@ -212,6 +241,23 @@ class Tools:
         matcher = {"run": self._view(run, change=True).id, "rule": rule}
         return self._api.silence(matcher, reason=reason, by=self._who, for_s=3600 * hours).to_dict()
 
+    def unsilence(self, run: str) -> Json:
+        """End the silences of a run that `silence` began."""
+        view = self._view(run, change=True)
+        found = [each for each in self._api.silences() if each.run == view.id]
+        return {"ended": [self._api.unsilence(each.id).to_dict() for each in found]}
+
+    def _alert(self, ref: str) -> AlertInfo:
+        """An alert that the agent may see.
+
+        Raises:
+            AlertNotFound: there is none, or it is of another project.
+        """
+        found = self._api.alert(ref)
+        if not self._mine(found.project):
+            raise AlertNotFound(ref)
+        return found
+
     def _view(self, ref: str, *, change: bool = False) -> RunView:
         """A run that the agent may see.
 
@@ -224,7 +270,10 @@ class Tools:
         return found
 
     def _allowed(self, run: RunInfo) -> bool:
-        return not self._projects or run.project in self._projects
+        return self._mine(run.project)
+
+    def _mine(self, project: str | None) -> bool:
+        return not self._projects or project in self._projects
 
 
 def _row(run: RunInfo) -> Json:
@@ -241,8 +290,10 @@ def _row(run: RunInfo) -> Json:
 def _alert(info: AlertInfo) -> Json:
     """An alert in few words."""
     return {
-        "id": info.id, "rule": info.rule, "severity": str(info.severity), "state": str(info.state),
-        "title": info.title, "count": info.count, "acked_by": info.acked_by, "acked_note": info.acked_note,
+        "id": info.id, "run": info.run_id, "rule": info.rule, "severity": str(info.severity),
+        "state": str(info.state), "title": headline(info), "step": info.step, "count": info.count,
+        "fired_ms": info.fired_ms, "acked_by": info.acked_by, "acked_note": info.acked_note,
+        "silenced_until_ms": info.silenced_until_ms, "resolution": info.resolution, "mark": info.mark,
     }  # fmt: skip
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monitor.domain import RunInfo, SeriesInfo
 from monitor.mlflow_store import content
-from monitor.mlflow_store.names import MAX_EXPERIMENT, cut
+from monitor.mlflow_store.names import MAX_EXPERIMENT, MAX_TAG, cut
 from monitor.mlflow_store.note import NOTE, note_of
 from monitor.store import Store as OurStore
-from monitor.store.mlflow import MlflowStore
+from monitor.store.mlflow import RUN_NAME, MlflowStore
 
 if TYPE_CHECKING:
     from monitor.mlflow_store.store import Store
@@ -83,7 +83,7 @@ class Rows:
         with self._mlflow.ManagedSessionMaker(read_only=False) as session:
             if own:
                 _write_run(session, run, experiment)
-                tags = content.tags_of(subject)
+                tags = {**content.tags_of(subject), RUN_NAME: cut(run.name, MAX_TAG)}
             else:  # MLflow's own: what it says of the run stays, and the verdict is added
                 tags = {key: value for key, value in content.verdict_tags(subject).items() if key != content.RUN_ID}
             _write_tags(session, subject, tags)

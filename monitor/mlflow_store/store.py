@@ -110,10 +110,10 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
         self._describe(run.info.run_id)
         return run
 
-    def update_run_info(self, run_id: str, *args: Any, **named: Any) -> Any:
+    def update_run_info(self, run_id: str, run_status: Any, end_time: int | None, run_name: str | None) -> Any:
         """As MLflow; our pages show the change."""
-        found = super().update_run_info(run_id, *args, **named)
-        self._describe(run_id)
+        found = super().update_run_info(run_id, run_status, end_time, run_name)
+        self._describe(run_id, renamed=bool(run_name))
         return found
 
     def log_param(self, run_id: str, param: Any) -> None:
@@ -171,10 +171,11 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
         with as_mlflow_says():
             self._ours.store.hard_delete(run_id)
 
-    def _describe(self, run_id: str, *, restored: bool = False) -> None:
+    def _describe(self, run_id: str, *, restored: bool = False, renamed: bool = False) -> None:
         """Copy what MLflow's tables say about a run. MLflow has it, so a failure here does not fail the call."""
         try:
-            ingest.describe(self._ours.store, self._ours.engines, run_id, now_ms=now_ms(), restored=restored)
+            store, engines = self._ours.store, self._ours.engines
+            ingest.describe(store, engines, run_id, now_ms=now_ms(), restored=restored, renamed=renamed)
         except MonitorError as error:
             _log.warning("run %s is not up to date on the monitor's pages until its next change: %s", run_id, error)
 
@@ -243,8 +244,10 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
             self._check_readable(run_id)
         found: list[Any] = []
         for run_id in run_ids:
-            points = self._points(run_id, metric_key, start_step, end_step).by_step()
-            found += _of_run(run_id, metric_key, points.sample(max(1, max_results)))
+            with as_mlflow_says():
+                store, most = self._replica or self.ours, max(1, max_results)
+                points = store.sample(run_id, metric_key, most, start_step, end_step)
+            found += _of_run(run_id, metric_key, points)
         return found
 
     def _points(self, run_id: str, key: str, lo: int | None = None, hi: int | None = None) -> Logged:

@@ -19,8 +19,9 @@ from monitor.domain import (
     RunInfo,
     Severity,
     Silence,
+    check_channel_name,
 )
-from monitor.errors import WireError
+from monitor.errors import AlertNotFound, WireError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 MAX_WHO: Final = 200
 MAX_NOTE: Final = 2000
 MAX_GLOB: Final = 250
+MAX_FOR_S: Final = 1e9
+"""Seconds that a silence may be asked for; the store refuses less already."""
 
 
 class AlertSource(Protocol):
@@ -57,8 +60,8 @@ class AlertSource(Protocol):
         """How many alerts were marked as what, by rule."""
         ...
 
-    def silence(self, silence: Silence) -> Silence:
-        """Take up a silence."""
+    def silence(self, silence: Silence, for_s: float | None) -> Silence:
+        """Take up a silence; where `for_s` is given it ends so many seconds from now, by the clock that judges it."""
         ...
 
     def silences(self, over: bool) -> tuple[Silence, ...]:
@@ -107,6 +110,7 @@ class AlertsApi:
         self,
         state: str | None = None,
         *,
+        open: bool = False,
         project: str | None = None,
         rule: str | None = None,
         severity: str | None = None,
@@ -119,6 +123,7 @@ class AlertsApi:
 
         Args:
             state: pending, firing, acknowledged, silenced or resolved; None for all.
+            open: only those that are not resolved.
             project: only of this project.
             rule: only of this rule, or kind of alert.
             severity: critical, warning or info.
@@ -136,6 +141,7 @@ class AlertsApi:
         return self._source.alert_page(
             AlertQuery(
                 state=None if state is None else AlertState(_one_of("state", state, tuple(AlertState))),
+                open=open,
                 project=project,
                 rule=rule,
                 severity=None if severity is None else Severity(_one_of("severity", severity, tuple(Severity))),
@@ -155,7 +161,7 @@ class AlertsApi:
         Raises:
             AlertNotFound: there is none, or several.
         """
-        return self._source.alert(alert_id)
+        return self._source.alert(_ref(alert_id))
 
     def acknowledge(self, alert_id: str, by: str, note: str = "") -> AlertInfo:
         """Take a firing alert on: it is no longer repeated. It is open again once it fires anew.
@@ -169,7 +175,9 @@ class AlertsApi:
             AlertNotFound: there is no such alert.
             WireError: it does not fire.
         """
-        return self._source.acknowledge(alert_id, _text("by", by, MAX_WHO), _text("note", note, MAX_NOTE, least=0))
+        return self._source.acknowledge(
+            _ref(alert_id), _text("by", by, MAX_WHO), _text("note", note, MAX_NOTE, least=0)
+        )
 
     def mark(self, alert_id: str, mark: Mark | None, by: str) -> AlertInfo:
         """Say whether an alert was "helpful" or a "false alarm"; None takes it back.
@@ -179,7 +187,7 @@ class AlertsApi:
         """
         if mark is not None:
             _one_of("mark", mark, MARKS)
-        return self._source.mark_alert(alert_id, mark, _text("by", by, MAX_WHO))
+        return self._source.mark_alert(_ref(alert_id), mark, _text("by", by, MAX_WHO))
 
     def alert_marks(self, project: str | None = None) -> Mapping[str, Mapping[str, int]]:
         """By rule, how many alerts people marked as helpful and as false alarms."""
@@ -212,10 +220,10 @@ class AlertsApi:
         if (until is None) == (for_s is None):
             raise WireError("until", "give either until or for_s")
         now = time_ns() // 1_000_000
-        until_ms = int(1000 * until.timestamp()) if until is not None else now + int(1000 * (for_s or 0))
+        until_ms = int(1000 * until.timestamp()) if until is not None else now + int(1000 * min(for_s or 0, MAX_FOR_S))
         why, who = _text("reason", reason, MAX_NOTE), _text("by", by, MAX_WHO)
         fixed = {"id": "", "reason": why, "by": who, "created_ms": now, "until_ms": until_ms}
-        return self._source.silence(Silence(**matcher, **fixed))  # type: ignore[arg-type]  # the names were checked
+        return self._source.silence(Silence(**matcher, **fixed), for_s)  # type: ignore[arg-type]  # the names were checked
 
     def silences(self, *, over: bool = False) -> tuple[Silence, ...]:
         """The silences in force, those that end last first; with `over` also those that ended."""
@@ -227,7 +235,7 @@ class AlertsApi:
         Raises:
             AlertNotFound: there is no such silence.
         """
-        return self._source.unsilence(silence_id)
+        return self._source.unsilence(_ref(silence_id, "silence"))
 
     def deliveries(self, run: str | None = None, limit: int = 100) -> tuple[Delivery, ...]:
         """Messages about alerts, the newest first, with where they are on their way.
@@ -272,6 +280,7 @@ class AlertsApi:
         Raises:
             SettingsError: names the key that cannot be used.
         """
+        check_channel_name(name)
         return self._source.add_channel(name, table)
 
     def remove_channel(self, name: str) -> None:
@@ -280,7 +289,7 @@ class AlertsApi:
         Raises:
             AlertNotFound: no channel that was added has this name.
         """
-        self._source.remove_channel(name)
+        self._source.remove_channel(_ref(name, "channel"))
 
     def test_channel(self, name: str) -> None:
         """Send a channel a message that says that it works.
@@ -289,7 +298,16 @@ class AlertsApi:
             AlertNotFound: there is no such channel.
             DeliveryFailed: it did not take the message.
         """
+        if not name.strip():
+            raise AlertNotFound(name, what="channel")
         self._source.test_channel(name)
+
+
+def _ref(given: str, what: str = "alert") -> str:
+    """A reference that may be one; one that is blank or a path is not, and no address could hold it."""
+    if not given.strip() or "/" in given:
+        raise AlertNotFound(given, what=what)
+    return given
 
 
 def _one_of(field: str, value: str, valid: tuple[str, ...]) -> str:

@@ -297,7 +297,7 @@ class Api(Questions, AlertsApi):
         return self._source.revoke_token(ref)
 
     def audit(self, limit: int = 100, offset: int = 0) -> tuple[int, tuple[AuditEntry, ...]]:
-        """Who stopped, deleted and restored runs, and changed tokens.
+        """Who changed what.
 
         Args:
             limit: entries, at most; the newest.

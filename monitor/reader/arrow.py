@@ -10,6 +10,7 @@ from typing import IO, Any, Final, cast
 import numpy as np
 
 from monitor.domain import Points
+from monitor.errors import MonitorError
 
 MEDIA_TYPE: Final = "application/vnd.apache.arrow.stream"
 
@@ -26,18 +27,23 @@ def decode_stream(parts: Iterator[bytes]) -> Iterator[Points]:
     """Batches of points from the bytes of an Arrow IPC stream.
 
     Raises:
-        pyarrow.ArrowInvalid: the bytes are not such a stream; it is a `ValueError`.
+        ValueError: the bytes are not such a stream, or end in the middle of it.
     """
     arrow: Any = importlib.import_module("pyarrow")
-    with arrow.ipc.open_stream(cast("IO[bytes]", arrow.PythonFile(_Reader(parts), mode="r"))) as reader:
-        epochs = "epoch" in reader.schema.names
-        for batch in reader:
-            yield Points(
-                batch.column("step").to_numpy(),
-                batch.column("value").to_numpy(),
-                batch.column("time").cast(arrow.int64()).to_numpy(),
-                np.array(batch.column("epoch").to_numpy(zero_copy_only=False)) if epochs else None,
-            )
+    try:
+        with arrow.ipc.open_stream(cast("IO[bytes]", arrow.PythonFile(_Reader(parts), mode="r"))) as reader:
+            epochs = "epoch" in reader.schema.names
+            for batch in reader:
+                yield Points(
+                    batch.column("step").to_numpy(),
+                    batch.column("value").to_numpy(),
+                    batch.column("time").cast(arrow.int64()).to_numpy(),
+                    np.array(batch.column("epoch").to_numpy(zero_copy_only=False)) if epochs else None,
+                )
+    except MonitorError:  # of who reads the parts; it may be an `OSError` too
+        raise
+    except (OSError, NotImplementedError, KeyError) as error:  # pyarrow's other words for it
+        raise ValueError(str(error)) from None
 
 
 class _Reader:

@@ -114,16 +114,16 @@ class _NoRuns:
     def retry_deliveries(self, *_: object, **__: object) -> int:
         return 0
 
-    def remove_channel(self, *_: object) -> bool:
+    def remove_channel(self, *_: object, **__: object) -> bool:
         return False
 
     def views(self, page: str) -> tuple[SavedView, ...]:  # noqa: ARG002  # no page has any
         return ()
 
-    def forget_view(self, page: str, name: str) -> None:
+    def forget_view(self, *_: object, **__: object) -> None:
         """Nothing is saved."""
 
-    def save_view(self, view: SavedView) -> NoReturn:
+    def save_view(self, view: SavedView, **_: object) -> NoReturn:
         raise StoreError(f"the view {view.name!r} cannot be saved before the first run has made a database here")
 
     def tokens(self) -> tuple[TokenInfo, ...]:
@@ -173,7 +173,7 @@ class EmbeddedSource(EmbeddedAlerts):
         """The store; reading never makes one."""
         with self._lock:
             if self._opened is None:
-                from monitor.store import Store
+                from monitor.store.opening import open_store
 
                 if self._settings.database_url is None and not self._settings.store_file.exists():
                     folder = self._settings.dir
@@ -181,7 +181,7 @@ class EmbeddedSource(EmbeddedAlerts):
                         self._settings.make_dir()  # says why it cannot be
                     return cast("Store", _NoRuns())
                 try:
-                    self._opened = Store.open(self._settings.store_url)
+                    self._opened = open_store(self._settings.store_url)
                 except StoreError:
                     if self._settings.database_url is None and not _writable(self._settings.store_file):
                         raise StoreError(_READ_ONLY.format(self._settings.store_file)) from None
@@ -290,18 +290,18 @@ class EmbeddedSource(EmbeddedAlerts):
         return self._store.stops(run_id)
 
     def edit(self, run_id: str, edit: RunEdit) -> RunInfo:
-        self._store.edit(run_id, edit, now_ms=time_ns() // 1_000_000)
+        self._store.edit(run_id, edit, now_ms=_now(), by=self.me())
         return self._store.run(run_id)
 
     def views(self, page: str) -> tuple[SavedView, ...]:
         return self._store.views(page)
 
     def save_view(self, page: str, name: str, query: str) -> SavedView:
-        view = SavedView(page=page, name=name, query=query, saved_ms=time_ns() // 1_000_000)
-        return self._store.save_view(view)
+        view = SavedView(page=page, name=name, query=query, saved_ms=_now())
+        return self._store.save_view(view, by=self.me())
 
     def forget_view(self, page: str, name: str) -> None:
-        self._store.forget_view(page, name)
+        self._store.forget_view(page, name, now_ms=_now(), by=self.me())
 
     def projects(self) -> tuple[tuple[str, int], ...]:
         return self._store.projects()

@@ -31,6 +31,7 @@ from monitor.domain import (
     Outcome,
     Output,
     Points,
+    Progress,
     Recommendation,
     Regime,
     RunEdit,
@@ -113,12 +114,16 @@ class HttpSource(RemoteAlerts):
 
     @_answered
     def snapshot(self, ref: str) -> RunSnapshot:
-        data, alone = self._object(f"/runs/{segment(ref)}/snapshot", ref=ref), ("run", "saving", "note", "examples")
+        data, alone = self._object(f"/runs/{segment(ref)}/snapshot", ref=ref), RunSnapshot.ALONE
         rows = {name: [_mapping(row) for row in _rows(rows)] for name, rows in data.items() if name not in alone}
         saving = data.get("saving")
         seen = RunSnapshot.from_dict(rows, _mapping(data["run"]), str(data.get("note", "")))
-        examples = _mapping(data.get("examples") or {})
-        return replace(seen, saving=None if saving is None else Saving.from_dict(_mapping(saving)), examples=examples)
+        return replace(
+            seen,
+            saving=None if saving is None else Saving.from_dict(_mapping(saving)),
+            examples=_mapping(data.get("examples") or {}),
+            progress=Progress.from_dict(data.get("progress")),
+        )
 
     @_answered
     def curves(self, wanted: Sequence[CurveOf], query: Query) -> tuple[Curve, ...]:
@@ -166,7 +171,7 @@ class HttpSource(RemoteAlerts):
                     yield decode_points(b"".join(parts))
                 else:
                     yield from arrow.decode_stream(parts)
-            except (ValueError, KeyError) as error:
+            except ValueError as error:
                 raise ServerUnreachable(self._server, f"it answers, but not with points ({error})") from None
 
     @_answered
@@ -191,6 +196,7 @@ class HttpSource(RemoteAlerts):
             recommendation=Recommendation.from_dict(_mapping(data["recommendation"])),
             counts=Counts(**counts),
             regimes=tuple(Regime.from_dict(_mapping(row)) for row in _rows(data.get("regimes", []))),
+            progress=Progress.from_dict(data.get("progress")),
         )
 
     @_answered
@@ -308,8 +314,8 @@ class HttpSource(RemoteAlerts):
     def restore(self, ref: str) -> RunInfo:
         try:
             return _run_info(_mapping(self._ask("POST", f"/deleted/{segment(ref)}/restore", ref)))
-        except RunNotFound:
-            raise RunNotFound(ref, deleted=True) from None
+        except RunNotFound as error:
+            raise RunNotFound(error.run_id or ref, deleted=True) from None
 
     @_answered
     def purge_days(self) -> float:
@@ -360,8 +366,8 @@ class HttpSource(RemoteAlerts):
         """Change something about a run."""
         try:
             return self._change(method, path, body)
-        except RunNotFound:
-            raise RunNotFound(ref) from None
+        except RunNotFound as error:  # which says so where several are called so
+            raise RunNotFound(error.run_id or ref) from None
 
     def _change(self, method: str, path: str, body: Mapping[str, object] | None = None) -> object:
         """Ask for a change; a body is sent as JSON."""
@@ -378,8 +384,8 @@ class HttpSource(RemoteAlerts):
     def _object(self, path: str, query: Query | None = None, *, ref: str | None = None) -> dict[str, Any]:
         try:
             data = self._get(path, query)
-        except RunNotFound:
-            raise RunNotFound(ref or path.split("/")[2]) from None
+        except RunNotFound as error:
+            raise RunNotFound(error.run_id or ref or path.split("/")[2]) from None
         if not isinstance(data, dict):
             raise ServerUnreachable(self._server, "it answers, but not as a monitor server does")
         return data
@@ -387,8 +393,8 @@ class HttpSource(RemoteAlerts):
     def _list(self, run_id: str, what: str, query: Query | None = None) -> Sequence[object]:
         try:
             return _rows(self._get(f"/runs/{run_id}/{what}", query or {}))
-        except RunNotFound:
-            raise RunNotFound(run_id) from None
+        except RunNotFound as error:
+            raise RunNotFound(error.run_id or run_id) from None
 
 
 def _portions(wanted: Sequence[_T], written: Callable[[_T], str]) -> Iterator[Sequence[_T]]:

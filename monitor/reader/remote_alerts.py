@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from monitor.domain import Alert, AlertInfo, AlertPage, AlertQuery, DeadLetter, Delivery, Mark, Silence
 from monitor.http.answers import understood
+from monitor.reader.alerting import MAX_FOR_S
 from monitor.reader.source import Query
 
 
@@ -49,8 +50,9 @@ class RemoteAlerts:
             found: Mapping[str, Mapping[str, int]] = self._object("/alerts/marks", {"project": project})["marks"]
             return found
 
-    def silence(self, silence: Silence) -> Silence:
-        body = {**silence.matcher, "reason": silence.reason, "by": silence.by, "until_ms": silence.until_ms}
+    def silence(self, silence: Silence, for_s: float | None) -> Silence:
+        end = {"until_ms": silence.until_ms} if for_s is None or not 0 < for_s <= MAX_FOR_S else {"for_s": for_s}
+        body = {**silence.matcher, "reason": silence.reason, "by": silence.by, **end}
         with understood(self._server):
             return Silence(**self._send("POST", "/silences", body))
 
@@ -103,5 +105,5 @@ class RemoteAlerts:
 
 
 def segment(ref: str) -> str:
-    """A reference as one segment of a path, whatever characters it has."""
-    return quote(ref, safe="")
+    """A reference as one segment of a path, whatever characters it has; of two dots it would be the way up."""
+    return quote(ref, safe="").replace(".", "%2E")

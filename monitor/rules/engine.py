@@ -25,6 +25,7 @@ from monitor.rules.advice.recommend import recommend, settle
 from monitor.rules.advice.verdict import headline_of, verdict_of
 from monitor.rules.config import RulesConfig, RuleSettings
 from monitor.rules.describe.features import Features
+from monitor.rules.describe.progress import progress_of
 from monitor.rules.describe.regimes import regimes_of
 from monitor.rules.lifecycle import move, retold, warming, without
 from monitor.rules.rule import LOUD, Foreseeing, Quiet, Reading, Rule
@@ -171,14 +172,15 @@ class Engine:
             findings: every change handed out so far; of each number the latest counts.
         """
         latest = {finding.number: finding for finding in retold(findings)}
-        verdict = verdict_of(state)
+        verdict, run = verdict_of(state), Features(state, state.last_step)
         return Diagnosis(
             verdict=verdict,
             headline=headline_of(state, verdict, self.config),
             findings=tuple(latest[number] for number in sorted(latest)),
             recommendation=recommend(state, self.config),
             counts=state.counts,
-            regimes=regimes_of(Features(state, state.last_step)),
+            regimes=regimes_of(run),
+            progress=progress_of(run),
         )
 
     def _losses(self, state: State, points: EnginePoints, changes: list[Finding]) -> None:

@@ -21,7 +21,7 @@ from monitor.jobs import Jobs
 from monitor.mlflow_store import Exporter
 from monitor.server.children import need
 from monitor.settings import Settings
-from monitor.store import Store
+from monitor.store import Store, opening
 from monitor.store.sql import migrate
 
 if TYPE_CHECKING:
@@ -91,17 +91,17 @@ def open_store(settings: Settings) -> Store:
     """
     url = settings.store_url
     if not url.startswith("sqlite"):
-        return Store.open(url)
+        return opening.open_store(url)
     settings.make_dir()
     try:
-        return Store.open(url)
+        return opening.open_store(url)
     except SchemaMismatch as mismatch:
         try:
             migrate.upgrade(url)
         except StoreError:
             # Newer than this code: it cannot be upgraded, and the first error says what to do.
             raise mismatch from None
-    return Store.open(url)
+    return opening.open_store(url)
 
 
 def with_own_token(settings: Settings) -> Settings:

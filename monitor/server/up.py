@@ -16,6 +16,7 @@ from monitor.server.app import create_app, open_native, with_own_token
 from monitor.server.children import Child, Spec, keep_running
 from monitor.server.dashboard import dashboard_spec
 from monitor.server.leftovers import ship_in_background
+from monitor.server.logs import logging_as
 from monitor.server.ports import bind, check_exposure, free_port, running_there, url_of
 from monitor.server.serving import Serving
 from monitor.server.signals import until_told_to_stop
@@ -57,7 +58,7 @@ def up(
     settings = with_own_token(settings)
     check_exposure(settings)
     check_workers(settings)
-    with until_told_to_stop(stop) as told, ExitStack() as stack:
+    with until_told_to_stop(stop) as told, logging_as(settings), ExitStack() as stack:
         try:
             sock = stack.enter_context(bind_all(settings))
         except SettingsError:

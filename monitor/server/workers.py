@@ -23,6 +23,7 @@ from monitor.domain import JobHealth
 from monitor.errors import SettingsError
 from monitor.server.app import create_app, open_native
 from monitor.server.children import Spec
+from monitor.server.logs import logging_as
 from monitor.server.ports import bind, free_port, url_of
 from monitor.server.serving import Serving
 from monitor.server.signals import until_told_to_stop
@@ -98,7 +99,7 @@ def main(order: str) -> None:
         order: what `worker_specs` wrote.
     """
     told_to, settings = json.loads(order), Settings()
-    with until_told_to_stop() as stop, ExitStack() as stack:
+    with until_told_to_stop() as stop, logging_as(settings), ExitStack() as stack:
         jobs = _ask(told_to["main"], settings.token)
         app = create_app(settings, jobs_elsewhere=jobs, native=open_native() if told_to["mlflow"] else None)
         services = app.state.services

@@ -101,8 +101,6 @@ def main() -> None:
     """Ship until the parent is gone, or has had nothing to ship for a while."""
     for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         signal.signal(number, signal.SIG_IGN)  # it ends with its parent, which may have something left to send
-    if hasattr(os, "nice"):
-        os.nice(_NICE)
     gc.disable()  # until what it takes is loaded
     answers = Answers()
     deliveries: dict[int, Delivery] = {}
@@ -129,6 +127,8 @@ def _load(*, embedded: bool) -> None:
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
+        if hasattr(os, "nice"):
+            os.nice(_NICE)  # not before: where all cores are busy, the first point would wait for seconds
 
 
 def _orders(deliveries: Mapping[int, Delivery]) -> Iterator[Mapping[str, Any]]:

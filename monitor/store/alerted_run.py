@@ -7,7 +7,8 @@ from typing import Final
 
 from sqlalchemy import bindparam, select
 
-from monitor.domain import Alert, Pending, RunInfo, Severity, alert_id
+from monitor.domain import RUN_DELETED, Alert, Pending, RunInfo, Severity, alert_id
+from monitor.domain.clocks import DIFFER_MS
 from monitor.domain.formats import duration
 from monitor.store.locked_run import LockedRun
 from monitor.store.sql.link import Statement
@@ -85,6 +86,12 @@ class AlertedRun(LockedRun):
                 self._link.tell(_DROP, {**self._place, "of": row["key"]})
         self._save_alerts([self._resolved(row, why) for row in over if row["count"]])
 
+    def revive_alerts(self) -> None:
+        """Have the alerts fire again that were resolved because the run was deleted; without a message."""
+        gone = [row for row in self._alert_rows().values() if row["resolution"] == RUN_DELETED]
+        back = {"state": "firing", "resolution": None, "resolved_ms": None, "changed_ms": self.now_ms}
+        self._save_alerts([{**row, **back} for row in gone])
+
     def change_alert(self, alert: str, change: Callable[[Mapping[str, object]], Mapping[str, object]]) -> bool:
         """Change columns of an alert by what they are now.
 
@@ -114,14 +121,17 @@ class AlertedRun(LockedRun):
     def repeat_alert(self, alert: str, before_ms: int) -> bool:
         """Put an alert into the outbox again; False where it was answered, resolved or repeated meanwhile."""
         row = next((row for row in self._alert_rows().values() if row["alert_id"] == alert), None)
-        if row is None or row["state"] != "firing" or row["acked_ms"] or int(str(row["told_ms"])) >= before_ms:
+        if row is None or row["state"] != "firing" or row["acked_ms"]:
+            return False
+        told_ms = int(str(row["told_ms"]))
+        if told_ms > self.now_ms + DIFFER_MS:  # by a clock that was set back since
+            self.rest_alert(alert)
+        if told_ms >= before_ms:
             return False
         run = self.run
         count, fired = int(str(row["count"])), int(str(row["fired_ms"]))
-        again = Alert(
-            run_id=run.id,
-            project=run.project,
-            run_name=run.name,
+        again = Alert.of(
+            run,
             kind=str(row["rule"]),
             state="firing",
             severity=Severity(str(row["severity"])),
@@ -134,6 +144,10 @@ class AlertedRun(LockedRun):
         self.add_alerts([again])
         self._save_alerts([{**row, "told_ms": self.now_ms, "count": count}])
         return True
+
+    def rest_alert(self, alert: str) -> None:
+        """Let an alert wait for its repetition as if it had been sent now."""
+        self.change_alert(alert, lambda _: {"told_ms": self.now_ms})
 
     def _alert_rows(self) -> dict[str, Row]:
         return {str(row["key"]): dict(row) for row in self._link.ask(_ROWS, self._place).all()}

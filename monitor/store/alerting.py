@@ -5,11 +5,30 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
-from monitor.domain import AlertInfo, AlertPage, AlertQuery, DeadLetter, Delivery, Mark, Severity, Silence
+from sqlalchemy import Connection
+
+from monitor.domain import (
+    AlertInfo,
+    AlertPage,
+    AlertQuery,
+    AlertState,
+    Caller,
+    DeadLetter,
+    Delivery,
+    Mark,
+    Severity,
+    Silence,
+)
 from monitor.errors import AlertNotFound, WireError
 from monitor.store.database import Database
 from monitor.store.runs import alerts, outbox, work
+from monitor.store.runs.audit import record
+
+LONGEST_SILENCE_MS: Final = 3653 * 86_400_000
+MAX_NOTE: Final = 2000
+"""Characters of the note of an answer, at most."""
 
 
 class Alerting(Database):
@@ -33,8 +52,18 @@ class Alerting(Database):
         with self._read() as connection:
             return alerts.find(connection, alert_id, now_ms, within)
 
-    def acknowledge(self, alert_id: str, by: str, note: str, *, now_ms: int, within: str | None = None) -> AlertInfo:
-        """Take a firing alert on: it is no longer repeated.
+    def acknowledge(
+        self, alert_id: str, who: str, note: str, *, now_ms: int, by: Caller, within: str | None = None
+    ) -> AlertInfo:
+        """Take a firing alert on: it is no longer repeated. The note says from whom, where somebody else had.
+
+        Args:
+            alert_id: its id, or a start of it that no other has.
+            who: the name that is shown with it.
+            note: what they say.
+            now_ms: milliseconds since the epoch, as all times.
+            by: who asks, for the audit log, as in all methods here.
+            within: only an alert of this project.
 
         Raises:
             AlertNotFound: there is no such alert.
@@ -45,12 +74,20 @@ class Alerting(Database):
         def change(row: Mapping[str, object]) -> Mapping[str, object]:
             if row["state"] != "firing":
                 raise WireError("alert", f"{found.id} is {row['state']}; only one that fires can be acknowledged")
-            return {"acked_by": by, "acked_note": note, "acked_ms": now_ms}
+            before, said = row["acked_by"], row["acked_note"]
+            if before in (None, who):
+                return {"acked_by": who, "acked_note": note, "acked_ms": now_ms}
+            taken = f"taken over from {before}" + (f": {said}" if said else "")
+            return {
+                "acked_by": who,
+                "acked_note": (f"{note} ({taken})" if note else taken)[:MAX_NOTE],
+                "acked_ms": now_ms,
+            }
 
-        return self._changed_alert(found, now_ms, change)
+        return self._changed_alert(found, now_ms, change, "alert.acknowledge", by, f"acknowledged as {who}")
 
     def mark_alert(
-        self, alert_id: str, mark: Mark | None, by: str, *, now_ms: int, within: str | None = None
+        self, alert_id: str, mark: Mark | None, who: str, *, now_ms: int, by: Caller, within: str | None = None
     ) -> AlertInfo:
         """Say whether an alert was helpful or a false alarm; None takes that back.
 
@@ -58,12 +95,20 @@ class Alerting(Database):
             AlertNotFound: there is no such alert.
         """
         found = self.alert(alert_id, now_ms, within=within)
-        return self._changed_alert(found, now_ms, lambda _: {"mark": mark, "mark_by": None if mark is None else by})
 
-    def _changed_alert(self, found: AlertInfo, now_ms: int, change: alerts.Change) -> AlertInfo:
+        def change(_: Mapping[str, object]) -> Mapping[str, object]:
+            return {"mark": mark, "mark_by": None if mark is None else who}
+
+        detail = "mark taken back" if mark is None else f"marked as {mark}"
+        return self._changed_alert(found, now_ms, change, "alert.mark", by, f"{detail} as {who}")
+
+    def _changed_alert(
+        self, found: AlertInfo, now_ms: int, change: alerts.Change, action: str, by: Caller, detail: str
+    ) -> AlertInfo:
         with self.write(found.run_id, now_ms) as tx:
             if not tx.exists or not tx.change_alert(found.id, change):
                 raise AlertNotFound(found.id)
+            tx.audit(action, by, f"{found.rule}, {detail}", target=found.id)
         return self.alert(found.id, now_ms)
 
     def alert_marks(self, project: str | None = None) -> dict[str, dict[str, int]]:
@@ -71,19 +116,22 @@ class Alerting(Database):
         with self._read() as connection:
             return alerts.marks(connection, project)
 
-    def silence(self, silence: Silence) -> Silence:
+    def silence(self, silence: Silence, *, by: Caller) -> Silence:
         """Take up a silence; its id is made here.
 
         Raises:
-            WireError: it matches everything, or is over already.
+            WireError: it matches everything, is over already, or hardly ever ends.
         """
         if not silence.matcher:
             raise WireError("silence", "matches every alert; give at least one of project, run, rule, severity, tag")
         if silence.until_ms <= silence.created_ms:
             raise WireError("until", "is in the past; a silence ends in the future")
+        if silence.until_ms - silence.created_ms > LONGEST_SILENCE_MS:
+            raise WireError("until", "is more than ten years ahead; change the rule or the channel's level instead")
         made = replace(silence, id=secrets.token_hex(4))
         with self._change() as connection:
             alerts.add_silence(connection, made)
+            _audit_silence(connection, "silence.create", made, by, made.created_ms)
         return made
 
     def silences(self, now_ms: int | None = None) -> tuple[Silence, ...]:
@@ -95,14 +143,20 @@ class Alerting(Database):
         with self._read() as connection:
             return alerts.silences(connection, now_ms)
 
-    def unsilence(self, silence_id: str, *, now_ms: int) -> Silence:
+    def unsilence(self, silence_id: str, *, now_ms: int, by: Caller, within: str | None = None) -> Silence:
         """End a silence now; one that is over stays as it is.
+
+        Args:
+            within: only a silence of this project alone.
 
         Raises:
             AlertNotFound: there is no such silence.
         """
         with self._change() as connection:
-            return alerts.end_silence(connection, silence_id, now_ms)
+            found, ended = alerts.end_silence(connection, silence_id, now_ms, within)
+            if ended:
+                _audit_silence(connection, "silence.end", found, by, now_ms)
+            return found
 
     def standing(self, run_ids: Collection[str]) -> tuple[AlertInfo, ...]:
         """All alerts of some runs that ever fired, as they stand now; silences are not looked at."""
@@ -115,13 +169,19 @@ class Alerting(Database):
             return alerts.of_runs(connection, [run_id], now_ms).get(run_id, ())
 
     def repeat_alerts(self, before_ms: int, severities: Collection[Severity], *, now_ms: int) -> int:
-        """Put alerts into the outbox again that fire unanswered and were last put there before a time; how many."""
+        """Put alerts into the outbox again that fire unanswered and were last put there before a time; how many.
+
+        One that is silenced then is not: its turn comes as long after the silence as after a message.
+        """
         with self._read() as connection:
-            due = alerts.unanswered(connection, before_ms, severities)
+            due = alerts.unanswered(connection, before_ms, severities, now_ms)
         done = 0
         for info in due:
             with self.write(info.run_id, now_ms) as tx:
-                done += tx.exists and tx.repeat_alert(info.id, before_ms)
+                if info.state is AlertState.SILENCED:
+                    tx.rest_alert(info.id)
+                else:
+                    done += tx.exists and tx.repeat_alert(info.id, before_ms)
         return done
 
     def sweep_alerts(self, before_ms: int, *, now_ms: int) -> int:
@@ -134,12 +194,12 @@ class Alerting(Database):
                 done += tx.resolve_alert(info.id, why)
         return done
 
-    def dead_letters(self, limit: int = 100) -> tuple[DeadLetter, ...]:
-        """Messages that a channel never took, the newest first."""
+    def dead_letters(self, limit: int = 100, *, within: str | None = None) -> tuple[DeadLetter, ...]:
+        """The newest messages that a channel never took; only those of a project where `within` names one."""
         with self._read() as connection:
-            return outbox.dead(connection, limit)
+            return outbox.dead(connection, limit, within)
 
-    def retry_deliveries(self, message: str | None, channel: str | None, *, now_ms: int) -> int:
+    def retry_deliveries(self, message: str | None, channel: str | None, *, now_ms: int, by: Caller) -> int:
         """Send again what was given up; how many messages.
 
         Args:
@@ -147,7 +207,11 @@ class Alerting(Database):
             channel: to this channel alone, by the name that the store knows it by; None for all.
         """
         with self._change() as connection:
-            return outbox.retry(connection, message, channel, now_ms)
+            retried = outbox.retry(connection, message, channel, now_ms)
+            if retried:
+                target = message or channel or "all"
+                record(connection, "delivery.retry", target, by, now_ms, project=None, detail=f"messages: {retried}")
+            return retried
 
     def register_channels(self, channels: Collection[str], now_ms: int) -> None:
         """Take up channels that alerts are sent to; one that is new gets what happens from now on."""
@@ -165,7 +229,7 @@ class Alerting(Database):
         with self._change() as connection:
             outbox.release(connection, channel, holder)
 
-    def due_deliveries(self, channel: str, now_ms: int, limit: int = 5000) -> tuple[Delivery, ...]:
+    def due_deliveries(self, channel: str, now_ms: int, limit: int = 20_000) -> tuple[Delivery, ...]:
         """Alerts to send to a channel now, the oldest first; `attempts` counts those of this channel."""
         with self._read() as connection:
             return outbox.due(connection, channel, now_ms, limit)
@@ -210,15 +274,33 @@ class Alerting(Database):
         with self._read() as connection:
             return outbox.channel_settings(connection)
 
-    def save_channel(self, name: str, settings: Mapping[str, object], sealed: bytes, *, now_ms: int) -> None:
+    def save_channel(
+        self, name: str, settings: Mapping[str, object], sealed: bytes, *, now_ms: int, by: Caller
+    ) -> None:
         """Add a channel, or change it."""
         with self._change() as connection:
             outbox.save_channel(connection, name, settings, sealed, now_ms)
+            record(connection, "channel.save", name, by, now_ms, project=None)
 
-    def remove_channel(self, name: str) -> bool:
-        """Remove a channel; False where there was none."""
+    def remove_channel(self, name: str, key: str | None, *, now_ms: int, by: Caller) -> bool:
+        """Remove a channel; False where there was none.
+
+        Args:
+            name: of the channel.
+            key: by which the store knows it, so that it is new where it is added again; None where nobody can tell.
+            now_ms: milliseconds since the epoch.
+            by: who asks.
+        """
         with self._change() as connection:
-            return outbox.remove_channel(connection, name)
+            removed = outbox.remove_channel(connection, name, key)
+            if removed:
+                record(connection, "channel.remove", name, by, now_ms, project=None)
+            return removed
+
+    def note_channel_test(self, name: str, *, now_ms: int, by: Caller) -> None:
+        """Write down who has a channel sent a message that nothing called for."""
+        with self._change() as connection:
+            record(connection, "channel.test", name, by, now_ms, project=None)
 
     def digest_sent(self, channel: str) -> int:
         """When the last digest was due that a channel took, or when it was taken up; milliseconds since the epoch."""
@@ -229,3 +311,9 @@ class Alerting(Database):
         """Note that a channel took the digest that was due at a time."""
         with self._change() as connection:
             outbox.note_digest(connection, channel, due_ms)
+
+
+def _audit_silence(connection: Connection, action: str, silence: Silence, by: Caller, now_ms: int) -> None:
+    matcher = ", ".join(f"{name} {pattern}" for name, pattern in silence.matcher.items())
+    project = alerts.literal(silence.project)
+    record(connection, action, silence.id, by, now_ms, project=project, detail=f"{matcher}: as {silence.by}")

@@ -18,6 +18,7 @@ from monitor.domain import (
     Finding,
     Output,
     Points,
+    Progress,
     Regime,
     RunFilters,
     RunInfo,
@@ -32,6 +33,7 @@ from monitor.errors import MediaNotFound, RulesError
 from monitor.roles import Role
 from monitor.rules import State
 from monitor.rules.describe.features import Features
+from monitor.rules.describe.progress import progress_of
 from monitor.rules.describe.regimes import regimes_of
 from monitor.store.database import Database
 from monitor.store.points import curves, history
@@ -207,14 +209,16 @@ class Reads(Database):
         """
         with self._read() as connection:
             info = run_list.find_run(connection, ref, within=within)
+            regimes, progress = _described(connection, info.id)
             return RunSnapshot(
                 info,
                 tuple(state.info() for state in _series(connection, info.id)),
                 _findings(connection, info.id),
                 _checkpoints(connection, info.id),
-                _regimes(connection, info.id),
+                regimes,
                 stops.read(connection, info.id),
                 note=str(connection.execute(select(RUNS.c.note).where(RUNS.c.run_id == info.id)).scalar() or ""),
+                progress=progress,
             )
 
     def findings(self, run_id: str) -> tuple[Finding, ...]:
@@ -243,7 +247,7 @@ class Reads(Database):
         """
         run = self.run(run_id)
         with self._read() as connection:
-            regimes = _regimes(connection, run.id)
+            regimes, progress = _described(connection, run.id)
         return Diagnosis(
             verdict=run.verdict,
             headline=run.headline,
@@ -251,7 +255,13 @@ class Reads(Database):
             recommendation=run.recommendation,
             counts=self.counts(run.id),
             regimes=regimes,
+            progress=progress,
         )
+
+    def engine_state(self, run_id: str) -> State | None:
+        """What the engine remembers of a run, not to be changed; None where that is nothing, or of another version."""
+        with self._read() as connection:
+            return _state(connection, run_id)
 
     def checkpoints(self, run_id: str) -> tuple[Checkpoint, ...]:
         """The files that the loop saved, in the order in which it said so."""
@@ -359,19 +369,30 @@ def _series(connection: Connection, run_id: str) -> list[SeriesState]:
     return found
 
 
-def _regimes(connection: Connection, run_id: str) -> tuple[Regime, ...]:
-    state = connection.execute(select(ENGINES.c.state).where(ENGINES.c.run_id == run_id)).scalar()
-    return () if state is None else _told(bytes(state))
+def _described(connection: Connection, run_id: str) -> tuple[tuple[Regime, ...], Progress]:
+    """What the curves did and how the run gets on."""
+    known = _state(connection, run_id)
+    return ((), Progress()) if known is None else _told(known)
+
+
+def _state(connection: Connection, run_id: str) -> State | None:
+    stored = connection.execute(select(ENGINES.c.state).where(ENGINES.c.run_id == run_id)).scalar()
+    return None if stored is None else _unpacked(bytes(stored))
 
 
 @lru_cache(256)
-def _told(state: bytes) -> tuple[Regime, ...]:
-    """What the curves did, by the engine's state; none by one of another version, which the next batch replaces."""
+def _unpacked(stored: bytes) -> State | None:
+    """The engine's state; None for one of another version, which the next batch replaces."""
     try:
-        known = State.from_bytes(sealed.opened(state))
+        return State.from_bytes(sealed.opened(stored))
     except RulesError:
-        return ()
-    return regimes_of(Features(known, known.last_step))
+        return None
+
+
+@lru_cache(256)
+def _told(known: State) -> tuple[tuple[Regime, ...], Progress]:
+    run = Features(known, known.last_step)
+    return regimes_of(run), progress_of(run)
 
 
 def _findings(connection: Connection, run_id: str) -> tuple[Finding, ...]:

@@ -18,17 +18,19 @@ _NEW_AUDIT: Final = Statement(AUDIT.insert(), AUDIT.c.keys())
 class StoppedRun(AlertedRun):
     """A locked run that can be asked to stop."""
 
-    def audit(self, action: str, by: Caller, detail: str = "") -> None:
+    def audit(self, action: str, by: Caller, detail: str = "", *, target: str | None = None) -> None:
         """Write down in the audit log, together with the change itself, who changed the run.
 
         Args:
             action: such as "run.stop".
             by: who did it.
             detail: what is to be said besides the run's name.
+            target: the id of what was changed; None for the run.
         """
         entry = AuditEntry(
-            time_ms=self.now_ms, who=by.name, action=action, target=self.run_id, project=str(self._known["project"]),
-            address=by.address, detail=f"{self._known['name']}{': ' if detail else ''}{detail}",
+            time_ms=self.now_ms, who=by.name, action=action, target=target or self.run_id,
+            project=str(self._known["project"]), address=by.address,
+            detail=f"{self._known['name']}{': ' if detail else ''}{detail}",
         )  # fmt: skip
         self._link.tell(_NEW_AUDIT, audit_row(entry))
 

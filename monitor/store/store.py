@@ -13,7 +13,19 @@ from typing import Self
 
 from sqlalchemy import select
 
-from monitor.domain import Access, Alert, Caller, Gauges, RunEdit, RunInfo, RunStatus, SavedView, Stop, StopState
+from monitor.domain import (
+    RUN_DELETED,
+    Access,
+    Alert,
+    Caller,
+    Gauges,
+    RunEdit,
+    RunInfo,
+    RunStatus,
+    SavedView,
+    Stop,
+    StopState,
+)
 from monitor.errors import RunNotFound, StopRefused, WireError
 from monitor.store.access import Tokens
 from monitor.store.alerting import Alerting
@@ -21,7 +33,9 @@ from monitor.store.overview import Overview
 from monitor.store.points.downsampling import LEAST
 from monitor.store.reads import Reads
 from monitor.store.runs import edits, expired, mirror, run_list, views, work
+from monitor.store.runs.audit import record
 from monitor.store.sql.connect import STATEMENT_S, make_engine, parse_url
+from monitor.store.sql.mlflow_schema import tied
 from monitor.store.sql.schema import RUNS
 from monitor.store.sql.version import prepare, refuse_missing
 
@@ -53,6 +67,11 @@ class Store(Reads, Overview, Alerting, Tokens):
             engine.dispose()
             raise
         return cls(engine)
+
+    def beside_mlflow(self) -> bool:
+        """True where MLflow's tables are in the same database, and the runs are tied to them."""
+        with self._read() as connection:
+            return tied(connection)
 
     def live_runs(self) -> tuple[RunInfo, ...]:
         """Runs that may still send points."""
@@ -166,19 +185,25 @@ class Store(Reads, Overview, Alerting, Tokens):
         with self._read() as connection:
             return views.saved(connection, page, within)
 
-    def save_view(self, view: SavedView, *, within: str | None = None) -> SavedView:
+    def save_view(self, view: SavedView, *, by: Caller, within: str | None = None) -> SavedView:
         """Keep a view of the dashboard; one of the same page and name is replaced.
+
+        Args:
+            by: who saves it, for the audit log.
 
         Raises:
             WireError: it has no name, is too long, or there are too many.
         """
         with self._change() as connection:
-            return views.save(connection, view, within)
+            kept = views.save(connection, view, within)
+            record(connection, "view.save", f"{kept.page}/{kept.name}", by, kept.saved_ms, project=within)
+            return kept
 
-    def forget_view(self, page: str, name: str, *, within: str | None = None) -> None:
+    def forget_view(self, page: str, name: str, *, now_ms: int, by: Caller, within: str | None = None) -> None:
         """Delete a saved view, where it exists."""
         with self._change() as connection:
-            views.forget(connection, page, name, within)
+            if views.forget(connection, page, name, within):
+                record(connection, "view.delete", f"{page}/{name}", by, now_ms, project=within)
 
     def changed_runs(
         self, target: str, limit: int = 100, *, without: Collection[str] = ()
@@ -242,7 +267,7 @@ class Store(Reads, Overview, Alerting, Tokens):
         with self.write(run_id, now_ms) as tx:
             if not tx.exists:
                 raise RunNotFound(run_id)
-            tx.end_alerts("the run was deleted", lasting=True)
+            tx.end_alerts(RUN_DELETED, lasting=True)
             tx.set(deleted_ms=now_ms)
             if by is not None:
                 tx.audit("run.delete", by)

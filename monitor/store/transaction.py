@@ -349,8 +349,9 @@ class Transaction(StoppedRun):
         edits.apply(self, changes)
 
     def restore(self) -> None:
-        """Bring the run back, which was deleted."""
+        """Bring the run back, which was deleted, with the alerts that fired then."""
         self.set(deleted_ms=None)
+        self.revive_alerts()
 
     def merge_tags(self, tags: Mapping[str, str]) -> None:
         """Add tags to the run, or change them."""

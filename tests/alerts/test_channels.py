@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from monitor.alerts import AppriseChannel, Message, alerts_for, guard, open_urls
+from monitor.alerts import AppriseChannel, Message, WebhookChannel, alerts_for, guard, open_urls
 from monitor.alerts.guard import Policy
 from monitor.alerts.messages import plan
 from monitor.domain import Delivery, FindingState, Severity
@@ -205,6 +205,15 @@ def test_an_answer_that_never_ends_is_ended(
         ("named", "hooks.example.org", "hooks.example.org", "10.0.0.7", True),
         ("named", "hooks.example.org", "hooks.example.org", "::ffff:192.168.1.1", True),
         ("named", "hooks.example.org", "hooks.example.org", "fe80::1%eth0", True),
+        ("named", "hooks.example.org", "hooks.example.org", "64:ff9b::5db8:d822", False),  # a public one behind NAT64
+        ("named", "hooks.example.org", "hooks.example.org", "64:ff9b::a00:1", True),  # 10.0.0.1 behind NAT64
+        ("named", "hooks.example.org", "hooks.example.org", "64:ff9b:1::a00:1", True),
+        ("named", "hooks.example.org", "hooks.example.org", "2002:7f00:1::", True),  # 127.0.0.1 by 6to4
+        ("named", "hooks.example.org", "hooks.example.org", "::7f00:1", True),
+        ("named", "hooks.example.org", "hooks.example.org", "fec0::1", True),
+        ("named", "hooks.example.org", "hooks.example.org", "ff02::1", True),
+        ("named", "hooks.example.org", "hooks.example.org", "2606:2800:220:1::1", False),
+        ("named", "64:ff9b::a9fe:a9fe", "64:ff9b::a9fe:a9fe", "64:ff9b::a9fe:a9fe", True),  # link-local behind NAT64
         ("named", "hooks.example.org", "127.0.0.1", "127.0.0.1", True),  # an address that an answer named
         ("named", "169.254.169.254", "169.254.169.254", "169.254.169.254", True),
         ("never", "127.0.0.1", "127.0.0.1", "127.0.0.1", True),
@@ -224,6 +233,52 @@ def test_a_channel_that_may_not_reach_an_address_sends_nothing_and_says_why(webh
     with pytest.raises(DeliveryFailed, match=r"127\.0\.0\.1 is not a public address"):
         AppriseChannel(webhook.url, private="never").send(a_message())
     assert webhook.bodies == []
+
+
+class Ipv6Server(ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
+
+def test_an_ipv6_address_that_a_url_names_is_reached() -> None:
+    got = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    try:
+        server = Ipv6Server(("::1", 0), Handler)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        AppriseChannel(f"json://[::1]:{server.server_port}/").send(a_message())
+        WebhookChannel(f"http://[::1]:{server.server_port}/", "s" * 16, name="hook").send(a_message())
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert len(got) == 2
+
+
+def test_why_a_request_failed_is_said_without_its_address(answering: Callable[[Answer], str]) -> None:
+    plain = answering(lambda handler: None).removeprefix("json://")
+    for channel, said in (
+        (AppriseChannel(f"jsons://{plain}t0psecret"), "its certificate cannot be verified, or it does not speak TLS"),
+        (WebhookChannel(f"https://{plain}t0psecret", "s" * 16, name="h"), "its certificate cannot be verified"),
+        (WebhookChannel("http://127.0.0.1:9/t0psecret", "s" * 16, name="h"), "nothing takes connections there"),
+        (WebhookChannel("http://no-such-host.invalid/t0psecret", "s" * 16, name="h"), "its name cannot be resolved"),
+        (AppriseChannel("json://no-such-host.invalid/"), "its name cannot be resolved"),
+    ):
+        with pytest.raises(DeliveryFailed, match=said) as caught:
+            channel.send(a_message())
+        assert "t0psecret" not in caught.value.problem
 
 
 def test_a_name_that_leads_home_is_refused(webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:

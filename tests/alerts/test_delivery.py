@@ -177,7 +177,7 @@ def test_a_day_old_alert_is_given_up_and_its_row_says_so() -> None:
     assert deliver_all(outbox, [channel], 1_001 + GIVE_UP_MS) == [Delivered(given_up=1)]
     assert channel.sent == []
     assert outbox.rows[0].next_ms == NEVER_MS
-    assert outbox.rows[0].error == "not sent within 24 h: the channel could not be reached"
+    assert outbox.rows[0].error == "not sent within 24 h: no server was there to send it"
 
 
 @given(failures=st.lists(st.integers(0, 6), min_size=1, max_size=4))

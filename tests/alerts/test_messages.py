@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 
 import pytest
@@ -49,6 +50,21 @@ def test_two_thousand_lost_runs_are_one_message_with_the_first_names() -> None:
     )
     assert (message.count, len(message.run_ids), message.severity) == (2000, 100, Severity.CRITICAL)
     assert covered([planned]) == list(range(2000))
+
+
+@pytest.mark.parametrize("body", ["3 GiB left", ""])
+def test_a_message_of_the_loop_says_of_which_run_it_is(body: str) -> None:
+    alert = dataclasses.replace(finding(1), kind="alert", title="disk full", body=body, dedup_key="r:alert:disk full")
+    (planned,) = plan(due([alert]), (), NOW)
+    assert planned.message.title == "run-1: disk full (digits)"
+    assert f"{1:032x}" in planned.message.body or not body
+
+
+def test_what_a_clock_that_was_ahead_has_noted_does_not_hold_a_message_back() -> None:
+    ahead = NOW + 3_600_000
+    assert len(plan(due([lost(1, ahead)]), (), NOW)) == 1
+    told = [(finding(1).dedup_key, ahead + n, "firing") for n in range(BURST + 2)]
+    assert len(plan(due([finding(1)]), told, NOW)) == 1
 
 
 def test_while_runs_are_being_lost_nobody_is_told_but_not_for_long() -> None:

@@ -229,13 +229,15 @@ def test_the_sample_of_the_docs_verifies_what_is_sent_and_refuses_the_rest(http:
     assert not verified(b"another", headers, body, now=1_010.0)
     assert not verified(secret, headers, body, now=1_000.0 + 301)  # sent again by somebody later
     assert not verified(secret, {}, body, now=1_010.0)
+    for stamp, signed in (("9" * 5000, "v1=x"), ("\u0661", "v1=x"), ("1000", "v1=\xe9"), ("1000", ""), ("-1", "v1=x")):
+        assert not verified(secret, {"Monitor-Timestamp": stamp, "Monitor-Signature": signed}, body, now=1_010.0)
 
 
 def test_a_signed_webhook_that_is_down_says_so_without_its_address() -> None:
     channel = WebhookChannel("http://127.0.0.1:9/hook/t0ken", SECRET, name="hook")
     with pytest.raises(DeliveryFailed) as caught:
         channel.send(a_message())
-    assert "hook: no answer" in str(caught.value)
+    assert "hook: nothing takes connections there" in str(caught.value)
     assert "t0ken" not in str(caught.value)
 
 
@@ -245,6 +247,21 @@ def test_a_signed_webhook_that_is_down_says_so_without_its_address() -> None:
         ({}, r"channels\.x: has no url"),
         ({"url": "carrierpigeon://loft"}, r"channels\.x\.url: Apprise cannot use"),
         ({"url": "https://example.org/x"}, "give a secret too"),
+        *(
+            ({"url": url, "secret": SECRET}, r"channels\.x\.url: is not an address of a webhook")
+            for url in (
+                "http://[::1/hook",
+                "http://host:port/",
+                "http:///x",
+                "http://a b/",
+                "http://.../",
+                "http://\u2100.com/",
+                f"http://{'a' * 300}.org/",
+                "http://h:99999/",
+                "ftp://example.org/x",
+                "example.org",
+            )
+        ),
         ({"url": "https://example.org/x", "secret": "short"}, r"channels\.x\.secret: is too short"),
         ({"url": "json://h", "level": "huge"}, r"channels\.x\.level: got 'huge'; write critical, warning or info"),
         ({"url": "json://h", "quiet": "22-7"}, r"channels\.x\.quiet: '22-7' is not a period"),

@@ -65,7 +65,7 @@ def test_the_verdict_is_a_column_of_mlflows_table_of_runs(mlflow: str, page: Pag
     log_a_run(mlflow)
     page.set_viewport_size({"width": 3000, "height": 900})  # the table draws what is in sight, and is narrow
     page.goto(f"{mlflow}/#/experiments/0/runs")
-    page.get_by_role("button", name="Columns").click(timeout=120_000)
+    page.get_by_role("button", name="Columns", exact=True).click(timeout=120_000)
     page.get_by_placeholder("Search columns").fill("monitor.verdict")
     page.get_by_test_id("column-selector-tree").locator("[class*=tree-checkbox]").last.click()
     page.keyboard.press("Escape")

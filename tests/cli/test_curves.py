@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from monitor.cli import app, main
 from monitor.errors import LossError
 
-KEYS = {"schema", "verdict", "headline", "findings", "recommendation", "counts", "regimes"}
+KEYS = {"schema", "verdict", "headline", "findings", "recommendation", "counts", "regimes", "progress"}
 FINDING_KEYS = {
     "rule", "version", "state", "severity", "onset_step", "fired_step", "resolved_step", "evidence", "explanation",
     "advice",

@@ -11,9 +11,10 @@ import pytest
 from monitor.alerts import alerts_for, deliver
 from monitor.alerts.channels import MemoryChannel
 from monitor.api import create_api
-from monitor.domain import AlertInfo, FindingState, RunStatus, Severity
+from monitor.domain import AlertInfo, FindingState, RunStatus, Severity, Silence
 from monitor.errors import AlertNotFound, RunNotFound, SettingsError, WireError
 from monitor.ingest import liveness
+from monitor.jobs import Jobs
 from monitor.reader.api import Api
 from monitor.rules import Engine
 from monitor.settings import Settings, load
@@ -212,8 +213,9 @@ def test_alerts_of_a_run_that_is_over_are_resolved_without_a_message(api: Api, f
     else:
         api.delete(feed.run_id)
         assert api.alerts().items == ()
+        assert {info.resolution for info in feed.store.standing([feed.run_id])} == {"the run was deleted"}
         api.restore(feed.run_id)
-        assert (only(api).state, only(api).resolution) == ("resolved", "the run was deleted")
+        assert (only(api).state, only(api).resolution, only(api).resolved_ms) == ("firing", None, None)
         assert len(feed.store.alerts()) == messages
 
 
@@ -264,6 +266,129 @@ def test_a_critical_alert_that_nobody_answers_is_sent_again(api: Api, feed: Feed
     assert (only(api, rule="overfitting").count, states(api)) == (1, {"firing": 1, "acknowledged": 1})
 
 
+def test_a_silence_of_an_hour_takes_an_hour_whatever_the_clock_of_who_asks_says(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from monitor.reader import alerting, remote
+
+    source = api._source
+    if not isinstance(source, remote.HttpSource):
+        return  # the clock is the same
+    monkeypatch.setattr(alerting, "time_ns", lambda: time.time_ns() - 7200 * 10**9)
+    made = api.silence({"rule": "nan"}, reason="r", by="ada", for_s=3600)
+    assert 3590 < made.until_ms / 1000 - time.time() < 3610
+
+
+def test_a_silence_that_hardly_ever_ends_is_refused(api: Api) -> None:
+    for seconds in (11 * 366 * 86_400, 1e300):
+        with pytest.raises(WireError, match="until"):
+            api.silence({"rule": "nan"}, reason="r", by="ada", for_s=seconds)
+    assert api.silences() == ()
+
+
+def test_a_second_answer_takes_over_and_keeps_the_first(api: Api, feed: Feed) -> None:
+    change(feed)
+    found = only(api)
+    api.acknowledge(found.id, "ada", "I lower the learning rate")
+    again = api.acknowledge(found.id, "ada", "and clip gradients")
+    assert (again.acked_by, again.acked_note) == ("ada", "and clip gradients")
+    taken = api.acknowledge(found.id, "bob", "ada is away")
+    assert taken.acked_by == "bob"
+    assert taken.acked_note == "ada is away (taken over from ada: and clip gradients)"
+    third = api.acknowledge(found.id, "eve", "x" * 2000)
+    assert (third.acked_by, len(third.acked_note or "")) == ("eve", 2000)
+
+
+def test_open_alerts_are_listed_however_many_were_resolved_since(api: Api, feed: Feed) -> None:
+    change(feed)
+    for number in range(4):
+        other = Feed(feed.store, now_ms=NOW_MS + 1000 + number)
+        other.start()
+        change(other)
+        change(other, resolved=True)
+    assert [info.run_id for info in api.alerts(open=True, limit=3).items] == [feed.run_id]
+    assert api.alerts(open=True, limit=3).cursor is None
+    assert len(api.alerts(limit=3).items) == 3
+
+
+def test_a_silenced_alert_is_repeated_a_day_after_its_silence_and_not_within(api: Api, feed: Feed) -> None:
+    change(feed)
+    store, day = feed.store, 24 * HOUR
+    made = Silence(id="", run="*", reason="r", by="ada", created_ms=NOW_MS + HOUR, until_ms=NOW_MS + 3 * day)
+    store.silence(made)
+    told = len(store.alerts())
+    for hour in range(1, 3 * 24, 6):
+        now = NOW_MS + hour * HOUR
+        assert store.repeat_alerts(now - day, (Severity.CRITICAL,), now_ms=now) == 0
+    assert len(store.alerts()) == told
+    later = NOW_MS + 4 * day
+    assert store.repeat_alerts(later - day, (Severity.CRITICAL,), now_ms=later) == 1
+
+
+@pytest.mark.parametrize(("hours", "outcome"), [(3, ["overfitting"]), (60, ["overfitting"]), (1, [])])
+def test_a_silence_that_ends_while_no_server_runs_ends(
+    feed: Feed, settings: Settings, hours: int, outcome: list[str]
+) -> None:
+    now, channel = [NOW_MS], MemoryChannel()
+
+    def server() -> None:
+        jobs = Jobs(feed.store, settings, channels=[channel], clock=lambda: now[0])
+        jobs.run("delivery")
+        jobs.run("alerts")
+        jobs.run("delivery")
+
+    server()
+    end = {"created_ms": NOW_MS, "until_ms": NOW_MS + 2 * HOUR}
+    feed.store.silence(Silence(id="", rule="over*", reason="r", by="ada", **end))
+    change(feed)
+    server()
+    now[0] += hours * HOUR
+    server()
+    assert [alert.kind for alert in channel.sent] == outcome
+
+
+def test_an_alert_of_a_clock_that_was_ahead_is_repeated(feed: Feed) -> None:
+    feed.now_ms = NOW_MS + 1000 * 24 * HOUR
+    change(feed)
+    assert feed.store.repeat_alerts(NOW_MS - 24 * HOUR, (Severity.CRITICAL,), now_ms=NOW_MS) == 0  # not all at once
+    assert feed.store.repeat_alerts(NOW_MS, (Severity.CRITICAL,), now_ms=NOW_MS + 24 * HOUR) == 0
+    assert feed.store.repeat_alerts(NOW_MS + 1, (Severity.CRITICAL,), now_ms=NOW_MS + 24 * HOUR + 1) == 1
+
+
+def test_a_channel_that_is_added_again_gets_what_happens_from_then_on(
+    feed: Feed,
+    settings: Settings,
+    webhook: Webhook,  # noqa: F811  # the fixture
+) -> None:
+    now = [NOW_MS]
+    jobs = Jobs(feed.store, settings, channels=[MemoryChannel()], clock=lambda: now[0])
+
+    def at(minute: int) -> None:
+        now[0] = feed.now_ms = NOW_MS + 60_000 * minute
+        jobs.run("channels")
+        for job in [name for name in jobs.health() if name.startswith("delivery")]:
+            jobs.run(job)
+
+    with Api(settings=settings) as api:
+        api.add_channel("team", url=webhook.url)
+        at(1)
+        webhook.statuses = [500]
+        change(feed)
+        at(2)
+        assert feed.store.alerts()[0].delivered_ms is None
+        api.remove_channel("team")
+        at(3)
+        assert feed.store.alerts()[0].delivered_ms is not None  # nobody waits for the one that is gone
+        change(feed, rule="nan")
+        at(4)
+        api.add_channel("team", url=webhook.url)
+        at(5)
+        assert webhook.bodies == []
+        change(feed, rule="mine")
+        at(6)
+    assert [body["rule"] for body in webhook.bodies] == ["mine"]
+
+
 def test_what_was_given_up_is_listed_and_sent_again_on_demand(api: Api, feed: Feed) -> None:
     store, channel = feed.store, MemoryChannel()
     store.register_channels(["memory"], NOW_MS)
@@ -298,6 +423,30 @@ def test_a_channel_is_added_tested_and_removed_and_its_secret_is_never_shown(
         api.remove_channel("team-a")
     with pytest.raises(SettingsError, match=r"channels\.x\.levle.*'level'"):
         api.add_channel("x", url=secret, levle="critical")
+    for name in ("", ".", "..", "a/b", "a b", "\u00e9", "a" * 65, "-x", "x\n"):
+        with pytest.raises(SettingsError, match="is not a name of a channel"):
+            api.add_channel(name, url=secret)
+        with pytest.raises(AlertNotFound, match="no channel is"):
+            api.remove_channel(name)
+
+
+def test_a_name_that_several_runs_have_is_told_from_one_that_none_has(api: Api, feed: Feed) -> None:
+    for _ in range(2):
+        Feed(feed.store).start(name="twice")
+    for ask in (api.run, api.explain, lambda ref: api.alerts(run=ref)):
+        with pytest.raises(RunNotFound, match="several runs are called so; give an id: "):
+            ask("twice")
+        with pytest.raises(RunNotFound, match="no run 'nobody';"):
+            ask("nobody")
+
+
+@pytest.mark.parametrize("ref", ["", " ", ".", "..", "a/b", "?", "#", "%2e", "\u00e9", "x" * 200])
+def test_a_reference_of_any_characters_names_no_alert_silence_or_channel(api: Api, feed: Feed, ref: str) -> None:
+    change(feed)
+    asked = (api.alert, lambda ref: api.acknowledge(ref, "ada"), api.unsilence, api.test_channel)
+    for ask in asked:
+        with pytest.raises(AlertNotFound, match=r"no (alert|silence|channel) is"):
+            ask(ref)
 
 
 def test_without_a_key_no_secret_is_stored(store: Store, store_url: str, tmp_path: object) -> None:

@@ -212,11 +212,15 @@ def test_what_the_curves_did_is_told_the_same_everywhere(api: Api, full: Feed) -
     told = Feed(full.store, run_id="e" * 32)
     told.start(name="told")
     values = 0.5 + np.exp(-np.arange(400) / 40)
-    told.log("train/loss", range(400), values)
+    for at in range(0, 400, 7):
+        told.log("train/loss", range(400)[at : at + 7], values[at : at + 7])
     wanted = diagnose(np.c_[np.arange(400), values])
     assert [regime.kind for regime in wanted.regimes][-1] == "flat"
     assert api.run("told").diagnosis() == wanted
     assert api.snapshot("told").regimes == wanted.regimes
+    assert wanted.progress.rate is not None and api.snapshot("told").progress == wanted.progress
+    (listed,) = api.runs_page(query="half_life > 20 and half_life < 40 and gap = null").items
+    assert listed.half_life == wanted.progress.rate.half_life
 
 
 def test_curves_of_one_request_are_those_of_many(api: Api, run: RunView, full: Feed) -> None:

@@ -21,11 +21,15 @@ from monitor.domain import (
     Counter,
     FindingState,
     Forecast,
+    Gap,
     Patience,
     Pending,
+    Progress,
+    Rate,
     Recommendation,
     Regime,
     RunPage,
+    RunSnapshot,
     RunStatus,
     SavedView,
     Severity,
@@ -229,6 +233,52 @@ def test_what_the_curves_did_stands_in_a_line_under_the_chart() -> None:
     line = run_page.course(replace(snapshot(), regimes=(fell, flat)))
     assert "training: falls from 2.3 to 0.4 until 4,200, flat at 0.4 until 1,000,000" in line
     assert not run_page.course(snapshot())
+
+
+def test_the_gap_the_rate_and_what_the_loss_means_stand_under_the_chart_and_among_the_numbers() -> None:
+    gap = Gap(now=0.12, train=0.4, val=0.52, share=0.3, before=0.05, since_step=300, trend="widening")
+    rate = Rate(series="validation", start=2.3, end=0.5, half_life=139.2, heading=0.49)
+    best = Recommendation(best_val_loss=0.5, best_step=900)
+    seen = snapshot(loss={"kind": "cross_entropy", "params": {"classes": 10}}, recommendation=best)
+    seen = replace(seen, progress=Progress(gap=gap, rate=rate))
+    under, numbers = run_page.course(seen), head(seen, NOW_MS)
+    assert (
+        "Generalisation gap: 0.12 (validation 0.52, training 0.4, +30% of training), widening: 0.05 at step 300."
+        in under
+    )
+    assert "half-life 139 steps, heading for 0.49." in under
+    assert "The best loss, 0.5, means: the right class gets a probability of 0.6065 (geometric mean)" in under
+    assert "<dt>gap</dt>" in numbers and "139 steps" in numbers
+    assert "<dt>gap</dt>" not in head(snapshot(), NOW_MS)
+
+
+def test_the_list_has_columns_for_the_gap_and_the_half_life() -> None:
+    shown = run_list.runs_table(
+        RunPage(items=(a_run(gap=0.1234, half_life=139.2), a_run(id="b" * 32)), total=2), (), NOW_MS,
+        chosen=("gap", "half_life"),
+    )  # fmt: skip
+    assert ">Gap</" in shown and "0.123" in shown and "139" in shown
+    assert run_list.COLUMNS["gap"].next("-gap") == "gap"
+
+
+def test_what_to_try_is_listed_and_escaped() -> None:
+    tried = ({"text": "dropout (<b> is 0): try 0.1.", "source": "Srivastava et al. 2014"},)
+    said = run_page.remedies(replace(snapshot(), remedies=tried))
+    assert "Try first: dropout (&lt;b&gt; is 0): try 0.1. (Srivastava et al. 2014)" in said
+    assert not run_page.remedies(snapshot())
+
+
+def test_a_comparison_says_what_the_seed_explains() -> None:
+    def seen(i: int, lr: float, best: float) -> RunSnapshot:
+        config = {"lr": lr, "seed": i}
+        return snapshot(
+            id=f"{i:032x}", name=f"run {i}", config=config, recommendation=Recommendation(best_val_loss=best)
+        )  # fmt: skip
+
+    runs = [seen(1, 0.1, 0.50), seen(2, 0.1, 0.52), seen(3, 0.01, 0.51), seen(4, 0.01, 0.53)]
+    body = comparison.results(runs, NOW_MS)
+    assert "lr 0.1 against lr 0.01: best loss 0.01 apart, smaller than the seed noise" in body
+    assert 'data-testid="seeds"' not in comparison.results(runs[1:3], NOW_MS)
 
 
 def test_what_makes_the_loss_stands_under_the_chart_and_names_are_escaped() -> None:

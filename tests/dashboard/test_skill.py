@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -126,6 +127,37 @@ def test_the_best_of_compared_runs_is_told_by_skill_where_their_losses_differ(
     assert len(rows) == (leader is not None)
     assert leader is None or f">{leader}</a>" in rows[0]
     assert ('data-testid="standing"' in body) == (leader is None)
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "star"), [("mse", "mae", False), ("mse", "mse", True), ("mine", "yours", False)]
+)
+def test_losses_that_only_the_configurations_name_are_not_compared_by_value(one: str, two: str, star: bool) -> None:
+    def seen(i: int, name: str, best: float) -> RunSnapshot:
+        config = {"train": {"loss_fn": name}}
+        return snapshot(id=f"{i:032x}", config=config, recommendation=Recommendation(best_val_loss=best))
+
+    found = skill.standing([seen(1, one, 0.3), seen(2, two, 0.4)])
+    assert (found.best is not None) == star
+    assert ("not comparable" in found.why) != star
+
+
+def test_metrics_that_all_log_are_named_where_the_losses_cannot_be_compared() -> None:
+    def seen(name: str, loss: dict[str, object], r2: float) -> RunSnapshot:
+        best = Recommendation(best_val_loss=0.5)
+        made = snapshot(("val/loss", "val/r2", "lr"), id=f"{name:0>32}", loss=loss, recommendation=best)
+        series = tuple(replace(s, max=r2) if s.key == "val/r2" else s for s in made.series)
+        return replace(made, series=series)
+
+    found = skill.standing([seen("1", MSE, 0.3), seen("2", TEN, 0.6)])
+    assert found.best is None
+    assert found.why == (
+        "mse and cross_entropy are not comparable; by what all of them log: val/r2 is best in " + f"{'2':0>32} (0.6)."
+    )
+    assert (
+        "log one metric in all runs, such as accuracy or R2"
+        in skill.standing([replace(seen("1", MSE, 0.3), series=()), replace(seen("2", TEN, 0.6), series=())]).why
+    )
 
 
 def test_a_goal_that_all_runs_log_decides_where_their_losses_cannot() -> None:

@@ -12,6 +12,7 @@ from monitor.alerts import alerts_for
 from monitor.domain import AlertQuery, Silence
 from monitor.store import Store
 from monitor.wire import Batch, Event
+from tests.conftest import LOCAL
 
 from .conftest import MAIN, NOW_MS, Show, finding, logged
 
@@ -157,9 +158,10 @@ def test_alerts_stand_by_state_and_an_empty_page_says_how_to_have_them_sent(embe
     assert "Numbers: " not in body
     assert "not sent" in show("alerts", tab="deliveries")
     (info, *_) = embedded.alert_page(AlertQuery(rule="nan"), NOW_MS).items
-    embedded.acknowledge(info.id, "ada", "I look at the data", now_ms=NOW_MS)
+    embedded.acknowledge(info.id, "ada", "I look at the data", now_ms=NOW_MS, by=LOCAL)
     assert "ada: I look at the data" in show("alerts", tab="acknowledged")
-    embedded.silence(Silence(id="", run="breaks", reason="known", by="ada", created_ms=NOW_MS, until_ms=2**50))
+    silence = Silence(id="", run="breaks", reason="known", by="ada", created_ms=NOW_MS, until_ms=NOW_MS + 10**11)
+    embedded.silence(silence, by=LOCAL)
     assert "run = breaks" in show("alerts", tab="silences")
     embedded.delete(feed.run_id, now_ms=NOW_MS)
     assert "Nothing fires" in show("alerts")

@@ -108,7 +108,7 @@ SHAPES = {
         "INFO:root:Epoch[0] Validation-cross-entropy=1.1\n"
         "INFO:root:Epoch[0] Validation-accuracy=0.7\n"
         "INFO:root:Epoch[1] Batch [20]\tSpeed: 1000.0 samples/sec\taccuracy=0.85\tcross-entropy=0.75\n",
-        {"train": [(20, 1.25), (40, 1.0), (80, 0.75)], "val": [(40, 1.1)], "goal": [(40, 0.7)]},
+        {"train": [(20, 1.25), (40, 1.0), (60, 0.75)], "val": [(40, 1.1)], "goal": [(40, 0.7)]},
     ),
     "GluonCV": (
         "[Epoch 0] training: accuracy=0.5 loss=1.25\n"

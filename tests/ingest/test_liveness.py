@@ -90,6 +90,13 @@ def test_silence_while_the_server_was_down_is_not_held_against_the_run() -> None
     assert judge(a_run(), back + 61_000, SETTINGS, since_ms=back) is RunStatus.LOST
 
 
+def test_a_clock_that_was_set_back_loses_no_run_and_hides_none() -> None:
+    back = START - 86_400_000
+    assert judge(a_run(), back, SETTINGS) is None
+    assert judge(a_run(), back + 59_000, SETTINGS, since_ms=back) is None
+    assert judge(a_run(), back + 61_000, SETTINGS, since_ms=back) is RunStatus.LOST
+
+
 @given(
     status=st.sampled_from(RunStatus),
     now=st.integers(0, 2 * START),

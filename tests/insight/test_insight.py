@@ -21,7 +21,7 @@ from monitor.insight.waiting import until_of
 from monitor.settings import load
 from monitor.store import Store
 from monitor.store.runs.facts import Facts
-from tests.conftest import NOW_MS, Feed
+from tests.conftest import LOCAL, NOW_MS, Feed
 
 HOUR = 3_600_000
 
@@ -228,7 +228,7 @@ def test_attention_explanation_and_events_say_how_an_alert_stands(store: Store, 
     before = insight.happened(store, ill.run_id, now_ms=now)
     (fired,) = [e.data for e in before.events if e.kind == "alert"]
     assert (fired["rule"], fired["state"]) == ("overfitting", "firing")
-    store.acknowledge(fired["id"], "ada", "lr down", now_ms=now)
+    store.acknowledge(fired["id"], "ada", "lr down", now_ms=now, by=LOCAL)
 
     first, last = insight.attention(store, settings, now_ms=now).items
     assert (first.run.name, last.run.name) == ("other", "ill")  # somebody has the other in hand

@@ -32,6 +32,12 @@ def test_it_is_due_at_its_time_in_its_zone_also_where_the_clock_is_changed() -> 
     assert due(Route(), 0, ms(2026, 3, 29, 9, 0)) is None
 
 
+def test_a_digest_that_a_clock_ahead_has_sent_does_not_stop_the_next() -> None:
+    route = Route(digest="0 8 * * *", zone=BERLIN)
+    assert due(route, ms(2030, 1, 1, 8, 0), ms(2026, 3, 29, 9, 0)) is None
+    assert due(route, ms(2026, 3, 29, 9, 0), ms(2026, 3, 30, 8, 1)) == ms(2026, 3, 30, 8, 0)
+
+
 class Digested(MemoryChannel):
     """A channel that takes a digest at eight, and is down as often as it is told to be."""
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,49 @@ def test_a_machine_that_slept_does_not_lose_its_runs(store: Store, jobs: Jobs, c
     watch(jobs, clock, 30)
 
     assert store.run(RUN).status is RunStatus.RUNNING
+
+
+def test_a_run_that_dies_after_the_clock_was_set_back_is_lost(store: Store, jobs: Jobs, clock: Clock) -> None:
+    log(store, [3.0, 2.0], first=0, now_ms=START)
+    watch(jobs, clock, 5)
+    clock.now_ms -= 86_400_000
+    log(store, [], first=3, now_ms=clock.now_ms)
+    watch(jobs, clock, 50)
+    assert store.run(RUN).status is RunStatus.RUNNING
+    watch(jobs, clock, 20)
+    assert store.run(RUN).status is RunStatus.LOST
+
+
+def test_jobs_go_on_where_the_clock_is_set(store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    from apscheduler.schedulers import base
+
+    from monitor.jobs import scheduler
+
+    shift, ran = [timedelta()], threading.Semaphore(0)
+
+    class SetBack(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]  # of the real class
+            return datetime.now(tz) - shift[0]
+
+    class Mirror:
+        def sync(self, store: Store, now_ms: int, link: object) -> int:
+            ran.release()
+            return 0
+
+    for module in (base, scheduler):
+        monkeypatch.setattr(module, "datetime", SetBack)
+    monkeypatch.setattr(scheduler, "CLOCK_INTERVAL_S", 0.1)
+    jobs = Jobs(store, settings, mirror=Mirror())
+    jobs.start()
+    try:
+        assert ran.acquire(timeout=10)
+        for set_back in (timedelta(hours=1), timedelta(days=-50 * 365), timedelta()):
+            shift[0] = set_back
+            for _ in range(5):
+                assert ran.acquire(timeout=10)
+    finally:
+        jobs.close()
 
 
 def test_the_scheduler_runs_every_job_and_its_failure_is_shown_and_ends_when_it_works_again(
@@ -228,6 +272,11 @@ def test_a_channel_that_hangs_delays_no_other(store: Store, settings: Settings) 
         jobs.close(5)
 
 
+def loop_titles(channel: MemoryChannel) -> list[str]:
+    """What the loop called its alerts, which are sent with the name of the run and the project around it."""
+    return [alert.title.partition(": ")[2].removesuffix(" (p)") for alert in channel.sent]
+
+
 def test_a_restart_repeats_nothing_that_a_channel_took(store: Store, settings: Settings, clock: Clock) -> None:
     class Down(MemoryChannel):
         def send(self, alert: Alert) -> None:
@@ -242,10 +291,10 @@ def test_a_restart_repeats_nothing_that_a_channel_took(store: Store, settings: S
             an_alert(store, clock, f"alert {n}")
         pass_of(jobs)
         clock.now_ms += 3_600_000
-    assert [alert.title for alert in took.sent] == ["alert 0", "alert 1", "alert 2"]
+    assert loop_titles(took) == ["alert 0", "alert 1", "alert 2"]
     mended = MemoryChannel("down")
     pass_of(Jobs(store, settings, channels=[took, mended], clock=clock))
-    assert sorted(alert.title for alert in mended.sent) == ["alert 0", "alert 1", "alert 2"]
+    assert sorted(loop_titles(mended)) == ["alert 0", "alert 1", "alert 2"]
     assert len(took.sent) == 3
     assert all(delivery.delivered_ms == clock.now_ms for delivery in store.alerts())
 
@@ -262,7 +311,7 @@ def test_two_servers_on_one_store_tell_once(store: Store, settings: Settings, cl
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert sorted(a.title for channel in channels for a in channel.sent) == [f"alert {n}" for n in range(4)]
+    assert sorted(title for channel in channels for title in loop_titles(channel)) == [f"alert {n}" for n in range(4)]
 
 
 def test_a_channel_that_is_configured_later_gets_what_happens_from_then_on(
@@ -278,8 +327,8 @@ def test_a_channel_that_is_configured_later_gets_what_happens_from_then_on(
     pass_of(jobs)
     an_alert(store, clock, "after")
     pass_of(jobs)
-    assert [alert.title for alert in first.sent] == ["between", "after"]
-    assert [alert.title for alert in second.sent] == ["after"]
+    assert loop_titles(first) == ["between", "after"]
+    assert loop_titles(second) == ["after"]
 
 
 def test_many_runs_that_are_lost_at_once_are_one_message(store: Store, settings: Settings, clock: Clock) -> None:

@@ -25,8 +25,8 @@ from monitor.settings import load
 from tests import loops
 
 READS = {
-    "list_runs", "explain", "attention", "compare", "curve", "curve_picture", "wait", "events", "ledger",
-    "advise_loss",
+    "list_runs", "list_alerts", "explain", "attention", "compare", "curve", "curve_picture", "wait", "events",
+    "ledger", "advise_loss",
 }  # fmt: skip
 TOKEN = "a-token-of-an-agent-that-is-long"
 
@@ -82,6 +82,9 @@ async def drive(client: Client) -> None:
     image = Image.open(io.BytesIO(base64.b64decode(picture.data)))
     assert (picture.mime_type, image.format, image.size) == ("image/png", "PNG", (640, 320))
     assert len(image.getcolors(10**6) or ()) > 5
+    listed = data(await client.call_tool("list_alerts", {"run": "ill", "state": "all"}))
+    assert [(row["rule"], row["resolution"]) for row in listed["alerts"]] == [("overfitting", "the run finished")]
+    assert data(await client.call_tool("list_alerts", {"run": "ill"}))["alerts"] == []
     assert data(await client.call_tool("attention", {}))["running"] >= 0
     assert data(await client.call_tool("events", {"run": "ill"}))["ended"]
     assert data(await client.call_tool("ledger", {}))["currency"] == "USD"
@@ -180,6 +183,12 @@ def test_an_agent_that_may_write_answers_silences_and_annotates(home: Path) -> N
                 answer = {"alert": ours.id[:8], "note": "I cool it"}
                 taken = data(await client.call_tool("acknowledge", answer))
                 assert (taken["state"], taken["acked_by"]) == ("acknowledged", "claude")
+                rows = data(await client.call_tool("list_alerts", {}))["alerts"]
+                assert [(row["id"], row["run"], row["acked_note"]) for row in rows] == [(ours.id, hot.id, "I cool it")]
+                useful = data(await client.call_tool("mark_alert", {"alert": ours.id, "mark": "helpful"}))
+                assert useful["mark"] == "helpful"
+                assert (await client.call_tool("mark_alert", {"alert": theirs.id, "mark": "helpful"})).is_error
+                assert (await client.call_tool("list_alerts", {"run": "loud"})).is_error
                 hidden = await client.call_tool("acknowledge", {"alert": theirs.id})
                 assert hidden.is_error and "alert" in hidden.content[0].text
 
@@ -194,8 +203,12 @@ def test_an_agent_that_may_write_answers_silences_and_annotates(home: Path) -> N
                 made = data(await client.call_tool("silence", what))
                 assert (made["run"], made["by"]) == (hot.id, "claude")
                 assert [each.reason for each in api.silences()] == ["known"]
+                quiet = data(await client.call_tool("list_alerts", {"state": "silenced"}))
+                assert [row["silenced_until_ms"] for row in quiet["alerts"]] == [made["until_ms"]]
                 wrong = await client.call_tool("silence", {**what, "hours": -1.0})
                 assert wrong.is_error and "in the future" in wrong.content[0].text
+                ended = data(await client.call_tool("unsilence", {"run": "hot"}))["ended"]
+                assert [each["id"] for each in ended] == [made["id"]] and api.silences() == ()
 
     loops.run(run)
 

@@ -9,7 +9,9 @@ import pytest
 from monitor.domain import RunEdit
 from monitor.errors import RunNotFound
 from monitor.mlflow_store.rows import Rows
-from tests.conftest import NOW_MS
+from monitor.reader.api import Api
+from monitor.settings import load
+from tests.conftest import NOW_MS, Feed
 from tests.mlflow_store.test_store import a_run, metric, mlflow  # noqa: F401  # `mlflow` is a fixture
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -75,6 +77,18 @@ def test_a_run_that_is_restored_here_is_restored_in_mlflow(mlflow: Any) -> None:
         mlflow.log_metric(run_id, metric("loss", 0.5, 1))
 
 
+def test_what_the_command_line_changes_in_the_database_itself_is_changed_in_mlflow(mlflow: Any) -> None:  # noqa: F811
+    run_id = a_run(mlflow, "before")
+    mlflow.log_metric(run_id, metric("loss", 1.0, 0))
+    mlflow.delete_run(run_id)
+    with Api(settings=load(database_url=mlflow.db_uri)) as api:
+        api.restore(run_id)
+        api.run(run_id).edit(name="after")
+
+    info = mlflow.get_run(run_id).info
+    assert (info.lifecycle_stage, info.run_name) == ("active", "after")
+
+
 def test_a_run_that_is_deleted_here_can_be_restored_in_mlflow(mlflow: Any) -> None:  # noqa: F811
     run_id = a_run(mlflow)
     mlflow.log_metric(run_id, metric("loss", 1.0, 0))
@@ -103,6 +117,25 @@ def test_a_name_and_tags_that_are_changed_here_are_changed_in_mlflow_and_stay(ml
     assert {tag: run.data.tags.get(tag) for tag in ("kept", "gone", "new")} == {"kept": "1", "gone": None, "new": "2"}
     assert dict(ours.tags) == {"kept": "1", "new": "2"}
     assert mlflow.search_runs(["0"], "tags.new = '2'", 1)
+
+
+def test_a_run_of_our_client_that_is_renamed_in_mlflow_keeps_that_name(mlflow: Any) -> None:  # noqa: F811
+    from mlflow.entities import RunTag
+
+    feed = Feed(mlflow.ours, run_id="cd" * 16)
+    feed.start(project="sdk", name="before")
+    feed.log("train/loss", [0], [1.0])
+    Rows(mlflow).sync(mlflow.ours, NOW_MS, lambda _: None)
+
+    mlflow.set_tag(feed.run_id, RunTag("mlflow.runName", "meanwhile"))
+    assert mlflow.ours.run(feed.run_id).name == "meanwhile"
+    mlflow.update_run_info(feed.run_id, None, None, "after")
+
+    assert mlflow.ours.run(feed.run_id).name == "after"
+    feed.log("train/loss", [1], [0.5])
+    Rows(mlflow).sync(mlflow.ours, NOW_MS, lambda _: None)
+    run = mlflow.get_run(feed.run_id)
+    assert (run.info.run_name, run.data.tags["mlflow.runName"]) == ("after", "after")
 
 
 def test_a_tag_that_mlflow_deletes_is_gone_here(mlflow: Any) -> None:  # noqa: F811

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.mlflow_store.stores import Stores
+from tests.mlflow_store import stores
+from tests.mlflow_store.stores import Stores, in_one_order
 from tests.mlflow_store.test_like_stock import KEYS, POINTS, on_postgres, on_sqlite, pages  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -156,7 +158,7 @@ class Side:
         for run in self.runs:
             yield lambda run=run: store.get_run(run)
             for key in KEYS:
-                yield lambda run=run, key=key: pages(store, run, key, 3)
+                yield lambda run=run, key=key: history(store, run, key)
                 yield lambda run=run, key=key: store.get_max_step_for_metric(run, key)
         yield lambda: store.get_experiment(self.experiment)
         for view in (1, 2, 3):
@@ -190,6 +192,12 @@ ORDERS = (
     ["metrics.loss ASC", "attributes.run_name"],
     ["tags.`monitor.verdict` ASC", "attributes.end_time DESC", "attributes.run_name"],
 )
+
+
+def history(store: Any, run: str, key: str) -> Any:
+    """The sizes of the pages of a history, and its points."""
+    found = pages(store, run, key, 3)
+    return [len(page) for page in found], in_one_order(map(stores.plain, itertools.chain(*found)))
 
 
 def searched(store: Any, here: list[str], view: int, order: list[str]) -> list[Any]:
@@ -230,12 +238,12 @@ def ordered(found: dict[str, Any]) -> dict[str, Any]:
     return {**found, **{name: sorted(rows, key=json.dumps) for name, rows in lists.items()}}
 
 
-def same(stores: Stores, acts: list[Act]) -> None:
-    experiment = stores.new_experiment()
-    runs = [stores.new_run(experiment, f"r{i}") for i in range(RUNS)]
+def same(pair: Stores, acts: list[Act]) -> None:
+    experiment = pair.new_experiment()
+    runs = [pair.new_run(experiment, f"r{i}") for i in range(RUNS)]
     stock, ours = (
-        Side(store, number, [pair[i] for pair in runs])
-        for i, (store, number) in enumerate(zip(stores.both, experiment, strict=True))
+        Side(store, number, [run[i] for run in runs])
+        for i, (store, number) in enumerate(zip(pair.both, experiment, strict=True))
     )
     for name, arguments in acts:
         assert ours.do(name, arguments) == stock.do(name, arguments), name

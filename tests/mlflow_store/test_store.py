@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sqlalchemy import create_engine
@@ -155,7 +155,7 @@ def test_a_run_of_our_client_is_in_mlflow_with_the_points_of_the_same_chunks(mlf
     feed.log("acc@5", [0], [0.5])
     Rows(mlflow).sync(mlflow.ours, NOW_MS, lambda _: None)
     run = mlflow.get_run(feed.run_id)
-    assert run.info.run_name == "ours"
+    assert (run.info.run_name, run.data.tags["mlflow.runName"]) == ("ours", "ours")
     assert mlflow.get_experiment(run.info.experiment_id).name == "sdk"
     assert run.data.params == {"lr": "0.1"}
     assert run.data.tags["who"] == "me"
@@ -270,6 +270,34 @@ def test_sorting_keeps_every_different_point_once(values: Any) -> None:
         rows = list(zip(found.steps, found.times, found.values, found.nan, strict=True))
         assert len(rows) == len(wanted)
         assert set(rows) == wanted
+
+
+# Runs of steps as training loops log them, and as nobody expects them.
+LINES = st.lists(
+    st.tuples(st.integers(-50, 50), st.sampled_from([0, 1, 1, 1, 3, -1]), st.integers(1, 30)), min_size=1, max_size=4
+)
+
+
+@settings(max_examples=30)
+@given(
+    LINES, st.booleans(), st.integers(1, 9), st.one_of(st.none(), st.tuples(st.integers(-60, 60), st.integers(-60, 60)))
+)
+def test_a_sample_that_is_picked_from_the_chunks_is_that_of_all_points(
+    mlflow: Any, lines: list[tuple[int, int, int]], ordered: bool, most: int, window: tuple[int, int] | None
+) -> None:
+    run_id = a_run(mlflow)
+    at = 0
+    for start, stride, n in lines:
+        steps = [(at if ordered else start) + i * (abs(stride) if ordered else stride) for i in range(n)]
+        at = max(steps) + 1
+        batch = [metric("loss", math.nan if step % 7 == 3 else step / 3, step, 1000 + step % 5) for step in steps]
+        mlflow.log_batch(run_id, batch, [], [])
+    lo, hi = window or (None, None)
+    store = mlflow.ours
+    all_points = store.metric(run_id, "loss", lo, hi).by_step().sample(most)
+    picked = store.sample(run_id, "loss", most, lo, hi)
+    for name in Logged.__slots__:
+        assert getattr(picked, name).tolist() == getattr(all_points, name).tolist(), name
 
 
 def test_mlflow_works_on_once_our_tables_are_gone(tmp_path: Path) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitor.domain import FindingState
 from monitor.rules import Engine, diagnose
@@ -20,7 +25,7 @@ def steps(values: np.ndarray, every: int = 1) -> np.ndarray:
 def test_the_sentence_says_what_decided() -> None:
     fell = 0.3 + 2 * np.exp(-np.arange(60) / 3)
     headline = diagnose(steps(fell), steps(fell), unit="epoch").headline
-    assert headline.endswith("at 0.3: over the last fifth of the run it gained nothing.")
+    assert headline == "The loss is flat: about 0.3 now, 0.3 around epoch 47."
 
 
 def test_a_loss_that_falls_by_a_third_of_its_level_has_not_converged_however_far_it_came() -> None:
@@ -53,3 +58,29 @@ def test_validation_that_comes_after_all_of_training_ends_what_was_said_of_it_at
     late = EnginePoints(np.ones(20, "u1"), np.arange(2.0, 22.0), values[::100])
     over = [f for f in engine.update(first.state, late).changes if f.rule == "metric_missing"]
     assert [(f.state, f.fired_step, f.resolved_step) for f in over] == [(FindingState.RESOLVED, 22, 22)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(9, 120), noisy=st.floats(0.001, 0.1), pace=st.floats(0.5, 20))
+def test_the_numbers_of_a_sentence_are_the_curves(seed: int, n: int, noisy: float, pace: float) -> None:
+    curve = (0.3 + 2 * np.exp(-pace * np.arange(n) / n)) * np.exp(noisy * noise(n, seed))
+    found = diagnose(steps(curve), steps(curve), unit="epoch")
+    told = re.fullmatch(r"The loss is .*: about (\S+) now, (\S+) around epoch (\d+)[.,].*", found.headline)
+    if told is None:
+        return
+    now, before, since = float(told[1]), float(told[2]), int(told[3])
+    assert curve[-8:].min() * 0.999 <= now <= curve[-8:].max() * 1.001
+    near = curve[max(0, since - 6) : since + 7]
+    assert near.min() * 0.999 <= before <= near.max() * 1.001
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_slow_steady_fall_in_noise_is_never_called_flat(seed: int) -> None:
+    fall = np.exp(-1.5 * np.arange(100) / 100 + 0.03 * noise(100, seed))
+    found = diagnose(steps(fall), steps(fall), unit="epoch")
+    assert "convergence" not in {f.rule for f in found.findings}
+
+
+def test_what_comes_back_from_a_rise_is_not_improving() -> None:
+    back = np.concatenate([np.linspace(1.2, 2.2, 10), np.linspace(2.1, 1.7, 20)])
+    assert "improving" not in {f.rule for f in diagnose(steps(back), steps(back), unit="epoch").findings}

@@ -147,3 +147,9 @@ def test_the_stop_comes_when_the_goal_has_stopped_improving() -> None:
     found = diagnose(TRAIN_LOSS, VAL_LOSS, goal=goal, goal_name="val/accuracy").recommendation
     assert found.action is Action.STOP
     assert found.first_stop_step is not None and found.first_stop_step > 125, "the goal has come to 0.6"
+
+
+def test_a_goal_that_declines_is_not_also_called_flat() -> None:
+    firing = {f.rule for f in alone(DECLINES).findings if f.resolved_step is None}
+    assert "goal_decline" in firing
+    assert "goal_plateau" not in firing

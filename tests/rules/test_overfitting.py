@@ -103,3 +103,13 @@ def test_steps_that_are_each_validated_are_judged_as_epochs(unit: str) -> None:
     train = np.c_[step, 1.9 * np.exp(-step / 14)]
     val = np.c_[step, 1.6 * np.exp(-step / 14) + 0.3 + 0.05 * np.maximum(0, step - 10)]
     assert diagnose(train, val, unit=unit).verdict == "overfitting"
+
+
+def test_a_sure_rise_is_told_though_the_batches_are_too_noisy_to_show_a_fall() -> None:
+    rng = np.random.default_rng(3)
+    n = np.arange(40)
+    val = 0.18 * (1 + 0.22 * np.clip((n - 4) / 35, 0, 1)) * np.exp(0.015 * rng.normal(size=40))
+    val[0] = 0.32
+    train = 0.5 * np.exp(0.8 * rng.normal(size=800))
+    found = diagnose(np.c_[np.arange(800), train], np.c_[n * 20, val])
+    assert found.verdict == "overfitting"

@@ -91,3 +91,10 @@ def test_a_level_names_the_number_of_classes_that_it_is_the_logarithm_of(classes
 
 def test_a_level_between_two_large_numbers_of_classes_names_none() -> None:
     assert could_guess(4.5, math.nan) and guessing(4.5, math.nan) == {}
+
+
+def test_swings_that_dwarf_the_start_are_not_taken_for_no_progress() -> None:
+    t = np.arange(260)
+    train = 1.3 + 0.3 * noise(260) + np.exp(-t / 10)
+    val = np.array([2.34, 1.62, 0.7, 0.46, 0.72, 1.19, 0.58, 0.45, 1.28, 0.51, 0.61, 0.4, 0.41])
+    assert stagnates(steps(train), np.c_[np.arange(13) * 20, val]) == []

@@ -48,6 +48,13 @@ def test_the_smoke_version_of_growth_compares_lengths_and_counts_bytes(tmp_path:
 
 
 @pytest.mark.slow
+def test_the_smoke_version_of_alerts_sees_each_of_them_come(tmp_path: Path) -> None:
+    rows = run_smoke("bench_alerts", tmp_path / "figures.json")
+    assert {row["unit"] for row in rows} == {"s"}
+    assert all(0 < row["value"] < 30 for row in rows)
+
+
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # MLflow has warnings of its own
 def test_the_smoke_version_beside_mlflow_compares_reads_and_writes(tmp_path: Path) -> None:
     rows = run_smoke("bench_mlflow", tmp_path / "figures.json")

@@ -33,6 +33,15 @@ def test_ints_come_back_as_they_were(values: np.ndarray) -> None:
     np.testing.assert_array_equal(codec.decode_ints(codec.encode_ints(values), len(values)), values)
 
 
+@given(arrays(np.int64, sizes, elements=st.integers(-(2**63), 2**63 - 1)), st.data())
+def test_some_numbers_of_a_column_are_those_of_the_whole(values: np.ndarray, data: st.DataObject) -> None:
+    if data.draw(st.booleans(), "regular"):
+        values = values[0] + np.arange(len(values)) * values[-1]
+    index = np.array(data.draw(st.lists(st.integers(0, len(values) - 1))), np.intp)
+    packed = codec.encode_ints(values)
+    np.testing.assert_array_equal(codec.decode_some(packed, index, np.empty_like(values)), values[index])
+
+
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**63), 2**63 - 1), st.integers(2, 100))
 def test_regular_ints_cost_18_bytes_even_where_they_wrap_around(start: int, stride: int, n: int) -> None:
     values = np.array([((start + i * stride + 2**63) % 2**64) - 2**63 for i in range(n)], np.int64)

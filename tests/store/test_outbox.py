@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import delete
 
+from monitor.alerts.delivery import LAST_RETRY_MS
 from monitor.store import Store
 from monitor.store.runs.outbox import LEASE_MS, NEVER_MS
 from monitor.store.sql.schema import CHANNELS
@@ -107,6 +108,32 @@ def test_one_worker_at_a_time_sends_to_a_channel(store: Store) -> None:
     assert not store.hold_channel("a", holder, NOW_MS + 30_001 + LEASE_MS)
     store.release_channel("a", "another")
     assert store.hold_channel("a", holder, NOW_MS + 30_001 + LEASE_MS)
+
+
+def test_a_hold_from_a_clock_that_was_ahead_is_over(store: Store) -> None:
+    store.register_channels(["a"], NOW_MS)
+    assert store.hold_channel("a", "one that dies", NOW_MS + 86_400_000)
+    assert store.hold_channel("a", "another", NOW_MS)
+
+
+def test_a_wait_from_a_clock_that_was_ahead_is_over(feed: Feed) -> None:
+    store = feed.store
+    store.register_channels(["a"], NOW_MS)
+    rows = alerts(feed, "one")
+    store.failed("a", rows, NOW_MS + LAST_RETRY_MS, "down")
+    assert titles(store, "a") == []
+    store.failed("a", rows, NOW_MS + 3_600_000, "down")
+    assert titles(store, "a") == ["one"]
+    store.failed("a", rows, NEVER_MS, "too old")
+    assert titles(store, "a") == []
+
+
+def test_a_channel_that_was_taken_up_by_a_clock_that_was_ahead_gets_what_happens_now(feed: Feed) -> None:
+    feed.store.register_channels(["a"], NOW_MS + 86_400_000)
+    alerts(feed, "before anybody noticed")
+    feed.store.register_channels(["a"], NOW_MS + 5_000)
+    alerts(feed, "one")
+    assert titles(feed.store, "a") == ["before anybody noticed", "one"]
 
 
 def test_many_alerts_are_taken_at_once(store: Store) -> None:

@@ -265,7 +265,7 @@ def _below(said: str, ratio: float, multiples: Mapping[str, tuple[str, float]]) 
             verdict="far_below", ratio=ratio, cause="divided_twice", multiple=1 / close[0][2], explanation=why
         )
     why = (
-        f"{said}: either the model is pretrained (then all is well), the first value is an average over many steps, "
-        "or the target leaks into the input."
+        f"{said}. All is well if the model is pretrained, its output bias starts at the frequencies of the targets, or "
+        "the first value is an average over many steps; else the target may leak into the input."
     )
     return InitialLoss(verdict="far_below", ratio=ratio, cause="leakage_or_pretrained", multiple=None, explanation=why)

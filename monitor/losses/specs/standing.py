@@ -22,6 +22,7 @@ from monitor.losses.specs.regression import MAE, MSE, Huber, Quantile, SmoothL1
 from monitor.losses.specs.robust import RMSE, GeneralisedCrossEntropy, LogCosh
 from monitor.losses.specs.spec import LossSpec
 
+HINT: Final = "log one metric in all runs"
 TAILS: Final = 3.0
 """The root mean square of errors over their mean size, at most: 1 for errors of one size, 1.25 for normal ones, 2.7
 where one in twenty is 20 times too large. It is what lets an absolute error be better than a squared one at all."""
@@ -95,7 +96,7 @@ def _best(placed: Mapping[str, Bounds]) -> Standing:
     tied = [name for name in order if name == order[0] or placed[name].low <= first.high * (1 + 1e-9)]
     if len(tied) == 1:
         return Standing(best=order[0])
-    why = "converted to one scale, their losses do not tell them apart: log one metric in all of them."
+    why = f"converted to one scale, their losses do not tell them apart: {HINT}."
     return Standing(best=None, tied=tuple(tied), why=why if first.family else "their losses are the same.")
 
 
@@ -148,9 +149,24 @@ def _function(spec: LossSpec) -> str:
 
 def _unlike(specs: Mapping[str, LossSpec]) -> str:
     names = list(dict.fromkeys(spec.name for spec in specs.values()))
-    if len(names) == 1:
-        return f"{names[0]} with these settings is not comparable: log one metric in all runs, such as accuracy or R2."
-    return f"{' and '.join(names)} are not comparable: log one metric in all runs, such as accuracy or R2."
+    kinds = {spec.kind for spec in specs.values()}
+    fit = [metric for metric, those in _METRICS.items() if kinds & those] or ["accuracy", "R2"]
+    what = f"{names[0]} with these settings is" if len(names) == 1 else f"{' and '.join(names)} are"
+    return f"{what} not comparable: {HINT}, such as {' or '.join(fit)}."
+
+
+_METRICS: Final = {
+    "accuracy": {"cross_entropy", "binary_cross_entropy", "focal", "generalised_cross_entropy", "hinge",
+                 "multi_margin", "multilabel_margin", "kl_divergence"},
+    "R2": {"mse", "rmse", "mae", "huber", "smooth_l1", "log_cosh", "cauchy", "barron", "quantile", "gaussian_nll",
+           "poisson_nll"},
+    "mean IoU": {"dice", "iou", "tversky"},
+    "bits per byte": {"language_model"},
+    "word error rate": {"ctc"},
+    "NDCG or recall at 10": {"bpr", "ranknet", "listnet", "margin_ranking"},
+    "recall at 1": {"info_nce", "contrastive", "triplet", "cosine_embedding"},
+}  # fmt: skip
+"""What a task can be judged by whatever its loss, with the kinds of losses that it is trained with."""
 
 
 def bounds(spec: LossSpec, loss: float) -> Bounds | None:

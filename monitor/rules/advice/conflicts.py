@@ -16,6 +16,7 @@ SILENCED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "stagnation": ("divergence", "overfitting", "oscillation"),
     "underfitting": ("divergence", "overfitting", "stagnation", "oscillation"),
     "convergence": ("divergence", "overfitting", "stagnation", "oscillation"),
+    "goal_plateau": ("goal_decline",),
     "improving": ("divergence", "overfitting", "stagnation", "convergence"),
 }
 """By rule, those whose finding silences it while it is out or likely; a loss that is not finite silences them all."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Final
 
@@ -228,6 +229,23 @@ class View:
         if self.closed < 12:
             return (x[-3] - x[-1]) / 2 * (self.closed - 1 - at) if self.closed > 3 else 0.0
         return middle(x[max(0, at - 1) : at + 2]) - middle(x[-3:])
+
+    @lazy
+    def lately(self) -> Mapping[str, float]:
+        """What the last fifth brought, to be told: where the series is, where it was at a step, and the gain's share.
+
+        With few buckets the fifth is too short to be seen, and the last three are told.
+        """
+        x = self.centres
+        few = self.closed < 12
+        at = self.closed - 3 if few else self.fifth
+        before, now = (x[at], x[-1]) if few else (middle(x[at - 1 : at + 2]), middle(x[-3:]))
+        return {
+            "level": now,
+            "before": before,
+            "since": self.step[at],
+            "gain": (before - now) / max(abs(before), 1e-300),
+        }
 
     @lazy
     def line(self) -> tuple[float, float]:

@@ -124,7 +124,9 @@ FIRING: Final = {
     "oscillation": Trace(train=series(SAWTOOTH * (1 + 9 * np.exp(-np.arange(480) / 20)) + 1e-6), fired=147, onset=71),
     "convergence": Trace(train=series(falling(200, rate=20)), val=series(falling(40, 0.35, 20), 5), fired=50),
     "stagnation": Trace(train=series(FLAT), val=series(2.3 + 0.001 * noise(20, 1), 10), fired=110, onset=0),
-    "underfitting": Trace(train=HIGH, val=HIGH_VAL, fired=65, onset=45),
+    "underfitting": Trace(
+        train=HIGH, val=HIGH_VAL, loss={"chance": 2.3026, "floor": 0.0}, fired=65, onset=45
+    ),
     "overfitting": Trace(
         train=series(falling(400, 0.01) + 0.02 * noise(400)), val=series(u_turn(40, 15, 0.02), 10), fired=210, onset=150
     ),

@@ -12,8 +12,11 @@ from monitor.rules.rule import Reading, Spec, Threshold
 
 GAIN: Final = Threshold(default=0.008, low=0, high=1, doc="share of the level gained over the last fifth")
 WAY: Final = Threshold(default=0.03, low=0, high=1, doc="share of the way down gained over the last fifth")
-_PLAINLY: Final = 0.25
+_PLAINLY: Final = 0.1
 """Share of the level that is progress, whatever it is of the way."""
+_MAYBE: Final = 0.12
+"""Share of its whole way down that a flat loss may have covered in the last fifth, at a standard error more than it
+seems to have: well below the mean pace, so that a slow steady fall in noise is not flat."""
 _LITTLE: Final = 0.03
 """Share of the level that is no small gain, so that the sentence says why the loss is called flat."""
 
@@ -21,9 +24,10 @@ _LITTLE: Final = 0.03
 class Convergence:
     """The loss has come down, and over the last fifth of the run it does not fall any more.
 
-    It falls where a line through the last third goes down by twice its standard error, and the gain is `gain` of the
-    level and `way` of the way down, or a quarter of the level. A loss that lies above its low by more than its noise
-    is not flat either. Once it has converged, either takes twice as much.
+    It falls where a line through the last third goes down, surely, and the gain is `gain` of the level and `way` of
+    the way down, or a tenth of the level. A loss that lies above its low by more than its noise is not flat either.
+    Nor is one that may fall nearly as fast as it has on average, for all that the noise lets see: that is neither
+    flat nor improving. Once it has converged, either takes half as much again.
 
     Source:
         The plateau criterion of learning-rate schedulers, made relative to the run's own way and length.
@@ -31,7 +35,7 @@ class Convergence:
 
     spec = Spec(
         name="convergence",
-        version=6,
+        version=7,
         severity=Severity.INFO,
         rank=95,
         reads_error=True,
@@ -51,31 +55,30 @@ class Convergence:
         if view.closed < 8 or (not state.val_seen and state.train_seen < limits["points"]):
             return None
         came = view.log(view.start) - view.low
-        ease = 2.0 if firing else 1.0
-        if came < max(0.05, 4 * view.noise) or view.rise > ease * max(0.05, 3 * view.noise):
+        ease = 1.5 if firing else 1.0
+        if came < max(0.05, 4 * view.noise) or above_low(view, ease) or falls(view, limits, ease):
             return None
-        if falls(view, limits, ease):
+        line, error = view.line  # a line that misses the curve, as one through a step, says nothing of the pace
+        if error < max(2 * view.noise, 0.01) and line + error > ease * _MAYBE * min(came, 1.0):
             return None
-        return Reading(
-            view.step[view.fifth], {"gain": view.gain / (view.height + max(view.gain, 0.0)), "level": view.level}
-        )
+        return Reading(view.step[view.fifth], view.lately)
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
         e = reading.evidence
-        gain = float(e["gain"] or 0)
-        gained = f"it came down by {gain:.1%}" if gain >= 0.0005 else "it gained nothing"
-        if gain >= _LITTLE:
-            gained += ", which is little beside its noise or the way that it has come"
-        return (
-            f"The loss has been flat since {unit} {reading.onset:g}, at {e['level']:.4g}: over the last fifth of the "
-            f"run {gained}.",
-            "Nothing is wrong; a lower learning rate may bring a little more.",
-        )
+        said = f"The loss is flat: about {e['level']:.4g} now, {e['before']:.4g} around {unit} {e['since']:g}"
+        if float(e["gain"] or 0) >= _LITTLE:
+            said += ", a gain that is little beside its noise or the way that it has come"
+        return (f"{said}.", "Nothing is wrong; a lower learning rate may bring a little more.")
+
+
+def above_low(view: View, ease: float) -> bool:
+    """Whether the loss is above its lowest level by more than noise: what comes back from a rise is no progress."""
+    return view.rise > ease * max(0.05, 3 * view.noise)
 
 
 def falls(view: View, limits: Mapping[str, float], ease: float) -> bool:
     """Whether the loss still falls, surely and by a good share of its level and of its way."""
-    line, error = view.line
     enough = max(limits["gain"] * view.height, limits["way"] * view.reach)
+    line, error = view.line
     return line > 2 * error and view.gain > ease * min(enough, _PLAINLY * view.height)

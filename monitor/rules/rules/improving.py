@@ -8,11 +8,13 @@ from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Reading, Spec
-from monitor.rules.rules.convergence import GAIN, WAY, falls
+from monitor.rules.rules.convergence import GAIN, WAY, above_low, falls
 
 
 class Improving:
     """Over the last fifth of the run the loss fell, surely and by a good share of its level and of its way.
+
+    It must be at its lowest level: a loss that comes back from a rise makes no progress yet.
 
     Source:
         The complement of `convergence`; a run that improves must not be stopped.
@@ -20,7 +22,7 @@ class Improving:
 
     spec = Spec(
         name="improving",
-        version=2,
+        version=3,
         severity=Severity.INFO,
         rank=99,
         reads_error=True,
@@ -33,12 +35,12 @@ class Improving:
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while the gain is there."""
         view = run.judged
-        if view.closed < 8 or not falls(view, limits, 0.8 if firing else 1.0):
+        if view.closed < 8 or not falls(view, limits, 0.8 if firing else 1.0) or above_low(view, 1.0):
             return None
-        return Reading(view.step[view.fifth], {"gain": view.gain / (view.height + view.gain), "level": view.level})
+        return Reading(view.step[view.fifth], view.lately)
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
         e = reading.evidence
-        fell = f"it has come down by {e['gain']:.1%}, to {e['level']:.4g}"
-        return f"The loss is still falling: since {unit} {reading.onset:g} {fell}.", "Let it run."
+        fell = f"about {e['level']:.4g} now, {e['before']:.4g} around {unit} {e['since']:g}"
+        return f"The loss is still falling: {fell}.", "Let it run."

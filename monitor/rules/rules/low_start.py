@@ -14,8 +14,9 @@ from monitor.rules.rules.initial_loss import first_loss, start_of
 class LowStart:
     """Training began far below the level of a fresh network: the model is pretrained, or the target leaks.
 
-    The first logged value may also be an average over many steps. It is context, not an alarm, and never the verdict.
-    Where the ratio is one over a number of the run's configuration, the loss looks divided once too often.
+    An output bias that starts at the frequencies of the targets does so too, where these are uneven. The first logged
+    value may also be an average over many steps. It is context, not an alarm, and never the verdict. Where the ratio
+    is one over a number of the run's configuration, the loss looks divided once too often.
 
     Source:
         Kaufman et al., Leakage in Data Mining (KDD 2011); Karpathy, A Recipe for Training Neural Networks (2019).

@@ -10,13 +10,15 @@ import numpy as np
 
 from monitor.domain import Action, Severity
 from monitor.roles import Role
-from monitor.rules.describe.features import Features, View
+from monitor.rules.describe.features import LEARNED, Features, View
 from monitor.rules.describe.trend import mann_kendall, student
 from monitor.rules.rule import Evidence, Reading, Spec, Threshold
 from monitor.rules.sketch.noise import middle, second_differences
 
 _APART: Final = 0.3
 """Rise that needs no further fall of the training loss."""
+_BLIND: Final = 0.08
+"""Standard error, as a share of the level, at which the batches are too noisy to show whether training still falls."""
 GUESS: Final = 0.7
 """A training loss that begins above this, and so above ln 2, may begin at chance among several classes."""
 _FEW: Final = 8
@@ -47,7 +49,7 @@ class Overfitting:
 
     spec = Spec(
         name="overfitting",
-        version=9,
+        version=10,
         severity=Severity.CRITICAL,
         rank=16,
         action=Action.STOP,
@@ -79,11 +81,12 @@ class Overfitting:
         if firing:
             stays = share > 0.5 * limits["rise"] and z >= 0.5 * limits["z"] and fell > -0.1
             return Reading(best, evidence) if stays else None
-        if not _learns(val, train, fell) or val.seen_before(val.rise) or memorises(val, train):
+        longer = 1.5 * max(0.0, math.log10(val.n / 10))
+        plain = val.rise >= _APART or train.error(3) > _BLIND
+        if not _learns(val, train, fell, plain) or val.seen_before(val.rise) or memorises(val, train):
             return None
         if mann_kendall(np.array(val.y[-max(3, since // 3) :]))[1] < -1:
             return None  # it is coming down again
-        longer = 1.5 * max(0.0, math.log10(val.n / 10))
         if share <= limits["rise"] * (1 + 2 / since):
             return None
         sure = z >= limits["z"] + longer
@@ -104,16 +107,19 @@ class Overfitting:
         )
 
 
-def _learns(val: View, train: View, fell: float) -> bool:
-    """Whether training has learned and goes on, or has at least not risen where the rise is large.
+def _learns(val: View, train: View, fell: float, plain: bool) -> bool:
+    """Whether training has learned and goes on, or has at least not risen where the rise of validation is plain.
 
-    A training loss of less than half the best validation loss has learned, wherever it began.
+    Either loss shows that the model has learned, and so does a training loss of less than half the best validation
+    loss, wherever it began.
     """
-    if not train.learned and train.level - train.base > 0.5 * (val.loss(val.low) - val.base):
+    came = val.log(val.curve.first) - val.low
+    learned = train.learned or came >= max(LEARNED, 4 * val.error(1))
+    if not learned and train.level - train.base > 0.5 * (val.loss(val.low) - val.base):
         return False
     doubt = train.error(3)
     goes_on = fell > max(2 * doubt, 0.02) and not train.seen_before(fell)
-    return goes_on or (val.rise >= _APART and fell >= -max(doubt, 0.02))
+    return goes_on or (plain and fell >= -max(doubt, 0.02))
 
 
 def _sure(val: View, since: int) -> float:

@@ -8,7 +8,7 @@ from typing import Final
 
 from monitor.domain import Action, Severity
 from monitor.roles import Role
-from monitor.rules.describe.features import Features, View
+from monitor.rules.describe.features import LEARNED, Features, View
 from monitor.rules.rule import Reading, Spec, Threshold
 from monitor.rules.rules.guessing import at_chance, could_guess, guessing
 from monitor.rules.rules.overfitting import memorises
@@ -35,7 +35,7 @@ class Stagnation:
 
     spec = Spec(
         name="stagnation",
-        version=7,
+        version=8,
         severity=Severity.WARNING,
         rank=20,
         action=Action.INVESTIGATE,
@@ -114,7 +114,7 @@ def _dead(view: View, limit: float) -> bool:
     goes_on = fall > 2 * error and fall > 0.2 * gone * (view.closed - 1 - view.fifth) / view.closed
     if goes_on and gone > max(min(_SLOW[0] * view.n, _SLOW[1]), doubt):
         return False
-    limit = max(limit, doubt)
+    limit = max(limit, min(doubt, LEARNED))  # what a model learns is no noise, however much there is
     return gone <= limit and begin - view.low <= 2 * limit
 
 
@@ -135,7 +135,11 @@ def _flat(view: View) -> bool:
     begin = max(1, view.closed // 12)
     y, smooth = view.y[begin:], view.smooth[begin:]
     half = len(y) // 2
-    if len(y) < 4 or abs(middle(y[:half]) - middle(y[half:])) >= max(0.015, 2 * view.error(half)):
+    if (
+        len(y) < 4
+        or view.noise > _AGREE
+        or abs(middle(y[:half]) - middle(y[half:])) >= max(0.015, 2 * view.error(half))
+    ):
         return False
     return max(smooth) - min(smooth) < max(0.01, 6 * view.noise)
 

@@ -11,10 +11,10 @@ from monitor.rules.rule import Reading, Spec, Threshold
 
 
 class Underfitting:
-    """Both losses are flat, close together, and have come down only a small part of the way to the floor.
+    """Both losses are flat, close together, and have come down only a small part of the way from chance to the floor.
 
-    The way is from the first level, or the loss's chance level where it is known, to the loss's floor, or zero; what
-    was covered once and lost again counts, since the model was able to.
+    Asked only where the loss's specification tells both levels: how far the noise of unknown data lets a loss come
+    down cannot be read from the curve. What was covered once and lost again counts, since the model was able to.
 
     Source:
         The bias side of the bias-variance reading of learning curves; Ng, Machine Learning Yearning, ch. 20-32.
@@ -22,6 +22,7 @@ class Underfitting:
 
     spec = Spec(
         name="underfitting",
+        version=2,
         severity=Severity.WARNING,
         rank=36,
         action=Action.INVESTIGATE,
@@ -37,17 +38,16 @@ class Underfitting:
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while both losses are flat and high."""
-        val, train = run.val, run.train
-        if val.closed < 12 or train.closed < 12 or val.range <= 0 or train.range <= 0:
+        val, train, state = run.val, run.train, run.state
+        if val.closed < 12 or train.closed < 12 or not state.chance > state.floor:
             return None
-        low = train.loss(train.low)
-        way = (train.start - low) / max(train.start - train.base, 1e-300)
+        way = (state.chance - train.loss(train.low)) / (state.chance - state.floor)
         flat = max(val.gain / val.height, train.gain / train.height)
         ease = 1.2 if firing else 1.0
         apart = abs(val.now - train.now)
         if way > limits["way"] * ease or flat > limits["gain"] * ease or apart > 0.2 * way:
             return None
-        if way < 0.05 or way <= 4 * max(val.noise, train.noise):
+        if way < 0.05:
             return None
         evidence = {"way": way, "limit": limits["way"], "gain": flat, "train": train.level, "val": val.level}
         return Reading(val.step[val.fifth], evidence)
@@ -57,6 +57,6 @@ class Underfitting:
         e = reading.evidence
         return (
             f"Training ({e['train']:.4g}) and validation loss ({e['val']:.4g}) are flat and close together after "
-            f"{e['way']:.0%} of the way to the floor.",
+            f"{e['way']:.0%} of the way from chance to the floor.",
             "Use a larger model, better features, a higher learning rate, or less regularisation.",
         )

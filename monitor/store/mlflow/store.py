@@ -9,10 +9,10 @@ from typing import Final, Self
 import numpy as np
 from sqlalchemy import Connection, Engine, func, inspect, select, text
 
-from monitor.store.mlflow.points import Logged, read_metric
+from monitor.store.mlflow.points import Logged, read_metric, read_sample
 from monitor.store.mlflow.transaction import WRITER, LogAhead, MlflowTransaction
 from monitor.store.sql.connect import parse_url, translated
-from monitor.store.sql.mlflow_schema import METRICS, MLFLOW_RUNS, TIED
+from monitor.store.sql.mlflow_schema import METRICS, MLFLOW_RUNS, TIED, tied
 from monitor.store.sql.schema import RUNS, SERIES
 from monitor.store.sql.upsert import insert_once
 from monitor.store.store import Store
@@ -53,6 +53,11 @@ class MlflowStore(Store):
         """The points of a metric with lo <= step <= hi, in no order; empty if the metric does not exist."""
         with self._read() as connection:
             return read_metric(connection, run_id, key, lo=lo, hi=hi)
+
+    def sample(self, run_id: str, key: str, most: int, lo: int | None = None, hi: int | None = None) -> Logged:
+        """At most `most` points of a metric with lo <= step <= hi, in the order of a chart; see `Logged.sample`."""
+        with self._read() as connection:
+            return read_sample(connection, run_id, key, most, lo=lo, hi=hi)
 
     def max_step(self, run_id: str, key: str) -> int | None:
         """The highest step of a metric; None where it has no points."""
@@ -149,7 +154,7 @@ def _rows(run_id: str, key: str, points: Logged) -> Sequence[dict[str, object]]:
 
 def _tie_tables(engine: Engine) -> None:
     """Have our runs refer to MLflow's, unless they do: an added column, as only a database with MLflow has it."""
-    if _tied(engine):
+    if tied(engine):
         return
     table = "ALTER TABLE monitor_runs ADD COLUMN"
     refers = "mlflow_run VARCHAR(32) REFERENCES runs (run_uuid) ON DELETE CASCADE"
@@ -158,11 +163,7 @@ def _tie_tables(engine: Engine) -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         else:
             connection.exec_driver_sql("PRAGMA user_version = 0")  # takes the write lock
-        if _tied(connection):
+        if tied(connection):
             return
         connection.execute(text(f"{table} {refers}"))
         connection.execute(text("CREATE INDEX monitor_runs_mlflow ON monitor_runs (mlflow_run)"))
-
-
-def _tied(bind: Engine | Connection) -> bool:
-    return any(column["name"] == TIED.c.mlflow_run.name for column in inspect(bind).get_columns("monitor_runs"))

@@ -25,7 +25,7 @@ from monitor.wire import Columns
 
 WRITER: Final = "mlflow"
 """The writer of all points that come through MLflow, from whichever process: MLflow counts no records."""
-_NAME: Final = "mlflow.runName"
+RUN_NAME: Final = "mlflow.runName"
 """The tag in which MLflow keeps a run's name once more."""
 
 _ASK: Final = Statement(
@@ -139,7 +139,7 @@ class MlflowTransaction(Transaction):
         tags = dict(changes.tags)
         if changes.name is not None:
             self._link.tell(_RENAME, {**self._place, "new_name": changes.name})
-            tags[_NAME] = changes.name
+            tags[RUN_NAME] = changes.name
         for tag, value in tags.items():
             if value is None:
                 self._link.tell(_FORGET_TAG, {**self._place, "tag": tag})

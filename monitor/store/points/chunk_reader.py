@@ -22,7 +22,7 @@ RANGES: Final = {
 """The columns of a chunk's row that say where it lies on an axis."""
 PORTION: Final = 2**19
 """Points that are worked on together, unless one chunk has more: memory stays small, and caches warm."""
-_FETCHED: Final = 2**20
+FETCHED: Final = 2**20
 """Points that are fetched with one statement where all are wanted: a few MiB packed, and few answers to wait for."""
 _AT_ONCE: Final = 500
 _HUGE_PAGE: Final = 2**21
@@ -175,8 +175,8 @@ class ChunkReader:
         with_epochs = epochs and any(row["first_epoch"] is not None for row in rows)
         found = _room(total, times=times, epochs=with_epochs)
         at = 0
-        for some in portions(rows, _FETCHED):
-            for blobs in self._blobs(some, times=times, epochs=with_epochs):
+        for some in portions(rows, FETCHED):
+            for blobs in self.columns(some, times=times, epochs=with_epochs):
                 end = at + int(str(blobs["n"]))
                 chunks.decode_into(blobs, chunks.take(found, slice(at, end)), times=times)
                 at = end
@@ -215,7 +215,8 @@ class ChunkReader:
         limit = self._hidden_from.get(row["attempt"])
         return limit is None or row["first_step"] < limit
 
-    def _blobs(self, rows: Sequence[Overview], *, times: bool, epochs: bool) -> list[chunks.Row]:
+    def columns(self, rows: Sequence[Overview], *, times: bool, epochs: bool) -> list[chunks.Row]:
+        """The packed columns of some chunks, in the order of `rows`."""
         more = (*(("times",) if times else ()), *(("epochs",) if epochs else ()))
         place = {**self._place, "seqs": [row["seq"] for row in rows]}
         found = {row["seq"]: row for row in self._connection.execute(_BLOBS[more], place).mappings()}

@@ -149,12 +149,12 @@ def decode_into(row: Row, out: Points, *, times: bool = True) -> None:
         row: the chunk's row with the columns that are asked for.
         times: False to leave them as they are.
     """
-    codec.decode_into(_packed(row["steps"]), out.steps)
-    codec.decode_into(_packed(row["vals"]), out.values)
+    codec.decode_into(packed(row["steps"]), out.steps)
+    codec.decode_into(packed(row["vals"]), out.values)
     if times:
-        codec.decode_into(_packed(row["times"]), out.times)
+        codec.decode_into(packed(row["times"]), out.times)
     if out.epochs is not None and row["epochs"] is not None:
-        codec.decode_into(_packed(row["epochs"]), out.epochs)
+        codec.decode_into(packed(row["epochs"]), out.epochs)
 
 
 def decode_sketch(data: bytes | memoryview, *, times: bool, epochs: bool) -> Points:
@@ -344,6 +344,7 @@ def _int(value: object) -> int:
     return value
 
 
-def _packed(value: object) -> bytes | memoryview:
+def packed(value: object) -> bytes | memoryview:
+    """A packed column of a row."""
     assert isinstance(value, bytes | memoryview)
     return value

@@ -73,6 +73,32 @@ def decode_into(data: bytes | memoryview, out: NDArray[_T]) -> None:
         raise StoreError(f"chunk column of {len(data)} bytes is damaged ({error})") from error
 
 
+def line_of(data: bytes | memoryview) -> tuple[int, int] | None:
+    """Start and stride of regular numbers; None where they are packed otherwise, or the column is damaged."""
+    if len(data) != _REGULAR_INTS.size or data[0] != VERSION or data[1] != REGULAR:
+        return None
+    _, _, start, stride = _REGULAR_INTS.unpack(data)
+    return start, stride
+
+
+def decode_some(data: bytes | memoryview, index: NDArray[np.intp], room: NDArray[_T]) -> NDArray[_T]:
+    """Unpack some numbers of a column.
+
+    Args:
+        data: what `encode_ints` or `encode_floats` made.
+        index: which numbers.
+        room: overwritten; as long as the column, of its type.
+
+    Raises:
+        StoreError: as `decode_into`.
+    """
+    line = line_of(data)
+    if line is not None:  # wraps around as `decode_into` does
+        return (np.int64(line[0]) + index.astype(np.int64) * np.int64(line[1])).astype(room.dtype)
+    decode_into(data, room)
+    return room[index]
+
+
 def _decode_into(data: bytes | memoryview, out: NDArray[_T]) -> None:
     if len(data) < 2 or data[0] != VERSION:
         raise StoreError(f"chunk column of version {data[0] if data else 'none'}, this code reads {VERSION}")

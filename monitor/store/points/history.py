@@ -28,7 +28,7 @@ def read_history(
         SeriesNotFound: the run has no such series.
     """
     reader = ChunkReader(connection, run_id, key, attempt)
-    points = reader.points(_within(reader.rows, lo, hi), times=True, epochs=True)
+    points = reader.points(within(reader.rows, lo, hi), times=True, epochs=True)
     return _cut(_in_order(points), lo, hi)
 
 
@@ -51,7 +51,7 @@ def stream_history(
         SeriesNotFound: the run has no such series.
     """
     reader = ChunkReader(connection, run_id, key, attempt)
-    rows = sorted(_within(reader.rows, lo, hi), key=lambda row: (row["first_step"], row["seq"]))
+    rows = sorted(within(reader.rows, lo, hi), key=lambda row: (row["first_step"], row["seq"]))
     epochs = any(row["first_epoch"] is not None for row in rows)
     held: list[tuple[int, Points]] = []
     for some in portions(rows, size):
@@ -65,7 +65,8 @@ def stream_history(
     yield from _batches(held, lo, hi, size)
 
 
-def _within(rows: Sequence[Overview], lo: float | None, hi: float | None) -> list[Overview]:
+def within(rows: Sequence[Overview], lo: float | None, hi: float | None) -> list[Overview]:
+    """The rows that have points with lo <= step <= hi, or may have."""
     low, high = -math.inf if lo is None else lo, math.inf if hi is None else hi
     return [row for row in rows if row["first_step"] <= high and row["last_step"] >= low]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import glob
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, or_, select, true
 
-from monitor.domain import AlertInfo, AlertPage, AlertQuery, AlertState, Severity, Silence
+from monitor.domain import RUN_DELETED, AlertInfo, AlertPage, AlertQuery, AlertState, Severity, Silence
+from monitor.domain.clocks import DIFFER_MS
 from monitor.errors import AlertNotFound, WireError
 from monitor.store.runs.work import LIVE
 from monitor.store.sql.schema import ALERTS, RUNS, SILENCES
@@ -40,6 +43,8 @@ def page(connection: Connection, wanted: AlertQuery, now_ms: int, within: str | 
     counts = {str(each): 0 for each in AlertState} | {now: n for now, n in connection.execute(counted)}  # noqa: C416  # rows are no pairs
     if wanted.state is not None:
         chosen = chosen.where(state == str(wanted.state))
+    if wanted.open:
+        chosen = chosen.where(ALERTS.c.state != "resolved")
     if wanted.cursor is not None:
         at, last = _place(wanted.cursor)
         chosen = chosen.where(or_(ALERTS.c.changed_ms < at, and_(ALERTS.c.changed_ms == at, ALERTS.c.alert_id > last)))
@@ -86,18 +91,23 @@ def of_runs(connection: Connection, run_ids: Collection[str], now_ms: int) -> di
     return {run_id: tuple(infos) for run_id, infos in found.items()}
 
 
-def unanswered(connection: Connection, before_ms: int, severities: Collection[Severity]) -> tuple[AlertInfo, ...]:
-    """What fires without an answer, and was last put into the outbox before a time."""
-    query = _listed(select(*_COLUMNS)).where(_FIRING, ALERTS.c.acked_ms.is_(None), ALERTS.c.told_ms < before_ms)
+def unanswered(
+    connection: Connection, before_ms: int, severities: Collection[Severity], now_ms: int
+) -> tuple[AlertInfo, ...]:
+    """What fires without an answer, and was last put into the outbox before a time; silenced ones among them."""
+    long_ago = or_(ALERTS.c.told_ms < before_ms, ALERTS.c.told_ms > now_ms + DIFFER_MS)
+    query = _listed(select(*_COLUMNS)).where(_FIRING, ALERTS.c.acked_ms.is_(None), long_ago)
     query = query.where(ALERTS.c.severity.in_([str(each) for each in severities]))
-    return tuple(_info(row, {}) for row in connection.execute(query).mappings())
+    rows = connection.execute(query).mappings().all()
+    covering = _covering(connection, now_ms) if rows else {}
+    return tuple(_info(row, covering) for row in rows)
 
 
 def over(connection: Connection, before_ms: int) -> tuple[tuple[AlertInfo, str], ...]:
     """Alerts that still fire, though their run is over or deleted, or nobody answered since a time; with why."""
     ended = RUNS.c.status.not_in(LIVE)
     why = case(
-        (RUNS.c.deleted_ms.is_not(None), "the run was deleted"),
+        (RUNS.c.deleted_ms.is_not(None), RUN_DELETED),
         (and_(ended, ALERTS.c.rule.not_in(("failed", "alert"))), "the run ended"),
         (and_(ended, ALERTS.c.acked_ms.is_not(None)), "acknowledged, and the run ended"),
         (and_(ALERTS.c.changed_ms < before_ms, RUNS.c.status != "running"), "nobody answered"),
@@ -131,19 +141,33 @@ def add_silence(connection: Connection, silence: Silence) -> None:
     connection.execute(SILENCES.insert(), silence.to_dict())
 
 
-def end_silence(connection: Connection, silence_id: str, now_ms: int) -> Silence:
-    """End a silence now.
+def end_silence(
+    connection: Connection, silence_id: str, now_ms: int, within: str | None = None
+) -> tuple[Silence, bool]:
+    """End a silence now; the silence, and whether it was in force.
 
     Raises:
-        AlertNotFound: there is no such silence.
+        AlertNotFound: there is no such silence, or it is not one of the project `within` alone.
     """
     mine = SILENCES.c.id == silence_id
+    if within is not None:
+        mine = and_(mine, SILENCES.c.project == glob.escape(within))
     open_ = and_(mine, SILENCES.c.ended_ms.is_(None), SILENCES.c.until_ms > now_ms)
-    connection.execute(SILENCES.update().where(open_), {"ended_ms": now_ms})
+    ended = connection.execute(SILENCES.update().where(open_), {"ended_ms": now_ms}).rowcount == 1
     row = connection.execute(select(SILENCES).where(mine)).mappings().first()
     if row is None:
         raise AlertNotFound(silence_id, what="silence")
-    return Silence(**row)
+    return Silence(**row), ended
+
+
+def literal(pattern: str | None) -> str | None:
+    """The only text that a glob matches; None where it may match several.
+
+    >>> literal("vision"), literal("a[[]b"), literal("vision*"), literal(None)
+    ('vision', 'a[b', None, None)
+    """
+    text = None if pattern is None else re.sub(r"\[([*?[])\]", r"\1", pattern)
+    return text if text is not None and glob.escape(text) == pattern else None
 
 
 def _covering(connection: Connection, now_ms: int) -> dict[str, Silence]:

@@ -5,7 +5,30 @@ from __future__ import annotations
 import secrets
 import time
 
-from monitor.domain import AuditEntry
+from sqlalchemy import Connection
+
+from monitor.domain import AuditEntry, Caller
+from monitor.store.sql.schema import AUDIT
+
+
+def record(
+    connection: Connection, action: str, target: str, by: Caller, now_ms: int, *, project: str | None, detail: str = ""
+) -> None:
+    """Write down, in the transaction of the change itself, who changed something that belongs to no run.
+
+    Args:
+        connection: in the transaction.
+        action: such as "silence.create"; 32 characters at most.
+        target: the id or the name of what was changed.
+        by: who did it.
+        now_ms: milliseconds since the epoch.
+        project: the only project that it concerns; None for several.
+        detail: what helps to understand it.
+    """
+    entry = AuditEntry(
+        time_ms=now_ms, who=by.name, action=action, target=target, project=project, address=by.address, detail=detail
+    )
+    connection.execute(AUDIT.insert(), audit_row(entry))
 
 
 def audit_row(entry: AuditEntry) -> dict[str, object]:

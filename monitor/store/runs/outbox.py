@@ -13,12 +13,15 @@ from typing import Final
 from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
 from monitor.domain import DeadLetter, Delivery
+from monitor.domain.clocks import DIFFER_MS
 from monitor.store.runs import rows as from_rows
 from monitor.store.sql.schema import CHANNEL_SETTINGS, CHANNELS, DELIVERIES, OUTBOX, RUNS
 from monitor.store.sql.upsert import insert_once, upsert
 
 LEASE_MS: Final = 60_000
 """How long a worker that sends to a channel keeps it from the others, unless it says again that it is there."""
+LONGEST_WAIT_MS: Final = 20 * 60_000
+"""No message waits for longer until it is looked at again: such a wait is from a clock that was set back since."""
 NEVER_MS: Final = 2**62
 _AT_ONCE: Final = 500
 
@@ -49,6 +52,9 @@ def register(connection: Connection, channels: Collection[str], now_ms: int) -> 
     for channel in sorted(channels):
         row = {"channel": channel, "since_ms": since, "holder": "", "held_ms": 0}
         connection.execute(insert_once(CHANNELS, connection.dialect.name), row)
+    ahead = and_(CHANNELS.c.channel.in_(channels), CHANNELS.c.since_ms > now_ms + DIFFER_MS)
+    # The clock was set back since, and what has happened in between is from after that.
+    connection.execute(CHANNELS.update().where(ahead).values(since_ms=now_ms - DIFFER_MS))
     first = connection.execute(select(func.min(CHANNELS.c.since_ms)).where(CHANNELS.c.channel.in_(channels))).scalar()
     if first is not None:
         told = {"next_ms": NEVER_MS, "error": "not sent: there was no channel then"}
@@ -57,7 +63,8 @@ def register(connection: Connection, channels: Collection[str], now_ms: int) -> 
 
 def hold(connection: Connection, channel: str, holder: str, now_ms: int) -> bool:
     """Become the one who sends to a channel, or stay it; False where another is."""
-    mine = or_(CHANNELS.c.held_ms <= now_ms, CHANNELS.c.holder == holder)
+    over = or_(CHANNELS.c.held_ms <= now_ms, CHANNELS.c.held_ms > now_ms + LEASE_MS + DIFFER_MS)
+    mine = or_(over, CHANNELS.c.holder == holder)
     values = {"holder": holder, "held_ms": now_ms + LEASE_MS}
     return connection.execute(CHANNELS.update().where(CHANNELS.c.channel == channel, mine), values).rowcount == 1
 
@@ -71,12 +78,14 @@ def release(connection: Connection, channel: str, holder: str) -> None:
 def due(connection: Connection, channel: str, now_ms: int, limit: int) -> tuple[Delivery, ...]:
     """Messages to send to a channel now, the oldest first."""
     since = select(CHANNELS.c.since_ms).where(CHANNELS.c.channel == channel).scalar_subquery()
+    next_ms = func.coalesce(DELIVERIES.c.next_ms, 0)
+    over = or_(next_ms <= now_ms, next_ms.between(now_ms + LONGEST_WAIT_MS, NEVER_MS - 1))
     mine = {"tries": DELIVERIES.c.attempts, "problem": DELIVERIES.c.error, "again": DELIVERIES.c.retried_ms}
     query = (
         select(OUTBOX, *(column.label(name) for name, column in mine.items()))
         .select_from(OUTBOX.outerjoin(DELIVERIES, and_(_SAME, DELIVERIES.c.channel == channel)))
         .where(*_WAITS, OUTBOX.c.created_ms >= since, DELIVERIES.c.taken_ms.is_(None))
-        .where(func.coalesce(DELIVERIES.c.next_ms, 0) <= now_ms)
+        .where(over)
         .order_by(OUTBOX.c.created_ms, OUTBOX.c.run_id, OUTBOX.c.id)
         .limit(limit)
     )
@@ -114,8 +123,8 @@ def failed(connection: Connection, channel: str, rows: Sequence[Place], next_ms:
 
 
 def postpone(connection: Connection, channel: str, rows: Sequence[Place], next_ms: int) -> None:
-    """Look at messages again at a time, which is not a failed try."""
-    _note(connection, channel, rows, {"next_ms": next_ms}, tries=0)
+    """Look at messages again at a time, which is not a failed try; their age counts from then."""
+    _note(connection, channel, rows, {"next_ms": next_ms, "retried_ms": next_ms}, tries=0)
 
 
 def settle(connection: Connection, channels: Collection[str], now_ms: int) -> None:
@@ -141,8 +150,8 @@ def settle(connection: Connection, channels: Collection[str], now_ms: int) -> No
         connection.execute(OUTBOX.update().where(_ROW).values(values), place)
 
 
-def dead(connection: Connection, limit: int) -> tuple[DeadLetter, ...]:
-    """Messages that a channel never took, the newest first."""
+def dead(connection: Connection, limit: int, within: str | None = None) -> tuple[DeadLetter, ...]:
+    """The newest messages that a channel never took, of a project where `within` names one."""
     query = (
         select(OUTBOX, DELIVERIES.c.channel, DELIVERIES.c.attempts.label("tries"), DELIVERIES.c.error.label("problem"))
         .select_from(OUTBOX.join(DELIVERIES, _SAME))
@@ -151,6 +160,8 @@ def dead(connection: Connection, limit: int) -> tuple[DeadLetter, ...]:
         .order_by(OUTBOX.c.created_ms.desc(), OUTBOX.c.run_id, OUTBOX.c.id)
         .limit(limit)
     )
+    if within is not None:
+        query = query.where(RUNS.c.project == within)
     return tuple(
         DeadLetter(
             id=f"{row['run_id']}-{row['id']}",
@@ -196,8 +207,9 @@ def save_channel(connection: Connection, name: str, settings: Mapping[str, objec
     connection.execute(upsert(CHANNEL_SETTINGS, connection.dialect.name), row)
 
 
-def remove_channel(connection: Connection, name: str) -> bool:
-    """Remove a channel; False where there was none."""
+def remove_channel(connection: Connection, name: str, key: str | None) -> bool:
+    """Remove a channel, and forget since when it is there; False where there was none."""
+    connection.execute(CHANNELS.delete().where(CHANNELS.c.channel == key))
     return connection.execute(CHANNEL_SETTINGS.delete().where(CHANNEL_SETTINGS.c.name == name)).rowcount == 1
 
 

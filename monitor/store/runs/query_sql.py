@@ -49,6 +49,8 @@ NUMBERS: Final = (
     "goal.last",
     "goal.best",
     "goal.best_step",
+    "gap",
+    "half_life",
 )
 TIMES: Final = ("created", "heartbeat", "finished", "last_point")
 FIELDS: Final = (*TEXTS, *NUMBERS, *TIMES)

@@ -47,6 +47,8 @@ SORT_KEYS: Final[Mapping[str, ColumnElement[Any]]] = {
     "goal": RUNS.c.goal_best,
     "goal.best": RUNS.c.goal_best,
     "goal.last": RUNS.c.goal_last,
+    "gap": RUNS.c.gap,
+    "half_life": RUNS.c.half_life,
 }
 MAX_LIMIT: Final = 1000
 MAX_METRICS: Final = 50

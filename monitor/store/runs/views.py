@@ -12,7 +12,7 @@ from monitor.limits import MAX_NAME, label, text
 from monitor.store.sql.schema import VIEWS
 
 MAX_VIEWS: Final = 500
-"""Views of all pages together."""
+"""Views of all pages together, of one project, or of those who see all projects."""
 MAX_QUERY: Final = 20_000
 """Characters of an address."""
 _SHOWN: Final = [column for column in VIEWS.c if column.name != "project"]
@@ -38,15 +38,16 @@ def save(connection: Connection, view: SavedView, within: str | None) -> SavedVi
         raise WireError("query", f"has {len(view.query)} characters, at most {MAX_QUERY} are kept")
     kept = SavedView(page=view.page[:32], name=name, query=text(view.query), saved_ms=view.saved_ms)
     forget(connection, kept.page, name, within)
-    if connection.execute(select(func.count()).select_from(VIEWS)).scalar_one() >= MAX_VIEWS:
+    mine = VIEWS.c.project == (within or "")  # so that no project takes the others' room
+    if connection.execute(select(func.count()).select_from(VIEWS).where(mine)).scalar_one() >= MAX_VIEWS:
         raise WireError("name", f"there are {MAX_VIEWS} views already; delete one first")
     connection.execute(VIEWS.insert().values(project=within or "", **kept.to_dict()))
     return kept
 
 
-def forget(connection: Connection, page: str, name: str, within: str | None) -> None:
-    """Delete a view, where it exists."""
-    connection.execute(VIEWS.delete().where(*_of(within, page), VIEWS.c.name == name))
+def forget(connection: Connection, page: str, name: str, within: str | None) -> bool:
+    """Delete a view; False where there was none."""
+    return connection.execute(VIEWS.delete().where(*_of(within, page), VIEWS.c.name == name)).rowcount == 1
 
 
 def _of(within: str | None, page: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -112,5 +112,5 @@ DELIVERIES: Final = Table(
     Column("taken_ms", BigInteger),
     Column("error", Text),  # what this channel said last
     Column("note", Text),  # why nothing was sent, where nothing was: silenced, inhibited, below the level
-    Column("retried_ms", BigInteger),  # when somebody asked for another try
+    Column("retried_ms", BigInteger),  # since when its age counts; see `Delivery`
 )

@@ -62,12 +62,13 @@ class Compiled:
         self.text: str = compiled.string
         self.oids: list[int] = []
         self._in: list[tuple[int, Convert]] = []
+        self._packs: list[tuple[int, Convert]] = []
         self._out: list[tuple[int, Convert]] = []
         if dialect.name == "postgresql":
             self.text %= {name: f"${i}" for i, name in enumerate(self._order, 1)}
             packs = [packing(binds[name].type) for name in self._order]
             self.oids = [oid for oid, _ in packs]
-            self._in = [(i, _unless_none(pack)) for i, (_, pack) in enumerate(packs)]
+            self._packs = [(i, pack) for i, (_, pack) in enumerate(packs)]
         else:
             converters = (binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in self._order)
             self._in = [(i, to) for i, to in enumerate(converters) if to is not None]
@@ -81,6 +82,10 @@ class Compiled:
         ready: list[Any] = [constants[name] if name in constants else values[name] for name in self._order]
         for i, convert in self._in:
             ready[i] = convert(ready[i])
+        for i, pack in self._packs:
+            value = ready[i]
+            if value is not None:
+                ready[i] = pack(value)
         return ready
 
     def row(self, found: Sequence[object]) -> Row:
@@ -90,10 +95,6 @@ class Compiled:
             for i, convert in self._out:
                 found[i] = convert(found[i])
         return dict(zip(self.returns, found, strict=True))
-
-
-def _unless_none(pack: Convert) -> Convert:
-    return lambda value: None if value is None else pack(value)
 
 
 def _reader(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:

@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, MetaData, String, Table
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Double,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    inspect,
+)
 
 _MLFLOW: Final = MetaData()
 
@@ -73,3 +85,11 @@ TIED: Final = Table(
 
 It refers to `runs`, so that a run that MLflow permanently deletes, also by `mlflow gc`, takes its points along.
 """
+
+
+def tied(bind: Engine | Connection) -> bool:
+    """True where our runs refer to MLflow's."""
+    inspector = inspect(bind)
+    if not inspector.has_table(MLFLOW_RUNS.name):
+        return False
+    return any(column["name"] == TIED.c.mlflow_run.name for column in inspector.get_columns(TIED.name))

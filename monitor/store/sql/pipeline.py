@@ -13,7 +13,7 @@ import selectors
 import struct
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sqlalchemy.types import JSON, BigInteger, Boolean, Float, Integer, LargeBinary, String, TypeEngine
 
@@ -113,6 +113,9 @@ class Pipeline:
         self._runs: dict[bytes, int] = {}
         self._names: dict[bytes, bytes] = {}
         self._open = False
+        from psycopg.pq import ExecStatus  # here once, as a write takes some twenty answers
+
+        self._failed = {ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED}
 
     @property
     def quiet(self) -> bool:
@@ -184,20 +187,23 @@ class Pipeline:
 
     def _receive(self) -> None:
         """Take the next answer, and give it to its statement."""
-        from psycopg import OperationalError, errors
-        from psycopg.pq import ExecStatus
-
         result = self._result()
-        if result is None:
-            raise OperationalError(f"the connection is lost: {self._pg.get_error_message()}")
-        if result.status == ExecStatus.FATAL_ERROR:
-            raise errors.error_from_result(result)
-        if result.status == ExecStatus.PIPELINE_ABORTED:
-            raise OperationalError("a statement before this one failed")
+        if result is None or result.status in self._failed:
+            self._raise(result)
         call = self._under_way.popleft()
         if call is not None:
             call.take(result)
             self._result()  # None, which ends the answers to one statement
+
+    def _raise(self, result: PGresult | None) -> NoReturn:
+        from psycopg import OperationalError, errors
+        from psycopg.pq import ExecStatus
+
+        if result is None:
+            raise OperationalError(f"the connection is lost: {self._pg.get_error_message()}")
+        if result.status == ExecStatus.FATAL_ERROR:
+            raise errors.error_from_result(result)
+        raise OperationalError("a statement before this one failed")
 
     def _result(self) -> PGresult | None:
         while self._pg.is_busy():

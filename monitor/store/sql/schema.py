@@ -88,6 +88,8 @@ RUNS: Final = Table(
     Column("goal_last", Double),
     Column("goal_best", Double),
     Column("goal_best_step", BigInteger),
+    Column("gap", Double),  # validation minus training loss
+    Column("half_life", Double),  # of the judged loss, in steps
     Column("series_count", Integer, nullable=False),  # counters that ids are taken from
     Column("event_count", Integer, nullable=False),
     Column("alert_count", Integer, nullable=False),

@@ -1,0 +1,169 @@
+"""How a run gets on: what its curves did, how far validation lies above training, how fast the loss comes down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from monitor.domain.formats import number, step
+from monitor.domain.plain import make, whole
+
+SHARES: Final = (0.5, 0.9, 0.99)
+"""Shares of the way down whose steps are given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regime:
+    """One stretch of a curve, as a person would describe it.
+
+    Attributes:
+        series: "training" or "validation".
+        kind: "fall", "slow fall", "flat" or "rise".
+        begin, end: steps.
+        start, stop: smoothed loss at both, to six digits.
+    """
+
+    series: str
+    kind: str
+    begin: float
+    end: float
+    start: float
+    stop: float
+
+    def to_dict(self) -> dict[str, object]:
+        """The regime as strict JSON data; whole steps are ints."""
+        return {**asdict(self), "begin": whole(self.begin), "end": whole(self.end)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> Regime:
+        """The inverse of `to_dict`."""
+        return make(cls, data)
+
+    def __str__(self) -> str:
+        """As in "falls slowly from 0.52 to 0.48 until 900"."""
+        if self.kind == "flat":
+            return f"flat at {self.stop:.3g} until {step(self.end)}"
+        how = {"fall": "falls", "slow fall": "falls slowly", "rise": "rises"}[self.kind]
+        return f"{how} from {self.start:.3g} to {self.stop:.3g} until {step(self.end)}"
+
+
+def courses(regimes: Iterable[Regime]) -> dict[str, str]:
+    """What each curve did, in a line; by series."""
+    told: dict[str, list[str]] = {}
+    for regime in regimes:
+        told.setdefault(regime.series, []).append(str(regime))
+    return {series: ", ".join(parts) for series, parts in told.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """The generalisation gap: the validation loss minus the training loss at the same steps.
+
+    Attributes:
+        now: mean of the last three levels of the validation loss (`val`) minus that of the training loss at the same
+            steps (`train`).
+        share: `now` as a share of `train`; None where that is not above 0.
+        before, since_step: the same mean, and its step, where the last third of the run begins; None in a short run.
+        trend: "widening" or "narrowing" where a straight line through the gaps of the last third says so by three
+            standard errors and by 2% of the validation loss, "steady" elsewhere; "" in a short run.
+    """
+
+    now: float
+    train: float
+    val: float
+    share: float | None = None
+    before: float | None = None
+    since_step: float | None = None
+    trend: str = ""
+
+    def __str__(self) -> str:
+        """As in "0.12 (validation 0.52, training 0.4), widening: 0.05 at step 300"."""
+        share = "" if self.share is None or not 0.005 <= abs(self.share) < 10 else f", {self.share:+.0%} of training"
+        text = f"{number(self.now, 3)} (validation {number(self.val, 3)}, training {number(self.train, 3)}{share})"
+        if self.trend in ("", "steady") or self.before is None:
+            return f"{text}{', steady' if self.trend else ''}"
+        return f"{text}, {self.trend}: {number(self.before, 3)} at step {step(self.since_step)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Milestone:
+    """A share of the way down, and the step at which it was done; `reached` is False for one that is foreseen."""
+
+    share: float
+    step: float
+    reached: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """How fast the judged loss comes down.
+
+    Attributes:
+        series: "validation", or "training" where no validation loss was logged.
+        start, end: the way down: from the first level to the lowest one, or to `heading` where that is lower.
+        half_life: steps in which what is left above `heading` is halved, by an exponential curve fitted to the later
+            half of the run, or to all of it where both agree or the half does not tell; None where neither does.
+        heading: the level that this curve comes to rest at; None without `half_life`, or where the loss has risen.
+        milestones: when 50, 90 and 99% of the way were done, or will be at this half-life.
+        resolution: steps that a level stands for, and so about how exactly steps are known.
+    """
+
+    series: str
+    start: float
+    end: float
+    half_life: float | None = None
+    heading: float | None = None
+    milestones: tuple[Milestone, ...] = ()
+    resolution: float = 0.0
+
+    def __str__(self) -> str:
+        """As in "from 2.3 to 0.31: 50% by step 139, 90% by step 460; half-life 139 steps, heading for 0.3"."""
+        done = [
+            f"{each.share:.0%} {'by' if each.reached else 'expected at'} step {step(round(each.step))}"
+            for each in self.milestones
+        ]
+        text = f"from {number(self.start, 3)} to {number(self.end, 3)}"
+        text += f": {', '.join(done)}" if done else ""
+        if self.half_life is not None:
+            text += f"; half-life {number(self.half_life, 3)} steps"
+            text += f", heading for {number(self.heading, 3)}" if self.heading is not None else ""
+        return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Both; None where there are too few points, or the loss says nothing of how good the model is."""
+
+    gap: Gap | None = None
+    rate: Rate | None = None
+
+    def sentences(self) -> tuple[str, ...]:
+        """What is known, a line each."""
+        found = [f"Generalisation gap: {self.gap}."] if self.gap is not None else []
+        if self.rate is not None:
+            found.append(f"The {self.rate.series} loss went {self.rate}.")
+        return tuple(found)
+
+    def to_dict(self) -> dict[str, object]:
+        """The numbers as strict JSON data; whole steps are ints."""
+        gap, rate = self.gap, self.rate
+        return {
+            "gap": None if gap is None else {**asdict(gap), "since_step": whole(gap.since_step)},
+            "rate": None if rate is None else asdict(rate),
+        }
+
+    @classmethod
+    def from_dict(cls, data: object) -> Progress:
+        """The inverse of `to_dict`; nothing of a server that does not say it."""
+        found = data if isinstance(data, Mapping) else {}
+        gap, rate = found.get("gap"), found.get("rate")
+        return cls(
+            gap=make(Gap, gap) if isinstance(gap, Mapping) else None,
+            rate=make(Rate, rate, milestones=_milestones(rate)) if isinstance(rate, Mapping) else None,
+        )
+
+
+def _milestones(rate: Mapping[str, object]) -> tuple[Milestone, ...]:
+    rows = rate.get("milestones")
+    return tuple(make(Milestone, row) for row in rows) if isinstance(rows, Sequence) else ()

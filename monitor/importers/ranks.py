@@ -1,0 +1,84 @@
+"""What several processes of one training wrote: one of them is read.
+
+Each process says where it stands, the same as the others or with its own part of the batch. A place is read from
+whoever reaches it first; what the others say of that place is left out. A process that goes back has begun again, and
+so has the training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from dataclasses import replace
+from typing import Final
+
+from monitor.importers.names import plain
+from monitor.importers.table import Cell, Skipped, Table, number_in
+
+_COLUMNS: Final = frozenset({
+    "rank", "global_rank", "local_rank", "world_rank", "process_rank", "process_index", "worker", "worker_id",
+    "worker_rank", "gpu", "gpu_id", "device", "device_id", "replica", "replica_id",
+})  # fmt: skip
+"""Columns that name who wrote a row."""
+_EARLY: Final = 2
+"""Places that a training has come to when the last of its processes is heard of."""
+
+At = tuple[float, ...]
+"""Where in the training: the epoch, the step."""
+_Turn = tuple[int, At]
+"""The attempt, and where in it."""
+
+
+class Ranks:
+    """Remembers who said what last, and where."""
+
+    def __init__(self) -> None:
+        self._reached: dict[Hashable, tuple[str, _Turn, int]] = {}
+        self._own: dict[tuple[Hashable, str], _Turn] = {}
+
+    def first(self, about: Hashable, who: str, at: At, *, lasting: bool = True) -> bool:
+        """Whether this is the first that is said of a place.
+
+        Args:
+            about: the metric.
+            who: the process.
+            at: the place.
+            lasting: a process keeps its name when the training begins again, as a rank does and a process id does not.
+        """
+        whose, reached, places = self._reached.get(about, (who, (0, at), 0))
+        own = self._own.get((about, who))
+        if own is not None:
+            turn = own[0] + (at < own[1]), at
+        else:
+            turn = 0 if lasting else reached[0] + (places > _EARLY and at <= reached[1]), at
+        self._own[about, who] = turn
+        if who != whose and turn <= reached:
+            return False
+        self._reached[about] = who, turn, (places + 1 if turn[0] == reached[0] else 1)
+        return True
+
+
+def of_one_process(table: Table) -> Table:
+    """The table without what other processes say of a place that one has reached before."""
+    column = next((name for name in table.names if plain(name.rsplit("/", 1)[-1]) in _COLUMNS), None)
+    axes = [name for name in table.names if table.counts(name) and name != column]
+    if column is None or not axes:
+        return table
+    ranks, rows = Ranks(), []
+    for row in table.rows:
+        at = tuple(number_in(row.cells.get(axis)) for axis in axes)
+        filled = {name: cell for name, cell in row.cells.items() if cell not in (None, "") and name != column}
+        about = tuple(_about(name, cell) for name, cell in filled.items())
+        if ranks.first(about, str(row.cells.get(column)), at):
+            rows.append(replace(row, cells={name: cell for name, cell in row.cells.items() if name != column}))
+    left = len(table.rows) - len(rows)
+    if not left:
+        return table
+    note = Skipped(place=f"{left:,} rows", reason=f"are of other processes, by {column!r:.60}, at the same places")
+    names = tuple(name for name in table.names if name != column)
+    return replace(table, names=names, rows=tuple(rows), notes=(*table.notes, note))
+
+
+def _about(name: str, cell: Cell) -> str:
+    """What a cell says of which curve its row is a point of: its column, and a word such as the set's."""
+    return f"{name}={cell}" if isinstance(cell, str) and math.isnan(number_in(cell)) else name

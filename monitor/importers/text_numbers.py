@@ -1,0 +1,66 @@
+"""How people write numbers and signs in a log: decimal commas, thousands, spellings of what is not finite."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_SIGNS: Final = str.maketrans({
+    "→": "->", "⇒": "=>", "⟶": "->", "│": "|", "┃": "|", "−": "-", "–": "-",
+    "：": ":", "，": ", ", "；": ";", "＝": "=", "（": "(", "）": ")", "｜": "|", "％": "%",
+    "\u00a0": " ", "\u202f": " ",
+})  # fmt: skip
+"""Signs that stand for those of ASCII: arrows, lines of tables, the minus of Unicode, full-width punctuation."""
+_MICROSOFT: Final = re.compile(r"(?<![\w.])([-+]?)1\.#(QNAN|SNAN|IND|INF)0*", re.IGNORECASE)
+"""What is not finite, as Microsoft's C library printed it: `-1.#IND`."""
+_COMMAS: Final = re.compile(r"(?<![\w.,\[])[-+]?\d+(?:,\d+)+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\d,]*\d|\.\d)")
+_POINTS: Final = re.compile(r"(?<![\w.,])([-+]?\d{1,3}(?:\.\d{3})+),(\d+)(?![\d,.]*\d)")
+"""Thousands with points, decimals behind a comma: `1.234,5`."""
+GROUPS: Final = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+"""A number with commas between its thousands."""
+_INSIDE: Final = re.compile(r"\d,\d")
+_DECIMAL_POINT: Final = re.compile(r"\d\.\d")
+
+
+def plain_signs(text: str) -> str:
+    """A line with ASCII's signs in place of those that mean the same.
+
+    >>> plain_signs("loss → −0.5 │ lr：0.1"), plain_signs("loss -1.#IND")
+    ('loss -> -0.5 | lr:0.1', 'loss nan')
+    """
+    if not text.isascii():
+        text = text.translate(_SIGNS)
+    if "#" in text:
+        text = _MICROSOFT.sub(lambda found: f"{found[1]}inf" if found[2].upper() == "INF" else "nan", text)
+    return text
+
+
+def plain_numbers(text: str) -> str:
+    """A line whose numbers have a decimal point, and nothing between their thousands.
+
+    One comma before three digits may be either; it is of thousands where another number of the line has a point.
+
+    >>> plain_numbers("loss 0,9123 acc: 98,5%"), plain_numbers("loss 12,345.6"), plain_numbers("1.234,5")
+    ('loss 0.9123 acc: 98.5%', 'loss 12345.6', '1234.5')
+    >>> plain_numbers("loss 2,310"), plain_numbers("loss 2,310 lr 0.1"), plain_numbers("[3,20] 1,2,3")
+    ('loss 2.310', 'loss 2310 lr 0.1', '[3,20] 1,2,3')
+    """
+    if not _INSIDE.search(text):
+        return text
+    if "." in text:
+        text = _POINTS.sub(lambda found: f"{found[1].replace('.', '')}.{found[2]}", text)
+    pointed = _DECIMAL_POINT.search(text) is not None
+    return _COMMAS.sub(lambda found: number_with_point(found[0], pointed=pointed), text)
+
+
+def number_with_point(number: str, *, pointed: bool) -> str:
+    """One number that holds commas; as it is where they cannot be part of a number.
+
+    Args:
+        number: such as `0,5`.
+        pointed: numbers next to it have decimal points.
+    """
+    grouped = GROUPS.fullmatch(number) is not None
+    if grouped and (pointed or "." in number or number.count(",") > 1):
+        return number.replace(",", "")
+    return number if "." in number or number.count(",") > 1 else number.replace(",", ".")

@@ -1,0 +1,58 @@
+"""The log of a server as JSON, one object a line, for programs that collect logs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from monitor.api.requests import request_id
+from monitor.settings import Settings
+
+
+@contextlib.contextmanager
+def logging_as(settings: Settings) -> Iterator[None]:
+    """Log as the settings say; as before again at the end.
+
+    As text, nothing is set up: Python writes warnings and errors to standard error. As JSON, requests go there too.
+    """
+    if settings.log_format == "text":
+        yield
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    root, ours = logging.getLogger(), logging.getLogger("monitor")
+    level = ours.level
+    root.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        ours.setLevel(level)
+        root.removeHandler(handler)
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a record, in ASCII: `time`, `level`, `logger`, `message`, and what is known of its request."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line."""
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if request_id():
+            line["request_id"] = request_id()
+        facts = getattr(record, "request", None)
+        if isinstance(facts, dict):
+            line |= {name: value for name, value in facts.items() if value is not None}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)

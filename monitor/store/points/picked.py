@@ -1,0 +1,98 @@
+"""Some points of a long curve by their place in it, without building the arrays of all others."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from monitor.domain import Points
+from monitor.store.points import chunks, codec
+from monitor.store.points.chunk_reader import FETCHED, ChunkReader, Overview, portions
+from monitor.store.points.history import within
+
+Pick = Callable[[int], NDArray[np.intp]]
+
+
+def read_picked(
+    connection: Connection, run_id: str, key: str, pick: Pick, *, lo: int | None, hi: int | None
+) -> Points | None:
+    """Read those points of a curve with lo <= step <= hi that are wanted, without their epochs.
+
+    Each chunk is unpacked into the same small arrays, which stay in the processor's cache.
+
+    Args:
+        pick: says which of n >= 1 points are wanted; their places in ascending order.
+
+    Returns:
+        None where steps repeat or go back, so that the order of the points depends on more than their steps.
+
+    Raises:
+        SeriesNotFound: the run has no such series.
+    """
+    reader = ChunkReader(connection, run_id, key)
+    rows = within(reader.rows, lo, hi)
+    if not rows or not _rising(reader, rows):
+        return None
+    borders = _Borders(reader, rows, lo, hi)
+    n = borders.end - borders.start
+    index = borders.start + pick(n) if n > 0 else np.empty(0, np.intp)
+    room = np.empty(max(row["n"] for row in rows), np.int64)
+    found: list[Points] = []
+    first = 0
+    for some in portions(rows, FETCHED):
+        for row in reader.columns(some, times=True, epochs=False):
+            size = int(str(row["n"]))
+            low, high = np.searchsorted(index, (first, first + size))
+            part = _of_chunk(row, index[low:high] - first, room[:size])
+            if part is None:
+                return None
+            found.append(part)
+            first += size
+    return Points.join(found)
+
+
+def _rising(reader: ChunkReader, rows: Sequence[Overview]) -> bool:
+    """True where each chunk lies behind the one before, and shows all of its points."""
+    return all(row["ordered"] and reader.whole(row) for row in rows) and all(
+        before["last_step"] < row["first_step"] for before, row in itertools.pairwise(rows)
+    )
+
+
+class _Borders:
+    """Where a window begins and ends among the points of the chunks that it touches."""
+
+    def __init__(self, reader: ChunkReader, rows: Sequence[Overview], lo: int | None, hi: int | None) -> None:
+        first, last = rows[0], rows[-1]
+        self.start, self.end = 0, sum(row["n"] for row in rows)
+        if lo is not None and lo > first["first_step"]:
+            steps = reader.points([first], times=False, epochs=False).steps
+            self.start = int(np.searchsorted(steps, np.int64(lo)))
+        if hi is not None and hi < last["last_step"]:
+            steps = reader.points([last], times=False, epochs=False).steps
+            self.end -= last["n"] - int(np.searchsorted(steps, np.int64(hi), "right"))
+
+
+def _of_chunk(row: chunks.Row, index: NDArray[np.intp], room: NDArray[np.int64]) -> Points | None:
+    """Points of one chunk; None where a step comes twice.
+
+    Args:
+        index: which points.
+        room: overwritten; as long as the chunk.
+    """
+    packed = chunks.packed(row["steps"])
+    line = codec.line_of(packed)
+    if line is None:
+        codec.decode_into(packed, room)
+        if not (room[1:] > room[:-1]).all():
+            return None
+    elif line[1] == 0:
+        return None
+    return Points(
+        codec.decode_some(packed, index, room),
+        codec.decode_some(chunks.packed(row["vals"]), index, room.view(np.float64)),
+        codec.decode_some(chunks.packed(row["times"]), index, room),
+    )

@@ -1,0 +1,151 @@
+"""Trainings log through HAProxy to servers that are killed at random: nothing is lost, each alert is sent once."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from monitor._resources import ROOT
+from monitor.domain import RunStatus
+from monitor.server.ports import free_port
+from monitor.store import Store
+from monitor.store.runs.outbox import LEASE_MS, NEVER_MS
+from tests.alerts.conftest import Webhook, webhook  # noqa: F401  # a fixture
+from tests.server.conftest import Start, Up, start_up, until
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.postgres,
+    pytest.mark.faults,
+    pytest.mark.skipif(shutil.which("haproxy") is None, reason="HAProxy is not installed: apt-get install haproxy"),
+]
+__all__ = ["start_up"]
+SERVERS, STEPS, LEASE_S = 3, 1200, LEASE_MS / 1000
+TRAINING = f"""
+import sys, time, monitor
+
+run = monitor.init(project="fleet", name=sys.argv[1])
+for step in range({STEPS}):
+    ill = sys.argv[1].startswith("ill") and step > {STEPS} - 50
+    run.log({{"train/loss": float("nan") if ill else 2 / (1 + step / 100)}}, step=step)
+    time.sleep(0.02)  # as a training takes time for its steps
+run.finish()
+"""
+
+
+def balancer(folder: Path, ports: list[int]) -> tuple[subprocess.Popen[bytes], str]:
+    """HAProxy as `deploy/haproxy.cfg` says, with servers of this machine."""
+    port = free_port("127.0.0.1", 0, "port")
+    text = (ROOT / "deploy/haproxy.cfg").read_text(encoding="utf-8")
+    text = text.replace("bind :8480", f"bind 127.0.0.1:{port}").replace(" init-addr none resolvers docker", "")
+    servers = "\n".join(f"    server s{each} 127.0.0.1:{each}" for each in ports)
+    text = re.sub(r"( *server-template.*\n)+", servers + "\n", text)
+    text = text.partition("resolvers docker")[0].replace("server:8470", f"127.0.0.1:{ports[0]}")
+    config = folder / "haproxy.cfg"
+    config.write_text(text, encoding="utf-8")
+    process = subprocess.Popen(["haproxy", "-db", "-f", str(config)])
+    return process, f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
+    started: list[subprocess.Popen[bytes]] = []
+    yield started
+    for process in started:
+        process.kill()
+        process.wait(10)
+
+
+def test_trainings_behind_a_balancer_lose_nothing_and_each_alert_is_sent_once(
+    start_up: Start,
+    postgres_url: str,
+    webhook: Webhook,  # noqa: F811  # the fixture
+    processes: list[subprocess.Popen[bytes]],
+    tmp_path: Path,
+) -> None:
+    ports = [free_port("127.0.0.1", 0, "port") for _ in range(SERVERS)]
+    env = {"MONITOR_DATABASE_URL": postgres_url, "MONITOR_ALERT_URLS": webhook.url, "MONITOR_LOST_AFTER_S": "20"}
+
+    def start(port: int) -> Up:
+        return start_up("--no-dashboard", "--port", str(port), **env)
+
+    servers = [start(port) for port in ports]
+    proxy, url = balancer(tmp_path, ports)
+    processes.append(proxy)
+    until(lambda: _answers(url), 20)
+
+    def train(name: str) -> subprocess.Popen[bytes]:
+        own = {"MONITOR_SERVER_URL": url, "MONITOR_DIR": str(tmp_path / name), "MONITOR_HEARTBEAT_S": "1"}
+        own |= {"MONITOR_CAPTURE": "false", "MONITOR_FINISH_TIMEOUT_S": "60"}
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("MONITOR_")}
+        process = subprocess.Popen([sys.executable, "-c", TRAINING, name], env={**clean, **own}, start_new_session=True)
+        processes.append(process)
+        return process
+
+    trainings = {name: train(name) for name in ("ill-1", "ill-2", "well")}
+    gone = train("gone")
+    with Store.open(postgres_url) as store:
+        until(lambda: _step(store, "gone") > 20, 60)
+        os.killpg(gone.pid, signal.SIGKILL)  # its courier too: nobody says that it is over
+        kills = _kill_servers(servers, start, lambda: any(each.poll() is None for each in trainings.values()))
+        assert [each.returncode for each in trainings.values()] == [0] * len(trainings)
+        assert kills >= 4
+
+        for name in trainings:
+            run = store.run(name)
+            assert run.status is RunStatus.FINISHED
+            assert store.history(run.id, "train/loss").steps.tolist() == list(range(STEPS))
+        assert store.diagnosis(store.run("ill-1").id).verdict != store.diagnosis(store.run("well").id).verdict
+        until(lambda: store.run("gone").status is RunStatus.LOST, 60)  # another server has taken the watch over
+        # ... and the sending, once the dead one's hold is over.
+        until(
+            lambda: not any(row.delivered_ms is None and row.next_ms < NEVER_MS for row in store.alerts()), 2 * LEASE_S
+        )
+        sent = {f"{row.alert.run_id}-{row.id}": row.alert for row in store.alerts() if row.delivered_ms is not None}
+    times = Counter(body["id"] for body in webhook.bodies)
+    assert set(times) == set(sent)
+    assert {"ill-1", "ill-2", "gone"} <= {alert.run_name for alert in sent.values()}
+    assert sum(times.values()) <= len(sent) + kills  # who dies between sending and writing it down repeats one message
+
+
+def _kill_servers(servers: list[Up], start: Callable[[int], Up], training: Callable[[], bool]) -> int:
+    """SIGKILL one or two servers at a time, at random moments, and start them again; how many died."""
+    rng, kills = random.Random(11), 0
+    while training():
+        time.sleep(rng.uniform(0.2, 2.0))  # the kill comes at any moment
+        victims = rng.sample(range(SERVERS), rng.choice([1, 1, 2]))
+        ports = {each: int(httpx.URL(servers[each].urls["api"]).port or 0) for each in victims}
+        for each in victims:
+            servers[each].end(signal.SIGKILL)
+        for each in victims:
+            servers[each] = start(ports[each])
+        kills += len(victims)
+    return kills
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _waiting(store: Store) -> bool:
+    return any(row.delivered_ms is None and row.next_ms < NEVER_MS for row in store.alerts())
+
+
+def _step(store: Store, name: str) -> int:
+    found = store.runs(limit=100).items
+    return next((run.last_step or 0 for run in found if run.name == name), 0)
