@@ -8,38 +8,39 @@ stored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from monitor.alerts import ALERTED, finished_alert, status_alert
+from monitor.alerts import ALERTED, status_alert
 from monitor.alerts.thresholds import Threshold
-from monitor.domain import Action, Alert, Reply, RunStatus, Severity
+from monitor.domain import Action, Reply, RunStatus
 from monitor.domain.clocks import is_past
 from monitor.errors import Forbidden, OffsetGap, RunExists, RunNotFound
 from monitor.ingest import stops
-from monitor.ingest.aside import Aside, counted
+from monitor.ingest.aside import Aside
+from monitor.ingest.effects import (
+    add_config,
+    add_tags,
+    before_points,
+    behind_points,
+    counters,
+    happened_at,
+    keep_events,
+    so_far,
+)
 from monitor.ingest.engines import Judges
 from monitor.ingest.events import RunEvent, checked, first_event, run_event
-from monitor.ingest.judge import imported, judge, judge_anew, said
+from monitor.ingest.judge import judge, judge_anew, said
 from monitor.ingest.watched import thresholds_of, watch
-from monitor.limits import (
-    MAX_ALERTS,
-    MAX_EVENTS,
-    MAX_EXAMPLES,
-    MAX_OUTPUT,
-    MAX_RUN_MEDIA,
-    MAX_SERIES,
-    MAX_TAGS,
-    document,
-)
+from monitor.limits import MAX_SERIES
 from monitor.roles import Role
 from monitor.rules import Engine
 from monitor.store import Ahead, Store, Transaction, Writer
 from monitor.store.points.append import Appended
 from monitor.store.points.naming import SUMMARISED, summary_of
-from monitor.wire import Batch, Columns, Event
+from monitor.wire import Batch, Columns
 
 
 def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int, within: str | None = None) -> Reply:
@@ -122,7 +123,7 @@ def first_contact(tx: Transaction, engine: Judges, batch: Batch, aside: Aside) -
             raise RunNotFound(batch.run_id)
         owner = None if event.join else batch.writer
         name = event.name or f"run-{batch.run_id[:8]}"
-        if tx.create(project=event.project, name=name, owner=owner, created_ms=_when(first, tx)):
+        if tx.create(project=event.project, name=name, owner=owner, created_ms=happened_at(first, tx)):
             _describe(tx, event, aside)
             return tx.add_writer(batch.writer, 1, joined=event.join)
         if tx.deleted:
@@ -131,11 +132,6 @@ def first_contact(tx: Transaction, engine: Judges, batch: Batch, aside: Aside) -
         if known is not None:
             return known
     return tx.add_writer(batch.writer, _enter(tx, engine, event, batch.writer, aside), joined=event.join)
-
-
-def _when(event: Event, tx: Transaction) -> int:
-    """When it happened by the writer's clock, so that a run shipped later keeps its time; never in the future."""
-    return min(event.time_ms, tx.now_ms) if event.time_ms > 0 else tx.now_ms
 
 
 def _enter(tx: Transaction, engine: Judges, event: RunEvent, writer: str, aside: Aside) -> int:
@@ -209,7 +205,7 @@ def _apply(
         thresholds: what the run is watched for besides the rules.
     """
     writer = _further_run(tx, engine, batch, writer, aside)
-    _say(tx, batch.events, aside)
+    before_points(tx, batch.events, aside)
     batch = _within_series(tx, batch, aside)
     anew = told is not None and said(tx, engine) != told
     if len(batch.points):
@@ -218,7 +214,7 @@ def _apply(
             watch(tx, thresholds, batch, done.states)
     elif anew or any(event.kind == "weights" for event in batch.events):
         judge(tx, engine, batch, None, anew=anew)
-    _happen(tx, batch.events, writer, aside)
+    behind_points(tx, batch.events, writer, aside)
     keep_events(tx, batch, aside)
     tx.ack(batch.writer, writer.attempt, batch.end)
     return writer
@@ -238,59 +234,9 @@ def _further_run(tx: Transaction, engine: Engine, batch: Batch, writer: Writer, 
     return writer
 
 
-def _say(tx: Transaction, events: Sequence[Event], aside: Aside) -> None:
-    """Take in what says what the points mean, and whether they are news to anybody: before the points."""
-    config: dict[str, object] = {}
-    capture: dict[str, object] = {}
-    for event in events:
-        if event.kind == "config":
-            config.update(_mapping(event.data["config"]))
-        elif event.kind == "capture":
-            capture.update(event.data)
-        elif event.kind == "loss" and tx.get("loss") is None:  # what the user said stays
-            tx.set(loss=dict(_mapping(event.data["loss"])))
-    add_config(tx, "config", config, aside)
-    add_config(tx, "capture", capture, aside)
-
-
-def _happen(tx: Transaction, events: Sequence[Event], writer: Writer, aside: Aside) -> None:
-    """Take in what the other events say: behind the points."""
-    tags: dict[str, str] = {}
-    for event in events:
-        if event.kind == "tags":
-            tags.update({name: str(value) for name, value in _mapping(event.data["tags"]).items()})
-        elif event.kind == "alert":
-            _alert(tx, event, aside)
-        elif event.kind == "stop":
-            stops.acknowledge(tx, event)
-        elif event.kind == "finish":
-            finish(tx, event, writer)
-    add_tags(tx, tags, aside)
-
-
-def keep_events(tx: Transaction, batch: Batch, aside: Aside) -> None:
-    """Count what was set aside, and keep the events."""
-    room = max(0, MAX_EVENTS - _so_far(tx, "event_count"))
-    events = [event for event in batch.events if event.kind not in ("output", "media")]
-    if len(events) > room:
-        aside("dropped", "events", f"a run keeps {MAX_EVENTS} events; the others only take effect", len(events) - room)
-    told = aside.events(batch.first, tx.now_ms)
-    if any(event.kind == "warning" for event in (*batch.events, *told)):
-        tx.set(warnings=counted(_counters(tx), (*batch.events, *told)))
-    written = [event for event in batch.events if event.kind == "output"]
-    if written:
-        tx.add_output(written, MAX_OUTPUT)
-    media = [event for event in batch.events if event.kind == "media"]
-    if media:
-        tx.add_media(media, MAX_RUN_MEDIA)
-    tx.add_events(batch.writer, (*events, *told)[:room])
-    if any(event.kind == "examples" for event in events):
-        tx.trim_events("examples", MAX_EXAMPLES)
-
-
 def _within_series(tx: Transaction, batch: Batch, aside: Aside) -> Batch:
     """The batch without the points of series that are too many for one run."""
-    have = _so_far(tx, "series_count")
+    have = so_far(tx, "series_count")
     if not len(batch.points) or have + len(batch.keys) <= MAX_SERIES:
         return batch
     known = tx.series_keys()
@@ -321,7 +267,7 @@ def store_points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *,
             last, before = int(batch.points.step.max()), tx.get("last_step")
             tx.set(last_step=max(last, before) if isinstance(before, int) else last)
     if done.late:
-        before = _counters(tx)
+        before = counters(tx)
         tx.set(warnings={**before, "late": before.get("late", 0) + done.late})
     for state in states:
         if state.judged and state.role in SUMMARISED:
@@ -332,79 +278,6 @@ def store_points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *,
             )
     judge(tx, engine, batch, done, anew=anew or done.moved, begins=begins)
     return done
-
-
-def add_config(tx: Transaction, column: str, more: Mapping[str, object], aside: Aside) -> None:
-    """Merge into the configuration, or into what was captured; the whole has the bounds of one."""
-    if more:
-        known = _mapping(tx.get(column))
-        tx.set(**{column: document(dict(known) | dict(more), aside, column) if known else dict(more)})
-
-
-def add_tags(tx: Transaction, more: Mapping[str, str], aside: Aside) -> None:
-    """Add tags to the run, or change them, within its bound."""
-    known = _mapping(tx.get("tags")) if more else {}
-    fresh = [name for name in more if name not in known]
-    over = set(fresh[max(0, MAX_TAGS - len(known)) :])
-    if over:
-        aside("dropped", "tags", f"a run has {MAX_TAGS} tags at most", len(over))
-    tx.merge_tags({name: value for name, value in more.items() if name not in over})
-
-
-def finish(tx: Transaction, event: Event, writer: Writer) -> None:
-    """The end of the run, where its owner says so; an extra writer, or one of an older attempt, ends only itself."""
-    run = tx.run
-    waited = "exit_code" in event.data and not RunStatus(str(tx.get("status"))).ended  # it saw the process end
-    if writer.attempt < run.attempt or (writer.joined and tx.get("owner") is not None and not waited):
-        return
-    status = RunStatus(str(event.data["status"]))
-    if run.status is not status and not imported(tx):
-        tx.end_alerts(f"the run {status}")
-        if status is RunStatus.FAILED:
-            tx.add_alerts([status_alert(replace(run, error=_text(event.data["error"])), status, now_ms=tx.now_ms)])
-        else:
-            tx.add_alerts([finished_alert(run, status, now_ms=tx.now_ms)])
-    tx.set(status=str(status), finished_ms=max(_when(event, tx), run.created_ms), error=event.data["error"])
-    if not run.status.ended:
-        reason = event.data.get("reason")
-        stops.end(tx, status, None if reason is None else str(reason))
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
-
-
-def _alert(tx: Transaction, event: Event, aside: Aside) -> None:
-    if _so_far(tx, "alert_count") >= MAX_ALERTS:
-        aside("dropped", "alert", f"a run gives {MAX_ALERTS} alerts at most", 1)
-        return
-    run, title = tx.run, str(event.data["title"])
-    alert = Alert.of(
-        run,
-        kind="alert",
-        state="firing",
-        severity=Severity(str(event.data["severity"])),
-        title=title,
-        body=str(event.data["body"]),
-        step=run.last_step,
-        created_ms=tx.now_ms,
-        dedup_key=f"{run.id}:alert:{title}"[:250],
-    )
-    tx.add_alerts([alert])
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _counters(tx: Transaction) -> dict[str, int]:
-    return {name: int(str(n)) for name, n in _mapping(tx.get("warnings")).items()}
-
-
-def _so_far(tx: Transaction, counter: str) -> int:
-    value = tx.get(counter)
-    assert isinstance(value, int)
-    return value
 
 
 def _reply(

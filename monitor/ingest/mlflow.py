@@ -16,9 +16,10 @@ from monitor.domain.mlflow_tags import USERS, is_marking
 from monitor.errors import RunNotFound, SettingsError
 from monitor.ingest import stops
 from monitor.ingest.aside import Aside
+from monitor.ingest.effects import add_tags, finish, keep_events
 from monitor.ingest.engines import Judges
 from monitor.ingest.events import checked
-from monitor.ingest.ingest import add_tags, beat, finish, first_contact, keep_events, store_points, take
+from monitor.ingest.ingest import beat, first_contact, store_points, take
 from monitor.ingest.judge import judge
 from monitor.ingest.watched import thresholds_of, watch
 from monitor.limits import Note, label, value_of

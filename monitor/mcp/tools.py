@@ -12,8 +12,9 @@ from mcp.server.mcpserver.exceptions import ToolError
 from monitor.domain import AlertInfo, RunInfo, headline
 from monitor.errors import AlertNotFound, FileUnreadable, RunNotFound
 from monitor.insight.picture import Line, draw
-from monitor.reader.api import Api, RunView
+from monitor.reader.api import Api
 from monitor.reader.questions import WAIT_S
+from monitor.reader.run_view import RunView
 
 POINTS: Final = 200
 """Points of a curve that an agent is given unless it asks for more."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from monitor.errors import FileUnreadable
 from monitor.ingest.judge import part_name, weights_by_part
-from monitor.reader.api import RunView
+from monitor.reader.run_view import RunView
 from monitor.roles import Role
 from monitor.rules.lab.backtest import Case
 from monitor.rules.sketch.noise import Floats

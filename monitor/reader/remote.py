@@ -9,7 +9,7 @@ import functools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from monitor.domain import (
     Access,
@@ -22,7 +22,6 @@ from monitor.domain import (
     Curve,
     CurveOf,
     Diagnosis,
-    Extremes,
     Finding,
     Happened,
     Happenings,
@@ -50,6 +49,7 @@ from monitor.errors import RunNotFound, ServerUnreachable
 from monitor.http.address import shown
 from monitor.http.answers import understood
 from monitor.http.client import connect, request, request_stream
+from monitor.reader.answers import described, extremes, listed, portions, run_info
 from monitor.reader.remote_alerts import RemoteAlerts, segment
 from monitor.reader.source import Query
 
@@ -58,10 +58,6 @@ if TYPE_CHECKING:
 
     from monitor.wire import Event
 
-_ADDRESS: Final = 6000
-"""Characters of a query, at most: proxies commonly refuse addresses of more than 8,000."""
-_AT_ONCE: Final = 500
-"""Curves or steps that a server takes with one request."""
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -91,16 +87,16 @@ class HttpSource(RemoteAlerts):
         data = self._object("/runs", asdict(wanted))
         sparklines = {
             run_id: {
-                role: tuple(number_from_json(v, "sparklines") for v in _rows(values))
-                for role, values in _mapping(roles).items()
+                role: tuple(number_from_json(v, "sparklines") for v in listed(values))
+                for role, values in described(roles).items()
             }
-            for run_id, roles in _mapping(data.get("sparklines", {})).items()
+            for run_id, roles in described(data.get("sparklines", {})).items()
         }
-        items = tuple(RunInfo.from_dict(_mapping(row)) for row in _rows(data["runs"]))
-        order, values = str(data.get("order", "-created")), _mapping(data.get("sorted_by", {}))
+        items = tuple(RunInfo.from_dict(described(row)) for row in listed(data["runs"]))
+        order, values = str(data.get("order", "-created")), described(data.get("sorted_by", {}))
         metrics = {
-            run_id: {key: _extremes(_mapping(found)) for key, found in _mapping(some).items()}
-            for run_id, some in _mapping(data.get("metrics", {})).items()
+            run_id: {key: extremes(described(found)) for key, found in described(some).items()}
+            for run_id, some in described(data.get("metrics", {})).items()
         }
         return RunPage(
             items=items, total=int(str(data["total"])), sparklines=sparklines, order=order, sorted_by=values,
@@ -110,18 +106,18 @@ class HttpSource(RemoteAlerts):
     @_answered
     def run(self, ref: str) -> RunInfo:
         data = self._object(f"/runs/{segment(ref)}", ref=ref)
-        return _run_info(data)
+        return run_info(data)
 
     @_answered
     def snapshot(self, ref: str) -> RunSnapshot:
         data, alone = self._object(f"/runs/{segment(ref)}/snapshot", ref=ref), RunSnapshot.ALONE
-        rows = {name: [_mapping(row) for row in _rows(rows)] for name, rows in data.items() if name not in alone}
+        rows = {name: [described(row) for row in listed(rows)] for name, rows in data.items() if name not in alone}
         saving = data.get("saving")
-        seen = RunSnapshot.from_dict(rows, _mapping(data["run"]), str(data.get("note", "")))
+        seen = RunSnapshot.from_dict(rows, described(data["run"]), str(data.get("note", "")))
         return replace(
             seen,
-            saving=None if saving is None else Saving.from_dict(_mapping(saving)),
-            examples=_mapping(data.get("examples") or {}),
+            saving=None if saving is None else Saving.from_dict(described(saving)),
+            examples=described(data.get("examples") or {}),
             progress=Progress.from_dict(data.get("progress")),
         )
 
@@ -130,13 +126,13 @@ class HttpSource(RemoteAlerts):
         from monitor.wire import curve_from_json
 
         found: list[Curve] = []
-        for some in _portions(
+        for some in portions(
             wanted, lambda each: f"series={each.run_id}/{segment(each.key)}&smoothing={each.smoothing}"
         ):
             series = [f"{each.run_id}/{each.key}" for each in some]
             smoothing = [str(each.smoothing) for each in some]
-            data = _mapping(self._get("/curves", {**query, "series": series, "smoothing": smoothing}))
-            found += [curve_from_json(_mapping(row)) for row in _rows(data["curves"])]
+            data = described(self._get("/curves", {**query, "series": series, "smoothing": smoothing}))
+            found += [curve_from_json(described(row)) for row in listed(data["curves"])]
         return tuple(found)
 
     @_answered
@@ -144,15 +140,15 @@ class HttpSource(RemoteAlerts):
         from monitor.wire import number_from_json
 
         found: list[float | None] = []
-        for some in _portions(steps, lambda step: f"step={step}"):
+        for some in portions(steps, lambda step: f"step={step}"):
             query: Query = {"x": x, "key": list(keys), "step": [str(step) for step in some]}
-            rows = _rows(self._object(f"/runs/{run_id}/positions", query)["positions"])
+            rows = listed(self._object(f"/runs/{run_id}/positions", query)["positions"])
             found += [None if at is None else number_from_json(at, "positions") for at in rows]
         return tuple(found)
 
     @_answered
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
-        return tuple(SeriesInfo.from_dict(_mapping(row)) for row in self._list(run_id, "series"))
+        return tuple(SeriesInfo.from_dict(described(row)) for row in self._list(run_id, "series"))
 
     def history(self, run_id: str, key: str, lo: int | None, hi: int | None, attempt: int | None) -> Points:
         return Points.join(list(self.batches(run_id, key, lo, hi, attempt)))
@@ -182,41 +178,41 @@ class HttpSource(RemoteAlerts):
 
     @_answered
     def findings(self, run_id: str) -> tuple[Finding, ...]:
-        return tuple(Finding.from_dict(_mapping(row)) for row in self._list(run_id, "findings"))
+        return tuple(Finding.from_dict(described(row)) for row in self._list(run_id, "findings"))
 
     @_answered
     def diagnosis(self, run_id: str) -> Diagnosis:
         data = self._object(f"/runs/{run_id}/diagnosis")
-        counts = {**_mapping(data["counts"])}
-        counts["unmapped"] = tuple(str(key) for key in _rows(counts.get("unmapped", [])))
+        counts = {**described(data["counts"])}
+        counts["unmapped"] = tuple(str(key) for key in listed(counts.get("unmapped", [])))
         return Diagnosis(
             verdict=str(data["verdict"]),
             headline=str(data["headline"]),
-            findings=tuple(Finding.from_dict(_mapping(row)) for row in _rows(data["findings"])),
-            recommendation=Recommendation.from_dict(_mapping(data["recommendation"])),
+            findings=tuple(Finding.from_dict(described(row)) for row in listed(data["findings"])),
+            recommendation=Recommendation.from_dict(described(data["recommendation"])),
             counts=Counts(**counts),
-            regimes=tuple(Regime.from_dict(_mapping(row)) for row in _rows(data.get("regimes", []))),
+            regimes=tuple(Regime.from_dict(described(row)) for row in listed(data.get("regimes", []))),
             progress=Progress.from_dict(data.get("progress")),
         )
 
     @_answered
     def checkpoints(self, run_id: str) -> tuple[Checkpoint, ...]:
-        return tuple(Checkpoint(**_mapping(row)) for row in self._list(run_id, "checkpoints"))
+        return tuple(Checkpoint(**described(row)) for row in self._list(run_id, "checkpoints"))
 
     @_answered
     def events(self, run_id: str) -> tuple[Event, ...]:
         from monitor.wire import Event
 
-        return tuple(Event(**_mapping(row)) for row in self._list(run_id, "events"))
+        return tuple(Event(**described(row)) for row in self._list(run_id, "events"))
 
     @_answered
     def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
         query = {"search": search, "after": after, "limit": limit}
-        return tuple(Output(**_mapping(row)) for row in self._list(run_id, "output", query))
+        return tuple(Output(**described(row)) for row in self._list(run_id, "output", query))
 
     @_answered
     def media(self, run_id: str, key: str | None) -> tuple[Media, ...]:
-        return tuple(Media(**_mapping(row)) for row in self._list(run_id, "media", {"key": key}))
+        return tuple(Media(**described(row)) for row in self._list(run_id, "media", {"key": key}))
 
     @_answered
     def media_content(self, run_id: str, media_id: int) -> bytes:
@@ -225,12 +221,12 @@ class HttpSource(RemoteAlerts):
     @_answered
     def request_stop(self, run_id: str, who: str, reason: str) -> Stop:
         data = self._change("POST", f"/runs/{run_id}/stop", {"who": who, "reason": reason})
-        return Stop.from_dict(_mapping(_mapping(data)["stop"]))
+        return Stop.from_dict(described(described(data)["stop"]))
 
     @_answered
     def withdraw_stop(self, run_id: str, who: str) -> Stop:
         data = request(self._client, "DELETE", f"/api/v1/runs/{run_id}/stop", params={"who": who})
-        return Stop.from_dict(_mapping(_mapping(data)["stop"]))
+        return Stop.from_dict(described(described(data)["stop"]))
 
     @_answered
     def saving(self, run_id: str) -> Saving:
@@ -243,13 +239,13 @@ class HttpSource(RemoteAlerts):
     @_answered
     def happened(self, ref: str, since: str, wait_s: float) -> Happenings:
         data = self._object(f"/runs/{segment(ref)}/events", {"since": since, "wait": wait_s}, ref=ref)
-        events = tuple(Happened(**_mapping(row)) for row in _rows(data["events"]))
+        events = tuple(Happened(**described(row)) for row in listed(data["events"]))
         return Happenings(cursor=str(data["cursor"]), events=events, ended=bool(data["ended"]))
 
     @_answered
     def outcomes(self, refs: Sequence[str], until: Sequence[str], wait_s: float) -> tuple[Outcome, ...]:
         data = self._object("/wait", {"run": list(refs), "for": list(until), "wait": wait_s}, ref=", ".join(refs))
-        return tuple(Outcome(**_mapping(row)) for row in _rows(data["outcomes"]))
+        return tuple(Outcome(**described(row)) for row in listed(data["outcomes"]))
 
     @_answered
     def attention(self, limit: int, project: str | None, sparkline: int) -> Attention:
@@ -257,13 +253,13 @@ class HttpSource(RemoteAlerts):
 
         data = self._object("/attention", {"limit": limit, "project": project, "sparkline": sparkline})
         items = []
-        for row in map(_mapping, _rows(data["items"])):
+        for row in map(described, listed(data["items"])):
             curves = {
-                role: tuple(number_from_json(value, "sparkline") for value in _rows(values))
-                for role, values in _mapping(row["sparkline"]).items()
+                role: tuple(number_from_json(value, "sparkline") for value in listed(values))
+                for role, values in described(row["sparkline"]).items()
             }
-            made = {"run": _run_info(_mapping(row["run"])), "saving": Saving.from_dict(_mapping(row["saving"]))}
-            made |= {"alert": AlertInfo.from_dict(_mapping(row["alert"])) if row.get("alert") else None}
+            made = {"run": run_info(described(row["run"])), "saving": Saving.from_dict(described(row["saving"]))}
+            made |= {"alert": AlertInfo.from_dict(described(row["alert"])) if row.get("alert") else None}
             items.append(Item(**{**row, **made, "sparkline": curves}))
         return Attention(**{**data, "items": tuple(items)})
 
@@ -273,33 +269,33 @@ class HttpSource(RemoteAlerts):
 
     @_answered
     def stops(self, run_id: str) -> tuple[Stop, ...]:
-        return tuple(Stop.from_dict(_mapping(row)) for row in self._list(run_id, "stops"))
+        return tuple(Stop.from_dict(described(row)) for row in self._list(run_id, "stops"))
 
     @_answered
     def edit(self, run_id: str, edit: RunEdit) -> RunInfo:
-        return _run_info(_mapping(self._ask("PATCH", f"/runs/{run_id}", run_id, asdict(edit))))
+        return run_info(described(self._ask("PATCH", f"/runs/{run_id}", run_id, asdict(edit))))
 
     @_answered
     def views(self, page: str) -> tuple[SavedView, ...]:
-        rows = _rows(self._object(f"/views/{segment(page)}")["views"])
-        return tuple(SavedView(**_mapping(row)) for row in rows)
+        rows = listed(self._object(f"/views/{segment(page)}")["views"])
+        return tuple(SavedView(**described(row)) for row in rows)
 
     @_answered
     def save_view(self, page: str, name: str, query: str) -> SavedView:
         path = f"/views/{segment(page)}/{segment(name)}"
-        return SavedView(**_mapping(self._ask("PUT", path, name, {"query": query})))
+        return SavedView(**described(self._ask("PUT", path, name, {"query": query})))
 
     def forget_view(self, page: str, name: str) -> None:
         self._ask("DELETE", f"/views/{segment(page)}/{segment(name)}", name)
 
     @_answered
     def projects(self) -> tuple[tuple[str, int], ...]:
-        rows = [_mapping(row) for row in _rows(self._object("/projects")["projects"])]
+        rows = [described(row) for row in listed(self._object("/projects")["projects"])]
         return tuple((str(row["name"]), int(row["runs"])) for row in rows)
 
     @_answered
     def keeping(self) -> Mapping[str, tuple[float | None, float | None]]:
-        rows = [_mapping(row) for row in _rows(self._object("/projects")["projects"])]
+        rows = [described(row) for row in listed(self._object("/projects")["projects"])]
         return {str(row["name"]): (row.get("keep_days"), row.get("thin_days")) for row in rows}
 
     def delete(self, run_id: str) -> None:
@@ -307,13 +303,13 @@ class HttpSource(RemoteAlerts):
 
     @_answered
     def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
-        rows = [_mapping(row) for row in _rows(self._object("/deleted")["deleted"])]
-        return tuple((_run_info(row), int(row["deleted_ms"])) for row in rows)
+        rows = [described(row) for row in listed(self._object("/deleted")["deleted"])]
+        return tuple((run_info(row), int(row["deleted_ms"])) for row in rows)
 
     @_answered
     def restore(self, ref: str) -> RunInfo:
         try:
-            return _run_info(_mapping(self._ask("POST", f"/deleted/{segment(ref)}/restore", ref)))
+            return run_info(described(self._ask("POST", f"/deleted/{segment(ref)}/restore", ref)))
         except RunNotFound as error:
             raise RunNotFound(error.run_id or ref, deleted=True) from None
 
@@ -327,29 +323,29 @@ class HttpSource(RemoteAlerts):
 
     @_answered
     def tokens(self) -> tuple[TokenInfo, ...]:
-        return tuple(TokenInfo.from_dict(_mapping(row)) for row in _rows(self._object("/tokens")["tokens"]))
+        return tuple(TokenInfo.from_dict(described(row)) for row in listed(self._object("/tokens")["tokens"]))
 
     @_answered
     def create_token(
         self, name: str, role: Access, project: str | None, expires_ms: int | None
     ) -> tuple[TokenInfo, str]:
         wanted = {"name": name, "role": str(role), "project": project, "expires_ms": expires_ms}
-        made = _mapping(self._change("POST", "/tokens", wanted))
+        made = described(self._change("POST", "/tokens", wanted))
         token = str(made.pop("token"))
         return TokenInfo.from_dict(made), token
 
     @_answered
     def revoke_token(self, ref: str) -> TokenInfo:
-        return TokenInfo.from_dict(_mapping(self._change("DELETE", f"/tokens/{segment(ref)}")))
+        return TokenInfo.from_dict(described(self._change("DELETE", f"/tokens/{segment(ref)}")))
 
     @_answered
     def audit(self, limit: int, offset: int) -> tuple[int, tuple[AuditEntry, ...]]:
         data = self._object("/audit", {"limit": limit, "offset": offset})
-        return int(data["total"]), tuple(AuditEntry.from_dict(_mapping(row)) for row in _rows(data["entries"]))
+        return int(data["total"]), tuple(AuditEntry.from_dict(described(row)) for row in listed(data["entries"]))
 
     @_answered
     def rules(self, project: str | None) -> Mapping[str, object]:
-        return _mapping(self._object("/rules", {"project": project})["overrides"])
+        return described(self._object("/rules", {"project": project})["overrides"])
 
     @_answered
     def info(self) -> Mapping[str, object]:
@@ -357,7 +353,7 @@ class HttpSource(RemoteAlerts):
 
     @_answered
     def health(self) -> Mapping[str, object]:
-        return _mapping(request(self._client, "GET", "/healthz"))
+        return described(request(self._client, "GET", "/healthz"))
 
     def close(self) -> None:
         self._client.close()
@@ -392,56 +388,6 @@ class HttpSource(RemoteAlerts):
 
     def _list(self, run_id: str, what: str, query: Query | None = None) -> Sequence[object]:
         try:
-            return _rows(self._get(f"/runs/{run_id}/{what}", query or {}))
+            return listed(self._get(f"/runs/{run_id}/{what}", query or {}))
         except RunNotFound as error:
             raise RunNotFound(error.run_id or run_id) from None
-
-
-def _portions(wanted: Sequence[_T], written: Callable[[_T], str]) -> Iterator[Sequence[_T]]:
-    """Cut what is asked for into parts that fit an address, as proxies take it.
-
-    Args:
-        wanted: all of it.
-        written: one of them as it stands in the address.
-    """
-    some: list[_T] = []
-    room = _ADDRESS
-    for each in wanted:
-        size = len(written(each)) + 1
-        if some and (size > room or len(some) == _AT_ONCE):
-            yield some
-            some, room = [], _ADDRESS
-        some.append(each)
-        room -= size
-    if some:
-        yield some
-
-
-def _extremes(data: Mapping[str, object]) -> Extremes:
-    from monitor.wire import number_from_json
-
-    def value(name: str) -> float | None:
-        return None if data[name] is None else number_from_json(data[name], "metrics")
-
-    def step(name: str) -> int | None:
-        return None if data[name] is None else int(str(data[name]))
-
-    return Extremes(
-        last=value("last"), min=value("min"), min_step=step("min_step"), max=value("max"), max_step=step("max_step")
-    )
-
-
-def _run_info(data: Mapping[str, Any]) -> RunInfo:
-    return RunInfo.from_dict({name: value for name, value in data.items() if name in RunInfo.__slots__})
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ServerUnreachable("the server", f"answers with {type(value).__name__} where an object belongs")
-    return value
-
-
-def _rows(value: object) -> list[Any]:
-    if not isinstance(value, list):
-        raise ServerUnreachable("the server", f"answers with {type(value).__name__} where a list belongs")
-    return value

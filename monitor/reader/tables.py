@@ -11,7 +11,7 @@ from monitor.domain.notebook import run_html
 
 if TYPE_CHECKING:
     from monitor.domain import RunInfo
-    from monitor.reader.api import RunView
+    from monitor.reader.run_view import RunView
 
 SHOWN: Final = 20
 """Runs of a list that a notebook shows."""

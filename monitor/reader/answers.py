@@ -1,0 +1,77 @@
+"""What a server's answers and addresses are made of, for `HttpSource`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from monitor.domain import Extremes, RunInfo
+from monitor.errors import ServerUnreachable
+
+_ADDRESS: Final = 6000
+"""Characters of a query, at most: proxies commonly refuse addresses of more than 8,000."""
+_AT_ONCE: Final = 500
+"""Curves or steps that a server takes with one request."""
+_T = TypeVar("_T")
+
+
+def portions(wanted: Sequence[_T], written: Callable[[_T], str]) -> Iterator[Sequence[_T]]:
+    """Cut what is asked for into parts that fit an address, as proxies take it.
+
+    Args:
+        wanted: all of it.
+        written: one of them as it stands in the address.
+    """
+    some: list[_T] = []
+    room = _ADDRESS
+    for each in wanted:
+        size = len(written(each)) + 1
+        if some and (size > room or len(some) == _AT_ONCE):
+            yield some
+            some, room = [], _ADDRESS
+        some.append(each)
+        room -= size
+    if some:
+        yield some
+
+
+def extremes(data: Mapping[str, object]) -> Extremes:
+    """The extremes of a series."""
+    from monitor.wire import number_from_json
+
+    def value(name: str) -> float | None:
+        return None if data[name] is None else number_from_json(data[name], "metrics")
+
+    def step(name: str) -> int | None:
+        return None if data[name] is None else int(str(data[name]))
+
+    return Extremes(
+        last=value("last"), min=value("min"), min_step=step("min_step"), max=value("max"), max_step=step("max_step")
+    )
+
+
+def run_info(data: Mapping[str, Any]) -> RunInfo:
+    """A run; what a newer server says besides is passed over."""
+    return RunInfo.from_dict({name: value for name, value in data.items() if name in RunInfo.__slots__})
+
+
+def described(value: object) -> dict[str, Any]:
+    """An object of JSON.
+
+    Raises:
+        ServerUnreachable: it is something else.
+    """
+    if not isinstance(value, dict):
+        raise ServerUnreachable("the server", f"answers with {type(value).__name__} where an object belongs")
+    return value
+
+
+def listed(value: object) -> list[Any]:
+    """A list of JSON.
+
+    Raises:
+        ServerUnreachable: it is something else.
+    """
+    if not isinstance(value, list):
+        raise ServerUnreachable("the server", f"answers with {type(value).__name__} where a list belongs")
+    return value
