@@ -242,7 +242,7 @@ def test_a_run_keeps_them_and_the_api_reads_them(settings):
 
 
 def test_a_run_keeps_the_newest_bytes(settings, monkeypatch):
-    monkeypatch.setattr(sys.modules["monitor.ingest.ingest"], "MAX_RUN_MEDIA", 3000)
+    monkeypatch.setattr(sys.modules["monitor.ingest.effects"], "MAX_RUN_MEDIA", 3000)
     with init("p", "many", settings=settings) as run:
         for step in range(20):
             run.log_histogram("weights", RNG.normal(size=50), step=step, bins=20)
