@@ -134,7 +134,9 @@ def main() -> None:
         print(f"{total:,} runs, one of {points:,} points", flush=True)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MONITOR_")} | {"MONITOR_DIR": folder}
         command = [sys.executable, "-m", "monitor", "up", "--json", "--port", "0", "--dashboard-port", "0"]
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         try:
             assert process.stdout
             links = json.loads(process.stdout.readline())
