@@ -178,7 +178,7 @@ class TestWhatCannotBeRead:
 
     def test_bytes_that_are_no_text_are_named_by_their_row(self, tmp_path: Path) -> None:
         with pytest.raises(FileUnreadable, match="row 2: is not text"):
-            read(tmp_path, b"step,loss\n0,\xff\xff\n")
+            read(tmp_path, b"step,loss\n0,\xff\x01\n")
 
     def test_a_file_that_is_not_there_and_a_folder(self, tmp_path: Path) -> None:
         with pytest.raises(FileUnreadable, match="no such file"):
