@@ -142,7 +142,7 @@ class Progress:
         """What is known, a line each."""
         found = [f"Generalisation gap: {self.gap}."] if self.gap is not None else []
         if self.rate is not None:
-            found.append(f"The {self.rate.series} loss went {self.rate}.")
+            found.append(f"The {self.rate.series} loss came down {self.rate}.")
         return tuple(found)
 
     def to_dict(self) -> dict[str, object]:

@@ -42,13 +42,14 @@ def judge(
     """
     engine, loss = Engine(config), GAME if loss is None and run.reading().game else loss
     points, first = _points(run, weights or {})
-    state = engine.start(unit or run.unit, loss, run.config)
+    aimed = run.said.goal is not None
+    state = engine.start(unit or run.unit, loss, run.config, aimed=aimed)
     findings: list[Finding] = []
     stop = False
     bounds = [0, *first, len(points)]
     for begin, end in pairwise(bounds):
         if begin and (stop or _begins_again(points, begin, state)):
-            state, findings = engine.start(unit or run.unit, loss, run.config), []
+            state, findings = engine.start(unit or run.unit, loss, run.config, aimed=aimed), []
         update = engine.update(state, _between(points, begin, end))
         state, stop = update.state, update.recommendation.action is Action.STOP
         findings += update.changes

@@ -283,7 +283,9 @@ def _start(tx: Transaction, engine: Engine) -> State:
     known = loss if isinstance(loss, Mapping) else None
     if known is None and isinstance(reading, Mapping) and reading.get("game"):
         known = GAME
-    return engine.start(_unit(tx), known, config if isinstance(config, Mapping) else None)
+    roles = tx.get("roles")
+    aimed = isinstance(roles, Mapping) and "goal" in roles
+    return engine.start(_unit(tx), known, config if isinstance(config, Mapping) else None, aimed=aimed)
 
 
 def _unit(tx: Transaction) -> str:

@@ -120,8 +120,9 @@ class Engine:
         return {}
 
     def start(
-        self, unit: str = "step", loss: Mapping[str, object] | None = None, config: Mapping[str, object] | None = None
-    ) -> State:
+        self, unit: str = "step", loss: Mapping[str, object] | None = None,
+        config: Mapping[str, object] | None = None, *, aimed: bool = False,
+    ) -> State:  # fmt: skip
         """The state of a run that has logged nothing.
 
         Args:
@@ -129,6 +130,7 @@ class Engine:
             loss: what is known of the loss function: `chance_level` (or `chance`), `initial_level`, `floor`, `range`,
                 `reduction`, and the parts of a composite one.
             config: the run's configuration, for the batch size, the accumulation steps and the tokens of an example.
+            aimed: whether the user named the goal.
         """
         known = loss or {}
         state = State(unit, _number(known, "chance", "chance_level"), _number(known, "floor"))
@@ -137,6 +139,7 @@ class Engine:
         if isinstance(span, Sequence) and len(span) == 2:
             state.ceiling = _number({"high": span[1]}, "high")
         games.read(state, known)
+        state.aimed = aimed
         terms = terms_of(config or {})
         for name in ("batch_size", "accumulation", "tokens"):
             setattr(state, name, float(getattr(terms, name) or math.nan))

@@ -79,7 +79,7 @@ def diagnose(
     )
     if goal is not None:
         points = replace(points, goal=(goal_name, goal_rises))
-    update = engine.update(engine.start(unit, _known(loss), run_config), points)
+    update = engine.update(engine.start(unit, _known(loss), run_config, aimed=goal is not None), points)
     return engine.diagnosis(update.state, update.changes)
 
 

@@ -161,3 +161,15 @@ def test_the_parts_of_a_composite_loss_are_read_by_their_columns(tmp_path):
     assert "parts_sum" not in {f["rule"] for f in json.loads(told)["findings"]}
     with pytest.raises(LossError, match="loss/data, loss/kl"):
         call("diagnose", path, "--weight", "l2=0.1")
+
+
+@pytest.mark.parametrize(("named", "action"), [((), "stop"), (("--goal", "val/accuracy"), "continue")])
+def test_only_a_goal_that_was_named_holds_back_a_stop(tmp_path, named, action):
+    rows = ["epoch,train/loss,val/loss,val/accuracy"]
+    rows += [f"{i},{2 * 0.9**i},{2 * 0.8**i + 0.03 * max(i - 8, 0) + 0.6},{0.5 + i / 100}" for i in range(40)]
+    (tmp_path / "log.csv").write_text("\n".join(rows) + "\n")
+    _, out = call("diagnose", tmp_path / "log.csv", "--json", *named)
+    data = json.loads(out)
+    assert (data["verdict"], data["recommendation"]["action"]) == ("overfitting", action)
+    told = next(found for found in data["findings"] if found["rule"] == "overfitting")
+    assert "val/accuracy still improves" in told["advice"] + told["explanation"]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from monitor.ingest import rejudge
 from monitor.roles import Role
-from monitor.rules import diagnose
-from tests.conftest import Feed
+from monitor.rules import Engine, diagnose
+from monitor.store import Store
+from tests.conftest import NOW_MS, Feed
 
 N = 120
 STEPS = np.arange(N)
@@ -36,3 +39,16 @@ def test_a_run_whose_series_change_roles_is_judged_as_if_they_had_been_known(fee
     assert [(f.rule, f.onset_step, f.fired_step) for f in found] == [
         (f.rule, f.onset_step, f.fired_step) for f in known.findings
     ]
+
+
+@pytest.mark.parametrize(("roles", "action"), [({}, "stop"), ({"goal": "val/accuracy"}, "continue")])
+def test_only_a_goal_that_was_named_holds_back_a_stop(store: Store, roles: dict[str, str], action: str) -> None:
+    feed = Feed(store)
+    feed.start(roles=roles)
+    feed.log("train/loss", STEPS, FALLING)
+    feed.log("val/accuracy", STEPS, STEPS / N)
+    feed.log("val/loss", STEPS, RISING)
+    run = feed.store.run(feed.run_id)
+    assert (run.verdict, str(run.recommendation.action)) == ("overfitting", action)
+    rejudge(feed.store, Engine(), feed.run_id, now_ms=NOW_MS)
+    assert str(feed.store.run(feed.run_id).recommendation.action) == action

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from monitor.rules.config import RuleSettings
 
 GAME: Final = "A lower loss means no better model here, as in a game: only its being finite is judged."
+NAME_IT: Final = "if it counts more than the loss, name it as the goal, and the run is not stopped while it improves"
 DOUBT: Final = (
     " The loss has been below zero, so its level may be no error, and the run does not say what it is: nobody is told "
     "to stop because of it. Name the loss with loss=, a game as losses.Adversarial."
@@ -66,6 +67,8 @@ def doubted(state: State, finding: Finding) -> Finding:
     if not stops or finding.resolved_step is not None:
         return finding
     goal = improving_goal(state) if finding.rule == "overfitting" else None
+    if goal is not None and not state.aimed:
+        return replace(finding, advice=f"{finding.advice} {goal.name} still improves: {NAME_IT}.")
     if goal is not None:
         text = f"{finding.explanation} {goal.name} still improves, and nobody is told to stop while it does."
         return replace(finding, explanation=text, advice=f"Choose the checkpoint by {goal.name}. {finding.advice}")

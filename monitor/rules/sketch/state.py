@@ -98,6 +98,7 @@ class State:
         batch_size, accumulation, tokens: of the run's configuration, NaN where it does not say.
         game: whether a lower loss does not mean a better model, as between two adversaries.
         known: whether the run says what its loss is, so that one below zero can be read.
+        aimed: whether the user named the goal, rather than its name alone.
         patience_best, patience_waited, patience_step: what simple patience would have done; see `rules.patience`.
     """
 
@@ -115,7 +116,7 @@ class State:
         self.train_seen = self.val_seen = self.numbered = self.val_at = self.val_gap = 0.0
         self.first_stop = self.stop_since = self.val_step = math.nan
         self.chance, self.floor, self.initial, self.ceiling = chance, floor, math.nan, math.nan
-        self.game = self.known = False
+        self.game = self.known = self.aimed = False
         self.summed, self.batch_size, self.accumulation, self.tokens = 0.0, math.nan, math.nan, math.nan
         self.patience_best, self.patience_waited, self.patience_step = math.inf, 0.0, math.nan
         self.said: tuple[str, float, str] | None = None
@@ -175,7 +176,7 @@ class State:
     def to_bytes(self) -> bytes:
         """Packed; <= 5376 bytes."""
         flags = (self.unit == "epoch") | (self.parts is not None) << 1 | self.game << 2 | self.known << 3
-        flags |= (self.goal is not None) << 4
+        flags |= (self.goal is not None) << 4 | self.aimed << 5
         head = _HEAD.pack(MAGIC, len(self.slots), flags, *_numbers(self.__dict__))
         slots = b"".join(_pack_slot(name, slot) for name, slot in self.slots.items())
         steps = pack_steps([step for slot in self.slots.values() for step in slot[3:]])
@@ -205,7 +206,7 @@ class State:
         try:
             _, count, flags, *numbers = _HEAD.unpack_from(data)
             state.unit = "epoch" if flags & 1 else "step"
-            state.game, state.known = bool(flags & 4), bool(flags & 8)
+            state.game, state.known, state.aimed = bool(flags & 4), bool(flags & 8), bool(flags & 32)
             state.__dict__.update(zip(_NUMBERS, numbers, strict=True))
             counts, at = unpack_steps(data, _HEAD.size, len(_COUNTS))
             state.__dict__.update(zip(_COUNTS, counts, strict=True))
