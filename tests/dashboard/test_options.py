@@ -46,6 +46,7 @@ def test_a_folder_with_a_dashboard_and_an_app_of_its_own_does_not_get_in_the_way
 def test_pages_read_through_the_reader_alone() -> None:
     allowed = {
         "monitor",
+        "monitor.directions",
         "monitor.errors",
         "monitor.hosts",
         "monitor.roles",
