@@ -82,8 +82,7 @@ class Overfitting:
             stays = share > 0.5 * limits["rise"] and z >= 0.5 * limits["z"] and fell > -0.1
             return Reading(best, evidence) if stays else None
         longer = 1.5 * max(0.0, math.log10(val.n / 10))
-        plain = val.rise >= _APART or train.error(3) > _BLIND
-        if not _learns(val, train, fell, plain) or val.seen_before(val.rise) or memorises(val, train):
+        if not _learns(val, train, fell) or val.seen_before(val.rise) or memorises(val, train):
             return None
         if mann_kendall(np.array(val.y[-max(3, since // 3) :]))[1] < -1:
             return None  # it is coming down again
@@ -107,8 +106,11 @@ class Overfitting:
         )
 
 
-def _learns(val: View, train: View, fell: float, plain: bool) -> bool:
-    """Whether training has learned and goes on, or has at least not risen where the rise of validation is plain.
+def _learns(val: View, train: View, fell: float) -> bool:
+    """Whether training has learned and goes on, as far as its noise lets that be seen, or the rise is large.
+
+    Where the rise is large, training has at least not risen beyond its noise; where the noise would hide that it goes
+    on, it has not risen at all.
 
     Either loss shows that the model has learned, and so does a training loss of less than half the best validation
     loss, wherever it began.
@@ -119,7 +121,7 @@ def _learns(val: View, train: View, fell: float, plain: bool) -> bool:
         return False
     doubt = train.error(3)
     goes_on = fell > max(2 * doubt, 0.02) and not train.seen_before(fell)
-    return goes_on or (plain and fell >= -max(doubt, 0.02))
+    return goes_on or (doubt > _BLIND and fell >= 0) or (val.rise >= _APART and fell >= -max(doubt, 0.02))
 
 
 def _sure(val: View, since: int) -> float:
