@@ -79,7 +79,9 @@ class EmbeddedAlerts:
         self._book().remove(name, now_ms=_now_ms(), by=self.me())
 
     def test_channel(self, name: str) -> None:
-        self._made_book().test(name, now_ms=_now_ms(), by=self.me())
+        known = any(entry.name == name for entry in self._book().all())
+        book = self._made_book() if known else self._book()  # a name that no channel has makes no store
+        book.test(name, now_ms=_now_ms(), by=self.me())
 
     def _book(self) -> Book:
         from monitor.alerts import Book

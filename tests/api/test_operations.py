@@ -339,7 +339,7 @@ FREE = ("project", "run", "search", "query", "rule", "name", "tag", "state", "or
 
 def fill(path: str, project: Project) -> str:
     """The path with a project's things in it."""
-    named = {"page": "runs", "alert_id": project.ids["alert"], "silence_id": project.ids["silence"]}
+    named = {"page": "runs", "alert_id": project.ids["alert"], "silence_id": project.ids["silence"], "media_id": "1"}
     named["run_id"] = named["ref"] = project.ids["run"]
     if path.startswith(f"{V1}/tokens"):
         named["ref"] = project.ids["token"]

@@ -7,13 +7,10 @@ import pytest
 
 from monitor import limits
 from monitor.errors import WireError
-from monitor.ingest import ingest
+from monitor.ingest import effects, ingest
 from monitor.store import Store
 from monitor.wire import Batch, Columns, Event, decode_batch, encode_batch
 from tests.conftest import NOW_MS, Feed
-
-BOUNDS = ingest.__globals__
-"""The names of the module that stores batches."""
 
 
 def row(feed: Feed, keys: tuple[str, ...], step: int) -> Batch:
@@ -32,7 +29,7 @@ def events(feed: Feed, *rows: tuple[str, dict[str, object]]) -> Batch:
 def test_series_beyond_the_bound_are_left_out_and_those_that_are_there_go_on(
     feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(BOUNDS, "MAX_SERIES", 6)
+    monkeypatch.setitem(ingest.__globals__, "MAX_SERIES", 6)
     feed.send(row(feed, ("a", "b", "c", "d"), 0))
     reply = feed.send(row(feed, ("e", "a", "f", "g", "h"), 1))
     assert "'g' is one more" in reply.set_aside[0]
@@ -60,7 +57,7 @@ def ten_thousand(feed: Feed) -> None:
 
 
 def test_events_beyond_the_bound_take_effect_and_are_not_kept(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(BOUNDS, "MAX_EVENTS", 5)
+    monkeypatch.setattr(effects, "MAX_EVENTS", 5)
     reply = feed.send(events(feed, *[("config", {"config": {f"k{i}": i}}) for i in range(10)]))
     feed.event("finish", status="failed", error="late")
     run = feed.store.run(feed.run_id)
@@ -72,7 +69,7 @@ def test_events_beyond_the_bound_take_effect_and_are_not_kept(feed: Feed, monkey
 def test_alerts_beyond_the_bound_are_counted_and_those_of_the_rules_still_come(
     feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(BOUNDS, "MAX_ALERTS", 3)
+    monkeypatch.setattr(effects, "MAX_ALERTS", 3)
     feed.send(events(feed, *[("alert", {"title": f"t{i}"}) for i in range(10)]))
     feed.log("loss", range(3), [1.0, float("nan"), float("nan")])
     kinds = [delivery.alert.kind for delivery in feed.store.alerts(feed.run_id)]
@@ -131,5 +128,6 @@ def test_records_that_a_disk_has_lost_are_counted_by_their_warning(feed: Feed) -
 
 
 def test_the_bounds_that_are_checked_where_points_are_stored_are_those_that_are_written_down() -> None:
-    for name in ("MAX_SERIES", "MAX_EVENTS", "MAX_ALERTS", "MAX_TAGS"):
-        assert BOUNDS[name] == getattr(limits, name)
+    assert ingest.__globals__["MAX_SERIES"] == limits.MAX_SERIES
+    for name in ("MAX_EVENTS", "MAX_ALERTS", "MAX_TAGS"):
+        assert getattr(effects, name) == getattr(limits, name)
