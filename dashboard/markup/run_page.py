@@ -77,13 +77,13 @@ def facts(seen: RunSnapshot, now_ms: int, zone: tzinfo) -> Markup:
     ]
     if skill.comparable(run):
         found.append(("skill", fill(_PAGE, "score", found=pieces.score(run))))
-    goal, gap, rate = seen.judged(Role.GOAL), seen.progress.gap, seen.progress.rate
+    goal, gap, rate, unit = seen.judged(Role.GOAL), seen.progress.gap, seen.progress.rate, seen.progress.unit
     if goal is not None:
         found.append((goal.key, number(goal.last)))
     if gap is not None:
-        found.append(("gap", hover(number(gap.now, 3), str(gap))))
+        found.append(("gap", hover(number(gap.now, 3), gap.said(unit))))
     if rate is not None and rate.half_life is not None:
-        found.append(("half-life", hover(f"{step(round(rate.half_life))} steps", str(rate))))
+        found.append(("half-life", hover(f"{step(round(rate.half_life))} {unit}s", rate.said(unit))))
     found += [
         ("points", _points(seen)),
         ("started", hover(ago(run.created_ms, now_ms), clock(run.created_ms, zone))),

@@ -77,13 +77,13 @@ class Gap:
     since_step: float | None = None
     trend: str = ""
 
-    def __str__(self) -> str:
-        """As in "0.12 (validation 0.52, training 0.4), widening: 0.05 at step 300"."""
+    def said(self, unit: str) -> str:
+        """As in "0.12 (validation 0.52, training 0.4), widening: 0.05 at step 300"; `unit` is what steps count."""
         share = "" if self.share is None or not 0.005 <= abs(self.share) < 10 else f", {self.share:+.0%} of training"
         text = f"{number(self.now, 3)} (validation {number(self.val, 3)}, training {number(self.train, 3)}{share})"
         if self.trend in ("", "steady") or self.before is None:
             return f"{text}{', steady' if self.trend else ''}"
-        return f"{text}, {self.trend}: {number(self.before, 3)} at step {step(self.since_step)}"
+        return f"{text}, {self.trend}: {number(self.before, 3)} at {unit} {step(self.since_step)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,32 +117,37 @@ class Rate:
     milestones: tuple[Milestone, ...] = ()
     resolution: float = 0.0
 
-    def __str__(self) -> str:
+    def said(self, unit: str) -> str:
         """As in "from 2.3 to 0.31: 50% by step 139, 90% by step 460; half-life 139 steps, heading for 0.3"."""
         done = [
-            f"{each.share:.0%} {'by' if each.reached else 'expected at'} step {step(round(each.step))}"
+            f"{each.share:.0%} {'by' if each.reached else 'expected at'} {unit} {step(round(each.step))}"
             for each in self.milestones
         ]
         text = f"from {number(self.start, 3)} to {number(self.end, 3)}"
         text += f": {', '.join(done)}" if done else ""
         if self.half_life is not None:
-            text += f"; half-life {number(self.half_life, 3)} steps"
+            text += f"; half-life {number(self.half_life, 3)} {unit}s"
             text += f", heading for {number(self.heading, 3)}" if self.heading is not None else ""
         return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Both; None where there are too few points, or the loss says nothing of how good the model is."""
+    """Both; None where there are too few points, or the loss says nothing of how good the model is.
+
+    Attributes:
+        unit: what steps count, "step" or "epoch".
+    """
 
     gap: Gap | None = None
     rate: Rate | None = None
+    unit: str = "step"
 
     def sentences(self) -> tuple[str, ...]:
         """What is known, a line each."""
-        found = [f"Generalisation gap: {self.gap}."] if self.gap is not None else []
+        found = [f"Generalisation gap: {self.gap.said(self.unit)}."] if self.gap is not None else []
         if self.rate is not None:
-            found.append(f"The {self.rate.series} loss came down {self.rate}.")
+            found.append(f"The {self.rate.series} loss came down {self.rate.said(self.unit)}.")
         return tuple(found)
 
     def to_dict(self) -> dict[str, object]:
@@ -151,6 +156,7 @@ class Progress:
         return {
             "gap": None if gap is None else {**asdict(gap), "since_step": whole(gap.since_step)},
             "rate": None if rate is None else asdict(rate),
+            "unit": self.unit,
         }
 
     @classmethod
@@ -161,6 +167,7 @@ class Progress:
         return cls(
             gap=make(Gap, gap) if isinstance(gap, Mapping) else None,
             rate=make(Rate, rate, milestones=_milestones(rate)) if isinstance(rate, Mapping) else None,
+            unit=str(found.get("unit", "step")),
         )
 
 

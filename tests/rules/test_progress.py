@@ -84,3 +84,11 @@ def test_any_two_curves_give_strict_json_that_reads_back(train: list[float], val
     said = diagnose(np.array(train, float), np.array(val, float)).progress
     assert Progress.from_dict(json.loads(json.dumps(said.to_dict(), allow_nan=False))) == said
     assert all(sentence.endswith(".") for sentence in said.sentences())
+
+
+def test_sentences_count_what_the_run_counts() -> None:
+    at = np.arange(60)
+    found = diagnose(np.c_[at, np.exp(-at / 10)], np.c_[at, np.exp(-at / 10) + 0.01 * at], unit="epoch").progress
+    said = " ".join(found.sentences())
+    assert "epoch" in said and "step" not in said
+    assert Progress.from_dict(found.to_dict()) == found

@@ -50,7 +50,7 @@ def progress_of(run: Features) -> Progress:
     """The gap and the rate; neither for a game, whose losses say nothing of how good the model is."""
     if run.state.game:
         return Progress()
-    return Progress(gap=_gap(run.train, run.val), rate=_rate(run))
+    return Progress(gap=_gap(run.train, run.val), rate=_rate(run), unit=run.state.unit)
 
 
 def middles(view: View) -> Floats:
