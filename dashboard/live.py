@@ -66,10 +66,18 @@ def heard(key: str) -> Act | None:
     return Act(str(value["act"]), str(value["arg"]))
 
 
-def ticked(key: str, otherwise: Sequence[str]) -> list[str]:
-    """What is ticked in an element, in the order of the clicks; `otherwise` where the browser has not told yet."""
+def ticked(key: str, otherwise: Sequence[str], push: str = "") -> list[str]:
+    """What is ticked in an element, in the order of the clicks.
+
+    Args:
+        key: of the element.
+        otherwise: what is ticked where the browser has not told, or not yet taken over what was pushed last.
+        push: as `html` was last given it.
+    """
     value = _state(key, "ticks")
-    return [str(each) for each in value] if isinstance(value, list) else list(otherwise)
+    if not isinstance(value, dict) or value["push"] != push:
+        return list(otherwise)
+    return [str(each) for each in value["picked"]]
 
 
 def safe_key(key: str) -> str:

@@ -87,7 +87,7 @@ export default function ({ data, parentElement, setStateValue }) {
   }
   const tell = () => {
     keep(root, data);
-    setStateValue("ticks", [...root.__ticks]);
+    setStateValue("ticks", { picked: [...root.__ticks], push: root.__push });
   };
   if (root.__late) {  // or the page would go on with what it was told before
     root.__late = false;

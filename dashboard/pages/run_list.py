@@ -166,7 +166,8 @@ def _list(filters: RunQuery, columns: tuple[str, ...]) -> None:
     if asked is not None and asked.act == "sort":
         st.query_params["sort"] = asked.arg
         st.rerun()
-    picked = st.session_state["_picked"] = live.ticked("runs", st.session_state.get("_picked", []))
+    state = st.session_state
+    picked = state["_picked"] = live.ticked("runs", state.get("_picked", []), state.get("_push", ""))
     done = run_actions.act(asked, filters, picked)
     wanted = _on_page(filters)
     reading = data.keep(f"runs {wanted}", lambda: data.runs_page(wanted))

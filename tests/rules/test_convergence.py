@@ -69,7 +69,7 @@ def test_the_numbers_of_a_sentence_are_the_curves(seed: int, n: int, noisy: floa
     if told is None:
         return
     now, before, since = float(told[1]), float(told[2]), int(told[3])
-    assert curve[-8:].min() * 0.999 <= now <= curve[-8:].max() * 1.001
+    assert curve[-12:].min() * 0.999 <= now <= curve[-12:].max() * 1.001
     near = curve[max(0, since - 6) : since + 7]
     assert near.min() * 0.999 <= before <= near.max() * 1.001
 
