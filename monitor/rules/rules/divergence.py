@@ -21,7 +21,7 @@ _NEVER: Final = 3
 _FEW: Final = 6
 """Buckets after which a rise need be only twice what it must be in the end: the sooner, the larger."""
 _WARM: Final = 300
-"""The same in points, for a loss of batches that has not come down before: it may warm up."""
+"""The same in points, for a loss that has not come down before: it may warm up."""
 _WAVE: Final = 0.4
 """Share of a rise that a hump must have had which came back, so that this may be the next wave, a larger one."""
 
@@ -40,7 +40,7 @@ class Divergence:
 
     spec = Spec(
         name="divergence",
-        version=9,
+        version=8,
         severity=Severity.CRITICAL,
         rank=8,
         action=Action.STOP,
@@ -80,7 +80,7 @@ class Divergence:
         if at >= 0 and run.state.parts is not None:
             least = view.log(view.loss(low) + max(run.parts.reweighted(view.step[at]), 0.0))
         rise, ease = view.now - least, 0.6 if firing else 1.0
-        few = _FEW if view.learned or run.by_epoch else max(_FEW, _WARM / view.size)
+        few = _FEW if view.learned else max(_FEW, _WARM / view.size)
         soon = 1.0 if firing else 1 + few / (view.closed - at)
         if rise < ease * soon * math.log1p(limits["rise"]) or rise < ease * limits["z"] * view.error(3):
             return None
