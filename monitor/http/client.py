@@ -103,7 +103,7 @@ def _seconds(retry_after: str) -> float | None:
     >>> _seconds("2"), _seconds(""), _seconds("Fri, 31 Dec 1999 23:59:59 GMT"), _seconds("9" * 400)
     (2.0, None, None, 300.0)
     """
-    return min(float(retry_after), MOST_S) if retry_after.isascii() and retry_after.isdigit() else None
+    return min(float(retry_after), MOST_S) if retry_after.isascii() and retry_after.isdecimal() else None
 
 
 def _cut(error: Exception) -> str:

@@ -134,4 +134,4 @@ def _texts(top: Path) -> dict[str, str]:
 
 def _time(meta: Mapping[str, str], name: str) -> int | None:
     text = meta.get(name, "")
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdecimal() else None

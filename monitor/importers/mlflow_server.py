@@ -194,4 +194,4 @@ def _text(given: object, *path: str) -> str:
 
 
 def _number(experiment: str) -> tuple[int, str]:
-    return (int(experiment) if experiment.isdigit() else 2**62, experiment)
+    return (int(experiment) if experiment.isdecimal() else 2**62, experiment)

@@ -144,7 +144,7 @@ def _by_run(table: Table) -> list[Table]:
     if not any(map(table.counts, names)) or max(map(len, runs.values())) == 1:
         return [table]
     return [
-        replace(table, names=names, rows=tuple(rows), run=f"{column}-{label}" if label.isdigit() else label)
+        replace(table, names=names, rows=tuple(rows), run=f"{column}-{label}" if label.isdecimal() else label)
         for label, rows in runs.items()
     ]
 
@@ -165,7 +165,7 @@ def _refuse_summaries(table: Table, by_name: dict[str, str]) -> None:
             raise NoHistory(table.path, _OF_RUNS.format("each with its own parameters"))
         return
     labels = [str(row.cells.get(label)) for row in table.rows] if label else []
-    apart = len(set(labels)) == len(labels) > 0 and not all(text.replace(".", "").isdigit() for text in labels)
+    apart = len(set(labels)) == len(labels) > 0 and not all(text.replace(".", "").isdecimal() for text in labels)
     still = not any(_counts_up(table, name) for name in steps)
     if still and (apart or (ended is not None and not steps)):
         said = f"each with its own {label!r:.60}" if apart else f"each with its {ended!r:.60}"

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeGuard
 
+from monitor.domain import inert
 from monitor.importers.names import EPOCHS, counts, place
 from monitor.importers.text_numbers import plain_numbers, plain_signs
 from monitor.roles import NOTHING, Said, find
@@ -216,9 +217,9 @@ def number_in(cell: Cell) -> float:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Columns as an error names them: the first few, each cut where it is long."""
+    """Columns as an error names them, in one line: the first few, each cut where it is long."""
     more = f" and {len(names) - 12} more" if len(names) > 12 else ""
-    return ", ".join(f"{name:.60}" for name in names[:12]) + more
+    return ", ".join(inert(f"{name:.60}") for name in names[:12]) + more
 
 
 def kind_of(value: object) -> str:

@@ -158,7 +158,7 @@ def _metrics(text: str, caption: str | None, line: Line) -> None:
             bare[name] = str(sticky)
         average = _AVERAGE.match(text, at) if sticky not in (None, "train") and line.total else None
         value = float(average["value"]) if average else value
-        floating = not found["value"].lstrip("+-").isdigit() or found["unit"] is not None
+        floating = not found["value"].lstrip("+-").isdecimal() or found["unit"] is not None
         metric = metric or (is_metric(name) and (floating or line.placed or sticky is not None))
         line.firm = line.firm or is_loss(name)
         names.append((name, value))

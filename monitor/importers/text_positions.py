@@ -164,7 +164,7 @@ def _int(text: str | None) -> int | None:
     if text is None:
         return None
     plain = text.replace(",", "").replace("_", "")
-    return int(plain) if plain[-1].isdigit() else round(float(plain[:-1]) * _MULTIPLES[plain[-1].lower()])
+    return int(plain) if plain[-1].isdecimal() else round(float(plain[:-1]) * _MULTIPLES[plain[-1].lower()])
 
 
 def _bar(text: str, line: Line) -> str:

@@ -103,7 +103,7 @@ class Tables:
         else:
             return None
         for name, cell in zip(names[1:], cells[1:], strict=False):
-            if name in _POSITIONS and cell.isdigit():
+            if name in _POSITIONS and cell.isdecimal():
                 line.step = int(cell)
             elif name not in _SIDE and _NUMBER.fullmatch(cell):
                 line.cells[f"val_{name}" if line.held_out else name] = float(cell.rstrip("%"))

@@ -94,7 +94,7 @@ def _of_group(names: Sequence[Name], group: Group) -> dict[tuple[str, ...], str]
 
 def _without_numbers(rest: tuple[str, ...]) -> tuple[str, ...]:
     """Losses that differ by a number, as those of several folds, are not terms of one loss."""
-    return tuple(word for word in rest if not word.isdigit())
+    return tuple(word for word in rest if not word.isdecimal())
 
 
 def _sums(terms: Sequence[int], points: Columns, attempts: Sequence[int]) -> list[tuple[int, float]]:

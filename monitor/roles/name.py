@@ -119,7 +119,7 @@ def _group(words: frozenset[str]) -> Group:
 def _numbered(words: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
     """The number behind a set or behind `idx`, and the words without it."""
     for at, word in enumerate(words[1:], start=1):
-        if word.isdigit() and (words[at - 1] in w.SETS or words[at - 1] in w.INDEX):
+        if word.isdecimal() and (words[at - 1] in w.SETS or words[at - 1] in w.INDEX):
             return min(int(word[:6]), 10**6), (*words[:at], *words[at + 1 :])
     return 0, words
 
@@ -130,7 +130,7 @@ def _what(words: frozenset[str], key: str) -> What:
     if words & w.GRADIENT:
         plain = words - w.GRADIENT - w.SETS - w.AVERAGED - w.PLACES - _GRAD
         normed = "norm" in words or "gradnorm" in words
-        return What.GRAD_NORM if normed and all(word.isdigit() for word in plain) else What.OTHER
+        return What.GRAD_NORM if normed and all(word.isdecimal() for word in plain) else What.OTHER
     losses = words & w.LOSS
     if losses and (words & w.PERPLEXITY or (rises(key.rpartition(" - ")[2]) is True and " - " in key)):
         return _without_loss(words - w.LOSS, key.rpartition(" - ")[2])

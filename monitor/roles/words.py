@@ -139,11 +139,11 @@ def _joined(found: re.Match[str]) -> str:
 
 def _stands_alone(found: re.Match[str]) -> bool:
     text, (begin, end) = found.string, found.span()
-    return not (text[begin - 1 : begin].isalnum() and begin) and not text[end : end + 1].isdigit()
+    return not (text[begin - 1 : begin].isalnum() and begin) and not text[end : end + 1].isdecimal()
 
 
 def _known_pieces(word: str) -> list[str]:
-    if word in _KNOWN or word.isdigit():
+    if word in _KNOWN or word.isdecimal():
         return [word]
     stem = word.rstrip("0123456789")
     if stem != word and stem in _KNOWN:

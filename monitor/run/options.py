@@ -231,7 +231,7 @@ def rank_of(environment: Mapping[str, str]) -> Rank:
     """The rank that `torchrun` and its like put into the environment; 0 of 1 where there is none."""
     for name in ("RANK", "LOCAL_RANK"):
         text = environment.get(name, "")
-        if text.isdigit():
+        if text.isdecimal():
             world = environment.get("WORLD_SIZE", "")
-            return Rank(int(text), int(world) if world.isdigit() else int(text) + 1)
+            return Rank(int(text), int(world) if world.isdecimal() else int(text) + 1)
     return Rank()

@@ -156,4 +156,4 @@ def _hidden(value: object, name: str) -> object:
 
 def _is_plain(value: str) -> bool:
     """True for a value that is never a secret, by any name: a short number, a boolean, nothing."""
-    return bool(_PLAIN.fullmatch(value)) and sum(map(str.isdigit, value)) < _PLAIN_DIGITS
+    return bool(_PLAIN.fullmatch(value)) and sum(map(str.isdecimal, value)) < _PLAIN_DIGITS

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from monitor.errors import FileUnreadable, NoHistory
@@ -182,6 +182,9 @@ JSON = st.recursive(
 
 
 @settings(max_examples=150, deadline=None)
+@example([{"\n": None}], "a.jsonl")
+@example([{"loss": "\N{SUPERSCRIPT ONE}"}], "a.jsonl")
+@example({"train": {"\N{SUPERSCRIPT ONE}": None}}, "a.jsonl")
 @given(JSON, st.sampled_from(["a.json", "a.jsonl", "trainer_state.json"]))
 def test_any_json_is_read_or_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, value: object, name: str

@@ -103,7 +103,7 @@ def make_engine(url: URL, *, statement_s: float | None = None) -> Engine:
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url, statement_s)
     given = str(url.query.get("prepare_threshold", ""))
-    prepare = int(given) if given.isdigit() else None
+    prepare = int(given) if given.isdecimal() else None
     try:
         engine = create_engine(
             url.difference_update_query(["prepare_threshold"]),
