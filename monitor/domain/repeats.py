@@ -29,7 +29,7 @@ _OWN: Final = frozenset({
 })  # fmt: skip
 """What every run has of its own, and no setting, without case and separators."""
 _LOSS: Final = frozenset({"loss", "lossfn", "lossfunction", "lossname", "losstype", "criterion", "objective"})
-_T: Final = (
+T95: Final = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
     2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
 )  # fmt: skip
@@ -111,7 +111,7 @@ def seed_noise(here: Sequence[float], there: Sequence[float]) -> float | None:
     if freedom < 1 or not here or not there:
         return None
     squares = sum(statistics.variance(values) * (len(values) - 1) for values in (here, there) if len(values) > 1)
-    t = _T[freedom - 1] if freedom <= len(_T) else 1.96 + 2.4 / freedom
+    t = T95[freedom - 1] if freedom <= len(T95) else 1.96 + 2.4 / freedom
     return t * math.sqrt(squares / freedom * (1 / len(here) + 1 / len(there)))
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from monitor.domain.repeats import T95
 from monitor.errors import LossError
 from monitor.losses.comparison.attacks import Attack, Defence, attack_of, defence, is_defence
 from monitor.losses.comparison.judges import USUAL, Judge, cost, judge_named, pinball
@@ -28,12 +29,6 @@ Data = str | DataSet | Callable[[np.random.Generator], DataSet]
 
 SKLEARN: tuple[str, ...] = ("breast_cancer", "diabetes", "digits", "iris", "wine")
 """Data sets that scikit-learn carries with it."""
-
-_T95: tuple[float, ...] = (
-    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131),
-    *(2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
-)
-"""97.5% quantiles of Student's distribution for 1 to 30 degrees of freedom; 1.96 is taken beyond."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,8 +315,8 @@ def collected(data: Data | Iterable[tuple[object, object]]) -> Data:
 
 
 def t95(freedom: int) -> float:
-    """The 97.5% quantile of Student's distribution."""
-    return _T95[freedom - 1] if freedom <= len(_T95) else 1.96
+    """The 97.5% quantile of Student's distribution; 1.96 is taken beyond 30 degrees of freedom."""
+    return T95[freedom - 1] if freedom <= len(T95) else 1.96
 
 
 def interval(values: Sequence[float]) -> tuple[float, float, float]:

@@ -60,6 +60,11 @@ def improving_goal(state: State) -> Goal | None:
     return goal
 
 
+def holding_goal(state: State) -> Goal | None:
+    """The goal that holds back a stop for overfitting: one that the user named, while it improves; else None."""
+    return improving_goal(state) if state.aimed else None
+
+
 def doubted(state: State, finding: Finding) -> Finding:
     """A finding that would stop the run, with what speaks against doing so."""
     spec = spec_of(finding.rule)

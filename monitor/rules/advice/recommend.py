@@ -12,7 +12,7 @@ from typing import Final
 
 from monitor.domain import Action, Forecast, Recommendation
 from monitor.rules.advice.forecast import forecast
-from monitor.rules.advice.games import DOUBT, GAME, doubtful, improving_goal
+from monitor.rules.advice.games import DOUBT, GAME, doubtful, holding_goal
 from monitor.rules.advice.pending import pending_of
 from monitor.rules.advice.verdict import is_note
 from monitor.rules.config import RulesConfig
@@ -101,8 +101,8 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
 
 def _towards_goal(state: State) -> str:
     """What is said where the loss overfits and the goal that the user named still improves; "" elsewhere."""
-    goal = improving_goal(state) if "overfitting" in _advising(state, Action.STOP, FIRING, LIKELY) else None
-    if goal is None or not state.aimed:
+    goal = holding_goal(state) if "overfitting" in _advising(state, Action.STOP, FIRING, LIKELY) else None
+    if goal is None:
         return ""
     since = f"The validation loss rises since {state.unit} {state.slots['overfitting'].onset:g}"
     return f"{since}, {goal.name} still improves: best {goal.best:.4g} at {state.unit} {goal.curve.best_step:g}."
@@ -187,7 +187,7 @@ def _stopping(state: State) -> list[str]:
     if alone and _fires(state, "goal_decline"):  # beside a loss, that says when to stop
         return ["goal_decline"]
     found = [] if doubtful(state) else _advising(state, Action.STOP, FIRING, LIKELY)
-    if "overfitting" in found and state.aimed and improving_goal(state) is not None:
+    if "overfitting" in found and holding_goal(state) is not None:
         found.remove("overfitting")
     return found
 
