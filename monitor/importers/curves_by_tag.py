@@ -7,7 +7,7 @@ Source: `SummaryWriter.export_scalars_to_json` of tensorboardX 2.6; `FileStorage
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise, zip_longest
 from typing import Final
 
@@ -57,6 +57,63 @@ def read_sacred(path: str, data: Mapping[object, object]) -> Table | None:
             return None
         curves[str(name)] = list(zip_longest(known[: len(steps)], steps, values))
     return _table(path, curves, "sacred") if any(curves.values()) else None
+
+
+_CHARTS: Final = (("x", "y"), ("steps", "values"), ("step", "value"), ("epochs", "values"), ("iterations", "values"))
+"""What charts call their steps and values."""
+_LABELS: Final = ("name", "metric", "tag", "key", "label", "title")
+_DEEP: Final = 8
+
+
+def read_charts(path: str, data: Mapping[object, object]) -> Table | None:
+    """Curves as charts hold them, wherever in the document: lists of steps and of values, or of points with both.
+
+    Such as {"loss": {"train": {"x": [0, 1], "y": [0.9, 0.8]}}} of ClearML and Plotly, or {"metrics": [{"name": "loss",
+    "values": [{"step": 0, "value": 0.9}]}]}; None where there is none.
+    """
+    curves = {name: points for name, points in _charts(data, "", _DEEP) if points}
+    return _table(path, curves, "charts") if curves else None
+
+
+def _charts(value: object, name: str, deep: int) -> Iterator[tuple[str, list[Point]]]:
+    if isinstance(value, Mapping) and deep:
+        label = next((str(value[key]) for key in _LABELS if isinstance(value.get(key), str)), "")
+        found = _chart(value)
+        if found is not None:
+            yield (f"{name}/{label}" if label and label != name.rpartition("/")[2] else name).strip("/"), found
+            return
+        for key, inner in value.items():
+            below = label if label and isinstance(inner, list) else str(key)
+            yield from _charts(inner, f"{name}/{below}" if name else below, deep - 1)
+    elif isinstance(value, list) and deep and value and isinstance(value[0], Mapping):
+        points = [_pair(item) for item in value]
+        whole = [point for point in points if point is not None]
+        if len(whole) == len(value):
+            yield name, whole
+            return
+        for item in value:
+            if isinstance(item, Mapping) and any(isinstance(item.get(key), str) for key in _LABELS):
+                yield from _charts(item, "", deep - 1)
+
+
+def _chart(data: Mapping[object, object]) -> list[Point] | None:
+    for x, y in _CHARTS:
+        steps, values = data.get(x), data.get(y)
+        if (
+            isinstance(steps, list) and isinstance(values, list) and len(steps) == len(values) > 1
+            and all(is_number(step) and float(step).is_integer() for step in steps)
+            and all(a <= b for a, b in pairwise(steps)) and all(is_number(value) or value is None for value in values)
+        ):  # fmt: skip
+            return [(None, step, value) for step, value in zip(steps, values, strict=True)]
+    return None
+
+
+def _pair(item: object) -> Point | None:
+    """A point that holds a step and a value, and nothing else but a time."""
+    if not isinstance(item, Mapping) or not 2 <= len(item) <= 3:
+        return None
+    step, value = item.get("step"), item.get("value")
+    return (None, step, value) if is_number(step) and is_number(value) else None
 
 
 def _points(points: Sequence[object]) -> list[Point] | None:
