@@ -69,6 +69,7 @@ def torch_function(spec: LossSpec, *, binary: bool = False) -> Function:
     if own is not None:
         function.__name__ = spec.kind
         function.loss_kind = KINDS.get(spec.kind, "regression")  # type: ignore[attr-defined]  # read by profile and check
+        function.loss_backend = "torch"  # type: ignore[attr-defined]  # read by profile and check
     return function
 
 
@@ -83,6 +84,7 @@ def _composite(spec: Composite) -> Function:
     if len(kinds) > 1:
         raise LossError(spec.kind, f"its parts are called as {' and '.join(sorted(kinds))}", "measure each on its own")
     composite.loss_kind = kinds.pop()  # type: ignore[attr-defined]  # read by profile and check
+    composite.loss_backend = "torch"  # type: ignore[attr-defined]  # read by profile and check
     return composite
 
 
