@@ -32,14 +32,18 @@ class ThroughBars:
         total, n = self._at
         return line.total == total and line.n is not None and line.n >= n
 
-    def take(self, line: Line, text: str, number: int) -> None:
-        """A state: of those at one place the last counts, since the first still shows the values before."""
+    def take(self, line: Line, text: str, number: int) -> bool:
+        """Whether a state says something: of those at one place the last counts, since the first shows old values."""
         self._at = line.total, line.n or 0
+        last = self._state[0] if self._state is not None else self._settled[0] if self._settled is not None else None
+        if _at_end(line) and last is not None and line.cells == last.cells:
+            return False  # nothing was done since
         if self._state is None and self._settled is not None and _is_again(*self._settled, line, number):
-            return
+            return False
         if self._state is not None and not _is_again(self._state[0], self._state[2], line, number):
             self.settle()
         self._state = line, text, number
+        return True
 
     def settle(self) -> None:
         """The bar has left the place at which it was drawn last."""
@@ -146,6 +150,11 @@ _LEAST: Final = 3
 
 def _is_again(one: Line, number: int, other: Line, at: int) -> bool:
     """Whether a state of a bar is that of the place of the one before; a whole bar on a line of its own is another."""
-    if (one.n, one.total) != (other.n, other.total):
+    if (one.n, one.total, one.epoch) != (other.n, other.total, other.epoch):
         return False
-    return number == at or one.n != one.total or one.cells == other.cells
+    return number == at or one.n is None or one.n != one.total or one.cells == other.cells
+
+
+def _at_end(line: Line) -> bool:
+    n, total = (line.epoch, line.epochs) if line.n is None else (line.n, line.total)
+    return n == total and total != 1

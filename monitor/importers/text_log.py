@@ -66,7 +66,7 @@ class LogParser:
         self._done: tuple[_Bar, set[str]] | None = None
         self._held: dict[_Bar, tuple[Line, int, str]] = {}
         self._shown: dict[str, float] = {}
-        self._through = ThroughBars(self._point)
+        self._through, self._epochs = ThroughBars(self._point), ThroughBars(self._point)
         self._only, self._next = OnlyEpoch(), NextBar(self._point)
         self._part: Part | None = None
         self._places: dict[Part | None, Place] = {}
@@ -92,6 +92,7 @@ class LogParser:
             self._physical(self._tail)
             self._tail = ""
         self._next.settle("")
+        self._epochs.settle()
         for line, text, number in self._unnamed.end():
             self._add(line, text, number)
         self._flush()
@@ -173,6 +174,9 @@ class LogParser:
                 self._through.take(line, text, self._number)
             else:
                 self._draw(line, text)
+        elif line.bar and line.n is None and line.epoch is not None:
+            if self._epochs.take(line, text, self._number):  # what is drawn in between does not end it
+                self._place.enter(line)
         elif line.bar and line.n is not None and line.epoch is line.step is None:
             self._through.take(line, text, self._number)
         else:

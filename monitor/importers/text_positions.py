@@ -203,7 +203,7 @@ def _bar(text: str, line: Line) -> str:
         return text
     n, total = int(found["n"]), int(found["total"])
     if line.epoch is None and _OF_EPOCHS.search(head) and not _HELD_OUT.search(head):
-        line.epoch, line.epochs = float(n), total
+        line.epoch, line.epochs, line.bar = float(n), total, marked
     elif (
         re.search(r"\] *\{['\"]", tail) and line.step is None
     ):  # the bar of a whole training, and what was printed next to it

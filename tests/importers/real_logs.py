@@ -80,6 +80,24 @@ FRAMEWORKS = {
         "\r 25%|██▌       | 20/80 [00:05<00:12,  4.77it/s]\r 26%|██▋       | 21/80 [00:05<00:12,  4.77it/s]\n",
         {"loss": [(10, 0.6928), (20, 0.6903)], "grad_norm": [(10, 0.106), (20, 0.1475)], "eval_loss": [(20, 0.6877)]},
     ),
+    "a bar of epochs around those of batches": (
+        "".join(
+            f"\rEpochs:  {e * 50}%|█| {e}/2 [00:00<?, ?it/s{old}]\n\rtrain {e}:   0%|          | 0/9 [00:00<?, ?it/s]\x1b[A"
+            f"\n\rtrain {e}:  90%|█████████ | 8/9 [00:00<00:00, 79.82it/s, loss={e}.5]\x1b[A\n\r        \x1b[A"
+            f"\rEpochs:  {e * 50}%|█| {e}/2 [00:00<?, ?it/s, val_loss={e}.75]"
+            for e, old in ((0, ""), (1, ", val_loss=0.75"))
+        )
+        + "\rEpochs: 100%|█| 2/2 [00:00<?, ?it/s, val_loss=1.75]\n",
+        {"train_loss": [(0, 0.5), (1, 1.5)], "val_loss": [(0, 0.75), (1, 1.75)]},
+    ),
+    "a bar that is drawn once more at each step": (
+        "".join(
+            f"\rTraining: {e}%|█| {e}/3 [00:00<?, ?it/s{old}]\rTraining: {e}%|█| {e}/3 [00:00<?, ?it/s, loss={v}]"
+            for e, old, v in ((0, "", 0.75), (1, ", loss=0.75", 0.5), (2, ", loss=0.5", 0.25))
+        )
+        + "\rTraining: 100%|█| 3/3 [00:00<?, ?it/s, loss=0.25]\n",
+        {"train_loss": [(0, 0.75), (1, 0.5), (2, 0.25)]},
+    ),
     "the only epoch of a training": (
         "".join(
             f"\rEpoch 0: {n * 25}%|█| {n}/4 [00:10<00:20,  1.2it/s, loss={3 - n / 4}, v_num=0, val_loss={2.5 if n < 3 else 2.25}]"
