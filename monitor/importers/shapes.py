@@ -174,8 +174,8 @@ def _by_run(table: Table) -> list[Table]:
     names = tuple(name for name in table.names if name != column)
     if len(runs) == 1:
         (label,) = runs
-        told = f"{column}-{label}" if table.kind == "text" else ""  # another may follow in a log that grows
-        return [replace(table, names=names, config={**table.config, column: label}, run=told)]
+        part = f"{column}-{label}" if table.kind == "text" else ""  # another may follow in a log that grows
+        return [replace(table, names=names, config={**table.config, column: label}, run=part)]
     if not any(map(table.counts, names)) or max(map(len, runs.values())) == 1:
         return [table]
     return [

@@ -13,7 +13,7 @@ from monitor.importers.text_positions import Line
 
 
 class ThroughBars:
-    """Reads the states of bars that are drawn through the whole training, told of each in its order.
+    """Reads the states of bars that are drawn through the whole training; takes each in its order.
 
     Args:
         point: takes a line that is a point, with its text and its number.
@@ -26,7 +26,7 @@ class ThroughBars:
         self._settled: tuple[Line, int] | None = None
 
     def has(self, line: Line) -> bool:
-        """Whether a bar goes on that was drawn before any epoch was told."""
+        """Whether a bar continues that was drawn before any epoch was known."""
         if line.held_out or line.epoch is not None or self._at is None:
             return False
         total, n = self._at

@@ -35,6 +35,8 @@ _STATES: Final = re.compile(
 _NUMBERS: Final = re.compile(r"[\d.]+")
 _LIKELY: Final = re.compile(r"\d|nan|inf", re.IGNORECASE)
 _ABOUT: Final = re.compile(r"loss|acc|ppl|perplexity|error|reward|objective", re.IGNORECASE)
+_LEFT_OUT: Final = re.compile(r"train_runtime|\bbest\b|\bimprove[ds]?\b", re.IGNORECASE)
+"""What is known to tell something again."""
 _BEST_FOLLOWS: Final = re.compile(r"\bbest\b[^\d]*:\s*$", re.IGNORECASE)
 _BEST_FIRST: Final = re.compile(r"\W*(?:the )?best\b", re.IGNORECASE)
 """What begins a line that tells the best so far again: `best metric, acc: 0.9, hmean: 0.8`."""
@@ -120,6 +122,7 @@ class LogParser:
                 self.understood.missed is None
                 and self._again != self._number
                 and _ABOUT.search(last)
+                and not _LEFT_OUT.search(last)
                 and re.search(r"\d\.\d", last)
             ):
                 self.understood.missed = self._number, last.strip()[:160]
@@ -167,6 +170,7 @@ class LogParser:
 
     def _take(self, line: Line, text: str) -> None:
         """A line with metrics: a state of a bar, or a point."""
+        self._again = self._number  # what waits is understood, too
         if self._next.has(line, text):
             self._next.hold(line, text, self._number)
         elif line.n is not None and (line.held_out or (line.bar and self._in_epochs(line))):

@@ -125,7 +125,7 @@ def _train(losses: Sequence[Name], roles: dict[str, Role], judged: dict[Role, st
     """The training loss: what is called a loss before an error, a whole before a part."""
 
     def rank(name: Name) -> tuple[object, ...]:
-        last = not name.words.isdisjoint(("batch", "minibatch"))  # AllenNLP's `batch_loss` beside `loss`
+        last = not name.words.isdisjoint(("batch", "minibatch"))  # AllenNLP's `batch_loss` next to `loss`
         return (not name.total, _is_rate(name), _PER_POINT[name.averaged], last, not name.leaf)
 
     found = [name for name in losses if name.group in ("train", "")]
