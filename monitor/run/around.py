@@ -183,6 +183,7 @@ class _Pipe:
         self._open = True
         self._unit_known = False
         self._first: str | None = None
+        self._places: dict[str, _Places] = {}
 
     @property
     def series(self) -> list[str]:
@@ -218,13 +219,13 @@ class _Pipe:
     def _log(self, parse: bool) -> None:
         rows, self._parser.rows = self._parser.rows, []
         for row in rows if parse else ():
-            step, epoch = _place(row)
+            before = self._prefix(row)
+            step, epoch = self._places.setdefault(before, _Places()).of(row)
             if not self._unit_known:
                 self._unit_known = True
                 counted = any(name in row.cells for name in ("step", COUNTED, SEEN))
-                unit = "epoch" if not counted and step is not None and epoch is not None else "step"
+                unit = "step" if counted or epoch is None or not epoch.is_integer() else "epoch"
                 self._run._event("capture", {"watched": {"source": "its output", "kind": "text", "unit": unit}})
-            before = self._prefix(row)
             values = {f"{before}{name}": cell for name, cell in row.cells.items() if name not in ASIDE}
             self._run.log({name: _number(cell) for name, cell in values.items()}, step=step, epoch=epoch)
 
@@ -234,13 +235,23 @@ def _part(row: Row) -> str:
     return next((f"{kind}-{row.cells[kind]}/" for kind in PARTS if kind in row.cells), "")
 
 
-def _place(row: Row) -> tuple[int | None, float | None]:
-    """The step and the epoch of a row; whole epochs are steps where nothing else counts."""
-    epoch = _float(row.cells.get("epoch"))
-    step = _float(row.cells.get("step", row.cells.get(COUNTED, row.cells.get(SEEN))))
-    if step is None and epoch is not None and epoch.is_integer():
-        step = epoch
-    return None if step is None else int(step), epoch
+class _Places:
+    """The steps and epochs of rows. Whole epochs are steps where nothing else counts; of fractions the rows count."""
+
+    def __init__(self) -> None:
+        self._fractions = False
+        self._last: tuple[int, float | None] = (-1, None)
+
+    def of(self, row: Row) -> tuple[int | None, float | None]:
+        """The step and the epoch of a row; of rows at one fraction the same step."""
+        epoch = _float(row.cells.get("epoch"))
+        step = _float(row.cells.get("step", row.cells.get(COUNTED, row.cells.get(SEEN))))
+        if step is None and epoch is not None:
+            self._fractions = self._fractions or not epoch.is_integer()
+            count, before = self._last
+            step = count + (epoch != before) if self._fractions else epoch
+            self._last = int(step), epoch
+        return None if step is None else int(step), epoch
 
 
 def _float(cell: object) -> float | None:
