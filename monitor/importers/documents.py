@@ -60,9 +60,10 @@ def _of_list(path: str, values: Values) -> Table | None:
     if not values:
         raise FileUnreadable(path, "", "holds no rows")
     objects: Objects = [(number, value) for number, value in values if isinstance(value, Mapping)]
-    histories: dict[object, object] = {str(number): value for number, value in objects}
-    if len(objects) == len(values) and _is_of_runs(histories):
-        return _of_runs(path, histories)
+    if len(objects) == len(values) and any(isinstance(value, list) for _, value in flat(objects[0][1])):
+        histories: dict[object, object] = {str(number): value for number, value in objects}
+        if _is_of_runs(histories):
+            return _of_runs(path, histories)
     if 2 * len(objects) >= len(values):
         notes = [
             Skipped(place=f"row {number}", reason=f"must be a JSON object, got {kind_of(value)}", broken=True)
