@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise, zip_longest
+from itertools import count, pairwise, zip_longest
+from pathlib import PurePath
 from typing import Final
 
 from monitor.importers.table import INDEX, Cell, Row, Table, is_cell, is_number
@@ -62,6 +63,7 @@ def read_sacred(path: str, data: Mapping[object, object]) -> Table | None:
 _CHARTS: Final = (("x", "y"), ("steps", "values"), ("step", "value"), ("epochs", "values"), ("iterations", "values"))
 """What charts call their steps and values."""
 _LABELS: Final = ("name", "metric", "tag", "key", "label", "title")
+_CLOCKS: Final = ("timestamp", "timestamps", "time", "times", "wall_time")
 _DEEP: Final = 8
 
 
@@ -71,7 +73,8 @@ def read_charts(path: str, data: Mapping[object, object]) -> Table | None:
     Such as {"loss": {"train": {"x": [0, 1], "y": [0.9, 0.8]}}} of ClearML and Plotly, or {"metrics": [{"name": "loss",
     "values": [{"step": 0, "value": 0.9}]}]}; None where there is none.
     """
-    curves = {name: points for name, points in _charts(data, "", _DEEP) if points}
+    stem = PurePath(path).stem
+    curves = {name or stem: points for name, points in _charts(data, "", _DEEP) if points}
     return _table(path, curves, "charts") if curves else None
 
 
@@ -97,14 +100,19 @@ def _charts(value: object, name: str, deep: int) -> Iterator[tuple[str, list[Poi
 
 
 def _chart(data: Mapping[object, object]) -> list[Point] | None:
+    """The points of two lists; where the steps are fractions, they are counted."""
     for x, y in _CHARTS:
         steps, values = data.get(x), data.get(y)
-        if (
-            isinstance(steps, list) and isinstance(values, list) and len(steps) == len(values) > 1
-            and all(is_number(step) and float(step).is_integer() for step in steps)
-            and all(a <= b for a, b in pairwise(steps)) and all(is_number(value) or value is None for value in values)
-        ):  # fmt: skip
-            return [(None, step, value) for step, value in zip(steps, values, strict=True)]
+        if not isinstance(steps, list) or not isinstance(values, list) or not len(steps) == len(values) > 1:
+            continue
+        others = [other for name, other in data.items() if name not in (x, y, *_CLOCKS) and isinstance(other, list)]
+        if any(len(other) == len(steps) and all(map(is_number, other)) for other in others):
+            continue  # columns of a table
+        if not all(map(is_number, steps)) or not all(is_number(value) or value is None for value in values):
+            continue
+        if all(a <= b for a, b in pairwise(steps)):
+            whole = all(float(step).is_integer() for step in steps)
+            return [(None, step, value) for step, value in zip(steps if whole else count(), values, strict=False)]
     return None
 
 

@@ -90,11 +90,19 @@ def _of_document(path: str, data: Mapping[object, object]) -> Table | None:
     log = data.get("log_history")
     if isinstance(log, list):
         return _trainer_state(path, log, data)
-    for read in (read_catboost, read_scalars, read_sacred, read_charts, read_frame, _history):
+    for read in (read_catboost, read_scalars, read_sacred, _charts, read_frame, _history):
         found = read(path, data)
         if found is not None:
             return found
     return _records(path, data)
+
+
+def _charts(path: str, data: Mapping[object, object]) -> Table | None:
+    """Curves of charts, unless the losses are elsewhere in the document and the charts are of other things."""
+    found = read_charts(path, data)
+    if found is None or any(map(_is_loss, found.names)):
+        return found
+    return None if any(_is_loss(name) and isinstance(column, list) for name, column in flat(data)) else found
 
 
 def _trainer_state(path: str, log: list[object], data: Mapping[object, object]) -> Table:
