@@ -162,3 +162,19 @@ def test_a_table_that_names_no_loss_or_holds_several_runs_is_refused() -> None:
         monitor.diagnose({"a": [1.0, 2.0], "b": [1.0, 2.0]})
     with pytest.raises(RulesError, match="holds 2 runs, such as fold-0, fold-1"):
         monitor.diagnose({"fold": [0] * 20 + [1] * 20, "epoch": [*range(20)] * 2, "loss": TRAIN})
+
+
+def test_two_lists_are_a_curve_only_where_they_are_no_columns_and_no_loss_stands_elsewhere(tmp_path: Path) -> None:
+    steps = list(range(0, 400, 10))
+    for name, data, keys in (
+        ("val_loss.json", {"steps": steps, "values": VAL}, ("val_loss",)),
+        ("columns.json", {"step": steps, "value": VAL, "loss": TRAIN}, ("loss", "value")),
+        ("fractions.json", {"loss": {"x": [i / 3 for i in range(40)], "y": TRAIN}}, ("loss",)),
+    ):
+        (tmp_path / name).write_text(json.dumps(data))
+        (run,) = read_runs(tmp_path / name)
+        assert isinstance(run, ImportedRun)
+        assert run.keys == keys
+    roc = {**HISTORY, "roc": {"x": list(range(40)), "y": TRAIN}}
+    (tmp_path / "history.json").write_text(json.dumps(roc))
+    assert read_curves(tmp_path / "history.json").train[:, 1].tolist() == TRAIN
