@@ -34,7 +34,8 @@ def describe(store: Store, settings: Settings, message: Message) -> Message:
     best = _best(run)
     advice = run.info.recommendation
     saved = best_checkpoint(advice, run.checkpoints)
-    told = advice.action is not Action.CONTINUE or message.kind in ("lost", "stalled", "failed")
+    open_ = not run.info.status.ended  # else nobody can act on an advice any more
+    told = open_ and (advice.action is not Action.CONTINUE or message.kind in ("lost", "stalled"))
     facts = Facts(
         onset_step=None if finding is None else finding.onset_step,
         best=best,
@@ -42,7 +43,7 @@ def describe(store: Store, settings: Settings, message: Message) -> Message:
         action=str(advice.action) if told else "",
         reason=advice.reason if told else "",
         then=what_becomes_of(run.info, settings.stop_modes_of(run.info.project)),
-        saves=saving_of(store, settings, run.info.id) if advice.action is Action.STOP else None,
+        saves=saving_of(store, settings, run.info.id) if told and advice.action is Action.STOP else None,
     )
     return replace(message, facts=facts, picture=_picture(store, run, message, facts.onset_step, advice.best_at))
 

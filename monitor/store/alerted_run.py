@@ -35,6 +35,8 @@ class AlertedRun(LockedRun):
     def __init__(self, link: Link, run_id: str, now_ms: int) -> None:
         super().__init__(link, run_id, now_ms)
         self._raised: set[str] = set()
+        self.alerted = False
+        """Messages are put into the outbox."""
 
     def raises(self, rule: str) -> bool:
         """True where this transaction puts a message into the outbox that a rule fires."""
@@ -48,6 +50,7 @@ class AlertedRun(LockedRun):
         """Put messages into the outbox, and bring the alerts that they are about up to date."""
         if not alerts:
             return
+        self.alerted = True
         self._raised.update(alert.kind for alert in alerts if alert.state == "firing")
         first = self.counter("alert_count") + 1
         self.set(alert_count=first - 1 + len(alerts))

@@ -69,6 +69,23 @@ def test_every_place_that_names_a_checkpoint_names_the_same(
     assert best.path in starred
 
 
+def test_a_message_about_a_run_that_has_ended_advises_nothing(sqlite_url: str) -> None:
+    with Store.open(sqlite_url) as store:
+        feed, said = a_run(store), []
+        for status in ("running", "failed"):
+            if status != "running":
+                feed.event("finish", status=status, error="CUDA out of memory")
+            message = Message(
+                id="1", kind="alert", state="firing", severity=Severity.CRITICAL, title="t", body="b",
+                run_ids=(feed.run_id,), run_id=feed.run_id, project="p", run_name="r", step=None, created_ms=NOW_MS,
+                dedup_key="k",
+            )  # fmt: skip
+            facts = describe(store, Settings(), message).facts
+            assert facts is not None and facts.best is not None
+            said.append((facts.action, facts.saves is not None))
+    assert said == [("stop", True), ("", False)]
+
+
 def test_a_slice_is_judged_without_reading_the_training_loss(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     feed, read, history = a_run(store, slices=True), list[str](), Store.history
 
