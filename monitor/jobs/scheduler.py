@@ -169,7 +169,7 @@ class Jobs:
             id=name,
             name=name,
             next_run_time=datetime.now(UTC),
-            max_instances=1,
+            max_instances=3,  # of `_begin`, which sees to it that the work is done once
             coalesce=True,
             misfire_grace_time=None,
         )
