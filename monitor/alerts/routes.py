@@ -140,7 +140,7 @@ def sort(
     for info in standing:
         if info.state is not AlertState.RESOLVED:
             firing.setdefault(info.run_id, set()).add(info.rule)
-    last_told = {family(key): (state, when_ms) for key, when_ms, state in told}
+    last_told = {family(key): (state, when_ms if is_past(when_ms, now_ms) else 0) for key, when_ms, state in told}
     families: dict[str, list[Delivery]] = {}
     for each in due:
         reason = _unwanted(each, route)

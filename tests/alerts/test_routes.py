@@ -223,3 +223,5 @@ def test_what_fires_on_as_was_sent_before_is_not_sent_again_but_where_it_fires_a
     assert outcome(again, told=told, standing=(stands(again, fired_ms=NOW),)) == ["send"]
     assert outcome(fired, told=told, standing=(stands(fired, fired_ms=NOW + 60_000),)) == ["send"]
     assert outcome(fired, standing=(stands(fired, fired_ms=NOW),)) == ["send"]
+    ahead = ((advised.dedup_key, NOW + 86_400_000, "firing"),)  # by a clock that was set back since
+    assert outcome(fired, told=ahead, standing=(stands(fired, fired_ms=NOW),)) == ["send"]
