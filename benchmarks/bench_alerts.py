@@ -85,7 +85,7 @@ def receiving() -> Iterator[Receiver]:
             for run_id in body["run_ids"]:
                 key = (run_id, body["dedup_key"].split(":", 1)[1])
                 found.came.setdefault(key, came)
-                found.stored.setdefault(key, body["created_ms"] / 1000)
+                found.stored.setdefault(key, body.get("created_ms", 0) / 1000)
             self.send_response(204)
             self.end_headers()
 
