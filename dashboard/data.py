@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import streamlit as st
 
@@ -54,6 +54,10 @@ PAGE_SIZE: Final = 50
 KNOWN_S: Final = 10.0
 """Seconds until it is asked again what somebody may do."""
 _NOBODY: Final = Caller(name="", access=Access.VIEWER)
+LOOK_S: Final = 0.4
+"""Seconds between two looks at whether anything has changed."""
+FRESH_S: Final = 15.0
+"""Seconds after which a value is read anew where nothing has changed: some depend on the time."""
 NEEDY_S: Final = 4.0
 """Seconds for which it is kept how many runs need a person."""
 SPARK_POINTS: Final = 40
@@ -103,6 +107,19 @@ class Kept(Generic[K, T]):
         self._most = most
         self._values: OrderedDict[K, T] = OrderedDict()
         self._lock = threading.Lock()
+
+    def known(self, key: K) -> T | None:
+        """One value, if it is kept."""
+        with self._lock:
+            return self._values.get(key)
+
+    def keep(self, key: K, value: T) -> None:
+        """Keep one value."""
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            while len(self._values) > self._most:
+                self._values.popitem(last=False)
 
     def get(self, wanted: Sequence[K], read: Callable[[Sequence[K]], Sequence[T]]) -> tuple[T, ...]:
         """Values by their keys.
@@ -174,21 +191,57 @@ def may(needed: Access) -> bool:
 
 
 def keep(name: str, read: Callable[[], T]) -> Reading[T]:
-    """Read a value; where the server does not answer, give back the last one of this session with the error.
+    """Read a value, once for all readers with the same token while nothing has changed in the store.
+
+    Where the server does not answer, the last value of this session is given back with the error.
 
     Args:
-        name: under which the session keeps the value.
+        name: what is read, with everything that it depends on.
         read: reads it; a `RunNotFound` passes through, since waiting does not mend it.
     """
     kept: dict[str, Reading[T]] = st.session_state.setdefault("_kept", {})
+    place = (sessions.token(), name)
     try:
-        kept[name] = Reading(read(), now_ms())
+        mark = _mark()
+        known = _shared().known(place)
+        if known is None or not mark or known[0] != mark or now_ms() - known[1].read_ms > 1000 * FRESH_S:
+            known = (mark, Reading(read(), now_ms()))
+            _shared().keep(place, known)
+        kept[name] = known[1]
     except RunNotFound:
         raise
     except MonitorError as error:
         last = kept.get(name)
         return Reading(last.value if last else None, last.read_ms if last else 0, error)
     return kept[name]
+
+
+@st.cache_resource(show_spinner=False)
+def _shared() -> Kept[tuple[str | None, str], tuple[str, Reading[Any]]]:
+    return Kept(512)
+
+
+def acted() -> None:
+    """The reader is about to change something: what this session reads next is read anew."""
+    st.session_state["_acted"] = True
+
+
+def _mark() -> str:
+    """The mark of what is stored, as it was at most `LOOK_S` ago; "" where the server has none."""
+    token, now = sessions.token(), time.monotonic()
+    known = _marks().known(token)
+    if st.session_state.pop("_acted", False) or known is None or now - known[0] > LOOK_S:
+        try:
+            known = (now, api().change_mark())
+        except WireError:  # an older server
+            known = (now, "")
+        _marks().keep(token, known)
+    return known[1]
+
+
+@st.cache_resource(show_spinner=False)
+def _marks() -> Kept[str | None, tuple[float, str]]:
+    return Kept(256)
 
 
 def explain(error: MonitorError) -> tuple[str, str]:

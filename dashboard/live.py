@@ -17,7 +17,7 @@ from typing import Final
 import streamlit as st
 from markupsafe import Markup
 
-from dashboard import assets
+from dashboard import assets, data
 
 _PLAIN: Final = re.compile(r"[a-z]+(?:[ _-][a-z0-9]+)*")
 
@@ -46,8 +46,8 @@ def html(body: Markup, *, key: str, ticks: Sequence[str] = (), push: str = "") -
         raise TypeError("only what a template has made is shown as HTML")
     mount = st.components.v2.component("monitor_live_html", js=assets.module("live.js"), isolate_styles=False)
     heard = st.session_state.get("_heard", {}).get(key, "")
-    data = {"html": body, "heard": heard, "session": _session(), "key": key, "ticks": list(ticks), "push": push}
-    mount(key=safe_key(key), data=data, on_act_change=_noticed, on_ticks_change=_noticed)
+    sent = {"html": body, "heard": heard, "session": _session(), "key": key, "ticks": list(ticks), "push": push}
+    mount(key=safe_key(key), data=sent, on_act_change=_noticed, on_ticks_change=_noticed)
 
 
 def heard(key: str) -> Act | None:
@@ -63,6 +63,7 @@ def heard(key: str) -> Act | None:
     if known.get(key) == value["n"]:
         return None
     known[key] = str(value["n"])
+    data.acted()
     return Act(str(value["act"]), str(value["arg"]))
 
 
