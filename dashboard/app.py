@@ -38,7 +38,11 @@ app = st.App(
     middleware=[
         Middleware(Door, names=load().dashboard_hosts),
         Middleware(
-            Shell, paths=[page.path for page in PAGES], base=str(st.get_option("server.baseUrlPath") or ""), moved=moved
+            Shell,
+            paths=[page.path for page in PAGES],
+            base=str(st.get_option("server.baseUrlPath") or ""),
+            moved=moved,
+            early=lambda path: assets.early(charts=any(page.path == path and page.charts for page in PAGES)),
         ),
     ],
     routes=[*assets.routes(), *downloads.routes(), *sessions.routes()],

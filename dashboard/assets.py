@@ -19,6 +19,8 @@ STYLE_SHEET: Final = _FOLDER / "style.css"
 LOGO: Final = _FOLDER / "logo.svg"
 PLOTLY: Final = "plotly.min.js"
 _OURS: Final = {path.relative_to(_FOLDER).as_posix(): path for path in sorted(_FOLDER.rglob("*.js"))}
+_CHARTS: Final = frozenset({"drawing.js", "panel.js", "panels.js", "plot.js", "saving.js"})
+"""Those of our scripts that draw charts."""
 _SERVED: Final = {**_OURS, PLOTLY: Path(plotly.__file__).parent / "package_data" / PLOTLY}
 _FOREVER: Final = "public, max-age=31536000, immutable"
 
@@ -34,6 +36,16 @@ def url(name: str) -> str:
     Our scripts import each other by relative addresses, so that all of them share one digest.
     """
     return f"{_base()}/{_digest(name == PLOTLY)}/{name}"
+
+
+def early(*, charts: bool) -> str:
+    """The tags by which a page's head asks for our scripts at once, rather than when the first component is drawn.
+
+    Args:
+        charts: whether Plotly is needed too, which is most of what a page loads.
+    """
+    tags = [f'<link rel="modulepreload" href="{url(name)}">' for name in _OURS if charts or name not in _CHARTS]
+    return "".join([*tags, f'<link rel="preload" as="script" href="{url(PLOTLY)}">' if charts else ""])
 
 
 def module(name: str) -> str:

@@ -2,6 +2,7 @@
 
 export const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = { left: 52, right: 10, top: 8, bottom: 22 };
+const DOT = "m-1.2 0a1.2 1.2 0 1 0 2.4 0a1.2 1.2 0 1 0-2.4 0";  // a point without neighbours, which is no line
 const HEIGHT = 150, LARGE = 380, ROOM = 0.06, OUTLYING = 0.02;
 
 const values = (packed) => packed
@@ -94,7 +95,7 @@ function path(xs, ys, place, log) {
     const y = log ? Math.log10(ys[i]) : ys[i];
     if (!Number.isFinite(y) || !Number.isFinite(xs[i])) { pen = "M"; continue; }
     const alone = pen === "M" && !(i + 1 < xs.length && Number.isFinite(ys[i + 1]));
-    drawn += `${pen}${place.x(xs[i]).toFixed(1)} ${place.y(y).toFixed(1)}${alone ? "h0.01" : ""}`;
+    drawn += `${pen}${place.x(xs[i]).toFixed(1)} ${place.y(y).toFixed(1)}${alone ? DOT : ""}`;
     pen = "L";
   }
   return drawn;
@@ -129,13 +130,13 @@ export function draw(box, panel, lines, data, window_) {
   const clip = element("clipPath", { id });
   clip.append(element("rect", { x: MARGIN.left, y: MARGIN.top - 3, width: inner.w, height: inner.h + 6 }));
   svg.append(clip);
-  for (const at of panel.log ? decades(low, high) : ticks(low, high, height > 200 ? 6 : 3)) {
+  for (const at of panel.log ? decades(low, high) : ticks(low, high, height > 200 ? 6 : 4)) {
     const y = place.y(at);
     svg.append(element("line", { class: "lm-g", x1: MARGIN.left, x2: width - MARGIN.right, y1: y, y2: y }));
     svg.append(element("text", { class: "lm-t", x: MARGIN.left - 6, y: y + 4, "text-anchor": "end" }, short(panel.log ? 10 ** at : at)));
   }
   const time = data.x.kind === "wall_time";
-  for (const at of ticks(left, right, Math.max(1, Math.floor(inner.w / (time ? 130 : 90)))))
+  for (const at of ticks(left, right, Math.max(1, Math.floor(inner.w / (time ? 130 : 60)))))
     svg.append(element("text", { class: "lm-t", x: place.x(at), y: height - 6, "text-anchor": place.x(at) > width - 24 ? "end" : "middle" }, time ? moment(at) : short(at)));
   const group = element("g", { "clip-path": `url(#${id})` });
   for (const line of all) {

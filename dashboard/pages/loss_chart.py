@@ -16,6 +16,7 @@ from dashboard.charts.curves import spliced, weight_of
 from dashboard.charts.loss import Story
 from dashboard.markup import run_page
 from dashboard.markup.pieces import notice
+from dashboard.markup.templates import joined
 from dashboard.plot import Zoom
 from monitor.domain import Curve, RunInfo, RunSnapshot, SeriesInfo
 from monitor.errors import MonitorError
@@ -37,9 +38,17 @@ class Looking:
     curves: tuple[Curve, ...] = ()
 
 
-def show(seen: RunSnapshot) -> Looking:
-    """Draw the large chart under its controls, with an honest caption; where nothing is judged, only the controls."""
-    with st.container(key="chart"):
+def show(seen: RunSnapshot, *, key: str = "chart") -> Looking:
+    """Draw the large chart under its controls, with an honest caption; where nothing is judged, only the controls.
+
+    Args:
+        seen: the run; one without any series has no controls either.
+        key: of the whole.
+    """
+    with st.container(key=key):
+        if not seen.series:
+            live.html(run_page.no_curves(seen), key="no-curves")
+            return Looking()
         with st.container(key="chart_controls"):
             smoothing, scale, x_axis, y_axis, ahead, ignoring = _controls(seen)
         scale = "linear" if y_axis == "skill" else scale
@@ -79,10 +88,8 @@ def _draw(
     plot.plot(figure, key=CHART, alt=run_page.describe(seen))
     said = captions([(_NAMES[role], c) for role, c in drawn.items()], axes.resolve_scale(losses, scale))
     said = (*said, *(captions([goal], "linear") if goal else ()), *notes, *forecast_caption(story.recommendation))
-    live.html(run_page.caption(losses, story.references, seen, said), key="caption")
-    live.html(run_page.course(seen), key="course")
-    live.html(run_page.remedies(seen), key="remedies")
-    live.html(run_page.examples(seen), key="examples")
+    said_of = (run_page.course(seen), run_page.remedies(seen), run_page.examples(seen))
+    live.html(joined([run_page.caption(losses, story.references, seen, said), *said_of]), key="caption")
     return tuple(curves.values())
 
 

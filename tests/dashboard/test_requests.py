@@ -91,3 +91,12 @@ def test_a_comparison_takes_one_request_for_all_curves(asked: tuple[Store, Count
     ids = [logged(store, f"seed-{i}", [3.0, 2.0 - i / 10]).run_id for i in range(5)]
     paths = of(counted, shown("compare", run=ids))
     assert paths == ["/runs", *(f"/runs/{run_id}/snapshot" for run_id in ids), "/curves"]
+
+
+def test_several_metrics_and_groups_are_compared_without_a_fault(asked: tuple[Store, Counted]) -> None:
+    store, _ = asked
+    ids = [logged(store, f"seed-{i}", [3.0, 2.0 - i / 10], [3.0, 2.5]).run_id for i in range(3)]
+    for query in ({"metric": ["training loss", "validation loss"]}, {"by": ["project"]}):
+        app = shown("compare", run=ids, **query)
+        app.run()
+        assert not app.exception and not app.error
