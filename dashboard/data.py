@@ -1,4 +1,4 @@
-"""What the pages read, and how they keep it: through `monitor.Api` alone, and no more than the screen shows.
+"""What the pages read: through `monitor.Api` alone, and no more than the screen shows. `readings.py` keeps it.
 
 A run's `version` changes with everything that is stored in it. What was read under a version is kept and shared by all
 sessions, so that a page that is open costs one small request a second while nothing happens.
@@ -7,17 +7,16 @@ sessions, so that a page that is open costs one small request a second while not
 from __future__ import annotations
 
 import re
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
 from dashboard import sessions
 from dashboard.charts.axes import XAxis
+from dashboard.readings import Kept, api, reader
 from monitor import Api
 from monitor.domain import (
     Access,
@@ -32,32 +31,16 @@ from monitor.domain import (
     RunSnapshot,
     SeriesInfo,
 )
-from monitor.errors import (
-    Forbidden,
-    MonitorError,
-    RunNotFound,
-    ServerUnreachable,
-    StoreBusy,
-    StoreError,
-    Unauthorized,
-    WireError,
-)
+from monitor.errors import Forbidden, MonitorError, ServerUnreachable, StoreBusy, StoreError, Unauthorized, WireError
 from monitor.roles import Role
 
 if TYPE_CHECKING:
     from monitor.wire import Event
 
-T = TypeVar("T")
-K = TypeVar("K", bound=Hashable)
-
 PAGE_SIZE: Final = 50
 KNOWN_S: Final = 10.0
 """Seconds until it is asked again what somebody may do."""
 _NOBODY: Final = Caller(name="", access=Access.VIEWER)
-LOOK_S: Final = 0.4
-"""Seconds between two looks at whether anything has changed."""
-FRESH_S: Final = 15.0
-"""Seconds after which a value is read anew where nothing has changed: some depend on the time."""
 NEEDY_S: Final = 4.0
 """Seconds for which it is kept how many runs need a person."""
 SPARK_POINTS: Final = 40
@@ -73,94 +56,12 @@ ATTEMPTS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Reading(Generic[T]):
-    """A value that was read, or the last one that could be, with what went wrong since.
-
-    Attributes:
-        value: None where nothing could ever be read.
-        read_ms: when the value was read, milliseconds since the epoch.
-        error: what the last try said; None where it worked.
-    """
-
-    value: T | None
-    read_ms: int
-    error: MonitorError | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Overview:
     """How many runs there are, how many are open, and how many need a person now."""
 
     live: int
     total: int
     needy: int
-
-
-class Kept(Generic[K, T]):
-    """What was read last, for all sessions of this process; the least used goes first.
-
-    Args:
-        most: values that are kept.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._values: OrderedDict[K, T] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def known(self, key: K) -> T | None:
-        """One value, if it is kept."""
-        with self._lock:
-            return self._values.get(key)
-
-    def keep(self, key: K, value: T) -> None:
-        """Keep one value."""
-        with self._lock:
-            self._values[key] = value
-            self._values.move_to_end(key)
-            while len(self._values) > self._most:
-                self._values.popitem(last=False)
-
-    def get(self, wanted: Sequence[K], read: Callable[[Sequence[K]], Sequence[T]]) -> tuple[T, ...]:
-        """Values by their keys.
-
-        Args:
-            wanted: the keys.
-            read: reads those that are not kept, all at once, in the order of their keys.
-        """
-        with self._lock:
-            found = {key: self._values[key] for key in wanted if key in self._values}
-            for key in found:
-                self._values.move_to_end(key)
-        missing = [key for key in dict.fromkeys(wanted) if key not in found]
-        if missing:
-            fresh = dict(zip(missing, read(missing), strict=True))
-            with self._lock:
-                self._values |= fresh
-                while len(self._values) > self._most:
-                    self._values.popitem(last=False)
-            found |= fresh
-        return tuple(found[key] for key in wanted)
-
-
-def now_ms() -> int:
-    """The clock, read at the edge of the page."""
-    return time.time_ns() // 1_000_000
-
-
-def api() -> Api:
-    """A reader with the token of whoever looks at the page; where it reads from comes from the settings."""
-    return _reader(sessions.token())
-
-
-@st.cache_resource(show_spinner=False, max_entries=256, on_release=Api.close)
-def _reader(token: str | None) -> Api:
-    return sessions.reader(token)
-
-
-def reader(token: str | None) -> Api:
-    """A reader with a token, for what is no page; None: nobody is signed in."""
-    return _reader(token)
 
 
 def me() -> Caller | None:
@@ -188,60 +89,6 @@ def may(needed: Access) -> bool:
     """Whether to offer what needs this role; the server decides all the same."""
     found = me()
     return found is not None and found.access.covers(needed)
-
-
-def keep(name: str, read: Callable[[], T]) -> Reading[T]:
-    """Read a value, once for all readers with the same token while nothing has changed in the store.
-
-    Where the server does not answer, the last value of this session is given back with the error.
-
-    Args:
-        name: what is read, with everything that it depends on.
-        read: reads it; a `RunNotFound` passes through, since waiting does not mend it.
-    """
-    kept: dict[str, Reading[T]] = st.session_state.setdefault("_kept", {})
-    place = (sessions.token(), name)
-    try:
-        mark = _mark()
-        known = _shared().known(place)
-        if known is None or not mark or known[0] != mark or now_ms() - known[1].read_ms > 1000 * FRESH_S:
-            known = (mark, Reading(read(), now_ms()))
-            _shared().keep(place, known)
-        kept[name] = known[1]
-    except RunNotFound:
-        raise
-    except MonitorError as error:
-        last = kept.get(name)
-        return Reading(last.value if last else None, last.read_ms if last else 0, error)
-    return kept[name]
-
-
-@st.cache_resource(show_spinner=False)
-def _shared() -> Kept[tuple[str | None, str], tuple[str, Reading[Any]]]:
-    return Kept(512)
-
-
-def acted() -> None:
-    """The reader is about to change something: what this session reads next is read anew."""
-    st.session_state["_acted"] = True
-
-
-def _mark() -> str:
-    """The mark of what is stored, as it was at most `LOOK_S` ago; "" where the server has none."""
-    token, now = sessions.token(), time.monotonic()
-    known = _marks().known(token)
-    if st.session_state.pop("_acted", False) or known is None or now - known[0] > LOOK_S:
-        try:
-            known = (now, api().change_mark())
-        except WireError:  # an older server
-            known = (now, "")
-        _marks().keep(token, known)
-    return known[1]
-
-
-@st.cache_resource(show_spinner=False)
-def _marks() -> Kept[str | None, tuple[float, str]]:
-    return Kept(256)
 
 
 def explain(error: MonitorError) -> tuple[str, str]:

@@ -7,13 +7,15 @@ zoomed to, so that the page can read that part of the curve in full.
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
 
-from dashboard import assets
+from dashboard import assets, readings
 from dashboard.address import Written
 from dashboard.charts.figure import Figure
 from dashboard.live import safe_key
@@ -28,9 +30,15 @@ def plot(figure: Figure, *, key: str, alt: str, bar: bool = True) -> None:
         alt: the chart in a sentence, for screen readers.
         bar: show Plotly's buttons on hover.
     """
-    mount = st.components.v2.component("monitor_plot", js=assets.module("plot.js"), isolate_styles=False)
-    data = {"figure": figure.to_json(), "alt": alt, "bar": bar, "plotly": assets.url(assets.PLOTLY)}
-    mount(key=safe_key(key), data=data, height=figure.height, on_window_change=_noticed)
+    written = readings.once(f"{key} written", (figure,), figure.to_json)
+    data = {"figure": written, "alt": alt, "bar": bar, "plotly": assets.url(assets.PLOTLY)}
+    _component()(key=safe_key(key), data=data, height=figure.height, on_window_change=_noticed)
+
+
+@functools.cache
+def _component() -> Callable[..., object]:
+    """Streamlit's component, which is registered once."""
+    return st.components.v2.component("monitor_plot", js=assets.module("plot.js"), isolate_styles=False)
 
 
 def zoom(key: str, revision: str, written: str) -> Zoom:

@@ -7,12 +7,12 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, live, viewer
-from dashboard.data import Reading
+from dashboard import data, live, readings, viewer
 from dashboard.markup import pieces, run_page
 from dashboard.markup.pieces import notice
 from dashboard.pages import charts_tab, loss_chart, media_tab, parts_tab, run_tabs
 from dashboard.pages.loss_chart import Looking
+from dashboard.readings import Reading
 from dashboard.viewer import zone
 from monitor.domain import Access, RunInfo, RunSnapshot
 from monitor.domain.formats import clock
@@ -46,7 +46,7 @@ def _run(ref: str) -> None:
     """Everything on the page."""
     charts_tab.zoomed()
     try:
-        reading = data.keep(f"run {ref}", lambda: data.snapshot(ref))
+        reading = readings.keep(f"run {ref}", lambda: data.snapshot(ref))
     except RunNotFound as error:
         _missing(ref, error)
         return
@@ -64,14 +64,14 @@ def _run(ref: str) -> None:
     taken, problem = _act(seen.info)
     if taken:
         try:
-            seen = data.keep(f"run {ref}", lambda: data.snapshot(ref)).value or seen
+            seen = readings.keep(f"run {ref}", lambda: data.snapshot(ref)).value or seen
         except RunNotFound as error:
             _missing(ref, error)
             return
     viewer.title(seen.info.name)
     _head(seen, problem, stale=reading.error is not None)
     with st.container(key="run_facts"):
-        live.html(run_page.facts(seen, data.now_ms(), zone()), key="facts")
+        live.html(run_page.facts(seen, readings.now_ms(), zone()), key="facts")
     with st.container(key="run_bar"):
         bodies = _tabs(seen)
         chosen = _chosen(tuple(bodies))
@@ -89,7 +89,7 @@ def _head(seen: RunSnapshot, problem: str, *, stale: bool) -> None:
     with st.container(key="run_head"):
         left, right = st.columns([5, 3], vertical_alignment="top")
         with left:
-            live.html(run_page.header(seen, data.now_ms(), stale=stale, mlflow=data.mlflow()), key="header")
+            live.html(run_page.header(seen, readings.now_ms(), stale=stale, mlflow=data.mlflow()), key="header")
         with right:
             if data.may(Access.EDITOR):
                 live.html(run_page.controls(seen.info, problem), key=_acts(seen.info.id))
@@ -103,12 +103,12 @@ def _missing(ref: str, error: RunNotFound) -> None:
     asked = live.heard("gone")
     if asked is not None and asked.act == "restore":
         try:
-            data.api().restore(asked.arg)
+            readings.api().restore(asked.arg)
         except MonitorError as problem:
             live.html(notice("critical", "Not restored.", " ".join(data.explain(problem))), key="not-restored")
         else:
             st.rerun()
-    reading = data.keep(f"deleted {ref}", lambda: (data.deleted(ref), data.api().purge_days()))
+    reading = readings.keep(f"deleted {ref}", lambda: (data.deleted(ref), readings.api().purge_days()))
     run, days = reading.value or (None, 0.0)
     gone = notice("warning", "This run is not here.", str(error), testid="missing")
     live.html((run_page.gone(run, days) if run is not None else gone) + _BACK, key="gone")
@@ -123,14 +123,14 @@ def _act(run: RunInfo) -> tuple[bool, str]:
     wanted = live.heard(_acts(run.id))
     if wanted is None:
         return False, ""
-    view = data.api().view(run)
+    view = readings.api().view(run)
     try:
         if wanted.act == "stop":
             view.request_stop(wanted.arg.strip()[:100] or "dashboard")
         elif wanted.act == "rename":
             view.edit(name=wanted.arg)
         elif wanted.act == "delete":
-            data.api().delete(run.id)
+            readings.api().delete(run.id)
     except MonitorError as error:
         return False, " ".join(data.explain(error))
     return True, ""
@@ -150,7 +150,7 @@ def _tabs(seen: RunSnapshot) -> dict[str, Callable[[Looking], None]]:
         **({"System": lambda looking: charts_tab.show(seen, system, looking, key="system")} if system else {}),
         "Notes": lambda _: run_tabs.notes(seen),
         "Series": lambda _: live.html(run_page.series(seen), key="series"),
-        "Checkpoints": lambda _: live.html(run_page.checkpoints(seen, data.now_ms()), key="checkpoints"),
+        "Checkpoints": lambda _: live.html(run_page.checkpoints(seen, readings.now_ms()), key="checkpoints"),
         "Alerts": lambda _: run_tabs.alerts(seen),
         "Events": lambda _: run_tabs.events(seen),
         "Download": lambda _: run_tabs.download(seen),

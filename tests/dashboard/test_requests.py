@@ -10,7 +10,7 @@ import streamlit as st
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data
+from dashboard import readings
 from monitor.api import create_api
 from monitor.rules import Engine
 from monitor.settings import load
@@ -42,9 +42,9 @@ def asked(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[St
         counted = Counted(create_api(store, Engine(), settings))
         with served(counted) as address:  # type: ignore[arg-type]  # any ASGI application
             monkeypatch.setenv("MONITOR_SERVER_URL", address)
-            monkeypatch.setattr(data, "LOOK_S", 0)
+            monkeypatch.setattr(readings, "LOOK_S", 0)
             yield store, counted
-            data.api().close()
+            readings.api().close()
             st.cache_resource.clear()
 
 
