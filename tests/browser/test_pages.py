@@ -211,6 +211,34 @@ def test_picked_runs_are_compared(service: Service, page: Page) -> None:
     expect(page.get_by_role("row").filter(has_text="width")).to_contain_text("512")
 
 
+def test_runs_are_compared_by_groups_and_by_several_metrics(service: Service, page: Page) -> None:
+    runs = 'query=name in ("learns", "overfits")'
+    for rest in ("by=config.width", "metric=training loss&metric=validation loss"):
+        page.goto(f"{service.dashboard}/compare?{runs}&{rest}")
+        expect(page.locator(".lm-panels[data-drawn=yes] .lm-box svg path").first).to_be_visible()
+        expect(page.get_by_text("This page failed")).to_have_count(0)
+
+
+def test_what_a_tab_says_stands_above_the_chart_and_the_chart_keeps_how_it_is_looked_at(
+    service: Service, page: Page
+) -> None:
+    def chart_is_above(selector: str) -> bool:
+        chart, other = page.locator(".lm-plot").first.bounding_box(), page.locator(selector).first.bounding_box()
+        assert chart and other
+        return chart["y"] < other["y"]
+
+    page.goto(f"{service.dashboard}/run?id=overfits&scale=linear&zoom=100,900")
+    until(page, DRAWN, 30)
+    page.locator(".lm-grid").first.wait_for()
+    assert chart_is_above(".lm-grid")
+    page.get_by_role("radio", name="Series").click()
+    page.locator("[data-testid=unmapped], .lm-stack").first.wait_for()
+    until(page, DRAWN, 30)
+    assert not chart_is_above(".lm-stack")
+    until(page, f"Math.abs({LAYOUT}.xaxis.range[1] - 900) < 1")
+    assert parse_qs(urlparse(page.url).query)["scale"] == ["linear"]
+
+
 def test_a_stop_asked_for_on_the_page_reaches_the_loop(service: Service, page: Page) -> None:
     with service.run("to-be-stopped") as run:
         run.log({"train/loss": 1.0}, step=0)
