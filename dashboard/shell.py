@@ -71,9 +71,20 @@ class Shell:
     def of(self, path: str, page: bytes) -> HTMLResponse:
         """What is answered in place of Streamlit's page."""
         if path.rstrip("/") in self._known:
-            ours = _OURS + self._early(path[len(self._base) :].strip("/")).encode()
+            name = path[len(self._base) :].strip("/")
+            ours = _OURS + _home(name, path).encode() + self._early(name).encode()
             return HTMLResponse(_TITLES.sub(lambda _: ours, page, count=1))
         return HTMLResponse(str(fill("shell", "not_found", path=path[:200], home=f"{self._base}/")), 404)
+
+
+def _home(name: str, path: str) -> str:
+    """Tells Streamlit's script where Streamlit is: it would look below each page's own address first, for a 404 each.
+
+    It is told relative to the address that the browser has, since a proxy may have taken a part of it away.
+    """
+    up = ".." if path.endswith("/") else "."
+    there = f"new URL({up!r},location.href).href" if name else "location.origin+location.pathname"
+    return f"<script>window.__streamlit={{BACKEND_BASE_URL:{there}}}</script>"
 
 
 class _Html:

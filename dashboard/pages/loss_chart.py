@@ -60,7 +60,12 @@ def show(seen: RunSnapshot, *, key: str = "chart") -> Looking:
         if not seen.main():
             live.html(run_page.no_curves(seen), key="no-curves")
             return looking
-        return replace(looking, curves=_draw(seen, looking, scale, y_axis, zoom, ahead=ahead))
+        curves = _draw(seen, looking, scale, y_axis, zoom, ahead=ahead)
+    said = joined([run_page.course(seen), run_page.remedies(seen), run_page.examples(seen)])
+    if said:
+        with st.container(key="chart_said"):  # on a phone it comes after the numbers
+            live.html(said, key="said")
+    return replace(looking, curves=curves)
 
 
 def _draw(
@@ -103,9 +108,7 @@ def _drawn(
     figure.update(meta={"window": zoom.asked, "ignoring": looking.ignoring})
     said = captions([(_NAMES[role], c) for role, c in drawn.items()], axes.resolve_scale(losses, scale))
     said = (*said, *(captions([goal], "linear") if goal else ()), *notes, *forecast_caption(story.recommendation))
-    below = (run_page.course(seen), run_page.remedies(seen), run_page.examples(seen))
-    body = joined([run_page.caption(losses, story.references, seen, said), *below])
-    return figure, body, tuple(curves.values())
+    return figure, run_page.caption(losses, story.references, seen, said), tuple(curves.values())
 
 
 _NAMES: Final = {Role.TRAIN: "train", Role.VAL: "validation", Role.GOAL: "goal"}

@@ -198,6 +198,15 @@ def test_every_page_names_its_tab_and_streamlit_does_not_show_through(service: S
     expect(page.get_by_text("Made with")).to_be_hidden()
 
 
+@pytest.mark.parametrize("path", ["/", "/runs", "/run?id=learns", "/compare", "/rules"])
+def test_a_page_asks_for_nothing_that_is_not_there(service: Service, page: Page, path: str) -> None:
+    refused: list[str] = []
+    page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
+    page.goto(f"{service.dashboard}{path}")
+    expect(page.locator(".lm h1").first).to_be_visible(timeout=20_000)
+    assert refused == []
+
+
 def test_picked_runs_are_compared(service: Service, page: Page) -> None:
     page.goto(f"{service.dashboard}/runs?sort=name")
     for name in ("learns", "overfits"):

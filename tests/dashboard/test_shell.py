@@ -48,7 +48,7 @@ def test_a_pages_head_asks_early_for_the_scripts_that_it_will_need() -> None:
     app = Starlette(routes=[Route("/{path:path}", _page)])
     for base in ("", "dash"):
         shell = TestClient(Shell(app, ["", "run"], base, early=lambda path: f"<link href='{path}\\1'>"))
-        assert "</title><link href='run\\1'>" in shell.get(f"/{base}/run/".replace("//", "/")).text
+        assert "</script><link href='run\\1'>" in shell.get(f"/{base}/run/".replace("//", "/")).text
     plain, charts = assets.early(charts=False), assets.early(charts=True)
     assert assets.url("live.js") in plain and assets.PLOTLY not in plain
     assert assets.url(assets.PLOTLY) in charts and assets.url("panels.js") in charts
