@@ -266,9 +266,9 @@ def _whole(value: str | None) -> int:
 
 def welcome() -> None:
     """What a newcomer sees: five lines that make the first run appear."""
-    live.html(run_list.welcome(), key="welcome")
     _, middle, _ = st.columns([1, 3, 1])
     with middle:
+        live.html(run_list.welcome(), key="welcome")
         st.code(run_list.EXAMPLE, language="python")
         st.caption("Or run `monitor demo`: five real training runs, one of each kind of trouble.")
 
