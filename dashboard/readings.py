@@ -134,7 +134,7 @@ def keep(name: str, read: Callable[[], T]) -> Reading[T]:
 
 @st.cache_resource(show_spinner=False)
 def _shared() -> Kept[tuple[str | None, str], tuple[str, Reading[Any]]]:
-    return Kept(512)
+    return Kept(64)
 
 
 def acted() -> None:
