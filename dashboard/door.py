@@ -12,7 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from monitor.hosts import SECURITY_HEADERS, host_name, local_name, same_origin
 
 _HEADERS: Final = (
-    *SECURITY_HEADERS,
+    *(header for header in SECURITY_HEADERS if header[0] != b"referrer-policy"),
+    (b"referrer-policy", b"same-origin"),  # without any, browsers send our own forms with the origin "null"
     (b"x-frame-options", b"SAMEORIGIN"),
     (b"content-security-policy", b"frame-ancestors 'self'; object-src 'none'; base-uri 'self'; form-action 'self'"),
 )
