@@ -23,7 +23,7 @@ REFRESH_S: Final = 2.0
 SLOW_REFRESH_S: Final = 10.0
 """Of groups, for which every run is read."""
 TOLD_MS: Final = 10_000
-"""Milliseconds after which times such as "3 min ago" are told anew where nothing else has changed."""
+"""Milliseconds after which times such as "3 min ago" are shown anew where nothing else has changed."""
 DEFAULT_ORDER: Final = "-created"
 DELETED: Final = "deleted"
 """The status that stands for runs that were deleted and can be restored."""
