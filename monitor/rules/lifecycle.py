@@ -154,7 +154,7 @@ def retold(changes: Iterable[Finding], known: Iterable[Finding] = ()) -> tuple[F
 def _retold(fired: Finding | None, change: Finding) -> Finding:
     if fired is None or fired.resolved_step is not None or change.resolved_step is None:
         return change
-    said = f"Reported at {fired.fired_step:g}: {fired.explanation} {change.explanation}"  # its "now" was then
+    said = f"{change.explanation} The report was: {fired.explanation}"  # its "now" was then
     return replace(change, evidence={**fired.evidence, **change.evidence}, explanation=said)
 
 

@@ -18,7 +18,7 @@ from monitor.rules.advice.verdict import is_note
 from monitor.rules.config import RulesConfig
 from monitor.rules.describe.features import Features
 from monitor.rules.registry import rank_of, spec_of
-from monitor.rules.rules.overfitting import memorises
+from monitor.rules.rules.stagnation import memory
 from monitor.rules.sketch.curve import Curve
 from monitor.rules.sketch.patience import compared
 from monitor.rules.sketch.state import FIRING, LIKELY, TRAIN, VAL, State
@@ -87,7 +87,7 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
             reason = f"{name.capitalize()} is likely since {state.unit} {slot.onset:g}; {best}."
             return Action.STOP, reason, CONFIDENCE["likely"]
         title = name.replace("_", " ").capitalize()
-        reason = f"{title} since {state.unit} {slot.onset:g}, certain since {slot.fired:g}; {best}."
+        reason = f"{title} since {state.unit} {slot.onset:g}, certain since {state.unit} {slot.fired:g}; {best}."
         return Action.STOP, reason, CONFIDENCE.get("risen" if risen else name, CONFIDENCE["likely"])
     doubted = next(iter(_advising(state, Action.STOP, FIRING)), None) if doubtful(state) else None
     if doubted is not None:
@@ -163,8 +163,7 @@ def _prospect(state: State, outlook: Forecast) -> str:
 
 def _delayed(state: State, name: str) -> str:
     """What to look for where training has learned and validation stagnates."""
-    run = Features(state, state.last_step)
-    if name != "stagnation" or not (run.val.closed and run.train.closed and memorises(run.val, run.train)):
+    if name != "stagnation" or not memory(Features(state, state.last_step)):
         return ""
     return (
         " The training loss has come down and the validation loss has not: look for a validation loss that begins to "
