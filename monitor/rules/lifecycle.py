@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Final
 
-from monitor.domain import Finding, FindingState, Severity
+from monitor.domain import Finding, FindingState, Severity, formats
 from monitor.domain.formats import position
 from monitor.rules.config import RulesConfig, RuleSettings
 from monitor.rules.describe.features import Features
@@ -154,7 +154,8 @@ def retold(changes: Iterable[Finding], known: Iterable[Finding] = ()) -> tuple[F
 def _retold(fired: Finding | None, change: Finding) -> Finding:
     if fired is None or fired.resolved_step is not None or change.resolved_step is None:
         return change
-    said = f"{change.explanation} The report was: {fired.explanation}"  # its "now" was then
+    at = formats.step(fired.fired_step)
+    said = f"Reported at {at}: {fired.explanation} {change.explanation}"  # its "now" was then
     return replace(change, evidence={**fired.evidence, **change.evidence}, explanation=said)
 
 

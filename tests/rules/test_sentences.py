@@ -89,6 +89,11 @@ def test_a_training_loss_that_has_nearly_gone_has_not_fallen_by_all() -> None:
     assert "fell by more than 99%" in found.headline and "certain since step" in found.recommendation.reason
 
 
+def test_steps_ahead_are_told_as_steps_are() -> None:
+    found = diagnose(np.c_[STEP, 0.3 + 2 * np.exp(-STEP / 900)])
+    assert re.search(r"over the next 1,\d{3} steps", found.recommendation.reason)
+
+
 def test_what_is_said_of_some_runs_reads_well() -> None:
     assert complaints([run for split in ("dev", "dev-2") for run in load(split)[::6]]) == []
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from monitor.domain import Action, Forecast, Recommendation
+from monitor.domain import Action, Forecast, Recommendation, formats
 from monitor.domain.formats import position
 from monitor.rules.advice.forecast import forecast
 from monitor.rules.advice.games import DOUBT, GAME, doubtful, holding_goal
@@ -153,7 +153,7 @@ def _prospect(state: State, outlook: Forecast) -> str:
     """What going on is expected to bring, in words that do not contradict what fires."""
     gain, low, high = outlook.gain, outlook.gain_low, outlook.gain_high
     span = f" (90%: {low:.2g} to {high:.2g})" if high else ""
-    ahead = f"{outlook.steps:.0f} {state.unit}s"
+    ahead = f"{formats.step(round(outlook.steps))} {state.unit}s"
     if _fires(state, "convergence"):
         return f"The loss is flat: over the next {ahead}, {f'{gain:.2g}' if gain else 'nothing'} is to be gained{span}."
     if gain:
