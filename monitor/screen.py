@@ -145,7 +145,7 @@ def recommendation_lines(rec: Recommendation) -> list[str]:
     """The action, unless there is none to take any more, with its reason, and simple patience, as Rich markup."""
     best = ""
     if rec.best_step is not None and rec.action is not Action.STOP and not rec.ended:
-        best = f" [dim](best {number(rec.best_val_loss)} at step {step(rec.best_step)})[/]"
+        best = f" [dim](best {number(rec.best_val_loss)} at {step(rec.best_step)})[/]"
     sure = "" if rec.confidence is None else f" [dim]Confidence {rec.confidence:.0%}.[/]"
     action = "" if rec.ended else f"[{ACTIONS[rec.action]}]{rec.action.upper()}[/] "
     lines = [f"{action}{escape(rec.reason)}{best}{sure}"]
