@@ -148,6 +148,16 @@ def reading_of(mlflow: Any, run_id: str) -> str:
     return str(mlflow.ours.run(run_id).reading["line"])
 
 
+def test_what_is_set_aside_of_a_run_of_stock_mlflow_is_counted_once(mlflow: Any) -> None:
+    from mlflow.entities import RunTag
+
+    before = stock(mlflow.db_uri)
+    run_id = before.create_run("0", "me", 1, [RunTag("monitor.goal", ":max")], "r").info.run_id
+    before._dispose_engine()
+    mlflow.log_metric(run_id, metric("loss", 1.0, 0))
+    assert dict(mlflow.ours.run(run_id).warnings) == {"dropped": 1}
+
+
 def test_a_run_of_our_client_is_in_mlflow_with_the_points_of_the_same_chunks(mlflow: Any) -> None:
     feed = Feed(mlflow.ours, run_id="ab" * 16)
     feed.start(project="sdk", name="ours", config={"lr": 0.1}, tags={"who": "me"})
