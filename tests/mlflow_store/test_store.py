@@ -93,6 +93,31 @@ def test_a_run_that_overfits_is_found_out_and_says_so_in_its_tags(mlflow: Any) -
     assert "monitor.run_id" not in mlflow.get_run(run_id).data.tags  # its history is here, it is no mirror
 
 
+@pytest.mark.parametrize("logged", ["before us", "before the verdict", "after the verdict"])
+def test_a_metric_that_is_called_like_one_of_ours_stays_the_users(mlflow: Any, logged: str) -> None:
+    from mlflow.entities import Metric
+
+    run_id = a_run(mlflow)
+    theirs = [Metric("best/val_loss", 7.5, 5, 0), Metric("best/val_loss", 8.5, 9, 1)]
+    rows = Rows(mlflow)
+
+    def judged(steps: range) -> None:
+        mlflow.log_batch(run_id, [metric("val_loss", 1 / (step + 1), step) for step in steps], [], [])
+        rows.sync(mlflow.ours, NOW_MS, lambda _: None)
+
+    for moment in ("before us", "before the verdict", "after the verdict"):
+        if moment == logged:
+            by = stock(mlflow.db_uri) if moment == "before us" else mlflow
+            by.log_batch(run_id, theirs, [], [])
+        if moment != "before us":
+            judged(range(10) if moment == "before the verdict" else range(10, 20))
+    judged(range(20, 30))
+
+    assert plain(mlflow.get_metric_history(run_id, "best/val_loss")) == plain(theirs)
+    assert mlflow.get_run(run_id).data.metrics["best/val_loss"] == 8.5
+    assert mlflow.get_run(run_id).data.metrics["monitor.severity"] == 0.0
+
+
 def test_verdict_tags_are_not_taken_for_the_users(mlflow: Any) -> None:
     from mlflow.entities import RunTag
 
