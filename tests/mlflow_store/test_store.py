@@ -106,6 +106,8 @@ def test_a_metric_that_is_called_like_one_of_ours_stays_the_users(mlflow: Any, l
         rows.sync(mlflow.ours, NOW_MS, lambda _: None)
 
     for moment in ("before us", "before the verdict", "after the verdict"):
+        if moment == "after the verdict" and moment == logged:
+            assert mlflow.get_run(run_id).data.metrics["best/val_loss"] < 1.0  # ours
         if moment == logged:
             by = stock(mlflow.db_uri) if moment == "before us" else mlflow
             by.log_batch(run_id, theirs, [], [])
