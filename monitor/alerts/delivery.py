@@ -26,6 +26,8 @@ GIVE_UP_MS: Final = 24 * 3_600_000
 """Age at which a message is too old: it is not sent any more, unless somebody asks for another try."""
 LATELY_MS: Final = 30 * 24 * 3_600_000
 """How far back it is looked up what a channel was told."""
+RENEW_MS: Final = 10_000
+"""How old the hold of a channel is when it is renewed; it lasts long enough for a message that hangs on top of that."""
 FAILURES: Final = 3
 """Messages that fail one after the other before a pass ends: the channel is down."""
 NEVER_MS: Final = 2**62
@@ -166,9 +168,15 @@ def _send_all(
     describe: Callable[[Message], Message],
 ) -> tuple[int, int]:
     key, sent, failed, in_a_row = key_of(channel), 0, 0, 0
+    held_ms = clock()
     for one in planned:
-        if in_a_row == FAILURES or not outbox.hold_channel(key, holder, clock()):
+        now_ms = clock()
+        if in_a_row == FAILURES:
             break
+        if not 0 <= now_ms - held_ms < RENEW_MS:
+            if not outbox.hold_channel(key, holder, now_ms):
+                break
+            held_ms = now_ms
         problem = _send(channel, one.message, describe)
         if problem is None:
             outbox.delivered(key, one.rows, clock())

@@ -44,7 +44,7 @@ from monitor.domain.runs import (
     RunPage,
     RunStatus,
     SavedView,
-    nearest,
+    best_checkpoint,
 )
 from monitor.domain.series import Curve, Points, SeriesInfo
 from monitor.domain.snapshot import MAIN_ROLES, CurveOf, RunSnapshot
@@ -133,12 +133,12 @@ __all__ = [
     "TokenInfo",
     "alert_id",
     "alert_key",
+    "best_checkpoint",
     "check_channel_name",
     "courses",
     "folded",
     "headline",
     "inert",
     "most_telling",
-    "nearest",
     "whole",
 ]
