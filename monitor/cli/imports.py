@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -108,6 +109,8 @@ def _addresses(given: Sequence[str]) -> list[str]:
     words = iter(given)
     for word in words:
         place = next(words, None) if word == "mlflow" else None
+        if word == "mlflow" and place is None and not Path(word).exists():
+            fail("mlflow: name a server, a database or a folder, as in `monitor import mlflow http://localhost:5000`")
         found.append(word if place is None else f"mlflow:{place.removeprefix('mlflow:')}")
     return found
 

@@ -72,8 +72,7 @@ def log(
             raise RunNotFound(run_id)
         fresh = tx.unlogged(keys, points)
         if len(fresh):
-            aside = Aside()
-            writer = _enter(tx, engine, run, aside)
+            writer = _enter(tx, engine, run)
             beat(tx, now_ms)
             tx.advance_latest(keys, fresh)
             batch = Batch(run_id=run_id, writer=WRITER, first=writer.acked, count=1, keys=tuple(keys), points=fresh)
@@ -81,8 +80,6 @@ def log(
             if thresholds := thresholds_of(engine, tx):
                 watch(tx, thresholds, batch, done.states)
             stops.consider(tx, engine)
-            keep_events(tx, batch, aside)
-            tx.ack(WRITER, writer.attempt, batch.end)
         return True
 
 
@@ -109,11 +106,10 @@ def describe(
             if not run.active or not (restored or tx.get("deleted_ms") == DELETED_BY_MLFLOW):
                 return
             tx.restore()
-        aside = Aside()
-        _enter(tx, engine, run, aside)
+        _enter(tx, engine, run)
         _tagged(tx, engine)
         if tx.get("owner") == WRITER:
-            _described(tx, engine, run, aside)
+            _described(tx, engine, run)
         elif renamed:
             tx.set(name=label(run.name) or tx.get("name"))
         if not run.active and not tx.deleted:
@@ -152,11 +148,11 @@ def _unheard(*_: object) -> None:
     """For what was noted before."""
 
 
-def _described(tx: MlflowTransaction, engine: Judges, run: MlflowRun, aside: Aside) -> None:
+def _described(tx: MlflowTransaction, engine: Judges, run: MlflowRun) -> None:
     tx.set(name=label(run.name) or tx.get("name"), project=label(run.experiment) or tx.get("project"))
     config = _news(tx, "config", _config(tx))
     if config:
-        take(tx, engine, _event(tx, "config", {"config": config}), aside)
+        take(tx, engine, _event(tx, "config", {"config": config}), Aside())
     status = ENDS.get(run.status)
     live = RunStatus(str(tx.get("status"))).live
     if status is None and not live:
@@ -169,11 +165,15 @@ def _described(tx: MlflowTransaction, engine: Judges, run: MlflowRun, aside: Asi
         finish(tx, event, Writer(tx.run.attempt, False, 0))
 
 
-def _enter(tx: MlflowTransaction, engine: Judges, run: MlflowRun, aside: Aside) -> Writer:
-    """The writer of what comes through MLflow; made, with the run, where it has written nothing yet."""
+def _enter(tx: MlflowTransaction, engine: Judges, run: MlflowRun) -> Writer:
+    """The writer of what comes through MLflow; made, with the run, where it has written nothing yet.
+
+    Its records are the events. Points are told apart by what they are, and advance no offset.
+    """
     known = tx.writer(WRITER) if tx.exists else None
     if known is not None:
         return known
+    aside = Aside()
     data: dict[str, object] = {"join": tx.exists}
     if not tx.exists:
         data = {"project": run.experiment, "name": run.name, "config": _config(tx), "heartbeat_s": HEARTBEAT_S}

@@ -24,6 +24,8 @@ SCHEMES: Final = ("sqlite", "postgresql")
 """Backends that our store supports; MLflow's own store serves all others."""
 _OPEN: Final = frozenset({"/health", "/version"})
 """Answered without a token, for probes."""
+_PROMETHEUS: Final = "prometheus_multiproc_dir"
+"""Where MLflow and the client of Prometheus look for the folder of `--expose-prometheus`."""
 
 
 def database_url() -> str:
@@ -155,9 +157,11 @@ class Beside:
 
 
 def is_ours(path: str) -> bool:
-    """True for a path that our API answers.
+    """True for a path that our API answers; `/metrics` is MLflow's where `--expose-prometheus` asks for its metrics.
 
     >>> [is_ours(path) for path in ("/api/v1/runs", "/readyz", "/api/2.0/mlflow/runs/create", "/")]
     [True, True, False, False]
     """
-    return path.startswith("/api/v1/") or path in ("/healthz", "/readyz", "/metrics", "/openapi.json")
+    if path == "/metrics":
+        return _PROMETHEUS not in os.environ
+    return path.startswith("/api/v1/") or path in ("/healthz", "/readyz", "/openapi.json")

@@ -42,9 +42,11 @@ def put_in_front(app: Any, store: Store) -> None:
         app: MLflow's application: a router that passes what no other route takes to a mounted Flask application.
         store: where the points go.
     """
+    from mlflow.server.handlers import _add_static_prefix
+
     flask = next(route.app for route in reversed(app.router.routes) if isinstance(route, Mount))
     points = Points(store, flask)
-    app.router.routes[:0] = [Route(path, points, methods=["POST"]) for path in (METRIC, BATCH)]
+    app.router.routes[:0] = [Route(_add_static_prefix(path), points, methods=["POST"]) for path in (METRIC, BATCH)]
 
 
 class Points:
@@ -75,7 +77,7 @@ class Points:
         await self._others(scope, _again(body, receive), send)
 
     def _log(self, path: str, body: bytes) -> None:
-        if path == METRIC:
+        if path.endswith(METRIC):  # `--static-prefix` stands before it
             self._store.log_metric(*one_point(json.loads(body)))
         else:
             self._store.log_batch(*points(json.loads(body)), [], [])

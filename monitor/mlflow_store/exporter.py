@@ -231,6 +231,8 @@ class Exporter:
         if original is not None:
             marks = content.marks_of(subject)
             metrics, changed = _changes(original, marks, subject, now_ms)
+            logged = {series.key for series in store.series(run.id)}
+            metrics = [metric for metric in metrics if metric.key not in logged]  # it has a metric of this name itself
             self._server.log(str(original["info"]["run_id"]), metrics=metrics, tags=changed)
             self._clear(original, marks)
             return known, True

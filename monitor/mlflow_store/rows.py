@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from monitor.domain import RunInfo, SeriesInfo
+from monitor.domain.mlflow_tags import OWN
 from monitor.mlflow_store import content
 from monitor.mlflow_store.names import MAX_EXPERIMENT, MAX_TAG, cut
 from monitor.mlflow_store.note import NOTE, note_of
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 TARGET: Final = "mlflow-rows"
 """What the store calls this copy."""
 PAGE: Final = 100
+UNDATED: Final = 0
+"""Time of a point of ours in a metric that others may log too: theirs is never so old, and always later."""
 _log = logging.getLogger(__name__)
 
 
@@ -79,7 +82,8 @@ class Rows:
             row = session.get(SqlRun, run.id)
             own = row is None or session.get(SqlTag, (content.RUN_ID, run.id)) is not None
         experiment = self._experiment(run.project) if row is None else None
-        latest = self._latest(store, run.id) if own else []
+        series = store.series(run.id)
+        latest = self._latest(store, run.id, series) if own else []
         with self._mlflow.ManagedSessionMaker(read_only=False) as session:
             if own:
                 _write_run(session, run, experiment)
@@ -88,7 +92,7 @@ class Rows:
                 tags = {key: value for key, value in content.verdict_tags(subject).items() if key != content.RUN_ID}
             _write_tags(session, subject, tags)
             _write_latest(session, run.id, latest)
-            _write_verdict(session, run.id, content.metrics_of(subject), now_ms)
+            _write_verdict(session, run.id, content.metrics_of(subject), {each.key for each in series}, now_ms)
         if own:
             store.tie(run.id)
 
@@ -98,13 +102,13 @@ class Rows:
         found = self._mlflow.get_experiment_by_name(name)
         return found or self._mlflow.get_experiment(self._mlflow.create_experiment(name))
 
-    def _latest(self, store: MlflowStore, run_id: str) -> list[dict[str, Any]]:
+    def _latest(self, store: MlflowStore, run_id: str, series: Sequence[SeriesInfo]) -> list[dict[str, Any]]:
         """The latest point of every series that has moved since this process looked."""
         found = []
-        for series in store.series(run_id):
-            if self._counts.get((run_id, series.key)) != series.count and series.last_step is not None:
-                found.append(_latest_of(store, run_id, series))
-                self._counts[run_id, series.key] = series.count
+        for each in series:
+            if self._counts.get((run_id, each.key)) != each.count and each.last_step is not None:
+                found.append(_latest_of(store, run_id, each))
+                self._counts[run_id, each.key] = each.count
         return found
 
 
@@ -174,15 +178,29 @@ def _write_latest(session: Any, run_id: str, latest: list[dict[str, Any]]) -> No
         session.merge(SqlLatestMetric(run_uuid=run_id, **row))
 
 
-def _write_verdict(session: Any, run_id: str, wanted: Mapping[str, float], now_ms: int) -> None:
-    """The verdict in numbers: metrics of one point, which MLflow's own table keeps, as nobody has logged them."""
+def _write_verdict(
+    session: Any, run_id: str, wanted: Mapping[str, float], logged: Collection[str], now_ms: int
+) -> None:
+    """The verdict in numbers: metrics of one point, which MLflow's own table keeps, as nobody has logged them.
+
+    A metric outside of `monitor.` that somebody has logged is theirs, and ours of that name goes.
+
+    Args:
+        logged: the names of the run's series.
+    """
     from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric
 
     for key, value in wanted.items():
+        points = session.query(SqlMetric).filter(SqlMetric.run_uuid == run_id, SqlMetric.key == key)
+        reserved = key.startswith(OWN)
+        if not reserved and (key in logged or points.filter(SqlMetric.timestamp != UNDATED).first() is not None):
+            points.filter(SqlMetric.timestamp == UNDATED).delete()
+            continue
         before = session.get(SqlLatestMetric, (key, run_id))
         if before is not None and before.value == value:
             continue
-        session.query(SqlMetric).filter(SqlMetric.run_uuid == run_id, SqlMetric.key == key).delete()
-        point = {"run_uuid": run_id, "key": key, "value": value, "timestamp": now_ms, "step": 0, "is_nan": False}
+        points.delete()
+        time_ms = now_ms if reserved else UNDATED
+        point = {"run_uuid": run_id, "key": key, "value": value, "timestamp": time_ms, "step": 0, "is_nan": False}
         session.add(SqlMetric(**point))
         session.merge(SqlLatestMetric(**point))

@@ -190,6 +190,13 @@ def test_mlflow_and_a_uri_are_one_source_whose_runs_are_judged(tmp_path: Path) -
     assert "nan" in call("mlflow", tmp_path / "mlruns").output
 
 
+def test_mlflow_without_an_address_is_told_what_to_add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "name a server, a database or a folder" in call("mlflow").output
+    (tmp_path / "mlflow").mkdir()
+    assert "no training found there" in call("mlflow").output
+
+
 def test_a_password_in_an_address_is_shown_nowhere() -> None:
     result = call("mlflow", "postgresql://me:s3cr:et@127.0.0.1:1/db")
 

@@ -134,8 +134,8 @@ def cut_short(rows: Iterable[tuple[str, str, int, int]]) -> list[tuple[str, str,
 
 
 def _kept(row: tuple[str, str, int, int]) -> str:
-    """The value of a point as MLflow's table has it."""
-    return "0.0" if row[1] == "nan" else row[1]
+    """The value of a point as MLflow's table has it, where zeros are equal."""
+    return "0.0" if row[1] in ("nan", "-0.0") else row[1]
 
 
 def plain(found: Any) -> Any:
@@ -144,11 +144,11 @@ def plain(found: Any) -> Any:
     from mlflow.entities.metric import MetricWithRunId
 
     if isinstance(found, MetricWithRunId | Metric):
-        return found.key, repr(found.value + 0.0), found.timestamp, found.step
+        return found.key, repr(found.value), found.timestamp, found.step
     if isinstance(found, Run):
         return found.info.run_name, plain(found.data.metrics)
     if isinstance(found, dict):
-        return {key: repr(value + 0.0) for key, value in found.items()}
+        return {key: repr(value) for key, value in found.items()}
     if isinstance(found, list | tuple):
         return [plain(each) for each in found]
     return found

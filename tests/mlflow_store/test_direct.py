@@ -7,10 +7,13 @@ import math
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from hypothesis import example, given
 from hypothesis import strategies as st
+from starlette.testclient import TestClient
 
-from monitor.mlflow_store.direct import BATCH, METRIC, Points, Unusual, one_point, points
+from monitor.mlflow_store.app import is_ours
+from monitor.mlflow_store.direct import BATCH, METRIC, Points, Unusual, one_point, points, put_in_front
 from tests import loops
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -132,6 +135,31 @@ def ask(store: Kept, path: str, body: bytes, kind: bytes = b"application/json", 
 
 POINT = b'{"run_id": "r", "key": "loss", "value": 1.5, "timestamp": 7, "step": 3}'
 MANY = b'{"run_id": "r", "metrics": [{"key": "loss", "value": 1.5, "timestamp": 7}]}'
+
+
+@pytest.mark.parametrize("prefix", ["", "/ml"])
+def test_points_go_to_the_store_directly_behind_a_static_prefix_too(
+    prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.server.handlers import STATIC_PREFIX_ENV_VAR
+
+    monkeypatch.setenv(STATIC_PREFIX_ENV_VAR, prefix)
+    app = FastAPI()
+    app.mount("/", FastAPI())
+    store = Kept()
+    put_in_front(app, store)  # type: ignore[arg-type]  # no whole store
+    with TestClient(app) as client:
+        for path, body in ((METRIC, POINT), (BATCH, MANY)):
+            assert client.post(prefix + path, content=body, headers={"content-type": "application/json"}).json() == {}
+    assert [call[0] for call in store.calls] == ["r", "r"]
+
+
+def test_the_metrics_that_mlflow_exposes_itself_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("prometheus_multiproc_dir", raising=False)
+    assert is_ours("/metrics")
+    monkeypatch.setenv("prometheus_multiproc_dir", "/somewhere")
+    assert not is_ours("/metrics")
+    assert is_ours("/readyz")
 
 
 @pytest.mark.parametrize(("path", "body"), [(METRIC, POINT), (BATCH, MANY)])

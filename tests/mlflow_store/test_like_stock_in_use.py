@@ -221,7 +221,7 @@ UNORDERED = {"metrics", "dataset_inputs", "model_inputs", "model_outputs"}
 def plain(found: Any) -> Any:
     """An answer as JSON takes it; the order of a list stays where it has one."""
     if isinstance(found, float):
-        return repr(found + 0.0)
+        return repr(found)
     if isinstance(found, dict):
         return {str(key): plain(value) for key, value in found.items() if key not in UNLIKE}
     if isinstance(found, list | tuple):

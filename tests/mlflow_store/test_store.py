@@ -93,6 +93,33 @@ def test_a_run_that_overfits_is_found_out_and_says_so_in_its_tags(mlflow: Any) -
     assert "monitor.run_id" not in mlflow.get_run(run_id).data.tags  # its history is here, it is no mirror
 
 
+@pytest.mark.parametrize("logged", ["before us", "before the verdict", "after the verdict"])
+def test_a_metric_that_is_called_like_one_of_ours_stays_the_users(mlflow: Any, logged: str) -> None:
+    from mlflow.entities import Metric
+
+    run_id = a_run(mlflow)
+    theirs = [Metric("best/val_loss", 7.5, 5, 0), Metric("best/val_loss", 8.5, 9, 1)]
+    rows = Rows(mlflow)
+
+    def judged(steps: range) -> None:
+        mlflow.log_batch(run_id, [metric("val_loss", 1 / (step + 1), step) for step in steps], [], [])
+        rows.sync(mlflow.ours, NOW_MS, lambda _: None)
+
+    for moment in ("before us", "before the verdict", "after the verdict"):
+        if moment == "after the verdict" and moment == logged:
+            assert mlflow.get_run(run_id).data.metrics["best/val_loss"] < 1.0  # ours
+        if moment == logged:
+            by = stock(mlflow.db_uri) if moment == "before us" else mlflow
+            by.log_batch(run_id, theirs, [], [])
+        if moment != "before us":
+            judged(range(10) if moment == "before the verdict" else range(10, 20))
+    judged(range(20, 30))
+
+    assert plain(mlflow.get_metric_history(run_id, "best/val_loss")) == plain(theirs)
+    assert mlflow.get_run(run_id).data.metrics["best/val_loss"] == 8.5
+    assert "monitor.severity" in mlflow.get_run(run_id).data.metrics
+
+
 def test_verdict_tags_are_not_taken_for_the_users(mlflow: Any) -> None:
     from mlflow.entities import RunTag
 
@@ -146,6 +173,16 @@ def test_a_tag_that_cannot_be_used_is_counted_once_and_breaks_nothing(mlflow: An
 def reading_of(mlflow: Any, run_id: str) -> str:
     """What the names of the run's series are taken for."""
     return str(mlflow.ours.run(run_id).reading["line"])
+
+
+def test_what_is_set_aside_of_a_run_of_stock_mlflow_is_counted_once(mlflow: Any) -> None:
+    from mlflow.entities import RunTag
+
+    before = stock(mlflow.db_uri)
+    run_id = before.create_run("0", "me", 1, [RunTag("monitor.goal", ":max")], "r").info.run_id
+    before._dispose_engine()
+    mlflow.log_metric(run_id, metric("loss", 1.0, 0))
+    assert dict(mlflow.ours.run(run_id).warnings) == {"dropped": 1}
 
 
 def test_a_run_of_our_client_is_in_mlflow_with_the_points_of_the_same_chunks(mlflow: Any) -> None:

@@ -27,8 +27,8 @@ _ROWS: Final = 10_000
 
 
 def as_mlflow(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Values as MLflow keeps them, and which of them are NaN; a zero has no sign, as SQL cannot distinguish it."""
-    return np.nan_to_num(values, nan=0.0, posinf=LARGEST, neginf=-LARGEST) + 0.0, np.isnan(values)
+    """Values as MLflow keeps them, and which of them are NaN."""
+    return np.nan_to_num(values, nan=0.0, posinf=LARGEST, neginf=-LARGEST), np.isnan(values)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,9 +51,12 @@ class Logged:
         return len(self.steps)
 
     @classmethod
-    def of(cls, points: Points) -> Logged:
-        """Points of ours."""
-        return cls(points.steps, points.times, *as_mlflow(points.values))
+    def of(cls, points: Points, connection: Connection | None = None) -> Logged:
+        """Points of ours, as they would be read from a table of this database: SQLite keeps no sign of a zero."""
+        values, nan = as_mlflow(points.values)
+        if connection is not None and connection.dialect.name == "sqlite":
+            values += 0.0
+        return cls(points.steps, points.times, values, nan)
 
     def at(self, index: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Logged:
         """Some of the points."""
@@ -116,7 +119,7 @@ def read_sample(
         with contextlib.suppress(SeriesNotFound):
             picked = read_picked(connection, run_id, key, lambda n: sampled(n, most), lo=lo, hi=hi)
     if picked is not None:
-        return Logged.of(picked)
+        return Logged.of(picked, connection)
     return read_metric(connection, run_id, key, lo=lo, hi=hi).by_step().sample(most)
 
 
@@ -128,7 +131,7 @@ def read_metric(
     In no order; a point that is in both is there twice, which `by_time` and `by_step` end.
     """
     try:
-        ours = Logged.of(read_history(connection, run_id, key, lo=lo, hi=hi, attempt=None))
+        ours = Logged.of(read_history(connection, run_id, key, lo=lo, hi=hi, attempt=None), connection)
     except SeriesNotFound:
         ours = None
     theirs = _stock(connection, run_id, key, lo, hi)
@@ -156,8 +159,5 @@ def _stock(connection: Connection, run_id: str, key: str, lo: int | None, hi: in
             column.extend(more)
     steps, times, values, nan = columns
     return Logged(
-        np.array(steps, np.int64),
-        np.array(times, np.int64),
-        np.array(values, np.float64) + 0.0,
-        np.array(nan, np.bool_),
+        np.array(steps, np.int64), np.array(times, np.int64), np.array(values, np.float64), np.array(nan, np.bool_)
     )
