@@ -49,7 +49,7 @@ from monitor.domain.runs import (
 from monitor.domain.series import Curve, Points, SeriesInfo
 from monitor.domain.snapshot import MAIN_ROLES, CurveOf, RunSnapshot
 from monitor.domain.stops import MONITOR, Stop, StopState
-from monitor.domain.texts import inert
+from monitor.domain.texts import cell, inert
 from monitor.domain.verdicts import (
     Action,
     Counts,
@@ -133,6 +133,7 @@ __all__ = [
     "TokenInfo",
     "alert_id",
     "alert_key",
+    "cell",
     "check_channel_name",
     "courses",
     "folded",
