@@ -28,7 +28,7 @@ from monitor.alerts import AppriseChannel, key_of
 from monitor.store import Store
 from monitor.store.runs import outbox
 
-outbox.LEASE_MS = 100  # else each kill costs a minute
+outbox.LEASE_MS = 100  # else each kill costs seconds
 settings = load(dir=sys.argv[1], alert_interval_s=0.05, alert_urls=[sys.argv[3]])
 jobs = Jobs(Store.open(sys.argv[2]), settings, channels=[AppriseChannel(sys.argv[3])])
 jobs.start()
