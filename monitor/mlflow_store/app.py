@@ -157,7 +157,7 @@ class Beside:
 def is_ours(path: str) -> bool:
     """True for a path that our API answers.
 
-    >>> [is_ours(path) for path in ("/api/v1/runs", "/readyz", "/api/2.0/mlflow/runs/create", "/")]
+    >>> [is_ours(path) for path in ("/api/v1/runs", "/signin", "/api/2.0/mlflow/runs/create", "/")]
     [True, True, False, False]
     """
-    return path.startswith("/api/v1/") or path in ("/healthz", "/readyz", "/metrics", "/openapi.json")
+    return path.startswith("/api/v1/") or path in ("/healthz", "/readyz", "/signin", "/metrics", "/openapi.json")
