@@ -68,6 +68,16 @@ def lists(rng: np.random.Generator) -> Data:
     return x, np.where(rank < 2, 2.0, np.where(rank < 5, 1.0, 0.0))
 
 
+def boxed(rng: np.random.Generator) -> Data:
+    """Pictures of 16 x 16 pixels with noise, and a bright box of 2 to 12 pixels a side."""
+    size = np.exp(rng.uniform(np.log(2), np.log(12), (2000, 2)))
+    first = rng.uniform(0, 16 - size)
+    at = np.arange(16) + 0.5
+    held = [(at > first[:, k, None]) & (at < (first + size)[:, k, None]) for k in (0, 1)]
+    picture = held[0][:, :, None] & held[1][:, None, :]
+    return (picture + 0.3 * rng.normal(size=picture.shape)).reshape(len(size), -1), np.hstack([first, first + size])
+
+
 def credit(rng: np.random.Generator) -> Data:
     """Defaults, one in ten."""
     x = rng.normal(0, 1, (3000, 6))
@@ -103,6 +113,7 @@ def conditions(task: str) -> dict[str, tuple[object, dict[str, object]]]:
             "label_noise": (pixels(0.3), {"metric": "iou", "label_noise": 0.2}),
             "imbalance": (pixels(1 / (SKEW + 1)), {"metric": "iou"}),
         },
+        "detection": {"clean": (boxed, {}), "outliers": (boxed, {"outliers": 0.1})},
         "metric": {"clean": ("digits", {}), "label_noise": ("digits", {"label_noise": 0.3})},
         "counts": {"clean": (counts, {})},
         "quantile": {"clean": (spread, {"metric": "pinball(0.9)"})},
@@ -116,14 +127,20 @@ def conditions(task: str) -> dict[str, tuple[object, dict[str, object]]]:
     return found[task]
 
 
-HARNESS = {"segmentation": "binary", "quantile": "regression", "cost": "binary", "language": "classification"}
+HARNESS = {
+    "segmentation": "binary",
+    "detection": "boxes",
+    "quantile": "regression",
+    "cost": "binary",
+    "language": "classification",
+}
 """What `compare` calls the task."""
 
 
 MADE = {
-    "segmentation": "made pixels", "counts": "made counts", "quantile": "made skewed noise", "ranking": "made lists",
-    "cost": "made credit data", "language": "made tokens", "classification": "digits", "binary": "breast_cancer",
-    "regression": "diabetes", "metric": "digits",
+    "segmentation": "made pixels", "detection": "made pictures with a box", "counts": "made counts",
+    "quantile": "made skewed noise", "ranking": "made lists", "cost": "made credit data", "language": "made tokens",
+    "classification": "digits", "binary": "breast_cancer", "regression": "diabetes", "metric": "digits",
 }  # fmt: skip
 """What the figures are said to be of."""
 

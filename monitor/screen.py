@@ -108,10 +108,12 @@ def finding_lines(finding: Finding) -> str:
     steps = f"began at {step(finding.onset_step)}, fired at {step(finding.fired_step)}"
     if finding.resolved_step is not None:
         steps += f", resolved at {step(finding.resolved_step)}"
+    # The headline above it is from the newest points.
+    when = "[dim]When it fired:[/] " if finding.state is FindingState.FIRING else ""
     shown = ", ".join(f"{name}={plain(v)}" for name, v in finding.evidence.items() if v is not None)
     lines = [
         f"[{colour}]●[/] [bold]{escape(finding.rule)}[/] ({finding.state}, {finding.severity}; {steps})",
-        f"  {escape(finding.explanation)}",
+        f"  {when}{escape(finding.explanation)}",
         f"  [dim]{escape(shown)}[/]",
     ]
     if finding.advice:

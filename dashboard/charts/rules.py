@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dashboard.charts.axes import Look, canvas
 from dashboard.charts.figure import Figure
-from monitor.domain import Finding
+from monitor.domain import Finding, formats
 
 HEIGHT: Final = 300
 ROW: Final = 26
@@ -59,7 +59,7 @@ def example_figure(
         for at, dash in ((finding.onset_step, "dot"), (finding.fired_step, "dash" if k else "solid")):
             line = {"color": colour, "width": 1.6, "dash": dash}
             figure.shape(type="line", yref="paper", y0=0, y1=1, x0=at, x1=at, line=line)
-        said = f"{called}: from step {finding.onset_step:g}, reported at {finding.fired_step:g}"
+        said = f"{called}: from step {formats.step(finding.onset_step)}, reported at {formats.step(finding.fired_step)}"
         figure.note(
             yref="paper",
             y=1 - 0.1 * k,

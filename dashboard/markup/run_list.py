@@ -238,6 +238,10 @@ def _sorted_value(field: str, value: str | int | float | None, now_ms: int) -> s
     return plain(value)
 
 
+_MEASURED: Final = ("gap", "half_life")
+"""Columns of every run whose mean tells of a group, next to the best loss and the goal."""
+
+
 def groups_table(
     found: Sequence[fields.RunsOf], page: RunPage, field: str, chosen: Sequence[str], query: str
 ) -> Markup:
@@ -250,11 +254,11 @@ def groups_table(
         chosen: further fields, of which the numeric ones are shown.
         query: what the list was asked for.
     """
-    extra = [name for name in chosen if name not in COLUMNS and name != field]
+    extra = [name for name in chosen if (name not in COLUMNS or name in _MEASURED) and name != field]
     numeric = [name for name in extra if any(_number(page, run, name) is not None for run in page.items)]
     aimed = any(run.goal_best is not None for run in page.items)
     shown = [("best loss", "val.best"), *([("goal", "goal")] if aimed else [])]
-    shown += [(inert(fields.label(name)), name) for name in numeric]
+    shown += [(COLUMNS[n].title if n in COLUMNS else inert(fields.label(n)), n) for n in numeric]
     rows = []
     for group in found:
         spreads = [fields.spread(_number(page, run, name) for run in group.runs) for _, name in shown]

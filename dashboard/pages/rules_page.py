@@ -12,7 +12,7 @@ from dashboard.charts import rules as charts
 from dashboard.markup import pieces, rules_page
 from dashboard.pages import rule_trial
 from dashboard.plot import plot
-from monitor.domain import Finding
+from monitor.domain import Finding, formats
 from monitor.errors import MonitorError
 from monitor.rules import RulesConfig
 from monitor.rules.config import UNITS
@@ -112,7 +112,7 @@ def _example(name: str, config: RulesConfig, then: RulesConfig) -> None:
     figure = charts.example_figure(
         f"{name}: an example", examples.shown(trace, name), examples.levels(trace, name), found, look
     )
-    said = [f"{called}: step {first.fired_step:g}" for called, first in found]
+    said = [f"{called}: step {formats.step(first.fired_step)}" for called, first in found]
     silent = [called for called, rules in sides if called not in dict(found)]
     plot(figure, key="rule_example", alt=f"An example of {name}; {', '.join(said) or 'it does not fire'}", bar=False)
     explained = [found[-1][1].explanation] if found else []

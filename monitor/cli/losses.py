@@ -164,8 +164,8 @@ def search(
 def advise(
     task: str = typer.Option(
         None,
-        help="regression, quantile, classification, binary, cost, segmentation, metric, ranking, language or counts; "
-        "inferred from the data where a file is given.",
+        help="regression, quantile, classification, binary, cost, segmentation, detection, metric, ranking, language "
+        "or counts; inferred from the data where a file is given.",
     ),
     data: str = typer.Option(None, help="A CSV or Parquet file, in which imbalance, noise and outliers are measured."),
     target: str = typer.Option(None, help="Column of the file to predict."),

@@ -30,11 +30,25 @@ def number(value: float | None, digits: int = 4) -> str:
 def step(value: float | None) -> str:
     """A step with thousands separated.
 
-    >>> step(12000.0), step(1.5), step(None)
-    ('12,000', '1.5', '–')
+    >>> step(12000.0), step(1.5), step(0.1 + 0.2), step(None)
+    ('12,000', '1.5', '0.3', '–')
     """
     exact = whole(value)
-    return NOTHING if exact is None else f"{exact:,}"
+    if exact is None or isinstance(exact, int):
+        return NOTHING if exact is None else f"{exact:,}"
+    return f"{round(exact, 6):,}" if abs(exact) >= 0.001 else f"{exact:.4g}"
+
+
+def position(unit: str, value: float) -> str:
+    """A place on the x axis.
+
+    Args:
+        unit: what its positions are: step, epoch, token.
+
+    >>> position("step", 1_234_567.0), position("epoch", 0.1 + 0.2)
+    ('step 1,234,567', 'epoch 0.3')
+    """
+    return f"{unit} {step(value)}"
 
 
 def plain(value: object) -> str:

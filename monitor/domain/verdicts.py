@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Final, TypeVar, cast
 
+from monitor.domain import formats
 from monitor.domain.plain import make, whole
 from monitor.domain.progress import Progress, Regime
 
@@ -239,9 +240,9 @@ class Recommendation:
             return self
         found = []
         if self.best_step is not None and self.best_val_loss is not None:
-            found.append(f"the best loss was {self.best_val_loss:.4g} at step {self.best_step:g}")
+            found.append(f"the best loss was {self.best_val_loss:.4g} at step {formats.step(self.best_step)}")
         if self.best_goal is not None and self.best_goal_step is not None:
-            found.append(f"the best {self.goal} was {self.best_goal:.4g} at step {self.best_goal_step:g}")
+            found.append(f"the best {self.goal} was {self.best_goal:.4g} at step {formats.step(self.best_goal_step)}")
         if not found:
             return self
         reason = f"{how.capitalize()}: {', '.join(found)}."

@@ -19,6 +19,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from monitor.losses.specs.boxes import BoxIoU, CIoU, DIoU, GIoU
 from monitor.losses.specs.checks import InitialLoss, check_initial, impossible, scaler, skill
 from monitor.losses.specs.classification import BinaryCrossEntropy, CrossEntropy, LanguageModel
 from monitor.losses.specs.composite import Adversarial, Composite, Custom
@@ -103,6 +104,8 @@ __all__ = [
     "Barron",
     "BinaryCrossEntropy",
     "Bounds",
+    "BoxIoU",
+    "CIoU",
     "Candidate",
     "Cauchy",
     "Comparison",
@@ -111,10 +114,12 @@ __all__ = [
     "CosineEmbedding",
     "CrossEntropy",
     "Custom",
+    "DIoU",
     "Described",
     "Dice",
     "EmbeddingHealth",
     "Focal",
+    "GIoU",
     "GaussianNLL",
     "GeneralisedCrossEntropy",
     "Hinge",

@@ -158,7 +158,18 @@ class Tools:
 
     def advise_loss(
         self,
-        task: Literal["regression", "classification", "binary", "segmentation", "metric", "counts"],
+        task: Literal[
+            "regression",
+            "quantile",
+            "classification",
+            "binary",
+            "segmentation",
+            "detection",
+            "metric",
+            "ranking",
+            "language",
+            "counts",
+        ],
         classes: int | None = None,
         imbalance: float = 1.0,
         outliers: bool = False,

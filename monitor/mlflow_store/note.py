@@ -10,7 +10,7 @@ import hashlib
 import re
 from typing import Final
 
-from monitor.domain import Action, FindingState, whole
+from monitor.domain import Action, FindingState, formats, whole
 from monitor.importers.mlflow_runs import SKILL
 from monitor.mlflow_store.content import Subject, metrics_of
 from monitor.mlflow_store.names import MAX_TAG, cut, plain
@@ -67,7 +67,7 @@ def _text(subject: Subject) -> str:
     parts.append("\n".join(["| | |", "|---|---|", *rows]))
     firing = [finding for finding in subject.findings if finding.state is FindingState.FIRING]
     lines = [
-        f"- **{_escaped(finding.rule)}** ({finding.severity}, since step {finding.onset_step:g}): "
+        f"- **{_escaped(finding.rule)}** ({finding.severity}, since step {formats.step(finding.onset_step)}): "
         f"{_escaped(finding.explanation)} {_escaped(finding.advice)}".rstrip()
         for finding in firing[:_SHOWN]
     ]

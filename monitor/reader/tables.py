@@ -12,6 +12,7 @@ from monitor.domain.notebook import run_html
 if TYPE_CHECKING:
     from monitor.domain import RunInfo
     from monitor.reader.run_view import RunView
+    from monitor.settings import Settings
 
 SHOWN: Final = 20
 """Runs of a list that a notebook shows."""
@@ -93,6 +94,18 @@ def view_html(view: RunView) -> str:
     except MonitorError:
         curves = {}
     return run_html(f"{info.project}/{info.name}", str(info.status), info.verdict, info.headline, curves)
+
+
+def stored_html(settings: Settings, run_id: str, name: str) -> str:
+    """What is stored so far of a run that is being logged, as a notebook shows it; its name where nothing is."""
+    from monitor.errors import MonitorError
+    from monitor.reader.api import Api
+
+    try:
+        with Api(settings=settings) as api:
+            return view_html(api.run(run_id))
+    except MonitorError as error:
+        return run_html(name, "not stored yet", "", str(error), {})
 
 
 def judged(view: RunView) -> list[tuple[str, str]]:

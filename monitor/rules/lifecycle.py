@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Final
 
-from monitor.domain import Finding, FindingState, Severity
+from monitor.domain import Finding, FindingState, Severity, formats
+from monitor.domain.formats import position
 from monitor.rules.config import RulesConfig, RuleSettings
 from monitor.rules.describe.features import Features
 from monitor.rules.describe.schedule import told
@@ -128,8 +129,7 @@ def resolved(rule: Rule, settings: RuleSettings, slot: Slot, step: float, unit: 
         fired_step=slot.fired,
         resolved_step=step,
         evidence={"lasted": step - slot.onset},
-        explanation=f"Over by {unit} {step:g}: {rule.spec.name.replace('_', ' ')} began at {unit} {slot.onset:g} "
-        f"and was reported at {unit} {slot.fired:g}.",
+        explanation=f"Over by {position(unit, step)}.",
         advice="Nothing to do now: it has passed.",
         rules_hash=rules_hash,
         number=slot.number,
@@ -154,7 +154,8 @@ def retold(changes: Iterable[Finding], known: Iterable[Finding] = ()) -> tuple[F
 def _retold(fired: Finding | None, change: Finding) -> Finding:
     if fired is None or fired.resolved_step is not None or change.resolved_step is None:
         return change
-    said = f"Reported at {fired.fired_step:g}: {fired.explanation} {change.explanation}"  # its "now" was then
+    at = formats.step(fired.fired_step)
+    said = f"Reported at {at}: {fired.explanation} {change.explanation}"  # its "now" was then
     return replace(change, evidence={**fired.evidence, **change.evidence}, explanation=said)
 
 
@@ -177,8 +178,8 @@ def without(state: State, names: Collection[str], config: RulesConfig) -> list[F
                 fired_step=slot.fired,
                 resolved_step=state.last_step,
                 evidence={"lasted": _plain(state.last_step - slot.onset)},
-                explanation=f"The rule was switched off at {state.unit} {state.last_step:g}; nothing is said of the "
-                "curve.",
+                explanation=f"The rule was switched off at {position(state.unit, state.last_step)}; nothing is "
+                "said of the curve.",
                 advice="Switch the rule on again to have the run judged by it.",
                 rules_hash=config.hash,
                 number=slot.number,

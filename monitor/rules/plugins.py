@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final, cast
 
+from monitor.domain.formats import position
 from monitor.errors import RulesError
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Reading, Rule, Spec
@@ -76,7 +77,7 @@ class Guarded:
         kind = type(self.rule)
         return (
             f"The installed rule {self.spec.name} ({kind.__module__}.{kind.__qualname__}) is broken: it raised "
-            f"{problem} at {unit} {reading.onset:g}. It says nothing about this run.",
+            f"{problem} at {position(unit, reading.onset)}. It says nothing about this run.",
             f"Mend it, uninstall it, or set `[rules.{self.spec.name}] enabled = false`.",
         )
 

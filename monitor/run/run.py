@@ -248,16 +248,9 @@ class Run(About):
 
     def _repr_html_(self) -> str:
         """As a notebook shows it: what is stored of it so far; its name where that cannot be read."""
-        from monitor.domain.notebook import run_html
-        from monitor.errors import MonitorError
-        from monitor.reader.api import Api
-        from monitor.reader.tables import view_html
+        from monitor.reader.tables import stored_html
 
-        try:
-            with Api(settings=self._settings) as api:
-                return view_html(api.run(self.id))
-        except MonitorError as error:
-            return run_html(f"{self.project}/{self.name}", "not stored yet", "", str(error), {})
+        return stored_html(self._settings, self.id, f"{self.project}/{self.name}")
 
     def _write(self, start: Mapping[str, object]) -> Writer:
         return Writer(

@@ -184,15 +184,7 @@ class Reads(Database):
             )
 
     def positions(self, run_id: str, keys: Sequence[str], steps: Sequence[int], *, x: str) -> tuple[float | None, ...]:
-        """Where steps stand on an axis.
-
-        Args:
-            keys: series that are asked one after the other, until one has a point at the step.
-            steps: int64.
-            x: the axis, as in `curve`.
-
-        Returns:
-            An x for each step; None where no series has a point there, or the point no epoch.
+        """As `RunView.positions`; the steps are int64.
 
         Raises:
             SeriesNotFound: the run has no such series.

@@ -82,9 +82,13 @@ def test_what_came_and_went_is_folded_unless_all_of_it_is_asked_for(tmp_path):
     findings = json.loads(call("diagnose", path, "--json")[1])["findings"]
     found, folded, every = len(findings), call("diagnose", path)[1], call("diagnose", path, "--all")[1]
     assert found > 5 and f"and {found - 5} more, all resolved" in folded
-    assert all(f"\n  {finding['explanation']}" in folded for finding in findings if finding["state"] == "firing")
-    assert all(f"\n  {finding['explanation']}" in every for finding in findings)
+    assert all(f"\n  {_said(finding)}" in folded for finding in findings if finding["state"] == "firing")
+    assert all(f"\n  {_said(finding)}" in every for finding in findings)
     assert "all resolved" not in every
+
+
+def _said(finding):
+    return ("When it fired: " if finding["state"] == "firing" else "") + finding["explanation"]
 
 
 def test_text_tells_what_is_pending_and_for_how_long_it_has_been(tmp_path):

@@ -512,3 +512,13 @@ def test_a_run_that_is_over_is_not_too_early_to_tell() -> None:
     judged = replace(over, recommendation=Recommendation(best_step=2, best_val_loss=1.0))
     assert "too short" in pieces.verdict(judged)
     assert "too early to tell" in pieces.verdict(replace(over, status=RunStatus.RUNNING))
+
+
+def test_a_group_shows_the_mean_gap_and_half_life_where_their_columns_are_chosen() -> None:
+    runs = tuple(
+        a_run(id=f"{i:032x}", gap=gap, half_life=half) for i, (gap, half) in enumerate([(0.2, 100.0), (0.4, None)])
+    )
+    page = RunPage(items=runs, total=2)
+    table = run_list.groups_table([fields.RunsOf("a", runs)], page, "group", ("gap", "half_life", "last_step"), "")
+    assert "<th" in table and ">Gap<" in table and ">Half-life<" in table and "Last step" not in table
+    assert "± 0.14<" in table and "over 1 run" in table

@@ -201,6 +201,10 @@ def test_every_command_knows_what_is_recommended(task: str, name: str) -> None:
     y = rng.integers(0, 3 if task in ("classification", "language", "ranking", "metric", "counts") else 2, 100)
     targets = y if task not in ("regression", "quantile") else rng.normal(0, 1, 100)
     names = {"segmentation": "binary", "cost": "binary", "quantile": "regression", "language": "classification"}
+    names["detection"] = "boxes"
+    if task == "detection":
+        corner = rng.random((100, 2))
+        targets = np.hstack([corner, corner + rng.uniform(0.1, 1, (100, 2))])
     found = losses.compare([name], (rng.normal(0, 1, (100, 3)), targets), 2, task=names.get(task, task), epochs=2)
     assert math.isfinite(found.entries[0].mean)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from functools import partial
 
 import numpy as np
@@ -245,3 +247,13 @@ def test_log_of_cosh_overflows_in_float64_too() -> None:
     found = losses.profile(lambda p, t: np.mean(np.log(np.cosh(p - t))), "regression", name="log cosh")
     assert "float64, error: overflows at error 710.5." in found.findings
     assert found.outlier_influence < 0.1
+
+
+def test_a_named_loss_is_called_with_tensors_in_a_process_that_has_not_imported_torch() -> None:
+    pytest.importorskip("torch")
+    code = (
+        "import sys; from monitor import losses; fn = losses.load('bpr'); assert 'torch' not in sys.modules; "
+        "print(losses.profile(fn, samples=20).kind, losses.check(fn).ok)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == ["ranking", "True"]

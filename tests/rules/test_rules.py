@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,6 +27,28 @@ def test_fires_at_the_exact_step_with_its_evidence(rule: str) -> None:
     assert trace.onset is None or first.onset_step == trace.onset
     assert first.onset_step <= first.fired_step
     assert first.evidence and first.explanation.endswith((".", ")")) and first.advice
+
+
+@pytest.mark.parametrize("rule", RULE_NAMES)
+def test_a_step_in_a_sentence_is_whole_however_long_the_run(rule: str) -> None:
+    trace = FIRING[rule]
+    found = {part: _moved(getattr(trace, part)) for part in ("train", "val", "grad_norm", "goal")}
+    many = {part: {k: _moved(v) for k, v in (getattr(trace, part) or {}).items()} for part in ("parts", "weights")}
+    diagnosis = replace(trace, **found, **many).diagnose()
+    assert rule in {finding.rule for finding in diagnosis.findings}
+    advice = diagnosis.recommendation
+    said = [finding.explanation + finding.advice for finding in diagnosis.findings]
+    said += [diagnosis.headline, advice.reason, *(pending.explanation for pending in advice.pending)]
+    assert not [text for text in said if re.search(r"(?:step|at|since) \d(?:\.\d+)?e\+", text)]
+    named = {place.replace(",", "") for text in said for place in re.findall(r"step (\d[\d,]*\d)", text)}
+    assert named and all(int(place) > 40_000_000 for place in named)
+
+
+def _moved(points: object) -> object:
+    """The same points at steps that need eight digits."""
+    if points is None or isinstance(points, float):
+        return points
+    return np.add(points, (41_234_567.0, 0.0))
 
 
 @pytest.mark.parametrize("rule", [name for name in RULE_NAMES if name not in ("convergence", "improving")])

@@ -102,8 +102,8 @@ def advise(
     """Candidate losses by what they scored when trained, with reasons from measured profiles.
 
     Args:
-        task: "regression", "quantile", "classification", "binary", "cost", "segmentation", "metric", "ranking",
-            "language" or "counts".
+        task: "regression", "quantile", "classification", "binary", "cost", "segmentation", "detection", "metric",
+            "ranking", "language" or "counts".
         classes: number of classes, >= 2; a classification of two classes counts as "binary".
         imbalance: examples of the most frequent class for one of the rarest, >= 1.
         outliers: some targets, or some examples, are far off.
@@ -316,7 +316,12 @@ def _remarks(task: str, classes: int | None, wants: _Wants) -> tuple[str, ...]:
         )
     if wants.noise and task in _CLASSES:
         found.append(f"With {percent(wants.noise)} wrong labels stop early: the wrong ones are learned last.")
-    if wants.outliers and task == "regression":
+    if task == "detection":
+        found.append(
+            "These are for the boxes. Which objects there are is a loss of its own, over places of which most hold "
+            'none: ask for "binary" at the imbalance of your anchors.'
+        )
+    if wants.outliers and task in ("regression", "detection"):
         found.append("Look at the outliers before choosing: a robust loss hides errors in the data.")
     if classes is not None and classes > 1000:
         found.append(f"With {classes} classes a fresh network scores ln {classes} = {np.log(classes):.2f}.")

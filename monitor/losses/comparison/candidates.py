@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.losses.comparison.boxes import deltas_loss, numpy_loss
+from monitor.losses.specs.boxes import BoxIoU, CIoU, DIoU, GIoU
+
 Array = NDArray[np.floating]
 Labels = NDArray[np.integer]
 
@@ -293,6 +296,25 @@ CHOICES: dict[str, tuple[Choice, ...]] = {
             kind="binary",
             fn=bce_dice,
             torch="BCEWithLogitsLoss()(z, y) + dice(z, y)",
+        ),
+    ),
+    "detection": (
+        *(
+            Choice(name=spec.kind, kind="boxes", fn=numpy_loss(spec), torch=torch, note=note)
+            for spec, torch, note in (
+                (GIoU(), "torchvision.ops.generalized_box_iou_loss", ""),
+                (DIoU(), "torchvision.ops.distance_box_iou_loss", ""),
+                (CIoU(), "torchvision.ops.complete_box_iou_loss", ""),
+                (BoxIoU(), "1 - intersection / union", "It has no gradient where the boxes do not touch."),
+            )
+        ),
+        *(
+            Choice(name=name, kind="boxes", fn=deltas_loss(fn), torch=f"{torch} of centre and log size")
+            for name, fn, torch in (
+                ("smooth_l1", huber, "torch.nn.SmoothL1Loss()"),
+                ("mae", mae, "torch.nn.L1Loss()"),
+                ("mse", mse, "torch.nn.MSELoss()"),
+            )
         ),
     ),
     "metric": (

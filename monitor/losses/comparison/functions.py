@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from monitor.errors import LossError
+from monitor.losses.comparison.boxes import distance
 from monitor.losses.profiles.kinds import TORCH_KINDS
+from monitor.losses.specs.boxes import BoxIoU, CIoU, DIoU, GIoU
 from monitor.losses.specs.composite import Composite
 from monitor.losses.specs.metric import Contrastive, InfoNCE
 from monitor.losses.specs.overlap import Dice, Focal, IoU, Tversky
@@ -29,6 +31,7 @@ KINDS: Mapping[str, str] = {
     "tversky": "binary",
     "hinge": "margin",
     "bpr": "ranking",
+    **dict.fromkeys(("box_iou", "giou", "diou", "ciou"), "boxes"),
     "contrastive": "pairwise",
     "info_nce": "paired",
     "listnet": "distribution",
@@ -66,6 +69,7 @@ def torch_function(spec: LossSpec, *, binary: bool = False) -> Function:
     if own is not None:
         function.__name__ = spec.kind
         function.loss_kind = KINDS.get(spec.kind, "regression")  # type: ignore[attr-defined]  # read by profile and check
+        function.loss_backend = "torch"  # type: ignore[attr-defined]  # read by profile and check
     return function
 
 
@@ -80,6 +84,7 @@ def _composite(spec: Composite) -> Function:
     if len(kinds) > 1:
         raise LossError(spec.kind, f"its parts are called as {' and '.join(sorted(kinds))}", "measure each on its own")
     composite.loss_kind = kinds.pop()  # type: ignore[attr-defined]  # read by profile and check
+    composite.loss_backend = "torch"  # type: ignore[attr-defined]  # read by profile and check
     return composite
 
 
@@ -260,6 +265,16 @@ def _listnet(_: LossSpec) -> Function:
     return listnet
 
 
+def _box(spec: LossSpec) -> Function:
+    def box(boxes: Tensor, targets: Tensor) -> Tensor:
+        import torch
+
+        found: Tensor = distance(torch, spec, boxes, targets, lambda value: value.detach()).mean()
+        return found
+
+    return box
+
+
 def _own() -> Mapping[type[LossSpec], Callable[..., Function]]:
     from monitor.losses.specs.margin import Hinge
     from monitor.losses.specs.ranking import ListNet
@@ -267,6 +282,7 @@ def _own() -> Mapping[type[LossSpec], Callable[..., Function]]:
     return {
         BPR: _pairwise,
         Barron: _barron,
+        **dict.fromkeys((BoxIoU, GIoU, DIoU, CIoU), _box),
         Contrastive: _contrastive,
         InfoNCE: _info_nce,
         Cauchy: lambda spec: _residual(lambda r: spec.scale**2 / 2 * ((r / spec.scale) ** 2).log1p()),

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import LossError
+from monitor.losses.comparison.boxes import overlap
 from monitor.losses.comparison.costs import expected_cost
 
 Array = NDArray[np.float64]
@@ -55,6 +56,10 @@ def _iou(out: Array, y: Array) -> float:
     found, right = out > 0, y > 0.5
     either = (found | right).sum()
     return float((found & right).sum() / either) if either else 1.0
+
+
+def _mean_iou(out: Array, y: Array) -> float:
+    return float(overlap(np, out, y).mean())
 
 
 def _mae(out: Array, y: Array) -> float:
@@ -122,6 +127,7 @@ METRICS: Mapping[str, Judge] = {
         _judge("accuracy", "classification binary", _accuracy, higher=True, units=False),
         _judge("balanced_accuracy", "classification binary", _balanced, higher=True, units=False),
         _judge("iou", "binary", _iou, higher=True, units=False),
+        _judge("mean_iou", "boxes", _mean_iou, higher=True, units=False),
         _judge("mae", "regression counts", _mae, higher=False, units=True),
         _judge("rmse", "regression counts", _rmse, higher=False, units=True),
         _judge("median_error", "regression counts", _median, higher=False, units=True),
@@ -134,6 +140,7 @@ METRICS: Mapping[str, Judge] = {
 USUAL: Mapping[str, str] = {
     "classification": "accuracy",
     "binary": "balanced_accuracy",
+    "boxes": "mean_iou",
     "regression": "mae",
     "counts": "deviance",
     "ranking": "ndcg",

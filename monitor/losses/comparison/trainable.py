@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from monitor.errors import LossError
+from monitor.losses.comparison.boxes import decoded, encoded
 from monitor.losses.comparison.functions import torch_function
 from monitor.losses.comparison.pairs import METRIC, RANKING
 from monitor.losses.specs.composite import Composite
@@ -19,6 +20,8 @@ TorchLoss = Callable[["Tensor", "Tensor"], "Tensor"]
 
 _REGRESSION = ("regression",)
 _BINARY = ("binary",)
+BOXES: Final = ("box_iou", "giou", "diou", "ciou")
+"""Kinds of boxes (n, 4) and targets (n, 4); other kinds for "boxes" see what `encoded` makes of them."""
 TASKS: Mapping[str, tuple[str, ...]] = {
     "cross_entropy": ("classification", "binary"),
     "language_model": ("classification",),
@@ -30,16 +33,17 @@ TASKS: Mapping[str, tuple[str, ...]] = {
     "dice": _BINARY,
     "iou": _BINARY,
     "tversky": _BINARY,
-    "mse": ("regression", "counts", "ranking"),
+    "mse": ("regression", "counts", "ranking", "boxes"),
     "rmse": _REGRESSION,
-    "mae": ("regression", "counts"),
-    "huber": ("regression", "counts"),
-    "smooth_l1": _REGRESSION,
+    "mae": ("regression", "counts", "boxes"),
+    "huber": ("regression", "counts", "boxes"),
+    "smooth_l1": ("regression", "boxes"),
     "log_cosh": _REGRESSION,
     "cauchy": _REGRESSION,
     "barron": _REGRESSION,
     "quantile": _REGRESSION,
     "poisson_nll": ("counts",),
+    **dict.fromkeys(BOXES, ("boxes",)),
     **dict.fromkeys(METRIC, ("metric",)),
     **dict.fromkeys(RANKING, ("ranking",)),
 }
@@ -84,7 +88,7 @@ def resolve(loss: object, task: str | None = None) -> tuple[str, TorchLoss, tupl
     if not callable(loss):
         raise LossError(repr(loss), "it is no loss", "give a name, a specification or a torch callable")
     name = repr(loss) if hasattr(loss, "state_dict") else str(getattr(loss, "__name__", type(loss).__name__))
-    return name, cast(TorchLoss, loss), ()
+    return name, _of_boxes(cast(TorchLoss, loss)) if task == "boxes" else cast(TorchLoss, loss), ()
 
 
 def trainer(spec: LossSpec, task: str) -> TorchLoss:
@@ -93,7 +97,8 @@ def trainer(spec: LossSpec, task: str) -> TorchLoss:
     Args:
         spec: one that has this task.
         task: "regression" and "binary" take (n,), "classification" (n, classes), "counts" the logarithm of the rate,
-            "ranking" scores and relevances of one list (n,), "metric" embeddings (n, d) and labels (n,).
+            "ranking" scores and relevances of one list (n,), "metric" embeddings (n, d) and labels (n,), "boxes" the
+            outputs that `decoded` makes boxes of, and boxes (n, 4).
     """
     if isinstance(spec, Composite):
         parts = [(spec.weight(name), trainer(part, task)) for name, part in spec.parts.items()]
@@ -106,9 +111,29 @@ def trainer(spec: LossSpec, task: str) -> TorchLoss:
         return METRIC[spec.kind](spec)
     if spec.kind in RANKING:
         return RANKING[spec.kind](spec)
-    function = torch_function(spec, binary=task == "binary")
-    if task == "counts" and spec.kind != "poisson_nll":
+    return _fed(torch_function(spec, binary=task == "binary"), spec.kind, task)
+
+
+def _fed(function: TorchLoss, kind: str, task: str) -> TorchLoss:
+    """A function of torch, fed with what it is made for."""
+    if task == "boxes":
+        return _of_boxes(function) if kind in BOXES else _of_deltas(function)
+    if task == "counts" and kind != "poisson_nll":
         return lambda out, y: function(out.clamp(max=20).exp(), y)
-    if task == "binary" and spec.kind == "hinge":
+    if task == "binary" and kind == "hinge":
         return lambda out, y: function(out, 2 * y - 1)
     return function
+
+
+def _of_boxes(function: TorchLoss) -> TorchLoss:
+    """A loss of boxes as one of a network's outputs."""
+    import torch
+
+    return lambda out, y: function(decoded(torch, out), y)
+
+
+def _of_deltas(function: TorchLoss) -> TorchLoss:
+    """A regression of a network's outputs to those that would give the target boxes."""
+    import torch
+
+    return lambda out, y: function(out, encoded(torch, y))

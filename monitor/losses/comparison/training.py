@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.errors import LossError
 from monitor.losses.comparison.attacks import Attack, Defence
+from monitor.losses.comparison.boxes import decoded
 from monitor.losses.comparison.costs import cost_threshold
 from monitor.losses.comparison.judges import LIST, Judge
 from monitor.losses.comparison.trainable import TorchLoss
@@ -94,6 +95,8 @@ class Split:
             x[train], noisy = _far(x[train], noisy, outliers, rng)
         elif task == "regression":
             noisy = _moved(noisy, outliers, rng)
+        elif task == "boxes":
+            noisy = _displaced(noisy, outliers, rng)
         return Split(
             train_x=x[train], train_y=noisy, test_x=x[test], test_y=y[test], outputs=outputs, scale=scale, task=task
         )
@@ -114,12 +117,32 @@ def _targets(targets: NDArray[np.generic], train: NDArray[np.integer], task: str
         return labels.reshape(len(targets)).astype(np.float64), outputs, 1.0
     values = targets.astype(np.float64)
     outputs = 1 if values.ndim == 1 else values.shape[1]
+    if task == "boxes":
+        return _in_anchors(values, train), 4, 1.0
     if task == "counts" and values.min() < 0:
         raise LossError("compare", "a target is below 0", "give counts")
     if task != "regression":
         return values, outputs, 1.0
     scale = float(values[train].std(axis=0).mean()) or 1.0
     return (values - values[train].mean(axis=0)) / scale, outputs, scale
+
+
+def _in_anchors(boxes: Array, train: NDArray[np.integer]) -> Array:
+    """Boxes in units of an anchor: the mean box of the training part, its centre the origin."""
+    if boxes.shape[1:] != (4,) or (boxes[:, 2:] <= boxes[:, :2]).any():
+        raise LossError("compare", f"targets of shape {boxes.shape} are no boxes", "give x1 < x2, y1 < y2 as (n, 4)")
+    centre = (boxes[train, :2] + boxes[train, 2:]).mean(axis=0) / 2
+    size = (boxes[train, 2:] - boxes[train, :2]).mean(axis=0)
+    found: Array = (boxes - np.tile(centre, 2)) / np.tile(size, 2)
+    return found
+
+
+def _displaced(boxes: Array, share: float, rng: np.random.Generator) -> Array:
+    """Boxes of which a share is moved by one to three anchors, in any direction: they are drawn at another object."""
+    chosen = rng.random(len(boxes)) < share
+    angle, far = rng.uniform(0, 2 * np.pi, len(boxes)), rng.uniform(1, 3, len(boxes))
+    moved = np.stack([far * np.cos(angle), far * np.sin(angle)], axis=1)
+    return np.where(chosen[:, None], boxes + np.tile(moved, 2), boxes)
 
 
 def _flipped(labels: Array, classes: int, share: float, rng: np.random.Generator) -> Array:
@@ -196,10 +219,12 @@ def _network(hidden: int) -> Callable[[int, int], object]:
 
 
 def _outputs(model: Callable[[Tensor], Tensor], x: Array, split: Split) -> Array:
-    """What is judged: one number for an example where there is one, and rates for counts."""
+    """What is judged: one number for an example where there is one, rates for counts, and boxes."""
     import torch
 
     out: Array = model(torch.from_numpy(x).float()).double().numpy()
+    if split.task == "boxes":
+        return np.asarray(decoded(np, out))
     out = out[:, 0] if split.outputs == 1 else out
     return np.exp(np.minimum(out, 20.0)) if split.task == "counts" else out
 

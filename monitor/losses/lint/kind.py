@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from monitor.losses.profiles.kinds import TORCH_KINDS
-from monitor.losses.profiles.subject import LossFunction
+from monitor.losses.profiles.subject import LossFunction, is_torch
 from monitor.losses.specs.torch_modules import torch_name
 
 _THREE = ("triplet", "pairwise", "gaussian", "ranking")
@@ -59,6 +59,8 @@ def probable_kinds(fn: LossFunction) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def usual_backend(fn: LossFunction) -> str:
     """The backend to try first: arrays would do for many functions that are meant for tensors."""
+    if is_torch(fn):
+        return "torch"
     inner = getattr(fn, "func", fn)
     scope = getattr(inner, "__globals__", {})
     modules = {getattr(scope.get(name), "__name__", "").split(".")[0] for name in _used(fn)}

@@ -134,7 +134,10 @@ def name_of(fn: LossFunction) -> str:
     return str(name) if name and name != "<lambda>" else type(inner).__name__ if name is None else "loss"
 
 
-def _is_torch(fn: LossFunction) -> bool:
+def is_torch(fn: LossFunction) -> bool:
+    """Whether it is one of torch's own, or a function of ours that calls torch."""
+    if getattr(fn, "loss_backend", "") == "torch":
+        return True
     inner = getattr(fn, "func", fn)
     modules = [base.__module__ for base in type(inner).__mro__] + [str(getattr(inner, "__module__", ""))]
     return any(item.split(".")[0] == "torch" for item in modules)
@@ -156,7 +159,7 @@ def examine(fn: LossFunction, kind: Kind, *, name: str | None = None, backend: s
     if not callable(fn):
         raise LossError(label, "it cannot be called", f"give a function called as {kind.call}")
     if backend == "auto":
-        backends = ["torch"] if _is_torch(fn) else ["numpy"] + (["torch"] if "torch" in sys.modules else [])
+        backends = ["torch"] if is_torch(fn) else ["numpy"] + (["torch"] if "torch" in sys.modules else [])
     else:
         backends = [backend]
     problem: Exception | None = None

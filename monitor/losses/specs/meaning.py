@@ -20,6 +20,7 @@ from functools import singledispatch
 from typing import Final
 
 from monitor.errors import LossError
+from monitor.losses.specs.boxes import BoxIoU, BoxLoss
 from monitor.losses.specs.classification import BinaryCrossEntropy, CrossEntropy, LanguageModel
 from monitor.losses.specs.metric import InfoNCE
 from monitor.losses.specs.overlap import Dice, IoU
@@ -139,6 +140,14 @@ def _dice(spec: Dice, loss: float, _config: Mapping[str, object]) -> Iterator[st
 @_meaning.register
 def _iou(_spec: IoU, loss: float, _config: Mapping[str, object]) -> Iterator[str]:
     yield f"IoU {_said(1 - loss)}"
+
+
+@_meaning.register
+def _boxes(spec: BoxLoss, loss: float, _config: Mapping[str, object]) -> Iterator[str]:
+    if isinstance(spec, BoxIoU):
+        yield f"IoU {_said(1 - loss)}"
+    elif loss < 1:
+        yield f"IoU {_said(1 - loss)} or more"
 
 
 @_meaning.register

@@ -15,6 +15,7 @@ from functools import singledispatch
 from typing import Final
 
 from monitor.errors import LossError
+from monitor.losses.specs.boxes import BoxIoU, BoxLoss
 from monitor.losses.specs.classification import BinaryCrossEntropy, CrossEntropy, LanguageModel
 from monitor.losses.specs.likelihood import KLDivergence
 from monitor.losses.specs.overlap import Dice, Focal, IoU, Tversky, jaccard
@@ -160,7 +161,7 @@ _METRICS: Final = {
                  "multi_margin", "multilabel_margin", "kl_divergence"},
     "R2": {"mse", "rmse", "mae", "huber", "smooth_l1", "log_cosh", "cauchy", "barron", "quantile", "gaussian_nll",
            "poisson_nll"},
-    "mean IoU": {"dice", "iou", "tversky"},
+    "mean IoU": {"dice", "iou", "tversky", "box_iou", "giou", "diou", "ciou"},
     "bits per byte": {"language_model"},
     "word error rate": {"ctc"},
     "NDCG or recall at 10": {"bpr", "ranknet", "listnet", "margin_ranking"},
@@ -365,6 +366,12 @@ def _overlap(loss: float, small: float, large: float) -> Bounds:
     """Between both weights, and, as a mean over batches, between the curve and its chord."""
     ends = (jaccard(loss, large), jaccard(loss, small), loss)
     return _masks(min(ends), max(ends))
+
+
+@_bounds.register
+def _boxes(spec: BoxLoss, loss: float) -> Bounds:
+    """The penalties are never negative: what the boxes miss of each other is at most the loss."""
+    return Bounds(family="boxes", low=loss if isinstance(spec, BoxIoU) else 0.0, high=min(loss, 1.0))
 
 
 @_bounds.register

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from monitor.domain import Pending, Severity
+from monitor.domain.formats import position
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.lifecycle import terms
@@ -33,7 +34,7 @@ def _pending(state: State, config: RulesConfig, rule: Rule, slot: Slot) -> Pendi
     name, settings = rule.spec.name, config.settings[rule.spec.name]
     asked = terms(rule, settings, Features(state, _checked(state, rule, slot)), slot)
     held, needed, unit = min(asked, key=lambda term: term[0] / term[1] if term[1] > 0 else math.inf)
-    title, since = name.replace("_", " ").capitalize(), f"since {state.unit} {slot.onset:g}"
+    title, since = name.replace("_", " ").capitalize(), f"since {position(state.unit, slot.onset)}"
     if slot.phase == LIKELY:
         said = f"{title} is likely {since}, but not certain."
     else:

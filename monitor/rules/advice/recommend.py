@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from monitor.domain import Action, Forecast, Recommendation
+from monitor.domain import Action, Forecast, Recommendation, formats
+from monitor.domain.formats import position
 from monitor.rules.advice.forecast import forecast
 from monitor.rules.advice.games import DOUBT, GAME, doubtful, holding_goal
 from monitor.rules.advice.pending import pending_of
@@ -84,14 +85,14 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
         risen = name == "overfitting" and len(curve.x) > 0 and curve.x[-1] > curve.first
         best = _best(state, curve)
         if slot.phase == LIKELY:
-            reason = f"{name.capitalize()} is likely since {state.unit} {slot.onset:g}; {best}."
+            reason = f"{name.capitalize()} is likely since {position(state.unit, slot.onset)}; {best}."
             return Action.STOP, reason, CONFIDENCE["likely"]
         title = name.replace("_", " ").capitalize()
-        reason = f"{title} since {state.unit} {slot.onset:g}, certain since {slot.fired:g}; {best}."
+        reason = f"{title} since {position(state.unit, slot.onset)}, certain since {formats.step(slot.fired)}; {best}."
         return Action.STOP, reason, CONFIDENCE.get("risen" if risen else name, CONFIDENCE["likely"])
     doubted = next(iter(_advising(state, Action.STOP, FIRING)), None) if doubtful(state) else None
     if doubted is not None:
-        since = f"{doubted.capitalize()} since {state.unit} {state.slots[doubted].onset:g}."
+        since = f"{doubted.capitalize()} since {position(state.unit, state.slots[doubted].onset)}."
         return Action.INVESTIGATE, since + DOUBT, None
     aimed = _towards_goal(state)
     if aimed:
@@ -104,15 +105,15 @@ def _towards_goal(state: State) -> str:
     goal = holding_goal(state) if "overfitting" in _advising(state, Action.STOP, FIRING, LIKELY) else None
     if goal is None:
         return ""
-    since = f"The validation loss rises since {state.unit} {state.slots['overfitting'].onset:g}"
-    return f"{since}, {goal.name} still improves: best {goal.best:.4g} at {state.unit} {goal.curve.best_step:g}."
+    since = f"The validation loss rises since {position(state.unit, state.slots['overfitting'].onset)}"
+    return f"{since}, {goal.name} still improves: best {goal.best:.4g} at {position(state.unit, goal.curve.best_step)}."
 
 
 def _looking(state: State) -> tuple[Action, str, float | None] | None:
     """The advice to look at a run, where a finding gives it."""
     for name in _advising(state, Action.INVESTIGATE, FIRING):
         title = "NaN" if name == "nan" else name.replace("_", " ").capitalize()
-        reason = f"{title} since {state.unit} {state.slots[name].onset:g}."
+        reason = f"{title} since {position(state.unit, state.slots[name].onset)}."
         return Action.INVESTIGATE, reason + _delayed(state, name), CONFIDENCE["look"]
     return None
 
@@ -137,7 +138,7 @@ def _goal_best(state: State) -> str:
     goal = state.goal
     if goal is None or not goal.curve.n:
         return ""
-    return f"Best {goal.name}: {goal.best:.4g} at {state.unit} {goal.curve.best_step:g}."
+    return f"Best {goal.name}: {goal.best:.4g} at {position(state.unit, goal.curve.best_step)}."
 
 
 def _going_on(state: State) -> tuple[Action, str, float | None]:
@@ -194,10 +195,10 @@ def _stopping(state: State) -> list[str]:
 
 def _best(state: State, curve: Curve) -> str:
     """The best loss, and the best value of the goal."""
-    found = [f"the best loss was {curve.best:.4g} at {state.unit} {curve.best_step:g}"] if curve.n else []
+    found = [f"the best loss was {curve.best:.4g} at {position(state.unit, curve.best_step)}"] if curve.n else []
     goal = state.goal
     if goal is not None and goal.curve.n:
-        found.append(f"the best {goal.name} {goal.best:.4g} at {state.unit} {goal.curve.best_step:g}")
+        found.append(f"the best {goal.name} {goal.best:.4g} at {position(state.unit, goal.curve.best_step)}")
     return ", ".join(found) or "no loss was finite"
 
 

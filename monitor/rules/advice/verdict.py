@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from monitor.domain import Action
-from monitor.domain.formats import points
+from monitor.domain.formats import points, position
 from monitor.rules.advice.games import DOUBT, GAME, doubtful
 from monitor.rules.describe.features import Features
 from monitor.rules.describe.schedule import told
@@ -64,7 +64,7 @@ def _sentence(state: State, verdict: str, slot: Slot, rule: Rule | None, config:
     reading = rule.check(run, config.settings[verdict].limits, slot.phase == FIRING) if rule else None
     if rule is None or reading is None:
         title = verdict.replace("_", " ").capitalize()
-        return f"{title} since {state.unit} {slot.onset:g}; the last check no longer shows it{_latest(state)}."
+        return f"{title} since {position(state.unit, slot.onset)}; the last check no longer shows it{_latest(state)}."
     text = rule.explain(Reading(slot.onset, reading.evidence, reading.sure), state.unit)[0]
     text += told(rule.spec.explained_by, slot.onset, run)[1]
     return (
@@ -77,7 +77,8 @@ def _latest(state: State) -> str:
     which, curve = ("validation", state.curves[VAL]) if state.curves[VAL].n else ("training", state.curves[TRAIN])
     if not curve.x:
         return ""
-    return f" (the {which} loss is {curve.x[-1]:.4g}, its best {curve.best:.4g} at {state.unit} {curve.best_step:g})"
+    best = f"{curve.best:.4g} at {position(state.unit, curve.best_step)}"
+    return f" (the {which} loss is {curve.x[-1]:.4g}, its best {best})"
 
 
 def _calm(state: State, verdict: str) -> str:
@@ -95,7 +96,7 @@ def _calm(state: State, verdict: str) -> str:
     which, curve = ("validation", val) if val.n else ("training", train)
     return (
         f"Nothing is wrong after {seen}: the {which} loss began at {curve.first:.4g} and was lowest at "
-        f"{curve.best:.4g}, {state.unit} {curve.best_step:g}."
+        f"{curve.best:.4g}, {position(state.unit, curve.best_step)}."
     )
 
 
@@ -104,5 +105,5 @@ def _of_goal(state: State) -> str:
     goal = state.goal
     if goal is None or not goal.curve.n:
         return ""
-    best = f"{goal.best:.4g} at {state.unit} {goal.curve.best_step:g}"
+    best = f"{goal.best:.4g} at {position(state.unit, goal.curve.best_step)}"
     return f" {goal.name} began at {goal.shown(goal.curve.first):.4g} and was best at {best}."

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from monitor.domain.formats import position
 from monitor.rules.describe.features import Features
 
 NEAR: Final = 0.1
@@ -45,5 +46,5 @@ def told(change: str, onset: float, run: Features) -> tuple[dict[str, float], st
         when = f"{late:g} {state.unit}s after" if late > 0 else "when"
         return evidence, f" It began {when} the learning rate rose from {before:.3g} to {after:.3g}."
     if change == "drop" and after < before and onset <= at <= run.step - bucket:
-        return evidence, f" The learning rate fell from {before:.3g} to {after:.3g} at {state.unit} {at:g}."
+        return evidence, f" The learning rate fell from {before:.3g} to {after:.3g} at {position(state.unit, at)}."
     return {}, ""

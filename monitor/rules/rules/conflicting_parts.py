@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from monitor.domain import Severity
+from monitor.domain.formats import position
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Reading, Spec, Threshold, rows
@@ -86,9 +87,9 @@ class ConflictingParts:
             else ""
         )
         return (
-            f"loss/{e['part']} and loss/{e['other']} work against each other since {unit} {reading.onset:g}: their "
-            f"changes correlate by {e['correlation']:.2f} (limit {e['limit']:g}), opposite in {e['opposite']:.0%} of "
-            "the steps from bucket to bucket.",
+            f"loss/{e['part']} and loss/{e['other']} work against each other since "
+            f"{position(unit, reading.onset)}: their changes correlate by {e['correlation']:.2f} (limit "
+            f"{e['limit']:g}), opposite in {e['opposite']:.0%} of the steps from bucket to bucket.",
             "Lower the learning rate of what they share, give each a head or an adapter of its own, or project "
             f"conflicting gradients (PCGrad); if they are one trade-off, decide it by the weights{by}.",
         )

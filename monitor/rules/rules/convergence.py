@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from monitor.domain import Severity
+from monitor.domain.formats import position
 from monitor.roles import Role
 from monitor.rules.describe.features import Features, View
 from monitor.rules.rule import Reading, Spec, Threshold
@@ -66,7 +67,8 @@ class Convergence:
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
         e = reading.evidence
-        said = f"The loss is flat: about {e['level']:.4g} now, {e['before']:.4g} around {unit} {e['since']:g}"
+        then = position(unit, float(e["since"] or 0))
+        said = f"The loss is flat: about {e['level']:.4g} now, {e['before']:.4g} around {then}"
         if float(e["gain"] or 0) >= _LITTLE:
             said += ", a gain that is little beside its noise or the way that it has come"
         return (f"{said}.", "Nothing is wrong; a lower learning rate may bring a little more.")

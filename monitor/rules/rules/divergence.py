@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from monitor.domain import Action, Severity
+from monitor.domain.formats import position
 from monitor.roles import Role
 from monitor.rules.describe.features import Features, View
 from monitor.rules.describe.trend import mann_kendall
@@ -119,10 +120,10 @@ class Divergence:
         )
         if "level" not in e:
             many = f"({e['non_finite_in_a_row']} in a row)"
-            return f"The training loss has been non-finite since {unit} {reading.onset:g} {many}.", advice
+            return f"The training loss has been non-finite since {position(unit, reading.onset)} {many}.", advice
         return (
-            f"The training loss has been up since {unit} {reading.onset:g} and is not coming back: {e['level']:.4g} "
-            f"now, {e['low']:.4g} at its lowest level.",
+            f"The training loss has been up since {position(unit, reading.onset)} and is not coming back: "
+            f"{e['level']:.4g} now, {e['low']:.4g} at its lowest level.",
             advice,
         )
 

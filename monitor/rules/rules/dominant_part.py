@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.domain import Severity
+from monitor.domain.formats import position
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Reading, Spec, Threshold, rows
@@ -79,5 +80,5 @@ class DominantPart:
             f"by {e['fallen']:.0%}; loss/{e['other']}, at {e['other_share']:.2%} with a weight of {e['weight']:.3g}, "
             f"has {moved}.",
             f"Raise the weight of loss/{e['other']} {to}, or let monitor.losses.Balancer find the weights. "
-            f"Seen since {unit} {reading.onset:g}.",
+            f"Seen since {position(unit, reading.onset)}.",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.domain import Action, Severity
+from monitor.domain.formats import position
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Reading, Spec, Threshold
@@ -63,8 +64,8 @@ class GoalDecline:
         at = float(e["best_step"] or 0)
         what = f"{lost:.0%} of what it had gained" if lost < 1 else "more than it had gained"
         return (
-            f"{e['goal']} is at {now:.4g}, after {best:.4g} at {unit} {at:g}: {what} "
+            f"{e['goal']} is at {now:.4g}, after {best:.4g} at {position(unit, at)}: {what} "
             "is lost, and it is not coming back.",
-            f"Go back to the checkpoint of {unit} {at:g}; try a lower learning rate, more regularisation, or an "
+            f"Go back to the checkpoint of {position(unit, at)}; try a lower learning rate, more regularisation, or an "
             "earlier end.",
         )

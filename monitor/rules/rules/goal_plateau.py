@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.domain import Severity
+from monitor.domain.formats import position
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Evidence, Reading, Spec, Threshold
@@ -58,11 +59,10 @@ class GoalPlateau:
             )
         # One step is named: that of the best value, or from when on it rose within its noise only.
         if at <= reading.onset:
-            said = f"has not become better since its best of {best:.4g} at {unit} {at:g}: {now:.4g} now."
+            said = f"has not become better since its best of {best:.4g} at {position(unit, at)}: {now:.4g} now."
         else:
-            said = (
-                f"has gained no more than its noise since {unit} {reading.onset:g}: {now:.4g} now, {best:.4g} at best."
-            )
+            since = position(unit, reading.onset)
+            said = f"has gained no more than its noise since {since}: {now:.4g} now, {best:.4g} at best."
         return (
             f"{e['goal']} {said}",
             "A lower learning rate may bring more; more of the same is not expected to bring much.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.domain import Severity
+from monitor.domain.formats import position
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Evidence, Reading, Spec, Threshold
@@ -50,8 +51,8 @@ class GoalUnstable:
         e = reading.evidence
         swing, way = float(e["swing"] or 0), float(e["way"] or 0)
         return (
-            f"{e['goal']} swings by {swing:.3g} from one point to the next since {unit} {reading.onset:g}, beside "
-            f"{way:.3g} that was gained in all: its best value is luck in part.",
+            f"{e['goal']} swings by {swing:.3g} from one point to the next since {position(unit, reading.onset)}, "
+            f"beside {way:.3g} that was gained in all: its best value is luck in part.",
             "Evaluate on more examples, average the weights, or lower the learning rate; judge by an average, not "
             "by the best.",
         )

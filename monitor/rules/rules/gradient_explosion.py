@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.domain import Action, Severity
+from monitor.domain.formats import position
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import LOUD, Quiet, Reading, Spec, Threshold
@@ -60,7 +61,7 @@ class GradientExplosion:
         """The sentence and the advice."""
         e = reading.evidence
         return (
-            f"The gradient norm is {e['norm']:.3g} since {unit} {reading.onset:g}, {e['ratio']:.0f} times its usual "
-            f"{e['usual']:.3g} (limit {e['limit']:g}).",
+            f"The gradient norm is {e['norm']:.3g} since {position(unit, reading.onset)}, {e['ratio']:.0f} "
+            f"times its usual {e['usual']:.3g} (limit {e['limit']:g}).",
             "Clip gradients near the usual norm and lower the learning rate.",
         )

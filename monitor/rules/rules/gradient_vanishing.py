@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from monitor.domain import Action, Severity
+from monitor.domain.formats import position
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Reading, Spec, Threshold
@@ -68,7 +69,7 @@ class GradientVanishing:
                 "then the initialisation, saturated activations and units that are dead.",
             )
         return (
-            f"The gradient norm is {e['norm']:.3g} since {unit} {reading.onset:g}, it began at {e['first']:.3g}, "
-            f"and the training loss {moved}.",
+            f"The gradient norm is {e['norm']:.3g} since {position(unit, reading.onset)}, it began at "
+            f"{e['first']:.3g}, and the training loss {moved}.",
             "Use residual connections, normalisation, another activation or initialisation, or a larger learning rate.",
         )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from monitor.domain import Severity
+from monitor.domain.formats import position
 from monitor.roles import Role
 from monitor.rules.describe.composition import noise, smooth
 from monitor.rules.describe.features import Features
@@ -90,8 +91,8 @@ class GrowingPenalty:
         paid = float(e["gained"] or 0)
         gained = f"; the data gained {paid:.3g} meanwhile" if paid > 0 else "; the data gained nothing"
         return (
-            f"The penalty loss/{e['part']} has outgrown the data since {unit} {reading.onset:g}: weighted it is at "
-            f"{e['level']:.4g}, {e['ratio']:.2g} times the data parts ({e['data']:.4g}), up from "
+            f"The penalty loss/{e['part']} has outgrown the data since {position(unit, reading.onset)}: "
+            f"weighted it is at {e['level']:.4g}, {e['ratio']:.2g} times the data parts ({e['data']:.4g}), up from "
             f"{e['low']:.4g}{turned}{gained}.",
             "Lower its weight, or stop its schedule earlier; for the size of the weights, also lower the learning "
             "rate: weights that grow without end are a beginning divergence.",

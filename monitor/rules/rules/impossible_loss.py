@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from monitor.domain import Severity
+from monitor.domain.formats import position
 from monitor.losses.specs.checks import impossible
 from monitor.roles import Role
 from monitor.rules.describe.features import Features, View
@@ -58,7 +59,7 @@ class ImpossibleLoss:
         """The sentence and the advice."""
         said = impossible(_spec(reading.evidence), float(reading.evidence["value"] or 0)) or ""
         return (
-            f"{said} It is so at {unit} {reading.onset:g}.",
+            f"{said} It is so at {position(unit, reading.onset)}.",
             "Compute it by hand for one batch, with the same settings as the training loss; until then, "
             "compare no runs by it.",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.domain import Severity
+from monitor.domain.formats import position
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Reading, Spec
@@ -42,5 +43,5 @@ class Improving:
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
         e = reading.evidence
-        fell = f"about {e['level']:.4g} now, {e['before']:.4g} around {unit} {e['since']:g}"
+        fell = f"about {e['level']:.4g} now, {e['before']:.4g} around {position(unit, float(e['since'] or 0))}"
         return f"The loss is still falling: {fell}.", "Let it run."

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from monitor.domain import Severity
+from monitor.domain.formats import position
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Reading, Spec, Threshold
@@ -50,7 +51,7 @@ class MetricMissing:
         """The sentence and the advice."""
         e = reading.evidence
         return (
-            f"The validation loss has stopped arriving: {e['waited']} training points since {unit} {reading.onset:g} "
-            f"without one, {e['allowed']:g} would be usual at most.",
+            f"The validation loss has stopped arriving: {e['waited']} training points since "
+            f"{position(unit, reading.onset)} without one, {e['allowed']:g} would be usual at most.",
             "Log a validation loss regularly; without it neither overfitting nor convergence can be told.",
         )

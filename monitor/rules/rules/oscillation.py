@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from monitor.domain import Action, Severity
+from monitor.domain.formats import position
 from monitor.roles import Role
 from monitor.rules.describe.features import Features, View
 from monitor.rules.describe.trend import turns
@@ -78,7 +79,10 @@ class Oscillation:
         """The sentence and the advice."""
         e = reading.evidence
         turned = f"turned round {e['turns']} times" if e["turns"] else "jumped up and down again and again"
-        return f"Since {unit} {reading.onset:g} the {e['series']} loss has {turned}, around {e['level']:.3g}.", _ADVICE
+        return (
+            f"Since {position(unit, reading.onset)} the {e['series']} loss has {turned}, around {e['level']:.3g}.",
+            _ADVICE,
+        )
 
 
 def _moved(train: View) -> bool:

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from monitor.domain import Action, Severity
+from monitor.domain.formats import position
 from monitor.roles import Role
 from monitor.rules.describe.features import LEARNED, Features, View
 from monitor.rules.describe.trend import mann_kendall, student
@@ -94,7 +95,7 @@ class Overfitting:
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
         e = reading.evidence
-        at = f"{unit} {e['best_step']:g}"
+        at = position(unit, float(e["best_step"] or 0))
         fell = float(e["train_fell"] or 0)
         while_ = f"while the training loss fell by {fell:.0%}" if fell >= 0.005 else "and the training loss is level"
         best, now = float(e["val_best"] or 0), float(e["val_now"] or 0)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from monitor.domain import Severity
+from monitor.domain.formats import position
 from monitor.roles import Role
 from monitor.rules.describe.composition import Composition
 from monitor.rules.describe.features import Features
@@ -77,7 +78,7 @@ class PartsSum:
             said,
             "Log the part that is missing, or pass the factors as log(..., weights={...}); parts that are "
             "weighted already "
-            f"need none. Seen since {unit} {reading.onset:g}.",
+            f"need none. Seen since {position(unit, reading.onset)}.",
         )
 
 

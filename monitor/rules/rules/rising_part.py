@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.domain import Severity
+from monitor.domain.formats import position
 from monitor.roles import Role
 from monitor.rules.describe.composition import noise, smooth
 from monitor.rules.describe.features import Features
@@ -73,9 +74,8 @@ class RisingPart:
         """The sentence and the advice."""
         e = reading.evidence
         return (
-            f"loss/{e['part']} has risen from {e['low']:.4g} to {e['level']:.4g} since {unit} "
-            f"{reading.onset:g}, while the "
-            f"total fell from {e['total_then']:.4g} to {e['total']:.4g}.",
+            f"loss/{e['part']} has risen from {e['low']:.4g} to {e['level']:.4g} since "
+            f"{position(unit, reading.onset)}, while the total fell from {e['total_then']:.4g} to {e['total']:.4g}.",
             f"The other parts are bought with loss/{e['part']}: raise its weight, lower theirs, or keep their "
             "gradients from "
             "working against it (PCGrad, separate heads); judge it by its own validation metric.",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from monitor.domain import Severity
+from monitor.domain.formats import position
 from monitor.roles import Role
 from monitor.rules.describe.features import Features, View
 from monitor.rules.describe.schedule import restarted
@@ -80,8 +81,8 @@ class Spike:
         """The sentence and the advice."""
         e = reading.evidence
         return (
-            f"The training loss jumped from {e['level']:.4g} to {e['top']:.4g} at {unit} {reading.onset:g} and came "
-            f"back to {e['after']:.4g}.",
+            f"The training loss jumped from {e['level']:.4g} to {e['top']:.4g} at "
+            f"{position(unit, reading.onset)} and came back to {e['after']:.4g}.",
             "Look at the batch at this step; clip gradients or lower the learning rate if it happens again.",
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from monitor.domain import Action, Severity
+from monitor.domain.formats import position
 from monitor.roles import Role
 from monitor.rules.describe.composition import Composition, smooth
 from monitor.rules.describe.features import Features
@@ -76,13 +77,13 @@ class VanishingPart:
         was = f"it was {e['before']:.4g}, up to {e['share_before']:.0%} of the loss"
         if e["exactly_zero"]:
             return (
-                f"loss/{e['part']} is exactly 0 since {unit} {reading.onset:g}; {was}.",
+                f"loss/{e['part']} is exactly 0 since {position(unit, reading.onset)}; {was}.",
                 "Check that it is still computed, that its mask is not empty, and for a margin loss that some examples "
                 "still violate the margin (mine harder ones); it gives no gradient now.",
             )
         return (
-            f"loss/{e['part']} has collapsed to {e['level']:.3g} since {unit} {reading.onset:g} ({was}), and the data "
-            f"parts are still at {e['data_left']:.0%} of where they began.",
+            f"loss/{e['part']} has collapsed to {e['level']:.3g} since {position(unit, reading.onset)} ({was}), "
+            f"and the data parts are still at {e['data_left']:.0%} of where they began.",
             "For a KL term: raise its weight slowly from 0, or give it free bits; for an entropy or a commitment term, "
             "lower what works against it; for the size of the weights, lower the penalty's weight.",
         )

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.domain import Patience
+from monitor.domain.formats import position
 
 if TYPE_CHECKING:
     from monitor.rules.sketch.state import State
@@ -77,7 +78,7 @@ def compared(state: State) -> Patience | None:
         return Patience(evals=PATIENCE, stop_step=None, best_loss=None, missed=None, explanation=said)
     way = curve.first - curve.best
     missed = min(max((state.patience_best - curve.best) / way, 0.0), 1.0) if 0 < way < math.inf else 0.0
-    said = f"Patience {PATIENCE} would have stopped at {state.unit} {state.patience_step:g}"
+    said = f"Patience {PATIENCE} would have stopped at {position(state.unit, state.patience_step)}"
     if missed:
         said += (
             f" with a best loss of {state.patience_best:.4g}, missing {_share(missed)} of the fall from "

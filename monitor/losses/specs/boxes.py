@@ -1,0 +1,112 @@
+"""Overlap losses of boxes: what detectors are trained with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from monitor.losses.specs.spec import LossSpec, register
+
+_UNTRAINED = "Where it stays near its level without any overlap, look at the boxes' order: x1, y1, x2, y2."
+
+
+class BoxLoss(LossSpec):
+    """One minus the overlap of a predicted box and its target, with a penalty or none, averaged over boxes."""
+
+    most: ClassVar[float]
+    """The highest value for one box."""
+
+    @property
+    def ceiling(self) -> float:
+        """No overlap, and the largest penalty."""
+        return self.most
+
+    @property
+    def unit(self) -> str:
+        """Share of overlap missed."""
+        return "1"
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class BoxIoU(BoxLoss):
+    """`1 - IoU` of boxes, IoU being their intersection over their union.
+
+    Source: Yu et al. 2016, arXiv:1608.01471, which takes its logarithm.
+
+    Example:
+        >>> BoxIoU().range
+        (0.0, 1.0)
+    """
+
+    kind: ClassVar[str] = "box_iou"
+    most: ClassVar[float] = 1.0
+
+    def _traps(self) -> tuple[str, ...]:
+        return (
+            "Where the boxes do not touch, the gradient is zero and the loss stays at 1: it cannot begin to learn.",
+            _UNTRAINED,
+        )
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class GIoU(BoxLoss):
+    """Generalised IoU loss `1 - IoU + (C - U) / C`: U is the union, C the smallest box that holds both.
+
+    Source: Rezatofighi et al. 2019, arXiv:1902.09630, algorithm 1.
+
+    Example:
+        >>> GIoU().range
+        (0.0, 2.0)
+    """
+
+    kind: ClassVar[str] = "giou"
+    most: ClassVar[float] = 2.0
+
+    def _traps(self) -> tuple[str, ...]:
+        return (
+            "A value above 1 is no fault: it is the usual start, with boxes that do not touch.",
+            "It is `1 - IoU` as soon as one box lies within the other, and then says nothing of where.",
+            _UNTRAINED,
+        )
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class DIoU(BoxLoss):
+    """Distance IoU loss `1 - IoU + d**2 / c**2`: d is between the centres, c the diagonal of the box that holds both.
+
+    Source: Zheng et al. 2020, arXiv:1911.08287, equation 7.
+
+    Example:
+        >>> DIoU().range
+        (0.0, 2.0)
+    """
+
+    kind: ClassVar[str] = "diou"
+    most: ClassVar[float] = 2.0
+
+    def _traps(self) -> tuple[str, ...]:
+        return ("A value above 1 is no fault: it is the usual start, with boxes that do not touch.", _UNTRAINED)
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class CIoU(BoxLoss):
+    """Complete IoU loss: distance IoU and a penalty `a v` for another aspect ratio, `a = v / (1 - IoU + v)`.
+
+    `v = 4 / pi**2 (atan(w / h) - atan(w' / h'))**2`, at most 1; a carries no gradient.
+
+    Source: Zheng et al. 2020, arXiv:1911.08287, equations 8 to 11.
+
+    Example:
+        >>> CIoU().range
+        (0.0, 3.0)
+    """
+
+    kind: ClassVar[str] = "ciou"
+    most: ClassVar[float] = 3.0
+
+    def _traps(self) -> tuple[str, ...]:
+        return ("A value above 1 is no fault: it is the usual start, with boxes that do not touch.", _UNTRAINED)
