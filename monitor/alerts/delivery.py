@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from monitor.alerts.channels import Channel, key_of
-from monitor.alerts.hold import Holding, held
+from monitor.alerts.hold import Hold, Holding, held
 from monitor.alerts.messages import Message, Planned, plan
 from monitor.alerts.routes import Route, Sorted, sort
 from monitor.domain import AlertInfo, Delivery, Silence
@@ -118,8 +118,8 @@ def deliver(
     holder = holder or secrets.token_hex(16)
     if not outbox.due_deliveries(key, clock(), 1):
         return Delivered()
-    with held(outbox, key, holder) as mine:
-        return _pass(outbox, channel, clock, {key, *channels}, holder, link, describe) if mine else Delivered()
+    with held(outbox, key, holder) as hold:
+        return Delivered() if hold is None else _pass(outbox, channel, clock, {key, *channels}, hold, link, describe)
 
 
 def retry_ms(attempts: int) -> int:
@@ -139,7 +139,7 @@ def _pass(
     channel: Channel,
     clock: Callable[[], int],
     channels: Collection[str],
-    holder: str,
+    hold: Hold,
     link: Callable[[str], str | None],
     describe: Callable[[Message], Message],
 ) -> Delivered:
@@ -155,7 +155,7 @@ def _pass(
         error = f"not sent within {GIVE_UP_MS // 3_600_000} h: {old[0].error or 'no server was there to send it'}"
         outbox.failed(key, _places(old), NEVER_MS, error)
     fresh = [row for row in found.send if _age_ms(row, now_ms) <= GIVE_UP_MS]
-    sent, failed = _send_all(outbox, channel, plan(fresh, told, now_ms, link), clock, holder, describe)
+    sent, failed = _send_all(outbox, channel, plan(fresh, told, now_ms, link), clock, hold, describe)
     if sent or old or found.skip:
         outbox.settle_deliveries(channels, clock())
     return Delivered(sent=sent, failed=failed, given_up=len(old))
@@ -166,12 +166,12 @@ def _send_all(
     channel: Channel,
     planned: Sequence[Planned],
     clock: Callable[[], int],
-    holder: str,
+    hold: Hold,
     describe: Callable[[Message], Message],
 ) -> tuple[int, int]:
     key, sent, failed, in_a_row = key_of(channel), 0, 0, 0
     for one in planned:
-        if in_a_row == FAILURES or not outbox.hold_channel(key, holder):
+        if in_a_row == FAILURES or not hold.lasts:
             break
         problem = _send(channel, one.message, describe)
         if problem is None:

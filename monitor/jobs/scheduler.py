@@ -278,8 +278,8 @@ class Jobs:
         if at_ms is None:
             return
         try:
-            with held(self._store, key, self._holder) as mine:
-                if mine and self._store.digest_sent(key) == sent_ms:
+            with held(self._store, key, self._holder) as hold:
+                if hold is not None and self._store.digest_sent(key) == sent_ms:
                     page = self.links.get("dashboard")
                     message = digests.compose(self._store, self._settings, route, sent_ms, now, page)
                     channel.send(replace(message, id=f"digest-{at_ms}"))

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from monitor.alerts import AppriseChannel, key_of
+from monitor.domain.clocks import LEASE_MS
 from monitor.store import Store
-from monitor.store.runs.outbox import LEASE_MS
 from tests.conftest import Feed
 from tests.faults.test_alert_delivery import known
 from tests.server.conftest import Start, start_up, until

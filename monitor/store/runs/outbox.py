@@ -13,13 +13,11 @@ from typing import Final
 from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, cast, func, or_, select
 
 from monitor.domain import DeadLetter, Delivery
-from monitor.domain.clocks import DIFFER_MS
+from monitor.domain.clocks import DIFFER_MS, LEASE_MS
 from monitor.store.runs import rows as from_rows
 from monitor.store.sql.schema import CHANNEL_SETTINGS, CHANNELS, DELIVERIES, OUTBOX, RUNS
 from monitor.store.sql.upsert import insert_once, upsert
 
-LEASE_MS: Final = 6_000
-"""How long a worker that sends to a channel keeps it from the others, unless it says again that it is there."""
 LONGEST_WAIT_MS: Final = 20 * 60_000
 """No message waits for longer until it is looked at again: such a wait is from a clock that was set back since."""
 NEVER_MS: Final = 2**62
