@@ -109,8 +109,10 @@ class Provider:
             Refused: the provider does not answer, or as no provider does.
         """
         settings = self._settings
-        with contextlib.nullcontext() if self._fresh() else self._turn():
-            address = str(self._described()["authorization_endpoint"])
+        if not self._fresh():
+            with self._turn():
+                self._described()
+        address = str(self._described()["authorization_endpoint"])
         name = urlsplit(settings.issuer).hostname or settings.issuer
         return {"name": name, "authorize": address, "client_id": settings.client_id, "scope": settings.scope}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Final
 
 from monitor.http.answers import understood
 from monitor.http.client import connect, request
@@ -27,6 +28,9 @@ class Provider:
     scope: str
 
 
+_NAMES: Final = ("name", "authorize", "client_id", "scope")
+
+
 def provider(settings: Settings) -> Provider | None:
     """The provider by which people sign in; None where the server has none, or none is there.
 
@@ -38,7 +42,7 @@ def provider(settings: Settings) -> Provider | None:
     with connect(settings.server_url, None) as client, understood(settings.server_url):
         data = request(client, "GET", "/signin")
         found = data["provider"] if isinstance(data, dict) else None
-        return None if found is None else Provider(**{name: str(found[name]) for name in Provider.__slots__})
+        return None if found is None else Provider(*(str(found[name]) for name in _NAMES))
 
 
 def sign_in(settings: Settings, *, code: str, verifier: str, nonce: str, redirect_uri: str) -> str:

@@ -118,7 +118,7 @@ def test_whoever_has_no_role_here_is_not_let_in(house: House, claims: dict[str, 
 
 
 def unsigned(oidc: Oidc, claims: dict[str, Any]) -> str:
-    return jwt.encode(claims, None, algorithm="none")
+    return jwt.encode(claims, "", algorithm="none")
 
 
 def signed_with_the_public_key(oidc: Oidc, claims: dict[str, Any]) -> str:
