@@ -218,7 +218,9 @@ class Provider:
             age_s = time.monotonic() - self._keys[0] if self._keys[1] else _FRESH_S
             if age_s >= (_AGAIN_S if last else _FRESH_S):
                 found = self._ask("GET", str(self._described()["jwks_uri"])).get("keys")
-                keys = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+                keys: list[Mapping[str, Any]] = (
+                    [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+                )
                 self._keys = (time.monotonic(), keys)
             fitting = [
                 k for k in self._keys[1] if k.get("use", "sig") == "sig" and (name is None or k.get("kid") == name)
