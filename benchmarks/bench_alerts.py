@@ -64,10 +64,11 @@ class Size:
 
 @dataclass(slots=True)
 class Receiver:
-    """What the webhook was posted: when each alert came, by run and rule or threshold."""
+    """What the webhook was posted, by run and rule or threshold: when each alert came, and when it was stored."""
 
     url: str = ""
     came: dict[tuple[str, str], float] = field(default_factory=dict)
+    stored: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -82,7 +83,9 @@ def receiving() -> Iterator[Receiver]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             came = time.time()
             for run_id in body["run_ids"]:
-                found.came.setdefault((run_id, body["dedup_key"].split(":", 1)[1]), came)
+                key = (run_id, body["dedup_key"].split(":", 1)[1])
+                found.came.setdefault(key, came)
+                found.stored.setdefault(key, body.get("created_ms", 0) / 1000)
             self.send_response(204)
             self.end_headers()
 
@@ -197,11 +200,14 @@ def bench(table: Table, name: str, folder: Path, url: str, size: Size) -> None:
             busy = (_processor_s(address) - before) / (time.monotonic() - start)
     seconds = {key: receiver.came[key] - when for key, (when, _) in sent.items()}
     times, floors = sorted(seconds.values()), sorted(floor for _, floor in sent.values())
+    until_stored = sorted(receiver.stored[key] - when for key, (when, _) in sent.items())
     nans = [took for (_, rule), took in seconds.items() if rule.startswith("nan")]
     among = f"{name}, {size.live} live runs: log() to webhook"
     table.add(f"{among}, median of {len(times)}", statistics.median(times), "s", statistics.median(floors))
     table.add(f"{among}, 95th percentile", _share(times, 0.95), "s", _share(floors, 0.95))
     table.add(f"{among}, longest", times[-1], "s", floors[-1])
+    table.add(f"{name}, {size.live} live runs: log() to the commit, median", statistics.median(until_stored), "s")
+    table.add(f"{name}, {size.live} live runs: log() to the commit, 95th percentile", _share(until_stored, 0.95), "s")
     table.add(f"{among}, median of the {len(nans)} NaNs alone", statistics.median(nans), "s")
     table.add(f"{name}, {size.live} live runs: processor time of the server", busy, "s/s")
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Final
 
 from dashboard import data
+from monitor.domain.formats import seconds
 from monitor.errors import WireError
 
 NOBODY: Final = "dashboard"
 """Who answers where the server asks nobody who they are."""
-_UNITS: Final = {"m": 60, "min": 60, "h": 3600, "d": 86_400}
 
 
 def who() -> str:
@@ -44,12 +43,12 @@ def silence(arg: str) -> str:
         MonitorError: it was not taken.
     """
     form = _form(arg)
-    length = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(m|min|h|d)", form.get("for", ""))
-    if length is None:
+    for_s = seconds(form.get("for", ""))
+    if for_s is None:
         raise WireError("for", "is not a length of time; write 30m, 2h or 3d")
     matcher = {name: form[name] for name in ("project", "run", "rule") if form.get(name)}
-    by, seconds = form.get("by") or who(), float(length[1]) * _UNITS[length[2]]
-    data.api().silence(matcher, reason=form.get("reason") or f"silenced by {by}", by=by, for_s=seconds)
+    by = form.get("by") or who()
+    data.api().silence(matcher, reason=form.get("reason") or f"silenced by {by}", by=by, for_s=for_s)
     return f"Nobody is sent what matches {', '.join(f'{k} = {v}' for k, v in matcher.items())} for {form['for']}."
 
 

@@ -25,6 +25,7 @@ from monitor.domain import (
     RunSnapshot,
     RunStatus,
     SeriesInfo,
+    best_checkpoint,
     courses,
     folded,
     most_telling,
@@ -293,11 +294,10 @@ def checkpoints(seen: RunSnapshot, now_ms: int) -> Markup:
     """The files that the loop saved; the one nearest to the best step is marked."""
     if not seen.checkpoints:
         return fill(_PAGE, "no_checkpoint")
-    best = seen.info.recommendation.best_step
-    nearest = min(seen.checkpoints, key=lambda c: abs(c.step - best)).step if best is not None else None
+    best = best_checkpoint(seen.info.recommendation, seen.checkpoints)
     rows = [
         (step(c.step), code(c.path), ago(c.time_ms, now_ms),
-         badge("good", "nearest to the best step", "★") if c.step == nearest else "")
+         badge("good", "nearest to the best step", "★") if c == best else "")
         for c in sorted(seen.checkpoints, key=lambda c: -c.step)
     ]  # fmt: skip
     return table(("step", "path", "saved", ""), rows, numeric=(0,))

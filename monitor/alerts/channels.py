@@ -119,7 +119,9 @@ class AppriseChannel:
                 attach=self._picture(alert),
             )
         if not taken:
-            said = self._policy.refused or (lines[-1] if lines else "the service did not take it")
+            said = (
+                self._policy.refused or self._policy.answered or (lines[-1] if lines else "the service did not take it")
+            )
             raise DeliveryFailed(self.name, said)
 
     def _picture(self, alert: Alert) -> object:

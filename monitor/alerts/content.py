@@ -71,7 +71,10 @@ def _facts(message: Message) -> list[str]:
         )
         lines.append(f"Best {name}: {number(value)} at step {step(at)}{saved}.")
     if facts.action:
-        lines.append(f"Recommendation: {facts.action}. {facts.reason}".rstrip())
+        reason = "" if facts.reason in message.body else facts.reason  # said above
+        lines.append(f"Recommendation: {facts.action}. {reason}".rstrip())
+    if facts.then:
+        lines.append(facts.then)
     if facts.saves is not None and facts.saves.steps:
         lines.append(f"A stop now saves {facts.saves.amount or step(facts.saves.steps) + ' steps'}.")
     return lines

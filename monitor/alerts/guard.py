@@ -46,12 +46,14 @@ class Policy:
         named: the hosts that its URL names.
         timers: what ends the connections under way.
         refused: why the last connection was refused, or failed; None where it was neither.
+        answered: what the last answer says where it refuses a message; None where it does not.
     """
 
     private: Private = "named"
     named: frozenset[str] = frozenset()
     timers: list[threading.Timer] = field(default_factory=list)
     refused: str | None = None
+    answered: str | None = None
 
     def problem(self, host: str, address: str) -> str | None:
         """Why a connection may not be used; None where it may.
@@ -81,7 +83,7 @@ def current() -> Policy | None:
 @contextlib.contextmanager
 def guarded(policy: Policy) -> Iterator[None]:
     """Have the requests of this thread follow a policy; others follow the default."""
-    policy.refused = None
+    policy.refused = policy.answered = None
     before = _policy.set(policy)
     try:
         yield
@@ -144,6 +146,20 @@ def reason(error: BaseException) -> str:
     return f"no answer ({type(error).__name__})"
 
 
+def refusal(status: int) -> str | None:
+    """Why an answer with this status means that a message was not taken, and the fix; None where it was.
+
+    >>> refusal(204), refusal(500), refusal(302)
+    (None, 'it answered 500', 'it answered 302, a redirect, which is not followed; give the address that it leads to')
+    """
+    if status < 300:
+        return None
+    if status < 400:
+        return f"it answered {status}, a redirect, which is not followed; give the address that it leads to"
+    fix = {401: "token or password", 403: "token or password", 404: "address", 410: "address"}.get(status)
+    return f"it answered {status}" + (f"; check the {fix} in its URL" if fix else "")
+
+
 _made: list[ModuleType] = []
 
 
@@ -202,6 +218,8 @@ def _session_class(requests: Any) -> Any:
             if policy is not None and policy.refused:  # an answer that was cut may look whole
                 raise requests.exceptions.ReadTimeout(policy.refused)
             response._content, response._content_consumed = content, True
+            if policy is not None:
+                policy.answered = refusal(response.status_code)
             return response
 
     return Session

@@ -128,10 +128,10 @@ def _finding_alert(run: RunInfo, finding: Finding, now_ms: int) -> Alert:
 
 
 def _finding_lines(run: RunInfo, finding: Finding) -> list[str]:
+    if finding.state is FindingState.RESOLVED:  # it says from when to when; the numbers are those of then
+        return [finding.explanation, _where(run)]
     lines = [finding.explanation]
-    if finding.state is FindingState.RESOLVED:
-        lines.append(f"It began at step {step(finding.onset_step)} and ended at step {step(finding.resolved_step)}.")
-    elif finding.advice:
+    if finding.advice:
         lines.append(f"What to do: {finding.advice}")
     numbers = [f"{k} = {plain(v)}" for k, v in finding.evidence.items() if v is not None]
     if numbers:

@@ -90,6 +90,7 @@ class Facts:
         best: the name of what is best by, such as "validation loss"; with its value and step.
         checkpoint: the saved file whose step is nearest to the best one, and that step.
         action: continue, stop or investigate, with the reason.
+        then: what becomes of an advice to stop that the loop is not told; empty where it is told.
         saves: what a stop now saves; None where that is not advised or not known.
     """
 
@@ -98,6 +99,7 @@ class Facts:
     checkpoint: tuple[str, int] | None = None
     action: str = ""
     reason: str = ""
+    then: str = ""
     saves: Saving | None = None
 
 
@@ -223,10 +225,10 @@ def _message(first: Delivery, alert: Alert, **more: object) -> Message:
 def _of_one(found: Sequence[Delivery], link: Callable[[str], str | None]) -> Message:
     first, last = found[0], _named(found[-1].alert)
     message = _message(first, last, run_ids=(last.run_id,), count=len(found), link=link(last.run_id))
-    if len(found) == 1:
-        return message
     states = [row.alert.state for row in found]
     fired, resolved = states.count("firing"), states.count("resolved")
+    if len(found) == 1 or (not resolved and last.kind != "alert"):  # one that fires, and was told of anew
+        return message
     times = f"It fired {fired} and was resolved {resolved} times" if resolved else f"It fired {fired} times"
     body = f"{last.body}\n{times} since {_clock(first.alert.created_ms)}."
     return replace(message, title=f"{last.title}, {len(found)} changes", body=body)

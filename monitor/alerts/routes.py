@@ -140,7 +140,7 @@ def sort(
     for info in standing:
         if info.state is not AlertState.RESOLVED:
             firing.setdefault(info.run_id, set()).add(info.rule)
-    last_told = {family(key): state for key, _, state in told}
+    last_told = {family(key): (state, when_ms if is_past(when_ms, now_ms) else 0) for key, when_ms, state in told}
     families: dict[str, list[Delivery]] = {}
     for each in due:
         reason = _unwanted(each, route)
@@ -151,8 +151,9 @@ def sort(
     for name, members in families.items():
         last = members[-1].alert
         stands = by_id.get(alert_id(last.run_id, last.key[:250]))
-        reason = _settled(members, last_told.get(name), stands) or _inhibited(last.kind, firing.get(last.run_id, ()))
-        reason = reason or _over(last, stands)
+        state, told_ms = last_told.get(name, (None, 0))
+        reason = _settled(members, state, told_ms, stands)
+        reason = reason or _inhibited(last.kind, firing.get(last.run_id, ())) or _over(last, stands)
         if reason is not None:
             done.skip.extend((each, reason) for each in members)
             continue
@@ -185,8 +186,8 @@ def _unwanted(delivery: Delivery, route: Route) -> str | None:
     return None
 
 
-def _settled(members: Sequence[Delivery], told: str | None, info: AlertInfo | None) -> str | None:
-    """Why messages about one alert need not be sent, by how it stands now and what was sent before."""
+def _settled(members: Sequence[Delivery], told: str | None, told_ms: int, info: AlertInfo | None) -> str | None:
+    """Why messages about one alert need not be sent, by how it stands now and what was sent before, and when."""
     last = members[-1].alert
     if info is not None and info.resolution == RUN_DELETED:
         return RUN_DELETED
@@ -197,8 +198,15 @@ def _settled(members: Sequence[Delivery], told: str | None, info: AlertInfo | No
         return "resolved before it was sent"  # while it waited, after which no resolution was due
     if info is not None and info.acked_ms is not None and info.acked_ms >= last.created_ms:
         return f"acknowledged by {info.acked_by}"
+    since_ms = info.fired_ms if info is not None else None
     flapped = any(each.alert.state == "resolved" for each in members)
-    return "it fires, as was sent before" if flapped and told == "firing" else None
+    still = since_ms is not None and since_ms <= told_ms and _of_finding(last)
+    return "it fires, as was sent before" if (flapped or still) and told == "firing" else None
+
+
+def _of_finding(alert: Alert) -> bool:
+    """Whether it says that a finding fired; not that it still fires, or that a stop is advised for it."""
+    return spec_of(alert.kind) is not None and alert.dedup_key.rpartition(":")[2].isdecimal()
 
 
 def _over(alert: Alert, info: AlertInfo | None) -> str | None:

@@ -23,8 +23,10 @@ KEYS: Final = (
 )  # fmt: skip
 SECRETS: Final = ("url", "secret")
 """What is encrypted where it is stored, and never shown."""
-_CRON: Final = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
-_NAMED: Final = ("jan feb mar apr may jun jul aug sep oct nov dec", "mon tue wed thu fri sat sun")
+_CRON: Final = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+_MONTHS: Final = ["-", "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_DAYS: Final = ["sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+"""By cron's number: Sunday is 0 and 7."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,26 +147,33 @@ def _digest(place: str, text: object) -> str | None:
     if text is None:
         return None
     fields = str(text).lower().split()
-    if len(fields) != 5 or not all(_in_range(each, i) for i, each in enumerate(fields)):
+    if len(fields) != 5 or not all(_numbers(each, i) for i, each in enumerate(fields)):
         fix = 'write five fields of cron, such as "0 8 * * *" for every day at eight, or "0 8 * * mon"'
         raise SettingsError(f"{place}.digest", f"{str(text)!r:.60} is not a time of cron", fix)
+    if fields[4] != "*":  # the scheduler counts the days of the week from another one
+        fields[4] = ",".join(sorted({_DAYS[day] for day in _numbers(fields[4], 4)}, key=_DAYS[1:].index))
     return " ".join(fields)
 
 
-def _in_range(text: str, place: int) -> bool:
-    """Whether a field of cron is one that the scheduler takes."""
+def _numbers(text: str, place: int) -> list[int]:
+    """The numbers that a field of cron stands for; none where it is not one.
+
+    >>> _numbers("1-5", 4), _numbers("fri-sun,*/3", 4), _numbers("5-1", 4), _numbers("9-17/4", 1)
+    ([1, 2, 3, 4, 5], [5, 6, 7, 0, 3, 6], [], [9, 13, 17])
+    """
     low, high = _CRON[place]
-    names = _NAMED[place - 3].split() if place >= 3 else []
+    names = {3: _MONTHS, 4: _DAYS}.get(place, [])
+    found: list[int] = []
     for part in text.split(","):
         span, slash, every = part.partition("/")
         if slash and not (every.isdecimal() and int(every) > 0):
-            return False
-        if span == "*":
-            continue
-        ends = span.split("-")
-        if len(ends) > 2 or not all(end in names or (end.isdecimal() and low <= int(end) <= high) for end in ends):
-            return False
-        places = [names.index(end) if end in names else int(end) for end in ends]
-        if places != sorted(places):
-            return False
-    return True
+            return []
+        ends = [str(low), str(min(high, 6) if place == 4 else high)] if span == "*" else span.split("-")
+        known = [names.index(end) if end in names[low:] else int(end) if end.isdecimal() else -1 for end in ends]
+        if len(known) == 2 and ends[1] == "sun":
+            known[1] = 7
+        if len(known) > 2 or not all(low <= end <= high for end in known) or known[0] > known[-1]:
+            return []
+        last = high if slash and len(known) == 1 else known[-1]
+        found += range(known[0], last + 1, int(every or 1))
+    return found

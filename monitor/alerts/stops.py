@@ -1,33 +1,62 @@
-"""The alert that a stop is advised, where the loop itself is not told; pure."""
+"""The alert of a rule that advises a stop where the loop itself is not told; pure.
+
+A stop may be advised before the finding of its rule is certain, or after it has long been reported. It is told as an
+alert of that rule, so that one trouble is one alert: what answers, silences or inhibits the rule holds for it too.
+"""
 
 from __future__ import annotations
 
-from monitor.domain import Alert, Recommendation, RunInfo, Severity
+from collections.abc import Mapping
+
+from monitor.domain import Action, Alert, Recommendation, RunInfo, Severity
 from monitor.domain.formats import step
+from monitor.stop_modes import merged, mode_for
 
 
-def stop_alert(run: RunInfo, advice: Recommendation, *, acts: bool, now_ms: int) -> Alert:
-    """A person is told that a run would have been stopped; once for each attempt.
+def stop_alert(run: RunInfo, advice: Recommendation, *, now_ms: int) -> Alert:
+    """A person is told that a run would have been stopped.
 
     Args:
         run: the run, with `stop_step`.
         advice: why.
-        acts: True where the monitor asks the loop itself, once the advice has stood.
         now_ms: milliseconds since the epoch.
     """
-    then = (
-        "The loop will be asked to stop if the advice stands."
-        if acts
-        else "The loop is not told: its mode is `alert`. To stop it: monitor runs stop " + run.id[:8]
-    )
+    title = f"{str(advice.rule).replace('_', ' ')}, would have stopped at step {step(run.stop_step)}"
+    return _alert(run, str(advice.rule), "firing", title, advice.reason, now_ms)
+
+
+def no_stop_alert(run: RunInfo, rule: str, *, now_ms: int) -> Alert:
+    """A person who was told so is told that it no longer holds, though the rule never became certain."""
+    title = f"{rule.replace('_', ' ')} no longer likely at step {step(run.last_step)}"
+    return _alert(run, rule, "resolved", title, f"A stop is no longer advised. {run.recommendation.reason}", now_ms)
+
+
+def what_becomes_of(run: RunInfo, modes: Mapping[str, str]) -> str:
+    """What the loop does with an advice to stop, and what a person can do; empty where the loop is told.
+
+    Args:
+        run: with its recommendation.
+        modes: what the server's settings say for the run's project.
+    """
+    advice = run.recommendation
+    mode = mode_for(merged(modes, run.stop_modes or {}), advice.rule)
+    if advice.action is not Action.STOP or run.stop_step is None or run.status.ended:
+        return ""
+    return {
+        "alert": f"The loop is not told: its mode is alert. To stop it: monitor runs stop {run.id[:8]}",
+        "stop": "The loop will be asked to stop if the advice stands.",
+    }.get(mode, "")
+
+
+def _alert(run: RunInfo, rule: str, state: str, title: str, body: str, now_ms: int) -> Alert:
     return Alert.of(
         run,
-        kind="stop",
-        state="firing",
+        kind=rule,
+        state=state,
         severity=Severity.CRITICAL,
-        title=f"{run.name}: would have stopped at step {step(run.stop_step)} ({run.project})",
-        body=f"{advice.reason}\n{then}\nRun {run.id} of project {run.project}.",
-        step=run.stop_step,
+        title=f"{run.name}: {title} ({run.project})",
+        body=f"{body}\nRun {run.id} of project {run.project}.",
+        step=run.stop_step if state == "firing" else run.last_step,
         created_ms=now_ms,
-        dedup_key=f"{run.id}:stop:{run.attempt}",
+        dedup_key=f"{run.id}:{rule}:stop",
     )

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from monitor.alerts.channels import EVERYTHING
 from monitor.alerts.content import PICTURE, as_text
-from monitor.alerts.guard import Policy, Private, guarded, library, reason
+from monitor.alerts.guard import Policy, Private, guarded, library, reason, refusal
 from monitor.alerts.messages import Message, body_fields, inert
 from monitor.alerts.routes import Route
 from monitor.domain import Alert
@@ -83,8 +83,9 @@ class WebhookChannel:
                 answer = library().request("POST", self._url, data=body, headers=headers)
             except requests.exceptions.RequestException as error:  # whose text holds the address
                 raise DeliveryFailed(self.name, self._policy.refused or reason(error)) from None
-        if not 200 <= answer.status_code < 300:
-            raise DeliveryFailed(self.name, f"it answered {answer.status_code}")
+        refused = refusal(answer.status_code)
+        if refused is not None:
+            raise DeliveryFailed(self.name, refused)
 
 
 def _host_of(url: str) -> str | None:

@@ -103,7 +103,8 @@ async def in_turn(served: Services, write: Callable[[], _Result]) -> _Result:
             with anyio.fail_after(PATIENCE_S):
                 await served.writers.acquire()
         except TimeoutError:
-            raise StoreBusy(served.store.url, PATIENCE_S) from None
+            problem = "was busy with the batches before this one"
+            raise StoreBusy(served.store.url, PATIENCE_S, problem) from None
     try:
         # A thread of its own, as reads may have all the others; a turn each keeps their number.
         return await anyio.to_thread.run_sync(write, limiter=anyio.CapacityLimiter(1))

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import getpass
-import re
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import typer
 from rich.table import Table
 
 from monitor.domain import headline
 from monitor.domain.formats import ago as moment
-from monitor.domain.formats import clock, duration
+from monitor.domain.formats import clock, duration, seconds
 from monitor.screen import COLOURS, ago, emit, escape, fail, out
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ _SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SE
 _JSON = typer.Option(False, "--json", help="Print as JSON.")
 _BY = typer.Option(None, "--by", help="Who you are; default: your user name.")
 _ALERT = typer.Argument(..., metavar="ALERT", help="Id of the alert, or its first digits.", show_default=False)
-_UNITS: Final = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def register(app: typer.Typer) -> None:
@@ -147,9 +145,9 @@ def silence(
     matcher = {name: glob for name, glob in given.items() if glob is not None}
     if (for_ is None) == (until is None):
         fail("give either --for, such as --for 2h, or --until")
-    seconds = None if for_ is None else _seconds(for_)
+    for_s = None if for_ is None else _seconds(for_)
     with Api(server) as api:
-        made = api.silence(matcher, reason=reason, by=_who(by), until=until, for_s=seconds)
+        made = api.silence(matcher, reason=reason, by=_who(by), until=until, for_s=for_s)
     emit(made.to_dict(), f"silenced until {_local(made.until_ms)}: {escape(_matched(made))} [dim]({made.id})[/]", json)
 
 
@@ -269,9 +267,7 @@ def _who(by: str | None) -> str:
 
 
 def _seconds(text: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)", text.strip())
-    seconds = float(found[1]) * _UNITS[found[2]] if found is not None else 0.0
-    return seconds or fail(f"--for {text!r} is not a length of time; write 30m, 2h or 3d")
+    return seconds(text) or fail(f"--for {text!r} is not a length of time; write 30m, 2h or 3d")
 
 
 def _matched(silence: Silence) -> str:

@@ -44,7 +44,7 @@ from monitor.domain.runs import (
     RunPage,
     RunStatus,
     SavedView,
-    nearest,
+    best_checkpoint,
 )
 from monitor.domain.series import Curve, Points, SeriesInfo
 from monitor.domain.snapshot import MAIN_ROLES, CurveOf, RunSnapshot
@@ -133,6 +133,7 @@ __all__ = [
     "TokenInfo",
     "alert_id",
     "alert_key",
+    "best_checkpoint",
     "cell",
     "check_channel_name",
     "courses",
@@ -140,6 +141,5 @@ __all__ = [
     "headline",
     "inert",
     "most_telling",
-    "nearest",
     "whole",
 ]

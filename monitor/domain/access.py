@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Final
 
 from monitor.domain.plain import make
 
@@ -27,8 +28,10 @@ class Access(StrEnum):
         >>> Access.EDITOR.covers(Access.VIEWER), Access.LOGGER.covers(Access.ADMIN)
         (True, False)
         """
-        levels = list(Access)
-        return levels.index(self) >= levels.index(needed)
+        return _RANK[self] >= _RANK[needed]
+
+
+_RANK: Final = {access: rank for rank, access in enumerate(Access)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
@@ -92,6 +93,23 @@ def duration(ms: float) -> str:
             rest = whole_s % size // part
             return f"{whole_s // size} {big}" + (f" {rest} {small}" if rest else "")
     raise AssertionError("days take whatever is left")
+
+
+def seconds(text: str) -> float | None:
+    """A length of time as people write it, and as `duration` does, in seconds; None where it is something else.
+
+    >>> seconds("30m"), seconds("1.5 h"), seconds("2d"), seconds("1 h 2 min"), seconds("soon"), seconds("0m")
+    (1800.0, 5400.0, 172800.0, 3720.0, None, None)
+    """
+    if not _LENGTH.fullmatch(text):
+        return None
+    found = sum(float(size) * _UNITS[unit.lower()] for size, unit in _PART.findall(text))
+    return found if 0 < found < math.inf else None
+
+
+_UNITS: Final = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|min|m|h|d|w)", re.IGNORECASE)
+_LENGTH: Final = re.compile(rf"\s*(?:{_PART.pattern}\s*){{1,5}}", re.IGNORECASE)
 
 
 def ago(ms: int | None, now_ms: int) -> str:

@@ -153,14 +153,21 @@ class Checkpoint:
         return asdict(self)
 
 
-def nearest(checkpoints: Iterable[Checkpoint], at: float) -> Checkpoint | None:
-    """The checkpoint closest to a step: of two that are as close the earlier step's, of one step's the newest.
+def best_checkpoint(advice: Recommendation, checkpoints: Iterable[Checkpoint]) -> Checkpoint | None:
+    """The checkpoint to go back to, wherever one is named: the one nearest to the best step.
 
-    After the best step a run gets worse, so the earlier one is the safer.
+    Of two that are as near, the earlier step's: after its best step a run gets worse. Of one step's, the newest.
 
-    >>> nearest([Checkpoint(step=s, path=p, time_ms=t) for s, p, t in ((80, "a", 1), (120, "b", 2), (80, "c", 3))], 100)
+    Returns:
+        None before the run has a best step, or without a checkpoint.
+
+    >>> saved = [Checkpoint(step=s, path=p, time_ms=t) for s, p, t in ((80, "a", 1), (120, "b", 2), (80, "c", 3))]
+    >>> best_checkpoint(Recommendation(best_step=100.0), saved)
     Checkpoint(step=80, path='c', time_ms=3)
     """
+    at = advice.best_at
+    if at is None:
+        return None
     return min(checkpoints, key=lambda each: (abs(each.step - at), each.step, -each.time_ms), default=None)
 
 

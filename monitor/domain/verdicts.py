@@ -230,6 +230,11 @@ class Recommendation:
     pending: tuple[Pending, ...] = ()
     ended: bool = False
 
+    @property
+    def best_at(self) -> float | None:
+        """The step to go back to: the best one of the goal, where there is one, else of the loss."""
+        return self.best_step if self.best_goal_step is None else self.best_goal_step
+
     def of_run_over(self, how: str) -> Recommendation:
         """The summary of an ended run, if there is nothing to continue; other advice stays as it was.
 

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from monitor.alerts.stops import stop_alert
-from monitor.domain import MONITOR, Action, Recommendation, RunStatus, Stop, StopState
+from monitor.alerts.stops import no_stop_alert, stop_alert
+from monitor.domain import MONITOR, Action, FindingState, Recommendation, RunStatus, Stop, StopState
 from monitor.ingest.engines import Engines, Judges
 from monitor.ingest.judge import imported
+from monitor.rules.registry import spec_of
 from monitor.stop_modes import is_off, merged, mode_for
 from monitor.store import Transaction
 from monitor.wire import Event
@@ -40,23 +41,28 @@ def modes_of(tx: Transaction, engine: Judges) -> Mapping[str, str]:
 
 def consider(tx: Transaction, engine: Judges) -> None:
     """After the points were judged: note what the run would have been stopped for, and ask the loop where it is to."""
-    before = tx.get("stop_step")
+    before, moved = tx.get("stop_step"), tx.changes("action")
     advised = tx.get("action") == Action.STOP
     if (not advised and before is None) or not RunStatus(str(tx.get("status"))).live:
         return
+    if not advised:
+        if moved:
+            _withdrawn(tx)
+        return
     advice = tx.recommendation
-    mode = mode_for(modes_of(tx, engine), advice.rule) if advised else ""
+    mode = mode_for(modes_of(tx, engine), advice.rule)
     if mode not in ("alert", "stop", "off"):
         return
+    news = before is None or moved
     asks = mode == "stop" and tx.get("stop_request") is None
-    if (before is not None and not asks) or imported(tx):  # last, as it is read from the database
+    if (not news and not asks) or imported(tx):  # last, as it is read from the database
         return
     if before is None:
         last = tx.get("last_step")
         at = advice.stop_step if advice.stop_step is not None else last
         tx.set(stop_step=None if at is None else int(float(str(at))))
-        if mode != "off":
-            tx.add_alerts([stop_alert(tx.run, advice, acts=mode == "stop", now_ms=tx.now_ms)])
+    if news and mode != "off" and not tx.raises(str(advice.rule)):  # else its message says so
+        tx.add_alerts([stop_alert(tx.run, advice, now_ms=tx.now_ms)])
     if asks and _stands(tx, advice):
         known = [stop for stop in tx.stops() if stop.who == MONITOR and stop.attempt == tx.get("attempt")]
         if not known:  # what a person has withdrawn is not asked for again
@@ -125,6 +131,13 @@ def _asked(tx: Transaction, engine: Judges) -> Answer:
         stop = tx.move_stop(stop, delivered_ms=tx.now_ms)
     why = f" {stop.reason}" if stop.reason else ""
     return True, f"{stop.who} asked the run to stop{':' if why else '.'}{why}", stop.id
+
+
+def _withdrawn(tx: Transaction) -> None:
+    """A stop is no longer advised: what was only told because of the advice is over."""
+    certain = {finding.rule for finding in tx.findings() if finding.state is FindingState.FIRING}
+    over = [rule for rule in tx.firing() if spec_of(rule) is not None and rule not in certain]
+    tx.add_alerts([no_stop_alert(tx.run, rule, now_ms=tx.now_ms) for rule in over])
 
 
 def _stands(tx: Transaction, advice: Recommendation) -> bool:

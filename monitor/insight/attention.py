@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from monitor.domain import (
@@ -19,7 +20,7 @@ from monitor.domain import (
     most_telling,
 )
 from monitor.domain.formats import ago
-from monitor.insight.economics import saving
+from monitor.insight.economics import saving, with_checkpoint
 from monitor.insight.ledger import ledger, month_start_ms
 from monitor.settings import Settings
 from monitor.store import Store
@@ -49,9 +50,11 @@ def attention(
     fleet = store.fleet(project, since_ms=now_ms - now_ms % _DAY_MS, now_ms=now_ms, sparkline=sparkline)
     items = [item for run in fleet.runs if (item := _item(run, fleet, settings, now_ms)) is not None]
     items.sort(key=lambda item: (-item.score, -item.run.created_ms, item.run.id))
+    shown = items[:limit]
+    saved = store.saved([item.run.id for item in shown])
     months = ledger(store, settings, project=project, since_ms=month_start_ms(now_ms)).months
     return Attention(
-        items=tuple(items[:limit]),
+        items=tuple(replace(item, saving=with_checkpoint(item.saving, item.run, saved[item.run.id])) for item in shown),
         total=len(items),
         running=fleet.statuses.get("running", 0),
         stalled=fleet.statuses.get("stalled", 0),
@@ -70,7 +73,7 @@ def _item(run: RunInfo, fleet: Fleet, settings: Settings, now_ms: int) -> Item |
     if told is None:
         return None
     kind, severity, sentence, finding = told
-    saved = saving(run, facts, settings)
+    saved = saving(run, facts, settings, ())
     burn = 0.0 if run.status is RunStatus.LOST else burn_of(facts, saved, now_ms)
     alert = next((each for each in fleet.alerts.get(run.id, ()) if each.rule == kind), None)
     novelty = LEAST_NOVELTY if _answered(alert) else novelty_of(age_h(run, finding, saved, now_ms))

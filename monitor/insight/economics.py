@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from monitor.domain import Checkpoint, RunInfo, RunSnapshot, Saving, nearest
+from monitor.domain import Checkpoint, RunInfo, RunSnapshot, Saving, best_checkpoint
 from monitor.insight.examples import examples
 from monitor.insight.remedies import remedies
 from monitor.settings import Settings
@@ -92,24 +92,26 @@ def price_of(prices: Mapping[str, float], gpus: Sequence[str]) -> Price:
     return Price(prices.get("*"), len(gpus))
 
 
-def saving(run: RunInfo, facts: Facts, settings: Settings, checkpoints: Iterable[Checkpoint] = ()) -> Saving:
+def saving(run: RunInfo, facts: Facts, settings: Settings, checkpoints: Iterable[Checkpoint]) -> Saving:
     """What ending a run now would save."""
     planned, pace = planned_steps(run), seconds_per_step(run, facts)
     price = price_of(settings.prices_of(run.project), facts.gpus)
-    best_step = run.recommendation.best_goal_step
-    best_step = run.recommendation.best_step if best_step is None else best_step
-    saved = None if best_step is None else nearest(checkpoints, best_step)
     found = Saving(
         planned_steps=planned, last_step=run.last_step, seconds_per_step=pace, gpus=price.gpus,
-        price_hour=price.hour, currency=settings.cost_currency, best_step=best_step,
-        checkpoint=None if saved is None else saved.path,
-        checkpoint_step=None if saved is None else saved.step,
+        price_hour=price.hour, currency=settings.cost_currency, best_step=run.recommendation.best_at,
         resume=f'monitor.init("{run.project}", run_id="{run.id}", resume="allow")',
     )  # fmt: skip
+    found = with_checkpoint(found, run, checkpoints)
     if planned is None or run.last_step is None or run.status.ended:
         return found
     left = max(0, planned - run.last_step - 1)
     return replace(found, steps=left, **spent(left, pace, price))  # type: ignore[arg-type]  # fields of a saving
+
+
+def with_checkpoint(saved: Saving, run: RunInfo, checkpoints: Iterable[Checkpoint]) -> Saving:
+    """A saving that names the checkpoint to go back to."""
+    best = best_checkpoint(run.recommendation, checkpoints)
+    return saved if best is None else replace(saved, checkpoint=best.path, checkpoint_step=best.step)
 
 
 def spent(steps: int, pace: float | None, price: Price) -> dict[str, float | None]:

@@ -21,6 +21,7 @@ WIDTH: Final = 640
 HEIGHT: Final = 320
 """Pixels of the picture."""
 _FINE: Final = 3
+_SHADES: Final = 128
 _BACK, _INK, _GRID, _MARK, _BEST = "#ffffff", "#1f2328", "#d8dee4", "#b3261e", "#1a7f37"
 COLOURS: Final = ("#0969da", "#bc4c00", "#8250df")
 _DIGITS: Final = 300
@@ -72,9 +73,9 @@ def draw(title: str, lines: Sequence[Line], *, onset: float | None = None, best:
     if onset is not None:
         canvas.mark(onset, _MARK, "onset")
     canvas.legend(title, [line.name for line in shown])
-    image = image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
-    out = io.BytesIO()
-    image.save(out, "PNG", optimize=True)
+    small = image.reduce(_FINE).quantize(_SHADES, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    out = io.BytesIO()  # the mean of each square and few shades: a sixth of the time of the best filter and of RGB
+    small.save(out, "PNG")
     return out.getvalue()
 
 

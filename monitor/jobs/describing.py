@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from monitor.alerts import Facts, Message
-from monitor.domain import Action, CurveOf, Finding, FindingState, RunSnapshot, nearest
+from monitor.alerts.stops import what_becomes_of
+from monitor.domain import Action, CurveOf, Finding, FindingState, RunSnapshot, best_checkpoint
 from monitor.errors import MonitorError, RunNotFound
 from monitor.insight.economics import saving_of
 from monitor.insight.picture import Line, draw
@@ -30,19 +31,21 @@ def describe(store: Store, settings: Settings, message: Message) -> Message:
     except RunNotFound:
         return message
     finding = _finding(message, run.findings)
-    best, at = _best(run)
+    best = _best(run)
     advice = run.info.recommendation
-    saved = None if at is None else nearest(run.checkpoints, at)
-    told = advice.action is not Action.CONTINUE or message.kind in ("lost", "stalled", "failed")
+    saved = best_checkpoint(advice, run.checkpoints)
+    open_ = not run.info.status.ended  # else nobody can act on an advice any more
+    told = open_ and (advice.action is not Action.CONTINUE or message.kind in ("lost", "stalled"))
     facts = Facts(
         onset_step=None if finding is None else finding.onset_step,
         best=best,
         checkpoint=None if saved is None else (saved.path, saved.step),
         action=str(advice.action) if told else "",
         reason=advice.reason if told else "",
-        saves=saving_of(store, settings, run.info.id) if advice.action is Action.STOP else None,
+        then=what_becomes_of(run.info, settings.stop_modes_of(run.info.project)),
+        saves=saving_of(store, settings, run.info.id) if told and advice.action is Action.STOP else None,
     )
-    return replace(message, facts=facts, picture=_picture(store, run, message, facts.onset_step, at))
+    return replace(message, facts=facts, picture=_picture(store, run, message, facts.onset_step, advice.best_at))
 
 
 def _finding(message: Message, findings: Sequence[Finding]) -> Finding | None:
@@ -51,16 +54,16 @@ def _finding(message: Message, findings: Sequence[Finding]) -> Finding | None:
     return (firing or same)[-1] if same else None
 
 
-def _best(run: RunSnapshot) -> tuple[tuple[str, float, float] | None, float | None]:
-    """What the run is best by, with the value and the step; and that step."""
+def _best(run: RunSnapshot) -> tuple[str, float, float] | None:
+    """What the run is best by, with the value and the step."""
     advice = run.info.recommendation
     if advice.goal is not None and advice.best_goal is not None and advice.best_goal_step is not None:
-        return (advice.goal, advice.best_goal, advice.best_goal_step), advice.best_goal_step
+        return advice.goal, advice.best_goal, advice.best_goal_step
     if advice.best_step is None or advice.best_val_loss is None:
-        return None, None
+        return None
     series = run.judged(Role.VAL) or run.judged(Role.TRAIN)
     name = "loss" if series is None else series.key
-    return (name, advice.best_val_loss, advice.best_step), advice.best_step
+    return name, advice.best_val_loss, advice.best_step
 
 
 def _picture(store: Store, run: RunSnapshot, message: Message, onset: float | None, best: float | None) -> bytes | None:

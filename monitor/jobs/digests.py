@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Final
 
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 
 from monitor.alerts import Message, Route
@@ -32,7 +34,7 @@ def due(route: Route, sent_ms: int, now_ms: int) -> int | None:
     """
     if route.digest is None:
         return None
-    trigger = CronTrigger.from_crontab(route.digest, timezone=route.zone)
+    trigger = _trigger(route.digest, route.zone)
     now, last = datetime.fromtimestamp(now_ms / 1000, route.zone), None
     since_ms = sent_ms if is_past(sent_ms, now_ms) else now_ms
     at = trigger.get_next_fire_time(None, datetime.fromtimestamp(since_ms / 1000 + 0.001, route.zone))
@@ -41,6 +43,13 @@ def due(route: Route, sent_ms: int, now_ms: int) -> int | None:
             break
         last, at = at, trigger.get_next_fire_time(at, at)
     return None if last is None else int(last.timestamp() * 1000)
+
+
+def _trigger(digest: str, zone: tzinfo) -> BaseTrigger:
+    """When a digest is due: as with cron, a day of the month or a day of the week suffices where both are given."""
+    minute, hour, day, month, weekday = digest.split()
+    either = [(day, "*"), ("*", weekday)] if "*" not in (day, weekday) else [(day, weekday)]
+    return OrTrigger([CronTrigger.from_crontab(f"{minute} {hour} {d} {month} {w}", timezone=zone) for d, w in either])
 
 
 def compose(store: Store, settings: Settings, route: Route, since_ms: int, now_ms: int, link: str | None) -> Message:

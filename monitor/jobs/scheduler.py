@@ -38,6 +38,8 @@ CHANNELS_INTERVAL_S: Final = 5.0
 UPKEEP_INTERVAL_S: Final = 30.0
 """Seconds between looks for alerts that no longer hold, or that nobody has answered."""
 _DAY_MS: Final = 86_400_000
+GATHER_S: Final = 0.1
+"""Seconds between the first alert and its delivery: what many runs have in common comes at once, and is one message."""
 CLOCK_INTERVAL_S: Final = 2.0
 """Seconds between looks whether the clock was set back."""
 ASLEEP: Final = 5
@@ -107,7 +109,8 @@ class Jobs:
         self._checked_ms = self._since_ms
         self._work: dict[str, Callable[[], None]] = {}
         self._threads: dict[str, threading.Thread] = {}
-        self._closed = threading.Event()
+        self._beginning = threading.Lock()
+        self._news, self._closed = threading.Event(), threading.Event()
         self._scheduler = BackgroundScheduler(timezone=UTC)
         # Every job but delivery is done by one server at a time. Each delivery has a lease of its own, as servers may
         # send to different channels.
@@ -129,6 +132,8 @@ class Jobs:
         self._since_ms = self._checked_ms = self._clock()
         self._scheduler.start()
         threading.Thread(target=self._watch_clock, name="clock", daemon=True).start()
+        threading.Thread(target=self._watch_outbox, name="news", daemon=True).start()
+        self._store.on_alerts = self._news.set
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Start no further job, and wait for those that run.
@@ -138,6 +143,7 @@ class Jobs:
                 next server, as every job may be cut short by a crash as well.
         """
         self._closed.set()
+        self._news.set()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
         end = time.monotonic() + timeout_s
@@ -163,7 +169,7 @@ class Jobs:
             id=name,
             name=name,
             next_run_time=datetime.now(UTC),
-            max_instances=1,
+            max_instances=3,  # of `_begin`, which sees to it that the work is done once
             coalesce=True,
             misfire_grace_time=None,
         )
@@ -173,11 +179,19 @@ class Jobs:
 
         The scheduler's pool would keep the process alive until every job ends, and a webhook may hang.
         """
-        running = self._threads.get(name)
-        if running is None or not running.is_alive():
-            thread = threading.Thread(target=self._work[name], name=f"job-{name}", daemon=True)
-            thread.start()
-            self._threads[name] = thread  # not before it runs: `close` joins what is here
+        with self._beginning:
+            running = self._threads.get(name)
+            if (running is None or not running.is_alive()) and name in self._work:
+                thread = threading.Thread(target=self._work[name], name=f"job-{name}", daemon=True)
+                thread.start()
+                self._threads[name] = thread  # not before it runs: `close` joins what is here
+
+    def _watch_outbox(self) -> None:
+        """Begin to deliver as soon as there is something; what another process puts there waits for the interval."""
+        while self._news.wait() and not self._closed.wait(GATHER_S):
+            self._news.clear()
+            for job in tuple(self._channels):
+                self._begin(job)
 
     def _watch_clock(self) -> None:
         """Plan the jobs anew where the clock is set back: each would wait until the time of its next run is reached."""

@@ -118,7 +118,7 @@ class Tools:
         curves = [(key, view.curve(key, width=400)) for key in wanted]
         onset = next((f.onset_step for f in view.findings() if f.resolved_step is None and f.severity != "info"), None)
         lines = [Line(key, found.x, found.y) for key, found in curves]
-        data = draw(view.name, lines, onset=onset, best=view.info.recommendation.best_step)
+        data = draw(view.name, lines, onset=onset, best=view.info.recommendation.best_at)
         if data is None:
             raise ToolError(f"no curve of {', '.join(wanted) or 'the run'} has two finite points to draw")
         return Image(data=data, format="png")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Final
 
-from monitor.domain import Checkpoint, Finding, FindingState, RunInfo, RunStatus, Severity, whole
+from monitor.domain import Checkpoint, Finding, FindingState, RunInfo, RunStatus, Severity, best_checkpoint, whole
 from monitor.domain.mlflow_tags import OWN, is_ours
 from monitor.importers.mlflow_runs import BEST, IMPORTED, SEVERITY, SKILL
 from monitor.losses import skill
@@ -174,15 +174,14 @@ def _by_rule(findings: Sequence[Finding]) -> dict[str, bool]:
 
 
 def _checkpoints(subject: Subject) -> dict[str, object]:
-    """The last checkpoint, the one nearest to the best step that is not behind it, and all of them, newest first."""
-    saved, best = subject.checkpoints, subject.run.recommendation.best_step
+    """The last checkpoint, the one to go back to, and all of them, newest first."""
+    saved, best = subject.checkpoints, best_checkpoint(subject.run.recommendation, subject.checkpoints)
     if not saved:
         return {}
-    before = [checkpoint for checkpoint in saved if best is not None and checkpoint.step <= best]
     lines = [f"{checkpoint.step} {checkpoint.path}" for checkpoint in reversed(saved)]
     return {
         "checkpoint.last": saved[-1].path,
-        "checkpoint.best": max(before, key=lambda checkpoint: checkpoint.step).path if before else None,
+        "checkpoint.best": None if best is None else best.path,
         "checkpoints": "\n".join(_fitting(lines)),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from collections.abc import Sequence
 from typing import Final
@@ -18,6 +19,9 @@ GRACEFUL_S: Final = 1
 """Seconds that requests in flight get at the end; a batch that is cut off is sent again by its client."""
 KEEP_ALIVE_S: Final = 75
 """Longer than the time between two heartbeats, so that a quiet client does not reconnect for each."""
+SWITCH_S: Final = 0.001
+"""Seconds that a thread keeps the interpreter while others want it. At Python's own 5 ms, each of the dozens of
+statements with which a message is made waits that long for every batch that is being judged at the time."""
 
 
 class Serving:
@@ -52,6 +56,7 @@ class Serving:
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
 
     def __enter__(self) -> Serving:
+        sys.setswitchinterval(SWITCH_S)
         self._thread.start()
         self._settled.wait()
         self.raise_if_it_died()

@@ -11,7 +11,7 @@ from monitor.domain import RUN_DELETED, Alert, Pending, RunInfo, Severity, alert
 from monitor.domain.clocks import DIFFER_MS
 from monitor.domain.formats import duration
 from monitor.store.locked_run import LockedRun
-from monitor.store.sql.link import Statement
+from monitor.store.sql.link import Link, Statement
 from monitor.store.sql.schema import ALERTS, OUTBOX
 from monitor.store.sql.upsert import upsert
 
@@ -32,10 +32,26 @@ Row = dict[str, object]
 class AlertedRun(LockedRun):
     """A locked run whose alerts can be changed."""
 
+    def __init__(self, link: Link, run_id: str, now_ms: int) -> None:
+        super().__init__(link, run_id, now_ms)
+        self._raised: set[str] = set()
+        self.alerted = False
+        """Messages are put into the outbox."""
+
+    def raises(self, rule: str) -> bool:
+        """True where this transaction puts a message into the outbox that a rule fires."""
+        return rule in self._raised
+
+    def firing(self) -> tuple[str, ...]:
+        """The rules, and other kinds, whose alerts fire."""
+        return tuple(str(row["rule"]) for row in self._alert_rows().values() if row["state"] == "firing")
+
     def add_alerts(self, alerts: Sequence[Alert]) -> None:
         """Put messages into the outbox, and bring the alerts that they are about up to date."""
         if not alerts:
             return
+        self.alerted = True
+        self._raised.update(alert.kind for alert in alerts if alert.state == "firing")
         first = self.counter("alert_count") + 1
         self.set(alert_count=first - 1 + len(alerts))
         found = [
@@ -178,7 +194,7 @@ class AlertedRun(LockedRun):
             **base,
             "state": "firing",
             "severity": str(alert.severity),
-            "count": int(str(base["count"])) + 1,
+            "count": int(str(base["count"])) + (begins or alert.kind == "alert"),
             "title": alert.title,
             "body": alert.body,
             "step": alert.step,

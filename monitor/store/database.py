@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
@@ -53,6 +53,8 @@ class Database:
         self._turns = Turns(Path(f"{engine.url.database}-turn")) if self._sqlite else None
         self._pid = os.getpid()
         self._leader = Leader(engine.url)
+        self.on_alerts: Callable[[], None] = lambda: None
+        """Called after each commit that has put messages into the outbox, on the writer's thread."""
 
     def leads(self, job: str) -> bool:
         """Become, or stay, the one of several servers over this database that does a job.
@@ -101,6 +103,8 @@ class Database:
                 yield transaction
                 transaction.flush()
             self._is_kept(connection)
+        if transaction.alerted:
+            self.on_alerts()
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[Connection]:

@@ -112,6 +112,10 @@ class LockedRun:
                 row[name] = value
                 self._changed.add(name)
 
+    def changes(self, column: str) -> bool:
+        """True where this transaction changes a column of the run's row."""
+        return column in self._changed
+
     def touch(self) -> None:
         """Let the run's `version` grow: what changed stands in another table."""
         self._changed.add("version")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from monitor.domain import AlertInfo, Finding, RunInfo, Stop
+from monitor.domain import AlertInfo, Checkpoint, Finding, RunInfo, Stop
 from monitor.store.database import Database
 from monitor.store.runs import alerts, facts, rows, run_list, stops
 from monitor.store.runs.facts import Facts
@@ -40,6 +40,11 @@ class Overview(Database):
         """What the economics of runs rest on, by id."""
         with self._read() as connection:
             return facts.facts(connection, run_ids)
+
+    def saved(self, run_ids: Sequence[str]) -> dict[str, tuple[Checkpoint, ...]]:
+        """By run, the files that its loop saved, in the order in which it said so."""
+        with self._read() as connection:
+            return facts.checkpoints(connection, run_ids)
 
     def infos(self, run_ids: Sequence[str]) -> dict[str, RunInfo]:
         """Runs by their ids; those that were deleted too."""

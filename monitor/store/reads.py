@@ -41,8 +41,8 @@ from monitor.store.points.chunk_reader import PORTION
 from monitor.store.points.naming import JUDGED
 from monitor.store.points.positions import read_positions
 from monitor.store.points.series import NAMES, SeriesState
-from monitor.store.runs import rows, run_list, sealed, stops
-from monitor.store.sql.schema import CHECKPOINTS, ENGINES, EVENTS, FINDINGS, MEDIA, OUTPUT, RUNS, SERIES
+from monitor.store.runs import facts, rows, run_list, sealed, stops
+from monitor.store.sql.schema import ENGINES, EVENTS, FINDINGS, MEDIA, OUTPUT, RUNS, SERIES
 from monitor.wire import Event
 
 
@@ -206,7 +206,7 @@ class Reads(Database):
                 info,
                 tuple(state.info() for state in _series(connection, info.id)),
                 _findings(connection, info.id),
-                _checkpoints(connection, info.id),
+                facts.checkpoints(connection, [info.id])[info.id],
                 regimes,
                 stops.read(connection, info.id),
                 note=str(connection.execute(select(RUNS.c.note).where(RUNS.c.run_id == info.id)).scalar() or ""),
@@ -258,7 +258,7 @@ class Reads(Database):
     def checkpoints(self, run_id: str) -> tuple[Checkpoint, ...]:
         """The files that the loop saved, in the order in which it said so."""
         with self._read() as connection:
-            return _checkpoints(connection, run_id)
+            return facts.checkpoints(connection, [run_id])[run_id]
 
     def stops(self, run_id: str) -> tuple[Stop, ...]:
         """The stops of a run: asked for, or advised and obeyed, by number."""
@@ -390,9 +390,3 @@ def _told(known: State) -> tuple[tuple[Regime, ...], Progress]:
 def _findings(connection: Connection, run_id: str) -> tuple[Finding, ...]:
     query = select(*rows.FINDING_COLUMNS).where(FINDINGS.c.run_id == run_id).order_by(FINDINGS.c.number)
     return tuple(rows.finding(row) for row in connection.execute(query).mappings())
-
-
-def _checkpoints(connection: Connection, run_id: str) -> tuple[Checkpoint, ...]:
-    columns = (CHECKPOINTS.c.step, CHECKPOINTS.c.path, CHECKPOINTS.c.time_ms)
-    query = select(*columns).where(CHECKPOINTS.c.run_id == run_id).order_by(CHECKPOINTS.c.id)
-    return tuple(Checkpoint(**row) for row in connection.execute(query).mappings())

@@ -308,3 +308,18 @@ def test_a_message_about_a_real_run_has_its_facts_and_a_picture(store: Store) ->
     colours = [colour for _, colour in image.convert("RGB").getcolors(1_000_000)]
     for wanted in ((9, 105, 218), (188, 76, 0), (179, 38, 30)):  # the curves, and where the trouble begins
         assert min(sum(abs(a - b) for a, b in zip(colour, wanted, strict=True)) for colour in colours) < 60
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(500, "answered 500"), (302, "a redirect, which is not followed; give"), (403, "check the token")],
+)
+def test_a_receiver_that_refuses_is_named_with_what_to_change(
+    webhook: Webhook, status: int, said: str, signed: bool
+) -> None:
+    webhook.statuses.append(status)
+    table = {"url": webhook.url.replace("json:", "http:"), "secret": SECRET} if signed else {"url": webhook.url}
+    with pytest.raises(DeliveryFailed, match=said) as failed:
+        read("mine", table).open("named").send(a_message())
+    assert str(failed.value).startswith("alert channel mine: it answered") and "\n" not in str(failed.value)

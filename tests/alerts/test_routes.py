@@ -212,3 +212,16 @@ def test_what_is_over_when_it_fires_is_sent_once_it_happens_again() -> None:
 def test_a_lost_run_inhibits_that_it_stalls() -> None:
     stalled, lost = (status_alert(a_run(), status, now_ms=NOW) for status in (RunStatus.STALLED, RunStatus.LOST))
     assert outcome(stalled, lost, standing=(stands(stalled), stands(lost))) == ["inhibited by lost", "send"]
+
+
+def test_what_fires_on_as_was_sent_before_is_not_sent_again_but_where_it_fires_anew_it_is() -> None:
+    advised = dataclasses.replace(finding(), dedup_key=f"{a_run().id}:overfitting:stop")
+    fired = finding(at=NOW + 60_000)
+    told = ((advised.dedup_key, NOW + 5, "firing"),)
+    again = dataclasses.replace(fired, dedup_key=f"{a_run().id}:overfitting:again")
+    assert outcome(fired, told=told, standing=(stands(fired, fired_ms=NOW),)) == ["it fires, as was sent before"]
+    assert outcome(again, told=told, standing=(stands(again, fired_ms=NOW),)) == ["send"]
+    assert outcome(fired, told=told, standing=(stands(fired, fired_ms=NOW + 60_000),)) == ["send"]
+    assert outcome(fired, standing=(stands(fired, fired_ms=NOW),)) == ["send"]
+    ahead = ((advised.dedup_key, NOW + 86_400_000, "firing"),)  # by a clock that was set back since
+    assert outcome(fired, told=ahead, standing=(stands(fired, fired_ms=NOW),)) == ["send"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.domain import RunStatus, StopState
+from monitor.domain import Action, AlertQuery, Recommendation, RunStatus, StopState
 from monitor.errors import StopRefused
 from monitor.ingest import ingest, stops
 from monitor.ingest.engines import Engines
@@ -42,12 +42,36 @@ def test_alert_tells_people_alone_and_a_person_still_stops_the_loop(store: Store
     assert reply.recommendation.action == "stop" and reply.stop is False
     run = store.run(feed.run_id)
     assert run.stop_step == reply.recommendation.stop_step
-    alerts = [d.alert for d in store.alerts(feed.run_id) if d.alert.kind == "stop"]
-    assert [alert.title for alert in alerts] == [f"{run.name}: would have stopped at step {run.stop_step} (p)"]
+    alerts = store.alerts(feed.run_id)
     further(feed, 1020, 1500)
-    assert len([d for d in store.alerts(feed.run_id) if d.alert.kind == "stop"]) == 1
+    assert [d.alert.kind for d in alerts] == ["overfitting"] and store.alerts(feed.run_id) == alerts
     store.request_stop(feed.run_id, "ada", reason="enough", now_ms=NOW_MS)
     assert feed.beat().stop_reason == "ada asked the run to stop: enough"
+
+
+def advise(store: Store, run_id: str, action: Action, *, now_ms: int) -> None:
+    """A batch after which a stop is advised for a finding that is only likely, or no longer is."""
+    with store.write(run_id, now_ms) as tx:
+        rule = "overfitting" if action is Action.STOP else None
+        advice = Recommendation(action=action, rule=rule, stop_step=2.0 if rule else None, reason="It rises.")
+        tx.set(action=str(action), recommendation=advice.to_dict())
+        stops.consider(tx, Engines({}, {}, {}))
+
+
+def test_a_stop_for_what_is_only_likely_is_an_alert_of_its_rule_until_it_is_no_longer_advised(store: Store) -> None:
+    feed = Feed(store)
+    feed.start(stop="alert", name="ill")
+    feed.log("train/loss", [0, 1, 2], [3.0, 2.0, 1.0])
+    for minute, action in enumerate((Action.STOP, Action.STOP, Action.CONTINUE, Action.CONTINUE, Action.STOP)):
+        advise(store, feed.run_id, action, now_ms=NOW_MS + 60_000 * minute)
+        (alert,) = store.alert_page(AlertQuery(), NOW_MS).items
+        assert alert.rule == "overfitting" and (alert.state == "firing") == (action is Action.STOP)
+    assert alert.count == 2
+    assert [d.alert.title for d in reversed(store.alerts(feed.run_id))] == [
+        "ill: overfitting, would have stopped at step 2 (p)",
+        "ill: overfitting no longer likely at step 2 (p)",
+        "ill: overfitting, would have stopped at step 2 (p)",
+    ]
 
 
 def advised(feed: Feed) -> int:

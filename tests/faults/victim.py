@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import apprise  # noqa: F401  # loaded before the fork, as are those below
 import uvicorn
 
 import monitor.cli.running
@@ -23,14 +24,17 @@ import monitor.cli.watching
 import monitor.importers.watching
 import monitor.ingest
 import monitor.reader.api
-import monitor.run.around  # noqa: F401  # loaded before the fork, as are those above
+import monitor.run.around  # noqa: F401  # as above
+from monitor.alerts import AppriseChannel
 from monitor.api import create_api
 from monitor.cli import main as cli
+from monitor.jobs import Jobs
 from monitor.rules import Engine
 from monitor.run.start import init
 from monitor.settings import Settings, load
 from monitor.shipping.sync import own_destination, sync
 from monitor.store import Store
+from monitor.store.runs import outbox
 
 
 def settings_of(order: dict[str, Any]) -> Settings:
@@ -73,6 +77,15 @@ def serve(order: dict[str, Any]) -> None:
     uvicorn.run(app, port=order["port"], log_config=None)
 
 
+def deliver(order: dict[str, Any]) -> None:
+    """Send alerts to a webhook until killed."""
+    outbox.LEASE_MS = 100  # else each kill costs seconds
+    settings = settings_of(order)
+    channels = [AppriseChannel(url) for url in settings.alert_urls]
+    Jobs(Store.open(settings.store_url), settings, channels=channels).start()
+    signal.pause()
+
+
 def command(order: dict[str, Any]) -> None:
     """Be the command `monitor`, with its output in a file."""
     os.environ.update(order["environment"])
@@ -91,7 +104,7 @@ def main() -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.close(0)
             try:
-                {"log": log, "serve": serve, "sync": send, "command": command}[order["do"]](order)
+                {"log": log, "serve": serve, "sync": send, "deliver": deliver, "command": command}[order["do"]](order)
             except BaseException as error:  # it has nobody to raise to
                 print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
             os._exit(0)

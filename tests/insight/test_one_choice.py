@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from dashboard.markup import run_page
 from monitor import insight
 from monitor.alerts import Message
-from monitor.domain import Severity
+from monitor.domain import Severity, best_checkpoint
 from monitor.jobs.describing import describe
+from monitor.mlflow_store.content import Subject, tags_of
 from monitor.settings import Settings
 from monitor.store import Store
 from tests.conftest import NOW_MS, Feed
@@ -40,6 +42,48 @@ def test_a_message_names_the_same_checkpoint_as_the_saving_where_two_are_as_near
     facts = describe(store, Settings(), message).facts
     saving = insight.saving_of(store, Settings(), feed.run_id)
     assert facts is not None and facts.checkpoint == (saving.checkpoint, saving.checkpoint_step) == ("ckpt-480.pt", 480)
+
+
+@pytest.mark.parametrize("goal", [False, True])
+@pytest.mark.parametrize("saved", [(480, 520), (520, 480), (500, 500), (900,)])
+def test_every_place_that_names_a_checkpoint_names_the_same(
+    sqlite_url: str, goal: bool, saved: tuple[int, ...]
+) -> None:
+    with Store.open(sqlite_url) as store:
+        feed = a_run(store)
+        if goal:
+            feed.log("val/accuracy", [200, 700, 1000], [0.5, 0.9, 0.7])
+        for number, step in enumerate(saved):
+            feed.event("checkpoint", step=step, path=f"{number}-{step}.pt")
+        seen = insight.snapshot(store, Settings(), feed.run_id)
+        (item,) = insight.attention(store, Settings(), now_ms=NOW_MS).items
+        explained = insight.explain(store, Settings(), feed.run_id, now_ms=NOW_MS)["best"]
+    best = best_checkpoint(seen.info.recommendation, seen.checkpoints)
+    assert best is not None and seen.saving is not None
+    expected = (best.path, best.step)
+    assert (seen.saving.checkpoint, seen.saving.checkpoint_step) == expected
+    assert (item.saving.checkpoint, item.saving.checkpoint_step) == expected
+    assert (explained["checkpoint"], explained["checkpoint_step"]) == expected
+    assert tags_of(Subject(run=seen.info, checkpoints=seen.checkpoints))["monitor.checkpoint.best"] == best.path
+    (starred,) = [row for row in str(run_page.checkpoints(seen, NOW_MS)).split("<tr") if "★" in row]
+    assert best.path in starred
+
+
+def test_a_message_about_a_run_that_has_ended_advises_nothing(sqlite_url: str) -> None:
+    with Store.open(sqlite_url) as store:
+        feed, said = a_run(store), []
+        for status in ("running", "failed"):
+            if status != "running":
+                feed.event("finish", status=status, error="CUDA out of memory")
+            message = Message(
+                id="1", kind="alert", state="firing", severity=Severity.CRITICAL, title="t", body="b",
+                run_ids=(feed.run_id,), run_id=feed.run_id, project="p", run_name="r", step=None, created_ms=NOW_MS,
+                dedup_key="k",
+            )  # fmt: skip
+            facts = describe(store, Settings(), message).facts
+            assert facts is not None and facts.best is not None
+            said.append((facts.action, facts.saves is not None))
+    assert said == [("stop", True), ("", False)]
 
 
 def test_a_slice_is_judged_without_reading_the_training_loss(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from monitor.alerts import MemoryChannel, Route, alerts_for
+from monitor.alerts.specs import read
 from monitor.domain import Alert
 from monitor.jobs import Jobs
 from monitor.jobs.digests import due
@@ -36,6 +39,20 @@ def test_a_digest_that_a_clock_ahead_has_sent_does_not_stop_the_next() -> None:
     route = Route(digest="0 8 * * *", zone=BERLIN)
     assert due(route, ms(2030, 1, 1, 8, 0), ms(2026, 3, 29, 9, 0)) is None
     assert due(route, ms(2026, 3, 29, 9, 0), ms(2026, 3, 30, 8, 1)) == ms(2026, 3, 30, 8, 0)
+
+
+@pytest.mark.parametrize(
+    ("cron", "days"),
+    [
+        ("0 8 * * 0", [29]), ("0 8 * * 7", [29]), ("0 8 * * sun", [29]), ("0 8 * * 1-5", [23, 24, 25, 26, 27, 30]),
+        ("0 8 * * fri-sun", [27, 28, 29]), ("0 8 * * 5-7", [27, 28, 29]), ("0 8 24 * 0", [24, 29]),
+        ("0 8 */10 * *", []), ("0 8 23-30/7 * *", [23, 30]),
+    ],
+)  # fmt: skip
+def test_the_fields_mean_what_they_mean_to_cron(cron: str, days: list[int]) -> None:
+    route = read("x", {"url": "json://localhost/", "digest": cron, "zone": "Europe/Berlin"}).route
+    at = [due(route, ms(2026, 11, day, 7, 0), ms(2026, 11, day, 9, 0)) for day in range(23, 31)]
+    assert [day for day, found in zip(range(23, 31), at, strict=True) if found == ms(2026, 11, day, 8, 0)] == days
 
 
 class Digested(MemoryChannel):

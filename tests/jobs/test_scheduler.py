@@ -346,3 +346,25 @@ def test_many_runs_that_are_lost_at_once_are_one_message(store: Store, settings:
     assert isinstance(message, Message)
     assert message.link == f"http://127.0.0.1:8471/run?id={message.run_id}"
     assert all(delivery.delivered_ms for delivery in store.alerts())
+
+
+def test_an_alert_is_sent_without_waiting_for_the_next_look(store: Store, tmp_path: Path) -> None:
+    sent = threading.Event()
+
+    class Channel(MemoryChannel):
+        def send(self, alert: Alert) -> None:
+            super().send(alert)
+            sent.set()
+
+    channel = Channel()
+    settings = Settings(dir=tmp_path, alert_interval_s=600.0)
+    jobs = Jobs(store, settings, channels=[channel])
+    jobs.run("delivery")  # takes up the channel
+    jobs.start()
+    try:
+        feed = Feed(store, now_ms=time.time_ns() // 1_000_000)
+        feed.start()
+        feed.event("alert", title="look", body="", severity="critical")
+        assert sent.wait(20)
+    finally:
+        jobs.close()

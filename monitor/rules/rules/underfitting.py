@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from monitor.domain import Action, Severity
+from monitor.domain import Severity
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Reading, Spec, Threshold
@@ -13,8 +13,9 @@ from monitor.rules.rule import Reading, Spec, Threshold
 class Underfitting:
     """Both losses are flat, close together, and have come down only a small part of the way from chance to the floor.
 
-    Asked only where the loss's specification tells both levels: how far the noise of unknown data lets a loss come
-    down cannot be read from the curve. What was covered once and lost again counts, since the model was able to.
+    A note, and no fault: a model that is too small and labels that hold no more give the same curve. Asked only where
+    the loss's specification tells both levels. What was covered once and lost again counts, since the model was able
+    to.
 
     Source:
         The bias side of the bias-variance reading of learning curves; Ng, Machine Learning Yearning, ch. 20-32.
@@ -22,10 +23,9 @@ class Underfitting:
 
     spec = Spec(
         name="underfitting",
-        version=2,
-        severity=Severity.WARNING,
-        rank=36,
-        action=Action.INVESTIGATE,
+        version=3,
+        severity=Severity.INFO,
+        rank=97,
         reads_error=True,
         reads=(Role.VAL,),
         patience=3,
@@ -57,6 +57,6 @@ class Underfitting:
         e = reading.evidence
         return (
             f"Training ({e['train']:.4g}) and validation loss ({e['val']:.4g}) are flat and close together after "
-            f"{e['way']:.0%} of the way from chance to the floor.",
-            "Use a larger model, better features, a higher learning rate, or less regularisation.",
+            f"{e['way']:.0%} of the way from chance to the floor: the model underfits, or the rest is noise.",
+            "Try a larger model, better features or less regularisation; where none of them helps, the rest is noise.",
         )

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
 
-from monitor.domain import RunInfo
+from monitor.domain import Checkpoint, RunInfo
 from monitor.store.runs import rows
 from monitor.store.runs.work import LIVE
-from monitor.store.sql.schema import EVENTS, FINDINGS, RUNS, SERIES
+from monitor.store.sql.schema import CHECKPOINTS, EVENTS, FINDINGS, RUNS, SERIES
 
 _STORED = RUNS.c.deleted_ms.is_(None)
 
@@ -75,6 +75,16 @@ def _first_steps(connection: Connection, found: Mapping[str, dict[str, Any]]) ->
 def _gpus(capture: object) -> tuple[str, ...]:
     names = capture.get("gpus") if isinstance(capture, Mapping) else None
     return tuple(map(str, names)) if isinstance(names, list) else ()
+
+
+def checkpoints(connection: Connection, run_ids: Sequence[str]) -> dict[str, tuple[Checkpoint, ...]]:
+    """By run, the files that its loop saved, in the order in which it said so."""
+    columns = (CHECKPOINTS.c.run_id, CHECKPOINTS.c.step, CHECKPOINTS.c.path, CHECKPOINTS.c.time_ms)
+    query = select(*columns).where(CHECKPOINTS.c.run_id.in_(run_ids)).order_by(CHECKPOINTS.c.run_id, CHECKPOINTS.c.id)
+    found: dict[str, list[Checkpoint]] = {run_id: [] for run_id in run_ids}
+    for run_id, step, path, time_ms in connection.execute(query):
+        found[run_id].append(Checkpoint(step=step, path=path, time_ms=time_ms))
+    return {run_id: tuple(saved) for run_id, saved in found.items()}
 
 
 def of_ids(connection: Connection, run_ids: Sequence[str]) -> dict[str, RunInfo]:
