@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from dashboard import data
+from dashboard import data, readings
 from monitor.domain.formats import seconds
 from monitor.errors import WireError
 
@@ -29,7 +29,7 @@ def acknowledge(arg: str) -> str:
         MonitorError: it was not taken.
     """
     form = _form(arg)
-    info = data.api().acknowledge(form["arg"], form.get("by") or who(), form.get("note", ""))
+    info = readings.api().acknowledge(form["arg"], form.get("by") or who(), form.get("note", ""))
     return f"{info.title}: acknowledged by {info.acked_by}."
 
 
@@ -48,7 +48,7 @@ def silence(arg: str) -> str:
         raise WireError("for", "is not a length of time; write 30m, 2h or 3d")
     matcher = {name: form[name] for name in ("project", "run", "rule") if form.get(name)}
     by = form.get("by") or who()
-    data.api().silence(matcher, reason=form.get("reason") or f"silenced by {by}", by=by, for_s=for_s)
+    readings.api().silence(matcher, reason=form.get("reason") or f"silenced by {by}", by=by, for_s=for_s)
     return f"Nobody is sent what matches {', '.join(f'{k} = {v}' for k, v in matcher.items())} for {form['for']}."
 
 

@@ -6,8 +6,10 @@ the routes of the scripts that our components load, of downloads, and of those t
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
+import threading
 from pathlib import Path
 
 # The folder that holds `dashboard/`, first: inside a wheel that is `monitor/_bundled`, and the folder from which the
@@ -33,12 +35,24 @@ def explain(error: Exception) -> bool:
     return True
 
 
+def _warm() -> None:
+    """Import most of what the pages need while nobody waits for the first of them."""
+    for name in ("markup.attention", "markup.run_list", "markup.run_page", "charts.loss", "charts.grid", "panels"):
+        importlib.import_module(f"dashboard.{name}")
+
+
+threading.Thread(target=_warm, name="imports", daemon=True).start()
+
 app = st.App(
     Path(__file__).resolve().parent / "pages" / "main.py",
     middleware=[
         Middleware(Door, names=load().dashboard_hosts),
         Middleware(
-            Shell, paths=[page.path for page in PAGES], base=str(st.get_option("server.baseUrlPath") or ""), moved=moved
+            Shell,
+            paths=[page.path for page in PAGES],
+            base=str(st.get_option("server.baseUrlPath") or ""),
+            moved=moved,
+            early=lambda path: assets.early(charts=any(page.path == path and page.charts for page in PAGES)),
         ),
     ],
     routes=[*assets.routes(), *downloads.routes(), *sessions.routes(), *signing.routes()],

@@ -4,39 +4,48 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 import plotly
 import streamlit as st
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 _FOLDER: Final = Path(__file__).parent / "assets"
 STYLE_SHEET: Final = _FOLDER / "style.css"
 LOGO: Final = _FOLDER / "logo.svg"
-_PLOTLY: Final = "plotly.min.js"
-_SERVED: Final = {
-    "live.js": _FOLDER / "live.js",
-    "panels.js": _FOLDER / "panels.js",
-    "plot.js": _FOLDER / "plot.js",
-    "vendor/idiomorph-0.8.0.esm.js": _FOLDER / "vendor" / "idiomorph-0.8.0.esm.js",
-    _PLOTLY: Path(plotly.__file__).parent / "package_data" / _PLOTLY,
-}
+PLOTLY: Final = "plotly.min.js"
+_OURS: Final = {path.relative_to(_FOLDER).as_posix(): path for path in sorted(_FOLDER.rglob("*.js"))}
+_CHARTS: Final = frozenset({"drawing.js", "panel.js", "panels.js", "plot.js", "saving.js"})
+"""Those of our scripts that draw charts."""
+_SERVED: Final = {**_OURS, PLOTLY: Path(plotly.__file__).parent / "package_data" / PLOTLY}
 _FOREVER: Final = "public, max-age=31536000, immutable"
-"""An address holds the digest of its file, or its version: another file has another address."""
 
 
 def routes() -> Sequence[Route]:
-    """A route for each file."""
-    return [Route(_path(name), partial(_answer, file), methods=["GET"]) for name, file in _SERVED.items()]
+    """The route of all files."""
+    return [Route(f"{_base()}/{{digest}}/{{name:path}}", _answer, methods=["GET"])]
 
 
 def url(name: str) -> str:
-    """Where the browser gets a file from."""
-    return f"{_path(name)}?v={_digest(name)}"
+    """Where the browser gets a file from; another content has another address.
+
+    Our scripts import each other by relative addresses, so that all of them share one digest.
+    """
+    return f"{_base()}/{_digest(name == PLOTLY)}/{name}"
+
+
+def early(*, charts: bool) -> str:
+    """The tags by which a page's head asks for our scripts at once, rather than when the first component is drawn.
+
+    Args:
+        charts: whether Plotly is needed too, which is most of what a page loads.
+    """
+    tags = [f'<link rel="modulepreload" href="{url(name)}">' for name in _OURS if charts or name not in _CHARTS]
+    return "".join([*tags, f'<link rel="preload" as="script" href="{url(PLOTLY)}">' if charts else ""])
 
 
 def module(name: str) -> str:
@@ -49,15 +58,22 @@ def module(name: str) -> str:
     return f'const file = await import(new URL("{url(name)}", location.origin));\nexport default file.default;'
 
 
-def _path(name: str) -> str:
+def _base() -> str:
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{base}/assets/{name}" if base else f"/assets/{name}"
+    return f"/{base}/assets" if base else "/assets"
 
 
 @cache
-def _digest(name: str) -> str:
-    return hashlib.sha256(_SERVED[name].read_bytes()).hexdigest()[:16]
+def _digest(plotly_alone: bool) -> str:
+    files = [_SERVED[PLOTLY]] if plotly_alone else list(_OURS.values())
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
-def _answer(file: Path, request: Request) -> Response:  # noqa: ARG001  # Starlette hands the request over
-    return FileResponse(file, media_type="text/javascript", headers={"Cache-Control": _FOREVER})
+def _answer(request: Request) -> Response:
+    """A file; a page that an older version of the dashboard made gets today's, and does not keep it."""
+    name = request.path_params["name"]
+    if name not in _SERVED:
+        return PlainTextResponse("There is no such file.", 404)
+    current = request.path_params["digest"] == _digest(name == PLOTLY)
+    headers = {"Cache-Control": _FOREVER if current else "no-store"}
+    return FileResponse(_SERVED[name], media_type="text/javascript", headers=headers)

@@ -1,4 +1,4 @@
-"""What the pages read, and how they keep it: through `monitor.Api` alone, and no more than the screen shows.
+"""What the pages read: through `monitor.Api` alone, and no more than the screen shows. `readings.py` keeps it.
 
 A run's `version` changes with everything that is stored in it. What was read under a version is kept and shared by all
 sessions, so that a page that is open costs one small request a second while nothing happens.
@@ -7,17 +7,16 @@ sessions, so that a page that is open costs one small request a second while not
 from __future__ import annotations
 
 import re
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
 from dashboard import sessions
 from dashboard.charts.axes import XAxis
+from dashboard.readings import Kept, api, reader
 from monitor import Api
 from monitor.domain import (
     Access,
@@ -32,23 +31,11 @@ from monitor.domain import (
     RunSnapshot,
     SeriesInfo,
 )
-from monitor.errors import (
-    Forbidden,
-    MonitorError,
-    RunNotFound,
-    ServerUnreachable,
-    StoreBusy,
-    StoreError,
-    Unauthorized,
-    WireError,
-)
+from monitor.errors import Forbidden, MonitorError, ServerUnreachable, StoreBusy, StoreError, Unauthorized, WireError
 from monitor.roles import Role
 
 if TYPE_CHECKING:
     from monitor.wire import Event
-
-T = TypeVar("T")
-K = TypeVar("K", bound=Hashable)
 
 PAGE_SIZE: Final = 50
 KNOWN_S: Final = 10.0
@@ -69,81 +56,12 @@ ATTEMPTS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Reading(Generic[T]):
-    """A value that was read, or the last one that could be, with what went wrong since.
-
-    Attributes:
-        value: None where nothing could ever be read.
-        read_ms: when the value was read, milliseconds since the epoch.
-        error: what the last try said; None where it worked.
-    """
-
-    value: T | None
-    read_ms: int
-    error: MonitorError | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Overview:
     """How many runs there are, how many are open, and how many need a person now."""
 
     live: int
     total: int
     needy: int
-
-
-class Kept(Generic[K, T]):
-    """What was read last, for all sessions of this process; the least used goes first.
-
-    Args:
-        most: values that are kept.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._values: OrderedDict[K, T] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, wanted: Sequence[K], read: Callable[[Sequence[K]], Sequence[T]]) -> tuple[T, ...]:
-        """Values by their keys.
-
-        Args:
-            wanted: the keys.
-            read: reads those that are not kept, all at once, in the order of their keys.
-        """
-        with self._lock:
-            found = {key: self._values[key] for key in wanted if key in self._values}
-            for key in found:
-                self._values.move_to_end(key)
-        missing = [key for key in dict.fromkeys(wanted) if key not in found]
-        if missing:
-            fresh = dict(zip(missing, read(missing), strict=True))
-            with self._lock:
-                self._values |= fresh
-                while len(self._values) > self._most:
-                    self._values.popitem(last=False)
-            found |= fresh
-        return tuple(found[key] for key in wanted)
-
-
-def now_ms() -> int:
-    """The clock, read at the edge of the page."""
-    return time.time_ns() // 1_000_000
-
-
-def api() -> Api:
-    """A reader with the token of whoever looks at the page; where it reads from comes from the settings."""
-    return _reader(sessions.token())
-
-
-@st.cache_resource(show_spinner=False, max_entries=256, on_release=Api.close)
-def _reader(token: str | None) -> Api:
-    return sessions.reader(token)
-
-
-def reader(token: str | None) -> Api:
-    """A reader with a token, for what is no page; None: nobody is signed in."""
-    return _reader(token)
 
 
 def me() -> Caller | None:
@@ -171,24 +89,6 @@ def may(needed: Access) -> bool:
     """Whether to offer what needs this role; the server decides all the same."""
     found = me()
     return found is not None and found.access.covers(needed)
-
-
-def keep(name: str, read: Callable[[], T]) -> Reading[T]:
-    """Read a value; where the server does not answer, give back the last one of this session with the error.
-
-    Args:
-        name: under which the session keeps the value.
-        read: reads it; a `RunNotFound` passes through, since waiting does not mend it.
-    """
-    kept: dict[str, Reading[T]] = st.session_state.setdefault("_kept", {})
-    try:
-        kept[name] = Reading(read(), now_ms())
-    except RunNotFound:
-        raise
-    except MonitorError as error:
-        last = kept.get(name)
-        return Reading(last.value if last else None, last.read_ms if last else 0, error)
-    return kept[name]
 
 
 def explain(error: MonitorError) -> tuple[str, str]:

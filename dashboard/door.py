@@ -11,11 +11,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from monitor.hosts import SECURITY_HEADERS, host_name, local_name, same_origin
 
-_HEADERS: Final = (
-    *SECURITY_HEADERS,
-    (b"x-frame-options", b"SAMEORIGIN"),
-    (b"content-security-policy", b"frame-ancestors 'self'; object-src 'none'; base-uri 'self'; form-action 'self'"),
-)
+_HEADERS: Final = {
+    **dict(SECURITY_HEADERS),
+    b"referrer-policy": b"same-origin",  # without any, browsers send our own forms with the origin "null"
+    b"x-frame-options": b"SAMEORIGIN",
+    b"content-security-policy": b"frame-ancestors 'self'; object-src 'none'; base-uri 'self'; form-action 'self'",
+}
 _log = logging.getLogger("dashboard")
 
 
@@ -67,7 +68,7 @@ def _hardened(send: Send) -> Send:
     async def with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             there = {name.lower() for name, _ in message.get("headers", ())}
-            message["headers"] = [*message.get("headers", ()), *((n, v) for n, v in _HEADERS if n not in there)]
+            message["headers"] = [*message.get("headers", ()), *((n, v) for n, v in _HEADERS.items() if n not in there)]
         await send(message)
 
     return with_headers

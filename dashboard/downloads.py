@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from dashboard import data, fields, sessions
+from dashboard import data, fields, readings, sessions
 from dashboard.markup import run_list
 from monitor import Api
 from monitor.domain import RunQuery, cell
@@ -56,7 +56,7 @@ def _reader(request: Request) -> Api:
     Raises:
         Unauthorized: they are not signed in, or this dashboard shows other machines nothing that needs no token.
     """
-    api = data.reader(sessions.SESSIONS.token(request.cookies.get(sessions.COOKIE)))
+    api = readings.reader(sessions.SESSIONS.token(request.cookies.get(sessions.COOKIE)))
     if sessions.exposed() and not api.me().asked:
         raise Unauthorized(str(api.server or "the store of this machine"))
     return api

@@ -7,17 +7,18 @@ within the session. The browser keeps what the reader did, and reports it as sta
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import streamlit as st
 from markupsafe import Markup
 
-from dashboard import assets
+from dashboard import assets, readings
 
 _PLAIN: Final = re.compile(r"[a-z]+(?:[ _-][a-z0-9]+)*")
 
@@ -44,10 +45,15 @@ def html(body: Markup, *, key: str, ticks: Sequence[str] = (), push: str = "") -
     """
     if not isinstance(body, Markup):
         raise TypeError("only what a template has made is shown as HTML")
-    mount = st.components.v2.component("monitor_live_html", js=assets.module("live.js"), isolate_styles=False)
     heard = st.session_state.get("_heard", {}).get(key, "")
-    data = {"html": body, "heard": heard, "session": _session(), "key": key, "ticks": list(ticks), "push": push}
-    mount(key=safe_key(key), data=data, on_act_change=_noticed, on_ticks_change=_noticed)
+    sent = {"html": body, "heard": heard, "session": _session(), "key": key, "ticks": list(ticks), "push": push}
+    _component()(key=safe_key(key), data=sent, on_act_change=_noticed, on_ticks_change=_noticed)
+
+
+@functools.cache
+def _component() -> Callable[..., object]:
+    """Streamlit's component, which is registered once."""
+    return st.components.v2.component("monitor_live_html", js=assets.module("live.js"), isolate_styles=False)
 
 
 def heard(key: str) -> Act | None:
@@ -63,6 +69,7 @@ def heard(key: str) -> Act | None:
     if known.get(key) == value["n"]:
         return None
     known[key] = str(value["n"])
+    readings.acted()
     return Act(str(value["act"]), str(value["arg"]))
 
 

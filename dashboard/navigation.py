@@ -19,21 +19,23 @@ class PageOf:
         title: what the navigation calls it.
         path: the last part of its address, "" for the front page.
         hidden: True where another page leads to it.
+        charts: True where it has a large chart.
     """
 
     script: str
     title: str
     path: str
     hidden: bool = False
+    charts: bool = False
 
 
 PAGES: Final = (
     PageOf("attention.py", "Attention", ""),
     PageOf("run_list.py", "Runs", "runs"),
-    PageOf("run_page.py", "Run", "run", hidden=True),
-    PageOf("comparison.py", "Compare", "compare"),
-    PageOf("rules_page.py", "Rules", "rules"),
-    PageOf("losses_page.py", "Losses", "losses"),
+    PageOf("run_page.py", "Run", "run", hidden=True, charts=True),
+    PageOf("comparison.py", "Compare", "compare", charts=True),
+    PageOf("rules_page.py", "Rules", "rules", charts=True),
+    PageOf("losses_page.py", "Losses", "losses", charts=True),
     PageOf("alerts.py", "Alerts", "alerts"),
     PageOf("settings_page.py", "Settings", "settings"),
 )

@@ -6,13 +6,14 @@ The browser tells which panels came into view, and only those are read, in one r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import streamlit as st
 
-from dashboard import assets
+from dashboard import assets, readings
 from dashboard.charts.grid import Line, Section
 from dashboard.live import safe_key
 
@@ -54,10 +55,7 @@ def show(sections: Sequence[Section], curves: Mapping[str, Sequence[Line]], view
         view: how they are looked at.
         key: the element's identity.
     """
-    mount = st.components.v2.component("monitor_panels", js=assets.module("panels.js"), isolate_styles=False)
-    data = {
-        "sections": [section.to_dict() for section in sections],
-        "curves": {name: [line.to_dict() for line in lines] for name, lines in curves.items()},
+    data = readings.once(f"{key} written", (sections, curves), lambda: _written(sections, curves)) | {
         "x": {"kind": view.x_axis},
         "window": list(view.window) if view.window else None,
         "ignoring": view.ignoring,
@@ -67,10 +65,23 @@ def show(sections: Sequence[Section], curves: Mapping[str, Sequence[Line]], view
         "finding": view.finding,
         "pinning": view.pinning,
     }
-    mount(
+    _component()(
         key=safe_key(key), data=data, on_seen_change=_noticed, on_pins_change=_noticed, on_closed_change=_noticed,
         on_search_change=_noticed, on_window_change=_noticed,
     )  # fmt: skip
+
+
+@functools.cache
+def _component() -> Callable[..., object]:
+    """Streamlit's component, which is registered once."""
+    return st.components.v2.component("monitor_panels", js=assets.module("panels.js"), isolate_styles=False)
+
+
+def _written(sections: Sequence[Section], curves: Mapping[str, Sequence[Line]]) -> dict[str, object]:
+    return {
+        "sections": [section.to_dict() for section in sections],
+        "curves": {name: [line.to_dict() for line in lines] for name, lines in curves.items()},
+    }
 
 
 def in_view(key: str, sections: Sequence[Section], closed: Sequence[str], pins: Sequence[str]) -> list[str]:

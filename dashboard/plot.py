@@ -7,13 +7,16 @@ zoomed to, so that the page can read that part of the curve in full.
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
 
-from dashboard import assets
+from dashboard import assets, readings
+from dashboard.address import Written
 from dashboard.charts.figure import Figure
 from dashboard.live import safe_key
 
@@ -27,9 +30,15 @@ def plot(figure: Figure, *, key: str, alt: str, bar: bool = True) -> None:
         alt: the chart in a sentence, for screen readers.
         bar: show Plotly's buttons on hover.
     """
-    mount = st.components.v2.component("monitor_plot", js=assets.module("plot.js"), isolate_styles=False)
-    data = {"figure": figure.to_json(), "alt": alt, "bar": bar, "plotly": assets.url("plotly.min.js")}
-    mount(key=safe_key(key), data=data, height=figure.height, on_window_change=_noticed)
+    written = readings.once(f"{key} written", (figure,), figure.to_json)
+    data = {"figure": written, "alt": alt, "bar": bar, "plotly": assets.url(assets.PLOTLY)}
+    _component()(key=safe_key(key), data=data, height=figure.height, on_window_change=_noticed)
+
+
+@functools.cache
+def _component() -> Callable[..., object]:
+    """Streamlit's component, which is registered once."""
+    return st.components.v2.component("monitor_plot", js=assets.module("plot.js"), isolate_styles=False)
 
 
 def zoom(key: str, revision: str, written: str) -> Zoom:
@@ -46,18 +55,19 @@ def zoom(key: str, revision: str, written: str) -> Zoom:
     known: dict[str, _Known] = st.session_state.setdefault("_zooms", {})
     last = known.get(key)
     told = _told(key)
+    heard = last.address.read(written) if last is not None else None
     if last is None or last.revision != revision:
-        kept = "" if last is not None and written == last.written else written  # other axes have other numbers
-        last = _Known(revision, 0, parsed(kept), kept, None, parsed(kept))
-    elif written == last.written:
-        last = replace(last, before=None)
-    elif written != last.before:
-        last = _Known(revision, last.turn + 1, parsed(written), written, last.told, parsed(written))
+        found = Written(written) if heard is None else heard.write("", said=written)  # other axes have other numbers
+        last = _Known(revision, 0, parsed(found.value), found, None, parsed(found.value))
+    elif heard is None:
+        last = _Known(revision, last.turn + 1, parsed(written), Written(written), last.told, parsed(written))
+    else:
+        last = replace(last, address=heard)
     if told is not None and told["revision"] == last.name and told["n"] != last.told:
         span = parsed(",".join(map(str, told["range"]))) if told["range"] else None
-        last = replace(last, told=told["n"], span=span, written=_written(span), before=written)
+        last = replace(last, told=told["n"], span=span, address=last.address.write(_written(span), said=written))
     known[key] = last
-    return Zoom(last.span, last.name, last.written, last.asked)
+    return Zoom(last.span, last.name, last.address.value, last.asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +93,15 @@ class _Known:
 
     Attributes:
         turn: how often the address has said something new.
-        before: what the address said when the reader zoomed, until it has said the zoom: a rerun that was asked for
-            earlier still brings it.
+        address: the zoom as it was written there.
     """
 
     revision: str
     turn: int
     span: tuple[float, float] | None
-    written: str
+    address: Written[str]
     told: object
     asked: tuple[float, float] | None
-    before: str | None = None
 
     @property
     def name(self) -> str:

@@ -28,6 +28,8 @@ class Shell:
         paths: the last part of each page's address.
         base: what all addresses begin with, "" for nothing.
         moved: given the last part of an address and the names of its parameters, where that page is now, or None.
+        early: given the last part of an address, what the page's head holds besides, as HTML: files that the browser is
+            to fetch while Streamlit begins.
     """
 
     def __init__(
@@ -36,10 +38,11 @@ class Shell:
         paths: Collection[str],
         base: str = "",
         moved: Callable[[str, Collection[str]], str | None] = lambda _path, _names: None,
+        early: Callable[[str], str] = lambda _path: "",
     ) -> None:
         self._app = app
         self._base = f"/{base.strip('/')}".rstrip("/")
-        self._moved = moved
+        self._moved, self._early = moved, early
         self._known = frozenset(f"{self._base}/{path}".rstrip("/") for path in paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,8 +71,20 @@ class Shell:
     def of(self, path: str, page: bytes) -> HTMLResponse:
         """What is answered in place of Streamlit's page."""
         if path.rstrip("/") in self._known:
-            return HTMLResponse(_TITLES.sub(_OURS, page, count=1))
+            name = path[len(self._base) :].strip("/")
+            ours = _OURS + _home(name, path).encode() + self._early(name).encode()
+            return HTMLResponse(_TITLES.sub(lambda _: ours, page, count=1))
         return HTMLResponse(str(fill("shell", "not_found", path=path[:200], home=f"{self._base}/")), 404)
+
+
+def _home(name: str, path: str) -> str:
+    """Tells Streamlit's script where Streamlit is: it would look below each page's own address first, for a 404 each.
+
+    It is told relative to the address that the browser has, since a proxy may have taken a part of it away.
+    """
+    up = ".." if path.endswith("/") else "."
+    there = f"new URL({up!r},location.href).href" if name else "location.origin+location.pathname"
+    return f"<script>window.__streamlit={{BACKEND_BASE_URL:{there}}}</script>"
 
 
 class _Html:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from monitor import losses as losses
     from monitor import mlflow as mlflow
     from monitor.errors import StopTraining as StopTraining
+    from monitor.importers.diagnosing import diagnose as diagnose
     from monitor.reader.api import Api as Api
-    from monitor.rules import diagnose as diagnose
     from monitor.run.start import Run as Run
     from monitor.run.start import alert as alert
     from monitor.run.start import finish as finish
@@ -32,7 +32,7 @@ _WHERE = {
     "Run": "monitor.run.start",
     "StopTraining": "monitor.errors",
     "alert": "monitor.run.start",
-    "diagnose": "monitor.rules",
+    "diagnose": "monitor.importers.diagnosing",
     "finish": "monitor.run.start",
     "init": "monitor.run.start",
     "log": "monitor.run.start",

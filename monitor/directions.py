@@ -46,6 +46,8 @@ def rises(metric: str) -> bool | None:
     """
     name = _ONE_WORD.sub(_joined, metric.partition("@")[0])
     words = [word.lower() for word in _WORD.findall(name)]
+    if words == ["f"]:  # a function's value, as optimisers print it; the measure has the name of a set next to it
+        return None
     turned = bool(_NEGATED.intersection(words))
     if any(_among(word, _FALLS) for word in words):
         return turned

@@ -130,7 +130,7 @@ export default function ({ data, parentElement, setStateValue }) {
   box.style.height = `${height}px`;
   box.setAttribute("aria-label", data.alt);
   box.__tell = setStateValue;
-  const config = { displaylogo: false, responsive: true, displayModeBar: data.bar ? "hover" : false,
+  const config = { displaylogo: false, responsive: true, displayModeBar: data.bar && box.clientWidth >= NARROW ? "hover" : false,
     showSendToCloud: false, doubleClick: "autosize",
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"] };
   load(data.plotly).then((Plotly) => {
@@ -144,6 +144,10 @@ export default function ({ data, parentElement, setStateValue }) {
         figure.layout.title = { text: "" };  // the legend takes its place: beside it there is no room
         if (figure.layout.legend.orientation === "v") figure.layout.showlegend = false;  // the table below says the lines
         Object.assign(figure.layout.legend, { x: 0, xanchor: "left" });
+      }
+      for (const trace of figure.data) if (trace.type === "parcoords" && box.clientWidth < NARROW) {
+        trace.labelangle = -25;  // or the axes' titles lie on each other
+        trace.line.showscale = false;
       }
       begin(box, figure);
       // Plotly keeps a zoom only while the axis it began from is the same, and new points move that.

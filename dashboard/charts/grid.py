@@ -86,10 +86,10 @@ def sections(series: Sequence[SeriesInfo]) -> tuple[Section, ...]:
         found.setdefault(REST, []).extend(each for name in lone if name != REST for each in found.pop(name))
         found = {name: some for name, some in found.items() if some}
 
-    def rank(name: str) -> tuple[int, str]:
+    def rank(name: str) -> tuple[float, str]:
         roles = {each.role for each in found[name]}
         first = 0 if roles & {Role.TRAIN, Role.VAL, Role.GOAL} else 2 if roles == {Role.SYSTEM} else 1
-        return (first if name != REST else 1, name.lower())
+        return (first if name != REST else 1.5, name.lower())
 
     small = [name for name in sorted(found, key=rank) if rank(name)[0] == 0 and len(found[name]) <= SMALL]
     if len(small) > 1:  # a row for each of train, val and eval would be a screen of white

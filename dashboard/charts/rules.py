@@ -34,7 +34,9 @@ def example_figure(
     """
     scale = _scale(curves)
     figure = canvas(title, look, "linear", "value", ())
-    figure.update(height=HEIGHT, hovermode="closest", yaxis={"type": scale})
+    steps = np.concatenate([rows[:, 0] for _, rows in curves])
+    ends = [float(steps.min()), float(steps.max())]  # or a text that does not fit would stretch the axis
+    figure.update(height=HEIGHT, hovermode="closest", yaxis={"type": scale}, xaxis={"range": ends})
     colours = {"train": look.palette.train, "validation": look.palette.val}
     for k, (name, rows) in enumerate(curves):
         colour = colours.get(name, look.palette.lines[k % len(look.palette.lines)])

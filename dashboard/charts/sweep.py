@@ -114,8 +114,8 @@ def _axis(name: str, values: Sequence[Value]) -> Spec:
     if all(_number(v) for v in values):
         numbers = np.array([float(v) for v in values if _number(v)])
         if _wide(numbers.tolist()):
-            low, high = math.floor(math.log10(numbers.min())), math.ceil(math.log10(numbers.max()))
-            powers = list(range(low, high + 1))
+            low, high = math.log10(numbers.min()), math.log10(numbers.max())
+            powers = list(range(math.ceil(low), math.floor(high) + 1))  # beyond the values Plotly draws a longer axis
             return {"label": f"{label} (log)", "values": np.log10(numbers), "tickvals": powers,
                     "ticktext": [number(10.0**p) for p in powers]}  # fmt: skip
         return {"label": label, "values": numbers}

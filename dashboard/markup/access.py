@@ -12,6 +12,7 @@ from dashboard.markup import pieces
 from dashboard.markup.templates import fill
 from monitor.domain import AuditEntry, Caller, TokenInfo
 from monitor.domain.formats import NOTHING, ago, clock
+from monitor.domain.rules_version import RULES_SET
 
 _PAGE: Final = "access"
 
@@ -55,7 +56,7 @@ def audit(entries: Sequence[AuditEntry], now_ms: int, zone: tzinfo) -> Markup:
             pieces.run_link(entry.target, entry.target[:8])
             if entry.action.startswith("run.")
             else pieces.code(entry.target[:16]),
-            entry.detail,
+            entry.detail if entry.action != RULES_SET else pieces.link("rules", (), "what changed"),
             entry.address or "the server's machine",
         )
         for entry in entries

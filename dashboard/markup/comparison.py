@@ -187,7 +187,8 @@ def environments(runs: Sequence[RunInfo], captured: Sequence[Mapping[str, object
     """A row for each thing that was captured and is not the same in all runs."""
     keys = sorted({key for each in captured for key in each})
     odd = [key for key in keys if len({repr(each.get(key, _Absent)) for each in captured}) > 1]
-    head = pieces.quiet(f"{said}{len(odd)} of {len(keys)} entries differ.")
+    told = f"{len(odd)} of {len(keys)} entries differ." if odd or not keys else f"All {len(keys)} entries are the same."
+    head = pieces.quiet(f"{said}{told}")
     return head + (_by_key(runs, captured, odd[:DIFFERENCES]) if odd else Markup(""))
 
 

@@ -134,7 +134,7 @@ def sparkline(train: Sequence[float], val: Sequence[float], *, width: int = 132,
             parts.append(f"{pen}{x:.1f} {y:.1f}")
             pen = "L"
         if len(parts) == 1:
-            parts.append("h0.01")
+            parts.append("h2")
         return "".join(parts)
 
     lines = [(css, drawn) for css, values in (("lm-sp-train", train), ("lm-sp-val", val)) if (drawn := path(values))]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping, Sequence
+from datetime import tzinfo
 from typing import Final
 
 from markupsafe import Markup
 
 from dashboard.markup import pieces
 from dashboard.markup.templates import fill
-from monitor.domain.formats import NOTHING, number, step
+from monitor.domain.formats import NOTHING, ago, clock, number, step
+from monitor.domain.rules_version import RulesVersion
 from monitor.rules import RulesConfig
 from monitor.rules.lab.backtest import Replayed, RuleSummary, stops
 from monitor.rules.rule import Rule
@@ -133,6 +135,35 @@ def differing(title: str, runs: Sequence[Replayed], rule: str) -> Markup:
     table = pieces.table(head, rows, numeric=(1, 2))
     more = pieces.quiet(f"And {len(runs) - LISTED:,} more.") if len(runs) > LISTED else Markup("")
     return pieces.heading(f"{title} ({len(runs):,})") + table + more
+
+
+def history(versions: Sequence[RulesVersion], now_ms: int, zone: tzinfo, rule: str | None = None) -> Markup:
+    """Which rules servers have started with: when, who started them, and what was another than before.
+
+    Args:
+        versions: newest first.
+        now_ms: milliseconds since the epoch.
+        zone: of the times.
+        rule: only what was changed of this one; None: of all.
+
+    Returns:
+        Nothing where nothing was changed.
+    """
+    rows: list[Sequence[pieces.Cell]] = []
+    for at, each in enumerate(versions):
+        before = next((older for older in versions[at + 1 :] if older.project == each.project), None)
+        changes = [(of, said) for of, said in each.since(before) if rule in (None, of)]
+        if not changes and (rule is not None or before is not None):
+            continue
+        said = [what if rule is not None else f"{of}.{what}" for of, what in changes]
+        rows.append((
+            pieces.hover(ago(each.time_ms, now_ms), clock(each.time_ms, zone)), each.who, each.project or "all",
+            pieces.code(each.hash), fill("rules_page", "changes", said=said),
+        ))  # fmt: skip
+    if not rows:
+        return Markup("")
+    head = ("When", "Server started by", "Project", "Hash", "What changed")
+    return pieces.table(head, rows[:LISTED], css="lm-wrap")
 
 
 def as_toml(rule: str, given: Mapping[str, object], project: str | None) -> str:

@@ -106,14 +106,14 @@ def counts_line(seen: Overview) -> Markup:
 
 
 def keeping_line(keep_days: float | None, thin_days: float | None) -> Markup:
-    """How long a project's runs are kept and when they are thinned, where the settings say anything of it.
+    """How long a project's runs are kept and when they are downsampled, where the settings say anything of it.
 
     >>> print(keeping_line(30.0, None))
     <span class="lm-dim" data-testid="keeping">Ended runs are deleted after 30 days</span>
     """
     said = [
         f"{what} after {days:g} {'day' if days == 1 else 'days'}"
-        for what, days in (("thinned", thin_days), ("deleted", keep_days))
+        for what, days in (("downsampled", thin_days), ("deleted", keep_days))
         if days is not None
     ]
     return fill(_LIST, "keeping", said=" and ".join(said)) if said else _NOTHING

@@ -62,7 +62,11 @@ def header(seen: RunSnapshot, now_ms: int, *, stale: bool = False, mlflow: str |
         mlflow: the address of MLflow's pages, which know the run under the same id.
     """
     run = seen.info
-    verdict = pieces.verdict(run) if seen.series or run.verdict != "too_early" else badge("none", "nothing logged yet")
+    verdict = (
+        pieces.verdict(run)
+        if seen.series or run.verdict != "too_early"
+        else badge("none", "nothing logged" if run.status.over else "nothing logged yet")
+    )
     if seen.series and not _judged(seen):
         verdict = badge("none", "not judged")
     return fill(_PAGE, "header", run=run, verdict=verdict, notes=_notes(seen, now_ms), stale=stale, mlflow=mlflow)

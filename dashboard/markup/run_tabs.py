@@ -32,7 +32,7 @@ def config(run: RunInfo, search: str = "") -> Markup:
     rows = [(code(k), shown(v)) for k, v in kept.items()]
     whole = json.dumps(jsonable(dict(run.config)), indent=2, ensure_ascii=False, default=str)
     said = f"{len(kept)} of {len(found)} keys" if words else f"{len(found)} keys"
-    body = table(("key", "value"), rows, css="lm-wrap") if rows else quiet("No key or value holds this.")
+    body = table(("key", "value"), rows, css="lm-wrap lm-keys") if rows else quiet("No key or value holds this.")
     return fill(_TABS, "config", said=said, whole=whole) + body
 
 
@@ -114,10 +114,10 @@ def environment(happened: Sequence[Event]) -> Markup:
     packages = captured[-1].get("packages")
     about = {k: v for k, v in captured[-1].items() if k != "packages"}
     rows = [(code(k), shown(_listed(v), limit=400)) for k, v in flat(about).items() if v not in (None, "", [])]
-    body = [table(("", "captured"), rows, css="lm-wrap")]
+    body = [table(("", "captured"), rows, css="lm-wrap lm-keys")]
     if isinstance(packages, Mapping) and packages:
         versions = [(code(name), str(version)) for name, version in packages.items()]
-        body += [heading(f"Packages ({len(versions)})"), table(("package", "version"), versions, css="lm-wrap")]
+        body += [heading(f"Packages ({len(versions)})"), table(("package", "version"), versions, css="lm-wrap lm-keys")]
     return joined(body)
 
 

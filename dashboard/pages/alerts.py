@@ -8,7 +8,7 @@ from typing import Final
 import streamlit as st
 from markupsafe import Markup
 
-from dashboard import answers, data, live, viewer, words
+from dashboard import answers, data, live, readings, viewer, words
 from dashboard.markup import alerts, pieces
 from dashboard.markup.templates import joined
 from monitor.domain import AlertPage, Severity
@@ -38,11 +38,11 @@ def page() -> None:
 
 
 def _head() -> None:
-    reading = data.keep("alert counts", lambda: data.api().alerts(limit=1))
+    reading = readings.keep("alert counts", lambda: readings.api().alerts(limit=1))
     body = [alerts.head(reading.value.counts if reading.value is not None else {})]
     if reading.error is not None:
         body.append(pieces.notice("warning", *data.explain(reading.error), testid="unreachable"))
-    sent = data.keep("channels", data.api().alert_channels).value != 0
+    sent = readings.keep("channels", readings.api().alert_channels).value != 0
     if reading.value is not None and any(reading.value.counts.values()) and not sent:
         body.append(pieces.notice("info", "These are sent to nobody.", alerts.HOW, testid="no-channel"))
     live.html(joined(body), key="head")
@@ -50,7 +50,7 @@ def _head() -> None:
 
 def _filters() -> dict[str, str]:
     """What the list is narrowed to; each filter is kept in the address under its key."""
-    projects = data.keep("projects", lambda: tuple(name for name, _ in data.api().projects())).value or ()
+    projects = readings.keep("projects", lambda: tuple(name for name, _ in readings.api().projects())).value or ()
     rules = sorted({*RULE_NAMES, "lost", "stalled", "failed", "alert", "threshold"})
     choices = (
         ("project", projects, "Any project", str),
@@ -76,17 +76,17 @@ def _body(tab: str, filters: dict[str, str]) -> None:
     if problem:
         _say("critical", "Not done.", problem)
     kind, title, text, until = st.session_state.get("_said", ("", "", "", 0))
-    if data.now_ms() < until:
+    if readings.now_ms() < until:
         live.html(pieces.notice(kind, title, text, testid="done" if kind == "info" else "not-done"), key="problem")
     _asked()
     if tab == "silences":
-        reading = data.keep("silences", lambda: data.api().silences(over=True))
-        _show(alerts.silences(reading.value or (), data.now_ms(), viewer.zone()))
+        reading = readings.keep("silences", lambda: readings.api().silences(over=True))
+        _show(alerts.silences(reading.value or (), readings.now_ms(), viewer.zone()))
         _list("silenced", {})
     elif tab == "deliveries":
         _deliveries()
     elif tab == "channels":
-        _show(alerts.channels(data.keep("channel list", lambda: data.api().channels()).value or ()))
+        _show(alerts.channels(readings.keep("channel list", lambda: readings.api().channels()).value or ()))
     else:
         _list(tab, filters)
 
@@ -94,7 +94,7 @@ def _body(tab: str, filters: dict[str, str]) -> None:
 def _list(state: str, filters: dict[str, str]) -> None:
     after = st.query_params.get("after") if state != "silenced" else None
     wanted = {**filters, "cursor": after, "limit": data.PAGE_SIZE}
-    reading = data.keep(f"alerts {state} {wanted}", lambda: data.api().alerts(state, **wanted))  # type: ignore[arg-type]  # filters by name
+    reading = readings.keep(f"alerts {state} {wanted}", lambda: readings.api().alerts(state, **wanted))  # type: ignore[arg-type]  # filters by name
     found: AlertPage | None = reading.value
     if found is None:
         if isinstance(reading.error, WireError):
@@ -103,9 +103,9 @@ def _list(state: str, filters: dict[str, str]) -> None:
     if state == "silenced" and not found.items:
         return
     stale = reading.error is not None
-    marks = data.keep("marks", lambda: data.api().alert_marks()).value or {}
+    marks = readings.keep("marks", lambda: readings.api().alert_marks()).value or {}
     body = [
-        alerts.alerts(found, state, data.now_ms(), viewer.zone(), filtered=bool(filters), stale=stale),
+        alerts.alerts(found, state, readings.now_ms(), viewer.zone(), filtered=bool(filters), stale=stale),
         alerts.pages(found.cursor, first=after is not None),
         alerts.marks(marks) if state in ("firing", "resolved") else Markup(""),
     ]
@@ -115,10 +115,10 @@ def _list(state: str, filters: dict[str, str]) -> None:
 
 
 def _deliveries() -> None:
-    dead = data.keep("dead letters", lambda: data.api().dead_letters()).value or ()
-    found = data.keep("deliveries", lambda: data.api().deliveries(limit=MESSAGES)).value or ()
-    sent = data.keep("channels", data.api().alert_channels).value != 0
-    _show(alerts.deliveries(found, dead, data.now_ms(), viewer.zone(), sent=sent))
+    dead = readings.keep("dead letters", lambda: readings.api().dead_letters()).value or ()
+    found = readings.keep("deliveries", lambda: readings.api().deliveries(limit=MESSAGES)).value or ()
+    sent = readings.keep("channels", readings.api().alert_channels).value != 0
+    _show(alerts.deliveries(found, dead, readings.now_ms(), viewer.zone(), sent=sent))
 
 
 def _show(body: Markup) -> None:
@@ -131,7 +131,7 @@ def _asked() -> None:
     if what is None:
         return
     try:
-        info = data.api().alert(st.query_params[what])
+        info = readings.api().alert(st.query_params[what])
     except MonitorError as error:
         live.html(pieces.notice("warning", "The link leads to no alert.", str(error), testid="no-alert"), key="asked")
         return
@@ -159,7 +159,7 @@ def _answered() -> str:
 
 def _say(kind: str, title: str, text: str) -> None:
     """Show what became of what the reader asked for, through the next refreshes of the page."""
-    st.session_state["_said"] = (kind, title, text, data.now_ms() + SHOWN_MS)
+    st.session_state["_said"] = (kind, title, text, readings.now_ms() + SHOWN_MS)
 
 
 def _go_to(cursor: str) -> None:
@@ -171,16 +171,16 @@ def _go_to(cursor: str) -> None:
 
 
 def _unsilence(arg: str) -> str:
-    data.api().unsilence(arg)
+    readings.api().unsilence(arg)
     return "The silence has ended."
 
 
 def _retry(arg: str) -> str:
-    return f"{count(data.api().retry(arg), 'message')} to be sent again."
+    return f"{count(readings.api().retry(arg), 'message')} to be sent again."
 
 
 def _test(arg: str) -> str:
-    data.api().test_channel(arg)
+    readings.api().test_channel(arg)
     return f"{arg} took the message."
 
 
@@ -194,8 +194,8 @@ def _false(arg: str) -> str:
 
 def _mark(arg: str, mark: str) -> str:
     """Mark an alert; the same mark again takes it back."""
-    before = data.api().alert(arg).mark
-    data.api().mark(arg, None if before == mark else mark, "dashboard")  # type: ignore[arg-type]  # one of the two
+    before = readings.api().alert(arg).mark
+    readings.api().mark(arg, None if before == mark else mark, "dashboard")  # type: ignore[arg-type]  # one of the two
     return "The mark is taken back." if before == mark else f"Marked as {mark}."
 
 

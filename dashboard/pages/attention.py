@@ -8,7 +8,7 @@ from typing import Final
 import streamlit as st
 from markupsafe import Markup
 
-from dashboard import answers, data, live, viewer
+from dashboard import answers, data, live, readings, viewer
 from dashboard.markup import attention, pieces
 from dashboard.markup.templates import joined
 from dashboard.pages import run_list
@@ -30,7 +30,7 @@ def page() -> None:
 
 def _attention() -> None:
     failed, why = _answered()
-    reading = data.keep("attention", lambda: data.api().attention(CARDS, sparkline=data.SPARK_POINTS))
+    reading = readings.keep("attention", lambda: readings.api().attention(CARDS, sparkline=data.SPARK_POINTS))
     seen: Attention | None = reading.value
     problem = Markup("")
     if reading.error is not None:
@@ -43,13 +43,18 @@ def _attention() -> None:
     if not (seen.total or seen.running or seen.finished_today) and _empty():
         run_list.welcome()
         return
-    cards = attention.cards(seen, failed, why, may_act=data.may(Access.EDITOR))
-    live.html(joined([cards, attention.fleet(seen)]), key=_CARDS)
+    may_act = data.may(Access.EDITOR)
+    body = readings.once(
+        _CARDS,
+        (seen, failed, why, may_act),
+        lambda: joined([attention.cards(seen, failed, why, may_act=may_act), attention.fleet(seen)]),
+    )
+    live.html(body, key=_CARDS)
 
 
 def _empty() -> bool:
     """Whether there is no run at all; the server need not have answered."""
-    found = data.keep("any run", lambda: data.api().runs_page(RunQuery(limit=1))).value
+    found = readings.keep("any run", lambda: readings.api().runs_page(RunQuery(limit=1))).value
     return found is not None and not found.total
 
 
@@ -63,7 +68,7 @@ def _answered() -> tuple[str, str]:
         if wanted.act in _ANSWERS:
             _ANSWERS[wanted.act](wanted.arg)
         elif wanted.act.startswith(_STOP):
-            data.api().run(of).request_stop(wanted.arg.strip()[:100] or answers.NOBODY)
+            readings.api().run(of).request_stop(wanted.arg.strip()[:100] or answers.NOBODY)
     except MonitorError as error:
         return of, " ".join(data.explain(error))
     return "", ""

@@ -7,13 +7,13 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, live, panels, viewer
+from dashboard import data, live, panels, readings, viewer
 from dashboard.charts import grid
-from dashboard.charts.axes import curve_x
+from dashboard.charts.axes import Look, curve_x
 from dashboard.charts.curves import weight_of
 from dashboard.markup import pieces
 from dashboard.pages.loss_chart import Looking
-from monitor.domain import Curve, RunSnapshot, SeriesInfo
+from monitor.domain import RunSnapshot, SeriesInfo
 from monitor.errors import MonitorError
 from monitor.roles import Role
 
@@ -45,23 +45,20 @@ def show(seen: RunSnapshot, series: Sequence[SeriesInfo], looking: Looking, *, k
         said = "No metric has arrived yet; the first run.log({...}, step=step) appears here."
         live.html(pieces.quiet(said), key="no-series")
         return
-    sections = grid.sections(series)
+    sections = readings.once(f"{key} sections", (seen,), lambda: grid.sections(series))
     closed, pins = _kept(key, "closed", "closed"), _kept(key, "pins", "pin")
     search = panels.searched(key, st.query_params.get("series", ""))
     _write("series", [search] if search else [])
+    keys = panels.in_view(key, sections, closed, pins)
+    look = viewer.look(looking.x_axis, "auto", revision="")
+    how = (looking.x_axis, looking.smoothing, looking.span, looking.curves, look.palette, look.offset_ms)
     try:
-        found = _read(seen, series, panels.in_view(key, sections, closed, pins), looking)
+        lines = readings.once(
+            f"{key} lines", (seen, tuple(keys), how), lambda: _lines(seen, series, keys, looking, look)
+        )
     except MonitorError as error:
         live.html(pieces.notice("warning", *data.explain(error)), key="no-panels")
         return
-    look = viewer.look(looking.x_axis, "auto", revision="")
-    colours = {Role.TRAIN: look.palette.train, Role.VAL: look.palette.val, Role.GOAL: look.palette.lines[2]}
-    roles = {s.key: s.role for s in series}
-    every = list(looking.curves) or list(found.values())
-    lines = {
-        name: [grid.line_of(curve, colours.get(roles[name], look.palette.info), look, peers=every)]
-        for name, curve in found.items()
-    }
     view = panels.View(
         x_axis=looking.x_axis, window=looking.span, ignoring=looking.ignoring, pins=pins, closed=closed, search=search,
         finding=len(series) > 3,
@@ -69,14 +66,20 @@ def show(seen: RunSnapshot, series: Sequence[SeriesInfo], looking: Looking, *, k
     panels.show(sections, lines, view, key=key)
 
 
-def _read(seen: RunSnapshot, series: Sequence[SeriesInfo], keys: Sequence[str], looking: Looking) -> dict[str, Curve]:
-    """The curves of the panels in view, in one request; of a zoom that part alone."""
+def _lines(
+    seen: RunSnapshot, series: Sequence[SeriesInfo], keys: Sequence[str], looking: Looking, look: Look
+) -> dict[str, list[grid.Line]]:
+    """The lines of the panels in view, read in one request; of a zoom that part alone."""
     by_key = {s.key: s for s in series}
-    look = viewer.look(looking.x_axis, "auto", revision="")
     lo, hi = (curve_x(x, look, looking.curves) for x in looking.span) if looking.span else (None, None)
     wanted = [(seen.info, key, _weight(by_key[key], looking.smoothing)) for key in keys]
-    found = data.curves(wanted, x=looking.x_axis, width=data.SMALL_WIDTH, lo=lo, hi=hi) if wanted else ()
-    return dict(zip(keys, found, strict=True))
+    read = data.curves(wanted, x=looking.x_axis, width=data.SMALL_WIDTH, lo=lo, hi=hi) if wanted else ()
+    colours = {Role.TRAIN: look.palette.train, Role.VAL: look.palette.val, Role.GOAL: look.palette.lines[2]}
+    every = list(looking.curves) or list(read)
+    return {
+        key: [grid.line_of(curve, colours.get(by_key[key].role, look.palette.info), look, peers=every)]
+        for key, curve in zip(keys, read, strict=True)
+    }
 
 
 def _weight(series: SeriesInfo, smoothing: float) -> float:

@@ -27,7 +27,7 @@ _ACROSS: Final[tuple[XAxis, ...]] = ("step", "epoch", "relative")
 _COUNTER: Final = re.compile(r"token|sample|example|image|frame|env_step|sequence|word", re.IGNORECASE)
 """What the name of a series has in it that counts what was seen, and can stand on the x axis."""
 _SHOWN: Final = {"relative": "elapsed"}
-PANELS: Final = "compared"
+PANELS: Final = "compared-panels"
 FEW: Final = 6
 """Lines of a panel up to which the raw points stay visible under the smoothed ones."""
 

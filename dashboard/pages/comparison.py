@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import address, data, fields, live, viewer
+from dashboard import address, data, fields, live, readings, viewer
 from dashboard.charts import overlay
 from dashboard.markup import comparison, pieces
 from dashboard.pages import compared_curves, compared_values, run_actions
@@ -89,7 +89,9 @@ def _chosen(wanted: list[str], search: str) -> list[str]:
 
 def _found(search: str) -> tuple[RunInfo, ...]:
     """The newest runs, or those that a search finds."""
-    reading = data.keep(f"candidates {search}", lambda: data.runs_page(RunQuery(search=search or None, limit=FOUND)))
+    reading = readings.keep(
+        f"candidates {search}", lambda: data.runs_page(RunQuery(search=search or None, limit=FOUND))
+    )
     if reading.error is not None:
         live.html(pieces.notice("warning", *data.explain(reading.error), testid="unreachable"), key="unreachable")
     page = reading.value
@@ -103,7 +105,7 @@ def _comparison(refs: tuple[str, ...], view: str) -> None:
     seen: list[RunSnapshot] = []
     for ref in refs:
         try:
-            reading = data.keep(f"run {ref}", lambda ref=ref: data.snapshot(ref))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+            reading = readings.keep(f"run {ref}", lambda ref=ref: data.snapshot(ref))  # type: ignore[misc]  # mypy cannot infer a lambda's default
         except RunNotFound as error:
             live.html(pieces.notice("warning", "This run is not here.", str(error)), key=f"missing {ref}")
             continue
@@ -142,7 +144,7 @@ def _curves(seen: list[RunSnapshot], group: str | None) -> None:
     compared_curves.show(seen, group)
     colours = viewer.look("step", "auto", revision="").palette
     lines = {s.info.id: overlay.line_of(i, colours) for i, s in enumerate(seen)}
-    body = comparison.results(seen, data.now_ms(), lines if group is None else None)
+    body = comparison.results(seen, readings.now_ms(), lines if group is None else None)
     live.html(body + comparison.differences([s.info for s in seen]), key="tables")
 
 

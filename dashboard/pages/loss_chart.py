@@ -7,15 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import streamlit as st
+from markupsafe import Markup
 
-from dashboard import data, live, plot, skill, viewer
+from dashboard import data, live, plot, readings, skill, viewer
 from dashboard.charts import axes, loss, milestones
 from dashboard.charts.axes import AXES, Look, XAxis
 from dashboard.charts.captions import captions, forecast_caption
 from dashboard.charts.curves import spliced, weight_of
+from dashboard.charts.figure import Figure
 from dashboard.charts.loss import Story
 from dashboard.markup import run_page
 from dashboard.markup.pieces import notice
+from dashboard.markup.templates import joined
 from dashboard.plot import Zoom
 from monitor.domain import Curve, RunInfo, RunSnapshot, SeriesInfo
 from monitor.errors import MonitorError
@@ -37,9 +40,17 @@ class Looking:
     curves: tuple[Curve, ...] = ()
 
 
-def show(seen: RunSnapshot) -> Looking:
-    """Draw the large chart under its controls, with an honest caption; where nothing is judged, only the controls."""
-    with st.container(key="chart"):
+def show(seen: RunSnapshot, *, key: str = "chart") -> Looking:
+    """Draw the large chart under its controls, with an honest caption; where nothing is judged, only the controls.
+
+    Args:
+        seen: the run; one without any series has no controls either.
+        key: of the whole.
+    """
+    with st.container(key=key):
+        if not seen.series:
+            live.html(run_page.no_curves(seen), key="no-curves")
+            return Looking()
         with st.container(key="chart_controls"):
             smoothing, scale, x_axis, y_axis, ahead, ignoring = _controls(seen)
         scale = "linear" if y_axis == "skill" else scale
@@ -49,41 +60,55 @@ def show(seen: RunSnapshot) -> Looking:
         if not seen.main():
             live.html(run_page.no_curves(seen), key="no-curves")
             return looking
-        return replace(looking, curves=_draw(seen, looking, scale, y_axis, zoom, ahead=ahead))
+        curves = _draw(seen, looking, scale, y_axis, zoom, ahead=ahead)
+    said = joined([run_page.course(seen), run_page.remedies(seen), run_page.examples(seen)])
+    if said:
+        with st.container(key="chart_said"):  # on a phone it comes after the numbers
+            live.html(said, key="said")
+    return replace(looking, curves=curves)
 
 
 def _draw(
     seen: RunSnapshot, looking: Looking, scale: str, y_axis: str, zoom: Zoom, *, ahead: bool
 ) -> tuple[Curve, ...]:
     """The chart and what it says; its curves, which say the unit of relative times."""
-    x_axis, smoothing = looking.x_axis, looking.smoothing
-    look = viewer.look(x_axis, scale, revision=zoom.revision, quantity=y_axis)
+    look = viewer.look(looking.x_axis, scale, revision=zoom.revision, quantity=y_axis)
+    made_of = (seen, looking.x_axis, looking.smoothing, looking.span, looking.ignoring, scale, y_axis, ahead,
+               zoom.revision, zoom.asked, look.palette, look.offset_ms)  # fmt: skip
     try:
-        curves = _curves(seen, x_axis, smoothing)
-        rate = curves.pop(Role.LR, None)
-        drawn, notes = _in_detail(seen, curves, look, smoothing, zoom)
-        story = _story(seen, x_axis, ahead=ahead, drops=() if rate is None else milestones.rate_drops(rate))
+        figure, said, curves = readings.once(
+            CHART, made_of, lambda: _drawn(seen, looking, scale, look, zoom, ahead=ahead)
+        )
     except MonitorError as error:
         live.html(notice("warning", *data.explain(error), testid="unreachable"), key="no-curve")
         return ()
+    plot.plot(figure, key=CHART, alt=run_page.describe(seen))
+    live.html(said, key="caption")
+    return curves
+
+
+def _drawn(
+    seen: RunSnapshot, looking: Looking, scale: str, look: Look, zoom: Zoom, *, ahead: bool
+) -> tuple[Figure, Markup, tuple[Curve, ...]]:
+    """The figure, what stands below it, and the curves as they were read."""
+    x_axis, as_skill = looking.x_axis, look.quantity == "skill"
+    curves = _curves(seen, x_axis, looking.smoothing)
+    rate = curves.pop(Role.LR, None)
+    drawn, notes = _in_detail(seen, curves, look, looking.smoothing, zoom)
+    story = _story(seen, x_axis, ahead=ahead, drops=() if rate is None else milestones.rate_drops(rate))
     aim = drawn.pop(Role.GOAL, None)
     goal = None if aim is None else (seen.main()[Role.GOAL].key, aim)
-    if y_axis == "skill":
+    if as_skill:
         drawn = {role: skill.of_curve(curve, seen.info) for role, curve in drawn.items()}
         story = skill.of_story(story, seen.info)
     losses = list(drawn.values())
     figure = loss.loss_figure(drawn.get(Role.TRAIN), drawn.get(Role.VAL), story, look, goal)
-    if y_axis == "skill":
+    if as_skill:
         notes = (*notes, *skill.limit(figure, losses))
     figure.update(meta={"window": zoom.asked, "ignoring": looking.ignoring})
-    plot.plot(figure, key=CHART, alt=run_page.describe(seen))
     said = captions([(_NAMES[role], c) for role, c in drawn.items()], axes.resolve_scale(losses, scale))
     said = (*said, *(captions([goal], "linear") if goal else ()), *notes, *forecast_caption(story.recommendation))
-    live.html(run_page.caption(losses, story.references, seen, said), key="caption")
-    live.html(run_page.course(seen), key="course")
-    live.html(run_page.remedies(seen), key="remedies")
-    live.html(run_page.examples(seen), key="examples")
-    return tuple(curves.values())
+    return figure, run_page.caption(losses, story.references, seen, said), tuple(curves.values())
 
 
 _NAMES: Final = {Role.TRAIN: "train", Role.VAL: "validation", Role.GOAL: "goal"}

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from dashboard import data, live
+from dashboard import data, live, readings
 from dashboard.markup import media as markup
 from dashboard.markup.pieces import notice
 from monitor.domain import RunInfo, RunSnapshot
@@ -40,12 +40,12 @@ def show(seen: RunSnapshot) -> None:
 
 @st.cache_resource(show_spinner=False, max_entries=32)
 def _listed(run_id: str, version: int, _run: RunInfo) -> tuple[Media, ...]:  # noqa: ARG001  # what the cache goes by
-    return data.api().view(_run).media()
+    return readings.api().view(_run).media()
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def _content(run_id: str, media_id: int, _run: RunInfo) -> dict[str, Any]:  # noqa: ARG001  # as above; it never changes
-    found = json.loads(data.api().view(_run).media_content(media_id))
+    found = json.loads(readings.api().view(_run).media_content(media_id))
     assert isinstance(found, dict)
     return found
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data
+from dashboard import readings
 from monitor.domain import RunInfo, RunQuery, RunStatus
 from monitor.errors import MonitorError
 from monitor.reader.cases import case_of
@@ -52,7 +52,7 @@ def tried(
         MonitorError: the runs cannot be listed, or the query cannot be read.
     """
     ended = tuple(str(status) for status in RunStatus if not status.live)
-    page = data.api().runs_page(RunQuery(project=project, status=ended, query=query.strip() or None, limit=RUNS))
+    page = readings.api().runs_page(RunQuery(project=project, status=ended, query=query.strip() or None, limit=RUNS))
     done: list[Replayed] = []
     unread: list[str] = []
     for k, run in enumerate(page.items):
@@ -81,7 +81,7 @@ def _replayed(
     _run: RunInfo,
     _configs: tuple[RulesConfig, RulesConfig],
 ) -> Replayed:
-    view = data.api().view(_run)
+    view = readings.api().view(_run)
     points = sum(series.count for series in view.series() if series.role is not None)
     if points > POINTS:
         raise MonitorError(f"{points:,} points are too many for a page; try `monitor rules backtest`")

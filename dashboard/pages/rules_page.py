@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import streamlit as st
 
-from dashboard import data, live, viewer
+from dashboard import data, live, readings, viewer
 from dashboard.charts import rules as charts
 from dashboard.markup import pieces, rules_page
 from dashboard.pages import rule_trial
 from dashboard.plot import plot
 from monitor.domain import Finding, formats
+from monitor.domain.rules_version import RulesVersion
 from monitor.errors import MonitorError
 from monitor.rules import RulesConfig
 from monitor.rules.config import UNITS
@@ -28,7 +29,7 @@ def page() -> None:
     """Draw the page; a setting or a query that cannot be used is one line."""
     viewer.title("Rules")
     live.html(pieces.head("Rules"), key="head")
-    projects = data.keep("projects", lambda: tuple(name for name, _ in data.api().projects())).value or ()
+    projects = readings.keep("projects", lambda: tuple(name for name, _ in readings.api().projects())).value or ()
     rules = {rule.spec.name: rule for rule in all_rules()}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         project = st.selectbox(
@@ -37,18 +38,25 @@ def page() -> None:
         names = list(rules)
         name = st.selectbox("Rule", names, index=names.index("overfitting"), key="rule", bind="query-params", width=260)
     try:
-        config = data.api().rules(project)
-        _rule(rules[name], config, project)
+        config = readings.api().rules(project)
+        past = readings.keep(f"rules history {project}", lambda: readings.api().rules_history(project)).value or ()
+        _rule(rules[name], config, project, past)
         live.html(pieces.heading("All rules") + rules_page.every(list(rules.values()), config), key="every")
+        found = rules_page.history(past, readings.now_ms(), viewer.zone())
+        none = "No server has started over this store yet; each start with other rules is written down here."
+        live.html(pieces.heading("History") + (found or pieces.quiet(none)), key="history")
     except MonitorError as error:
         live.html(pieces.notice("warning", *data.explain(error), testid="rules-error"), key="error")
 
 
-def _rule(rule: Rule, config: RulesConfig, project: str | None) -> None:
+def _rule(rule: Rule, config: RulesConfig, project: str | None, past: Sequence[RulesVersion]) -> None:
     """One rule: meaning and thresholds, its example, and the form to try a change."""
     name = rule.spec.name
     live.html(rules_page.facts(rule, config) + rules_page.meaning(rule), key="meaning")
     live.html(rules_page.thresholds(rule, config), key="thresholds")
+    changed = rules_page.history(past, readings.now_ms(), viewer.zone(), name)
+    if changed:
+        live.html(pieces.heading("Changes of this rule") + changed, key="changes")
     live.html(pieces.heading("Try a change"), key="try-head")
     given, query = _form(rule, config)
     then = RulesConfig.from_mapping({**config.overrides, name: given})
@@ -60,7 +68,7 @@ def _rule(rule: Rule, config: RulesConfig, project: str | None) -> None:
     live.html(
         pieces.quiet(
             "Nothing is changed by trying. To put it into effect, write this into the server's monitor.toml and "
-            "restart it. The server keeps no history of the rules: that of the file, as in git, says who changed what."
+            "restart it; the history below then says when that was, and who started it."
         ),
         key="how",
     )

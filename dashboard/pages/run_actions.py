@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from dashboard import data, fields, live
+from dashboard import data, fields, live, readings
 from dashboard.markup import pieces, run_list
 from monitor.domain import RunQuery
 from monitor.domain.formats import count
@@ -52,7 +52,7 @@ def act(asked: live.Act | None, filters: RunQuery, picked: list[str]) -> Done:
         left, problem = _ACTIONS[asked.act](asked.arg, filters, picked)
         state["_bulk_problem"] = problem
         if left is not None:
-            state["_picked"], state["_push"] = left, f"{asked.act} {data.now_ms()}"
+            state["_picked"], state["_push"] = left, f"{asked.act} {readings.now_ms()}"
     elif asked is not None:
         state["_bulk_problem"] = ""
     undone = state.get("_undo") or []
@@ -93,23 +93,23 @@ def _tag(arg: str, _: RunQuery, picked: list[str]) -> tuple[list[str] | None, st
     name, value = (str(each) for each in json.loads(arg))
     if not name.strip():
         return None, "a tag needs a name"
-    left, problem = _each(picked, lambda run_id: data.api().run(run_id).edit(tags={name: value}))
+    left, problem = _each(picked, lambda run_id: readings.api().run(run_id).edit(tags={name: value}))
     return (left if problem else None), problem
 
 
 def _stop(_: str, __: RunQuery, picked: list[str]) -> tuple[list[str] | None, str]:
-    left, problem = _each(picked, lambda run_id: data.api().run(run_id).request_stop("dashboard"))
+    left, problem = _each(picked, lambda run_id: readings.api().run(run_id).request_stop("dashboard"))
     return left, problem
 
 
 def _delete(_: str, __: RunQuery, picked: list[str]) -> tuple[list[str] | None, str]:
-    left, problem = _each(picked, lambda run_id: data.api().delete(run_id))
+    left, problem = _each(picked, lambda run_id: readings.api().delete(run_id))
     st.session_state["_undo"] = [run_id for run_id in picked if run_id not in left]
     return left, problem
 
 
 def _undo(_: str, __: RunQuery, ___: list[str]) -> tuple[list[str] | None, str]:
-    left, problem = _each(st.session_state.get("_undo", []), lambda run_id: data.api().restore(run_id))
+    left, problem = _each(st.session_state.get("_undo", []), lambda run_id: readings.api().restore(run_id))
     st.session_state["_undo"] = left
     return None, problem
 
@@ -133,7 +133,7 @@ def views() -> None:
         asked, problem = live.heard("views"), ""
         if asked is not None:
             problem = _change_views(asked)
-        saved = data.keep("views", lambda: data.api().views(_RUNS)).value or ()
+        saved = readings.keep("views", lambda: readings.api().views(_RUNS)).value or ()
         live.html(run_list.views(saved, problem), key="views")
 
 
@@ -142,9 +142,9 @@ def _change_views(asked: live.Act) -> str:
     address = {name: st.query_params.get_all(name) for name in st.query_params if name != "page"}
     try:
         if asked.act == "forget":
-            data.api().forget_view(_RUNS, asked.arg)
+            readings.api().forget_view(_RUNS, asked.arg)
         else:
-            data.api().save_view(_RUNS, asked.arg, urlencode(address, doseq=True))
+            readings.api().save_view(_RUNS, asked.arg, urlencode(address, doseq=True))
     except MonitorError as error:
         return str(error)
     return ""
@@ -162,9 +162,9 @@ def deleted_runs() -> None:
     """The deleted runs, each with a button that restores it."""
     asked, problem = live.heard("deleted"), ""
     if asked is not None and asked.act == "restore":
-        _, problem = _each([asked.arg], lambda run_id: data.api().restore(run_id))
-    reading = data.keep("deleted", lambda: (data.api().deleted(), data.api().purge_days()))
+        _, problem = _each([asked.arg], lambda run_id: readings.api().restore(run_id))
+    reading = readings.keep("deleted", lambda: (readings.api().deleted(), readings.api().purge_days()))
     body = pieces.notice("critical", "Not restored.", problem) if problem else pieces.quiet("")
     if reading.value is not None:
-        body += run_list.deleted_table(*reading.value, data.now_ms())
+        body += run_list.deleted_table(*reading.value, readings.now_ms())
     live.html(body, key="deleted")

@@ -10,7 +10,7 @@ from typing import Final
 import streamlit as st
 from markupsafe import Markup
 
-from dashboard import address, data, fields, live, viewer, words
+from dashboard import address, data, fields, live, readings, viewer, words
 from dashboard.data import Overview
 from dashboard.markup import pieces, run_list
 from dashboard.pages import run_actions
@@ -22,6 +22,8 @@ from monitor.rules import RULE_NAMES
 REFRESH_S: Final = 2.0
 SLOW_REFRESH_S: Final = 10.0
 """Of groups, for which every run is read."""
+TOLD_MS: Final = 10_000
+"""Milliseconds after which times such as "3 min ago" are shown anew where nothing else has changed."""
 DEFAULT_ORDER: Final = "-created"
 DELETED: Final = "deleted"
 """The status that stands for runs that were deleted and can be restored."""
@@ -107,7 +109,9 @@ def _choice(
 
 def _shape(filters: RunQuery) -> tuple[tuple[str, ...], str | None]:
     """The columns and what the runs are grouped by; both are kept in the URL."""
-    seen = data.keep(f"shape {filters.project}", lambda: data.api().runs_page(RunQuery(project=filters.project)))
+    seen = readings.keep(
+        f"shape {filters.project}", lambda: readings.api().runs_page(RunQuery(project=filters.project))
+    )
     runs = seen.value.items if seen.value is not None else ()
     configs, tags = fields.config_fields(runs), fields.tag_fields(runs)
     metrics = data.series_keys(runs[0]) if runs else ()
@@ -138,7 +142,7 @@ def _shape(filters: RunQuery) -> tuple[tuple[str, ...], str | None]:
 
 
 def _projects() -> tuple[str, ...]:
-    reading = data.keep("projects", lambda: tuple(name for name, _ in data.api().projects()))
+    reading = readings.keep("projects", lambda: tuple(name for name, _ in readings.api().projects()))
     return reading.value or ()
 
 
@@ -146,13 +150,13 @@ def _kept_for(project: str | None) -> Markup:
     """How long the chosen project's runs are kept; nothing where all are, or the server does not answer."""
     if project is None:
         return Markup("")
-    kept = data.keep("keeping", lambda: data.api().keeping()).value or {}
+    kept = readings.keep("keeping", lambda: readings.api().keeping()).value or {}
     return run_list.keeping_line(*kept.get(project, (None, None)))
 
 
 def _overview(project: str | None) -> None:
     """The head: counts, with the way to the runs that need a person."""
-    reading = data.keep(f"overview {project}", lambda: data.overview(project))
+    reading = readings.keep(f"overview {project}", lambda: data.overview(project))
     seen: Overview | None = reading.value
     problem = Markup("")
     if reading.error is not None:
@@ -170,12 +174,12 @@ def _list(filters: RunQuery, columns: tuple[str, ...]) -> None:
     picked = state["_picked"] = live.ticked("runs", state.get("_picked", []), state.get("_push", ""))
     done = run_actions.act(asked, filters, picked)
     wanted = _on_page(filters)
-    reading = data.keep(f"runs {wanted}", lambda: data.runs_page(wanted))
+    reading = readings.keep(f"runs {wanted}", lambda: data.runs_page(wanted))
     found: RunPage | None = reading.value
     if found is not None and not found.items and found.total:  # the address names a page beyond the last one
         st.session_state["_page"] = -(-found.total // data.PAGE_SIZE)
         wanted = replace(filters, offset=(st.session_state["_page"] - 1) * data.PAGE_SIZE)
-        reading = data.keep(f"runs {wanted}", lambda: data.runs_page(wanted))
+        reading = readings.keep(f"runs {wanted}", lambda: data.runs_page(wanted))
         found = reading.value
     if found is None:
         _unread(reading.error)
@@ -184,7 +188,12 @@ def _list(filters: RunQuery, columns: tuple[str, ...]) -> None:
         welcome()
         return
     picked = done.picked
-    table = run_list.runs_table(found, picked, data.now_ms(), chosen=columns, stale=reading.error is not None)
+    now_ms, stale = readings.now_ms(), reading.error is not None
+    table = readings.once(
+        "runs table",
+        (found, tuple(picked), columns, stale, now_ms // TOLD_MS),
+        lambda: run_list.runs_table(found, picked, now_ms, chosen=columns, stale=stale),
+    )
     narrowed = replace(filters, project=None, query=None).filters and found.items
     said = run_list.matches(found.total) if narrowed else Markup("")
     edits = data.may(Access.EDITOR)
@@ -204,7 +213,7 @@ def _unread(error: MonitorError | None) -> None:
 def _groups(filters: RunQuery, columns: tuple[str, ...], group: str) -> None:
     """A row for each value of a field, with mean ± standard deviation over its runs."""
     wanted = replace(filters, limit=GROUPED, sparkline=0)
-    reading = data.keep(f"groups {wanted}", lambda: data.runs_page(wanted))
+    reading = readings.keep(f"groups {wanted}", lambda: data.runs_page(wanted))
     found = reading.value
     if found is None:
         _unread(reading.error)
@@ -257,9 +266,9 @@ def _whole(value: str | None) -> int:
 
 def welcome() -> None:
     """What a newcomer sees: five lines that make the first run appear."""
-    live.html(run_list.welcome(), key="welcome")
     _, middle, _ = st.columns([1, 3, 1])
     with middle:
+        live.html(run_list.welcome(), key="welcome")
         st.code(run_list.EXAMPLE, language="python")
         st.caption("Or run `monitor demo`: five real training runs, one of each kind of trouble.")
 

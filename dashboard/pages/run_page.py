@@ -7,11 +7,12 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, live, viewer
-from dashboard.data import Reading
+from dashboard import data, live, readings, viewer
 from dashboard.markup import pieces, run_page
 from dashboard.markup.pieces import notice
 from dashboard.pages import charts_tab, loss_chart, media_tab, parts_tab, run_tabs
+from dashboard.pages.loss_chart import Looking
+from dashboard.readings import Reading
 from dashboard.viewer import zone
 from monitor.domain import Access, RunInfo, RunSnapshot
 from monitor.domain.formats import clock
@@ -21,6 +22,8 @@ from monitor.roles import Role
 LIVE_REFRESH_S: Final = 1.0
 QUIET_REFRESH_S: Final = 5.0
 _CHARTS: Final = "Charts"
+_DRAWN: Final = (_CHARTS, "Findings", "Parts", "System")
+"""Tabs that are looked at together with the large chart, which stands above them; it stands below the others."""
 _FORMER: Final = {"More series": _CHARTS, "Tags": "Notes"}
 """Tabs of older versions by what they are now, so that a link to one still works."""
 _BACK: Final = pieces.link("runs", (), "← All runs")
@@ -43,7 +46,7 @@ def _run(ref: str) -> None:
     """Everything on the page."""
     charts_tab.zoomed()
     try:
-        reading = data.keep(f"run {ref}", lambda: data.snapshot(ref))
+        reading = readings.keep(f"run {ref}", lambda: data.snapshot(ref))
     except RunNotFound as error:
         _missing(ref, error)
         return
@@ -61,24 +64,32 @@ def _run(ref: str) -> None:
     taken, problem = _act(seen.info)
     if taken:
         try:
-            seen = data.keep(f"run {ref}", lambda: data.snapshot(ref)).value or seen
+            seen = readings.keep(f"run {ref}", lambda: data.snapshot(ref)).value or seen
         except RunNotFound as error:
             _missing(ref, error)
             return
     viewer.title(seen.info.name)
     _head(seen, problem, stale=reading.error is not None)
-    looking = loss_chart.show(seen)
     with st.container(key="run_facts"):
-        live.html(run_page.facts(seen, data.now_ms(), zone()), key="facts")
-    with st.container(key="run_tabs"):
-        _tabs(seen, looking)
+        live.html(run_page.facts(seen, readings.now_ms(), zone()), key="facts")
+    with st.container(key="run_bar"):
+        bodies = _tabs(seen)
+        chosen = _chosen(tuple(bodies))
+    if chosen in _DRAWN:
+        looking = loss_chart.show(seen)
+        with st.container(key="run_tabs"):
+            bodies[chosen](looking)
+    else:  # the chart stands below what is read, and keeps how it is looked at
+        with st.container(key="run_tabs"):
+            bodies[chosen](Looking())
+        loss_chart.show(seen, key="chart_below")
 
 
 def _head(seen: RunSnapshot, problem: str, *, stale: bool) -> None:
     with st.container(key="run_head"):
         left, right = st.columns([5, 3], vertical_alignment="top")
         with left:
-            live.html(run_page.header(seen, data.now_ms(), stale=stale, mlflow=data.mlflow()), key="header")
+            live.html(run_page.header(seen, readings.now_ms(), stale=stale, mlflow=data.mlflow()), key="header")
         with right:
             if data.may(Access.EDITOR):
                 live.html(run_page.controls(seen.info, problem), key=_acts(seen.info.id))
@@ -92,12 +103,12 @@ def _missing(ref: str, error: RunNotFound) -> None:
     asked = live.heard("gone")
     if asked is not None and asked.act == "restore":
         try:
-            data.api().restore(asked.arg)
+            readings.api().restore(asked.arg)
         except MonitorError as problem:
             live.html(notice("critical", "Not restored.", " ".join(data.explain(problem))), key="not-restored")
         else:
             st.rerun()
-    reading = data.keep(f"deleted {ref}", lambda: (data.deleted(ref), data.api().purge_days()))
+    reading = readings.keep(f"deleted {ref}", lambda: (data.deleted(ref), readings.api().purge_days()))
     run, days = reading.value or (None, 0.0)
     gone = notice("warning", "This run is not here.", str(error), testid="missing")
     live.html((run_page.gone(run, days) if run is not None else gone) + _BACK, key="gone")
@@ -112,48 +123,51 @@ def _act(run: RunInfo) -> tuple[bool, str]:
     wanted = live.heard(_acts(run.id))
     if wanted is None:
         return False, ""
-    view = data.api().view(run)
+    view = readings.api().view(run)
     try:
         if wanted.act == "stop":
             view.request_stop(wanted.arg.strip()[:100] or "dashboard")
         elif wanted.act == "rename":
             view.edit(name=wanted.arg)
         elif wanted.act == "delete":
-            data.api().delete(run.id)
+            readings.api().delete(run.id)
     except MonitorError as error:
         return False, " ".join(data.explain(error))
     return True, ""
 
 
-def _tabs(seen: RunSnapshot, looking: loss_chart.Looking) -> None:
-    """The rest, read when its tab is open."""
+def _tabs(seen: RunSnapshot) -> dict[str, Callable[[Looking], None]]:
+    """What each tab shows, read when it is open."""
     system = [s for s in seen.series if s.role is Role.SYSTEM]
-    bodies: dict[str, Callable[[], None]] = {
-        _CHARTS: lambda: charts_tab.show(seen, seen.series, looking),
-        "Findings": lambda: live.html(run_page.findings(seen), key="findings"),
-        **({"Parts": lambda: parts_tab.show(seen)} if seen.of_role(Role.PART) else {}),
-        "Config": lambda: run_tabs.config(seen),
-        "Environment": lambda: run_tabs.environment(seen),
-        "Media": lambda: media_tab.show(seen),
-        "Output": lambda: run_tabs.output(seen),
-        **({"System": lambda: charts_tab.show(seen, system, looking, key="system")} if system else {}),
-        "Notes": lambda: run_tabs.notes(seen),
-        "Series": lambda: live.html(run_page.series(seen), key="series"),
-        "Checkpoints": lambda: live.html(run_page.checkpoints(seen, data.now_ms()), key="checkpoints"),
-        "Alerts": lambda: run_tabs.alerts(seen),
-        "Events": lambda: run_tabs.events(seen),
-        "Download": lambda: run_tabs.download(seen),
+    return {
+        _CHARTS: lambda looking: charts_tab.show(seen, seen.series, looking),
+        "Findings": lambda _: live.html(run_page.findings(seen), key="findings"),
+        **({"Parts": lambda _: parts_tab.show(seen)} if seen.of_role(Role.PART) else {}),
+        "Config": lambda _: run_tabs.config(seen),
+        "Environment": lambda _: run_tabs.environment(seen),
+        "Media": lambda _: media_tab.show(seen),
+        "Output": lambda _: run_tabs.output(seen),
+        **({"System": lambda looking: charts_tab.show(seen, system, looking, key="system")} if system else {}),
+        "Notes": lambda _: run_tabs.notes(seen),
+        "Series": lambda _: live.html(run_page.series(seen), key="series"),
+        "Checkpoints": lambda _: live.html(run_page.checkpoints(seen, readings.now_ms()), key="checkpoints"),
+        "Alerts": lambda _: run_tabs.alerts(seen),
+        "Events": lambda _: run_tabs.events(seen),
+        "Download": lambda _: run_tabs.download(seen),
     }
+
+
+def _chosen(tabs: tuple[str, ...]) -> str:
+    """The tab that is open; the address keeps it."""
     asked = st.query_params.get("tab")
     if asked is not None and "tab" not in st.session_state:
         st.query_params["tab"] = asked = _FORMER.get(asked, asked)
-        if asked not in bodies:  # such as Parts, of a run that has none
+        if asked not in tabs:  # such as Parts, of a run that has none
             del st.query_params["tab"]
     chosen = st.segmented_control(
-        "Details", tuple(bodies), default=_CHARTS, required=True, key="tab", bind="query-params",
-        label_visibility="collapsed",
-    )  # fmt: skip
-    bodies.get(chosen, bodies[_CHARTS])()
+        "Details", tabs, default=_CHARTS, required=True, key="tab", bind="query-params", label_visibility="collapsed"
+    )
+    return chosen if chosen in tabs else _CHARTS
 
 
 if __name__ == "__main__":

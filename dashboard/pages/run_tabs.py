@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, live
+from dashboard import data, live, readings
 from dashboard.markup import run_tabs as markup
 from dashboard.markup.pieces import notice
 from dashboard.viewer import zone
@@ -38,8 +38,8 @@ def environment(seen: RunSnapshot) -> None:
 
 def _against(run: RunInfo) -> None:
     """A choice of another run, and what differs from it."""
-    others = data.keep(
-        f"others {run.project}", lambda: data.api().runs_page(RunQuery(project=run.project, limit=_OTHERS))
+    others = readings.keep(
+        f"others {run.project}", lambda: readings.api().runs_page(RunQuery(project=run.project, limit=_OTHERS))
     )
     names = {other.id: inert(f"{other.name} · {other.id[:8]}") for other in others.value.items} if others.value else {}
     names.pop(run.id, None)
@@ -53,7 +53,7 @@ def _against(run: RunInfo) -> None:
     if not chosen:
         return
     try:
-        other = data.api().run(str(chosen)).info
+        other = readings.api().run(str(chosen)).info
         body = markup.differing(run, other, data.events(run), data.events(other))
     except MonitorError as error:
         _problem(error)
@@ -88,7 +88,7 @@ def notes(seen: RunSnapshot) -> None:
 
 def _edited(seen: RunSnapshot, asked: live.Act) -> tuple[RunInfo, str]:
     """Make the change that was asked for; the run and its note as they are then."""
-    view = data.api().view(seen.info)
+    view = readings.api().view(seen.info)
     if asked.act == "note":
         return view.edit(note=asked.arg), asked.arg
     if asked.act == "untag":
@@ -100,7 +100,7 @@ def _edited(seen: RunSnapshot, asked: live.Act) -> tuple[RunInfo, str]:
 def alerts(seen: RunSnapshot) -> None:
     """The alerts of this run."""
     try:
-        live.html(markup.alerts(data.alerts(seen.info), data.now_ms(), zone()), key="run-alerts")
+        live.html(markup.alerts(data.alerts(seen.info), readings.now_ms(), zone()), key="run-alerts")
     except MonitorError as error:
         _problem(error)
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, live, sessions, viewer
+from dashboard import data, live, readings, sessions, viewer
 from dashboard.markup import access, pieces
 from monitor.domain import Access
 from monitor.errors import MonitorError
@@ -43,14 +43,14 @@ def _tokens() -> None:
     wanted = live.heard(_TOKENS)
     try:
         if wanted is not None and wanted.act == "revoke":
-            data.api().revoke_token(wanted.arg)
+            readings.api().revoke_token(wanted.arg)
         _create()
-        found = data.api().tokens()
+        found = readings.api().tokens()
     except MonitorError as error:
         live.html(pieces.notice("warning", *data.explain(error), testid="no-tokens"), key="no-tokens")
         return
     if found:
-        live.html(access.tokens(found, data.now_ms(), viewer.zone()), key=_TOKENS)
+        live.html(access.tokens(found, readings.now_ms(), viewer.zone()), key=_TOKENS)
     else:
         live.html(pieces.quiet("There are none. From the first one on, the server asks for a token."), key="none")
 
@@ -66,9 +66,11 @@ def _create() -> None:
     if not sent:
         return
     days = _LASTS[lasts]
-    expires_ms = None if days is None else data.now_ms() + days * _DAY_MS
+    expires_ms = None if days is None else readings.now_ms() + days * _DAY_MS
     try:
-        _, token = data.api().create_token(name.strip(), role, project=project.strip() or None, expires_ms=expires_ms)
+        _, token = readings.api().create_token(
+            name.strip(), role, project=project.strip() or None, expires_ms=expires_ms
+        )
     except MonitorError as error:
         live.html(pieces.notice("critical", "Not created.", str(error), testid="not-created"), key="not-created")
         return
@@ -77,26 +79,26 @@ def _create() -> None:
 
 def _audit() -> None:
     live.html(pieces.heading("Audit log"), key="audit-head")
-    reading = data.keep("audit", lambda: data.api().audit(_AUDIT))
+    reading = readings.keep("audit", lambda: readings.api().audit(_AUDIT))
     if reading.value is None or reading.error is not None:
         if reading.error is not None:
             live.html(pieces.notice("warning", *data.explain(reading.error)), key="no-audit")
         return
     total, entries = reading.value
     said = f"The newest {len(entries):,} of {total:,} changes." if total else "Nothing was changed yet."
-    live.html(access.audit(entries, data.now_ms(), viewer.zone()) + pieces.quiet(said), key="audit")
+    live.html(access.audit(entries, readings.now_ms(), viewer.zone()) + pieces.quiet(said), key="audit")
 
 
 def _retention() -> None:
     live.html(pieces.heading("Retention"), key="retention-head")
-    reading = data.keep("retention", lambda: (data.api().keeping(), data.api().purge_days()))
+    reading = readings.keep("retention", lambda: (readings.api().keeping(), readings.api().purge_days()))
     if reading.value is not None:
         live.html(access.retention(*reading.value), key="retention")
 
 
 def _health() -> None:
     live.html(pieces.heading("Health"), key="health-head")
-    reading = data.keep("server", data.api().info)
+    reading = readings.keep("server", readings.api().info)
     if reading.error is not None:
         live.html(pieces.notice("warning", *data.explain(reading.error), testid="unreachable"), key="unreachable")
     if reading.value is not None:

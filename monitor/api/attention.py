@@ -51,6 +51,12 @@ def get_attention(
     return json_response(_plain(jsonable(found.to_dict())))
 
 
+@router.get("/change-mark", responses={200: {"model": dict[str, str]}})
+def get_change_mark(served: Served, caller: Viewer) -> Response:  # noqa: ARG001  # any caller may know that something changed
+    """Another text after anything has changed, so that who shows something need not read it again before."""
+    return json_response({"mark": served.store.change_mark()})
+
+
 @router.get("/ledger", responses={200: {"model": LedgerModel}})
 def get_ledger(
     served: Served,

@@ -12,6 +12,8 @@ from monitor.api.models import RulesModel
 from monitor.api.problems import documented
 from monitor.api.security import Viewer
 from monitor.api.services import Served
+from monitor.domain import Caller
+from monitor.domain.rules_version import RulesVersion
 from monitor.errors import Forbidden
 
 router = APIRouter(tags=["rules"], default_response_class=Response, responses=documented(422))
@@ -20,9 +22,26 @@ router = APIRouter(tags=["rules"], default_response_class=Response, responses=do
 @router.get("/rules", responses={200: {"model": RulesModel}})
 def get_rules(served: Served, caller: Viewer, project: Annotated[str | None, Query(max_length=250)] = None) -> Response:
     """What differs from the default rules, as the settings of this server say; a project may have its own."""
-    if caller.project is not None and project not in (None, caller.project):
-        raise Forbidden(f"token {caller.name!r} reaches project {caller.project!r} alone, not {project!r}")
-    of = project if project is not None else caller.project
+    of = _project(caller, project)
     config = (served.engine.default if of is None else served.engine.of(of)).config
     overrides = {name: dict(given) for name, given in config.overrides.items()}
     return json_response({"project": of, "hash": config.hash, "overrides": overrides})
+
+
+@router.get("/rules/history", responses={200: {"model": dict[str, list[RulesVersion]]}})
+def get_history(
+    served: Served,
+    caller: Viewer,
+    project: Annotated[str | None, Query(max_length=250)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    """The rules that servers of this store have started with, newest first, where they were others than before."""
+    found = served.store.rules_history(_project(caller, project), limit=limit)
+    return json_response({"versions": [each.to_dict() for each in found]})
+
+
+def _project(caller: Caller, project: str | None) -> str | None:
+    """The project that is asked for, which has to be the caller's own where it has one."""
+    if caller.project is not None and project not in (None, caller.project):
+        raise Forbidden(f"token {caller.name!r} reaches project {caller.project!r} alone, not {project!r}")
+    return project if project is not None else caller.project

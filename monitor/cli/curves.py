@@ -45,6 +45,9 @@ def diagnose(
     step: str = STEP,
     epoch: str = EPOCH,
     pattern: str = PATTERN,
+    run: str = typer.Option(
+        None, "--run", help="Which of several runs, by its name, such as fold-1.", show_default=False
+    ),
     unit: str = typer.Option(None, help='What a step counts, "step" or "epoch"; default: by the column name.'),
     loss: str = typer.Option(None, help='The loss function, such as "cross_entropy(classes=10)".'),
     weight: list[str] = typer.Option(
@@ -66,7 +69,7 @@ def diagnose(
 
     config = effective_rules(rules, project)
     named = {"train": train, "val": val, "goal": goal, "step": step, "epoch": epoch}
-    curves = read_curves(file, said_for(named), pattern)
+    curves = read_curves(file, said_for(named), pattern, run)
     found = judge(
         curves.run,
         config=config,

@@ -66,7 +66,8 @@ def run(
     from monitor.shipping.sinks import Destination
 
     if shutil.which(command[0]) is None:
-        fail(f"{command[0]}: no such command", 127)
+        there = Path(command[0]).is_file()
+        fail(f"{command[0]}: {'is not executable; chmod +x it' if there else 'no such command'}", 127)
     loaded = settings_.load(server_url=server)
     found = None if pattern is None else compiled(pattern)
     started = Run(

@@ -228,7 +228,10 @@ class Run:
             raise TypeError("wandb.log must be passed a dictionary")
         if step is not None:
             if step < self.step:
-                _once.say(f"step {step}", f"is before the newest, {self.step}: it and others like it are left out")
+                _once.say(
+                    "log(step=...)",
+                    f"is left out: step {step} is before the newest, {self.step}; so are others like it",
+                )
                 return
             self.step = step
         row = dict(_numbers(data))

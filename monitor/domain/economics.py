@@ -77,13 +77,16 @@ def amount(hours: float | None, gpu_hours: float | None, cost: float | None, cur
 
     >>> amount(0.8, 3.2, 8.3, "USD"), amount(0.02, None, None, "USD"), amount(None, None, None, "USD")
     ('3.2 GPU-hours, about 8.30 USD', '1 min', '')
+    >>> amount(0.005, None, None, "USD")
+    'less than a minute'
     """
     if hours is None:
         return ""
     if gpu_hours is not None:
         time = f"{number(round(gpu_hours, 2), 3)} GPU-hours"
     else:
-        time = f"{number(round(hours, 1), 3)} hours" if hours >= 1 else f"{round(hours * 60)} min"
+        minutes = "less than a minute" if 0 < hours < 0.5 / 60 else f"{round(hours * 60)} min"
+        time = f"{number(round(hours, 1), 3)} hours" if hours >= 1 else minutes
     return time + ("" if cost is None else f", about {cost:,.2f} {currency}")
 
 

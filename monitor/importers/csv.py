@@ -8,6 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import PurePath
 from typing import Final
 
@@ -35,6 +36,7 @@ class _Reader:
         self.names: dict[str, None] = {}
         self.rows: list[Row] = []
         self.notes: list[Skipped] = []
+        self._first: list[str] = []
 
     def take(self, line: int, cells: list[str], *, torn: bool) -> None:
         """Take one row.
@@ -46,6 +48,11 @@ class _Reader:
         """
         if not self.header:
             self._begin(line, cells)
+            return
+        if not self.rows and self._goes_on(cells):
+            self.names.clear()
+            self.notes.clear()
+            self._begin(line, [" ".join(filter(None, pair)) for pair in zip_longest(self._first, cells, fillvalue="")])
             return
         if self._is_header(cells):
             self.notes.append(Skipped(place=f"row {line}", reason="repeats the header"))
@@ -62,6 +69,7 @@ class _Reader:
 
     def _begin(self, line: int, cells: list[str]) -> None:
         names = [cell.strip() for cell in cells]
+        self._first = names.copy()
         while names and not names[-1]:
             names.pop()
         if len(names) == 1 and _is_number(names[0]):  # one number a line: the file's name says of what
@@ -74,6 +82,12 @@ class _Reader:
         else:
             self.header = self._unique(line, names)
         self.names.update(dict.fromkeys(self.header))
+
+    def _goes_on(self, cells: list[str]) -> bool:
+        """Whether a row is the second of a header in two: the first names groups, some of them for several columns."""
+        names = [cell.strip() for cell in cells]
+        known = [name for name in self._first if name]
+        return len(set(known)) < len(known) and any(names) and not any(map(_is_number, names)) and names != self._first
 
     def _unique(self, line: int, names: list[str]) -> tuple[str, ...]:
         found: list[str] = []

@@ -52,23 +52,26 @@ class Curves:
     run: ImportedRun
 
 
-def read_curves(source: str | Path, said: Said = NOTHING, pattern: str | None = None) -> Curves:
+def read_curves(
+    source: str | Path, said: Said = NOTHING, pattern: str | None = None, wanted: str | None = None
+) -> Curves:
     """Read the curves of the one run that a source holds.
 
     Args:
         source: whatever `read_runs` takes: a file, a folder, `-`, or an MLflow run's address.
         said: what the user says of the series' names.
         pattern: as in `read_runs`.
+        wanted: which of several runs, by its name or the end of it.
 
     Raises:
         FileUnreadable: the file, the row and what is wrong there; or there are more runs than one, or no losses.
     """
-    run, others = read_one_run(source, pattern, said)
+    run, others = read_one_run(source, pattern, said, wanted)
     return curves_of_run(run, *others)
 
 
 def read_one_run(
-    source: str | Path, pattern: str | None = None, said: Said = NOTHING
+    source: str | Path, pattern: str | None = None, said: Said = NOTHING, wanted: str | None = None
 ) -> tuple[ImportedRun, tuple[str, ...]]:
     """The one run that a source holds, and what lies next to it and could not be read.
 
@@ -78,17 +81,23 @@ def read_one_run(
     runs: list[ImportedRun] = []
     problems: list[FileUnreadable] = []
     other: list[NotTraining] = []
+    others: list[str] = []
     for found in read_runs(source, pattern, said):
         if isinstance(found, ImportedRun):
-            runs.append(found)
+            if wanted is None or f"/{found.name}".endswith(f"/{wanted}"):
+                runs.append(found)
+            else:
+                others.append(found.name)
         elif isinstance(found, FileUnreadable):
             problems.append(found)
         else:
             other.append(found)
         if len(runs) > 1:
-            raise FileUnreadable(str(source), "", f"holds several runs, such as {_shown(*runs)}; name one of them")
+            raise FileUnreadable(str(source), "", f"holds several runs, such as {_shown(*runs)}")
     if runs:
         return runs[0], tuple(map(str, problems))
+    if others:
+        raise FileUnreadable(str(source), "", f"holds no run called {wanted!r:.60}, but {listed(others)}")
     if problems:
         raise problems[0]
     if len(other) == 1:
@@ -99,8 +108,8 @@ def read_one_run(
 
 def _shown(one: ImportedRun, other: ImportedRun) -> str:
     if one.source == other.source:
-        return f"{one.name!r:.60} and {other.name!r:.60} (`monitor import` stores all of them)"
-    return f"{one.source} and {other.source}"
+        return f"{one.name!r:.60} and {other.name!r:.60}; name one with --run, or import all with `monitor import`"
+    return f"{one.source} and {other.source}; name one of them"
 
 
 def curves_of_run(run: ImportedRun, *left_out: str) -> Curves:

@@ -7,8 +7,9 @@ Source: `SummaryWriter.export_scalars_to_json` of tensorboardX 2.6; `FileStorage
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise, zip_longest
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count, pairwise, zip_longest
+from pathlib import PurePath
 from typing import Final
 
 from monitor.importers.table import INDEX, Cell, Row, Table, is_cell, is_number
@@ -57,6 +58,70 @@ def read_sacred(path: str, data: Mapping[object, object]) -> Table | None:
             return None
         curves[str(name)] = list(zip_longest(known[: len(steps)], steps, values))
     return _table(path, curves, "sacred") if any(curves.values()) else None
+
+
+_CHARTS: Final = (("x", "y"), ("steps", "values"), ("step", "value"), ("epochs", "values"), ("iterations", "values"))
+"""What charts call their steps and values."""
+_LABELS: Final = ("name", "metric", "tag", "key", "label", "title")
+_CLOCKS: Final = ("timestamp", "timestamps", "time", "times", "wall_time")
+_DEEP: Final = 8
+
+
+def read_charts(path: str, data: Mapping[object, object]) -> Table | None:
+    """Curves as charts hold them, wherever in the document: lists of steps and of values, or of points with both.
+
+    Such as {"loss": {"train": {"x": [0, 1], "y": [0.9, 0.8]}}} of ClearML and Plotly, or {"metrics": [{"name": "loss",
+    "values": [{"step": 0, "value": 0.9}]}]}; None where there is none.
+    """
+    stem = PurePath(path).stem
+    curves = {name or stem: points for name, points in _charts(data, "", _DEEP) if points}
+    return _table(path, curves, "charts") if curves else None
+
+
+def _charts(value: object, name: str, deep: int) -> Iterator[tuple[str, list[Point]]]:
+    if isinstance(value, Mapping) and deep:
+        label = next((str(value[key]) for key in _LABELS if isinstance(value.get(key), str)), "")
+        found = _chart(value)
+        if found is not None:
+            yield (f"{name}/{label}" if label and label != name.rpartition("/")[2] else name).strip("/"), found
+            return
+        for key, inner in value.items():
+            below = label if label and isinstance(inner, list) else str(key)
+            yield from _charts(inner, f"{name}/{below}" if name else below, deep - 1)
+    elif isinstance(value, list) and deep and value and isinstance(value[0], Mapping):
+        points = [_pair(item) for item in value]
+        whole = [point for point in points if point is not None]
+        if len(whole) == len(value):
+            yield name, whole
+            return
+        for item in value:
+            if isinstance(item, Mapping) and any(isinstance(item.get(key), str) for key in _LABELS):
+                yield from _charts(item, "", deep - 1)
+
+
+def _chart(data: Mapping[object, object]) -> list[Point] | None:
+    """The points of two lists; where the steps are fractions, they are counted."""
+    for x, y in _CHARTS:
+        steps, values = data.get(x), data.get(y)
+        if not isinstance(steps, list) or not isinstance(values, list) or not len(steps) == len(values) > 1:
+            continue
+        others = [other for name, other in data.items() if name not in (x, y, *_CLOCKS) and isinstance(other, list)]
+        if any(len(other) == len(steps) and all(map(is_number, other)) for other in others):
+            continue  # columns of a table
+        if not all(map(is_number, steps)) or not all(is_number(value) or value is None for value in values):
+            continue
+        if all(a <= b for a, b in pairwise(steps)):
+            whole = all(float(step).is_integer() for step in steps)
+            return [(None, step, value) for step, value in zip(steps if whole else count(), values, strict=False)]
+    return None
+
+
+def _pair(item: object) -> Point | None:
+    """A point that holds a step and a value, and nothing else but a time."""
+    if not isinstance(item, Mapping) or not 2 <= len(item) <= 3:
+        return None
+    step, value = item.get("step"), item.get("value")
+    return (None, step, value) if is_number(step) and is_number(value) else None
 
 
 def _points(points: Sequence[object]) -> list[Point] | None:

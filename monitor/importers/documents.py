@@ -10,7 +10,7 @@ from typing import Final
 from monitor.directions import rises
 from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers.boosters import read_catboost
-from monitor.importers.curves_by_tag import read_curve, read_sacred, read_scalars
+from monitor.importers.curves_by_tag import read_charts, read_curve, read_sacred, read_scalars
 from monitor.importers.frames import read_frame
 from monitor.importers.json_text import Values, read_values
 from monitor.importers.names import counts
@@ -60,6 +60,10 @@ def _of_list(path: str, values: Values) -> Table | None:
     if not values:
         raise FileUnreadable(path, "", "holds no rows")
     objects: Objects = [(number, value) for number, value in values if isinstance(value, Mapping)]
+    if len(objects) == len(values) and any(isinstance(value, list) for _, value in flat(objects[0][1])):
+        histories: dict[object, object] = {str(number): value for number, value in objects}
+        if _is_of_runs(histories):
+            return _of_runs(path, histories)
     if 2 * len(objects) >= len(values):
         notes = [
             Skipped(place=f"row {number}", reason=f"must be a JSON object, got {kind_of(value)}", broken=True)
@@ -86,11 +90,19 @@ def _of_document(path: str, data: Mapping[object, object]) -> Table | None:
     log = data.get("log_history")
     if isinstance(log, list):
         return _trainer_state(path, log, data)
-    for read in (read_catboost, read_scalars, read_sacred, read_frame, _history):
+    for read in (read_catboost, read_scalars, read_sacred, _charts, read_frame, _history):
         found = read(path, data)
         if found is not None:
             return found
     return _records(path, data)
+
+
+def _charts(path: str, data: Mapping[object, object]) -> Table | None:
+    """Curves of charts, unless the losses are elsewhere in the document and the charts are of other things."""
+    found = read_charts(path, data)
+    if found is None or any(map(_is_loss, found.names)):
+        return found
+    return None if any(_is_loss(name) and isinstance(column, list) for name, column in flat(data)) else found
 
 
 def _trainer_state(path: str, log: list[object], data: Mapping[object, object]) -> Table:
@@ -122,8 +134,8 @@ def _history(path: str, data: Mapping[object, object]) -> Table | None:
     lists = {name: column for name, column in columns.items() if isinstance(column, list)}
     if not lists or not (len(lists) == len(columns) or any(_is_metric(name) for name in lists)):
         return None
-    if inner is None and _is_of_runs(data):
-        return _of_runs(path, data)
+    if inner is None and (runs := _runs(data)) is not None:
+        return _of_runs(path, runs)
     length = max(map(len, lists.values()))
     if length == 0:
         raise FileUnreadable(path, "", "holds no epochs")
@@ -156,6 +168,13 @@ def _history(path: str, data: Mapping[object, object]) -> Table | None:
                 cells[i][name] = cell
     config = {name: value for name, value in columns.items() if is_cell(value) and value is not None}
     return table_of_records(path, list(enumerate(cells, 1)), "keras", config=config, notes=notes)
+
+
+def _runs(data: Mapping[object, object]) -> Mapping[object, object] | None:
+    """The histories of several runs by their names, perhaps below one name for all; None where it is another."""
+    while len(data) == 1 and isinstance(only := next(iter(data.values())), Mapping):
+        data = only
+    return data if _is_of_runs(data) else None
 
 
 def _is_of_runs(data: Mapping[object, object]) -> bool:

@@ -22,6 +22,8 @@ def read_frame(path: str, data: Mapping[object, object]) -> Table | None:
     The index is the step where no column counts and its labels are whole numbers, also behind a word: "epoch_3".
     """
     columns, index, rows = (data.get(part) for part in ("columns", "index", "data"))
+    if isinstance(columns, list) and isinstance(rows, list) and "index" not in data:  # without it, `index=False`
+        index = list(range(len(rows)))
     if isinstance(columns, list) and isinstance(index, list) and isinstance(rows, list):
         if len(index) != len(rows) or not all(isinstance(row, list) and len(row) == len(columns) for row in rows):
             return None

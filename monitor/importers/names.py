@@ -11,6 +11,7 @@ STEPS: Final = (
     "num_env_steps_sampled", "num_env_steps_sampled_lifetime", "env_steps", "env_step", "totalenvinteracts", "frames",
     "iteration", "iter", "iters", "iterations", "training_iteration", "total_iterations", "n_iter", "numiters", "itr",
     "it", "num_steps", "num_iterations",
+    "step_number", "step_num", "iteration_number", "global_iter", "number_of_trees",
     "num_updates", "n_updates", "updates", "update", "boosting_round", "round",
     "tokens_seen", "tokens", "num_tokens", "n_tokens", "total_tokens", "consumed_tokens", "num_input_tokens_seen",
     "trained_tokens", "consumed_samples", "samples_seen", "num_samples", "samples", "images_seen",

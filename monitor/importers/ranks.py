@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 from monitor.importers.names import plain
@@ -60,6 +61,7 @@ class Ranks:
 
 def of_one_process(table: Table) -> Table:
     """The table without what other processes say of a place that one has reached before."""
+    table = _without_repeats(table)
     column = next((name for name in table.names if plain(name.rsplit("/", 1)[-1]) in _COLUMNS), None)
     axes = [name for name in table.names if table.counts(name) and name != column]
     if column is None or not axes:
@@ -77,6 +79,18 @@ def of_one_process(table: Table) -> Table:
     note = Skipped(place=f"{left:,} rows", reason=f"are of other processes, by {column!r:.60}, at the same places")
     names = tuple(name for name in table.names if name != column)
     return replace(table, names=names, rows=tuple(rows), notes=(*table.notes, note))
+
+
+def _without_repeats(table: Table) -> Table:
+    """The table without rows that are the row before once more, the step as well: another process wrote it, too."""
+    if not any(map(table.counts, table.names)):
+        return table
+    rows = [*table.rows[:1], *(row for before, row in pairwise(table.rows) if row.cells != before.cells)]
+    left = len(table.rows) - len(rows)
+    if not left:
+        return table
+    note = Skipped(place=f"{left:,} rows", reason="are the same as the row before, the step as well")
+    return replace(table, rows=tuple(rows), notes=(*table.notes, note))
 
 
 def _about(name: str, cell: Cell) -> str:

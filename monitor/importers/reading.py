@@ -24,6 +24,12 @@ STDIN: Final = "standard input"
 _MESSAGES: Final = frozenset({"message", "msg", "log", "text", "textpayload", "event", "body", "line", "content"})
 """Names under which loggers and containers put a line of a log."""
 _JSON: Final = re.compile(r"\s*(?:\{\s*\"|\[\s*[{\[\"])")
+_LITERALS: Final = {"None": "null", "True": "true", "False": "false", "nan": "NaN", "inf": "Infinity"}
+_PRINTED: Final = re.compile(
+    r"\b(?:None|True|False)\b|\b(?:np|numpy)\.\w+\((?P<number>[-+.\w]+)\)|\barray\(|,\s*dtype=\w+\)|(?<=\])\)"
+)
+"""Literals, numbers and arrays as Python and NumPy print them."""
+_NOT_FINITE: Final = re.compile(r"\b(?:nan|inf)\b")
 _MAGIC: Final = (
     (b"\x80\x02", "is a pickle"), (b"\x80\x03", "is a pickle"), (b"\x80\x04", "is a pickle"),
     (b"\x80\x05", "is a pickle"), (b"\x89HDF", "is HDF5, which holds weights and not curves"),
@@ -97,7 +103,7 @@ def _messages(table: Table) -> str | None:
     """The lines of a log that a container or a logger wrapped in an object of JSON each; None where it is none."""
     if table.kind != "jsonl" or any(map(is_metric, table.names)):
         return None
-    column = next((name for name in table.names if name.lower() in _MESSAGES), None)
+    column = next((name for name in table.names if name.rpartition("/")[2].lower() in _MESSAGES), None)
     if column is None or not all(isinstance(row.cells.get(column), str | None) for row in table.rows):
         return None
     return "".join(str(row.cells.get(column) or "").rstrip("\r\n") + "\n" for row in table.rows)
@@ -105,8 +111,27 @@ def _messages(table: Table) -> str | None:
 
 def _structured(name: str, text: str) -> Table:
     if text.lstrip()[0] in "{[":
-        return read_json(name, text)
+        return _json(name, text)
     return read_embedded(name, text) or read_csv(name, text)
+
+
+def _json(name: str, text: str) -> Table:
+    """JSON, or a dictionary as Python prints it, such as `print(history.history)`."""
+    try:
+        return read_json(name, text)
+    except NoHistory:
+        raise
+    except FileUnreadable as problem:
+        if text.lstrip()[:2] not in ("{'", "{ ") or not text.rstrip().endswith("}") or "\n{" in text:
+            raise
+        plain = _PRINTED.sub(lambda found: _LITERALS.get(found[0], found["number"] or ""), text).replace("'", '"')
+        plain = _NOT_FINITE.sub(lambda found: _LITERALS[found[0]], plain)
+        try:
+            return read_json(name, plain)
+        except NoHistory:
+            raise
+        except FileUnreadable:
+            raise problem from None
 
 
 def _log_or(problem: FileUnreadable | None, name: str, text: str, *, growing: bool) -> Table:

@@ -6,14 +6,19 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from monitor.directions import rises
 from monitor.errors import NoHistory
 from monitor.importers.axes import Axes, axes_of
 from monitor.importers.imported import ImportedRun, PointList, by_role
+from monitor.importers.names import plain
 from monitor.importers.table import INDEX, Cell, Row, Skipped, Table, cell_number, listed
 from monitor.importers.times import time_ms
 from monitor.roles import Role, role_of
+
+_PREDICTED: Final = frozenset({"y_true", "y_pred", "pred", "prediction", "predictions", "predicted", "ground_truth"})
+"""Columns of what a model says of single examples; where no column counts steps, its losses are those of examples."""
 
 
 def run_of_table(table: Table, *, place: str, name: str, written_ms: int) -> ImportedRun:
@@ -57,9 +62,12 @@ def run_of_table(table: Table, *, place: str, name: str, written_ms: int) -> Imp
 
 def looks_like_training(table: Table) -> bool:
     """True where a table that nobody named, but a search found, holds curves of a training."""
+    counted = axes_of(table).counted
+    if not counted and not _PREDICTED.isdisjoint(map(plain, table.names)):
+        return False
     if any(role_of(name) in (Role.TRAIN, Role.VAL) for name in table.names):
         return True
-    if axes_of(table).counted:
+    if counted:
         return table.kind == "csv" or any(rises(name) is not None for name in table.names)
     return table.kind != "csv" and INDEX in table.names and any(rises(name) is not None for name in table.names)
 

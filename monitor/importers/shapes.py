@@ -31,14 +31,14 @@ _METRICS: Final = frozenset(
 _VALUES: Final = frozenset({"value", "metric_value", "metricvalue", "val", "scalar_value"})
 _RUNS: Final = (
     "run_uuid", "run_id", "runid", "run", "run_name", "runname", "experiment", "experiment_name", "experiment_id",
-    "exp", "trial", "trial_id", "trial_name", "seed", "fold", "model", "model_name", "method",
+    "exp", "trial", "trial_id", "trial_name", "seed", "fold", "repeat", "model", "model_name", "method",
 )  # fmt: skip
 """Columns that tell several runs of one table apart, in lower case."""
 _ENDED: Final = frozenset({"state", "status"})
 _NAMES: Final = frozenset({"name", "id", "run_name", "run_id", "display_name", "displayname"})
 _SETS: Final = frozenset({
     "phase", "set", "split", "mode", "subset", "partition", "stage", "dataset", "data", "type", "event", "event_type",
-    "kind", "loop", "job",
+    "kind", "loop", "job", "context", "metric_context",
 })  # fmt: skip
 _EPISODE: Final = {"r": "episode/reward", "l": "episode/length", "t": "episode/seconds"}
 _SEARCHED: Final = frozenset({
@@ -47,6 +47,12 @@ _SEARCHED: Final = frozenset({
     "seq_len", "num_params",
 })  # fmt: skip
 """Columns of what is chosen once for a run."""
+_SEARCH: Final = re.compile(r"mean_fit_time$|rank_test_|params$")
+"""Columns of the results of a search by scikit-learn."""
+_LEAST_STEPS: Final = 3
+"""Steps from which on their order is no chance."""
+_LEAST_ROWS: Final = 10
+"""Rows from which on steps that fall are not those of workers that come in any order."""
 _RELATIVE: Final = ("relative_time_wall", "relative_time_process")
 _CHART: Final = re.compile(r"(?P<run>.+?) - (?P<metric>.+?)(?P<extreme>__MIN|__MAX)?")
 _TENSORBOARD: Final = re.compile(r"(?:run-)?(?P<run>.*?)-tag-(?P<tag>.+)")
@@ -58,8 +64,36 @@ def curves_in(table: Table) -> list[Table]:
     Raises:
         NoHistory: it is a table of finished runs.
     """
-    tables = _of_chart(table) or _by_run(of_one_process(table))
+    table = _upright(table)
+    tables = [_oldest_first(each) for each in _of_chart(table) or _by_run(of_one_process(table))]
     return [_by_set(_wide(one_curve(_of_episodes(each)))) for each in tables]
+
+
+def _upright(table: Table) -> Table:
+    """A table with a row for each metric and a column for each step as one with a row for each step."""
+    first, *others = table.names
+    numbers = [number_in(name) for name in others]
+    if len(others) < len(table.rows) or len(others) < _LEAST_STEPS or not table.header or not table.counts(first):
+        return table
+    if not all(a < b for a, b in pairwise(numbers)):
+        return table
+    named = [(str(row.cells.get(first)), row) for row in table.rows]
+    rows = []
+    for i, step in enumerate(others, 1):
+        cells: dict[str, Cell] = {first: step}
+        cells.update({name: row.cells.get(step) for name, row in named})
+        rows.append(Row(i, cells))
+    return replace(table, names=(first, *(name for name, _ in named)), rows=tuple(rows))
+
+
+def _oldest_first(table: Table) -> Table:
+    """Rows of which the newest is the first, as some trackers export them, in the order of the training."""
+    axis = next((name for name in table.names if table.counts(name)), None)
+    steps = [number_in(row.cells.get(axis)) for row in table.rows] if axis is not None else []
+    if len(steps) < _LEAST_ROWS or not all(a > b for a, b in pairwise(steps)):
+        return table
+    note = Skipped(place=f"column {axis!r:.60}", reason="falls from row to row: the last row is read first")
+    return replace(table, rows=table.rows[::-1], notes=(*table.notes, note))
 
 
 def _of_episodes(table: Table) -> Table:
@@ -140,7 +174,8 @@ def _by_run(table: Table) -> list[Table]:
     names = tuple(name for name in table.names if name != column)
     if len(runs) == 1:
         (label,) = runs
-        return [replace(table, names=names, config={**table.config, column: label})]
+        part = f"{column}-{label}" if table.kind == "text" else ""  # another may follow in a log that grows
+        return [replace(table, names=names, config={**table.config, column: label}, run=part)]
     if not any(map(table.counts, names)) or max(map(len, runs.values())) == 1:
         return [table]
     return [
@@ -158,6 +193,8 @@ def _refuse_summaries(table: Table, by_name: dict[str, str]) -> None:
     if len(table.rows) < 2 or _is_long(table):
         return
     steps = [name for name in table.names if table.counts(name)]
+    if not steps and any(map(_SEARCH.match, table.names)):
+        raise NoHistory(table.path, _OF_RUNS.format("each with its own parameters"))
     label = next((by_name[name] for name in (*_NAMES, *_RUNS) if name in by_name), None)
     ended = next((by_name[name] for name in _ENDED if name in by_name), None)
     if label is None and ended is None:
@@ -274,7 +311,7 @@ def _by_set(table: Table) -> Table:
     names: dict[str, None] = {}
     rows = []
     for row in table.rows:
-        which = str(row.cells.get(column) or "").strip()
+        which = _set_named(str(row.cells.get(column) or "").strip())
         cells = {
             name if not which or table.counts(name) or _placed(name) else f"{which}/{name}": cell
             for name, cell in row.cells.items()
@@ -283,6 +320,14 @@ def _by_set(table: Table) -> Table:
         names.update(dict.fromkeys(cells))
         rows.append(Row(row.number, cells))
     return replace(table, names=tuple(names), rows=tuple(rows))
+
+
+def _set_named(text: str) -> str:
+    """A set as its rows call it; of a text such as `{'subset': 'val'}` only which it is."""
+    if all(sign.isalnum() or sign in "_-. " for sign in text):
+        return text
+    role = role_of_set(text)
+    return text if role is None else str(role)
 
 
 def _placed(name: str) -> bool:

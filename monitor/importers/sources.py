@@ -107,6 +107,8 @@ class Source:
 
     def _folder(self) -> Path:
         assert self.path is not None
+        if self.path.name == _STATE:
+            return _run_folder(self.path)
         return self.path if self.parts or self.path.is_dir() else self.path.parent
 
     def _read(self) -> Iterator[Found]:

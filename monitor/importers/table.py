@@ -14,6 +14,9 @@ from monitor.importers.text_numbers import plain_numbers, plain_signs
 from monitor.roles import NOTHING, Said, find
 
 Cell = str | float | int | bool | None
+_PARAMETERS: Final = frozenset({"config", "configuration", "args", "arguments", "params", "parameters", "hparams",
+                               "hyperparameters", "settings", "hyper_parameters"})  # fmt: skip
+"""What a training calls its own parameters."""
 Record = Mapping[str, object] | Mapping[object, object]
 INDEX: Final = ""
 """The column that numbers the rows where no column that counts does: the index of a data frame."""
@@ -23,7 +26,7 @@ _PERCENT: Final = re.compile(r"([-+]?[\d.]+) ?%")
 _REPR: Final = re.compile(r"(?:tensor|array|(?:np|numpy)\.(?:float|int)\d+)\(\[{0,2}([-+\w.]+)\]{0,2}[,)].*")
 """A number as PyTorch and NumPy print it: "tensor(0.5, device='cuda:0')", "np.float32(0.5)"."""
 _PLAIN: Final = re.compile(r"([-+]?[\d.]+(?:e[-+]?\d+)?|[-+]?(?:nan|inf))(?:\(ind\))?")
-_BLANK: Final = frozenset({"", "-", "none", "null", "n/a", "na"})
+_BLANK: Final = frozenset({"", "-", "none", "null", "n/a", "na", "no log"})
 _SPECIAL: Final[Mapping[str, float]] = {
     "-nan": math.nan,
     "1.#qnan": math.nan,
@@ -121,6 +124,8 @@ def table_of_records(
     names: dict[str, None] = {}
     odd: dict[str, str] = {}
     rows = []
+    if len(records) > 1 and (settings := _settings(records[0][1])):
+        config, records = {**(config or {}), **settings}, records[1:]
     for number, record in records:
         cells: dict[str, Cell] = {}
         for name, value in flat(record):
@@ -134,6 +139,14 @@ def table_of_records(
         return None
     told = (*notes, *(Skipped(place=f"column {name!r:.60}", reason=what) for name, what in odd.items()))
     return Table(path=path, names=tuple(names), rows=tuple(rows), kind=kind, config=config or {}, notes=told)
+
+
+def _settings(record: Record) -> dict[str, object]:
+    """The parameters of a training that stand alone before its rows; none where it is a row."""
+    inner = [value for value in record.values() if isinstance(value, Mapping)]
+    if not record or len(inner) < len(record) or not all(str(name).lower() in _PARAMETERS for name in record):
+        return {}
+    return {str(name): value for each in inner for name, value in each.items()}
 
 
 def flat(data: Record) -> Iterator[tuple[str, object]]:

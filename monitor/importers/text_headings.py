@@ -24,7 +24,8 @@ _WORDS: Final = frozenset({
     "running", "run", "starting", "start", "started", "begin", "beginning", "begins", "phase", "set", "mode", "results",
     "result", "metrics", "metric", "performance", "stats", "statistics", "scores", "on", "the", "for", "of", "at", "in",
     "epoch", "step", "iteration", "stage", "loop", "model", "dataset", "data", "split", "summary", "report", "after",
-    "with", "by", "now", "dataloader", "batch", "progress", "bar", "sanity", "check", "all", "full", "subset", "s",
+    "with", "by", "now", "error", "errors", "dataloader", "batch", "progress", "bar", "sanity", "check", "all", "full",
+    "subset", "s",
 })  # fmt: skip
 """Words of a heading next to the one for the set."""
 _LONGEST: Final = 120
@@ -58,6 +59,8 @@ class Headings:
     def __init__(self) -> None:
         self._set: Set | None = None
         self._at: tuple[int | None, float | None] = (None, None)
+        self._may_be_bar = False
+        self._bar: int | None = None
 
     def take(self, text: str, at: tuple[int | None, float | None]) -> bool:
         """Whether a line without metrics is a heading of a set.
@@ -70,6 +73,7 @@ class Headings:
         if found is None:
             return False
         self._set, self._at = (None if found == "train" else found), at
+        self._may_be_bar, self._bar = _BAR.search(text) is None, None
         return True
 
     def end(self) -> None:
@@ -84,9 +88,16 @@ class Headings:
         on = (line.step is not None and (step is None or line.step > step)) or (
             line.epoch is not None and (epoch is None or line.epoch > epoch)
         )
-        if on or line.bar or line.of == "train":
+        if on or (line.bar and not self._is_its_bar(line)) or line.of == "train":
             self._set = None
         return None if line.of is not None else self._set
+
+    def _is_its_bar(self, line: Line) -> bool:
+        """Whether a bar is the first below a heading that is none itself: then it draws what the heading announced."""
+        if not self._may_be_bar or line.epoch is not None or line.step is not None:
+            return False
+        self._bar = line.total if self._bar is None else self._bar
+        return line.total == self._bar
 
 
 class Echo:

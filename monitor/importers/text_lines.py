@@ -36,8 +36,8 @@ ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\
 _TIME: Final = re.compile(
     r"(?P<date>\d{4}[-/]\d\d[-/]\d\d)[T ,]+(?P<clock>\d\d:\d\d:\d\d)(?P<part>[.,]\d+)?"
     r"|\b\d\d[/-]\d\d[ -]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?"
-    r"|(?<![\w/.-])[\w/-]*(?:\.[\w/-]+)*\.(?:py|cpp|cc|cu|c|h|go|rs|lua)(?::\d+|\(\d+\))?"
-    r"|(?<![\w/.-])[A-Za-z_][\w.]*:[A-Za-z_<][\w.<>]*:\d+(?= +- )|\([A-Za-z_][\w.]*:\d+\)"
+    r"|(?<![\w/.-])[\w/-]*(?:\.[\w/-]+)*\.(?:py|cpp|cc|cu|c|h|go|rs|lua)\b(?::\d+|\(\d+\))?"
+    r"|(?<![\w/.-])[A-Za-z_][\w.]*:(?:[A-Za-z_<][\w.<>]*:\d+(?= +- )|\d+(?= +>> ))|\([A-Za-z_][\w.]*:\d+\)"
     r"|(?<![\w.])(?:\d+ days?, )?\d+:\d\d(?::\d\d)?(?:[.,]\d+)?(?![\w.])|\b[IWEF]\d{4}\b|\d{4}-\d\d-\d\d"
 )
 """Dates, times of day, durations and places in source code: none of their numbers is a metric."""
@@ -57,6 +57,18 @@ _BOTH: Final = re.compile(
     rf"(?: (?P<after>{_WORD}))? ?[:=]? ?(?P<x>{_NUMBER}) ?/ ?(?P<y>{_NUMBER})(?![\w/])"
 )
 """Two sets and their two values: `train/val loss: 0.9 / 0.95`, `Loss (train/val): 0.9/0.95`."""
+_NAMED_SETS: Final = re.compile(
+    rf"(?<![\w/]){_WORD} ?[:=]? ?\(\s*[A-Za-z]+ ?[:=] ?(?:{_NUMBER})%?"
+    rf"(?: ?[,;|] ?[A-Za-z]+ ?[:=] ?(?:{_NUMBER})%?)+\s*\)"
+)
+"""A metric of several sets: `score=(train=0.94, test=0.92)`."""
+_LOSSES: Final = re.compile(r"\bloss(?:es)?:? ?\{(?P<inside>[^{}]*)\}", re.IGNORECASE)
+"""Losses by what they are of: `Losses {'ner': 12.5, 'tagger': 3.1}`."""
+_KEY: Final = re.compile(r"['\"]?(?P<name>[A-Za-z_]\w*)['\"]?(?= ?[:=])")
+_BOX: Final = re.compile(r"\|.*\|")
+"""A row of a table."""
+_MORE: Final = re.compile(r",? ?[-+]?(?:[\d.]|nan|inf)")
+"""Behind a number in brackets, what makes a list of it."""
 _BLANKS: Final = re.compile(r"\s+")
 _AVERAGE: Final = re.compile(rf"\s*\(\s*(?P<value>{_NUMBER})\s*\)")
 _IS: Final = re.compile(
@@ -78,6 +90,8 @@ _DUMP: Final = re.compile(
 )
 _SUMMARY: Final = re.compile(r"train_runtime")
 """Of Transformers' last line, whose `train_loss` is a mean over the training, not a point."""
+_LISTED: Final = frozenset({"lr", "learning_rate", "lrs"})
+"""What stands in a list with one number for each group of weights: the first is taken."""
 _AMOUNT: Final = re.compile(rf"(?P<value>{_NUMBER}) (?P<name>[A-Za-z]+(?: [A-Za-z]+)?)(?=,|$)")
 _AMOUNTS: Final = re.compile(r"\s*(?P<at>\d+): ")
 _AMOUNT_NAMES: Final = {"avg": "avg_loss", "avg loss": "avg_loss", "rate": "lr"}
@@ -99,6 +113,10 @@ def read_line(text: str) -> Line:
     text = _PRINTED.sub(r"\g<value>", text)
     if "('" in text:
         text = _ITEM.sub(r"'\g<name>': \g<value>", text)
+    if "(" in text:
+        text = _NAMED_SETS.sub(_by_sets, text)
+    if "{" in text:
+        text = _LOSSES.sub(lambda found: _KEY.sub(_as_loss, found["inside"]), text)
     text = _TIME.sub(lambda found: _stamp(found, line), text)
     text, caption = position(text, line)
     text = plain_numbers(text)
@@ -107,7 +125,13 @@ def read_line(text: str) -> Line:
     _metrics(_BLANKS.sub(" ", text), caption, line)
     if not line.counts:
         _amounts(text, line)
+    elif line.led is not None and line.step is line.n is None and not any(map(_is_held_out, line.cells)):
+        line.step, line.led = line.led, None  # of a line for each batch, not of a sum for each epoch
     return line
+
+
+def _is_held_out(name: str) -> bool:
+    return any(set_of(part) not in (None, "train") for part in re.split(r"[_/.\-]", name))
 
 
 def _stamp(found: re.Match[str], line: Line) -> str:
@@ -128,6 +152,19 @@ def _each(found: re.Match[str]) -> str:
     return f"{found['one']} {name}: {found['x']} {found['other']} {name}: {found['y']}"
 
 
+def _as_loss(found: re.Match[str]) -> str:
+    return found["name"] if is_metric(found["name"]) else f"{found['name']}_loss"
+
+
+def _by_sets(found: re.Match[str]) -> str:
+    """The values of one metric, each with its set."""
+    metric, _, inside = found[0].partition("(")
+    names = [key["name"] for key in _KEY.finditer(inside)]
+    if not all(map(set_of, names)):
+        return found[0]
+    return _KEY.sub(rf"\g<name>_{metric.strip(' :=')}", inside.rstrip(" )"))
+
+
 def _metrics(text: str, caption: str | None, line: Line) -> None:
     sticky, at = caption, 0
     bare: dict[str, str] = {}
@@ -145,10 +182,11 @@ def _metrics(text: str, caption: str | None, line: Line) -> None:
         sticky = set_of(found["of"]) if found["of"] and set_of(found["of"]) else sticky
         sticky = next((each for each in reversed(own) if each), sticky)
         sticky = next(filter(None, map(subset, words[:-1])), sticky)
-        value = _value(found, words[-1])
+        listed = "[" in text[found.end("sep") : found.start("value")] and _MORE.match(text, at) is not None
+        value = None if listed and words[-1].lower() not in _LISTED else _value(found, words[-1])
         spaced = found["sep"].isspace()
-        if spaced and not line.placed and all(own):
-            continue  # a set and a number alone, as in a tree of settings: `val 2.0`
+        if all(own) and (("|" in found["sep"] and _BOX.fullmatch(text.strip())) or (spaced and not line.placed)):
+            continue  # a set and a number alone, as in a table of layers or a tree of settings: `val 2.0`
         name = _name(words, sticky, spaced=spaced)
         if bare and words[-1].lower() == "best" and value is not None:
             line.best = value

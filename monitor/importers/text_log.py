@@ -9,61 +9,38 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Final
 
-from monitor.errors import FileUnreadable, NoHistory
-from monitor.importers.table import Cell, Row, Skipped, Table
-from monitor.importers.text_headings import Echo, Headings, begins
+from monitor.errors import FileUnreadable
+from monitor.importers.table import Cell, Row, Table
+from monitor.importers.text_bars import NextBar, OnlyEpoch, ThroughBars
+from monitor.importers.text_headings import Echo, Headings, bare, begins
 from monitor.importers.text_lines import ANSI, move, read_line
+from monitor.importers.text_parts import Part, announced, named
 from monitor.importers.text_place import Place
 from monitor.importers.text_positions import Line
 from monitor.importers.text_ranks import TextRanks
+from monitor.importers.text_rows import ASIDE, COUNTED, SEEN, Understood, table_of
 from monitor.importers.text_tables import Tables
 from monitor.importers.text_unnamed import Unnamed
 
 _MOST: Final = 5_000
 """Characters of one line that are looked at."""
-_STATES: Final = re.compile("\r+|\b+")
+_STATES: Final = re.compile(
+    r"\r+|[\b]+|(?<=it/s\])(?=\S)(?! ?[{\[])|(?<=s/it\])(?=\S)(?! ?[{\[])|"
+    r"(?<=\])(?=\[?(?:\d{4}-\d\d-\d\d|\d\d/\d\d/\d{4})[ T]\d\d:\d\d)"
+)
+"""What parts the states of a line, and a bar from what a logger wrote behind it."""
 _NUMBERS: Final = re.compile(r"[\d.]+")
 _LIKELY: Final = re.compile(r"\d|nan|inf", re.IGNORECASE)
 _ABOUT: Final = re.compile(r"loss|acc|ppl|perplexity|error|reward|objective", re.IGNORECASE)
+_LEFT_OUT: Final = re.compile(r"train_runtime|\bbest\b|\bimprove[ds]?\b", re.IGNORECASE)
+"""What is known to tell something again."""
 _BEST_FOLLOWS: Final = re.compile(r"\bbest\b[^\d]*:\s*$", re.IGNORECASE)
+_BEST_FIRST: Final = re.compile(r"\W*(?:the )?best\b", re.IGNORECASE)
+"""What begins a line that tells the best so far again: `best metric, acc: 0.9, hmean: 0.8`."""
 _NOTHING: Final = (None, None, math.inf, "")
-
-
-@dataclass(slots=True)
-class Understood:
-    """Which lines of a log were read.
-
-    Attributes:
-        lines: how many were read as points.
-        first: the number and the text of the first of them.
-        names: the series found.
-        ignored: how many others hold text.
-        missed: the number and the text of the first of those that speak of a metric all the same.
-        again: how many say what another process of the training has said of the same place.
-    """
-
-    lines: int = 0
-    first: tuple[int, str] | None = None
-    names: dict[str, None] = field(default_factory=dict)
-    ignored: int = 0
-    missed: tuple[int, str] | None = None
-    again: int = 0
-
-    def __str__(self) -> str:
-        """One sentence for the user."""
-        if self.first is None:
-            return "no line was understood as a point of a curve"
-        number, text = self.first
-        said = f"{self.lines:,} lines read as points, the first is line {number}: {text}"
-        if self.again:
-            said += f"; {self.again:,} lines of other processes left out, which stand at the same places"
-        if self.missed is not None:
-            said += f"; not understood: line {self.missed[0]}: {self.missed[1]}"
-        return said
 
 
 class LogParser:
@@ -89,13 +66,19 @@ class LogParser:
         self._number = 0
         self._bar: tuple[Line, int, str] | None = None
         self._done: tuple[_Bar, set[str]] | None = None
-        self._place = Place()
+        self._held: dict[_Bar, tuple[Line, int, str]] = {}
+        self._shown: dict[str, float] = {}
+        self._through, self._epochs = ThroughBars(self._point), ThroughBars(self._point)
+        self._only, self._next = OnlyEpoch(), NextBar(self._point)
+        self._part: Part | None = None
+        self._places: dict[Part | None, Place] = {}
+        self._place = self._places.setdefault(None, Place())
         self._headings, self._echo, self._unnamed = Headings(), Echo(), Unnamed()
         self._ranks = TextRanks()
         self._best_follows = False
         self._after: str | None = None
         self._again = 0
-        self._last: dict[str, tuple[int | None, float | None, float, str]] = {}
+        self._last: dict[tuple[Part | None, str], tuple[int | None, float | None, float, str]] = {}
 
     def feed(self, text: str) -> None:
         """Read on; a last line that is not ended waits for the rest of it."""
@@ -110,21 +93,28 @@ class LogParser:
         if self._tail:
             self._physical(self._tail)
             self._tail = ""
+        self._next.settle("")
+        self._epochs.settle()
         for line, text, number in self._unnamed.end():
             self._add(line, text, number)
         self._flush()
+        self._release()
+        if self.understood.lines == len(self.rows):
+            self.rows = self._only.rows(self.rows)
+            self.understood.lines = len(self.rows)
 
     def _physical(self, text: str) -> None:
         """One line as a terminal has it: the states that were written over each other, and the last of them."""
         self._number += 1
         before = len(self.rows)
-        states = [state for state in _STATES.split(text) if state.strip()]
+        drawn = "\r" in text or "\b" in text or ("|" in text and "]" in text)
+        states = [state for state in (_STATES.split(text) if drawn else [text]) if state.strip()]
         for state in states:
             self._state(ANSI.sub("", state)[:_MOST])
         if states:
             self._best_follows = _BEST_FOLLOWS.search(states[-1]) is not None
         if self._bar is not None and (self._bar[0].n or 0) >= (self._bar[0].total or 0):
-            self._flush()
+            self._flush(drawn=True)
         if states and len(self.rows) == before and self._bar is None:
             self.understood.ignored += 1
             last = ANSI.sub("", states[-1])
@@ -132,29 +122,39 @@ class LogParser:
                 self.understood.missed is None
                 and self._again != self._number
                 and _ABOUT.search(last)
+                and not _LEFT_OUT.search(last)
                 and re.search(r"\d\.\d", last)
             ):
                 self.understood.missed = self._number, last.strip()[:160]
 
     def _state(self, text: str) -> None:
+        self._next.settle(text)
         if self._pattern is not None:
             self._matched(self._pattern.search(text), text)
-            return
-        if self._echo.take(text):
-            return
+        elif not self._echo.take(text) and not self._of_table(text):
+            self._line(text)
+
+    def _of_table(self, text: str) -> bool:
+        """Whether a line is part of a table."""
         taken, row = self._tables.take(text)
         if row is not None and row.bar:
             self._draw(row, text)
         elif row is not None:
             self._flush()
             self._add(row, text)
-        if taken:
-            return
+        return taken
+
+    def _line(self, text: str) -> None:
         if not _LIKELY.search(text):
             self._headings.take(text, self._place.at)
             return
         line = read_line(text)
-        if line.counts and line.firm and self._best_follows:
+        part = named(text) if line.counts else announced(text)
+        if part is not None:
+            self._enter(part, line)
+        if line.counts and (
+            (line.firm and self._best_follows) or ("est" in text.lower() and _BEST_FIRST.match(bare(text)))
+        ):
             return  # below `Early stopping, best iteration is:` the best is told again
         if line.counts and (which := self._headings.set_of(line)) is not None:
             move(line, which)
@@ -163,13 +163,30 @@ class LogParser:
             self._again = self._number
             return
         if not line.counts or not (line.firm or self._place.known):
+            self._next.take(line, text)
             self._header(line, text)
-        elif line.n is not None and (line.held_out or (line.bar and self._in_epochs(line))):
-            self._draw(line, text)
         else:
-            self._point(line, text)
+            self._take(line, text)
 
-    def _point(self, line: Line, text: str) -> None:
+    def _take(self, line: Line, text: str) -> None:
+        """A line with metrics: a state of a bar, or a point."""
+        self._again = self._number  # what waits is understood, too
+        if self._next.has(line, text):
+            self._next.hold(line, text, self._number)
+        elif line.n is not None and (line.held_out or (line.bar and self._in_epochs(line))):
+            if self._through.has(line):
+                self._through.take(line, text, self._number)
+            else:
+                self._draw(line, text)
+        elif line.bar and line.n is None and line.epoch is not None:
+            if self._epochs.take(line, text, self._number):  # what is drawn in between does not end it
+                self._place.enter(line)
+        elif line.bar and line.n is not None and line.epoch is line.step is None:
+            self._through.take(line, text, self._number)
+        else:
+            self._point(line, text, self._number)
+
+    def _point(self, line: Line, text: str, number: int) -> None:
         """A line that is a point by itself."""
         self._flush()
         self._done = None
@@ -177,8 +194,20 @@ class LogParser:
             line.cells = {f"{self._after}_{name}": value for name, value in line.cells.items()}
             line.held_out = True
         self._after = None
-        for each, its, number in self._unnamed.take(line, text, self._number):
-            self._add(each, its, number)
+        for each, its, at in self._unnamed.take(line, text, number):
+            self._add(each, its, at)
+
+    def _enter(self, part: Part, line: Line) -> None:
+        """A fold, a seed or a trial begins, or a line is of one that has begun: it has its own place."""
+        line.cells.pop(part[0], None)
+        if part == self._part:
+            return
+        for each, text, number in self._unnamed.end():
+            self._add(each, text, number)
+        self._flush()
+        self._done = self._after = None
+        self._part = part
+        self._place = self._places.setdefault(part, Place())
 
     def _in_epochs(self, line: Line) -> bool:
         return line.epoch is not None or self._place.epoch is not None
@@ -192,17 +221,27 @@ class LogParser:
         else:
             self._headings.end()
         self._flush()
+        if line.epoch not in (None, self._place.epoch):
+            self._release()
         self._place.enter(line)
         self._note_progress(line)
 
     def _draw(self, line: Line, text: str) -> None:
         """A state of a bar takes the place of the one before it."""
+        self._through.settle()
         if self._bar is not None and not _same_bar(self._bar[0], line):
             self._flush()
         self._bar = line, self._number, text
+        self._only.take(line, self._number, self._place.epoch)
 
-    def _flush(self) -> None:
-        """The bar that was drawn last is as it stays."""
+    def _flush(self, *, drawn: bool = False) -> None:
+        """The bar that was drawn last is as it stays.
+
+        Args:
+            drawn: it may be drawn once more, behind the validation, as Lightning does: what it has held since the last
+                epoch is left for then.
+        """
+        self._through.settle()
         if self._bar is None:
             return
         line, number, text = self._bar
@@ -210,15 +249,29 @@ class LogParser:
         epoch = line.epoch if line.epoch is not None else self._place.epoch
         which = (epoch, line.total, line.held_out)
         before = self._done
+        again = self._held.pop(which, None)
+        if again is None and not line.held_out:
+            self._release()
         told = before[1] if before is not None and before[0] == which else set()
         if before is not None and line.epoch is None and _another(before[0], which) and before[1] & set(line.cells):
             line.cells = {f"test_{name}": value for name, value in line.cells.items()}  # an evaluation after the epoch
             line.held_out = True
         line.cells = {name: value for name, value in line.cells.items() if name not in told}
-        self._done = which, told | set(line.cells)
-        self._after = line.of if line.held_out else None
         line.n = line.total = None
+        old = {name: value for name, value in line.cells.items() if drawn and self._shown.get(name) == value}
+        if old:
+            self._held[which] = replace(line, cells=old), number, text
+        line.cells = {name: value for name, value in line.cells.items() if name not in old}
+        self._done = which, told | set(line.cells)
+        self._shown.update(line.cells)
+        self._after = line.of if line.held_out else None
         if line.cells:
+            self._add(line, text, number)
+
+    def _release(self) -> None:
+        """What bars held to their end was so once more."""
+        held, self._held = self._held, {}
+        for line, number, text in held.values():
             self._add(line, text, number)
 
     def _add(self, line: Line, text: str, number: int | None = None) -> None:
@@ -229,6 +282,10 @@ class LogParser:
             cells["step" if self._place.known else COUNTED] = step
         if epoch is not None:
             cells["epoch"] = epoch
+        if line.seen is not None:
+            cells[SEEN] = line.seen
+        if self._part is not None:
+            cells[self._part[0]] = self._part[1]
         if line.time_ms:
             cells["timestamp"] = line.time_ms
         new = self._without_repeats(line, step, epoch, text)
@@ -244,11 +301,11 @@ class LogParser:
         """
         words, new = _NUMBERS.sub("", text), {}
         for name, value in line.cells.items():
-            *at, before, said = self._last.get(name, _NOTHING)
+            *at, before, said = self._last.get((self._part, name), _NOTHING)
             same = at == [step, epoch] and (value == before or (math.isnan(value) and math.isnan(before)))
             if not same or not self._place.known or (said == words and not line.placed):
                 new[name] = value
-        self._last.update({name: (step, epoch, value, words) for name, value in new.items()})
+        self._last.update({(self._part, name): (step, epoch, value, words) for name, value in new.items()})
         if not new:
             self._again = self._number
         return new
@@ -256,7 +313,7 @@ class LogParser:
     def _keep(self, cells: dict[str, Cell], text: str, number: int) -> None:
         self.rows.append(Row(number, cells))
         self.understood.lines += 1
-        self.understood.names.update(dict.fromkeys(name for name in cells if name not in (*_PLACES, COUNTED)))
+        self.understood.names.update(dict.fromkeys(name for name in cells if name not in ASIDE))
         if self.understood.first is None:
             self.understood.first = number, text.strip()[:160]
 
@@ -282,11 +339,6 @@ def _another(one: _Bar, other: _Bar) -> bool:
     return one[0] == other[0] and one[0] is not None and one[1] != other[1] and not (one[2] or other[2])
 
 
-COUNTED: Final = "\0step"
-"""Column of the steps that are counted where no line says any."""
-_PLACES: Final = ("step", "epoch", "timestamp")
-
-
 def _same_bar(one: Line, other: Line) -> bool:
     same = (one.total, one.held_out, one.epoch) == (other.total, other.held_out, other.epoch)
     return same and (one.n or 0) <= (other.n or 0)
@@ -309,42 +361,7 @@ def read_log(path: str, text: str, pattern: str | None = None, *, growing: bool 
     parser.feed(text)
     if not growing:
         parser.close()
-    return table_of(path, parser)
-
-
-def table_of(path: str, parser: LogParser) -> Table:
-    """What a parser has read so far.
-
-    Raises:
-        NoHistory: nothing.
-    """
-    if not parser.rows:
-        missed = parser.understood.missed
-        told = f", such as line {missed[0]}: {missed[1]}" if missed is not None else ""
-        raise NoHistory(
-            path, f"is text, and no line of it is understood as a point of a curve{told}; say how with --pattern REGEX"
-        )
-    names = dict.fromkeys(name for row in parser.rows for name in row.cells if name != COUNTED)
-    rows: Sequence[Row] = parser.rows
-    if "step" not in names and "epoch" not in names:
-        names["step"] = None
-        rows = [Row(row.number, {"step" if name == COUNTED else name: cell for name, cell in row.cells.items()})
-                for row in rows]  # fmt: skip
-    order = [name for name in _PLACES if name in names] + [name for name in names if name not in _PLACES]
-    note = Skipped(place="text", reason=str(parser.understood))
-    return Table(path=path, names=tuple(order), rows=tuple(_filled(rows, names)), kind="text", notes=(note,),
-                 config=parser.totals)  # fmt: skip
-
-
-def _filled(rows: Sequence[Row], names: dict[str, None]) -> list[Row]:
-    """Every row with a step and an epoch where others have them: those before the first stand at its beginning."""
-    last: dict[str, Cell] = {name: 0 for name in ("step", "epoch") if name in names}
-    found = []
-    for row in rows:
-        last.update({name: row.cells[name] for name in last if name in row.cells})
-        cells = {name: cell for name, cell in row.cells.items() if name != COUNTED}
-        found.append(Row(row.number, {**last, **cells}))
-    return found
+    return table_of(path, parser.rows, parser.understood, parser.totals)
 
 
 def compiled(pattern: str) -> re.Pattern[str]:

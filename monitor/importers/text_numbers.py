@@ -22,6 +22,10 @@ _INSIDE: Final = re.compile(r"\d,\d")
 _DECIMAL_POINT: Final = re.compile(r"\d\.\d")
 
 
+_JULIA: Final = re.compile(r"(?<![\w.])([-+]?\d+\.\d+)f(-?\d{1,3})(?!\w)")
+"""Single precision as Julia prints it: `2.3f0`, `1.0f-5`."""
+
+
 def plain_signs(text: str) -> str:
     """A line with ASCII's signs in place of those that mean the same.
 
@@ -30,6 +34,8 @@ def plain_signs(text: str) -> str:
     """
     if not text.isascii():
         text = text.translate(_SIGNS)
+    if "f" in text:
+        text = _JULIA.sub(r"\1e\2", text)
     if "#" in text:
         text = _MICROSOFT.sub(lambda found: f"{found[1]}inf" if found[2].upper() == "INF" else "nan", text)
     return text

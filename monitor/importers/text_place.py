@@ -69,7 +69,9 @@ class Place:
     def _wrapped(self, raw: int, total: int | None) -> bool:
         assert self._raw is not None
         if self.epoch is not None and self._raw_epoch is not None:
-            return self.epoch > self._raw_epoch and (raw < self._raw or total is not None)
+            return self.epoch > self._raw_epoch and (
+                raw < self._raw or raw == total or (total is not None and int(self.epoch) > int(self._raw_epoch))
+            )
         again = raw < self._raw or self._evaluated  # a bar of one state for each epoch stands at its end each time
         return again and total is not None and total == self._length and self._raw >= _DONE * total
 

@@ -9,8 +9,8 @@ from typing import Final
 from monitor.importers.text_words import Set, set_of
 
 _WHOLE: Final = r"\d{1,3}(?:[,_]\d{3})+|\d+(?:\.\d+)?[kKM](?!\w)|\d+"
-_MULTIPLES: Final = {"k": 1_000, "m": 1_000_000}
-"""What `2.5k` and `1M` count."""
+_MULTIPLES: Final = {"k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
+"""What `2.5k`, `1M` and `0.5B` count."""
 _UNITS: Final = r"(?!\.?\d*\s*(?:s|sec|seconds|ms|min)\b)(?![\w%]|\.\d)"
 """Behind a number, what makes it none of a position: a unit of time, a share, a fraction."""
 _EPOCH: Final = re.compile(
@@ -38,6 +38,15 @@ _RANGE: Final = re.compile(
     r"minibatch(?:es)?\s+\d+-(?P<last>\d+)|(?<![\w.])\d+-(?P<at>\d+) ?(?:mini)?batch(?:es)?\b", re.IGNORECASE
 )
 """`minibatches 0-99`, which begin at 0; `1-200batch`, which begin at 1."""
+_AMOUNT: Final = r"\d{1,3}(?:[,_]\d{3})+|\d+(?:\.\d+)? ?[kKMB](?!\w)|\d+(?![\w.])"
+_THINGS: Final = r"(?:tokens|samples|images|examples|sequences)"
+_SEEN: Final = re.compile(
+    rf"(?<![A-Za-z_/])(?:(?:num|total|trained|consumed|processed|seen)[_ ])?{_THINGS}"
+    rf"(?:[_ ](?:seen|processed|trained|so far))?['\"]?\s*[:=]?\s*(?P<at>{_AMOUNT})"
+    rf"|(?<![\w.])(?P<before>{_AMOUNT}) {_THINGS}\b(?! ?/| per\b)",
+    re.IGNORECASE,
+)
+"""How much the training has seen, which counts where nothing else does: `tokens: 65536`, `1.5B tokens`."""
 _CAPTION: Final = re.compile(
     r"(?P<set>train(?:ing)?|val(?:id(?:ation)?)?|eval(?:uation)?|test(?:ing)?)\s*:?\s*(?P<epoch>\d+)?\s*"
     r"\[\s*(?P<n>\d+)\s*/\s*(?P<total>\d+)[^\]]*\]",
@@ -49,14 +58,17 @@ _EPOCH_AND_BATCH: Final = re.compile(
 """`[0/5][100/1583] Loss_D: 1.7`, `[1/10, 20/100] Loss = 1.7`."""
 _BAR: Final = re.compile(r"(?<![\w./])(?P<n>\d+)(?P<it>it)?\s*/\s*(?P<total>\d+)(?(it)it)(?![\w./])")
 _BAR_MARK: Final = re.compile(r"%\||it/s|s/it|/step\b|\[[=>.\-#\s]{5,}\]|[━╸╺█▏▎▍▌▋▊▉]|\bETA\b")
+_DRAWN: Final = re.compile(r"%\|")
 _COUNTED: Final = re.compile(r"\s*(?:batches|steps|iters|iterations)\b", re.IGNORECASE)
 _OF_EPOCHS: Final = re.compile(r"epochs?\s*:?\s*(?:\d+%\|?[^|]*\|?)?\s*$", re.IGNORECASE)
 _HELD_OUT: Final = re.compile(r"\b(?:val|eval|test|dev)[a-z]*\b", re.IGNORECASE)
 """Before `Epoch: 100%|###| 20/20`, what makes it the bar of one evaluation and not of the epochs."""
+_LED: Final = re.compile(r"\s*(?P<number>\d{1,7}): +(?=\S)")
+"""A number before all else, on a line that says in words where it stands: `0: step 10 loss 2.3`."""
 _GLOG: Final = re.compile(r"^ ?~[^~]{0,40}~[^~]{0,20}~ \] ")
 """What is left of the prefix of absl and glog, `I0501 12:00:00.123456 140 train.py:88] `, without its times."""
 _LEADING: Final = re.compile(
-    r"^\s*(?:\[(?P<at>\d+)\](?!\s*\[)|(?P<plain>\d+):|\[\s*(?P<epoch>\d+)\s*,\s*(?P<batch>\d+)\s*\])\s+(?=[A-Za-z])"
+    r"^\s*(?:\[(?P<at>\d+)\]:?(?!\s*\[)|(?P<plain>\d+):|\[\s*(?P<epoch>\d+)\s*,\s*(?P<batch>\d+)\s*\])\s+(?=[A-Za-z])"
 )
 """`[10]  train-rmse:0.5` of XGBoost and LightGBM, `10:  learn: 0.5` of CatBoost, `[3,  2000] loss: 0.5`."""
 
@@ -76,6 +88,8 @@ class Line:
         held_out: the line is about a set that is not trained on.
         best: the best so far of its metric, which has no name but that of the set, as CatBoost prints it.
         bar: it is a state of a progress bar.
+        led: the number before a line that says its epoch or step in words: that of a process, or of a batch.
+        seen: how many tokens, samples or the like it says.
         time_ms: its time stamp, milliseconds since the epoch; 0 without one.
     """
 
@@ -92,6 +106,8 @@ class Line:
     held_out: bool = False
     best: float | None = None
     bar: bool = False
+    led: int | None = None
+    seen: int | None = None
     time_ms: int = 0
 
     @property
@@ -116,11 +132,17 @@ def position(text: str, line: Line) -> tuple[str, Set | None]:
     text, of = _epoch(text, line)
     caption = caption or of
     text = _step(text, line)
-    found = _LEADING.match(_GLOG.sub("", text)) if line.step is line.epoch is None else None
+    if not line.step is line.epoch is None:
+        found = _LED.match(text)
+        line.led = int(found["number"]) if found is not None else None
+        return _bar(text if found is None else text[found.end() :], line), caption
+    found = _LEADING.match(_GLOG.sub("", text))
     if found is not None:
         line.step = int(found["at"] or found["plain"] or found["batch"])
         line.epoch = float(found["epoch"]) if found["epoch"] else None
         text = _GLOG.sub("", text)[found.end() :]
+    elif (found := _SEEN.search(text)) is not None:
+        line.seen = _int(found["at"] or found["before"])
     return _bar(text, line), caption
 
 
@@ -136,6 +158,7 @@ def _epoch(text: str, line: Line) -> tuple[str, Set | None]:
     line.epoch, line.epochs = float(found["at"].replace(",", ".")), _int(found["of"])
     if found["n"]:
         line.n, line.total = int(found["n"]), int(found["total"])
+        line.bar = _DRAWN.search(text) is not None
     return _without(found, text), set_of(found["set"] or found["before"] or "")
 
 
@@ -163,7 +186,7 @@ def _without(found: re.Match[str], text: str) -> str:
 def _int(text: str | None) -> int | None:
     if text is None:
         return None
-    plain = text.replace(",", "").replace("_", "")
+    plain = re.sub(r"[,_ ]", "", text)
     return int(plain) if plain[-1].isdecimal() else round(float(plain[:-1]) * _MULTIPLES[plain[-1].lower()])
 
 
@@ -180,7 +203,7 @@ def _bar(text: str, line: Line) -> str:
         return text
     n, total = int(found["n"]), int(found["total"])
     if line.epoch is None and _OF_EPOCHS.search(head) and not _HELD_OUT.search(head):
-        line.epoch, line.epochs = float(n), total
+        line.epoch, line.epochs, line.bar = float(n), total, marked
     elif (
         re.search(r"\] *\{['\"]", tail) and line.step is None
     ):  # the bar of a whole training, and what was printed next to it

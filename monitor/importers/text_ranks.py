@@ -8,13 +8,16 @@ from typing import Final
 from monitor.importers.ranks import Ranks
 from monitor.importers.text_positions import Line
 
+_NTH: Final = re.compile(r"(?:^|[\s\]:|-])\((?P<nth>\d{1,5})/(?P<many>\d{1,5})\) +(?=[A-Za-z])")
+"""`(1/4) Epoch 1, batch 50, ...` of icefall: the second of four processes."""
 _LABEL: Final = re.compile(
     r"(?:^|[\[({\s|])(?P<named>(?:(?:local|global)_)?(?:rank|default|proc(?:ess)?|worker|gpu|device|node|(?P<pid>pid))"
-    r"[ _:=#-]{0,2}\d+)(?=[\])}:,\s|])|^\s*\[\d+,(?P<mpi>\d+)\]<std|^[\w.-]*?(?P<service>[-_]\d+)\s+\| ",
+    r"[ _:=#-]{0,2}\d+)(?=[\])}:,\s|])|^\s*\[\d+,(?:mpirank:)?(?P<mpi>\d+)[^\]]{0,40}\]<std|"
+    r"^[\w.-]*?(?P<service>[-_]\d+)\s+\| ",
     re.IGNORECASE,
 )
 """`[rank0]:` of PyTorch, `[default0]:` of torchrun, `(Worker pid=12)` of Ray, `[1,0]<stdout>:` of MPI, and the names of
-services, `trainer-1 | `."""
+services, `trainer-1 | `. A bare number, `0: step 10 loss 2.3` of srun, is read with the line's position."""
 
 
 class TextRanks:
@@ -22,6 +25,7 @@ class TextRanks:
 
     def __init__(self) -> None:
         self._ranks = Ranks()
+        self._many = 0
 
     def take(self, line: Line, text: str, epoch: float | None) -> bool:
         """Take out of a line what is known; whether nothing is left.
@@ -32,12 +36,30 @@ class TextRanks:
             epoch: the one that the log has come to.
         """
         found = _LABEL.search(text)
-        if found is None:
+        if found is not None:
+            who = str(found["named"] or found["mpi"] or found["service"]).lower()
+        elif line.led is not None:
+            who = str(line.led)
+        elif (nth := self._nth(line, text)) is not None:
+            who = nth
+        else:
             return False
-        who, at = str(found["named"] or found["mpi"] or found["service"]).lower(), _place(line, epoch)
-        new = [name for name in line.cells if self._ranks.first(name, who, at, lasting=not found["pid"])]
+        at, lasting = _place(line, epoch), found is None or not found["pid"]
+        new = [name for name in line.cells if self._ranks.first(name, who, at, lasting=lasting)]
         line.cells = {name: line.cells[name] for name in new}
         return not new
+
+    def _nth(self, line: Line, text: str) -> str | None:
+        """Which of several processes wrote a line, where it says so as a share: known once one says its place too."""
+        found = _NTH.search(text)
+        if found is None or int(found["nth"]) >= int(found["many"]):
+            return None
+        if line.step is not None and line.epoch is not None:
+            self._many = int(found["many"])
+        elif int(found["many"]) != self._many:
+            return None
+        line.n = line.total = None  # it was taken for a count
+        return found["nth"]
 
 
 def _place(line: Line, epoch: float | None) -> tuple[float, float]:

@@ -177,8 +177,9 @@ def _is_header(cells: list[str]) -> bool:
         return second == "images"
     if first not in _POSITIONS and (first, second) != ("e", "#"):
         return False
-    if any(not cell or any(map(_NUMBER.fullmatch, cell.split())) for cell in cells):
-        return False
+    words = [word.strip(".,:;()[]") for cell in cells for word in cell.split()]
+    if not all(cells) or any(map(_NUMBER.fullmatch, words)):
+        return False  # a sentence, such as `Epoch 1: finished saving model to m.keras`
     names = _counts([_name(cell) for cell in cells])
     known = len(names) >= _WIDE or any(map(is_metric, names))
     return known and all(re.fullmatch(r"[\w./@:\-]+", name) for name in names)

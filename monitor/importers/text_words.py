@@ -19,7 +19,8 @@ TERMS: Final = frozenset({
 SIDE: Final = frozenset({
     "time", "eta", "elapsed", "remaining", "sec", "secs", "seconds", "ms", "duration", "runtime", "dur", "mem",
     "memory", "date", "gb", "mb", "wall", "speed", "throughput", "second", "tps", "wps", "ups", "fps", "mfu",
-    "pid", "rank", "seed", "gpu", "device", "size", "samples", "world", "port", "params", "parameters", "workers",
+    "pid", "rank", "mpirank", "seed", "gpu", "device", "size", "samples", "world", "port", "params", "parameters",
+    "workers",
     "version", "v_num", "data", "batches", "hours", "hour", "minutes", "min", "dt", "took", "num", "norm_fn",
     "total", "line", "s", "ips",
 })  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -73,6 +74,8 @@ def _terms(keys: Sequence[str], said: Said) -> dict[str, list[str]]:
     wholes = {role for role in (Role.TRAIN, Role.VAL) if (key := reading.judged.get(role)) and not name_of(key).rest}
     wholes |= {role for role, name in ((Role.TRAIN, said.train), (Role.VAL, said.val)) if name is not None}
     names = [name for key in keys if (name := name_of(key)).what is What.LOSS and name.rest and not name.derived]
+    leaves = Counter(name.key.rpartition("/")[2] for name in names)
+    names = [name for name in names if leaves[name.key.rpartition("/")[2]] == 1 or not _is_whole(name)]
     train = _of_group(names, "train") or _of_group(names, "")
     val = _of_group(names, "val") or _of_group(names, "test")
     found: dict[str, list[str]] = {}
@@ -81,6 +84,12 @@ def _terms(keys: Sequence[str], said: Said) -> dict[str, list[str]]:
     if found and Role.VAL not in wholes and train.keys() == val.keys():
         found[_NAMES[False]] = list(val.values())
     return found
+
+
+def _is_whole(name: Name) -> bool:
+    """Whether the last part of a name is the loss of a set: below several folders it is that of several runs."""
+    leaf = name_of(name.key.rpartition("/")[2])
+    return leaf.what is What.LOSS and bool(leaf.group) and not leaf.rest
 
 
 def _of_group(names: Sequence[Name], group: Group) -> dict[tuple[str, ...], str]:

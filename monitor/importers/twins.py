@@ -34,11 +34,26 @@ class Twins:
         """
         losses = _losses(run)
         known = self._known.setdefault(folder, [])
+        nested = [each for place, found in self._known.items() if _nested(place, folder) for each in found]
         for other, others in known:
             if losses and (_holds(losses, others) or (others and _holds_by_name(others, other, run))):
                 return NotTraining(run.source, f"is the training that {other.source} holds, which is read")
+        for other, others in nested:
+            if losses and run.kind != other.kind and _continues(losses, others):
+                return NotTraining(run.source, f"is the training that {other.source} holds, which is read")
         known.append((run, losses))
         return run
+
+
+def _nested(one: Path, other: Path) -> bool:
+    return one != other and (one.is_relative_to(other) or other.is_relative_to(one))
+
+
+def _continues(losses: Losses, others: Losses) -> bool:
+    """Whether all losses are the same, as far as the shorter goes: one may hold an evaluation behind the end."""
+    both = [(losses[role], others[role]) for role in losses.keys() & others.keys()]
+    same = all(_same(one[: len(other)], other[: len(one)]) for one, other in both)
+    return same and any(len(one) == len(other) for one, other in both)
 
 
 def _losses(run: ImportedRun) -> Losses:

@@ -156,7 +156,7 @@ class Watch:
         each.problem = problem if first else ""  # one that was read before is being written just now
         changed = bool(each.problem) or (first and bool(runs))
         for run in runs:
-            follower = self._follower(each, run.name if len(runs) > 1 else "")
+            follower = self._follower(each, run.name if len(runs) > 1 or run.part else "")
             if not follower.holds(run):
                 if source is not each.source:
                     continue

@@ -125,7 +125,7 @@ class Jobs:
         if rows is not None:
             self._add("mlflow-rows", lambda: rows.sync(self._store, self._clock(), self._link), ROWS_INTERVAL_S)
         self._add("compaction", self._compact, COMPACT_INTERVAL_S)
-        self._add("keeping", self._keep, settings.keeping_interval_s)
+        self._add("retention", self._keep, settings.keeping_interval_s)
 
     def start(self) -> None:
         """Start the scheduler."""

@@ -1,4 +1,4 @@
-"""What a server's answers and addresses are made of, for `HttpSource`."""
+"""What a server's answers and addresses are made of, for the parts of `HttpSource`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,28 @@ from typing import Any, Final, TypeVar
 
 from monitor.domain import Extremes, RunInfo
 from monitor.errors import ServerUnreachable
+from monitor.reader.source import Query
 
 _ADDRESS: Final = 6000
 """Characters of a query, at most: proxies commonly refuse addresses of more than 8,000."""
 _AT_ONCE: Final = 500
 """Curves or steps that a server takes with one request."""
 _T = TypeVar("_T")
+
+
+class Asking:
+    """What the parts of `HttpSource` need of it."""
+
+    _server: str
+
+    def _object(self, path: str, query: Query | None = None) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _get(self, path: str, query: Query | None = None) -> object:
+        raise NotImplementedError
+
+    def _change(self, method: str, path: str, body: Mapping[str, object] | None = None) -> object:
+        raise NotImplementedError
 
 
 def portions(wanted: Sequence[_T], written: Callable[[_T], str]) -> Iterator[Sequence[_T]]:

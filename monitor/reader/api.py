@@ -39,6 +39,7 @@ from monitor.settings import Settings, load
 if TYPE_CHECKING:
     import httpx
 
+    from monitor.domain.rules_version import RulesVersion
     from monitor.rules import RulesConfig
 
 
@@ -215,6 +216,10 @@ class Api(Questions, AlertsApi):
         """Delete a saved view, where it exists."""
         self._source.forget_view(page, name)
 
+    def change_mark(self) -> str:
+        """A text that is another one after anything has changed, so that who shows runs need not read them again."""
+        return self._source.change_mark()
+
     def purge_days(self) -> float:
         """Days that a deleted run can be restored."""
         return self._source.purge_days()
@@ -310,6 +315,14 @@ class Api(Questions, AlertsApi):
         from monitor.rules import RulesConfig
 
         return RulesConfig.from_mapping(self._source.rules(project))
+
+    def rules_history(self, project: str | None = None) -> tuple[RulesVersion, ...]:
+        """The rules that servers of this store have started with, newest first, where they were others than before.
+
+        Args:
+            project: its own and those of all projects; None: those of every project.
+        """
+        return self._source.rules_history(project)
 
     def info(self) -> Mapping[str, object]:
         """What the server is: its version, the kind of its store, its background jobs."""

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,12 +40,14 @@ from monitor.domain import (
     TokenInfo,
 )
 from monitor.errors import AlertNotFound, RunNotFound, StoreError, TokenNotFound
+from monitor.owner import process_owner
 from monitor.reader.embedded_alerts import EmbeddedAlerts
 from monitor.reader.source import Query
 from monitor.settings import Settings
 
 if TYPE_CHECKING:
     from monitor.domain.media import Media
+    from monitor.domain.rules_version import RulesVersion
     from monitor.store import Store
     from monitor.store.overview import Fleet
     from monitor.wire import Event
@@ -61,14 +62,6 @@ def _writable(file: Path) -> bool:
     """True if a database can be opened: its locks are files next to it."""
     ours = os.access in os.supports_effective_ids
     return all(os.access(path, os.W_OK, effective_ids=ours) for path in (file, file.parent))
-
-
-def _user() -> str:
-    """Whoever uses this machine, for the audit log."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # no such user, as in some containers
-        return "unknown"
 
 
 class _NoRuns:
@@ -125,6 +118,12 @@ class _NoRuns:
 
     def save_view(self, view: SavedView, **_: object) -> NoReturn:
         raise StoreError(f"the view {view.name!r} cannot be saved before the first run has made a database here")
+
+    def change_mark(self) -> str:
+        return ""
+
+    def rules_history(self, project: str | None) -> tuple[RulesVersion, ...]:  # noqa: ARG002  # no server has started
+        return ()
 
     def tokens(self) -> tuple[TokenInfo, ...]:
         return ()
@@ -321,11 +320,14 @@ class EmbeddedSource(EmbeddedAlerts):
     def restore(self, ref: str) -> RunInfo:
         return self._store.restore(ref, now_ms=_now(), by=self.me())
 
+    def change_mark(self) -> str:
+        return self._store.change_mark()
+
     def purge_days(self) -> float:
         return self._settings.purge_days
 
     def me(self) -> Caller:
-        return Caller(name=_user(), access=Access.ADMIN, asked=False)
+        return Caller(name=process_owner(), access=Access.ADMIN, asked=False)
 
     def tokens(self) -> tuple[TokenInfo, ...]:
         return self._store.tokens()
@@ -352,6 +354,9 @@ class EmbeddedSource(EmbeddedAlerts):
 
         engines = open_engines(self._settings)
         return (engines.default if project is None else engines.of(project)).config.overrides
+
+    def rules_history(self, project: str | None) -> tuple[RulesVersion, ...]:
+        return self._store.rules_history(project)
 
     def info(self) -> Mapping[str, object]:
         from monitor import __version__

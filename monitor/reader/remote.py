@@ -12,11 +12,8 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from monitor.domain import (
-    Access,
     AlertInfo,
     Attention,
-    AuditEntry,
-    Caller,
     Checkpoint,
     Counts,
     Curve,
@@ -42,7 +39,6 @@ from monitor.domain import (
     Saving,
     SeriesInfo,
     Stop,
-    TokenInfo,
 )
 from monitor.domain.media import Media
 from monitor.errors import RunNotFound, ServerUnreachable
@@ -50,6 +46,7 @@ from monitor.http.address import shown
 from monitor.http.answers import understood
 from monitor.http.client import connect, request, request_stream
 from monitor.reader.answers import described, extremes, listed, portions, run_info
+from monitor.reader.remote_access import RemoteAccess
 from monitor.reader.remote_alerts import RemoteAlerts, segment
 from monitor.reader.source import Query
 
@@ -73,7 +70,7 @@ def _answered(read: Callable[Concatenate[HttpSource, _P], _T]) -> Callable[Conca
     return reading
 
 
-class HttpSource(RemoteAlerts):
+class HttpSource(RemoteAlerts, RemoteAccess):
     """A server, over its public API."""
 
     def __init__(self, server: str, token: str | None, *, transport: httpx.BaseTransport | None = None) -> None:
@@ -314,38 +311,12 @@ class HttpSource(RemoteAlerts):
             raise RunNotFound(error.run_id or ref, deleted=True) from None
 
     @_answered
+    def change_mark(self) -> str:
+        return str(self._object("/change-mark")["mark"])
+
+    @_answered
     def purge_days(self) -> float:
         return float(self._object("/deleted")["keep_days"])
-
-    @_answered
-    def me(self) -> Caller:
-        return Caller.from_dict(self._object("/me"))
-
-    @_answered
-    def tokens(self) -> tuple[TokenInfo, ...]:
-        return tuple(TokenInfo.from_dict(described(row)) for row in listed(self._object("/tokens")["tokens"]))
-
-    @_answered
-    def create_token(
-        self, name: str, role: Access, project: str | None, expires_ms: int | None
-    ) -> tuple[TokenInfo, str]:
-        wanted = {"name": name, "role": str(role), "project": project, "expires_ms": expires_ms}
-        made = described(self._change("POST", "/tokens", wanted))
-        token = str(made.pop("token"))
-        return TokenInfo.from_dict(made), token
-
-    @_answered
-    def revoke_token(self, ref: str) -> TokenInfo:
-        return TokenInfo.from_dict(described(self._change("DELETE", f"/tokens/{segment(ref)}")))
-
-    @_answered
-    def audit(self, limit: int, offset: int) -> tuple[int, tuple[AuditEntry, ...]]:
-        data = self._object("/audit", {"limit": limit, "offset": offset})
-        return int(data["total"]), tuple(AuditEntry.from_dict(described(row)) for row in listed(data["entries"]))
-
-    @_answered
-    def rules(self, project: str | None) -> Mapping[str, object]:
-        return described(self._object("/rules", {"project": project})["overrides"])
 
     @_answered
     def info(self) -> Mapping[str, object]:

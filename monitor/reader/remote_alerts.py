@@ -12,22 +12,11 @@ from urllib.parse import quote
 from monitor.domain import Alert, AlertInfo, AlertPage, AlertQuery, DeadLetter, Delivery, Mark, Silence
 from monitor.http.answers import understood
 from monitor.reader.alerting import MAX_FOR_S
-from monitor.reader.source import Query
+from monitor.reader.answers import Asking
 
 
-class RemoteAlerts:
+class RemoteAlerts(Asking):
     """The alerts of a server."""
-
-    _server: str
-
-    def _object(self, path: str, query: Query | None = None) -> dict[str, Any]:
-        raise NotImplementedError
-
-    def _get(self, path: str, query: Query | None = None) -> object:
-        raise NotImplementedError
-
-    def _change(self, method: str, path: str, body: Mapping[str, object] | None = None) -> object:
-        raise NotImplementedError
 
     def alert_page(self, wanted: AlertQuery) -> AlertPage:
         with understood(self._server):

@@ -35,6 +35,7 @@ from monitor.reader.alerting import AlertSource
 
 if TYPE_CHECKING:
     from monitor.domain.media import Media
+    from monitor.domain.rules_version import RulesVersion
     from monitor.wire import Event
 
 Query = Mapping[str, str | float | Sequence[str] | None]
@@ -180,6 +181,10 @@ class Source(AlertSource, Protocol):
         """Bring a deleted run back."""
         ...
 
+    def change_mark(self) -> str:
+        """Another text after anything has changed."""
+        ...
+
     def purge_days(self) -> float:
         """Days that a deleted run can be restored."""
         ...
@@ -208,6 +213,10 @@ class Source(AlertSource, Protocol):
 
     def rules(self, project: str | None) -> Mapping[str, object]:
         """What differs from the default rules, by rule."""
+        ...
+
+    def rules_history(self, project: str | None) -> tuple[RulesVersion, ...]:
+        """The rules that servers have started with, newest first."""
         ...
 
     def info(self) -> Mapping[str, object]:

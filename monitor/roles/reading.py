@@ -125,7 +125,8 @@ def _train(losses: Sequence[Name], roles: dict[str, Role], judged: dict[Role, st
     """The training loss: what is called a loss before an error, a whole before a part."""
 
     def rank(name: Name) -> tuple[object, ...]:
-        return (not name.total, _is_rate(name), _PER_POINT[name.averaged], not name.leaf)
+        last = not name.words.isdisjoint(("batch", "minibatch"))  # AllenNLP's `batch_loss` next to `loss`
+        return (not name.total, _is_rate(name), _PER_POINT[name.averaged], last, not name.leaf)
 
     found = [name for name in losses if name.group in ("train", "")]
     return _take(_alike(found), Role.TRAIN, rank, roles, judged)
@@ -228,7 +229,7 @@ def _spelled_out(name: Name) -> bool:
 
 def _is_game(known: Sequence[Name], losses: Sequence[Name]) -> bool:
     """Whether the losses are not errors, by their names and those of the returns next to them."""
-    if any(name.words & w.GAME for name in losses):
+    if any(name.words & w.GAME for name in losses) or any(_is_of_players(name) for name in known):
         return True
     if len({word for name in losses for word in name.rest if word in w.WEAK_GAME}) > 1:
         return True
@@ -237,6 +238,14 @@ def _is_game(known: Sequence[Name], losses: Sequence[Name]) -> bool:
         return False
     validated = any(name.group == "val" for name in losses)
     return any(name.words & w.EPISODES for name in returns) or bool(returns and not validated)
+
+
+def _is_of_players(name: Name) -> bool:
+    """Whether a name without the word for a loss is of a side of a game: `G_GAN`, `D_real`, as CycleGAN prints."""
+    if name.what is not What.OTHER:
+        return False
+    sides = name.words & w.PLAYERS
+    return bool(sides and name.words & {"gan", "adv", "real", "fake"})
 
 
 def _phrases(reading: Reading) -> list[str]:

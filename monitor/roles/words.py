@@ -46,7 +46,7 @@ ERROR_WORDS: Final = frozenset({
 """Words that belong to the name of an error, and cut nothing into parts."""
 TOTAL: Final = frozenset({"total", "sum", "overall", "full", "combined", "whole", "all", "joint"})
 AVERAGED: Final = frozenset({
-    "step", "steps", "epoch", "epochs", "avg", "average", "averaged", "mean", "running", "moving", "smoothed",
+    "step", "steps", "epoch", "epochs", "avg", "avr", "average", "averaged", "mean", "running", "moving", "smoothed",
     "smooth", "smoothing", "ema", "iter", "iters", "iteration", "batch", "minibatch", "per", "end", "current",
     "start", "curr", "cur", "now", "final", "last", "global", "median", "macro",
     "micro", "on", "for", "of", "the", "at", "in", "out", "over", "s",

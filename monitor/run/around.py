@@ -20,7 +20,9 @@ from time import monotonic
 from typing import Final
 
 from monitor.importers.table import Row
-from monitor.importers.text_log import COUNTED, LogParser
+from monitor.importers.text_log import LogParser
+from monitor.importers.text_parts import PARTS
+from monitor.importers.text_rows import ASIDE, COUNTED, SEEN
 from monitor.run import outer
 from monitor.run.output import Lines, decoder
 from monitor.run.run import Run
@@ -29,7 +31,6 @@ _PIECE: Final = 65_536
 _TICK_S: Final = 0.5
 _LINGER_S: Final = 2.0
 """Seconds that output is waited for after the command has ended, where a process that it started still has it open."""
-_PLACES: Final = ("step", "epoch", "timestamp", COUNTED)
 PASSED_ON: Final = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGCONT", "SIGWINCH")
 
 
@@ -181,6 +182,8 @@ class _Pipe:
         self._to = sys.stdout.fileno() if name == "stdout" else sys.stderr.fileno()
         self._open = True
         self._unit_known = False
+        self._first: str | None = None
+        self._places: dict[str, _Places] = {}
 
     @property
     def series(self) -> list[str]:
@@ -200,6 +203,12 @@ class _Pipe:
         self._parser.close()
         self._log(parse)
 
+    def _prefix(self, row: Row) -> str:
+        """What goes before the names of a row: its fold, unless it is the first, which the run is judged by."""
+        part = _part(row)
+        self._first = part if self._first is None else self._first
+        return "" if part == self._first else part
+
     def _pass_on(self, data: bytes) -> None:
         while data and self._open:
             try:
@@ -210,22 +219,39 @@ class _Pipe:
     def _log(self, parse: bool) -> None:
         rows, self._parser.rows = self._parser.rows, []
         for row in rows if parse else ():
-            step, epoch = _place(row)
+            before = self._prefix(row)
+            step, epoch = self._places.setdefault(before, _Places()).of(row)
             if not self._unit_known:
                 self._unit_known = True
-                unit = "epoch" if row.cells.get("step") is None and step is not None and epoch is not None else "step"
+                counted = any(name in row.cells for name in ("step", COUNTED, SEEN))
+                unit = "step" if counted or epoch is None or not epoch.is_integer() else "epoch"
                 self._run._event("capture", {"watched": {"source": "its output", "kind": "text", "unit": unit}})
-            values = {name: cell for name, cell in row.cells.items() if name not in _PLACES}
+            values = {f"{before}{name}": cell for name, cell in row.cells.items() if name not in ASIDE}
             self._run.log({name: _number(cell) for name, cell in values.items()}, step=step, epoch=epoch)
 
 
-def _place(row: Row) -> tuple[int | None, float | None]:
-    """The step and the epoch of a row; whole epochs are steps where nothing else counts."""
-    epoch = _float(row.cells.get("epoch"))
-    step = _float(row.cells.get("step", row.cells.get(COUNTED)))
-    if step is None and epoch is not None and epoch.is_integer():
-        step = epoch
-    return None if step is None else int(step), epoch
+def _part(row: Row) -> str:
+    """The fold, seed or trial that a row is of; "" where it is of none."""
+    return next((f"{kind}-{row.cells[kind]}/" for kind in PARTS if kind in row.cells), "")
+
+
+class _Places:
+    """The steps and epochs of rows. Whole epochs are steps where nothing else counts; of fractions the rows count."""
+
+    def __init__(self) -> None:
+        self._fractions = False
+        self._last: tuple[int, float | None] = (-1, None)
+
+    def of(self, row: Row) -> tuple[int | None, float | None]:
+        """The step and the epoch of a row; of rows at one fraction the same step."""
+        epoch = _float(row.cells.get("epoch"))
+        step = _float(row.cells.get("step", row.cells.get(COUNTED, row.cells.get(SEEN))))
+        if step is None and epoch is not None:
+            self._fractions = self._fractions or not epoch.is_integer()
+            count, before = self._last
+            step = count + (epoch != before) if self._fractions else epoch
+            self._last = int(step), epoch
+        return None if step is None else int(step), epoch
 
 
 def _float(cell: object) -> float | None:

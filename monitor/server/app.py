@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import secrets
+import socket
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 from fastapi import FastAPI
@@ -15,10 +18,13 @@ from monitor.alerts import open_channels
 from monitor.api import create_api
 from monitor.api.services import Services
 from monitor.domain import JobHealth
+from monitor.domain.rules_version import RulesVersion
 from monitor.errors import SchemaMismatch, StoreError
-from monitor.ingest.engines import Judges, open_engines
+from monitor.ingest.engines import Engines, Judges, open_engines
 from monitor.jobs import Jobs
 from monitor.mlflow_store import Exporter
+from monitor.owner import process_owner
+from monitor.rules.registry import all_rules
 from monitor.server.children import need
 from monitor.settings import Settings
 from monitor.store import Store, opening
@@ -26,6 +32,8 @@ from monitor.store.sql import migrate
 
 if TYPE_CHECKING:
     from monitor.server.native import Native
+
+_log: Final = logging.getLogger(__name__)
 
 
 def create_app(
@@ -59,6 +67,7 @@ def create_app(
         rows = None if mlflow is None else mlflow.rows
         jobs = Jobs(store, settings, channels=channels, mirror=mirror, rows=rows)
         jobs_elsewhere = jobs.health
+        note_rules(store, engines)
     app = create_api(store, engines, settings, jobs=jobs_elsewhere)
     if jobs is not None:
         jobs.links = app.state.services.links
@@ -102,6 +111,28 @@ def open_store(settings: Settings) -> Store:
             # Newer than this code: it cannot be upgraded, and the first error says what to do.
             raise mismatch from None
     return opening.open_store(url)
+
+
+def note_rules(store: Store, engines: Engines) -> None:
+    """Write the rules into the audit log, where they are others than those of the last start.
+
+    A project that no longer has rules of its own has those of all others. A store that cannot be written to now keeps
+    no server from starting.
+    """
+    now_ms, who = time.time_ns() // 1_000_000, f"{process_owner()}@{socket.gethostname()}"
+    versions = {rule.spec.name: rule.spec.version for rule in all_rules()}
+    try:
+        known = {each.project for each in store.rules_history(limit=1000)}
+        for project in sorted({*known, *engines.hashes, None}, key=str):
+            config = (engines.default if project is None else engines.of(project)).config
+            overrides = {name: dict(given) for name, given in config.overrides.items()}
+            store.note_rules(
+                RulesVersion(
+                    time_ms=now_ms, who=who, project=project, hash=config.hash, overrides=overrides, versions=versions
+                )
+            )
+    except StoreError as error:
+        _log.warning("the rules of this start are not in the audit log: %s", error)
 
 
 def with_own_token(settings: Settings) -> Settings:

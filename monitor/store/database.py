@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from monitor.errors import StoreBusy
 from monitor.store.sql import connect as connecting
+from monitor.store.sql.change_mark import ChangeMark
 from monitor.store.sql.connect import (
     PATIENCE,
     limit_read,
@@ -53,6 +54,7 @@ class Database:
         self._turns = Turns(Path(f"{engine.url.database}-turn")) if self._sqlite else None
         self._pid = os.getpid()
         self._leader = Leader(engine.url)
+        self._mark = ChangeMark(engine.url, self._read)
         self.on_alerts: Callable[[], None] = lambda: None
         """Called after each commit that has put messages into the outbox, on the writer's thread."""
 
@@ -64,6 +66,14 @@ class Database:
         """
         return self._leader.leads(job)
 
+    def change_mark(self) -> str:
+        """A text that is another one after anything in the database has changed; it says nothing else.
+
+        Raises:
+            StoreError: the database does not answer.
+        """
+        return self._mark.look()
+
     @property
     def url(self) -> str:
         """Where the database is, without the password."""
@@ -72,6 +82,7 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self._leader.close()
+        self._mark.close()
         self._engine.dispose()
         if self._turns is not None:
             self._turns.close()

@@ -64,3 +64,22 @@ def test_a_command_has_its_curves_and_its_output_on_the_page(service: Service, p
     until(page, drawn_to(40), 30)
     page.goto(f"{page.url}&tab=Output")
     expect(page.get_by_test_id("output")).to_contain_text("Epoch 40 train loss 0.0500", timeout=20_000)
+
+
+def test_the_last_lines_of_a_failed_command_stay_within_their_note(
+    service: Service, page: Page, tmp_path: Path
+) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("import sys\nsys.stderr.write('a line that is long ' * 40 + '\\n')\nsys.exit(3)\n")
+    command = spawn(
+        service.folder, "run", "--name", "failing", "--server", service.api, "--", sys.executable, str(script)
+    )
+    command.communicate(timeout=60)
+    assert command.returncode == 3
+    page.set_viewport_size({"width": 390, "height": 900})
+    with service.reader() as reader:
+        ids = {run.name: run.id for run in reader.runs()}
+    page.goto(f"{service.dashboard}/run?id={ids['failing']}")
+    expect(page.get_by_test_id("error")).to_contain_text("a line that is long", timeout=20_000)
+    note = page.get_by_test_id("error")
+    assert note.evaluate("note => [note, note.querySelector('pre')].map(e => e.scrollWidth - e.clientWidth)") == [0, 0]

@@ -198,6 +198,15 @@ def test_every_page_names_its_tab_and_streamlit_does_not_show_through(service: S
     expect(page.get_by_text("Made with")).to_be_hidden()
 
 
+@pytest.mark.parametrize("path", ["/", "/runs", "/run?id=learns", "/compare", "/rules"])
+def test_a_page_asks_for_nothing_that_is_not_there(service: Service, page: Page, path: str) -> None:
+    refused: list[str] = []
+    page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
+    page.goto(f"{service.dashboard}{path}")
+    expect(page.locator(".lm h1").first).to_be_visible(timeout=20_000)
+    assert refused == []
+
+
 def test_picked_runs_are_compared(service: Service, page: Page) -> None:
     page.goto(f"{service.dashboard}/runs?sort=name")
     for name in ("learns", "overfits"):
@@ -209,6 +218,34 @@ def test_picked_runs_are_compared(service: Service, page: Page) -> None:
     until(page, DRAWN)
     expect(page.locator(".lm-plot .legendtext")).to_have_text(["learns", "overfits"])
     expect(page.get_by_role("row").filter(has_text="width")).to_contain_text("512")
+
+
+def test_runs_are_compared_by_groups_and_by_several_metrics(service: Service, page: Page) -> None:
+    runs = 'query=name in ("learns", "overfits")'
+    for rest in ("by=config.width", "metric=training loss&metric=validation loss"):
+        page.goto(f"{service.dashboard}/compare?{runs}&{rest}")
+        expect(page.locator(".lm-panels[data-drawn=yes] .lm-box svg path").first).to_be_visible()
+        expect(page.get_by_text("This page failed")).to_have_count(0)
+
+
+def test_what_a_tab_says_stands_above_the_chart_and_the_chart_keeps_how_it_is_looked_at(
+    service: Service, page: Page
+) -> None:
+    def chart_is_above(selector: str) -> bool:
+        chart, other = page.locator(".lm-plot").first.bounding_box(), page.locator(selector).first.bounding_box()
+        assert chart and other
+        return chart["y"] < other["y"]
+
+    page.goto(f"{service.dashboard}/run?id=overfits&scale=linear&zoom=100,900")
+    until(page, DRAWN, 30)
+    page.locator(".lm-grid").first.wait_for()
+    assert chart_is_above(".lm-grid")
+    page.get_by_role("radio", name="Series").click()
+    page.locator("[data-testid=unmapped], .lm-stack").first.wait_for()
+    until(page, DRAWN, 30)
+    assert not chart_is_above(".lm-stack")
+    until(page, f"Math.abs({LAYOUT}.xaxis.range[1] - 900) < 1")
+    assert parse_qs(urlparse(page.url).query)["scale"] == ["linear"]
 
 
 def test_a_stop_asked_for_on_the_page_reaches_the_loop(service: Service, page: Page) -> None:

@@ -79,6 +79,30 @@ def test_output_is_passed_on_unchanged_and_kept_and_its_losses_are_found(place):
     assert next(event for event in events if event.kind == "finish").data["exit_code"] == 0
 
 
+def test_the_folds_of_a_command_are_kept_apart_and_it_is_judged_by_the_first(place):
+    _, (_, curves, *_) = place.run(
+        """
+        for fold in (1, 2):
+            print(f"Fold {fold}/2")
+            for epoch in range(3):
+                print(f"Epoch {epoch} loss {fold + epoch}.5")
+        """
+    )
+    assert curves == {"loss": [(0, 1.5), (1, 2.5), (2, 3.5)], "fold-2/loss": [(0, 2.5), (1, 3.5), (2, 4.5)]}
+
+
+def test_rows_count_where_the_output_says_only_fractions_of_epochs(place):
+    _, (_, curves, *_) = place.run(
+        """
+        for i in range(1, 9):
+            print({"loss": 1 / i, "epoch": i / 4})
+            if i % 4 == 0:
+                print({"eval_loss": 2 / i, "epoch": i / 4})
+        """
+    )
+    assert curves == {"loss": [(i - 1, 1 / i) for i in range(1, 9)], "eval_loss": [(3, 0.5), (7, 0.25)]}
+
+
 def test_a_failure_is_recorded_with_the_last_lines(place):
     done, (info, *_) = place.run("print('epoch 1 loss 0.5')\nraise ValueError('no data')")
     assert done.returncode == 1

@@ -379,7 +379,7 @@ def test_how_long_a_projects_runs_are_kept_stands_over_its_list(
     logged(embedded, "other", [1.0, 0.5], project="q")
     monkeypatch.setenv("MONITOR_RETENTION_DAYS", '{"p": 30}')
     monkeypatch.setenv("MONITOR_DOWNSAMPLE_DAYS", '{"p": 1}')
-    assert "Ended runs are thinned after 1 day and deleted after 30 days" in show(project="p")
+    assert "Ended runs are downsampled after 1 day and deleted after 30 days" in show(project="p")
     assert 'data-testid="keeping"' not in show(project="q")
     assert 'data-testid="keeping"' not in show()
 

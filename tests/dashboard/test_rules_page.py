@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
+from datetime import UTC
 
 import numpy as np
 import pytest
@@ -11,12 +13,13 @@ from hypothesis import strategies as st
 
 from dashboard.charts import rules as charts
 from dashboard.markup import rules_page
+from monitor.domain.rules_version import RulesVersion
 from monitor.rules import RULE_NAMES, RulesConfig
 from monitor.rules.lab import examples
 from monitor.rules.registry import all_rules
 from monitor.store import Store
 
-from .conftest import LOOK, Show, checked, logged, notes
+from .conftest import LOOK, NOW_MS, Show, checked, logged, notes
 
 RULES = {rule.spec.name: rule for rule in all_rules()}
 
@@ -44,6 +47,20 @@ def test_a_star_marks_what_is_not_the_default() -> None:
     every = rules_page.every(list(RULES.values()), config)
     assert "rise = 0.2" in every
     assert "off*" in every
+
+
+def test_the_history_says_who_changed_what_of_which_rule() -> None:
+    first = RulesVersion(time_ms=NOW_MS - 3000, who="ann@a", project=None, hash="1")
+    own = replace(first, time_ms=NOW_MS - 2000, project="<b>", hash="2", overrides={"spike": {"enabled": False}})
+    last = replace(first, time_ms=NOW_MS, who="bob@b", hash="3", overrides={"overfitting": {"rise": 0.2}})
+    every = rules_page.history([last, own, first], NOW_MS, UTC)
+    assert every.count("<tr>") == 4
+    assert "overfitting.rise: default → 0.2" in every and "bob@b" in every
+    assert "spike.enabled: default → False" in every and "&lt;b&gt;" in every
+    assert "the first start that was written down" in every
+    spike = rules_page.history([last, own, first], NOW_MS, UTC, "spike")
+    assert spike.count("<tr>") == 2 and "enabled: default → False" in spike
+    assert not rules_page.history([last, own, first], NOW_MS, UTC, "divergence")
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.floats(0, 1), st.booleans())

@@ -8,6 +8,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from dashboard import assets
 from dashboard.navigation import moved
 from dashboard.shell import Shell
 
@@ -41,6 +42,27 @@ def test_an_unknown_address_is_a_404_that_leads_home_and_shows_the_address_as_te
     assert "<script>" not in answer.text
     assert client().get("/run/more").status_code == 404
     assert 'href="/dash/"' in client("dash").get("/dash/x").text
+
+
+def test_a_pages_head_asks_early_for_the_scripts_that_it_will_need() -> None:
+    app = Starlette(routes=[Route("/{path:path}", _page)])
+    for base in ("", "dash"):
+        shell = TestClient(Shell(app, ["", "run"], base, early=lambda path: f"<link href='{path}\\1'>"))
+        assert "</script><link href='run\\1'>" in shell.get(f"/{base}/run/".replace("//", "/")).text
+    plain, charts = assets.early(charts=False), assets.early(charts=True)
+    assert assets.url("live.js") in plain and assets.PLOTLY not in plain
+    assert assets.url(assets.PLOTLY) in charts and assets.url("panels.js") in charts
+
+
+def test_scripts_are_kept_for_ever_under_the_digest_of_what_they_hold_and_not_under_another() -> None:
+    scripts = TestClient(Starlette(routes=assets.routes()))
+    for name in ("live.js", "panels.js", "drawing.js", assets.PLOTLY):
+        answer = scripts.get(assets.url(name))
+        assert (answer.status_code, "immutable" in answer.headers["cache-control"]) == (200, True)
+        older = scripts.get(f"/assets/0123456789abcdef/{name}")
+        assert (older.content == answer.content, older.headers["cache-control"]) == (True, "no-store")
+    assert scripts.get(assets.url("style.css")).status_code == 404
+    assert scripts.get("/assets/x/../assets.py").status_code == 404
 
 
 def test_what_is_no_page_passes_as_it_is() -> None:

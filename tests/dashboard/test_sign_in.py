@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, sessions
+from dashboard import readings, sessions
 from monitor.api import create_api
 from monitor.domain import Access, Caller, RunStatus
 from monitor.errors import Forbidden
@@ -37,7 +37,7 @@ class House:
 
     def token(self, role: str, project: str | None = None, name: str = "someone") -> str:
         return self.store.create_token(
-            name, Access(role), project=project, expires_ms=None, now_ms=data.now_ms(), by=ROOT
+            name, Access(role), project=project, expires_ms=None, now_ms=readings.now_ms(), by=ROOT
         )[1]
 
     def sign_in(self, token: str) -> None:
@@ -140,7 +140,7 @@ def test_a_viewer_is_offered_nothing_that_acts_and_refused_all_the_same(
     assert "Create token" not in settings
 
     feed = logged(house.store, "stuck", [1.0], project="a")
-    house.store.set_status(feed.run_id, RunStatus.STALLED, now_ms=data.now_ms())
+    house.store.set_status(feed.run_id, RunStatus.STALLED, now_ms=readings.now_ms())
     assert "stuck" in house.show("attention")
     assert "Ask it to stop" not in house.show("attention")
 
@@ -152,7 +152,7 @@ def test_a_viewer_is_offered_nothing_that_acts_and_refused_all_the_same(
 def test_an_admin_sees_tokens_and_the_audit_log_and_hostile_names_stay_text(house: House) -> None:
     house.token("viewer", name="<img src=x onerror=alert(1)>")
     eve = Caller(name="<i>eve</i>", access=Access.EDITOR)
-    house.store.request_stop(house.store.run("run of a").id, "<b>ada</b>", now_ms=data.now_ms(), by=eve)
+    house.store.request_stop(house.store.run("run of a").id, "<b>ada</b>", now_ms=readings.now_ms(), by=eve)
     house.sign_in(house.token("admin", name="root token"))
 
     shown = house.show("settings")
@@ -198,7 +198,7 @@ def test_a_revoked_token_ends_what_the_page_may_read(house: House) -> None:
     house.sign_in(token)
     assert "run of a" in house.show()
 
-    house.store.revoke_token(token.split("_")[1], now_ms=data.now_ms(), by=ROOT)
+    house.store.revoke_token(token.split("_")[1], now_ms=readings.now_ms(), by=ROOT)
     for _ in range(200):
         if "run of a" not in house.show():
             break

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from dashboard import plot
+from dashboard.address import Written
 
 
 class Chart:
@@ -79,6 +80,21 @@ def test_another_axis_begins_anew_and_another_run_at_what_its_link_says(state: d
     assert (chart.look().span, chart.written) == (None, "")
     chart.revision, chart.written = "other step", "5,6"
     assert chart.look().span == (5.0, 6.0)
+
+
+@given(some.lists(some.tuples(some.booleans(), some.sampled_from("abc")), max_size=20))
+def test_a_choice_follows_the_address_unless_it_brings_what_was_written_over(steps: list[tuple[bool, str]]) -> None:
+    known, said = Written("a"), "a"
+    for chosen, value in steps:
+        if chosen:  # the reader chooses, and the address is written
+            known = known.write(value, said=said)
+            assert known.read(said) is not None  # it may lag
+        else:  # the address says something
+            said = value
+            heard = known.read(said)
+            assert (heard is None) == (said not in (known.value, known.before))
+            known = heard or Written(said)
+        assert known.read(known.value) == Written(known.value)
 
 
 @given(some.text(max_size=30))

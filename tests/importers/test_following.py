@@ -70,6 +70,37 @@ def test_a_log_that_grows_is_one_run_that_grows(world):
     assert (info.project, info.name, str(info.status), info.attempt) == ("watched", "train", "running", 1)
 
 
+def test_the_folds_of_a_log_are_runs_from_the_first_on(world):
+    log, text = world.folder / "train.log", ""
+    for fold in (1, 2, 3):
+        for begin in (0, 3):
+            text += f"Fold {fold}/3\n" * (begin == 0) + lines(begin, begin + 3)
+            log.write_text(text)
+            world.look()
+    found = {info.name: (series, info.attempt) for info, series in world.runs()}
+    assert found == {f"train/fold-{fold}": ({"loss": values(0, 6)}, 1) for fold in (1, 2, 3)}
+
+
+def test_a_bar_that_is_drawn_again_behind_the_validation_is_followed_without_old_values(world):
+    log, text = world.folder / "train.log", ""
+    for epoch in range(4):
+        before = "" if epoch == 0 else f", val_loss={1 / epoch:.3f}"
+        text += f"\rEpoch {epoch}: 100%|██| 25/25 [00:01<00:00, 13.7it/s, loss={2 / (epoch + 1):.3f}{before}]\n"
+        log.write_text(text)
+        world.look()
+        text += (
+            "\rValidation: 100%|██| 9/9 [00:00<00:00]\x1b[A\n"
+            f"\rEpoch {epoch}: 100%|██| 25/25 [00:02<00:00, 12.4it/s, "
+            f"loss={2 / (epoch + 1):.3f}, val_loss={1 / (epoch + 1):.3f}]\n"
+        )
+        log.write_text(text)
+        world.look()
+    ((info, series),) = world.runs()
+    assert info.attempt == 1
+    assert series["val_loss"] == [(epoch, float(f"{1 / (epoch + 1):.3f}")) for epoch in range(4)]
+    assert series["loss"] == [(epoch, float(f"{2 / (epoch + 1):.3f}")) for epoch in range(4)]
+
+
 def test_a_line_that_is_not_ended_waits(world):
     log = world.folder / "train.log"
     log.write_text(lines(0, 5) + "step 5 loss 0.1")

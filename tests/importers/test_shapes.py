@@ -56,8 +56,12 @@ def test_a_column_that_tells_runs_apart_makes_runs_of_them(tmp_path: Path) -> No
     assert [first.name, second.name] == ["seeds/seed-1", "seeds/seed-2"]
     assert series(second, "train_loss")[0] == (0, TRAIN[0] + 2)
     assert first.origin != second.origin
-    with pytest.raises(FileUnreadable, match="holds several runs, such as 'seeds/seed-1' and 'seeds/seed-2'"):
+    with pytest.raises(FileUnreadable, match="such as 'seeds/seed-1' and 'seeds/seed-2'; name one with --run"):
         read_curves(tmp_path / "seeds.csv")
+    for wanted in ("seed-2", "seeds/seed-2"):
+        assert read_curves(tmp_path / "seeds.csv", wanted=wanted).train[0].tolist() == [0, TRAIN[0] + 2]
+    with pytest.raises(FileUnreadable, match="holds no run called 'seed-3', but seeds/seed-1, seeds/seed-2"):
+        read_curves(tmp_path / "seeds.csv", wanted="seed-3")
 
 
 def test_histories_by_their_models_are_runs(tmp_path: Path) -> None:

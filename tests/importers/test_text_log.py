@@ -141,6 +141,14 @@ def test_it_says_which_lines_it_understood():
     )
 
 
+def test_what_is_told_again_is_not_called_misunderstood():
+    parser = LogParser()
+    parser.feed("Epoch 1: val_loss improved from 0.9 to 0.75, saving model\nepoch 1 val_loss 0.75\n")
+    parser.feed("{'train_runtime': '14.76', 'train_loss': '0.6016', 'epoch': '4'}\nBest val loss: 0.75\n")
+    parser.close()
+    assert parser.understood.missed is None
+
+
 def test_a_pattern_reads_what_is_not_known():
     table = read_log(
         "x.log", "at 10 badness 2.5 ok\nnoise\nat 20 badness 1.5 ok\n", r"at (?P<step>\d+) badness (?P<loss>\S+)"

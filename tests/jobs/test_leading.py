@@ -33,7 +33,7 @@ def test_a_job_passes_on_when_the_process_that_leads_is_killed(postgres_url: str
         assert process.stdout.readline() == "True\n"
         with Store.open(postgres_url) as store:
             assert not store.leads("liveness")
-            assert store.leads("keeping")
+            assert store.leads("retention")
             os.kill(process.pid, signal.SIGKILL)
             begun = time.monotonic()
             while not store.leads("liveness"):

@@ -185,7 +185,15 @@ def test_the_scheduler_runs_every_job_and_its_failure_is_shown_and_ends_when_it_
         while jobs.health()["mlflow"].failing:
             assert tries.acquire(timeout=10)
         assert jobs.health()["mlflow"].last_error == "ConnectionError: MLflow is down"
-        assert jobs.health().keys() == {"liveness", "delivery", "channels", "alerts", "mlflow", "compaction", "keeping"}
+        assert jobs.health().keys() == {
+            "liveness",
+            "delivery",
+            "channels",
+            "alerts",
+            "mlflow",
+            "compaction",
+            "retention",
+        }
         assert not jobs.health()["liveness"].failing
     finally:
         jobs.close()

@@ -76,6 +76,16 @@ def test_one_jump_of_a_noisy_validation_loss_is_no_rise() -> None:
     assert diagnose(train, val, unit="epoch").recommendation.first_stop_step is None
 
 
+def test_most_short_runs_that_overfit_are_told_so() -> None:
+    told, u = 0, np.arange(6) / 5
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        train, shape = 0.7 * np.exp(-3 * u), np.where(u < 0.3, 0.72 - 0.73 * u, 0.5 + 0.28 * (u - 0.3))
+        found = diagnose(*(series(x * (1 + 0.03 * rng.normal(size=6))) for x in (train, shape)), unit="epoch")
+        told += found.verdict == "overfitting"
+    assert told >= 38  # 32 where the fall of training does not count
+
+
 def series(values: np.ndarray) -> np.ndarray:
     return np.c_[np.arange(1.0, len(values) + 1), values]
 

@@ -43,7 +43,7 @@ def test_a_condition_is_pending_until_it_has_held_for_as_long_as_it_must() -> No
 def test_what_is_likely_is_told_as_such_before_it_is_certain() -> None:
     train = [1.6, 1.2, 0.9, 0.7, 0.55, 0.45, 0.38, 0.33, 0.29, 0.26]
     val = [1.7, 1.4, 1.2, 1.1, 1.05, 1.03, 1.05, 1.06, 1.09, 1.1]
-    config = RulesConfig.from_mapping({"overfitting": {"z": 4.5, "likely_z": 4}})
+    config = RulesConfig.from_mapping({"overfitting": {"z": 6, "likely_z": 5}})
     told = diagnose(np.c_[np.arange(10), train], np.c_[np.arange(10), val], unit="epoch", config=config).recommendation
     assert told.action == "stop" and [(p.rule, p.likely) for p in told.pending] == [("overfitting", True)]
     assert told.pending[0].explanation == "Overfitting is likely since epoch 5, but not certain."

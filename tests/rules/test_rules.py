@@ -197,7 +197,7 @@ def test_a_growing_gap_over_a_flat_validation_loss_is_not_overfitting() -> None:
 
 
 FEW = series(np.array([1.6, 1.2, 0.9, 0.7, 0.55, 0.45, 0.38, 0.33, 0.29, 0.26, 0.24, 0.22, 0.2]))
-EARLY = RulesConfig.from_mapping({"overfitting": {"z": 4.5, "likely_z": 4}})
+EARLY = RulesConfig.from_mapping({"overfitting": {"z": 6, "likely_z": 5}})
 """Advises a stop before overfitting is certain."""
 TURNS = series(np.array([1.7, 1.4, 1.2, 1.1, 1.05, 1.03, 1.05, 1.06, 1.09, 1.1, 1.14, 1.16, 1.2]))
 

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
+from starlette.testclient import TestClient
 
+from monitor.domain.rules_version import RulesVersion
 from monitor.errors import RulesError, SchemaMismatch, SettingsError, StoreError
+from monitor.owner import process_owner
 from monitor.server import create_app
 from monitor.server.app import open_store
 from monitor.settings import Settings
@@ -99,3 +104,39 @@ def test_the_jobs_live_as_long_as_the_application(tmp_path: Path) -> None:
     runs = health()["liveness"].runs
     assert runs >= 3
     assert health()["liveness"].runs == runs
+
+
+def test_a_start_with_other_rules_is_written_down_once_with_who_made_it(tmp_path: Path) -> None:
+    def start(**more: object) -> None:
+        app = create_app(Settings(dir=tmp_path, **more), jobs_elsewhere=None)  # type: ignore[arg-type]  # settings
+        with TestClient(app):
+            pass
+
+    start()
+    start()
+    start(rules={"overfitting": {"rise": 0.2}}, projects={"vision": {"rules": {"spike": False}}})
+    start(rules={"overfitting": {"rise": 0.2}})
+    with Store.open(Settings(dir=tmp_path).store_url) as store:
+        found = store.rules_history()
+        assert [each.project for each in found] == ["vision", "vision", None, None]
+        gone, own, changed, first = found
+        assert first.since(None) == ()
+        assert changed.since(first) == (("overfitting", "rise: default → 0.2"),)
+        assert ("spike", "enabled: default → False") in own.since(None)
+        assert gone.overrides == changed.overrides
+        assert all(each.who == f"{process_owner()}@{socket.gethostname()}" for each in found)
+        assert [each.project for each in store.rules_history("other")] == [None, None]
+        total, entries = store.audit()
+        assert (total, {entry.action for entry in entries}) == (4, {"rules.set"})
+
+
+def test_a_release_with_another_version_of_a_rule_is_written_down(tmp_path: Path) -> None:
+    known = RulesVersion(time_ms=1, who="a", project=None, hash="1", versions={"spike": 1, "gone": 1})
+    now = replace(known, time_ms=2, hash="2", versions={"spike": 2, "gone": 1, "plateau": 1})
+    with Store.open(Settings(dir=tmp_path).store_url) as store:
+        assert store.note_rules(known)
+        assert not store.note_rules(replace(known, time_ms=9))
+        assert store.note_rules(now)
+        newest, oldest = store.rules_history()
+        assert (newest, oldest) == (now, known)
+        assert newest.since(oldest) == (("plateau", "version 1, new"), ("spike", "version 2, before 1"))

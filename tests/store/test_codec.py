@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 from monitor.domain import Points
 from monitor.errors import StoreError
 from monitor.store.points import chunks, codec
-from monitor.store.points.series import sparkline_of
+from monitor.store.points.series import sparklines_of
 from tests.conftest import for_two_minutes
 
 sizes = st.integers(1, 300)
@@ -114,7 +114,7 @@ def reads_or_refuses(data: bytes, n: int) -> None:
         lambda: codec.decode_floats(memoryview(data), n),
         lambda: chunks.decode_sketch(data, times=True, epochs=True),
         lambda: chunks.decode_coarse(data, epochs=True),
-        lambda: sparkline_of(data, 1.0, 1, 20),
+        lambda: sparklines_of({"train": (data, 1.0, 1), "val": (b"", 2.0, 5)}, 20),
     ]
     for read in reads:
         with contextlib.suppress(StoreError):

@@ -79,13 +79,13 @@ def test_the_server_does_it_by_itself(store: Store, tmp_path: object) -> None:
     settings = Settings(dir=tmp_path, retention_days={"*": 1}, purge_days=1)
     jobs = Jobs(store, settings, clock=lambda: clock[0])
     short = ended(store, "p", "short")
-    jobs.run("keeping")
+    jobs.run("retention")
     assert names(store) == {"short"}
     clock[0] += DAY_MS
-    jobs.run("keeping")
+    jobs.run("retention")
     assert names(store) == set()
     clock[0] += DAY_MS
-    jobs.run("keeping")
-    assert jobs.health()["keeping"].runs == 3
+    jobs.run("retention")
+    assert jobs.health()["retention"].runs == 3
     with pytest.raises(RunNotFound):
         store.restore(short, now_ms=NOW_MS)

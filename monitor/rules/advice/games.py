@@ -76,7 +76,9 @@ def doubted(state: State, finding: Finding) -> Finding:
         return replace(finding, advice=f"{finding.advice} {goal.name} still improves: {NAME_IT}.")
     if goal is not None:
         text = f"{finding.explanation} {goal.name} still improves, and nobody is told to stop while it does."
-        return replace(finding, explanation=text, advice=f"Choose the checkpoint by {goal.name}. {finding.advice}")
+        return replace(
+            finding, explanation=text, advice=f"Choose the checkpoint by {goal.name}; go on while it improves."
+        )
     if not doubtful(state):
         return finding
     return replace(finding, explanation=finding.explanation + DOUBT)

@@ -19,7 +19,7 @@ from monitor.rules.advice.verdict import is_note
 from monitor.rules.config import RulesConfig
 from monitor.rules.describe.features import Features
 from monitor.rules.registry import rank_of, spec_of
-from monitor.rules.rules.overfitting import memorises
+from monitor.rules.rules.stagnation import memory
 from monitor.rules.sketch.curve import Curve
 from monitor.rules.sketch.patience import compared
 from monitor.rules.sketch.state import FIRING, LIKELY, TRAIN, VAL, State
@@ -88,7 +88,8 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
             reason = f"{name.capitalize()} is likely since {position(state.unit, slot.onset)}; {best}."
             return Action.STOP, reason, CONFIDENCE["likely"]
         title = name.replace("_", " ").capitalize()
-        reason = f"{title} since {position(state.unit, slot.onset)}, certain since {formats.step(slot.fired)}; {best}."
+        since, certain = position(state.unit, slot.onset), position(state.unit, slot.fired)
+        reason = f"{title} since {since}, certain since {certain}; {best}."
         return Action.STOP, reason, CONFIDENCE.get("risen" if risen else name, CONFIDENCE["likely"])
     doubted = next(iter(_advising(state, Action.STOP, FIRING)), None) if doubtful(state) else None
     if doubted is not None:
@@ -152,7 +153,7 @@ def _prospect(state: State, outlook: Forecast) -> str:
     """What going on is expected to bring, in words that do not contradict what fires."""
     gain, low, high = outlook.gain, outlook.gain_low, outlook.gain_high
     span = f" (90%: {low:.2g} to {high:.2g})" if high else ""
-    ahead = f"{outlook.steps:.0f} {state.unit}s"
+    ahead = f"{formats.step(round(outlook.steps))} {state.unit}s"
     if _fires(state, "convergence"):
         return f"The loss is flat: over the next {ahead}, {f'{gain:.2g}' if gain else 'nothing'} is to be gained{span}."
     if gain:
@@ -164,8 +165,7 @@ def _prospect(state: State, outlook: Forecast) -> str:
 
 def _delayed(state: State, name: str) -> str:
     """What to look for where training has learned and validation stagnates."""
-    run = Features(state, state.last_step)
-    if name != "stagnation" or not (run.val.closed and run.train.closed and memorises(run.val, run.train)):
+    if name != "stagnation" or not memory(Features(state, state.last_step)):
         return ""
     return (
         " The training loss has come down and the validation loss has not: look for a validation loss that begins to "

@@ -148,8 +148,9 @@ class View:
         return math.log(max(loss - self.base, 1e-300))
 
     def loss(self, y: float) -> float:
-        """The inverse of `log`."""
-        return math.exp(y) + self.base
+        """The inverse of `log`; what is left of the rounding where it is zero is zero."""
+        found = math.exp(y) + self.base
+        return found if abs(found) > max(1e-15 * abs(self.base), 1e-299) else 0.0
 
     @lazy
     def y(self) -> list[float]:

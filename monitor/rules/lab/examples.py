@@ -128,7 +128,7 @@ FIRING: Final = {
         train=HIGH, val=HIGH_VAL, loss={"chance": 2.3026, "floor": 0.0}, fired=65, onset=45
     ),
     "overfitting": Trace(
-        train=series(falling(400, 0.01) + 0.02 * noise(400)), val=series(u_turn(40, 15, 0.02), 10), fired=210, onset=150
+        train=series(falling(400, 0.01) + 0.02 * noise(400)), val=series(u_turn(40, 15, 0.02), 10), fired=200, onset=150
     ),
     "improving": Trace(train=series(falling(100, rate=2)), val=series(falling(20, rate=2), 5), fired=35, onset=30),
     "gradient_explosion": Trace(

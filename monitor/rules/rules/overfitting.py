@@ -28,6 +28,8 @@ _LATE: Final = 150
 """Evaluations since the best one after which a validation loss that does not come down will not generalise late."""
 _SCALE: Final = 1.5
 """Times where training began from which a first validation loss is no loss of an untrained model on that scale."""
+_NEUTRAL: Final = 0.12
+"""Fall of the training loss, as a logarithm, that speaks neither for overfitting nor against it."""
 _STRAYS: Final = 0.2
 """Variance, in that of the noise, by which wandering noise strays a bucket: less than a random walk would."""
 
@@ -36,10 +38,11 @@ class Overfitting:
     """The validation loss lies above its best level, surely and by a good share of it, and training has not risen.
 
     Sure: the later half of the buckets since the best one lies above it, and goes up, by `z` standard errors in sum,
-    more for every tenfold of the evaluations; the noise rests on few of them at first, so the error is Student's. It
-    must not be falling again, and no hump like it may have come back that lasted an eighth as long. With a lower
-    `likely_z` a stop is advised on less: that saves steps, and costs what a wrong stop would still have gained. Soon
-    after the best level it must be a larger rise; `rise` is what it must be in the long run.
+    more for every tenfold of the evaluations; the noise rests on few of them at first, so the error is Student's. What
+    training has gained since the best one counts too: where it has halved its loss, less of a rise is needed, where it
+    has hardly fallen, more. The rise must not be falling again, and no hump like it may have come back that lasted an
+    eighth as long. With a lower `likely_z` a stop is advised on less: that saves steps, and costs what a wrong stop
+    would still have gained.
 
     A run whose validation loss has never been below where training began memorises, and may yet generalise, which
     comes after training has reached its floor: that counts while training still gains, or once it has lasted for long.
@@ -50,7 +53,7 @@ class Overfitting:
 
     spec = Spec(
         name="overfitting",
-        version=10,
+        version=11,
         severity=Severity.CRITICAL,
         rank=16,
         action=Action.STOP,
@@ -59,7 +62,12 @@ class Overfitting:
         relief=3,
         thresholds={
             "rise": Threshold(default=0.01, low=0, high=1, doc="share of the level and of the way that the rise is"),
-            "z": Threshold(default=4, low=1, high=100, doc="rise in standard errors, and its trend in its own"),
+            "z": Threshold(
+                default=4,
+                low=1,
+                high=100,
+                doc="rise in standard errors, its trend in its own, and the fall of training",
+            ),
             "likely_z": Threshold(default=4, low=1, high=100, doc="the same where a stop is advised already"),
         },
     )
@@ -82,22 +90,22 @@ class Overfitting:
         if firing:
             stays = share > 0.5 * limits["rise"] and z >= 0.5 * limits["z"] and fell > -0.1
             return Reading(best, evidence) if stays else None
-        longer = 1.5 * max(0.0, math.log10(val.n / 10))
-        if not _learns(val, train, fell) or val.seen_before(val.rise) or memorises(val, train):
+        z += _meanwhile(fell) - 1.5 * max(0.0, math.log10(val.n / 10))
+        if not _goes_on(val, train, fell) or val.seen_before(val.rise) or memorises(val, train):
             return None
-        if mann_kendall(np.array(val.y[-max(3, since // 3) :]))[1] < -1:
+        if mann_kendall(np.array(val.y[-max(3, since // 3) :]))[1] < -0.5:
             return None  # it is coming down again
-        if share <= limits["rise"] * (1 + 2 / since):
+        if share <= limits["rise"] or z < min(limits["z"], limits["likely_z"]):
             return None
-        sure = z >= limits["z"] + longer
-        return Reading(best, evidence, likely=not sure) if z >= limits["likely_z"] + longer else None
+        return Reading(best, evidence, likely=z < limits["z"])
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
         e = reading.evidence
         at = position(unit, float(e["best_step"] or 0))
         fell = float(e["train_fell"] or 0)
-        while_ = f"while the training loss fell by {fell:.0%}" if fell >= 0.005 else "and the training loss is level"
+        by = f"{fell:.0%}" if fell < 0.995 else "more than 99%"
+        while_ = f"while the training loss fell by {by}" if fell >= 0.005 else "and the training loss is level"
         best, now = float(e["val_best"] or 0), float(e["val_now"] or 0)
         above = times(now / best - 1) if best > 0 else f"{now - best:.4g}"
         return (
@@ -107,8 +115,8 @@ class Overfitting:
         )
 
 
-def _learns(val: View, train: View, fell: float) -> bool:
-    """Whether training has learned and goes on, as far as its noise lets that be seen, or the rise is large.
+def _goes_on(val: View, train: View, fell: float) -> bool:
+    """Whether training goes on, as far as its noise lets that be seen, or the rise is large.
 
     Where the rise is large, training has at least not risen beyond its noise; where the noise would hide that it goes
     on, it has not risen at all.
@@ -121,8 +129,11 @@ def _learns(val: View, train: View, fell: float) -> bool:
     if not learned and train.level - train.base > 0.5 * (val.loss(val.low) - val.base):
         return False
     doubt = train.error(3)
-    goes_on = fell > max(2 * doubt, 0.02) and not train.seen_before(fell)
-    return goes_on or (doubt > _BLIND and fell >= 0) or (val.rise >= _APART and fell >= -max(doubt, 0.02))
+    return (
+        fell > max(2 * doubt, 0.02)
+        or (doubt > _BLIND and fell >= 0)
+        or (val.rise >= _APART and fell >= -max(doubt, 0.02))
+    )
 
 
 def _sure(val: View, since: int) -> float:
@@ -136,6 +147,18 @@ def _sure(val: View, since: int) -> float:
     error = noise * math.sqrt(1 / len(later) + (1 / 3 if val.low_at else 1) + _STRAYS * val.wander * since)
     size = student((middle(later) - val.low) / max(error, 1e-12), val.closed)
     return size + max(mann_kendall(np.array(val.y[val.low_at + 1 :]))[1], 0.0)
+
+
+def _meanwhile(fell: float) -> float:
+    """What the fall of training since the best level, a logarithm, adds to how sure a rise is, in standard errors.
+
+    The further training has come without validation, the likelier it has done so at its expense: a practitioner
+    believes three evaluations where training has fallen to a tenth, and ten where it has hardly moved.
+
+    >>> [round(_meanwhile(math.log(times)), 1) for times in (10, 2, 1.02)]
+    [2.8, 1.8, -1.8]
+    """
+    return math.log(min(max(fell, 0.02), 2.0) / _NEUTRAL)
 
 
 def memorises(val: View, train: View) -> bool:

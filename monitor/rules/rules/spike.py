@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -37,7 +36,7 @@ class Spike:
 
     spec = Spec(
         name="spike",
-        version=5,
+        version=6,
         severity=Severity.WARNING,
         rank=40,
         reads_error=True,
@@ -67,8 +66,7 @@ class Spike:
                 or top <= max(before) + 0.5 * jump
             ):
                 continue
-            far = few * limits["z"] * (1 + 0.1 * math.log2(view.size))  # the highest of many points lies further out
-            if jump <= far * _noise(view, i) or jump <= few * limits["record"] * _tail(view, i):
+            if jump <= few * limits["z"] * _noise(view, i) or jump <= few * limits["record"] * _tail(view, i):
                 continue
             after = min([*(x[i + 1 :] if view.size < 4 else x[i:]), view.xs[-1]])
             if after > base + 0.5 * jump or restarted(run, view.step[i - 2], view.step[i]):

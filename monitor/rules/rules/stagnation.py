@@ -59,7 +59,7 @@ class Stagnation:
         limit = -math.log1p(-min(limits["progress"] * (1.2 if firing else 1.0), 0.99))
         chance = run.state.chance
         if not all(_dead(view, limit) for view in views):
-            if _memory(run):
+            if memory(run):
                 known = {"level": judged.level, "train": run.train.level, "best": judged.lowest}
                 return Reading(run.val.curve.first_step, known)
             if not _guesses(views, chance):
@@ -144,7 +144,7 @@ def _flat(view: View) -> bool:
     return max(smooth) - min(smooth) < max(0.01, 6 * view.noise)
 
 
-def _memory(run: Features) -> bool:
+def memory(run: Features) -> bool:
     """Whether training has learned and validation is no lower than where that began."""
     val, train = run.val, run.train
     if not val.closed or not train.closed or train.smooth[0] - train.now < 0.3:

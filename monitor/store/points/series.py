@@ -130,24 +130,46 @@ class SeriesState:
 NAMES: Final = tuple(f.name for f in fields(SeriesState))
 
 
-def sparkline_of(data: bytes, last: float | None, last_step: int | None, width: int) -> tuple[float, ...]:
-    """The finite values of a stored sparkline, reduced to a width, with the last value at its end.
+def sparklines_of(
+    stored: Mapping[str, tuple[bytes, float | None, int | None]], width: int
+) -> dict[str, tuple[float, ...]]:
+    """The stored sparklines of one run on one axis: values at steps that are as far from each other as the next.
+
+    The first value stands at the first step of all of them and the last one at the last, so that a validation that
+    began late lies where it was. Where a series has not begun, or has ended, its value is NaN.
 
     Args:
-        data: as `SeriesState.sample` keeps it.
-        last: the series' last finite value.
-        last_step: the step of it.
+        stored: by role, what `SeriesState.sample` keeps, and the series' last finite value with its step.
         width: values, >= 2.
     """
-    _, steps, values = _unpack(data)
-    good = np.isfinite(values) & (steps != last_step)
-    kept = values[good].astype(np.float64)
-    if len(kept) > width:
-        kept = kept[np.linspace(0, len(kept) - 1, width).round().astype(np.intp)]
-    found = kept.tolist()
-    if last is not None:
-        found[-1 if len(found) >= width else len(found) :] = [last]
-    return tuple(found)
+    curves: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for role, (data, last, last_step) in stored.items():
+        _, steps, values = _unpack(data)
+        good = np.isfinite(values)
+        found = (steps[good].astype(np.float64), values[good].astype(np.float64))
+        if last is not None and last_step is not None:
+            found = (np.append(found[0], last_step), np.append(found[1], last))
+        curves[role] = found
+    every = np.concatenate([steps for steps, _ in curves.values()]) if curves else np.empty(0)
+    if not len(every):
+        return dict.fromkeys(curves, ())
+    first, last_of_all = every.min(), every.max()
+    cells = (width - 1) / (last_of_all - first) if last_of_all > first else 0.0
+    return {
+        role: _placed((steps - first) * cells, values, width if cells else 1)
+        for role, (steps, values) in curves.items()
+    }
+
+
+def _placed(places: np.ndarray, values: np.ndarray, width: int) -> tuple[float, ...]:
+    """Values at whole places: the last one that lies nearest, between them on a straight line, beyond them NaN."""
+    if not len(values):
+        return ()
+    found = np.full(width, np.nan)
+    found[places.round().astype(np.intp)] = values
+    there = np.flatnonzero(np.isfinite(found))
+    found = np.interp(np.arange(width), there, found[there], left=np.nan, right=np.nan)
+    return tuple(found.tolist())
 
 
 def _unpack(

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from monitor.domain import Extremes, RunInfo, RunPage, RunQuery
 from monitor.errors import RunNotFound, WireError
-from monitor.store.points.series import sparkline_of
+from monitor.store.points.series import sparklines_of
 from monitor.store.runs import query_sql, rows
 from monitor.store.runs.query import parse
 from monitor.store.sql.schema import RUNS, SERIES
@@ -238,11 +238,11 @@ _NEVER_NULL: Final = frozenset({"created", "name", "project", "status", "verdict
 
 
 def sparklines(connection: Connection, run_ids: Sequence[str], width: int) -> dict[str, dict[str, tuple[float, ...]]]:
-    """Small curves of the losses, by run and role, of about `width` values each."""
+    """Small curves of the losses, by run and role; all of a run stand at the same `width` steps."""
     query = select(SERIES.c.run_id, SERIES.c.role, SERIES.c.sparkline, SERIES.c.last, SERIES.c.last_finite_step).where(
         SERIES.c.run_id.in_(run_ids), SERIES.c.judged, SERIES.c.role.in_(("train", "val"))
     )
-    found: dict[str, dict[str, tuple[float, ...]]] = {run_id: {} for run_id in run_ids}
+    found: dict[str, dict[str, tuple[bytes, float | None, int | None]]] = {run_id: {} for run_id in run_ids}
     for row in connection.execute(query):
-        found[row.run_id][row.role] = sparkline_of(row.sparkline, row.last, row.last_finite_step, max(2, width))
-    return found
+        found[row.run_id][row.role] = (row.sparkline, row.last, row.last_finite_step)
+    return {run_id: sparklines_of(stored, max(2, width)) for run_id, stored in found.items()}

@@ -1,0 +1,184 @@
+"""What was read, for how long it is kept, and for whom: nothing is read twice while nothing has changed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+import streamlit as st
+
+from dashboard import sessions
+from monitor import Api
+from monitor.errors import MonitorError, RunNotFound, WireError
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+LOOK_S: Final = 0.4
+"""Seconds between two looks at whether anything has changed."""
+FRESH_S: Final = 15.0
+"""Seconds after which a value is read anew where nothing has changed: some depend on the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[T]):
+    """A value that was read, or the last one that could be, with what went wrong since.
+
+    Attributes:
+        value: None where nothing could ever be read.
+        read_ms: when the value was read, milliseconds since the epoch.
+        error: what the last try said; None where it worked.
+    """
+
+    value: T | None
+    read_ms: int
+    error: MonitorError | None = None
+
+
+class Kept(Generic[K, T]):
+    """What was read last, for all sessions of this process; the least used goes first.
+
+    Args:
+        most: values that are kept.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._values: OrderedDict[K, T] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def known(self, key: K) -> T | None:
+        """One value, if it is kept."""
+        with self._lock:
+            return self._values.get(key)
+
+    def keep(self, key: K, value: T) -> None:
+        """Keep one value."""
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            while len(self._values) > self._most:
+                self._values.popitem(last=False)
+
+    def get(self, wanted: Sequence[K], read: Callable[[Sequence[K]], Sequence[T]]) -> tuple[T, ...]:
+        """Values by their keys.
+
+        Args:
+            wanted: the keys.
+            read: reads those that are not kept, all at once, in the order of their keys.
+        """
+        with self._lock:
+            found = {key: self._values[key] for key in wanted if key in self._values}
+            for key in found:
+                self._values.move_to_end(key)
+        missing = [key for key in dict.fromkeys(wanted) if key not in found]
+        if missing:
+            fresh = dict(zip(missing, read(missing), strict=True))
+            with self._lock:
+                self._values |= fresh
+                while len(self._values) > self._most:
+                    self._values.popitem(last=False)
+            found |= fresh
+        return tuple(found[key] for key in wanted)
+
+
+def now_ms() -> int:
+    """The clock, read at the edge of the page."""
+    return time.time_ns() // 1_000_000
+
+
+def api() -> Api:
+    """A reader with the token of whoever looks at the page; where it reads from comes from the settings."""
+    return _reader(sessions.token())
+
+
+@st.cache_resource(show_spinner=False, max_entries=256, on_release=Api.close)
+def _reader(token: str | None) -> Api:
+    return sessions.reader(token)
+
+
+def reader(token: str | None) -> Api:
+    """A reader with a token, for what is no page; None: nobody is signed in."""
+    return _reader(token)
+
+
+def keep(name: str, read: Callable[[], T]) -> Reading[T]:
+    """Read a value, once for all readers with the same token while nothing has changed in the store.
+
+    Where the server does not answer, the last value of this session is given back with the error.
+
+    Args:
+        name: what is read, with everything that it depends on.
+        read: reads it; a `RunNotFound` passes through, since waiting does not mend it.
+    """
+    kept: dict[str, Reading[T]] = st.session_state.setdefault("_kept", {})
+    place = (sessions.token(), name)
+    try:
+        mark = _mark()
+        known = _shared().known(place)
+        if known is None or not mark or known[0] != mark or now_ms() - known[1].read_ms > 1000 * FRESH_S:
+            known = (mark, Reading(read(), now_ms()))
+            _shared().keep(place, known)
+        kept[name] = known[1]
+    except RunNotFound:
+        raise
+    except MonitorError as error:
+        last = kept.get(name)
+        return Reading(last.value if last else None, last.read_ms if last else 0, error)
+    return kept[name]
+
+
+@st.cache_resource(show_spinner=False)
+def _shared() -> Kept[tuple[str | None, str], tuple[str, Reading[Any]]]:
+    return Kept(64)
+
+
+def acted() -> None:
+    """The reader is about to change something: what this session reads next is read anew."""
+    st.session_state["_acted"] = True
+
+
+def _mark() -> str:
+    """The mark of what is stored, as it was at most `LOOK_S` ago; "" where the server has none."""
+    token, now = sessions.token(), time.monotonic()
+    known = _marks().known(token)
+    if st.session_state.pop("_acted", False) or known is None or now - known[0] > LOOK_S:
+        try:
+            known = (now, api().change_mark())
+        except WireError:  # an older server
+            known = (now, "")
+        _marks().keep(token, known)
+    return known[1]
+
+
+@st.cache_resource(show_spinner=False)
+def _marks() -> Kept[str | None, tuple[float, str]]:
+    return Kept(256)
+
+
+def once(name: str, made_of: tuple[object, ...], make: Callable[[], T]) -> T:
+    """What this session made last, where it was made of the same things; a page that stands still is not drawn anew.
+
+    Args:
+        name: under which the session keeps it.
+        made_of: all that it depends on; what is no plain value has to be the very same object.
+        make: makes it.
+    """
+    kept: dict[str, tuple[tuple[object, ...], T]] = st.session_state.setdefault("_made", {})
+    known = kept.get(name)
+    if known is None or not _same(known[0], made_of):
+        known = kept[name] = (made_of, make())
+    return known[1]
+
+
+def _same(left: object, right: object) -> bool:
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        return len(left) == len(right) and all(map(_same, left, right))
+    return left is right or (type(left) is type(right) and isinstance(left, _PLAIN) and left == right)
+
+
+_PLAIN: Final = (str, int, float, bool)

@@ -1,0 +1,81 @@
+"""The rules as they were from some start of a server on: what the audit log keeps of them, and what changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Final
+
+from monitor.domain.access import AuditEntry
+from monitor.domain.plain import make
+
+RULES_SET: Final = "rules.set"
+"""The audit log's name for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulesVersion:
+    """The rules that a server started with, where they were others than before.
+
+    Attributes:
+        time_ms: when it started, milliseconds since the epoch.
+        who: the user and the machine that started it.
+        project: the project that has these rules of its own; None for all others.
+        hash: of the effective configuration, as every finding carries it.
+        overrides: what differs from the defaults, by rule.
+        versions: the version of each rule.
+    """
+
+    time_ms: int
+    who: str
+    project: str | None
+    hash: str
+    overrides: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    versions: Mapping[str, int] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, object]:
+        """The version as JSON data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> RulesVersion:
+        """The inverse of `to_dict`."""
+        return make(cls, data)
+
+    def entry(self) -> AuditEntry:
+        """The version as the audit log keeps it."""
+        detail = {"hash": self.hash, "overrides": self.overrides, "versions": self.versions}
+        return AuditEntry(
+            time_ms=self.time_ms, who=self.who, action=RULES_SET, target=self.project or "all projects",
+            project=self.project, detail=json.dumps(detail, sort_keys=True),
+        )  # fmt: skip
+
+    @classmethod
+    def of_entry(cls, entry: AuditEntry) -> RulesVersion:
+        """The inverse of `entry`."""
+        return make(cls, json.loads(entry.detail), time_ms=entry.time_ms, who=entry.who, project=entry.project)
+
+    def since(self, before: RulesVersion | None) -> tuple[tuple[str, str], ...]:
+        """What is another than before: the rule, and a setting with both values, or the rule's version.
+
+        Args:
+            before: the version that was in effect; None: the defaults, in the same release.
+
+        >>> old = RulesVersion(time_ms=0, who="a", project=None, hash="1", overrides={"spike": {"jump": 3}})
+        >>> RulesVersion(time_ms=1, who="a", project=None, hash="2", overrides={"spike": {"unit": "steps"}}).since(old)
+        (('spike', 'jump: 3 → default'), ('spike', 'unit: default → steps'))
+        """
+        then, now = (before.overrides if before is not None else {}), self.overrides
+        found = []
+        for rule in sorted({*then, *now}):
+            old, new = then.get(rule, {}), now.get(rule, {})
+            for key in sorted({*old, *new}):
+                if old.get(key) != new.get(key):
+                    said = [str(side.get(key, "default")) for side in (old, new)]
+                    found.append((rule, f"{key}: {said[0]} → {said[1]}"))
+        for rule, version in sorted(self.versions.items() if before is not None else ()):
+            known = before.versions.get(rule) if before is not None else version
+            if known != version:
+                found.append((rule, f"version {version}" + (f", before {known}" if known is not None else ", new")))
+        return tuple(found)

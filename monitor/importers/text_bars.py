@@ -1,0 +1,160 @@
+"""Bars of a whole training, whose states are points."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from monitor.importers.table import Cell, Row
+from monitor.importers.text_lines import read_line
+from monitor.importers.text_positions import Line
+
+
+class ThroughBars:
+    """Reads the states of bars that are drawn through the whole training; takes each in its order.
+
+    Args:
+        point: takes a line that is a point, with its text and its number.
+    """
+
+    def __init__(self, point: Callable[[Line, str, int], None]) -> None:
+        self._point = point
+        self._at: tuple[int | None, int] | None = None
+        self._state: tuple[Line, str, int] | None = None
+        self._settled: tuple[Line, int] | None = None
+
+    def has(self, line: Line) -> bool:
+        """Whether a bar continues that was drawn before any epoch was known."""
+        if line.held_out or line.epoch is not None or self._at is None:
+            return False
+        total, n = self._at
+        return line.total == total and line.n is not None and line.n >= n
+
+    def take(self, line: Line, text: str, number: int) -> bool:
+        """Whether a state says something: of those at one place the last counts, since the first shows old values."""
+        self._at = line.total, line.n or 0
+        last = self._state[0] if self._state is not None else self._settled[0] if self._settled is not None else None
+        if _at_end(line) and last is not None and line.cells == last.cells:
+            return False  # nothing was done since
+        if self._state is None and self._settled is not None and _is_again(*self._settled, line, number):
+            return False
+        if self._state is not None and not _is_again(self._state[0], self._state[2], line, number):
+            self.settle()
+        self._state = line, text, number
+        return True
+
+    def settle(self) -> None:
+        """The bar has left the place at which it was drawn last."""
+        if self._state is not None:
+            line, text, number = self._state
+            self._state, self._settled = None, (replace(line), number)
+            self._point(line, text, number)
+
+
+class NextBar:
+    """Remembers how far the bar of the training is, for the dictionaries that Transformers prints next to it.
+
+    Bars of evaluations come to their end before anything is printed of them; that of the training does not.
+
+    Args:
+        point: takes a line that is a point, with its text and its number.
+    """
+
+    def __init__(self, point: Callable[[Line, str, int], None]) -> None:
+        self._point = point
+        self._bars: dict[int, int] = {}
+        self._total: int | None = None
+        self._waits: tuple[Line, str, int] | None = None
+
+    def take(self, line: Line, text: str) -> None:
+        """A line without metrics."""
+        if line.bar and line.n is not None and line.total and _BARE.match(text):
+            self._bars[line.total] = line.n
+
+    def has(self, line: Line, text: str) -> bool:
+        """Whether a line is such a dictionary, which says only what fraction of the epochs is done."""
+        if not text.lstrip().startswith("{") or line.epoch is None or not line.step is line.n is None:
+            return False
+        if self._total is None:
+            moving = [total for total, n in self._bars.items() if n < total]
+            self._total = moving[0] if len(moving) == 1 else None
+        return self._total is not None
+
+    def hold(self, line: Line, text: str, number: int) -> None:
+        """Wait for the bar to be drawn again below the dictionary: what was drawn above it may be a few steps old."""
+        self.settle("")
+        self._waits = line, text, number
+
+    def settle(self, text: str) -> None:
+        """What comes behind a dictionary: the bar, or anything else."""
+        if self._waits is None or self._total is None:
+            return
+        if _BARE.match(text):
+            self.take(read_line(text), text)
+        (line, its, number), self._waits = self._waits, None
+        line.seen, line.steps = self._bars[self._total], self._total
+        self._point(line, its, number)
+
+
+class OnlyEpoch:
+    """Keeps the states of the bar of the first epoch: they are points where there was no other epoch."""
+
+    def __init__(self) -> None:
+        self._states: list[tuple[Line, int]] | None = []
+        self._of: tuple[float | None, int | None] | None = None
+
+    def take(self, line: Line, number: int, epoch: float | None) -> None:
+        """A state of a bar, in its order.
+
+        Args:
+            line: the state.
+            number: of its line.
+            epoch: the one that the log has come to.
+        """
+        if self._states is None or line.held_out:
+            return
+        of = (epoch if line.epoch is None else line.epoch), line.total
+        if self._of is not None and self._of[0] != of[0]:
+            self._states = None
+        elif self._of is None or (self._of == of and (line.n or 0) >= (self._states[-1][0].n or 0)):
+            self._of = of
+            self._states.append((replace(line), number))
+
+    def rows(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows of the log, with one for each place of the bar instead of one for the epoch."""
+        last = {line.n: (line, number) for line, number in self._states or ()}
+        if self._of is None or len(last) < _LEAST:
+            return list(rows)
+        numbers = {number for _, number in self._states or ()}
+        at = next((i for i, row in enumerate(rows) if row.number in numbers), len(rows))
+        kept = [row for row in rows if row.number not in numbers]
+        drawn: list[Row] = []
+        shown: dict[str, float] = {}
+        for line, number in last.values():
+            new = {name: value for name, value in line.cells.items() if name not in shown or shown[name] != value}
+            shown |= new
+            cells: dict[str, Cell] = {"step": line.n, **new}
+            if self._of[0] is not None:
+                cells["epoch"] = self._of[0]
+            drawn += [Row(number, cells)] if new else []
+        return [*kept[:at], *drawn, *kept[at:]]
+
+
+_BARE: Final = re.compile(r"\s*\d+%\|")
+"""A bar without a caption."""
+_LEAST: Final = 3
+"""Places of a bar from which on its states make a curve."""
+
+
+def _is_again(one: Line, number: int, other: Line, at: int) -> bool:
+    """Whether a state of a bar is that of the place of the one before; a whole bar on a line of its own is another."""
+    if (one.n, one.total, one.epoch) != (other.n, other.total, other.epoch):
+        return False
+    return number == at or one.n is None or one.n != one.total or one.cells == other.cells
+
+
+def _at_end(line: Line) -> bool:
+    n, total = (line.epoch, line.epochs) if line.n is None else (line.n, line.total)
+    return n == total and total != 1

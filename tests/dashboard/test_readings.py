@@ -1,0 +1,110 @@
+"""What is kept of what was read, and when something is made anew."""
+
+from __future__ import annotations
+
+import pytest
+import streamlit as st
+
+from dashboard import readings
+from monitor.errors import RunNotFound, ServerUnreachable
+
+
+class Server:
+    """A server whose mark is set by hand."""
+
+    def __init__(self) -> None:
+        self.mark = "a"
+        self.down = False
+        self.reads = 0
+
+    def change_mark(self) -> str:
+        if self.down:
+            raise ServerUnreachable("http://localhost:1", "refused")
+        return self.mark
+
+    def read(self) -> int:
+        self.reads += 1
+        return self.reads
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Server:
+    """A server, read by a session of its own, whose mark is asked for every time."""
+    found = Server()
+    st.cache_resource.clear()
+    monkeypatch.setattr(st, "session_state", {})
+    monkeypatch.setattr(readings, "api", lambda: found)
+    monkeypatch.setattr(readings.sessions, "token", lambda: None)
+    monkeypatch.setattr(readings, "LOOK_S", 0)
+    return found
+
+
+def test_a_value_is_read_again_only_where_the_mark_is_another(server: Server) -> None:
+    assert [readings.keep("runs", server.read).value for _ in range(3)] == [1, 1, 1]
+    server.mark = "b"
+    assert [readings.keep("runs", server.read).value for _ in range(2)] == [2, 2]
+    assert readings.keep("others", server.read).value == 3
+
+
+def test_another_session_gets_what_was_read_and_another_token_does_not(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert readings.keep("runs", server.read).value == 1
+    monkeypatch.setattr(st, "session_state", {})
+    assert readings.keep("runs", server.read).value == 1
+    monkeypatch.setattr(readings.sessions, "token", lambda: "another")
+    assert readings.keep("runs", server.read).value == 2
+
+
+def test_after_a_while_and_with_a_server_that_has_no_mark_a_value_is_read_in_any_case(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readings, "FRESH_S", -1)
+    assert [readings.keep("runs", server.read).value for _ in range(2)] == [1, 2]
+    monkeypatch.setattr(readings, "FRESH_S", 15)
+    server.mark = ""
+    assert [readings.keep("runs", server.read).value for _ in range(2)] == [3, 4]
+
+
+def test_what_the_reader_does_is_seen_though_the_mark_was_asked_a_moment_ago(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readings, "LOOK_S", 60)
+    assert readings.keep("runs", server.read).value == 1
+    server.mark = "b"
+    assert readings.keep("runs", server.read).value == 1
+    readings.acted()
+    assert readings.keep("runs", server.read).value == 2
+
+
+def test_a_server_that_is_away_leaves_the_last_value_and_says_so_and_a_missing_run_is_told(server: Server) -> None:
+    def missing() -> int:
+        raise RunNotFound("x")
+
+    assert readings.keep("runs", server.read).error is None
+    server.down = True
+    reading = readings.keep("runs", server.read)
+    assert (reading.value, type(reading.error)) == (1, ServerUnreachable)
+    server.down = False
+    with pytest.raises(RunNotFound):
+        readings.keep("run x", missing)
+
+
+def test_something_is_made_anew_where_it_would_be_made_of_something_else(server: Server) -> None:
+    made = iter(range(100))
+    one, two = object(), object()
+    for made_of, expected in (
+        ((one, "a", (1, 2.0)), 0),
+        ((one, "a", (1, 2.0)), 0),
+        ((one, "b", (1, 2.0)), 1),
+        ((two, "b", (1, 2.0)), 2),
+        ((two, "b", (1, 2.0, 3)), 3),
+        ((two, "b"), 4),
+        ((two, "b", None), 5),
+        (([], "b"), 6),
+        (([], "b"), 7),  # equal, but not the same
+        ((1, "b"), 8),
+        ((True, "b"), 9),
+    ):
+        assert readings.once("chart", made_of, lambda: next(made)) == expected
+    assert server.reads == 0
