@@ -21,12 +21,11 @@ from starlette.routing import Route
 from dashboard import data, fields, readings, sessions
 from dashboard.markup import run_list
 from monitor import Api
-from monitor.domain import RunQuery
+from monitor.domain import RunQuery, cell
 from monitor.domain.media import JSON, SIGNATURES
 from monitor.errors import Forbidden, MediaNotFound, MonitorError, RunNotFound, Unauthorized
 
 _TYPES: Final = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _COLUMNS: Final = ("run_id", "project", "run", "group", "status", "verdict", "action", "last_step", "best_loss",
                    "best_step", "best_goal", "best_goal_step", "created_ms", "finished_ms")  # fmt: skip
 _PORTION: Final = 1000
@@ -92,7 +91,7 @@ def _written(api: Api, given: QueryParams, columns: Sequence[str]) -> str:
     )  # fmt: skip
     out = io.StringIO()
     sheet = csv.writer(out)
-    sheet.writerow([*_COLUMNS, *columns])
+    sheet.writerow([*_COLUMNS, *map(cell, columns)])
     done = 0
     while done < MOST:
         page = data.runs_page(replace(wanted, offset=done), api)
@@ -102,16 +101,11 @@ def _written(api: Api, given: QueryParams, columns: Sequence[str]) -> str:
                    rec.best_val_loss, rec.best_step, run.goal_best, run.goal_best_step, run.created_ms,
                    run.finished_ms)  # fmt: skip
             more = (fields.value(run, page.metrics.get(run.id, {}), name) for name in columns)
-            sheet.writerow([_cell(value) for value in (*row, *more)])
+            sheet.writerow([cell(value) if isinstance(value, str) else value for value in (*row, *more)])
         done += len(page.items)
         if len(page.items) < _PORTION:
             break
     return out.getvalue()
-
-
-def _cell(value: object) -> object:
-    """A text that a spreadsheet would take for a formula gets an apostrophe before it."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _media(request: Request) -> Response:

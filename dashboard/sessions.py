@@ -118,15 +118,29 @@ async def _sign_in(request: Request) -> Response:
     """Begin a session where the server knows the token."""
     form = await _form(request)
     given, place = form.get("token", "").strip(), inside(form.get("place", ""))
-    refused = await run_in_threadpool(_refused, given)
-    if refused:
-        back = f"&place={quote(place)}" if place else ""
-        return RedirectResponse(f"{path('')}?refused={refused}{back}", 303)
+    why = await run_in_threadpool(_refused, given)
+    if why:
+        return refused(why, place)
+    return begun(request, given, place)
+
+
+def begun(request: Request, given: str, place: str) -> Response:
+    """Begin a session with this token, and show a page of the dashboard."""
     answer = RedirectResponse(path(place), 303)
-    https = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
     name = SESSIONS.begin(given)
-    answer.set_cookie(COOKIE, name, LASTS_S, path=path(""), secure=https, httponly=True, samesite="strict")
+    answer.set_cookie(COOKIE, name, LASTS_S, path=path(""), secure=over_tls(request), httponly=True, samesite="strict")
     return answer
+
+
+def over_tls(request: Request) -> bool:
+    """Whether the browser speaks to us, or to the proxy before us, over TLS."""
+    return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
+
+
+def refused(why: str, place: str) -> Response:
+    """Show the page that signs in again, and why it failed."""
+    back = f"&place={quote(place)}" if place else ""
+    return RedirectResponse(f"{path('')}?refused={why}{back}", 303)
 
 
 async def _sign_out(request: Request) -> Response:

@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     dashboard_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Public names under which a proxy serves the dashboard, separated by blanks."
     )
+    oidc: dict[str, Any] = Field(
+        default_factory=dict, repr=False, description="OpenID Connect sign-in to the dashboard; see `docs/security.md`."
+    )
     mlflow_tracking_uri: str | None = Field(default=None, description="MLflow server to mirror runs to.")
 
     alert_urls: Annotated[tuple[str, ...], NoDecode] = Field(

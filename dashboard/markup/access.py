@@ -17,15 +17,17 @@ from monitor.domain.rules_version import RULES_SET
 _PAGE: Final = "access"
 
 
-def sign_in(action: str, place: str, refused: str) -> Markup:
-    """The form that takes a token.
+def sign_in(action: str, place: str, refused: str, *, provider: str | None = None, leads: str = "") -> Markup:
+    """The form that takes a token, and the link to the provider.
 
     Args:
         action: the path that it is sent to.
         place: the page to show then.
-        refused: why the last try failed: "token", "server", "open" or "".
+        refused: why the last try failed: "token", "server", "open", "provider", "role" or "".
+        provider: the name of the OpenID provider; None where there is none.
+        leads: the path that begins a sign-in there.
     """
-    return fill(_PAGE, "sign_in", action=action, place=place, refused=refused)
+    return fill(_PAGE, "sign_in", action=action, place=place, refused=refused, provider=provider, leads=leads)
 
 
 def who(me: Caller, action: str, *, signed_in: bool) -> Markup:

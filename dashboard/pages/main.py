@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from dashboard import data, live, sessions, viewer
+from dashboard import data, live, sessions, signing, viewer
 from dashboard.assets import LOGO, STYLE_SHEET
 from dashboard.markup import access
 from dashboard.navigation import PAGES
@@ -34,6 +34,13 @@ if data.me() is None:
     viewer.title("Sign in")
     query = "&".join(f"{quote(name)}={quote(value)}" for name, value in st.query_params.items() if name != "refused")
     place = sessions.inside(st.query_params.get("place") or f"{chosen.url_path}{'?' if query else ''}{query}")
-    live.html(access.sign_in(sessions.path("signin"), place, st.query_params.get("refused", "")), key="sign-in")
+    html = access.sign_in(
+        sessions.path("signin"),
+        place,
+        st.query_params.get("refused", ""),
+        provider=signing.provider_name(),
+        leads=f"{sessions.path('signin/provider')}?place={quote(place)}",
+    )
+    live.html(html, key="sign-in")
 else:
     chosen.run()

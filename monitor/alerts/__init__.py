@@ -9,6 +9,7 @@ from __future__ import annotations
 from monitor.alerts.book import Book, Entry, open_channels
 from monitor.alerts.channels import AppriseChannel, Channel, MemoryChannel, key_of, open_urls
 from monitor.alerts.delivery import Delivered, Outbox, deliver
+from monitor.alerts.hold import held
 from monitor.alerts.lifecycle import ALERTED, alerts_for, finished_alert, status_alert
 from monitor.alerts.messages import Facts, Message
 from monitor.alerts.routes import Route
@@ -30,6 +31,7 @@ __all__ = [
     "alerts_for",
     "deliver",
     "finished_alert",
+    "held",
     "key_of",
     "open_channels",
     "open_urls",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from monitor.alerts.channels import Channel, key_of
+from monitor.alerts.hold import Hold, Holding, held
 from monitor.alerts.messages import Message, Planned, plan
 from monitor.alerts.routes import Route, Sorted, sort
 from monitor.domain import AlertInfo, Delivery, Silence
@@ -26,8 +27,6 @@ GIVE_UP_MS: Final = 24 * 3_600_000
 """Age at which a message is too old: it is not sent any more, unless somebody asks for another try."""
 LATELY_MS: Final = 30 * 24 * 3_600_000
 """How far back it is looked up what a channel was told."""
-RENEW_MS: Final = 10_000
-"""How old the hold of a channel is when it is renewed; it lasts long enough for a message that hangs on top of that."""
 FAILURES: Final = 3
 """Messages that fail one after the other before a pass ends: the channel is down."""
 NEVER_MS: Final = 2**62
@@ -35,16 +34,8 @@ NEVER_MS: Final = 2**62
 _log = logging.getLogger(__name__)
 
 
-class Outbox(Protocol):
+class Outbox(Holding, Protocol):
     """What delivery needs of the store."""
-
-    def hold_channel(self, channel: str, holder: str, now_ms: int) -> bool:
-        """Become the one who sends to a channel, or stay it for another while."""
-        ...
-
-    def release_channel(self, channel: str, holder: str) -> None:
-        """Let others send to it."""
-        ...
 
     def due_deliveries(self, channel: str, now_ms: int, limit: int = 20_000) -> tuple[Delivery, ...]:
         """Alerts to be sent to a channel now, the oldest first."""
@@ -123,28 +114,12 @@ def deliver(
         How many messages went out and failed, how many alerts were given up; all zero when nothing more is due, or
         where another worker sends to this channel.
     """
-    key, now_ms = key_of(channel), clock()
+    key = key_of(channel)
     holder = holder or secrets.token_hex(16)
-    if not outbox.due_deliveries(key, now_ms, 1) or not outbox.hold_channel(key, holder, now_ms):
+    if not outbox.due_deliveries(key, clock(), 1):
         return Delivered()
-    try:
-        due = outbox.due_deliveries(key, now_ms)
-        runs = {row.alert.run_id for row in due}
-        told = outbox.told_lately(key, runs, now_ms - LATELY_MS)
-        route = getattr(channel, "route", Route())
-        found = sort(due, told, outbox.standing(runs), outbox.silences(now_ms), route, now_ms)
-        _put_aside(outbox, key, found, now_ms)
-        old = [row for row in found.send if _age_ms(row, now_ms) > GIVE_UP_MS]
-        if old:
-            error = f"not sent within {GIVE_UP_MS // 3_600_000} h: {old[0].error or 'no server was there to send it'}"
-            outbox.failed(key, _places(old), NEVER_MS, error)
-        fresh = [row for row in found.send if _age_ms(row, now_ms) <= GIVE_UP_MS]
-        sent, failed = _send_all(outbox, channel, plan(fresh, told, now_ms, link), clock, holder, describe)
-        if sent or old or found.skip:
-            outbox.settle_deliveries({key, *channels}, clock())
-        return Delivered(sent=sent, failed=failed, given_up=len(old))
-    finally:
-        outbox.release_channel(key, holder)
+    with held(outbox, key, holder) as hold:
+        return Delivered() if hold is None else _pass(outbox, channel, clock, {key, *channels}, hold, link, describe)
 
 
 def retry_ms(attempts: int) -> int:
@@ -159,24 +134,45 @@ def retry_ms(attempts: int) -> int:
     return min(FIRST_RETRY_MS << min(attempts, 20), LAST_RETRY_MS)
 
 
+def _pass(
+    outbox: Outbox,
+    channel: Channel,
+    clock: Callable[[], int],
+    channels: Collection[str],
+    hold: Hold,
+    link: Callable[[str], str | None],
+    describe: Callable[[Message], Message],
+) -> Delivered:
+    key, now_ms = key_of(channel), clock()
+    due = outbox.due_deliveries(key, now_ms)
+    runs = {row.alert.run_id for row in due}
+    told = outbox.told_lately(key, runs, now_ms - LATELY_MS)
+    route = getattr(channel, "route", Route())
+    found = sort(due, told, outbox.standing(runs), outbox.silences(now_ms), route, now_ms)
+    _put_aside(outbox, key, found, now_ms)
+    old = [row for row in found.send if _age_ms(row, now_ms) > GIVE_UP_MS]
+    if old:
+        error = f"not sent within {GIVE_UP_MS // 3_600_000} h: {old[0].error or 'no server was there to send it'}"
+        outbox.failed(key, _places(old), NEVER_MS, error)
+    fresh = [row for row in found.send if _age_ms(row, now_ms) <= GIVE_UP_MS]
+    sent, failed = _send_all(outbox, channel, plan(fresh, told, now_ms, link), clock, hold, describe)
+    if sent or old or found.skip:
+        outbox.settle_deliveries(channels, clock())
+    return Delivered(sent=sent, failed=failed, given_up=len(old))
+
+
 def _send_all(
     outbox: Outbox,
     channel: Channel,
     planned: Sequence[Planned],
     clock: Callable[[], int],
-    holder: str,
+    hold: Hold,
     describe: Callable[[Message], Message],
 ) -> tuple[int, int]:
     key, sent, failed, in_a_row = key_of(channel), 0, 0, 0
-    held_ms = clock()
     for one in planned:
-        now_ms = clock()
-        if in_a_row == FAILURES:
+        if in_a_row == FAILURES or not hold.lasts:
             break
-        if not 0 <= now_ms - held_ms < RENEW_MS:
-            if not outbox.hold_channel(key, holder, now_ms):
-                break
-            held_ms = now_ms
         problem = _send(channel, one.message, describe)
         if problem is None:
             outbox.delivered(key, one.rows, clock())

@@ -11,9 +11,23 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import ASGIApp
 
 from monitor import __version__
-from monitor.api import alerts, attention, batches, curves, health, keeping, problems, rules, runs, tokens, views
+from monitor.api import (
+    alerts,
+    attention,
+    batches,
+    curves,
+    health,
+    keeping,
+    problems,
+    rules,
+    runs,
+    signin,
+    tokens,
+    views,
+)
 from monitor.api.bodies import CompressRemote
 from monitor.api.door import Door
+from monitor.api.identity import Oidc, Provider
 from monitor.api.keys import Keys
 from monitor.api.problems import documented
 from monitor.api.security import check_parameters, declare_roles, described
@@ -78,6 +92,9 @@ def create_api(
         settings: the token, and what `/api/v1/info` shows.
         clock: milliseconds since the epoch.
         jobs: the health of the background jobs by name.
+
+    Raises:
+        SettingsError: `oidc` cannot be used.
     """
     app = Guarded(
         title="lossmonitor",
@@ -92,11 +109,13 @@ def create_api(
     writers = 1 if settings.store_url.startswith("sqlite") else POSTGRES_WRITERS
     app.state.services = Services(
         store=store, engine=engine, settings=settings, clock=clock, jobs=jobs, writers=anyio.CapacityLimiter(writers),
-        keys=Keys(store, settings.token, clock, settings.rate_limit),
+        keys=Keys(store, settings.token, clock, settings.rate_limit, asks=bool(settings.oidc)),
+        provider=Provider(Oidc.of(settings.oidc)) if settings.oidc else None,
     )  # fmt: skip
     problems.install(app)
     app.add_middleware(CompressRemote)
     app.include_router(health.probes)
+    app.include_router(signin.router, responses=documented(403, 408, 413, 415, 429, 503))
     declare_roles(health.metrics.routes)
     app.include_router(health.metrics)
     checks = [Depends(described), Depends(check_parameters)]

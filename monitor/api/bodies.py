@@ -12,14 +12,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from monitor.wire import POINTS_MEDIA_TYPE, jsonable
 
 
-def json_response(data: Mapping[str, object] | Sequence[object], status: int = 200) -> Response:
+def json_response(
+    data: Mapping[str, object] | Sequence[object],
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    media_type: str = "application/json",
+) -> Response:
     """Strict JSON; a float that is not finite, if one is left, becomes "NaN", "Infinity" or "-Infinity"."""
     try:
         text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     except (ValueError, TypeError):
         text = json.dumps(jsonable(data), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     # A lone surrogate, which JSON may hold as an escape, has no UTF-8.
-    return Response(text.encode(errors="replace"), status, media_type="application/json")
+    return Response(text.encode(errors="replace"), status, headers, media_type)
 
 
 class CompressRemote:

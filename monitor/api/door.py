@@ -26,8 +26,8 @@ from monitor.errors import Forbidden, StoreError, Unauthorized
 from monitor.hosts import SECURITY_HEADERS, host_name, local_name, same_origin
 from monitor.wire import MEDIA_TYPE
 
-OPEN: Final = frozenset({"/healthz", "/readyz"})
-"""Answered without a token: probes have none, and these reveal nothing about the runs."""
+OPEN: Final = frozenset({"/healthz", "/readyz", "/signin"})
+"""Answered without a token: probes and people who sign in have none, and these reveal nothing about the runs."""
 BUSY: Final = 128
 """Requests besides batches that are being answered, at most; who comes then is asked to come again."""
 LINGER_S: Final = 2.0

@@ -46,13 +46,16 @@ class Keys:
         token: `MONITOR_TOKEN`, which has the role admin; None for none.
         clock: milliseconds since the epoch.
         rate: requests a second that one token may make; 0 for any number.
+        asks: ask for a token in any case.
     """
 
-    def __init__(self, store: Store, token: str | None, clock: Callable[[], int], rate: float = 0.0) -> None:
+    def __init__(
+        self, store: Store, token: str | None, clock: Callable[[], int], rate: float = 0.0, *, asks: bool = False
+    ) -> None:
         self._store, self._clock, self._rate = store, clock, rate
         self._token = None if token is None else token.encode()
         self._known: dict[str, tuple[TokenInfo, str]] = {}
-        self._asks = token is not None
+        self._asks = asks or token is not None
         self._open = False
         self._read_s, self._noted_s = -math.inf, time.monotonic()
         self._used: dict[str, int] = {}

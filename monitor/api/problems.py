@@ -14,8 +14,9 @@ from typing import Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from monitor.api.bodies import json_response
 from monitor.api.requests import request_id
 from monitor.domain import Json
 from monitor.errors import (
@@ -90,7 +91,7 @@ def problem(
     body = {"type": f"urn:lossmonitor:problem:{kind}", "title": title, "status": status, "detail": detail, **more}
     if request_id():
         body["request_id"] = request_id()
-    return JSONResponse(body, status, headers, MEDIA_TYPE)
+    return json_response(body, status, headers, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
@@ -180,6 +181,7 @@ def of_refusal(refused: Refused) -> Response:
 
 _KINDS: Final = {404: "no-such-route", 405: "method-not-allowed"}
 _HTTP_TITLES: Final = {
+    401: "The sign-in did not succeed",
     403: "The request was refused",
     404: "There is nothing at this address; /openapi.json lists what there is",
     405: "This address does not take this method",
@@ -188,6 +190,7 @@ _HTTP_TITLES: Final = {
     415: "This media type is not taken",
     422: "The request cannot be carried out",
     429: "There are too many requests; wait",
+    502: "The OpenID provider cannot be used",
     503: "The server has its hands full; try again",
 }
 

@@ -12,6 +12,7 @@ import anyio.to_thread
 from fastapi import Depends, Request
 from starlette.convertors import PathConvertor, register_url_convertor
 
+from monitor.api.identity import Provider
 from monitor.api.keys import Keys
 from monitor.api.metrics import Metrics
 from monitor.api.readiness import Readiness
@@ -50,6 +51,7 @@ class Services:
     Attributes:
         clock: returns milliseconds since the epoch.
         keys: the tokens that the server knows.
+        provider: by which people sign in; None where there is none.
         jobs: the health of the background jobs by name.
         links: addresses of the parts next to the API, by part: "dashboard", "mlflow"; filled once they run.
         writers: how many batches are committed at once. One on SQLite, which has one writer: waiting here is fair and
@@ -65,6 +67,7 @@ class Services:
     settings: Settings
     clock: Callable[[], int]
     keys: Keys
+    provider: Provider | None = None
     jobs: Callable[[], Mapping[str, JobHealth]] = no_jobs
     links: dict[str, str] = field(default_factory=dict)
     writers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))

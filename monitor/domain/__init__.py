@@ -49,7 +49,7 @@ from monitor.domain.runs import (
 from monitor.domain.series import Curve, Points, SeriesInfo
 from monitor.domain.snapshot import MAIN_ROLES, CurveOf, RunSnapshot
 from monitor.domain.stops import MONITOR, Stop, StopState
-from monitor.domain.texts import inert
+from monitor.domain.texts import cell, inert
 from monitor.domain.verdicts import (
     Action,
     Counts,
@@ -134,6 +134,7 @@ __all__ = [
     "alert_id",
     "alert_key",
     "best_checkpoint",
+    "cell",
     "check_channel_name",
     "courses",
     "folded",

@@ -10,6 +10,8 @@ _LINE_ENDS: Final = re.compile(r"\r\n|[\r\n\v\f\x85\u2028\u2029]")
 _JOINERS: Final = "\u200c\u200d"
 """Invisible, but letters and emoji are put together with them."""
 _CANDIDATES: Final = re.compile(r"[^ -~\n]")
+_FORMULA: Final = re.compile(r"(?:^|(?<=[;\t\r\n]))(?=[\s\"]*[=+\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r\n])")
+"""Where a spreadsheet begins to read a formula, in signs of either width."""
 
 
 def inert(text: str, *, lines: bool = False) -> str:
@@ -31,6 +33,17 @@ def inert(text: str, *, lines: bool = False) -> str:
         text = _LINE_ENDS.sub("\n", text)
     shown = _CANDIDATES.sub(lambda found: _shown(found[0]), text)
     return shown if lines else shown.replace("\n", r"\n")
+
+
+def cell(text: str) -> str:
+    """A text for a CSV file that no spreadsheet takes for a formula: an apostrophe comes before what would begin one.
+
+    Where lists are separated by semicolons or tabs, a spreadsheet splits the text there too, and at a line end.
+
+    >>> cell("=HYPERLINK(1)"), cell("a;=1+1"), cell("val/loss-1")
+    ("'=HYPERLINK(1)", "a;'=1+1", 'val/loss-1')
+    """
+    return _FORMULA.sub("'", text)
 
 
 def _shown(character: str) -> str:

@@ -17,7 +17,7 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
-from monitor.alerts import Book, Channel, Delivered, Route, deliver, key_of
+from monitor.alerts import Book, Channel, Delivered, Route, deliver, held, key_of
 from monitor.alerts.delivery import LAST_RETRY_MS
 from monitor.domain import JobHealth, Severity
 from monitor.domain.clocks import DIFFER_MS
@@ -289,18 +289,18 @@ class Jobs:
             return
         sent_ms = self._store.digest_sent(key)
         at_ms = digests.due(route, sent_ms, now)
-        if at_ms is None or not self._store.hold_channel(key, self._holder, now):
+        if at_ms is None:
             return
         try:
-            if self._store.digest_sent(key) == sent_ms:
-                message = digests.compose(self._store, self._settings, route, sent_ms, now, self.links.get("dashboard"))
-                channel.send(replace(message, id=f"digest-{at_ms}"))
-                self._store.note_digest(key, at_ms)
+            with held(self._store, key, self._holder) as hold:
+                if hold is not None and self._store.digest_sent(key) == sent_ms:
+                    page = self.links.get("dashboard")
+                    message = digests.compose(self._store, self._settings, route, sent_ms, now, page)
+                    channel.send(replace(message, id=f"digest-{at_ms}"))
+                    self._store.note_digest(key, at_ms)
         except Exception:
             self._digest_after_ms[key] = now + LAST_RETRY_MS
             raise
-        finally:
-            self._store.release_channel(key, self._holder)
 
     def _link(self, run_id: str) -> str | None:
         """The run's page on the dashboard, where there is one."""

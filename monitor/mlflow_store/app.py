@@ -159,9 +159,9 @@ class Beside:
 def is_ours(path: str) -> bool:
     """True for a path that our API answers; `/metrics` is MLflow's where `--expose-prometheus` asks for its metrics.
 
-    >>> [is_ours(path) for path in ("/api/v1/runs", "/readyz", "/api/2.0/mlflow/runs/create", "/")]
+    >>> [is_ours(path) for path in ("/api/v1/runs", "/signin", "/api/2.0/mlflow/runs/create", "/")]
     [True, True, False, False]
     """
     if path == "/metrics":
         return _PROMETHEUS not in os.environ
-    return path.startswith("/api/v1/") or path in ("/healthz", "/readyz", "/openapi.json")
+    return path.startswith("/api/v1/") or path in ("/healthz", "/readyz", "/signin", "/openapi.json")

@@ -73,6 +73,7 @@ def _environment(settings: Settings, server_url: str | None, host: str) -> Mappi
         "MONITOR_HOST": host,
         "MONITOR_SERVER_URL": server_url,
         "MONITOR_TOKEN": None,
+        "MONITOR_OIDC": None,  # the server speaks to the provider
         "MONITOR_DASHBOARD_HOSTS": " ".join(settings.dashboard_hosts) or None,
         "MONITOR_DATABASE_URL": None if server_url else settings.database_url,
     }

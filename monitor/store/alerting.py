@@ -219,10 +219,10 @@ class Alerting(Database):
             outbox.register(connection, channels, now_ms)
         self.settle_deliveries(channels, now_ms)
 
-    def hold_channel(self, channel: str, holder: str, now_ms: int) -> bool:
+    def hold_channel(self, channel: str, holder: str) -> bool:
         """Become, or stay for another `outbox.LEASE_MS`, the one who sends to a channel; False where another is."""
         with self._change() as connection:
-            return outbox.hold(connection, channel, holder, now_ms)
+            return outbox.hold(connection, channel, holder)
 
     def release_channel(self, channel: str, holder: str) -> None:
         """Let others send to the channel."""

@@ -17,7 +17,16 @@ from sqlalchemy.exc import DBAPIError
 from monitor.errors import StoreBusy
 from monitor.store.sql import connect as connecting
 from monitor.store.sql.change_mark import ChangeMark
-from monitor.store.sql.connect import PATIENCE, limit_read, reading, same_process, shown, translated, writing
+from monitor.store.sql.connect import (
+    PATIENCE,
+    limit_read,
+    reading,
+    same_process,
+    shown,
+    translated,
+    wait_for_standby,
+    writing,
+)
 from monitor.store.sql.lead import Leader
 from monitor.store.sql.link import linked
 from monitor.store.sql.lock import Turns
@@ -209,6 +218,8 @@ def _undone(connection: Connection) -> Iterator[None]:
     try:
         with connection.begin():
             yield
+            if (first := wait_for_standby(connection)) is not None:
+                connection.exec_driver_sql(first.decode())
     except BaseException as error:
         if connection.dialect.name != "sqlite" and not connection.invalidated:
             connection.invalidate(error if isinstance(error, Exception) else None)

@@ -18,13 +18,12 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from monitor.domain import Points, RunInfo, SeriesInfo
+from monitor.domain import Points, RunInfo, SeriesInfo, cell
 from monitor.errors import FileUnreadable, SeriesNotFound, StoreError
 from monitor.wire import number_to_json
 
 COLUMNS: Final = ("run_id", "run", "key", "step", "value", "time_ms", "epoch")
 FORMATS: Final = ("csv", "parquet")
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 Write = Callable[[RunInfo, str, Points], None]
 
@@ -122,7 +121,7 @@ def _csv(path: Path) -> Iterator[Write]:
         writer.writerow(COLUMNS)
 
         def write(run: RunInfo, key: str, points: Points) -> None:
-            names = [_text(name) for name in (run.id, run.name, key)]
+            names = [cell(name) for name in (run.id, run.name, key)]
             epochs = points.epochs.tolist() if points.epochs is not None else [math.nan] * len(points)
             columns = zip(points.steps.tolist(), points.values.tolist(), points.times.tolist(), epochs, strict=True)
             writer.writerows(
@@ -131,15 +130,6 @@ def _csv(path: Path) -> Iterator[Write]:
             )
 
         yield write
-
-
-def _text(name: str) -> str:
-    """A name that no spreadsheet works out.
-
-    >>> _text("=HYPERLINK(1)"), _text("val/loss")
-    ("'=HYPERLINK(1)", 'val/loss')
-    """
-    return f"'{name}" if name.startswith(_FORMULA) else name
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ class ListOutbox:
         self.next_ms: dict[tuple[str, int], tuple[int, int]] = {}
         self.held: dict[str, str] = {}
 
-    def hold_channel(self, channel: str, holder: str, now_ms: int) -> bool:
+    def hold_channel(self, channel: str, holder: str) -> bool:
         return self.held.setdefault(channel, holder) == holder
 
     def release_channel(self, channel: str, holder: str) -> None:
@@ -163,7 +163,7 @@ def test_a_channel_that_is_down_is_not_tried_with_every_alert_there_is() -> None
 
 def test_where_another_worker_sends_to_the_channel_this_one_does_not() -> None:
     outbox, channel = ListOutbox(an_alert()), MemoryChannel()
-    outbox.hold_channel("memory", "another", 2_000)
+    outbox.hold_channel("memory", "another")
 
     assert deliver(outbox, channel, lambda: 2_000, holder="me") == Delivered()
     outbox.release_channel("memory", "another")

@@ -32,7 +32,7 @@ from monitor.store import Store
 from .conftest import Api, a_batch, served
 
 TOKEN = "correct-horse-battery-staple"
-OPEN = {"/healthz", "/readyz"}
+OPEN = {"/healthz", "/readyz", "/signin"}
 EVIL = "http://evil.example"
 
 

@@ -119,3 +119,10 @@ def test_a_bug_is_a_500_problem_that_tells_no_internals_and_is_logged(caplog: py
 
 def test_the_health_of_jobs_is_plain_data() -> None:
     assert json.loads(json.dumps(JobHealth(runs=3).to_dict()))["runs"] == 3
+
+
+def test_what_a_refusal_quotes_may_be_no_text_in_any_encoding() -> None:
+    response = problems.of_error(errors.WireError("\ud800", "is \udfff odd"))
+
+    assert response.status_code == 422
+    assert json.loads(bytes(response.body))["detail"] == "?: is ? odd"

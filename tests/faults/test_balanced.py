@@ -21,7 +21,7 @@ from monitor._resources import ROOT
 from monitor.domain import RunStatus
 from monitor.server.ports import free_port
 from monitor.store import Store
-from monitor.store.runs.outbox import LEASE_MS, NEVER_MS
+from monitor.store.runs.outbox import NEVER_MS
 from tests.alerts.conftest import Webhook, webhook  # noqa: F401  # a fixture
 from tests.server.conftest import Start, Up, start_up, until
 
@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("haproxy") is None, reason="HAProxy is not installed: apt-get install haproxy"),
 ]
 __all__ = ["start_up"]
-SERVERS, STEPS, LEASE_S = 3, 1200, LEASE_MS / 1000
+SERVERS, STEPS = 3, 1200
 TRAINING = f"""
 import sys, time, monitor
 
@@ -110,9 +110,7 @@ def test_trainings_behind_a_balancer_lose_nothing_and_each_alert_is_sent_once(
         assert store.diagnosis(store.run("ill-1").id).verdict != store.diagnosis(store.run("well").id).verdict
         until(lambda: store.run("gone").status is RunStatus.LOST, 60)  # another server has taken the watch over
         # ... and the sending, once the dead one's hold is over.
-        until(
-            lambda: not any(row.delivered_ms is None and row.next_ms < NEVER_MS for row in store.alerts()), 2 * LEASE_S
-        )
+        until(lambda: not _waiting(store), 60)
         sent = {f"{row.alert.run_id}-{row.id}": row.alert for row in store.alerts() if row.delivered_ms is not None}
     times = Counter(body["id"] for body in webhook.bodies)
     assert set(times) == set(sent)

@@ -79,7 +79,7 @@ def serve(order: dict[str, Any]) -> None:
 
 def deliver(order: dict[str, Any]) -> None:
     """Send alerts to a webhook until killed."""
-    outbox.LEASE_MS = 100  # else each kill costs a minute
+    outbox.LEASE_MS = 100  # else each kill costs seconds
     settings = settings_of(order)
     channels = [AppriseChannel(url) for url in settings.alert_urls]
     Jobs(Store.open(settings.store_url), settings, channels=channels).start()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from monitor.domain import cell
 from monitor.errors import FileUnreadable, RunNotFound
 from monitor.store import Store
 from monitor.store.export import COLUMNS, export_points
@@ -89,3 +93,13 @@ def test_a_csv_holds_no_formula_and_numbers_stay_numbers(store: Store, tmp_path:
     with path.open(encoding="utf-8", newline="") as file:
         _, row = csv.reader(file)
     assert row[1:5] == [f"'{name}", f"'{name}", "-1", "-2.5"]
+
+
+@given(name=st.text(st.sampled_from("=+-@;\t\r\n\" ,'|a1\uff1d"), max_size=12))
+@example(name='x;"=1+1')
+def test_no_cell_is_a_formula_whatever_separates_the_cells_where_the_file_is_opened(name: str) -> None:
+    file = io.StringIO()
+    csv.writer(file).writerow(["id", cell(name), 1.0])
+    for separator in ",;\t":
+        for row in csv.reader(io.StringIO(file.getvalue(), newline=""), delimiter=separator):
+            assert [each for each in row if each.lstrip(' "').startswith(("=", "+", "-", "@", "\uff1d"))] == []

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlalchemy import delete
 
 from monitor.alerts.delivery import LAST_RETRY_MS
+from monitor.domain.clocks import LEASE_MS
 from monitor.store import Store
-from monitor.store.runs.outbox import LEASE_MS, NEVER_MS
+from monitor.store.runs.outbox import NEVER_MS
 from monitor.store.sql.schema import CHANNELS
 from tests.conftest import NOW_MS, Feed
 
@@ -97,23 +98,34 @@ def test_a_database_that_has_delivered_before_it_knew_channels_goes_on(feed: Fee
 def test_one_worker_at_a_time_sends_to_a_channel(store: Store) -> None:
     store.register_channels(["a", "b"], NOW_MS)
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda n: store.hold_channel("a", f"worker {n}", NOW_MS), range(4)))
+        found = list(pool.map(lambda n: store.hold_channel("a", f"worker {n}"), range(4)))
     assert sorted(found) == [False, False, False, True]
     holder = f"worker {found.index(True)}"
-    assert store.hold_channel("b", "another", NOW_MS)
-    assert store.hold_channel("a", holder, NOW_MS + 30_000)
-    assert not store.hold_channel("a", "another", NOW_MS + LEASE_MS)
-    assert store.hold_channel("a", "another", NOW_MS + 30_000 + LEASE_MS)
+    assert store.hold_channel("b", "another")
+    lease_passes(store, LEASE_MS - 2_000)
+    assert not store.hold_channel("a", "another")
+    assert store.hold_channel("a", holder)
+    lease_passes(store, LEASE_MS - 2_000)
+    assert not store.hold_channel("a", "another")
+    lease_passes(store, 2_000)
+    assert store.hold_channel("a", "another")
     store.release_channel("a", holder)  # which is no longer the one
-    assert not store.hold_channel("a", holder, NOW_MS + 30_001 + LEASE_MS)
+    assert not store.hold_channel("a", holder)
     store.release_channel("a", "another")
-    assert store.hold_channel("a", holder, NOW_MS + 30_001 + LEASE_MS)
+    assert store.hold_channel("a", holder)
 
 
 def test_a_hold_from_a_clock_that_was_ahead_is_over(store: Store) -> None:
     store.register_channels(["a"], NOW_MS)
-    assert store.hold_channel("a", "one that dies", NOW_MS + 86_400_000)
-    assert store.hold_channel("a", "another", NOW_MS)
+    assert store.hold_channel("a", "one that dies")
+    lease_passes(store, -86_400_000)
+    assert store.hold_channel("a", "another")
+
+
+def lease_passes(store: Store, ms: int) -> None:
+    """Have the holds be as if this time had passed."""
+    with store._change() as connection:
+        connection.execute(CHANNELS.update().values(held_ms=CHANNELS.c.held_ms - ms))
 
 
 def test_a_wait_from_a_clock_that_was_ahead_is_over(feed: Feed) -> None:

@@ -10,20 +10,23 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, cast, func, or_, select
 
 from monitor.domain import DeadLetter, Delivery
-from monitor.domain.clocks import DIFFER_MS
+from monitor.domain.clocks import DIFFER_MS, LEASE_MS
 from monitor.store.runs import rows as from_rows
 from monitor.store.sql.schema import CHANNEL_SETTINGS, CHANNELS, DELIVERIES, OUTBOX, RUNS
 from monitor.store.sql.upsert import insert_once, upsert
 
-LEASE_MS: Final = 60_000
-"""How long a worker that sends to a channel keeps it from the others, unless it says again that it is there."""
 LONGEST_WAIT_MS: Final = 20 * 60_000
 """No message waits for longer until it is looked at again: such a wait is from a clock that was set back since."""
 NEVER_MS: Final = 2**62
 _AT_ONCE: Final = 500
+_CLOCKS: Final[Mapping[str, ColumnElement[int]]] = {
+    "postgresql": cast(func.extract("epoch", func.clock_timestamp()) * 1000, BigInteger),
+    "sqlite": cast((func.julianday("now") - 2_440_587.5) * 86_400_000, BigInteger),
+}
+"""Milliseconds since the epoch by the database's clock, by dialect."""
 
 Place = tuple[str, int]
 """A row of the outbox: the run, and the number within it."""
@@ -61,12 +64,16 @@ def register(connection: Connection, channels: Collection[str], now_ms: int) -> 
         connection.execute(OUTBOX.update().where(*_WAITS, OUTBOX.c.created_ms < first).values(told))
 
 
-def hold(connection: Connection, channel: str, holder: str, now_ms: int) -> bool:
-    """Become the one who sends to a channel, or stay it; False where another is."""
-    over = or_(CHANNELS.c.held_ms <= now_ms, CHANNELS.c.held_ms > now_ms + LEASE_MS + DIFFER_MS)
+def hold(connection: Connection, channel: str, holder: str) -> bool:
+    """Become the one who sends to a channel, or stay it; False where another is.
+
+    The database's clock says how long, as those of two servers may differ by more than a lease.
+    """
+    now = _CLOCKS[connection.dialect.name]
+    over = or_(CHANNELS.c.held_ms <= now, CHANNELS.c.held_ms > now + LEASE_MS)  # the clock was set back
     mine = or_(over, CHANNELS.c.holder == holder)
-    values = {"holder": holder, "held_ms": now_ms + LEASE_MS}
-    return connection.execute(CHANNELS.update().where(CHANNELS.c.channel == channel, mine), values).rowcount == 1
+    values = {"holder": holder, "held_ms": now + LEASE_MS}
+    return connection.execute(CHANNELS.update().where(CHANNELS.c.channel == channel, mine).values(values)).rowcount == 1
 
 
 def release(connection: Connection, channel: str, holder: str) -> None:

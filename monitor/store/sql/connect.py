@@ -43,6 +43,21 @@ STATEMENT_S: Final = 30.0
 PATIENCE: Final = "patience_ms"
 """In a connection's `info`: milliseconds that its next write waits for SQLite's lock, where it has waited already."""
 _LIMIT: Final = "limit_read"
+UNLIMITED: Final = "unlimited_commit"
+"""In a connection's `info`: whether commits wait for a standby; see `wait_for_standby`."""
+_ASKED: Final = """SELECT pg_backend_pid(), current_setting('statement_timeout'),
+current_setting('synchronous_standby_names')"""
+RENEWED_S: Final = 600
+"""Seconds after which a connection is replaced, so that it knows whether there is a standby by now."""
+_NETWORKED: Final = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""What notices within 25 s that the database's machine is gone, or within 5 that it does not answer, so that the next
+host of the URL is asked. Without these, the kernel waits for a quarter of an hour or longer."""
 PREPARE_FROM: Final = 3
 """A statement is prepared when a connection has run it so many times."""
 _NETWORK: Final = frozenset(
@@ -112,7 +127,8 @@ def make_engine(url: URL, *, statement_s: float | None = None) -> Engine:
             max_overflow=0,
             pool_timeout=WAIT_S,
             pool_use_lifo=True,
-            connect_args={"prepare_threshold": prepare},
+            pool_recycle=RENEWED_S,
+            connect_args={"prepare_threshold": prepare, **{k: v for k, v in _NETWORKED.items() if k not in url.query}},
             json_serializer=json_text,
         )
     except ModuleNotFoundError:
@@ -297,8 +313,9 @@ def _set_up_session(prepare: bool, statement_s: float | None, connection: object
     There the next transaction may reach another server process, so that each read sets its limit itself.
     """
     raw = cast("psycopg.Connection[tuple[object, ...]]", connection)
-    found = raw.execute("SELECT pg_backend_pid(), current_setting('statement_timeout')").fetchone()
+    found = raw.execute(_ASKED).fetchone()
     raw.commit()
+    entry.info[UNLIMITED] = found is not None and found[2] != ""
     direct = found is not None and found[0] == raw.info.backend_pid
     if direct and prepare:
         raw.prepare_threshold = PREPARE_FROM
@@ -317,6 +334,15 @@ def limit_read(connection: Connection) -> None:
     statement = connection.info.get(_LIMIT)
     if statement is not None:
         connection.exec_driver_sql(statement)
+
+
+def wait_for_standby(connection: Connection) -> bytes | None:
+    """What to run before a commit that waits for a synchronous standby; None where there is none.
+
+    A limit of time that is reached while it waits would have PostgreSQL report a commit that the standby does not have,
+    and nobody would know.
+    """
+    return b"SET LOCAL statement_timeout = 0" if connection.info.get(UNLIMITED) else None
 
 
 def same_process(pid: int) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 from sqlalchemy import ClauseElement, Connection, Dialect, Float
 from sqlalchemy.types import TypeEngine
 
+from monitor.store.sql.connect import wait_for_standby
 from monitor.store.sql.pipeline import Pipeline, packing
 
 Values = Mapping[str, object]
@@ -173,6 +174,8 @@ class Link:
 
     def _end(self, word: bytes) -> None:
         if self._pipeline is not None:
+            if word == b"COMMIT" and (first := wait_for_standby(self._connection)) is not None:
+                self._pipeline.send(first)
             self._pipeline.send(word)
             self._pipeline.settle()
 
