@@ -129,7 +129,11 @@ def sweep(folder: Path, timeout_s: float) -> int:
                     continue
                 told = _monitor("explain", outcome["run_id"], "--json")
                 _say(f"{name} is hopeless: {told['reason']}")
-                _monitor("runs", "stop", outcome["run_id"], "--reason", told["reason"], "--who", "agent", "--json")
+                by = ("--reason", told["reason"], "--who", "agent", "--json")
+                status, _ = _call("runs", "stop", outcome["run_id"], *by)
+                if status:
+                    _say(f"{name} ended before it could be asked")
+                    continue
                 stopped.append(name)
         _finish(list(ids.values()), timeout_s)
     finally:
