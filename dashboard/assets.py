@@ -38,14 +38,17 @@ def url(name: str) -> str:
     return f"{_base()}/{_digest(name == PLOTLY)}/{name}"
 
 
-def early(*, charts: bool) -> str:
-    """The tags by which a page's head asks for our scripts at once, rather than when the first component is drawn.
+def early(*, charts: bool) -> tuple[tuple[str, ...], str]:
+    """The addresses that a page's head asks for at once, rather than when the first component is drawn.
 
     Args:
         charts: whether Plotly is needed too, which is most of what a page loads.
+
+    Returns:
+        Our scripts, which are modules, and Plotly, which is none; "" where it is not needed.
     """
-    tags = [f'<link rel="modulepreload" href="{url(name)}">' for name in _OURS if charts or name not in _CHARTS]
-    return "".join([*tags, f'<link rel="preload" as="script" href="{url(PLOTLY)}">' if charts else ""])
+    ours = tuple(url(name) for name in _OURS if charts or name not in _CHARTS)
+    return ours, url(PLOTLY) if charts else ""
 
 
 def module(name: str) -> str:

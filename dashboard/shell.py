@@ -7,7 +7,7 @@ over another page's content, and names the tab "Streamlit" until a script has ru
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -16,7 +16,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.markup.templates import fill
 
-_OURS: Final = b"<title>monitor</title>"
 _TITLES: Final = re.compile(rb"<title>[^<]*</title>")
 
 
@@ -28,8 +27,8 @@ class Shell:
         paths: the last part of each page's address.
         base: what all addresses begin with, "" for nothing.
         moved: given the last part of an address and the names of its parameters, where that page is now, or None.
-        early: given the last part of an address, what the page's head holds besides, as HTML: files that the browser is
-            to fetch while Streamlit begins.
+        early: given the last part of an address, what the browser is to fetch while Streamlit begins: the addresses of
+            modules, and of a script or "".
     """
 
     def __init__(
@@ -38,7 +37,7 @@ class Shell:
         paths: Collection[str],
         base: str = "",
         moved: Callable[[str, Collection[str]], str | None] = lambda _path, _names: None,
-        early: Callable[[str], str] = lambda _path: "",
+        early: Callable[[str], tuple[Sequence[str], str]] = lambda _path: ((), ""),
     ) -> None:
         self._app = app
         self._base = f"/{base.strip('/')}".rstrip("/")
@@ -72,19 +71,11 @@ class Shell:
         """What is answered in place of Streamlit's page."""
         if path.rstrip("/") in self._known:
             name = path[len(self._base) :].strip("/")
-            ours = _OURS + _home(name, path).encode() + self._early(name).encode()
-            return HTMLResponse(_TITLES.sub(lambda _: ours, page, count=1))
+            modules, script = self._early(name)
+            up = ".." if path.endswith("/") else "."
+            ours = fill("shell", "head", name=name, up=up, modules=modules, script=script)
+            return HTMLResponse(_TITLES.sub(lambda _: str(ours).encode(), page, count=1))
         return HTMLResponse(str(fill("shell", "not_found", path=path[:200], home=f"{self._base}/")), 404)
-
-
-def _home(name: str, path: str) -> str:
-    """Tells Streamlit's script where Streamlit is: it would look below each page's own address first, for a 404 each.
-
-    It is told relative to the address that the browser has, since a proxy may have taken a part of it away.
-    """
-    up = ".." if path.endswith("/") else "."
-    there = f"new URL({up!r},location.href).href" if name else "location.origin+location.pathname"
-    return f"<script>window.__streamlit={{BACKEND_BASE_URL:{there}}}</script>"
 
 
 class _Html:

@@ -26,7 +26,7 @@ from starlette.routing import Route
 
 from dashboard.sessions import begun, inside, over_tls, path, refused
 from monitor.errors import Forbidden, MonitorError, Unauthorized
-from monitor.reader import signing
+from monitor.reader.signing import provider, sign_in
 from monitor.settings import load
 
 COOKIE: Final = "monitor_signin"
@@ -93,7 +93,7 @@ def routes() -> Sequence[Route]:
 def provider_name() -> str | None:
     """What the provider is called; None where the server has none, or does not say."""
     try:
-        found = signing.provider(load())
+        found = provider(load())
     except MonitorError as error:
         _log.warning("nobody can sign in with the OpenID provider: %s", error)
         return None
@@ -103,7 +103,7 @@ def provider_name() -> str | None:
 def _there(request: Request) -> Response:
     place = inside(request.query_params.get("place", ""))
     try:
-        found = signing.provider(load())
+        found = provider(load())
     except MonitorError:
         return refused("server", place)
     if found is None:
@@ -145,9 +145,7 @@ def _back(request: Request) -> Response:
 
 def _signed_in(request: Request, made: Begun, code: str) -> Response:
     try:
-        token = signing.sign_in(
-            load(), code=code, verifier=made.verifier, nonce=made.nonce, redirect_uri=_here(request)
-        )
+        token = sign_in(load(), code=code, verifier=made.verifier, nonce=made.nonce, redirect_uri=_here(request))
     except Forbidden as error:
         _log.warning("%s", error)
         return refused("role", made.place)

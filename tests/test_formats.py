@@ -39,7 +39,7 @@ def test_a_silence_takes_the_same_lengths_from_the_terminal_and_the_dashboard(
         def silence(self, matcher: object, **more: float) -> None:
             given_s.append(more["for_s"])
 
-    monkeypatch.setattr(answers.data, "api", Taken)
+    monkeypatch.setattr(answers.readings, "api", Taken)
     monkeypatch.setattr(answers, "who", lambda: "ada")
     answers.silence(json.dumps({"project": "p", "for": text}))
     assert [_seconds(text)] == given_s == [expected]

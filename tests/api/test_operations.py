@@ -21,6 +21,7 @@ from sqlalchemy import select
 import monitor.api
 from monitor.api import create_api
 from monitor.domain import Access, AlertQuery, JobHealth
+from monitor.domain.rules_version import RulesVersion
 from monitor.reader.api import Api
 from monitor.rules import Engine
 from monitor.settings import Settings
@@ -132,6 +133,9 @@ def furnish(house: House, project: Project) -> None:
     gone = house.log(editor, [1.0], name=f"{mark}-gone", **of)
     house.done("DELETE", f"{V1}/runs/{gone}", editor)
     project.ids["deleted"] = gone
+    for number in ("1", "2"):
+        who = f"{project.mark}-machine"
+        house.store.note_rules(RulesVersion(time_ms=NOW_MS, who=who, project=project.name, hash=number))
     (alert,) = house.store.alert_page(AlertQuery(project=project.name, rule="nan"), NOW_MS).items
     project.ids["alert"] = alert.id
     house.done("POST", f"{V1}/alerts/{alert.id}/mark", editor, json={"mark": "helpful", "by": mark})
@@ -328,10 +332,10 @@ OTHERS: dict[str, Callable[[Project], dict[str, Any]]] = {
 """Parameters without which an operation answers nothing, for the things of a project."""
 SHOWS = (
     "/alerts", "/alerts/{alert_id}", "/attention", "/audit", "/channels", "/deleted", "/deliveries", "/deliveries/dead",
-    "/runs", "/silences", "/tokens", "/views/{page}",
+    "/rules/history", "/runs", "/silences", "/tokens", "/views/{page}",
 )  # fmt: skip
 """Below /api/v1: what shows names or ids of a project's things to those whom they belong to."""
-SHOWS_LESS = ("/alerts/marks", "/curves", "/info", "/ledger", "/me", "/projects", "/rules", "/wait")
+SHOWS_LESS = ("/alerts/marks", "/change-mark", "/curves", "/info", "/ledger", "/me", "/projects", "/rules", "/wait")
 """What answers with numbers, settings, or what was asked for."""
 FREE = ("project", "run", "search", "query", "rule", "name", "tag", "state", "order")
 """Parameters that a caller may set to what they know of another project."""

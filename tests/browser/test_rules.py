@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 def test_a_change_of_a_rule_is_tried_against_history_and_stands_in_the_address(service: Service, page: Page) -> None:
     page.goto(f"{service.dashboard}/rules?rule=overfitting")
     expect(page.get_by_test_id("meaning")).to_contain_text("alidation")
-    expect(page.get_by_test_id("example")).to_contain_text("fires: step 210")
+    expect(page.get_by_test_id("example")).to_contain_text("fires: step 200")
     until(page, "document.querySelector('.lm-plot[data-drawn=yes] .xtick') !== null")
 
     page.get_by_text("Enabled", exact=True).click()

@@ -16,6 +16,7 @@ import streamlit as st
 from markupsafe import Markup
 from streamlit.testing.v1 import AppTest
 
+from dashboard import readings
 from dashboard.charts.axes import Look
 from dashboard.charts.figure import Figure
 from dashboard.markup import run_page
@@ -106,6 +107,12 @@ def notes(figure: go.Figure) -> list[str]:
 def look() -> Look:
     """Steps, an automatic scale, light colours."""
     return LOOK
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether anything has changed is looked at whenever a page is drawn: tests write and draw within moments."""
+    monkeypatch.setattr(readings, "LOOK_S", -1.0)
 
 
 @pytest.fixture

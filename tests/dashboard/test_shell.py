@@ -47,11 +47,14 @@ def test_an_unknown_address_is_a_404_that_leads_home_and_shows_the_address_as_te
 def test_a_pages_head_asks_early_for_the_scripts_that_it_will_need() -> None:
     app = Starlette(routes=[Route("/{path:path}", _page)])
     for base in ("", "dash"):
-        shell = TestClient(Shell(app, ["", "run"], base, early=lambda path: f"<link href='{path}\\1'>"))
-        assert "</script><link href='run\\1'>" in shell.get(f"/{base}/run/".replace("//", "/")).text
-    plain, charts = assets.early(charts=False), assets.early(charts=True)
-    assert assets.url("live.js") in plain and assets.PLOTLY not in plain
-    assert assets.url(assets.PLOTLY) in charts and assets.url("panels.js") in charts
+        shell = TestClient(Shell(app, ["", "run"], base, early=lambda path: ((f"/{path}\\1.js",), "/p.js")))
+        head = shell.get(f"/{base}/run/".replace("//", "/")).text
+        assert (
+            '</script><link rel="modulepreload" href="/run\\1.js"><link rel="preload" as="script" href="/p.js">' in head
+        )
+    (plain, nothing), (charts, plotly) = assets.early(charts=False), assets.early(charts=True)
+    assert assets.url("live.js") in plain and assets.url("panels.js") not in plain and nothing == ""
+    assert assets.url("panels.js") in charts and plotly == assets.url(assets.PLOTLY)
 
 
 def test_scripts_are_kept_for_ever_under_the_digest_of_what_they_hold_and_not_under_another() -> None:

@@ -294,7 +294,7 @@ def test_both_sources_answer_every_question(served: Served, settings: Settings) 
     from monitor.reader.remote import HttpSource
     from monitor.reader.source import Source
 
-    questions: Callable[[type], set[str]] = lambda kind: {n for n in vars(kind) if not n.startswith("_")}  # noqa: E731
+    questions: Callable[[type], set[str]] = lambda kind: {n for n in dir(kind) if not n.startswith("_")}  # noqa: E731
     assert questions(EmbeddedSource) == questions(HttpSource) == questions(Source)
 
 

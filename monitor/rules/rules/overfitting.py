@@ -30,6 +30,8 @@ _SCALE: Final = 1.5
 """Times where training began from which a first validation loss is no loss of an untrained model on that scale."""
 _NEUTRAL: Final = 0.12
 """Fall of the training loss, as a logarithm, that speaks neither for overfitting nor against it."""
+_FALL: Final = math.log(2)
+"""Fall of the training loss, as a logarithm, beyond which more of it says no more: losses near zero fall by decades."""
 _STRAYS: Final = 0.2
 """Variance, in that of the noise, by which wandering noise strays a bucket: less than a random walk would."""
 
@@ -153,12 +155,12 @@ def _meanwhile(fell: float) -> float:
     """What the fall of training since the best level, a logarithm, adds to how sure a rise is, in standard errors.
 
     The further training has come without validation, the likelier it has done so at its expense: a practitioner
-    believes three evaluations where training has fallen to a tenth, and ten where it has hardly moved.
+    believes three evaluations where training has halved its loss, and ten where it has hardly moved.
 
-    >>> [round(_meanwhile(math.log(times)), 1) for times in (10, 2, 1.02)]
-    [2.8, 1.8, -1.8]
+    >>> [round(_meanwhile(math.log(times)), 1) for times in (10, 2, 1.2, 1.02)]
+    [1.8, 1.8, 0.4, -1.8]
     """
-    return math.log(min(max(fell, 0.02), 2.0) / _NEUTRAL)
+    return math.log(min(max(fell, 0.02), _FALL) / _NEUTRAL)
 
 
 def memorises(val: View, train: View) -> bool:
