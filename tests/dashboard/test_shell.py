@@ -47,7 +47,8 @@ def test_an_unknown_address_is_a_404_that_leads_home_and_shows_the_address_as_te
 def test_a_pages_head_asks_early_for_the_scripts_that_it_will_need() -> None:
     app = Starlette(routes=[Route("/{path:path}", _page)])
     for base in ("", "dash"):
-        shell = TestClient(Shell(app, ["", "run"], base, early=lambda path: ((f"/{path}\\1.js",), "/p.js")))
+        early = lambda path: ((f"/{path}\\1.js",), "/p.js")  # noqa: E731 - used once
+        shell = TestClient(Shell(app, ["", "run"], base, early=early))
         head = shell.get(f"/{base}/run/".replace("//", "/")).text
         assert (
             '</script><link rel="modulepreload" href="/run\\1.js"><link rel="preload" as="script" href="/p.js">' in head
