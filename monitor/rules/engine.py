@@ -377,19 +377,13 @@ class Engine:
             if settings.warmup and warming(settings, run):
                 continue
             slot = state.slots.get(name)
-            if state.game and games.silent(state, rule, settings):
-                if slot is None:
-                    continue
-                reading = None
-            elif slot is None:
-                reading = None if silenced(name, state) else check(run, settings.limits, False)
-                if reading is None:
-                    continue
-            else:
-                firing = slot.phase == FIRING
-                reading = None if silenced(name, state) else check(run, settings.limits, firing)
-                if firing and not slot.checks and reading is not None and not reading.likely:
-                    continue
+            firing = slot is not None and slot.phase == FIRING
+            quiet = (state.game and games.silent(state, rule, settings)) or silenced(name, state)
+            reading = None if quiet else check(run, settings.limits, firing)
+            if slot is None and reading is None:
+                continue
+            if firing and slot and not slot.checks and reading is not None and not reading.likely:
+                continue
             over = reading is None and ended(name, state)
             change = move(rule, settings, run, state, slot, reading, self.config.hash, ended=over)
             if change is not None:
