@@ -81,10 +81,10 @@ def test_vision_learns_and_converges(train: Callable[[str], Runs]) -> None:
 
 
 @pytest.mark.slow
-def test_translation_converges_with_its_schedule(train: Callable[[str], Runs]) -> None:
+def test_translation_improves_to_the_end_of_its_schedule(train: Callable[[str], Runs]) -> None:
     view = train("translation")["translation"]
     healthy(view)
-    assert view.diagnosis().verdict == "convergence"
+    assert view.diagnosis().verdict == "improving"  # the last fifth takes another fifth off the loss
     assert last(view, "val/accuracy") > 0.6
 
 
