@@ -17,7 +17,7 @@ from monitor.importers.table import INDEX, Cell, Row, Table, is_number
 from monitor.roles import Role, read
 from monitor.rules import RulesConfig
 from monitor.rules import diagnose as diagnose_curves
-from monitor.rules.replay import LossSpec, Series
+from monitor.rules.replay import LossSpec, Series, known_loss
 
 _JUDGED: Final = frozenset({Role.TRAIN, Role.VAL, Role.GOAL})
 _FIX: Final = "pass its columns, such as diagnose(table['a'], table['b'])"
@@ -70,7 +70,6 @@ def diagnose(
     given = (val, grad_norm, lr, parts, goal)
     names = _names(train) if all(each is None for each in given) else None
     if names is not None and (isinstance(train, Mapping) or _named(names)):
-        known = loss.to_dict() if loss is not None and not isinstance(loss, Mapping) else loss
         run = run_of_table(_one(_table(train, names)), place="", name="table", written_ms=0)
         run = run if run_config is None else replace(run, config=run_config)
         numbers = {name: float(w) for name, w in (weights or {}).items() if isinstance(w, int | float)}
@@ -78,7 +77,7 @@ def diagnose(
             curves_of_run(run)
         except FileUnreadable:
             raise RulesError("table", f"names no loss and no goal among: {', '.join(names)[:200]}", _FIX) from None
-        return judge(run, config=config, loss=known, unit=unit, weights=numbers)
+        return judge(run, config=config, loss=known_loss(loss), unit=unit, weights=numbers)
     return diagnose_curves(
         cast("Series", train), val, loss=loss, unit=unit or "step", grad_norm=grad_norm, lr=lr, parts=parts,
         weights=weights, run_config=run_config, goal=goal, goal_name=goal_name, goal_rises=goal_rises, config=config,

@@ -55,9 +55,8 @@ def diagnose(
             is steps and values. NaN and infinities as logged.
         loss: the loss function, one of `monitor.losses` or a mapping with `chance_level` and `floor`.
         parts: of a composite loss, by their names with or without `loss/`, as logged: before their weights.
-        weights: what each part is multiplied with in the total: a number, or (step, weight) wherever it changes; 1
-        where
-            nothing is said.
+        weights: what each part is multiplied with in the total: a number, or (step, weight) wherever it changes;
+            1 where nothing is said.
         run_config: the run's hyperparameters, of which the batch size and the like name a loss that is summed.
         goal: the metric that the training is for, (n, 2) as the others; `goal_name` is what it is called in sentences,
             `goal_rises` whether it rises when things go well.
@@ -79,11 +78,16 @@ def diagnose(
     )
     if goal is not None:
         points = replace(points, goal=(goal_name, goal_rises))
-    update = engine.update(engine.start(unit, _known(loss), run_config, aimed=goal is not None), points)
+    update = engine.update(engine.start(unit, known_loss(loss), run_config, aimed=goal is not None), points)
     return engine.diagnosis(update.state, update.changes)
 
 
-def _known(loss: object) -> Mapping[str, object] | None:
+def known_loss(loss: object) -> Mapping[str, object] | None:
+    """What the engine is told of a loss function.
+
+    Raises:
+        LossError: it is neither a specification nor a mapping.
+    """
     data = loss.to_dict() if hasattr(loss, "to_dict") else loss
     if data is None or isinstance(data, Mapping):
         return data

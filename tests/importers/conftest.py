@@ -16,7 +16,18 @@ from pathlib import Path
 import httpx
 import pytest
 
+from monitor.importers import ImportedRun
+
 BLOCK = 32_768
+
+
+def series_of(run: ImportedRun) -> dict[str, list[tuple[int, float]]]:
+    """The series that stood in what was read, by name, without those that were derived from them."""
+    found = {}
+    for index, name in enumerate(run.keys[: len(run.keys) - len(run.derived)]):
+        at = run.points.key == index
+        found[name] = list(zip(run.points.step[at].tolist(), run.points.value[at].tolist(), strict=True))
+    return found
 
 
 def varint(value: int) -> bytes:

@@ -13,6 +13,7 @@ from monitor.errors import FileUnreadable
 from monitor.importers import ImportedRun, read_curves, read_runs
 from monitor.importers.text_log import LogParser
 from monitor.importers.text_numbers import plain_numbers
+from tests.importers.conftest import series_of
 
 _SPEC = importlib.util.spec_from_file_location("habits_of_logs", Path(__file__).with_name("habits_of_logs.py"))
 _MODULE = importlib.util.module_from_spec(_SPEC)
@@ -23,11 +24,7 @@ HABITS = _MODULE.HABITS
 def series(path):
     (run,) = read_runs(path)
     assert isinstance(run, ImportedRun), run
-    found = {}
-    for index, name in enumerate(run.keys[: len(run.keys) - len(run.derived)]):
-        at = run.points.key == index
-        found[name] = list(zip(run.points.step[at].tolist(), run.points.value[at].tolist(), strict=True))
-    return found
+    return series_of(run)
 
 
 def same(found, expected):

@@ -10,19 +10,12 @@ from hypothesis import strategies as st
 
 from monitor.importers import ImportedRun, read_runs
 from monitor.importers.text_log import LogParser
+from tests.importers.conftest import series_of
 
 _SPEC = importlib.util.spec_from_file_location("real_logs", Path(__file__).with_name("real_logs.py"))
 _MODULE = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(_MODULE)
 REAL = _MODULE.REAL
-
-
-def series(run):
-    found = {}
-    for index, name in enumerate(run.keys[: len(run.keys) - len(run.derived)]):
-        at = run.points.key == index
-        found[name] = list(zip(run.points.step[at].tolist(), run.points.value[at].tolist(), strict=True))
-    return found
 
 
 def runs_in(path, text):
@@ -35,7 +28,7 @@ def test_a_log_is_read_as_it_is_meant(log, tmp_path):
     text, expected = REAL[log]
     (run,) = runs_in(tmp_path / "train.log", text).values()
     found = {name: [(step, pytest.approx(value)) for step, value in curve] for name, curve in expected.items()}
-    assert series(run) == found
+    assert series_of(run) == found
 
 
 EPOCHS = [(epoch, 1 / epoch) for epoch in range(1, 6)]
@@ -57,7 +50,7 @@ def test_each_fold_of_a_log_is_a_run(kind, tmp_path):
     found = runs_in(tmp_path / "train.log", text + "Fold 3 best val loss: 0.1\n")
     assert list(found) == ["fold-1", "fold-2", "fold-3"]
     for part, run in enumerate(found.values(), 1):
-        (curve,) = series(run).values()
+        (curve,) = series_of(run).values()
         assert curve == [(epoch, pytest.approx(loss + part)) for epoch, loss in EPOCHS]
 
 
@@ -70,7 +63,7 @@ def test_folds_that_take_turns_are_told_apart(tmp_path_factory, order):
         text += f"[fold {part}] epoch {epoch} loss {loss + part}\n"
     found = runs_in(tmp_path_factory.mktemp("folds") / "train.log", text)
     for part in (1, 2, 3):
-        assert [step for step, _ in series(found[f"fold-{part}"])["loss"]] == [1, 2, 3, 4, 5]
+        assert [step for step, _ in series_of(found[f"fold-{part}"])["loss"]] == [1, 2, 3, 4, 5]
 
 
 def test_a_seed_is_told_of_the_run_and_a_sum_of_each_fold_is_not_a_run(tmp_path):

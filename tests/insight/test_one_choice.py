@@ -27,6 +27,13 @@ def a_run(store: Store, *, slices: bool = False) -> Feed:
     return feed
 
 
+def a_message(feed: Feed, kind: str) -> Message:
+    return Message(
+        id="1", kind=kind, state="firing", severity=Severity.CRITICAL, title="t", body="b", run_ids=(feed.run_id,),
+        run_id=feed.run_id, project="p", run_name="r", step=None, created_ms=NOW_MS, dedup_key="k",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("saved", [(480, 520), (520, 480)])
 def test_a_message_names_the_same_checkpoint_as_the_saving_where_two_are_as_near(
     store: Store, saved: tuple[int, int]
@@ -34,12 +41,7 @@ def test_a_message_names_the_same_checkpoint_as_the_saving_where_two_are_as_near
     feed = a_run(store)
     for step in saved:
         feed.event("checkpoint", step=step, path=f"ckpt-{step}.pt")
-    message = Message(
-        id="1", kind="overfitting", state="firing", severity=Severity.CRITICAL, title="t", body="b",
-        run_ids=(feed.run_id,), run_id=feed.run_id, project="p", run_name="r", step=None, created_ms=NOW_MS,
-        dedup_key="k",
-    )  # fmt: skip
-    facts = describe(store, Settings(), message).facts
+    facts = describe(store, Settings(), a_message(feed, "overfitting")).facts
     saving = insight.saving_of(store, Settings(), feed.run_id)
     assert facts is not None and facts.checkpoint == (saving.checkpoint, saving.checkpoint_step) == ("ckpt-480.pt", 480)
 
@@ -75,12 +77,7 @@ def test_a_message_about_a_run_that_has_ended_advises_nothing(sqlite_url: str) -
         for status in ("running", "failed"):
             if status != "running":
                 feed.event("finish", status=status, error="CUDA out of memory")
-            message = Message(
-                id="1", kind="alert", state="firing", severity=Severity.CRITICAL, title="t", body="b",
-                run_ids=(feed.run_id,), run_id=feed.run_id, project="p", run_name="r", step=None, created_ms=NOW_MS,
-                dedup_key="k",
-            )  # fmt: skip
-            facts = describe(store, Settings(), message).facts
+            facts = describe(store, Settings(), a_message(feed, "alert")).facts
             assert facts is not None and facts.best is not None
             said.append((facts.action, facts.saves is not None))
     assert said == [("stop", True), ("", False)]

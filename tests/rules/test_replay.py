@@ -114,3 +114,12 @@ def test_an_index_of_text_or_of_dates_is_counted() -> None:
     assert diagnose(pd.Series(FALL, index=[f"row {i}" for i in range(60)])).to_dict() == counted
     dated = pd.Series(FALL, index=pd.date_range("2026-01-01", periods=60, freq="min"))
     assert diagnose(dated).to_dict() == counted
+
+
+def test_a_loss_that_is_no_specification_is_refused_of_curves_and_of_a_table_alike() -> None:
+    import monitor
+
+    history = {"loss": [1.0, 0.5], "val_loss": [1.1, 0.6]}
+    for train in (history["loss"], history):
+        with pytest.raises(LossError, match="'rmse': it is no specification"):
+            monitor.diagnose(train, loss="rmse")  # type: ignore[arg-type]  # the fault

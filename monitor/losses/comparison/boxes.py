@@ -30,8 +30,7 @@ def decoded(xp: ModuleType, out: Array) -> Array:
 
 def encoded(xp: ModuleType, boxes: Array) -> Array:
     """The outputs that `decoded` turns into these boxes."""
-    size = boxes[:, 2:] - boxes[:, :2]
-    return _joined(xp, (boxes[:, :2] + boxes[:, 2:]) / 2, xp.log(size))
+    return _joined(xp, (boxes[:, :2] + boxes[:, 2:]) / 2, xp.log(_size(boxes)))
 
 
 def overlap(xp: ModuleType, boxes: Array, targets: Array) -> Array:
@@ -83,10 +82,15 @@ def _areas(xp: ModuleType, boxes: Array, targets: Array) -> tuple[Array, Array]:
     """Intersection and union."""
     shared = xp.minimum(boxes[:, 2:], targets[:, 2:]) - xp.maximum(boxes[:, :2], targets[:, :2])
     both = xp.clip(shared[:, 0], 0, None) * xp.clip(shared[:, 1], 0, None)
-    own, true = ((each[:, 2] - each[:, 0]) * (each[:, 3] - each[:, 1]) for each in (boxes, targets))
+    own, true = (_size(each)[:, 0] * _size(each)[:, 1] for each in (boxes, targets))
     return both, own + true - both
 
 
+def _size(boxes: Array) -> Array:
+    """Width and height, (n, 2)."""
+    return boxes[:, 2:] - boxes[:, :2]
+
+
 def _angle(xp: ModuleType, boxes: Array) -> Array:
-    size = boxes[:, 2:] - boxes[:, :2]
+    size = _size(boxes)
     return xp.arctan(size[:, 0] / size[:, 1])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from monitor.errors import LossError
 from monitor.losses.comparison.boxes import distance
 from monitor.losses.profiles.kinds import TORCH_KINDS
-from monitor.losses.specs.boxes import BoxIoU, CIoU, DIoU, GIoU
+from monitor.losses.specs.boxes import BOX_KINDS, BOX_LOSSES
 from monitor.losses.specs.composite import Composite
 from monitor.losses.specs.metric import Contrastive, InfoNCE
 from monitor.losses.specs.overlap import Dice, Focal, IoU, Tversky
@@ -31,7 +31,7 @@ KINDS: Mapping[str, str] = {
     "tversky": "binary",
     "hinge": "margin",
     "bpr": "ranking",
-    **dict.fromkeys(("box_iou", "giou", "diou", "ciou"), "boxes"),
+    **dict.fromkeys(BOX_KINDS, "boxes"),
     "contrastive": "pairwise",
     "info_nce": "paired",
     "listnet": "distribution",
@@ -282,7 +282,7 @@ def _own() -> Mapping[type[LossSpec], Callable[..., Function]]:
     return {
         BPR: _pairwise,
         Barron: _barron,
-        **dict.fromkeys((BoxIoU, GIoU, DIoU, CIoU), _box),
+        **dict.fromkeys(BOX_LOSSES, _box),
         Contrastive: _contrastive,
         InfoNCE: _info_nce,
         Cauchy: lambda spec: _residual(lambda r: spec.scale**2 / 2 * ((r / spec.scale) ** 2).log1p()),

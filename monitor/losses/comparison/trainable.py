@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from monitor.errors import LossError
 from monitor.losses.comparison.boxes import decoded, encoded
 from monitor.losses.comparison.functions import torch_function
 from monitor.losses.comparison.pairs import METRIC, RANKING
+from monitor.losses.specs.boxes import BOX_KINDS
 from monitor.losses.specs.composite import Composite
 from monitor.losses.specs.parsing import parse
 from monitor.losses.specs.spec import LossSpec
@@ -20,8 +21,6 @@ TorchLoss = Callable[["Tensor", "Tensor"], "Tensor"]
 
 _REGRESSION = ("regression",)
 _BINARY = ("binary",)
-BOXES: Final = ("box_iou", "giou", "diou", "ciou")
-"""Kinds of boxes (n, 4) and targets (n, 4); other kinds for "boxes" see what `encoded` makes of them."""
 TASKS: Mapping[str, tuple[str, ...]] = {
     "cross_entropy": ("classification", "binary"),
     "language_model": ("classification",),
@@ -43,7 +42,7 @@ TASKS: Mapping[str, tuple[str, ...]] = {
     "barron": _REGRESSION,
     "quantile": _REGRESSION,
     "poisson_nll": ("counts",),
-    **dict.fromkeys(BOXES, ("boxes",)),
+    **dict.fromkeys(BOX_KINDS, ("boxes",)),
     **dict.fromkeys(METRIC, ("metric",)),
     **dict.fromkeys(RANKING, ("ranking",)),
 }
@@ -116,8 +115,8 @@ def trainer(spec: LossSpec, task: str) -> TorchLoss:
 
 def _fed(function: TorchLoss, kind: str, task: str) -> TorchLoss:
     """A function of torch, fed with what it is made for."""
-    if task == "boxes":
-        return _of_boxes(function) if kind in BOXES else _of_deltas(function)
+    if task == "boxes":  # others see what `encoded` makes of boxes
+        return _of_boxes(function) if kind in BOX_KINDS else _of_deltas(function)
     if task == "counts" and kind != "poisson_nll":
         return lambda out, y: function(out.clamp(max=20).exp(), y)
     if task == "binary" and kind == "hinge":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from monitor.losses.specs.spec import LossSpec, register
 
@@ -110,3 +110,7 @@ class CIoU(BoxLoss):
 
     def _traps(self) -> tuple[str, ...]:
         return ("A value above 1 is no fault: it is the usual start, with boxes that do not touch.", _UNTRAINED)
+
+
+BOX_LOSSES: Final = (BoxIoU, GIoU, DIoU, CIoU)
+BOX_KINDS: Final = tuple(spec.kind for spec in BOX_LOSSES)

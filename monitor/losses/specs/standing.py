@@ -15,7 +15,7 @@ from functools import singledispatch
 from typing import Final
 
 from monitor.errors import LossError
-from monitor.losses.specs.boxes import BoxIoU, BoxLoss
+from monitor.losses.specs.boxes import BOX_KINDS, BoxIoU, BoxLoss
 from monitor.losses.specs.classification import BinaryCrossEntropy, CrossEntropy, LanguageModel
 from monitor.losses.specs.likelihood import KLDivergence
 from monitor.losses.specs.overlap import Dice, Focal, IoU, Tversky, jaccard
@@ -161,7 +161,7 @@ _METRICS: Final = {
                  "multi_margin", "multilabel_margin", "kl_divergence"},
     "R2": {"mse", "rmse", "mae", "huber", "smooth_l1", "log_cosh", "cauchy", "barron", "quantile", "gaussian_nll",
            "poisson_nll"},
-    "mean IoU": {"dice", "iou", "tversky", "box_iou", "giou", "diou", "ciou"},
+    "mean IoU": {"dice", "iou", "tversky", *BOX_KINDS},
     "bits per byte": {"language_model"},
     "word error rate": {"ctc"},
     "NDCG or recall at 10": {"bpr", "ranknet", "listnet", "margin_ranking"},
