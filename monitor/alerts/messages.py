@@ -90,7 +90,7 @@ class Facts:
         best: the name of what is best by, such as "validation loss"; with its value and step.
         checkpoint: the saved file whose step is nearest to the best one, and that step.
         action: continue, stop or investigate, with the reason.
-        then: what becomes of an advice to stop that the loop is not told; empty where it is told.
+        then: what becomes of an advice to stop that does not reach the loop; empty where it does.
         saves: what a stop now saves; None where that is not advised or not known.
     """
 

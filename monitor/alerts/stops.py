@@ -1,6 +1,6 @@
 """The alert of a rule that advises a stop where the loop itself is not told; pure.
 
-A stop may be advised before the finding of its rule is certain, or after it has long been reported. It is told as an
+A stop may be advised before the finding of its rule is certain, or long after it was reported. It is reported as an
 alert of that rule, so that one trouble is one alert: what answers, silences or inhibits the rule holds for it too.
 """
 
@@ -14,7 +14,7 @@ from monitor.stop_modes import merged, mode_for
 
 
 def stop_alert(run: RunInfo, advice: Recommendation, *, now_ms: int) -> Alert:
-    """A person is told that a run would have been stopped.
+    """The message that a run would have been stopped.
 
     Args:
         run: the run, with `stop_step`.
@@ -26,13 +26,13 @@ def stop_alert(run: RunInfo, advice: Recommendation, *, now_ms: int) -> Alert:
 
 
 def no_stop_alert(run: RunInfo, rule: str, *, now_ms: int) -> Alert:
-    """A person who was told so is told that it no longer holds, though the rule never became certain."""
+    """The message that this no longer holds, though the rule never became certain."""
     title = f"{rule.replace('_', ' ')} no longer likely at step {step(run.last_step)}"
     return _alert(run, rule, "resolved", title, f"A stop is no longer advised. {run.recommendation.reason}", now_ms)
 
 
 def what_becomes_of(run: RunInfo, modes: Mapping[str, str]) -> str:
-    """What the loop does with an advice to stop, and what a person can do; empty where the loop is told.
+    """What the loop does with an advice to stop, and what a person can do; empty where the advice reaches the loop.
 
     Args:
         run: with its recommendation.

@@ -83,7 +83,7 @@ def diagnose(
 
 
 def known_loss(loss: object) -> Mapping[str, object] | None:
-    """What the engine is told of a loss function.
+    """A loss function as the engine takes it.
 
     Raises:
         LossError: it is neither a specification nor a mapping.

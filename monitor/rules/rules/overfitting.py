@@ -118,7 +118,7 @@ class Overfitting:
 
 
 def _goes_on(val: View, train: View, fell: float) -> bool:
-    """Whether training goes on, as far as its noise lets that be seen, or the rise is large.
+    """Whether training continues, as far as its noise lets that be seen, or the rise is large.
 
     Where the rise is large, training has at least not risen beyond its noise; where the noise would hide that it goes
     on, it has not risen at all.
