@@ -36,7 +36,7 @@ It continues as long as something is stored: a receiver may be slow, and the bac
 _AGAIN_S: Final = 2.0
 """Seconds between tries of what failed."""
 _NICE: Final = 10
-"""The training goes first where cores are few."""
+"""The training goes first where cores are few, unless the courier writes to the store itself; see `_load`."""
 
 
 class Delivery(Shipper):
@@ -127,8 +127,10 @@ def _load(*, embedded: bool) -> None:
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
-        if hasattr(os, "nice"):
-            os.nice(_NICE)  # not before: where all cores are busy, the first point would wait for seconds
+        # Not earlier: where all cores are busy, the first point would wait for seconds. And not with an embedded store:
+        # a writer holds a lock, and one that busy cores keep from running would make all other writers wait with it.
+        if hasattr(os, "nice") and not embedded:
+            os.nice(_NICE)
 
 
 def _orders(deliveries: Mapping[int, Delivery]) -> Iterator[Mapping[str, Any]]:

@@ -55,6 +55,8 @@ class Database:
         self._pid = os.getpid()
         self._leader = Leader(engine.url)
         self._mark = ChangeMark(engine.url, self._read)
+        self.patience_s = connecting.BUSY_TIMEOUT_S
+        """Seconds that a write to a SQLite file waits for other writers."""
         self.on_alerts: Callable[[], None] = lambda: None
         """Called after each commit that has put messages into the outbox, on the writer's thread."""
 
@@ -107,8 +109,9 @@ class Database:
             StoreError: the database refused.
         """
         self._after_fork()
-        with translated(self._engine.url), self._one_writer() as patience_s, connect(self._linking) as connection:
-            self._hurry(connection, patience_s)
+        waited = translated(self._engine.url, self.patience_s)
+        with waited, self._one_writer() as left_s, connect(self._linking) as connection:
+            self._hurry(connection, left_s)
             with connection.begin(), linked(connection) as link:
                 transaction = self.transaction(link, run_id, now_ms, ahead)
                 yield transaction
@@ -131,18 +134,19 @@ class Database:
     def _change(self) -> Iterator[Connection]:
         self._after_fork()
         # Through the same connections as `write`: SQLite's lock is taken at once.
-        with translated(self._engine.url), self._one_writer() as patience_s:
+        with translated(self._engine.url, self.patience_s), self._one_writer() as left_s:
             engine = self._linking if self._sqlite else self._engine
             with connect(engine) as connection:
-                self._hurry(connection, patience_s)
+                self._hurry(connection, left_s)
                 with _undone(connection):
                     yield connection
                 self._is_kept(connection)
 
-    def _hurry(self, connection: Connection, patience_s: float) -> None:
+    def _hurry(self, connection: Connection, left_s: float) -> None:
         """Have a write to SQLite wait for the lock for what is left of its patience."""
-        if self._sqlite and patience_s < 0.9 * connecting.BUSY_TIMEOUT_S:
-            connection.info[PATIENCE] = max(1, int(1000 * patience_s))
+        if self._sqlite:
+            fresh = left_s > 0.9 * self.patience_s  # else each write would set a time of its own, by a statement more
+            connection.info[PATIENCE] = max(1, int(1000 * (self.patience_s if fresh else left_s)))
 
     def _is_kept(self, connection: Connection) -> None:
         """Refuse to acknowledge what was committed to a file that is gone."""
@@ -171,13 +175,12 @@ class Database:
         Raises:
             StoreBusy: the writers before it took too long.
         """
-        patience_s = connecting.BUSY_TIMEOUT_S
         if self._turns is None:
-            yield patience_s
+            yield self.patience_s
             return
-        end = time.monotonic() + patience_s
-        if not self._writing.acquire(timeout=patience_s):
-            raise StoreBusy(self.url, patience_s)
+        end = time.monotonic() + self.patience_s
+        if not self._writing.acquire(timeout=self.patience_s):
+            raise StoreBusy(self.url, self.patience_s)
         try:
             with self._turns.turn(end - time.monotonic()):
                 yield end - time.monotonic()

@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 
 PAGE_SIZE: Final = 32 * 1024
 BUSY_TIMEOUT_S: Final = 10.0
-"""Seconds that a write waits for other writers of a SQLite file, all its waits together."""
+"""Seconds that a write waits for other writers of a SQLite file, all its waits together; of a server, which then has
+its client try again."""
+EMBEDDED_PATIENCE_S: Final = 60.0
+"""The same without a server, where nobody tries again: the machine may be busy, and waiting loses nothing."""
 STATEMENT_S: Final = 30.0
 """Seconds that one statement of a store may take; those of migrations and copies may take longer."""
 PATIENCE: Final = "patience_ms"
@@ -154,8 +157,11 @@ def writing(engine: Engine) -> Engine:
 
 
 @contextlib.contextmanager
-def translated(url: URL) -> Iterator[None]:
+def translated(url: URL, patience_s: float | None = None) -> Iterator[None]:
     """Turn the driver's errors into ours.
+
+    Args:
+        patience_s: for how long SQLite's lock was waited for; None for the usual time.
 
     Raises:
         StoreBusy: SQLite stayed locked for the whole busy timeout, or no connection became free in time.
@@ -166,11 +172,11 @@ def translated(url: URL) -> Iterator[None]:
     except PoolTimeout:
         raise StoreBusy(shown(url), WAIT_S, "had no connection free") from None
     except DBAPIError as error:
-        raise _ours(url, error.orig or error) from error
+        raise _ours(url, error.orig or error, patience_s) from error
     except Exception as error:
         if not _of_driver(error):
             raise
-        raise _ours(url, error) from error
+        raise _ours(url, error, patience_s) from error
 
 
 def _of_driver(error: BaseException) -> bool:
@@ -178,10 +184,10 @@ def _of_driver(error: BaseException) -> bool:
     return isinstance(error, sqlite3.Error) or (psycopg is not None and isinstance(error, psycopg.Error))
 
 
-def _ours(url: URL, error: BaseException) -> StoreError:
+def _ours(url: URL, error: BaseException, patience_s: float | None) -> StoreError:
     text = str(error).strip()
     if isinstance(error, sqlite3.OperationalError) and ("locked" in text or "busy" in text):
-        return StoreBusy(shown(url), BUSY_TIMEOUT_S)
+        return StoreBusy(shown(url), patience_s or BUSY_TIMEOUT_S)
     if text == "interrupted" or getattr(error, "sqlstate", None) == "57014":  # query_canceled
         return StoreError(f"database {shown(url)}: a statement took too long and was ended; ask for less at once")
     return StoreError(f"database {shown(url)}: {text.splitlines()[0] if text else type(error).__name__}")
