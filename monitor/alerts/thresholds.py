@@ -11,7 +11,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -143,11 +143,14 @@ def read(tables: Sequence[object]) -> tuple[Threshold, ...]:
     return tuple(_read(f"thresholds[{i}]", table) for i, table in enumerate(tables, start=1))
 
 
-def alert_of(threshold: Threshold, run: RunInfo, state: str, name: str, value: float, at: float, now_ms: int) -> Alert:
+def alert_of(
+    threshold: Threshold, run: RunInfo, state: str, name: str, value: float, at: float, now_ms: int, *, judged: bool
+) -> Alert:
     """The alert for a threshold that fires or is resolved.
 
     Args:
         name, value, at: the metric, its value and the step that decided.
+        judged: whether the rules judge all its metrics too.
     """
     what = (
         f"{threshold.when} resolved at step {step(at)}"
@@ -156,7 +159,7 @@ def alert_of(threshold: Threshold, run: RunInfo, state: str, name: str, value: f
     )
     firing = f"{name} is {number(value)} at step {step(at)}; the threshold is {threshold.when}."
     over = f"{name} is {number(value)} at step {step(at)}; {threshold.when} no longer holds."
-    return Alert.of(
+    found = Alert.of(
         run,
         kind="threshold",
         state=state,
@@ -167,6 +170,7 @@ def alert_of(threshold: Threshold, run: RunInfo, state: str, name: str, value: f
         created_ms=now_ms,
         dedup_key=f"{run.id}:threshold:{threshold.when}",
     )
+    return replace(found, judged=judged)
 
 
 def _read(place: str, table: object) -> Threshold:

@@ -24,6 +24,7 @@ class Alert:
         kind: a rule's name, "lost", "stalled", "failed", "finished", "threshold", or "alert" for `run.alert()`.
         state: "firing" or "resolved".
         dedup_key: the same for every message about the same finding of the same run.
+        judged: True for a threshold on series that the rules judge too, so that a rule may say more about it.
     """
 
     run_id: str
@@ -37,6 +38,7 @@ class Alert:
     step: float | None
     created_ms: int
     dedup_key: str
+    judged: bool = False
 
     @classmethod
     def of(

@@ -230,8 +230,11 @@ class Transaction(StoppedRun):
         Args:
             since: from where this attempt, or one after it, begins.
         """
-        found = self._link.ask(_JUDGED, self._place).all()
-        return {str(row["role"]): self._curve(str(row["key"]), since) for row in found}
+        return {role: self._curve(key, since) for role, key in self.judged_keys().items()}
+
+    def judged_keys(self) -> dict[str, str]:
+        """The series that the engine judges, by role."""
+        return {str(row["role"]): str(row["key"]) for row in self._link.ask(_JUDGED, self._place).all()}
 
     def parts(self, since: int = 1) -> dict[str, Points]:
         """The parts of a composite loss, by their series, in the order in which these first appeared; as `judged`."""

@@ -115,7 +115,7 @@ def test_it_yields_to_the_training_unless_others_wait_for_the_lock_that_it_holds
         until(lambda: psutil.Process(pid_of(run)).nice() == min(19, os.nice(0) + deliver._NICE))
     courier.close()
     with init("p", settings=embedded) as run:
-        until(lambda: embedded.store_file.exists())  # by then it has made itself nice where it does
+        until(embedded.store_file.exists)  # by then it has made itself nice where it does
         assert psutil.Process(pid_of(run)).nice() == os.nice(0)
 
 
