@@ -16,7 +16,7 @@ from monitor.alerts.channels import Channel, key_of
 from monitor.alerts.hold import Hold, Holding, held
 from monitor.alerts.messages import Message, Planned, plan
 from monitor.alerts.routes import Route, Sorted, sort
-from monitor.domain import AlertInfo, Delivery, Silence
+from monitor.domain import Delivery, Outgoing
 from monitor.errors import DeliveryFailed
 
 FIRST_RETRY_MS: Final = 5_000
@@ -37,20 +37,12 @@ _log = logging.getLogger(__name__)
 class Outbox(Holding, Protocol):
     """The part of the store that delivery uses."""
 
-    def due_deliveries(self, channel: str, now_ms: int, limit: int = 20_000) -> tuple[Delivery, ...]:
-        """Alerts to be sent to a channel now, the oldest first."""
+    def is_due(self, channel: str, now_ms: int) -> bool:
+        """Whether there is anything to send to a channel now."""
         ...
 
-    def told_lately(self, channel: str, run_ids: Collection[str], since_ms: int) -> tuple[tuple[str, int, str], ...]:
-        """What it was sent about some runs since a time: each message's `dedup_key`, when, and its state."""
-        ...
-
-    def standing(self, run_ids: Collection[str]) -> tuple[AlertInfo, ...]:
-        """The current alerts of some runs."""
-        ...
-
-    def silences(self, now_ms: int | None = None) -> tuple[Silence, ...]:
-        """The silences in force at a time."""
+    def outgoing(self, channel: str, now_ms: int, since_ms: int) -> Outgoing:
+        """What decides which messages a channel is sent; of what it was sent before, what is newer than `since_ms`."""
         ...
 
     def skipped(self, channel: str, rows: Sequence[tuple[str, int]], note: str, now_ms: int) -> None:
@@ -115,7 +107,7 @@ def deliver(
     """
     key = key_of(channel)
     holder = holder or secrets.token_hex(16)
-    if not outbox.due_deliveries(key, clock(), 1):
+    if not outbox.is_due(key, clock()):
         return Delivered()
     with held(outbox, key, holder) as hold:
         return Delivered() if hold is None else _pass(outbox, channel, clock, {key, *channels}, hold, link, describe)
@@ -143,18 +135,16 @@ def _pass(
     describe: Callable[[Message], Message],
 ) -> Delivered:
     key, now_ms = key_of(channel), clock()
-    due = outbox.due_deliveries(key, now_ms)
-    runs = {row.alert.run_id for row in due}
-    told = outbox.told_lately(key, runs, now_ms - LATELY_MS)
+    out = outbox.outgoing(key, now_ms, now_ms - LATELY_MS)
     route = getattr(channel, "route", Route())
-    found = sort(due, told, outbox.standing(runs), outbox.silences(now_ms), route, now_ms)
+    found = sort(out.due, out.told, out.standing, out.silences, route, now_ms)
     _put_aside(outbox, key, found, now_ms)
     old = [row for row in found.send if _age_ms(row, now_ms) > GIVE_UP_MS]
     if old:
         error = f"not sent within {GIVE_UP_MS // 3_600_000} h: {old[0].error or 'no server was there to send it'}"
         outbox.failed(key, _places(old), NEVER_MS, error)
     fresh = [row for row in found.send if _age_ms(row, now_ms) <= GIVE_UP_MS]
-    sent, failed = _send_all(outbox, channel, plan(fresh, told, now_ms, link), clock, hold, describe)
+    sent, failed = _send_all(outbox, channel, plan(fresh, out.told, now_ms, link), clock, hold, describe)
     if sent or old or found.skip:
         outbox.settle_deliveries(channels, clock())
     return Delivered(sent=sent, failed=failed, given_up=len(old))

@@ -325,6 +325,23 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """What decides which messages a channel is sent.
+
+    Attributes:
+        due: messages that the channel has not taken, oldest first.
+        told: what it was sent lately about the same runs, oldest first: `dedup_key`, time, state.
+        standing: the current alerts of these runs; silences are not applied.
+        silences: those in force.
+    """
+
+    due: tuple[Delivery, ...] = ()
+    told: tuple[tuple[str, int, str], ...] = ()
+    standing: tuple[AlertInfo, ...] = ()
+    silences: tuple[Silence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gauges:
     """How many runs and alerts there are now.
 

@@ -35,8 +35,9 @@ It continues as long as something is stored: a receiver may be slow, and the bac
 """
 _AGAIN_S: Final = 2.0
 """Seconds between tries of what failed."""
-_NICE: Final = 10
-"""The training goes first where cores are few, unless the courier writes to the store itself; see `_load`."""
+_NICE: Final = 5
+"""The training goes first where cores are few, with three times the weight; with ten, points and alerts would wait for
+seconds behind data loaders. Not where the courier writes to the store itself; see `_load`."""
 
 
 class Delivery(Shipper):

@@ -18,6 +18,7 @@ from monitor.domain import (
     DeadLetter,
     Delivery,
     Mark,
+    Outgoing,
     Severity,
     Silence,
 )
@@ -158,11 +159,6 @@ class Alerting(Database):
                 _audit_silence(connection, "silence.end", found, by, now_ms)
             return found
 
-    def standing(self, run_ids: Collection[str]) -> tuple[AlertInfo, ...]:
-        """All alerts of some runs that ever fired, as they stand now; silences are not looked at."""
-        with self._read() as connection:
-            return alerts.standing(connection, run_ids)
-
     def alerts_of(self, run_id: str, now_ms: int) -> tuple[AlertInfo, ...]:
         """All alerts of a run that ever fired, with the silences in force; those that changed last first."""
         with self._read() as connection:
@@ -221,23 +217,31 @@ class Alerting(Database):
 
     def hold_channel(self, channel: str, holder: str) -> bool:
         """Become, or stay for another `outbox.LEASE_MS`, the one who sends to a channel; False where another is."""
-        with self._change() as connection:
+        with self._single() as connection:
             return outbox.hold(connection, channel, holder)
 
     def release_channel(self, channel: str, holder: str) -> None:
         """Let others send to the channel."""
-        with self._change() as connection:
+        with self._single() as connection:
             outbox.release(connection, channel, holder)
 
-    def due_deliveries(self, channel: str, now_ms: int, limit: int = 20_000) -> tuple[Delivery, ...]:
-        """Alerts to send to a channel now, the oldest first; `attempts` counts those of this channel."""
-        with self._read() as connection:
-            return outbox.due(connection, channel, now_ms, limit)
+    def is_due(self, channel: str, now_ms: int) -> bool:
+        """Whether there is anything to send to a channel now."""
+        with self._single(reads=True) as connection:
+            return bool(outbox.due(connection, channel, now_ms, 1))
 
-    def told_lately(self, channel: str, run_ids: Collection[str], since_ms: int) -> tuple[outbox.Told, ...]:
-        """What a channel was sent about some runs since a time, the oldest first."""
+    def outgoing(self, channel: str, now_ms: int, since_ms: int, limit: int = 20_000) -> Outgoing:
+        """What decides which messages a channel is sent, at one moment.
+
+        Args:
+            since_ms: how far back to look for what it was sent.
+            limit: messages, at most.
+        """
         with self._read() as connection:
-            return outbox.told(connection, channel, run_ids, since_ms)
+            due = outbox.due(connection, channel, now_ms, limit)
+            runs = {row.alert.run_id for row in due}
+            told, standing = outbox.told(connection, channel, runs, since_ms), alerts.standing(connection, runs)
+            return Outgoing(due=due, told=told, standing=standing, silences=alerts.silences(connection, now_ms))
 
     def delivered(self, channel: str, rows: Sequence[tuple[str, int]], now_ms: int) -> None:
         """Note that a channel took alerts, by run and id."""

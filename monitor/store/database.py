@@ -142,6 +142,17 @@ class Database:
                     yield connection
                 self._is_kept(connection)
 
+    @contextlib.contextmanager
+    def _single(self, *, reads: bool = False) -> Iterator[Connection]:
+        """For one statement: on PostgreSQL a transaction by itself, which takes one round trip in place of three."""
+        if self._sqlite:
+            with self._read() if reads else self._change() as connection:
+                yield connection
+            return
+        self._after_fork()
+        with translated(self._engine.url), connect(self._linking) as connection:
+            yield connection
+
     def _hurry(self, connection: Connection, left_s: float) -> None:
         """Have a write to SQLite wait for the lock for what is left of its patience."""
         if self._sqlite:

@@ -213,7 +213,7 @@ def test_alerts_of_a_run_that_is_over_are_resolved_without_a_message(api: Api, f
     else:
         api.delete(feed.run_id)
         assert api.alerts().items == ()
-        assert {info.resolution for info in feed.store.standing([feed.run_id])} == {"the run was deleted"}
+        assert {info.resolution for info in feed.store.alerts_of(feed.run_id, NOW_MS)} == {"the run was deleted"}
         api.restore(feed.run_id)
         assert (only(api).state, only(api).resolution, only(api).resolved_ms) == ("firing", None, None)
         assert len(feed.store.alerts()) == messages
