@@ -109,6 +109,7 @@ class Jobs:
         self._checked_ms = self._since_ms
         self._work: dict[str, Callable[[], None]] = {}
         self._threads: dict[str, threading.Thread] = {}
+        self._again: set[str] = set()
         self._beginning = threading.Lock()
         self._news, self._closed = threading.Event(), threading.Event()
         self._scheduler = BackgroundScheduler(timezone=UTC)
@@ -174,24 +175,38 @@ class Jobs:
             misfire_grace_time=None,
         )
 
-    def _begin(self, name: str) -> None:
-        """Run a job on a daemon thread of its own, unless it still runs.
+    def _begin(self, name: str, *, news: bool = False) -> None:
+        """Run a job on a daemon thread of its own, unless it still runs; where there is news, once more after that.
 
         The scheduler's pool would keep the process alive until every job ends, and a webhook may hang.
         """
         with self._beginning:
             running = self._threads.get(name)
-            if (running is None or not running.is_alive()) and name in self._work:
-                thread = threading.Thread(target=self._work[name], name=f"job-{name}", daemon=True)
+            if running is not None and running.is_alive():
+                if news:
+                    self._again.add(name)  # its last look may have been before
+            elif name in self._work:
+                thread = threading.Thread(target=self._run_through, args=(name,), name=f"job-{name}", daemon=True)
                 thread.start()
                 self._threads[name] = thread  # not before it runs: `close` joins what is here
+
+    def _run_through(self, name: str) -> None:
+        """Run a job until no news has come while it ran."""
+        while True:
+            self._again.discard(name)
+            if (work := self._work.get(name)) is not None:
+                work()
+            with self._beginning:
+                if name not in self._again:
+                    self._threads.pop(name, None)
+                    return
 
     def _watch_outbox(self) -> None:
         """Begin to deliver as soon as there is something; what another process puts there waits for the interval."""
         while self._news.wait() and not self._closed.wait(GATHER_S):
             self._news.clear()
             for job in tuple(self._channels):
-                self._begin(job)
+                self._begin(job, news=True)
 
     def _watch_clock(self) -> None:
         """Plan the jobs anew where the clock is set back: each would wait until the time of its next run is reached."""
