@@ -6,9 +6,13 @@ sends to a channel, however many servers share the store.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
 import secrets
-from collections.abc import Callable, Collection, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -29,6 +33,8 @@ LATELY_MS: Final = 30 * 24 * 3_600_000
 """How far back to look for what a channel was sent."""
 FAILURES: Final = 3
 """Failures in a row after which a pass ends: the channel is down."""
+AHEAD: Final = 3
+"""Messages that are prepared while another one is sent."""
 NEVER_MS: Final = 2**62
 
 _log = logging.getLogger(__name__)
@@ -159,17 +165,48 @@ def _send_all(
     describe: Callable[[Message], Message],
 ) -> tuple[int, int]:
     key, sent, failed, in_a_row = key_of(channel), 0, 0, 0
-    for one in planned:
-        if in_a_row == FAILURES or not hold.lasts:
-            break
-        problem = _send(channel, one.message, describe)
-        if problem is None:
-            outbox.delivered(key, one.rows, clock())
-            sent, in_a_row = sent + 1, 0
-        else:
-            outbox.failed(key, one.rows, clock() + retry_ms(one.tries), f"{channel.name}: {problem}"[:500])
-            failed, in_a_row = failed + 1, in_a_row + 1
+    with contextlib.closing(_described(planned, describe)) as messages:
+        for one, message in zip(planned, messages, strict=True):
+            if in_a_row == FAILURES or not hold.lasts:
+                break
+            problem = _send(channel, message)
+            if problem is None:
+                outbox.delivered(key, one.rows, clock())
+                sent, in_a_row = sent + 1, 0
+            else:
+                outbox.failed(key, one.rows, clock() + retry_ms(one.tries), f"{channel.name}: {problem}"[:500])
+                failed, in_a_row = failed + 1, in_a_row + 1
     return sent, failed
+
+
+def _described(planned: Sequence[Planned], describe: Callable[[Message], Message]) -> Generator[Message]:
+    """The messages with what a person needs to act, a few prepared ahead.
+
+    To describe one waits for the database and for cores a dozen times; one after the other, a busy server would send
+    fewer messages than it raises alerts.
+    """
+    if len(planned) == 1:  # as nearly always: no threads for that
+        yield _with_facts(planned[0].message, describe)
+        return
+    left, under_way = iter(planned), deque[Future[Message]]()
+    pool = ThreadPoolExecutor(AHEAD, thread_name_prefix="describe")
+    try:
+        while True:
+            for one in itertools.islice(left, AHEAD - len(under_way)):
+                under_way.append(pool.submit(_with_facts, one.message, describe))
+            if not under_way:
+                return
+            yield under_way.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _with_facts(message: Message, describe: Callable[[Message], Message]) -> Message:
+    try:
+        return describe(message)
+    except Exception:
+        _log.exception("alert %r is sent without what would help to act on it", message.title)
+        return message
 
 
 def _put_aside(outbox: Outbox, key: str, found: Sorted, now_ms: int) -> None:
@@ -188,12 +225,8 @@ def _age_ms(row: Delivery, now_ms: int) -> int:
     return now_ms - max(row.alert.created_ms, row.retried_ms or 0)
 
 
-def _send(channel: Channel, message: Message, describe: Callable[[Message], Message]) -> str | None:
+def _send(channel: Channel, message: Message) -> str | None:
     """Send one message; the problem, or None if the channel took it."""
-    try:
-        message = describe(message)
-    except Exception:
-        _log.exception("alert %r is sent without what would help to act on it", message.title)
     try:
         channel.send(message)
     except Exception as error:

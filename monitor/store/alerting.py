@@ -245,7 +245,7 @@ class Alerting(Database):
 
     def delivered(self, channel: str, rows: Sequence[tuple[str, int]], now_ms: int) -> None:
         """Note that a channel took alerts, by run and id."""
-        with self._change() as connection:
+        with self._single() if len(rows) == 1 else self._change() as connection:
             outbox.taken(connection, channel, rows, now_ms)
 
     def skipped(self, channel: str, rows: Sequence[tuple[str, int]], note: str, now_ms: int) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import threading
 from collections.abc import Collection, Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alerts import AppriseChannel, Channel, Delivered, MemoryChannel, alerts_for, deliver, key_of
+from monitor.alerts import AppriseChannel, Channel, Delivered, MemoryChannel, Message, alerts_for, deliver, key_of
 from monitor.alerts.delivery import FAILURES, FIRST_RETRY_MS, GIVE_UP_MS, LAST_RETRY_MS, NEVER_MS, retry_ms
 from monitor.domain import Alert, Delivery, Outgoing
 from monitor.errors import DeliveryFailed
@@ -197,3 +198,21 @@ def test_every_alert_reaches_every_channel_exactly_once_whatever_fails(failures:
 @given(attempts=st.integers(0, 10_000))
 def test_the_wait_grows_and_stays_bounded(attempts: int) -> None:
     assert FIRST_RETRY_MS <= retry_ms(attempts) <= retry_ms(attempts + 1) <= LAST_RETRY_MS
+
+
+def test_messages_are_prepared_ahead_and_sent_in_their_order() -> None:
+    alerts = [alerts_for(a_run(id=f"{n:032x}", project=f"p{n}"), [a_finding()], now_ms=1_000 + n)[0] for n in range(7)]
+    outbox, channel = ListOutbox(*alerts), MemoryChannel()
+    together = threading.Barrier(2, timeout=20)
+
+    def describe(message: Message) -> Message:
+        if message.project in ("p0", "p1"):
+            together.wait()
+        if message.project == "p2":
+            raise RuntimeError("what helps to act is not worth a message")
+        return dataclasses.replace(message, link="described")
+
+    assert deliver(outbox, channel, lambda: 2_000, describe=describe).sent == 7
+    assert [alert.project for alert in channel.sent] == [f"p{n}" for n in range(7)]
+    described = [alert.link for alert in channel.sent if isinstance(alert, Message)]
+    assert described == ["described", "described", None, *["described"] * 4]
