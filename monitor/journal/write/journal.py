@@ -352,17 +352,13 @@ class Journal:
         return True
 
     def _put(self, record: bytes, *, records: int) -> int | None:
-        """Store a record if the segment has room. Returns its offset, or None.
-
-        Nothing between reserving the space and storing into it can be interrupted.
-        """
+        """Store a record if the segment has room. Returns its offset, or None."""
         segment, size = self._segment, len(record)
         buffer, limit, end = segment.buffer, segment.limit, segment.end
         while end + size <= limit:
             where, offset, after = slice(end, end + size), end, end + size
             end = segment.end
-            # Read `end` again: another thread may have appended during the calls above. From here to the store there is
-            # none.
+            # Read again: the calls above may have let another thread append. From here to the store nothing can.
             if end == offset:
                 segment.end = after
                 self.count += records
