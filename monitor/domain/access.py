@@ -97,7 +97,7 @@ class TokenInfo:
         return self.state(now_ms) == "valid"
 
     def state(self, now_ms: int) -> str:
-        """ "valid", "expired" or "revoked"."""
+        """One of "valid", "expired" and "revoked"."""
         if self.revoked_ms is not None:
             return "revoked"
         return "valid" if self.expires_ms is None or now_ms < self.expires_ms else "expired"
