@@ -332,6 +332,7 @@ def load(**overrides: object) -> Settings:
     path = _find_file(given.get("dir"))
     from_file = _read_file(path) if path else {}
     env = {name for name in Settings.model_fields if f"MONITOR_{name.upper()}" in {k.upper() for k in os.environ}}
+    # pydantic prefers arguments to the environment, so what the environment sets is left out here.
     below = {name: value for name, value in from_file.items() if name not in env}
     try:
         settings = Settings(**(below | given))

@@ -65,6 +65,7 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int, within: s
         StoreError: the database refused.
     """
     aside = Aside()
+    # Before the transaction, since others wait for its lock.
     batch = checked(batch, aside)
     with store.write(batch.run_id, now_ms, Ahead(batch.writer, batch.keys if len(batch.points) else ())) as tx:
         if tx.deleted:
@@ -204,6 +205,7 @@ def _apply(
         told: what `_told` returned before the batch.
         thresholds: what the run is watched for besides the rules.
     """
+    # The order matters: first what decides how the points are read, then the points, then events about them.
     writer = _further_run(tx, engine, batch, writer, aside)
     before_points(tx, batch.events, aside)
     batch = _within_series(tx, batch, aside)

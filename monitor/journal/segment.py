@@ -31,6 +31,7 @@ LONG_FRAME: Final = struct.Struct("<IHHII")
 int64 (an event's time in ns, or a layout's kind), then JSON.
 """
 
+# Kinds of records. Points of a segment's n-th layout, from 0, have the kind FIRST_POINTS + n.
 EMPTY: Final = 0
 LAYOUT: Final = 1
 EVENT: Final = 2
@@ -44,7 +45,9 @@ MAX_VALUES: Final = 60_000
 END_FRAME: Final = FRAME.pack(zlib.crc32(struct.pack("<HH", END, 1)), END, 1)
 
 FIRST_BYTES: Final = 256 * 1024
+"""Length of the first segment."""
 MOST_BYTES: Final = 4 * 1024 * 1024
+"""Longest segment. Each one is twice as long as the one before, up to this."""
 LAST_BYTES: Final = 8 * 1024
 """Kept free in each segment for the end of the run and the last counts, so that a full disk cannot keep them out."""
 AHEAD_BYTES: Final = 128 * 1024

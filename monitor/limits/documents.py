@@ -23,6 +23,7 @@ _BITS: Final = 64
 _DIGITS: Final = 4096
 """Integers with more bits are only described: beyond some size, Python itself refuses to write the digits."""
 _MOST_LOOKED_AT: Final = 400_000
+"""Most values of one document that are visited."""
 _BYTES: Final = (bytes, bytearray, memoryview)
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 """The memory address in an object's text. It would differ each time."""

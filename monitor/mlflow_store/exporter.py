@@ -26,6 +26,7 @@ from monitor.mlflow_store.rest import Metric, MlflowServer
 REFUSED: Final = "monitor.not_mirrored"
 """The tag that lists what MLflow refused."""
 PAGE: Final = 1000
+"""Most changed runs that one call of `sync` looks at."""
 BUDGET_S: Final = 0.5
 """Most seconds that one call of `sync` spends on ended runs.
 

@@ -18,6 +18,7 @@ from monitor.mlflow_store.names import MAX_TAG, cut, plain
 NOTE: Final = "mlflow.note.content"
 _MARK: Final = re.compile(r"(?P<text>.*)\n\n\[//\]: # \(monitor (?P<checksum>[0-9a-f]{16})\)\s*", re.DOTALL)
 _ROOM: Final = 64
+"""Characters reserved for the line with the checksum."""
 _SHOWN: Final = 8
 """Most findings that a note names."""
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 TARGET: Final = "mlflow-rows"
 """The store's name for this copy."""
 PAGE: Final = 100
+"""Runs that are read at a time."""
 UNDATED: Final = 0
 """Time of our point in a metric that users may log too. Theirs is never that old, so it always counts as later."""
 _log = logging.getLogger(__name__)

@@ -27,6 +27,7 @@ LOOK_S: Final = 1.0
 TELL_S: Final = 30.0
 """Seconds between two log lines about the same event."""
 _PLENTY: Final = 16_384
+"""Most descriptors that a server asks for."""
 _log = logging.getLogger(__name__)
 
 

@@ -47,6 +47,7 @@ _RESETS: Final = 5
 _STEADY: Final = 32
 """After this many batches of a size that works, a slightly larger one is tried."""
 _GAPS: Final = 3
+"""Times in a row that a receiver may ask for another record."""
 _NOTE: Final = "aside.json"
 _STATE: Final[Mapping[str, tuple[str, ...]]] = {"run": ("resume", "join"), "finish": ("status",)}
 """Events that a run needs to begin or end, and the fields of them that are never dropped just to save space."""
@@ -257,6 +258,7 @@ class Carrier:
                 if not kept:
                     raise error from problem
                 again = problem
+        # Batches grow again from a single record.
         self._suspect, self._ramp = 0, 1
         self._stored(part, reply)
         self.more = True

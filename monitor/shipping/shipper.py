@@ -33,10 +33,13 @@ if TYPE_CHECKING:
     from monitor.shipping.sinks import Sink
 
 _FIRST_WAIT_S: Final = 0.25
+"""Before the first retry; it doubles with every failure."""
 _MOST_WAIT_S: Final = 30.0
+"""Longest wait between retries."""
 _SLOW_WAIT_S: Final = 60.0
 """Between retries after a refusal that only a person can fix: a token, a schema."""
 _DRAIN_WAIT_S: Final = 0.5
+"""Longest wait between retries while a caller waits in `drain`."""
 _WORTH_RECORDS: Final = 5000
 """A batch of at least this many records is followed by the next one at once."""
 
@@ -142,6 +145,7 @@ class Shipper(Shipment):
 
     def _ship(self, ack: AckFile, *, heartbeat: bool) -> bool:
         """Send all that is there. True if the receiver answered at least once."""
+        # These never pass, whatever is sent.
         if isinstance(self.refused, RunExists | RunNotFound):
             return False
         carrier = self._carrier = self._carrier or self._begin(ack)
@@ -201,6 +205,7 @@ class Shipper(Shipment):
             most = _SLOW_WAIT_S
         else:
             most = _DRAIN_WAIT_S if self._draining else _MOST_WAIT_S
+        # Exponential, with jitter, so that clients that lost the same server do not come back all at once.
         wait = min(most, _FIRST_WAIT_S * 2.0 ** min(self._failures - 1, 16))
         return wait * self._rng.uniform(0.5, 1.5)
 

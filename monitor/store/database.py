@@ -114,6 +114,7 @@ class Database:
                 yield transaction
                 transaction.flush()
             self._is_kept(connection)
+        # Only after the commit, so that whoever is woken up sees the messages.
         if transaction.alerted:
             self.on_alerts()
 
@@ -141,6 +142,7 @@ class Database:
 
     def _hurry(self, connection: Connection, patience_s: float) -> None:
         """Let a write to SQLite wait for the lock only as long as its remaining patience."""
+        # Most writes did not wait, so their connection's usual timeout is right and needs no pragma.
         if self._sqlite and patience_s < 0.9 * connecting.BUSY_TIMEOUT_S:
             connection.info[PATIENCE] = max(1, int(1000 * patience_s))
 
@@ -186,6 +188,7 @@ class Database:
 
     def _after_fork(self) -> None:
         if not same_process(self._pid):
+            # Without closing them: the connections are still the parent's.
             self._engine.dispose(close=False)
             self._writing = threading.Lock()
             self._reads = threading.Semaphore(READS)

@@ -16,6 +16,7 @@ from monitor.store.sql.upsert import insert_once
 RUN: Final = RUNS.c.run_id == bindparam("run")
 COLD: Final = ("config", "capture", "loss", "tags", "roles", "reading", "note")
 """Columns that may be long and that few writes need; read only when needed."""
+# `FOR NO KEY UPDATE`: other transactions may still insert rows that reference the run.
 LOCK: Final = Statement(select(*(c for c in RUNS.c if c.key not in COLD)).where(RUN).with_for_update(key_share=True))
 _REST: Final = Statement(select(*(RUNS.c[name] for name in COLD)).where(RUN))
 _FIRST: Final[dict[str, object]] = {

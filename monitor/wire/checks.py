@@ -43,6 +43,7 @@ def checked(header: Mapping[str, object], points: Columns) -> Batch:
         raise WireError("count", "is 0, but the batch holds points")
     events = _events(header.get("events", []), first, count)
     held = len(points) + sum(_records(event) for event in events)
+    # Records may be empty. But a count far beyond the content would acknowledge records that were never sent.
     if count > held + MAX_SPARE:
         raise WireError("count", f"says {count} records, but the batch holds {held} points and events")
     return Batch(run_id=run_id, writer=writer, first=first, count=count, keys=tuple(keys), points=points, events=events)

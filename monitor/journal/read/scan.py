@@ -43,7 +43,9 @@ MAX_RECORDS: Final = 65_536
 MAX_POINTS: Final = 200_000
 """Limits of a batch. Large, because a journal that is far ahead then leaves fewer chunks to merge."""
 MAX_KEYS: Final = 60_000
+"""Most keys in one batch, which refers to them by uint16."""
 _STRETCH: Final = 4096
+"""Most records that are compared and verified together."""
 Why = Literal["limit", "empty", "pending", "damaged", "end"]
 """Why a scan stopped: "limit": it has enough. "empty": nothing is written there yet. "pending": a value is still on a
 device. "damaged": the checksum does not match. "end": the segment's end mark.

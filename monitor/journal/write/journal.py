@@ -188,7 +188,7 @@ class Journal:
         """Take the automatic step of a record: the next one if one of its metrics was already logged at this step."""
         with self._lock:
             again = self.last is layout or not self.seen.isdisjoint(layout.keyset)
-            step = self.step + again  # until `self.step` is set there is no call (`min` is one), so no thread switch
+            step = self.step + again  # no call until `self.step` is set, so threads cannot switch; `min` would be one
             step = step if step <= MAX_STEP else MAX_STEP
             self.seen = layout.keyset if again else self.seen | layout.keyset
             self.step, self.last = step, layout

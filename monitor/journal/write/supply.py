@@ -133,6 +133,7 @@ class Supply:
                 if size <= max(least, FIRST_BYTES // 4):
                     raise
                 size = max(least, size // 4)
+        # A segment is deleted only as a whole, so it stays small compared with the quota.
         self.next_bytes = min(2 * self.next_bytes, MOST_BYTES, max(self.next_bytes, self._quota // 32))
         return segment
 

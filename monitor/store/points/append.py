@@ -26,6 +26,7 @@ from monitor.store.sql.schema import CHUNKS, SERIES
 from monitor.wire import Columns
 
 _MANY_KEYS: Final = 128
+"""With more keys than this, all series of the run are read instead of naming each."""
 _SUMMARY = [CHUNKS.c[name] for name in ("seq", "attempt", *chunks.SUMMARY_COLUMNS)]
 _SERIES = select(*(SERIES.c[name] for name in NAMES)).where(SERIES.c.run_id == bindparam("run"))
 _ALL_SERIES: Final = Statement(_SERIES)
@@ -152,6 +153,7 @@ def _count_in(link: Link, run_id: str, state: SeriesState, attempt: int, points:
         state.tails, state.attempts = [], max(state.attempts, 2)
         return 0
     newer = attempt > state.attempt or state.attempts == 0
+    # True if this batch moves the step from which older attempts are hidden, so that points may leave the curve.
     hides = state.attempts > (0 if newer else 1) and (newer or summary.first_step < state.cut_step)
     if newer:
         state.attempt, state.attempts, state.tails = attempt, state.attempts + 1, []

@@ -25,6 +25,7 @@ from monitor.store.points import codec
 SKETCH_FROM: Final = 2048
 """A chunk of at least this many points carries a sketch."""
 BUCKET: Final = 48
+"""Points of a sketch's bucket, unless that would make more than `MAX_BUCKETS`."""
 MAX_BUCKETS: Final = 2048
 """More than the pixels of a screen, so that a chunk that fills the screen need not be unpacked."""
 COARSE_BUCKETS: Final = 64
@@ -109,6 +110,7 @@ def encode(points: Points) -> dict[str, object]:
     """The row of a chunk: summary and packed columns, without its key (run, series, seq, attempt)."""
     summary = Summary.of(points)
     epochs = points.epochs if summary.first_epoch is not None else None
+    # Only ordered chunks have a sketch: a bucket of consecutive points must be a range on the axis.
     sketch_n, sketch = (
         _sketch(points if epochs is not None else _no_epochs(points))
         if summary.ordered and summary.n >= SKETCH_FROM

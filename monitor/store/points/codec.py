@@ -25,6 +25,7 @@ REGULAR: Final = 2
 _T = TypeVar("_T", np.int64, np.float64)
 
 _FEW: Final = 8
+"""Up to this many numbers are stored raw."""
 _CONFIG: Final = ChunkConfig(compression_level=4)
 """Level 8, the default, saves 1 to 3 percent of the bytes here, but takes 1.3 to 5 times as long."""
 _REGULAR_INTS: Final = struct.Struct("<BBqq")

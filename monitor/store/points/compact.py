@@ -22,7 +22,9 @@ from monitor.store.sql.link import Link, Row, Statement
 from monitor.store.sql.schema import CHUNKS, SERIES
 
 BOUNDS: Final = (64, 2048, 32_768, 2**18)
+"""Points at which the chunks of a size class are merged. A point is rewritten once per class."""
 FULL: Final = BOUNDS[-1]
+"""A chunk of at least this many points is not merged again."""
 
 _SERIES: Final = (CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"))
 _BETWEEN: Final = CHUNKS.c.seq.between(bindparam("low"), bindparam("high"))
@@ -77,6 +79,7 @@ def merge_tail(link: Link, run_id: str, state: SeriesState, size: int) -> None:
     if few:
         rows = link.ask(_NEWEST, {"run": run_id, "series": state.series, "few": few}).all()
         _merge(link, run_id, rows[::-1])
+    # No chunk is unfinished, so none of them will be merged again.
     if not state.tails and state.next_seq >= spans.FAN:
         spans.extend(link, run_id, state.series)
 

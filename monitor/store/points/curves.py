@@ -56,6 +56,7 @@ def read_curve(
         chunk_reader = ChunkReader(connection, run_id, key, spans=smoothing == 0)
         found = _CurveReader(chunk_reader, axis, low, high, width, smoothing).read()
     except StaleSpan:
+        # Spans only save time: do without.
         chunk_reader = ChunkReader(connection, run_id, key)
         found = _CurveReader(chunk_reader, axis, low, high, width, smoothing).read()
     xs = (found.x - origin) / 1000 if x == "relative" else found.x

@@ -22,6 +22,7 @@ from monitor.store.sql.schema import CHUNKS, SERIES
 LEAST: Final = 500
 """Fewest points per series that may be requested; fewer would not draw a curve."""
 _A_PIXEL: Final = 4
+"""Points that a pixel keeps: both extremes, a gap and what follows it."""
 
 _STATES: Final = Statement(
     select(*(SERIES.c[name] for name in NAMES)).where(SERIES.c.run_id == bindparam("run")).order_by(SERIES.c.series)
@@ -59,6 +60,7 @@ def thin_run(link: Link, run_id: str, points: int) -> tuple[int, int]:
         Points kept and points removed, over all series and attempts.
     """
     compact.merge_all(link, run_id)
+    # The merge comes first because every chunk, however small, keeps the points of at least one pixel.
     kept = left_out = 0
     for values in link.ask(_STATES, {"run": run_id}).all():
         state = SeriesState.from_row(values)

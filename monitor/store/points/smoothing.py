@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 _ROW = 64
+"""Values per row of the matrix product."""
 _AT_ONCE = 16_384
+"""Shown points that are evaluated together; each takes a row of memory."""
 
 
 class Average:

@@ -32,6 +32,7 @@ _COLUMNS: Final = [
 ]
 _FIRING: Final = ALERTS.c.state == "firing"
 _AT_ONCE: Final = 500
+"""Most runs that one statement names."""
 
 
 def page(connection: Connection, wanted: AlertQuery, now_ms: int, within: str | None = None) -> AlertPage:

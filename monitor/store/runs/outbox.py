@@ -21,6 +21,7 @@ from monitor.store.sql.upsert import insert_once, upsert
 LONGEST_WAIT_MS: Final = 20 * 60_000
 """Longest wait of a message until its next attempt. A longer one comes from a clock that was set back since."""
 NEVER_MS: Final = 2**62
+"""`next_ms` of a delivery that was given up."""
 _AT_ONCE: Final = 500
 _CLOCKS: Final[Mapping[str, ColumnElement[int]]] = {
     "postgresql": cast(func.extract("epoch", func.clock_timestamp()) * 1000, BigInteger),
@@ -234,6 +235,7 @@ def note_digest(connection: Connection, channel: str, due_ms: int) -> None:
 def _note(
     connection: Connection, channel: str, rows: Sequence[Place], values: Mapping[str, object], tries: int = 1
 ) -> None:
+    # Sorted, so that two servers lock the rows in the same order.
     places = [{"run": run, "number": number, "to": channel} for run, number in sorted(rows)]
     new = [
         {"run_id": run, "id": number, "channel": channel, "attempts": 0, "next_ms": 0} for run, number in sorted(rows)

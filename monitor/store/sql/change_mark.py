@@ -68,6 +68,7 @@ class ChangeMark:
             self._connection = sqlite3.connect(
                 f"{file.as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False
             )
+            # SQLite's counter is per connection; the random name keeps a new connection from repeating an old mark.
             self._opened, self._name = opened, secrets.token_hex(8)
         (version,) = self._connection.execute("PRAGMA data_version").fetchone()
         return f"{self._name} {version}"

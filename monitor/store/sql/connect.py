@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import psycopg
 
 PAGE_SIZE: Final = 32 * 1024
+"""Of a new SQLite file."""
 BUSY_TIMEOUT_S: Final = 10.0
 """Most seconds that a write waits for other writers of a SQLite file, over all its waits."""
 STATEMENT_S: Final = 30.0
@@ -128,6 +129,7 @@ def make_engine(url: URL, *, statement_s: float | None = None) -> Engine:
             pool_size=CONNECTIONS,
             max_overflow=0,
             pool_timeout=WAIT_S,
+            # Reuse the latest connection first, so that the others become idle and are closed.
             pool_use_lifo=True,
             pool_recycle=RENEWED_S,
             connect_args={"prepare_threshold": prepare, **{k: v for k, v in _NETWORKED.items() if k not in url.query}},
@@ -257,8 +259,10 @@ def _set_up_sqlite(connection: object, _: ConnectionPoolEntry) -> None:
     cursor = raw.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
     if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        # The page size cannot be changed once the file is in WAL mode. Large pages suit blobs.
         cursor.execute(f"PRAGMA page_size = {PAGE_SIZE}")
         _switch_to_wal(cursor)
+    # Commits without an fsync: a power cut may undo the last ones, which the journals still hold.
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA cache_size = -65536")

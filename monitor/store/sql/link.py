@@ -200,7 +200,7 @@ def linked(connection: Connection) -> Iterator[Link]:
         if not known and isinstance(error, Exception):
             with contextlib.suppress(driver.Error):
                 link._end(b"ROLLBACK")
-        if known or not link._quiet:  # it may be broken, or count on prepared statements that are gone
+        if known or not link._quiet:  # it may be broken, or miss prepared statements that `Pipeline` counts on
             connection.invalidate(error)
             if known and connection.dialect.is_disconnect(cast("Any", error), link._raw, None):
                 connection.engine.dispose()  # the pooled ones are just as dead
