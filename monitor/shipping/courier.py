@@ -290,7 +290,7 @@ def error_from(data: Mapping[str, str] | None) -> Exception | None:
     kind = getattr(errors, data["kind"], None)
     if not isinstance(kind, type) or not issubclass(kind, errors.MonitorError):
         return errors.MonitorError(f"{data['kind']}: {data['text']}")
-    # The text is finished, so the class's own constructor, which would build one, is skipped.
+    # Our errors build their message from arguments, but only the finished text was sent: skip the constructor.
     error = kind.__new__(kind)
     Exception.__init__(error, data["text"])
     return error
