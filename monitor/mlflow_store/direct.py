@@ -1,8 +1,8 @@
 """Passes points to the store directly, bypassing MLflow's Flask application.
 
 Nearly every request of a training run logs points and nothing else. MLflow passes each to Flask in a thread and parses
-it twice, which takes longer than storing it. Here, behind only those of MLflow's middleware that concern them, points in
-the usual form go directly to the store. MLflow answers every other request, and every request that the store refuses.
+it twice, which takes longer than storing it. Here points in the usual form go directly to the store, behind only the
+middleware of MLflow that concerns them. MLflow answers every other request, and every request that the store refuses.
 Processing a request twice is harmless: a point that is already stored changes nothing.
 """
 
