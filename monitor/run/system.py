@@ -26,7 +26,7 @@ class SystemSampler:
         self._gpus = _gpu_handles()
 
     def sample(self) -> dict[str, float]:
-        """The current measurements; CPU shares cover the time since the last sample. What cannot be read is left out."""
+        """The current measurements. CPU shares cover the time since the last sample; what cannot be read is missing."""
         found: dict[str, float] = {}
         for part in (self._cpu, self._memory, self._gpu):
             with contextlib.suppress(Exception):  # a container may hide any of it
