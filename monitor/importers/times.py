@@ -8,8 +8,7 @@ from typing import Final
 from monitor.importers.table import Cell, Table, cell_number
 
 _MS_FROM: Final = 1e11
-"""Larger numbers are milliseconds, smaller ones seconds: the limit is the year 5138 in seconds, 1973 in milliseconds.
-"""
+"""Larger numbers are milliseconds, smaller ones seconds: this is the year 5138 in seconds, 1973 in milliseconds."""
 _SECONDS_FROM: Final = 1e8
 """Smaller numbers are not Unix times but seconds since the start."""
 

@@ -113,7 +113,7 @@ def _sums(terms: Sequence[int], points: Columns, attempts: Sequence[int]) -> lis
     begun, found = 0, []
     for at in np.flatnonzero(np.isin(points.key, terms)).tolist():
         attempt = bisect_right(attempts, at)
-        if attempt > begun:  # what an earlier attempt left open is over
+        if attempt > begun:  # drop incomplete sums of earlier attempts
             begun, waiting = attempt, {}
         step = int(points.step[at])
         values = waiting.setdefault(step, {})

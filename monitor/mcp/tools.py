@@ -219,10 +219,10 @@ class Tools:
         limit: int = 20,
         cursor: str | None = None,
     ) -> Json:
-        """List alerts, most recently changed first. Pass the returned `cursor` for the next page; it is null on the
-        last.
+        """List alerts, most recently changed first.
 
-        `state`: open (default) means not resolved. `counts` is the number of alerts by state.
+        Pass the returned `cursor` for the next page; it is null on the last. `state`: open (default) means not resolved.
+        `counts` is the number of alerts by state.
         """
         limit = max(1, min(limit, _MOST_RUNS))
         if project is None and len(self._projects) == 1:
