@@ -221,8 +221,8 @@ class Tools:
     ) -> Json:
         """List alerts, most recently changed first.
 
-        Pass the returned `cursor` for the next page; it is null on the last. `state`: open (default) means not resolved.
-        `counts` is the number of alerts by state.
+        Pass the returned `cursor` for the next page; it is null on the last. `state`: open (default) means not
+        resolved. `counts` is the number of alerts by state.
         """
         limit = max(1, min(limit, _MOST_RUNS))
         if project is None and len(self._projects) == 1:
