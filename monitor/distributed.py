@@ -35,8 +35,7 @@ def should_stop(
     Args:
         run: this rank's run; only rank 0's is asked.
         step: a counter that all ranks share. They synchronise when it is a multiple of `every`; in between the answer
-            is
-            False at once. None: synchronise now.
+            is False at once. None: synchronise now.
         wait_s: as in `Run.should_stop`, on rank 0.
         every: steps between checks, >= 1.
         raise_: raise `StopTraining` on all ranks instead of returning True.
@@ -60,8 +59,7 @@ def agreed(stop: bool, step: int | None = None) -> bool:
     Args:
         stop: whether this rank's run should stop; only rank 0's value counts.
         step: a counter that all ranks share. They synchronise when it is a multiple of `EVERY`; in between the answer
-            is
-            False at once. None: synchronise now.
+            is False at once. None: synchronise now.
     """
     if _alone():
         return stop

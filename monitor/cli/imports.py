@@ -69,8 +69,7 @@ def import_(
 
     Reads CSV, JSON and JSONL of many frameworks, text logs, TensorBoard events, offline W&B runs, folders of trackers,
     and MLflow; docs/importing.md has the list. Importing the same source again changes nothing. Exit status 1 if
-    something
-    is damaged, 2 if nothing could be read.
+    something is damaged, 2 if nothing could be read.
     """
     from monitor.cli.rule_files import said_for
     from monitor.importers.mlflow_source import without_password

@@ -59,8 +59,7 @@ def watch(
 
     Follows every format that `monitor import` reads as it grows: TensorBoard folders, trainer_state.json, CSV, JSONL,
     text logs. Each becomes a live run with a verdict, alerts and a dashboard page. When restarted, it continues where
-    it
-    stopped.
+    it stopped.
     """
     from monitor.cli.rule_files import said_for
 

@@ -54,9 +54,8 @@ def diagnose(
     Args:
         train: the training loss. This and the other arguments are those of `monitor.rules.diagnose`. As the only curve
             it may also be a data frame, a named column, or a dictionary of lists such as Keras' `history.history`,
-            whose
-            names are read as in a file. NaN between the numbers of a column is a missing value; NaN up to its end was
-            logged.
+            whose names are read as in a file. NaN between the numbers of a column is a missing value; NaN up to its end
+            was logged.
         unit: what a step is, "step" or "epoch"; None: decided by the names, else "step".
 
     Raises:

@@ -127,8 +127,7 @@ def _history(path: str, data: Mapping[object, object]) -> Table | None:
     """Lists by name, as in Keras' `history.history` and XGBoost's `evals_result`: one column each.
 
     Lists of anything but numbers and text are skipped; single values are settings. A list much shorter than the longest
-    is
-    spread over it: losses per epoch next to losses per batch.
+    is spread over it: losses per epoch next to losses per batch.
     """
     inner = data.get("history")
     columns = dict(flat(inner if isinstance(inner, Mapping) else data))

@@ -19,8 +19,7 @@ def on_one_scale(points: Columns, train: int) -> tuple[NDArray[np.int64], tuple[
     """The steps of all points on the scale of the training, and the series that were moved.
 
     A series that counts 1, 2, 3 ... while the training advances by many steps between its points counts epochs. Its
-    points
-    are moved to the training's current step.
+    points are moved to the training's current step.
 
     Args:
         points: in order of logging.

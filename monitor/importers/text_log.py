@@ -239,8 +239,7 @@ class LogParser:
 
         Args:
             drawn: True if the bar may be redrawn after the validation, as Lightning does. Values that have not changed
-                since
-                the last epoch are then held back.
+                since the last epoch are then held back.
         """
         self._through.settle()
         if self._bar is None:

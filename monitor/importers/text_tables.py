@@ -30,8 +30,7 @@ class Tables:
     """Remembers the headers that rows belong to, the last of each kind. Must see every line in order.
 
     Headers for epochs and for classes are kept separately: one may come from standard output and the other from
-    standard
-    error, in any order.
+    standard error, in any order.
     """
 
     def __init__(self) -> None:

@@ -39,8 +39,7 @@ def with_totals(keys: tuple[str, ...], points: Columns, attempts: tuple[int, ...
     """Add the sum of the terms of the training loss, and of the validation loss if it has the same terms.
 
     Nothing is added if a total was logged, if the user named the loss, or if the losses are of a game. At a step where
-    a
-    term is missing there is no sum.
+    a term is missing there is no sum.
 
     Args:
         keys: names of the series.

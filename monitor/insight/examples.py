@@ -74,8 +74,7 @@ def _overfits(store: Store, run_id: str, key: str, count: int) -> float | None: 
     """The step since which a slice overfits, treated as the validation loss; None if it does not.
 
     Uses the engine's own sketch of the training loss; only the slice's evaluations are read. A page asks every second,
-    so
-    the answer is cached until the slice has another value.
+    so the answer is cached until the slice has another value.
     """
     known = store.engine_state(run_id)
     if known is None:

@@ -49,8 +49,7 @@ class Remedy:
     Attributes:
         name: such as "weight_decay".
         state: "off" if the configuration turns it off, "not set" if there is no entry, "set", or "measured" if the
-            remedy
-            is based on the run's own steps instead of a setting.
+            remedy is based on the run's own steps instead of a setting.
         key, value: the configuration entry; None if there is none.
         text: what to try and why, in one sentence.
         source: where that is from.

@@ -32,8 +32,7 @@ class MonitorLogger(Logger):  # type: ignore[misc]  # lightning is seen as untyp
     """Logs what `self.log` reports.
 
     A run started here begins with the first record and ends with `fit`. Validation before it and tests after it belong
-    to
-    the same run; another `fit` starts a new one.
+    to the same run; another `fit` starts a new one.
 
     Args:
         project: the project of a run started here.

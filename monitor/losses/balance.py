@@ -33,8 +33,7 @@ class Balancer:
     """Weights the parts of a loss so that no part dominates because of its scale.
 
     A call takes the parts and returns the total for `backward()`. The weights are constants in it, add up to the number
-    of
-    parts, and are updated every `every` steps from the means since the last update. They are not parameters of any
+    of parts, and are updated every `every` steps from the means since the last update. They are not parameters of any
     optimizer, and the total is exactly the weighted sum. With `run`, each call logs the total as `loss`, the parts as
     `loss/<part>`, and the weights when they change.
 
@@ -136,7 +135,7 @@ class Balancer:
         self._window = {}
 
     def _renew(self) -> None:
-        """Read the means since the last update, one transfer per part; apply new weights if they have changed enough."""
+        """Read the means since the last update, one transfer per part; apply new weights if they changed enough."""
         means = {name: float(total) / n for name, (total, n) in self._window.items()}
         self._window = {}
         for name, mean in means.items():

@@ -31,12 +31,9 @@ class ExampleLosses:
     """The latest and the mean loss of each example, and a summary of them.
 
     Suspects are examples whose mean loss over the training stands apart. A network learns what most labels agree on
-    before
-    it memorises exceptions, so wrong labels keep a high loss for long. The threshold is Otsu's; there are no suspects
-    if
-    the two groups account for less than `_APART` of the variance. Suspects may also be hard or rare examples: look at
-    them
-    before changing a label.
+    before it memorises exceptions, so wrong labels keep a high loss for long. The threshold is Otsu's; there are no
+    suspects if the two groups account for less than `_APART` of the variance. Suspects may also be hard or rare
+    examples: look at them before changing a label.
 
     Args:
         loss: what a run stores about its loss; used to compute gradient sizes.
@@ -128,8 +125,7 @@ def gradient_sizes(losses: Array, loss: Mapping[str, object] | None) -> Array | 
     """The size of each example's gradient at the model's output; None if the loss does not determine it.
 
     For a cross-entropy it is 1 - exp(-loss); for a squared error it is proportional to the root; for an absolute error
-    it
-    is the same for all.
+    it is the same for all.
 
     >>> gradient_sizes(np.array([1.0, 100.0]), {"kind": "mse"}).tolist()
     [1.0, 10.0]

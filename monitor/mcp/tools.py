@@ -61,8 +61,7 @@ class Tools:
         """Explain a run from stored data, and suggest what to try next.
 
         Returns verdict, evidence, best step and checkpoint, what a stop saves, and how its configuration differs from
-        the
-        best run of its group, with what that run reached. `text` is a short summary.
+        the best run of its group, with what that run reached. `text` is a short summary.
         """
         return dict(self._api.explain(self._view(run).id))
 
@@ -114,8 +113,7 @@ class Tools:
         """Draw up to three curves of a run as a small PNG.
 
         By default its training loss, validation loss and goal. A dashed line marks the onset of the worst finding, a
-        green
-        one the best step.
+        green one the best step.
         """
         view = self._view(run)
         judged = [s.key for s in view.series() if str(s.role) in ("train", "val", "goal")]
@@ -134,8 +132,7 @@ class Tools:
         """Wait until something happens in one of several runs, or with `every` in all of them.
 
         `until`: finish (default), stop, alert, verdict=NAME; with several, whichever comes first. Waits ten minutes at
-        most;
-        call again while `timeout` is true.
+        most; call again while `timeout` is true.
         """
         ids = [self._view(run).id for run in runs]
         most = max(0.0, min(timeout_s, 600.0))
@@ -147,8 +144,7 @@ class Tools:
         """Get what happened in a run since a cursor, each event once.
 
         Events are points, findings, advice, stops, alerts and status changes. Waits up to 25 s. Pass the returned
-        `cursor`
-        to the next call.
+        `cursor` to the next call.
         """
         from monitor.wire import jsonable
 

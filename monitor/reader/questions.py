@@ -74,8 +74,7 @@ class Questions:
 
         Returns:
             The runs whose wait is over, each with what happened; None if a run ended without it. On a timeout, some
-            runs or
-            none.
+            runs or none.
 
         Raises:
             RunNotFound: there is no such run.

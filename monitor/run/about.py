@@ -82,8 +82,7 @@ class About:
         Args:
             key: its name, such as `samples/0`.
             image: an array or tensor of shape (h, w), (h, w, c) or (c, h, w), integers of 0 to 255 or floats of 0 to 1;
-                a
-                Pillow image, a matplotlib figure, or the path or bytes of an image file.
+                a Pillow image, a matplotlib figure, or the path or bytes of an image file.
             step: the step; None: that of the last record.
             caption: a line below it.
         """
@@ -97,8 +96,7 @@ class About:
         Args:
             key: its name.
             table: a data frame, a mapping of columns, a list of mappings, or a list of rows. The first 1,000 rows and
-                100
-                columns are kept.
+                100 columns are kept.
             step: the step; None: that of the last record.
             columns: column names, for a list of rows.
         """
@@ -154,8 +152,7 @@ class About:
         A summary is stored each time as many losses have come in as there are examples: the share of the total that the
         largest have, examples that stand apart, and an outlier's share of the gradient. It is also logged as the series
         `examples/<split>/top_share`, `/suspects` and `/gradient_share`. With `slices`, the mean of each slice is
-        logged,
-        such as `val/loss{scene=night}`.
+        logged, such as `val/loss{scene=night}`.
 
         Args:
             ids: n names or numbers of examples, stable across epochs.

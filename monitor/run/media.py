@@ -37,8 +37,7 @@ def image(value: object, note: Note) -> tuple[str, str]:
 
     Args:
         value: an array or tensor of shape (h, w), (h, w, c) or (c, h, w) with c = 1, 3 or 4; a Pillow image; a
-            matplotlib
-            figure; the path or the bytes of an image file, which needs Pillow.
+            matplotlib figure; the path or the bytes of an image file, which needs Pillow.
         note: called with what was changed.
 
     Raises:

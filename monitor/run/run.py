@@ -110,8 +110,7 @@ class Run(About):
             epoch: the epoch, may be fractional.
             time: seconds since the Unix epoch; None: now.
             weights: the factor of each part of a composite loss (`loss/<name>`) in the total, by the part's name.
-                Recorded
-                when it changes.
+                Recorded when it changes.
         """
         if weights is not None:
             self._log_weights(weights, step)
@@ -186,8 +185,8 @@ class Run(About):
         """End the run.
 
         Waits up to `finish_timeout_s` for unsent points. What is still unsent then stays in the journal for `monitor
-        sync`.
-        If called from a signal handler that interrupted `log()`, the run is finished at the next `finish()` or at exit.
+        sync`. If called from a signal handler that interrupted `log()`, the run is finished at the next `finish()` or
+        at exit.
 
         Args:
             status: "finished", "stopped" or "failed". "finished" becomes "stopped" if the run ends soon after

@@ -59,24 +59,21 @@ def init(
         loss: the loss: a name, a mapping, one of `monitor.losses`, or the loss itself, such as
             `torch.nn.CrossEntropyLoss(label_smoothing=0.1)`, whose settings are read.
         mode: "auto": the server if one is configured, else the embedded store; "embedded"; "server"; "offline": only
-            the
-            journal, for `monitor sync`; "disabled": nothing is recorded.
+            the journal, for `monitor sync`; "disabled": nothing is recorded.
         server: the server's address; by default `MONITOR_SERVER_URL`.
         run_id: 32 hex digits, for a run that is resumed or shared; by default a new id.
         resume: "never": the run must be new; "allow": resume it if it exists; "must": it must exist.
         train: the series with the training loss; None: found by its name, see `docs/naming.md`.
         val: the series with the validation loss; None: found by its name.
         goal: the metric to improve, such as "val/accuracy". Append `:max` or `:min` if its name does not say which way
-            is
-            better. None: found by its name.
+            is better. None: found by its name.
         ranks: in a distributed job, "first": only rank 0 logs; "all": the other ranks join its run.
         capture: what to record of the environment: True, False, some of the names `git`, `command`, `packages`, `host`,
             `gpus` and `system`, or a mapping of these names to booleans; by default `MONITOR_CAPTURE`, or all.
         capture_output: store what the process prints; by default `MONITOR_CAPTURE_OUTPUT`, or False.
         stop: what advice to stop leads to. "advise": `should_stop()` returns True. "alert": people are alerted, the
-            loop
-            is not told. "stop": `should_stop()` returns True once the advice has persisted. "off": nothing ends the
-            loop. Or a mapping of rules to these, with "*" for all others. By default as the settings say.
+            loop is not told. "stop": `should_stop()` returns True once the advice has persisted. "off": nothing ends
+            the loop. Or a mapping of rules to these, with "*" for all others. By default as the settings say.
         planned_steps: the number of steps that the loop is going to run, to compute what a stop saves; by default
             `max_steps` or the like in the configuration.
         settings: settings to use instead of those from the environment.

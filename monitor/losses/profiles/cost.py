@@ -21,8 +21,7 @@ def cost(subject: Subject, rng: np.random.Generator, clock: Clock) -> tuple[floa
     """The cost of a call relative to plain MSE, forward and (in torch) backward, for 2048 examples in float32.
 
     Uses the shortest of seven timings, each of enough calls to last about a millisecond, alternating with MSE. Memory
-    is
-    what torch keeps for the backward pass, or numpy's peak allocation.
+    is what torch keeps for the backward pass, or numpy's peak allocation.
 
     Args:
         subject: the loss.

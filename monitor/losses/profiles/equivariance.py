@@ -19,8 +19,7 @@ def equivariance(subject: Subject, rng: np.random.Generator, *, draws: int = 6) 
 
     Returns:
         `shift_invariant`; `scale_degree`, the power p with `loss(k z) = k**p loss(z)`, or None; and the largest
-        relative
-        differences seen.
+        relative differences seen.
     """
     shift_gap = 0.0
     degrees: list[float] = []

@@ -24,19 +24,16 @@ def influence(subject: Subject, lines: Sequence[Line]) -> tuple[float | None, Ev
     """How one outlier among 41 examples moves the minimiser of the mean loss.
 
     For constants (regressions), the targets are quantiles of a normal distribution; the best constant is searched, then
-    one
-    target is moved far out. For scores, the slope of a linear score is fitted to overlapping examples, then one example
-    is
-    moved far to the wrong side.
+    one target is moved far out. For scores, the slope of a linear score is fitted to overlapping examples, then one
+    example is moved far to the wrong side.
 
     Returns:
         For constants, the shift of the best constant at 1000 standard deviations (or as far as float64 can represent
-        the
-        loss) relative to the mean's shift: 1 for the squared error, 0 for a loss that ignores outliers, more than 1 for
-        one that grows faster than the square. For scores, the share of the slope lost at 10. The worse of both sides
-        counts (an outlier above or below; a positive or a negative example). None if the kind has no such minimiser.
-        The
-        evidence holds every side and distance, and the largest share of the total gradient that one outlier has.
+        the loss) relative to the mean's shift: 1 for the squared error, 0 for a loss that ignores outliers, more than 1
+        for one that grows faster than the square. For scores, the share of the slope lost at 10. The worse of both
+        sides counts (an outlier above or below; a positive or a negative example). None if the kind has no such
+        minimiser. The evidence holds every side and distance, and the largest share of the total gradient that one
+        outlier has.
     """
     shares = [gradient_share(line, sign * 100.0) for line in lines for sign in (1.0, -1.0)]
     share = max((item for item in shares if item is not None), default=None)

@@ -103,8 +103,7 @@ class LossSpec:
         """The loss on the scale shared by its family, on which skill is measured; increases with the loss.
 
         A squared error becomes its root, perplexity its logarithm, Huber's loss the spread of normal errors of the same
-        cost, a
-        focal loss the nats of a model with equal confidence everywhere. Other losses stay as they are.
+        cost, a focal loss the nats of a model with equal confidence everywhere. Other losses stay as they are.
         """
         return loss
 

@@ -175,8 +175,7 @@ def bounds(spec: LossSpec, loss: float) -> Bounds | None:
     """Bounds of the family's quantity for this loss; None if the loss has no family.
 
     The quantities: for regression the mean absolute error over the targets' spread, for classes the cross-entropy in
-    nats,
-    for masks the intersection-over-union loss.
+    nats, for masks the intersection-over-union loss.
 
     Example:
         >>> from monitor.losses import MSE, Focal
