@@ -9,7 +9,7 @@ import typer
 from monitor import settings as settings_
 from monitor.errors import SettingsError
 
-_LEAST_TOKEN = 16
+_LEAST_TOKEN = 16  # a shorter one is too easy to guess for whoever reaches the port
 
 
 def register(app: typer.Typer) -> None:

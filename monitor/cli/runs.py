@@ -26,7 +26,7 @@ _WIDE = 100
 """Terminal width from which all columns fit."""
 _NAME: Final = 1
 """The column that is cut if the terminal is too narrow."""
-_NAME_LEAST: Final = 16
+_NAME_LEAST: Final = 16  # characters of a name that are shown however narrow the terminal is
 _JSON = typer.Option(False, "--json", help="Print as JSON.")
 ALL: Final = typer.Option(False, "--all", help="Show all findings, including resolved ones; --json always does.")
 

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from monitor.reader.api import Api
     from monitor.settings import Settings
 
-_STEP_S: Final = 0.5
-_LIST_S: Final = 2.0
+_STEP_S: Final = 0.5  # seconds between looks at files
+_LIST_S: Final = 2.0  # seconds between requests to the store or the server
 _REDRAW_S: Final = 5.0
 """Seconds between redraws when nothing has changed, because the screen shows times."""
-_CURVE: Final = 24
+_CURVE: Final = 24  # characters of a sparkline
 
 
 def register(app: typer.Typer) -> None:

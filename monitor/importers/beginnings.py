@@ -16,8 +16,8 @@ from monitor.importers.notes import Sent
 DERIVED: Final = -1
 """Used instead of a checksum for a series computed from others, whose values may change when a term is added."""
 
-_HEAD: Final = 3
-_MOST_HEADS: Final = 30
+_HEAD: Final = 3  # points; fewer are often the same in two trainings
+_MOST_HEADS: Final = 30  # the newest are kept, so that the state does not grow
 
 
 class Beginning:

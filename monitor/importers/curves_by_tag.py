@@ -64,7 +64,7 @@ _CHARTS: Final = (("x", "y"), ("steps", "values"), ("step", "value"), ("epochs",
 """Names of steps and values in charts."""
 _LABELS: Final = ("name", "metric", "tag", "key", "label", "title")
 _CLOCKS: Final = ("timestamp", "timestamps", "time", "times", "wall_time")
-_DEEP: Final = 8
+_DEEP: Final = 8  # levels; a hostile document could nest without end
 
 
 def read_charts(path: str, data: Mapping[object, object]) -> Table | None:

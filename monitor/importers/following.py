@@ -33,7 +33,7 @@ HEARTBEAT_S: Final = 60.0
 """The heartbeat interval promised for a followed run; long, so that a short pause of the watch raises no alert."""
 OVER_S: Final = 600.0
 """A file not written to for this long when first seen belongs to a finished training."""
-_NAME: Final = 250
+_NAME: Final = 250  # characters; longer names are refused
 
 
 class Follower:

@@ -18,8 +18,8 @@ from monitor.roles import NOTHING, Reading, Role, Said, read, role_of
 from monitor.wire import MAX_KEY, Columns
 
 _ORDER: Final = {Role.LR: 0, Role.GRAD_NORM: 1, Role.TRAIN: 2, Role.VAL: 4}
-_MOST_KEYS: Final = 65_535
-_NO_TIME: Final = 0
+_MOST_KEYS: Final = 65_535  # series are numbered by a uint16
+_NO_TIME: Final = 0  # marks a point without a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

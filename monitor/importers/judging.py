@@ -20,7 +20,7 @@ from monitor.roles import GAME, Role
 from monitor.rules import ROLE_CODES, Engine, EnginePoints, RulesConfig, State
 from monitor.rules.sketch.points import WEIGHT
 
-_OTHER: Final = 255
+_OTHER: Final = 255  # the largest uint8, used for series without a role
 
 
 def judge(

@@ -20,7 +20,7 @@ from monitor.importers.mlflow_runs import History, MlflowRun
 
 _TIMEOUT_S: Final = 60.0
 _PAGE: Final = 1000
-_HISTORY_PAGE: Final = 25_000
+_HISTORY_PAGE: Final = 25_000  # MLflow's maximum
 _SPECIAL: Final = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 

@@ -25,7 +25,7 @@ BATCH: Final = 50_000
 """Records per batch."""
 _AHEAD: Final = 2
 """Records before the first point: the start of the run, and its origin."""
-_NAME: Final = 250
+_NAME: Final = 250  # characters; longer names are refused
 
 
 @dataclass(frozen=True, slots=True)

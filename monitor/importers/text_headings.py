@@ -28,7 +28,7 @@ _WORDS: Final = frozenset({
     "subset", "s",
 })  # fmt: skip
 """Words that a heading may have besides the data set's name."""
-_LONGEST: Final = 120
+_LONGEST: Final = 120  # characters; longer lines are prose
 _HEADER_WORDS: Final = frozenset({
     "start", "starting", "begin", "beginning", "training", "train", "running", "end", "of", "info", "the", "debug",
     "root", "learning", "now", "at", "time", "current", "n",

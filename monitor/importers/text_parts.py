@@ -19,7 +19,7 @@ _WORDS: Final = frozenset({
     "new", "random", "of", "processing", "model", "number", "id", "no",
 })  # fmt: skip
 """Words that a heading may have besides the part."""
-_LONGEST: Final = 100
+_LONGEST: Final = 100  # characters; longer lines are prose
 
 Part = tuple[str, str]
 """The kind and number of a part, such as `("fold", "1")`."""

@@ -15,7 +15,7 @@ from monitor.roles.name import Group, Name, What, name_of
 from monitor.wire import Columns
 
 _NAMES: Final[Mapping[bool, str]] = {True: "train/loss", False: "val/loss"}
-_LEAST: Final = 2
+_LEAST: Final = 2  # a single term is not a sum
 
 
 @dataclass(frozen=True, slots=True)

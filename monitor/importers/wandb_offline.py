@@ -24,10 +24,10 @@ from monitor.importers.attempts import begins
 from monitor.importers.imported import ImportedRun, NotTraining, PointList, by_role
 from monitor.importers.protobuf import BYTES, FIXED64, VARINT, fields, signed
 
-_BLOCK: Final = 32_768
+_BLOCK: Final = 32_768  # bytes per block of LevelDB's log format; no record header crosses a block's end
 _START: Final = struct.Struct("<4sHB")
 _PIECE: Final = struct.Struct("<IHB")
-_WHOLE, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
+_WHOLE, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4  # how a piece belongs to its record
 _HISTORY, _CONFIG, _STATS, _RUN, _EXIT = 2, 5, 7, 17, 18
 """Fields of a `Record`."""
 

@@ -25,8 +25,8 @@ _SEARCH_S: Final = 5.0
 """Seconds between searches of a folder, at least; longer if a search takes long."""
 _SHARE: Final = 10
 """A file is read again after at least this many times the duration of the last reading."""
-_AGAIN_S: Final = 1.0
-_MOST_WAIT_S: Final = 30.0
+_AGAIN_S: Final = 1.0  # wait before confirming an uncertain reading
+_MOST_WAIT_S: Final = 30.0  # longest wait after repeated failures
 _MOST_FILES: Final = 500
 """Files of a folder that are checked for changes, at most."""
 

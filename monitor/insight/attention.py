@@ -30,7 +30,7 @@ from monitor.store.runs.facts import Facts
 SEVERITY: Final[Mapping[str, float]] = {"critical": 1.0, "lost": 0.8, "stalled": 0.5, "warning": 0.4}
 HALF_LIFE_H: Final = 24.0
 """Hours after which a problem that nobody acted on is half as urgent."""
-LEAST_NOVELTY: Final = 0.05
+LEAST_NOVELTY: Final = 0.05  # an old problem sinks to the end of the list but never disappears
 FORGET_MS: Final = 3 * 86_400_000
 """A run lost this long ago no longer needs a person; it still counts in the fleet's numbers."""
 _DAY_MS: Final = 86_400_000

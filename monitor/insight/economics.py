@@ -22,7 +22,7 @@ PLANNED: Final = (
 """Configuration entries with the planned number of steps; the first one found is used."""
 EPOCHS: Final = ("max_epochs", "num_train_epochs", "num_epochs", "n_epochs", "epochs")
 STEPS_PER_EPOCH: Final = ("steps_per_epoch", "batches_per_epoch", "iters_per_epoch")
-_DEPTH: Final = 4
+_DEPTH: Final = 4  # levels of nested configuration to search
 
 
 def planned_steps(run: RunInfo) -> int | None:

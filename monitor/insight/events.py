@@ -161,7 +161,7 @@ def _opened(cursor: str, run_id: str) -> dict[str, Any]:
     return seen
 
 
-_MARK: Final = 6
+_MARK: Final = 6  # digits; enough to detect a mistake, and it is not meant as protection
 
 
 def _digest(text: bytes) -> str:

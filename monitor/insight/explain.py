@@ -28,9 +28,9 @@ from monitor.store import Store
 
 MOST_TOKENS: Final = 480
 """Limit for the text, as counted by `tokens`."""
-_FINDINGS: Final = 3
-_CHANGES: Final = 8
-_PEERS: Final = 500
+_FINDINGS: Final = 3  # per kind of line, to stay within `MOST_TOKENS`
+_CHANGES: Final = 8  # differences listed; the rest are counted
+_PEERS: Final = 500  # runs compared at most
 
 
 def explain(store: Store, settings: Settings, ref: str, *, now_ms: int) -> dict[str, Any]:

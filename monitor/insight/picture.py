@@ -20,11 +20,11 @@ from monitor.domain.formats import number, step
 WIDTH: Final = 640
 HEIGHT: Final = 320
 """Size of the picture in pixels."""
-_FINE: Final = 3
+_FINE: Final = 3  # drawn this many times larger and reduced, for smooth lines
 _SHADES: Final = 128
 _BACK, _INK, _GRID, _MARK, _BEST = "#ffffff", "#1f2328", "#d8dee4", "#b3261e", "#1a7f37"
 COLOURS: Final = ("#0969da", "#bc4c00", "#8250df")
-_DIGITS: Final = 300
+_DIGITS: Final = 300  # float64 overflows just above 1e308
 _MOST: Final = 10.0**_DIGITS
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 40, 34
 

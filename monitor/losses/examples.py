@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 
 MOST: Final = 200_000
 """Examples that are tracked, at most."""
-TOP: Final = 10
+TOP: Final = 10  # worst examples listed per summary
 SUSPECTS: Final = 200
 """Suspects that are listed, at most; those with the largest mean loss."""
 QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)

@@ -11,7 +11,7 @@ from monitor.errors import LossError
 
 Array = NDArray[np.float64]
 
-NEIGHBOURS = 10
+NEIGHBOURS = 10  # of each row
 MOST = 4000
 """Rows measured at most; larger data are sampled at random."""
 OUTLYING = 8.0

@@ -14,7 +14,7 @@ from monitor.losses.profiles.layout import Array, Fixed, Slice
 from monitor.losses.profiles.subject import Subject, number
 from monitor.losses.specs.torch_modules import torch_name
 
-BATCH: Final = 6
+BATCH: Final = 6  # few, because the check for broadcasting evaluates every pair
 POINTWISE: Final = frozenset({"regression", "gaussian", "count", "binary", "probability", "margin", "distance"})
 """Kinds with one number per example: only there does an accidental broadcast go unnoticed."""
 SCORES: Final = frozenset({"classification", "log_probs", "binary", "probability", "margin", "multilabel"})
