@@ -18,7 +18,7 @@ from monitor.reader.run_view import RunView
 
 POINTS: Final = 200
 """Default number of points per curve."""
-_MOST_POINTS: Final = 2000
+_MOST_POINTS: Final = 2000  # more would fill an agent's context
 _MOST_RUNS: Final = 100
 Json = dict[str, Any]
 State = Literal["open", "pending", "firing", "acknowledged", "silenced", "resolved", "all"]

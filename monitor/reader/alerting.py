@@ -26,7 +26,7 @@ from monitor.errors import AlertNotFound, WireError
 if TYPE_CHECKING:
     from datetime import datetime
 
-MAX_WHO: Final = 200
+MAX_WHO: Final = 200  # characters, as in the API and the store
 MAX_NOTE: Final = 2000
 MAX_GLOB: Final = 250
 MAX_FOR_S: Final = 1e9

@@ -27,8 +27,8 @@ from monitor.run import outer
 from monitor.run.output import Lines, decoder
 from monitor.run.run import Run
 
-_PIECE: Final = 65_536
-_TICK_S: Final = 0.5
+_PIECE: Final = 65_536  # bytes; the capacity of a pipe on Linux
+_TICK_S: Final = 0.5  # between checks for a stop and for the command's end
 _LINGER_S: Final = 2.0
 """Seconds to wait for output after the command has ended, if a process that it started still holds the pipe."""
 PASSED_ON: Final = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGCONT", "SIGWINCH")
@@ -79,6 +79,7 @@ class Around:
         Raises:
             OSError: it cannot be started.
         """
+        # Unbuffered, so that a line arrives when it is printed, not when Python's buffer is full.
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", outer.VARIABLE: str(self._offer)}
         try:
             child = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
@@ -119,6 +120,7 @@ class Around:
                         waiting.unregister(key.fileobj)
                         continue
                     pipe: _Pipe = key.data
+                    # Once the offer is taken, the command logs its own losses.
                     pipe.take(data, parse=self._offer.exists())
                 if child.poll() is None:
                     self._stop(child)

@@ -87,10 +87,12 @@ class Keeper:
             self._wake.clear()
 
     def _sync(self) -> None:
-        interval = min(_SLOW_S, self._fsync_s / 2 or _SLOW_S)  # a page may be left alone once
+        # Half the interval, because `Journal.sync` may skip a page that is being written once.
+        interval = min(_SLOW_S, self._fsync_s / 2 or _SLOW_S)
         before = synced = -1
         while not self._sync_wake.wait(interval):
             count = self._journal.count
+            # Sync once more after the last record, so that a skipped page follows.
             if not before == synced == count:
                 self._quietly(lambda: self._journal.sync(flush=self._fsync_s > 0))
             before, synced = synced, count

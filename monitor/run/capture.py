@@ -102,6 +102,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
             timeout=_GIT_S,
             check=False,
             stdin=subprocess.DEVNULL,
+            # Without optional locks, a look at the repository cannot get in the way of the user's own git.
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
         )
     except (OSError, subprocess.TimeoutExpired):

@@ -19,7 +19,7 @@ _WINDOW: Final = 2_000_000
 """Characters kept per window; of the rest, only the number of lines."""
 _LONG: Final = 16_384
 """Characters after which an unfinished line is cut."""
-_LAST: Final = 20
+_LAST: Final = 20  # lines, shown as the error of a failed command
 
 Keep = Callable[[str, str], None]
 """Called with the stream's name and a piece of text."""

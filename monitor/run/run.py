@@ -262,6 +262,7 @@ class Run(About):
         )
 
     def _on_reply(self, reply: Reply) -> None:
+        # `_reply` first: `should_stop()` may run in between, and must not acknowledge an older request.
         self._reply = reply
         self._stop = not is_off(self._modes) and self._says_stop(reply)
 
@@ -388,6 +389,6 @@ class Run(About):
         # A child does not start a courier process.
         self._settings = self._settings.model_copy(update={"shipper": "thread"})
         self._journal.retire()
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # another thread may have held the old one at the fork
         self._notices = Notices(self.name)
         self._told_at = None

@@ -20,7 +20,7 @@ def _words(found: str) -> frozenset[str]:
 
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _PLAIN: Final = re.compile(r"[+-]?[0-9_.,]*(?:[eE][+-]?[0-9]{1,3})?|true|false|yes|no|on|off|none|null", re.IGNORECASE)
-_PLAIN_DIGITS: Final = 8
+_PLAIN_DIGITS: Final = 8  # a longer number may be a token
 
 _STRONG: Final = _words(
     "password passwd passphrase pwd secret secrets apikey apitoken credential credentials creds authorization "

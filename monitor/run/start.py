@@ -146,7 +146,7 @@ def init(
             _go_on_counting(run, chosen, remote)
     if capture_output if capture_output is not None else chosen.capture_output and outer_run is None:
         run._keep_output(True)
-    if set(chosen.capture) - {"system"}:
+    if set(chosen.capture) - {"system"}:  # the writer samples the machine itself
         run._capture = lifetime.in_background(lambda: _capture(run))
     lines.begun(shown, remote, offline=mode == "offline")
     return lifetime.make_current(run)

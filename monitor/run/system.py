@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import psutil
 
-INTERVAL_S: Final = 10.0
+INTERVAL_S: Final = 10.0  # between samples
 _MIB: Final = 1024 * 1024
 
 

@@ -130,12 +130,14 @@ class Writer:
         self.keeper.finish()
         if last is not None:
             self._ship_siblings(deadline)
+        # Release the space reserved for the end of the run; `keeper.finish` has used the part for notices.
         self.journal.open_last(2)
         if last is not None:
             self._write_end(last)
         self.keeper.finish_summed()
         total = self.journal.count
         stored = self.shipper is not None and self.shipper.drain(total, max(0.0, deadline - monotonic()))
+        # If something is unsent, the time of `timeout_s` is used up: do not wait for the receiver again.
         ended = self.shipper is None or self.shipper.stop(0.5 if not stored else 5.0)
         if not stored:
             with contextlib.suppress(OSError):

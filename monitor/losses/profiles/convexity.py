@@ -12,7 +12,7 @@ from monitor.losses.profiles.subject import Subject
 
 Evidence = dict[str, object]
 
-SCALES: tuple[float, ...] = (0.3, 3.0, 30.0)
+SCALES: tuple[float, ...] = (0.3, 3.0, 30.0)  # a violation may show only near zero, or only far out
 TOLERANCE = 1e-9
 """Rounding may put a chord this far below the loss, relative to the losses at its ends."""
 

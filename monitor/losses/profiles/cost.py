@@ -14,7 +14,7 @@ Evidence = dict[str, object]
 Clock = Callable[[], float]
 
 BATCH = 2048
-REPEATS = 7
+REPEATS = 7  # the shortest counts, as other load can only lengthen a timing
 
 
 def cost(subject: Subject, rng: np.random.Generator, clock: Clock) -> tuple[float, Evidence]:

@@ -15,7 +15,7 @@ from monitor.losses.specs.search import golden
 
 Evidence = dict[str, object]
 
-EXAMPLES = 41
+EXAMPLES = 41  # odd, so that one target is the median
 DISTANCES: tuple[float, ...] = (10.0, 100.0, 1000.0, 10000.0)
 """Distances of the outlier, in standard deviations of the clean examples."""
 

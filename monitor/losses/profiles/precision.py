@@ -15,7 +15,7 @@ Evidence = dict[str, object]
 
 EPSILON = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 LARGEST = {"float32": 3.4028235e38, "float16": 65504.0, "bfloat16": 3.3895314e38}
-BATCH = 4096
+BATCH = 4096  # the sum of so many losses of 30 overflows float16
 SMALL = 1e-2
 """Losses below this share of the loss at error 1 are compared on that scale."""
 
