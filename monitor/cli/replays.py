@@ -201,9 +201,7 @@ def _in_processes(
         except BaseException as error:
             pool.shutdown(cancel_futures=True)  # waits for the few that have started
             if isinstance(error, BrokenProcessPool):
-                raise MonitorError(
-                    "a process of the backtest was killed, for want of memory perhaps; try --jobs 1"
-                ) from None
+                raise MonitorError("a backtest process was killed, perhaps for lack of memory; try --jobs 1") from None
             raise
     return [found[k] for k in range(len(items))]
 

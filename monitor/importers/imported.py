@@ -191,7 +191,7 @@ class PointList:
             points = self._on_one_scale(points, said)
         totals = with_totals(self.keys, points, attempts, said)
         for total, terms in totals.of.items():
-            self.skip(f"series {total!r}", f"is the sum of {listed(terms)}, as no whole loss is there")
+            self.skip(f"series {total!r}", f"is the sum of {listed(terms)}, because no total loss was logged")
         points, keys = totals.points, totals.keys
         return ImportedRun(
             source=source,

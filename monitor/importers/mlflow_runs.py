@@ -135,18 +135,18 @@ def mirror_of(tags: Mapping[str, str], served: bool | None = None) -> str | None
     A run imported from here carries a verdict too, but may have grown since.
 
     >>> mirror_of({"monitor.run_id": "4f"})
-    'is the mirror of run 4f, whose history the monitor that wrote it has'
+    'is the mirror of run 4f; the monitor that wrote it has its history'
     >>> mirror_of({"monitor.verdict": "nan"})
-    'was logged to a monitor that serves MLflow, which has it; `monitor db copy` copies such runs'
+    'was logged to a monitor that serves MLflow and is stored there; `monitor db copy` copies it'
     >>> mirror_of({"monitor.verdict": "nan", "monitor.imported_as": "4f"}), mirror_of({"monitor.verdict": "nan"}, False)
     (None, None)
     """
     run_id = tags.get(f"{OWN}run_id")
     if run_id:
-        return f"is the mirror of run {run_id}, whose history the monitor that wrote it has"
+        return f"is the mirror of run {run_id}; the monitor that wrote it has its history"
     if served is None:
         served = f"{OWN}verdict" in tags and IMPORTED not in tags
-    words = "was logged to a monitor that serves MLflow, which has it; `monitor db copy` copies such runs"
+    words = "was logged to a monitor that serves MLflow and is stored there; `monitor db copy` copies it"
     return words if served else None
 
 

@@ -76,7 +76,7 @@ def of_one_process(table: Table) -> Table:
     left = len(table.rows) - len(rows)
     if not left:
         return table
-    note = Skipped(place=f"{left:,} rows", reason=f"are of other processes, by {column!r:.60}, at the same places")
+    note = Skipped(place=f"{left:,} rows", reason=f"are from other processes (column {column!r:.60}) at the same steps")
     names = tuple(name for name in table.names if name != column)
     return replace(table, names=names, rows=tuple(rows), notes=(*table.notes, note))
 
@@ -89,7 +89,7 @@ def _without_repeats(table: Table) -> Table:
     left = len(table.rows) - len(rows)
     if not left:
         return table
-    note = Skipped(place=f"{left:,} rows", reason="are the same as the row before, the step as well")
+    note = Skipped(place=f"{left:,} rows", reason="repeat the row before, including its step")
     return replace(table, rows=tuple(rows), notes=(*table.notes, note))
 
 

@@ -41,7 +41,7 @@ _MAGIC: Final = (
 _BINARY: Final = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
 """Bytes that do not occur in text of any encoding with one byte per character."""
 _INSTEAD: Final = {
-    "is a pickle": "which is never opened here, since to load one may run any code; save a Keras history as "
+    "is a pickle": "which is never opened, because loading it can run any code; save a Keras history as "
     "json.dump(history.history, file)",
     "is compressed by gzip": "unpack it first",
 }

@@ -92,7 +92,7 @@ def _oldest_first(table: Table) -> Table:
     steps = [number_in(row.cells.get(axis)) for row in table.rows] if axis is not None else []
     if len(steps) < _LEAST_ROWS or not all(a > b for a, b in pairwise(steps)):
         return table
-    note = Skipped(place=f"column {axis!r:.60}", reason="falls from row to row: the last row is read first")
+    note = Skipped(place=f"column {axis!r:.60}", reason="falls from row to row, so the rows are read in reverse")
     return replace(table, rows=table.rows[::-1], notes=(*table.notes, note))
 
 

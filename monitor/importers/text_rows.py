@@ -47,7 +47,7 @@ class Understood:
         number, text = self.first
         said = f"{self.lines:,} lines read as points, the first is line {number}: {text}"
         if self.again:
-            said += f"; {self.again:,} lines of other processes left out, which stand at the same places"
+            said += f"; left out {self.again:,} lines of other processes at the same steps"
         if self.missed is not None:
             said += f"; not understood: line {self.missed[0]}: {self.missed[1]}"
         return said
@@ -69,7 +69,7 @@ def table_of(path: str, found: Sequence[Row], understood: Understood, config: Ma
         missed = understood.missed
         told = f", such as line {missed[0]}: {missed[1]}" if missed is not None else ""
         raise NoHistory(
-            path, f"is text, and no line of it is understood as a point of a curve{told}; say how with --pattern REGEX"
+            path, f"is text, but no line was understood as a point of a curve{told}; say how with --pattern REGEX"
         )
     names = dict.fromkeys(name for row in found for name in row.cells if name not in (COUNTED, SEEN))
     rows: Sequence[Row] = found

@@ -63,7 +63,7 @@ def read_wandb(path: Path, shown: str) -> ImportedRun | NotTraining:
     except OSError as error:
         raise FileUnreadable(shown, "", error.strerror or str(error)) from None
     if len(data) < _START.size or _START.unpack_from(data)[0] != b":W&B":
-        raise FileUnreadable(shown, "byte 0", "is no W&B file")
+        raise FileUnreadable(shown, "byte 0", "is not a W&B file")
     for record in _records(data, run.points):
         for number, kind, value in fields(record):
             if kind == BYTES and number in _READERS:

@@ -157,7 +157,7 @@ def _opened(cursor: str, run_id: str) -> dict[str, Any]:
     except (ValueError, binascii.Error):
         seen = None
     if not isinstance(seen, dict) or seen.get("run") != run_id:
-        raise WireError("since", "is not a cursor of this run; give the `cursor` of an answer before, or nothing")
+        raise WireError("since", "is not a cursor of this run; give the `cursor` of an earlier answer, or nothing")
     return seen
 
 

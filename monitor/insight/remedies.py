@@ -162,7 +162,9 @@ def _smoothing(known: _Settings, run: RunInfo) -> Remedy | None:
     params = loss.get("params")
     if entry is None and isinstance(params, Mapping) and "label_smoothing" in params:
         entry = ("loss.label_smoothing", params["label_smoothing"])
-    why = f"{advice.goal} was best at step {step(at)}, after the loss at step {step(best)}, so the model is too sure"
+    why = (
+        f"{advice.goal} was best at step {step(at)}, after the loss at step {step(best)}, so the model is overconfident"
+    )
     texts = (f"{why} rather than wrong: try 0.1, or scale its temperature after training.", f"{why}; try more.")
     return _remedy("label_smoothing", entry, texts, "Guo et al. 2017; Mueller, Kornblith, Hinton 2019")
 
@@ -190,7 +192,7 @@ def _size(known: _Settings, _run: RunInfo) -> Remedy:
         text = f"a smaller model, or more data; with {lacks} in the configuration their sizes would be compared here."
         return Remedy(name="size", state="set", text=text, source=source)
     each = size / data
-    means = "so it can learn every example by heart" if each > 1 else "so look for other causes first"
+    means = "so it can memorise every example" if each > 1 else "so look for other causes first"
     text = f"a smaller or a pretrained model, or more data: it has {size:,} parameters for {data:,} examples, {means}."
     return Remedy(name="size", state="set", text=text, source=source, key="parameters per example", value=each)
 
@@ -222,6 +224,6 @@ def _rows(known: _Settings, _run: RunInfo) -> Remedy:
 
 def _depth(known: _Settings, _run: RunInfo) -> Remedy:
     entry = known.entry(("maxdepth", "numleaves", "depth"))
-    texts = ("try 3 to 6, or a larger least weight of a leaf.", "try less, or a larger least weight of a leaf.")
+    texts = ("try 3 to 6, or a larger minimum leaf weight.", "try less, or a larger minimum leaf weight.")
     name = "num_leaves" if entry is not None and entry[0].lower().endswith("leaves") else "max_depth"
     return _remedy(name, entry, texts, "Chen, Guestrin, XGBoost, 2016")

@@ -64,7 +64,7 @@ class OwnedRun:
         """
         training = _trainings.open[-1] if _trainings.open else None
         if self.owned and not (training is not None and self in training.begun):
-            self.end("failed", "another training began before this one had come to its end")
+            self.end("failed", "another training began before this one ended")
         run = self.begin(config, project=project, name=name)
         if training is not None and self not in training.begun:
             training.begun.append(self)

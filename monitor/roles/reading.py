@@ -279,7 +279,7 @@ def _phrases(reading: Reading) -> list[str]:
 
 
 def _part_of(key: str, reading: Reading) -> str:
-    return "no whole loss is there" if reading.roles[key] is Role.TRAIN else ""
+    return "no total loss was logged" if reading.roles[key] is Role.TRAIN else ""
 
 
 def _goal_is_loss(reading: Reading) -> list[str]:

@@ -49,7 +49,7 @@ class Said:
         """A phrase for each named series that does not exist."""
         known = list(names)
         named = {"training": self.train, "validation": self.val, "the goal": self.goal}
-        return [f"{key!r:.80}, named for {what}, is not there" for what, key in named.items()
+        return [f"{key!r:.80}, named for {what}, does not exist" for what, key in named.items()
                 if key is not None and find(key, known) is None]  # fmt: skip
 
     def check(self, series: Sequence[str], columns: Sequence[str] = ()) -> None:

@@ -75,7 +75,7 @@ def table(value: object, columns: Sequence[object] | None, note: Note) -> tuple[
         note("media", "table", f"more than {MAX_ROWS} rows; the first are kept", 1)
     heads = [cut(text(name), MAX_CELL) for name in names[:MAX_COLUMNS]]
     if any(len(row) != len(heads) for row in found):
-        raise ValueError(f"the rows of a table have as many cells as it has columns, here {len(heads)}")
+        raise ValueError(f"each row of a table needs one cell per column, here {len(heads)}")
     while len(content := _json({"columns": heads, "rows": found})) > MAX_MEDIA and found:
         note("media", "table", f"{len(content):,} bytes are too many; the first half of its rows is kept", 1)
         found = found[: len(found) // 2]

@@ -104,7 +104,7 @@ def nanoseconds(time: object, notices: Notices) -> int | None:
     if seconds is not None and 0 <= seconds < _LATEST_S:
         return int(seconds * 1e9)
     if seconds is not None:
-        notices.count("converted", "time", f"{shown(time)} s since 1970; now is taken")
+        notices.count("converted", "time", f"{shown(time)} s since 1970; the current time is used")
     return None
 
 
