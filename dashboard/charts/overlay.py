@@ -16,7 +16,7 @@ from monitor.domain import Curve
 from monitor.domain.formats import number
 
 FEW: Final = 12
-"""Runs that a legend above the chart has room for."""
+"""Maximum number of runs in a legend above the chart."""
 DASHES: Final = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
@@ -50,7 +50,7 @@ def overlay_figure(
 
 
 def _thin(figure: Figure) -> None:
-    """Many curves as thin lines: without dots, and without the raw one under each that is smoothed."""
+    """Draw many curves as thin lines, without dots and without raw lines below smoothed ones."""
     figure.traces = [trace for trace in figure.traces if trace.get("showlegend", True)]
     for trace in figure.traces:
         x, line = trace["x"], trace.get("line")
@@ -64,7 +64,7 @@ def line_of(place: int, palette: Palette) -> tuple[str, str]:
 
 
 def middle_cut(name: str, most: int = 36) -> str:
-    """A name that is too long without its middle, since names differ at their ends.
+    """Shorten a name in the middle, since names differ at their ends.
 
     >>> middle_cut("resnet50-cosine-seed-1", 12)
     'resnet…eed-1'
@@ -73,13 +73,13 @@ def middle_cut(name: str, most: int = 36) -> str:
 
 
 def together(curves: Sequence[Curve]) -> Curve:
-    """Several curves as one, for what a caption says of all of them."""
+    """Several curves as one, for a caption about all of them."""
     x, y = (np.concatenate([getattr(c, axis) for c in curves]) for axis in ("x", "y"))
     return replace(curves[0], x=x, y=y, shown=sum(c.shown for c in curves), total=sum(c.total for c in curves))
 
 
 def small_figure(curve: Curve, look: Look, *, title: str) -> Figure:
-    """One series in a small frame, for the grid of further series."""
+    """One series as a small figure."""
     scale = resolve_scale([curve], look.scale)
     figure = canvas(title, look, scale, "", [curve])
     add_curve(figure, curve, title, look.palette.info, look, scale)
@@ -100,6 +100,6 @@ def small_figure(curve: Curve, look: Look, *, title: str) -> Figure:
 
 
 def _around(value: float) -> Spec:
-    """An axis with one tick, at the only value there is; Plotly's own would show 0.001 as 0."""
+    """An axis with a single tick at the only value; Plotly's default would show 0.001 as 0."""
     room = abs(value) / 2 or 1.0
     return {"range": [value - room, value + room], "tickvals": [value], "ticktext": [number(value)]}

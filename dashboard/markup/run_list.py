@@ -1,4 +1,4 @@
-"""The list of runs: counts, the attention strip, the table, and what can be done with ticked runs."""
+"""HTML of the run list: counts, table, and actions on ticked runs."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def runs_table(
 
 
 def _has(page: RunPage, column: str) -> bool:
-    """Whether a column that was not asked for has something to show."""
+    """Whether an optional column has any content."""
     if column == "skill":
         return any(skill.comparable(run) for run in page.items)
     return column != "goal" or page.order.lstrip("-") == "goal" or any(r.goal_best is not None for r in page.items)
@@ -322,5 +322,5 @@ def matches(total: int) -> Markup:
 
 
 def welcome() -> Markup:
-    """What a newcomer sees above a whole integration."""
+    """The empty state for newcomers, above a complete example."""
     return fill(_LIST, "welcome")

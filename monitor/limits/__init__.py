@@ -1,11 +1,11 @@
-"""What a run may hold: every bound, and how what lies beyond it is made valid.
+"""The limits of a run, and how input beyond them is made valid.
 
-The client applies these rules before it writes to its journal, the server before it stores. Both call the same
-functions, and what these return they return unchanged the second time, so that the two cannot disagree: no call of a
-training loop makes a record that the server refuses. Nothing here raises, for any input, and nothing is changed
-in silence: each function takes a `Note` and calls it with what it corrected, cut or dropped.
+The client applies these rules before it writes to its journal, and the server before it stores. Both call the same
+functions, which are idempotent, so the two cannot disagree: no call of a training loop makes a record that the server
+refuses. Nothing here raises, for any input, and nothing is changed silently: each function reports what it corrected,
+cut or dropped to a `Note`.
 
-Nothing here imports numpy, which a training process need not have.
+Nothing here imports numpy, which a training process may lack.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The bounds. They are wide: a run that meets one of them has usually a mistake in it."""
+"""The limits. They are generous: a run that reaches one usually has a bug."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ MAX_BODY: Final = 10_000
 MAX_PATH: Final = 4096
 """A checkpoint's path."""
 MAX_ERROR: Final = 2000
-"""What a run failed with."""
+"""The error of a failed run."""
 MAX_TEXT: Final = 65_536
 """A text in a configuration."""
 
-# A configuration; the description of a loss and what was captured of the surroundings are documents of the same kind.
+# A configuration; the description of a loss and the captured environment have the same limits.
 MAX_CONFIG: Final = 1_000_000
 """Characters of a run's whole configuration as JSON."""
 MAX_ITEMS: Final = 30_000
@@ -32,32 +32,32 @@ MAX_DEPTH: Final = 32
 MAX_SERIES: Final = 10_000
 MAX_TAGS: Final = 1000
 MAX_EVENTS: Final = 100_000
-"""Events that are kept; those behind them still take effect."""
+"""Events that are kept; later ones still take effect."""
 MAX_OUTPUT: Final = 16_000_000
-"""Characters of a run's output that are kept: the newest."""
+"""Characters of a run's output that are kept, the newest ones."""
 MAX_ALERTS: Final = 10_000
-"""Alerts that `run.alert` gives; those of findings are not counted here."""
+"""Alerts from `run.alert`; those of findings do not count."""
 MAX_EXAMPLES: Final = 200
-"""Summaries of the examples' losses that are kept: the newest."""
+"""Summaries of example losses that are kept, the newest ones."""
 MAX_MEDIA: Final = 750_000
 """Bytes of one image, table or histogram; a million characters in base64."""
 MAX_RUN_MEDIA: Final = 200_000_000
-"""Bytes of a run's images, tables and histograms that are kept: the newest."""
+"""Bytes of a run's images, tables and histograms that are kept, the newest ones."""
 MAX_WEIGHTS: Final = 1000
-"""Weights of one call."""
+"""Weights in one call."""
 MAX_COUNTERS: Final = 64
-"""Different counters of what was set aside."""
+"""Distinct counters of what was set aside."""
 
 # A batch.
 MAX_POINTS: Final = 1_000_000
 MAX_BATCH_EVENTS: Final = 65_536
 MAX_SPARE: Final = 65_536
-"""Records of a batch that hold neither a point nor an event and are not reported as lost."""
+"""Empty records of a batch (no point, no event) that are not reported as lost."""
 MAX_RECORD: Final = 2**62
-"""Number of a record."""
+"""Maximum record number."""
 
 # Numbers.
 MIN_STEP: Final = -(2**63)
 MAX_STEP: Final = 2**63 - 1
 MAX_TIME: Final = 2**62
-"""Milliseconds since the epoch; the least is 0."""
+"""Maximum time, milliseconds since the epoch; the minimum is 0."""

@@ -19,27 +19,28 @@ from monitor.limits.texts import Note, cut, label, shown, text
 Data = Mapping[str, object] | Mapping[object, object]
 
 _BITS: Final = 64
-"""An integer of more bits is kept as its digits: databases and other languages have no such number."""
+"""Integers with more bits become strings of digits: databases and other languages have no such type."""
 _DIGITS: Final = 4096
-"""Bits up to which digits are written out; beyond, Python itself refuses sooner or later."""
+"""Maximum bits of an integer whose digits are written out; Python limits this conversion too."""
 _MOST_LOOKED_AT: Final = 400_000
 _BYTES: Final = (bytes, bytearray, memoryview)
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
-"""Where an object is in memory, which its text often says and which is another one each time."""
+"""An object's memory address, which many texts contain and which differs each time."""
 _NOTHING: Final = object()
 
 
 def document(data: Data, note: Note, what: str = "config") -> dict[str, object]:
-    """A mapping as strict JSON data: text keys, 64-bit integers, non-finite floats as words, other types as text.
+    """Convert a mapping to strict JSON data: string keys, 64-bit integers, non-finite floats as words.
 
-    Dataclasses, namespaces and what has `to_dict` are mappings, at any depth; sets, tuples and arrays lists; scalars of
-    numpy and torch numbers; enumerations of words their values; classes and functions their names. What does not fit
-    the bounds is cut or left out and counted; the small entries of the mapping are kept before the large ones.
+    At any depth, dataclasses, namespaces and objects with `to_dict` become mappings; sets, tuples and arrays become
+    lists; numpy and torch scalars become numbers; enumerations of words become their values; classes and functions
+    become their names; anything else becomes text. What exceeds the limits is cut or dropped, and counted. Small
+    entries are kept before large ones.
 
     Args:
-        data: any mapping, cyclic ones included.
+        data: any mapping, even a cyclic one.
         note: called with what was cut, dropped or corrected.
-        what: what it is, for the note.
+        what: what the value is, for the note.
 
     >>> document({"lr": float("nan"), "shape": (3, 4), 5: None, "by": {"x"}}, print)
     {'lr': 'NaN', 'shape': [3, 4], '5': None, 'by': ['x']}
@@ -58,14 +59,14 @@ def document(data: Data, note: Note, what: str = "config") -> dict[str, object]:
 
 
 class _Copy:
-    """One walk over a document; what is kept is paid for with characters."""
+    """One walk over a document, with a budget of characters."""
 
     def __init__(self) -> None:
         self.left = MAX_CONFIG - 2
         self.looked_at = self.left_out = self.mended = 0
         self.where = ""
         self.inside: set[int] = set()
-        """The mappings and lists on the way to where the walk is, by identity."""
+        """Start a walk; the containers on the current path are remembered by identity, to detect cycles."""
 
     def mapping(self, data: Data, depth: int) -> dict[str, object]:
         items = list(islice(data.items(), MAX_ITEMS + 1))
@@ -191,14 +192,13 @@ class _Copy:
 
 
 def members(value: object) -> object:
-    """What a configuration object holds, as a mapping, a list or a plain value; None where it is only its text.
+    """The content of a configuration object as a mapping, a list or a plain value; None if only its text is usable.
 
-    These are the forms that configurations come in: dataclasses, named tuples, namespaces, enumerations of words, what
-    has `to_dict` (of Transformers, PEFT, ml_collections) or `model_dump` (of pydantic), attrs classes, and arrays of a
-    moderate size.
+    Supported are dataclasses, named tuples, namespaces, enumerations of words, objects with `to_dict` (Transformers,
+    PEFT, ml_collections) or `model_dump` (pydantic), attrs classes, and arrays of moderate size.
     """
     found: object = None
-    argparse = sys.modules.get("argparse")  # who has a namespace of it has imported it
+    argparse = sys.modules.get("argparse")  # whoever has a Namespace has imported it
     if isinstance(value, type):
         pass
     elif is_dataclass(value):
@@ -218,7 +218,7 @@ def members(value: object) -> object:
 
 
 def _array(value: Any) -> object:
-    """An array or a tensor as a number or a list; None where it is large, or has another form."""
+    """An array or tensor as a number or a list; None if it is too large or has an unsupported shape."""
     if prod(value.shape) > MAX_ITEMS:
         return None
     found = getattr(value, "tolist" if len(value.shape) else "item", None)
@@ -226,7 +226,7 @@ def _array(value: Any) -> object:
 
 
 def _named(value: object) -> str:
-    """The name of a class or a function, or of an object's class: its text would be an address in memory."""
+    """The name of a class or function, or of an object's class, whose text would be a memory address."""
     named = value if hasattr(value, "__qualname__") else type(value)
     return f"{getattr(named, '__module__', None) or ''}.{named.__qualname__}".lstrip(".")
 

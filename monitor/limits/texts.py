@@ -1,4 +1,4 @@
-"""Texts as every store takes them."""
+"""Texts that every store accepts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from monitor.domain import Counter
 
 Note = Callable[["Counter", str, str, int], None]
-"""Called with what was not taken as it came: the counter, what it happened to, an example, how often."""
+"""Called with each change: the counter, the place, an example, how often."""
 
 _SHORT: Final = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
@@ -24,7 +24,7 @@ def silent(counter: Counter, key: str, example: str, n: int) -> None:
 
 
 def text(value: object) -> str:
-    r"""Anything as a text: no NUL, no half of a surrogate pair, and never an exception.
+    r"""Convert anything to text without NUL or lone surrogates; never raises.
 
     >>> text("caf\udce9"), text(b"caf\xe9"), text(5), text("a\0b") == "a\ufffdb"
     ('caf\\udce9', 'caf\\xe9', '5', True)
@@ -42,7 +42,7 @@ def text(value: object) -> str:
 
 
 def cut(found: str, most: int) -> str:
-    """A text of so many characters at most; where it was longer it ends in an ellipsis.
+    """Shorten a text to a number of characters, ending in an ellipsis.
 
     >>> cut("a sentence", 5)
     'a se…'
@@ -51,9 +51,9 @@ def cut(found: str, most: int) -> str:
 
 
 def label(value: object) -> str:
-    """A name, perhaps empty: without blanks around it, and of 250 characters at most.
+    """A name without surrounding whitespace, of at most 250 characters; may be empty.
 
-    Two long names that differ stay different: eight digits after the ellipsis distinguish them.
+    Long names that differ stay different: eight digits after the ellipsis distinguish them.
     """
     found = text(value).strip()
     if len(found) <= MAX_NAME:
@@ -62,7 +62,7 @@ def label(value: object) -> str:
 
 
 def key(value: object) -> str:
-    """A metric's name as a store takes it.
+    """A metric's name that every store accepts.
 
     >>> key(" loss "), key(""), len(key("k" * 300))
     ('loss', 'unnamed', 250)
@@ -71,12 +71,12 @@ def key(value: object) -> str:
 
 
 def line(value: object, most: int, what: str, note: Note) -> str:
-    """A text within its bound, with a note where it is not as it was given.
+    """A text within its limit, with a note if it was changed.
 
     Args:
         value: anything.
-        most: characters, at most.
-        what: what it is, for the note.
+        most: maximum characters.
+        what: what the value is, for the note.
         note: called with what was changed.
     """
     found = text(value)
@@ -89,7 +89,7 @@ def line(value: object, most: int, what: str, note: Note) -> str:
 
 
 def shown(value: object) -> str:
-    """A value in an error or a notice, in short form.
+    """A value in short form, for errors and notices.
 
     >>> shown("a"), len(shown("a" * 10**6)) < 100
     ("'a'", True)

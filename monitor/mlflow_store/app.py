@@ -72,6 +72,7 @@ def make_app(store: Store, *, users: bool = False) -> Any:
     Raises:
         SettingsError: `users` are wanted, and what they need is not installed.
     """
+    from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
     from mlflow.server.constants import ARTIFACTS_ONLY_ENV_VAR, PROMETHEUS_EXPORTER_ENV_VAR
 
     with warnings.catch_warnings():
@@ -80,9 +81,9 @@ def make_app(store: Store, *, users: bool = False) -> Any:
         if users:
             return _app_with_users()
         from mlflow.server.fastapi_app import app
-    if not any(os.environ.get(name) for name in (ARTIFACTS_ONLY_ENV_VAR, PROMETHEUS_EXPORTER_ENV_VAR)):
-        direct.put_in_front(app, store)
-    return app
+    if any(os.environ.get(name) for name in (ARTIFACTS_ONLY_ENV_VAR, PROMETHEUS_EXPORTER_ENV_VAR)):
+        return app
+    return direct.InFront(app, store, workspaces=MLFLOW_ENABLE_WORKSPACES.get())
 
 
 def _app_with_users() -> Any:

@@ -69,6 +69,7 @@ def leak(thing: object) -> None:
     A forked child must not close its parent's database connections, which garbage collection would do.
     """
     if thing is not None:
+        # A list in this module would be cleared at exit, and the connections closed after all.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 

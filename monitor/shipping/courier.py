@@ -281,6 +281,7 @@ def error_from(data: Mapping[str, str] | None) -> Exception | None:
     kind = getattr(errors, data["kind"], None)
     if not isinstance(kind, type) or not issubclass(kind, errors.MonitorError):
         return errors.MonitorError(f"{data['kind']}: {data['text']}")
+    # Our errors word their message from arguments, of which only the text was sent: so not by the constructor.
     error = kind.__new__(kind)
     Exception.__init__(error, data["text"])
     return error

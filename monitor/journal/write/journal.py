@@ -99,7 +99,7 @@ class Journal:
         append = self._fast.get(tuple(data))
         if append is None or not append(data, step):
             return False
-        if self._fast:
+        if self._fast:  # unless that record had the journal leave the fast path
             self.append = append
         return True
 

@@ -231,15 +231,17 @@ def _sqlite_engine(url: URL, statement_s: float | None) -> Engine:
 
 def _begin_sqlite(connection: Connection) -> None:
     """A write takes the lock at once, so that two writers never start as readers and then refuse each other."""
+    # By the driver itself: SQLAlchemy's way to say BEGIN takes as long as several of the statements that follow.
+    raw = cast(sqlite3.Connection, connection.connection.driver_connection)
     if not connection.get_execution_options().get("write", False):
-        connection.exec_driver_sql("BEGIN")
+        raw.execute("BEGIN")
         return
     usual = int(BUSY_TIMEOUT_S * 1000)
     wanted = connection.info.pop(PATIENCE, usual)
     if connection.info.get("busy_ms", usual) != wanted:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {wanted}")
+        raw.execute(f"PRAGMA busy_timeout = {wanted}")
         connection.info["busy_ms"] = wanted
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    raw.execute("BEGIN IMMEDIATE")
 
 
 def _mounts() -> str:
