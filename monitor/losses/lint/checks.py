@@ -1,4 +1,4 @@
-"""The checks of the linter; each takes a subject and returns a problem or None."""
+"""The checks of the linter; each is a function of a subject, and gives a problem or None."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from monitor.losses.profiles.layout import Array, Fixed, Slice
 from monitor.losses.profiles.subject import Subject, number
 from monitor.losses.specs.torch_modules import torch_name
 
-BATCH: Final = 6  # few, because the check for broadcasting evaluates every pair
+BATCH: Final = 6
 POINTWISE: Final = frozenset({"regression", "gaussian", "count", "binary", "probability", "margin", "distance"})
-"""Kinds with one number per example: only there does an accidental broadcast go unnoticed."""
+"""Kinds of one number for each example: only there does a broadcast go unnoticed."""
 SCORES: Final = frozenset({"classification", "log_probs", "binary", "probability", "margin", "multilabel"})
-"""Kinds in which a higher score for the right answer is always better."""
+"""Kinds in which more is always better for the right answer."""
 USED: Final = {"count": 20.0, "boxes": 5.0, "probability": 25.0, "sequence": 20.0, "distance": 100.0, "margin": 60.0}
-"""The largest errors in practice, by kind; 120 elsewhere, enough for a logit far off or an unscaled target."""
+"""Errors that occur in use, at most, by kind; 120 elsewhere, so that a logit far off, or an unscaled target, counts."""
 EXTREME: Final = 120.0
 
 
 def batch(subject: Subject, seed: int, *, n: int = BATCH, scale: float = 1.0) -> tuple[Array, Fixed]:
-    """A random batch of predictions and targets; regression predictions lie around their targets."""
+    """A random batch of predictions and targets; regressions lie around their targets."""
     rng = np.random.default_rng(seed)
     fixed = subject.kind.targets(rng, n)
     z = rng.normal(0, scale, (n, subject.kind.width))
@@ -40,7 +40,7 @@ def example(fixed: Fixed, i: int) -> Fixed:
 
 
 def backward(subject: Subject, z: Array, fixed: Fixed, dtype: str = "float64") -> tuple[float, Array | None]:
-    """The loss of a batch and its gradient with respect to the callable's first argument, or None if it has none."""
+    """The loss of a batch and its gradient to the callable's first argument; None where there is none."""
     inputs = list(subject.inputs(z, fixed, dtype))
     first = inputs[0].detach().clone().requires_grad_(True)  # type: ignore[attr-defined]  # a torch tensor
     result = subject.function(dtype)(first, *inputs[1:])
@@ -73,7 +73,7 @@ def no_gradient(subject: Subject) -> Problem | None:
 
 
 def broadcast(subject: Subject) -> Problem | None:
-    """The loss averages over all pairs of examples instead of over the examples."""
+    """The mean over all pairs of examples, instead of over the examples."""
     if subject.kind.name not in POINTWISE:
         return None
     z, fixed = batch(subject, 1)
@@ -98,7 +98,7 @@ def broadcast(subject: Subject) -> Problem | None:
 
 
 def summed(subject: Subject) -> Problem | None:
-    """The loss sums over the batch instead of averaging."""
+    """A sum over the batch, where a mean was meant."""
     if subject.reduction != "sum":
         return None
     z, fixed = batch(subject, 2)
@@ -115,7 +115,7 @@ def _tiled(fixed: Fixed, times: int) -> Fixed:
 
 
 def reversed_sign(subject: Subject) -> Problem | None:
-    """Better predictions cost more throughout."""
+    """A better prediction costs more, all the way."""
     worse, better = [], []
     for line in subject.kind.slices:
         if subject.kind.name in SCORES or subject.kind.name in ("triplet", "ranking", "sequence"):
@@ -140,7 +140,7 @@ def reversed_sign(subject: Subject) -> Problem | None:
 
 
 def unbounded(subject: Subject) -> Problem | None:
-    """A loss without a lowest value can be lowered forever."""
+    """A loss that has no lowest value is never done."""
     reach = subject.kind.reach
     for line in subject.kind.slices:
         for sign in (1.0, -1.0):
@@ -158,7 +158,7 @@ def unbounded(subject: Subject) -> Problem | None:
 
 
 def minimiser(subject: Subject) -> Problem | None:
-    """In a regression, the target itself must be the best prediction."""
+    """For a regression, the target itself is the best prediction."""
     if subject.kind.name not in ("regression", "gaussian"):
         return None
     line = subject.kind.slices[0]
@@ -169,7 +169,7 @@ def minimiser(subject: Subject) -> Problem | None:
         values = np.array([subject.value(np.array([[target + moved + e]]), fixed) for e in errors])
         values = np.where(np.isfinite(values), values, np.inf)
         best = int(values.argmin())
-        around = max(values[1], values[7]) - values[best]  # a smoothed quantile may lie slightly off its target
+        around = max(values[1], values[7]) - values[best]  # a smoothed quantile may lie a little beside its target
         if not math.isfinite(values[4]) or values[4] - values[best] <= max(1e-9, 0.05 * min(around, 1e300)):
             continue
         return Problem(
@@ -182,7 +182,7 @@ def minimiser(subject: Subject) -> Problem | None:
 
 
 def direction(subject: Subject) -> Problem | None:
-    """For scores, a step towards the right answer must not cost more."""
+    """For scores, a step towards the right answer must not cost more than it did."""
     if subject.kind.name not in SCORES:
         return None
     for line in subject.kind.slices:
@@ -222,7 +222,7 @@ _SQUASHED: Final[tuple[tuple[str, str, Callable[[int], tuple[float, float]], str
 
 
 def squashed(subject: Subject) -> Problem | None:
-    """A loss over scores that even the most confident prediction does not bring near its lowest value."""
+    """A loss over scores that no prediction, however sure, brings near its lowest value."""
     if subject.kind.name not in ("classification", "binary", "multilabel"):
         return None
     line = subject.kind.slices[0]
@@ -252,9 +252,9 @@ def squashed(subject: Subject) -> Problem | None:
 
 
 def gradients(subject: Subject) -> Problem | None:
-    """Autograd must agree with finite differences at random places away from kinks."""
+    """What autograd gives against finite differences, at random places away from kinks."""
     if subject.backend != "torch" or subject.kind.name in ("sequence", "boxes", "distance"):
-        return None  # the coordinates of the argument cannot move freely
+        return None  # not each coordinate of the argument is free
     wrong: list[tuple[float, float]] = []
     tried = 0
     for seed in range(5):
@@ -297,9 +297,9 @@ def _difference(subject: Subject, arguments: Fixed, at: tuple[int, ...], step: f
 
 
 def overflow(subject: Subject) -> Problem | None:
-    """NaN or infinity, in value or gradient, where predictions lie in practice; in float32.
+    """NaN or infinity, in value or gradient, where predictions lie in use; in float32.
 
-    A score is evaluated in a batch, as in training: an overlap of masks is not tested on a single perfect pixel.
+    A score stands among others, as it does in training: an overlap of masks is not asked for one perfect pixel.
     """
     reach = USED.get(subject.kind.name, EXTREME)
     for line in subject.kind.slices:
@@ -308,7 +308,7 @@ def overflow(subject: Subject) -> Problem | None:
         for size in (0.0, 0.1, 1.0, 10.0, 0.5 * reach, reach):
             for error in {size, -size} if inside else set():
                 if size > reach or (positive > 0 and positive + error <= 0):
-                    continue  # around a positive target, only positive predictions make sense
+                    continue  # a regression that is laid around a positive target knows no other predictions
                 value, gradient = _among_others(subject, line, error)
                 what = "loss" if not math.isfinite(value) else "gradient"
                 if math.isfinite(value) and (gradient is None or np.isfinite(gradient).all()):
@@ -324,7 +324,7 @@ def overflow(subject: Subject) -> Problem | None:
 
 
 def _among_others(subject: Subject, line: Slice, error: float) -> tuple[float, Array | None]:
-    """The loss and its gradient in float32 for one example at an error; scores get other examples around them."""
+    """The loss and its gradient in float32, of one example at an error, with others around for scores."""
     z, fixed = line.z(error)[None], line.fixed
     if subject.kind.name in SCORES:
         others, targets = batch(subject, 11)
@@ -336,7 +336,7 @@ def _among_others(subject: Subject, line: Slice, error: float) -> tuple[float, A
 
 
 def mutates(subject: Subject) -> Problem | None:
-    """The call must not change its arguments."""
+    """The arguments must be as they were after the call."""
     z, fixed = batch(subject, 3)
     inputs = subject.inputs(z, fixed)
     before = [np.array(item, copy=True) for item in inputs]
@@ -356,14 +356,14 @@ CHECKS: Final[tuple[Callable[[Subject], Problem | None], ...]] = (
     mutates,
 )  # fmt: skip
 IMPLIED: Final = {"sign": {"unbounded", "minimiser", "direction"}, "broadcast": {"minimiser", "sum"}}
-"""Checks that follow from a more serious problem and need not be reported with it."""
+"""What need not be said where a graver thing is."""
 _NEEDS_GRADIENT: Final = {"gradient", "kink", "direction", "minimiser", "squashed", "overflow"}
 
 
 def problems(subject: Subject) -> tuple[Problem, ...]:
-    """Everything that is wrong with a loss, most serious first, without what follows from a more serious problem."""
+    """All that is wrong with a loss, the gravest first, without what follows from something graver."""
     found = [problem for test in CHECKS if (problem := test(subject)) is not None]
-    if torch_name(subject.fn) is not None:  # torch's own losses sum only if the user asks for it
+    if torch_name(subject.fn) is not None:  # torch's own sums are asked for
         found = [item for item in found if item.check != "sum"]
     names = {item.check for item in found}
     hidden = {name for graver in names for name in IMPLIED.get(graver, ())}

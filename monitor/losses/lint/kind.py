@@ -1,4 +1,4 @@
-"""Guess how a loss function is meant to be called: from its parameter names, what it uses, and which calls work."""
+"""How a loss function is meant to be called, from its parameters' names, what it uses, and which calls it accepts."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _HINTS: tuple[tuple[str, str], ...] = (
     ("classification", r"logits?\b|class|labels?\b|cross_entropy|softmax|nll_loss"),
     ("regression", r"mse|mae|huber|quantile|pinball|regress|cosh|charbonnier|y_true|cauchy"),
 )
-"""Kinds by the usual names of their parameters, functions and helpers; the most reliable first."""
+"""Kinds by what their parameters, names and helpers are usually called; the first ones are the surest."""
 
 
 def probable_kinds(fn: LossFunction) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The kinds that a function's own names suggest, and other possible kinds; most likely first.
+    """The kinds that a function's own names say it is of, and the others that it may be of; the likeliest first.
 
-    A torch loss has only its own kind.
+    A torch loss has just its own.
 
     Example:
         >>> probable_kinds(lambda anchor, positive, negative: 0.0)[0]
@@ -53,12 +53,12 @@ def probable_kinds(fn: LossFunction) -> tuple[tuple[str, ...], tuple[str, ...]]:
     fitting = [(kind, at) for kind, at in _HINTS if needed not in (2, 3) or (kind in _THREE) == (needed == 3)]
     said = tuple(kind for kind, pattern in fitting if re.search(pattern, own))
     others = [kind for kind, pattern in fitting if kind not in said and re.search(pattern, used)]
-    others = ["classification", *others] if needed == 2 else others  # it is certain if it fits: see `_over_classes`
+    others = ["classification", *others] if needed == 2 else others  # it is sure where it fits: see `_over_classes`
     return said, tuple(kind for kind in dict.fromkeys([*others, *usual]) if kind not in said)
 
 
 def usual_backend(fn: LossFunction) -> str:
-    """The backend to try first: many functions that are meant for tensors accept arrays as well."""
+    """The backend to try first: arrays would do for many functions that are meant for tensors."""
     if is_torch(fn):
         return "torch"
     inner = getattr(fn, "func", fn)
@@ -77,7 +77,7 @@ def _signature(fn: LossFunction) -> inspect.Signature | None:
 
 
 def _needed(fn: LossFunction) -> int:
-    """The number of required arguments."""
+    """How many arguments it cannot do without."""
     found = _signature(fn)
     if found is None:
         return 2
@@ -91,7 +91,7 @@ def _parameters(fn: LossFunction) -> str:
 
 
 def _used(fn: LossFunction) -> Iterator[str]:
-    """The names that the function's code calls."""
+    """What the function's code calls by name."""
     inner = getattr(fn, "func", fn)
     inner = getattr(type(inner), "forward", None) or inner
     code = getattr(inner, "__code__", None)

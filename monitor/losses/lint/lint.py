@@ -1,4 +1,4 @@
-"""The linter: call a loss function as training would, and report what is wrong with it."""
+"""The linter: call a loss function as training would, and say what is wrong with it."""
 
 from __future__ import annotations
 
@@ -18,24 +18,23 @@ from monitor.losses.profiles.kinds import CLASSES, kind_named
 from monitor.losses.profiles.subject import LossFunction, Subject, examine, name_of
 
 POSITIVE: Final = 3.0
-"""A regression that is not defined around 0 (a logarithm, a relative error) is tried around this target."""
+"""A regression that is not defined around 0 (a logarithm, a relative error) is tried around this."""
 
 
 def check(
     fn: LossFunction, kind: str | None = None, *, classes: int = CLASSES, name: str | None = None, backend: str = "auto"
 ) -> LintReport:
-    """Find out what is wrong with a loss function; each problem comes with evidence and a fix.
+    """What is wrong with a loss function, each problem with its evidence and the mend.
 
     Args:
         fn: a torch or numpy callable, called as training calls it: (prediction, target).
-        kind: how to call it, one of `profiles.kinds.KINDS`; by default it is inferred from the parameters and from the
-            calls that work.
+        kind: how it is called, one of `profiles.kinds.KINDS`; told from its parameters and what it accepts otherwise.
         classes: number of classes in the batches.
-        name: the name in the report.
+        name: what to call it in the report.
         backend: "numpy", "torch" or "auto".
 
     Raises:
-        LossError: it is not callable, or no kind of call fits.
+        LossError: it is no callable, or no kind of call fits it.
 
     Example:
         >>> check(lambda p, t: -np.mean((p - t) ** 2), name="mine").problems[0].check
@@ -52,14 +51,14 @@ def check(
 
 
 def _likeliest(fn: LossFunction, label: str, classes: int, backend: str) -> LintReport:
-    """The report for the first kind whose call works and makes sense."""
+    """The report under the first kind whose call works and means something."""
     said, others = probable_kinds(fn)
     refused: list[LossError] = []
     for kind in (*said, *others):
         try:
             found = _one(fn, kind, label, classes, backend)
             if kind == "classification" and not _over_classes(fn, label, classes, backend):
-                continue  # it broadcasts labels as if they were numbers
+                continue  # it broadcasts labels like numbers
         except LossError as error:
             refused.append(error)
             turned = _turned(fn, label, classes, backend, (kind,)) if kind in said else None
@@ -76,9 +75,9 @@ def _likeliest(fn: LossFunction, label: str, classes: int, backend: str) -> Lint
 
 
 def _over_classes(fn: LossFunction, label: str, classes: int, backend: str) -> bool:
-    """Whether labels are used as classes: shifting all scores, or renumbering the classes, changes nothing.
+    """Whether labels are used as classes: a shift of all scores, or another numbering, changes nothing.
 
-    Class weights break the second, one-against-all losses the first; losses that subtract the labels break both.
+    Weights break the second, one-against-all losses the first; numbers that are subtracted break both.
     """
     subject = _examined(fn, "classification", label, classes, backend)
     z, fixed = batch(subject, 7)
@@ -89,7 +88,7 @@ def _over_classes(fn: LossFunction, label: str, classes: int, backend: str) -> b
 
 
 def _as_a_score(fn: LossFunction, found: LintReport, classes: int, backend: str) -> LintReport:
-    """The report for a function whose minimum is off the target because it takes a score, a probability or a rate."""
+    """A function whose best prediction is not the target, because it takes a score, a probability or a rate."""
     if found.kind != "regression" or "minimiser" not in {item.check for item in found.problems}:
         return found
     for kind in ("binary", "margin", "probability", "count"):
@@ -104,7 +103,7 @@ def _as_a_score(fn: LossFunction, found: LintReport, classes: int, backend: str)
 
 
 def _rises(subject: Subject) -> bool:
-    """Whether the loss never falls from a right answer to a wrong one, and a right answer costs almost nothing."""
+    """Whether the loss never falls from a right answer to a wrong one, and a right one costs next to nothing."""
     for line in subject.kind.slices:
         values = along(subject, line, np.linspace(-10, 10, 21).tolist())
         if not np.isfinite(values).all() or (np.diff(values) < -1e-9).any() or values[0] > 0.05 * values[10]:
@@ -123,7 +122,7 @@ def _counts(subject: Subject) -> bool:
 
 
 def _turned(fn: LossFunction, label: str, classes: int, backend: str, kinds: tuple[str, ...]) -> LintReport | None:
-    """The report for a function that works only if the target comes first."""
+    """A function that only works when the target comes first."""
 
     def swapped(prediction: object, target: object) -> object:
         return fn(target, prediction)
@@ -155,7 +154,7 @@ def _one(fn: LossFunction, kind: str, label: str, classes: int, backend: str) ->
 
 
 def _examined(fn: LossFunction, kind: str, label: str, classes: int, backend: str) -> Subject:
-    """The subject; a regression that is NaN around 0 gets a positive target."""
+    """The subject; a regression that is NaN around 0 is laid around a positive target."""
     chosen = usual_backend(fn) if backend == "auto" else backend
 
     def at(target: float | None) -> Subject:
@@ -178,7 +177,7 @@ def _examined(fn: LossFunction, kind: str, label: str, classes: int, backend: st
 
 
 def _unusable(error: LossError) -> Problem | None:
-    """The problem behind an error of `examine`, if it is the loss's own fault and not the kind's."""
+    """What `examine` refuses, where it is the loss's own fault and not that of the kind."""
     text = str(error)
     for key, check_name in (("not one number", "shape"), ("gives different losses", "random")):
         if key in text:

@@ -1,4 +1,4 @@
-"""The findings of the linter, as data and as text."""
+"""What the linter found, as data and as text."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One problem.
+    """One thing that is wrong.
 
     Attributes:
-        check: the check that found it, such as "no_gradient".
+        check: which check found it, such as "no_gradient".
         evidence: what was measured, one sentence.
-        mend: the fix, one sentence.
+        mend: what to do, one sentence.
     """
 
     check: str
@@ -29,8 +29,8 @@ class LintReport:
 
     Attributes:
         name: of the loss.
-        kind: how it was called; see `profiles.kinds`. Empty if it could not be called.
-        problems: most serious first; empty if none was found.
+        kind: how it was called; see `profiles.kinds`. Empty where it could not be called.
+        problems: the worst first; empty where nothing was found.
     """
 
     name: str
@@ -39,7 +39,7 @@ class LintReport:
 
     @property
     def ok(self) -> bool:
-        """Whether no problem was found."""
+        """Whether nothing was found."""
         return not self.problems
 
     def to_dict(self) -> dict[str, object]:

@@ -144,16 +144,16 @@ def is_torch(fn: LossFunction) -> bool:
 
 
 def examine(fn: LossFunction, kind: Kind, *, name: str | None = None, backend: str = "auto") -> Subject:
-    """Call the loss for the first time, and reject it in one line if it cannot be profiled.
+    """Call the loss for the first time, and refuse it with one line where it cannot be profiled.
 
     Args:
         fn: the callable.
         kind: how to call it.
-        name: the name in reports; default its own.
-        backend: "numpy", "torch", or "auto": torch for torch's own losses; else numpy, then torch if imported.
+        name: what to call it in reports; its own name where it is not given.
+        backend: "numpy", "torch", or "auto": torch for torch's own, else numpy, else torch where it has been imported.
 
     Raises:
-        LossError: it cannot be called this way, does not return a single number, is NaN everywhere, or is random.
+        LossError: it cannot be called so, returns no single number, is NaN everywhere, or is random.
     """
     label = name or (name_of(fn) if callable(fn) else repr(fn))
     if not callable(fn):
