@@ -137,6 +137,7 @@ class Follower:
         if sent.record and not holds(reading, sent):
             if not follows(run, sent):
                 self._odd += 1  # a file that is being rewritten looks truncated for a moment
+                # JSON is rewritten as a whole: a shorter reading is an unfinished one, however often it is seen.
                 if self._odd < 2 or (reading.shorter(sent.counts) and run.source.endswith(".json")):
                     self.sent = sent
                     return 0
@@ -157,11 +158,13 @@ class Follower:
         """What was sent by whoever followed this source before."""
         noted = self._note.read()
         if noted is not None:
+            # The last batch may have been stored before the previous process was killed, or not.
             before, after = noted
             there = self._acked(after)
             for state in (after, before):
                 if state.record == there:
                     return state
+        # Without a usable note, compare the reading with what the store has from each writer.
         for fresh in self._writers(run, self._run_id(run)):
             there = self._acked(fresh)
             if there == 0:
@@ -180,7 +183,7 @@ class Follower:
 
     def _begin_anew(self, run: ImportedRun, sent: Sent, now_ms: int) -> Sent:
         """The file holds something else now: the training's next part, its next attempt, or another training."""
-        if follows(run, sent):
+        if follows(run, sent):  # a rotated log: the same run, whose points are counted from zero in this file
             fresh = replace(sent, origin=run.origin, counts={}, sums={}, attempt=0)
             self._note.write(fresh, fresh)
             return fresh
@@ -259,7 +262,7 @@ class Follower:
             after.sums[name] = DERIVED if name in run.derived else reading.sum(name, after.counts[name]) or 0
         if len(index):
             after.last = max(int(run.points.step[index].max()), -(2**62) if after.last is None else after.last)
-        self._note.write(sent, after)
+        self._note.write(sent, after)  # before sending, so that a killed process leaves both possible states
         p = run.points
         self.reply = self._send(
             Batch(

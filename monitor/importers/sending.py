@@ -81,6 +81,7 @@ def send_run(
         try:
             reply = send(batch)
         except OffsetGap as gap:
+            # An interrupted import left its first records in the store: continue after them.
             if not at < gap.expected <= outbox.end:
                 raise
             at = gap.expected
@@ -116,6 +117,7 @@ class _Outbox:
         last = min(first + BATCH, self.end, *begins[attempt + 1 :])
         ends = (*self.run.attempts, len(self.run.points))
         most, least = ends[attempt], ends[attempt - 1] if attempt else 0
+        # Records to points: `_AHEAD` events come first, and one `run` event before each further attempt.
         low, high = (min(most, max(least, at - _AHEAD - attempt)) for at in (first, last))
         used, index = np.unique(self.run.points.key[low:high], return_inverse=True)
         p = self.run.points

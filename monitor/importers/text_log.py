@@ -99,7 +99,7 @@ class LogParser:
             self._add(line, text, number)
         self._flush()
         self._release()
-        if self.understood.lines == len(self.rows):
+        if self.understood.lines == len(self.rows):  # no row was taken yet, as `monitor run` does
             self.rows = self._only.rows(self.rows)
             self.understood.lines = len(self.rows)
 
@@ -252,6 +252,7 @@ class LogParser:
         again = self._held.pop(which, None)
         if again is None and not line.held_out:
             self._release()
+        # After the validation the same bar shows the training's values again: they are known.
         told = before[1] if before is not None and before[0] == which else set()
         if before is not None and line.epoch is None and _another(before[0], which) and before[1] & set(line.cells):
             line.cells = {f"test_{name}": value for name, value in line.cells.items()}  # an evaluation after the epoch

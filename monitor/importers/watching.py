@@ -107,7 +107,7 @@ class Watch:
         if now_s >= self._search_at:
             begun = perf_counter()
             self._search()
-            self._search_at = now_s + max(_SEARCH_S, 50 * (perf_counter() - begun))
+            self._search_at = now_s + max(_SEARCH_S, 50 * (perf_counter() - begun))  # at most 2% of the time
         changed = False
         for each in self._watched.values():
             if now_s >= each.due:
@@ -146,6 +146,7 @@ class Watch:
         return changed
 
     def _read(self, each: Watched, source: Source, signature: Signature, now_s: float) -> bool:
+        # Only a file that was old when first seen is over: a training that is being watched may pause for long.
         over = (
             (each.over or not each.seen)
             and bool(signature)
@@ -170,6 +171,7 @@ class Watch:
                 if len(runs) == 1 and not self._catch_up(each, follower, now_s):
                     each.signature = ()  # look again at once
                     continue
+            # W&B and MLflow record the end of a run; other files just stop growing.
             done = over or (run.kind in ("wandb", "mlflow") and run.finished_ms is not None)
             changed = follower.take(run, over=done, now_ms=int(now_s * 1000)) > 0 or changed
             each.beat = now_s

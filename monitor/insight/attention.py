@@ -79,6 +79,7 @@ def _item(run: RunInfo, fleet: Fleet, settings: Settings, now_ms: int) -> Item |
     burn = 0.0 if run.status is RunStatus.LOST else burn_of(facts, saved, now_ms)
     alert = next((each for each in fleet.alerts.get(run.id, ()) if each.rule == kind), None)
     novelty = LEAST_NOVELTY if _answered(alert) else novelty_of(age_h(run, finding, saved, now_ms))
+    # 1 + burn, so that a critical problem still counts in a run that costs nothing.
     return Item(
         run=run, kind=kind, sentence=sentence, score=severity * (1 + burn) * novelty, severity=severity, burn=burn,
         novelty=novelty, saving=saved, sparkline=fleet.sparklines.get(run.id, {}),

@@ -182,6 +182,7 @@ def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[t
 def text_of(told: Mapping[str, Any], seen: RunSnapshot) -> str:
     """The explanation in few words. The least informative lines are dropped until it fits."""
     run, best, other = told["run"], told["best"], told["against_best"]
+    # In order of importance, because `_fitting` cuts at the end.
     lines = [
         f"{run['project']}/{run['name']} ({run['id'][:8]}): {run['status']} at step {step(run['last_step'])}, verdict "
         f"{told['verdict']}, do: {told['action']}.",

@@ -107,7 +107,7 @@ class Balancer:
             parts: the mean of each part, a one-element tensor; a part may be missing in some calls.
             step: as in `Run.log`.
         """
-        for name, value in parts.items():
+        for name, value in parts.items():  # summed on the device: reading each value would wait for it
             seen, n = self._window.get(name, (0.0, 0))
             self._window[name] = seen + value.detach().float(), n + 1
         new = [name for name in parts if name not in self._first]
@@ -157,11 +157,11 @@ class Balancer:
 
     def _raw(self) -> dict[str, float]:
         """The weights before scaling."""
-        if self.method == "uncertainty":
+        if self.method == "uncertainty":  # bounded, so that a solved part does not get an ever larger weight
             return {name: 1 / max(self._level[name], first / self.bound) for name, first in self._first.items()}
         if self.method == "average":
             found = {name: self._rate.get(name, 1.0) / self.temperature for name in self._first}
-            top = max(found.values(), default=0.0)
+            top = max(found.values(), default=0.0)  # against overflow; it cancels out in the scaling
             return {name: math.exp(rate - top) / self._first[name] for name, rate in found.items()}
         behind = {name: max(self._level[name] / first, 1 / self.bound) if first > 0 else 1.0
                   for name, first in self._first.items()}  # fmt: skip
@@ -177,6 +177,7 @@ class Balancer:
 
         flat: dict[str, Tensor] = {}
         for name, value in parts.items():
+            # The caller's own `backward()` still needs the graph.
             found = torch.autograd.grad(value, self.shared, retain_graph=True, allow_unused=True)
             each = zip(self.shared, found, strict=True)
             flat[name] = torch.cat([(torch.zeros_like(p) if g is None else g).float().flatten() for p, g in each])
