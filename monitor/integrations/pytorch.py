@@ -124,7 +124,7 @@ class TorchLoop:
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Resume from a file written by `save`: model, optimizer and step."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)  # a pickle could run any code
         if self._model is not None and state["model"] is not None:
             self._model.load_state_dict(state["model"])
         if self._optimizer is not None and state["optimizer"] is not None:
@@ -137,6 +137,7 @@ def grad_norm(parameters: Iterable[torch.nn.Parameter]) -> torch.Tensor | None:
     grads = [p.grad.detach() for p in parameters if p.grad is not None]
     if not grads:
         return None
+    # One kernel for all gradients if they share a device; nothing here waits for it.
     first = grads[0].device
     norms = torch._foreach_norm(grads) if all(g.device == first for g in grads) else [g.norm() for g in grads]
     return torch.stack([norm.to(first) for norm in norms]).norm()
