@@ -111,8 +111,8 @@ def main() -> None:
     except MonitorError as error:
         fail(str(error), lines=isinstance(error, QueryError))
     except BrokenPipeError:  # the reader of the output, such as `head`, has exited
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit must not fail again
+        sys.exit(141)  # 128 + SIGPIPE, as shells report it
     except OSError as error:
         fail(f"{os.fsdecode(error.filename) + ': ' if error.filename else ''}{error.strerror or error}")
     except ImportError as error:

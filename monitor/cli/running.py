@@ -70,6 +70,7 @@ def run(
         fail(f"{command[0]}: {'is not executable; chmod +x it' if there else 'no such command'}", 127)
     loaded = settings_.load(server_url=server)
     found = None if pattern is None else compiled(pattern)
+    # With "join", because a process of the command may call `init` itself and then leads the run.
     started = Run(
         settings=loaded,
         run_id=uuid.uuid4().hex,
