@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -127,10 +127,3 @@ def _autograd(line: Line) -> str:
 def finite(value: float) -> float | None:
     """The value, or None if it is NaN or infinite, which JSON cannot hold."""
     return float(value) if math.isfinite(value) else None
-
-
-def vanishing_or_growing(evidence: Mapping[str, object]) -> tuple[str, ...]:
-    """What happens to the gradient of large errors on the bad side of every slice, from the evidence of `gradients`."""
-    slices = evidence["slices"]
-    assert isinstance(slices, Mapping)
-    return tuple(str(entry["large_plus_is"]) for entry in slices.values())
