@@ -85,7 +85,7 @@ def resolve(loss: object, task: str | None = None) -> tuple[str, TorchLoss, tupl
             raise LossError(spec.kind, f"it is not for {task}", f"it trains {' or '.join(tasks)}")
         return (loss if isinstance(loss, str) else spec.name), trainer(spec, task or tasks[0]), tasks
     if not callable(loss):
-        raise LossError(repr(loss), "it is no loss", "give a name, a specification or a torch callable")
+        raise LossError(repr(loss), "it is not a loss", "give a name, a specification or a torch callable")
     name = repr(loss) if hasattr(loss, "state_dict") else str(getattr(loss, "__name__", type(loss).__name__))
     return name, _of_boxes(cast(TorchLoss, loss)) if task == "boxes" else cast(TorchLoss, loss), ()
 

@@ -130,7 +130,7 @@ def _targets(targets: NDArray[np.generic], train: NDArray[np.integer], task: str
 def _in_anchors(boxes: Array, train: NDArray[np.integer]) -> Array:
     """Boxes in units of an anchor: the mean box of the training part, with its centre at the origin."""
     if boxes.shape[1:] != (4,) or (boxes[:, 2:] <= boxes[:, :2]).any():
-        raise LossError("compare", f"targets of shape {boxes.shape} are no boxes", "give x1 < x2, y1 < y2 as (n, 4)")
+        raise LossError("compare", f"targets of shape {boxes.shape} are not boxes", "give x1 < x2, y1 < y2 as (n, 4)")
     centre = (boxes[train, :2] + boxes[train, 2:]).mean(axis=0) / 2
     size = (boxes[train, 2:] - boxes[train, :2]).mean(axis=0)
     found: Array = (boxes - np.tile(centre, 2)) / np.tile(size, 2)

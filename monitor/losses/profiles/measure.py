@@ -207,7 +207,7 @@ def _module_of(file: Path) -> ModuleType:
     name = f"monitor_loss_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise FileNotFoundError(2, "is no file of Python", str(file))
+        raise FileNotFoundError(2, "is not a Python file", str(file))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look up their module
     beside = str(file.resolve().parent)

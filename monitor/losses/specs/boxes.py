@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from monitor.losses.specs.spec import LossSpec, register
 
-_UNTRAINED = "Where it stays near its level without any overlap, look at the boxes' order: x1, y1, x2, y2."
+_UNTRAINED = "If it stays near its level without any overlap, check the order of the coordinates: x1, y1, x2, y2."
 
 
 class BoxLoss(LossSpec):
@@ -44,7 +44,7 @@ class BoxIoU(BoxLoss):
 
     def _traps(self) -> tuple[str, ...]:
         return (
-            "Where the boxes do not touch, the gradient is zero and the loss stays at 1: it cannot begin to learn.",
+            "If the boxes do not touch, the gradient is zero and the loss stays at 1: training cannot start.",
             _UNTRAINED,
         )
 
@@ -66,8 +66,8 @@ class GIoU(BoxLoss):
 
     def _traps(self) -> tuple[str, ...]:
         return (
-            "A value above 1 is no fault: it is the usual start, with boxes that do not touch.",
-            "It is `1 - IoU` as soon as one box lies within the other, and then says nothing of where.",
+            "A value above 1 is normal at the start, while the boxes do not touch.",
+            "It equals `1 - IoU` as soon as one box lies within the other, and then does not depend on where.",
             _UNTRAINED,
         )
 
@@ -88,7 +88,7 @@ class DIoU(BoxLoss):
     most: ClassVar[float] = 2.0
 
     def _traps(self) -> tuple[str, ...]:
-        return ("A value above 1 is no fault: it is the usual start, with boxes that do not touch.", _UNTRAINED)
+        return ("A value above 1 is normal at the start, while the boxes do not touch.", _UNTRAINED)
 
 
 @register
@@ -109,7 +109,7 @@ class CIoU(BoxLoss):
     most: ClassVar[float] = 3.0
 
     def _traps(self) -> tuple[str, ...]:
-        return ("A value above 1 is no fault: it is the usual start, with boxes that do not touch.", _UNTRAINED)
+        return ("A value above 1 is normal at the start, while the boxes do not touch.", _UNTRAINED)
 
 
 BOX_LOSSES: Final = (BoxIoU, GIoU, DIoU, CIoU)

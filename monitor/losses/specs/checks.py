@@ -123,7 +123,7 @@ def impossible(spec: Mapping[str, object] | LossSpec, value: float) -> str | Non
             )
         return (
             f"{name} cannot be {value:.4g}: with these settings nothing scores below its floor of {floor:.4g}. "
-            "The metric is computed otherwise (without smoothing, in another unit, or divided once too often)."
+            "The metric is computed differently (without smoothing, in another unit, or divided once too often)."
         )
     ceiling = getattr(spec, "ceiling", None) if isinstance(spec, LossSpec) else _end(spec, 1)
     if ceiling is not None and math.isfinite(ceiling) and not summed and value > ceiling + slack:
@@ -269,7 +269,7 @@ def _below(said: str, ratio: float, multiples: Mapping[str, tuple[str, float]]) 
             verdict="far_below", ratio=ratio, cause="divided_twice", multiple=1 / close[0][2], explanation=why
         )
     why = (
-        f"{said}. All is well if the model is pretrained, its output bias starts at the frequencies of the targets, or "
-        "the first value is an average over many steps; else the target may leak into the input."
+        f"{said}. This is fine if the model is pretrained, its output bias starts at the frequencies of the targets, "
+        "or the first value is an average over many steps; otherwise the target may leak into the input."
     )
     return InitialLoss(verdict="far_below", ratio=ratio, cause="leakage_or_pretrained", multiple=None, explanation=why)

@@ -205,7 +205,7 @@ class CrossEntropy(LossSpec):
         if self.class_weights is not None or self.balanced:
             found.append("Class weights change the loss's scale; compare runs by skill, not by loss.")
         if self.classes is None:
-            found.append("The number of classes is not known; pass classes=... so that the chance level can be told.")
+            found.append("The number of classes is not known; pass classes=... to get the chance level.")
         found.append("A pretrained start lies below ln C from the first step.")
         return tuple(found)
 

@@ -183,7 +183,7 @@ class GaussianNLL(LossSpec):
         return "" if self.target_variance is None else "(ln s + 1) / 2 for target variance s"
 
     def _traps(self) -> tuple[str, ...]:
-        negative = "A negative loss is no bug: densities exceed 1 where the predicted variance is small."
+        negative = "A negative loss is not a bug: densities exceed 1 where the predicted variance is small."
         collapse = "A loss falling towards ln(eps)/2 means that the variance collapses on memorised targets."
         return (negative, collapse) + (() if self.target_mean is not None else (MEAN_TRAP,))
 

@@ -65,7 +65,7 @@ class Hinge(LossSpec):
 
     def _traps(self) -> tuple[str, ...]:
         return (
-            "Labels of 0 and 1 instead of -1 and 1 make every negative cost the margin for ever.",
+            "Labels of 0 and 1 instead of -1 and 1 make every negative cost the margin forever.",
             "The gradient is exactly zero beyond the margin: a loss of 0 trains no further.",
         )
 

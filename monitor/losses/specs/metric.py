@@ -142,7 +142,7 @@ class CosineEmbedding(LossSpec):
 
     def _traps(self) -> tuple[str, ...]:
         return (
-            "Embeddings after a ReLU have positive cosines only, so they start below the random level for like pairs.",
+            "Embeddings after a ReLU have only positive cosines and start below the random level for similar pairs.",
         )
 
 

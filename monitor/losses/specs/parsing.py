@@ -139,7 +139,7 @@ def _read(node: ast.expr, text: str) -> LossSpec:
     if isinstance(node, ast.Call):
         kind = kind_of(ast.unparse(node.func))
         return _composite(node, text) if kind == "composite" else make(kind, _arguments(node, kind, text))
-    raise LossError(_short(text), f"{ast.unparse(node)!r} is no loss", "write it as cross_entropy(classes=10)")
+    raise LossError(_short(text), f"{ast.unparse(node)!r} is not a loss", "write it as cross_entropy(classes=10)")
 
 
 def _arguments(call: ast.Call, kind: str, text: str) -> dict[str, object]:
@@ -163,7 +163,9 @@ def _literal(node: ast.expr, text: str) -> object:
     try:
         value: object = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
-        raise LossError(_short(text), f"{ast.unparse(node)!r} is no number, word or list", "write a literal") from error
+        raise LossError(
+            _short(text), f"{ast.unparse(node)!r} is not a number, word or list", "write a literal"
+        ) from error
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -78,7 +78,7 @@ def standing(results: Mapping[str, tuple[LossSpec | Mapping[str, object], float]
     known = {name: spec for name, spec in specs.items() if spec is not None}
     if len(known) < len(specs):
         missing = ", ".join(name for name in specs if name not in known)
-        return Standing(best=None, why=f"what the loss of {missing} is was not said, so it is not comparable.")
+        return Standing(best=None, why=f"the loss function of {missing} is not known, so it is not comparable.")
     exact = _alike(known, {name: value for name, (_, value) in results.items()})
     if exact is not None:
         placed = {name: Bounds(family="", low=value, high=value) for name, value in exact.items()}
@@ -98,7 +98,7 @@ def _best(placed: Mapping[str, Bounds]) -> Standing:
     tied = [name for name in order if name == order[0] or placed[name].low <= first.high * (1 + 1e-9)]
     if len(tied) == 1:
         return Standing(best=order[0])
-    why = f"converted to one scale, their losses do not tell them apart: {HINT}."
+    why = f"converted to one scale, their losses cannot be distinguished: {HINT}."
     return Standing(best=None, tied=tuple(tied), why=why if first.family else "their losses are the same.")
 
 
