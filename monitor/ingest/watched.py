@@ -1,4 +1,4 @@
-"""Thresholds of a run: each point of their metrics is looked at once, in the transaction that stores it."""
+"""Checks a run's thresholds: each point of their metrics is seen once, in the transaction that stores it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def thresholds_of(engine: Judges, tx: Transaction) -> tuple[Threshold, ...]:
 
 
 def watch(tx: Transaction, thresholds: Sequence[Threshold], batch: Batch, states: Mapping[int, SeriesState]) -> None:
-    """Look at the points of a batch; a run that was imported after its end raises no alerts.
+    """Check the points of a batch; a run that was imported after its end raises no alerts.
 
     Args:
         states: the batch's series by the index of their key.
@@ -63,5 +63,5 @@ def _is_judged(threshold: Threshold, tx: Transaction) -> bool:
 
 
 def _names(state: SeriesState) -> set[str]:
-    """What an expression may call a series: its key, and `goal`, `train` or `val` where it is judged as that."""
+    """The names by which an expression may refer to a series: its key, and its role if it is judged."""
     return {state.key, str(state.role)} if state.judged else {state.key}

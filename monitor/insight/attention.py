@@ -1,4 +1,4 @@
-"""The queue of attention: open runs by how bad it is, what it still costs, and how new it is."""
+"""The attention queue: open runs ranked by how bad they are, what they still cost, and how new the problem is."""
 
 from __future__ import annotations
 
@@ -29,23 +29,25 @@ from monitor.store.runs.facts import Facts
 
 SEVERITY: Final[Mapping[str, float]] = {"critical": 1.0, "lost": 0.8, "stalled": 0.5, "warning": 0.4}
 HALF_LIFE_H: Final = 24.0
-"""Hours in which what was not acted on becomes half as urgent."""
-LEAST_NOVELTY: Final = 0.05
+"""Hours after which a problem that nobody acted on is half as urgent."""
+LEAST_NOVELTY: Final = 0.05  # an old problem sinks to the end of the list but never disappears
 FORGET_MS: Final = 3 * 86_400_000
-"""A run that was lost so long ago no longer asks for a person; the fleet still counts it."""
+"""A run lost this long ago no longer needs a person; it still counts in the fleet's numbers."""
 _DAY_MS: Final = 86_400_000
 
 
 def attention(
     store: Store, settings: Settings, *, now_ms: int, limit: int = 10, project: str | None = None, sparkline: int = 0
 ) -> Attention:
-    """The open runs that need a person, and the fleet in numbers.
+    """The open runs that need a person, and summary numbers of all runs.
 
     Args:
-        now_ms: milliseconds since the epoch.
-        limit: runs, at most.
-        project: of this one; None: of all.
-        sparkline: values of each small curve; 0 for none.
+        store: the store.
+        settings: for prices and currency.
+        now_ms: milliseconds since the Unix epoch.
+        limit: number of runs, at most.
+        project: only this project; None: all.
+        sparkline: points per sparkline; 0: none.
     """
     fleet = store.fleet(project, since_ms=now_ms - now_ms % _DAY_MS, now_ms=now_ms, sparkline=sparkline)
     items = [item for run in fleet.runs if (item := _item(run, fleet, settings, now_ms)) is not None]
@@ -76,6 +78,7 @@ def _item(run: RunInfo, fleet: Fleet, settings: Settings, now_ms: int) -> Item |
     burn = 0.0 if run.status is RunStatus.LOST else burn_of(facts, saved, now_ms)
     alert = told.alert or next((each for each in alerts if each.rule == told.kind), None)
     novelty = LEAST_NOVELTY if _answered(alert) else novelty_of(age_h(run, told, saved, now_ms))
+    # 1 + burn, so that a critical problem still counts in a run that costs nothing.
     return Item(
         run=run, kind=told.kind, sentence=told.sentence, score=told.severity * (1 + burn) * novelty,
         severity=told.severity, burn=burn, novelty=novelty, saving=saved, sparkline=fleet.sparklines.get(run.id, {}),
@@ -84,7 +87,7 @@ def _item(run: RunInfo, fleet: Fleet, settings: Settings, now_ms: int) -> Item |
 
 
 def _answered(alert: AlertInfo | None) -> bool:
-    """Whether somebody has it in hand: to them it is no news."""
+    """True if somebody has acknowledged or silenced it: it is no longer news."""
     return alert is not None and alert.state in (AlertState.ACKNOWLEDGED, AlertState.SILENCED)
 
 
@@ -123,7 +126,7 @@ def _told(run: RunInfo, findings: tuple[Finding, ...], alerts: tuple[AlertInfo, 
     if run.status is RunStatus.STALLED:
         found.append(Told("stalled", SEVERITY["stalled"], f"No new step since {ago(run.last_point_ms, now_ms)}."))
     if run.status is RunStatus.LOST and found:
-        return found[-1]  # whatever it was about, it is dead
+        return found[-1]  # whatever else was wrong, the process is gone
     found += sorted(map(_raised, filter(_asks, alerts)), key=lambda each: _answered(each.alert))
     return max(found, key=lambda each: each.severity, default=None)
 
@@ -141,9 +144,9 @@ def _raised(alert: AlertInfo) -> Told:
 
 
 def burn_of(facts: Facts, saved: Saving, now_ms: int) -> float:
-    """What the rest of a run costs, in money where a price is set, else in (GPU-)hours.
+    """What the rest of a run costs: money if a price is set, else GPU-hours or hours.
 
-    A run that did not say how long it means to train is taken to be at its half.
+    A run of unknown length is assumed to be half done.
     """
     if saved.hours is not None:
         return saved.cost if saved.cost is not None else saved.gpu_hours or saved.hours
@@ -152,7 +155,7 @@ def burn_of(facts: Facts, saved: Saving, now_ms: int) -> float:
 
 
 def age_h(run: RunInfo, told: Told, saved: Saving, now_ms: int) -> float:
-    """Hours since it began: by the steps since a finding fired, or since the run was last heard of."""
+    """Age of the problem in hours: since the alert or finding fired, or since the run was last heard of."""
     if told.alert is not None and told.alert.fired_ms is not None:
         return max(0, now_ms - told.alert.fired_ms) / 3_600_000
     finding = told.finding
@@ -163,7 +166,7 @@ def age_h(run: RunInfo, told: Told, saved: Saving, now_ms: int) -> float:
 
 
 def novelty_of(hours: float) -> float:
-    """1 at the beginning, halved each day.
+    """1 at first, halved every day.
 
     >>> novelty_of(0), novelty_of(24), novelty_of(1e6)
     (1.0, 0.5, 0.05)

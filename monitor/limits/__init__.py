@@ -1,11 +1,11 @@
-"""The limits of a run, and how input beyond them is made valid.
+"""The limits of a run, and how values beyond them are made valid.
 
-The client applies these rules before it writes to its journal, and the server before it stores. Both call the same
-functions, which are idempotent, so the two cannot disagree: no call of a training loop makes a record that the server
-refuses. Nothing here raises, for any input, and nothing is changed silently: each function reports what it corrected,
-cut or dropped to a `Note`.
+The client applies these functions before it writes to its journal, the server before it stores. Applied to their own
+output they change nothing, so the two cannot disagree: a training loop never writes a record that the server refuses.
+No function here raises, for any input, and none changes anything silently: each takes a `Note` and calls it with what
+it corrected, cut or dropped.
 
-Nothing here imports numpy, which a training process may lack.
+Nothing here imports numpy, which a training process need not have.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Any configuration as strict JSON data of bounded size."""
+"""Converts any configuration to strict JSON data of limited size."""
 
 from __future__ import annotations
 
@@ -19,28 +19,29 @@ from monitor.limits.texts import Note, cut, label, shown, text
 Data = Mapping[str, object] | Mapping[object, object]
 
 _BITS: Final = 64
-"""Integers with more bits become strings of digits: databases and other languages have no such type."""
+"""Integers with more bits are stored as text: databases and other languages have no such numbers."""
 _DIGITS: Final = 4096
-"""Maximum bits of an integer whose digits are written out; Python limits this conversion too."""
+"""Integers with more bits are only described: beyond some size, Python itself refuses to write the digits."""
 _MOST_LOOKED_AT: Final = 400_000
+"""Most values of one document that are visited."""
 _BYTES: Final = (bytes, bytearray, memoryview)
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
-"""An object's memory address, which many texts contain and which differs each time."""
+"""The memory address in an object's text. It would differ each time."""
 _NOTHING: Final = object()
 
 
 def document(data: Data, note: Note, what: str = "config") -> dict[str, object]:
-    """Convert a mapping to strict JSON data: string keys, 64-bit integers, non-finite floats as words.
+    """Convert a mapping to strict JSON data.
 
-    At any depth, dataclasses, namespaces and objects with `to_dict` become mappings; sets, tuples and arrays become
-    lists; numpy and torch scalars become numbers; enumerations of words become their values; classes and functions
-    become their names; anything else becomes text. What exceeds the limits is cut or dropped, and counted. Small
-    entries are kept before large ones.
+    Keys become text, non-finite floats strings, and unknown types text; integers have at most 64 bits. Dataclasses,
+    namespaces and objects with `to_dict` become mappings, at any depth. Sets, tuples and arrays become lists, scalars
+    of numpy and torch numbers, enumerations of strings their values, classes and functions their names. What exceeds
+    the limits is cut or dropped, and counted. Small entries are kept before large ones.
 
     Args:
-        data: any mapping, even a cyclic one.
+        data: any mapping, cyclic ones included.
         note: called with what was cut, dropped or corrected.
-        what: what the value is, for the note.
+        what: what it is, for the note.
 
     >>> document({"lr": float("nan"), "shape": (3, 4), 5: None, "by": {"x"}}, print)
     {'lr': 'NaN', 'shape': [3, 4], '5': None, 'by': ['x']}
@@ -66,7 +67,7 @@ class _Copy:
         self.looked_at = self.left_out = self.mended = 0
         self.where = ""
         self.inside: set[int] = set()
-        """Start a walk; the containers on the current path are remembered by identity, to detect cycles."""
+        """Ids of the mappings and lists that enclose the current position, to detect cycles."""
 
     def mapping(self, data: Data, depth: int) -> dict[str, object]:
         items = list(islice(data.items(), MAX_ITEMS + 1))
@@ -192,13 +193,13 @@ class _Copy:
 
 
 def members(value: object) -> object:
-    """The content of a configuration object as a mapping, a list or a plain value; None if only its text is usable.
+    """The content of a configuration object as a mapping, a list or a plain value; None if only its text is useful.
 
-    Supported are dataclasses, named tuples, namespaces, enumerations of words, objects with `to_dict` (Transformers,
-    PEFT, ml_collections) or `model_dump` (pydantic), attrs classes, and arrays of moderate size.
+    Handles dataclasses, named tuples, namespaces, enumerations of strings, objects with `to_dict` (Transformers, PEFT,
+    ml_collections) or `model_dump` (pydantic), attrs classes, and arrays of moderate size.
     """
     found: object = None
-    argparse = sys.modules.get("argparse")  # whoever has a Namespace has imported it
+    argparse = sys.modules.get("argparse")  # whoever has a Namespace has imported argparse
     if isinstance(value, type):
         pass
     elif is_dataclass(value):
@@ -218,7 +219,7 @@ def members(value: object) -> object:
 
 
 def _array(value: Any) -> object:
-    """An array or tensor as a number or a list; None if it is too large or has an unsupported shape."""
+    """An array or a tensor as a number or a list; None if it is large, or of another kind."""
     if prod(value.shape) > MAX_ITEMS:
         return None
     found = getattr(value, "tolist" if len(value.shape) else "item", None)
@@ -226,7 +227,7 @@ def _array(value: Any) -> object:
 
 
 def _named(value: object) -> str:
-    """The name of a class or function, or of an object's class, whose text would be a memory address."""
+    """The name of a class or function, or of an object's class. Their text would be a memory address."""
     named = value if hasattr(value, "__qualname__") else type(value)
     return f"{getattr(named, '__module__', None) or ''}.{named.__qualname__}".lstrip(".")
 

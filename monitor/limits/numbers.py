@@ -13,7 +13,7 @@ _NUMBER: Final = re.compile(r"-?(0|[1-9]\d{0,17})(\.\d+)?([eE][+-]?\d{1,3})?")
 
 
 def number_to_json(value: float) -> float | str:
-    """A float for JSON; non-finite ones become "NaN", "Infinity" or "-Infinity"."""
+    """A float for JSON: non-finite values become "NaN", "Infinity" or "-Infinity"."""
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
@@ -39,7 +39,7 @@ def step(value: object, note: Note, what: str = "step") -> int | None:
 
 
 def value_of(text: str) -> object:
-    """A parameter that was stored as text, converted to a number if it is one.
+    """A parameter stored as text, converted to a number if the text is one.
 
     >>> value_of("0.001"), value_of("1e-05"), value_of("64"), value_of("adam"), value_of("007")
     (0.001, 1e-05, 64, 'adam', '007')

@@ -1,4 +1,4 @@
-"""Texts that every store accepts."""
+"""Converts text to what every store accepts."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from monitor.domain import Counter
 
 Note = Callable[["Counter", str, str, int], None]
-"""Called with each change: the counter, the place, an example, how often."""
+"""Called with what was changed or dropped: the counter, what it happened to, an example, how often."""
 
 _SHORT: Final = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 
 
 def silent(counter: Counter, key: str, example: str, n: int) -> None:
-    """Report nothing."""
+    """A `Note` that reports nothing."""
 
 
 def text(value: object) -> str:
-    r"""Convert anything to text without NUL or lone surrogates; never raises.
+    r"""Any value as text without NUL and halves of surrogate pairs. Never raises.
 
     >>> text("caf\udce9"), text(b"caf\xe9"), text(5), text("a\0b") == "a\ufffdb"
     ('caf\\udce9', 'caf\\xe9', '5', True)
@@ -42,7 +42,7 @@ def text(value: object) -> str:
 
 
 def cut(found: str, most: int) -> str:
-    """Shorten a text to a number of characters, ending in an ellipsis.
+    """A text of at most `most` characters. If it was longer, it ends in an ellipsis.
 
     >>> cut("a sentence", 5)
     'a se…'
@@ -51,9 +51,9 @@ def cut(found: str, most: int) -> str:
 
 
 def label(value: object) -> str:
-    """A name without surrounding whitespace, of at most 250 characters; may be empty.
+    """A name, stripped, of at most 250 characters; may be empty.
 
-    Long names that differ stay different: eight digits after the ellipsis distinguish them.
+    Long names that differ stay different: eight hex digits follow the ellipsis.
     """
     found = text(value).strip()
     if len(found) <= MAX_NAME:
@@ -62,7 +62,7 @@ def label(value: object) -> str:
 
 
 def key(value: object) -> str:
-    """A metric's name that every store accepts.
+    """A valid metric name.
 
     >>> key(" loss "), key(""), len(key("k" * 300))
     ('loss', 'unnamed', 250)
@@ -71,12 +71,12 @@ def key(value: object) -> str:
 
 
 def line(value: object, most: int, what: str, note: Note) -> str:
-    """A text within its limit, with a note if it was changed.
+    """A text within its limit, with a note if it had to be changed.
 
     Args:
         value: anything.
-        most: maximum characters.
-        what: what the value is, for the note.
+        most: most characters.
+        what: what it is, for the note.
         note: called with what was changed.
     """
     found = text(value)
@@ -89,7 +89,7 @@ def line(value: object, most: int, what: str, note: Note) -> str:
 
 
 def shown(value: object) -> str:
-    """A value in short form, for errors and notices.
+    """A value shortened for an error or a notice.
 
     >>> shown("a"), len(shown("a" * 10**6)) < 100
     ("'a'", True)
