@@ -202,28 +202,15 @@ class Reads(Database):
         with self._read() as connection:
             info = run_list.find_run(connection, ref, within=within)
             regimes, progress = _described(connection, info.id)
-            return RunSnapshot(
-                info,
-                tuple(state.info() for state in _series(connection, info.id)),
-                _findings(connection, info.id),
-                facts.checkpoints(connection, [info.id])[info.id],
-                regimes,
-                stops.read(connection, info.id),
-                note=str(connection.execute(select(RUNS.c.note).where(RUNS.c.run_id == info.id)).scalar() or ""),
-                progress=progress,
-            )
+            note = connection.execute(select(RUNS.c.note).where(RUNS.c.run_id == info.id)).scalar()
+            asked = stops.read(connection, info.id)
+            found = _outline(connection, info)
+            return replace(found, regimes=regimes, progress=progress, stops=asked, note=str(note or ""))
 
     def outline(self, run_id: str) -> RunSnapshot:
-        """A run with its series, findings and checkpoints; `snapshot` also describes its curves, which takes longer.
-
-        Raises:
-            RunNotFound: no run has this id.
-        """
+        """A part of `snapshot`, without a description of the curves: series, findings, checkpoints."""
         with self._read() as connection:
-            info = run_list.find_run(connection, run_id)
-            series = tuple(state.info() for state in _series(connection, info.id))
-            saved = facts.checkpoints(connection, [info.id])[info.id]
-            return RunSnapshot(info, series, _findings(connection, info.id), saved)
+            return _outline(connection, run_list.find_run(connection, run_id))
 
     def findings(self, run_id: str) -> tuple[Finding, ...]:
         """What the engine found in a run, by number."""
@@ -397,6 +384,11 @@ def _unpacked(stored: bytes) -> State | None:
 def _told(known: State) -> tuple[tuple[Regime, ...], Progress]:
     run = Features(known, known.last_step)
     return regimes_of(run), progress_of(run)
+
+
+def _outline(connection: Connection, info: RunInfo) -> RunSnapshot:
+    series = tuple(state.info() for state in _series(connection, info.id))
+    return RunSnapshot(info, series, _findings(connection, info.id), facts.checkpoints(connection, [info.id])[info.id])
 
 
 def _findings(connection: Connection, run_id: str) -> tuple[Finding, ...]:
