@@ -256,7 +256,7 @@ class MediaNotFound(MonitorError, LookupError):
     """The run has no image, table or histogram of this id, or no longer keeps it."""
 
     def __init__(self, run_id: str, media_id: int) -> None:
-        super().__init__(f"run {run_id} has no media {media_id}, or keeps it no longer; `media()` lists what it has")
+        super().__init__(f"run {run_id} has no media {media_id}, or no longer keeps it; `media()` lists what it has")
         self.run_id = run_id
         self.media_id = media_id
 

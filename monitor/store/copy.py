@@ -130,7 +130,7 @@ def _verify(reading: Connection, connection: Connection, table: Table, run_id: s
     here, there = _checksum(reading, table, run_id), _checksum(connection, table, run_id)
     if here != there:
         raise StoreError(
-            f"run {run_id}: {table.name} reads back otherwise in {shown(connection.engine.url)} "
+            f"run {run_id}: {table.name} reads back differently in {shown(connection.engine.url)} "
             f"({there[0]} rows, {here[0]} expected; checksum {there[1][:12]}, {here[1][:12]} expected); copy again"
         )
 
