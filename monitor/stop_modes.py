@@ -24,10 +24,10 @@ def stop_modes(value: object) -> dict[str, str]:
     """The modes by rule for a choice.
 
     Args:
-        value: None for no choice; a mode; or a mapping of rules, or `*`, to modes.
+        value: None: no choice; a mode; or a mapping of rules, or `*`, to modes.
 
     Raises:
-        ValueError: it is none of these; names the nearest mode.
+        ValueError: it is none of these; suggests the nearest mode.
 
     >>> stop_modes("Alert"), stop_modes({"divergence": "stop"}), stop_modes(None), stop_modes(False)
     ({'*': 'alert'}, {'divergence': 'stop'}, {}, {'*': 'off'})

@@ -1,4 +1,4 @@
-"""One metric of several runs on the same axes, and single series in small frames."""
+"""One metric of several runs on the same axes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Final
 
 import numpy as np
 
-from dashboard.charts.axes import HEIGHT, Look, axis_values, canvas, resolve_scale
+from dashboard.charts.axes import HEIGHT, Look, canvas, resolve_scale
 from dashboard.charts.curves import add_curve, add_non_finite
-from dashboard.charts.figure import Figure, Spec
+from dashboard.charts.figure import Figure
 from dashboard.theme import Palette
 from monitor.domain import Curve
-from monitor.domain.formats import number
 
 FEW: Final = 12
 """Maximum number of runs in a legend above the chart."""
@@ -76,30 +75,3 @@ def together(curves: Sequence[Curve]) -> Curve:
     """Several curves as one, for a caption about all of them."""
     x, y = (np.concatenate([getattr(c, axis) for c in curves]) for axis in ("x", "y"))
     return replace(curves[0], x=x, y=y, shown=sum(c.shown for c in curves), total=sum(c.total for c in curves))
-
-
-def small_figure(curve: Curve, look: Look, *, title: str) -> Figure:
-    """One series as a small figure."""
-    scale = resolve_scale([curve], look.scale)
-    figure = canvas(title, look, scale, "", [curve])
-    add_curve(figure, curve, title, look.palette.info, look, scale)
-    add_non_finite(figure, [curve], look)
-    figure.update(
-        height=210,
-        showlegend=False,
-        margin={"l": 48, "r": 8, "t": 30, "b": 42 if look.x_axis == "wall_time" else 28},
-        hovermode="closest",
-    )
-    figure.update(xaxis={"title": None}, yaxis={"title": None, "nticks": 4})
-    x, y = (axis[np.isfinite(axis)] for axis in (axis_values(curve.x, look, [curve]), curve.y))
-    if len(x) and x.min() == x.max() and look.x_axis != "wall_time":
-        figure.update(xaxis={"tickvals": [float(x[0])]})
-    if len(y) and y.min() == y.max() and scale == "linear":
-        figure.update(yaxis=_around(float(y[0])))
-    return figure
-
-
-def _around(value: float) -> Spec:
-    """An axis with a single tick at the only value; Plotly's default would show 0.001 as 0."""
-    room = abs(value) / 2 or 1.0
-    return {"range": [value - room, value + room], "tickvals": [value], "ticktext": [number(value)]}

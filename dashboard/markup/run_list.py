@@ -100,11 +100,6 @@ def overview(seen: Overview | None, kept: Markup, problem: Markup) -> Markup:
     return fill(_LIST, "overview", seen=seen, kept=kept, problem=problem)
 
 
-def counts_line(seen: Overview) -> Markup:
-    """How many runs are live and how many need a person."""
-    return fill(_LIST, "counts", seen=seen)
-
-
 def keeping_line(keep_days: float | None, thin_days: float | None) -> Markup:
     """How long a project's runs are kept and when they are downsampled, where the settings say anything of it.
 

@@ -116,11 +116,6 @@ class Tokens(Database):
                 newer = or_(TOKENS.c.used_ms.is_(None), TOKENS.c.used_ms < used_ms)
                 connection.execute(TOKENS.update().where(TOKENS.c.id == token_id, newer).values(used_ms=used_ms))
 
-    def add_audit(self, entry: AuditEntry) -> None:
-        """Record a change that was not made in a run's transaction."""
-        with self._change() as connection:
-            connection.execute(AUDIT.insert(), audit_row(entry))
-
     def audit(self, *, limit: int = 100, offset: int = 0, within: str | None = None) -> tuple[int, list[AuditEntry]]:
         """The audit log, newest first.
 
