@@ -293,6 +293,7 @@ class Forbidden(Unauthorized):
 
     def __init__(self, problem: str) -> None:
         super().__init__("the server", problem)
+        # In place of the base class's message.
         self.args = (problem,)
 
 
@@ -325,6 +326,7 @@ class ServerFailed(ServerUnreachable):
 
     def __init__(self, server: str, problem: str) -> None:
         super().__init__(server, problem)
+        # In place of the base class's message.
         self.args = (f"the server at {server} failed ({problem}); its log says why",)
 
 

@@ -69,6 +69,7 @@ class Connections:
     def come(self, connection: Watched) -> bool:
         """Accept a connection. False if there is no room, and no idle one to close for it."""
         if len(self.all) >= self.most:
+            # The oldest that has not sent a request yet, else the oldest idle one.
             waiting = next(iter(self.heads or self.kept), None)
             if waiting is None:
                 self.tell("refused: all connections are busy")

@@ -115,6 +115,7 @@ def _copy_run(reading: Connection, destination: Engine, run_id: str) -> int:
     written = 0
     if there is None or tuple(there) != tuple(here):
         with destination.begin() as writing:
+            # The delete cascades to all tables of the run.
             writing.execute(RUNS.delete().where(RUNS.c.run_id == run_id))
             for table in _TABLES:
                 for rows in _portions(reading, table, run_id):
