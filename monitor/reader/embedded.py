@@ -178,7 +178,7 @@ class EmbeddedSource(EmbeddedAlerts):
                     folder = self._settings.dir
                     if not next(path for path in (folder, *folder.parents) if path.exists()).is_dir():
                         self._settings.make_dir()  # raises if the folder cannot be used
-                    return cast("Store", _NoRuns())
+                    return cast("Store", _NoRuns())  # not kept: the first run may create the store at any time
                 try:
                     self._opened = open_store(self._settings.store_url)
                 except StoreError:
