@@ -108,9 +108,9 @@ def _runs(seen: Sequence[RunSnapshot]) -> tuple[list[RunInfo], dict[str, dict[st
 
 
 def _varying(runs: Sequence[RunInfo], metrics: dict[str, dict[str, Extremes]]) -> list[str]:
-    """The configuration's fields whose value is not the same in all runs."""
-    found = fields.config_fields(runs)
-    return [f for f in found if len({plain(fields.value(run, metrics[run.id], f)) for run in runs}) > 1]
+    """The configuration's fields of which runs have more than one value; a run without any does not count."""
+    known = {f: [fields.value(run, metrics[run.id], f) for run in runs] for f in fields.config_fields(runs)}
+    return [f for f, values in known.items() if len({plain(v) for v in values if v is not None}) > 1]
 
 
 def _results(seen: Sequence[RunSnapshot]) -> list[str]:

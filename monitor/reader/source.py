@@ -169,6 +169,10 @@ class Source(AlertSource, Protocol):
         """By project, days to keep ended runs and days after which they are downsampled; None: for ever, never."""
         ...
 
+    def costs(self) -> tuple[str, Mapping[str, Mapping[str, float]]]:
+        """The currency, and by project the prices of an hour, by words of a card's name; "*" of a machine."""
+        ...
+
     def delete(self, run_id: str) -> None:
         """Take a run out of the lists."""
         ...
