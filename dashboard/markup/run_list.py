@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlencode
 
@@ -34,12 +34,16 @@ _NOTHING: Final = Markup("")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the table: its title, what a click on it sorts by, the classes of its cells, its hover text."""
+    """A column of the table: its title, what a click on it sorts by, the classes of its cells, its hover text.
+
+    One with a name, by which the address names it, can be moved.
+    """
 
     title: str
     sorts: str = ""
     css: str = ""
     help: str = ""
+    name: str = ""
 
     def next(self, order: str) -> str:
         """The order after a click: again turns it round; what is new or large comes first, and names from A to Z."""
@@ -93,6 +97,8 @@ def title_of(column: str) -> str:
     if column in COLUMNS:
         return {"best_step": "Step of the best loss"}.get(column, COLUMNS[column].title)
     first, *_ = fields.parts(column) or ("",)
+    if column == fields.SETTING:
+        return fields.label(column)
     return inert(fields.label(column) if first == "metric" else f"{first} {fields.label(column)}")
 
 
@@ -190,8 +196,21 @@ def _has(page: RunPage, column: str) -> bool:
 
 def _column(name: str) -> Column:
     if name in COLUMNS:
-        return COLUMNS[name]
-    return Column(inert(fields.label(name)), name, "lm-num" if not name.startswith("tags.") else "")
+        return replace(COLUMNS[name], name=name)
+    return Column(inert(fields.label(name)), name, "lm-num" if not name.startswith("tags.") else "", name=name)
+
+
+def moved(columns: Sequence[str], name: str, onto: str) -> list[str]:
+    """The columns after one was dropped onto another, whose place it takes.
+
+    >>> moved(["a", "b", "c"], "a", "c"), moved(["a", "b", "c"], "c", "a"), moved(["a"], "x", "a")
+    (['b', 'c', 'a'], ['c', 'a', 'b'], ['a'])
+    """
+    if name not in columns or onto not in columns:
+        return list(columns)
+    rest = [each for each in columns if each != name]
+    rest.insert(list(columns).index(onto), name)
+    return rest
 
 
 def _cell(page: RunPage, run: RunInfo, column: str, now_ms: int) -> pieces.Cell:
@@ -272,7 +291,7 @@ def groups_table(
     values: list[tuple[object, ...]] = []
     for group in found:
         spreads = [fields.spread(_number(page, run, name) for run in group.runs) for _, name in shown]
-        asked, best = fields.both(query, fields.condition(field, group.value)), _best_of(group.runs)
+        asked, best = fields.both(query, group.condition(field)), _best_of(group.runs)
         means = [each and each.mean for each in spreads]
         values.append((group.value, len(group.runs), *means, best and best.name, None))
         rows.append((

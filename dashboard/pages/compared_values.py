@@ -31,13 +31,10 @@ def scatter(seen: list[RunSnapshot], group: str | None) -> None:
     with st.container(horizontal=True, gap="medium"):
         x = _choose("Horizontal", "sx", [*configs, "last_step", *results], configs[0] if configs else "last_step")
         y = _choose("Vertical", "sy", results, results[0])
+    groups = fields.grouped(runs, metrics, group) if group is not None else ()
+    named = {run.id: plain(each.value) for each in groups for run in each.runs}
     values = [
-        (
-            run.name,
-            fields.value(run, metrics[run.id], x),
-            fields.value(run, metrics[run.id], y),
-            "" if group is None else plain(fields.value(run, metrics[run.id], group)),
-        )
+        (run.name, fields.value(run, metrics[run.id], x), fields.value(run, metrics[run.id], y), named.get(run.id, ""))
         for run in runs
     ]
     look = viewer.look("step", "auto", revision=f"{x} {y}")

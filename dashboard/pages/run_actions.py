@@ -22,7 +22,7 @@ from monitor.errors import MonitorError
 
 MOST: Final = 10_000
 """Runs that can be ticked at once."""
-GROUPS: Final = ("group", "project", "status", "verdict")
+GROUPS: Final = (fields.SETTING, "group", "project", "status", "verdict")
 """Fields of every run that runs are grouped by; besides there are those of configurations and tags."""
 _PORTION: Final = 1000
 _RUNS: Final = "runs"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -178,6 +179,9 @@ def _list(filters: RunQuery, columns: tuple[str, ...]) -> None:
     asked = live.heard("runs")
     if asked is not None and asked.act == "sort":
         st.query_params["sort"] = asked.arg
+        st.rerun()
+    if asked is not None and asked.act == "move":
+        st.query_params["cols"] = run_list.moved(columns, *json.loads(asked.arg))
         st.rerun()
     state = st.session_state
     picked = state["_picked"] = live.ticked("runs", state.get("_picked", []), state.get("_push", ""))

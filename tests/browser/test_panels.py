@@ -227,3 +227,15 @@ def test_every_metric_of_every_kind_of_run_can_be_a_column(service: Service, pag
     page.get_by_role("combobox", name="Columns").fill("only_here")
     for name in ("only_here/first max", "only_here/second max"):
         expect(page.get_by_role("option", name=name)).to_be_visible()
+
+
+def test_a_column_is_moved_by_dragging_its_title_and_with_the_keyboard(service: Service, page: Page) -> None:
+    page.goto(f"{service.dashboard}/runs?sort=name&cols=status&cols=verdict&cols=last_step")
+    titles = page.locator(".lm-runs thead th")
+    expect(titles).to_contain_text(["Run", "Status", "Verdict", "Last step"])
+    titles.nth(4).drag_to(titles.nth(2))
+    expect(titles).to_contain_text(["Run", "Last step", "Status", "Verdict"])
+    page.get_by_role("button", name="Last step").press("Shift+ArrowRight")
+    expect(titles).to_contain_text(["Run", "Status", "Last step", "Verdict"])
+    page.reload()
+    expect(titles).to_contain_text(["Run", "Status", "Last step", "Verdict"])

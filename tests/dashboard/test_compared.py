@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from dashboard import fields
 from dashboard.markup import access, comparison, pieces
 from dashboard.pages import compared_curves
 from monitor.store import Store
@@ -78,3 +79,16 @@ def test_the_prices_of_an_hour_stand_in_the_settings_and_that_there_are_none_is_
     body = str(access.costs("EUR", {"vision": {"*": 0.5, "<b>A100": 2.0}, "text": {}}))
     assert "the machine" in body and "0.5 EUR" in body and "&lt;b&gt;A100" in body and "text" not in body
     assert "cost_per_hour" in str(access.costs("USD", {"vision": {}}))
+
+
+def test_runs_are_grouped_by_all_but_their_seed(embedded: Store, show: Show) -> None:
+    for lr in (0.1, 0.2):
+        for seed in range(3):
+            config = {"lr": lr, "width": 64, "seed": seed}
+            logged(embedded, f"lr{lr}-s{seed}", [2.0, 1.0], [2.0, lr + seed / 100], config=config)
+    body = show("runs", by=fields.SETTING)
+    assert "6 runs in 2 groups" in body and "lr 0.1" in body and "0.11" in body and "0.01" in body
+    query = re.findall(r'href="compare[?]query=([^"]*)"', body)
+    assert len(query) == 2 and query[0].count("%22") == 6  # three ids
+    for view in ("Curves", "Scatter"):
+        assert "lr 0.2" in show("compare", query="name != null", by=fields.SETTING, view=view)
