@@ -98,7 +98,7 @@ def title_of(column: str) -> str:
         return {"best_step": "Step of the best loss"}.get(column, COLUMNS[column].title)
     first, *_ = fields.parts(column) or ("",)
     if column == fields.SETTING:
-        return fields.label(column)
+        return fields.label(column).capitalize()
     return inert(fields.label(column) if first == "metric" else f"{first} {fields.label(column)}")
 
 

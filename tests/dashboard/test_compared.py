@@ -70,7 +70,7 @@ def test_the_results_are_sorted_by_a_title_and_what_is_missing_comes_last(order:
 
 def test_a_title_says_how_the_table_is_sorted_and_asks_for_the_other_order() -> None:
     body = str(pieces.table(("x", "y"), [("1", "b"), ("2", "a")], values=[(1, "b"), (2, "a")], order="y"))
-    assert body.index("<td data-head=") and body.index(">a<") < body.index(">b<")
+    assert body.index(">a<") < body.index(">b<")
     assert 'aria-sort="ascending"' in body and 'data-arg="-y"' in body and 'data-arg="x"' in body
     assert "data-act" not in str(pieces.table(("x", "y"), [("1", "b")]))
 
