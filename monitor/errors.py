@@ -218,12 +218,14 @@ class RunNotFound(MonitorError, LookupError):
     Args:
         run_id: what was asked for.
         deleted: True if the search was among deleted runs.
+        several: what is wrong if several runs match, with their ids; "" if none does.
     """
 
-    def __init__(self, run_id: str, *, deleted: bool = False) -> None:
+    def __init__(self, run_id: str, *, deleted: bool = False, several: str = "") -> None:
         kind, command = ("deleted run", "deleted") if deleted else ("run", "ls")
-        super().__init__(f"no {kind} {run_id!r}; `monitor runs {command}` lists them")
-        self.run_id = run_id
+        missing = f"no {kind} {run_id!r}; `monitor runs {command}` lists them"
+        super().__init__(f"{kind} {run_id!r}: {several}" if several else missing)
+        self.run_id, self.several = run_id, several
 
 
 class AlertNotFound(MonitorError, LookupError):

@@ -117,19 +117,14 @@ def canvas(title: str, look: Look, scale: str, y_title: str, curves: Sequence[Cu
             | ({"type": "date"} if look.x_axis == "wall_time" else {"tickformat": ",.12~r", "hoverformat": ",.12~r"}),
             "yaxis": axis
             | {"type": scale, "title": {"text": y_title, "font": title_font}, "tickformat": "~g"}
-            | (_log_ticks(curves) if scale == "log" else {}),
+            | (log_ticks(np.concatenate([c.y for c in curves])) if scale == "log" else {}),
             "yaxis2": {"overlaying": "y", "range": [0, 1], "fixedrange": True, "visible": False},
         }
     )
 
 
-def _log_ticks(curves: Sequence[Curve]) -> Spec:
+def log_ticks(values: NDArray[np.float64]) -> Spec:
     """A tick at 1, 2 and 5 within a few decades, one a decade within more, and Plotly's choice beyond."""
-    decades = _decades(curves)
+    shown = values[np.isfinite(values) & (values > 0)]
+    decades = float(np.log10(shown.max()) - np.log10(shown.min())) if len(shown) else 0.0
     return {} if decades > 12 else {"dtick": 1 if decades > 2 else "D2"}
-
-
-def _decades(curves: Sequence[Curve]) -> float:
-    """How many powers of ten the positive values span."""
-    values = np.concatenate([c.y[np.isfinite(c.y) & (c.y > 0)] for c in curves])
-    return float(np.log10(values.max()) - np.log10(values.min())) if len(values) else 0.0

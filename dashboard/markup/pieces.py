@@ -235,6 +235,8 @@ def table(
     css: str = "",
     numeric: Sequence[int] = (),
     matrix: bool = False,
+    values: Sequence[Sequence[object]] = (),
+    order: str = "",
 ) -> Markup:
     """A table.
 
@@ -244,8 +246,32 @@ def table(
         css: extra classes.
         numeric: indices of columns that are set to the right.
         matrix: the columns are read against each other, so the rows stay rows on a narrow screen.
+        values: what each cell is sorted by; a click on a title then asks for `sort`. None of them: as they are.
+        order: the title of the column that the rows are sorted by, after "-" for the largest first.
     """
-    return fill(_PIECES, "table", head=head, rows=list(rows), css=css, numeric=set(numeric), matrix=matrix)
+    shown, by = list(rows), order.removeprefix("-")
+    if values and by in head:
+        at = list(head).index(by)
+        shown = [shown[i] for i in _ordered([row[at] for row in values], falling=order != by)]
+    return fill(
+        _PIECES, "table", head=head, rows=shown, css=css, numeric=set(numeric), matrix=matrix, sorts=bool(values),
+        order=order,
+    )  # fmt: skip
+
+
+def _ordered(values: Sequence[object], *, falling: bool) -> list[int]:
+    """Places of values in their order: numbers before texts, what is missing or NaN last either way.
+
+    >>> _ordered([2, None, 1, "a"], falling=False), _ordered([2, None, 1, "a"], falling=True)
+    ([2, 0, 3, 1], [3, 0, 2, 1])
+    """
+
+    def rank(i: int) -> tuple[bool, float, str]:
+        value = values[i]
+        return (False, value, "") if isinstance(value, int | float) else (True, 0.0, str(value).casefold())
+
+    known = [i for i, v in enumerate(values) if v is not None and not (isinstance(v, float) and math.isnan(v))]
+    return [*sorted(known, key=rank, reverse=falling), *(i for i in range(len(values)) if i not in set(known))]
 
 
 def notice(kind: str, title: str, body: str, *, testid: str = "notice") -> Markup:

@@ -311,6 +311,10 @@ class EmbeddedSource(EmbeddedAlerts):
         policy = Policy.of(self._settings)
         return {name: (policy.kept_for(name), policy.thinned_after(name)) for name, _ in self._store.projects()}
 
+    def costs(self) -> tuple[str, Mapping[str, Mapping[str, float]]]:
+        prices = {name: self._settings.prices_of(name) for name, _ in self._store.projects()}
+        return self._settings.cost_currency, prices
+
     def delete(self, run_id: str) -> None:
         self._store.delete(run_id, now_ms=_now(), by=self.me())
 
