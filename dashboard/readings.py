@@ -109,19 +109,23 @@ def reader(token: str | None) -> Api:
 def keep(name: str, read: Callable[[], T]) -> Reading[T]:
     """Read a value, once for all readers with the same token while nothing has changed in the store.
 
-    Where the server does not answer, the last value of this session is given back with the error.
+    Where the server does not answer, the last value of this session is given back with the error. A value that is read
+    anew and is equal to the one before stays the same object, so that what was made of it is not made again.
 
     Args:
         name: what is read, with everything that it depends on.
         read: reads it; a `RunNotFound` passes through, since waiting does not mend it.
     """
     kept: dict[str, Reading[T]] = st.session_state.setdefault("_kept", {})
-    place = (sessions.token(), name)
+    token = sessions.token()
+    place = (token, name)
     try:
-        mark = _mark()
+        now = _stored(token, anew=bool(st.session_state.pop("_acted", False)))
         known = _shared().known(place)
-        if known is None or not mark or known[0] != mark or now_ms() - known[1].read_ms > 1000 * FRESH_S:
-            known = (mark, Reading(read(), now_ms()))
+        if known is None or known[0] != now or now_ms() - known[1].read_ms > 1000 * FRESH_S:
+            value = read()
+            value = known[1].value if known is not None and known[1].value == value else value
+            known = (now, Reading(value, now_ms()))
             _shared().keep(place, known)
         kept[name] = known[1]
     except RunNotFound:
@@ -142,22 +146,65 @@ def acted() -> None:
     st.session_state["_acted"] = True
 
 
-def _mark() -> str:
-    """The mark of what is stored, as it was at most `LOOK_S` ago; "" where the server has none."""
-    token, now = sessions.token(), time.monotonic()
-    known = _marks().known(token)
-    if st.session_state.pop("_acted", False) or known is None or now - known[0] > LOOK_S:
-        try:
-            known = (now, api().change_mark())
-        except WireError:  # an older server
-            known = (now, "")
-        _marks().keep(token, known)
+def mark(token: str | None, run: str = "") -> str:
+    """A text that is another one after a change, as it was at most `LOOK_S` ago.
+
+    Args:
+        token: of whoever asks.
+        run: id or name of a run, of whose changes the text tells; "": any change.
+    """
+    try:
+        stored = _stored(token)
+        if not run:
+            return stored
+        place = (token, run)
+        known = _versions().known(place)
+        if known is None or known[0] != stored:
+            known = (stored, str(reader(token).run(run).info.version))
+            _versions().keep(place, known)
+    except MonitorError as error:
+        return type(error).__name__
     return known[1]
 
 
+def known_mark(token: str | None, run: str = "") -> str | None:
+    """The same where nothing has to be read for it, else None."""
+    found = _marks().known(token)
+    if found is None or time.monotonic() - found[0] > LOOK_S or isinstance(found[1], MonitorError):
+        return None
+    known = (found[1], found[1]) if not run else _versions().known((token, run))
+    return known[1] if known is not None and known[0] == found[1] else None
+
+
+def _stored(token: str | None, *, anew: bool = False) -> str:
+    """The mark of what is stored; `anew` reads it whatever is known.
+
+    Raises:
+        MonitorError: the server did not answer, now or less than `LOOK_S` ago.
+    """
+    found = _marks().known(token)
+    if found is None or anew or time.monotonic() - found[0] > LOOK_S:
+        try:
+            told: str | MonitorError = reader(token).change_mark()
+        except WireError:  # an older server has none
+            told = str(now_ms() // 1000)
+        except MonitorError as error:
+            told = error
+        found = (time.monotonic(), told)
+        _marks().keep(token, found)
+    if isinstance(found[1], MonitorError):
+        raise found[1].with_traceback(None)
+    return found[1]
+
+
 @st.cache_resource(show_spinner=False)
-def _marks() -> Kept[str | None, tuple[float, str]]:
+def _marks() -> Kept[str | None, tuple[float, str | MonitorError]]:
     return Kept(256)
+
+
+@st.cache_resource(show_spinner=False)
+def _versions() -> Kept[tuple[str | None, str], tuple[str, str]]:
+    return Kept(1024)
 
 
 def once(name: str, made_of: tuple[object, ...], make: Callable[[], T]) -> T:

@@ -105,9 +105,8 @@ def loss_figure(
     place = _placer(story, look, curves)
     xs = [c.x for c in curves if np.isfinite(c.x).any()]
     span = Span(*(place_x(float(x), look, curves) for x in _ends(xs)))
-    add_references(figure, within(story.references, losses), scale, colours)
-    labels = add_findings(figure, on_curve(story.findings, story.verdict), place, span, colours)
-    add_stop(figure, story.recommendation, place, span, labels, colours)
+    add_findings(figure, on_curve(story.findings, story.verdict), place, span, colours)
+    add_stop(figure, story.recommendation, place, span, colours)
     if losses:
         add_best(figure, story.recommendation, place, span, scale, colours)
     if goal is not None:
@@ -117,6 +116,7 @@ def loss_figure(
     milestones.add_attempts(figure, story.attempts, place, colours)
     judged = colours.train if val is None else colours.val
     add_forecast(figure, story.recommendation, place, scale, judged)
+    add_references(figure, within(story.references, losses), scale, colours)
     _end_axis(figure, curves, look)
     rules = lanes(story.findings, story.recommendation.pending)
     regimes = milestones.told(story.regimes) if losses else ()

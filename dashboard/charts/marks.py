@@ -56,7 +56,7 @@ def lanes(findings: Sequence[Finding], pending: Sequence[Pending] = ()) -> tuple
     return tuple(dict.fromkeys([*found, *(p.rule for p in pending)]))[:MAX_LANES]
 
 
-def add_findings(figure: Figure, drawn: Sequence[Finding], place: Place, span: Span, colours: Palette) -> int:
+def add_findings(figure: Figure, drawn: Sequence[Finding], place: Place, span: Span, colours: Palette) -> None:
     """A dashed line at each finding's onset with its name, a thin one where it fired; a band where it is critical.
 
     Args:
@@ -65,11 +65,7 @@ def add_findings(figure: Figure, drawn: Sequence[Finding], place: Place, span: S
         place: x of a step.
         span: of the curves; a finding that still fires ends with them.
         colours: of the mode.
-
-    Returns:
-        How many findings got a label; labels stand in rows below each other.
     """
-    labelled = 0
     for finding in drawn:
         onset, fired = place(finding.onset_step), place(finding.fired_step)
         if onset is None or fired is None:
@@ -79,9 +75,7 @@ def add_findings(figure: Figure, drawn: Sequence[Finding], place: Place, span: S
             _band(figure, onset, max(onset, span.last), finding, colour)
         _line(figure, onset, colour, dash="dash", width=1.6)
         _line(figure, fired, colour, dash="solid", width=1.0)
-        _label(figure, onset, span, labelled, _text(finding), colour, colours)
-        labelled += 1
-    return labelled
+        _label(figure, onset, span, _text(finding), colour, colours)
 
 
 def add_lanes(
@@ -179,7 +173,7 @@ def add_best(
     )
 
 
-def add_stop(figure: Figure, rec: Recommendation, place: Place, span: Span, row: int, colours: Palette) -> None:
+def add_stop(figure: Figure, rec: Recommendation, place: Place, span: Span, colours: Palette) -> None:
     """A line where a stop was first advised; it says so where the advice was withdrawn later."""
     x = place(rec.first_stop_step)
     if x is None:
@@ -187,7 +181,7 @@ def add_stop(figure: Figure, rec: Recommendation, place: Place, span: Span, row:
     withdrawn = ", withdrawn" if rec.stop_step is None else ""
     _line(figure, x, colours.text, dash="dot", width=1.4)
     text = f"■ stop advised · {step(rec.first_stop_step)}{withdrawn}"
-    _label(figure, x, span, row, text, colours.text, colours)
+    _label(figure, x, span, text, colours.text, colours)
 
 
 def add_checkpoints(figure: Figure, checkpoints: Sequence[Checkpoint], place: Place, colours: Palette) -> None:
@@ -270,12 +264,12 @@ def _line(figure: Figure, x: float, colour: str, *, dash: str, width: float) -> 
     )
 
 
-def _label(figure: Figure, x: float, span: Span, row: int, text: str, colour: str, colours: Palette) -> None:
-    """The finding's name at its onset, a row lower for each, on the side where there is room."""
+def _label(figure: Figure, x: float, span: Span, text: str, colour: str, colours: Palette) -> None:
+    """A name at the head of a line, on the side where there is room; `labels.js` keeps labels apart."""
     right = span.share(x) > 0.5
     figure.note(
         x=x,
-        y=1 - 0.065 * row,
+        y=1,
         xref="x",
         yref="y domain",
         yanchor="top",

@@ -96,4 +96,4 @@ def add_course(figure: Figure, regimes: Sequence[Regime], place: Place, row: int
         figure.shape(type="rect", x0=left, x1=right, y0=-row - 0.34, y1=-row + 0.34, xref="x", yref="y3",
                      line={"width": 0}, fillcolor=rgba(colour, strength), name="course")  # fmt: skip
         figure.note(x=(left + right) / 2, y=-row, xref="x", yref="y3", text=regime.kind,
-                    font={"size": 10, "color": colours.text}, name=f"{right - left:g}")  # fmt: skip
+                    font={"size": 10, "color": colours.text}, name=f"width {right - left:g}")  # fmt: skip

@@ -7,20 +7,18 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, live, readings, viewer
+from dashboard import data, live, news, readings, viewer
 from dashboard.markup import pieces, run_page
 from dashboard.markup.pieces import notice
 from dashboard.pages import charts_tab, loss_chart, media_tab, parts_tab, run_tabs
 from dashboard.pages.loss_chart import Looking
-from dashboard.readings import Reading
 from dashboard.viewer import zone
 from monitor.domain import Access, RunInfo, RunSnapshot
 from monitor.domain.formats import clock
 from monitor.errors import MonitorError, RunNotFound
 from monitor.roles import Role
 
-LIVE_REFRESH_S: Final = 1.0
-QUIET_REFRESH_S: Final = 5.0
+REFRESH_S: Final = 0.5
 _CHARTS: Final = "Charts"
 _DRAWN: Final = (_CHARTS, "Findings", "Parts", "System")
 """Tabs that are looked at together with the large chart, which stands above them; it stands below the others."""
@@ -36,10 +34,7 @@ def page() -> None:
         viewer.title("Run")
         live.html(notice("info", "No run is named.", "Pick one from the list.") + _BACK, key="nothing")
         return
-    known: Reading[RunSnapshot] | None = st.session_state.get("_kept", {}).get(f"run {ref}")
-    alive = known is None or known.value is None or known.value.info.status.live
-    st.session_state["_alive"] = alive
-    st.fragment(_run, run_every=LIVE_REFRESH_S if alive else QUIET_REFRESH_S)(ref)
+    news.refreshed(_run, every_s=REFRESH_S, run=ref)(ref)
 
 
 def _run(ref: str) -> None:
@@ -59,8 +54,6 @@ def _run(ref: str) -> None:
         if reading.error is None:
             st.skeleton(height=400)
         return
-    if seen.info.status.live != st.session_state.get("_alive"):
-        st.rerun()
     taken, problem = _act(seen.info)
     if taken:
         try:

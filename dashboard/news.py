@@ -1,0 +1,68 @@
+"""How an open page hears that something has changed.
+
+The browser asks a small route for a mark (`assets/news.js`), and the page's script runs only where that is another one
+than the page was drawn under, or where the page has grown old. A page that nobody looks at asks nothing. The marks are
+read once for all pages (`readings.mark`), so that an open page costs next to nothing while nothing happens.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import ParamSpec
+
+import streamlit as st
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from dashboard import assets, readings, sessions
+from dashboard.live import safe_key
+
+P = ParamSpec("P")
+
+
+def routes() -> Sequence[Route]:
+    """The route that the browser asks."""
+    return [Route(sessions.path("news"), _answer, methods=["GET"])]
+
+
+def refreshed(body: Callable[P, None], *, every_s: float, run: str = "") -> Callable[P, None]:
+    """A part of a page that is drawn anew after a change.
+
+    Args:
+        body: draws the part.
+        every_s: seconds between two questions of the browser.
+        run: id or name of the run that the part shows; "" where any change concerns it.
+    """
+
+    @st.fragment
+    @functools.wraps(body)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
+        mark = readings.mark(sessions.token(), run)
+        body(*args, **kwargs)
+        data = {"url": sessions.path("news"), "run": run, "mark": mark, "every": every_s, "fresh": readings.FRESH_S}
+        _component()(key=safe_key(f"news {body.__name__.strip('_')}"), data=data, on_mark_change=_noticed)
+
+    return drawn
+
+
+@functools.cache
+def _component() -> Callable[..., object]:
+    """Streamlit's component, which is registered once."""
+    return st.components.v2.component("monitor_news", js=assets.module("news.js"), isolate_styles=False)
+
+
+async def _answer(request: Request) -> Response:
+    """The mark of what is stored, for whoever asks."""
+    token = sessions.SESSIONS.token(request.cookies.get(sessions.COOKIE))
+    run = request.query_params.get("run", "")[:250]
+    found = readings.known_mark(token, run)
+    if found is None:
+        found = await run_in_threadpool(readings.mark, token, run)
+    return PlainTextResponse(found, headers={"Cache-Control": "no-store"})
+
+
+def _noticed() -> None:
+    """Streamlit runs the fragment when the browser reports a mark; there is nothing else to do."""
