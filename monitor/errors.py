@@ -218,12 +218,16 @@ class RunNotFound(MonitorError, LookupError):
     Args:
         run_id: what was asked for.
         deleted: True if it was looked for among the deleted runs.
+        several: the ids where several runs match, or ""; None where none does.
     """
 
-    def __init__(self, run_id: str, *, deleted: bool = False) -> None:
+    def __init__(self, run_id: str, *, deleted: bool = False, several: str | None = None) -> None:
         kind, command = ("deleted run", "deleted") if deleted else ("run", "ls")
-        super().__init__(f"no {kind} {run_id!r}; `monitor runs {command}` lists them")
-        self.run_id = run_id
+        said = f"no {kind} {run_id!r}; `monitor runs {command}` lists them"
+        if several is not None:
+            said = f"several {kind}s match {run_id!r}; give an id{f': {several}' if several else ''}"
+        super().__init__(said)
+        self.run_id, self.several = run_id, several
 
 
 class AlertNotFound(MonitorError, LookupError):

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from dashboard import words
+from dashboard.charts.axes import Look
 from dashboard.charts.figure import Figure
 from dashboard.theme import Palette, rgba
 from monitor.domain import Checkpoint, Finding, FindingState, Pending, Recommendation, Severity, most_telling
-from monitor.domain.formats import number, step
+from monitor.domain.formats import number, position, step
 
 Place = Callable[[float | None], float | None]
 
@@ -141,11 +142,11 @@ def add_forecast(figure: Figure, rec: Recommendation, place: Place, scale: str, 
 
 
 def add_best(
-    figure: Figure, rec: Recommendation, place: Place, span: Span, scale: str, colours: Palette, *, yaxis: str = "y"
+    figure: Figure, rec: Recommendation, place: Place, span: Span, scale: str, look: Look, *, yaxis: str = "y"
 ) -> None:
     """A star at the best value, with its step; on the foot of the frame where a log axis cannot show it."""
-    x, loss = place(rec.best_step), rec.best_val_loss
-    if x is None or loss is None or not math.isfinite(loss):
+    x, loss, at, colours = place(rec.best_step), rec.best_val_loss, rec.best_step, look.palette
+    if x is None or loss is None or at is None or not math.isfinite(loss):
         return
     off_axis = scale == "log" and loss <= 0
     figure.scatter(
@@ -167,7 +168,7 @@ def add_best(
         yanchor="bottom",
         xanchor="right" if span.share(x) > 0.85 else "left" if span.share(x) < 0.15 else "center",
         yshift=10,
-        text=f"best {number(loss)} · step {step(rec.best_step)}",
+        text=f"best {number(loss)} · {position(look.unit, at)}",
         font={"size": 12, "color": colours.good},
         bgcolor=rgba(colours.background, 0.85),
     )
@@ -184,7 +185,7 @@ def add_stop(figure: Figure, rec: Recommendation, place: Place, span: Span, colo
     _label(figure, x, span, text, colours.text, colours)
 
 
-def add_checkpoints(figure: Figure, checkpoints: Sequence[Checkpoint], place: Place, colours: Palette) -> None:
+def add_checkpoints(figure: Figure, checkpoints: Sequence[Checkpoint], place: Place, look: Look) -> None:
     """A tick on the foot of the frame for every checkpoint; its path is in the hover text."""
     placed = [(x, c) for c in checkpoints if (x := place(float(c.step))) is not None]
     if placed:
@@ -194,8 +195,8 @@ def add_checkpoints(figure: Figure, checkpoints: Sequence[Checkpoint], place: Pl
             yaxis="y2",
             mode="markers",
             name="checkpoint",
-            marker={"symbol": "line-ns", "size": 12, "line": {"width": 1.6, "color": colours.muted}},
-            customdata=[f"step {step(c.step)} · {c.path}" for _, c in placed],
+            marker={"symbol": "line-ns", "size": 12, "line": {"width": 1.6, "color": look.palette.muted}},
+            customdata=[f"{position(look.unit, c.step)} · {c.path}" for _, c in placed],
             hovertemplate="checkpoint, %{customdata}<extra></extra>",
             cliponaxis=False,
         )

@@ -13,7 +13,7 @@ from dashboard.markup.pieces import notice
 from dashboard.pages import charts_tab, loss_chart, media_tab, parts_tab, run_tabs
 from dashboard.pages.loss_chart import Looking
 from dashboard.viewer import zone
-from monitor.domain import Access, RunInfo, RunSnapshot
+from monitor.domain import Access, RunInfo, RunQuery, RunSnapshot
 from monitor.domain.formats import clock
 from monitor.errors import MonitorError, RunNotFound
 from monitor.roles import Role
@@ -24,6 +24,8 @@ _DRAWN: Final = (_CHARTS, "Findings", "Parts", "System")
 """Tabs that are looked at together with the large chart, which stands above them; it stands below the others."""
 _FORMER: Final = {"More series": _CHARTS, "Tags": "Notes"}
 """Tabs of older versions by what they are now, so that a link to one still works."""
+_NAMED: Final = 50
+"""Runs of one name that are listed."""
 _BACK: Final = pieces.link("runs", (), "← All runs")
 
 
@@ -93,6 +95,12 @@ def _head(seen: RunSnapshot, problem: str, *, stale: bool) -> None:
 def _missing(ref: str, error: RunNotFound) -> None:
     """A run that is not here: one that was deleted can be restored."""
     viewer.title("Not here")
+    if error.several is not None:
+        named = readings.keep(
+            f"named {ref}", lambda: readings.api().runs_page(RunQuery(search=ref, limit=_NAMED))
+        ).value
+        live.html(run_page.several(ref, () if named is None else named.items, readings.now_ms()) + _BACK, key="several")
+        return
     asked = live.heard("gone")
     if asked is not None and asked.act == "restore":
         try:

@@ -308,7 +308,7 @@ class HttpSource(RemoteAlerts, RemoteAccess):
         try:
             return run_info(described(self._ask("POST", f"/deleted/{segment(ref)}/restore", ref)))
         except RunNotFound as error:
-            raise RunNotFound(error.run_id or ref, deleted=True) from None
+            raise RunNotFound(error.run_id or ref, deleted=True, several=error.several) from None
 
     @_answered
     def change_mark(self) -> str:
@@ -334,7 +334,7 @@ class HttpSource(RemoteAlerts, RemoteAccess):
         try:
             return self._change(method, path, body)
         except RunNotFound as error:  # which says so where several are called so
-            raise RunNotFound(error.run_id or ref) from None
+            raise RunNotFound(error.run_id or ref, several=error.several) from None
 
     def _change(self, method: str, path: str, body: Mapping[str, object] | None = None) -> object:
         """Ask for a change; a body is sent as JSON."""
@@ -352,7 +352,7 @@ class HttpSource(RemoteAlerts, RemoteAccess):
         try:
             data = self._get(path, query)
         except RunNotFound as error:
-            raise RunNotFound(error.run_id or ref or path.split("/")[2]) from None
+            raise RunNotFound(error.run_id or ref or path.split("/")[2], several=error.several) from None
         if not isinstance(data, dict):
             raise ServerUnreachable(self._server, "it answers, but not as a monitor server does")
         return data
@@ -361,4 +361,4 @@ class HttpSource(RemoteAlerts, RemoteAccess):
         try:
             return listed(self._get(f"/runs/{run_id}/{what}", query or {}))
         except RunNotFound as error:
-            raise RunNotFound(error.run_id or run_id) from None
+            raise RunNotFound(error.run_id or run_id, several=error.several) from None
