@@ -42,6 +42,7 @@ def refreshed(body: Callable[P, None], *, every_s: float, run: str = "") -> Call
     def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
         mark = readings.mark(sessions.token(), run)
         body(*args, **kwargs)
+        mark = "" if readings.late() else mark  # so that the browser asks for the page again
         data = {"url": sessions.path("news"), "run": run, "mark": mark, "every": every_s, "fresh": readings.FRESH_S}
         _component()(key=safe_key(f"news {body.__name__.strip('_')}"), data=data, on_mark_change=_noticed)
 

@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 import streamlit as st
 
@@ -20,6 +20,12 @@ K = TypeVar("K", bound=Hashable)
 
 LOOK_S: Final = 0.4
 """Seconds between two looks at whether anything has changed."""
+SHARED: Final = 16
+"""Things of one name that are kept for other sessions."""
+COSTLY_S: Final = 0.05
+"""Seconds of a reading from which a value is not read again after every change."""
+REST: Final = 5.0
+"""For how many times as long as it took such a value rests, so that a busy store does not cost a core."""
 FRESH_S: Final = 15.0
 """Seconds after which a value is read anew where nothing has changed: some depend on the time."""
 
@@ -32,11 +38,13 @@ class Reading(Generic[T]):
         value: None where nothing could ever be read.
         read_ms: when the value was read, milliseconds since the epoch.
         error: what the last try said; None where it worked.
+        rests_s: until when the value is not read again, by `time.monotonic`.
     """
 
     value: T | None
     read_ms: int
     error: MonitorError | None = None
+    rests_s: float = 0.0
 
 
 class Kept(Generic[K, T]):
@@ -120,13 +128,16 @@ def keep(name: str, read: Callable[[], T]) -> Reading[T]:
     token = sessions.token()
     place = (token, name)
     try:
-        now = _stored(token, anew=bool(st.session_state.pop("_acted", False)))
+        acted = bool(st.session_state.pop("_acted", False))
+        now = _stored(token, anew=acted)
         known = _shared().known(place)
-        if known is None or known[0] != now or now_ms() - known[1].read_ms > 1000 * FRESH_S:
-            value = read()
-            value = known[1].value if known is not None and known[1].value == value else value
-            known = (now, Reading(value, now_ms()))
+        rests = known is not None and not acted and time.monotonic() < known[1].rests_s
+        old = known is None or now_ms() - known[1].read_ms > 1000 * FRESH_S
+        if known is None or old or (known[0] != now and not rests):
+            known = (now, _read(read, known[1] if known else None))
             _shared().keep(place, known)
+        elif known[0] != now:
+            st.session_state["_late"] = True
         kept[name] = known[1]
     except RunNotFound:
         raise
@@ -136,9 +147,23 @@ def keep(name: str, read: Callable[[], T]) -> Reading[T]:
     return kept[name]
 
 
+def _read(read: Callable[[], T], known: Reading[T] | None) -> Reading[T]:
+    start = time.monotonic()
+    value = read()
+    end = time.monotonic()
+    if known is not None and known.value == value:
+        value = cast("T", known.value)
+    return Reading(value, now_ms(), rests_s=end + REST * (end - start) if end - start > COSTLY_S else 0.0)
+
+
 @st.cache_resource(show_spinner=False)
 def _shared() -> Kept[tuple[str | None, str], tuple[str, Reading[Any]]]:
     return Kept(64)
+
+
+def late() -> bool:
+    """Whether anything since the last call was too costly to be read again already."""
+    return bool(st.session_state.pop("_late", False))
 
 
 def acted() -> None:
@@ -208,18 +233,26 @@ def _versions() -> Kept[tuple[str | None, str], tuple[str, str]]:
 
 
 def once(name: str, made_of: tuple[object, ...], make: Callable[[], T]) -> T:
-    """What this session made last, where it was made of the same things; a page that stands still is not drawn anew.
+    """What was made last of the same things, by this session or another one; it is not changed after it was made.
 
     Args:
-        name: under which the session keeps it.
+        name: under which it is kept.
         made_of: all that it depends on; what is no plain value has to be the very same object.
         make: makes it.
     """
     kept: dict[str, tuple[tuple[object, ...], T]] = st.session_state.setdefault("_made", {})
     known = kept.get(name)
     if known is None or not _same(known[0], made_of):
-        known = kept[name] = (made_of, make())
+        recent = _recent().known(name) or ()
+        known = next((each for each in recent if _same(each[0], made_of)), None) or (made_of, make())
+        kept[name] = known
+        _recent().keep(name, (known, *(each for each in recent if each is not known))[:SHARED])
     return known[1]
+
+
+@st.cache_resource(show_spinner=False)
+def _recent() -> Kept[str, tuple[tuple[tuple[object, ...], Any], ...]]:
+    return Kept(64)
 
 
 def _same(left: object, right: object) -> bool:

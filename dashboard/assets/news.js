@@ -32,7 +32,7 @@ export default function ({ data, parentElement, setStateValue }) {
     root.__seen = () => { if (!document.hidden) look(root); };
     document.addEventListener("visibilitychange", root.__seen);
   }
-  Object.assign(root, { __data: data, __tell: setStateValue, __drawn: performance.now() });
+  Object.assign(root, { __data: data, __tell: setStateValue, __drawn: performance.now(), __asked: null });
   if (first) root.__timer = setTimeout(() => look(root), 1000 * data.every);
   return () => setTimeout(() => {
     if (root.isConnected) return;

@@ -20,7 +20,7 @@ from monitor.roles import Role
 
 REFRESH_S: Final = 0.5
 _CHARTS: Final = "Charts"
-_DRAWN: Final = (_CHARTS, "Findings", "Parts", "System")
+_DRAWN: Final = (_CHARTS, "Parts", "System")
 """Tabs that are looked at together with the large chart, which stands above them; it stands below the others."""
 _FORMER: Final = {"More series": _CHARTS, "Tags": "Notes"}
 """Tabs of older versions by what they are now, so that a link to one still works."""
@@ -111,7 +111,8 @@ def _missing(ref: str, error: RunNotFound) -> None:
             st.rerun()
     reading = readings.keep(f"deleted {ref}", lambda: (data.deleted(ref), readings.api().purge_days()))
     run, days = reading.value or (None, 0.0)
-    gone = notice("warning", "This run is not here.", str(error), testid="missing")
+    why = "It was purged, or the link is of another server, or its id or name is not written in full."
+    gone = notice("warning", "This run is not here.", f"No run has the id or name {ref!r}. {why}", testid="missing")
     live.html((run_page.gone(run, days) if run is not None else gone) + _BACK, key="gone")
 
 

@@ -157,3 +157,31 @@ def test_something_is_made_anew_where_it_would_be_made_of_something_else(server:
     ):
         assert readings.once("chart", made_of, lambda: next(made)) == expected
     assert server.reads == 0
+
+
+def test_a_costly_value_rests_and_the_page_asks_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(readings.time, "monotonic", lambda: clock[0])
+
+    def slow() -> int:
+        clock[0] += 1
+        return server.read()
+
+    assert (readings.keep("runs", slow).value, readings.late()) == (1, False)
+    server.mark = "b"
+    assert (readings.keep("runs", slow).value, readings.late(), readings.late()) == (1, True, False)
+    readings.acted()
+    assert readings.keep("runs", slow).value == 2
+    server.mark = "c"
+    clock[0] += readings.REST
+    assert (readings.keep("runs", slow).value, readings.late()) == (3, False)
+
+
+def test_what_one_session_made_another_one_does_not_make_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = iter(range(100))
+    seen = object()
+    assert readings.once("chart", (seen, "a"), lambda: next(made)) == 0
+    monkeypatch.setattr(st, "session_state", {})
+    assert readings.once("chart", (seen, "a"), lambda: next(made)) == 0
+    assert readings.once("chart", (object(), "a"), lambda: next(made)) == 1
+    assert server.reads == 0
