@@ -28,11 +28,11 @@ def routes() -> Sequence[Route]:
     return [Route(sessions.path("news"), _answer, methods=["GET"])]
 
 
-def refreshed(body: Callable[P, None], *, every_s: float, run: str = "") -> Callable[P, None]:
+def refreshed(body: Callable[P, str | None], *, every_s: float, run: str = "") -> Callable[P, None]:
     """A part of a page that is drawn anew after a change.
 
     Args:
-        body: draws the part.
+        body: draws the part; it may return the mark of what it has drawn.
         every_s: seconds between two questions of the browser.
         run: id or name of the run that the part shows; "" where any change concerns it.
     """
@@ -40,13 +40,23 @@ def refreshed(body: Callable[P, None], *, every_s: float, run: str = "") -> Call
     @st.fragment
     @functools.wraps(body)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
-        mark = readings.mark(sessions.token(), run)
-        body(*args, **kwargs)
-        mark = "" if readings.late() else mark  # so that the browser asks for the page again
+        before = "" if run else readings.mark(sessions.token())
+        drawn_of = body(*args, **kwargs)
+        mark = "" if readings.late() else drawn_of or before  # under "" the browser asks for the page again
         data = {"url": sessions.path("news"), "run": run, "mark": mark, "every": every_s, "fresh": readings.FRESH_S}
         _component()(key=safe_key(f"news {body.__name__.strip('_')}"), data=data, on_mark_change=_noticed)
 
     return drawn
+
+
+def awaited() -> None:
+    """Run the page again once the server is back; for a page that is not drawn anew by itself."""
+    refreshed(_again, every_s=2.0)()
+
+
+def _again() -> None:
+    if not readings.away():
+        st.rerun()
 
 
 @functools.cache

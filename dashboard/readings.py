@@ -7,13 +7,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar
 
 import streamlit as st
 
 from dashboard import sessions
 from monitor import Api
-from monitor.errors import MonitorError, RunNotFound, WireError
+from monitor.errors import MonitorError, RunNotFound, ServerUnreachable, WireError
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -152,7 +152,7 @@ def _read(read: Callable[[], T], known: Reading[T] | None) -> Reading[T]:
     value = read()
     end = time.monotonic()
     if known is not None and known.value == value:
-        value = cast("T", known.value)
+        value = known.value
     return Reading(value, now_ms(), rests_s=end + REST * (end - start) if end - start > COSTLY_S else 0.0)
 
 
@@ -190,6 +190,17 @@ def mark(token: str | None, run: str = "") -> str:
     except MonitorError as error:
         return type(error).__name__
     return known[1]
+
+
+def away() -> bool:
+    """Whether the server did not answer, now or less than `LOOK_S` ago."""
+    try:
+        _stored(sessions.token())
+    except ServerUnreachable:
+        return True
+    except MonitorError:
+        return False
+    return False
 
 
 def known_mark(token: str | None, run: str = "") -> str | None:

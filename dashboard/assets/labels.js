@@ -5,8 +5,9 @@
 //
 // labels: { left, top, width, height, frame, fixed } in pixels. `frame` is { left, right, top, bottom }; a `fixed` label
 // does not move. Returns { dx, dy } for each, or null for one that has no place and is hidden.
-export function laid(labels) {
-  const placed = [];
+// taken: what no label covers, as { left, right, top, bottom }.
+export function laid(labels, taken = []) {
+  const placed = [...taken];
   return labels.map(({ left, top, width, height, frame, fixed }) => {
     const x = fixed ? left : Math.max(frame.left, Math.min(left, frame.right - width));
     const beside = placed.filter((other) => other.left < x + width && x < other.right);
@@ -32,6 +33,17 @@ function frame(layout, note, rect) {
   return { frame: { ...found, left: middle - half, right: middle + half }, fixed: true };
 }
 
+const STAR = 8;  // half its size, pixels
+
+// Where the best steps are marked.
+function stars(box) {
+  return (box._fullData ?? []).filter((trace) => trace.marker?.symbol === "star" && trace.visible === true).map((trace) => {
+    const x = box._fullLayout.xaxis, y = box._fullLayout[trace.yaxis.replace("y", "yaxis")];
+    const [left, top] = [x._offset + x.d2p(trace.x[0]), y._offset + y.d2p(trace.y[0])];
+    return { left: left - STAR, right: left + STAR, top: top - STAR, bottom: top + STAR };
+  });
+}
+
 // Move the labels of a chart that Plotly has drawn.
 export function place(box) {
   const layout = box._fullLayout, at = box.getBoundingClientRect();
@@ -43,7 +55,7 @@ export function place(box) {
     return { ...rect, ...frame(layout, layout.annotations[each.dataset.index], rect) };
   });
   box.__moved = {};
-  laid(labels).forEach((move, i) => {
+  laid(labels, stars(box)).forEach((move, i) => {
     box.__moved[drawn[i].dataset.index] = move;
     drawn[i].style.visibility = move ? "" : "hidden";
     if (move) drawn[i].setAttribute("transform", `translate(${move.dx},${move.dy})`);

@@ -126,13 +126,19 @@ export default function ({ data, parentElement, setStateValue }) {
     box = document.createElement("div");
     box.className = "lm-plot";
     box.setAttribute("role", "figure");
+    box.__watch = new ResizeObserver(() => {  // Plotly itself looks at the window's size alone
+      if (!box.__draw || !box.clientWidth || box.clientWidth === box.__width) return;
+      box.__width = box.clientWidth;
+      window.Plotly.Plots.resize(box).then(() => box.__draw(), () => {});
+    });
+    box.__watch.observe(box);
     parentElement.appendChild(box);
   }
   const height = JSON.parse(data.figure).layout.height;
   box.style.height = `${height}px`;
   box.setAttribute("aria-label", data.alt);
   box.__tell = setStateValue;
-  const config = { displaylogo: false, responsive: true, displayModeBar: data.bar && box.clientWidth >= NARROW ? "hover" : false,
+  const config = { displaylogo: false, responsive: false, displayModeBar: data.bar && box.clientWidth >= NARROW ? "hover" : false,
     showSendToCloud: false, doubleClick: "autosize",
     modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"] };
   load(data.plotly).then((Plotly) => {
@@ -156,6 +162,7 @@ export default function ({ data, parentElement, setStateValue }) {
       if (box.__zoom) Object.assign(figure.layout.xaxis, { range: box.__zoom.x, autorange: false });
       const found = fit(box, figure);
       Plotly.react(box, figure.data, figure.layout, config);
+      box.__width = box.clientWidth;
       place(box);
       badge(box, found?.outside);
     };
@@ -168,5 +175,5 @@ export default function ({ data, parentElement, setStateValue }) {
     }
     box.dataset.drawn = "yes";
   }).catch((error) => { box.textContent = error.message; });
-  return () => setTimeout(() => { if (!box.isConnected) { removeEventListener("lm-cursor", box.__hear); window.Plotly?.purge(box); } }, 0);
+  return () => setTimeout(() => { if (!box.isConnected) { removeEventListener("lm-cursor", box.__hear); box.__watch.disconnect(); window.Plotly?.purge(box); } }, 0);
 }

@@ -39,14 +39,14 @@ def page() -> None:
     news.refreshed(_run, every_s=REFRESH_S, run=ref)(ref)
 
 
-def _run(ref: str) -> None:
-    """Everything on the page."""
+def _run(ref: str) -> str:
+    """Everything on the page; the mark of what it shows."""
     charts_tab.zoomed()
     try:
         reading = readings.keep(f"run {ref}", lambda: data.snapshot(ref))
     except RunNotFound as error:
         _missing(ref, error)
-        return
+        return type(error).__name__
     seen: RunSnapshot | None = reading.value
     if reading.error is not None:
         title, body = data.explain(reading.error)
@@ -55,14 +55,14 @@ def _run(ref: str) -> None:
     if seen is None:
         if reading.error is None:
             st.skeleton(height=400)
-        return
+        return "" if reading.error is None else type(reading.error).__name__
     taken, problem = _act(seen.info)
     if taken:
         try:
             seen = readings.keep(f"run {ref}", lambda: data.snapshot(ref)).value or seen
         except RunNotFound as error:
             _missing(ref, error)
-            return
+            return type(error).__name__
     viewer.title(seen.info.name)
     _head(seen, problem, stale=reading.error is not None)
     with st.container(key="run_facts"):
@@ -78,6 +78,7 @@ def _run(ref: str) -> None:
         with st.container(key="run_tabs"):
             bodies[chosen](Looking())
         loss_chart.show(seen, key="chart_below")
+    return str(seen.info.version) if reading.error is None else type(reading.error).__name__
 
 
 def _head(seen: RunSnapshot, problem: str, *, stale: bool) -> None:

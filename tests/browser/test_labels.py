@@ -43,7 +43,7 @@ def script(chromium: Browser) -> Iterator[Page]:
 def test_no_label_covers_another_or_leaves_its_frame(script: Page, given: list[dict[str, Any]]) -> None:
     moves = script.evaluate("(given) => labels.laid(given)", given)
 
-    placed = []
+    placed: list[tuple[float, float, float, float]] = []
     for label, move in zip(given, moves, strict=True):
         if move is None:
             continue
