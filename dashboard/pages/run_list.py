@@ -38,8 +38,13 @@ def page() -> None:
     head = st.container()
     with st.container(key="filters"):
         filters = _filter_row()
-    with head:
+    _rows(filters)
+    with head:  # last, since the count of those that need a person takes longest
         news.refreshed(_overview, every_s=REFRESH_S)(filters.project)
+
+
+def _rows(filters: RunQuery) -> None:
+    """The list with what shapes it, or the deleted runs."""
     if filters.status == DELETED:
         news.refreshed(run_actions.deleted_runs, every_s=REFRESH_S)()
         return
