@@ -144,7 +144,7 @@ def live(
         page.wait_for_selector(DRAWN, timeout=120_000)
     page.wait_for_timeout(3000)
     before, memory, start = spent(root), resident(root), time.perf_counter()
-    shown = "(told) => document.querySelector('[data-testid=last-step]').textContent === told"
+    shown = "(wanted) => document.querySelector('[data-testid=last-step]').textContent === wanted"
     while time.perf_counter() - start < seconds:
         run.send(columns(sent, loss(sent + 1)[sent:]))
         asked, sent = time.perf_counter(), sent + 1
@@ -152,12 +152,12 @@ def live(
         waits.append(time.perf_counter() - asked)
         page.wait_for_timeout(1000 * max(0.0, 1 - waits[-1]))
     cores = (spent(root) - before) / (time.perf_counter() - start)
-    told = f"a run that gets a point a second, {pages} pages"
-    table.add(f"{told}: point on the page, median", statistics.median(waits), "s")
-    table.add(f"{told}: point on the page, longest", max(waits), "s")
-    table.add(f"{told}: processor", cores, "cores")
-    table.add(f"{told}: memory, before", memory, "MiB")
-    table.add(f"{told}: memory, after", resident(root), "MiB")
+    case = f"a run that gets a point a second, {pages} pages"
+    table.add(f"{case}: point on the page, median", statistics.median(waits), "s")
+    table.add(f"{case}: point on the page, longest", max(waits), "s")
+    table.add(f"{case}: processor", cores, "cores")
+    table.add(f"{case}: memory, before", memory, "MiB")
+    table.add(f"{case}: memory, after", resident(root), "MiB")
     context.close()
 
 
@@ -183,8 +183,8 @@ def measure(
                                  ("an open run's page", run, DRAWN)):  # fmt: skip
             table.add(f"{name} open, processor time a minute", idle(page, url, shows, root, rest), "s")
         if pages > 1:
-            told = "the long run, from the end of a drag until the chart shows the window"
-            for name, took in zip((told, f"{told} in full"), zoom(page, run, rounds), strict=True):
+            case = "the long run, from the end of a drag until the chart shows the window"
+            for name, took in zip((case, f"{case} in full"), zoom(page, run, rounds), strict=True):
                 table.add(name, took, "s")
         page.close()
         live(table, browser, here, root, store, pages, rest)

@@ -20,7 +20,7 @@ class PageOf:
         path: the last part of its address, "" for the front page.
         hidden: True where another page leads to it.
         charts: True where it has a large chart.
-        still: True where it needs the server and is not drawn anew by itself.
+        still: True if it needs the server and does not refresh by itself.
     """
 
     script: str

@@ -1,8 +1,8 @@
-"""How an open page hears that something has changed.
+"""How an open page learns that something has changed.
 
-The browser asks a small route for a mark (`assets/news.js`), and the page's script runs only where that is another one
-than the page was drawn under, or where the page has grown old. A page that nobody looks at asks nothing. The marks are
-read once for all pages (`readings.mark`), so that an open page costs next to nothing while nothing happens.
+The browser polls a small route for a mark (`assets/news.js`). The page's script runs only if the mark differs from that
+of the page, or if the page is old. A hidden page does not poll. Marks are read once for all pages (`readings.mark`), so
+an open page costs next to nothing while nothing changes.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ P = ParamSpec("P")
 
 
 def routes() -> Sequence[Route]:
-    """The route that the browser asks."""
+    """The route that the browser polls."""
     return [Route(sessions.path("news"), _answer, methods=["GET"])]
 
 
 def refreshed(body: Callable[P, str | None], *, every_s: float, run: str = "") -> Callable[P, None]:
-    """A part of a page that is drawn anew after a change.
+    """A part of a page that is redrawn after a change.
 
     Args:
         body: draws the part; it may return the mark of what it has drawn.
-        every_s: seconds between two questions of the browser.
-        run: id or name of the run that the part shows; "" where any change concerns it.
+        every_s: polling interval of the browser in seconds.
+        run: id or name of the run that the part shows; "" if any change concerns it.
     """
 
     @st.fragment
@@ -42,7 +42,7 @@ def refreshed(body: Callable[P, str | None], *, every_s: float, run: str = "") -
     def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
         before = "" if run else readings.mark(sessions.token())
         drawn_of = body(*args, **kwargs)
-        mark = "" if readings.late() else drawn_of or before  # under "" the browser asks for the page again
+        mark = "" if readings.late() else drawn_of or before  # "" differs from any mark, so the browser asks again
         data = {"url": sessions.path("news"), "run": run, "mark": mark, "every": every_s, "fresh": readings.FRESH_S}
         _component()(key=safe_key(f"news {body.__name__.strip('_')}"), data=data, on_mark_change=_noticed)
 
@@ -50,7 +50,7 @@ def refreshed(body: Callable[P, str | None], *, every_s: float, run: str = "") -
 
 
 def awaited() -> None:
-    """Run the page again once the server is back; for a page that is not drawn anew by itself."""
+    """Rerun the page once the server is back; for pages that do not refresh."""
     refreshed(_again, every_s=2.0)()
 
 
@@ -61,12 +61,12 @@ def _again() -> None:
 
 @functools.cache
 def _component() -> Callable[..., object]:
-    """Streamlit's component, which is registered once."""
+    """Streamlit's component, registered once."""
     return st.components.v2.component("monitor_news", js=assets.module("news.js"), isolate_styles=False)
 
 
 async def _answer(request: Request) -> Response:
-    """The mark of what is stored, for whoever asks."""
+    """The current mark for the caller's token."""
     token = sessions.SESSIONS.token(request.cookies.get(sessions.COOKIE))
     run = request.query_params.get("run", "")[:250]
     found = readings.known_mark(token, run)
@@ -76,4 +76,4 @@ async def _answer(request: Request) -> Response:
 
 
 def _noticed() -> None:
-    """Streamlit runs the fragment when the browser reports a mark; there is nothing else to do."""
+    """A report of the browser makes Streamlit run the fragment; nothing else is needed."""

@@ -21,11 +21,11 @@ K = TypeVar("K", bound=Hashable)
 LOOK_S: Final = 0.4
 """Seconds between two looks at whether anything has changed."""
 SHARED: Final = 16
-"""Things of one name that are kept for other sessions."""
+"""Results of one name that are kept for other sessions."""
 COSTLY_S: Final = 0.05
-"""Seconds of a reading from which a value is not read again after every change."""
+"""A value that took this many seconds to read is not read again after every change."""
 REST: Final = 5.0
-"""For how many times as long as it took such a value rests, so that a busy store does not cost a core."""
+"""Such a value is kept for this many times as long as reading it took, which bounds the cost of a busy store."""
 FRESH_S: Final = 15.0
 """Seconds after which a value is read anew where nothing has changed: some depend on the time."""
 
@@ -38,12 +38,14 @@ class Reading(Generic[T]):
         value: None where nothing could ever be read.
         read_ms: when the value was read, milliseconds since the epoch.
         error: what the last try said; None where it worked.
-        rests_s: until when the value is not read again, by `time.monotonic`.
+        at_s: when it was read, by `time.monotonic`.
+        rests_s: seconds before it is read again.
     """
 
     value: T | None
     read_ms: int
     error: MonitorError | None = None
+    at_s: float = 0.0
     rests_s: float = 0.0
 
 
@@ -117,8 +119,8 @@ def reader(token: str | None) -> Api:
 def keep(name: str, read: Callable[[], T]) -> Reading[T]:
     """Read a value, once for all readers with the same token while nothing has changed in the store.
 
-    Where the server does not answer, the last value of this session is given back with the error. A value that is read
-    anew and is equal to the one before stays the same object, so that what was made of it is not made again.
+    If the server does not answer, returns the last value of this session with the error. If a value that is read again
+    equals the one before, the old object is returned, so what was made from it stays valid.
 
     Args:
         name: what is read, with everything that it depends on.
@@ -128,10 +130,10 @@ def keep(name: str, read: Callable[[], T]) -> Reading[T]:
     token = sessions.token()
     place = (token, name)
     try:
-        acted = bool(st.session_state.pop("_acted", False))
-        now = _stored(token, anew=acted)
+        acted_s = float(st.session_state.get("_acted", 0.0))
+        now = _stored(token, since_s=acted_s)
         known = _shared().known(place)
-        rests = known is not None and not acted and time.monotonic() < known[1].rests_s
+        rests = known is not None and acted_s < known[1].at_s > time.monotonic() - known[1].rests_s
         old = known is None or now_ms() - known[1].read_ms > 1000 * FRESH_S
         if known is None or old or (known[0] != now and not rests):
             known = (now, _read(read, known[1] if known else None))
@@ -153,7 +155,7 @@ def _read(read: Callable[[], T], known: Reading[T] | None) -> Reading[T]:
     end = time.monotonic()
     if known is not None and known.value == value:
         value = known.value
-    return Reading(value, now_ms(), rests_s=end + REST * (end - start) if end - start > COSTLY_S else 0.0)
+    return Reading(value, now_ms(), at_s=end, rests_s=REST * (end - start) if end - start > COSTLY_S else 0.0)
 
 
 @st.cache_resource(show_spinner=False)
@@ -162,21 +164,21 @@ def _shared() -> Kept[tuple[str | None, str], tuple[str, Reading[Any]]]:
 
 
 def late() -> bool:
-    """Whether anything since the last call was too costly to be read again already."""
+    """Whether any value since the last call was outdated, but too costly to be read again yet."""
     return bool(st.session_state.pop("_late", False))
 
 
 def acted() -> None:
-    """The reader is about to change something: what this session reads next is read anew."""
-    st.session_state["_acted"] = True
+    """The user is about to change something: this session shows nothing that was read before."""
+    st.session_state["_acted"] = time.monotonic()
 
 
 def mark(token: str | None, run: str = "") -> str:
-    """A text that is another one after a change, as it was at most `LOOK_S` ago.
+    """A text that differs after every change; at most `LOOK_S` old.
 
     Args:
-        token: of whoever asks.
-        run: id or name of a run, of whose changes the text tells; "": any change.
+        token: the caller's token.
+        run: id or name of a run, to learn of its changes only; "" for any change.
     """
     try:
         stored = _stored(token)
@@ -193,7 +195,7 @@ def mark(token: str | None, run: str = "") -> str:
 
 
 def away() -> bool:
-    """Whether the server did not answer, now or less than `LOOK_S` ago."""
+    """Whether the server does not answer, or did not less than `LOOK_S` ago."""
     try:
         _stored(sessions.token())
     except ServerUnreachable:
@@ -204,7 +206,7 @@ def away() -> bool:
 
 
 def known_mark(token: str | None, run: str = "") -> str | None:
-    """The same where nothing has to be read for it, else None."""
+    """The same if nothing has to be read for it, else None."""
     found = _marks().known(token)
     if found is None or time.monotonic() - found[0] > LOOK_S or isinstance(found[1], MonitorError):
         return None
@@ -212,21 +214,25 @@ def known_mark(token: str | None, run: str = "") -> str | None:
     return known[1] if known is not None and known[0] == found[1] else None
 
 
-def _stored(token: str | None, *, anew: bool = False) -> str:
-    """The mark of what is stored; `anew` reads it whatever is known.
+def _stored(token: str | None, since_s: float = 0.0) -> str:
+    """The mark of the store.
+
+    Args:
+        token: the caller's token.
+        since_s: by `time.monotonic`; one that was read before is read again.
 
     Raises:
         MonitorError: the server did not answer, now or less than `LOOK_S` ago.
     """
     found = _marks().known(token)
-    if found is None or anew or time.monotonic() - found[0] > LOOK_S:
+    if found is None or found[0] <= since_s or time.monotonic() - found[0] > LOOK_S:
         try:
-            told: str | MonitorError = reader(token).change_mark()
+            answer: str | MonitorError = reader(token).change_mark()
         except WireError:  # an older server has none
-            told = str(now_ms() // 1000)
+            answer = str(now_ms() // 1000)
         except MonitorError as error:
-            told = error
-        found = (time.monotonic(), told)
+            answer = error
+        found = (time.monotonic(), answer)
         _marks().keep(token, found)
     if isinstance(found[1], MonitorError):
         raise found[1].with_traceback(None)
@@ -244,7 +250,7 @@ def _versions() -> Kept[tuple[str | None, str], tuple[str, str]]:
 
 
 def once(name: str, made_of: tuple[object, ...], make: Callable[[], T]) -> T:
-    """What was made last of the same things, by this session or another one; it is not changed after it was made.
+    """What this session, or another one, has already made of the same things; it must not be changed afterwards.
 
     Args:
         name: under which it is kept.

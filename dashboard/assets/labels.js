@@ -10,11 +10,11 @@ export function laid(labels, taken = []) {
   const placed = [...taken];
   return labels.map(({ left, top, width, height, frame, fixed }) => {
     const x = fixed ? left : Math.max(frame.left, Math.min(left, frame.right - width));
-    const beside = placed.filter((other) => other.left < x + width && x < other.right);
+    const near = placed.filter((other) => other.left < x + width && x < other.right);
     const fits = (y) => x >= frame.left && x + width <= frame.right && y >= frame.top && y + height <= frame.bottom
-      && beside.every((other) => other.bottom <= y || y + height <= other.top);
+      && near.every((other) => other.bottom <= y || y + height <= other.top);
     const best = fixed ? top : Math.max(frame.top, Math.min(top, frame.bottom - height));
-    const others = fixed ? [] : beside.flatMap((other) => [other.bottom, other.top - height]);
+    const others = fixed ? [] : near.flatMap((other) => [other.bottom, other.top - height]);
     const y = [best, ...others].filter(fits).sort((a, b) => Math.abs(a - top) - Math.abs(b - top))[0];
     if (y === undefined) return null;
     placed.push({ left: x, right: x + width, top: y, bottom: y + height });

@@ -1,6 +1,6 @@
-// Asks whether anything has changed, and has the page drawn anew where it has; `dashboard/news.py` is its other half.
+// Polls for changes, and asks Python to redraw the page after one; `dashboard/news.py` is its other half.
 
-const PATIENCE_MS = 5000;  // a page that was not drawn anew by then is asked for again
+const PATIENCE_MS = 5000;  // after this time an unanswered request to redraw is repeated
 
 async function look(root) {
   clearTimeout(root.__timer);
@@ -11,7 +11,7 @@ async function look(root) {
     try {
       const answer = await fetch(`${url}?${new URLSearchParams({ run })}`, { cache: "no-store" });
       if (answer.ok) found = await answer.text();
-    } catch { /* the dashboard itself is away, which Streamlit says */ }
+    } catch { /* the dashboard itself does not answer, which Streamlit shows */ }
     const old = now - root.__drawn > 1000 * fresh;
     const asked = root.__asked?.mark === found && now - root.__asked.at < PATIENCE_MS;
     if (found !== null && mark === root.__data.mark && (found !== mark || old) && !asked) {

@@ -156,7 +156,7 @@ def controls(run: RunInfo, problem: str = "") -> Markup:
 
 
 def several(ref: str, runs: Sequence[RunInfo], now_ms: int) -> Markup:
-    """What stands on the page of a link that several runs match: all of them, to choose one."""
+    """The page of a link that several runs match: a list to choose from."""
     rows = [
         (
             pieces.run_link(run.id, run.name),
@@ -167,7 +167,7 @@ def several(ref: str, runs: Sequence[RunInfo], now_ms: int) -> Markup:
         )
         for run in runs
     ]
-    said = notice("info", f"Several runs match {ref}.", "Choose the one that is meant.", testid="several")
+    said = notice("info", f"Several runs match {ref}.", "Choose one.", testid="several")
     return said + (table(("run", "project", "id", "status", "started"), rows) if rows else _NOTHING)
 
 

@@ -39,7 +39,7 @@ def page() -> None:
     with st.container(key="filters"):
         filters = _filter_row()
     _rows(filters)
-    with head:  # last, since the count of those that need a person takes longest
+    with head:  # last, since counting the runs that need a person takes longest
         news.refreshed(_overview, every_s=REFRESH_S)(filters.project)
 
 
