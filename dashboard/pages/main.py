@@ -42,7 +42,7 @@ if data.me() is None:
         leads=f"{sessions.path('signin/provider')}?place={quote(place)}",
     )
     live.html(html, key="sign-in")
-elif readings.away() and any(page.still and page.path == chosen.url_path for page in PAGES):
+elif any(page.still and page.path == chosen.url_path for page in PAGES) and readings.away():
     viewer.title(chosen.title)
     live.html(
         pieces.head(chosen.title) + pieces.notice("warning", data.AWAY, data.TRIES, testid="unreachable"), key="away"
