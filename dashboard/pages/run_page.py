@@ -96,7 +96,7 @@ def _head(seen: RunSnapshot, problem: str, *, stale: bool) -> None:
 def _missing(ref: str, error: RunNotFound) -> None:
     """A run that is not here: one that was deleted can be restored."""
     viewer.title("Not here")
-    if error.several is not None:
+    if error.several:
         named = readings.keep(
             f"named {ref}", lambda: readings.api().runs_page(RunQuery(search=ref, limit=_NAMED))
         ).value
