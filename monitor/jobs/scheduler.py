@@ -242,7 +242,7 @@ class Jobs:
             # A job that fails every two seconds for the same reason is one line in the log, not a flood.
             if not (before.failing and before.last_error == said):
                 known = isinstance(error, MonitorError)  # its message is enough, without a traceback
-                _log.error("job %s failed: %s; it is tried again", name, said, exc_info=not known)
+                _log.error("job %s failed: %s; it will be retried", name, said, exc_info=not known)
             after = replace(before, failures=before.failures + 1, failing=True, last_error=said)
         else:
             if before.failing:

@@ -144,6 +144,7 @@ def _orders(deliveries: Mapping[int, Delivery]) -> Iterator[Mapping[str, Any]]:
     """The parent's messages, until it is gone or has been silent for long."""
     held, parent, heard = b"", 0, monotonic()
     while True:
+        # On Windows select() takes no pipes, so the end of the input is the only sign there.
         if sys.platform != "win32" and not select.select([0], [], [], _LOOK_S)[0]:
             idle = not deliveries and monotonic() - heard > _IDLE_S
             if idle or (parent and os.getppid() != parent):

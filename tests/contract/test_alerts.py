@@ -436,7 +436,7 @@ def test_a_name_that_several_runs_have_is_told_from_one_that_none_has(api: Api, 
     for _ in range(2):
         Feed(feed.store).start(name="twice")
     for ask in (api.run, api.explain, lambda ref: api.alerts(run=ref)):
-        with pytest.raises(RunNotFound, match="several runs are called so; give an id: "):
+        with pytest.raises(RunNotFound, match=r"^run 'twice': several runs have this name; give an id: "):
             ask("twice")
         with pytest.raises(RunNotFound, match="no run 'nobody';"):
             ask("nobody")
