@@ -271,6 +271,11 @@ class EmbeddedSource(EmbeddedAlerts):
         from monitor import insight
 
         run_ids = list(dict.fromkeys(self._store.run(ref).id for ref in refs))
+        if self._settings.database_url is None:  # without a server, nobody else reports killed runs
+            from monitor.ingest import liveness
+
+            liveness.check(self._store, self._settings, _now(), quiet=True)
+            wait_s = min(wait_s, self._settings.liveness_interval_s)
         return insight.wait_for_outcomes(self._store, run_ids, insight.until_of(until), wait_s)
 
     def attention(self, limit: int, project: str | None, sparkline: int) -> Attention:

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import pytest
 import monitor
 from monitor.cli.asking import ENDED, FAILED, TIME_UP
 from monitor.settings import load
+from monitor.store import Store
+from tests.conftest import Feed
 
 from .conftest import Call
 from .test_imports import serving
@@ -120,3 +123,13 @@ def test_events_and_waits_are_the_same_in_python(called: Call, anywhere: None) -
         assert api.wait("ill", every=True)[0].status == "finished"
         assert api.run("ill").saving().checkpoint == "ckpt-500.pt"
         assert api.snapshot("ill").saving == api.run("ill").saving()
+
+
+def test_without_a_server_a_wait_ends_when_a_killed_run_is_lost(tmp_path: Path) -> None:
+    settings = load(dir=tmp_path, lost_after_s=1.0, liveness_interval_s=0.1, heartbeat_s=0.1)
+    with Store.open(settings.store_url) as store:
+        feed = Feed(store, now_ms=time.time_ns() // 1_000_000)
+        feed.start(name="killed", heartbeat_s=0.1)
+        with monitor.Api(settings=settings) as api:
+            (found,) = api.wait(feed.run_id, timeout_s=60)
+    assert (found.what, found.status) == (None, "lost")
