@@ -258,7 +258,7 @@ class MediaNotFound(MonitorError, LookupError):
     """The run has no image, table or histogram of this id, or no longer keeps it."""
 
     def __init__(self, run_id: str, media_id: int) -> None:
-        super().__init__(f"run {run_id} has no media {media_id}, or keeps it no longer; `media()` lists what it has")
+        super().__init__(f"run {run_id} has no media {media_id}, or no longer keeps it; `media()` lists what it has")
         self.run_id = run_id
         self.media_id = media_id
 
@@ -295,6 +295,7 @@ class Forbidden(Unauthorized):
 
     def __init__(self, problem: str) -> None:
         super().__init__("the server", problem)
+        # In place of the base class's message.
         self.args = (problem,)
 
 
@@ -327,6 +328,7 @@ class ServerFailed(ServerUnreachable):
 
     def __init__(self, server: str, problem: str) -> None:
         super().__init__(server, problem)
+        # In place of the base class's message.
         self.args = (f"the server at {server} failed ({problem}); its log says why",)
 
 

@@ -19,7 +19,7 @@ AUTO_LOG_RATIO: Final = 200.0
 """`scale="auto"` turns to a logarithmic axis where the largest finite value is this many times the smallest."""
 HEIGHT: Final = 440
 """Height of the large chart in pixels, without lanes."""
-X_TITLES: Final = {"step": "step", "epoch": "epoch", "wall_time": "time", "relative": "since the start"}
+X_TITLES: Final = {"epoch": "epoch", "wall_time": "time", "relative": "since the start"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,7 @@ class Look:
         revision: Plotly keeps the reader's zoom as long as this does not change.
         offset_ms: the reader's time zone, added to wall times, since Plotly draws times as they are.
         quantity: what the y axis shows, "loss" or "skill".
+        unit: what the run's steps count, "step" or "epoch".
     """
 
     palette: Palette
@@ -41,6 +42,7 @@ class Look:
     revision: str = ""
     offset_ms: int = 0
     quantity: str = "loss"
+    unit: str = "step"
 
 
 def resolve_scale(curves: Sequence[Curve], scale: str) -> str:
@@ -93,7 +95,7 @@ def canvas(title: str, look: Look, scale: str, y_title: str, curves: Sequence[Cu
         curves: what will be drawn; ticks and units are chosen for them.
     """
     colours = look.palette
-    x_title = X_TITLES[look.x_axis]
+    x_title = X_TITLES.get(look.x_axis, look.unit)
     if look.x_axis == "relative":
         x_title += f" ({relative_unit(curves)[0]})"
     axis = {"gridcolor": colours.grid, "linecolor": colours.grid, "zeroline": False, "tickfont": {"size": 12}}

@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import address, data, fields, live, readings, viewer
+from dashboard import address, data, fields, live, news, readings, viewer
 from dashboard.charts import overlay
 from dashboard.markup import comparison, pieces
 from dashboard.pages import compared_curves, compared_values, run_actions
@@ -38,7 +38,7 @@ def page() -> None:
             label_visibility="collapsed",
         )  # fmt: skip
     many = len(refs) > comparison.MANY
-    st.fragment(_comparison, run_every=SLOW_REFRESH_S if many else REFRESH_S)(refs, view or _VIEWS[0])
+    news.refreshed(_comparison, every_s=SLOW_REFRESH_S if many else REFRESH_S)(refs, view or _VIEWS[0])
 
 
 def _pick() -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Final
 import streamlit as st
 from markupsafe import Markup
 
-from dashboard import address, data, fields, live, readings, viewer, words
+from dashboard import address, data, fields, live, news, readings, viewer, words
 from dashboard.data import Overview
 from dashboard.markup import pieces, run_list
 from dashboard.pages import run_actions
@@ -41,18 +41,23 @@ def page() -> None:
     head = st.container()
     with st.container(key="filters"):
         filters = _filter_row()
-    with head:
-        st.fragment(_overview, run_every=REFRESH_S)(filters.project)
+    _rows(filters)
+    with head:  # last, since counting the runs that need a person takes longest
+        news.refreshed(_overview, every_s=REFRESH_S)(filters.project)
+
+
+def _rows(filters: RunQuery) -> None:
+    """The list with what shapes it, or the deleted runs."""
     if filters.status == DELETED:
-        st.fragment(run_actions.deleted_runs, run_every=REFRESH_S)(filters)
+        news.refreshed(run_actions.deleted_runs, every_s=REFRESH_S)(filters)
         return
     with st.container(key="shape", horizontal=True, vertical_alignment="center", gap="small"):
         columns, group = _shape(filters)
     filters = replace(filters, metrics=fields.series_of(columns))
     if group is not None:
-        st.fragment(_groups, run_every=SLOW_REFRESH_S)(filters, columns, group)
+        news.refreshed(_groups, every_s=SLOW_REFRESH_S)(filters, columns, group)
     else:
-        st.fragment(_list, run_every=REFRESH_S)(filters, columns)
+        news.refreshed(_list, every_s=REFRESH_S)(filters, columns)
 
 
 def _filter_row() -> RunQuery:

@@ -102,6 +102,10 @@ def error_of(server: str, status: int, body: bytes) -> MonitorError:
     return _unreachable(server, status, detail)
 
 
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
 def _stop_refused(detail: str) -> tuple[str, str]:
     """Split the sentence of `StopRefused` into its arguments."""
     problem, _, fix = detail.partition(": ")[2].rpartition("; ")

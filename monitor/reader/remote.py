@@ -368,4 +368,4 @@ class HttpSource(RemoteAlerts, RemoteAccess):
         try:
             return listed(self._get(f"/runs/{run_id}/{what}", query or {}))
         except RunNotFound as error:
-            raise RunNotFound(error.run_id or run_id) from None
+            raise RunNotFound(error.run_id or run_id, several=error.several) from None

@@ -63,7 +63,7 @@ def test_a_name_that_several_deleted_runs_have_is_none_to_restore_by(run):
         again.log({"train/loss": 1.0})
     call("runs", "rm", run.id)
     call("runs", "rm", again.id)
-    with pytest.raises(RunNotFound, match="several runs are called so"):
+    with pytest.raises(RunNotFound, match="several runs have this name"):
         call("runs", "restore", "baseline")
     assert names() == []
 
