@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -127,10 +127,3 @@ def _autograd(line: Line) -> str:
 def finite(value: float) -> float | None:
     """The value, or None where it is NaN or infinite, so that it can be JSON."""
     return float(value) if math.isfinite(value) else None
-
-
-def vanishing_or_growing(evidence: Mapping[str, object]) -> tuple[str, ...]:
-    """What becomes of the gradient of large errors on the bad side of every slice, from `gradients`' evidence."""
-    slices = evidence["slices"]
-    assert isinstance(slices, Mapping)
-    return tuple(str(entry["large_plus_is"]) for entry in slices.values())
