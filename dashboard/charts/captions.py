@@ -1,4 +1,4 @@
-"""What a chart leaves out, in words: reduction, NaN, infinities, values that a logarithmic axis cannot show."""
+"""Captions that say what a chart leaves out: downsampling, NaN, infinities, values that a log axis cannot show."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from monitor.domain import Curve, Recommendation
-from monitor.domain.formats import count, number, step
+from monitor.domain.formats import count, number, position
 
 
 def captions(curves: Sequence[tuple[str, Curve]], scale: str) -> tuple[str, ...]:
-    """What the figure leaves out, a phrase each: reduction, NaN, infinities, and values a log axis cannot show.
+    """A phrase for each thing that the figure leaves out: downsampling, NaN, infinities, values a log axis cannot show.
 
     Args:
         curves: name and curve.
@@ -38,7 +38,7 @@ def captions(curves: Sequence[tuple[str, Curve]], scale: str) -> tuple[str, ...]
     return tuple(said)
 
 
-def forecast_caption(rec: Recommendation) -> tuple[str, ...]:
+def forecast_caption(rec: Recommendation, unit: str = "step") -> tuple[str, ...]:
     """The forecast in words, nothing where there is none.
 
     >>> told = Forecast(steps=45, from_step=90, level=1, expected=0.8, low=0.6, high=1, gain=0, gain_low=0, gain_high=0,
@@ -50,5 +50,5 @@ def forecast_caption(rec: Recommendation) -> tuple[str, ...]:
     if told is None:
         return ()
     between = f"{number(told.low, 3)} and {number(told.high, 3)}"
-    at = step(math.ceil(told.from_step + told.steps))
-    return (f"forecast: {number(told.expected, 3)} at step {at}, 90% between {between}",)
+    at = position(unit, math.ceil(told.from_step + told.steps))
+    return (f"forecast: {number(told.expected, 3)} at {at}, 90% between {between}",)

@@ -1,4 +1,4 @@
-"""Pictures of many runs at once: seed bands, a scatter of two values, and parallel coordinates."""
+"""Charts of many runs: seed bands, scatter plots, and parallel coordinates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.charts.axes import HEIGHT, Look, canvas
+from dashboard.charts.axes import HEIGHT, Look, canvas, log_ticks
 from dashboard.charts.figure import Figure, Spec
 from dashboard.charts.grid import Line
 from dashboard.fields import Value
@@ -23,9 +23,9 @@ WIDE: Final = 50.0
 
 
 def band(lines: Sequence[Line], colour: str, dash: str = "") -> Line:
-    """Mean ± standard deviation (n - 1) of several curves, at places that they share.
+    """Mean ± standard deviation (n - 1) of several curves on a common grid.
 
-    A curve counts only between its ends, so that a run that ended early does not bend the mean behind its end.
+    A curve counts only between its ends, so that a run that ended early does not distort the mean after its end.
     """
     drawn = [(line.x, line.smoothed if line.smoothed is not None else line.y) for line in lines]
     kept = [(x[ok], y[ok]) for x, y in drawn if (ok := np.isfinite(x) & np.isfinite(y)).any()]
@@ -45,7 +45,7 @@ def band(lines: Sequence[Line], colour: str, dash: str = "") -> Line:
 def scatter_figure(
     points: Sequence[tuple[str, Value, Value, str]], look: Look, *, x_title: str, y_title: str
 ) -> Figure:
-    """A point a run.
+    """One point per run.
 
     Args:
         points: name, x, y and group of each run; one without an x or a finite y is left out.
@@ -57,16 +57,10 @@ def scatter_figure(
     figure = canvas("", look, "linear", y_title, [])
     figure.update(height=HEIGHT, hovermode="closest", margin={"t": 20}, showlegend=len({g for *_, g in kept}) > 1)
     numeric = all(_number(x) for _, x, _, _ in kept)
-    kind = "category" if not numeric else "log" if _wide([float(x) for _, x, _, _ in kept if _number(x)]) else "linear"
-    figure.update(
-        xaxis={
-            "type": kind,
-            "title": {"text": x_title, "font": {"size": 12, "color": look.palette.muted}},
-            "tickformat": None,
-            "hoverformat": None,
-        }
-    )
-    figure.update(yaxis={"type": "log" if _wide([y for _, _, y, _ in kept]) else "linear"})
+    xs = _values_axis([float(x) for _, x, _, _ in kept if _number(x)]) if numeric else {"type": "category"}
+    title = {"text": x_title, "font": {"size": 12, "color": look.palette.muted}}
+    figure.update(xaxis={"title": title, "tickformat": None, "hoverformat": None, **xs})
+    figure.update(yaxis=_values_axis([y for _, _, y, _ in kept]))
     for i, group in enumerate(dict.fromkeys(g for *_, g in kept)):
         some = [each for each in kept if each[3] == group]
         figure.scatter(
@@ -79,13 +73,20 @@ def scatter_figure(
     return figure
 
 
+def _values_axis(values: Sequence[float]) -> Spec:
+    """A logarithmic axis where the values range widely, else a linear one; its numbers carry no SI prefix."""
+    if _wide(values):
+        return {"type": "log", "tickformat": "~g", **log_ticks(np.array(values))}
+    return {"type": "linear", "tickformat": "~g"}
+
+
 _SYMBOLS: Final = ("circle", "diamond", "square", "triangle-up", "cross", "star", "hexagon", "triangle-down")
 
 
 def parallel_figure(
     columns: Mapping[str, Sequence[Value]], result: Sequence[Value], look: Look, *, title: str
 ) -> Figure:
-    """A line a run over the values of its configuration, coloured by its result, which is the last axis.
+    """One line per run over its configuration values, coloured by its result, which is the last axis.
 
     Args:
         columns: by title the value of each run.
@@ -115,7 +116,7 @@ def _axis(name: str, values: Sequence[Value]) -> Spec:
         numbers = np.array([float(v) for v in values if _number(v)])
         if _wide(numbers.tolist()):
             low, high = math.log10(numbers.min()), math.log10(numbers.max())
-            powers = list(range(math.ceil(low), math.floor(high) + 1))  # beyond the values Plotly draws a longer axis
+            powers = list(range(math.ceil(low), math.floor(high) + 1))  # ticks beyond would extend the axis
             return {"label": f"{label} (log)", "values": np.log10(numbers), "tickvals": powers,
                     "ticktext": [number(10.0**p) for p in powers]}  # fmt: skip
         return {"label": label, "values": numbers}
@@ -140,7 +141,7 @@ def _wide(values: Sequence[float]) -> bool:
 def across(
     line_x: NDArray[np.float64], steps: NDArray[np.float64], counter: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The x of a curve over steps, as what a counter, such as tokens, had come to at those steps."""
+    """Convert a curve's steps to the values of a counter, such as tokens, at those steps."""
     ok = np.isfinite(steps) & np.isfinite(counter)
     if not ok.any():
         return np.full(len(line_x), np.nan)

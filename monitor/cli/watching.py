@@ -1,12 +1,14 @@
-"""`monitor watch`: files and folders that still grow as live runs, or the runs of the store, in the terminal."""
+"""`monitor watch`: growing files and folders as live runs, or the runs of the store, in the terminal."""
 
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from json import dumps
 from typing import TYPE_CHECKING, Final
 
 import typer
@@ -26,11 +28,11 @@ if TYPE_CHECKING:
     from monitor.reader.api import Api
     from monitor.settings import Settings
 
-_STEP_S: Final = 0.5
-_LIST_S: Final = 2.0
+_STEP_S: Final = 0.5  # seconds between looks at files
+_LIST_S: Final = 2.0  # seconds between requests to the store or the server
 _REDRAW_S: Final = 5.0
-"""Seconds after which the screen is drawn anew although nothing has changed: times on it pass."""
-_CURVE: Final = 24
+"""Seconds between redraws when nothing has changed, because the screen shows times."""
+_CURVE: Final = 24  # characters of a sparkline
 
 
 def register(app: typer.Typer) -> None:
@@ -42,10 +44,10 @@ def watch(
     path: list[str] = typer.Argument(
         None,
         metavar="PATH",
-        help="Files and folders of running trainings; default: the runs of the store or the server.",
+        help="Files and folders of running trainings; default: show the runs of the store or the server.",
         show_default=False,
     ),
-    project: str = typer.Option(None, help="Project of the runs; default: the source's own, else `watched`."),
+    project: str = typer.Option(None, help="Project of the runs; default: named by the source, else `watched`."),
     train: str = TRAIN,
     val: str = VAL,
     goal: str = GOAL,
@@ -53,12 +55,13 @@ def watch(
     epoch: str = EPOCH,
     pattern: str = PATTERN,
     server: str = typer.Option(None, help="Server to store in; default MONITOR_SERVER_URL, else the embedded store."),
-    once: bool = typer.Option(False, "--once", help="Look once, print one line per run, and exit."),
+    once: bool = typer.Option(False, "--once", help="Check once, print one line per run, and exit."),
+    json: bool = typer.Option(False, "--json", help="Print as JSON: one line whenever something has changed."),
 ) -> None:
-    """Follow running trainings without a change to their code.
+    """Follow running trainings without changing their code.
 
-    What `monitor import` reads is followed as it grows: TensorBoard folders, trainer_state.json, CSV, JSONL, text logs.
-    Each becomes a live run with a verdict, alerts and a page on the dashboard. When started again, it continues where
+    Follows every format that `monitor import` reads as it grows: TensorBoard folders, trainer_state.json, CSV, JSONL,
+    text logs. Each becomes a live run with a verdict, alerts and a dashboard page. When restarted, it continues where
     it stopped.
     """
     from monitor.cli.rule_files import said_for
@@ -66,14 +69,14 @@ def watch(
     loaded = settings_.load(server_url=server)
     if path:
         said = said_for({"train": train, "val": val, "goal": goal, "step": step, "epoch": epoch})
-        _follow(path, loaded, project, pattern, said, once=once)
+        _follow(path, loaded, project, pattern, said, once=once, json=json)
     else:
-        _list(loaded, once=once)
+        _list(loaded, once=once, json=json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One run as the terminal shows it."""
+    """One run as shown in the terminal."""
 
     name: str
     status: str
@@ -87,9 +90,23 @@ class Row:
     reason: str
     problem: str = ""
 
+    def to_dict(self) -> dict[str, object]:
+        """The row as JSON data, without its curve."""
+        from monitor.wire import jsonable
+
+        names = ("name", "status", "step", "share", "train", "val", "verdict", "action", "reason", "problem")
+        return {name: jsonable(getattr(self, name)) for name in names}
+
 
 def _follow(
-    paths: Sequence[str], settings: Settings, project: str | None, pattern: str | None, said: Said, *, once: bool
+    paths: Sequence[str],
+    settings: Settings,
+    project: str | None,
+    pattern: str | None,
+    said: Said,
+    *,
+    once: bool,
+    json: bool,
 ) -> None:
     from monitor.importers.watching import Watch
     from monitor.reader.api import Api
@@ -101,13 +118,13 @@ def _follow(
     try:
         with Api(settings=settings) as api:
             known: dict[str, RunInfo] = {}
-            _show(lambda: _step(found, api, known), _STEP_S, "no training found there yet", once=once)
+            _show(lambda: _step(found, api, known), _STEP_S, "no training found there yet", once=once, json=json)
     finally:
         sink.close()
 
 
 def _step(found: Watch, api: Api, known: dict[str, RunInfo]) -> list[Row] | None:
-    """Look once; the rows where something has changed."""
+    """Check once; the rows if anything has changed."""
     if not found.step(time.time()):
         return None
     return [row for each in found.watched for row in _rows(each, api, known)]
@@ -120,7 +137,7 @@ def _rows(each: Watched, api: Api, known: dict[str, RunInfo]) -> Iterator[Row]:
         run, sent = follower.run, follower.sent
         if run is None or sent is None:
             continue
-        with contextlib.suppress(MonitorError):  # then it is shown as it was
+        with contextlib.suppress(MonitorError):  # then keep showing the last known state
             known[sent.run_id] = api.run(sent.run_id).info
         info, mapped = known.get(sent.run_id), run.mapped()
         train, val = (_values(run, mapped.get(role)) for role in (Role.TRAIN, Role.VAL))
@@ -147,7 +164,7 @@ def _values(run: ImportedRun, key: str | None) -> list[float]:
 
 
 def _share(step: float | None, config: object) -> float | None:
-    """How much of the training is done, where its configuration says how long it is."""
+    """The finished share of the training, if its configuration says how long it is."""
     if step is None or not isinstance(config, Mapping):
         return None
     for name in ("max_steps", "steps", "total_steps", "epochs"):
@@ -157,7 +174,7 @@ def _share(step: float | None, config: object) -> float | None:
     return None
 
 
-def _list(settings: Settings, *, once: bool) -> None:
+def _list(settings: Settings, *, once: bool, json: bool) -> None:
     from monitor.reader.api import Api
 
     with Api(settings=settings) as api:
@@ -172,7 +189,7 @@ def _list(settings: Settings, *, once: bool) -> None:
             return rows
 
         none = "no run yet; `monitor run -- python train.py` or `monitor.init(...)` starts one"
-        _show(look, _LIST_S, none, once=once)
+        _show(look, _LIST_S, none, once=once, json=json)
 
 
 def _of_store(run: RunInfo, curves: Mapping[str, Sequence[float]]) -> Row:
@@ -185,8 +202,11 @@ def _of_store(run: RunInfo, curves: Mapping[str, Sequence[float]]) -> Row:
     )  # fmt: skip
 
 
-def _show(look: Callable[[], list[Row] | None], every_s: float, none: str, *, once: bool) -> None:
-    """Show rows whenever they change: as a table that stays in its place, or as lines without a terminal."""
+def _show(look: Callable[[], list[Row] | None], every_s: float, none: str, *, once: bool, json: bool) -> None:
+    """Show rows whenever they change: as a table updated in place, or as lines if there is no terminal."""
+    if json:
+        _stream(look, every_s, once=once)
+        return
     rows: list[Row] = []
     said: dict[str, str] = {}
     with _screen(live=out.is_terminal and not once) as draw:
@@ -207,6 +227,18 @@ def _show(look: Callable[[], list[Row] | None], every_s: float, none: str, *, on
                     out.print(none)
                 return
             time.sleep(every_s)
+
+
+def _stream(look: Callable[[], list[Row] | None], every_s: float, *, once: bool) -> None:
+    """Print rows whenever they change, as a line of JSON."""
+    while True:
+        found = look()
+        if found is not None or once:
+            sys.stdout.write(dumps({"runs": [row.to_dict() for row in found or ()]}, allow_nan=False) + "\n")
+            sys.stdout.flush()
+        if once:
+            return
+        time.sleep(every_s)
 
 
 @contextmanager
@@ -251,7 +283,7 @@ def _colour(status: str) -> str:
 
 
 def _print(rows: Sequence[Row], said: dict[str, str]) -> None:
-    """A line for each run that has changed, or that is waited for."""
+    """Print a line for each run that has changed or is waited for."""
     for row in rows:
         if row.step is None and row.problem:
             if said.get(row.name) != row.problem:

@@ -212,6 +212,17 @@ def test_the_best_steps_label_is_placed_by_the_logarithm_on_a_log_axis() -> None
     assert figure.layout.annotations[0].y == pytest.approx(-2)
 
 
+def test_the_axis_and_the_marks_name_what_steps_count() -> None:
+    rec = Recommendation(best_step=1.0, best_val_loss=0.25)
+    story = Story(recommendation=rec, checkpoints=(Checkpoint(step=1, path="a", time_ms=0),))
+
+    figure = checked(loss.loss_figure(curve([1, 0.25]), None, story, replace(LOOK, unit="epoch")))
+
+    assert figure.layout.xaxis.title.text == "epoch"
+    assert "best 0.25 · epoch 1" in notes(figure)
+    assert trace(figure, "checkpoint").customdata == ("epoch 1 · a",)
+
+
 def test_a_best_loss_that_a_log_axis_cannot_show_is_marked_on_the_foot() -> None:
     rec = Recommendation(best_step=1.0, best_val_loss=-3.0)
 
@@ -305,19 +316,6 @@ def test_overlaid_runs_repeat_colours_with_dashes_after_eight(look: Look) -> Non
     first, ninth = trace(figure, "run 0").line, trace(figure, "run 8").line
     assert (first.color, first.dash) == (ninth.color, "solid")
     assert ninth.dash == "dash"
-
-
-def test_a_small_figure_of_one_value_shows_that_value(look: Look) -> None:
-    flat = checked(overlay.small_figure(curve([0.001, 0.001, math.nan]), replace(look, scale="linear"), title="lr"))
-    assert list(flat.layout.yaxis.ticktext) == ["0.001"]
-    assert flat.layout.yaxis.range == (0.0005, 0.0015)
-    single = checked(overlay.small_figure(curve([5.0], x=[824.0]), replace(look, x_axis="step"), title="cpu"))
-    assert list(single.layout.xaxis.tickvals) == [824.0]
-
-
-def test_a_small_figure_keeps_the_readers_zoom_by_its_revision(look: Look) -> None:
-    figure = checked(overlay.small_figure(curve([1, 2, 3]), look, title="lr"))
-    assert (figure.layout.uirevision, figure.layout.title.text) == ("r", "lr")
 
 
 def test_the_goal_has_a_panel_of_its_own_below_the_losses_with_its_best_step_marked() -> None:

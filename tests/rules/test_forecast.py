@@ -4,6 +4,8 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from monitor.domain import Forecast
 from monitor.rules.advice.forecast import forecast
@@ -50,3 +52,10 @@ def test_too_few_points_give_no_forecast() -> None:
 
 def test_a_constant_curve_gives_a_finite_forecast() -> None:
     assert all(np.isfinite(value) for value in asdict(foreseen(np.full(50, 2.3))).values())
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=50, max_size=120))
+def test_the_interval_of_a_loss_that_is_never_negative_is_not_either(values: list[float]) -> None:
+    outlook = foreseen(np.array(values))
+    assert 0 <= outlook.low <= outlook.expected <= outlook.high
+    assert 0 <= outlook.gain_low <= outlook.gain <= outlook.gain_high

@@ -66,23 +66,23 @@ def forecast(view: View) -> Forecast | None:
     y = np.clip((smooth - centre) / scale, -1.0, 1.0)
     noise = view.noise * view.height
     at, spread, weight = _predict(y, max(noise / scale, 1e-6))
-    expected = float(weight @ at)
-    deviation = math.sqrt(float(weight @ ((at - expected) ** 2 + spread**2)))
+    mean = float(weight @ at)
+    deviation = math.sqrt(float(weight @ ((at - mean) ** 2 + spread**2)))
     best, level = float(smooth.min()), float(smooth[-1])
-    foreseen, error = centre + scale * expected - level, scale * deviation
-    left = max(best - view.zero, 0.0)
+    foreseen, error = centre + scale * mean - level, scale * deviation
     kept = foreseen**2 / (foreseen**2 + (DOUBT * error) ** 2)
     loss, half = level + kept * foreseen, math.hypot(WIDEN * 1.645 * error, (1 - kept) * foreseen)
+    expected, low, high = (max(each, view.zero) for each in (loss, loss - half, loss + half))  # no loss is below that
     return Forecast(
         steps=AHEAD * (view.step[-1] - view.curve.first_step),
         from_step=view.step[-1],
         level=level,
-        expected=loss,
-        low=loss - half,
-        high=loss + half,
-        gain=min(max(best - loss, 0.0), left),
-        gain_low=min(max(best - loss - half, 0.0), left),
-        gain_high=min(max(best - loss + half, 0.0), left),
+        expected=expected,
+        low=low,
+        high=high,
+        gain=max(best - expected, 0.0),
+        gain_low=max(best - high, 0.0),
+        gain_high=max(best - low, 0.0),
         buckets_since_best=k - 1 - view.low_at,
     )
 
