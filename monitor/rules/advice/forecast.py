@@ -70,19 +70,20 @@ def forecast(view: View) -> Forecast | None:
     deviation = math.sqrt(float(weight @ ((at - expected) ** 2 + spread**2)))
     best, level = float(smooth.min()), float(smooth[-1])
     foreseen, error = centre + scale * expected - level, scale * deviation
-    left = max(best - view.zero, 0.0)
     kept = foreseen**2 / (foreseen**2 + (DOUBT * error) ** 2)
     loss, half = level + kept * foreseen, math.hypot(WIDEN * 1.645 * error, (1 - kept) * foreseen)
+    # No loss falls through its floor: all that is told of the forecast comes from these.
+    best, level, loss, low, high = (max(each, view.zero) for each in (best, level, loss, loss - half, loss + half))
     return Forecast(
         steps=AHEAD * (view.step[-1] - view.curve.first_step),
         from_step=view.step[-1],
         level=level,
         expected=loss,
-        low=loss - half,
-        high=loss + half,
-        gain=min(max(best - loss, 0.0), left),
-        gain_low=min(max(best - loss - half, 0.0), left),
-        gain_high=min(max(best - loss + half, 0.0), left),
+        low=low,
+        high=high,
+        gain=max(best - loss, 0.0),
+        gain_low=max(best - high, 0.0),
+        gain_high=max(best - low, 0.0),
         buckets_since_best=k - 1 - view.low_at,
     )
 
