@@ -17,8 +17,8 @@ SWING: Final = 0.3
 """Share of the level and of the way that a swing is."""
 _DECADE: Final = math.log(10)
 """A swing by this factor counts, whatever it is of the way."""
-_TAIL: Final = 5
-"""Times the noise of a point that the highest of a bucket lies above the rest where that is no batch noise."""
+_TAIL: Final = 1.5
+"""Times what Gaussian noise would leave that the highest point of a bucket lies above the rest, where it is a jump."""
 _LEFT: Final = 6
 """Times what batch noise leaves in a bucket that a swing must exceed."""
 _MOST: Final = 0.25
@@ -39,18 +39,24 @@ def turned(view: View, swing: float, begin: int, end: int, *, batches: bool) -> 
 
 
 def jumps_inside(view: View, swing: float, begin: int, end: int, *, batches: bool) -> bool:
-    """Whether a loss swings within the buckets: to a highest value far above the rest, or from point to point."""
+    """Whether a loss swings within the buckets: to a highest value far above the rest, or from point to point.
+
+    Far is above what noise leaves, by the size of the bucket: of some thousand points the highest lies well above the
+    rest in any run. The noise of batches is a share of their loss, so that it goes up further than down.
+    """
     if view.size == 1:
         return False
-    x, peak, noise = view.centres[:end], view.curve.peak, view.curve.noise
-    jumps = [
-        view.share(x[i], x[i] + peak[i]) if not batches or peak[i] > _TAIL * noise[i] else 0.0
-        for i in range(begin, end)
-    ]
+    x, peak, noise = view.centres, view.curve.peak, view.curve.noise
+    usual = _TAIL * math.sqrt(2 * math.log(view.size))
+    jumps = []
+    for i in range(begin, end):
+        height = max(x[i] - view.base, 1e-300)
+        up = math.log1p(peak[i] / height) if batches else peak[i] / height
+        jumps.append(view.share(x[i], x[i] + peak[i]) if up > usual * noise[i] / height else 0.0)
     if batches:  # what jumps from point to point is the batches, what moves slowly is the loss
         return middle(jumps) >= swing and _rough(view, begin, end) < 0.5
     rough = middle(noise[begin:end]) / 0.954
-    return sorted(jumps)[len(jumps) * 3 // 4] >= swing or view.share(x[-1], x[-1] + rough) >= swing
+    return sorted(jumps)[len(jumps) * 3 // 4] >= swing or view.share(x[end - 1], x[end - 1] + rough) >= swing
 
 
 def _rough(view: View, begin: int, end: int) -> float:

@@ -23,7 +23,7 @@ class Oscillation:
 
     A swing counts where it is a good share of the level and of the way, or a decade, a quarter of all that was covered
     in that time, and more than batch noise leaves in a bucket. Swings that are shorter than a bucket show in its
-    highest point: they go on where that lies as far above the level in a quarter of the buckets.
+    highest point: they go on where that lies as far above the level, and beyond noise, in a quarter of the buckets.
 
     Source:
         AutoTrainer (Zhang et al., ICSE 2021), oscillating loss; turning points as in rainflow counting (ASTM E1049).
@@ -31,7 +31,7 @@ class Oscillation:
 
     spec = Spec(
         name="oscillation",
-        version=6,
+        version=7,
         severity=Severity.WARNING,
         rank=24,
         action=Action.INVESTIGATE,
